@@ -1,0 +1,62 @@
+# Sandhog's chores. `./just` lists them, `./just NAME` does one.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Everything that is built lands below this folder; the guests are in `guests`.
+target := absolute_path(env("CARGO_TARGET_DIR", "target"))
+export CARGO_TARGET_DIR := target
+sandhog := target / "release/sandhog"
+prefix := if `id -u` == "0" { "/usr/local" } else { home_directory() / ".local" }
+
+[private]
+list:
+    @{{ just_executable() }} --justfile {{ justfile() }} --list --unsorted
+
+# Build everything, run each example job on real input, and try this machine's walls
+demo: build jobs
+    @scripts/demo.sh {{ sandhog }} {{ target }}
+
+# Run every test, or those whose name contains the words given
+test *WORDS: build jobs
+    cargo test --release --locked --workspace -- {{ WORDS }}
+
+# Build the executable (the first time compiles the engine: some minutes)
+build: machine
+    cargo build --release --locked --workspace
+
+# Put the executable where PATH finds it: PREFIX/bin
+install PREFIX=prefix: build
+    install -D --mode 755 {{ sandhog }} {{ PREFIX }}/bin/sandhog
+    @echo "installed {{ PREFIX }}/bin/sandhog"
+
+# Compile all guests to WebAssembly: the example jobs and the tests' own
+jobs: machine
+    scripts/build-guests.sh
+
+# Check format and lints, warnings are errors
+lint: machine
+    cargo fmt --all --check
+    cargo fmt --all --check --manifest-path jobs/Cargo.toml
+    cargo fmt --all --check --manifest-path tests/guests/Cargo.toml
+    cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+    CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path jobs/Cargo.toml --all-targets -- --deny warnings
+    CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path tests/guests/Cargo.toml --all-targets -- --deny warnings
+
+# Bring every source file into format
+fmt:
+    cargo fmt --all
+    cargo fmt --all --manifest-path jobs/Cargo.toml
+    cargo fmt --all --manifest-path tests/guests/Cargo.toml
+
+# Measure, beside what else one would use, and print a table
+bench *ARGS: build jobs
+    cargo bench --locked --workspace --bench '*' -- {{ ARGS }}
+
+# Fetch a real CPython for WASI and run a script in it
+python: build
+    @scripts/python.sh {{ sandhog }} {{ target }}
+
+# What a fresh machine may lack
+[private]
+machine:
+    @scripts/check-machine.sh

@@ -1,0 +1,281 @@
+//! What can be said on the command line, as clap types. No I/O: what is to be shown is returned.
+
+mod parse;
+
+pub(crate) use parse::{Stop, long_help, parse};
+
+use crate::config::job::Settings;
+use crate::config::units::{parse_count, parse_duration, parse_size};
+use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use sandhog_protocol::plan::Wall;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Widest line of a help text, in columns: what a person reads without losing the line.
+const WIDEST: usize = 100;
+
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().effects(Effects::BOLD))
+    .usage(Style::new().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Green.on_default());
+
+// Headings of the help.
+const GRANTS: &str = "Grants";
+const LIMITS: &str = "Limits";
+const VIEW: &str = "The guest's view";
+const WALLS: &str = "Walls";
+const COMPILING: &str = "Compiling";
+
+const EXAMPLES: &str = "\
+Examples:
+  sandhog run hello.wasm                     run a module: no files, no network, no environment
+  sandhog run --dir data words.wasm -- data  let it read one directory
+  sandhog doctor                             what this machine can do to seal a job
+  sandhog help run                           every flag of run, with examples
+  sandhog help exit-codes                    what the exit code says
+
+Environment:
+  SANDHOG_CACHE_DIR    where compiled modules are kept [default: ~/.cache/sandhog]
+  SANDHOG_RUNTIME_DIR  where root's commands note the ids in use [default: /run/sandhog]
+  NO_COLOR             any value: no colour";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  sandhog run hello.wasm
+      Run a module. It sees no files, no network and no environment.
+
+  sandhog run --dir texts words.wasm -- texts/moby.txt
+      Let it read one directory. What follows -- goes to the guest.
+
+  sandhog run --dir /srv/in::/in --dir /srv/out::/out:rw filter.wasm
+      Two directories under other names; it may write to the second.
+
+  sandhog run --memory 64MiB --timeout 30s --cpu 10s job.wasm < input > output
+      Limits. Each ends the guest with a verdict and an exit code of its own.
+
+  sandhog run --verdict verdict.json job.wasm
+      Write down why it ended and what it used, as one JSON object.
+
+Sizes are 64MiB, 1.5GiB or 10MB; times are 500ms, 30s, 1m30s or 2h.
+The exit code is the guest's own; where Sandhog ended it, see: sandhog help exit-codes
+
+Environment:
+  SANDHOG_CACHE_DIR    where compiled modules are kept [default: ~/.cache/sandhog]
+  SANDHOG_RUNTIME_DIR  where root's commands note the ids in use [default: /run/sandhog]";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sandhog doctor          a table: each wall, whether it stands here, and what it alone stops
+  sandhog doctor --json   the same as one JSON object, for scripts
+  sudo sandhog doctor     what it is for root, who gets every wall";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  sandhog completions bash > ~/.local/share/bash-completion/completions/sandhog
+  sandhog completions zsh > ~/.zfunc/_sandhog
+  sandhog completions fish > ~/.config/fish/completions/sandhog.fish
+  sandhog completions elvish >> ~/.config/elvish/rc.elv";
+
+const HELP_EXAMPLES: &str = "\
+Examples:
+  sandhog help run
+  sandhog help exit-codes";
+
+/// Run WebAssembly programs that you do not trust, each sealed in a process of its own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sandhog",
+    bin_name = "sandhog",
+    version,
+    styles = STYLES,
+    max_term_width = WIDEST,
+    disable_help_subcommand = true,
+    after_help = EXAMPLES,
+    long_about = "Run WebAssembly programs that you do not trust, each sealed in a process of its own.\n\n\
+        A job is sealed twice: by WebAssembly and by the kernel. It gets what you grant, and nothing else."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a module, sealed
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Say which walls this machine gives, and try each of them
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Print a script that completes commands and flags in a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Explain a command, or the exit codes
+    #[command(after_help = HELP_EXAMPLES)]
+    Help(HelpArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The module: a WASI 0.1 program, .wasm or .wat
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub module: PathBuf,
+
+    /// What the guest gets as arguments; only after --
+    #[arg(value_name = "ARGS", last = true)]
+    pub args: Vec<OsString>,
+
+    /// Let it use a directory: read-only unless :rw; as GUEST, else under the name given here
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro|rw]", value_hint = ValueHint::DirPath, help_heading = GRANTS)]
+    pub directories: Vec<OsString>,
+
+    /// Give it an environment variable; NAME alone passes one on
+    #[arg(long, value_name = "NAME[=VALUE]", help_heading = GRANTS)]
+    pub env: Vec<OsString>,
+
+    /// The network that it may use: none
+    #[arg(long, value_name = "NETWORK", default_value = "none", value_parser = ["none"], help_heading = GRANTS)]
+    pub net: String,
+
+    /// Most memory of the guest [default: 512MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub memory: Option<u64>,
+
+    /// Longest time by the clock [default: none]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub timeout: Option<Duration>,
+
+    /// Most CPU time [default: none]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub cpu: Option<Duration>,
+
+    /// Most instructions, about: the same on every machine, but the guest runs slower [default: none]
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub fuel: Option<u64>,
+
+    /// Most bytes on stdout and stderr together [default: none]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub max_output: Option<u64>,
+
+    /// Longest file that it may write; more is an error to the guest [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub max_file: Option<u64>,
+
+    /// Most files open at once; more is an error to the guest [default: 256]
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub max_files: Option<u64>,
+
+    /// Where its stdin comes from: a file, - for the command's own, or none [default: -]
+    #[arg(long, value_name = "FILE|-|none", value_hint = ValueHint::FilePath, help_heading = VIEW)]
+    pub stdin: Option<OsString>,
+
+    /// The guest's name for itself [default: the name of FILE]
+    #[arg(long, value_name = "NAME", help_heading = VIEW)]
+    pub argv0: Option<OsString>,
+
+    /// Identity of the worker: auto (as root one of its own, else yours), keep (yours), or two ids [default: auto]
+    #[arg(long, value_name = "auto|keep|UID:GID", allow_hyphen_values = true, help_heading = WALLS)]
+    pub user: Option<String>,
+
+    /// Run even though this machine can't build a wall; the verdict lists it as missing
+    #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser(), help_heading = WALLS)]
+    pub allow_missing: Vec<Wall>,
+
+    /// Most CPU time for compiling the module [default: 120s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = COMPILING)]
+    pub compile_timeout: Option<Duration>,
+
+    /// Most memory for compiling the module [default: 2GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_hyphen_values = true, help_heading = COMPILING)]
+    pub compile_memory: Option<u64>,
+
+    /// Write why it ended and what it used, as one JSON object, to a file, a FIFO or /dev/fd/N
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub verdict: Option<PathBuf>,
+}
+
+impl From<RunArgs> for Settings {
+    fn from(args: RunArgs) -> Self {
+        Self {
+            name: None,
+            module: args.module,
+            argv0: args.argv0,
+            args: args.args,
+            directories: args.directories,
+            env: args.env,
+            memory_bytes: args.memory,
+            timeout: args.timeout,
+            cpu: args.cpu,
+            fuel: args.fuel,
+            max_output_bytes: args.max_output,
+            max_file_bytes: args.max_file,
+            max_files: args.max_files,
+            stdin: args.stdin,
+            user: args.user,
+            compile_cpu: args.compile_timeout,
+            compile_memory_bytes: args.compile_memory,
+            verdict_file: args.verdict,
+            allow_missing: args.allow_missing.into_iter().collect(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    /// Try one probe only
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub probe: Option<String>,
+
+    /// With these walls only
+    #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser(), hide = true,
+          conflicts_with = "without")]
+    pub with: Option<Vec<Wall>>,
+
+    /// With all walls but these
+    #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser(), hide = true)]
+    pub without: Option<Vec<Wall>>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    pub shell: Shell,
+}
+
+/// Shells for which there is a completion script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Elvish,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct HelpArgs {
+    /// A command, or exit-codes
+    pub topic: Option<Topic>,
+}
+
+/// What `sandhog help` explains beside itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Topic {
+    Run,
+    Doctor,
+    Completions,
+    ExitCodes,
+}
+
+fn wall_parser() -> impl TypedValueParser<Value = Wall> {
+    PossibleValuesParser::new(Wall::ALL.map(Wall::name)).try_map(|name| {
+        let wall = Wall::ALL.into_iter().find(|wall| wall.name() == name);
+        wall.ok_or_else(|| format!("there is no wall {name:?}"))
+    })
+}

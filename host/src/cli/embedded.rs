@@ -1,0 +1,83 @@
+//! A coordinator inside this command, for as long as the command lasts.
+
+use super::render::problem::Problem;
+use super::render::progress;
+use crate::config::job::User;
+use crate::coordinator::dispatch::{Coordinator, Progress};
+use crate::coordinator::privilege;
+use crate::exit_code;
+use crate::sys::process::SingleThreaded;
+use sandhog_protocol::verdict::StopReason;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Why a command came to nothing, and its exit code.
+pub(crate) struct Failure {
+    pub problem: Problem,
+    pub code: u8,
+}
+
+impl Failure {
+    /// A failure of Sandhog's own.
+    pub(crate) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { problem: Problem::of(error), code: exit_code::SANDHOG_FAILED }
+    }
+}
+
+/// Starts a coordinator, lets `work` use it, and leaves nothing behind. SIGINT, SIGTERM and SIGHUP stop what runs;
+/// a second one ends the command at once, and the spawner clears away behind it.
+pub(crate) fn with_coordinator<T, F>(
+    token: SingleThreaded,
+    user: &User,
+    work: impl FnOnce(Arc<Coordinator>) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let root = privilege::is_root();
+    let (launched, person) = privilege::split(token, user).map_err(|error| Failure {
+        problem: Problem::of(&error),
+        code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
+    })?;
+    let failed = |error: std::io::Error| Failure::of(&error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let outcome = runtime.block_on(async {
+        let coordinator = Coordinator::new(launched, &person, root, Box::new(Spinner)).map_err(failed)?;
+        listen_for_signals(&coordinator).map_err(failed)?;
+        let outcome = work(Arc::clone(&coordinator)).await;
+        coordinator.close().await;
+        outcome
+    });
+    // A thread may still wait for a lock or for stdin: the process's end is its end.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn listen_for_signals(coordinator: &Arc<Coordinator>) -> std::io::Result<()> {
+    let signals = [
+        (SignalKind::interrupt(), StopReason::Interrupt, exit_code::INTERRUPTED),
+        (SignalKind::terminate(), StopReason::Terminate, exit_code::TERMINATED),
+        (SignalKind::hangup(), StopReason::Terminate, exit_code::TERMINATED),
+    ];
+    for (kind, reason, code) in signals {
+        let (mut signals, coordinator) = (signal(kind)?, Arc::clone(coordinator));
+        tokio::spawn(async move {
+            if signals.recv().await.is_some() {
+                coordinator.stop(reason);
+            }
+            if signals.recv().await.is_some() {
+                std::process::exit(code.into());
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Shows on a terminal that something takes long.
+struct Spinner;
+
+impl Progress for Spinner {
+    fn compiling(&self, job: &str) -> Box<dyn Send> {
+        Box::new(progress::Progress::start(&format!("compiling {job} (once; then it is cached)")))
+    }
+}

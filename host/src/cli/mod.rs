@@ -1,0 +1,28 @@
+//! The command line: parse, ask, render, exit code.
+//!
+//! Must not: know how a job is run. A verb asks the coordinator and shows what came of it.
+
+pub(crate) mod args;
+pub(crate) mod completions;
+pub(crate) mod embedded;
+pub(crate) mod render;
+pub(crate) mod run;
+pub(crate) mod verdict_file;
+
+use crate::sys::process::SingleThreaded;
+use args::Command;
+use std::process::ExitCode;
+
+/// Does what the arguments ask and says how that went.
+pub(crate) fn main(token: SingleThreaded) -> ExitCode {
+    let code = match args::parse(std::env::args_os()) {
+        Err(stop) => render::stop(&stop),
+        Ok(cli) => match cli.command {
+            Command::Run(args) => run::run(token, *args),
+            Command::Doctor(_) => 125,
+            Command::Completions(args) => render::answer(&completions::script(args.shell)),
+            Command::Help(args) => render::help(args),
+        },
+    };
+    ExitCode::from(code)
+}

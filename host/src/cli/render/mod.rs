@@ -1,0 +1,106 @@
+//! What people and tools see: errors, verdicts, tables, JSON, progress. Errors and progress go to stderr.
+//!
+//! Must not: decide anything, or ask anybody but the terminal. Whatever comes from outside passes
+//! [`crate::config::text::escape`] on its way to a terminal, and a reader that has gone away is no error.
+
+pub(crate) mod problem;
+pub(crate) mod progress;
+pub(crate) mod table;
+pub(crate) mod verdict;
+
+use super::args::{self, HelpArgs, Stop};
+use crate::exit_code;
+use clap::builder::StyledStr;
+use problem::Problem;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+
+/// Prints a problem on stderr. If nobody reads it there is nobody to tell.
+pub(crate) fn report(problem: &Problem) {
+    let mut stderr = io::stderr().lock();
+    let text = problem.to_text(colour(stderr.is_terminal(), &variable));
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Prints bytes on stdout, whole; a reader that has gone away is no error.
+///
+/// # Errors
+/// As write(2): ENOSPC where stdout is a file on a full disk.
+pub(crate) fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        answer => answer,
+    }
+}
+
+/// Shows why there is no command to carry out; returns the exit code.
+pub(crate) fn stop(stop: &Stop) -> u8 {
+    match stop {
+        Stop::Answered(text) => answer(styled(text, io::stdout().is_terminal()).as_bytes()),
+        Stop::NothingAsked(text) => {
+            let text = styled(text, io::stderr().is_terminal());
+            let _ = io::stderr().write_all(text.as_bytes());
+            exit_code::REFUSED
+        }
+        Stop::Misused(problem) => {
+            report(problem);
+            exit_code::REFUSED
+        }
+    }
+}
+
+/// Shows a help topic; returns the exit code.
+pub(crate) fn help(help: HelpArgs) -> u8 {
+    match args::long_help(help.topic) {
+        Some(text) => answer(styled(&text, io::stdout().is_terminal()).as_bytes()),
+        None => answer(table::exit_codes().as_bytes()),
+    }
+}
+
+/// Prints what was asked for; returns the exit code.
+pub(crate) fn answer(bytes: &[u8]) -> u8 {
+    match print(bytes) {
+        Ok(()) => exit_code::SUCCESS,
+        Err(error) => {
+            report(&Problem::new(format!("failed to write to stdout: {error}")));
+            exit_code::SANDHOG_FAILED
+        }
+    }
+}
+
+fn styled(text: &StyledStr, is_terminal: bool) -> String {
+    if colour(is_terminal, &variable) { text.ansi().to_string() } else { text.to_string() }
+}
+
+/// Colour is for terminals that can show it, unless `NO_COLOR` is set and not empty (no-color.org).
+fn colour(is_terminal: bool, variable: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    let refused = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    is_terminal && !refused && !is_dumb(variable)
+}
+
+/// A terminal that can't move its cursor.
+fn is_dumb(variable: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    variable("TERM").is_some_and(|value| value == "dumb")
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_that_want_it() {
+        let none = |_: &str| None;
+        let with = |name: &'static str, value: &'static str| move |asked: &str| (asked == name).then(|| value.into());
+        assert!(colour(true, &none));
+        assert!(!colour(false, &none));
+        assert!(!colour(true, &with("NO_COLOR", "1")));
+        assert!(colour(true, &with("NO_COLOR", "")));
+        assert!(!colour(true, &with("TERM", "dumb")));
+        assert!(colour(true, &with("TERM", "xterm-256color")));
+    }
+}

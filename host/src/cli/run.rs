@@ -1,0 +1,67 @@
+//! `sandhog run`: one job, in the foreground.
+
+use super::args::RunArgs;
+use super::embedded::{Failure, with_coordinator};
+use super::render;
+use super::verdict_file::VerdictFile;
+use crate::config::job::{Job, Settings, Surroundings};
+use crate::coordinator::dispatch::{self, Coordinator};
+use crate::coordinator::modules;
+use crate::coordinator::privilege;
+use crate::coordinator::record::VerdictRecord;
+use crate::exit_code;
+use crate::sys::process::SingleThreaded;
+use std::sync::Arc;
+
+/// Runs the job and returns the exit code: the guest's own, or what `exit_code` says of the verdict.
+pub(crate) fn run(token: SingleThreaded, args: RunArgs) -> u8 {
+    match try_run(token, args) {
+        Ok(record) => {
+            if let Some(problem) = render::verdict::sentence(&record.verdict) {
+                render::report(&problem);
+            }
+            exit_code::of(&record.verdict)
+        }
+        Err(failure) => {
+            render::report(&failure.problem);
+            failure.code
+        }
+    }
+}
+
+fn try_run(token: SingleThreaded, args: RunArgs) -> Result<VerdictRecord, Failure> {
+    let surroundings = Surroundings { is_root: privilege::is_root(), variable: &|name| std::env::var_os(name) };
+    let job = Job::new(Settings::from(args), surroundings)
+        .map_err(|error| Failure { code: exit_code::REFUSED, ..Failure::of(&error) })?;
+    let user = job.user;
+    with_coordinator(token, &user, |coordinator| async move { run_job(&coordinator, &job).await })
+}
+
+async fn run_job(coordinator: &Arc<Coordinator>, job: &Job) -> Result<VerdictRecord, Failure> {
+    // Opened before the run: a verdict that can't be written is better known before than after.
+    let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| Failure::of(&error))?;
+    let record =
+        coordinator.run(job).await.map_err(|error| Failure { code: code_of(&error), ..Failure::of(&error) })?;
+    if let Some(file) = file {
+        let line = render::verdict::json(&record).map_err(|error| Failure::of(&error))?;
+        file.write(&line).map_err(|error| Failure::of(&error))?;
+    }
+    Ok(record)
+}
+
+fn code_of(error: &dispatch::Error) -> u8 {
+    match error {
+        dispatch::Error::Module(modules::Error::NotFound { .. }) => exit_code::MODULE_NOT_FOUND,
+        dispatch::Error::Module(
+            modules::Error::Directory { .. }
+            | modules::Error::NotAFile { .. }
+            | modules::Error::TooLarge { .. }
+            | modules::Error::Read { .. },
+        ) => exit_code::REFUSED,
+        dispatch::Error::Module(modules::Error::Changed { .. })
+        | dispatch::Error::Directory { .. }
+        | dispatch::Error::Stdin { .. }
+        | dispatch::Error::User { .. }
+        | dispatch::Error::Start(_) => exit_code::SANDHOG_FAILED,
+    }
+}

@@ -1,0 +1,290 @@
+//! The one list of rights of a job. Both walls are built from this value, so that neither is wider than the other.
+
+use super::text::escape;
+use sandhog_protocol::{limits, plan::Access};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// What a job may use. Nothing else is granted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Grants {
+    /// At most [`limits::DIRECTORIES`], no guest path twice.
+    pub directories: Vec<Directory>,
+    /// Names and values, no name twice.
+    pub env: Vec<(String, String)>,
+}
+
+/// A directory of the host that the guest sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Directory {
+    /// As given: the coordinator opens it with the identity of the person who asked.
+    pub host: PathBuf,
+    /// The name under which the guest finds it.
+    pub guest: String,
+    pub access: Access,
+}
+
+/// Why a grant is refused. Values of variables are never named: they may be secrets.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("--dir \"{0}\": no path of the host is given")]
+    NoHostPath(String),
+    #[error("--dir \"{0}\": the guest's path is empty")]
+    NoGuestPath(String),
+    #[error("--dir \"{0}\": the path holds a null character")]
+    Null(String),
+    #[error("--dir \"{0}\": what follows the last colon is neither ro nor rw")]
+    UnknownAccess(String),
+    #[error("--dir \"{0}\": the guest's path is not UTF-8")]
+    GuestPathNotUtf8(String),
+    #[error("--dir \"{0}\": another directory has the same path in the guest")]
+    SameGuestPath(String),
+    #[error("--dir: {0} directories are more than {limit}", limit = limits::DIRECTORIES)]
+    TooManyDirectories(usize),
+    #[error("--env \"{0}\": the variable has no name")]
+    NoName(String),
+    #[error("--env: the name \"{0}\" is not UTF-8")]
+    NameNotUtf8(String),
+    #[error("--env {0}: the value is not UTF-8")]
+    ValueNotUtf8(String),
+    #[error("--env {0}: name or value holds a null character")]
+    NullInVariable(String),
+    #[error("--env {0}: not set here, so there is nothing to pass on")]
+    NotSet(String),
+    #[error("--env {0}: given twice")]
+    SameName(String),
+}
+
+impl Error {
+    /// What to do, where the error alone does not say it.
+    pub(crate) const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoHostPath(_) | Self::NoGuestPath(_) | Self::Null(_) => {
+                Some("write --dir HOST, --dir HOST::GUEST or --dir HOST::GUEST:rw")
+            }
+            Self::UnknownAccess(_) => Some(
+                "write HOST::GUEST for another name in the guest; end a path with a colon in its name with :ro or :rw",
+            ),
+            Self::GuestPathNotUtf8(_) => Some("give it a name in the guest: --dir HOST::GUEST"),
+            Self::SameGuestPath(_) => Some("give one of them another name: --dir HOST::GUEST"),
+            Self::TooManyDirectories(_) => Some("grant a directory that holds several of them"),
+            Self::NoName(_) => Some("write --env NAME=VALUE, or --env NAME to pass one on"),
+            Self::NameNotUtf8(_) | Self::ValueNotUtf8(_) | Self::NullInVariable(_) => {
+                Some("guests get UTF-8 text; hand other bytes over in a file or on stdin")
+            }
+            Self::NotSet(_) => Some("set it, or write --env NAME=VALUE; NAME= gives an empty value"),
+            Self::SameName(_) => Some("leave one of them out"),
+        }
+    }
+}
+
+impl Grants {
+    /// Grants from the values of `--dir` and `--env`; `variable` looks up what `--env NAME` passes on.
+    ///
+    /// # Errors
+    /// The first grant that is not to be had.
+    pub(crate) fn new(
+        directories: &[OsString],
+        env: &[OsString],
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Error> {
+        if directories.len() > limits::DIRECTORIES {
+            return Err(Error::TooManyDirectories(directories.len()));
+        }
+        let mut grants = Self::default();
+        for text in directories {
+            grants.add_directory(Directory::parse(text)?)?;
+        }
+        for text in env {
+            grants.add_variable(parse_variable(text, variable)?)?;
+        }
+        Ok(grants)
+    }
+
+    fn add_directory(&mut self, directory: Directory) -> Result<(), Error> {
+        let path = components(&directory.guest);
+        if self.directories.iter().any(|other| components(&other.guest) == path) {
+            return Err(Error::SameGuestPath(escape(&directory.guest).into()));
+        }
+        self.directories.push(directory);
+        Ok(())
+    }
+
+    fn add_variable(&mut self, (name, value): (String, String)) -> Result<(), Error> {
+        if self.env.iter().any(|(other, _)| *other == name) {
+            return Err(Error::SameName(escape(&name).into()));
+        }
+        self.env.push((name, value));
+        Ok(())
+    }
+}
+
+/// A guest's path without what does not change its meaning: `/data/./x/` and `/data//x` are one path.
+fn components(path: &str) -> (bool, Vec<&str>) {
+    (path.starts_with('/'), path.split('/').filter(|part| !part.is_empty() && *part != ".").collect())
+}
+
+impl Directory {
+    /// `HOST[::GUEST][:ro|rw]`, from the right: first the access, then the last `::`. Without an access, a single
+    /// colon is refused rather than guessed at: it is `:wr` for `:rw`, or docker's `HOST:GUEST`.
+    ///
+    /// # Errors
+    /// The path or the access is not one.
+    pub(crate) fn parse(text: &OsStr) -> Result<Self, Error> {
+        let shown = || escape(&text.to_string_lossy()).into_owned();
+        let bytes = text.as_bytes();
+        if bytes.contains(&0) {
+            return Err(Error::Null(shown()));
+        }
+        let (paths, access) = split_access(bytes);
+        let (host, guest) = split_paths(paths);
+        if access.is_none() && (host.contains(&b':') || guest.is_some_and(|guest| guest.contains(&b':'))) {
+            return Err(Error::UnknownAccess(shown()));
+        }
+        if host.is_empty() {
+            return Err(Error::NoHostPath(shown()));
+        }
+        let guest = std::str::from_utf8(guest.unwrap_or(host)).map_err(|_| Error::GuestPathNotUtf8(shown()))?;
+        if guest.is_empty() {
+            return Err(Error::NoGuestPath(shown()));
+        }
+        let host = PathBuf::from(OsStr::from_bytes(host));
+        Ok(Self { host, guest: guest.into(), access: access.unwrap_or(Access::ReadOnly) })
+    }
+}
+
+fn split_access(text: &[u8]) -> (&[u8], Option<Access>) {
+    if let Some(paths) = text.strip_suffix(b":rw") {
+        return (paths, Some(Access::ReadWrite));
+    }
+    text.strip_suffix(b":ro").map_or((text, None), |paths| (paths, Some(Access::ReadOnly)))
+}
+
+fn split_paths(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let border = text.windows(2).rposition(|pair| pair == b"::");
+    border.map_or((text, None), |at| (&text[..at], Some(&text[at + 2..])))
+}
+
+fn parse_variable(text: &OsStr, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(String, String), Error> {
+    let bytes = text.as_bytes();
+    let border = bytes.iter().position(|byte| *byte == b'=');
+    let (name, value) = border.map_or((bytes, None), |at| (&bytes[..at], Some(&bytes[at + 1..])));
+    if name.is_empty() {
+        return Err(Error::NoName("=…".into()));
+    }
+    let lossy = || escape(&String::from_utf8_lossy(name)).into_owned();
+    let Ok(name) = std::str::from_utf8(name) else { return Err(Error::NameNotUtf8(lossy())) };
+    let value = match value {
+        Some(value) => value.to_vec(),
+        None => variable(name).ok_or_else(|| Error::NotSet(lossy()))?.into_encoded_bytes(),
+    };
+    let value = String::from_utf8(value).map_err(|_| Error::ValueNotUtf8(lossy()))?;
+    if name.contains('\0') || value.contains('\0') {
+        return Err(Error::NullInVariable(lossy()));
+    }
+    Ok((name.into(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(text: &str) -> Result<(String, String, Access), Error> {
+        let directory = Directory::parse(OsStr::new(text))?;
+        Ok((directory.host.to_str().unwrap().into(), directory.guest, directory.access))
+    }
+
+    fn granted(host: &str, guest: &str, access: Access) -> Result<(String, String, Access), Error> {
+        Ok((host.into(), guest.into(), access))
+    }
+
+    fn grants(directories: &[&str], env: &[&str]) -> Result<Grants, Error> {
+        let owned = |texts: &[&str]| texts.iter().map(OsString::from).collect::<Vec<_>>();
+        let variable = |name: &str| match name {
+            "HOME" => Some("/home/me".into()),
+            "BYTES" => Some(OsStr::from_bytes(b"\xff").into()),
+            _ => None,
+        };
+        Grants::new(&owned(directories), &owned(env), &variable)
+    }
+
+    #[test]
+    fn a_directory_is_read_only_unless_it_says_rw() {
+        use Access::{ReadOnly, ReadWrite};
+        assert_eq!(directory("data"), granted("data", "data", ReadOnly));
+        assert_eq!(directory("data:ro"), granted("data", "data", ReadOnly));
+        assert_eq!(directory("data:rw"), granted("data", "data", ReadWrite));
+        assert_eq!(directory("/srv/a::/data"), granted("/srv/a", "/data", ReadOnly));
+        assert_eq!(directory("/srv/a::/data:rw"), granted("/srv/a", "/data", ReadWrite));
+        assert_eq!(directory("/srv/a::b::/data:ro"), granted("/srv/a::b", "/data", ReadOnly));
+        assert_eq!(directory("/srv/a:b:ro"), granted("/srv/a:b", "/srv/a:b", ReadOnly));
+    }
+
+    #[test]
+    fn a_mistyped_access_is_never_part_of_a_name() {
+        for text in ["data:wr", "data:", "/a:/b", "/a::b::/c", "/a::/b:RW", "::::"] {
+            let error = directory(text).unwrap_err();
+            let refused = matches!(error, Error::UnknownAccess(_) | Error::NoHostPath(_));
+            assert!(refused, "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_path_is_refused() {
+        assert_eq!(directory(""), Err(Error::NoHostPath(String::new())));
+        assert_eq!(directory(":rw"), Err(Error::NoHostPath(":rw".into())));
+        assert_eq!(directory("::/data"), Err(Error::NoHostPath("::/data".into())));
+        assert_eq!(directory("/a::"), Err(Error::NoGuestPath("/a::".into())));
+        assert_eq!(directory("/a:::rw"), Err(Error::NoGuestPath("/a:::rw".into())));
+        assert_eq!(directory("/a\0b"), Err(Error::Null("/a\\u{0}b".into())));
+    }
+
+    #[test]
+    fn two_directories_never_share_a_path_in_the_guest() {
+        for pair in
+            [["/a::/data", "/b::/data"], ["/a::/data", "/b::/data/"], ["/a::/x/./y", "/b::/x//y:rw"], [".", "./"]]
+        {
+            assert!(matches!(grants(&pair, &[]), Err(Error::SameGuestPath(_))), "{pair:?}");
+        }
+        assert_eq!(grants(&["/a::data", "/b::/data"], &[]).unwrap().directories.len(), 2);
+    }
+
+    #[test]
+    fn a_host_path_need_not_be_text_if_the_guest_path_is() {
+        let bytes = OsStr::from_bytes(b"/srv/\xff");
+        assert_eq!(Directory::parse(bytes), Err(Error::GuestPathNotUtf8("/srv/\u{fffd}".into())));
+        let named = Directory::parse(OsStr::from_bytes(b"/srv/\xff::/data")).unwrap();
+        assert_eq!((named.host.as_os_str(), named.guest.as_str()), (bytes, "/data"));
+    }
+
+    #[test]
+    fn one_directory_too_many_is_refused() {
+        let names: Vec<String> = (0..=limits::DIRECTORIES).map(|number| format!("/d{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(grants(&names, &[]), Err(Error::TooManyDirectories(65)));
+        assert_eq!(grants(&names[1..], &[]).unwrap().directories.len(), 64);
+    }
+
+    #[test]
+    fn a_variable_is_given_or_passed_on() {
+        let env = grants(&[], &["A=1", "B=", "C=x=y", "HOME"]).unwrap().env;
+        let expected = [("A", "1"), ("B", ""), ("C", "x=y"), ("HOME", "/home/me")];
+        assert_eq!(env, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_given_is_refused_without_its_value() {
+        assert_eq!(grants(&[], &["NOT_THERE"]), Err(Error::NotSet("NOT_THERE".into())));
+        assert_eq!(grants(&[], &["BYTES"]), Err(Error::ValueNotUtf8("BYTES".into())));
+        assert_eq!(grants(&[], &["A=1", "A=2"]), Err(Error::SameName("A".into())));
+        let error = grants(&[], &["=secret"]).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_name_in_an_error_cannot_write_to_the_terminal() {
+        let error = grants(&["/a\x1b[2J::"], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "--dir \"/a\\u{1b}[2J::\": the guest's path is empty");
+    }
+}

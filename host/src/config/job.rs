@@ -1,0 +1,514 @@
+//! From flags (later: a manifest) to a job that has been checked. Whoever holds a [`Job`] need not check it again.
+
+use super::grants::Grants;
+use super::text::{escape, is_plain};
+use sandhog_protocol::{limits, plan::Walls};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use super::error::Error;
+
+/// One page of WebAssembly memory, in bytes: the smallest that a guest with a memory can have.
+/// Source: WebAssembly Core Specification, "Memory Instances".
+pub(crate) const MEMORY_LEAST: u64 = 64 << 10;
+
+/// Most memory of one guest, in bytes. One 32-bit memory ends at 4 GiB; sixteen of them are more than any module
+/// that we know of has, and more than most machines.
+pub(crate) const MEMORY_MOST: u64 = 64 << 30;
+
+/// Least memory of the compiler, in bytes: below it the compiler itself has no room.
+pub(crate) const COMPILE_MEMORY_LEAST: u64 = 16 << 20;
+
+/// Most files that a guest may hold open: what the kernel allows one process (`fs.nr_open`, 1048576 unless it was
+/// changed), less room for the worker's own.
+pub(crate) const FILES_MOST: u32 = (1 << 20) - 1024;
+
+/// Longest name of a job, in bytes: it will be part of file names, which end at 255 (`NAME_MAX`).
+pub(crate) const NAME_LONGEST: usize = 200;
+
+/// What each argument, variable or path takes in a message beside its bytes, at most (MessagePack, `str 32`).
+const STRING_OVERHEAD: usize = 5;
+
+/// What people have set, as they wrote it. `None`: the default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub name: Option<String>,
+    pub module: PathBuf,
+    pub argv0: Option<OsString>,
+    pub args: Vec<OsString>,
+    pub directories: Vec<OsString>,
+    pub env: Vec<OsString>,
+    pub memory_bytes: Option<u64>,
+    pub timeout: Option<Duration>,
+    pub cpu: Option<Duration>,
+    pub fuel: Option<u64>,
+    pub max_output_bytes: Option<u64>,
+    pub max_file_bytes: Option<u64>,
+    pub max_files: Option<u64>,
+    pub stdin: Option<OsString>,
+    pub user: Option<String>,
+    pub compile_cpu: Option<Duration>,
+    pub compile_memory_bytes: Option<u64>,
+    pub verdict_file: Option<PathBuf>,
+    pub allow_missing: Walls,
+}
+
+/// What a job depends on beside its settings.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// The command has the effective user id 0.
+    pub is_root: bool,
+    /// A variable of the command's own environment, for `--env NAME`.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+}
+
+/// A module with its settings and grants, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// Printable, at most [`NAME_LONGEST`] bytes.
+    pub name: String,
+    pub module: PathBuf,
+    /// The guest's name for itself.
+    pub argv0: String,
+    /// What follows argv0.
+    pub args: Vec<String>,
+    pub grants: Grants,
+    pub limits: Limits,
+    pub stdin: Stdin,
+    pub user: User,
+    pub compile: CompileLimits,
+    pub verdict_file: Option<PathBuf>,
+    /// Required walls that the operator lets go.
+    pub allow_missing: Walls,
+}
+
+/// What an attempt may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Linear memories together.
+    pub memory_bytes: u64,
+    /// Wall time from `go`.
+    pub timeout: Option<Duration>,
+    pub cpu: Option<Duration>,
+    /// Units of the engine's fuel: about one for each instruction.
+    pub fuel: Option<u64>,
+    /// Stdout and stderr together.
+    pub max_output_bytes: Option<u64>,
+    /// Longest file that it may write. More is an error to the guest, not its end.
+    pub max_file_bytes: u64,
+    /// Files that it may hold open.
+    pub max_files: u32,
+}
+
+/// Where a guest's stdin comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stdin {
+    /// The command's own.
+    Inherit,
+    File(PathBuf),
+    /// Nothing: it ends at once.
+    None,
+}
+
+/// Whose identity a worker has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum User {
+    /// One of its own where the command is root, else the person's.
+    Auto,
+    /// The person's.
+    Keep,
+    /// Neither is 0.
+    Ids { uid: u32, gid: u32 },
+}
+
+/// What compiling the module may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CompileLimits {
+    pub cpu: Duration,
+    pub memory_bytes: u64,
+}
+
+impl Job {
+    /// A job of which nothing but the module is known: every default, and why it is that.
+    fn with_defaults(module: PathBuf) -> Self {
+        let lossy =
+            |part: Option<&OsStr>| part.map_or_else(|| "job".into(), |part| part.to_string_lossy().into_owned());
+        Self {
+            // What people call it anyway.
+            name: lossy(module.file_stem()),
+            // As wasmtime does it.
+            argv0: lossy(module.file_name()),
+            module,
+            args: Vec::new(),
+            // Nothing is granted that is not asked for.
+            grants: Grants::default(),
+            limits: Limits::default(),
+            // As every other filter in a pipe.
+            stdin: Stdin::Inherit,
+            user: User::Auto,
+            compile: CompileLimits::default(),
+            verdict_file: None,
+            // Fail closed.
+            allow_missing: Walls::new(),
+        }
+    }
+
+    /// The job that the settings ask for.
+    ///
+    /// # Errors
+    /// The first setting that can't be met.
+    pub(crate) fn new(settings: Settings, surroundings: Surroundings<'_>) -> Result<Self, Error> {
+        if settings.module.as_os_str().is_empty() {
+            return Err(Error::NoModule);
+        }
+        let defaults = Self::with_defaults(settings.module.clone());
+        let job = Self {
+            name: checked_name(settings.name.clone().unwrap_or(defaults.name))?,
+            module: defaults.module,
+            argv0: settings.argv0.as_deref().map_or(Ok(defaults.argv0), checked_argv0)?,
+            args: checked_arguments(&settings.args)?,
+            grants: Grants::new(&settings.directories, &settings.env, surroundings.variable)?,
+            limits: defaults.limits.overridden(&settings)?,
+            stdin: settings.stdin.as_deref().map_or(Ok(defaults.stdin), Stdin::parse)?,
+            user: settings.user.as_deref().map_or(Ok(defaults.user), User::parse)?.checked(surroundings.is_root)?,
+            compile: defaults.compile.overridden(&settings)?,
+            verdict_file: settings.verdict_file.map(checked_verdict_file).transpose()?,
+            allow_missing: settings.allow_missing,
+        };
+        job.check_length()?;
+        Ok(job)
+    }
+
+    /// What travels to the worker in one message stays below that message's limit.
+    fn check_length(&self) -> Result<(), Error> {
+        let variables = self.grants.env.iter().flat_map(|(name, value)| [name, value]);
+        let paths = self.grants.directories.iter().map(|directory| &directory.guest);
+        let texts = self.args.iter().chain([&self.argv0]).chain(variables).chain(paths);
+        let length: usize = texts.map(|text| text.len() + STRING_OVERHEAD).sum();
+        if length > limits::ARGUMENTS { Err(Error::ArgumentsTooLong(length)) } else { Ok(()) }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Enough for an interpreter or a picture, little enough for several at once on a small machine.
+            memory_bytes: 512 << 20,
+            // Somebody watches a command in the foreground and can end it.
+            timeout: None,
+            cpu: None,
+            // Counting fuel makes a guest slower.
+            fuel: None,
+            // Output goes to whoever asked for it, and a full pipe makes the guest wait.
+            max_output_bytes: None,
+            // No disk is filled by one file in one slip.
+            max_file_bytes: 1 << 30,
+            // What wasi-libc programs expect at the least, and a leak is seen early.
+            max_files: 256,
+        }
+    }
+}
+
+impl Limits {
+    fn overridden(self, settings: &Settings) -> Result<Self, Error> {
+        let memory_bytes = settings.memory_bytes.unwrap_or(self.memory_bytes);
+        if memory_bytes < MEMORY_LEAST {
+            return Err(Error::MemoryTooSmall(memory_bytes));
+        }
+        Ok(Self {
+            memory_bytes: at_most_memory("--memory", memory_bytes)?,
+            timeout: settings.timeout.map(|time| some_time("--timeout", time)).transpose()?.or(self.timeout),
+            cpu: settings.cpu.map(|time| some_time("--cpu", time)).transpose()?.or(self.cpu),
+            fuel: if settings.fuel == Some(0) { return Err(Error::NoFuel) } else { settings.fuel.or(self.fuel) },
+            max_output_bytes: settings.max_output_bytes.or(self.max_output_bytes),
+            max_file_bytes: settings.max_file_bytes.unwrap_or(self.max_file_bytes),
+            max_files: settings.max_files.map_or(Ok(self.max_files), checked_files)?,
+        })
+    }
+}
+
+impl Default for CompileLimits {
+    /// Honest modules of 30 MB were measured at 12 to 60 s and up to 700 MB: twice that and more, so that nobody
+    /// who compiles their own modules meets the limits.
+    fn default() -> Self {
+        Self { cpu: Duration::from_secs(120), memory_bytes: 2 << 30 }
+    }
+}
+
+impl CompileLimits {
+    fn overridden(self, settings: &Settings) -> Result<Self, Error> {
+        let memory_bytes = settings.compile_memory_bytes.unwrap_or(self.memory_bytes);
+        if memory_bytes < COMPILE_MEMORY_LEAST {
+            return Err(Error::CompileMemoryTooSmall(memory_bytes));
+        }
+        Ok(Self {
+            cpu: some_time("--compile-timeout", settings.compile_cpu.unwrap_or(self.cpu))?,
+            memory_bytes: at_most_memory("--compile-memory", memory_bytes)?,
+        })
+    }
+}
+
+impl Stdin {
+    /// `FILE`, `-` for the command's own, or `none`.
+    fn parse(text: &OsStr) -> Result<Self, Error> {
+        match text.as_encoded_bytes() {
+            b"" => Err(Error::NoStdinFile),
+            b"-" => Ok(Self::Inherit),
+            b"none" => Ok(Self::None),
+            _ => Ok(Self::File(PathBuf::from(text))),
+        }
+    }
+}
+
+impl User {
+    /// `auto`, `keep` or `UID:GID`.
+    fn parse(text: &str) -> Result<Self, Error> {
+        let unknown = || Error::UserUnknown(escape(text).into());
+        match text {
+            "auto" => return Ok(Self::Auto),
+            "keep" => return Ok(Self::Keep),
+            "0" | "root" => return Err(Error::UserIsRoot(text.into())),
+            _ => {}
+        }
+        let (uid, gid) = text.split_once(':').ok_or_else(unknown)?;
+        let (uid, gid) = (id(uid).ok_or_else(unknown)?, id(gid).ok_or_else(unknown)?);
+        if uid == 0 || gid == 0 { Err(Error::UserIsRoot(escape(text).into())) } else { Ok(Self::Ids { uid, gid }) }
+    }
+
+    fn checked(self, is_root: bool) -> Result<Self, Error> {
+        match self {
+            Self::Keep if is_root => Err(Error::UserKeepsRoot),
+            Self::Ids { uid, gid } if !is_root => Err(Error::UserNeedsRoot { uid, gid }),
+            Self::Auto | Self::Keep | Self::Ids { .. } => Ok(self),
+        }
+    }
+}
+
+/// A user or group id. The largest number is none: to the kernel it means "leave it as it is" (setresuid(2)).
+fn id(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten().filter(|id| *id != u32::MAX)
+}
+
+fn checked_name(name: String) -> Result<String, Error> {
+    if !name.chars().all(is_plain) {
+        return Err(Error::NameNotPlain(escape(&name).into()));
+    }
+    if name.is_empty() || name.len() > NAME_LONGEST {
+        return Err(Error::NameLength(name));
+    }
+    Ok(name)
+}
+
+fn checked_argv0(text: &OsStr) -> Result<String, Error> {
+    let plain = text.to_str().filter(|text| !text.contains('\0'));
+    plain.map(str::to_owned).ok_or_else(|| Error::Argv0(escape(&text.to_string_lossy()).into()))
+}
+
+fn checked_arguments(args: &[OsString]) -> Result<Vec<String>, Error> {
+    let checked = |(index, argument): (usize, &OsString)| {
+        let (number, shown) = (index + 1, || escape(&argument.to_string_lossy()).into_owned());
+        match argument.to_str() {
+            None => Err(Error::ArgumentNotUtf8 { number, shown: shown() }),
+            Some(text) if text.contains('\0') => Err(Error::ArgumentNull { number, shown: shown() }),
+            Some(text) => Ok(text.to_owned()),
+        }
+    };
+    args.iter().enumerate().map(checked).collect()
+}
+
+fn checked_files(count: u64) -> Result<u32, Error> {
+    match u32::try_from(count) {
+        Ok(0) => Err(Error::NoFiles),
+        Ok(count) if count <= FILES_MOST => Ok(count),
+        Ok(_) | Err(_) => Err(Error::TooManyFiles(count)),
+    }
+}
+
+fn checked_verdict_file(path: PathBuf) -> Result<PathBuf, Error> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::NoVerdictFile);
+    }
+    if path == Path::new("-") { Err(Error::VerdictOnStdout) } else { Ok(path) }
+}
+
+fn at_most_memory(flag: &'static str, bytes: u64) -> Result<u64, Error> {
+    if bytes > MEMORY_MOST { Err(Error::MemoryTooLarge { flag, bytes }) } else { Ok(bytes) }
+}
+
+fn some_time(flag: &'static str, time: Duration) -> Result<Duration, Error> {
+    if time.as_millis() == 0 { Err(Error::NoTime { flag }) } else { Ok(time) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandhog_protocol::plan::Access;
+    use std::os::unix::ffi::OsStrExt;
+
+    const PERSON: Surroundings<'static> = Surroundings { is_root: false, variable: &|_| None };
+    const ROOT: Surroundings<'static> = Surroundings { is_root: true, variable: &|_| None };
+
+    fn hello() -> Settings {
+        Settings { module: "dir/hello.wasm".into(), ..Settings::default() }
+    }
+
+    fn refusal(settings: Settings) -> Error {
+        Job::new(settings, PERSON).unwrap_err()
+    }
+
+    #[test]
+    fn a_module_alone_is_a_job_with_the_designs_defaults_and_no_grant() {
+        let job = Job::new(hello(), PERSON).unwrap();
+        assert_eq!((job.name.as_str(), job.argv0.as_str()), ("hello", "hello.wasm"));
+        assert_eq!(job.grants, Grants::default());
+        assert_eq!(
+            job.limits,
+            Limits {
+                memory_bytes: 512 << 20,
+                timeout: None,
+                cpu: None,
+                fuel: None,
+                max_output_bytes: None,
+                max_file_bytes: 1 << 30,
+                max_files: 256,
+            }
+        );
+        assert_eq!(job.compile, CompileLimits { cpu: Duration::from_secs(120), memory_bytes: 2 << 30 });
+        assert_eq!((job.stdin, job.user), (Stdin::Inherit, User::Auto));
+        assert!(job.allow_missing.is_empty());
+    }
+
+    #[test]
+    fn settings_replace_defaults() {
+        let settings = Settings {
+            argv0: Some("me".into()),
+            args: vec!["a".into(), "-b".into()],
+            directories: vec!["/srv::/data:rw".into()],
+            env: vec!["A=1".into()],
+            memory_bytes: Some(64 << 20),
+            timeout: Some(Duration::from_secs(1)),
+            fuel: Some(7),
+            max_output_bytes: Some(0),
+            max_file_bytes: Some(0),
+            max_files: Some(3),
+            stdin: Some("none".into()),
+            ..hello()
+        };
+        let job = Job::new(settings, PERSON).unwrap();
+        assert_eq!((job.argv0.as_str(), job.args), ("me", vec!["a".to_owned(), "-b".to_owned()]));
+        assert_eq!(job.grants.directories[0].access, Access::ReadWrite);
+        assert_eq!((job.limits.memory_bytes, job.limits.timeout), (64 << 20, Some(Duration::from_secs(1))));
+        assert_eq!((job.limits.fuel, job.limits.max_output_bytes), (Some(7), Some(0)));
+        assert_eq!((job.limits.max_file_bytes, job.limits.max_files, job.stdin), (0, 3, Stdin::None));
+    }
+
+    #[test]
+    fn memory_is_at_least_a_page_and_at_most_64_gib() {
+        let with = |bytes| Settings { memory_bytes: Some(bytes), ..hello() };
+        assert_eq!(refusal(with(0)).to_string(), "--memory 0B: less than 64KiB, one page of WebAssembly memory");
+        assert_eq!(refusal(with(MEMORY_LEAST - 1)), Error::MemoryTooSmall(65_535));
+        assert_eq!(
+            refusal(with(1 << 40)).to_string(),
+            "--memory 1TiB: more than 64GiB, the most that one job can have"
+        );
+        for bytes in [MEMORY_LEAST, MEMORY_MOST] {
+            assert_eq!(Job::new(with(bytes), PERSON).unwrap().limits.memory_bytes, bytes);
+        }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused() {
+        let no_time = |flag| Error::NoTime { flag };
+        let zero = Some(Duration::ZERO);
+        assert_eq!(refusal(Settings { timeout: zero, ..hello() }), no_time("--timeout"));
+        assert_eq!(refusal(Settings { cpu: zero, ..hello() }), no_time("--cpu"));
+        assert_eq!(refusal(Settings { compile_cpu: zero, ..hello() }), no_time("--compile-timeout"));
+        assert_eq!(refusal(Settings { fuel: Some(0), ..hello() }), Error::NoFuel);
+        assert_eq!(refusal(Settings { max_files: Some(0), ..hello() }), Error::NoFiles);
+        assert_eq!(refusal(Settings { compile_memory_bytes: Some(0), ..hello() }), Error::CompileMemoryTooSmall(0));
+    }
+
+    #[test]
+    fn more_files_than_a_process_can_have_are_refused() {
+        for count in [u64::from(FILES_MOST) + 1, u64::MAX] {
+            assert_eq!(refusal(Settings { max_files: Some(count), ..hello() }), Error::TooManyFiles(count));
+        }
+    }
+
+    #[test]
+    fn a_name_that_would_write_to_the_terminal_is_refused_in_plain_letters() {
+        let error = refusal(Settings { module: "a\x1b[2J\nb.wasm".into(), ..hello() });
+        assert_eq!(
+            error.to_string(),
+            "the job's name \"a\\u{1b}[2J\\nb\" holds characters that do not show as themselves"
+        );
+    }
+
+    #[test]
+    fn an_argument_that_is_not_utf8_is_named() {
+        let args = vec!["fine".into(), OsStr::from_bytes(b"a\xff").into()];
+        let error = refusal(Settings { args, ..hello() });
+        assert_eq!(error.to_string(), "argument 2 is not UTF-8: \"a\u{fffd}\"");
+    }
+
+    #[test]
+    fn arguments_and_environment_fit_into_one_message() {
+        let half = "x".repeat(limits::ARGUMENTS / 2);
+        let fits = Settings { args: vec![half.clone().into()], ..hello() };
+        assert!(Job::new(fits.clone(), PERSON).is_ok());
+        let both = Settings { env: vec![format!("A={half}").into()], ..fits };
+        assert!(matches!(refusal(both), Error::ArgumentsTooLong(_)));
+        let many_empty = Settings { args: vec![OsString::new(); limits::ARGUMENTS / 4], ..hello() };
+        assert!(matches!(refusal(many_empty), Error::ArgumentsTooLong(_)));
+    }
+
+    #[test]
+    fn a_guest_is_never_root() {
+        let with = |user: &str| Settings { user: Some(user.into()), ..hello() };
+        for user in ["0", "0:0", "0:1000", "1000:0", "00:5", "root"] {
+            for surroundings in [PERSON, ROOT] {
+                let error = Job::new(with(user), surroundings).unwrap_err();
+                assert_eq!(error, Error::UserIsRoot(user.into()), "{user}");
+            }
+        }
+        assert_eq!(Job::new(with("keep"), ROOT).unwrap_err(), Error::UserKeepsRoot);
+        assert_eq!(Job::new(with("keep"), PERSON).unwrap().user, User::Keep);
+    }
+
+    #[test]
+    fn root_names_both_ids_and_nobody_else_names_any() {
+        let with = |user: &str| Settings { user: Some(user.into()), ..hello() };
+        assert_eq!(Job::new(with("7:8"), ROOT).unwrap().user, User::Ids { uid: 7, gid: 8 });
+        assert_eq!(Job::new(with("auto"), ROOT).unwrap().user, User::Auto);
+        assert_eq!(refusal(with("7:8")), Error::UserNeedsRoot { uid: 7, gid: 8 });
+        for user in ["", "1000", "a:b", "1:", ":1", "+1:1", "1:2:3", "4294967295:1", "-1:1"] {
+            assert_eq!(refusal(with(user)), Error::UserUnknown(user.into()), "{user}");
+        }
+    }
+
+    #[test]
+    fn stdin_is_the_commands_a_file_or_nothing() {
+        let stdin = |text: &str| Stdin::parse(OsStr::new(text));
+        assert_eq!(stdin("-"), Ok(Stdin::Inherit));
+        assert_eq!(stdin("none"), Ok(Stdin::None));
+        assert_eq!(stdin("./none"), Ok(Stdin::File("./none".into())));
+        assert_eq!(stdin(""), Err(Error::NoStdinFile));
+    }
+
+    #[test]
+    fn the_verdict_never_goes_where_the_guest_writes() {
+        let with = |path: &str| Settings { verdict_file: Some(path.into()), ..hello() };
+        assert_eq!(refusal(with("-")), Error::VerdictOnStdout);
+        assert_eq!(refusal(with("")), Error::NoVerdictFile);
+        assert_eq!(Job::new(with("v.json"), PERSON).unwrap().verdict_file, Some("v.json".into()));
+    }
+
+    #[test]
+    fn a_path_without_a_name_is_still_a_job() {
+        let job = Job::new(Settings { module: "/".into(), ..Settings::default() }, PERSON).unwrap();
+        assert_eq!((job.name.as_str(), job.argv0.as_str()), ("job", "job"));
+        assert_eq!(refusal(Settings::default()), Error::NoModule);
+    }
+}

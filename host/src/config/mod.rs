@@ -1,0 +1,10 @@
+//! What a job is: sizes and times as people write them, the one list of rights, and a job that has been checked.
+//!
+//! Must not: open a file, ask the system anything (what is needed comes in as an argument), know WASI or the
+//! kernel, or leave a default to be chosen later.
+
+pub(crate) mod error;
+pub(crate) mod grants;
+pub(crate) mod job;
+pub(crate) mod text;
+pub(crate) mod units;

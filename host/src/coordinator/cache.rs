@@ -1,0 +1,246 @@
+//! Compiled modules, kept by what they were made from. Only the coordinator writes here, and it believes nothing that
+//! it reads: an entry is as long as it says and has the hash that it says, or it is made again.
+
+use super::places;
+use crate::sys::lock;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+
+/// What a compiled module is made from: the module's bytes and the engine with its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key(blake3::Hash);
+
+impl Key {
+    pub(crate) fn new(module: &blake3::Hash, settings: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(module.as_bytes());
+        hasher.update(settings.as_bytes());
+        Self(hasher.finalize())
+    }
+
+    fn file_name(&self) -> String {
+        format!("{}.compiled", self.0.to_hex())
+    }
+
+    /// A byte of the lock file; two keys on one byte only wait for each other.
+    fn lock_byte(&self) -> u64 {
+        let [a, b, c, d, ..] = *self.0.as_bytes();
+        u32::from_le_bytes([a, b, c, d]).into()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Place(#[from] places::Error),
+    #[error("the cache {path:?} can't be used: {source}; set SANDHOG_CACHE_DIR to a directory that you can write")]
+    Use {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "no room for the compiled module in the cache {path:?}: {source}; make room, or set SANDHOG_CACHE_DIR to another disk"
+    )]
+    Full {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "the file system of the cache {path:?} has no unnamed files (O_TMPFILE): set SANDHOG_CACHE_DIR to a directory on a local disk"
+    )]
+    Unsuitable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The last bytes of an entry: what marks it, the length and the hash of what stands before.
+const MARK: [u8; 8] = *b"sandhog1";
+const FOOTER: usize = 8 + 8 + blake3::OUT_LEN;
+
+/// The cache's directory, open.
+pub(crate) struct Cache {
+    path: PathBuf,
+    dir: Dir,
+}
+
+/// Held while one module is compiled; given back when it is dropped, or by the kernel.
+pub(crate) struct Guard {
+    _file: File,
+}
+
+impl Cache {
+    /// Opens the cache, making it where it is missing.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        places::make_private(path, "SANDHOG_CACHE_DIR")?;
+        let dir = Dir::open_ambient_dir(path, ambient_authority())
+            .map_err(|source| Error::Use { path: path.into(), source })?;
+        Ok(Self { path: path.into(), dir })
+    }
+
+    /// The entry, if it is there and whole; positioned at its start.
+    pub(crate) fn find(&self, key: &Key) -> Option<File> {
+        let mut file = self.dir.open(key.file_name()).ok()?.into_std();
+        is_whole(&mut file).ok()?.then_some(file)
+    }
+
+    /// Removes an entry that can't be used.
+    pub(crate) fn remove(&self, key: &Key) {
+        // Where it can't be removed it can't be replaced either, and that will be said.
+        let _ = self.dir.remove_file(key.file_name());
+    }
+
+    /// Waits until nobody else compiles this module. Blocks: for a thread of its own.
+    pub(crate) fn lock(&self, key: &Key) -> Result<Guard, Error> {
+        let file = self
+            .dir
+            .open_with("lock", OpenOptions::new().read(true).write(true).create(true))
+            .map_err(|source| self.failed(source))?;
+        let file = file.into_std();
+        lock::lock(file.as_fd(), key.lock_byte(), 1).map_err(|source| self.failed(source))?;
+        Ok(Guard { _file: file })
+    }
+
+    /// A file without a name for the compiler to write to: whatever gets killed, nothing of it stays.
+    pub(crate) fn unnamed(&self) -> Result<File, Error> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.dir, ".", flags, Mode::RUSR | Mode::WUSR);
+        opened.map(File::from).map_err(|errno| match errno {
+            rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR => {
+                Error::Unsuitable { path: self.path.clone(), source: errno.into() }
+            }
+            errno => self.failed(errno.into()),
+        })
+    }
+
+    /// Gives a compiled module of this length its footer and its name. The caller holds the key's [`Guard`].
+    pub(crate) fn keep(&self, key: &Key, mut file: File, length: u64) -> Result<File, Error> {
+        let sealed = seal(&mut file, length).and_then(|()| self.name(key, &file));
+        sealed.map_err(|source| self.failed(source))?;
+        self.find(key).ok_or_else(|| self.failed(io::Error::other("what was written can't be read back")))
+    }
+
+    /// linkat(2) by way of /proc, as its manual says for a file without a name.
+    fn name(&self, key: &Key, file: &File) -> io::Result<()> {
+        self.remove(key);
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(rustix::fs::linkat(rustix::fs::CWD, path, &self.dir, key.file_name(), AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    pub(crate) fn failed(&self, source: io::Error) -> Error {
+        let path = self.path.clone();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Error::Full { path, source }
+            }
+            _ => Error::Use { path, source },
+        }
+    }
+}
+
+/// Hashes what the compiler wrote and puts the footer behind it.
+fn seal(file: &mut File, length: u64) -> io::Result<()> {
+    if file.metadata()?.len() != length {
+        return Err(io::Error::other("the compiler's report does not fit what it wrote"));
+    }
+    let hash = hash_of(file, length)?;
+    file.seek(SeekFrom::Start(length))?;
+    let footer = [MARK.as_slice(), &length.to_le_bytes(), hash.as_bytes()].concat();
+    file.write_all(&footer)
+}
+
+fn is_whole(file: &mut File) -> io::Result<bool> {
+    let Some(length) = file.metadata()?.len().checked_sub(FOOTER as u64) else { return Ok(false) };
+    let mut footer = [0; FOOTER];
+    file.seek(SeekFrom::Start(length))?;
+    file.read_exact(&mut footer)?;
+    let told = u64::from_le_bytes(footer[8..16].try_into().map_err(io::Error::other)?);
+    let is_marked = footer[..8] == MARK && told == length;
+    Ok(is_marked && hash_of(file, length)?.as_bytes().as_slice() == &footer[16..])
+}
+
+fn hash_of(file: &mut File, length: u64) -> io::Result<blake3::Hash> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut hasher = blake3::Hasher::new();
+    copy_into(&mut hasher, &mut file.take(length))?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(hasher.finalize())
+}
+
+/// In pieces that are large enough for the hash to use wide registers, small enough for a processor's cache.
+pub(crate) fn copy_into(hasher: &mut blake3::Hasher, from: &mut impl Read) -> io::Result<u64> {
+    let mut piece = vec![0; 256 << 10];
+    let mut total = 0;
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(total),
+            Ok(read) => {
+                hasher.update(&piece[..read]);
+                total += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(name: &str) -> Cache {
+        Cache::open(&std::env::temp_dir().join(format!("sandhog-cache-{name}-{}", std::process::id()))).unwrap()
+    }
+
+    fn kept(cache: &Cache, key: &Key) {
+        let mut file = cache.unnamed().unwrap();
+        file.write_all(b"compiled").unwrap();
+        cache.keep(key, file, 8).unwrap();
+    }
+
+    #[test]
+    fn an_entry_is_found_until_a_single_bit_of_it_changes() {
+        let cache = cache("damage");
+        let key = Key::new(&blake3::hash(b"module"), "engine 1");
+        assert!(cache.find(&key).is_none());
+        kept(&cache, &key);
+        assert!(cache.find(&key).is_some());
+        let path = cache.path.join(key.file_name());
+        let bytes = std::fs::read(&path).unwrap();
+        for place in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 1;
+            std::fs::write(&path, damaged).unwrap();
+            assert!(cache.find(&key).is_none(), "byte {place}");
+            std::fs::write(&path, &bytes[..place]).unwrap();
+            assert!(cache.find(&key).is_none(), "cut at {place}");
+        }
+        kept(&cache, &key);
+        assert!(cache.find(&key).is_some(), "a damaged entry is replaced");
+        std::fs::remove_dir_all(&cache.path).unwrap();
+    }
+
+    #[test]
+    fn other_settings_are_another_entry() {
+        let module = blake3::hash(b"module");
+        assert_ne!(Key::new(&module, "engine 1"), Key::new(&module, "engine 2"));
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(format!("sandhog-cache-shared-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Cache::open(&path), Err(Error::Place(places::Error::Shared { .. }))));
+        std::fs::remove_dir(path).unwrap();
+    }
+}

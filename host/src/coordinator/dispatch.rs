@@ -1,0 +1,322 @@
+//! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
+
+use super::cache::Cache;
+use super::modules::{self, Module};
+use super::privilege::Person;
+use super::record::VerdictRecord;
+use super::{places, plan, registry};
+use crate::config::job::{Job, Stdin, User};
+use crate::ipc::{Closed, Received};
+use crate::spawn::client::{Client, Launched};
+use crate::supervisor::attempt::Event;
+use crate::supervisor::driver::{self, Attempted, Direction, Note, Order, Pump};
+use crate::supervisor::outcome::{self, Cause, Facts};
+use crate::supervisor::output::Meter;
+use crate::sys::process;
+use rustix::fs::{Mode, OFlags};
+use sandhog_protocol::plan::{Wall, Walls, Work};
+use sandhog_protocol::spawn::{FromSpawner, WeakWall};
+use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Module(#[from] modules::Error),
+    #[error("failed to open the directory {path:?} of --dir: {source}")]
+    Directory {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("failed to open {path:?} of --stdin: {source}")]
+    Stdin {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("--user {given}: only root may give a worker another identity; leave --user away")]
+    User { given: &'static str },
+    #[error("failed to start a run: {0}")]
+    Start(#[from] io::Error),
+}
+
+/// Tells a person that something takes long.
+pub(crate) trait Progress: Send + Sync {
+    /// A module is being compiled; over when the value is dropped.
+    fn compiling(&self, job: &str) -> Box<dyn Send>;
+}
+
+/// Over when it is dropped or told so.
+pub(crate) struct Compiling(Option<Box<dyn Send>>);
+
+impl Compiling {
+    pub(crate) fn finished(mut self) {
+        self.0.take();
+    }
+}
+
+/// Notes of one attempt, by the number that it has at the spawner.
+type Routes = HashMap<u32, mpsc::Sender<Note>>;
+
+pub(crate) struct Coordinator {
+    client: Client,
+    routes: Mutex<(u32, Routes)>,
+    weak: watch::Sender<Option<Vec<WeakWall>>>,
+    stop: watch::Sender<Option<StopReason>>,
+    cache_path: Result<PathBuf, String>,
+    cache: OnceLock<Arc<Cache>>,
+    progress: Box<dyn Progress>,
+    root: bool,
+}
+
+impl Coordinator {
+    /// Takes the spawner over. Must be called inside the runtime that everything runs on.
+    pub(crate) fn new(
+        launched: Launched,
+        person: &Person,
+        root: bool,
+        progress: Box<dyn Progress>,
+    ) -> io::Result<Arc<Self>> {
+        let coordinator = Arc::new(Self {
+            client: launched.connect()?,
+            routes: Mutex::default(),
+            weak: watch::Sender::new(None),
+            stop: watch::Sender::new(None),
+            cache_path: places::cache(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
+            cache: OnceLock::new(),
+            progress,
+            root,
+        });
+        tokio::spawn(hear_spawner(Arc::clone(&coordinator)));
+        Ok(coordinator)
+    }
+
+    /// The cache of compiled modules, opened at its first use.
+    pub(super) fn cache(&self) -> Result<Arc<Cache>, String> {
+        if let Some(cache) = self.cache.get() {
+            return Ok(Arc::clone(cache));
+        }
+        let path = self.cache_path.as_ref().map_err(Clone::clone)?;
+        let cache = Cache::open(path).map_err(|error| error.to_string())?;
+        Ok(Arc::clone(self.cache.get_or_init(|| Arc::new(cache))))
+    }
+
+    pub(super) fn progress(&self, job: &str) -> Compiling {
+        Compiling(Some(self.progress.compiling(job)))
+    }
+
+    /// Ends everything that runs, for this reason; the first one counts.
+    pub(crate) fn stop(&self, reason: StopReason) {
+        self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(reason).is_none());
+    }
+
+    /// Lets the spawner clear away; afterwards nothing of any run is left.
+    pub(crate) async fn close(&self) {
+        self.client.close().await;
+    }
+
+    /// The walls that are to stand here, and those that stand lower than designed.
+    pub(crate) async fn walls(&self) -> (Walls, Vec<WeakWall>) {
+        let mut weak = self.weak.subscribe();
+        let weak = weak.wait_for(Option::is_some).await.ok().and_then(|weak| weak.clone()).unwrap_or_default();
+        let lowered = |wall: &Wall| !self.root && matches!(wall, Wall::Identity | Wall::Cgroup);
+        (Wall::ALL.into_iter().filter(|wall| !lowered(wall)).collect(), weak)
+    }
+
+    /// Runs a job to its verdict.
+    ///
+    /// # Errors
+    /// Where there is nothing to run: no module, no such directory. What happens to a run is a verdict, not an error.
+    pub(crate) async fn run(self: &Arc<Self>, job: &Job) -> Result<VerdictRecord, Error> {
+        if !self.root
+            && let User::Ids { .. } = job.user
+        {
+            return Err(Error::User { given: "UID:GID" });
+        }
+        let module = Arc::new(modules::read(&job.module)?);
+        let (mut walls, weak_walls) = self.walls().await;
+        let mut missing_walls = Vec::new();
+        let attempt = registry::new_attempt_id()?;
+        let mut remade = false;
+        let (facts, usage) = loop {
+            let (facts, usage) = self.attempt_job(job, &module, &walls).await?;
+            match &facts.cause {
+                Some(Cause::Stale(_)) if !remade => {
+                    modules::forget(self, &module, job.limits.fuel.is_some());
+                    remade = true;
+                }
+                Some(Cause::Spawn(failure)) => {
+                    match failure.wall.filter(|wall| job.allow_missing.contains(wall) && walls.remove(wall)) {
+                        Some(wall) => missing_walls.push(wall),
+                        None => break (facts, usage),
+                    }
+                }
+                _ => break (facts, usage),
+            }
+        };
+        let verdict = outcome::decide(&facts, &plan::named(&job.limits));
+        // A run that was refused had no walls around it.
+        let started = !matches!(verdict, Verdict::Refused { .. });
+        Ok(VerdictRecord {
+            verdict,
+            attempt,
+            job: job.name.clone(),
+            module: Some(module.name()),
+            walls: if started {
+                walls.into_iter().filter(|wall| !weak_walls.iter().any(|weak| weak.wall == *wall)).collect()
+            } else {
+                Vec::new()
+            },
+            weak_walls: if started { weak_walls } else { Vec::new() },
+            missing_walls,
+            usage,
+        })
+    }
+
+    /// One try of a job, with its zygote starting beside the search for its compiled module.
+    async fn attempt_job(
+        self: &Arc<Self>,
+        job: &Job,
+        module: &Arc<Module>,
+        walls: &Walls,
+    ) -> Result<(Facts, Usage), Error> {
+        let (stdio, pumps, meters) = streams(job)?;
+        let order = Order {
+            zygote: plan::guest_zygote(&job.limits, walls),
+            worker: plan::guest_worker(job),
+            work: Work::Guest(plan::guest(job)),
+            stdio: Some(stdio),
+            directories: open_directories(job)?,
+            pumps,
+            hard_deadline: plan::hard_deadline(&job.limits),
+        };
+        let compiled = {
+            let (coordinator, module, job, walls) = (Arc::clone(self), Arc::clone(module), job.clone(), walls.clone());
+            async move { modules::compiled(&coordinator, &module, &job, &walls).await }
+        };
+        let Attempted { facts, mut usage } = self.attempt(order, Some(Box::pin(compiled))).await?;
+        [usage.stdin_bytes, usage.stdout_bytes, usage.stderr_bytes] = meters.map(|meter| meter.passed());
+        Ok((facts, usage))
+    }
+
+    /// One attempt of anything: guest, compiler or probe.
+    pub(crate) async fn attempt(
+        self: &Arc<Self>,
+        order: Order,
+        module: Option<std::pin::Pin<Box<dyn Future<Output = Result<OwnedFd, Cause>> + Send>>>,
+    ) -> io::Result<Attempted> {
+        let (sender, notes) = mpsc::channel(driver::NOTES);
+        let id = self.register(sender.clone());
+        let mut tasks = tokio::task::JoinSet::new();
+        if let Some(module) = module {
+            let sender = sender.clone();
+            tasks.spawn(async move {
+                let _ = sender.send(Note::Module(module.await)).await;
+            });
+        }
+        tasks.spawn(pass_stop_on(self.stop.subscribe(), sender.clone()));
+        let attempted = driver::drive(&self.client, id, order, sender, notes).await;
+        self.routes().1.remove(&id);
+        attempted
+    }
+
+    fn register(&self, sender: mpsc::Sender<Note>) -> u32 {
+        let mut routes = self.routes();
+        routes.0 += 1;
+        let id = routes.0;
+        routes.1.insert(id, sender);
+        id
+    }
+
+    fn routes(&self) -> MutexGuard<'_, (u32, Routes)> {
+        // Nothing panics while it holds the lock, and a table of senders is whole after every statement.
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn route(&self, id: u32) -> Option<mpsc::Sender<Note>> {
+        self.routes().1.get(&id).cloned()
+    }
+}
+
+async fn pass_stop_on(mut stop: watch::Receiver<Option<StopReason>>, sender: mpsc::Sender<Note>) {
+    if let Ok(reason) = stop.wait_for(Option::is_some).await.map(|reason| *reason)
+        && let Some(reason) = reason
+    {
+        let _ = sender.send(driver::stop(reason)).await;
+    }
+}
+
+/// Hands every answer of the spawner to the attempt that it concerns, until the spawner has gone.
+async fn hear_spawner(coordinator: Arc<Coordinator>) {
+    while let Ok(Ok(Received { message, fds: _pidfd })) =
+        coordinator.client.recv().await.map(|answer| answer.map_err(|Closed| ()))
+    {
+        let (id, event) = match message {
+            FromSpawner::Ready { weak } => {
+                coordinator.weak.send_replace(Some(weak));
+                continue;
+            }
+            FromSpawner::ZygoteStarted { zygote } => (zygote, Event::ZygoteStarted),
+            FromSpawner::ZygoteEnded { zygote, why } => (zygote, Event::ZygoteEnded(why)),
+            FromSpawner::WorkerStarted { worker } => (worker, Event::WorkerStarted),
+            FromSpawner::WorkerRefused { worker, why } => (worker, Event::WorkerRefused(why)),
+            FromSpawner::WorkerEnded { worker, exit } => (worker, Event::WorkerEnded(exit)),
+        };
+        if let Some(sender) = coordinator.route(id) {
+            let _ = sender.send(Note::Event(event)).await;
+        }
+    }
+    coordinator.weak.send_if_modified(|weak| weak.is_none() && weak.replace(Vec::new()).is_none());
+    let senders: Vec<_> = coordinator.routes().1.values().cloned().collect();
+    for sender in senders {
+        let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
+    }
+}
+
+/// The worker's ends of its streams, what moves their bytes, and what counts them: stdin, stdout, stderr.
+fn streams(job: &Job) -> Result<([OwnedFd; 3], Vec<Pump>, [Meter; 3]), Error> {
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from);
+    let (stdin, mut pumps, input) = match &job.stdin {
+        Stdin::None => (pipe()?.0, Vec::new(), Meter::default()),
+        Stdin::Inherit => feed(process::borrow(0).try_clone_to_owned()?, pipe()?),
+        Stdin::File(path) => {
+            let file = File::open(path).and_then(|file| {
+                if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+            });
+            feed(file.map_err(|source| Error::Stdin { path: path.clone(), source })?.into(), pipe()?)
+        }
+    };
+    let out = Meter::new(job.limits.max_output_bytes);
+    let err = out.beside();
+    let (stdout, stderr) = (pipe()?, pipe()?);
+    let to = [process::borrow(1), process::borrow(2)];
+    for ((from, to), meter) in [stdout.0, stderr.0].into_iter().zip(to).zip([&out, &err]) {
+        pumps.push(Pump { from, to: to.try_clone_to_owned()?, meter: meter.clone(), direction: Direction::Output });
+    }
+    Ok(([stdin, stdout.1, stderr.1], pumps, [input, out, err]))
+}
+
+fn feed(from: OwnedFd, (guest, to): (OwnedFd, OwnedFd)) -> (OwnedFd, Vec<Pump>, Meter) {
+    let meter = Meter::default();
+    (guest, vec![Pump { from, to, meter: meter.clone(), direction: Direction::Input }], meter)
+}
+
+/// Opens each granted directory as the person who asked; the descriptor is what travels, not the path.
+fn open_directories(job: &Job) -> Result<Vec<OwnedFd>, Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directories = job.grants.directories.iter();
+    directories
+        .map(|directory| {
+            let path = &directory.host;
+            let opened = rustix::fs::open(path, flags, Mode::empty());
+            opened.map_err(|errno| Error::Directory { path: path.clone(), source: errno.into() })
+        })
+        .collect()
+}

@@ -1,0 +1,12 @@
+//! The process that owns all state. For `run` it lives inside the command, for as long as the command lasts.
+//!
+//! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print.
+
+pub(crate) mod cache;
+pub(crate) mod dispatch;
+pub(crate) mod modules;
+pub(crate) mod places;
+pub(crate) mod plan;
+pub(crate) mod privilege;
+pub(crate) mod record;
+pub(crate) mod registry;

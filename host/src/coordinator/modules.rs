@@ -1,0 +1,234 @@
+//! From a module's path to its compiled form: read, hashed, looked up, and where it is new, compiled once.
+
+use super::cache::{self, Cache, Guard, Key};
+use super::dispatch::Coordinator;
+use super::plan;
+use crate::config::job::{CompileLimits, Job};
+use crate::config::units;
+use crate::supervisor::driver::Order;
+use crate::supervisor::outcome::{self, Cause, Facts};
+use crate::worker::engine;
+use rustix::fs::{MemfdFlags, Mode, OFlags};
+use sandhog_protocol::limits;
+use sandhog_protocol::plan::{Walls, Work};
+use sandhog_protocol::worker::CompileReport;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("there is no module at {path:?}")]
+    NotFound { path: PathBuf },
+    #[error("failed to read the module {path:?}: {source}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path:?} is a directory; a module is a file (.wasm or .wat)")]
+    Directory { path: PathBuf },
+    #[error("{path:?} is no regular file (a pipe, socket or device); copy the module into a file first")]
+    NotAFile { path: PathBuf },
+    #[error("the module {path:?} has {bytes} bytes, more than the limit of {limit}", limit = limits::MODULE)]
+    TooLarge { path: PathBuf, bytes: u64 },
+    #[error("the module {path:?} was changed while it was read; start it again")]
+    Changed { path: PathBuf },
+}
+
+/// A module that has been read once.
+pub(crate) struct Module {
+    path: PathBuf,
+    file: File,
+    hash: blake3::Hash,
+}
+
+/// Opens and hashes a module.
+pub(crate) fn read(path: &Path) -> Result<Module, Error> {
+    let file = open(path)?;
+    let (hash, _) = hash_into(&file, path, None)?;
+    Ok(Module { path: path.into(), file, hash })
+}
+
+impl Module {
+    /// As verdicts name it.
+    pub(crate) fn name(&self) -> String {
+        format!("blake3:{}", self.hash.to_hex())
+    }
+}
+
+/// Without waiting: opening a pipe for reading would, for its other end.
+fn open(path: &Path) -> Result<File, Error> {
+    let fail = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => Error::NotFound { path: path.into() },
+        _ => Error::Read { path: path.into(), source },
+    };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| fail(errno.into()))?);
+    let status = file.metadata().map_err(fail)?;
+    if status.is_dir() {
+        return Err(Error::Directory { path: path.into() });
+    }
+    if !status.is_file() {
+        return Err(Error::NotAFile { path: path.into() });
+    }
+    if status.len() > limits::MODULE {
+        return Err(Error::TooLarge { path: path.into(), bytes: status.len() });
+    }
+    Ok(file)
+}
+
+/// Hashes the file from its start, and copies it where a copy is wanted; at most one byte over the limit is read.
+fn hash_into(file: &File, path: &Path, mut copy: Option<&mut File>) -> Result<(blake3::Hash, u64), Error> {
+    let fail = |source| Error::Read { path: path.into(), source };
+    let mut hasher = blake3::Hasher::new();
+    let mut from = Tee { from: file, copy: copy.as_deref_mut() };
+    from.from.seek(SeekFrom::Start(0)).map_err(fail)?;
+    let mut bounded = io::Read::take(&mut from, limits::MODULE + 1);
+    let bytes = cache::copy_into(&mut hasher, &mut bounded).map_err(fail)?;
+    if bytes > limits::MODULE {
+        return Err(Error::TooLarge { path: path.into(), bytes });
+    }
+    Ok((hasher.finalize(), bytes))
+}
+
+/// Whatever is read is also written to the copy.
+struct Tee<'a> {
+    from: &'a File,
+    copy: Option<&'a mut File>,
+}
+
+impl io::Read for Tee<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        if let Some(copy) = &mut self.copy {
+            io::Write::write_all(copy, &buffer[..read])?;
+        }
+        Ok(read)
+    }
+}
+
+/// The compiled form of a module: from the cache, or made now.
+pub(crate) async fn compiled(
+    coordinator: &Arc<Coordinator>,
+    module: &Arc<Module>,
+    job: &Job,
+    walls: &Walls,
+) -> Result<OwnedFd, Cause> {
+    let fuel = job.limits.fuel.is_some();
+    let key = Key::new(&module.hash, &engine::settings_id(fuel));
+    let cache = coordinator.cache().map_err(failed)?;
+    let found = blocking({
+        let cache = Arc::clone(&cache);
+        move || cache.find(&key)
+    });
+    if let Some(file) = found.await? {
+        return Ok(file.into());
+    }
+    let guard = blocking({
+        let cache = Arc::clone(&cache);
+        move || cache.lock(&key)
+    });
+    let guard: Guard = guard.await?.map_err(failed)?;
+    // Whoever held the lock may have made it meanwhile.
+    if let Some(file) = cache.find(&key) {
+        return Ok(file.into());
+    }
+    let progress = coordinator.progress(&job.name);
+    let file = compile(coordinator, module, &job.compile, fuel, walls, &cache).await;
+    progress.finished();
+    let (file, bytes) = file?;
+    let kept = blocking(move || {
+        let kept = cache.keep(&key, file, bytes);
+        drop(guard);
+        kept
+    });
+    Ok(kept.await?.map_err(failed)?.into())
+}
+
+/// Throws a compiled form away that its engine does not load.
+pub(crate) fn forget(coordinator: &Coordinator, module: &Module, fuel: bool) {
+    if let Ok(cache) = coordinator.cache() {
+        cache.remove(&Key::new(&module.hash, &engine::settings_id(fuel)));
+    }
+}
+
+/// One run of the compiler: a worker like any other, with the module on stdin and the compiled form on stdout.
+async fn compile(
+    coordinator: &Arc<Coordinator>,
+    module: &Module,
+    limits: &CompileLimits,
+    fuel: bool,
+    walls: &Walls,
+    cache: &Cache,
+) -> Result<(File, u64), Cause> {
+    let input = copy_of(module).map_err(|error| Cause::Failed(error.to_string()))?;
+    let output = cache.unnamed().map_err(failed)?;
+    let copy = output.try_clone().map_err(failed)?;
+    let null = File::options().read(true).write(true).open("/dev/null").map_err(failed)?;
+    let threads = std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1));
+    let order = Order {
+        zygote: plan::compiler_zygote(limits, threads, walls),
+        worker: plan::compiler_worker(limits),
+        work: Work::Compile(plan::compilation(limits, threads, fuel)),
+        stdio: Some([input, copy.into(), null.into()]),
+        directories: Vec::new(),
+        pumps: Vec::new(),
+        // Twice the CPU time: a compiler that sleeps is not ours.
+        hard_deadline: Some(limits.cpu.saturating_mul(2)),
+    };
+    let attempted = coordinator.attempt(order, None).await.map_err(failed)?;
+    compiler_outcome(attempted.facts, limits).map(|bytes| (output, bytes))
+}
+
+fn compiler_outcome(facts: Facts, limits: &CompileLimits) -> Result<u64, Cause> {
+    let (cpu, memory) = (units::print_duration(limits.cpu), units::print_size(limits.memory_bytes));
+    let over = |what: String| Cause::Refused(format!("compiling the module took more than {what}"));
+    let too_long = || over(format!("{cpu} of CPU time; allow more with --compile-timeout if you trust it"));
+    let too_much = || over(format!("{memory} of memory; allow more with --compile-memory if you trust it"));
+    let out_of_memory = facts.exit.is_some_and(|exit| exit.out_of_memory);
+    let used_cpu = facts.exit.map_or(0, |exit| exit.cpu_us);
+    match facts.cause {
+        Some(Cause::Compiled(CompileReport::Done { bytes })) => Ok(bytes),
+        Some(Cause::Compiled(CompileReport::Refused { reason })) => Err(Cause::Refused(reason)),
+        Some(Cause::Compiled(CompileReport::Cpu)) | Some(Cause::Deadline) => Err(too_long()),
+        Some(Cause::Compiled(CompileReport::Memory)) => Err(too_much()),
+        Some(Cause::Compiled(CompileReport::Broken { why })) => {
+            Err(Cause::Failed(format!("the compiler failed: {why}")))
+        }
+        None if out_of_memory => Err(too_much()),
+        None if u128::from(used_cpu) >= limits.cpu.as_micros() => Err(too_long()),
+        Some(cause @ (Cause::Spawn(_) | Cause::SpawnerLost | Cause::ZygoteLost | Cause::Stop(_))) => Err(cause),
+        cause => {
+            let verdict = outcome::decide(&Facts { cause, exit: facts.exit }, &outcome::Limits::default());
+            Err(Cause::Failed(format!("the compiler ended without a result: {verdict:?}")))
+        }
+    }
+}
+
+/// The module in memory that nobody can change any more, and that is what was hashed.
+fn copy_of(module: &Module) -> Result<OwnedFd, Error> {
+    let path = &module.path;
+    let fail = |errno: rustix::io::Errno| Error::Read { path: path.clone(), source: errno.into() };
+    let memory = rustix::fs::memfd_create("module", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(fail)?;
+    let mut memory = File::from(memory);
+    let (hash, _) = hash_into(&module.file, path, Some(&mut memory))?;
+    if hash != module.hash {
+        return Err(Error::Changed { path: path.clone() });
+    }
+    memory.seek(SeekFrom::Start(0)).map_err(|source| Error::Read { path: path.clone(), source })?;
+    use rustix::fs::SealFlags;
+    rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
+        .map_err(fail)?;
+    Ok(memory.into())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Cause> {
+    tokio::task::spawn_blocking(work).await.map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> Cause {
+    Cause::Failed(error.to_string())
+}

@@ -1,0 +1,106 @@
+//! From a job's one list of grants to the plans of its processes. Pure: whoever carries a plan out adds nothing.
+
+use crate::config::job::{CompileLimits, Job, Limits};
+use crate::config::units;
+use crate::supervisor::outcome;
+use sandhog_protocol::limits;
+use sandhog_protocol::plan::{CompilePlan, GuestPlan, Program, Rlimits, Walls, WorkerPlan, ZygotePlan};
+use std::time::Duration;
+
+/// What a worker needs beside its guest's memory, in bytes: engine, event loop, stacks and buffers took below 12 MiB
+/// in every measurement; the rest is room for the engine's tables and for a guest's call of many megabytes.
+pub(crate) const WORKER_MEMORY: u64 = 64 << 20;
+
+/// What the zygote has of its own in the same cgroup, in bytes.
+const ZYGOTE_MEMORY: u64 = 32 << 20;
+
+/// Zygote and worker, and one of each to spare while the kernel still counts one that has ended.
+const GUEST_TASKS: u32 = 4;
+
+/// How much later than the worker's own deadline it is killed from outside: a worker that is fine needs a millisecond
+/// for it, one on a busy machine some hundreds.
+const DEADLINE_SLACK: Duration = Duration::from_millis(500);
+
+pub(crate) fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
+    ZygotePlan {
+        walls: walls.clone(),
+        program: Program::Guest { fuel: limits.fuel.is_some() },
+        cgroup_memory_bytes: limits.memory_bytes + WORKER_MEMORY + ZYGOTE_MEMORY,
+        cgroup_tasks: GUEST_TASKS,
+    }
+}
+
+pub(crate) fn guest_worker(job: &Job) -> WorkerPlan {
+    let limits = &job.limits;
+    WorkerPlan {
+        rlimits: Rlimits {
+            data_bytes: limits.memory_bytes + WORKER_MEMORY,
+            file_bytes: limits.max_file_bytes,
+            open_files: limits.max_files,
+            // A second behind the timer in the worker, rounded up.
+            cpu_s: limits.cpu.map(|cpu| cpu.as_secs() + 2),
+        },
+        directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
+    }
+}
+
+pub(crate) fn guest(job: &Job) -> GuestPlan {
+    let limits = &job.limits;
+    GuestPlan {
+        args: std::iter::once(&job.argv0).chain(&job.args).cloned().collect(),
+        env: job.grants.env.clone(),
+        directories: job.grants.directories.iter().map(|directory| directory.guest.clone()).collect(),
+        memory_bytes: limits.memory_bytes,
+        timeout_ms: limits.timeout.map(millis),
+        cpu_ms: limits.cpu.map(millis),
+        fuel: limits.fuel,
+    }
+}
+
+/// When a worker is killed that has not ended by its own deadline.
+pub(crate) fn hard_deadline(limits: &Limits) -> Option<Duration> {
+    limits.timeout.map(|timeout| timeout.saturating_add(DEADLINE_SLACK))
+}
+
+pub(crate) fn compiler_zygote(limits: &CompileLimits, threads: u32, walls: &Walls) -> ZygotePlan {
+    ZygotePlan {
+        walls: walls.clone(),
+        program: Program::Compiler,
+        cgroup_memory_bytes: limits.memory_bytes + WORKER_MEMORY + ZYGOTE_MEMORY,
+        cgroup_tasks: GUEST_TASKS + threads,
+    }
+}
+
+pub(crate) fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
+    WorkerPlan {
+        rlimits: Rlimits {
+            data_bytes: limits.memory_bytes,
+            file_bytes: limits::ARTIFACT,
+            open_files: 0,
+            cpu_s: Some(limits.cpu.as_secs() + 2),
+        },
+        directories: Vec::new(),
+    }
+}
+
+pub(crate) fn compilation(limits: &CompileLimits, threads: u32, fuel: bool) -> CompilePlan {
+    CompilePlan { fuel, threads, cpu_ms: millis(limits.cpu) }
+}
+
+/// The limits as a verdict names them.
+pub(crate) fn named(limits: &Limits) -> outcome::Limits {
+    let duration = |limit: Option<Duration>| limit.map(units::print_duration).unwrap_or_default();
+    outcome::Limits {
+        memory: units::print_size(limits.memory_bytes),
+        timeout: duration(limits.timeout),
+        cpu: duration(limits.cpu),
+        cpu_us: limits.cpu.map(|cpu| millis(cpu).saturating_mul(1000)),
+        fuel: limits.fuel.map(|fuel| format!("{fuel} fuel")).unwrap_or_default(),
+        output: limits.max_output_bytes.map(units::print_size).unwrap_or_default(),
+    }
+}
+
+/// In milliseconds, at least one.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}

@@ -1,0 +1,140 @@
+//! Who started the command, what privilege that gives, and how it is given up: the spawner keeps it, nobody else.
+
+use super::places;
+use crate::config::job::User;
+use crate::sandbox::capabilities;
+use crate::sandbox::namespaces::{self, IdMap};
+use crate::spawn::client::{self, Launched, launch};
+use crate::spawn::{Privilege, Setting, ids::Ids};
+use crate::sys::accounts::{self, Account};
+use crate::sys::process::{self, SingleThreaded};
+use rustix::process::{Gid, Uid, getegid, geteuid};
+use rustix::thread::{CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(
+        "this machine lets an ordinary user have no user namespace: {source}\n\
+         try one of: sysctl kernel.unprivileged_userns_clone=1 (Debian), a larger user.max_user_namespaces, \
+         an AppArmor profile for sandhog that allows userns (Ubuntu; or sysctl kernel.apparmor_restrict_unprivileged_userns=0), \
+         or start it as root"
+    )]
+    UserNamespace {
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "this machine gives a new user namespace no rights: {source}\n\
+         Ubuntu restricts them: give sandhog an AppArmor profile that allows userns, \
+         or sysctl kernel.apparmor_restrict_unprivileged_userns=0, or start it as root"
+    )]
+    Restricted {
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Places(#[from] places::Error),
+    #[error(transparent)]
+    Spawner(#[from] client::Error),
+    #[error("become the person behind sudo: {0}")]
+    Identity(#[source] io::Error),
+    #[error("give up privilege: {0}")]
+    Capabilities(#[from] capabilities::Error),
+}
+
+impl Error {
+    /// A wall that this machine can't give, rather than a fault of ours.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::UserNamespace { .. } | Self::Restricted { .. } => true,
+            Self::Places(_) | Self::Spawner(_) | Self::Identity(_) | Self::Capabilities(_) => false,
+        }
+    }
+}
+
+/// Who started the command: whose files are granted, whose cache is used.
+pub(crate) struct Person {
+    pub uid: u32,
+    pub gid: u32,
+    pub home: Option<PathBuf>,
+    pub behind_sudo: bool,
+    pub account: Option<Account>,
+}
+
+/// Whether this process can give other processes ids and limits: root with its capabilities, not merely uid 0.
+pub(crate) fn is_root() -> bool {
+    let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL;
+    geteuid().is_root() && capabilities(None).is_ok_and(|has| has.effective.contains(needed))
+}
+
+/// The person: behind sudo the one who called it, else whoever this process runs as.
+fn person(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Person {
+    let number = |name| variable(name)?.to_str()?.parse::<u32>().ok();
+    let behind = root.then(|| Some((number("SUDO_UID")?, number("SUDO_GID")?))).flatten().filter(|(uid, _)| *uid != 0);
+    let (uid, gid) = behind.unwrap_or((geteuid().as_raw(), getegid().as_raw()));
+    let account = accounts::account(uid);
+    let home = account.as_ref().map(|account| account.home.clone()).filter(|home| home.is_absolute());
+    Person { uid, gid, home, behind_sudo: behind.is_some(), account }
+}
+
+/// Starts the spawner with the privilege that there is, and goes on without any.
+pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Person), Error> {
+    let root = is_root();
+    let person = person(root, |name| std::env::var_os(name));
+    let privilege = if root {
+        let fixed = match user {
+            User::Ids { uid, gid } => Some((*uid, *gid)),
+            User::Auto | User::Keep => None,
+        };
+        Privilege::Root { ids: Rc::new(Ids::new(places::open_ids(|name| std::env::var_os(name))?, fixed)) }
+    } else {
+        enter_user_namespace(&token)?;
+        Privilege::Rootless
+    };
+    let setting = Setting { privilege, person: (person.uid, person.gid) };
+    let (token, launched) = launch(token, setting)?;
+    if person.behind_sudo {
+        become_person(&person).map_err(Error::Identity)?;
+    }
+    capabilities::no_new_privileges()?;
+    capabilities::drop_all()?;
+    drop(token);
+    Ok((launched, person))
+}
+
+/// A user and mount namespace in which this process keeps its ids and may clone mounts and make namespaces.
+fn enter_user_namespace(token: &SingleThreaded) -> Result<(), Error> {
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    process::unshare(token, libc::CLONE_NEWUSER | libc::CLONE_NEWNS)
+        .map_err(|source| Error::UserNamespace { source })?;
+    let map = IdMap { uids: vec![(uid, uid)], gids: vec![(gid, gid)], deny_setgroups: true };
+    let process = rustix::fs::open(
+        "/proc/self",
+        rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    );
+    let restricted = |source: io::Error| Error::Restricted { source };
+    let process = process.map_err(|errno| restricted(errno.into()))?;
+    namespaces::map_ids(process.as_fd(), &map)
+        .map_err(|error| restricted(io::Error::other(crate::sandbox::describe(&error))))
+}
+
+/// Gives up root for good: groups, group, user, and a look back.
+fn become_person(person: &Person) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(person.uid), Gid::from_raw(person.gid));
+    let groups = person.account.as_ref().map(accounts::groups).unwrap_or_default();
+    let groups: Vec<Gid> = groups.into_iter().filter(|group| *group != u32::MAX).map(Gid::from_raw).collect();
+    set_thread_groups(&groups)?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)?;
+    if set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).is_ok() {
+        Err(io::Error::other("it can be undone"))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! What is known of an attempt once it has ended: what `--verdict` writes, and later `show` and `events`.
+
+use sandhog_protocol::plan::Wall;
+use sandhog_protocol::spawn::WeakWall;
+use sandhog_protocol::verdict::{Usage, Verdict};
+
+/// An attempt that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VerdictRecord {
+    pub verdict: Verdict,
+    /// The attempt's id, never used again.
+    pub attempt: String,
+    pub job: String,
+    /// `blake3:` and the hash of the module's bytes; `None` where they were never read.
+    pub module: Option<String>,
+    /// Walls that stood around the worker.
+    pub walls: Vec<Wall>,
+    /// Those of them that are lower than designed, each with a reason.
+    pub weak_walls: Vec<WeakWall>,
+    /// Required walls that the operator let go.
+    pub missing_walls: Vec<Wall>,
+    pub usage: Usage,
+}

@@ -1,0 +1,36 @@
+//! Ids of attempts.
+
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A new attempt's id: never used again, and later ones sort behind earlier ones. 48 bits of time in milliseconds
+/// and 80 of chance, in Crockford's base 32: the ULID format.
+pub(crate) fn new_attempt_id() -> io::Result<String> {
+    let mut chance = [0; 10];
+    rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty())?;
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let chance = chance.iter().fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
+    Ok(base32(millis << 80 | chance))
+}
+
+fn base32(number: u128) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    (0..26).rev().map(|place| char::from(DIGITS[(number >> (5 * place)) as usize & 31])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_26_digits_and_sort_by_number() {
+        assert_eq!(base32(0), "00000000000000000000000000");
+        assert_eq!(base32(u128::MAX), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
+        assert!(base32(1 << 80) > base32((1 << 80) - 1));
+    }
+
+    #[test]
+    fn two_ids_are_never_the_same() {
+        assert_ne!(new_attempt_id().unwrap(), new_attempt_id().unwrap());
+    }
+}

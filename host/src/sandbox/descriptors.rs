@@ -1,0 +1,43 @@
+//! Which descriptors a process has: the ones on a list, and no others.
+
+use crate::sys::process;
+use std::io;
+use std::os::fd::RawFd;
+
+#[derive(Debug, thiserror::Error)]
+#[error("close all descriptors but {keep:?}")]
+pub(crate) struct Error {
+    keep: Vec<RawFd>,
+    #[source]
+    source: io::Error,
+}
+
+/// Closes every descriptor that is not on the list, however many there are, without looking at them one by one.
+pub(crate) fn keep_only(keep: &[RawFd]) -> Result<(), Error> {
+    let gaps = gaps(keep);
+    gaps.iter()
+        .try_for_each(|(first, last)| process::close_range(*first, *last))
+        .map_err(|source| Error { keep: keep.to_vec(), source })
+}
+
+/// The ranges, both ends included, that are not on the list.
+fn gaps(keep: &[RawFd]) -> Vec<(u32, u32)> {
+    let mut keep: Vec<u32> = keep.iter().map(|number| number.cast_unsigned()).collect();
+    keep.sort_unstable();
+    keep.dedup();
+    let starts = std::iter::once(0).chain(keep.iter().map(|number| number + 1));
+    let ends = keep.iter().map(|number| number.checked_sub(1)).chain([Some(u32::MAX)]);
+    starts.zip(ends).filter_map(|(start, end)| end.filter(|end| start <= *end).map(|end| (start, end))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gaps;
+
+    #[test]
+    fn the_gaps_are_all_that_is_not_kept() {
+        assert_eq!(gaps(&[0, 1, 2, 5]), [(3, 4), (6, u32::MAX)]);
+        assert_eq!(gaps(&[3, 0, 3]), [(1, 2), (4, u32::MAX)]);
+        assert_eq!(gaps(&[]), [(0, u32::MAX)]);
+    }
+}

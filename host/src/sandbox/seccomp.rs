@@ -1,0 +1,83 @@
+//! The wall of system calls: an allow-list as data ([`policy`]), a compiler from it to classic BPF
+//! ([`program`]), and the one function that loads the result.
+//!
+//! It must not decide anything by itself: what a process may call stands in the tables, with a reason for
+//! each rule, and whatever they do not name kills the process (SECCOMP_RET_KILL_PROCESS, seccomp(2)).
+//!
+//! Filters stack, and the kernel obeys the strictest: a zygote's filter therefore allows whatever its
+//! workers' filters allow, and a worker's filter can only take away.
+
+mod names;
+mod policy;
+mod program;
+#[cfg(test)]
+mod tests;
+
+use crate::sys::seccomp::{self, Instruction};
+use std::{io, sync::OnceLock};
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!(
+    "the allow-lists of system calls in sandbox/seccomp/policy.rs are written and tried for x86_64 only; \
+     another architecture needs its own architecture check and its own names for the older calls"
+);
+
+/// A list of system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// A zygote after its namespaces, and every worker until it has its own filter.
+    Zygote,
+    /// A worker that runs a guest, or a probe in a guest's place.
+    Worker,
+    /// A worker that compiles: threads, and no paths.
+    Compiler,
+}
+
+impl Filter {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Zygote, Self::Worker, Self::Compiler];
+}
+
+/// Why a filter was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// EACCES: `no_new_privs` is not set and the caller lacks CAP_SYS_ADMIN.
+    #[error("load the filter of system calls")]
+    Load(#[source] io::Error),
+}
+
+/// The program that the kernel runs before each system call. Pure.
+pub(crate) fn program(filter: Filter) -> Vec<Instruction> {
+    program::compile(&policy::rules(filter))
+}
+
+/// Compiles `filter`, so that [`apply`] in a child that is forked later has only to load it.
+pub(crate) fn prepare(filter: Filter) {
+    prepared(filter);
+}
+
+/// Loads `filter` into the calling thread, for good. The process must be single-threaded and must have
+/// `no_new_privs` set.
+///
+/// # Errors
+/// [`Error::Load`]; nothing has changed then.
+pub(crate) fn apply(filter: Filter) -> Result<(), Error> {
+    seccomp::add_filter(prepared(filter)).map_err(Error::Load)
+}
+
+/// The name of a system call of this architecture, as in its manual page. None: no such call is known.
+pub(crate) fn name(number: u32) -> Option<&'static str> {
+    names::name(number)
+}
+
+fn prepared(filter: Filter) -> &'static [Instruction] {
+    static ZYGOTE: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static WORKER: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static COMPILER: OnceLock<Vec<Instruction>> = OnceLock::new();
+    let slot = match filter {
+        Filter::Zygote => &ZYGOTE,
+        Filter::Worker => &WORKER,
+        Filter::Compiler => &COMPILER,
+    };
+    slot.get_or_init(|| program(filter))
+}

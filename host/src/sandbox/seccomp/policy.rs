@@ -1,0 +1,268 @@
+//! Which system calls a process may make: tables, and a reason for each line. No code decides anything.
+//!
+//! A table is read from above: the first rule of a call whose conditions all hold gives the answer. A call
+//! that no rule answers kills the process.
+//!
+//! What a filter can't see: it sees numbers, not what pointers point to. Paths, socket addresses and the
+//! argument of openat2(2) are held by the other walls.
+
+use libc::c_long;
+
+/// One line of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) number: u32,
+    /// All of them have to hold. None: always.
+    pub(super) conditions: &'static [Condition],
+    pub(super) answer: Answer,
+    /// Who needs the call, and for what.
+    pub(super) why: &'static str,
+}
+
+/// Holds where `argument & mask == equals`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Condition {
+    /// Counted from 0; a system call has at most six.
+    pub(super) argument: u8,
+    pub(super) mask: u64,
+    pub(super) equals: u64,
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Allow,
+    /// It is not made; the caller is told this errno.
+    Errno(u16),
+}
+
+/// The whole of an argument that the kernel takes as a long or as a pointer.
+const fn long(argument: u8, equals: u64) -> Condition {
+    Condition { argument, mask: u64::MAX, equals }
+}
+
+/// An argument that the kernel takes as an int: it does not look at the upper half, and nor do we.
+const fn int(argument: u8, equals: i32) -> Condition {
+    int_bits(argument, -1, equals)
+}
+
+/// Bits of an argument that the kernel takes as an int.
+const fn int_bits(argument: u8, mask: i32, equals: i32) -> Condition {
+    Condition { argument, mask: word(mask), equals: word(equals) }
+}
+
+/// The argument has no bit outside of these.
+const fn at_most(argument: u8, bits: i32) -> Condition {
+    Condition { argument, mask: !word(bits), equals: 0 }
+}
+
+/// An int as it lies in the lower half of a register.
+const fn word(int: i32) -> u64 {
+    int.cast_unsigned() as u64
+}
+
+const fn number(call: c_long) -> u32 {
+    call.cast_unsigned() as u32
+}
+
+/// `CALL [conditions] => errno: reason;`, the middle two where there are any.
+macro_rules! rules {
+    ($($call:ident $([$($condition:expr),+])? $(=> $errno:ident)?: $why:literal;)+) => {
+        &[$(Rule {
+            name: stringify!($call).split_at("SYS_".len()).1,
+            number: number(libc::$call),
+            conditions: &[$($($condition),+)?],
+            answer: rules!(@answer $($errno)?),
+            why: $why,
+        }),+]
+    };
+    (@answer) => { Answer::Allow };
+    (@answer $errno:ident) => { Answer::Errno(libc::$errno as u16) };
+}
+
+/// Bits of `openat`'s flags that decide what it may open.
+const OPEN_KIND: i32 =
+    libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | libc::O_TMPFILE | libc::O_DIRECTORY;
+
+/// Readable and writable; never executable.
+const DATA_PAGES: i32 = libc::PROT_READ | libc::PROT_WRITE;
+
+/// Readable and executable; never writable.
+const CODE_PAGES: i32 = libc::PROT_READ | libc::PROT_EXEC;
+
+/// What glibc's pthread_create(3) passes to clone(2), no more and no less. CLONE_DETACHED does nothing.
+const THREAD: i32 = libc::CLONE_VM
+    | libc::CLONE_FS
+    | libc::CLONE_FILES
+    | libc::CLONE_SIGHAND
+    | libc::CLONE_THREAD
+    | libc::CLONE_SYSVSEM
+    | libc::CLONE_SETTLS
+    | libc::CLONE_PARENT_SETTID
+    | libc::CLONE_CHILD_CLEARTID;
+
+/// A worker: the spawner's child and the first process of a pid namespace, with a pidfd. Beside
+/// CLONE_PARENT the signal at exit is the caller's own, whatever is asked for, so that 0 is enough.
+pub(crate) const WORKER: i32 = libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_PIDFD;
+
+/// MADV_GUARD_INSTALL and MADV_GUARD_REMOVE, `asm-generic/mman-common.h`, from Linux 6.13 on.
+const GUARD_INSTALL: i32 = 102;
+const GUARD_REMOVE: i32 = 103;
+
+/// What every worker does with the files that it was given or has opened.
+const OPEN_FILES: &[Rule] = rules! {
+    SYS_read: "input";
+    SYS_write: "output";
+    SYS_readv: "input into several buffers";
+    SYS_writev: "output from several buffers; also how the runtime prints a panic";
+    SYS_pread64: "input at an offset";
+    SYS_pwrite64: "output at an offset";
+    SYS_close: "an fd that is done with";
+    SYS_lseek: "an offset of its own files";
+    SYS_fstat: "kind and size of a file that it has open";
+    SYS_ftruncate: "length of a file that it may write; Landlock holds the right to the fd";
+    SYS_fcntl [int(1, libc::F_GETFL)]: "is this fd for reading, for writing, non-blocking?";
+    SYS_fcntl [int(1, libc::F_SETFL)]: "non-blocking mode, append mode";
+    SYS_fcntl [int(1, libc::F_GETFD)]: "is this fd open?";
+    SYS_fcntl [int(1, libc::F_SETFD)]: "close-on-exec";
+    SYS_fcntl [int(1, libc::F_DUPFD_CLOEXEC)]: "a second fd of the same file: the event loop's, a cloned handle";
+    SYS_ioctl [int(1, libc::TCGETS as i32)]: "is this fd a terminal? No other command, none that types into one";
+    SYS_poll: "waiting for streams";
+    SYS_sendto [long(4, 0)]: "the channel to the coordinator, which is connected: no address";
+    SYS_recvfrom: "the channel to the coordinator";
+};
+
+/// The event loop of an asynchronous guest.
+const EVENTS: &[Rule] = rules! {
+    SYS_epoll_create1: "an event loop";
+    SYS_epoll_ctl: "what an event loop watches";
+    SYS_epoll_wait: "waiting for events";
+    SYS_eventfd2: "waking an event loop";
+};
+
+/// Memory as data.
+const DATA: &[Rule] = rules! {
+    SYS_mmap [at_most(2, DATA_PAGES)]: "memory for the guest and the allocator; nothing executable";
+    SYS_mprotect [at_most(2, DATA_PAGES)]: "growing a guest's memory, guard pages; nothing executable";
+    SYS_munmap: "giving memory back";
+    SYS_mremap: "growing an allocation; keeps its protection";
+    SYS_brk: "the allocator's heap";
+    SYS_madvise [int(2, libc::MADV_DONTNEED)]: "clearing memory, and what the allocator gives back";
+    SYS_madvise [int(2, libc::MADV_FREE)]: "memory that the allocator may lose";
+};
+
+/// Time, locks, signals to itself, randomness, and the end.
+const SELF: &[Rule] = rules! {
+    SYS_futex: "locks";
+    SYS_sched_yield: "a lock that spins before it sleeps";
+    SYS_clock_gettime: "clocks that the vDSO does not serve: CPU time";
+    SYS_clock_getres: "a guest asks how fine a clock is";
+    SYS_clock_nanosleep: "sleeping";
+    SYS_restart_syscall: "the kernel's own, when a sleep goes on after SIGSTOP and SIGCONT, a freeze or a suspend";
+    SYS_setitimer: "limits on wall and CPU time: SIGALRM and SIGPROF to itself";
+    SYS_sigaltstack: "the stack for the handler of a guest's stack overflow";
+    SYS_rt_sigreturn: "the end of a signal handler: traps arrive as signals";
+    SYS_rt_sigaction: "abort puts SIGABRT back to its default";
+    SYS_rt_sigprocmask: "abort unblocks SIGABRT; a new thread starts with signals blocked";
+    SYS_getpid: "abort names itself";
+    SYS_gettid: "abort names its thread";
+    SYS_tgkill: "abort signals itself; its pid namespace holds nobody else";
+    SYS_getrandom: "random numbers for the guest and for hash maps";
+    SYS_exit: "the end of a thread";
+    SYS_exit_group: "the end";
+};
+
+/// Names below the granted directories. Landlock and the mounts hold which, and what for.
+pub(super) const PATHS: &[Rule] = rules! {
+    SYS_openat [int_bits(2, OPEN_KIND, libc::O_DIRECTORY)]: "a directory for reading, never a file and nothing new: \
+        how the engine opens a granted directory";
+    SYS_openat2: "every other open of a guest, with RESOLVE_BENEATH. Killed, never refused: \
+        refused, the engine would walk paths itself";
+    SYS_fchdir: "the engine opens a granted directory as `.`, which it first has to be";
+    SYS_statx: "attributes of a name or of an open file";
+    SYS_newfstatat: "the same, as older libraries ask";
+    SYS_readlinkat: "where a symbolic link points";
+    SYS_getdents64: "the entries of a directory";
+    SYS_mkdirat: "a new directory";
+    SYS_unlinkat: "removing a file or a directory";
+    SYS_renameat: "a new name";
+    SYS_linkat: "a second name";
+    SYS_symlinkat: "a symbolic link";
+    SYS_utimensat: "times of a file; the one change of attributes that there is: never chmod, chown, setxattr";
+    SYS_fsync: "a guest makes a file durable";
+    SYS_fdatasync: "a guest makes a file's content durable";
+    SYS_fadvise64: "a guest says how it is going to read";
+};
+
+/// Threads as glibc makes them.
+const THREADS: &[Rule] = rules! {
+    SYS_clone [long(0, word(THREAD))]: "a thread of this process, and nothing else that clone can make";
+    SYS_clone3 => ENOSYS: "its flags lie behind a pointer; told that there is no such call, glibc uses clone";
+    SYS_set_robust_list: "a new thread: locks that it would leave behind";
+    SYS_rseq: "a new thread: which CPU it runs on";
+    SYS_sched_getaffinity: "how many CPUs there are: arenas of the allocator, bounds of a new thread's stack";
+    SYS_prctl [int(0, libc::PR_SET_NAME)]: "the name of a new thread";
+    SYS_madvise [int(2, GUARD_INSTALL)]: "the guard of a new thread's stack, glibc 2.42 and newer";
+    SYS_madvise [int(2, GUARD_REMOVE)]: "a stack that is used again with a smaller guard";
+};
+
+/// The compiler was given its input and output and has no directory: questions about names are answered
+/// as by a kernel that does not know them, and nothing is opened.
+const NO_PATHS: &[Rule] = rules! {
+    SYS_statx => ENOSYS: "the standard library asks for the size of its input before it reads; without an answer it reads on";
+    SYS_newfstatat => ENOSYS: "what it asks next";
+};
+
+/// What a zygote does beyond its workers: it loads a compiled module, clones workers, and every worker
+/// builds its own walls before it gives up these rights with its own filter.
+const ZYGOTE: &[Rule] = rules! {
+    SYS_mprotect [long(2, word(CODE_PAGES))]: "the compiled module becomes executable once, and is not writable then";
+    SYS_recvmsg: "messages with fds, from the spawner and the coordinator";
+    SYS_sendmsg: "messages with fds, to the spawner";
+    SYS_ppoll: "waiting for either of them";
+    SYS_clone [long(0, word(WORKER))]: "a worker, and no other kind of process";
+    SYS_dup: "a worker's fds";
+    SYS_dup2: "a worker's streams become its fds 0, 1 and 2";
+    SYS_dup3: "the same, with close-on-exec";
+    SYS_close_range: "a worker keeps only its own fds";
+    SYS_setsid: "a session of its own";
+    SYS_umask: "modes of files that a guest makes";
+    SYS_setgroups: "a worker's identity: no supplementary groups";
+    SYS_setresgid: "a worker's identity";
+    SYS_setresuid: "a worker's identity";
+    SYS_getgroups: "a worker checks that the step is irreversible";
+    SYS_getresgid: "the same";
+    SYS_getresuid: "the same";
+    SYS_getuid: "the same, and the runtime's questions";
+    SYS_geteuid: "the same";
+    SYS_getgid: "the same";
+    SYS_getegid: "the same";
+    SYS_getppid: "is the parent still there?";
+    SYS_capget: "a worker checks that it has no capability";
+    SYS_capset: "a worker gives up its capabilities";
+    SYS_prctl [int(0, libc::PR_SET_NO_NEW_PRIVS)]: "needed by Landlock and by this wall";
+    SYS_prctl [int(0, libc::PR_GET_NO_NEW_PRIVS)]: "the check of that";
+    SYS_prctl [int(0, libc::PR_SET_DUMPABLE)]: "a worker is not dumpable";
+    SYS_prctl [int(0, libc::PR_GET_DUMPABLE)]: "the check of that";
+    SYS_prctl [int(0, libc::PR_CAPBSET_DROP)]: "an empty bounding set";
+    SYS_prctl [int(0, libc::PR_CAPBSET_READ)]: "the check of that";
+    SYS_prctl [int(0, libc::PR_SET_SECUREBITS)]: "root is no privilege, for good";
+    SYS_prctl [int(0, libc::PR_GET_SECUREBITS)]: "the check of that";
+    SYS_prctl [int(0, libc::PR_CAP_AMBIENT)]: "no ambient capabilities";
+    SYS_prlimit64 [int(0, 0)]: "a worker's limits: its own, not another process's";
+    SYS_landlock_create_ruleset: "a worker's Landlock wall";
+    SYS_landlock_add_rule: "the directories in it";
+    SYS_landlock_restrict_self: "raising it";
+    SYS_seccomp [int(0, libc::SECCOMP_SET_MODE_FILTER as i32), int(1, 0)]: "a worker's own filter; no listener, nothing for other threads";
+};
+
+/// The table of a filter.
+pub(super) fn rules(filter: super::Filter) -> Vec<Rule> {
+    let tables: &[&[Rule]] = match filter {
+        super::Filter::Zygote => &[OPEN_FILES, EVENTS, DATA, SELF, PATHS, THREADS, ZYGOTE],
+        super::Filter::Worker => &[OPEN_FILES, EVENTS, DATA, SELF, PATHS],
+        super::Filter::Compiler => &[OPEN_FILES, EVENTS, DATA, SELF, THREADS, NO_PATHS],
+    };
+    tables.concat()
+}

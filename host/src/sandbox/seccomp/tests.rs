@@ -1,0 +1,490 @@
+//! The compiled programs against the tables, by an interpreter of ours; then against the kernel.
+
+use super::{
+    Filter, apply, name,
+    policy::{self, Answer, Condition, Rule},
+    prepare, program,
+    program::{
+        ALLOW, AND, ARCHITECTURE, ARCHITECTURE_AT, ARGUMENTS_AT, ERRNO, IF_AT_LEAST, IF_EQUAL, KILL_PROCESS, LOAD,
+        NUMBER_AT, RETURN, SKIP, compile,
+    },
+};
+use crate::sys::{
+    child::{self, Ended},
+    seccomp::Instruction,
+};
+
+/// A system call as a filter sees it.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    number: u32,
+    architecture: u32,
+    arguments: [u64; 6],
+}
+
+impl Call {
+    const fn new(number: u32, arguments: [u64; 6]) -> Self {
+        Self { number, architecture: ARCHITECTURE, arguments }
+    }
+
+    /// The 32-bit word at an offset of `struct seccomp_data`.
+    fn word(&self, at: u32) -> u32 {
+        match at {
+            NUMBER_AT => self.number,
+            ARCHITECTURE_AT => self.architecture,
+            _ => {
+                let from = at.checked_sub(ARGUMENTS_AT).expect("no instruction pointer is asked for");
+                let argument = self.arguments[usize::try_from(from / 8).unwrap()];
+                (argument >> (8 * (from % 8))) as u32
+            }
+        }
+    }
+}
+
+/// What the program answers; the kernel's rules for a program are asserted on the way.
+fn interpret(program: &[Instruction], call: &Call) -> u32 {
+    let (mut at, mut word) = (0, 0);
+    loop {
+        let Instruction { code, on_true, on_false, value } = program[at];
+        at += 1;
+        match code {
+            LOAD => {
+                assert!(value.is_multiple_of(4) && value < 64);
+                word = call.word(value);
+            }
+            AND => word &= value,
+            SKIP => at += usize::try_from(value).unwrap(),
+            IF_EQUAL => at += usize::from(if word == value { on_true } else { on_false }),
+            IF_AT_LEAST => at += usize::from(if word >= value { on_true } else { on_false }),
+            RETURN => return value,
+            _ => panic!("unknown instruction {code:#x}"),
+        }
+    }
+}
+
+/// What the table answers.
+fn decide(rules: &[Rule], call: &Call) -> u32 {
+    let holds = |c: &Condition| call.arguments[usize::from(c.argument)] & c.mask == c.equals;
+    let rule = rules.iter().find(|rule| rule.number == call.number && rule.conditions.iter().all(holds));
+    match rule.map(|rule| rule.answer) {
+        None => KILL_PROCESS,
+        Some(Answer::Allow) => ALLOW,
+        Some(Answer::Errno(errno)) => ERRNO | u32::from(errno),
+    }
+}
+
+/// Random enough and the same on every run (Marsaglia, "Xorshift RNGs").
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// Arguments around the edges of a number's conditions: each one met, met beside strange bits, and missed by one bit.
+fn arguments(rules: &[Rule], number: u32, random: &mut Random) -> Vec<[u64; 6]> {
+    let mut all = vec![[0; 6], [u64::MAX; 6], std::array::from_fn(|_| random.next())];
+    for rule in rules.iter().filter(|rule| rule.number == number) {
+        let mut met: [u64; 6] = std::array::from_fn(|_| random.next());
+        for c in rule.conditions {
+            let place = &mut met[usize::from(c.argument)];
+            *place = (*place & !c.mask) | c.equals;
+        }
+        all.push(met);
+        for c in rule.conditions {
+            for bit in [0, 1, 2, 31, 32, 63, random.below(64)] {
+                let mut missed = met;
+                missed[usize::from(c.argument)] ^= 1 << bit;
+                all.push(missed);
+            }
+        }
+    }
+    all
+}
+
+fn assert_same(rules: &[Rule], program: &[Instruction], numbers: impl Iterator<Item = u32>, random: &mut Random) {
+    for number in numbers {
+        for arguments in arguments(rules, number, random) {
+            let call = Call::new(number, arguments);
+            assert_eq!(interpret(program, &call), decide(rules, &call), "{call:x?} by {rules:?}");
+        }
+    }
+}
+
+#[test]
+fn each_program_says_what_its_table_says() {
+    let mut random = Random(0x5eed);
+    for filter in Filter::ALL {
+        let numbers = (0..1024).chain([u32::MAX, i32::MAX.cast_unsigned(), 1 << 31]);
+        assert_same(&policy::rules(filter), &program(filter), numbers, &mut random);
+    }
+}
+
+#[test]
+fn the_x32_entry_is_killed() {
+    for filter in Filter::ALL {
+        let program = program(filter);
+        for number in 0x4000_0000..0x4000_0400 {
+            assert_eq!(interpret(&program, &Call::new(number, [0; 6])), KILL_PROCESS);
+        }
+    }
+}
+
+#[test]
+fn another_architecture_is_killed() {
+    // AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, none, and x86_64 without one bit.
+    let others = [0x4000_0003, 0xc000_00b7, 0x4000_0028, 0, 0x8000_003e, 0x4000_003e, 0xc000_003f];
+    for filter in Filter::ALL {
+        let program = program(filter);
+        for architecture in others {
+            for number in 0..1024 {
+                let call = Call { number, architecture, arguments: [0; 6] };
+                assert_eq!(interpret(&program, &call), KILL_PROCESS);
+            }
+        }
+    }
+}
+
+fn random_condition(random: &mut Random) -> Condition {
+    let mask = match random.below(6) {
+        0 => u64::MAX,
+        1 => 0xffff_ffff,
+        2 => 0xffff_ffff_0000_0000,
+        3 => 0,
+        4 => 1 << random.below(64),
+        _ => random.next(),
+    };
+    // Now and then a value outside of the mask, which nothing can meet.
+    let equals = if random.below(8) == 0 { random.next() } else { random.next() & mask };
+    Condition { argument: u8::try_from(random.below(6)).unwrap(), mask, equals }
+}
+
+fn random_rule(random: &mut Random, numbers: u64) -> Rule {
+    let conditions: Vec<_> = (0..random.below(4)).map(|_| random_condition(random)).collect();
+    let answer = match random.below(3) {
+        0 => Answer::Errno(u16::try_from(random.below(134)).unwrap()),
+        _ => Answer::Allow,
+    };
+    let number = match random.below(40) {
+        0 => u32::MAX,
+        1 => 0,
+        _ => u32::try_from(random.below(numbers)).unwrap(),
+    };
+    Rule { name: "", number, conditions: conditions.leak(), answer, why: "" }
+}
+
+#[test]
+fn any_table_is_compiled_to_a_program_that_says_the_same() {
+    let mut random = Random(0xcafe);
+    for round in 0..400 {
+        let numbers = 1 + random.below(300);
+        let rules: Vec<_> = (0..random.below(1 + round)).map(|_| random_rule(&mut random, numbers)).collect();
+        let end = u32::try_from(numbers).unwrap() + 2;
+        let numbers = (0..end).chain([u32::MAX - 1, u32::MAX]);
+        assert_same(&rules, &compile(&rules), numbers, &mut random);
+    }
+}
+
+#[test]
+fn an_empty_table_kills_everything() {
+    let program = compile(&[]);
+    for number in (0..1024).chain([u32::MAX]) {
+        assert_eq!(interpret(&program, &Call::new(number, [0; 6])), KILL_PROCESS);
+    }
+}
+
+#[test]
+fn a_zygote_may_do_whatever_its_workers_may() {
+    let mut random = Random(0xbeef);
+    let zygote = policy::rules(Filter::Zygote);
+    for filter in [Filter::Worker, Filter::Compiler] {
+        let rules = policy::rules(filter);
+        for rule in &rules {
+            for arguments in arguments(&rules, rule.number, &mut random) {
+                let call = Call::new(rule.number, arguments);
+                let answer = decide(&rules, &call);
+                assert!(answer != ALLOW || decide(&zygote, &call) == ALLOW, "{call:x?}");
+                assert!(decide(&zygote, &call) != KILL_PROCESS || answer == KILL_PROCESS, "{call:x?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_rule_has_a_reason_and_the_name_of_its_call() {
+    for filter in Filter::ALL {
+        for rule in policy::rules(filter) {
+            assert_eq!(name(rule.number), Some(rule.name));
+            assert!(!rule.why.is_empty(), "{}", rule.name);
+        }
+    }
+}
+
+/// The names that a table has a rule for, each once, sorted.
+fn names(filter: Filter) -> Vec<&'static str> {
+    let mut names: Vec<_> = policy::rules(filter).iter().map(|rule| rule.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn the_worker_s_list_is_this_one() {
+    let expected = "brk clock_getres clock_gettime clock_nanosleep close epoll_create1 epoll_ctl epoll_wait eventfd2 \
+        exit exit_group fadvise64 fchdir fcntl fdatasync fstat fsync ftruncate futex getdents64 getpid getrandom \
+        gettid ioctl linkat lseek madvise mkdirat mmap mprotect mremap munmap newfstatat openat openat2 poll pread64 \
+        pwrite64 read readlinkat readv recvfrom renameat restart_syscall rt_sigaction rt_sigprocmask rt_sigreturn \
+        sched_yield sendto setitimer sigaltstack statx symlinkat tgkill unlinkat utimensat write writev";
+    assert_eq!(names(Filter::Worker).join(" "), expected);
+}
+
+#[test]
+fn no_filter_has_a_rule_for_what_opens_the_other_walls() {
+    let never = "execve execveat fork vfork ptrace process_vm_readv process_vm_writev mount umount2 pivot_root chroot \
+        open_tree move_mount fsopen mount_setattr unshare setns socket socketpair connect bind listen accept accept4 \
+        bpf io_uring_setup io_uring_enter io_uring_register perf_event_open keyctl add_key request_key userfaultfd \
+        open creat open_by_handle_at name_to_handle_at chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat \
+        setxattr fsetxattr lsetxattr setxattrat mknod mknodat memfd_create memfd_secret pkey_mprotect shmat \
+        remap_file_pages kill tkill rt_sigqueueinfo pidfd_send_signal pidfd_open pidfd_getfd personality \
+        arch_prctl modify_ldt init_module kexec_load reboot iopl ioperm process_madvise setuid setgid setreuid";
+    for filter in Filter::ALL {
+        for name in never.split_ascii_whitespace() {
+            assert!(!names(filter).contains(&name), "{filter:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn the_compiler_opens_nothing() {
+    let allowed: Vec<_> = policy::rules(Filter::Compiler).into_iter().filter(|r| r.answer == Answer::Allow).collect();
+    let paths = policy::PATHS.iter().map(|rule| rule.name);
+    for name in paths {
+        assert!(!allowed.iter().any(|rule| rule.name == name), "{name}");
+    }
+}
+
+#[test]
+fn programs_are_short() {
+    // The kernel takes 4096 instructions; loading costs by length, see the module's documentation.
+    let lengths = Filter::ALL.map(|filter| program(filter).len());
+    assert!(lengths.iter().all(|length| *length < 320), "{lengths:?}");
+}
+
+// From here on: the kernel.
+
+/// Runs `body` in a child under `filter`.
+fn under(filter: Filter, body: impl FnOnce() -> i32) -> Ended {
+    prepare(filter);
+    child::run(|| {
+        rustix::thread::set_no_new_privs(true).unwrap();
+        apply(filter).unwrap();
+        body()
+    })
+}
+
+const KILLED: Ended = Ended::Signalled(libc::SIGSYS);
+
+/// Tries one call in a child; 0 where it came back.
+fn attempt(filter: Filter, number: u32, arguments: [u64; 6]) -> Ended {
+    under(filter, || {
+        let _ = child::system_call(number, arguments);
+        0
+    })
+}
+
+const fn number(call: libc::c_long) -> u32 {
+    call.cast_unsigned() as u32
+}
+
+#[test]
+fn the_kernel_kills_every_number_that_is_not_on_the_list() {
+    // Since Linux 6.14 the kernel lets these pass every filter, and ends with SIGILL or an error whoever does not
+    // come from one of its own probes.
+    let probes = ["uretprobe", "uprobe"];
+    let allowed = names(Filter::Worker);
+    for number in (0..=480).chain([1023, 4095, u32::MAX >> 1]) {
+        let name = name(number).unwrap_or("");
+        if !allowed.contains(&name) && !probes.contains(&name) {
+            assert_eq!(attempt(Filter::Worker, number, [0; 6]), KILLED, "{number} {name}");
+        }
+    }
+}
+
+#[test]
+fn the_kernel_kills_the_x32_entry() {
+    for call in [libc::SYS_getpid, libc::SYS_read, libc::SYS_execve, 520] {
+        assert_eq!(attempt(Filter::Worker, number(call) | 0x4000_0000, [0; 6]), KILLED);
+    }
+}
+
+#[test]
+fn the_kernel_kills_the_32_bit_entry() {
+    // 20 is getpid there, and writev here, which is on the list. A kernel without that entry says SIGSEGV.
+    let ended = under(Filter::Worker, || i32::from(child::system_call_32_bit(20) == 0));
+    assert!([KILLED, Ended::Signalled(libc::SIGSEGV)].contains(&ended), "{ended:?}");
+    if ended != KILLED {
+        eprintln!("seccomp: this kernel has no 32-bit entry to try");
+    }
+}
+
+#[test]
+fn conditions_hold_in_the_kernel() {
+    let exec = word(libc::PROT_READ | libc::PROT_EXEC);
+    let private = word(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let cwd = word(libc::AT_FDCWD);
+    let dot = c".".as_ptr() as u64;
+    let flags = |flags: i32| word(flags);
+    let killed = [
+        (libc::SYS_mmap, [0, 4096, exec, private, u64::MAX, 0]),
+        (libc::SYS_mmap, [0, 4096, word(libc::PROT_EXEC), private, u64::MAX, 0]),
+        (libc::SYS_mprotect, [0x1000, 4096, exec, 0, 0, 0]),
+        (libc::SYS_mprotect, [0x1000, 4096, 7, 0, 0, 0]),
+        (libc::SYS_madvise, [0x1000, 4096, word(libc::MADV_HWPOISON), 0, 0, 0]),
+        (libc::SYS_fcntl, [0, word(libc::F_SETOWN), 0, 0, 0, 0]),
+        (libc::SYS_ioctl, [0, libc::TIOCSTI, 0, 0, 0, 0]),
+        (libc::SYS_ioctl, [0, libc::TIOCSTI | 1 << 32, 0, 0, 0, 0]),
+        (libc::SYS_openat, [cwd, dot, flags(libc::O_RDONLY), 0, 0, 0]),
+        (libc::SYS_openat, [cwd, dot, flags(libc::O_DIRECTORY | libc::O_RDWR), 0, 0, 0]),
+        (libc::SYS_openat, [cwd, dot, flags(libc::O_DIRECTORY | libc::O_CREAT), 0, 0, 0]),
+        (libc::SYS_openat, [cwd, dot, flags(libc::O_TMPFILE | libc::O_RDWR), 0, 0, 0]),
+        (libc::SYS_sendto, [0, dot, 1, 0, dot, 16]),
+        (libc::SYS_clone, [word(libc::SIGCHLD), 0, 0, 0, 0, 0]),
+        (libc::SYS_clone, [0x003d_0f00, 0, 0, 0, 0, 0]),
+        (libc::SYS_clone3, [0; 6]),
+    ];
+    for (call, arguments) in killed {
+        let number = number(call);
+        assert_eq!(attempt(Filter::Worker, number, arguments), KILLED, "{:?} {arguments:x?}", name(number));
+    }
+    let allowed = [
+        (libc::SYS_mmap, [0, 4096, 3, private, u64::MAX, 0]),
+        (libc::SYS_openat, [cwd, dot, flags(libc::O_DIRECTORY | libc::O_CLOEXEC), 0, 0, 0]),
+        (libc::SYS_openat, [cwd, dot, flags(libc::O_DIRECTORY | libc::O_PATH), 0, 0, 0]),
+        (libc::SYS_ioctl, [0, libc::TCGETS, 0, 0, 0, 0]),
+        (libc::SYS_fcntl, [0, word(libc::F_GETFD), 0, 0, 0, 0]),
+    ];
+    for (call, arguments) in allowed {
+        let number = number(call);
+        assert_eq!(attempt(Filter::Worker, number, arguments), Ended::Exited(0), "{:?} {arguments:x?}", name(number));
+    }
+}
+
+/// An int as a register holds it.
+const fn word(int: i32) -> u64 {
+    int.cast_unsigned() as u64
+}
+
+#[test]
+fn an_abort_under_the_worker_s_filter_is_an_abort() {
+    assert_eq!(under(Filter::Worker, || std::process::abort()), Ended::Signalled(libc::SIGABRT));
+}
+
+#[test]
+fn a_sleep_under_the_worker_s_filter_survives_stop_and_continue() {
+    prepare(Filter::Worker);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let pid = child::start(|| {
+        rustix::thread::set_no_new_privs(true).unwrap();
+        apply(Filter::Worker).unwrap();
+        rustix::io::write(&writer, b"!").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        7
+    });
+    rustix::io::read(&reader, &mut [0_u8; 1]).unwrap();
+    let process = rustix::process::Pid::from_raw(pid).unwrap();
+    // Whether it sleeps yet does not matter for long: it is stopped ten times while it does.
+    for _ in 0..10 {
+        rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        rustix::process::kill_process(process, rustix::process::Signal::CONT).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(child::wait(pid), Ended::Exited(7));
+}
+
+#[test]
+fn the_compiler_has_threads_and_no_other_processes() {
+    let ended = under(Filter::Compiler, || {
+        let threads = (0..4).map(|n| {
+            let thread = std::thread::Builder::new().name(format!("compiler-{n}"));
+            thread.spawn(move || vec![1_u8; 300_000 + n].iter().map(|byte| usize::from(*byte)).sum::<usize>())
+        });
+        let threads: Vec<_> = threads.collect();
+        let sum: usize = threads.into_iter().map(|thread| thread.unwrap().join().unwrap()).sum();
+        i32::from(sum != 1_200_006)
+    });
+    assert_eq!(ended, Ended::Exited(0));
+    for flags in [word(libc::SIGCHLD), 0x003d_0f00 & !word(libc::CLONE_THREAD), 0x003d_0f00 | word(libc::CLONE_NEWUSER)]
+    {
+        assert_eq!(attempt(Filter::Compiler, number(libc::SYS_clone), [flags, 0, 0, 0, 0, 0]), KILLED);
+    }
+}
+
+#[test]
+fn the_compiler_reads_its_input_to_the_end_and_opens_nothing() {
+    use std::io::{Read, Seek};
+    let file = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let mut file = std::fs::File::from(file);
+    rustix::io::write(&file, &[5; 10_000]).unwrap();
+    file.rewind().unwrap();
+    let ended = under(Filter::Compiler, || {
+        let mut input = Vec::new();
+        file.read_to_end(&mut input).unwrap();
+        let size = rustix::fs::fstat(&file).unwrap().st_size;
+        i32::from(input.len() != 10_000 || size != 10_000)
+    });
+    assert_eq!(ended, Ended::Exited(0));
+    assert_eq!(under(Filter::Compiler, || i32::from(std::fs::File::open("/").is_ok())), KILLED);
+}
+
+#[test]
+fn a_zygote_clones_workers_and_no_other_processes() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("seccomp: a pid namespace needs root here, so that a zygote's clone was not tried");
+        return;
+    }
+    let clone = number(libc::SYS_clone);
+    // The zygote of this test is a grandchild: its worker becomes a child of the child, as the spawner's would.
+    let ended = child::run(|| {
+        let zygote = under(Filter::Zygote, || {
+            let mut pidfd = -1_i32;
+            let flags = word(policy::WORKER);
+            match child::system_call(clone, [flags, 0, &raw mut pidfd as u64, 0, 0, 0]) {
+                Ok(0) => std::process::exit(if rustix::process::getpid().is_init() { 42 } else { 1 }),
+                Ok(_) => i32::from(pidfd < 0),
+                Err(errno) => errno,
+            }
+        });
+        assert_eq!(zygote, Ended::Exited(0));
+        assert_eq!(child::wait(-1), Ended::Exited(42));
+        0
+    });
+    assert_eq!(ended, Ended::Exited(0));
+    for flags in
+        [libc::SIGCHLD, libc::CLONE_PARENT, policy::WORKER | libc::CLONE_NEWUSER, policy::WORKER | libc::CLONE_VM]
+    {
+        assert_eq!(attempt(Filter::Zygote, clone, [word(flags), 0, 0, 0, 0, 0]), KILLED);
+    }
+    // vfork's cousin, unshare and setns are no way around.
+    for call in [libc::SYS_vfork, libc::SYS_unshare, libc::SYS_setns, libc::SYS_execve, libc::SYS_socket] {
+        assert_eq!(attempt(Filter::Zygote, number(call), [0; 6]), KILLED);
+    }
+}
+
+#[test]
+fn a_worker_takes_away_what_its_zygote_had() {
+    let ended = under(Filter::Zygote, || {
+        apply(Filter::Worker).unwrap();
+        let _ = child::system_call(number(libc::SYS_setsid), [0; 6]);
+        0
+    });
+    assert_eq!(ended, KILLED);
+}

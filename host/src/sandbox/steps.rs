@@ -1,0 +1,122 @@
+//! In which order the walls rise. Two lists: a zygote's, once, and a worker's, for each attempt. `README.md` beside
+//! this file tells the same list to people; a test holds the two together.
+
+use super::{capabilities, descriptors, failure, identity, landlock, namespaces, rlimits, root, seccomp};
+use rustix::process::setsid;
+use sandhog_protocol::plan::{Access, Program, Rlimits, Wall, Walls};
+use sandhog_protocol::spawn::Ids;
+use sandhog_protocol::worker::SealFailure;
+use std::error::Error;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// One step of a list.
+pub(crate) struct Step<C: 'static> {
+    /// As in `README.md`, and in what a failure reports.
+    pub name: &'static str,
+    /// The wall that it is a part of; `None` for a step that no plan leaves out.
+    pub wall: Option<Wall>,
+    build: fn(&C) -> Outcome,
+}
+
+/// What the zygote's steps need to know.
+pub(crate) struct ZygoteContext {
+    /// Its own descriptors.
+    pub keep: Vec<RawFd>,
+}
+
+/// What the worker's steps need to know.
+pub(crate) struct WorkerContext {
+    pub keep: Vec<RawFd>,
+    pub rlimits: Rlimits,
+    /// Descriptors that the worker itself needs beside the guest's files.
+    pub reserved_files: u32,
+    /// Most tasks of this user in this user namespace, where no cgroup counts them.
+    pub tasks: Option<u64>,
+    /// None: it keeps the zygote's.
+    pub ids: Option<Ids>,
+    pub directories: Vec<(OwnedFd, Access)>,
+    pub program: Program,
+}
+
+/// The caisson, once for each zygote. The descriptors go first, so that no later step can leak one; the root
+/// goes before the capabilities, which it needs; the filter goes last, since it forbids the steps before it.
+pub(crate) static ZYGOTE: [Step<ZygoteContext>; 6] = [
+    Step { name: "descriptors", wall: None, build: |context| Ok(descriptors::keep_only(&context.keep)?) },
+    Step {
+        name: "session",
+        wall: None,
+        // EPERM: it leads one already.
+        build: |_| {
+            setsid()
+                .map(drop)
+                .or_else(|errno| if errno == rustix::io::Errno::PERM { Ok(()) } else { Err(errno.into()) })
+        },
+    },
+    Step { name: "no further namespaces", wall: Some(Wall::Namespaces), build: |_| Ok(namespaces::forbid_more()?) },
+    Step { name: "empty root", wall: Some(Wall::Root), build: |_| Ok(root::enter_empty_root()?) },
+    Step { name: "capabilities locked", wall: Some(Wall::Capabilities), build: |_| Ok(capabilities::lock_down()?) },
+    Step {
+        name: "base filter",
+        wall: Some(Wall::Seccomp),
+        build: |_| {
+            capabilities::no_new_privileges()?;
+            Ok(seccomp::apply(seccomp::Filter::Zygote)?)
+        },
+    },
+];
+
+/// The chamber, for each attempt. Limits come before the identity, which may not raise them any more; Landlock and
+/// the filter come last, since they forbid the steps before them.
+pub(crate) static WORKER: [Step<WorkerContext>; 8] = [
+    Step { name: "own descriptors", wall: None, build: |context| Ok(descriptors::keep_only(&context.keep)?) },
+    Step {
+        name: "limits",
+        wall: Some(Wall::Rlimits),
+        build: |context| Ok(rlimits::apply(&context.rlimits, context.reserved_files, context.tasks)?),
+    },
+    Step {
+        name: "own identity",
+        wall: Some(Wall::Identity),
+        build: |context| context.ids.map_or(Ok(()), |ids| Ok(identity::become_worker(ids)?)),
+    },
+    Step { name: "no capabilities", wall: Some(Wall::Capabilities), build: |_| Ok(capabilities::drop_all()?) },
+    Step { name: "no new privileges", wall: None, build: |_| Ok(capabilities::no_new_privileges()?) },
+    Step { name: "not dumpable", wall: None, build: |_| Ok(capabilities::not_dumpable()?) },
+    Step {
+        name: "landlock",
+        wall: Some(Wall::Landlock),
+        build: |context| {
+            let granted: Vec<(BorrowedFd<'_>, Access)> =
+                context.directories.iter().map(|(fd, access)| (fd.as_fd(), *access)).collect();
+            landlock::apply(&granted)?;
+            Ok(())
+        },
+    },
+    Step {
+        name: "final filter",
+        wall: Some(Wall::Seccomp),
+        build: |context| {
+            Ok(seccomp::apply(match context.program {
+                Program::Guest { .. } | Program::Probe => seccomp::Filter::Worker,
+                Program::Compiler => seccomp::Filter::Compiler,
+            })?)
+        },
+    },
+];
+
+/// Takes the steps that belong to the plan's walls, in order, up to the first that fails.
+pub(crate) fn build<C>(steps: &[Step<C>], walls: &Walls, context: &C) -> Result<(), SealFailure> {
+    for step in steps.iter().filter(|step| step.wall.is_none_or(|wall| walls.contains(&wall))) {
+        (step.build)(context).map_err(|error| failure(step.name, error.as_ref()))?;
+    }
+    Ok(())
+}
+
+/// The wall that a step of either list belongs to.
+pub(crate) fn wall_of(step: &str) -> Option<Wall> {
+    let zygote = ZYGOTE.iter().map(|step| (step.name, step.wall));
+    let worker = WORKER.iter().map(|step| (step.name, step.wall));
+    zygote.chain(worker).find(|(name, _)| *name == step).and_then(|(_, wall)| wall)
+}

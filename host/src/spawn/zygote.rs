@@ -1,0 +1,144 @@
+//! The caisson: seals itself, loads engine and module once, and forks a worker for each attempt. It has one thread,
+//! holds no secret, and draws no random number, since every worker would inherit it.
+
+use super::{IPC_FD, fds};
+use crate::ipc::{Closed, Received, recv_packet, send_packet};
+use crate::sandbox::{failure, steps};
+use crate::sys::process::{self, Forked, SingleThreaded};
+use crate::sys::signal;
+use crate::worker::engine::{self, Prepared};
+use crate::worker::{self, Duty};
+use sandhog_protocol::plan::{Access, Program, WorkerPlan, ZygotePlan};
+use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, ToZygote, WorkerId};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+struct Zygote {
+    token: SingleThreaded,
+    control: OwnedFd,
+    plan: ZygotePlan,
+    ids: Option<Ids>,
+    module: Option<Module>,
+}
+
+/// The loaded module, and the number of its file, which every instance maps again.
+struct Module {
+    prepared: Prepared,
+    file: RawFd,
+}
+
+/// Runs until the spawner closes its end, or until whatever else: without its spawner a zygote has no purpose.
+pub(crate) fn main(token: SingleThreaded) -> ! {
+    // A panic's message would go nowhere; where it matters it is caught and reported.
+    std::panic::set_hook(Box::new(|_| {}));
+    let code = if run(token).is_some() { 0 } else { 1 };
+    process::exit_now(code)
+}
+
+fn run(token: SingleThreaded) -> Option<()> {
+    let announced = std::env::var(IPC_FD).ok()?.parse::<RawFd>().ok()?;
+    if announced != fds::CONTROL {
+        return None;
+    }
+    let (control, module) = (process::inherited(fds::CONTROL)?, process::inherited(fds::MODULE)?);
+    let Received { message: ToZygote::Setup { plan, ids }, .. } = recv_packet(&control).ok()?.ok()? else {
+        return None;
+    };
+    let _ = rustix::thread::set_name(c"sandhog-zygote");
+    // Inherited by the workers: a file that is too large is an error to the guest, not its end.
+    signal::ignore(libc::SIGXFSZ).ok()?;
+    let context = steps::ZygoteContext { keep: vec![0, 1, 2, fds::CONTROL, fds::MODULE] };
+    if let Err(failure) = steps::build(&steps::ZYGOTE, &plan.walls, &context) {
+        send_packet(&control, &FromZygote::Unsealed(failure), &[]).ok()?;
+        return None;
+    }
+    let module = match plan.program {
+        Program::Guest { fuel } => Some(load(module, fuel)?),
+        Program::Compiler | Program::Probe => None,
+    };
+    Zygote { token, control, plan, ids, module }.serve()
+}
+
+/// Waits for the compiled module and loads it; nothing where it can't be loaded, which the coordinator has been told.
+fn load(socket: OwnedFd, fuel: bool) -> Option<Module> {
+    let Received { message: Load::Module, fds } = recv_packet(&socket).ok()?.ok()?;
+    let [file] = <[OwnedFd; 1]>::try_from(fds).ok()?;
+    let number = file.as_raw_fd();
+    let (answer, loaded) = match engine::load(fuel, file.into()) {
+        Ok(prepared) => (Loaded::Ready, Some(Module { prepared, file: number })),
+        Err(error @ engine::Error::Stale(_)) => (Loaded::Stale { why: error.to_string() }, None),
+        Err(error @ (engine::Error::Engine(_) | engine::Error::Timers(_) | engine::Error::Link(_))) => {
+            (Loaded::Refused { reason: error.to_string() }, None)
+        }
+    };
+    send_packet(&socket, &answer, &[]).ok()?;
+    loaded
+}
+
+impl Zygote {
+    fn serve(mut self) -> Option<()> {
+        loop {
+            match recv_packet(&self.control).ok()? {
+                Ok(Received { message: ToZygote::Clone { worker, plan }, fds }) => {
+                    self.clone_worker(worker, plan, fds)?
+                }
+                Ok(Received { message: ToZygote::Setup { .. }, .. }) => return None,
+                Err(Closed) => return Some(()),
+            }
+        }
+    }
+
+    fn clone_worker(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+        match process::fork_sibling(&self.token) {
+            Ok(Forked::Parent(child)) => {
+                send_packet(&self.control, &FromZygote::Cloned { worker }, &[child.pidfd.as_fd()]).ok()
+            }
+            Ok(Forked::Child) => self.become_worker(plan, fds),
+            Err(error) => {
+                let failure = failure("clone a worker", &error);
+                send_packet(&self.control, &FromZygote::CloneFailed { worker, failure }, &[]).ok()
+            }
+        }
+    }
+
+    /// In the child, which never returns: descriptors in their places, the walls, then the work.
+    fn become_worker(&mut self, plan: WorkerPlan, fds: Vec<OwnedFd>) -> ! {
+        let _ = rustix::thread::set_name(c"sandhog-worker");
+        let mut fds = fds.into_iter();
+        let (Some(channel), Some(stdin), Some(stdout), Some(stderr)) = (fds.next(), fds.next(), fds.next(), fds.next())
+        else {
+            process::exit_now(1)
+        };
+        let directories: Vec<(OwnedFd, Access)> = fds.zip(plan.directories).collect();
+        for (number, stream) in [&stdin, &stdout, &stderr].into_iter().enumerate() {
+            if process::place(stream.as_fd(), number as RawFd).is_err() {
+                process::exit_now(1);
+            }
+        }
+        let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
+        keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
+        keep.extend(self.module.iter().map(|module| module.file));
+        let context = steps::WorkerContext {
+            reserved_files: worker::RESERVED_FILES + directories.len() as u32,
+            keep,
+            rlimits: plan.rlimits,
+            tasks: self.ids.is_none().then_some(u64::from(self.plan.cgroup_tasks)),
+            ids: self.ids,
+            directories,
+            program: self.plan.program,
+        };
+        let sealed = steps::build(&steps::WORKER, &self.plan.walls, &context);
+        // Their numbers are closed, or belong to 0, 1 and 2 as well: never to be closed again.
+        std::mem::forget((stdin, stdout, stderr));
+        worker::work(Duty {
+            channel,
+            sealed,
+            directories: context.directories,
+            prepared: self.module.take().map(|module| module.prepared),
+        })
+    }
+}
+
+/// Whether an executable started under this name is to be a zygote.
+pub(crate) fn is_wanted(argv0: Option<&std::ffi::OsStr>) -> bool {
+    argv0.is_some_and(|name| name.as_encoded_bytes() == super::ZYGOTE_NAME.to_bytes())
+}

@@ -1,0 +1,311 @@
+//! One attempt as a pure state machine: events in, actions out.
+
+use super::outcome::{Cause, Facts};
+use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
+use sandhog_protocol::verdict::StopReason;
+use sandhog_protocol::worker::FromWorker;
+
+/// What happens to an attempt.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The compiled module is there.
+    ModuleReady,
+    /// There will be none.
+    ModuleFailed(Cause),
+    ZygoteStarted,
+    ZygoteEnded(Option<SpawnFailure>),
+    Loaded(Loaded),
+    WorkerStarted,
+    WorkerRefused(SpawnFailure),
+    WorkerEnded(Exit),
+    /// A message on the worker's channel.
+    Said(FromWorker),
+    /// The worker has closed its channel.
+    ChannelClosed,
+    /// What came on the channel is not our protocol.
+    ChannelBroken(String),
+    /// One of its output streams has ended and everything of it has been passed on.
+    OutputEnded,
+    /// More output than allowed.
+    OutputLimit,
+    /// Nobody reads the output any more.
+    OutputClosed,
+    /// The output can't be passed on.
+    OutputFailed(String),
+    /// The hard limit behind the worker's own deadline.
+    DeadlinePassed,
+    Stop(StopReason),
+    SpawnerLost,
+}
+
+/// What is to be done for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Send the compiled module to the zygote.
+    Load,
+    /// Ask for the worker.
+    StartWorker,
+    /// Tell the worker to begin, and start its hard deadline.
+    Go,
+    /// End worker and zygote.
+    Kill,
+    /// The attempt is over; nothing may follow.
+    Finish,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// For its zygote, and its module if it has one.
+    Waiting {
+        zygote: bool,
+        module: bool,
+    },
+    Cloning,
+    Sealing,
+    Running,
+    Reported,
+    /// The worker has been reaped, or there is none.
+    Gone,
+    Ended,
+}
+
+/// One attempt.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    phase: Phase,
+    has_module: bool,
+    channel_open: bool,
+    /// Output streams that are passed on from `go` on, and those of them that have not ended.
+    streams: usize,
+    outputs: usize,
+    facts: Facts,
+}
+
+impl Attempt {
+    /// An attempt whose zygote has been asked for. `has_module`: its zygote loads one; `streams`: outputs that are
+    /// passed on.
+    pub(crate) fn new(has_module: bool, streams: usize) -> Self {
+        let phase = Phase::Waiting { zygote: false, module: !has_module };
+        Self { phase, has_module, channel_open: true, streams, outputs: 0, facts: Facts::default() }
+    }
+
+    pub(crate) fn into_facts(self) -> Facts {
+        self.facts
+    }
+
+    /// Takes one event in and says what is to be done, in this order.
+    #[must_use]
+    pub(crate) fn step(&mut self, event: Event) -> Vec<Action> {
+        let mut actions = match event {
+            _ if self.phase == Phase::Ended => Vec::new(),
+            Event::ModuleReady => self.arrived(true),
+            Event::ZygoteStarted => self.arrived(false),
+            Event::ModuleFailed(cause) => self.kill(cause),
+            Event::ZygoteEnded(why) => self.zygote_ended(why),
+            Event::Loaded(Loaded::Ready) => Vec::new(),
+            Event::Loaded(Loaded::Refused { reason }) => self.kill(Cause::Refused(reason)),
+            Event::Loaded(Loaded::Stale { why }) => self.kill(Cause::Stale(why)),
+            Event::WorkerStarted => self.worker_started(),
+            Event::WorkerRefused(why) => {
+                self.blame(Cause::Spawn(why));
+                self.enter(Phase::Gone)
+            }
+            Event::WorkerEnded(exit) => {
+                self.facts.exit = Some(exit);
+                self.enter(Phase::Gone)
+            }
+            Event::Said(message) => self.said(message),
+            Event::ChannelClosed => {
+                self.channel_open = false;
+                Vec::new()
+            }
+            Event::ChannelBroken(why) => {
+                self.channel_open = false;
+                self.kill(Cause::Breach(why))
+            }
+            Event::OutputEnded => {
+                self.outputs = self.outputs.saturating_sub(1);
+                Vec::new()
+            }
+            Event::OutputLimit => self.kill(Cause::OutputLimit),
+            Event::OutputClosed => self.kill(Cause::Stop(StopReason::OutputClosed)),
+            Event::OutputFailed(why) => self.kill(Cause::OutputFailed(why)),
+            Event::DeadlinePassed => self.kill(Cause::Deadline),
+            Event::Stop(reason) => self.kill(Cause::Stop(reason)),
+            Event::SpawnerLost => {
+                self.blame(Cause::SpawnerLost);
+                self.channel_open = false;
+                self.enter(Phase::Gone)
+            }
+        };
+        if self.is_over() {
+            self.phase = Phase::Ended;
+            actions.push(Action::Finish);
+        }
+        actions
+    }
+
+    /// What was waited for has come; both together start the worker.
+    fn arrived(&mut self, what: bool) -> Vec<Action> {
+        let Phase::Waiting { zygote, module } = self.phase else { return Vec::new() };
+        let (zygote, module) = (zygote || !what, module || what);
+        if !(zygote && module) {
+            return self.enter(Phase::Waiting { zygote, module });
+        }
+        self.phase = Phase::Cloning;
+        if self.has_module { vec![Action::Load, Action::StartWorker] } else { vec![Action::StartWorker] }
+    }
+
+    /// It may have been stopped while it was being cloned: then this is the first moment at which it can be ended.
+    fn worker_started(&mut self) -> Vec<Action> {
+        if self.phase == Phase::Cloning {
+            self.phase = Phase::Sealing;
+        }
+        if self.facts.cause.is_some() { vec![Action::Kill] } else { Vec::new() }
+    }
+
+    fn said(&mut self, message: FromWorker) -> Vec<Action> {
+        match (self.phase, message) {
+            // It is being ended; whatever it says, it does not begin.
+            (Phase::Cloning | Phase::Sealing, _) if self.facts.cause.is_some() => Vec::new(),
+            (Phase::Cloning | Phase::Sealing, FromWorker::Hello { version: sandhog_protocol::VERSION }) => {
+                (self.phase, self.outputs) = (Phase::Running, self.streams);
+                vec![Action::Go]
+            }
+            (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
+                let wall = crate::sandbox::steps::wall_of(&failure.step);
+                self.kill(Cause::Spawn(SpawnFailure { wall, failure }))
+            }
+            (Phase::Running, FromWorker::Ended(report)) => self.reported(Cause::Reported(report)),
+            (Phase::Running, FromWorker::Compiled(report)) => self.reported(Cause::Compiled(report)),
+            (Phase::Running, FromWorker::Probed(report)) => self.reported(Cause::Probed(report)),
+            // It was killed before it said this.
+            (Phase::Gone, _) => Vec::new(),
+            (_, FromWorker::Hello { .. }) => {
+                self.kill(Cause::Breach("a greeting at the wrong time or of another version".into()))
+            }
+            (_, FromWorker::Unsealed(_) | FromWorker::Ended(_) | FromWorker::Compiled(_) | FromWorker::Probed(_)) => {
+                self.kill(Cause::Breach("a report at the wrong time".into()))
+            }
+        }
+    }
+
+    fn reported(&mut self, cause: Cause) -> Vec<Action> {
+        self.blame(cause);
+        self.enter(Phase::Reported)
+    }
+
+    fn zygote_ended(&mut self, why: Option<SpawnFailure>) -> Vec<Action> {
+        match (self.phase, why) {
+            // Once it has cloned the worker it is not needed; its death ends no worker.
+            (Phase::Sealing | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended, _) => Vec::new(),
+            (Phase::Waiting { .. } | Phase::Cloning, why) => {
+                self.blame(why.map_or(Cause::ZygoteLost, Cause::Spawn));
+                self.enter(Phase::Gone)
+            }
+        }
+    }
+
+    /// Ends the attempt for this reason, unless it already has one. Before there is a worker there is none to wait for.
+    fn kill(&mut self, cause: Cause) -> Vec<Action> {
+        self.blame(cause);
+        if let Phase::Waiting { .. } = self.phase {
+            self.phase = Phase::Gone;
+        }
+        vec![Action::Kill]
+    }
+
+    /// The first cause is the one that counts; what follows is its consequence.
+    fn blame(&mut self, cause: Cause) {
+        self.facts.cause.get_or_insert(cause);
+    }
+
+    fn enter(&mut self, phase: Phase) -> Vec<Action> {
+        self.phase = phase;
+        Vec::new()
+    }
+
+    /// Gone, and nothing is on its way any more: a worker that was reaped closes channel and streams. Where none
+    /// ran, or where nobody wants the output any more, nothing is waited for.
+    fn is_over(&self) -> bool {
+        let drained = !self.channel_open && self.outputs == 0;
+        self.phase == Phase::Gone && (drained || self.facts.exit.is_none() || self.facts.is_stopped())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandhog_protocol::spawn::How;
+    use sandhog_protocol::worker::{End, Report};
+
+    const EXIT: Exit = Exit { how: How::Exited(0), cpu_us: 1, peak_rss_bytes: 1, out_of_memory: false };
+
+    fn running() -> Attempt {
+        let mut attempt = Attempt::new(true, 2);
+        assert_eq!(attempt.step(Event::ZygoteStarted), []);
+        assert_eq!(attempt.step(Event::ModuleReady), [Action::Load, Action::StartWorker]);
+        assert_eq!(attempt.step(Event::WorkerStarted), []);
+        assert_eq!(attempt.step(hello()), [Action::Go]);
+        attempt
+    }
+
+    fn hello() -> Event {
+        Event::Said(FromWorker::Hello { version: sandhog_protocol::VERSION })
+    }
+
+    fn ended() -> Event {
+        Event::Said(FromWorker::Ended(Report { end: End::Exited { code: 0 }, peak_memory_bytes: 0 }))
+    }
+
+    #[test]
+    fn it_finishes_when_worker_channel_and_both_streams_are_at_their_end() {
+        let mut attempt = running();
+        for event in [ended(), Event::OutputEnded, Event::WorkerEnded(EXIT), Event::ChannelClosed] {
+            assert_eq!(attempt.step(event), []);
+        }
+        assert_eq!(attempt.step(Event::OutputEnded), [Action::Finish]);
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
+    }
+
+    #[test]
+    fn it_never_finishes_twice() {
+        let mut attempt = Attempt::new(true, 2);
+        assert_eq!(attempt.step(Event::SpawnerLost), [Action::Finish]);
+        assert_eq!(attempt.step(Event::SpawnerLost), []);
+        assert_eq!(attempt.step(Event::Stop(StopReason::Interrupt)), []);
+    }
+
+    #[test]
+    fn a_stop_waits_for_the_worker_but_for_nobody_who_reads_slowly() {
+        let mut attempt = running();
+        assert_eq!(attempt.step(Event::Stop(StopReason::Interrupt)), [Action::Kill]);
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::Finish]);
+    }
+
+    #[test]
+    fn a_worker_that_arrives_after_the_stop_is_killed_as_well() {
+        let mut attempt = Attempt::new(false, 0);
+        assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
+        assert_eq!(attempt.step(Event::Stop(StopReason::Terminate)), [Action::Kill]);
+        assert_eq!(attempt.step(Event::WorkerStarted), [Action::Kill]);
+        assert_eq!(attempt.step(hello()), [], "it does not begin");
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::Finish]);
+    }
+
+    #[test]
+    fn a_report_before_go_is_a_breach() {
+        let mut attempt = Attempt::new(false, 0);
+        let _ = attempt.step(Event::ZygoteStarted);
+        assert_eq!(attempt.step(ended()), [Action::Kill]);
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Breach(_))));
+    }
+
+    #[test]
+    fn a_second_report_is_a_breach_but_the_first_one_counts() {
+        let mut attempt = running();
+        assert_eq!(attempt.step(ended()), []);
+        assert_eq!(attempt.step(ended()), [Action::Kill]);
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
+    }
+}

@@ -1,0 +1,319 @@
+//! Performs one attempt: feeds what happens into [`Attempt`] and does what it says.
+
+use super::attempt::{Action, Attempt, Event};
+use super::outcome::{Cause, Facts};
+use super::output::{self, Meter};
+use crate::ipc::{self, Closed, FrameBuffer, pair, send_packet};
+use crate::spawn::client::{Client, recv_ready};
+use rustix::net::{SendFlags, SocketType};
+use sandhog_protocol::plan::{Program, Work, WorkerPlan, ZygotePlan};
+use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
+use sandhog_protocol::verdict::{StopReason, Usage};
+use sandhog_protocol::worker::{FromWorker, ToWorker};
+use sandhog_protocol::{VERSION, frame};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+/// Messages that may wait for one attempt. Its spawner sends five at most, its streams one each; only a worker can
+/// fill it, and then waits.
+pub(crate) const NOTES: usize = 64;
+
+/// What reaches the driver.
+pub(crate) enum Note {
+    Event(Event),
+    /// The compiled module, or why there is none.
+    Module(Result<OwnedFd, Cause>),
+}
+
+/// All that one attempt needs.
+pub(crate) struct Order {
+    pub zygote: ZygotePlan,
+    pub worker: WorkerPlan,
+    pub work: Work,
+    /// The worker's standard streams; none once it has them.
+    pub stdio: Option<[OwnedFd; 3]>,
+    /// Its granted directories, in the order of the plan.
+    pub directories: Vec<OwnedFd>,
+    /// What is moved between the other ends of its streams and the world.
+    pub pumps: Vec<Pump>,
+    /// When to end a worker that does not end by its own deadline, from `go`.
+    pub hard_deadline: Option<Duration>,
+}
+
+/// One stream between a worker and the world.
+pub(crate) struct Pump {
+    pub from: OwnedFd,
+    pub to: OwnedFd,
+    pub meter: Meter,
+    pub direction: Direction,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Input,
+    Output,
+}
+
+/// An attempt that is over.
+pub(crate) struct Attempted {
+    pub facts: Facts,
+    pub usage: Usage,
+}
+
+/// Where notes go.
+pub(crate) type Sender = mpsc::Sender<Note>;
+
+struct Driver<'a> {
+    client: &'a Client,
+    id: u32,
+    order: Order,
+    sender: Sender,
+    module: Option<OwnedFd>,
+    module_socket: OwnedFd,
+    channel: std::sync::Arc<AsyncFd<OwnedFd>>,
+    /// The worker's end, until the worker has it.
+    channel_there: Option<OwnedFd>,
+    asked: Instant,
+    gone: Option<Instant>,
+    usage: Usage,
+    /// Ended with the driver.
+    tasks: tokio::task::JoinSet<()>,
+}
+
+/// Runs one attempt to its end. `id` names its zygote and its worker to the spawner.
+///
+/// # Errors
+/// Only where this process itself is at its limits (EMFILE).
+pub(crate) async fn drive(
+    client: &Client,
+    id: u32,
+    order: Order,
+    sender: Sender,
+    mut notes: mpsc::Receiver<Note>,
+) -> io::Result<Attempted> {
+    let has_module = matches!(order.zygote.program, Program::Guest { .. });
+    let outputs = order.pumps.iter().filter(|pump| pump.direction == Direction::Output).count();
+    let mut attempt = Attempt::new(has_module, outputs);
+    let mut driver = Driver::start(client, id, order, sender).await?;
+    while let Some(note) = notes.recv().await {
+        let event = driver.take_in(note);
+        for action in attempt.step(event) {
+            if action == Action::Finish {
+                driver.finish().await;
+                return Ok(Attempted { facts: attempt.into_facts(), usage: driver.usage });
+            }
+            if let Err(error) = driver.perform(action).await {
+                // The spawner or the worker has gone; that news is on its way as an event.
+                driver.note_failure(&error);
+            }
+        }
+    }
+    Err(io::ErrorKind::BrokenPipe.into())
+}
+
+impl<'a> Driver<'a> {
+    async fn start(client: &'a Client, id: u32, order: Order, sender: Sender) -> io::Result<Self> {
+        let (module_socket, module_there) = pair(SocketType::SEQPACKET)?;
+        let (channel, channel_there) = pair(SocketType::STREAM)?;
+        // The greeting waits in the socket until the worker is there.
+        ipc::send_frame(&channel, &ToWorker::Hello { version: VERSION }).map_err(io::Error::other)?;
+        rustix::io::ioctl_fionbio(&channel, true)?;
+        rustix::io::ioctl_fionbio(&module_socket, true)?;
+        let asked = Instant::now();
+        let request = ToSpawner::StartZygote { zygote: id, plan: order.zygote.clone() };
+        // Where this fails the spawner has gone, and its end of the socket says so.
+        let _ = client.send(&request, &[module_there.as_fd()]).await;
+        let mut driver = Self {
+            client,
+            id,
+            order,
+            sender,
+            module: None,
+            module_socket,
+            channel: std::sync::Arc::new(AsyncFd::new(channel)?),
+            channel_there: Some(channel_there),
+            asked,
+            gone: None,
+            usage: Usage::default(),
+            tasks: tokio::task::JoinSet::new(),
+        };
+        driver.listen();
+        Ok(driver)
+    }
+
+    /// A note as the event that it means; what it carries stays here.
+    fn take_in(&mut self, note: Note) -> Event {
+        let event = match note {
+            Note::Event(event) => event,
+            Note::Module(Ok(module)) => {
+                self.module = Some(module);
+                Event::ModuleReady
+            }
+            Note::Module(Err(cause)) => Event::ModuleFailed(cause),
+        };
+        match &event {
+            Event::WorkerEnded(exit) => {
+                self.usage.wall_ms = self.gone.map_or(0, |gone| gone.elapsed().as_millis() as u64);
+                (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
+            }
+            Event::Said(FromWorker::Ended(report)) => self.usage.peak_memory_bytes = report.peak_memory_bytes,
+            _ => {}
+        }
+        event
+    }
+
+    async fn perform(&mut self, action: Action) -> Result<(), ipc::Error> {
+        match action {
+            Action::Load => self.load(),
+            Action::StartWorker => self.start_worker().await,
+            Action::Go => self.go().await,
+            Action::Kill => {
+                self.client.send(&ToSpawner::Kill { worker: self.id }, &[]).await?;
+                self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
+            }
+            Action::Finish => Ok(()),
+        }
+    }
+
+    fn load(&mut self) -> Result<(), ipc::Error> {
+        let Some(module) = self.module.take() else { return Ok(()) };
+        send_packet(&self.module_socket, &Load::Module, &[module.as_fd()])?;
+        let (socket, sender) = (AsyncFd::new(self.module_socket.try_clone()?)?, self.sender.clone());
+        self.tasks.spawn(async move {
+            // A zygote that closes without an answer ends, which its spawner reports.
+            if let Ok(Ok(answer)) = recv_ready::<Loaded>(&socket).await {
+                let _ = sender.send(Note::Event(Event::Loaded(answer.message))).await;
+            }
+        });
+        Ok(())
+    }
+
+    async fn start_worker(&mut self) -> Result<(), ipc::Error> {
+        let Some(channel) = self.channel_there.take() else { return Ok(()) };
+        let streams = self.order.stdio.iter().flatten().chain(&self.order.directories);
+        let fds: Vec<BorrowedFd<'_>> = std::iter::once(&channel).chain(streams).map(AsFd::as_fd).collect();
+        let request = ToSpawner::StartWorker { zygote: self.id, worker: self.id, plan: self.order.worker.clone() };
+        self.client.send(&request, &fds).await
+    }
+
+    async fn go(&mut self) -> Result<(), ipc::Error> {
+        let go = frame::encode(&ToWorker::Go(self.order.work.clone()))?;
+        self.gone = Some(Instant::now());
+        self.usage.start_us = self.asked.elapsed().as_micros() as u64;
+        self.release_streams();
+        self.start_pumps()?;
+        self.arm_deadline();
+        write_all(&self.channel, &go).await
+    }
+
+    /// The worker has its ends now: with ours gone, it alone keeps them open.
+    fn release_streams(&mut self) {
+        self.order.stdio = None;
+        self.order.directories.clear();
+    }
+
+    fn start_pumps(&mut self) -> io::Result<()> {
+        for pump in self.order.pumps.drain(..) {
+            let sender = self.sender.clone();
+            let name = if pump.direction == Direction::Input { "stdin" } else { "output" };
+            std::thread::Builder::new().name(name.into()).spawn(move || {
+                let Pump { from, to, meter, direction } = pump;
+                let end = output::pump(&from, &to, &meter);
+                drop((from, to));
+                if direction == Direction::Output {
+                    let _ = sender.blocking_send(Note::Event(output_event(end)));
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn arm_deadline(&mut self) {
+        let Some(limit) = self.order.hard_deadline else { return };
+        let sender = self.sender.clone();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(limit).await;
+            let _ = sender.send(Note::Event(Event::DeadlinePassed)).await;
+        });
+    }
+
+    /// Passes on what the worker says, frame by frame, until it closes or breaks the protocol.
+    fn listen(&mut self) {
+        let (channel, sender) = (std::sync::Arc::clone(&self.channel), self.sender.clone());
+        self.tasks.spawn(async move {
+            let mut buffer = FrameBuffer::default();
+            loop {
+                let event = match next_frame(&channel, &mut buffer).await {
+                    Ok(Ok(message)) => Event::Said(message),
+                    Ok(Err(Closed)) => Event::ChannelClosed,
+                    Err(error) => Event::ChannelBroken(error.to_string()),
+                };
+                let last = !matches!(event, Event::Said(_));
+                if sender.send(Note::Event(event)).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn note_failure(&self, error: &ipc::Error) {
+        let _ = self.sender.try_send(Note::Event(Event::ModuleFailed(Cause::Failed(format!(
+            "failed to talk to a process of ours: {error}"
+        )))));
+    }
+
+    /// The zygote has served its attempt.
+    async fn finish(&mut self) {
+        self.tasks.abort_all();
+        let _ = self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await;
+    }
+}
+
+fn output_event(end: output::End) -> Event {
+    match end {
+        output::End::Finished => Event::OutputEnded,
+        output::End::ReceiverGone => Event::OutputClosed,
+        output::End::LimitReached => Event::OutputLimit,
+        output::End::Failed(errno) => Event::OutputFailed(format!("the job's output can't be passed on: {errno}")),
+    }
+}
+
+async fn next_frame(
+    channel: &AsyncFd<OwnedFd>,
+    buffer: &mut FrameBuffer,
+) -> Result<Result<FromWorker, Closed>, ipc::Error> {
+    loop {
+        if let Some(message) = buffer.next()? {
+            return Ok(Ok(message));
+        }
+        let mut ready = channel.readable().await?;
+        match buffer.fill(channel.get_ref()) {
+            Ok(0) if buffer.is_empty() => return Ok(Err(Closed)),
+            Ok(0) => return Err(ipc::Error::Torn),
+            Ok(_) => {}
+            Err(error) if error.would_block() => ready.clear_ready(),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn write_all(channel: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> Result<(), ipc::Error> {
+    while !bytes.is_empty() {
+        let mut ready = channel.writable().await?;
+        match rustix::net::send(channel.get_ref(), bytes, SendFlags::NOSIGNAL) {
+            Ok(sent) => bytes = &bytes[sent..],
+            Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// A stop as a note, for whoever listens for signals.
+pub(crate) fn stop(reason: StopReason) -> Note {
+    Note::Event(Event::Stop(reason))
+}

@@ -1,0 +1,17 @@
+//! One attempt, from the request to its verdict.
+//!
+//! ```text
+//!  Waiting ──module and zygote──▶ Cloning ──started──▶ Sealing ──hello──▶ Running ──report──▶ Reported
+//!     │ refused                      │ refused            │ unsealed         │ limit, stop: kill   │
+//!     └──────────────────────────────┴────────────────────┴───────────┬──────┴────────────────────┘
+//!                                                                      ▼ worker reaped, channel and output at their ends
+//!                                                                    Ended: exactly one verdict
+//! ```
+//!
+//! [`attempt`] decides (no clock, no process, no I/O), [`driver`] performs, [`outcome`] turns what is known at the end
+//! into the verdict, [`output`] moves the streams.
+
+pub(crate) mod attempt;
+pub(crate) mod driver;
+pub(crate) mod outcome;
+pub(crate) mod output;

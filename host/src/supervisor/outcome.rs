@@ -1,0 +1,215 @@
+//! From what is known at an attempt's end to its one verdict. Nothing here asks the system anything.
+
+use sandhog_protocol::limits;
+use sandhog_protocol::spawn::{Exit, How, SpawnFailure};
+use sandhog_protocol::verdict::{Killer, MemoryWall, StopReason, Verdict};
+use sandhog_protocol::worker::{CompileReport, End, ProbeReport, Report};
+
+/// Why an attempt ended, as far as Sandhog saw it coming.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The module can't be run; a sentence for people.
+    Refused(String),
+    /// The compiled module is of another engine: it must be made again.
+    Stale(String),
+    /// The machine or this installation can't provide what a run needs, wall or not.
+    Failed(String),
+    /// A step of starting or sealing failed.
+    Spawn(SpawnFailure),
+    ZygoteLost,
+    SpawnerLost,
+    /// The worker sent what is not our protocol.
+    Breach(String),
+    Reported(Report),
+    Compiled(CompileReport),
+    Probed(ProbeReport),
+    Deadline,
+    OutputLimit,
+    OutputFailed(String),
+    Stop(StopReason),
+}
+
+/// What is known at the end.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub cause: Option<Cause>,
+    pub exit: Option<Exit>,
+}
+
+impl Facts {
+    /// Nobody waits for its output.
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(self.cause, Some(Cause::Stop(_)))
+    }
+}
+
+/// The limits that a verdict names, as people wrote them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub memory: String,
+    pub timeout: String,
+    pub cpu: String,
+    /// The CPU limit in microseconds: a worker that the kernel killed at it is told apart by what it used.
+    pub cpu_us: Option<u64>,
+    pub fuel: String,
+    pub output: String,
+}
+
+/// The verdict. What the kernel says of a forbidden call or of memory comes before whatever the worker says: a worker
+/// can lie, and a kill for memory looks like any other to it.
+#[must_use]
+pub(crate) fn decide(facts: &Facts, limits: &Limits) -> Verdict {
+    if let Some(Exit { how: How::Signalled(libc::SIGSYS), .. }) = facts.exit {
+        return Verdict::Denied { syscall: None };
+    }
+    match (&facts.cause, facts.exit) {
+        (Some(cause), _) => by_cause(cause, limits),
+        (None, Some(exit)) => by_exit(exit, limits),
+        (None, None) => lost("it ended and nobody said why"),
+    }
+}
+
+fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
+    match cause {
+        Cause::Refused(reason) => Verdict::Refused { reason: shorten(reason) },
+        Cause::Failed(why) => lost(why),
+        Cause::Stale(why) => lost(&format!("the compiled module does not load: {why}")),
+        Cause::Spawn(failure) => spawn_failure(failure),
+        Cause::ZygoteLost => lost("its zygote ended before it could start"),
+        Cause::SpawnerLost => lost("the spawner ended, and every worker with it"),
+        Cause::Breach(what) => lost(&format!("protocol: the worker sent {what}")),
+        Cause::Reported(report) => by_report(report, limits),
+        Cause::Compiled(_) | Cause::Probed(_) => lost("a report of another kind of worker"),
+        Cause::Deadline => Verdict::Deadline { limit: limits.timeout.clone() },
+        Cause::OutputLimit => Verdict::Output { limit: limits.output.clone() },
+        Cause::OutputFailed(why) => lost(why),
+        Cause::Stop(reason) => Verdict::Stopped { graceful: false, reason: *reason },
+    }
+}
+
+/// A wall that can't be built refuses the start; anything else that fails on the way is a fault of ours.
+fn spawn_failure(failure: &SpawnFailure) -> Verdict {
+    let SpawnFailure { wall, failure } = failure;
+    match wall {
+        Some(wall) => Verdict::Refused {
+            reason: format!("the wall {:?} can't be built here: {}: {}", wall.name(), failure.step, failure.what),
+        },
+        None => lost(&format!("failed to {}: {}", failure.step, failure.what)),
+    }
+}
+
+fn by_report(report: &Report, limits: &Limits) -> Verdict {
+    match &report.end {
+        End::Exited { code: 0 } => Verdict::Completed { code: 0 },
+        End::Exited { code } => Verdict::Failed { code: *code },
+        End::Trapped { kind, message, backtrace } => Verdict::Trapped {
+            trap: *kind,
+            message: shorten(message),
+            backtrace: backtrace.iter().take(limits::BACKTRACE).map(|frame| shorten(frame)).collect(),
+        },
+        End::Deadline => Verdict::Deadline { limit: limits.timeout.clone() },
+        End::Cpu => Verdict::Cpu { limit: limits.cpu.clone() },
+        End::Fuel => Verdict::Cpu { limit: limits.fuel.clone() },
+        End::Memory { wall } => Verdict::Memory { limit: limits.memory.clone(), wall: *wall },
+        End::Refused { reason } => Verdict::Refused { reason: shorten(reason) },
+        End::Broken { why } => lost(&shorten(why)),
+    }
+}
+
+/// A worker that ended without a word.
+fn by_exit(exit: Exit, limits: &Limits) -> Verdict {
+    match exit.how {
+        How::Signalled(libc::SIGKILL | libc::SIGXCPU) if limits.cpu_us.is_some_and(|limit| exit.cpu_us >= limit) => {
+            Verdict::Cpu { limit: limits.cpu.clone() }
+        }
+        How::Signalled(libc::SIGKILL) if exit.out_of_memory => {
+            Verdict::Memory { limit: limits.memory.clone(), wall: MemoryWall::Cgroup }
+        }
+        How::Signalled(
+            signal @ (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT | libc::SIGTRAP),
+        ) => Verdict::Killed { signal: signal_name(signal), by: Killer::Fault },
+        How::Signalled(signal) => Verdict::Killed { signal: signal_name(signal), by: Killer::Outside },
+        How::Exited(code) => lost(&format!("the worker exited with code {code} and without a report")),
+    }
+}
+
+fn lost(why: &str) -> Verdict {
+    Verdict::Lost { why: why.into() }
+}
+
+/// A text that a worker sent, no longer than people read.
+fn shorten(text: &str) -> String {
+    if text.len() <= limits::REPORT_TEXT {
+        return text.into();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(limits::REPORT_TEXT)])
+}
+
+/// signal(7)'s name, or the number for a real-time signal.
+fn signal_name(signal: i32) -> String {
+    rustix::process::Signal::from_named_raw(signal).map_or_else(
+        || format!("signal {signal}"),
+        |signal| format!("{signal:?}").trim_start_matches("Signal::").replace("Signal(", "").to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(how: How) -> Facts {
+        Facts { cause: None, exit: Some(Exit { how, cpu_us: 0, peak_rss_bytes: 0, out_of_memory: false }) }
+    }
+
+    fn reported(end: End) -> Option<Cause> {
+        Some(Cause::Reported(Report { end, peak_memory_bytes: 0 }))
+    }
+
+    #[test]
+    fn a_kill_for_memory_is_never_a_crash() {
+        let mut facts = ended(How::Signalled(libc::SIGKILL));
+        assert!(matches!(decide(&facts, &Limits::default()), Verdict::Killed { by: Killer::Outside, .. }));
+        facts.exit.as_mut().unwrap().out_of_memory = true;
+        assert!(matches!(decide(&facts, &Limits::default()), Verdict::Memory { wall: MemoryWall::Cgroup, .. }));
+    }
+
+    #[test]
+    fn a_forbidden_call_comes_before_whatever_the_worker_says() {
+        let mut facts = ended(How::Signalled(libc::SIGSYS));
+        facts.cause = reported(End::Exited { code: 0 });
+        assert_eq!(decide(&facts, &Limits::default()), Verdict::Denied { syscall: None });
+    }
+
+    #[test]
+    fn a_deadline_is_never_a_success() {
+        let mut facts = ended(How::Exited(0));
+        facts.cause = Some(Cause::Deadline);
+        assert!(matches!(decide(&facts, &Limits::default()), Verdict::Deadline { .. }));
+    }
+
+    #[test]
+    fn an_exit_without_a_report_is_lost() {
+        assert!(matches!(decide(&ended(How::Exited(0)), &Limits::default()), Verdict::Lost { .. }));
+    }
+
+    #[test]
+    fn the_kernels_cpu_limit_is_a_verdict_of_its_own() {
+        let mut facts = ended(How::Signalled(libc::SIGKILL));
+        facts.exit.as_mut().unwrap().cpu_us = 3_000_000;
+        let limits = Limits { cpu: "2s".into(), cpu_us: Some(2_000_000), ..Limits::default() };
+        assert_eq!(decide(&facts, &limits), Verdict::Cpu { limit: "2s".into() });
+    }
+
+    #[test]
+    fn texts_of_a_worker_are_cut_on_a_character() {
+        let facts = Facts { cause: reported(End::Broken { why: "ä".repeat(limits::REPORT_TEXT) }), exit: None };
+        let Verdict::Lost { why } = decide(&facts, &Limits::default()) else { panic!() };
+        assert!(why.len() <= limits::REPORT_TEXT + 3 && why.ends_with('…'));
+    }
+
+    #[test]
+    fn signals_have_the_names_of_the_manual() {
+        assert_eq!(signal_name(libc::SIGSEGV), "SIGSEGV");
+        assert_eq!(signal_name(40), "signal 40");
+    }
+}

@@ -1,0 +1,198 @@
+//! Moves bytes between a worker's pipes and the streams of whoever started it: counted, bounded, without a copy
+//! where the kernel can do without one.
+
+use rustix::io::Errno;
+use rustix::pipe::{SpliceFlags, splice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What one move takes at the most, in bytes: the size of a pipe (pipe(7)). More would not come.
+const CHUNK: usize = 64 << 10;
+
+/// How a stream came to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The sender has closed and everything is through.
+    Finished,
+    /// The receiver has gone.
+    ReceiverGone,
+    /// The limit is used up and there was more.
+    LimitReached,
+    /// Reading or writing failed.
+    Failed(Errno),
+}
+
+/// How much may pass; shared by the streams that are limited together.
+#[derive(Clone, Default)]
+pub(crate) struct Meter {
+    limit: Option<u64>,
+    together: Arc<AtomicU64>,
+    alone: Arc<AtomicU64>,
+}
+
+impl Meter {
+    /// Limits what passes through this meter and its [`Self::beside`]s together, in bytes.
+    pub(crate) fn new(limit: Option<u64>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    /// Another stream under the same limit.
+    pub(crate) fn beside(&self) -> Self {
+        Self { limit: self.limit, together: Arc::clone(&self.together), alone: Arc::default() }
+    }
+
+    /// What has passed through this stream, in bytes.
+    pub(crate) fn passed(&self) -> u64 {
+        self.alone.load(Ordering::Relaxed)
+    }
+
+    fn left(&self) -> u64 {
+        self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.together.load(Ordering::Relaxed)))
+    }
+
+    fn count(&self, bytes: usize) {
+        self.alone.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.together.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Moves everything from one to the other; returns at the end of either. Blocks: for a thread of its own. Two
+/// streams that share a limit and write at the same moment may pass one chunk more than the limit together.
+pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter) -> End {
+    let mut mover = Mover::Splice;
+    loop {
+        let left = meter.left();
+        if left == 0 {
+            return at_limit(from);
+        }
+        let most = CHUNK.min(usize::try_from(left).unwrap_or(CHUNK));
+        match mover.move_some(from, &to, most) {
+            Ok(0) => return End::Finished,
+            Ok(moved) => meter.count(moved),
+            Err(Failure::Unsuitable) => mover = Mover::Copy(vec![0; CHUNK].into_boxed_slice()),
+            Err(Failure::Read(errno)) => return End::Failed(errno),
+            Err(Failure::Write(Errno::PIPE)) => return End::ReceiverGone,
+            Err(Failure::Write(errno)) => return End::Failed(errno),
+        }
+    }
+}
+
+/// Nothing more may pass: an end is fine, one byte more is too much.
+fn at_limit(from: &OwnedFd) -> End {
+    match rustix::io::retry_on_intr(|| rustix::io::read(from, &mut [0_u8])) {
+        Ok(0) => End::Finished,
+        Ok(_) => End::LimitReached,
+        Err(errno) => End::Failed(errno),
+    }
+}
+
+enum Mover {
+    /// splice(2): pages change hands.
+    Splice,
+    /// For what can't be spliced: files opened for appending, some devices.
+    Copy(Box<[u8]>),
+}
+
+enum Failure {
+    Unsuitable,
+    Read(Errno),
+    Write(Errno),
+}
+
+impl Mover {
+    fn move_some(&mut self, from: &OwnedFd, to: &impl AsFd, most: usize) -> Result<usize, Failure> {
+        match self {
+            Self::Splice => {
+                match rustix::io::retry_on_intr(|| splice(from, None, to, None, most, SpliceFlags::empty())) {
+                    Ok(moved) => Ok(moved),
+                    Err(Errno::INVAL | Errno::NOSYS | Errno::AGAIN) => Err(Failure::Unsuitable),
+                    Err(errno) => Err(Failure::Write(errno)),
+                }
+            }
+            Self::Copy(buffer) => {
+                let most = most.min(buffer.len());
+                let read =
+                    when_ready(from, rustix::event::PollFlags::IN, || rustix::io::read(from, &mut buffer[..most]))
+                        .map_err(Failure::Read)?;
+                let mut rest = &buffer[..read];
+                while !rest.is_empty() {
+                    let written = when_ready(to, rustix::event::PollFlags::OUT, || rustix::io::write(to, rest))
+                        .map_err(Failure::Write)?;
+                    rest = &rest[written..];
+                }
+                Ok(read)
+            }
+        }
+    }
+}
+
+/// A stream that somebody else has made non-blocking is waited for all the same.
+fn when_ready<T>(
+    fd: &impl AsFd,
+    flags: rustix::event::PollFlags,
+    mut call: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    loop {
+        match rustix::io::retry_on_intr(&mut call) {
+            Err(Errno::AGAIN) => {
+                let mut fds = [rustix::event::PollFd::new(fd, flags)];
+                let _ = rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, None))?;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pipe::pipe;
+
+    fn filled(bytes: usize) -> OwnedFd {
+        let (from, to) = pipe().unwrap();
+        rustix::io::write(&to, &vec![b'x'; bytes]).unwrap();
+        from
+    }
+
+    #[test]
+    fn everything_passes_and_is_counted() {
+        let (reads, writes) = pipe().unwrap();
+        let meter = Meter::new(None);
+        assert_eq!(pump(&filled(5000), &writes, &meter), End::Finished);
+        assert_eq!((meter.passed(), rustix::io::read(&reads, &mut [0; 9000]).unwrap()), (5000, 5000));
+    }
+
+    #[test]
+    fn exactly_the_limit_is_no_breach_and_one_byte_more_is() {
+        let (_reads, writes) = pipe().unwrap();
+        assert_eq!(pump(&filled(100), &writes, &Meter::new(Some(100))), End::Finished);
+        let meter = Meter::new(Some(100));
+        assert_eq!(pump(&filled(101), &writes, &meter), End::LimitReached);
+        assert_eq!(meter.passed(), 100);
+    }
+
+    #[test]
+    fn streams_side_by_side_share_one_limit() {
+        let (_reads, writes) = pipe().unwrap();
+        let meter = Meter::new(Some(100));
+        assert_eq!(pump(&filled(60), &writes, &meter), End::Finished);
+        assert_eq!(pump(&filled(60), &writes, &meter.beside()), End::LimitReached);
+    }
+
+    #[test]
+    fn a_receiver_that_has_gone_is_no_failure() {
+        let (reads, writes) = pipe().unwrap();
+        drop(reads);
+        assert_eq!(pump(&filled(1), &writes, &Meter::new(None)), End::ReceiverGone);
+    }
+
+    #[test]
+    fn a_file_opened_for_appending_is_written_as_well() {
+        let path = std::env::temp_dir().join(format!("sandhog-append-{}", std::process::id()));
+        let file = std::fs::File::options().append(true).create(true).open(&path).unwrap();
+        assert_eq!(pump(&filled(70), &file, &Meter::new(None)), End::Finished);
+        assert_eq!(std::fs::read(&path).unwrap().len(), 70);
+        std::fs::remove_file(path).unwrap();
+    }
+}

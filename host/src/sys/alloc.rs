@@ -1,0 +1,47 @@
+//! The system's allocator, which speaks up when it has nothing left to give: see [`last_words`].
+
+use crate::sys::last_words;
+use std::alloc::{GlobalAlloc, Layout, System};
+
+struct Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+// SAFETY: every call is handed to `System` as it came and its answer is handed back as it is; where
+// that answer is null, `last_words` either ends the process or returns without touching any memory.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller upholds `alloc`'s contract, which is `System`'s.
+        heard(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as `alloc`.
+        heard(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller upholds `realloc`'s contract, which is `System`'s; all memory here is `System`'s.
+        heard(unsafe { System.realloc(memory, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as `realloc`.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+fn heard(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        last_words::out_of_memory();
+    }
+    memory
+}
+
+/// Keeps all threads of this process on one heap. The C library's further heaps look at
+/// /proc/sys/vm/overcommit_memory before they shrink, which a sealed process may not open. mallopt(3), M_ARENA_MAX.
+pub(crate) fn keep_one_heap() {
+    // SAFETY: takes no pointer. An answer of 0 would leave several heaps, which the filter then ends.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}

@@ -1,0 +1,219 @@
+//! Making, replacing and reaping processes: clone(2), execveat(2), waitid(2), `_exit`(2).
+
+use std::ffi::CStr;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Proof that this process has one thread, so that a fork copies no lock that another thread holds.
+///
+/// There is one at the start of `main`; whoever wants threads drops it first. It can't leave its thread.
+pub(crate) struct SingleThreaded {
+    stays_on_its_thread: PhantomData<*const ()>,
+}
+
+impl SingleThreaded {
+    /// The proof, once, for the first line of `main`; `None` ever after.
+    pub(crate) fn claim() -> Option<Self> {
+        static CLAIMED: AtomicBool = AtomicBool::new(false);
+        (!CLAIMED.swap(true, Ordering::SeqCst)).then_some(Self { stays_on_its_thread: PhantomData })
+    }
+}
+
+/// What a fork returns, in either process.
+pub(crate) enum Forked {
+    Parent(Child),
+    Child,
+}
+
+/// A child of this process.
+pub(crate) struct Child {
+    /// Number in the caller's pid namespace.
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+}
+
+/// clone3(2)'s argument, version 2 (Linux 5.7).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Forks a child into new namespaces (`CLONE_NEW…`, 0 for none).
+///
+/// # Errors
+/// As clone3(2): EPERM without the privilege, ENOSPC over a limit on namespaces.
+pub(crate) fn fork(_proof: &SingleThreaded, namespaces: i32) -> io::Result<Forked> {
+    let mut pidfd: RawFd = -1;
+    let args = CloneArgs {
+        flags: namespaces as u64 | libc::CLONE_PIDFD as u64,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: no CLONE_VM and no new stack, so this is a fork; the proof says that there is one thread, so the
+    // child's copy of the memory is whole. `args` and `pidfd` live until the call returns.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    forked(pid, pidfd)
+}
+
+/// Forks a sibling: a child of this process's parent, pid 1 of a new pid namespace. The older clone(2), because a
+/// seccomp filter can see its flags.
+///
+/// # Errors
+/// As clone(2): EINVAL from the init of a pid namespace.
+pub(crate) fn fork_sibling(_proof: &SingleThreaded) -> io::Result<Forked> {
+    let mut pidfd: RawFd = -1;
+    // No exit signal: with CLONE_PARENT the kernel takes the caller's own.
+    let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::CLONE_NEWPID;
+    // SAFETY: as in `fork`; a null stack shares the caller's, which is right without CLONE_VM.
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0_usize, &raw mut pidfd, 0_usize, 0_usize) };
+    forked(pid, pidfd)
+}
+
+fn forked(pid: libc::c_long, pidfd: RawFd) -> io::Result<Forked> {
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD) and nobody else has it.
+        pid => Ok(Forked::Parent(Child { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })),
+    }
+}
+
+/// Replaces this process by an already open executable. Returns only the error.
+pub(crate) fn exec(file: BorrowedFd<'_>, args: &[&CStr], env: &[&CStr]) -> io::Error {
+    let pointers = |list: &[&CStr]| list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let (argv, envp) = (pointers(args), pointers(env));
+    // SAFETY: both arrays end with a null and point to strings that end with a null; all live until the call
+    // returns, which it does only on failure.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+    }
+    io::Error::last_os_error()
+}
+
+/// Ends this process at once: no destructor, no buffer, no handler of the parent's runs.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: takes no pointer and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// A child that has ended and been reaped.
+pub(crate) struct Reaped {
+    pub how: How,
+    /// User and system time, in microseconds, its own reaped children included.
+    pub cpu_us: u64,
+    /// Largest resident set, in bytes.
+    pub peak_rss_bytes: u64,
+}
+
+pub(crate) enum How {
+    Exited(i32),
+    Signalled(i32),
+}
+
+/// Reaps the child behind a pidfd if it has ended; `None` while it lives.
+///
+/// # Errors
+/// ECHILD where it is not a child of this process, or has been reaped.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Reaped>> {
+    let (info, usage) = wait(pidfd, libc::WEXITED | libc::WNOHANG)?;
+    // SAFETY: after a successful waitid(2) these fields are set, or zero where nobody has ended.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let how = if info.si_code == libc::CLD_EXITED { How::Exited(status) } else { How::Signalled(status) };
+    let micros = |time: libc::timeval| time.tv_sec.cast_unsigned() * 1_000_000 + time.tv_usec.cast_unsigned();
+    Ok(Some(Reaped {
+        how,
+        cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
+        peak_rss_bytes: usage.ru_maxrss.cast_unsigned() * 1024,
+    }))
+}
+
+/// Whether the process behind a pidfd is a child of this one, alive or not yet reaped.
+pub(crate) fn is_child(pidfd: BorrowedFd<'_>) -> bool {
+    wait(pidfd, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT).is_ok()
+}
+
+/// waitid(2) as the kernel has it: with the usage that libc's wrapper leaves out.
+fn wait(pidfd: BorrowedFd<'_>, options: i32) -> io::Result<(libc::siginfo_t, libc::rusage)> {
+    // SAFETY: both types are plain C structures for which zero bytes are a valid value.
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    // SAFETY: both pointers are to live values of the types that the kernel fills.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd.as_raw_fd(), &raw mut info, options, &raw mut usage)
+    };
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok((info, usage)) }
+}
+
+/// Takes over a descriptor that this process was started with, if it is open.
+pub(crate) fn inherited(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: fcntl with F_GETFD takes no pointer; it only asks whether the number is open.
+    if number <= 2 || unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return None;
+    }
+    // SAFETY: it is open; callers name numbers that the process's starter put there for them, each once,
+    // before anything else is opened.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Makes `file` also known as `number`, closing what was there; the copy survives an exec.
+///
+/// # Errors
+/// As dup2(2).
+pub(crate) fn place(file: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    // SAFETY: takes no pointer. Callers place descriptors only into numbers that no Rust value owns: in a child
+    // right after its fork, before an exec or before it lays out its own descriptors.
+    if unsafe { libc::dup2(file.as_raw_fd(), number) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Closes every descriptor from `first` to `last`, both included.
+///
+/// # Errors
+/// As close_range(2).
+pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: takes no pointer. Called only in a child that goes on with the descriptors outside the range
+    // and never touches, not even to drop, a value that owns one inside it.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Borrows a descriptor by its number.
+pub(crate) fn borrow(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: only for 0, 1 and 2, which every process of ours has open from its first line to its end.
+    debug_assert!((0..=2).contains(&number));
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Moves this process into new namespaces (`CLONE_NEW…`).
+///
+/// # Errors
+/// As unshare(2): EPERM where unprivileged user namespaces are forbidden, ENOSPC over a limit on them.
+pub(crate) fn unshare(_proof: &SingleThreaded, namespaces: i32) -> io::Result<()> {
+    // SAFETY: takes no pointer; with one thread there is none that would be left behind.
+    if unsafe { libc::unshare(namespaces) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,72 @@
+//! What a worker does from its first line on: says that its walls are up, waits for `go`, works, reports, ends.
+
+use super::{compile, engine::Prepared, run};
+use crate::doctor::probes;
+use crate::ipc::{FrameBuffer, recv_frame, send_frame};
+use crate::sys::{alloc, last_words, process};
+use sandhog_protocol::plan::{Access, CompilePlan, GuestPlan, Work};
+use sandhog_protocol::verdict::MemoryWall;
+use sandhog_protocol::worker::{CompileReport, End, FromWorker, Report, SealFailure, ToWorker};
+use sandhog_protocol::{VERSION, frame};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Descriptors that a worker has beside its guest's files and directories: three streams, the channel, the compiled
+/// module, and room for those that live for one host call.
+pub(crate) const RESERVED_FILES: u32 = 16;
+
+/// All that a worker starts from.
+pub(crate) struct Duty {
+    pub channel: OwnedFd,
+    /// Whether all walls are up.
+    pub sealed: Result<(), SealFailure>,
+    /// Granted, in the order of the plan.
+    pub directories: Vec<(OwnedFd, Access)>,
+    /// The loaded module, where the work is a guest.
+    pub prepared: Option<Prepared>,
+}
+
+/// Does one attempt's work and ends the process.
+pub(crate) fn work(duty: Duty) -> ! {
+    let code = if answer(duty).is_some() { 0 } else { 1 };
+    process::exit_now(code)
+}
+
+/// `None` where the coordinator has gone or does not speak our protocol: there is nobody to tell.
+fn answer(duty: Duty) -> Option<()> {
+    let Duty { channel, sealed, directories, prepared } = duty;
+    if let Err(failure) = sealed {
+        return send_frame(&channel, &FromWorker::Unsealed(failure)).ok();
+    }
+    let mut buffer = FrameBuffer::default();
+    let ToWorker::Hello { version: VERSION } = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
+    send_frame(&channel, &FromWorker::Hello { version: VERSION }).ok()?;
+    let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
+    let report = match work {
+        Work::Guest(plan) => FromWorker::Ended(run_guest(&channel, prepared, &plan, directories)?),
+        Work::Compile(plan) => FromWorker::Compiled(compile_module(&channel, &plan)?),
+        Work::Probe(name) => FromWorker::Probed(probes::run(&name, &directories)),
+    };
+    last_words::disarm();
+    send_frame(&channel, &report).ok()
+}
+
+fn run_guest(
+    channel: &OwnedFd,
+    prepared: Option<Prepared>,
+    plan: &GuestPlan,
+    directories: Vec<(OwnedFd, Access)>,
+) -> Option<Report> {
+    let died = |end| FromWorker::Ended(Report { end, peak_memory_bytes: 0 });
+    last_words::arm(channel.as_fd(), frame::encode(&died(End::Memory { wall: MemoryWall::Data })).ok()?, None);
+    // Without its module it was lied to by its zygote: it says nothing, and is lost.
+    Some(run::run(&prepared?, plan, directories))
+}
+
+fn compile_module(channel: &OwnedFd, plan: &CompilePlan) -> Option<CompileReport> {
+    let last = |report| frame::encode(&FromWorker::Compiled(report)).ok();
+    last_words::arm(channel.as_fd(), last(CompileReport::Memory)?, Some(last(CompileReport::Cpu)?));
+    alloc::keep_one_heap();
+    let stream = |number| process::borrow(number).try_clone_to_owned().ok().map(File::from);
+    Some(compile::compile(plan, stream(0)?, stream(1)?))
+}

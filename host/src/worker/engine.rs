@@ -1,0 +1,178 @@
+//! The engine's settings, the same for compiling and running, and the loading of a compiled module.
+
+use super::{guest::Guest, wasi};
+use crate::sys::{artifact, timer};
+use sandhog_protocol::limits;
+use std::{fs::File, io, num::NonZeroUsize};
+use wasmparser::WasmFeatures;
+use wasmtime::{
+    Collector, Config, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module, OptLevel, WasmBacktraceDetails,
+};
+
+/// The guest's stack, in bytes: DESIGN's default. Most native programs have 8 MiB, the engine's own default is 512 KiB.
+const WASM_STACK: usize = 1 << 20;
+
+/// The stack on which guest and host functions run together, in bytes: what is above [`WASM_STACK`] is the host's.
+/// The engine's own default leaves as much.
+const STACK: usize = WASM_STACK + (1536 << 10);
+
+/// Why no engine or no prepared module came about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to build the engine: {0:#}")]
+    Engine(#[source] wasmtime::Error),
+    #[error("failed to install the timers' signal handlers: {0}")]
+    Timers(#[source] io::Error),
+    /// Compile the module again.
+    #[error("failed to load the compiled module: {0:#}")]
+    Stale(#[source] wasmtime::Error),
+    /// The module was let through by the compiler and can't be linked.
+    #[error("failed to link the module: {0:#}")]
+    Link(#[source] wasmtime::Error),
+}
+
+/// Names the settings that are baked into compiled modules: part of the cache's key, beside the hash of the
+/// module's bytes. A test fails where the settings change and this does not.
+#[must_use]
+pub(crate) const fn settings_id(fuel: bool) -> &'static str {
+    if fuel { "wasmtime-48.0.8/sandhog-1/fuel" } else { "wasmtime-48.0.8/sandhog-1" }
+}
+
+/// What WebAssembly a module may use: version 3.0 of the standard, without threads. Shared memories escape
+/// the limiter, and the engine has dropped wasi-threads. Legacy exceptions, stack switching, wide arithmetic
+/// and custom page sizes are not in the standard.
+#[must_use]
+pub(crate) fn features() -> WasmFeatures {
+    WasmFeatures::WASM3.difference(WasmFeatures::THREADS)
+}
+
+/// A module, loaded and linked, from which any number of attempts start, each in a process of its own.
+pub(crate) struct Prepared {
+    pub(super) engine: Engine,
+    pub(super) instance: InstancePre<Guest>,
+    /// The module was compiled with the fuel counter.
+    pub(super) fuel: bool,
+}
+
+/// Loads the compiled module in `file`, which stays open for as long as the process lives. Starts no
+/// thread, opens no path, draws no random number; installs the timers' signal handlers.
+///
+/// # Errors
+/// [`Error::Stale`] where the file is not one that this engine compiled with these settings.
+pub(crate) fn load(fuel: bool, file: File) -> Result<Prepared, Error> {
+    let engine = for_running(fuel)?;
+    let module = artifact::load(&engine, file).map_err(Error::Stale)?;
+    module.initialize_copy_on_write_image().map_err(Error::Stale)?;
+    let instance = link(&engine, &module).map_err(Error::Link)?;
+    timer::install(&engine).map_err(Error::Timers)?;
+    Ok(Prepared { engine, instance, fuel })
+}
+
+/// An engine that compiles, on the threads of rayon's global pool where `parallel`.
+///
+/// # Errors
+/// [`Error::Engine`].
+pub(super) fn for_compiling(fuel: bool, parallel: bool) -> Result<Engine, Error> {
+    let mut config = config(fuel);
+    config.parallel_compilation(parallel);
+    Engine::new(&config).map_err(Error::Engine)
+}
+
+/// An engine that has no compiler.
+fn for_running(fuel: bool) -> Result<Engine, Error> {
+    let mut config = config(fuel);
+    config.enable_compiler(false);
+    Engine::new(&config).map_err(Error::Engine)
+}
+
+fn link(engine: &Engine, module: &Module) -> wasmtime::Result<InstancePre<Guest>> {
+    let mut linker = Linker::new(engine);
+    wasi::link(&mut linker)?;
+    linker.instantiate_pre(module)
+}
+
+/// Every setting that differs from the engine's default, and those defaults that must not change unseen.
+fn config(fuel: bool) -> Config {
+    let mut config = Config::new();
+    config
+        // 4 GiB of addresses for each memory, of which only what the guest uses becomes memory: a smaller
+        // reservation halves the speed of loops, and pooling starts no faster here.
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .memory_reservation(4 << 30)
+        .memory_init_cow(true)
+        .signals_based_traps(true)
+        .epoch_interruption(true)
+        .consume_fuel(fuel)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(STACK)
+        .cranelift_opt_level(OptLevel::Speed)
+        .collector(Collector::DeferredReferenceCounting)
+        // For native debuggers only; the engine finds its own way through the stack by frame pointers.
+        .native_unwind_info(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(limits::BACKTRACE))
+        // Needed by WASI 0.3 alone, and each host call pays for it.
+        .concurrency_support(false)
+        .wasm_features(WasmFeatures::THREADS, false)
+        .parallel_compilation(false);
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::{Hash, Hasher};
+
+    /// FNV-1a: a hash that is the same on every machine and with every compiler.
+    struct Fnv(u64);
+
+    impl Hasher for Fnv {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+
+        fn finish(&self) -> u64 {
+            self.0
+        }
+    }
+
+    /// For a fixed target, else the processor of the machine would be part of it.
+    #[cfg(target_arch = "x86_64")]
+    fn hash_of_settings(fuel: bool) -> u64 {
+        let mut config = config(fuel);
+        config.target("x86_64-unknown-linux-gnu").unwrap();
+        let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+        Engine::new(&config).unwrap().precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Where this fails, give `settings_id` a new number and put the new hashes here.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn settings_do_not_change_without_a_new_id() {
+        assert_eq!(
+            (settings_id(false), hash_of_settings(false)),
+            ("wasmtime-48.0.8/sandhog-1", 14_412_613_970_414_352_477)
+        );
+        assert_eq!(
+            (settings_id(true), hash_of_settings(true)),
+            ("wasmtime-48.0.8/sandhog-1/fuel", 10_224_488_952_090_032_598)
+        );
+    }
+
+    #[test]
+    fn the_validator_allows_what_the_engine_allows() {
+        // The engine needs this one to exist, and gets modules only.
+        let components = WasmFeatures::COMPONENT_MODEL;
+        let engine = for_running(false).unwrap();
+        assert_eq!(features().difference(components), engine.get_wasm_features().difference(components));
+    }
+
+    #[test]
+    fn what_is_not_a_compiled_module_is_stale() {
+        let file = File::open("/dev/zero").unwrap();
+        assert!(matches!(load(false, file), Err(Error::Stale(_))));
+    }
+}

@@ -1,0 +1,38 @@
+//! What a store holds for its guest.
+
+use super::{stdio::Stdio, store::Limiter};
+use std::time::Instant;
+use wasmtime_wasi::p1::WasiP1Ctx;
+
+/// The host's side of one guest, made anew for each attempt after the fork.
+pub(crate) struct Guest {
+    pub(super) wasi: WasiP1Ctx,
+    pub(super) stdio: Stdio,
+    pub(super) limiter: Limiter,
+    /// Zero of the guest's monotonic clock.
+    pub(super) birth: Instant,
+}
+
+/// A guest's way out that is no failure: `proc_exit` with this code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the guest exited with code {0}")]
+pub(super) struct Exit(pub(super) u32);
+
+/// A host function's wait was ended by a timer, see `sys::timer::expired`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted by a timer")]
+pub(super) struct Interrupted;
+
+/// A guest handed a host function a pointer that is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the guest passed {call} a pointer outside of its memory")]
+pub(super) struct BadPointer {
+    pub(super) call: &'static str,
+}
+
+/// A guest called a host function that needs a memory, and exports none under the name that WASI demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the module exports no memory under the name `memory`, which {call} needs")]
+pub(super) struct NoMemory {
+    pub(super) call: &'static str,
+}

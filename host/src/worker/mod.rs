@@ -1,0 +1,28 @@
+//! One attempt, one compilation or one probe, inside a process that is sealed already.
+//!
+//! ```text
+//! compiler: fd 0 ──▶ compile ──▶ module (what is it, may it run?) ──▶ engine ──▶ fd 1
+//! zygote:   engine::load (map, link) ──fork──▶ worker: run ──▶ store, wasi, stdio ──▶ guest ──▶ report
+//! ```
+//!
+//! What these rooms must not do: trust a module or a guest, start a thread in a worker, open anything by
+//! path, keep state from one attempt to the next, decide about retries. Nothing here knows the coordinator:
+//! plans come in, reports go out.
+//!
+//! A worker's guest is its only business, so host functions wait inside system calls, in the guest's own
+//! thread, and the timers of `sys::timer` interrupt them. There is no runtime and no event loop.
+
+pub(crate) mod compile;
+mod duty;
+pub(crate) mod engine;
+mod guest;
+mod module;
+mod poll;
+mod refusal;
+mod report;
+mod run;
+mod stdio;
+mod store;
+mod wasi;
+
+pub(crate) use duty::{Duty, RESERVED_FILES, work};

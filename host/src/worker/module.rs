@@ -1,0 +1,518 @@
+//! What kind of file is it, and can it be run? Pure: bytes in, a refusal or nothing out. Validation comes
+//! before compilation, because it takes a second where the compiler may take minutes to say the same.
+
+use super::{engine, refusal::Refusal, wasi};
+use wasmparser::{
+    BinaryReader, BinaryReaderError, FuncType, Parser, Payload, ValType, Validator, WasmFeatures,
+    types::{EntityType, TypesRef},
+};
+
+/// Largest text that is converted, in bytes. Its tree takes some thirty times as much memory; hand-written
+/// and generated tests stay below a hundredth of it.
+pub(super) const TEXT: usize = 64 << 20;
+
+/// Longest name of a module's own that is shown, in characters.
+const NAME: usize = 100;
+
+/// Magic number and version, in bytes.
+const HEADER: usize = 8;
+const MAGIC: &[u8] = b"\0asm";
+const VERSION: u32 = 1;
+/// Upper half of the version field in a component: "layer 1" of the component model's binary format.
+const COMPONENT_LAYER: u32 = 1;
+
+/// In which form the module comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Binary,
+    Text,
+}
+
+/// What the first bytes of other files look like.
+const OTHERS: &[(&[u8], Refusal)] = &[
+    (b"\x7fELF\x02\x01\x01\xc8", Refusal::Compiled),
+    (b"\x7fELF", Refusal::Native("a native Linux program (ELF)")),
+    (b"MZ", Refusal::Native("a Windows program")),
+    (b"\xcf\xfa\xed\xfe", Refusal::Native("a macOS program")),
+    (b"\xca\xfe\xba\xbe", Refusal::Native("a Java class or a macOS program")),
+    (b"!<arch>\n", Refusal::Native("a static library")),
+    (b"BC\xc0\xde", Refusal::Native("LLVM bitcode")),
+    (b"\x1f\x8b", Refusal::Packed("gzip")),
+    (b"PK\x03\x04", Refusal::Packed("zip")),
+    (b"\xfd7zXZ\0", Refusal::Packed("xz")),
+    (b"\x28\xb5\x2f\xfd", Refusal::Packed("zstd")),
+    (b"BZh", Refusal::Packed("bzip2")),
+    (b"#!", Refusal::Script),
+];
+
+/// In which form the module in `bytes` comes.
+///
+/// # Errors
+/// Where it is no module at all.
+pub(super) fn form(bytes: &[u8]) -> Result<Form, Refusal> {
+    if bytes.is_empty() {
+        return Err(Refusal::Empty);
+    }
+    if let Some(rest) = bytes.strip_prefix(MAGIC) {
+        return version(rest, bytes.len()).map(|()| Form::Binary);
+    }
+    if MAGIC.starts_with(bytes) {
+        return Err(Refusal::Truncated { length: bytes.len() });
+    }
+    if let Some((_, refusal)) = OTHERS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Err(refusal.clone());
+    }
+    if begins_like_text_form(bytes) {
+        return Ok(Form::Text);
+    }
+    if looks_like_text(bytes) { Err(Refusal::Text) } else { Err(Refusal::Unknown) }
+}
+
+fn version(after_magic: &[u8], length: usize) -> Result<(), Refusal> {
+    let Some((field, _)) = after_magic.split_first_chunk::<4>() else {
+        return Err(Refusal::Truncated { length });
+    };
+    match u32::from_le_bytes(*field) {
+        VERSION => Ok(()),
+        field if field >> 16 == COMPONENT_LAYER => Err(Refusal::Component),
+        other => Err(Refusal::Version(other)),
+    }
+}
+
+/// The text form begins with a parenthesis or a comment: `(;` or `;;`.
+fn begins_like_text_form(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    text.starts_with(b"(") || text.starts_with(b";;")
+}
+
+fn looks_like_text(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(512)];
+    start.iter().all(|byte| *byte >= 0x20 || byte.is_ascii_whitespace())
+}
+
+/// The binary form of a module in text.
+///
+/// # Errors
+/// Where the text is not a module's.
+pub(super) fn from_text(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
+    if bytes.len() > TEXT {
+        return Err(Refusal::TextTooLarge);
+    }
+    if std::str::from_utf8(bytes).is_err() {
+        return Err(Refusal::Text);
+    }
+    match wat::parse_bytes(bytes) {
+        Ok(binary) => Ok(binary.into_owned()),
+        Err(error) => Err(Refusal::TextSyntax(one_line(&error.to_string()))),
+    }
+}
+
+/// The converter's message is followed by the place, as `--> <anon>:LINE:COLUMN`, and a picture of it.
+fn one_line(error: &str) -> String {
+    let mut lines = error.lines();
+    let message = lines.next().unwrap_or_default();
+    match lines.next().and_then(|place| place.split_once("<anon>:")) {
+        Some((_, place)) => format!("{} (at {place}, line and column)", shortened(message)),
+        None => shortened(message),
+    }
+}
+
+/// Whether a job can be made of the module in `bytes`, which are in binary form.
+///
+/// # Errors
+/// Why not.
+pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
+    form(bytes)?;
+    let types =
+        Validator::new_with_features(engine::features()).validate_all(bytes).map_err(|error| invalid(&error, bytes))?;
+    let types = types.as_ref();
+    check_imports(&types)?;
+    check_start(&types, bytes)
+}
+
+fn invalid(error: &BinaryReaderError, bytes: &[u8]) -> Refusal {
+    match error.missing_wasm_feature() {
+        Some(WasmFeatures::THREADS) => Refusal::Threads,
+        Some(WasmFeatures::LEGACY_EXCEPTIONS) => Refusal::LegacyExceptions,
+        Some(feature) => Refusal::Feature(feature_name(feature)),
+        None if ends_in_a_section(bytes) => Refusal::Truncated { length: bytes.len() },
+        None => Refusal::Invalid { message: shortened(error.message()), offset: error.offset() },
+    }
+}
+
+/// Walks the sections by their headers (an id and a length), as far as there are any.
+fn ends_in_a_section(bytes: &[u8]) -> bool {
+    let mut reader = BinaryReader::new(bytes, 0);
+    let mut whole = reader.read_bytes(HEADER).is_ok();
+    while whole && !reader.eof() {
+        whole = read_section(&mut reader).is_ok();
+    }
+    !whole
+}
+
+fn read_section(reader: &mut BinaryReader<'_>) -> Result<(), BinaryReaderError> {
+    reader.read_u8()?;
+    let length = reader.read_var_u32()?;
+    reader.read_bytes(length as usize).map(drop)
+}
+
+/// As the proposals are written: `custom-page-sizes`.
+fn feature_name(feature: WasmFeatures) -> String {
+    let name = feature.iter_names().next().map_or("unknown", |(name, _)| name);
+    name.to_lowercase().replace('_', "-")
+}
+
+fn check_imports(types: &TypesRef<'_>) -> Result<(), Refusal> {
+    let mut missing = Vec::new();
+    for (module, name, entity) in types.core_imports().into_iter().flatten() {
+        if let Some(refusal) = telling(module, name, entity) {
+            return Err(refusal);
+        }
+        let full_name = shortened(&format!("{module}.{name}"));
+        match provided(module, name, entity) {
+            Some(expected) => check_signature(types, full_name, entity, expected)?,
+            None => missing.push(full_name),
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Refusal::Imports(missing)) }
+}
+
+/// The signature of the host's function for this import.
+fn provided(module: &str, name: &str, entity: EntityType) -> Option<&'static str> {
+    let (EntityType::Func(_) | EntityType::FuncExact(_)) = entity else {
+        return None;
+    };
+    let (_, signature) = FUNCTIONS.iter().find(|(function, _)| module == wasi::MODULE && *function == name)?;
+    Some(signature)
+}
+
+fn check_signature(
+    types: &TypesRef<'_>,
+    name: String,
+    entity: EntityType,
+    expected: &'static str,
+) -> Result<(), Refusal> {
+    match function_type(types, entity) {
+        Some(found) if described(found) != signature(expected) => {
+            Err(Refusal::Signature { name, found: described(found), expected: signature(expected) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn function_type<'a>(types: &'a TypesRef<'_>, entity: EntityType) -> Option<&'a FuncType> {
+    match entity {
+        EntityType::Func(id) | EntityType::FuncExact(id) => Some(types[id].unwrap_func()),
+        _ => None,
+    }
+}
+
+/// Imports that tell how the module was built, and so what to do about it.
+fn telling(module: &str, name: &str, entity: EntityType) -> Option<Refusal> {
+    let full_name = || shortened(&format!("{module}.{name}"));
+    let javascript = |maker, target| Some(Refusal::JavaScript { maker, name: full_name(), target });
+    match (module, name) {
+        ("wasi", "thread-spawn") => Some(Refusal::Threads),
+        ("wasi_unstable", _) => Some(Refusal::WasiUnstable),
+        ("__wbindgen_placeholder__" | "__wbindgen_externref_xform__" | "wbg" | "./wbg", _) => {
+            javascript("wasm-bindgen", "cargo build --target wasm32-wasip1")
+        }
+        ("go" | "gojs", _) => javascript("Go's js/wasm", "GOOS=wasip1 GOARCH=wasm go build"),
+        ("env", name) if name.starts_with("emscripten_") || name.starts_with("invoke_") => {
+            javascript("Emscripten", "use wasi-sdk, or emcc -sSTANDALONE_WASM")
+        }
+        _ if module.contains(':') || module.starts_with("cm32p2") => Some(Refusal::ComponentInside(full_name())),
+        _ => match entity {
+            EntityType::Memory(memory) if memory.shared => Some(Refusal::Threads),
+            _ => None,
+        },
+    }
+}
+
+/// There is something to start: `_start`, or a start function that runs by itself.
+fn check_start(types: &TypesRef<'_>, bytes: &[u8]) -> Result<(), Refusal> {
+    let exports = || types.core_exports().into_iter().flatten();
+    match exports().find(|(name, _)| *name == START) {
+        Some((_, entity)) => match function_type(types, entity) {
+            Some(function) if function.params().is_empty() && function.results().is_empty() => Ok(()),
+            Some(function) => Err(Refusal::Start(format!("a function {}", described(function)))),
+            None => Err(Refusal::Start("no function".to_owned())),
+        },
+        None if exports().any(|(name, _)| name == "_initialize") => Err(Refusal::Reactor),
+        None if has_start_section(bytes) => Ok(()),
+        None => Err(Refusal::Library(exports().map(|(name, _)| shortened(name)).collect())),
+    }
+}
+
+fn has_start_section(bytes: &[u8]) -> bool {
+    Parser::new(0).parse_all(bytes).any(|payload| matches!(payload, Ok(Payload::StartSection { .. })))
+}
+
+/// As in `(i32, i64) -> (i32)`.
+fn described(function: &FuncType) -> String {
+    let list = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    shortened(&format!("({}) -> ({})", list(function.params()), list(function.results())))
+}
+
+/// A row of [`FUNCTIONS`] in the words of [`described`].
+fn signature(row: &str) -> String {
+    let (parameters, results) = row.split_once(':').unwrap_or((row, ""));
+    let list =
+        |letters: &str| letters.chars().map(|letter| if letter == 'I' { "i64" } else { "i32" }).collect::<Vec<_>>();
+    format!("({}) -> ({})", list(parameters).join(", "), list(results).join(", "))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(NAME) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What a command exports: WASI 0.1, "application ABI".
+pub(super) const START: &str = "_start";
+
+/// WASI 0.1, `wasi_snapshot_preview1.witx`, with the sockets' `sock_accept`: parameters and results,
+/// `i` an i32, `I` an i64. A test holds it against the linker.
+const FUNCTIONS: &[(&str, &str)] = &[
+    ("args_get", "ii:i"),
+    ("args_sizes_get", "ii:i"),
+    ("clock_res_get", "ii:i"),
+    ("clock_time_get", "iIi:i"),
+    ("environ_get", "ii:i"),
+    ("environ_sizes_get", "ii:i"),
+    ("fd_advise", "iIIi:i"),
+    ("fd_allocate", "iII:i"),
+    ("fd_close", "i:i"),
+    ("fd_datasync", "i:i"),
+    ("fd_fdstat_get", "ii:i"),
+    ("fd_fdstat_set_flags", "ii:i"),
+    ("fd_fdstat_set_rights", "iII:i"),
+    ("fd_filestat_get", "ii:i"),
+    ("fd_filestat_set_size", "iI:i"),
+    ("fd_filestat_set_times", "iIIi:i"),
+    ("fd_pread", "iiiIi:i"),
+    ("fd_prestat_dir_name", "iii:i"),
+    ("fd_prestat_get", "ii:i"),
+    ("fd_pwrite", "iiiIi:i"),
+    ("fd_read", "iiii:i"),
+    ("fd_readdir", "iiiIi:i"),
+    ("fd_renumber", "ii:i"),
+    ("fd_seek", "iIii:i"),
+    ("fd_sync", "i:i"),
+    ("fd_tell", "ii:i"),
+    ("fd_write", "iiii:i"),
+    ("path_create_directory", "iii:i"),
+    ("path_filestat_get", "iiiii:i"),
+    ("path_filestat_set_times", "iiiiIIi:i"),
+    ("path_link", "iiiiiii:i"),
+    ("path_open", "iiiiiIIii:i"),
+    ("path_readlink", "iiiiii:i"),
+    ("path_remove_directory", "iii:i"),
+    ("path_rename", "iiiiii:i"),
+    ("path_symlink", "iiiii:i"),
+    ("path_unlink_file", "iii:i"),
+    ("poll_oneoff", "iiii:i"),
+    ("proc_exit", "i:"),
+    ("proc_raise", "i:i"),
+    ("random_get", "ii:i"),
+    ("sched_yield", ":i"),
+    ("sock_accept", "iii:i"),
+    ("sock_recv", "iiiiii:i"),
+    ("sock_send", "iiiii:i"),
+    ("sock_shutdown", "ii:i"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandhog_protocol::plan::GuestPlan;
+    use wasmtime::{Config, Engine, Linker, Store};
+
+    fn check_text(text: &str) -> Result<(), Refusal> {
+        check(&wat::parse_str(text).unwrap())
+    }
+
+    fn importing(import: &str) -> Result<(), Refusal> {
+        check_text(&format!("(module (import {import}) (func (export \"_start\")))"))
+    }
+
+    #[test]
+    fn the_table_of_functions_is_what_the_linker_provides() {
+        let engine = Engine::new(&Config::new()).unwrap();
+        let mut linker = Linker::new(&engine);
+        wasi::link(&mut linker).unwrap();
+        let mut store = Store::new(&engine, wasi::guest(&plan(), Vec::new()).unwrap());
+        let defined: Vec<_> = linker.iter(&mut store).map(|(_, name, item)| (name.to_owned(), item)).collect();
+        let list = |types: Vec<wasmtime::ValType>| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let mut theirs: Vec<(String, String)> = Vec::new();
+        for (name, item) in defined {
+            let function = item.into_func().unwrap().ty(&store);
+            let (parameters, results) = (list(function.params().collect()), list(function.results().collect()));
+            theirs.push((name, format!("({parameters}) -> ({results})")));
+        }
+        theirs.sort();
+        let ours: Vec<(String, String)> =
+            FUNCTIONS.iter().map(|(name, row)| ((*name).to_owned(), signature(row))).collect();
+        assert_eq!(ours, theirs);
+    }
+
+    fn plan() -> GuestPlan {
+        GuestPlan {
+            args: Vec::new(),
+            env: Vec::new(),
+            directories: Vec::new(),
+            memory_bytes: 1 << 20,
+            timeout_ms: None,
+            cpu_ms: None,
+            fuel: None,
+        }
+    }
+
+    #[test]
+    fn other_files_are_called_by_their_names() {
+        assert_eq!(form(b""), Err(Refusal::Empty));
+        assert_eq!(form(b"\0as"), Err(Refusal::Truncated { length: 3 }));
+        assert_eq!(form(b"\0asm\x01\0"), Err(Refusal::Truncated { length: 6 }));
+        assert_eq!(form(b"\0asm\x02\0\0\0"), Err(Refusal::Version(2)));
+        assert_eq!(form(b"\0asm\x0d\0\x01\0"), Err(Refusal::Component));
+        assert_eq!(form(b"\x7fELF\x02\x01\x01\0"), Err(Refusal::Native("a native Linux program (ELF)")));
+        assert_eq!(form(b"\x7fELF\x02\x01\x01\xc8"), Err(Refusal::Compiled));
+        assert_eq!(form(b"#!/bin/sh\n"), Err(Refusal::Script));
+        assert_eq!(form(b"print('hello')\n"), Err(Refusal::Text));
+        assert_eq!(form(b"\x1f\x8b\x08\0"), Err(Refusal::Packed("gzip")));
+        assert_eq!(form(b"\xff\xfe\x00\x01"), Err(Refusal::Unknown));
+        assert_eq!(form(b" \n(module)"), Ok(Form::Text));
+        assert_eq!(form(b";; a comment\n(module)"), Ok(Form::Text));
+        assert_eq!(form(b"\0asm\x01\0\0\0"), Ok(Form::Binary));
+    }
+
+    #[test]
+    fn a_command_passes() {
+        assert_eq!(check_text("(module (func (export \"_start\")))"), Ok(()));
+        assert_eq!(importing("\"wasi_snapshot_preview1\" \"fd_close\" (func (param i32) (result i32))"), Ok(()));
+    }
+
+    #[test]
+    fn a_start_function_is_something_to_start() {
+        assert_eq!(check_text("(module (func $f) (start $f))"), Ok(()));
+    }
+
+    #[test]
+    fn what_nobody_provides_is_named() {
+        let missing = |name: &str| Err(Refusal::Imports(vec![name.to_owned()]));
+        assert_eq!(importing("\"env\" \"dial\" (func)"), missing("env.dial"));
+        assert_eq!(importing("\"wasi_snapshot_preview1\" \"dial\" (func)"), missing("wasi_snapshot_preview1.dial"));
+        assert_eq!(importing("\"env\" \"memory\" (memory 1)"), missing("env.memory"));
+        assert_eq!(
+            importing("\"wasi_snapshot_preview1\" \"fd_close\" (global i32)"),
+            missing("wasi_snapshot_preview1.fd_close")
+        );
+    }
+
+    #[test]
+    fn a_function_with_another_signature_is_refused() {
+        let Err(Refusal::Signature { name, found, expected }) =
+            importing("\"wasi_snapshot_preview1\" \"fd_close\" (func (param i64))")
+        else {
+            panic!("not refused for its signature");
+        };
+        assert_eq!((name.as_str(), found.as_str()), ("wasi_snapshot_preview1.fd_close", "(i64) -> ()"));
+        assert_eq!(expected, "(i32) -> (i32)");
+    }
+
+    #[test]
+    fn every_sign_of_threads_gets_the_sentence_about_threads() {
+        assert_eq!(check_text("(module (memory 1 2 shared) (func (export \"_start\")))"), Err(Refusal::Threads));
+        assert_eq!(importing("\"env\" \"memory\" (memory 1 2 shared)"), Err(Refusal::Threads));
+        assert_eq!(importing("\"wasi\" \"thread-spawn\" (func (param i32) (result i32))"), Err(Refusal::Threads));
+        let atomic = "(module (memory 1) (func (export \"_start\") (drop (i32.atomic.load (i32.const 0)))))";
+        assert_eq!(check_text(atomic), Err(Refusal::Threads));
+    }
+
+    #[test]
+    fn what_is_not_in_the_standard_is_called_by_its_name() {
+        let wide = "(module (func (export \"_start\")
+            (i64.mul_wide_u (i64.const 1) (i64.const 1)) drop drop))";
+        assert_eq!(check_text(wide), Err(Refusal::Feature("wide-arithmetic".to_owned())));
+        let pages = "(module (memory 1 (pagesize 1)) (func (export \"_start\")))";
+        assert_eq!(check_text(pages), Err(Refusal::Feature("custom-page-sizes".to_owned())));
+        // type (func), one function, tag section, body: try catch_all end end
+        let legacy = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x0a\x01\x06_start\0\0\x0a\x08\x01\x06\0\x06\x40\x19\x0b\x0b";
+        assert_eq!(check(legacy), Err(Refusal::LegacyExceptions));
+    }
+
+    #[test]
+    fn what_is_in_the_standard_passes() {
+        for text in [
+            "(module (memory i64 1) (func (export \"_start\")))",
+            "(module (memory 1) (memory 2) (func (export \"_start\")))",
+            "(module (type (struct (field i32))) (func (export \"_start\") (drop (struct.new_default 0))))",
+            "(module (tag) (func (export \"_start\") (block (try_table (catch_all 0) (throw 0)))))",
+            "(module (func (export \"_start\") (return_call 0)))",
+            "(module (func (export \"_start\") (drop (i32x4.relaxed_trunc_f32x4_s (v128.const i32x4 0 0 0 0)))))",
+        ] {
+            assert_eq!(check_text(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_module_without_a_start_is_a_reactor_or_a_library() {
+        assert_eq!(check_text("(module (func (export \"_initialize\")))"), Err(Refusal::Reactor));
+        assert_eq!(
+            check_text("(module (func (export \"add\")) (memory (export \"memory\") 1))"),
+            Err(Refusal::Library(vec!["add".to_owned(), "memory".to_owned()]))
+        );
+        assert_eq!(check_text("(module)"), Err(Refusal::Library(Vec::new())));
+    }
+
+    #[test]
+    fn a_start_of_another_type_is_refused() {
+        let refused = |what: &str| Err(Refusal::Start(what.to_owned()));
+        assert_eq!(check_text("(module (func (export \"_start\") (param i32)))"), refused("a function (i32) -> ()"));
+        assert_eq!(check_text("(module (memory (export \"_start\") 1))"), refused("no function"));
+    }
+
+    #[test]
+    fn modules_for_other_hosts_are_told_how_to_be_built() {
+        assert!(matches!(importing("\"wbg\" \"f\" (func)"), Err(Refusal::JavaScript { maker: "wasm-bindgen", .. })));
+        assert!(matches!(importing("\"gojs\" \"f\" (func)"), Err(Refusal::JavaScript { .. })));
+        assert_eq!(importing("\"wasi_unstable\" \"fd_close\" (func)"), Err(Refusal::WasiUnstable));
+        assert!(matches!(importing("\"wasi:cli/run@0.2.0\" \"f\" (func)"), Err(Refusal::ComponentInside(_))));
+    }
+
+    #[test]
+    fn every_shorter_prefix_of_a_module_is_refused_and_none_panics() {
+        let module = wat::parse_str(
+            "(module (import \"wasi_snapshot_preview1\" \"fd_close\" (func (param i32) (result i32)))
+                (memory 1) (data (i32.const 0) \"hello\") (func (export \"_start\") (drop (call 0 (i32.const 1)))))",
+        )
+        .unwrap();
+        assert_eq!(check(&module), Ok(()));
+        for length in 0..module.len() {
+            assert!(check(&module[..length]).is_err() || is_whole(&module[..length]), "{length}");
+        }
+        assert_eq!(check(&module[..40]), Err(Refusal::Truncated { length: 40 }));
+        assert_eq!(check(&module[..module.len() - 3]), Err(Refusal::Truncated { length: module.len() - 3 }));
+    }
+
+    /// A prefix that ends between two sections may be a module of its own.
+    fn is_whole(bytes: &[u8]) -> bool {
+        Validator::new_with_features(engine::features()).validate_all(bytes).is_ok()
+    }
+
+    #[test]
+    fn text_is_converted_or_refused_with_its_place() {
+        assert!(from_text(b"(module)").is_ok());
+        let Err(Refusal::TextSyntax(message)) = from_text(b"(module\n  (fun))") else {
+            panic!("not refused");
+        };
+        assert!(message.contains("2:4"), "{message}");
+    }
+
+    #[test]
+    fn deeply_nested_text_is_refused_without_overflow() {
+        let text = format!("(module (func {}))", "(block ".repeat(1_000_000));
+        assert!(matches!(from_text(text.as_bytes()), Err(Refusal::TextSyntax(_))));
+    }
+}

@@ -1,0 +1,347 @@
+//! One attempt: build, instantiate, run, report. In a process of its own, forked after the module was loaded.
+
+use super::{
+    engine::Prepared,
+    guest::Guest,
+    module::START,
+    report::{self, Stage},
+    store, wasi,
+};
+use crate::sys::timer::{self, Running};
+use sandhog_protocol::{
+    plan::{Access, GuestPlan},
+    worker::{End, Report},
+};
+use std::{
+    any::Any,
+    io, mem,
+    os::fd::OwnedFd,
+    panic::{self, AssertUnwindSafe},
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use wasmtime::Store;
+
+/// Why an attempt could not even begin.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("failed to start the timers: {0}")]
+    Timers(#[source] io::Error),
+    #[error("failed to set the fuel: {0:#}")]
+    Fuel(#[source] wasmtime::Error),
+    #[error(transparent)]
+    Host(#[from] wasi::Error),
+    #[error("failed to call the guest: a host function waits where none may")]
+    Waits,
+}
+
+/// Runs the guest once, with the limits of `plan` counted from here, and says how it ended. `directories`
+/// are the plan's, in its order. The guest's streams are this process's fds 0, 1 and 2; SIGPIPE is ignored here,
+/// as the standard library leaves it. Ends the process's liberty to run a second guest: the first one's memory is not given back.
+#[must_use]
+pub(crate) fn run(prepared: &Prepared, plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Report {
+    let attempt = panic::catch_unwind(AssertUnwindSafe(|| attempt(prepared, plan, directories)));
+    match attempt {
+        Ok(Ok(report)) => report,
+        Ok(Err(error)) => without_guest(report::broken(&error.to_string())),
+        Err(payload) => without_guest(report::broken(&panicked(payload.as_ref()))),
+    }
+}
+
+fn without_guest(end: End) -> Report {
+    Report { end, peak_memory_bytes: 0 }
+}
+
+pub(super) fn panicked(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("no message"))
+}
+
+fn attempt(prepared: &Prepared, plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Result<Report, Error> {
+    let timers = start_timers(plan).map_err(Error::Timers)?;
+    let guest = wasi::guest(plan, directories)?;
+    let mut store = Store::new(&prepared.engine, guest);
+    store.limiter(|guest| &mut guest.limiter);
+    store::arm(&mut store, prepared.fuel, plan.fuel).map_err(Error::Fuel)?;
+    let outcome = at_once(call(prepared, &mut store));
+    drop(timers);
+    let limiter = &store.data().limiter;
+    let end = match outcome.ok_or(Error::Waits)? {
+        Ok(()) => End::Exited { code: 0 },
+        Err((stage, error)) => report::end(&error, stage, limiter, timer::expired()),
+    };
+    let report = Report { end, peak_memory_bytes: limiter.peak_bytes() };
+    // The process ends next, and the kernel gives everything back faster than the destructors would.
+    mem::forget(store);
+    Ok(report)
+}
+
+fn start_timers(plan: &GuestPlan) -> io::Result<Running> {
+    timer::start(plan.timeout_ms.map(Duration::from_millis), plan.cpu_ms.map(Duration::from_millis))
+}
+
+/// Instantiates the module, which runs its start function, and calls `_start` where there is one.
+async fn call(prepared: &Prepared, store: &mut Store<Guest>) -> Result<(), (Stage, wasmtime::Error)> {
+    let instantiating = |error| (Stage::Instantiating, error);
+    let running = |error| (Stage::Running, error);
+    let instance = prepared.instance.instantiate_async(&mut *store).await.map_err(instantiating)?;
+    if instance.get_func(&mut *store, START).is_none() {
+        return Ok(());
+    }
+    let start = instance.get_typed_func::<(), ()>(&mut *store, START).map_err(running)?;
+    start.call_async(&mut *store, ()).await.map_err(running)
+}
+
+/// What `future` comes to without ever waiting; None: it would wait. The engine's calls are futures because
+/// host functions may be, but ours wait inside system calls, so no runtime has to be built for each guest.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine;
+    use super::*;
+    use crate::sys::in_child::{become_stream, in_child};
+    use rustix::fs::{MemfdFlags, memfd_create};
+    use sandhog_protocol::{frame, verdict::MemoryWall, worker::TrapKind};
+    use std::{fs::File, io::Write, time::Instant};
+
+    const HOUR_NS: u64 = 3_600_000_000_000;
+
+    fn plan() -> GuestPlan {
+        GuestPlan {
+            args: vec!["test".to_owned()],
+            env: Vec::new(),
+            directories: Vec::new(),
+            memory_bytes: 1 << 20,
+            timeout_ms: Some(10_000),
+            cpu_ms: None,
+            fuel: None,
+        }
+    }
+
+    fn compiled(text: &str, fuel: bool) -> File {
+        let module = wat::parse_str(text).unwrap();
+        let bytes = engine::for_compiling(fuel, false).unwrap().precompile_module(&module).unwrap();
+        let mut file = File::from(memfd_create("compiled", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(&bytes).unwrap();
+        file
+    }
+
+    /// How a guest in text ends; its stdin is an open pipe without input.
+    fn report(text: &str, plan: &GuestPlan) -> Report {
+        let file = compiled(text, plan.fuel.is_some());
+        let bytes = in_child(|answer| {
+            let (reader, writer) = rustix::pipe::pipe().unwrap();
+            become_stream(reader, 0);
+            let prepared = engine::load(plan.fuel.is_some(), file).unwrap();
+            let report = run(&prepared, plan, Vec::new());
+            drop(writer);
+            answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
+        });
+        frame::decode_body(&bytes).unwrap()
+    }
+
+    fn end(text: &str, plan: &GuestPlan) -> End {
+        report(text, plan).end
+    }
+
+    /// A module whose `_start` is `body`, with WASI's calls of four parameters at hand.
+    fn command(body: &str) -> String {
+        format!(
+            r#"(module
+                (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+                (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+                (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+                (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+                (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+                (memory (export "memory") 1)
+                (func (export "_start") {body}))"#
+        )
+    }
+
+    fn trap_kind(text: &str) -> TrapKind {
+        match end(text, &plan()) {
+            End::Trapped { kind, .. } => kind,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_guest_that_returns_has_exited_with_zero() {
+        let report = report(&command(""), &plan());
+        assert_eq!(report, Report { end: End::Exited { code: 0 }, peak_memory_bytes: 65_536 });
+    }
+
+    #[test]
+    fn any_exit_code_arrives_unchanged() {
+        assert_eq!(end(&command("(call $exit (i32.const 7))"), &plan()), End::Exited { code: 7 });
+        assert_eq!(end(&command("(call $exit (i32.const -1))"), &plan()), End::Exited { code: u32::MAX });
+    }
+
+    #[test]
+    fn a_start_function_alone_is_a_program() {
+        assert_eq!(end("(module (func $f) (start $f))", &plan()), End::Exited { code: 0 });
+    }
+
+    #[test]
+    fn a_loop_ends_at_the_deadline() {
+        let plan = GuestPlan { timeout_ms: Some(50), ..plan() };
+        let began = Instant::now();
+        assert_eq!(end(&command("(loop (br 0))"), &plan), End::Deadline);
+        assert!(began.elapsed() >= Duration::from_millis(50));
+        assert_eq!(end("(module (func $f (loop (br 0))) (start $f))", &plan), End::Deadline);
+    }
+
+    #[test]
+    fn a_sleep_ends_at_the_deadline() {
+        let sleep = format!(
+            "(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const {HOUR_NS}))
+             (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))"
+        );
+        assert_eq!(end(&command(&sleep), &GuestPlan { timeout_ms: Some(50), ..plan() }), End::Deadline);
+    }
+
+    #[test]
+    fn a_wait_for_input_ends_at_the_deadline() {
+        let read = "(i32.store (i32.const 4) (i32.const 8))
+             (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 128)))";
+        assert_eq!(end(&command(read), &GuestPlan { timeout_ms: Some(50), ..plan() }), End::Deadline);
+        let poll = "(i32.store8 (i32.const 8) (i32.const 1))
+             (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))";
+        assert_eq!(end(&command(poll), &GuestPlan { timeout_ms: Some(50), ..plan() }), End::Deadline);
+    }
+
+    #[test]
+    fn a_short_sleep_ends_by_itself() {
+        let sleep = "(i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 20000000))
+             (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))
+             (call $exit (i32.load (i32.const 128)))";
+        let began = Instant::now();
+        assert_eq!(end(&command(sleep), &plan()), End::Exited { code: 1 });
+        assert!(began.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn a_loop_ends_when_its_cpu_time_is_used() {
+        let plan = GuestPlan { cpu_ms: Some(20), ..plan() };
+        assert_eq!(end(&command("(loop (br 0))"), &plan), End::Cpu);
+    }
+
+    #[test]
+    fn a_loop_ends_when_its_fuel_is_used() {
+        let plan = GuestPlan { fuel: Some(10_000), ..plan() };
+        assert_eq!(end(&command("(loop (br 0))"), &plan), End::Fuel);
+    }
+
+    #[test]
+    fn a_refused_growth_is_minus_one_and_lives() {
+        let grow = "(call $exit (memory.grow (i32.const 16)))";
+        assert_eq!(end(&command(grow), &plan()), End::Exited { code: u32::MAX });
+        assert_eq!(end(&command("(call $exit (memory.grow (i32.const 15)))"), &plan()), End::Exited { code: 1 });
+    }
+
+    #[test]
+    fn a_guest_that_aborts_for_want_of_memory_died_of_it() {
+        let abort = command("(drop (memory.grow (i32.const 16))) unreachable");
+        assert_eq!(end(&abort, &plan()), End::Memory { wall: MemoryWall::Engine });
+    }
+
+    #[test]
+    fn a_module_larger_than_its_limit_is_refused_with_both_numbers() {
+        let End::Refused { reason } = end("(module (memory 32) (func (export \"_start\")))", &plan()) else {
+            panic!("not refused");
+        };
+        assert!(reason.contains("at least 2 MiB of memory, the limit is 1 MiB"), "{reason}");
+    }
+
+    #[test]
+    fn every_trap_has_its_kind() {
+        assert_eq!(trap_kind(&command("unreachable")), TrapKind::Unreachable);
+        assert_eq!(trap_kind(&command("(drop (i32.load (i32.const -8)))")), TrapKind::OutOfBoundsMemory);
+        assert_eq!(
+            trap_kind(&command("(drop (i32.div_s (i32.const 1) (i32.const 0)))")),
+            TrapKind::IntegerDivideByZero
+        );
+        assert_eq!(
+            trap_kind(&command("(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))")),
+            TrapKind::IntegerOverflow
+        );
+        assert_eq!(trap_kind(&command("(drop (i32.trunc_f32_s (f32.const nan)))")), TrapKind::InvalidConversion);
+        let recursion = "(module (func $f (export \"_start\") (call $f)))";
+        assert_eq!(trap_kind(recursion), TrapKind::StackOverflow);
+        let throw = "(module (tag $t) (func (export \"_start\") (throw $t)))";
+        assert_eq!(trap_kind(throw), TrapKind::UncaughtException);
+        let table = |index| {
+            format!(
+                "(module (type $t (func (param i32))) (table 2 funcref) (elem (i32.const 0) $f) (func $f)
+                    (func (export \"_start\") (call_indirect (type $t) (i32.const 0) (i32.const {index}))))"
+            )
+        };
+        assert_eq!(trap_kind(&table(0)), TrapKind::IndirectCallTypeMismatch);
+        assert_eq!(trap_kind(&table(1)), TrapKind::UndefinedElement);
+        assert_eq!(trap_kind(&table(2)), TrapKind::OutOfBoundsTable);
+    }
+
+    #[test]
+    fn a_bad_pointer_is_the_guests_fault() {
+        let write = "(i32.store (i32.const 0) (i32.const 65530)) (i32.store (i32.const 4) (i32.const 100))
+            (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 128)))";
+        assert_eq!(trap_kind(&command(write)), TrapKind::OutOfBoundsMemory);
+    }
+
+    #[test]
+    fn a_backtrace_names_functions_as_people_wrote_them() {
+        let text = r#"(module $crash
+            (func $_ZN4core9panicking5panic17h0123456789abcdefE unreachable)
+            (func (export "_start") (call 0)))"#;
+        let End::Trapped { backtrace, .. } = end(text, &plan()) else {
+            panic!("no trap");
+        };
+        assert_eq!(backtrace.len(), 2);
+        assert!(backtrace[0].contains("crash!core::panicking::panic"), "{backtrace:?}");
+    }
+
+    #[test]
+    fn a_write_arrives_on_the_workers_stream() {
+        let file = compiled(
+            &command(
+                "(i64.store (i32.const 0) (i64.const 0x0000000500000020)) (i64.store (i32.const 32) (i64.const 0x6f6c6c6568))
+                 (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 128)))",
+            ),
+            false,
+        );
+        let bytes = in_child(|answer| {
+            become_stream(OwnedFd::from(answer.try_clone().unwrap()), 1);
+            let prepared = engine::load(false, file).unwrap();
+            assert_eq!(run(&prepared, &plan(), Vec::new()).end, End::Exited { code: 0 });
+        });
+        assert_eq!(bytes, b"hello");
+    }
+
+    #[test]
+    fn workers_of_one_zygote_draw_different_random_numbers() {
+        let file = compiled(
+            &command("(drop (call $random (i32.const 0) (i32.const 4))) (call $exit (i32.load (i32.const 0)))"),
+            false,
+        );
+        let bytes = in_child(|answer| {
+            let prepared = engine::load(false, file).unwrap();
+            for _ in 0..2 {
+                let worker = in_child(|answer| {
+                    let report = run(&prepared, &plan(), Vec::new());
+                    answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
+                });
+                answer.write_all(&worker).unwrap();
+            }
+        });
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        assert!(!bytes.is_empty() && first != second);
+    }
+}

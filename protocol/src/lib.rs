@@ -1,0 +1,23 @@
+//! What Sandhog's processes say to each other, as plain data: no I/O, no policy.
+//!
+//! Rules of the wire, in one page:
+//!
+//! - Between coordinator and worker runs one `AF_UNIX` stream socket. A frame is a length
+//!   (`u32`, little-endian) and one MessagePack value with named fields; see [`frame`].
+//! - Between coordinator, spawner and zygote run `SOCK_SEQPACKET` sockets. A packet is one
+//!   MessagePack value, without a length: the kernel keeps the borders.
+//! - File descriptors travel beside a frame or a packet (`SCM_RIGHTS`); every message says in its
+//!   documentation which ones, in which order. Any other number of them is a breach.
+//! - Sizes and nesting are checked against [`limits`] before anything is allocated.
+//! - The first message on a worker's channel carries [`VERSION`], both ways.
+//! - An unknown message, or one that the state does not allow, ends the sender; it is never skipped.
+
+pub mod frame;
+pub mod limits;
+pub mod plan;
+pub mod spawn;
+pub mod verdict;
+pub mod worker;
+
+/// The protocol's version. Both ends come from one executable, so any difference is an error.
+pub const VERSION: u32 = 1;

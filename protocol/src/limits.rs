@@ -1,0 +1,41 @@
+//! Every cap on what one process accepts from another, each with its reason.
+
+/// Largest frame or packet, in bytes, without its length. Large enough for every argument list that
+/// Linux itself would take in one string (128 KiB) eight times over; payloads that are larger than
+/// [`INLINE_PAYLOAD`] travel as a sealed memfd instead.
+pub const FRAME: usize = 1 << 20;
+
+/// Deepest nesting of arrays and maps in one frame. Our own messages use at most nine levels; the cap
+/// keeps a hostile sender from exhausting the stack of the decoder.
+pub const NESTING: usize = 32;
+
+/// Largest payload, in bytes, that travels inside a frame.
+pub const INLINE_PAYLOAD: usize = 64 << 10;
+
+/// Most file descriptors beside one message. The kernel's own cap is 253 (`SCM_MAX_FD`).
+pub const FDS: usize = 128;
+
+/// Most directories granted to one job: what is left of [`FDS`] beside a channel and three streams,
+/// rounded down to a number that people can remember.
+pub const DIRECTORIES: usize = 64;
+
+/// Longest list of arguments and environment together, in bytes: [`FRAME`] less a margin for the rest of
+/// the message that carries it.
+pub const ARGUMENTS: usize = FRAME - (64 << 10);
+
+/// Largest module, in bytes. The largest real modules that were measured have 58 MB.
+pub const MODULE: u64 = 512 << 20;
+
+/// Largest compiled module, in bytes. Native code was measured at two to four times the module.
+pub const ARTIFACT: u64 = 2 << 30;
+
+/// Most stack frames in a backtrace, and the longest text of a report, in bytes: what a worker sends is shown to people.
+pub const BACKTRACE: usize = 64;
+pub const REPORT_TEXT: usize = 4 << 10;
+
+/// Largest packet between coordinator, spawner and zygote, in bytes: a plan with [`DIRECTORIES`] directories
+/// takes 3 KiB; the rest is room for reasons in words. Well below the kernel's default for a socket's buffer (208 KiB).
+pub const PACKET: usize = 64 << 10;
+
+/// Zygotes, and workers, that one spawner keeps at once: half of what Linux's largest pid range holds for both together.
+pub const PROCESSES: usize = 1 << 20;

@@ -1,0 +1,151 @@
+//! What a process is to be sealed with and to run, as plain data. The coordinator makes a plan from a
+//! job's grants; spawner, zygote and worker carry it out and add nothing to it.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One kernel mechanism around a worker. The order is the order in which people read them, not the one in
+/// which they are built: see `host/src/sandbox/README.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wall {
+    /// User, mount, net, ipc, uts, cgroup and pid namespaces of its own; no further ones.
+    Namespaces,
+    /// An empty, read-only root.
+    Root,
+    /// A user and group id of its own, no supplementary groups.
+    Identity,
+    /// No capabilities, nothing to regain them by.
+    Capabilities,
+    /// Limits on data, file size, open files, CPU, core dumps.
+    Rlimits,
+    /// Limits on memory and tasks.
+    Cgroup,
+    /// Granted directories as detached mounts: nosuid, nodev, read-only unless granted otherwise.
+    Directories,
+    /// Nothing but the granted directories; no TCP; signals and abstract sockets scoped.
+    Landlock,
+    /// An allow-list of system calls.
+    Seccomp,
+}
+
+impl Wall {
+    /// All of them, in the order of the type.
+    pub const ALL: [Self; 9] = [
+        Self::Namespaces,
+        Self::Root,
+        Self::Identity,
+        Self::Capabilities,
+        Self::Rlimits,
+        Self::Cgroup,
+        Self::Directories,
+        Self::Landlock,
+        Self::Seccomp,
+    ];
+
+    /// The name in messages, flags and verdicts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Root => "root",
+            Self::Identity => "identity",
+            Self::Capabilities => "capabilities",
+            Self::Rlimits => "rlimits",
+            Self::Cgroup => "cgroup",
+            Self::Directories => "directories",
+            Self::Landlock => "landlock",
+            Self::Seccomp => "seccomp",
+        }
+    }
+}
+
+/// The walls to be built around one process.
+pub type Walls = BTreeSet<Wall>;
+
+/// How a zygote is to be sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZygotePlan {
+    pub walls: Walls,
+    /// What its workers run.
+    pub program: Program,
+    /// Memory for zygote and workers together, in bytes, as the cgroup counts it.
+    pub cgroup_memory_bytes: u64,
+    /// Tasks (processes and threads) of zygote and workers together.
+    pub cgroup_tasks: u32,
+}
+
+/// What the workers of one zygote run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Program {
+    /// A compiled module, loaded by the zygote; `fuel` says with which engine settings it was compiled.
+    Guest { fuel: bool },
+    /// The compiler: no module in the zygote, threads in the worker.
+    Compiler,
+    /// Native code of `sandhog doctor` that tries what is forbidden.
+    Probe,
+}
+
+/// How a worker is to be sealed. Its granted directories travel beside it as fds, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerPlan {
+    pub rlimits: Rlimits,
+    pub directories: Vec<Access>,
+}
+
+/// What a granted directory may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// Limits of one process, see getrlimit(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimits {
+    /// RLIMIT_DATA: private writable memory, in bytes.
+    pub data_bytes: u64,
+    /// RLIMIT_FSIZE: largest file that it may write, in bytes.
+    pub file_bytes: u64,
+    /// RLIMIT_NOFILE: files that the guest may hold open, beside the worker's own.
+    pub open_files: u32,
+    /// RLIMIT_CPU, in seconds: the backstop behind the CPU timer. None: unlimited.
+    pub cpu_s: Option<u64>,
+}
+
+/// What a worker is to do once it is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Work {
+    Guest(GuestPlan),
+    Compile(CompilePlan),
+    Probe(String),
+}
+
+/// One run of a guest. `stdin`, `stdout` and `stderr` are the worker's fds 0, 1 and 2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestPlan {
+    /// `argv`, the program's own name first.
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// Where the guest sees each directory of [`WorkerPlan::directories`], in that order.
+    pub directories: Vec<String>,
+    /// Linear memories together, in bytes.
+    pub memory_bytes: u64,
+    /// Wall time from `go`, in milliseconds. None: unlimited.
+    pub timeout_ms: Option<u64>,
+    /// CPU time, in milliseconds. None: unlimited.
+    pub cpu_ms: Option<u64>,
+    /// Units of the engine's fuel. None: unlimited.
+    pub fuel: Option<u64>,
+}
+
+/// One compilation: the module is read from fd 0, the compiled module is written to fd 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompilePlan {
+    /// Compile with the engine's fuel counter.
+    pub fuel: bool,
+    /// Threads that the compiler may use.
+    pub threads: u32,
+    pub cpu_ms: u64,
+}

@@ -1,0 +1,146 @@
+//! Coordinator ⇄ spawner ⇄ zygote, over `SOCK_SEQPACKET` sockets; and coordinator → zygote for the module.
+//!
+//! ```text
+//! coordinator ──StartZygote [module socket]──▶ spawner ──exec──▶ zygote: Setup
+//! coordinator ──(module socket) Load [compiled module]─────────▶ zygote: Loaded | Refused
+//! coordinator ──StartWorker [ipc, 0, 1, 2, directories…]──▶ spawner ──Clone [ipc, 0, 1, 2, mounts…]──▶ zygote ──clone──▶ worker
+//! zygote ──Cloned [pidfd]──▶ spawner ──WorkerStarted [pidfd]──▶ coordinator … WorkerEnded
+//! ```
+
+use crate::{
+    plan::{Wall, WorkerPlan, ZygotePlan},
+    worker::SealFailure,
+};
+use serde::{Deserialize, Serialize};
+
+/// A zygote's number, given by the coordinator, unique for one spawner.
+pub type ZygoteId = u32;
+/// A worker's number, given by the coordinator, unique for one spawner.
+pub type WorkerId = u32;
+
+/// What the coordinator asks of the spawner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToSpawner {
+    /// fds: the zygote's end of its module socket.
+    StartZygote { zygote: ZygoteId, plan: ZygotePlan },
+    /// fds: ipc, stdin, stdout, stderr, then one for each directory.
+    StartWorker { zygote: ZygoteId, worker: WorkerId, plan: WorkerPlan },
+    /// SIGKILL. Unknown or ended: nothing.
+    Kill { worker: WorkerId },
+    /// No more workers from it: end it.
+    EndZygote { zygote: ZygoteId },
+}
+
+/// What the spawner answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromSpawner {
+    /// Which walls this machine can't give in full, with a reason for each.
+    Ready {
+        weak: Vec<WeakWall>,
+    },
+    ZygoteStarted {
+        zygote: ZygoteId,
+    },
+    /// It ended, or could not be started.
+    ZygoteEnded {
+        zygote: ZygoteId,
+        why: Option<SpawnFailure>,
+    },
+    /// fds: the worker's pidfd.
+    WorkerStarted {
+        worker: WorkerId,
+    },
+    WorkerRefused {
+        worker: WorkerId,
+        why: SpawnFailure,
+    },
+    WorkerEnded {
+        worker: WorkerId,
+        exit: Exit,
+    },
+}
+
+/// A wall that stands, but lower than designed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeakWall {
+    pub wall: Wall,
+    pub why: String,
+}
+
+/// Which step failed on the privileged side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpawnFailure {
+    /// The wall that could not be built; None where it is no wall that failed.
+    pub wall: Option<Wall>,
+    pub failure: SealFailure,
+}
+
+/// How a worker ended, as the kernel tells its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    pub how: How,
+    /// User and system time, in microseconds.
+    pub cpu_us: u64,
+    /// Largest resident set, in bytes.
+    pub peak_rss_bytes: u64,
+    /// The kernel killed something in its cgroup for memory.
+    pub out_of_memory: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum How {
+    Exited(i32),
+    Signalled(i32),
+}
+
+/// What the spawner tells a zygote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToZygote {
+    /// First and once.
+    Setup { plan: ZygotePlan, ids: Option<Ids> },
+    /// fds: as in [`ToSpawner::StartWorker`], the directories as detached mounts.
+    Clone { worker: WorkerId, plan: WorkerPlan },
+}
+
+/// Ids of the workers inside the zygote's user namespace; None: they keep the zygote's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ids {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// What a zygote answers its spawner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromZygote {
+    /// fds: the worker's pidfd.
+    Cloned {
+        worker: WorkerId,
+    },
+    CloneFailed {
+        worker: WorkerId,
+        failure: SealFailure,
+    },
+    /// A step of its own sealing failed; it ends.
+    Unsealed(SealFailure),
+}
+
+/// What the coordinator tells a zygote, over its module socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Load {
+    /// fds: the compiled module, read-only.
+    Module,
+}
+
+/// What a zygote answers there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loaded {
+    Ready,
+    /// The compiled module is not one that this engine loads: make it again.
+    Stale {
+        why: String,
+    },
+    /// The module can't be started; a sentence for people.
+    Refused {
+        reason: String,
+    },
+}

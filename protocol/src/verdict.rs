@@ -1,0 +1,89 @@
+//! Why an attempt ended, and what it used. Every attempt has exactly one verdict.
+
+use crate::worker::TrapKind;
+use serde::{Deserialize, Serialize};
+
+/// Why an attempt ended. A time-out is never a success; a kill for memory is never a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The guest ended with code 0.
+    Completed { code: u32 },
+    /// The guest ended with another code.
+    Failed { code: u32 },
+    /// The engine ended the guest.
+    Trapped { trap: TrapKind, message: String, backtrace: Vec<String> },
+    /// It ran longer than `--timeout`.
+    Deadline { limit: String },
+    /// It used more than `--cpu` or `--fuel`.
+    Cpu { limit: String },
+    /// It needed more memory than it has; `wall` says who noticed.
+    Memory { limit: String, wall: MemoryWall },
+    /// It wrote more than `--max-output`.
+    Output { limit: String },
+    /// It made a system call that is not on the list; the name or number where that is known.
+    Denied { syscall: Option<String> },
+    /// A signal ended it that Sandhog did not send.
+    Killed { signal: String, by: Killer },
+    /// It was asked to stop. `graceful`: it ended by itself.
+    Stopped { graceful: bool, reason: StopReason },
+    /// A health check failed.
+    Unhealthy { check: String },
+    /// Sandhog lost it: a fault of ours or of the machine, never the guest's.
+    Lost { why: String },
+    /// It never started.
+    Refused { reason: String },
+}
+
+/// Who noticed that an attempt needs too much memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryWall {
+    /// The engine's limit on linear memories.
+    Engine,
+    /// The limit on the worker's own data, RLIMIT_DATA.
+    Data,
+    /// The cgroup: the kernel killed it.
+    Cgroup,
+}
+
+/// Who sent the signal that ended a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Killer {
+    /// Somebody outside Sandhog.
+    Outside,
+    /// The kernel, for a fault of the worker itself (SIGSEGV, SIGBUS …).
+    Fault,
+}
+
+/// Why an attempt was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Ctrl-C: SIGINT to the command.
+    Interrupt,
+    /// SIGTERM or SIGHUP to the command.
+    Terminate,
+    /// Whoever read the output has gone away.
+    OutputClosed,
+}
+
+/// What an attempt used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// From the request to the worker's `go`, in microseconds.
+    pub start_us: u64,
+    /// From `go` to the end, in milliseconds.
+    pub wall_ms: u64,
+    /// CPU time of the worker, user and system, in milliseconds.
+    pub cpu_ms: u64,
+    /// The guest's linear memories at their largest, in bytes; 0 where the worker could not say.
+    pub peak_memory_bytes: u64,
+    /// The worker's own pages at their most, in bytes.
+    pub peak_rss_bytes: u64,
+    /// What went into its stdin, in bytes.
+    pub stdin_bytes: u64,
+    pub stdout_bytes: u64,
+    pub stderr_bytes: u64,
+}

@@ -1,0 +1,123 @@
+//! Coordinator ⇄ worker, over the worker's own stream socket. No message carries fds yet.
+//!
+//! ```text
+//! coordinator: Hello ─────────── Go ───────────────────────── (Stop) ─▶
+//! worker:            Hello (it is sealed) ─────── Ended | Compiled | Probed ─▶ _exit(0)
+//! ```
+
+use crate::plan::Work;
+use serde::{Deserialize, Serialize};
+
+/// What the coordinator says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    Hello {
+        version: u32,
+    },
+    /// Start; once.
+    Go(Work),
+}
+
+/// What a worker says. It is hostile: everything in it is checked and shortened before use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// All walls are up.
+    Hello { version: u32 },
+    /// Sealing failed, nothing was run.
+    Unsealed(SealFailure),
+    /// The guest has ended; nothing follows.
+    Ended(Report),
+    /// The compiler has ended; nothing follows.
+    Compiled(CompileReport),
+    /// What a probe of `sandhog doctor` found; nothing follows.
+    Probed(ProbeReport),
+}
+
+/// Which step of sealing failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealFailure {
+    /// The step's name in `sandbox/steps.rs`.
+    pub step: String,
+    /// `errno`, 0 where there is none.
+    pub errno: i32,
+    /// What was tried, in words.
+    pub what: String,
+}
+
+/// How a guest ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub end: End,
+    /// Linear memories at their largest, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    Exited {
+        code: u32,
+    },
+    Trapped {
+        kind: TrapKind,
+        message: String,
+        backtrace: Vec<String>,
+    },
+    /// The wall-time limit ran out.
+    Deadline,
+    /// The CPU-time limit ran out.
+    Cpu,
+    Fuel,
+    /// The guest died of memory that it was refused.
+    Memory {
+        wall: crate::verdict::MemoryWall,
+    },
+    /// The module can't be started; a sentence for people.
+    Refused {
+        reason: String,
+    },
+    /// The worker itself failed; a sentence for people.
+    Broken {
+        why: String,
+    },
+}
+
+/// Why the engine ended a guest. Names of the WebAssembly specification where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrapKind {
+    Unreachable,
+    OutOfBoundsMemory,
+    OutOfBoundsTable,
+    UndefinedElement,
+    IndirectCallTypeMismatch,
+    IntegerOverflow,
+    IntegerDivideByZero,
+    InvalidConversion,
+    StackOverflow,
+    UncaughtException,
+    /// Any other trap of the engine; the message says which.
+    Other,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CompileReport {
+    /// Length of what was written to fd 1, in bytes.
+    Done { bytes: u64 },
+    /// The module is not one that can be run; a sentence for people.
+    Refused { reason: String },
+    /// The compiler's CPU time ran out.
+    Cpu,
+    /// The compiler's memory ran out.
+    Memory,
+    /// The compiler itself failed.
+    Broken { why: String },
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// The forbidden thing did not happen.
+    pub stopped: bool,
+    /// By what: an errno's name, or what came through.
+    pub detail: String,
+}
