@@ -95,7 +95,7 @@ pub(crate) fn named(limits: &Limits) -> outcome::Limits {
         timeout: duration(limits.timeout),
         cpu: duration(limits.cpu),
         cpu_us: limits.cpu.map(|cpu| millis(cpu).saturating_mul(1000)),
-        fuel: limits.fuel.map(|fuel| format!("{fuel} fuel")).unwrap_or_default(),
+        fuel: limits.fuel.map(|fuel| fuel.to_string()).unwrap_or_default(),
         output: limits.max_output_bytes.map(units::print_size).unwrap_or_default(),
     }
 }

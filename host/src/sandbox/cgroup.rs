@@ -1,27 +1,31 @@
 //! The wall that counts what many processes use together: memory with swap, and tasks. For the privileged
 //! spawner, as root; rootless, RLIMIT_NPROC and the data limit stand in for it.
 //!
-//! It must not decide how much a job gets, and it must not walk a path twice: [`discover`] opens one directory, `sandhog`,
-//! in each hierarchy that is needed (one on a version 2 machine, one or two on a version 1 machine), and
-//! everything else is relative to that fd, so that a later pivot does not matter.
+//! It must not decide how much a job gets, and it must not walk a path twice: [`discover`] opens one directory,
+//! `sandhog`, in each hierarchy that is needed (one on a version 2 machine, one or two on a version 1 machine), and
+//! everything else is relative to that fd, so that a later pivot does not matter. That directory stays when the
+//! last cgroup in it is gone: another command may be about to use it.
 //!
-//! A cgroup's directories are made at the visible root of a hierarchy, not below the caller's own cgroup: version 2 lets
-//! no cgroup have both processes and limited children.
+//! Cgroups are made at the visible root of a hierarchy, not below the caller's own cgroup: version 2 lets no cgroup
+//! have both processes and limited children.
 //!
 //! Which kernel document says what: see [`mounts`] and [`settings`].
 
+mod error;
+mod files;
 mod mounts;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use error::{Error, Missing};
+use files::{children, make_home, open_directory, read_file, read_path, remove_directory, write_file, write_setting};
 use mounts::Choice;
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags},
+    fs::{AtFlags, Mode},
     io::Errno,
     process::{Pid, PidfdFlags, Signal},
 };
-use settings::Setting;
 use std::{
     fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -41,10 +45,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Pauses between two looks: the first, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-
-/// The most that is read of a file of the kernel's, in bytes: the pids of as many tasks as a cgroup of ours may
-/// ever have, and mountinfo of a machine with ten thousand mounts.
-const LONGEST_FILE: usize = 4 << 20;
 
 /// A version of the kernel's interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,108 +72,6 @@ impl Controller {
     }
 }
 
-/// Why no hierarchy offers a controller, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Missing {
-    #[error("this kernel was built without it")]
-    NotBuilt,
-    #[error("this kernel was booted without it; boot with cgroup_enable=memory and without cgroup_disable")]
-    TurnedOff,
-    #[error("no cgroup file system is mounted; mount cgroup2 on /sys/fs/cgroup")]
-    NotMounted,
-    #[error("the cgroup2 file system at {} does not offer it; in a container, ask its runtime to delegate it", .0.display())]
-    NotOffered(PathBuf),
-}
-
-/// Which step failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("read {}", .path.display())]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("find the cgroup controller {}", .controller.name())]
-    Missing {
-        controller: Controller,
-        #[source]
-        why: Missing,
-    },
-    #[error("open the cgroup hierarchy at {}", .path.display())]
-    Open {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    /// EROFS, EACCES: not mounted for writing, or not root.
-    #[error("make the directory {}", .path.display())]
-    Home {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    /// EBUSY: this cgroup has processes of its own, as the root of a container has.
-    #[error("let the children of {} be limited", .path.display())]
-    Enable {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("use {name:?} as the name of a cgroup")]
-    Name { name: String },
-    #[error("make the cgroup {name}")]
-    Make {
-        name: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("set {file} of the cgroup {name}")]
-    Limit {
-        name: String,
-        file: &'static str,
-        #[source]
-        source: io::Error,
-    },
-    #[error("put process {pid} into the cgroup {name}")]
-    Enter {
-        name: String,
-        pid: i32,
-        #[source]
-        source: io::Error,
-    },
-    #[error("read {file} of the cgroup {name}")]
-    Count {
-        name: String,
-        file: &'static str,
-        #[source]
-        source: io::Error,
-    },
-    #[error("kill the processes of the cgroup {name}")]
-    Kill {
-        name: String,
-        #[source]
-        source: io::Error,
-    },
-    /// Version 2 before Linux 5.14: a process of another pid namespace shows as 0 and can't be named from here.
-    #[error("kill the processes of the cgroup {name}: they belong to another pid namespace")]
-    Foreign { name: String },
-    #[error("kill the processes of the cgroup {name} within {} ms", PATIENCE.as_millis())]
-    StillThere { name: String },
-    #[error("remove the cgroup {name}")]
-    Remove {
-        name: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("list the cgroups in {}", .path.display())]
-    List {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-}
-
 /// What a cgroup may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Limits {
@@ -199,8 +97,8 @@ pub(crate) struct Hierarchies {
     swap_is_limited: bool,
 }
 
-/// Finds the hierarchies, makes the directory `sandhog` in each, and lets its children be limited. Once, before any pivot;
-/// as root.
+/// Finds the hierarchies, makes the directory `sandhog` in each, and lets its children be limited. Once, before any
+/// pivot; as root.
 ///
 /// # Errors
 /// [`Error::Missing`] says what the machine lacks; the others, which step failed.
@@ -496,8 +394,8 @@ pub(crate) struct Swept {
     pub(crate) left: Vec<Error>,
 }
 
-/// Kills and removes the cgroups whose names `is_stale` says yes to: what others left behind when they were killed.
-/// It must say no to a name whose owner is alive.
+/// Kills and removes the cgroups whose names `is_stale` says yes to: what others left behind when they were killed. It
+/// must say no to a name whose owner is alive.
 ///
 /// # Errors
 /// [`Error::List`]: nothing was swept. What fails later is in [`Swept::left`].
@@ -532,85 +430,4 @@ fn enable(version: Version, controllers: &[Controller], directory: BorrowedFd<'_
                 .map_err(|source| Error::Enable { path: path.to_owned(), source })
         }
     }
-}
-
-/// Opens our directory in a hierarchy; makes it where it is not there.
-fn make_home(mount: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    match rustix::fs::mkdirat(mount, HOME, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => open_directory(mount, Path::new(HOME)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn open_directory(at: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(rustix::fs::openat(at, path, flags, Mode::empty())?)
-}
-
-/// The directories in a directory.
-fn children(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy();
-        if entry.file_type() == rustix::fs::FileType::Directory && is_name(&name) {
-            names.push(name.into_owned());
-        }
-    }
-    Ok(names)
-}
-
-/// Removes a directory as soon as nobody is in it any more. It is fine if it was not there.
-fn remove_directory(home: BorrowedFd<'_>, name: &str, deadline: Instant) -> io::Result<()> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match rustix::fs::unlinkat(home, name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            Err(Errno::BUSY) if Instant::now() < deadline => thread::sleep(pause),
-            Err(error) => return Err(error.into()),
-        }
-        pause = LONGEST_PAUSE.min(pause * 2);
-    }
-}
-
-fn write_setting(directory: BorrowedFd<'_>, setting: &Setting) -> io::Result<()> {
-    match write_file(directory, setting.file, &setting.value) {
-        Err(error) if setting.optional && error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Writes a value into a file of the kernel's, which takes it whole or not at all.
-fn write_file(directory: BorrowedFd<'_>, file: &str, value: &str) -> io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let opened = rustix::fs::openat(directory, file, flags, Mode::empty())?;
-    let written = rustix::io::retry_on_intr(|| rustix::io::write(&opened, value.as_bytes()))?;
-    if written == value.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
-}
-
-fn read_file(directory: BorrowedFd<'_>, file: &str) -> io::Result<String> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    read_to_end(&rustix::fs::openat(directory, file, flags, Mode::empty())?)
-}
-
-fn read_path(path: impl AsRef<Path>) -> Result<String, Error> {
-    let path = path.as_ref();
-    let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    let content = opened.map_err(io::Error::from).and_then(|file| read_to_end(&file));
-    content.map_err(|source| Error::Read { path: path.to_owned(), source })
-}
-
-/// Files of the kernel's have no size to be asked for. Only mount points can be anything but ASCII, and one that is
-/// not UTF-8 is not where cgroups are.
-fn read_to_end(file: &OwnedFd) -> io::Result<String> {
-    let mut content = Vec::new();
-    let mut buffer = [0; 4096];
-    while content.len() < LONGEST_FILE {
-        let length = rustix::io::retry_on_intr(|| rustix::io::read(file, &mut buffer))?;
-        if length == 0 {
-            return Ok(String::from_utf8_lossy(&content).into_owned());
-        }
-        content.extend_from_slice(&buffer[..length]);
-    }
-    Err(io::ErrorKind::FileTooLarge.into())
 }

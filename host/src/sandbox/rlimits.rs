@@ -46,8 +46,8 @@ struct Limit {
 
 /// Limits the calling process, for good.
 ///
-/// - `reserved_files`: fds that the worker itself needs beside the guest's: one more than its highest,
-///   and what the engine opens.
+/// - `reserved_files`: fds that the worker itself needs beside the guest's. RLIMIT_NOFILE bounds fd *numbers*, so the
+///   worker's own must have low ones, and those that are open already stay open.
 /// - `processes`: RLIMIT_NPROC, processes and threads of this user; the stand-in for the cgroup's pids limit where
 ///   there is none. It counts all processes that the user has in this user namespace. None: unlimited here.
 ///
@@ -159,14 +159,9 @@ mod tests {
         let ended = child::run(|| {
             let low = Rlimit { current: Some(2048), maximum: Some(2048) };
             setrlimit(Resource::Fsize, low).unwrap();
-            let nobody = rustix::process::geteuid().is_root();
-            if nobody {
-                rustix::thread::set_thread_res_uid(
-                    rustix::process::Uid::from_raw(65534),
-                    rustix::process::Uid::from_raw(65534),
-                    rustix::process::Uid::from_raw(65534),
-                )
-                .unwrap();
+            if rustix::process::geteuid().is_root() {
+                let nobody = rustix::process::Uid::from_raw(65534);
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
             }
             apply(&LIMITS, 5, None).unwrap();
             i32::from(getrlimit(Resource::Fsize).maximum != Some(2048))

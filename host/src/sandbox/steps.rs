@@ -97,14 +97,17 @@ pub(crate) static WORKER: [Step<WorkerContext>; 8] = [
     Step {
         name: "final filter",
         wall: Some(Wall::Seccomp),
-        build: |context| {
-            Ok(seccomp::apply(match context.program {
-                Program::Guest { .. } | Program::Probe => seccomp::Filter::Worker,
-                Program::Compiler => seccomp::Filter::Compiler,
-            })?)
-        },
+        build: |context| Ok(seccomp::apply(final_filter(context.program))?),
     },
 ];
+
+/// The filter that a worker ends up with.
+pub(crate) fn final_filter(program: Program) -> seccomp::Filter {
+    match program {
+        Program::Guest { .. } | Program::Probe => seccomp::Filter::Worker,
+        Program::Compiler => seccomp::Filter::Compiler,
+    }
+}
 
 /// Takes the steps that belong to the plan's walls, in order, up to the first that fails.
 pub(crate) fn build<C>(steps: &[Step<C>], walls: &Walls, context: &C) -> Result<(), SealFailure> {

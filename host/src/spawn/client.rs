@@ -4,6 +4,7 @@ use super::Setting;
 use super::spawner::{self, Files};
 use crate::ipc::{self, Closed, Received, pair, recv_packet, send_packet};
 use crate::sys::process::{self, Child, Forked, SingleThreaded};
+use crate::sys::ready::watch;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::net::SocketType;
 use sandhog_protocol::spawn::{FromSpawner, ToSpawner};
@@ -57,7 +58,7 @@ impl Launched {
     /// Takes part in the event loop from here on.
     pub(crate) fn connect(self) -> io::Result<Client> {
         rustix::io::ioctl_fionbio(&self.socket, true)?;
-        Ok(Client { socket: AsyncFd::new(self.socket)?, pidfd: AsyncFd::new(self.child.pidfd)? })
+        Ok(Client { socket: watch(self.socket)?, pidfd: watch(self.child.pidfd)? })
     }
 }
 

@@ -3,9 +3,8 @@
 
 use super::{IPC_FD, fds};
 use crate::ipc::{Closed, Received, recv_packet, send_packet};
-use crate::sandbox::{failure, steps};
+use crate::sandbox::{failure, rlimits, seccomp, steps};
 use crate::sys::process::{self, Forked, SingleThreaded};
-use crate::sys::signal;
 use crate::worker::engine::{self, Prepared};
 use crate::worker::{self, Duty};
 use sandhog_protocol::plan::{Access, Program, WorkerPlan, ZygotePlan};
@@ -45,7 +44,7 @@ fn run(token: SingleThreaded) -> Option<()> {
     };
     let _ = rustix::thread::set_name(c"sandhog-zygote");
     // Inherited by the workers: a file that is too large is an error to the guest, not its end.
-    signal::ignore(libc::SIGXFSZ).ok()?;
+    rlimits::ignore_file_size_signal().ok()?;
     let context = steps::ZygoteContext { keep: vec![0, 1, 2, fds::CONTROL, fds::MODULE] };
     if let Err(failure) = steps::build(&steps::ZYGOTE, &plan.walls, &context) {
         send_packet(&control, &FromZygote::Unsealed(failure), &[]).ok()?;
@@ -55,6 +54,8 @@ fn run(token: SingleThreaded) -> Option<()> {
         Program::Guest { fuel } => Some(load(module, fuel)?),
         Program::Compiler | Program::Probe => None,
     };
+    // Compiled once here, so that a worker only loads it.
+    seccomp::prepare(steps::final_filter(plan.program));
     Zygote { token, control, plan, ids, module }.serve()
 }
 

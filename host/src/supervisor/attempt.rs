@@ -1,6 +1,7 @@
 //! One attempt as a pure state machine: events in, actions out.
 
 use super::outcome::{Cause, Facts};
+use super::output;
 use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
 use sandhog_protocol::verdict::StopReason;
 use sandhog_protocol::worker::FromWorker;
@@ -24,14 +25,8 @@ pub(crate) enum Event {
     ChannelClosed,
     /// What came on the channel is not our protocol.
     ChannelBroken(String),
-    /// One of its output streams has ended and everything of it has been passed on.
-    OutputEnded,
-    /// More output than allowed.
-    OutputLimit,
-    /// Nobody reads the output any more.
-    OutputClosed,
-    /// The output can't be passed on.
-    OutputFailed(String),
+    /// Nothing more is passed on of one of its output streams, and why; once for each stream.
+    OutputEnded(output::End),
     /// The hard limit behind the worker's own deadline.
     DeadlinePassed,
     Stop(StopReason),
@@ -123,13 +118,7 @@ impl Attempt {
                 self.channel_open = false;
                 self.kill(Cause::Breach(why))
             }
-            Event::OutputEnded => {
-                self.outputs = self.outputs.saturating_sub(1);
-                Vec::new()
-            }
-            Event::OutputLimit => self.kill(Cause::OutputLimit),
-            Event::OutputClosed => self.kill(Cause::Stop(StopReason::OutputClosed)),
-            Event::OutputFailed(why) => self.kill(Cause::OutputFailed(why)),
+            Event::OutputEnded(end) => self.output_ended(end),
             Event::DeadlinePassed => self.kill(Cause::Deadline),
             Event::Stop(reason) => self.kill(Cause::Stop(reason)),
             Event::SpawnerLost => {
@@ -186,6 +175,18 @@ impl Attempt {
             }
             (_, FromWorker::Unsealed(_) | FromWorker::Ended(_) | FromWorker::Compiled(_) | FromWorker::Probed(_)) => {
                 self.kill(Cause::Breach("a report at the wrong time".into()))
+            }
+        }
+    }
+
+    fn output_ended(&mut self, end: output::End) -> Vec<Action> {
+        self.outputs = self.outputs.saturating_sub(1);
+        match end {
+            output::End::Finished => Vec::new(),
+            output::End::LimitReached => self.kill(Cause::OutputLimit),
+            output::End::ReceiverGone => self.kill(Cause::Stop(StopReason::OutputClosed)),
+            output::End::Failed(errno) => {
+                self.kill(Cause::Failed(format!("the job's output can't be passed on: {errno}")))
             }
         }
     }
@@ -261,10 +262,12 @@ mod tests {
     #[test]
     fn it_finishes_when_worker_channel_and_both_streams_are_at_their_end() {
         let mut attempt = running();
-        for event in [ended(), Event::OutputEnded, Event::WorkerEnded(EXIT), Event::ChannelClosed] {
+        for event in
+            [ended(), Event::OutputEnded(output::End::Finished), Event::WorkerEnded(EXIT), Event::ChannelClosed]
+        {
             assert_eq!(attempt.step(event), []);
         }
-        assert_eq!(attempt.step(Event::OutputEnded), [Action::Finish]);
+        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }
 

@@ -5,6 +5,7 @@ use super::outcome::{Cause, Facts};
 use super::output::{self, Meter};
 use crate::ipc::{self, Closed, FrameBuffer, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
+use crate::sys::ready::watch;
 use rustix::net::{SendFlags, SocketType};
 use sandhog_protocol::plan::{Program, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
@@ -24,6 +25,8 @@ pub(crate) const NOTES: usize = 64;
 /// What reaches the driver.
 pub(crate) enum Note {
     Event(Event),
+    /// Nothing more is passed on of an output stream; its reading end comes back.
+    Output(output::End, OwnedFd),
     /// The compiled module, or why there is none.
     Module(Result<OwnedFd, Cause>),
 }
@@ -79,6 +82,8 @@ struct Driver<'a> {
     asked: Instant,
     gone: Option<Instant>,
     usage: Usage,
+    /// Output streams that nobody reads any more.
+    unread: Vec<OwnedFd>,
     /// Ended with the driver.
     tasks: tokio::task::JoinSet<()>,
 }
@@ -133,11 +138,12 @@ impl<'a> Driver<'a> {
             sender,
             module: None,
             module_socket,
-            channel: std::sync::Arc::new(AsyncFd::new(channel)?),
+            channel: std::sync::Arc::new(watch(channel)?),
             channel_there: Some(channel_there),
             asked,
             gone: None,
             usage: Usage::default(),
+            unread: Vec::new(),
             tasks: tokio::task::JoinSet::new(),
         };
         driver.listen();
@@ -148,6 +154,13 @@ impl<'a> Driver<'a> {
     fn take_in(&mut self, note: Note) -> Event {
         let event = match note {
             Note::Event(event) => event,
+            Note::Output(end, from) => {
+                // A guest that still writes waits for its end, and prints nothing of a broken pipe.
+                if end != output::End::Finished {
+                    self.unread.push(from);
+                }
+                Event::OutputEnded(end)
+            }
             Note::Module(Ok(module)) => {
                 self.module = Some(module);
                 Event::ModuleReady
@@ -181,7 +194,7 @@ impl<'a> Driver<'a> {
     fn load(&mut self) -> Result<(), ipc::Error> {
         let Some(module) = self.module.take() else { return Ok(()) };
         send_packet(&self.module_socket, &Load::Module, &[module.as_fd()])?;
-        let (socket, sender) = (AsyncFd::new(self.module_socket.try_clone()?)?, self.sender.clone());
+        let (socket, sender) = (watch(self.module_socket.try_clone()?)?, self.sender.clone());
         self.tasks.spawn(async move {
             // A zygote that closes without an answer ends, which its spawner reports.
             if let Ok(Ok(answer)) = recv_ready::<Loaded>(&socket).await {
@@ -222,9 +235,9 @@ impl<'a> Driver<'a> {
             std::thread::Builder::new().name(name.into()).spawn(move || {
                 let Pump { from, to, meter, direction } = pump;
                 let end = output::pump(&from, &to, &meter);
-                drop((from, to));
+                drop(to);
                 if direction == Direction::Output {
-                    let _ = sender.blocking_send(Note::Event(output_event(end)));
+                    let _ = sender.blocking_send(Note::Output(end, from));
                 }
             })?;
         }
@@ -269,15 +282,6 @@ impl<'a> Driver<'a> {
     async fn finish(&mut self) {
         self.tasks.abort_all();
         let _ = self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await;
-    }
-}
-
-fn output_event(end: output::End) -> Event {
-    match end {
-        output::End::Finished => Event::OutputEnded,
-        output::End::ReceiverGone => Event::OutputClosed,
-        output::End::LimitReached => Event::OutputLimit,
-        output::End::Failed(errno) => Event::OutputFailed(format!("the job's output can't be passed on: {errno}")),
     }
 }
 

@@ -25,7 +25,6 @@ pub(crate) enum Cause {
     Probed(ProbeReport),
     Deadline,
     OutputLimit,
-    OutputFailed(String),
     Stop(StopReason),
 }
 
@@ -82,7 +81,6 @@ fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
         Cause::Compiled(_) | Cause::Probed(_) => lost("a report of another kind of worker"),
         Cause::Deadline => Verdict::Deadline { limit: limits.timeout.clone() },
         Cause::OutputLimit => Verdict::Output { limit: limits.output.clone() },
-        Cause::OutputFailed(why) => lost(why),
         Cause::Stop(reason) => Verdict::Stopped { graceful: false, reason: *reason },
     }
 }

@@ -32,16 +32,16 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
+/// Tells the system's allocator to keep what is freed, for a process that ends soon. So it never shrinks
+/// a thread's heap, before which the C library reads a file in /proc that no confined process may open.
+pub(crate) fn keep_what_is_freed() {
+    // SAFETY: sets a number inside the allocator; no other thread runs yet, which `worker::compile` upholds.
+    unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, -1) };
+}
+
 fn heard(memory: *mut u8) -> *mut u8 {
     if memory.is_null() {
         last_words::out_of_memory();
     }
     memory
-}
-
-/// Keeps all threads of this process on one heap. The C library's further heaps look at
-/// /proc/sys/vm/overcommit_memory before they shrink, which a sealed process may not open. mallopt(3), M_ARENA_MAX.
-pub(crate) fn keep_one_heap() {
-    // SAFETY: takes no pointer. An answer of 0 would leave several heaps, which the filter then ends.
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }

@@ -17,6 +17,7 @@ pub(crate) mod last_words;
 pub(crate) mod lock;
 pub(crate) mod mount;
 pub(crate) mod process;
+pub(crate) mod ready;
 pub(crate) mod seccomp;
 pub(crate) mod signal;
 pub(crate) mod timer;

@@ -4,13 +4,15 @@ use super::{
     engine,
     module::{self, Form},
     refusal::Refusal,
+    report,
     run::panicked,
 };
-use crate::sys::timer;
-use sandhog_protocol::{limits, plan::CompilePlan, worker::CompileReport};
+use crate::sys::{alloc, last_words, timer};
+use sandhog_protocol::{frame, limits, plan::CompilePlan, worker::CompileReport};
 use std::{
     fs::File,
     io::{self, Read, Write},
+    os::fd::BorrowedFd,
     panic::{self, AssertUnwindSafe},
     time::Duration,
 };
@@ -30,8 +32,18 @@ enum Error {
     Write(#[source] io::Error),
 }
 
-/// Compiles what is in `input` into `output`. Running out of CPU time or memory ends the process with its last
-/// words, which are to be armed before (`sys::last_words`).
+/// Prepares what this process says on `channel` (whole frames) when it runs out of CPU time or memory; once, before
+/// [`compile`]. Disarm (`sys::last_words`) before anything else is written there.
+///
+/// # Errors
+/// What the encoder says.
+pub(crate) fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
+    last_words::arm(channel, report::last_words_of_compiler()?);
+    Ok(())
+}
+
+/// Compiles what is in `input` into `output`. Running out of CPU time or memory ends the process
+/// with its last words ([`arm`]).
 #[must_use]
 pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileReport {
     match panic::catch_unwind(AssertUnwindSafe(|| attempt(plan, input, output))) {
@@ -43,7 +55,9 @@ pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileR
 }
 
 fn attempt(plan: &CompilePlan, input: File, mut output: File) -> Result<u64, Error> {
-    timer::end_process_after(Duration::from_millis(plan.cpu_ms)).map_err(Error::Timer)?;
+    timer::install().map_err(Error::Timer)?;
+    let timers = timer::start(None, Some(Duration::from_millis(plan.cpu_ms))).map_err(Error::Timer)?;
+    alloc::keep_what_is_freed();
     let module = in_binary_form(read(input)?)?;
     module::check(&module)?;
     let engine = engine::for_compiling(plan.fuel, start_threads(plan.threads))?;
@@ -53,6 +67,7 @@ fn attempt(plan: &CompilePlan, input: File, mut output: File) -> Result<u64, Err
         return Err(Refusal::Compiler(format!("its machine code has {bytes} bytes, which is too much")).into());
     }
     output.write_all(&compiled).map_err(Error::Write)?;
+    drop(timers);
     Ok(bytes)
 }
 
@@ -74,4 +89,113 @@ fn in_binary_form(bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
 fn start_threads(threads: u32) -> bool {
     let count = usize::try_from(threads).unwrap_or(1);
     count > 1 && rayon::ThreadPoolBuilder::new().num_threads(count).build_global().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::in_child::in_child;
+    use rustix::{
+        fs::{MemfdFlags, memfd_create},
+        process::{Resource, Rlimit, setrlimit},
+    };
+    use sandhog_protocol::worker::FromWorker;
+    use std::{
+        fmt::Write as _,
+        io::{Seek, SeekFrom},
+        os::fd::AsFd,
+    };
+
+    const COMMAND: &str = "(module (func (export \"_start\")))";
+
+    fn plan() -> CompilePlan {
+        CompilePlan { fuel: false, threads: 2, cpu_ms: 60_000 }
+    }
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = File::from(memfd_create("file", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(bytes).unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file
+    }
+
+    /// What a compiler with at most `data_bytes` of memory says of the module in `input`.
+    fn report(plan: &CompilePlan, input: &[u8], output: &File, data_bytes: u64) -> CompileReport {
+        let bytes = in_child(|channel| {
+            let limit = Rlimit { current: Some(data_bytes), maximum: Some(data_bytes) };
+            setrlimit(Resource::Data, limit).unwrap();
+            arm(channel.as_fd()).unwrap();
+            let report = compile(plan, file(input), output.try_clone().unwrap());
+            last_words::disarm();
+            channel.write_all(&frame::encode(&FromWorker::Compiled(report)).unwrap()).unwrap();
+        });
+        match frame::decode_body(&bytes[frame::HEADER..]) {
+            Ok(FromWorker::Compiled(report)) => report,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Takes seconds to compile: many loops over many locals.
+    fn slow_module() -> Vec<u8> {
+        let mut body = String::new();
+        for turn in 0..100 {
+            body.push_str("(loop ");
+            for local in (turn + 1)..(turn + 1000) {
+                write!(body, "(local.set {local} (i64.add (local.get {local}) (local.get 0)))").unwrap();
+            }
+            body.push_str("(br_if 0 (i64.eqz (local.get 1))))");
+        }
+        let function = format!("(func (param i64) (local {}) {body})", "i64 ".repeat(1200));
+        wat::parse_str(format!("(module (func (export \"_start\")) {function})")).unwrap()
+    }
+
+    #[test]
+    fn binary_and_text_are_compiled_on_one_thread_and_on_two() {
+        for (threads, input) in [(1, COMMAND.as_bytes().to_vec()), (2, wat::parse_str(COMMAND).unwrap())] {
+            let output = file(b"");
+            let report = report(&CompilePlan { threads, ..plan() }, &input, &output, 2 << 30);
+            let bytes = output.metadata().unwrap().len();
+            assert_eq!(report, CompileReport::Done { bytes });
+            let loaded = in_child(|answer| answer.write_all(&[u8::from(engine::load(false, output).is_ok())]).unwrap());
+            assert_eq!(loaded, [1]);
+        }
+    }
+
+    #[test]
+    fn what_was_compiled_with_fuel_is_stale_without() {
+        let output = file(b"");
+        let report = report(&CompilePlan { fuel: true, ..plan() }, COMMAND.as_bytes(), &output, 2 << 30);
+        assert!(matches!(report, CompileReport::Done { .. }));
+        let stale = in_child(|answer| {
+            let stale = matches!(engine::load(false, output), Err(engine::Error::Stale(_)));
+            answer.write_all(&[u8::from(stale)]).unwrap();
+        });
+        assert_eq!(stale, [1]);
+    }
+
+    #[test]
+    fn a_module_that_can_not_run_is_refused_with_a_sentence() {
+        let report = report(&plan(), b"#!/bin/sh\n", &file(b""), 2 << 30);
+        let CompileReport::Refused { reason } = report else {
+            panic!("{report:?}");
+        };
+        assert!(reason.starts_with("it is a script"), "{reason}");
+    }
+
+    #[test]
+    fn a_compiler_that_uses_its_cpu_time_says_so() {
+        let plan = CompilePlan { cpu_ms: 200, ..plan() };
+        assert_eq!(report(&plan, &slow_module(), &file(b""), 2 << 30), CompileReport::Cpu);
+    }
+
+    #[test]
+    fn a_compiler_that_uses_its_memory_says_so() {
+        assert_eq!(report(&plan(), &slow_module(), &file(b""), 128 << 20), CompileReport::Memory);
+    }
+
+    #[test]
+    fn a_compiler_that_can_not_write_is_broken() {
+        let output = File::open("/dev/null").unwrap();
+        assert!(matches!(report(&plan(), COMMAND.as_bytes(), &output, 2 << 30), CompileReport::Broken { .. }));
+    }
 }

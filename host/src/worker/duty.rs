@@ -3,11 +3,10 @@
 use super::{compile, engine::Prepared, run};
 use crate::doctor::probes;
 use crate::ipc::{FrameBuffer, recv_frame, send_frame};
-use crate::sys::{alloc, last_words, process};
+use crate::sys::{last_words, process};
+use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Access, CompilePlan, GuestPlan, Work};
-use sandhog_protocol::verdict::MemoryWall;
-use sandhog_protocol::worker::{CompileReport, End, FromWorker, Report, SealFailure, ToWorker};
-use sandhog_protocol::{VERSION, frame};
+use sandhog_protocol::worker::{CompileReport, FromWorker, Report, SealFailure, ToWorker};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -57,16 +56,13 @@ fn run_guest(
     plan: &GuestPlan,
     directories: Vec<(OwnedFd, Access)>,
 ) -> Option<Report> {
-    let died = |end| FromWorker::Ended(Report { end, peak_memory_bytes: 0 });
-    last_words::arm(channel.as_fd(), frame::encode(&died(End::Memory { wall: MemoryWall::Data })).ok()?, None);
+    run::arm(channel.as_fd()).ok()?;
     // Without its module it was lied to by its zygote: it says nothing, and is lost.
     Some(run::run(&prepared?, plan, directories))
 }
 
 fn compile_module(channel: &OwnedFd, plan: &CompilePlan) -> Option<CompileReport> {
-    let last = |report| frame::encode(&FromWorker::Compiled(report)).ok();
-    last_words::arm(channel.as_fd(), last(CompileReport::Memory)?, Some(last(CompileReport::Cpu)?));
-    alloc::keep_one_heap();
+    compile::arm(channel.as_fd()).ok()?;
     let stream = |number| process::borrow(number).try_clone_to_owned().ok().map(File::from);
     Some(compile::compile(plan, stream(0)?, stream(1)?))
 }

@@ -18,11 +18,6 @@ pub(crate) struct Guest {
 #[error("the guest exited with code {0}")]
 pub(super) struct Exit(pub(super) u32);
 
-/// A host function's wait was ended by a timer, see `sys::timer::expired`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("interrupted by a timer")]
-pub(super) struct Interrupted;
-
 /// A guest handed a host function a pointer that is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the guest passed {call} a pointer outside of its memory")]

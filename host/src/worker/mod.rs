@@ -10,7 +10,7 @@
 //! plans come in, reports go out.
 //!
 //! A worker's guest is its only business, so host functions wait inside system calls, in the guest's own
-//! thread, and the timers of `sys::timer` interrupt them. There is no runtime and no event loop.
+//! thread, and a limit of time ends the process itself. There is no runtime and no event loop.
 
 pub(crate) mod compile;
 mod duty;

@@ -2,7 +2,7 @@
 
 use super::{
     guest::{BadPointer, Guest},
-    stdio::{self, Answer, Stream},
+    stdio::{self, Stream},
     wasi::nanoseconds,
 };
 use rustix::{
@@ -50,7 +50,16 @@ struct Subscription {
 
 /// Waits until at least one of the `count` subscriptions is due, writes an event for each that is, and says how
 /// many. The guest's lists lie at `subscriptions` and `events`.
-pub(super) fn poll(guest: &mut Guest, memory: &mut [u8], subscriptions: u32, events: u32, count: u32) -> Answer<usize> {
+///
+/// # Errors
+/// Where a list is not in the guest's memory; inside, what poll(2) says, and EINVAL where nothing or too much is asked.
+pub(super) fn poll(
+    guest: &mut Guest,
+    memory: &mut [u8],
+    subscriptions: u32,
+    events: u32,
+    count: u32,
+) -> Result<rustix::io::Result<usize>, BadPointer> {
     if count == 0 || count > SUBSCRIPTIONS {
         return Ok(Err(Errno::INVAL));
     }
@@ -58,7 +67,10 @@ pub(super) fn poll(guest: &mut Guest, memory: &mut [u8], subscriptions: u32, eve
     let start = events as usize;
     let events = memory.get_mut(start..start + count as usize * EVENT).ok_or(BAD_POINTER)?;
     loop {
-        let ready = wait(guest, &subscriptions)?;
+        let ready = match wait(guest, &subscriptions) {
+            Ok(ready) => ready,
+            Err(errno) => return Ok(Err(errno)),
+        };
         let now = nanoseconds(guest.birth.elapsed());
         let due = subscriptions.iter().filter_map(|subscription| event(subscription, now, &ready));
         let mut written = 0;
@@ -131,7 +143,7 @@ fn descriptor_subject(
 type Ready = Vec<(Stream, PollFlags)>;
 
 /// Waits for the first thing that is due; may return before it is.
-fn wait(guest: &Guest, subscriptions: &[Subscription]) -> wasmtime::Result<Ready> {
+fn wait(guest: &Guest, subscriptions: &[Subscription]) -> rustix::io::Result<Ready> {
     let mut streams: Vec<Stream> = Vec::with_capacity(3);
     let mut until = None;
     for subscription in subscriptions {

@@ -1,17 +1,43 @@
 //! How a guest ended, as a message: a trap, an exit or a refusal, never what to do about it.
 
 use super::{
-    guest::{BadPointer, Exit, Interrupted},
+    guest::{BadPointer, Exit},
     store::{Limiter, Refused, TABLE_ELEMENTS},
 };
-use crate::sys::timer::Clock;
+use crate::sys::last_words::{PEAK, Words};
 use sandhog_protocol::{
-    limits,
+    frame, limits,
     verdict::MemoryWall,
-    worker::{End, TrapKind},
+    worker::{CompileReport, End, FromWorker, Report, TrapKind},
 };
 use std::io;
-use wasmtime::{ThrownException, Trap, WasmBacktrace};
+use wasmtime::{GcHeapOutOfMemory, ThrownException, Trap, WasmBacktrace};
+
+/// What a guest's worker says where it can't report: the same messages, made beforehand.
+///
+/// # Errors
+/// What the encoder says.
+pub(super) fn last_words_of_guest() -> Result<Words, frame::Error> {
+    let ended = |end| frame::encode(&FromWorker::Ended(Report { end, peak_memory_bytes: PEAK }));
+    Ok(Words {
+        out_of_memory: ended(End::Memory { wall: MemoryWall::Data })?,
+        out_of_cpu: ended(End::Cpu)?,
+        deadline: ended(End::Deadline)?,
+    })
+}
+
+/// What a compiler says where it can't report. It has no deadline of its own: the coordinator watches it.
+///
+/// # Errors
+/// What the encoder says.
+pub(super) fn last_words_of_compiler() -> Result<Words, frame::Error> {
+    let compiled = |report| frame::encode(&FromWorker::Compiled(report));
+    Ok(Words {
+        out_of_memory: compiled(CompileReport::Memory)?,
+        out_of_cpu: compiled(CompileReport::Cpu)?,
+        deadline: compiled(CompileReport::Cpu)?,
+    })
+}
 
 /// Which part of an attempt came to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,28 +48,16 @@ pub(super) enum Stage {
     Running,
 }
 
-/// What the engine's `error` in `stage` means. `clock`: what ran out, if anything did.
-pub(super) fn end(error: &wasmtime::Error, stage: Stage, limiter: &Limiter, clock: Option<Clock>) -> End {
+/// What the engine's `error` in `stage` means.
+pub(super) fn end(error: &wasmtime::Error, stage: Stage, limiter: &Limiter) -> End {
     if let Some(Exit(code)) = error.downcast_ref() {
         return End::Exited { code: *code };
     }
-    if error.downcast_ref::<Interrupted>().is_some() {
-        return expired(clock);
-    }
     match (error.downcast_ref::<Trap>(), stage) {
-        (Some(Trap::Interrupt), _) => expired(clock),
         (Some(Trap::OutOfFuel), _) => End::Fuel,
         (Some(trap), _) => trapped(kind_of_trap(*trap), &without_prefix(&trap.to_string()), error, limiter),
         (None, Stage::Instantiating) => not_started(error, limiter),
         (None, Stage::Running) => failed(error, limiter),
-    }
-}
-
-fn expired(clock: Option<Clock>) -> End {
-    match clock {
-        Some(Clock::Wall) => End::Deadline,
-        Some(Clock::Cpu) => End::Cpu,
-        None => broken("the guest was interrupted and no limit had run out"),
     }
 }
 
@@ -61,6 +75,11 @@ fn failed(error: &wasmtime::Error, limiter: &Limiter) -> End {
     } else {
         TrapKind::Other
     };
+    if let (Some(_), Some(Refused::Memory { wall, .. })) =
+        (error.downcast_ref::<GcHeapOutOfMemory<()>>(), limiter.refused())
+    {
+        return End::Memory { wall };
+    }
     let message = match kind {
         TrapKind::UncaughtException => "the guest threw an exception that nothing caught".to_owned(),
         _ => error.root_cause().to_string(),
@@ -184,33 +203,20 @@ mod tests {
     #[test]
     fn an_exit_keeps_its_code() {
         let error = wasmtime::Error::from(Exit(4_000_000_000));
-        assert_eq!(end(&error, Stage::Running, &at_ease(), None), End::Exited { code: 4_000_000_000 });
-    }
-
-    #[test]
-    fn an_interrupt_is_what_the_clock_says() {
-        let error = wasmtime::Error::from(Trap::Interrupt);
-        assert_eq!(end(&error, Stage::Running, &at_ease(), Some(Clock::Wall)), End::Deadline);
-        assert_eq!(end(&error, Stage::Instantiating, &at_ease(), Some(Clock::Cpu)), End::Cpu);
-        assert!(matches!(end(&error, Stage::Running, &at_ease(), None), End::Broken { .. }));
-        let error = wasmtime::Error::from(Interrupted);
-        assert_eq!(end(&error, Stage::Running, &at_ease(), Some(Clock::Wall)), End::Deadline);
+        assert_eq!(end(&error, Stage::Running, &at_ease()), End::Exited { code: 4_000_000_000 });
     }
 
     #[test]
     fn a_guest_that_aborts_after_a_refusal_died_of_memory() {
         let error = wasmtime::Error::from(Trap::UnreachableCodeReached);
-        assert_eq!(end(&error, Stage::Running, &refused(), None), End::Memory { wall: MemoryWall::Engine });
-        assert!(matches!(
-            end(&error, Stage::Running, &at_ease(), None),
-            End::Trapped { kind: TrapKind::Unreachable, .. }
-        ));
+        assert_eq!(end(&error, Stage::Running, &refused()), End::Memory { wall: MemoryWall::Engine });
+        assert!(matches!(end(&error, Stage::Running, &at_ease()), End::Trapped { kind: TrapKind::Unreachable, .. }));
     }
 
     #[test]
     fn a_division_by_zero_after_a_refusal_is_itself() {
         let error = wasmtime::Error::from(Trap::IntegerDivisionByZero);
-        let end = end(&error, Stage::Running, &refused(), None);
+        let end = end(&error, Stage::Running, &refused());
         let End::Trapped { kind: TrapKind::IntegerDivideByZero, message, .. } = end else {
             panic!("{end:?}");
         };
@@ -220,7 +226,7 @@ mod tests {
     #[test]
     fn a_module_that_needs_too_much_is_told_how_much() {
         let error = wasmtime::Error::msg("memory minimum size exceeds memory limits");
-        let End::Refused { reason } = end(&error, Stage::Instantiating, &refused(), None) else {
+        let End::Refused { reason } = end(&error, Stage::Instantiating, &refused()) else {
             panic!("not refused");
         };
         assert_eq!(

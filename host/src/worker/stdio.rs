@@ -4,13 +4,12 @@
 //!
 //! wasmtime-wasi would carry the same bytes in pieces of 4 KiB, each of them copied twice.
 //!
-//! Waiting happens inside the system call; a timer's signal ends it. The fds may be blocking or not.
+//! Waiting happens inside the system call. The fds may be blocking or not.
 
-use super::guest::{BadPointer, Interrupted};
-use crate::sys::timer;
+use super::guest::BadPointer;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
+    io::{Errno, retry_on_intr},
 };
 use std::{
     io::{self, IoSlice},
@@ -75,16 +74,21 @@ impl Stdio {
     }
 }
 
-/// A host function's answer: a value or an error number for the guest, or the guest's end.
-pub(super) type Answer<T> = wasmtime::Result<Result<T, Errno>>;
-
 /// Reads what is there into `buffer`, waiting for at least a byte; 0 at the end of the input.
-pub(super) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Answer<usize> {
+pub(super) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<usize> {
     patiently(fd, PollFlags::IN, || rustix::io::read(fd, &mut *buffer))
 }
 
-/// Writes the guest's buffers that begin in `memory` at `vector`, `count` of them: as much as one system call takes.
-pub(super) fn write(fd: BorrowedFd<'_>, memory: &[u8], vector: u32, count: u32) -> Answer<usize> {
+/// Writes the guest's `count` buffers whose list is in `memory` at `vector`: as much as one system call takes.
+///
+/// # Errors
+/// Where a pointer is none; inside, what the system call says.
+pub(super) fn write(
+    fd: BorrowedFd<'_>,
+    memory: &[u8],
+    vector: u32,
+    count: u32,
+) -> Result<rustix::io::Result<usize>, BadPointer> {
     let mut buffers = [IoSlice::new(&[]); BUFFERS];
     let mut used = 0;
     for buffer in buffers_at(memory, vector, count, "fd_write") {
@@ -95,11 +99,11 @@ pub(super) fn write(fd: BorrowedFd<'_>, memory: &[u8], vector: u32, count: u32) 
             used += 1;
         }
     }
-    match &buffers[..used] {
-        [] => Ok(Ok(0)),
+    Ok(match &buffers[..used] {
+        [] => Ok(0),
         [one] => patiently(fd, PollFlags::OUT, || rustix::io::write(fd, one)),
         several => patiently(fd, PollFlags::OUT, || rustix::io::writev(fd, several)),
-    }
+    })
 }
 
 /// Start and length of the guest's first buffer that is not empty; a zero length where all are.
@@ -133,39 +137,25 @@ fn buffers_at(
     error.into_iter().chain(pairs)
 }
 
-/// Makes a call until it comes neither too early nor to a stop by a harmless signal.
-fn patiently<T>(fd: BorrowedFd<'_>, ready: PollFlags, mut call: impl FnMut() -> rustix::io::Result<T>) -> Answer<T> {
+/// Makes a call until it does not come too early.
+fn patiently<T>(
+    fd: BorrowedFd<'_>,
+    ready: PollFlags,
+    mut call: impl FnMut() -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
     loop {
-        match unless_interrupted(&mut call)? {
+        match retry_on_intr(&mut call) {
             Err(Errno::AGAIN) => wait(&mut [PollFd::from_borrowed_fd(fd, ready)], None)?,
-            other => return Ok(other),
+            other => return other,
         }
     }
 }
 
-/// Makes a call until no harmless signal interrupts it.
-pub(super) fn unless_interrupted<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> Answer<T> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => unless_expired()?,
-            other => return Ok(other),
-        }
-    }
-}
-
-/// Waits until one of `fds` is ready, or for `timeout`; returns early where a harmless signal came.
-pub(super) fn wait(fds: &mut [PollFd<'_>], timeout: Option<&Timespec>) -> wasmtime::Result<()> {
+/// Waits until one of `fds` is ready, or for `timeout`; may return early.
+pub(super) fn wait(fds: &mut [PollFd<'_>], timeout: Option<&Timespec>) -> rustix::io::Result<()> {
     match poll(fds, timeout) {
-        Ok(_) => Ok(()),
-        Err(Errno::INTR) => Ok(unless_expired()?),
-        Err(errno) => Err(io::Error::from(errno).into()),
-    }
-}
-
-fn unless_expired() -> Result<(), Interrupted> {
-    match timer::expired() {
-        Some(_) => Err(Interrupted),
-        None => Ok(()),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -206,7 +196,7 @@ mod tests {
         let (_reader, writer) = pipe();
         let memory = memory(&[(250, 100)]);
         let error = write(writer.as_fd(), &memory, 0, 1).unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&BadPointer { call: "fd_write" }));
+        assert_eq!(error, BadPointer { call: "fd_write" });
         assert!(write(writer.as_fd(), &memory, 0, u32::MAX).is_err());
         assert!(write(writer.as_fd(), &memory, u32::MAX, 1).is_err());
         assert!(first_buffer(&memory, 250, 1).is_err());
@@ -223,7 +213,7 @@ mod tests {
     fn the_end_of_the_input_is_zero() {
         let (reader, writer) = pipe();
         drop(writer);
-        assert_eq!(read(reader.as_fd(), &mut [0; 8]).unwrap(), Ok(0));
+        assert_eq!(read(reader.as_fd(), &mut [0; 8]), Ok(0));
     }
 
     #[test]
@@ -231,7 +221,7 @@ mod tests {
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
         let writing = std::thread::spawn(move || rustix::io::write(&writer, b"late").unwrap());
         let mut buffer = [0; 8];
-        assert_eq!(read(reader.as_fd(), &mut buffer).unwrap(), Ok(4));
+        assert_eq!(read(reader.as_fd(), &mut buffer), Ok(4));
         writing.join().unwrap();
     }
 

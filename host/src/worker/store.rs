@@ -1,5 +1,6 @@
-//! The guest's limits: linear memories, tables, fuel, epoch.
+//! The guest's limits: linear memories, tables, fuel. Time is `sys::timer`'s.
 
+use crate::sys::last_words;
 use sandhog_protocol::verdict::MemoryWall;
 use wasmtime::{ResourceLimiter, Store};
 
@@ -77,6 +78,7 @@ impl ResourceLimiter for Limiter {
         self.pending_bytes = more;
         self.used_bytes = wanted;
         self.peak_bytes = self.peak_bytes.max(wanted);
+        last_words::note_peak(self.peak_bytes());
         Ok(true)
     }
 
@@ -107,17 +109,14 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-/// Sets fuel and epoch: the guest ends when the engine's epoch is advanced once, and when `fuel` is used up.
-/// Without `fuel` a module that was compiled with the counter gets as much as there is.
+/// Gives the guest its fuel. Without a limit, a module that was compiled with the counter gets as much as there is.
 ///
 /// # Errors
 /// The engine's own, where the module was compiled without the counter.
-pub(super) fn arm<T>(store: &mut Store<T>, counts_fuel: bool, fuel: Option<u64>) -> wasmtime::Result<()> {
+pub(super) fn give_fuel<T>(store: &mut Store<T>, counts_fuel: bool, fuel: Option<u64>) -> wasmtime::Result<()> {
     if counts_fuel || fuel.is_some() {
         store.set_fuel(fuel.unwrap_or(u64::MAX))?;
     }
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_trap();
     Ok(())
 }
 

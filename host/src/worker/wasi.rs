@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `fd_read`, `fd_write` on the three streams | theirs copy pieces of 4 KiB twice: see [`super::stdio`] |
 //! | `fd_close`, `fd_renumber` | they tell which descriptors the three streams still are |
-//! | `poll_oneoff` | theirs sleeps through signals, and starts a thread to wait for a file: see [`super::poll`] |
+//! | `poll_oneoff` | theirs starts a thread to wait for a file, and needs a runtime to wait for more than a time: see [`super::poll`] |
 //! | `proc_exit` | theirs refuses codes from 126 on |
 //! | `random_get` | theirs stretches a seed; ours asks the kernel each time, so no fork can repeat it |
 
@@ -17,7 +17,10 @@ use super::{
     stdio::{self, Stdio, Stream},
     store::Limiter,
 };
-use rustix::{io::Errno, rand::GetRandomFlags};
+use rustix::{
+    io::{Errno, retry_on_intr},
+    rand::GetRandomFlags,
+};
 use sandhog_protocol::plan::{Access, GuestPlan};
 use std::{
     io,
@@ -126,7 +129,7 @@ fn random_get(mut caller: Caller<'_, Guest>, start: u32, length: u32) -> wasmtim
     let start = start as usize;
     let mut rest = memory.get_mut(start..start + length as usize).ok_or(BadPointer { call: "random_get" })?;
     while !rest.is_empty() {
-        match stdio::unless_interrupted(|| rustix::rand::getrandom(&mut *rest, GetRandomFlags::empty()))? {
+        match retry_on_intr(|| rustix::rand::getrandom(&mut *rest, GetRandomFlags::empty())) {
             Ok(filled) => rest = rest.get_mut(filled..).unwrap_or_default(),
             Err(errno) => return Ok(wasi_errno(errno)),
         }
@@ -164,7 +167,7 @@ async fn fd_read(
     }
     let (start, length) = stdio::first_buffer(memory, vector, count)?;
     let buffer = memory.get_mut(start..start + length).ok_or(BadPointer { call: "fd_read" })?;
-    match stdio::read(guest.stdio.fd(stream), buffer)? {
+    match stdio::read(guest.stdio.fd(stream), buffer) {
         Ok(length) => answer(memory, read, length, "fd_read"),
         Err(errno) => Ok(wasi_errno(errno)),
     }

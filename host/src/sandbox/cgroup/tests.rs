@@ -221,15 +221,14 @@ fn everything_in_a_cgroup_is_killed_at_once_however_often_it_forks() {
     let cgroup = new(&hierarchies, PLENTY, 40);
     let pid = inside(&cgroup, || {
         let forks = || loop {
-            // Beyond the limit on tasks fork fails, and this generation ends; its children go on.
-            child::start(|| 0);
+            child::run(|| 0);
         };
         for _ in 0..4 {
             child::start(forks);
         }
         sleep_long()
     });
-    wait_until("it forks", || cgroup.places[0].processes().unwrap().len() > 10);
+    wait_until("it forks", || cgroup.places[0].processes().unwrap().len() > 5);
     cgroup.kill_all().unwrap();
     assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
     cgroup.remove().unwrap();
@@ -274,7 +273,7 @@ fn a_sweep_touches_only_what_is_stale() {
     let Some(hierarchies) = here() else { return };
     let (stale, alive) = (new(&hierarchies, PLENTY, 10), new(&hierarchies, PLENTY, 10));
     let swept = sweep(&hierarchies, |name| name == stale.name).unwrap();
-    assert_eq!(swept.removed, [stale.name.clone()]);
+    assert_eq!(swept.removed, [stale.name.as_str()]);
     assert!(hierarchies.names().unwrap().contains(&alive.name));
 }
 

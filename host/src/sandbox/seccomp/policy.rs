@@ -129,6 +129,7 @@ const OPEN_FILES: &[Rule] = rules! {
     SYS_fcntl [int(1, libc::F_DUPFD_CLOEXEC)]: "a second fd of the same file: the event loop's, a cloned handle";
     SYS_ioctl [int(1, libc::TCGETS as i32)]: "is this fd a terminal? No other command, none that types into one";
     SYS_poll: "waiting for streams";
+    SYS_ppoll: "waiting for streams, to the nanosecond";
     SYS_sendto [long(4, 0)]: "the channel to the coordinator, which is connected: no address";
     SYS_recvfrom: "the channel to the coordinator";
 };
@@ -207,9 +208,12 @@ const THREADS: &[Rule] = rules! {
     SYS_madvise [int(2, GUARD_REMOVE)]: "a stack that is used again with a smaller guard";
 };
 
-/// The compiler was given its input and output and has no directory: questions about names are answered
-/// as by a kernel that does not know them, and nothing is opened.
+/// The compiler was given its input and output and has no directory. Nothing is opened: questions about names
+/// are answered as if there were none, because the C library and the standard library ask a few, do without an
+/// answer, and ask only now and then, so that killing them would end an honest compilation by chance.
 const NO_PATHS: &[Rule] = rules! {
+    SYS_openat => ENOENT: "the allocator asks /proc whether memory is overcommitted before it shrinks a thread's heap; \
+        whoever counts CPUs asks for its cgroup";
     SYS_statx => ENOSYS: "the standard library asks for the size of its input before it reads; without an answer it reads on";
     SYS_newfstatat => ENOSYS: "what it asks next";
 };
@@ -217,10 +221,11 @@ const NO_PATHS: &[Rule] = rules! {
 /// What a zygote does beyond its workers: it loads a compiled module, clones workers, and every worker
 /// builds its own walls before it gives up these rights with its own filter.
 const ZYGOTE: &[Rule] = rules! {
+    SYS_openat => ENOENT: "what is not a directory for reading: refused and not killed for the compiler's sake. \
+        A guest's own filter kills it";
     SYS_mprotect [long(2, word(CODE_PAGES))]: "the compiled module becomes executable once, and is not writable then";
     SYS_recvmsg: "messages with fds, from the spawner and the coordinator";
     SYS_sendmsg: "messages with fds, to the spawner";
-    SYS_ppoll: "waiting for either of them";
     SYS_clone [long(0, word(WORKER))]: "a worker, and no other kind of process";
     SYS_dup: "a worker's fds";
     SYS_dup2: "a worker's streams become its fds 0, 1 and 2";
