@@ -120,6 +120,7 @@ const OPEN_FILES: &[Rule] = rules! {
     SYS_pwrite64: "output at an offset";
     SYS_close: "an fd that is done with";
     SYS_lseek: "an offset of its own files";
+    SYS_faccessat2: "may a directory be entered? asked before a link is made or a name changed; Landlock and mounts hold";
     SYS_fstat: "kind and size of a file that it has open";
     SYS_ftruncate: "length of a file that it may write; Landlock holds the right to the fd";
     SYS_fcntl [int(1, libc::F_GETFL)]: "is this fd for reading, for writing, non-blocking?";
