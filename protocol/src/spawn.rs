@@ -38,8 +38,10 @@ pub enum FromSpawner {
     Ready {
         weak: Vec<WeakWall>,
     },
+    /// `weak`: what has only shown itself now.
     ZygoteStarted {
         zygote: ZygoteId,
+        weak: Vec<WeakWall>,
     },
     /// It ended, or could not be started.
     ZygoteEnded {

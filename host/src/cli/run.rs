@@ -9,8 +9,10 @@ use crate::coordinator::dispatch::{self, Coordinator};
 use crate::coordinator::modules;
 use crate::coordinator::privilege;
 use crate::coordinator::record::VerdictRecord;
+use crate::coordinator::registry;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
+use sandhog_protocol::verdict::Verdict;
 use std::sync::Arc;
 
 /// Runs the job and returns the exit code: the guest's own, or what `exit_code` says of the verdict.
@@ -31,24 +33,31 @@ pub(crate) fn run(token: SingleThreaded, args: RunArgs) -> u8 {
 
 fn try_run(token: SingleThreaded, args: RunArgs) -> Result<VerdictRecord, Failure> {
     let surroundings = Surroundings { is_root: privilege::is_root(), variable: &|name| std::env::var_os(name) };
-    let job = Job::new(Settings::from(args), surroundings)
-        .map_err(|error| Failure { code: exit_code::REFUSED, ..Failure::of(&error) })?;
+    let job = Job::new(Settings::from(args), surroundings).map_err(|error| refusal(&error))?;
     let user = job.user;
     with_coordinator(token, &user, |coordinator| async move { run_job(&coordinator, &job).await })
 }
 
 async fn run_job(coordinator: &Arc<Coordinator>, job: &Job) -> Result<VerdictRecord, Failure> {
     // Opened before the run: a verdict that can't be written is better known before than after.
-    let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| Failure::of(&error))?;
-    let record =
-        coordinator.run(job).await.map_err(|error| Failure { code: code_of(&error), ..Failure::of(&error) })?;
+    let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| refusal(&error))?;
+    let attempt = registry::new_attempt_id().map_err(|error| Failure::of(&error))?;
+    let answer = coordinator.run(job, attempt.clone()).await;
+    let record = answer.as_ref().cloned().unwrap_or_else(|error| {
+        VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, attempt, job.name.clone())
+    });
     if let Some(file) = file {
         let line = render::verdict::json(&record).map_err(|error| Failure::of(&error))?;
         file.write(&line).map_err(|error| Failure::of(&error))?;
     }
-    Ok(record)
+    answer.map_err(|error| Failure { code: code_of(&error), ..Failure::of(&error) })
 }
 
+fn refusal(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure { code: exit_code::REFUSED, ..Failure::of(error) }
+}
+
+/// What can't be started is refused; a module that is not there has a code of its own, as in a shell.
 fn code_of(error: &dispatch::Error) -> u8 {
     match error {
         dispatch::Error::Module(modules::Error::NotFound { .. }) => exit_code::MODULE_NOT_FOUND,
@@ -56,12 +65,12 @@ fn code_of(error: &dispatch::Error) -> u8 {
             modules::Error::Directory { .. }
             | modules::Error::NotAFile { .. }
             | modules::Error::TooLarge { .. }
-            | modules::Error::Read { .. },
-        ) => exit_code::REFUSED,
-        dispatch::Error::Module(modules::Error::Changed { .. })
+            | modules::Error::Read { .. }
+            | modules::Error::Changed { .. },
+        )
         | dispatch::Error::Directory { .. }
         | dispatch::Error::Stdin { .. }
-        | dispatch::Error::User { .. }
-        | dispatch::Error::Start(_) => exit_code::SANDHOG_FAILED,
+        | dispatch::Error::User { .. } => exit_code::REFUSED,
+        dispatch::Error::Start(_) => exit_code::SANDHOG_FAILED,
     }
 }

@@ -4,7 +4,7 @@ use super::cache::Cache;
 use super::modules::{self, Module};
 use super::privilege::Person;
 use super::record::VerdictRecord;
-use super::{places, plan, registry};
+use super::{places, plan};
 use crate::config::job::{Job, Stdin, User};
 use crate::ipc::{Closed, Received};
 use crate::spawn::client::{Client, Launched};
@@ -122,28 +122,40 @@ impl Coordinator {
         self.client.close().await;
     }
 
-    /// The walls that are to stand here, and those that stand lower than designed.
-    pub(crate) async fn walls(&self) -> (Walls, Vec<WeakWall>) {
+    /// The walls that are to stand here: without root there are no ids and no cgroups to give.
+    pub(crate) fn walls(&self) -> Walls {
+        let absent = |wall: &Wall| !self.root && matches!(wall, Wall::Identity | Wall::Cgroup);
+        Wall::ALL.into_iter().filter(|wall| !absent(wall)).collect()
+    }
+
+    /// The walls that stand lower than designed, as far as that has shown itself.
+    pub(crate) async fn weak_walls(&self) -> Vec<WeakWall> {
         let mut weak = self.weak.subscribe();
-        let weak = weak.wait_for(Option::is_some).await.ok().and_then(|weak| weak.clone()).unwrap_or_default();
-        let lowered = |wall: &Wall| !self.root && matches!(wall, Wall::Identity | Wall::Cgroup);
-        (Wall::ALL.into_iter().filter(|wall| !lowered(wall)).collect(), weak)
+        weak.wait_for(Option::is_some).await.ok().and_then(|weak| weak.clone()).unwrap_or_default()
+    }
+
+    fn add_weak(&self, found: Vec<WeakWall>) {
+        self.weak.send_if_modified(|weak| {
+            let weak = weak.get_or_insert_default();
+            let new = found.into_iter().filter(|found| !weak.contains(found)).collect::<Vec<_>>();
+            weak.extend(new.iter().cloned());
+            !new.is_empty()
+        });
     }
 
     /// Runs a job to its verdict.
     ///
     /// # Errors
     /// Where there is nothing to run: no module, no such directory. What happens to a run is a verdict, not an error.
-    pub(crate) async fn run(self: &Arc<Self>, job: &Job) -> Result<VerdictRecord, Error> {
+    pub(crate) async fn run(self: &Arc<Self>, job: &Job, attempt: String) -> Result<VerdictRecord, Error> {
         if !self.root
             && let User::Ids { .. } = job.user
         {
             return Err(Error::User { given: "UID:GID" });
         }
-        let module = Arc::new(modules::read(&job.module)?);
-        let (mut walls, weak_walls) = self.walls().await;
+        let module = Arc::new(Module::open(&job.module)?);
+        let mut walls = self.walls();
         let mut missing_walls = Vec::new();
-        let attempt = registry::new_attempt_id()?;
         let mut remade = false;
         let (facts, usage) = loop {
             let (facts, usage) = self.attempt_job(job, &module, &walls).await?;
@@ -162,22 +174,17 @@ impl Coordinator {
             }
         };
         let verdict = outcome::decide(&facts, &plan::named(&job.limits));
+        let mut record = VerdictRecord::new(verdict, attempt, job.name.clone());
+        record.module = module.name();
         // A run that was refused had no walls around it.
-        let started = !matches!(verdict, Verdict::Refused { .. });
-        Ok(VerdictRecord {
-            verdict,
-            attempt,
-            job: job.name.clone(),
-            module: Some(module.name()),
-            walls: if started {
-                walls.into_iter().filter(|wall| !weak_walls.iter().any(|weak| weak.wall == *wall)).collect()
-            } else {
-                Vec::new()
-            },
-            weak_walls: if started { weak_walls } else { Vec::new() },
-            missing_walls,
-            usage,
-        })
+        if !matches!(record.verdict, Verdict::Refused { .. }) {
+            record.weak_walls = self.weak_walls().await;
+            walls.retain(|wall| !record.weak_walls.iter().any(|weak| weak.wall == *wall));
+            record.walls = walls.into_iter().collect();
+            record.missing_walls = missing_walls;
+        }
+        record.usage = usage;
+        Ok(record)
     }
 
     /// One try of a job, with its zygote starting beside the search for its compiled module.
@@ -263,7 +270,10 @@ async fn hear_spawner(coordinator: Arc<Coordinator>) {
                 coordinator.weak.send_replace(Some(weak));
                 continue;
             }
-            FromSpawner::ZygoteStarted { zygote } => (zygote, Event::ZygoteStarted),
+            FromSpawner::ZygoteStarted { zygote, weak } => {
+                coordinator.add_weak(weak);
+                (zygote, Event::ZygoteStarted)
+            }
             FromSpawner::ZygoteEnded { zygote, why } => (zygote, Event::ZygoteEnded(why)),
             FromSpawner::WorkerStarted { worker } => (worker, Event::WorkerStarted),
             FromSpawner::WorkerRefused { worker, why } => (worker, Event::WorkerRefused(why)),

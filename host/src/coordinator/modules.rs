@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -38,24 +38,31 @@ pub(crate) enum Error {
     Changed { path: PathBuf },
 }
 
-/// A module that has been read once.
+/// A module's file, open, and its hash once it has been read.
 pub(crate) struct Module {
     path: PathBuf,
     file: File,
-    hash: blake3::Hash,
-}
-
-/// Opens and hashes a module.
-pub(crate) fn read(path: &Path) -> Result<Module, Error> {
-    let file = open(path)?;
-    let (hash, _) = hash_into(&file, path, None)?;
-    Ok(Module { path: path.into(), file, hash })
+    hash: OnceLock<blake3::Hash>,
 }
 
 impl Module {
-    /// As verdicts name it.
-    pub(crate) fn name(&self) -> String {
-        format!("blake3:{}", self.hash.to_hex())
+    /// Opens a module; it is read later, while its zygote starts.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self { path: path.into(), file: open(path)?, hash: OnceLock::new() })
+    }
+
+    /// Reads it at the first call.
+    fn hash(&self) -> Result<blake3::Hash, Error> {
+        if let Some(hash) = self.hash.get() {
+            return Ok(*hash);
+        }
+        let (hash, _) = hash_into(&self.file, &self.path, None)?;
+        Ok(*self.hash.get_or_init(|| hash))
+    }
+
+    /// As verdicts name it; `None` where it was never read.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.hash.get().map(|hash| format!("blake3:{}", hash.to_hex()))
     }
 }
 
@@ -118,7 +125,12 @@ pub(crate) async fn compiled(
     walls: &Walls,
 ) -> Result<OwnedFd, Cause> {
     let fuel = job.limits.fuel.is_some();
-    let key = Key::new(&module.hash, &engine::settings_id(fuel));
+    let hash = blocking({
+        let module = Arc::clone(module);
+        move || module.hash()
+    });
+    let hash = hash.await?.map_err(|error| Cause::Refused(error.to_string()))?;
+    let key = Key::new(&hash, engine::settings_id(fuel));
     let cache = coordinator.cache().map_err(failed)?;
     let found = blocking({
         let cache = Arc::clone(&cache);
@@ -150,8 +162,8 @@ pub(crate) async fn compiled(
 
 /// Throws a compiled form away that its engine does not load.
 pub(crate) fn forget(coordinator: &Coordinator, module: &Module, fuel: bool) {
-    if let Ok(cache) = coordinator.cache() {
-        cache.remove(&Key::new(&module.hash, &engine::settings_id(fuel)));
+    if let (Ok(cache), Ok(hash)) = (coordinator.cache(), module.hash()) {
+        cache.remove(&Key::new(&hash, engine::settings_id(fuel)));
     }
 }
 
@@ -215,7 +227,7 @@ fn copy_of(module: &Module) -> Result<OwnedFd, Error> {
     let memory = rustix::fs::memfd_create("module", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(fail)?;
     let mut memory = File::from(memory);
     let (hash, _) = hash_into(&module.file, path, Some(&mut memory))?;
-    if hash != module.hash {
+    if hash != module.hash()? {
         return Err(Error::Changed { path: path.clone() });
     }
     memory.seek(SeekFrom::Start(0)).map_err(|source| Error::Read { path: path.clone(), source })?;

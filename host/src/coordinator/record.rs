@@ -21,3 +21,11 @@ pub(crate) struct VerdictRecord {
     pub missing_walls: Vec<Wall>,
     pub usage: Usage,
 }
+
+impl VerdictRecord {
+    /// A record that knows no more than how it ended.
+    pub(crate) fn new(verdict: Verdict, attempt: String, job: String) -> Self {
+        let (walls, weak_walls, missing_walls) = (Vec::new(), Vec::new(), Vec::new());
+        Self { verdict, attempt, job, module: None, walls, weak_walls, missing_walls, usage: Usage::default() }
+    }
+}

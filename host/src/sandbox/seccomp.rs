@@ -35,6 +35,7 @@ pub(crate) enum Filter {
 
 impl Filter {
     /// All of them.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 3] = [Self::Zygote, Self::Worker, Self::Compiler];
 }
 

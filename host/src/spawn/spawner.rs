@@ -171,6 +171,12 @@ impl Spawner {
         rootless.into_iter().chain(landlock).collect()
     }
 
+    /// Known only once the hierarchies have been found.
+    fn weak_cgroup(&self) -> Vec<WeakWall> {
+        let why = self.hierarchies.as_ref().and_then(cgroup::Hierarchies::weakness);
+        why.map(|why| WeakWall { wall: Wall::Cgroup, why }).into_iter().collect()
+    }
+
     fn watch(&self, fd: BorrowedFd<'_>, source: Source) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, fd, source.data(), epoll::EventFlags::IN)?)
     }
@@ -208,7 +214,7 @@ impl Spawner {
         let Received { message, fds } = request;
         match message {
             ToSpawner::StartZygote { zygote, plan } => match self.start_zygote(zygote, plan, fds) {
-                Ok(()) => self.tell(&FromSpawner::ZygoteStarted { zygote }, &[]),
+                Ok(()) => self.tell(&FromSpawner::ZygoteStarted { zygote, weak: self.weak_cgroup() }, &[]),
                 Err(refusal) => {
                     self.drop_zygote(zygote);
                     self.tell(&FromSpawner::ZygoteEnded { zygote, why: Some(refusal.report()) }, &[])

@@ -29,8 +29,6 @@ pub(crate) enum Forked {
 
 /// A child of this process.
 pub(crate) struct Child {
-    /// Number in the caller's pid namespace.
-    pub pid: i32,
     pub pidfd: OwnedFd,
 }
 
@@ -89,7 +87,7 @@ fn forked(pid: libc::c_long, pidfd: RawFd) -> io::Result<Forked> {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Forked::Child),
         // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD) and nobody else has it.
-        pid => Ok(Forked::Parent(Child { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })),
+        _ => Ok(Forked::Parent(Child { pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })),
     }
 }
 

@@ -40,6 +40,8 @@ fn answer(duty: Duty) -> Option<()> {
     let mut buffer = FrameBuffer::default();
     let ToWorker::Hello { version: VERSION } = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
     send_frame(&channel, &FromWorker::Hello { version: VERSION }).ok()?;
+    // While the coordinator makes up its mind.
+    prepared.iter().for_each(run::warm);
     let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
     let report = match work {
         Work::Guest(plan) => FromWorker::Ended(run_guest(&channel, prepared, &plan, directories)?),
