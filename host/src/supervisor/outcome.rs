@@ -143,12 +143,30 @@ fn shorten(text: &str) -> String {
     format!("{}…", &text[..text.floor_char_boundary(limits::REPORT_TEXT)])
 }
 
-/// signal(7)'s name, or the number for a real-time signal.
+/// signal(7)'s name of what ends a process, or the number of a signal that hardly anybody sends.
 fn signal_name(signal: i32) -> String {
-    rustix::process::Signal::from_named_raw(signal).map_or_else(
-        || format!("signal {signal}"),
-        |signal| format!("{signal:?}").trim_start_matches("Signal::").replace("Signal(", "").to_string(),
-    )
+    const NAMES: [(i32, &str); 18] = [
+        (libc::SIGHUP, "SIGHUP"),
+        (libc::SIGINT, "SIGINT"),
+        (libc::SIGQUIT, "SIGQUIT"),
+        (libc::SIGILL, "SIGILL"),
+        (libc::SIGTRAP, "SIGTRAP"),
+        (libc::SIGABRT, "SIGABRT"),
+        (libc::SIGBUS, "SIGBUS"),
+        (libc::SIGFPE, "SIGFPE"),
+        (libc::SIGKILL, "SIGKILL"),
+        (libc::SIGUSR1, "SIGUSR1"),
+        (libc::SIGSEGV, "SIGSEGV"),
+        (libc::SIGUSR2, "SIGUSR2"),
+        (libc::SIGPIPE, "SIGPIPE"),
+        (libc::SIGALRM, "SIGALRM"),
+        (libc::SIGTERM, "SIGTERM"),
+        (libc::SIGXCPU, "SIGXCPU"),
+        (libc::SIGXFSZ, "SIGXFSZ"),
+        (libc::SIGSYS, "SIGSYS"),
+    ];
+    let named = NAMES.iter().find(|(number, _)| *number == signal);
+    named.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).into())
 }
 
 #[cfg(test)]

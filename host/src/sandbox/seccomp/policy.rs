@@ -135,14 +135,6 @@ const OPEN_FILES: &[Rule] = rules! {
     SYS_recvfrom: "the channel to the coordinator";
 };
 
-/// The event loop of an asynchronous guest.
-const EVENTS: &[Rule] = rules! {
-    SYS_epoll_create1: "an event loop";
-    SYS_epoll_ctl: "what an event loop watches";
-    SYS_epoll_wait: "waiting for events";
-    SYS_eventfd2: "waking an event loop";
-};
-
 /// Memory as data.
 const DATA: &[Rule] = rules! {
     SYS_mmap [at_most(2, DATA_PAGES)]: "memory for the guest and the allocator; nothing executable";
@@ -266,9 +258,9 @@ const ZYGOTE: &[Rule] = rules! {
 /// The table of a filter.
 pub(super) fn rules(filter: super::Filter) -> Vec<Rule> {
     let tables: &[&[Rule]] = match filter {
-        super::Filter::Zygote => &[OPEN_FILES, EVENTS, DATA, SELF, PATHS, THREADS, ZYGOTE],
-        super::Filter::Worker => &[OPEN_FILES, EVENTS, DATA, SELF, PATHS],
-        super::Filter::Compiler => &[OPEN_FILES, EVENTS, DATA, SELF, THREADS, NO_PATHS],
+        super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, ZYGOTE],
+        super::Filter::Worker => &[OPEN_FILES, DATA, SELF, PATHS],
+        super::Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
     };
     tables.concat()
 }
