@@ -36,7 +36,7 @@ where
 {
     let root = privilege::is_root();
     let (launched, person) = privilege::split(token, user).map_err(|error| Failure {
-        problem: Problem::of(&error),
+        problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;
     let failed = |error: std::io::Error| Failure::of(&error);

@@ -38,28 +38,16 @@ impl Key {
 pub(crate) enum Error {
     #[error(transparent)]
     Place(#[from] places::Error),
-    #[error("the cache {path:?} can't be used: {source}; set SANDHOG_CACHE_DIR to a directory that you can write")]
-    Use {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("the cache {path:?} can't be used: {cause}; set SANDHOG_CACHE_DIR to a directory that you can write")]
+    Use { path: PathBuf, cause: io::Error },
     #[error(
-        "no room for the compiled module in the cache {path:?}: {source}; make room, or set SANDHOG_CACHE_DIR to another disk"
+        "no room for the compiled module in the cache {path:?}: {cause}; make room, or set SANDHOG_CACHE_DIR to another disk"
     )]
-    Full {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    Full { path: PathBuf, cause: io::Error },
     #[error(
         "the file system of the cache {path:?} has no unnamed files (O_TMPFILE): set SANDHOG_CACHE_DIR to a directory on a local disk"
     )]
-    Unsuitable {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    Unsuitable { path: PathBuf, cause: io::Error },
 }
 
 /// The last bytes of an entry: what marks it, the length and the hash of what stands before.
@@ -82,7 +70,7 @@ impl Cache {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         places::make_private(path, "SANDHOG_CACHE_DIR")?;
         let dir = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|source| Error::Use { path: path.into(), source })?;
+            .map_err(|cause| Error::Use { path: path.into(), cause })?;
         Ok(Self { path: path.into(), dir })
     }
 
@@ -103,9 +91,9 @@ impl Cache {
         let file = self
             .dir
             .open_with("lock", OpenOptions::new().read(true).write(true).create(true))
-            .map_err(|source| self.failed(source))?;
+            .map_err(|cause| self.failed(cause))?;
         let file = file.into_std();
-        lock::lock(file.as_fd(), key.lock_byte(), 1).map_err(|source| self.failed(source))?;
+        lock::lock(file.as_fd(), key.lock_byte(), 1).map_err(|cause| self.failed(cause))?;
         Ok(Guard { _file: file })
     }
 
@@ -115,7 +103,7 @@ impl Cache {
         let opened = rustix::fs::openat(&self.dir, ".", flags, Mode::RUSR | Mode::WUSR);
         opened.map(File::from).map_err(|errno| match errno {
             rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR => {
-                Error::Unsuitable { path: self.path.clone(), source: errno.into() }
+                Error::Unsuitable { path: self.path.clone(), cause: errno.into() }
             }
             errno => self.failed(errno.into()),
         })
@@ -124,7 +112,7 @@ impl Cache {
     /// Gives a compiled module of this length its footer and its name. The caller holds the key's [`Guard`].
     pub(crate) fn keep(&self, key: &Key, mut file: File, length: u64) -> Result<File, Error> {
         let sealed = seal(&mut file, length).and_then(|()| self.name(key, &file));
-        sealed.map_err(|source| self.failed(source))?;
+        sealed.map_err(|cause| self.failed(cause))?;
         self.find(key).ok_or_else(|| self.failed(io::Error::other("what was written can't be read back")))
     }
 
@@ -135,13 +123,13 @@ impl Cache {
         Ok(rustix::fs::linkat(rustix::fs::CWD, path, &self.dir, key.file_name(), AtFlags::SYMLINK_FOLLOW)?)
     }
 
-    pub(crate) fn failed(&self, source: io::Error) -> Error {
+    pub(crate) fn failed(&self, cause: io::Error) -> Error {
         let path = self.path.clone();
-        match source.kind() {
+        match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Error::Full { path, source }
+                Error::Full { path, cause }
             }
-            _ => Error::Use { path, source },
+            _ => Error::Use { path, cause },
         }
     }
 }

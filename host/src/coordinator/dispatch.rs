@@ -29,21 +29,13 @@ use tokio::sync::{mpsc, watch};
 pub(crate) enum Error {
     #[error(transparent)]
     Module(#[from] modules::Error),
-    #[error("failed to open the directory {path:?} of --dir: {source}")]
-    Directory {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("failed to open {path:?} of --stdin: {source}")]
-    Stdin {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("failed to open the directory {path:?} of --dir: {cause}")]
+    Directory { path: PathBuf, cause: io::Error },
+    #[error("failed to open {path:?} of --stdin: {cause}")]
+    Stdin { path: PathBuf, cause: io::Error },
     #[error("--user {given}: only root may give a worker another identity; leave --user away")]
     User { given: &'static str },
-    #[error("failed to start a run: {0}")]
+    #[error("failed to start a run")]
     Start(#[from] io::Error),
 }
 
@@ -300,7 +292,7 @@ fn streams(job: &Job) -> Result<([OwnedFd; 3], Vec<Pump>, [Meter; 3]), Error> {
             let file = File::open(path).and_then(|file| {
                 if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
             });
-            feed(file.map_err(|source| Error::Stdin { path: path.clone(), source })?.into(), pipe()?)
+            feed(file.map_err(|cause| Error::Stdin { path: path.clone(), cause })?.into(), pipe()?)
         }
     };
     let out = Meter::new(job.limits.max_output_bytes);
@@ -326,7 +318,7 @@ fn open_directories(job: &Job) -> Result<Vec<OwnedFd>, Error> {
         .map(|directory| {
             let path = &directory.host;
             let opened = rustix::fs::open(path, flags, Mode::empty());
-            opened.map_err(|errno| Error::Directory { path: path.clone(), source: errno.into() })
+            opened.map_err(|errno| Error::Directory { path: path.clone(), cause: errno.into() })
         })
         .collect()
 }

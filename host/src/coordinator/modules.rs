@@ -22,12 +22,8 @@ use std::sync::{Arc, OnceLock};
 pub(crate) enum Error {
     #[error("there is no module at {path:?}")]
     NotFound { path: PathBuf },
-    #[error("failed to read the module {path:?}: {source}")]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error("failed to read the module {path:?}: {cause}")]
+    Read { path: PathBuf, cause: io::Error },
     #[error("{path:?} is a directory; a module is a file (.wasm or .wat)")]
     Directory { path: PathBuf },
     #[error("{path:?} is no regular file (a pipe, socket or device); copy the module into a file first")]
@@ -68,9 +64,9 @@ impl Module {
 
 /// Without waiting: opening a pipe for reading would, for its other end.
 fn open(path: &Path) -> Result<File, Error> {
-    let fail = |source: io::Error| match source.kind() {
+    let fail = |cause: io::Error| match cause.kind() {
         io::ErrorKind::NotFound => Error::NotFound { path: path.into() },
-        _ => Error::Read { path: path.into(), source },
+        _ => Error::Read { path: path.into(), cause },
     };
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| fail(errno.into()))?);
@@ -89,7 +85,7 @@ fn open(path: &Path) -> Result<File, Error> {
 
 /// Hashes the file from its start, and copies it where a copy is wanted; at most one byte over the limit is read.
 fn hash_into(file: &File, path: &Path, mut copy: Option<&mut File>) -> Result<(blake3::Hash, u64), Error> {
-    let fail = |source| Error::Read { path: path.into(), source };
+    let fail = |cause| Error::Read { path: path.into(), cause };
     let mut hasher = blake3::Hasher::new();
     let mut from = Tee { from: file, copy: copy.as_deref_mut() };
     from.from.seek(SeekFrom::Start(0)).map_err(fail)?;
@@ -223,14 +219,14 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits) -> Result<u64, Cause> 
 /// The module in memory that nobody can change any more, and that is what was hashed.
 fn copy_of(module: &Module) -> Result<OwnedFd, Error> {
     let path = &module.path;
-    let fail = |errno: rustix::io::Errno| Error::Read { path: path.clone(), source: errno.into() };
+    let fail = |errno: rustix::io::Errno| Error::Read { path: path.clone(), cause: errno.into() };
     let memory = rustix::fs::memfd_create("module", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(fail)?;
     let mut memory = File::from(memory);
     let (hash, _) = hash_into(&module.file, path, Some(&mut memory))?;
     if hash != module.hash()? {
         return Err(Error::Changed { path: path.clone() });
     }
-    memory.seek(SeekFrom::Start(0)).map_err(|source| Error::Read { path: path.clone(), source })?;
+    memory.seek(SeekFrom::Start(0)).map_err(|cause| Error::Read { path: path.clone(), cause })?;
     use rustix::fs::SealFlags;
     rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
         .map_err(fail)?;

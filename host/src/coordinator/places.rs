@@ -12,13 +12,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Error {
     #[error("no home directory to keep the cache in: set SANDHOG_CACHE_DIR")]
     NoHome,
-    #[error("failed to make the directory {path:?}: {source}; set {variable} to one that you can write")]
-    Make {
-        path: PathBuf,
-        variable: &'static str,
-        #[source]
-        source: io::Error,
-    },
+    #[error("failed to make the directory {path:?}: {cause}; set {variable} to one that you can write")]
+    Make { path: PathBuf, variable: &'static str, cause: io::Error },
     #[error(
         "others may write the directory {path:?}: make it yours alone (chown, chmod go-w), or set {variable} to another one"
     )]
@@ -44,16 +39,16 @@ pub(crate) fn cache(person: &Person, variable: impl Fn(&str) -> Option<OsString>
 /// Makes a directory that only its owner may enter, with its parents, and checks that nobody else may write there.
 pub(crate) fn make_private(path: &Path, variable: &'static str) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;
-    let fail = |source| Error::Make { path: path.into(), variable, source };
+    let fail = |cause| Error::Make { path: path.into(), variable, cause };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
     check_private(path, variable)
 }
 
 fn check_private(path: &Path, variable: &'static str) -> Result<(), Error> {
-    let status = std::fs::metadata(path).map_err(|source| Error::Make { path: path.into(), variable, source })?;
+    let status = std::fs::metadata(path).map_err(|cause| Error::Make { path: path.into(), variable, cause })?;
     let me = rustix::process::geteuid().as_raw();
     if !status.is_dir() {
-        return Err(Error::Make { path: path.into(), variable, source: io::ErrorKind::NotADirectory.into() });
+        return Err(Error::Make { path: path.into(), variable, cause: io::ErrorKind::NotADirectory.into() });
     }
     if status.uid() != me || status.mode() & 0o022 != 0 {
         return Err(Error::Shared { path: path.into(), variable });
@@ -72,7 +67,7 @@ pub(crate) fn open_ids(variable: impl Fn(&str) -> Option<OsString>) -> Result<Ow
     rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| Error::Make {
         path,
         variable: VARIABLE,
-        source: errno.into(),
+        cause: errno.into(),
     })
 }
 

@@ -5,7 +5,8 @@ use crate::config::job::User;
 use crate::sandbox::capabilities;
 use crate::sandbox::namespaces::{self, IdMap};
 use crate::spawn::client::{self, Launched, launch};
-use crate::spawn::{Privilege, Setting, ids::Ids};
+use crate::spawn::ids::{self, Ids};
+use crate::spawn::{Privilege, Setting};
 use crate::sys::accounts::{self, Account};
 use crate::sys::process::{self, SingleThreaded};
 use rustix::process::{Gid, Uid, getegid, geteuid};
@@ -18,32 +19,17 @@ use std::rc::Rc;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error(
-        "this machine lets an ordinary user have no user namespace: {source}\n\
-         try one of: sysctl kernel.unprivileged_userns_clone=1 (Debian), a larger user.max_user_namespaces, \
-         an AppArmor profile for sandhog that allows userns (Ubuntu; or sysctl kernel.apparmor_restrict_unprivileged_userns=0), \
-         or start it as root"
-    )]
-    UserNamespace {
-        #[source]
-        source: io::Error,
-    },
-    #[error(
-        "this machine gives a new user namespace no rights: {source}\n\
-         Ubuntu restricts them: give sandhog an AppArmor profile that allows userns, \
-         or sysctl kernel.apparmor_restrict_unprivileged_userns=0, or start it as root"
-    )]
-    Restricted {
-        #[source]
-        source: io::Error,
-    },
+    #[error("this machine lets an ordinary user have no user namespace: {cause}")]
+    UserNamespace { cause: io::Error },
+    #[error("this machine gives a new user namespace no rights: {cause}")]
+    Restricted { cause: io::Error },
     #[error(transparent)]
     Places(#[from] places::Error),
     #[error(transparent)]
     Spawner(#[from] client::Error),
-    #[error("become the person behind sudo: {0}")]
+    #[error("failed to become the person behind sudo")]
     Identity(#[source] io::Error),
-    #[error("give up privilege: {0}")]
+    #[error("failed to give up privilege")]
     Capabilities(#[from] capabilities::Error),
 }
 
@@ -53,6 +39,21 @@ impl Error {
         match self {
             Self::UserNamespace { .. } | Self::Restricted { .. } => true,
             Self::Places(_) | Self::Spawner(_) | Self::Identity(_) | Self::Capabilities(_) => false,
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::UserNamespace { .. } => Some(
+                "try one of: sysctl kernel.unprivileged_userns_clone=1 (Debian), a larger user.max_user_namespaces, \
+                 an AppArmor profile for sandhog that allows userns (Ubuntu), or start it as root",
+            ),
+            Self::Restricted { .. } => Some(
+                "Ubuntu restricts them: give sandhog an AppArmor profile that allows userns, or \
+                 sysctl kernel.apparmor_restrict_unprivileged_userns=0, or start it as root",
+            ),
+            Self::Places(_) | Self::Spawner(_) | Self::Identity(_) | Self::Capabilities(_) => None,
         }
     }
 }
@@ -66,10 +67,24 @@ pub(crate) struct Person {
     pub account: Option<Account>,
 }
 
-/// Whether this process can give other processes ids and limits: root with its capabilities, not merely uid 0.
+/// Whether this process can give other processes ids and limits: root with its capabilities and with the ids that
+/// workers get, not merely uid 0 of some user namespace.
 pub(crate) fn is_root() -> bool {
     let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL;
-    geteuid().is_root() && capabilities(None).is_ok_and(|has| has.effective.contains(needed))
+    let capable = geteuid().is_root() && capabilities(None).is_ok_and(|has| has.effective.contains(needed));
+    capable
+        && ["/proc/self/uid_map", "/proc/self/gid_map"]
+            .iter()
+            .all(|map| std::fs::read_to_string(map).is_ok_and(|map| maps_the_range(&map)))
+}
+
+/// Whether one line of an id map (user_namespaces(7): inside, outside, count) holds all ids of the range.
+fn maps_the_range(map: &str) -> bool {
+    let range = u64::from(ids::FIRST)..u64::from(ids::FIRST) + u64::from(ids::COUNT);
+    map.lines().any(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        matches!(numbers[..], [inside, _, count] if inside <= range.start && range.end <= inside + count)
+    })
 }
 
 /// The person: behind sudo the one who called it, else whoever this process runs as.
@@ -110,15 +125,14 @@ pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Per
 /// A user and mount namespace in which this process keeps its ids and may clone mounts and make namespaces.
 fn enter_user_namespace(token: &SingleThreaded) -> Result<(), Error> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-    process::unshare(token, libc::CLONE_NEWUSER | libc::CLONE_NEWNS)
-        .map_err(|source| Error::UserNamespace { source })?;
+    process::unshare(token, libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(|cause| Error::UserNamespace { cause })?;
     let map = IdMap { uids: vec![(uid, uid)], gids: vec![(gid, gid)], deny_setgroups: true };
     let process = rustix::fs::open(
         "/proc/self",
         rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
         rustix::fs::Mode::empty(),
     );
-    let restricted = |source: io::Error| Error::Restricted { source };
+    let restricted = |cause: io::Error| Error::Restricted { cause };
     let process = process.map_err(|errno| restricted(errno.into()))?;
     namespaces::map_ids(process.as_fd(), &map)
         .map_err(|error| restricted(io::Error::other(crate::sandbox::describe(&error))))
@@ -136,5 +150,18 @@ fn become_person(person: &Person) -> io::Result<()> {
         Err(io::Error::other("it can be undone"))
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::maps_the_range;
+
+    #[test]
+    fn root_of_a_small_user_namespace_is_an_ordinary_user() {
+        assert!(maps_the_range("         0          0 4294967295\n"));
+        assert!(maps_the_range("0 1000 1\n1 100000 300000\n"));
+        assert!(!maps_the_range("0 1000 1\n1 100000 65536\n"));
+        assert!(!maps_the_range(""));
     }
 }

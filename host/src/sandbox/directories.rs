@@ -11,6 +11,11 @@ pub(crate) enum Error {
     #[error("clone the mount of the granted directory")]
     Clone(#[source] io::Error),
     #[error(
+        "another file system is mounted somewhere below it, and without root the kernel does not part the two: \
+         grant directories beside that place, or start the job as root"
+    )]
+    MountBelow(#[source] io::Error),
+    #[error(
         "its file system cannot map ids: grant a copy on another file system (ext4, xfs, btrfs, tmpfs), \
          or start the job as an ordinary user, not as root"
     )]
@@ -30,7 +35,11 @@ pub(crate) fn detach(
     id_map: Option<BorrowedFd<'_>>,
 ) -> Result<OwnedFd, Error> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = open_tree(directory, "", flags).map_err(|errno| Error::Clone(errno.into()))?;
+    let tree = open_tree(directory, "", flags).map_err(|errno| match errno {
+        // mount_namespaces(7), "Restrictions on mount namespaces": what a mount hides must stay hidden.
+        rustix::io::Errno::INVAL => Error::MountBelow(errno.into()),
+        errno => Error::Clone(errno.into()),
+    })?;
     let read_only = match access {
         Access::ReadOnly => mount::RDONLY,
         Access::ReadWrite => 0,

@@ -7,7 +7,7 @@ use crate::ipc::{Closed, Received, pair, recv_packet, send_packet};
 use crate::sandbox::namespaces::{self, IdMap};
 use crate::sandbox::{cgroup, descriptors, directories, failure, landlock};
 use crate::spawn::ids::Lease;
-use crate::sys::process::{self, Child, Forked, SingleThreaded};
+use crate::sys::process::{self, Child, Forked, Reaped, SingleThreaded};
 use rustix::event::epoll;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::net::SocketType;
@@ -18,7 +18,7 @@ use sandhog_protocol::spawn::{
     Exit, FromSpawner, FromZygote, How, Ids, SpawnFailure, ToSpawner, ToZygote, WeakWall, WorkerId, ZygoteId,
 };
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -66,10 +66,13 @@ impl Refusal {
 
 struct Zygote {
     pidfd: OwnedFd,
+    /// In the spawner's namespace.
+    pid: Pid,
     control: OwnedFd,
     plan: ZygotePlan,
-    lease: Option<Lease>,
+    /// Above the lease, and so dropped before it: its name is the id, which must not be somebody else's by then.
     cgroup: Option<cgroup::Cgroup>,
+    lease: Option<Lease>,
     /// Workers that were asked for and have not been reported yet.
     pending: Vec<WorkerId>,
     /// Workers that live.
@@ -82,6 +85,8 @@ struct Zygote {
 
 struct Worker {
     pidfd: OwnedFd,
+    /// In the spawner's namespace.
+    pid: Pid,
     zygote: ZygoteId,
 }
 
@@ -127,6 +132,8 @@ struct Spawner {
     hierarchies: Option<cgroup::Hierarchies>,
     zygotes: HashMap<ZygoteId, Zygote>,
     workers: HashMap<WorkerId, Worker>,
+    /// Of all zygotes and workers that have not been reaped.
+    pids: HashSet<Pid>,
 }
 
 impl Spawner {
@@ -145,8 +152,16 @@ impl Spawner {
         for number in 0..=2 {
             process::place(files.null.as_fd(), number)?;
         }
-        let spawner =
-            Self { token, setting, files, epoll, hierarchies: None, zygotes: HashMap::new(), workers: HashMap::new() };
+        let spawner = Self {
+            token,
+            setting,
+            files,
+            epoll,
+            hierarchies: None,
+            zygotes: HashMap::new(),
+            workers: HashMap::new(),
+            pids: HashSet::new(),
+        };
         spawner.watch(spawner.files.coordinator.as_fd(), Source::Coordinator)?;
         spawner.tell(&FromSpawner::Ready { weak: spawner.weak_walls() }, &[])?;
         Ok(spawner)
@@ -253,13 +268,17 @@ impl Spawner {
             Privilege::Rootless => None,
         };
         let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
+        rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
         let own_namespaces = plan.walls.contains(&Wall::Namespaces);
         let child = self.fork_zygote(own_namespaces, &theirs, &module)?;
         drop((theirs, module));
         let map = own_namespaces.then(|| id_map(lease.as_ref()));
         let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
+        let pid =
+            proc_pid(&self.files.proc, child.0.pidfd.as_fd()).map_err(|error| refuse("start a zygote", error))?.own;
         let zygote = Zygote {
             pidfd: child.0.pidfd,
+            pid,
             control,
             plan,
             lease,
@@ -269,6 +288,7 @@ impl Spawner {
             ended: false,
             last_words: None,
         };
+        self.pids.insert(pid);
         let zygote = self.zygotes.entry(id).or_insert(zygote);
         let setup = ToZygote::Setup { plan: zygote.plan.clone(), ids };
         if let Some(map) = map {
@@ -327,9 +347,7 @@ impl Spawner {
         let Some(hierarchies) = &self.hierarchies else { return Ok(()) };
         let (bytes, tasks) = (zygote.plan.cgroup_memory_bytes, zygote.plan.cgroup_tasks);
         let cgroup = cgroup::create(hierarchies, &lease.zygote.to_string(), bytes, tasks.into()).map_err(refuse)?;
-        let pid = proc_pid(&self.files.proc, zygote.pidfd.as_fd())
-            .map_err(|error| Refusal::new(Some(Wall::Cgroup), "limit a cgroup", error))?;
-        let entered = cgroup.enter(pid.own).map_err(refuse);
+        let entered = cgroup.enter(zygote.pid).map_err(refuse);
         zygote.cgroup = Some(cgroup);
         entered
     }
@@ -438,6 +456,8 @@ impl Spawner {
                 zygote.last_words = Some(SpawnFailure { wall, failure });
                 Ok(())
             }
+            // Whoever holds its end now says nothing; the spawner waits for nobody.
+            Err(error) if error.would_block() => Ok(()),
             // Closed, or not our protocol: whatever it is now, no worker comes from it any more.
             Ok(_) | Err(_) => {
                 let _ = epoll::delete(&self.epoll, &zygote.control);
@@ -449,28 +469,43 @@ impl Spawner {
 
     /// A worker that its zygote reports. The pidfd is what a hostile zygote could lie with: it must be our child.
     fn adopt(&mut self, zygote: ZygoteId, worker: WorkerId, pidfd: OwnedFd) -> io::Result<()> {
-        if !process::is_child(pidfd.as_fd()) {
+        let pid = self.new_child(pidfd.as_fd());
+        let Some(pid) = pid else {
             let why = SpawnFailure {
                 wall: None,
                 failure: failure("adopt a worker", &io::Error::from(io::ErrorKind::InvalidData)),
             };
             return self.tell(&FromSpawner::WorkerRefused { worker, why }, &[]);
-        }
+        };
         self.watch(pidfd.as_fd(), Source::WorkerEnd(worker))?;
         self.tell(&FromSpawner::WorkerStarted { worker }, &[pidfd.as_fd()])?;
-        self.workers.insert(worker, Worker { pidfd, zygote });
+        self.pids.insert(pid);
+        self.workers.insert(worker, Worker { pidfd, pid, zygote });
         if let Some(zygote) = self.zygotes.get_mut(&zygote) {
             zygote.workers += 1;
         }
         Ok(())
     }
 
+    /// The number of a child that is neither a zygote nor a worker that is known already: nothing else can be the
+    /// worker that a zygote has just made.
+    fn new_child(&self, pidfd: BorrowedFd<'_>) -> Option<Pid> {
+        let pid = proc_pid(&self.files.proc, pidfd).ok()?.own;
+        (process::is_child(pidfd) && !self.pids.contains(&pid)).then_some(pid)
+    }
+
     fn reap_worker(&mut self, id: WorkerId) -> io::Result<()> {
         let Some(worker) = self.workers.get(&id) else { return Ok(()) };
-        let Some(reaped) = process::reap(worker.pidfd.as_fd())? else { return Ok(()) };
+        let reaped = match process::reap(worker.pidfd.as_fd()) {
+            Ok(Some(reaped)) => reaped,
+            Ok(None) => return Ok(()),
+            // Nobody else reaps here, so this can't be; were it so, it would cost this worker only.
+            Err(_) => Reaped { how: process::How::Exited(1), cpu_us: 0, peak_rss_bytes: 0 },
+        };
         let _ = epoll::delete(&self.epoll, &worker.pidfd);
-        let zygote = worker.zygote;
+        let (zygote, pid) = (worker.zygote, worker.pid);
         self.workers.remove(&id);
+        self.pids.remove(&pid);
         let out_of_memory = self
             .zygotes
             .get(&zygote)
@@ -496,6 +531,7 @@ impl Spawner {
         let Some(reaped) = process::reap(zygote.pidfd.as_fd())? else { return Ok(()) };
         let _ = (epoll::delete(&self.epoll, &zygote.control), epoll::delete(&self.epoll, &zygote.pidfd));
         zygote.ended = true;
+        self.pids.remove(&zygote.pid);
         let why = zygote.last_words.take().or_else(|| unexpected(&reaped.how));
         let pending = std::mem::take(&mut zygote.pending);
         for worker in pending {
@@ -520,6 +556,7 @@ impl Spawner {
     /// Ends a zygote whose start failed half-way.
     fn drop_zygote(&mut self, id: ZygoteId) {
         if let Some(zygote) = self.zygotes.remove(&id) {
+            self.pids.remove(&zygote.pid);
             let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
             reap_now(zygote.pidfd.as_fd());
         }

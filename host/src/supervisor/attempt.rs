@@ -70,6 +70,8 @@ pub(crate) struct Attempt {
     phase: Phase,
     has_module: bool,
     channel_open: bool,
+    /// It has been told to begin.
+    went: bool,
     /// Output streams that are passed on from `go` on, and those of them that have not ended.
     streams: usize,
     outputs: usize,
@@ -81,7 +83,7 @@ impl Attempt {
     /// passed on.
     pub(crate) fn new(has_module: bool, streams: usize) -> Self {
         let phase = Phase::Waiting { zygote: false, module: !has_module };
-        Self { phase, has_module, channel_open: true, streams, outputs: 0, facts: Facts::default() }
+        Self { phase, has_module, channel_open: true, went: false, streams, outputs: 0, facts: Facts::default() }
     }
 
     pub(crate) fn into_facts(self) -> Facts {
@@ -158,7 +160,7 @@ impl Attempt {
             // It is being ended; whatever it says, it does not begin.
             (Phase::Cloning | Phase::Sealing, _) if self.facts.cause.is_some() => Vec::new(),
             (Phase::Cloning | Phase::Sealing, FromWorker::Hello { version: sandhog_protocol::VERSION }) => {
-                (self.phase, self.outputs) = (Phase::Running, self.streams);
+                (self.phase, self.went, self.outputs) = (Phase::Running, true, self.streams);
                 vec![Action::Go]
             }
             (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
@@ -168,7 +170,11 @@ impl Attempt {
             (Phase::Running, FromWorker::Ended(report)) => self.reported(Cause::Reported(report)),
             (Phase::Running, FromWorker::Compiled(report)) => self.reported(Cause::Compiled(report)),
             (Phase::Running, FromWorker::Probed(report)) => self.reported(Cause::Probed(report)),
-            // It was killed before it said this.
+            // News of its end comes by another socket and may overtake its last words.
+            (Phase::Gone, FromWorker::Ended(report)) if self.went => self.last_words(Cause::Reported(report)),
+            (Phase::Gone, FromWorker::Compiled(report)) if self.went => self.last_words(Cause::Compiled(report)),
+            (Phase::Gone, FromWorker::Probed(report)) if self.went => self.last_words(Cause::Probed(report)),
+            // It ended before it began.
             (Phase::Gone, _) => Vec::new(),
             (_, FromWorker::Hello { .. }) => {
                 self.kill(Cause::Breach("a greeting at the wrong time or of another version".into()))
@@ -189,6 +195,11 @@ impl Attempt {
                 self.kill(Cause::Failed(format!("the job's output can't be passed on: {errno}")))
             }
         }
+    }
+
+    fn last_words(&mut self, cause: Cause) -> Vec<Action> {
+        self.blame(cause);
+        Vec::new()
     }
 
     fn reported(&mut self, cause: Cause) -> Vec<Action> {
@@ -267,6 +278,17 @@ mod tests {
         {
             assert_eq!(attempt.step(event), []);
         }
+        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
+    }
+
+    #[test]
+    fn a_report_that_its_end_overtakes_still_counts() {
+        let mut attempt = running();
+        for event in [Event::WorkerEnded(EXIT), ended(), Event::OutputEnded(output::End::Finished)] {
+            assert_eq!(attempt.step(event), []);
+        }
+        assert_eq!(attempt.step(Event::ChannelClosed), []);
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }

@@ -85,6 +85,9 @@ macro_rules! rules {
 const OPEN_KIND: i32 =
     libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | libc::O_TMPFILE | libc::O_DIRECTORY;
 
+/// RWF_APPEND, `linux/fs.h`.
+const RWF_APPEND: u64 = 0x10;
+
 /// Readable and writable; never executable.
 const DATA_PAGES: i32 = libc::PROT_READ | libc::PROT_WRITE;
 
@@ -118,6 +121,7 @@ const OPEN_FILES: &[Rule] = rules! {
     SYS_writev: "output from several buffers; also how the runtime prints a panic";
     SYS_pread64: "input at an offset";
     SYS_pwrite64: "output at an offset";
+    SYS_pwritev2 [long(5, RWF_APPEND)]: "output at a file's end, and nothing else that its flags can do";
     SYS_close: "an fd that is done with";
     SYS_lseek: "an offset of its own files";
     SYS_faccessat2: "may a directory be entered? asked before a link is made or a name changed; Landlock and mounts hold";

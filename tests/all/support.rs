@@ -1,0 +1,593 @@
+//! One builder that runs the real executable. Every run has a deadline and directories of its own.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use serde_json::Value;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a run may take, and how long a test waits for anything: far more than any of them needs on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at that nobody announces.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// An id that no account and no worker has (workers are numbered from 200000).
+pub(crate) const ORDINARY: u32 = 54_321;
+
+/// target/release, where the executable lies: the tests themselves are in target/release/deps.
+fn release() -> PathBuf {
+    let deps = std::env::current_exe().unwrap();
+    deps.parent().and_then(Path::parent).unwrap().to_path_buf()
+}
+
+/// The executable under test.
+pub(crate) fn sandhog() -> PathBuf {
+    let path = std::env::var_os("SANDHOG_BIN").map_or_else(|| release().join("sandhog"), PathBuf::from);
+    assert!(path.exists(), "{path:?} is missing: cargo build --release, or set SANDHOG_BIN");
+    path
+}
+
+/// A guest by its name: `hello` for hello.wasm, or with its ending: `reactor.wat`.
+pub(crate) fn guest(name: &str) -> PathBuf {
+    let file = if name.contains('.') { name.to_owned() } else { format!("{name}.wasm") };
+    let path = release().join("../guests").join(file);
+    assert!(path.exists(), "{path:?} is missing: ./just jobs");
+    path
+}
+
+/// Compiled guests, kept for all tests and all test runs of one user.
+fn shared_cache() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| release().join(format!("../test-cache-{}", rustix::process::geteuid().as_raw())))
+}
+
+/// Whether the tests run as root.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A directory of a test's own, removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
+        let path = std::env::temp_dir().join(format!("sandhog-test-{}-{number}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A file in it.
+    pub(crate) fn file(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(crate) fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.join(name);
+        let mode = rustix::fs::Mode::from_raw_mode(0o666);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        path
+    }
+
+    /// The names in it, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        names_in(&self.0)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("{:?} stays: {error}", self.0);
+        }
+    }
+}
+
+pub(crate) fn names_in(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Waits until the condition has a value.
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited for {what} in vain");
+        thread::sleep(LOOK);
+    }
+}
+
+#[derive(Debug)]
+enum Input {
+    None,
+    Bytes(Vec<u8>),
+    /// A pipe that the test writes to.
+    Open,
+    From(Stdio),
+}
+
+/// What the child does between fork and exec.
+type InChild = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
+
+/// A command to be run: `sandhog run` of a module, or any other.
+pub(crate) struct Run {
+    module: Option<PathBuf>,
+    words: Vec<OsString>,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    input: Input,
+    stdout: Option<Stdio>,
+    cache: Option<PathBuf>,
+    directory: Option<PathBuf>,
+    as_user: Option<u32>,
+    in_child: Option<InChild>,
+    passed_on: Vec<OwnedFd>,
+    verdict: bool,
+    scratch: Scratch,
+}
+
+impl Run {
+    /// `sandhog run` of a guest (see [`guest`]).
+    pub(crate) fn new(name: &str) -> Self {
+        Self::module(guest(name))
+    }
+
+    /// `sandhog run` of any file.
+    pub(crate) fn module(path: impl Into<PathBuf>) -> Self {
+        Self { module: Some(path.into()), verdict: true, ..Self::command(["run"]) }
+    }
+
+    /// `sandhog` with these words.
+    pub(crate) fn command(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        Self {
+            module: None,
+            words: words.into_iter().map(|word| word.as_ref().to_owned()).collect(),
+            args: Vec::new(),
+            env: Vec::new(),
+            input: Input::None,
+            stdout: None,
+            cache: None,
+            directory: None,
+            as_user: None,
+            in_child: None,
+            passed_on: Vec::new(),
+            verdict: false,
+            scratch: Scratch::new(),
+        }
+    }
+
+    /// One word before the module, such as `--memory=64MiB`.
+    pub(crate) fn flag(mut self, flag: impl AsRef<OsStr>) -> Self {
+        self.words.push(flag.as_ref().to_owned());
+        self
+    }
+
+    /// `--dir=HOST` and what follows the path, such as `::/in:rw`.
+    pub(crate) fn dir(self, host: &Path, rest: &str) -> Self {
+        let mut flag = OsString::from("--dir=");
+        flag.push(host);
+        flag.push(rest);
+        self.flag(flag)
+    }
+
+    /// An argument of the guest's.
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// A variable in the command's environment, which has only PATH and Sandhog's own else.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// What comes by a pipe; without it, /dev/null.
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Input::Bytes(bytes.into());
+        self
+    }
+
+    /// A pipe that stays open: [`Running::stdin`].
+    pub(crate) fn stdin_open(mut self) -> Self {
+        self.input = Input::Open;
+        self
+    }
+
+    pub(crate) fn stdin_from(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.input = Input::From(stdin.into());
+        self
+    }
+
+    /// Where stdout goes instead of [`Outcome::stdout`].
+    pub(crate) fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// A cache other than that of all tests.
+    pub(crate) fn cache(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache = Some(path.into());
+        self
+    }
+
+    /// The directory that the command starts in.
+    pub(crate) fn current_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
+        self
+    }
+
+    /// As an ordinary user where the tests run as root (else they are one), with a cache of that user's own.
+    pub(crate) fn as_ordinary_user(mut self) -> Self {
+        if is_root() {
+            self.as_user = Some(ORDINARY);
+            chown(self.scratch.path(), ORDINARY);
+            if let Some(module) = &self.module
+                && module.is_file()
+            {
+                // Where the guests lie, others may not enter.
+                let copy = self.scratch.join(module.file_name().unwrap());
+                if fs::copy(module, &copy).is_ok() {
+                    self.module = Some(copy);
+                }
+            }
+        }
+        self
+    }
+
+    /// Hands an open file to the command, under the number that it has here.
+    pub(crate) fn pass_on(mut self, fd: OwnedFd) -> Self {
+        self.passed_on.push(fd);
+        self
+    }
+
+    /// What happens in the child before the command starts. Only what is safe after a fork.
+    pub(crate) fn in_child(mut self, work: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.in_child = Some(Box::new(work));
+        self
+    }
+
+    /// Without `--verdict`, for tests that give their own.
+    pub(crate) fn without_verdict(mut self) -> Self {
+        self.verdict = false;
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(self) -> Outcome {
+        self.start().wait()
+    }
+
+    /// Starts it.
+    pub(crate) fn start(mut self) -> Running {
+        let mut command = self.build();
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let mut stdin = child.stdin.take();
+        if let Input::Bytes(bytes) = std::mem::replace(&mut self.input, Input::None) {
+            let mut pipe = stdin.take().unwrap();
+            // A reader that goes away early is none of this thread's business.
+            thread::spawn(move || drop(pipe.write_all(&bytes)));
+        }
+        Running {
+            pid: child.id(),
+            stdin,
+            stdout: Stream::collect(child.stdout.take()),
+            stderr: Stream::collect(child.stderr.take()),
+            verdict: self.verdict.then(|| self.verdict_file()),
+            child,
+            ended: false,
+            _scratch: self.scratch,
+        }
+    }
+
+    fn verdict_file(&self) -> PathBuf {
+        self.scratch.join("verdict.json")
+    }
+
+    fn build(&mut self) -> Command {
+        let mut command = self.executable();
+        command.args(&self.words);
+        if self.verdict {
+            command.arg("--verdict").arg(self.verdict_file());
+        }
+        command.args(&self.module);
+        if !self.args.is_empty() {
+            command.arg("--").args(&self.args);
+        }
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let cache = self.cache.clone().unwrap_or_else(|| match self.as_user {
+            Some(_) => self.scratch.join("cache"),
+            None => shared_cache().to_path_buf(),
+        });
+        command.env("SANDHOG_CACHE_DIR", cache).env("HOME", self.scratch.path());
+        command.envs(self.env.drain(..));
+        command.stdin(match &mut self.input {
+            Input::None => Stdio::null(),
+            Input::Bytes(_) | Input::Open => Stdio::piped(),
+            Input::From(stdin) => std::mem::replace(stdin, Stdio::null()),
+        });
+        command.stdout(self.stdout.take().unwrap_or_else(Stdio::piped)).stderr(Stdio::piped());
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        self.prepare_child(&mut command);
+        command
+    }
+
+    /// For another user by an open descriptor: the path may lead through directories that are closed to others.
+    fn executable(&mut self) -> Command {
+        let Some(user) = self.as_user else { return Command::new(sandhog()) };
+        let file = OwnedFd::from(File::open(sandhog()).unwrap());
+        let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        command.arg0("sandhog").uid(user).gid(user);
+        self.passed_on.push(file);
+        command
+    }
+
+    #[allow(unsafe_code)]
+    fn prepare_child(&mut self, command: &mut Command) {
+        let (passed_on, mut work) = (std::mem::take(&mut self.passed_on), self.in_child.take());
+        if passed_on.is_empty() && work.is_none() {
+            return;
+        }
+        let prepare = move || {
+            for fd in &passed_on {
+                rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
+            }
+            work.as_mut().map_or(Ok(()), |work| work())
+        };
+        // SAFETY: system calls only, no allocation and no lock; what a test adds is bound to the same (`in_child`).
+        unsafe { command.pre_exec(prepare) };
+    }
+}
+
+pub(crate) fn chown(path: &Path, user: u32) {
+    std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
+}
+
+/// A command that runs. Dropping it kills it.
+pub(crate) struct Running {
+    pub pid: u32,
+    pub stdin: Option<ChildStdin>,
+    pub stdout: Stream,
+    pub stderr: Stream,
+    child: Child,
+    verdict: Option<PathBuf>,
+    ended: bool,
+    _scratch: Scratch,
+}
+
+impl Running {
+    /// Writes to its stdin.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.own_pid(), signal).unwrap();
+    }
+
+    fn own_pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Outcome {
+        drop(self.stdin.take());
+        if !has_ended(self.own_pid(), DEADLINE) {
+            let heard = String::from_utf8_lossy(&self.stderr.so_far()).into_owned();
+            panic!("it did not end; stderr so far: {heard}");
+        }
+        let status = self.child.wait().unwrap();
+        self.ended = true;
+        let verdict_line = self.verdict.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        Outcome {
+            code: code(status),
+            stdout: self.stdout.whole(),
+            stderr: String::from_utf8(self.stderr.whole()).unwrap(),
+            verdict: serde_json::from_str(&verdict_line).unwrap_or(Value::Null),
+            verdict_line,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.ended {
+            // It may have ended meanwhile.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// As a shell tells it: 128 and the number of the signal that ended it.
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
+}
+
+/// Whether the process ends within this time. It remains to be waited for.
+pub(crate) fn has_ended(pid: Pid, within: Duration) -> bool {
+    let handle = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let within = Timespec::try_from(within).unwrap();
+    poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&within)).unwrap() != 0
+}
+
+/// What has come from a stream so far, and whether it has ended.
+#[derive(Clone)]
+pub(crate) struct Stream(Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>);
+
+impl Stream {
+    fn collect(from: Option<impl Read + Send + 'static>) -> Self {
+        let stream = Self(Arc::new((Mutex::new((Vec::new(), from.is_none())), Condvar::new())));
+        if let Some(from) = from {
+            let filled = stream.clone();
+            thread::spawn(move || filled.fill(from));
+        }
+        stream
+    }
+
+    fn fill(&self, mut from: impl Read) {
+        let (content, changed) = &*self.0;
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let read = from.read(&mut piece).unwrap_or(0);
+            let mut content = content.lock().unwrap();
+            content.0.extend_from_slice(&piece[..read]);
+            content.1 = read == 0;
+            changed.notify_all();
+            if read == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Waits until what has come is this.
+    pub(crate) fn until(&self, text: &str) {
+        let content = self.wait_for(|(bytes, ended)| *ended || bytes.as_slice() == text.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&content), text);
+    }
+
+    fn so_far(&self) -> Vec<u8> {
+        self.0.0.lock().unwrap().0.clone()
+    }
+
+    /// All of it, once it has ended.
+    fn whole(&self) -> Vec<u8> {
+        self.wait_for(|(_, ended)| *ended)
+    }
+
+    fn wait_for(&self, condition: impl Fn(&(Vec<u8>, bool)) -> bool) -> Vec<u8> {
+        let (content, changed) = &*self.0;
+        let content = content.lock().unwrap();
+        let (content, timeout) = changed.wait_timeout_while(content, DEADLINE, |content| !condition(content)).unwrap();
+        let text = String::from_utf8_lossy(&content.0);
+        assert!(!timeout.timed_out(), "a stream is still open, and has given {text:?}");
+        content.0.clone()
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub code: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    /// Null where there is none.
+    pub verdict: Value,
+    /// The file of `--verdict` as it was written.
+    pub verdict_line: String,
+}
+
+impl Outcome {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// It ended with this code and verdict.
+    pub(crate) fn is(&self, code: i32, verdict: &str) -> &Self {
+        assert_eq!((self.code, self.verdict["verdict"].as_str()), (code, Some(verdict)), "{self:#?}");
+        self
+    }
+
+    /// It completed with this on stdout and nothing on stderr.
+    pub(crate) fn printed(&self, stdout: &str) -> &Self {
+        self.is(0, "completed");
+        assert_eq!((self.text(), self.stderr.as_str()), (stdout, ""));
+        self
+    }
+
+    /// It ended with this code, and what it said is exactly this.
+    pub(crate) fn said(&self, code: i32, stderr: &str) -> &Self {
+        assert_eq!((self.code, self.stderr.as_str()), (code, stderr), "{self:#?}");
+        self
+    }
+
+    /// The run was refused for this reason.
+    pub(crate) fn refused(&self, reason: &str) -> &Self {
+        self.is(126, "refused").said(126, &format!("sandhog: refused: {reason}\n"));
+        assert_eq!(self.verdict["reason"], reason);
+        self
+    }
+
+    /// A number of the verdict's.
+    pub(crate) fn number(&self, key: &str) -> u64 {
+        self.verdict[key].as_u64().unwrap_or_else(|| panic!("no number {key} in {self:#?}"))
+    }
+}
+
+/// A process as /proc shows it.
+pub(crate) mod processes {
+    use std::fs;
+
+    /// The descendants of a process, each after its parent.
+    pub(crate) fn descendants(of: u32) -> Vec<u32> {
+        let mut found = vec![of];
+        let mut next = 0;
+        let parents = all_with_parents();
+        while let Some(parent) = found.get(next).copied() {
+            found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+            next += 1;
+        }
+        found.remove(0);
+        found
+    }
+
+    fn all_with_parents() -> Vec<(u32, u32)> {
+        let entries = fs::read_dir("/proc").unwrap();
+        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let mut all: Vec<_> = pids.filter_map(|pid| Some((pid, stat_field(pid, 1)?.try_into().ok()?))).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// A field of /proc/PID/stat (proc(5)), counted from the one after the name; `None` where the process is gone.
+    fn stat_field(pid: u32, index: usize) -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(index)?.parse().ok()
+    }
+
+    /// User CPU time so far, in clock ticks.
+    pub(crate) fn cpu_ticks(pid: u32) -> u64 {
+        stat_field(pid, 11).unwrap_or(0)
+    }
+
+    /// Most memory that it ever had, in bytes; `None` where the process is gone.
+    pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+    }
+
+    pub(crate) fn is_alive(pid: u32) -> bool {
+        fs::exists(format!("/proc/{pid}")).unwrap()
+    }
+}

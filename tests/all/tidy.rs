@@ -1,0 +1,562 @@
+//! Facts about the sources themselves: imports, places of unsafe code, sizes, and documents that say what the code does.
+//!
+//! Must not: run anything, look outside the repository, or know how a room does its work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which rooms of the host a room may know. The way of a job: main, cli, coordinator, supervisor, spawn, worker; below
+/// them all the ground floor: ipc, sandbox, config, sys. `protocol` is a crate of its own.
+const IMPORTS: &[(&str, &[&str])] = &[
+    // A zygote is this executable under another name, so `main` knows the two ways to begin.
+    ("main", &["cli", "spawn", "sys"]),
+    ("cli", &["doctor", "coordinator", "config", "exit_code", "sys"]),
+    ("doctor", &["coordinator", "supervisor", "doctor::probes", "config", "sandbox", "sys"]),
+    // The cache's key needs the engine's settings; the rest of `worker` is none of its business.
+    ("coordinator", &["supervisor", "spawn", "worker", "ipc", "sandbox", "config", "sys"]),
+    ("supervisor", &["spawn", "ipc", "sandbox", "sys"]),
+    ("spawn", &["worker", "ipc", "sandbox", "sys"]),
+    // What stands in a guest's place belongs to the doctor's folder and to the worker's floor: see `room`.
+    ("worker", &["doctor::probes", "ipc", "sys"]),
+    ("doctor::probes", &["sys"]),
+    ("sandbox", &["sys"]),
+    ("ipc", &[]),
+    ("config", &[]),
+    ("exit_code", &[]),
+    ("sys", &[]),
+];
+
+/// Files with more than [`FILE_LINES`] lines of code that have one subject all the same.
+const LONG_FILES: &[(&str, &str)] =
+    &[("host/src/spawn/spawner.rs", "the privileged loop: cut in two, each half would need the other's state")];
+
+/// Lines of code in a file: what is neither blank nor comment nor test.
+const FILE_LINES: usize = 400;
+
+/// Functions with more than [`FUNCTION_LINES`] lines that are one flat table.
+const LONG_FUNCTIONS: &[&str] = &[];
+
+/// Lines of a function: what fits on a screen.
+const FUNCTION_LINES: usize = 70;
+
+/// Lines of an example job.
+const JOB_LINES: usize = 100;
+
+/// Hosts that files may name in an address.
+const HOSTS: &[&str] =
+    &["github.com", "keepachangelog.com", "semver.org", "www.apache.org", "docs.kernel.org", "man7.org"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// All files below `folder`, named from the root, but for what is built and what git keeps.
+fn files(folder: &str) -> Vec<String> {
+    let (mut found, mut folders) = (Vec::new(), vec![root().join(folder)]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+            match path.file_name().and_then(|name| name.to_str()) {
+                Some("target" | ".git") => {}
+                _ if path.is_dir() => folders.push(path),
+                _ => found.push(name),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A file of Rust, read for what it does and not for what it says.
+struct Source {
+    path: String,
+    /// Without comments and without what stands in literals; lines stay where they are.
+    code: String,
+    /// Without tests as well.
+    product: String,
+}
+
+/// The sources below these folders; a module that exists in tests only has no `product`.
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let paths = folders.iter().flat_map(|folder| files(folder)).filter(|path| path.ends_with(".rs"));
+    let mut sources: Vec<Source> = paths
+        .map(|path| {
+            let code = without_text(&read(&path));
+            Source { product: without_tests(&code), path, code }
+        })
+        .collect();
+    let tests: BTreeSet<String> = sources.iter().flat_map(test_modules).collect();
+    for source in sources.iter_mut().filter(|source| tests.contains(&source.path)) {
+        source.product.clear();
+    }
+    sources
+}
+
+/// The files of modules that are declared under `#[cfg(test)]`.
+fn test_modules(source: &Source) -> Vec<String> {
+    let folder = source.path.strip_suffix("/mod.rs").or(source.path.strip_suffix(".rs")).unwrap();
+    let items = source.code.split("#[cfg(test)]").skip(1);
+    let declared = items.filter_map(|item| item.split_once(';').filter(|(head, _)| !head.contains('{')));
+    declared.filter_map(|(head, _)| Some(format!("{folder}/{}.rs", head.split_once("mod ")?.1.trim()))).collect()
+}
+
+/// Blanks comments and literals.
+fn without_text(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let (mut code, mut at) = (bytes.to_vec(), 0);
+    while at < bytes.len() {
+        let starts_word = at == 0 || !is_word(bytes[at - 1]) || (matches!(bytes[at - 1], b'b' | b'c'));
+        let length = literal(&bytes[at..], starts_word);
+        code[at..at + length].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+        at += length.max(1);
+    }
+    String::from_utf8(code).unwrap()
+}
+
+/// The length of the comment or literal that begins here, 0 where none does.
+fn literal(text: &[u8], starts_word: bool) -> usize {
+    let until = |end: &[u8], from: usize| {
+        let found = text[from..].windows(end.len()).position(|window| window == end);
+        found.map_or(text.len(), |place| from + place + end.len())
+    };
+    match text {
+        [b'/', b'/', ..] => until(b"\n", 0),
+        [b'/', b'*', ..] => until(b"*/", 2),
+        [b'"', ..] => {
+            let mut end = 1;
+            while text[end] != b'"' {
+                end += if text[end] == b'\\' { 2 } else { 1 };
+            }
+            end + 1
+        }
+        [b'\'', b'\\', ..] => until(b"'", 3),
+        [b'\'', first, ..] => {
+            let width = if first.is_ascii() { 1 } else { text[1..].iter().position(|byte| *byte == b'\'').unwrap() };
+            if text.get(1 + width) == Some(&b'\'') { width + 2 } else { 0 }
+        }
+        [b'r', rest @ ..] if starts_word => {
+            let hashes = rest.iter().take_while(|byte| **byte == b'#').count();
+            let end = [b"\"".as_slice(), &b"#".repeat(hashes)].concat();
+            if rest.get(hashes) == Some(&b'"') { until(&end, hashes + 2) } else { 0 }
+        }
+        _ => 0,
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Blanks every item under `#[cfg(test)]`.
+fn without_tests(code: &str) -> String {
+    let mut product = code.to_owned();
+    while let Some(start) = product.find("#[cfg(test)]") {
+        let end = start + end_of_item(&product[start + 1..]) + 1;
+        let blank = product[start..end].replace(|letter| letter != '\n', " ");
+        product.replace_range(start..end, &blank);
+    }
+    product
+}
+
+/// Where the item that begins here ends: behind its body, or its semicolon.
+fn end_of_item(code: &str) -> usize {
+    let (mut braces, mut brackets) = (0_usize, 0_usize);
+    for (place, byte) in code.bytes().enumerate() {
+        match byte {
+            b'{' => braces += 1,
+            b'}' if braces == 1 && brackets == 0 => return place + 1,
+            b'}' => braces -= 1,
+            b'(' | b'[' => brackets += 1,
+            // The bracket of an attribute is cut in half where its item begins.
+            b')' | b']' => brackets = brackets.saturating_sub(1),
+            b';' if braces == 0 && brackets == 0 => return place + 1,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+/// Where the code has this word, by line from 1 on.
+fn lines_with(code: &str, word: &str) -> Vec<usize> {
+    let has = |line: &str| {
+        line.match_indices(word).any(|(place, _)| {
+            let before = line[..place].bytes().next_back();
+            let after = line[place + word.len()..].bytes().next();
+            !before.is_some_and(is_word) && !after.is_some_and(is_word)
+        })
+    };
+    code.lines().enumerate().filter(|(_, line)| has(line)).map(|(number, _)| number + 1).collect()
+}
+
+/// The names behind a prefix: `crate::spawn` gives `spawn` for `crate::`.
+fn names_behind<'c>(code: &'c str, prefix: &str) -> Vec<&'c str> {
+    let name = |text: &'c str| &text[..text.bytes().take_while(|byte| is_word(*byte)).count()];
+    code.split(prefix).skip(1).map(name).collect()
+}
+
+/// The room of a file of the host.
+fn room(path: &str) -> &str {
+    let path = path.strip_prefix("host/src/").unwrap();
+    if path.starts_with("doctor/probes") {
+        return "doctor::probes";
+    }
+    path.split(['/', '.']).next().unwrap()
+}
+
+fn assert_none(broken: &[String], rule: &str) {
+    assert!(broken.is_empty(), "{rule}:\n  {}", broken.join("\n  "));
+}
+
+/// Where these words stand, outside of tests, in sources that `concerns` names.
+fn uses(words: &[&str], concerns: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources(&["host/src", "protocol/src"]).into_iter().filter(|source| concerns(&source.path)) {
+        for word in words {
+            let lines = lines_with(&source.product, word).into_iter();
+            found.extend(lines.map(|line| format!("{}:{line} {word}", source.path)));
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_go_one_way() {
+    let allowed: BTreeMap<_, _> = IMPORTS.iter().copied().collect();
+    let mut broken = Vec::new();
+    for source in sources(&["host/src"]) {
+        let own = room(&source.path);
+        let mut known = names_behind(&source.product, "crate::");
+        if own == "main" {
+            known.extend(names_behind(&source.product, "= ").into_iter().filter(|name| allowed.contains_key(name)));
+        }
+        if known.contains(&"") {
+            broken.push(format!("{}: write one `use crate::ROOM` for each room", source.path));
+        }
+        if source.product.contains("doctor::probes") {
+            known.retain(|name| *name != "doctor");
+            known.push("doctor::probes");
+        }
+        known.retain(|name| *name != own && !(own == "doctor::probes" && *name == "doctor"));
+        let unknown = known.iter().filter(|name| !allowed[own].contains(name) && !name.is_empty());
+        broken.extend(unknown.map(|name| format!("{} knows {name}", source.path)));
+    }
+    assert_none(&broken, "a room knows one that it may not");
+}
+
+#[test]
+fn the_allowed_imports_have_no_circle() {
+    // Every room stands above all that it may know.
+    let place = |name: &str| IMPORTS.iter().position(|(room, _)| *room == name).unwrap();
+    for (name, known) in IMPORTS {
+        assert!(known.iter().all(|other| place(other) > place(name)), "{name} knows a room that is not below it");
+    }
+}
+
+#[test]
+fn no_module_reaches_another_room_by_super() {
+    let mut broken = Vec::new();
+    for source in sources(&["host/src"]).into_iter().filter(|source| room(&source.path) != "main") {
+        let module = source.path.strip_suffix("/mod.rs").or(source.path.strip_suffix(".rs")).unwrap();
+        let way_out = "super::".repeat(module.matches('/').count() - 1);
+        if source.product.contains(&way_out) {
+            broken.push(source.path);
+        }
+    }
+    assert_none(&broken, "write `crate::ROOM` for another room");
+}
+
+#[test]
+fn no_wall_knows_another() {
+    let sources = sources(&["host/src/sandbox"]);
+    let mechanism = |path: &str| path["host/src/sandbox/".len()..].split(['/', '.']).next().unwrap().to_owned();
+    let walls: BTreeSet<_> = sources.iter().map(|source| mechanism(&source.path)).collect();
+    let mut broken = Vec::new();
+    for source in &sources {
+        let own = mechanism(&source.path);
+        if own != "steps" && own != "mod" {
+            let known = [names_behind(&source.product, "super::"), names_behind(&source.product, "sandbox::")].concat();
+            let others = known.into_iter().filter(|name| *name != own && walls.contains(*name));
+            broken.extend(others.map(|name| format!("{} knows {name}", source.path)));
+        }
+    }
+    assert_none(&broken, "only sandbox/steps.rs knows more than one wall");
+}
+
+#[test]
+fn the_protocol_is_data_without_io_and_without_paths_of_the_host() {
+    let manifest = read("protocol/Cargo.toml");
+    let (_, dependencies) = manifest.split_once("[dependencies]").unwrap();
+    let names: Vec<_> = dependencies.lines().filter_map(|line| line.split_once(".workspace")).collect();
+    assert_eq!(names.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["rmp-serde", "serde", "thiserror"]);
+    let words = ["std::fs", "std::io", "std::net", "std::os", "std::process", "std::thread", "std::time"];
+    let broken = uses(&words, |path| path.starts_with("protocol/"));
+    assert_none(&broken, "the protocol does I/O");
+    let broken = uses(&["Path", "PathBuf", "OsStr", "OsString"], |path| path.starts_with("protocol/"));
+    assert_none(&broken, "a message carries a path of the host");
+}
+
+#[test]
+fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
+    let words = ["tokio", "rustix", "libc", "std::time", "std::os", "std::io", "std::fs", "Instant", "async"];
+    let pure = ["host/src/supervisor/attempt.rs", "host/src/coordinator/plan.rs", "host/src/exit_code.rs"];
+    // A plan has durations; that is no clock.
+    let broken = uses(&words, |path| pure.contains(&path));
+    let broken: Vec<_> =
+        broken.into_iter().filter(|use_| !use_.contains("plan.rs") || !use_.contains("time")).collect();
+    assert_none(&broken, "a decision that does not only decide");
+}
+
+#[test]
+fn tokio_is_on_the_coordinators_side_only() {
+    let rooms = ["cli", "doctor", "coordinator", "supervisor"];
+    let files = ["host/src/spawn/client.rs", "host/src/sys/ready.rs"];
+    let broken =
+        uses(&["tokio"], |path| path.starts_with("host/") && !rooms.contains(&room(path)) && !files.contains(&path));
+    assert_none(&broken, "a spawner, zygote or worker with a runtime");
+}
+
+#[test]
+fn spawner_zygote_and_worker_start_no_thread_and_no_program() {
+    let words = ["thread::spawn", "thread::Builder", "process::Command", "spawn_blocking", "rayon"];
+    let rooms = ["spawn", "worker", "sandbox", "sys", "ipc", "doctor::probes"];
+    let broken = uses(&words, |path| path.starts_with("host/") && rooms.contains(&room(path)));
+    // The compiler has threads, in a process of its own.
+    let broken: Vec<_> = broken.into_iter().filter(|use_| !use_.starts_with("host/src/worker/compile.rs")).collect();
+    assert_none(&broken, "a thread or a program where there may be none");
+}
+
+#[test]
+fn the_host_has_no_code_for_a_network() {
+    let words = ["TcpStream", "TcpListener", "UdpSocket", "AF_INET", "AF_INET6", "INET", "INET6", "SocketAddr"];
+    let broken = uses(&words, |path| !path.starts_with("host/src/doctor/"));
+    assert_none(&broken, "no network is the only network");
+}
+
+#[test]
+fn debug_and_release_builds_have_the_same_walls() {
+    assert_none(&uses(&["debug_assertions", "debug_assert"], |_| true), "code that depends on the build");
+}
+
+#[test]
+fn unsafe_code_is_in_sys_only() {
+    let mut broken = Vec::new();
+    for source in sources(&["host", "protocol", "jobs", "benches", "tests/all"]) {
+        let lines: Vec<_> = source.code.lines().collect();
+        // What a test does between fork and exec has no other way.
+        let excused = |line: usize| {
+            source.path.starts_with("tests/") && lines[line - 1..].iter().take(3).any(|next| next.contains("pre_exec"))
+        };
+        let found = lines_with(&source.code, "unsafe").into_iter().filter(|line| !excused(*line));
+        if !source.path.starts_with("host/src/sys/") {
+            broken.extend(found.map(|line| format!("{}:{line}", source.path)));
+        }
+    }
+    assert_none(&broken, "unsafe code outside of host/src/sys");
+}
+
+#[test]
+fn every_unsafe_block_of_the_host_says_why_it_is_sound() {
+    let mut broken = Vec::new();
+    for source in sources(&["host/src/sys"]) {
+        let text = read(&source.path);
+        let lines: Vec<_> = text.lines().collect();
+        for line in lines_with(&source.code, "unsafe").into_iter().filter(|line| !lines[line - 1].contains("unsafe fn"))
+        {
+            let above = lines[..line].iter().rev().take(8);
+            if !above.clone().any(|line| line.contains("SAFETY:")) {
+                broken.push(format!("{}:{line}", source.path));
+            }
+        }
+    }
+    assert_none(&broken, "unsafe code without a word on its invariant");
+}
+
+#[test]
+fn nothing_is_unwrapped_and_nothing_is_left_to_do() {
+    let words = [".unwrap()", ".expect(", "todo!", "unimplemented!", "dbg!"];
+    let mut broken = Vec::new();
+    for source in sources(&["host/src", "protocol/src"]) {
+        for (number, line) in source.product.lines().enumerate() {
+            let found = words.iter().filter(|word| line.contains(**word));
+            broken.extend(found.map(|word| format!("{}:{} {word}", source.path, number + 1)));
+        }
+    }
+    assert_none(&broken, "an error that nobody handles");
+}
+
+#[test]
+fn a_file_has_one_subject() {
+    let lines = |source: &Source| source.product.lines().filter(|line| !line.trim().is_empty()).count();
+    let sources = sources(&["host/src", "protocol/src", "tests/all", "benches"]);
+    let long: Vec<_> = sources.iter().filter(|source| lines(source) > FILE_LINES).collect();
+    let excused = |path: &str| LONG_FILES.iter().any(|(file, _)| *file == path);
+    let broken: Vec<_> = long.iter().filter(|source| !excused(&source.path)).collect();
+    let broken: Vec<_> = broken.iter().map(|source| format!("{}: {} lines", source.path, lines(source))).collect();
+    assert_none(&broken, &format!("more than {FILE_LINES} lines of code"));
+    for (file, why) in LONG_FILES {
+        assert!(long.iter().any(|source| source.path == *file), "{file} is short now: excuse it no more ({why})");
+    }
+}
+
+#[test]
+fn a_function_is_read_without_scrolling() {
+    let mut broken = Vec::new();
+    for source in sources(&["host/src", "protocol/src", "tests/all", "benches", "jobs"]) {
+        for (start, _) in
+            source.code.match_indices("fn ").filter(|(at, _)| *at == 0 || !is_word(source.code.as_bytes()[at - 1]))
+        {
+            let body = &source.code[start..start + end_of_item(&source.code[start..])];
+            let name = names_behind(body, "fn ")[0];
+            let lines = body.lines().count();
+            if lines > FUNCTION_LINES && !LONG_FUNCTIONS.contains(&name) {
+                broken.push(format!("{}: {name} has {lines} lines", source.path));
+            }
+        }
+    }
+    assert_none(&broken, &format!("more than {FUNCTION_LINES} lines in one function"));
+}
+
+#[test]
+fn an_example_job_is_one_page() {
+    let jobs = files("jobs").into_iter().filter(|path| path.ends_with("/src/main.rs"));
+    let long: Vec<_> = jobs.filter(|path| read(path).lines().count() > JOB_LINES).collect();
+    assert_none(&long, &format!("more than {JOB_LINES} lines"));
+}
+
+#[test]
+fn all_of_the_engine_is_of_the_long_term_release() {
+    let lock = read("Cargo.lock");
+    let mut count = 0;
+    for package in lock.split("[[package]]") {
+        let field = |name: &str| {
+            package.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = \"")?.strip_suffix('"'))
+        };
+        let Some(name) = field("name").filter(|name| name.starts_with("wasmtime") || name.starts_with("wiggle")) else {
+            continue;
+        };
+        assert!(field("version").is_some_and(|version| version.starts_with("48.0.")), "{name}");
+        count += 1;
+    }
+    assert!(count > 10, "the engine has {count} packages only");
+}
+
+/// The numbered steps below a heading of sandbox/README.md: name and wall.
+fn steps_of_the_readme(heading: &str) -> Vec<(String, String)> {
+    let readme = read("host/src/sandbox/README.md");
+    let (_, section) = readme.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading:?}"));
+    let section = section.split("\n## ").next().unwrap();
+    let mut steps = Vec::new();
+    for line in section.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())) {
+        let (number, rest) = line.split_once(". **").unwrap_or_else(|| panic!("{line:?}"));
+        assert_eq!(number, (steps.len() + 1).to_string(), "the steps are numbered without gaps");
+        let (name, rest) = rest.split_once("** — ").unwrap_or_else(|| panic!("{line:?}"));
+        let wall = rest.strip_prefix("wall: ").map_or("", |wall| wall.split('.').next().unwrap());
+        steps.push((name.to_owned(), wall.to_owned()));
+    }
+    steps
+}
+
+/// The steps of one list of sandbox/steps.rs: name and wall.
+fn steps_of_the_code(list: &str) -> Vec<(String, String)> {
+    let code = read("host/src/sandbox/steps.rs");
+    let (_, steps) = code.split_once(&format!("static {list}:")).unwrap();
+    let steps = steps.split("\n];").next().unwrap();
+    let step = |text: &str| {
+        let name = text.split('"').next().unwrap().to_owned();
+        let wall = text.split_once("wall: ").unwrap().1;
+        let wall = wall.strip_prefix("Some(Wall::").map_or("", |wall| wall.split(')').next().unwrap());
+        (name, wall.to_lowercase())
+    };
+    steps.split("name: \"").skip(1).map(step).collect()
+}
+
+#[test]
+fn the_sandboxs_readme_has_the_codes_steps_in_the_codes_order() {
+    for (heading, list) in [("The zygote's steps", "ZYGOTE"), ("The worker's steps", "WORKER")] {
+        let code = steps_of_the_code(list);
+        assert!(code.len() > 4, "{list}: {code:?}");
+        assert_eq!(steps_of_the_readme(heading), code, "{heading}");
+    }
+}
+
+#[test]
+fn every_recipe_that_the_documents_name_is_in_the_justfile() {
+    let justfile = read("Justfile");
+    let recipe = |line: &str| line.split([' ', ':']).next().unwrap_or_default().to_owned();
+    let recipes: BTreeSet<_> = justfile.lines().filter(|line| line.contains(':')).map(recipe).collect();
+    let mut named = BTreeSet::new();
+    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "host/src/sandbox/README.md"] {
+        named.extend(names_behind(&read(document), "./just ").into_iter().map(str::to_owned));
+    }
+    named.remove("");
+    assert!(named.contains("demo") && named.contains("test"), "the newcomer's two commands are missing: {named:?}");
+    assert!(named.is_subset(&recipes), "no such recipe: {:?}", named.difference(&recipes));
+}
+
+#[test]
+fn the_readmes_exit_codes_are_the_tables() {
+    let code = without_tests(&read("host/src/exit_code.rs"));
+    let constants = code.lines().filter_map(|line| line.strip_prefix("pub(crate) const ")?.split_once(": u8 = "));
+    let constants: BTreeSet<u8> = constants.map(|(_, value)| value.trim_end_matches(';').parse().unwrap()).collect();
+    let readme = read("README.md");
+    let cells = readme.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let told: BTreeSet<u8> = cells.flat_map(|cell| cell.split(", ")).filter_map(|word| word.parse().ok()).collect();
+    assert!(!constants.is_empty());
+    assert_eq!(told, constants);
+}
+
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let mut tests = BTreeSet::new();
+    for source in sources(&["host/src", "protocol/src", "tests/all"]) {
+        for item in source.code.split("#[test]").skip(1) {
+            tests.insert(names_behind(item, "fn ")[0].to_owned());
+        }
+    }
+    let architecture = read("ARCHITECTURE.md");
+    let invariants: Vec<_> = architecture.split("**Architecture Invariant:**").skip(1).collect();
+    assert!(invariants.len() > 10, "{} invariants", invariants.len());
+    for invariant in invariants {
+        let invariant = invariant.split("\n\n").next().unwrap().split("\n- ").next().unwrap();
+        let (_, held_by) = invariant.split_once("Held by ").unwrap_or_else(|| panic!("no test holds: {invariant}"));
+        let named: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test is named: {invariant}");
+        for name in named {
+            assert!(tests.contains(name), "no test is called {name}");
+        }
+    }
+}
+
+#[test]
+fn files_name_no_host_but_those_on_the_list() {
+    let registries = [["crates", "io"].join("."), ["pypi", "org"].join("."), ["pythonhosted", "org"].join(".")];
+    let mut broken = String::new();
+    for path in files("").into_iter().filter(|path| !path.starts_with("jobs/data/")) {
+        // What is no text names nothing.
+        let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            // Cargo's own name for the default registry, whichever mirror a machine uses.
+            if path.ends_with("Cargo.lock")
+                && line == format!("source = \"registry+https://github.com/rust-lang/{}-index\"", registries[0])
+            {
+                continue;
+            }
+            let hosts = line.split("://").skip(1).map(|rest| {
+                rest.split(|letter: char| !(letter.is_ascii_alphanumeric() || ".-".contains(letter))).next().unwrap()
+            });
+            let unknown = hosts.filter(|host| host.contains('.') && !HOSTS.contains(&host.trim_end_matches('.')));
+            let named = unknown.chain(registries.iter().map(String::as_str).filter(|host| line.contains(host)));
+            for host in named {
+                let _ = writeln!(broken, "  {path}:{}: {host}", number + 1);
+            }
+        }
+    }
+    assert!(broken.is_empty(), "hosts that nobody needs to know:\n{broken}");
+}
