@@ -1,1 +1,5 @@
-fn main() {}
+mod limits;
+mod run;
+mod support;
+mod tidy;
+mod verdicts;

@@ -189,6 +189,11 @@ impl Run {
         self
     }
 
+    /// Lets the guest write to a directory, as /out.
+    pub(crate) fn writable(self, scratch: &Scratch) -> Self {
+        self.dir(scratch.path(), "::/out:rw")
+    }
+
     /// `--dir=HOST` and what follows the path, such as `::/in:rw`.
     pub(crate) fn dir(self, host: &Path, rest: &str) -> Self {
         let mut flag = OsString::from("--dir=");
@@ -399,9 +404,14 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
-    /// Waits for its end.
+    /// Waits for its end, after the end of its stdin.
     pub(crate) fn wait(mut self) -> Outcome {
         drop(self.stdin.take());
+        self.wait_with_stdin_open()
+    }
+
+    /// Waits for its end while its stdin stays open.
+    pub(crate) fn wait_with_stdin_open(mut self) -> Outcome {
         if !has_ended(self.own_pid(), DEADLINE) {
             let heard = String::from_utf8_lossy(&self.stderr.so_far()).into_owned();
             panic!("it did not end; stderr so far: {heard}");

@@ -13,7 +13,7 @@ pub(crate) enum Error {
     Bounding(#[source] Errno),
     #[error("lock the secure bits")]
     SecureBits(#[source] Errno),
-    #[error("clear the ambient capabilities")]
+    #[error("change the ambient capabilities")]
     Ambient(#[source] Errno),
     #[error("set the capabilities")]
     Set(#[source] Errno),
@@ -41,6 +41,17 @@ pub(crate) fn lock_down() -> Result<(), Error> {
     set_capabilities_secure_bits(bits).map_err(Error::SecureBits)?;
     clear_ambient_capability_set().map_err(Error::Ambient)?;
     set(ZYGOTE)
+}
+
+/// For a zygote that is not born into a user namespace of its own: whoever is not uid 0 loses all capabilities at an
+/// exec but the ambient ones (capabilities(7)), and a zygote needs them to clone workers and to raise its walls.
+pub(crate) fn keep_across_exec() -> Result<(), Error> {
+    let has = capabilities(None).map_err(Error::Set)?;
+    set_capabilities(None, CapabilitySets { inheritable: has.permitted, ..has }).map_err(Error::Set)?;
+    for capability in has.permitted.iter() {
+        configure_capability_in_ambient_set(capability, true).map_err(Error::Ambient)?;
+    }
+    Ok(())
 }
 
 /// The worker's step: nothing is left.

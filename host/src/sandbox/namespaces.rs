@@ -2,6 +2,7 @@
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::mount::MountPropagationFlags;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// What every zygote is born into. Its workers add a pid namespace each.
@@ -15,8 +16,13 @@ pub(crate) const ZYGOTE: i32 = libc::CLONE_NEWUSER
 /// A user namespace alone: the bearer of an id map.
 pub(crate) const USER: i32 = libc::CLONE_NEWUSER;
 
+/// A mount namespace alone: what an empty root needs where the other namespaces are left out.
+pub(crate) const MOUNT: i32 = libc::CLONE_NEWNS;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
+    #[error("detach the mounts from the machine's own")]
+    Detach(#[source] Errno),
     #[error("write {value:?} to {file}")]
     Write {
         file: &'static str,
@@ -48,6 +54,13 @@ pub(crate) fn map_ids(process: BorrowedFd<'_>, map: &IdMap) -> Result<(), Error>
     }
     write(process, "uid_map", lines(&map.uids))?;
     write(process, "gid_map", lines(&map.gids))
+}
+
+/// Nothing that is mounted in this mount namespace from here on shows in another one (mount_namespaces(7), "Shared
+/// subtrees"). One that comes with a user namespace of its own needs it not: the kernel does it.
+pub(crate) fn detach_mounts() -> Result<(), Error> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private).map_err(Error::Detach)
 }
 
 /// The limits of namespaces(7) that a zygote sets to 0 in its own user namespace: all kinds but pid, which its

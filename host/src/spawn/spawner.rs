@@ -2,22 +2,21 @@
 //! and worker with it. It has one thread, reads bounded requests from the coordinator and bounded answers from
 //! zygotes, and opens no path that either of them names.
 
-use super::{IPC_FD, Privilege, Setting, ZYGOTE_NAME, fds};
-use crate::ipc::{Closed, Received, pair, recv_packet, send_packet};
-use crate::sandbox::namespaces::{self, IdMap};
-use crate::sandbox::{cgroup, descriptors, directories, failure, landlock};
+mod birth;
+mod start;
+
+use super::{Privilege, Setting};
+use crate::ipc::{Closed, Received, recv_packet, send_packet};
+use crate::sandbox::{cgroup, descriptors, failure, landlock};
 use crate::spawn::ids::Lease;
-use crate::sys::process::{self, Child, Forked, Reaped, SingleThreaded};
+use crate::sys::process::{self, Reaped, SingleThreaded};
+use birth::proc_pid;
 use rustix::event::epoll;
-use rustix::fs::{Mode, OFlags, openat};
-use rustix::net::SocketType;
 use rustix::process::{Pid, Signal, pidfd_send_signal, setsid};
-use sandhog_protocol::limits;
-use sandhog_protocol::plan::{Access, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Wall, ZygotePlan};
 use sandhog_protocol::spawn::{
-    Exit, FromSpawner, FromZygote, How, Ids, SpawnFailure, ToSpawner, ToZygote, WeakWall, WorkerId, ZygoteId,
+    Exit, FromSpawner, FromZygote, How, SpawnFailure, ToSpawner, WeakWall, WorkerId, ZygoteId,
 };
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -254,187 +253,6 @@ impl Spawner {
         }
     }
 
-    fn start_zygote(&mut self, id: ZygoteId, plan: ZygotePlan, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
-        let refuse = |step, error: io::Error| Refusal::new(None, step, error);
-        let [module] =
-            <[OwnedFd; 1]>::try_from(fds).map_err(|_| refuse("read a request", io::ErrorKind::InvalidInput.into()))?;
-        if self.zygotes.contains_key(&id) || self.zygotes.len() >= limits::PROCESSES {
-            return Err(refuse("read a request", io::ErrorKind::InvalidInput.into()));
-        }
-        let lease = match &self.setting.privilege {
-            Privilege::Root { ids } => {
-                Some(ids.lease().map_err(|error| Refusal::new(Some(Wall::Identity), "take an id", error))?)
-            }
-            Privilege::Rootless => None,
-        };
-        let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
-        rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
-        let own_namespaces = plan.walls.contains(&Wall::Namespaces);
-        let child = self.fork_zygote(own_namespaces, &theirs, &module)?;
-        drop((theirs, module));
-        let map = own_namespaces.then(|| id_map(lease.as_ref()));
-        let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
-        let pid =
-            proc_pid(&self.files.proc, child.0.pidfd.as_fd()).map_err(|error| refuse("start a zygote", error))?.own;
-        let zygote = Zygote {
-            pidfd: child.0.pidfd,
-            pid,
-            control,
-            plan,
-            lease,
-            cgroup: None,
-            pending: Vec::new(),
-            workers: 0,
-            ended: false,
-            last_words: None,
-        };
-        self.pids.insert(pid);
-        let zygote = self.zygotes.entry(id).or_insert(zygote);
-        let setup = ToZygote::Setup { plan: zygote.plan.clone(), ids };
-        if let Some(map) = map {
-            write_maps(&self.files.proc, zygote.pidfd.as_fd(), &map)
-                .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
-        }
-        rustix::io::write(&child.1, b"g").map_err(|errno| refuse("start a zygote", errno.into()))?;
-        send_packet(&zygote.control, &setup, &[]).map_err(|error| Refusal::new(None, "start a zygote", error))?;
-        // Beside the zygote's start: after some quiet the kernel takes milliseconds for it (an RCU grace period).
-        self.enter_cgroup(id)?;
-        let zygote = &self.zygotes[&id];
-        let watched = self.watch(zygote.control.as_fd(), Source::Control(id));
-        watched
-            .and_then(|()| self.watch(zygote.pidfd.as_fd(), Source::ZygoteEnd(id)))
-            .map_err(|error| refuse("watch a zygote", error))
-    }
-
-    /// A child that waits for its ids and then becomes the executable again; with the end of the pipe that it waits on.
-    fn fork_zygote(
-        &self,
-        own_namespaces: bool,
-        control: &OwnedFd,
-        module: &OwnedFd,
-    ) -> Result<(Child, OwnedFd), Refusal> {
-        let (waits, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .map_err(|errno| Refusal::new(None, "make a pipe", io::Error::from(errno)))?;
-        let namespaces = if own_namespaces { namespaces::ZYGOTE } else { 0 };
-        match process::fork(&self.token, namespaces)
-            .map_err(|error| Refusal::new(Some(Wall::Namespaces), "fork a zygote", error))?
-        {
-            Forked::Parent(child) => Ok((child, go)),
-            Forked::Child => {
-                drop(go);
-                let groups = matches!(self.setting.privilege, Privilege::Root { .. });
-                let error = become_zygote(&self.files, control, module, &waits, own_namespaces, groups);
-                let words = FromZygote::Unsealed(failure("start the zygote's program", &error));
-                let _ = send_packet(control, &words, &[]);
-                process::exit_now(1)
-            }
-        }
-    }
-
-    fn enter_cgroup(&mut self, id: ZygoteId) -> Result<(), Refusal> {
-        let Some(zygote) = self.zygotes.get_mut(&id).filter(|zygote| zygote.plan.walls.contains(&Wall::Cgroup)) else {
-            return Ok(());
-        };
-        let refuse = |error: cgroup::Error| Refusal::new(Some(Wall::Cgroup), "limit a cgroup", error);
-        let Some(lease) = &zygote.lease else {
-            return Err(Refusal::new(Some(Wall::Cgroup), "limit a cgroup", "only root has ids to name one by"));
-        };
-        if self.hierarchies.is_none() {
-            let found = cgroup::discover().map_err(refuse)?;
-            sweep(&found, &self.setting.privilege);
-            self.hierarchies = Some(found);
-        }
-        let Some(hierarchies) = &self.hierarchies else { return Ok(()) };
-        let (bytes, tasks) = (zygote.plan.cgroup_memory_bytes, zygote.plan.cgroup_tasks);
-        let cgroup = cgroup::create(hierarchies, &lease.zygote.to_string(), bytes, tasks.into()).map_err(refuse)?;
-        let entered = cgroup.enter(zygote.pid).map_err(refuse);
-        zygote.cgroup = Some(cgroup);
-        entered
-    }
-
-    fn start_worker(
-        &mut self,
-        zygote: ZygoteId,
-        worker: WorkerId,
-        plan: WorkerPlan,
-        fds: Vec<OwnedFd>,
-    ) -> Result<(), Refusal> {
-        let invalid =
-            || Refusal::new(None, "read a request", "no such zygote, a number in use, or a wrong count of descriptors");
-        if fds.len() != 4 + plan.directories.len()
-            || self.workers.contains_key(&worker)
-            || self.workers.len() >= limits::PROCESSES
-        {
-            return Err(invalid());
-        }
-        let zygote = self.zygotes.get(&zygote).filter(|zygote| !zygote.ended).map(|_| zygote).ok_or_else(invalid)?;
-        let fds = self.detach_directories(zygote, &plan.directories, fds)?;
-        let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-        let zygote = self.zygotes.get_mut(&zygote).ok_or_else(invalid)?;
-        send_packet(&zygote.control, &ToZygote::Clone { worker, plan }, &borrowed)
-            .map_err(|error| Refusal::new(None, "ask the zygote for a worker", error))?;
-        zygote.pending.push(worker);
-        Ok(())
-    }
-
-    /// The channel and streams as they are, and every directory as a mount of its own.
-    fn detach_directories(
-        &self,
-        zygote: ZygoteId,
-        access: &[Access],
-        mut fds: Vec<OwnedFd>,
-    ) -> Result<Vec<OwnedFd>, Refusal> {
-        let zygote = &self.zygotes[&zygote];
-        if access.is_empty() || !zygote.plan.walls.contains(&Wall::Directories) {
-            return Ok(fds);
-        }
-        let refuse = |error: directories::Error| Refusal::new(Some(Wall::Directories), "detach a directory", error);
-        let id_map = match (&zygote.lease, zygote.plan.walls.contains(&Wall::Identity)) {
-            (Some(lease), true) => {
-                Some(self.make_id_map(lease).map_err(|error| Refusal::new(Some(Wall::Directories), "map ids", error))?)
-            }
-            _ => None,
-        };
-        let plain = fds.split_off(4);
-        for (fd, access) in plain.iter().zip(access) {
-            fds.push(directories::detach(fd.as_fd(), *access, id_map.as_ref().map(AsFd::as_fd)).map_err(refuse)?);
-        }
-        Ok(fds)
-    }
-
-    /// A user namespace in which the person's ids on disk are the worker's: a child that lives just long enough to
-    /// open it.
-    fn make_id_map(&self, lease: &Lease) -> io::Result<OwnedFd> {
-        let (waits, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        match process::fork(&self.token, namespaces::USER)? {
-            Forked::Child => {
-                drop(go);
-                let _ = rustix::io::read(&waits, &mut [0]);
-                process::exit_now(0)
-            }
-            Forked::Parent(child) => {
-                let (uid, gid) = self.setting.person;
-                let map = IdMap {
-                    uids: vec![(uid, lease.worker_uid)],
-                    gids: vec![(gid, lease.worker_gid)],
-                    deny_setgroups: false,
-                };
-                let opened = write_maps(&self.files.proc, child.pidfd.as_fd(), &map).and_then(|()| {
-                    let pid = proc_pid(&self.files.proc, child.pidfd.as_fd())?;
-                    Ok(openat(
-                        &self.files.proc,
-                        format!("{}/ns/user", pid.outside),
-                        OFlags::RDONLY | OFlags::CLOEXEC,
-                        Mode::empty(),
-                    )?)
-                });
-                drop(go);
-                reap_now(child.pidfd.as_fd());
-                opened
-            }
-        }
-    }
-
     fn hear_zygote(&mut self, id: ZygoteId) -> io::Result<()> {
         let Some(zygote) = self.zygotes.get_mut(&id) else { return Ok(()) };
         match recv_packet::<FromZygote>(&zygote.control) {
@@ -602,103 +420,4 @@ fn reap_now(pidfd: BorrowedFd<'_>) {
 fn take(pending: &mut Vec<WorkerId>, worker: WorkerId) -> bool {
     let place = pending.iter().position(|other| *other == worker);
     place.map(|place| pending.swap_remove(place)).is_some()
-}
-
-/// Inside, the zygote is root and workers are 1; without privilege all are the person.
-fn id_map(lease: Option<&Lease>) -> IdMap {
-    match lease {
-        Some(lease) => IdMap {
-            uids: vec![(0, lease.zygote), (1, lease.worker_uid)],
-            gids: vec![(0, lease.zygote), (1, lease.worker_gid)],
-            deny_setgroups: false,
-        },
-        None => IdMap {
-            uids: vec![(0, rustix::process::geteuid().as_raw())],
-            gids: vec![(0, rustix::process::getegid().as_raw())],
-            deny_setgroups: true,
-        },
-    }
-}
-
-fn worker_ids(lease: &Lease, own_namespaces: bool) -> Ids {
-    if own_namespaces { Ids { uid: 1, gid: 1 } } else { Ids { uid: lease.worker_uid, gid: lease.worker_gid } }
-}
-
-/// In the child: descriptors in their places, ids, and the executable anew. Returns only on failure.
-fn become_zygote(
-    files: &Files,
-    control: &OwnedFd,
-    module: &OwnedFd,
-    waits: &OwnedFd,
-    own_namespaces: bool,
-    groups: bool,
-) -> io::Error {
-    let prepared = || -> io::Result<()> {
-        // Both ends of a pipe that closes without a byte: the spawner has gone.
-        if rustix::io::read(waits, &mut [0])? == 0 {
-            process::exit_now(1);
-        }
-        if own_namespaces {
-            if groups {
-                rustix::thread::set_thread_groups(&[])?;
-            }
-            let (uid, gid) = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
-            rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-            rustix::thread::set_thread_res_uid(uid, uid, uid)?;
-        }
-        // Two may stand on each other's places: copies first, far above all places.
-        let copy = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 64);
-        let (control, module, executable) = (copy(control)?, copy(module)?, copy(&files.executable)?);
-        process::place(control.as_fd(), fds::CONTROL)?;
-        process::place(module.as_fd(), fds::MODULE)?;
-        let variable = std::ffi::CString::new(format!("{IPC_FD}={}", fds::CONTROL))?;
-        Err(process::exec(executable.as_fd(), &[ZYGOTE_NAME], &[variable.as_c_str()]))
-    };
-    match prepared() {
-        Ok(()) => io::ErrorKind::Other.into(),
-        Err(error) => error,
-    }
-}
-
-fn write_maps(proc: &OwnedFd, pidfd: BorrowedFd<'_>, map: &IdMap) -> io::Result<()> {
-    let pid = proc_pid(proc, pidfd)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let process = openat(proc, pid.outside.to_string(), flags, Mode::empty())?;
-    namespaces::map_ids(process.as_fd(), map).map_err(io::Error::other)
-}
-
-/// A child's numbers.
-struct ProcPid {
-    /// In the namespace that /proc shows.
-    outside: i32,
-    /// In the spawner's own, which is one below it.
-    own: Pid,
-}
-
-/// The numbers of the process behind a pidfd, from its entry in fdinfo (pidfd_open(2); proc(5), `NSpid`).
-fn proc_pid(proc: &OwnedFd, pidfd: BorrowedFd<'_>) -> io::Result<ProcPid> {
-    let info =
-        openat(proc, format!("self/fdinfo/{}", pidfd.as_raw_fd()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut text = [0; 512];
-    let length = rustix::io::read(&info, &mut text)?;
-    let text = String::from_utf8_lossy(&text[..length]);
-    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
-    let mut numbers = numbers.split_whitespace().map_while(|number| number.parse::<i32>().ok());
-    let (Some(outside), Some(own)) = (numbers.next(), numbers.next().and_then(Pid::from_raw)) else {
-        return Err(io::Error::other("a child's number could not be read"));
-    };
-    Ok(ProcPid { outside, own })
-}
-
-/// Removes the cgroups of commands that were killed: those whose id nobody holds.
-fn sweep(hierarchies: &cgroup::Hierarchies, privilege: &Privilege) {
-    let Privilege::Root { ids } = privilege else { return };
-    // Held until all is swept, so that nobody takes such an id for a new cgroup meanwhile.
-    let claimed = RefCell::new(Vec::new());
-    let is_stale = |name: &str| {
-        let lease = name.parse().ok().and_then(|zygote| ids.claim_stale(zygote));
-        lease.map(|lease| claimed.borrow_mut().push(lease)).is_some()
-    };
-    // What can't be removed now is swept by the next start.
-    let _ = cgroup::sweep(hierarchies, is_stale);
 }

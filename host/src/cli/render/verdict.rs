@@ -136,9 +136,9 @@ struct Json<'a> {
     cpu_ms: u64,
     peak_memory_bytes: u64,
     peak_rss_bytes: u64,
-    stdin_bytes: u64,
     stdout_bytes: u64,
     stderr_bytes: u64,
+    stdin_bytes: u64,
     #[serde(flatten)]
     details: Map<String, Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -170,9 +170,9 @@ pub(crate) fn json(record: &VerdictRecord) -> Result<String, serde_json::Error> 
         cpu_ms,
         peak_memory_bytes,
         peak_rss_bytes,
-        stdin_bytes,
         stdout_bytes,
         stderr_bytes,
+        stdin_bytes,
         details,
         weak_reasons,
     })
@@ -231,7 +231,7 @@ mod tests {
         let line = json(&record(Verdict::Completed { code: 0 })).unwrap();
         assert_eq!(
             line,
-            r#"{"verdict":"completed","code":0,"attempt":"a-1","job":"hello","module":"blake3:00","walls":["namespaces","seccomp"],"weak_walls":[],"missing_walls":[],"start_us":1,"wall_ms":2,"cpu_ms":3,"peak_memory_bytes":4,"peak_rss_bytes":5,"stdin_bytes":6,"stdout_bytes":7,"stderr_bytes":8}"#
+            r#"{"verdict":"completed","code":0,"attempt":"a-1","job":"hello","module":"blake3:00","walls":["namespaces","seccomp"],"weak_walls":[],"missing_walls":[],"start_us":1,"wall_ms":2,"cpu_ms":3,"peak_memory_bytes":4,"peak_rss_bytes":5,"stdout_bytes":7,"stderr_bytes":8,"stdin_bytes":6}"#
         );
     }
 
@@ -272,9 +272,9 @@ mod tests {
             "cpu_ms",
             "peak_memory_bytes",
             "peak_rss_bytes",
-            "stdin_bytes",
             "stdout_bytes",
             "stderr_bytes",
+            "stdin_bytes",
         ];
         for verdict in one_of_each() {
             let line = json(&record(verdict)).unwrap();

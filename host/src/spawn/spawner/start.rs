@@ -1,0 +1,208 @@
+//! Carries out the two requests that start something.
+
+use super::birth::{Born, become_zygote, id_map, proc_pid, worker_ids, write_maps};
+use super::{Refusal, Source, Spawner, Zygote, reap_now};
+use crate::ipc::{pair, send_packet};
+use crate::sandbox::namespaces::{self, IdMap};
+use crate::sandbox::{cgroup, directories, failure};
+use crate::spawn::Privilege;
+use crate::spawn::ids::Lease;
+use crate::sys::process::{self, Child, Forked};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::net::SocketType;
+use sandhog_protocol::limits;
+use sandhog_protocol::plan::{Access, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::spawn::{FromZygote, ToZygote, WorkerId, ZygoteId};
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+impl Spawner {
+    pub(super) fn start_zygote(&mut self, id: ZygoteId, plan: ZygotePlan, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
+        let refuse = |step, error: io::Error| Refusal::new(None, step, error);
+        let [module] =
+            <[OwnedFd; 1]>::try_from(fds).map_err(|_| refuse("read a request", io::ErrorKind::InvalidInput.into()))?;
+        if self.zygotes.contains_key(&id) || self.zygotes.len() >= limits::PROCESSES {
+            return Err(refuse("read a request", io::ErrorKind::InvalidInput.into()));
+        }
+        let lease = match &self.setting.privilege {
+            Privilege::Root { ids } => {
+                Some(ids.lease().map_err(|error| Refusal::new(Some(Wall::Identity), "take an id", error))?)
+            }
+            Privilege::Rootless => None,
+        };
+        let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
+        rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
+        let own_namespaces = plan.walls.contains(&Wall::Namespaces);
+        let child = self.fork_zygote(Born::of(&plan.walls), &theirs, &module)?;
+        drop((theirs, module));
+        let map = own_namespaces.then(|| id_map(lease.as_ref()));
+        let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
+        let pid =
+            proc_pid(&self.files.proc, child.0.pidfd.as_fd()).map_err(|error| refuse("start a zygote", error))?.own;
+        let zygote = Zygote {
+            pidfd: child.0.pidfd,
+            pid,
+            control,
+            plan,
+            lease,
+            cgroup: None,
+            pending: Vec::new(),
+            workers: 0,
+            ended: false,
+            last_words: None,
+        };
+        self.pids.insert(pid);
+        let zygote = self.zygotes.entry(id).or_insert(zygote);
+        let setup = ToZygote::Setup { plan: zygote.plan.clone(), ids };
+        if let Some(map) = map {
+            write_maps(&self.files.proc, zygote.pidfd.as_fd(), &map)
+                .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
+        }
+        rustix::io::write(&child.1, b"g").map_err(|errno| refuse("start a zygote", errno.into()))?;
+        send_packet(&zygote.control, &setup, &[]).map_err(|error| Refusal::new(None, "start a zygote", error))?;
+        // Beside the zygote's start: after some quiet the kernel takes milliseconds for it (an RCU grace period).
+        self.enter_cgroup(id)?;
+        let zygote = &self.zygotes[&id];
+        let watched = self.watch(zygote.control.as_fd(), Source::Control(id));
+        watched
+            .and_then(|()| self.watch(zygote.pidfd.as_fd(), Source::ZygoteEnd(id)))
+            .map_err(|error| refuse("watch a zygote", error))
+    }
+
+    /// A child that waits for its ids and then becomes the executable again; with the end of the pipe that it waits on.
+    fn fork_zygote(&self, born_into: Born, control: &OwnedFd, module: &OwnedFd) -> Result<(Child, OwnedFd), Refusal> {
+        let (waits, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|errno| Refusal::new(None, "make a pipe", io::Error::from(errno)))?;
+        match process::fork(&self.token, born_into.flags())
+            .map_err(|error| Refusal::new(Some(Wall::Namespaces), "fork a zygote", error))?
+        {
+            Forked::Parent(child) => Ok((child, go)),
+            Forked::Child => {
+                drop(go);
+                let groups = matches!(self.setting.privilege, Privilege::Root { .. });
+                let error = become_zygote(&self.files, control, module, &waits, born_into, groups);
+                let words = FromZygote::Unsealed(failure("start the zygote's program", &error));
+                let _ = send_packet(control, &words, &[]);
+                process::exit_now(1)
+            }
+        }
+    }
+
+    fn enter_cgroup(&mut self, id: ZygoteId) -> Result<(), Refusal> {
+        let Some(zygote) = self.zygotes.get_mut(&id).filter(|zygote| zygote.plan.walls.contains(&Wall::Cgroup)) else {
+            return Ok(());
+        };
+        let refuse = |error: cgroup::Error| Refusal::new(Some(Wall::Cgroup), "limit a cgroup", error);
+        let Some(lease) = &zygote.lease else {
+            return Err(Refusal::new(Some(Wall::Cgroup), "limit a cgroup", "only root has ids to name one by"));
+        };
+        if self.hierarchies.is_none() {
+            let found = cgroup::discover().map_err(refuse)?;
+            sweep(&found, &self.setting.privilege);
+            self.hierarchies = Some(found);
+        }
+        let Some(hierarchies) = &self.hierarchies else { return Ok(()) };
+        let (bytes, tasks) = (zygote.plan.cgroup_memory_bytes, zygote.plan.cgroup_tasks);
+        let cgroup = cgroup::create(hierarchies, &lease.zygote.to_string(), bytes, tasks.into()).map_err(refuse)?;
+        let entered = cgroup.enter(zygote.pid).map_err(refuse);
+        zygote.cgroup = Some(cgroup);
+        entered
+    }
+
+    pub(super) fn start_worker(
+        &mut self,
+        zygote: ZygoteId,
+        worker: WorkerId,
+        plan: WorkerPlan,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), Refusal> {
+        let invalid =
+            || Refusal::new(None, "read a request", "no such zygote, a number in use, or a wrong count of descriptors");
+        if fds.len() != 4 + plan.directories.len()
+            || self.workers.contains_key(&worker)
+            || self.workers.len() >= limits::PROCESSES
+        {
+            return Err(invalid());
+        }
+        let zygote = self.zygotes.get(&zygote).filter(|zygote| !zygote.ended).map(|_| zygote).ok_or_else(invalid)?;
+        let fds = self.detach_directories(zygote, &plan.directories, fds)?;
+        let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+        let zygote = self.zygotes.get_mut(&zygote).ok_or_else(invalid)?;
+        send_packet(&zygote.control, &ToZygote::Clone { worker, plan }, &borrowed)
+            .map_err(|error| Refusal::new(None, "ask the zygote for a worker", error))?;
+        zygote.pending.push(worker);
+        Ok(())
+    }
+
+    /// The channel and streams as they are, and every directory as a mount of its own.
+    fn detach_directories(
+        &self,
+        zygote: ZygoteId,
+        access: &[Access],
+        mut fds: Vec<OwnedFd>,
+    ) -> Result<Vec<OwnedFd>, Refusal> {
+        let zygote = &self.zygotes[&zygote];
+        if access.is_empty() || !zygote.plan.walls.contains(&Wall::Directories) {
+            return Ok(fds);
+        }
+        let refuse = |error: directories::Error| Refusal::new(Some(Wall::Directories), "detach a directory", error);
+        let id_map = match (&zygote.lease, zygote.plan.walls.contains(&Wall::Identity)) {
+            (Some(lease), true) => {
+                Some(self.make_id_map(lease).map_err(|error| Refusal::new(Some(Wall::Directories), "map ids", error))?)
+            }
+            _ => None,
+        };
+        let plain = fds.split_off(4);
+        for (fd, access) in plain.iter().zip(access) {
+            fds.push(directories::detach(fd.as_fd(), *access, id_map.as_ref().map(AsFd::as_fd)).map_err(refuse)?);
+        }
+        Ok(fds)
+    }
+
+    /// A user namespace in which the person's ids on disk are the worker's: a child that lives just long enough to
+    /// open it.
+    fn make_id_map(&self, lease: &Lease) -> io::Result<OwnedFd> {
+        let (waits, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        match process::fork(&self.token, namespaces::USER)? {
+            Forked::Child => {
+                drop(go);
+                let _ = rustix::io::read(&waits, &mut [0]);
+                process::exit_now(0)
+            }
+            Forked::Parent(child) => {
+                let (uid, gid) = self.setting.person;
+                let map = IdMap {
+                    uids: vec![(uid, lease.worker_uid)],
+                    gids: vec![(gid, lease.worker_gid)],
+                    deny_setgroups: false,
+                };
+                let opened = write_maps(&self.files.proc, child.pidfd.as_fd(), &map).and_then(|()| {
+                    let pid = proc_pid(&self.files.proc, child.pidfd.as_fd())?;
+                    Ok(openat(
+                        &self.files.proc,
+                        format!("{}/ns/user", pid.outside),
+                        OFlags::RDONLY | OFlags::CLOEXEC,
+                        Mode::empty(),
+                    )?)
+                });
+                drop(go);
+                reap_now(child.pidfd.as_fd());
+                opened
+            }
+        }
+    }
+}
+
+/// Removes the cgroups of commands that were killed: those whose id nobody holds.
+fn sweep(hierarchies: &cgroup::Hierarchies, privilege: &Privilege) {
+    let Privilege::Root { ids } = privilege else { return };
+    // Held until all is swept, so that nobody takes such an id for a new cgroup meanwhile.
+    let claimed = RefCell::new(Vec::new());
+    let is_stale = |name: &str| {
+        let lease = name.parse().ok().and_then(|zygote| ids.claim_stale(zygote));
+        lease.map(|lease| claimed.borrow_mut().push(lease)).is_some()
+    };
+    // What can't be removed now is swept by the next start.
+    let _ = cgroup::sweep(hierarchies, is_stale);
+}

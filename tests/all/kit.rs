@@ -1,0 +1,433 @@
+//! What the tests of files, kills and ordinary users share: who starts a command, where its things lie, and waiting.
+//!
+//! A test that needs root, or a mount of its own, says what is missing instead of passing in silence ([`missing`]).
+
+use serde_json::Value;
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// The user that the tests make up, as root, to be somebody ordinary: in no database, in no group.
+pub(crate) const NOBODY_IN_PARTICULAR: u32 = 54321;
+
+/// Longer than anything here takes, even on a machine that is busy with something else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long something may live on after whoever held it was killed: what the product promises.
+pub(crate) const PROMISED: Duration = Duration::from_secs(2);
+
+/// Who starts a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Root,
+    /// Somebody ordinary, with this number.
+    Person(u32),
+}
+
+impl Who {
+    pub(crate) fn uid(self) -> u32 {
+        match self {
+            Self::Root => 0,
+            Self::Person(uid) => uid,
+        }
+    }
+
+    /// Root and an ordinary user where this process may be both, else the one that it is.
+    pub(crate) fn all() -> Vec<Self> {
+        let ordinary = Self::ordinary();
+        if is_root() { vec![Self::Root, ordinary] } else { vec![ordinary] }
+    }
+
+    /// An ordinary user: whoever runs the tests, or where that is root, one that is made up.
+    pub(crate) fn ordinary() -> Self {
+        let me = rustix::process::geteuid().as_raw();
+        Self::Person(if me == 0 { NOBODY_IN_PARTICULAR } else { me })
+    }
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Says why a test could not be made here.
+pub(crate) fn missing(what: &str) {
+    let thread = std::thread::current();
+    eprintln!("{}: not tried here: {what}", thread.name().unwrap_or("a test"));
+}
+
+/// True as root; else says that the test was not made.
+pub(crate) fn root_or_missing(what: &str) -> bool {
+    if !is_root() {
+        missing(&format!("{what} needs root"));
+    }
+    is_root()
+}
+
+/// The executable and the folder of guests, where everybody can reach them.
+struct Installed {
+    program: PathBuf,
+    guests: PathBuf,
+    cache: PathBuf,
+}
+
+fn installed() -> &'static Installed {
+    static INSTALLED: OnceLock<Installed> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let release = test.parent().and_then(Path::parent).unwrap();
+        let program = std::env::var_os("SANDHOG_BIN").map_or_else(|| release.join("sandhog"), PathBuf::from);
+        let program = program.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let target = program.parent().and_then(Path::parent).unwrap();
+        let found = Installed { guests: target.join("guests"), cache: target.to_path_buf(), program };
+        let reachable = target.ancestors().all(|folder| fs::metadata(folder).unwrap().mode_bits() & 0o005 == 0o005);
+        if is_root() && !reachable { found.copied() } else { found }
+    })
+}
+
+impl Installed {
+    /// In a repository that only root may enter an ordinary user finds nothing: a copy elsewhere, kept for the next time.
+    fn copied(self) -> Self {
+        let to = std::env::temp_dir().join("sandhog-tests");
+        let guests = to.join("guests");
+        fs::create_dir_all(&guests).unwrap();
+        copy_new(&self.program, &to.join("sandhog"));
+        for guest in fs::read_dir(&self.guests).unwrap().flatten() {
+            copy_new(&guest.path(), &guests.join(guest.file_name()));
+        }
+        Self { program: to.join("sandhog"), guests, cache: to }
+    }
+}
+
+/// Beside and renamed: an executable that runs can't be written to.
+fn copy_new(from: &Path, to: &Path) {
+    let changed = |path: &Path| fs::metadata(path).and_then(|status| status.modified()).ok();
+    if changed(to) < changed(from) {
+        let beside = to.with_extension(format!("new-{}", std::process::id()));
+        fs::copy(from, &beside).unwrap();
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(beside, to).unwrap();
+    }
+}
+
+trait ModeBits {
+    fn mode_bits(&self) -> u32;
+}
+
+impl ModeBits for fs::Metadata {
+    fn mode_bits(&self) -> u32 {
+        self.permissions().mode() & 0o7777
+    }
+}
+
+/// The permission bits of a file, setuid and the like included.
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().mode_bits()
+}
+
+pub(crate) fn program() -> &'static Path {
+    &installed().program
+}
+
+/// A guest by its name, `.wasm` where no other ending is given.
+pub(crate) fn guest(name: &str) -> String {
+    let name = if name.contains('.') { name.to_owned() } else { format!("{name}.wasm") };
+    installed().guests.join(name).into_os_string().into_string().unwrap()
+}
+
+/// Real input, which lies beside the jobs.
+pub(crate) fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/data").join(name)
+}
+
+/// Compiled once for each user, in a folder that outlives the tests.
+fn cache(who: Who) -> PathBuf {
+    static MADE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let path = installed().cache.join(format!("test-cache-{}", who.uid()));
+    let _one_at_a_time = MADE.lock().unwrap();
+    if !path.exists() {
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        if is_root() {
+            chown(&path, Some(who.uid()), Some(who.uid())).unwrap();
+        }
+    }
+    path
+}
+
+/// A folder of somebody's own for one test; gone with the value.
+pub(crate) struct Place {
+    pub who: Who,
+    root: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new(who: Who) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("sandhog-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let root = std::env::temp_dir().join(name);
+        fs::create_dir(&root).unwrap();
+        let place = Self { who, root };
+        place.settle();
+        place
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).into_os_string().into_string().unwrap()
+    }
+
+    /// A file with its folders.
+    pub(crate) fn file(&self, name: &str, content: &str) -> &Self {
+        self.folder(Path::new(name).parent().unwrap().to_str().unwrap());
+        fs::write(self.path(name), content).unwrap();
+        self
+    }
+
+    pub(crate) fn folder(&self, name: &str) -> &Self {
+        fs::create_dir_all(self.path(name)).unwrap();
+        self
+    }
+
+    pub(crate) fn link(&self, target: impl AsRef<Path>, name: &str) -> &Self {
+        symlink(target, self.path(name)).unwrap();
+        self
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Everything here belongs to whom the place belongs to.
+    pub(crate) fn settle(&self) -> &Self {
+        if is_root() {
+            give(&self.root, self.who.uid());
+        }
+        self
+    }
+
+    /// `sandhog`, as the one whose place this is, with nothing else in the environment.
+    pub(crate) fn sandhog(&self) -> Command {
+        self.command(program())
+    }
+
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", &self.root).env("SANDHOG_CACHE_DIR", cache(self.who));
+        command.current_dir(&self.root).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if is_root() && self.who != Who::Root {
+            command.uid(self.who.uid()).gid(self.who.uid());
+        }
+        command
+    }
+
+    /// `sandhog run` with a verdict, to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.finish(self.start(args))
+    }
+
+    /// `sandhog run` with a verdict; its stdin is a pipe.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        let _ = fs::remove_file(self.path("verdict.json"));
+        let mut command = self.sandhog();
+        command.stdin(Stdio::piped()).args(["run", "--verdict", "verdict.json"]).args(args);
+        command.spawn().unwrap()
+    }
+
+    pub(crate) fn finish(&self, child: Child) -> Ran {
+        let output = finish(child);
+        let verdict = fs::read(self.path("verdict.json")).ok();
+        let verdict = verdict.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null);
+        Ran::new(output, verdict)
+    }
+
+    /// `setup` in a shell with mounts of its own, then `sandhog run` in the same place.
+    pub(crate) fn run_in_own_mounts(&self, setup: &str, args: &[&str]) -> Ran {
+        self.run_after("unshare", &["--mount", "--propagation", "private"], setup, args)
+    }
+
+    /// `sandhog run` behind a program that calls a shell that does `setup` first.
+    pub(crate) fn run_after(&self, before: &str, its_args: &[&str], setup: &str, args: &[&str]) -> Ran {
+        let _ = fs::remove_file(self.path("verdict.json"));
+        let script = format!("set -e; {setup}\nexec \"$0\" run --verdict verdict.json \"$@\"");
+        let mut command = self.command(Path::new(before));
+        command.args(its_args).args(["sh", "-c", &script]).arg(program()).args(args);
+        self.finish(command.spawn().unwrap())
+    }
+}
+
+fn give(path: &Path, uid: u32) {
+    lchown(path, Some(uid), Some(uid)).unwrap();
+    if fs::symlink_metadata(path).unwrap().is_dir() {
+        fs::read_dir(path).unwrap().flatten().for_each(|entry| give(&entry.path(), uid));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// None: a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub verdict: Value,
+}
+
+impl Ran {
+    fn new(output: Output, verdict: Value) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr), verdict }
+    }
+
+    /// The word of the verdict.
+    pub(crate) fn word(&self) -> &str {
+        self.verdict["verdict"].as_str().unwrap_or("none")
+    }
+
+    /// It was this, with this code; shows everything where not.
+    #[track_caller]
+    pub(crate) fn expect(&self, word: &str, code: i32) -> &Self {
+        assert!(self.code == Some(code) && self.word() == word, "not {word} with {code}: {self:#?}");
+        self
+    }
+
+    /// It never started, and says all of this.
+    #[track_caller]
+    pub(crate) fn expect_refused(&self, said: &[&str]) -> &Self {
+        assert_eq!(self.code, Some(126), "{self:#?}");
+        said.iter().for_each(|said| assert!(self.stderr.contains(said), "{said:?} is not in {self:#?}"));
+        assert!(!self.stderr.contains("\\n"), "{self:#?}");
+        self
+    }
+
+    /// The names in one of the verdict's lists.
+    pub(crate) fn list(&self, name: &str) -> Vec<&str> {
+        self.verdict[name].as_array().map_or(Vec::new(), |list| list.iter().filter_map(Value::as_str).collect())
+    }
+}
+
+/// Waits for a child to end; one that does not is killed, and the test with it.
+#[track_caller]
+pub(crate) fn finish(child: Child) -> Output {
+    let pid = rustix::process::Pid::from_child(&child);
+    let (_done, waits) = channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        let late = waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+        // Not reaped yet, so that the number is still its own.
+        late.then(|| rustix::process::kill_process(pid, rustix::process::Signal::KILL))
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(_done);
+    assert!(watchdog.join().unwrap().is_none(), "killed after {PATIENCE:?}: {output:?}");
+    output
+}
+
+/// Looks until there is something to see.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {patience:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A process, by its number and its start, so that a number that is used again is another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub pid: i32,
+    pub comm: String,
+    pub parent: i32,
+    state: u8,
+    start: u64,
+}
+
+impl Process {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name is in parentheses and may hold anything.
+        let (before, after) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = after.split(' ').collect();
+        Some(Self {
+            pid,
+            comm: before.split_once('(')?.1.to_owned(),
+            parent: fields[1].parse().ok()?,
+            state: fields[0].as_bytes()[0],
+            start: fields[19].parse().ok()?,
+        })
+    }
+
+    pub(crate) fn all() -> Vec<Self> {
+        let names = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| Self::of(name.parse().ok()?)).collect()
+    }
+
+    /// This process and all below it.
+    pub(crate) fn tree(root: i32) -> Vec<Self> {
+        let all = Self::all();
+        let mut tree: Vec<Self> = all.iter().filter(|process| process.pid == root).cloned().collect();
+        let mut next = 0;
+        while let Some(parent) = tree.get(next).map(|process| process.pid) {
+            tree.extend(all.iter().filter(|process| process.parent == parent).cloned());
+            next += 1;
+        }
+        tree
+    }
+
+    /// It still runs: it is neither gone nor a zombie that only waits for its parent.
+    pub(crate) fn is_alive(&self) -> bool {
+        Self::of(self.pid).is_some_and(|now| now.start == self.start && !matches!(now.state, b'Z' | b'X'))
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        Self::of(self.pid).is_some_and(|now| now.start == self.start && now.state == b'T')
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        if self.is_alive() {
+            let pid = rustix::process::Pid::from_raw(self.pid).unwrap();
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    /// The user and group that it runs as.
+    pub(crate) fn ids(&self) -> Option<(u32, u32)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let id = |name| {
+            let line = status.lines().find_map(|line: &str| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<u32>().ok()
+        };
+        Some((id("Uid:")?, id("Gid:")?))
+    }
+}
+
+/// The process of this name below a command, once it is there.
+#[track_caller]
+pub(crate) fn process_of(command: &Child, name: &str) -> Process {
+    let root = i32::try_from(command.id()).unwrap();
+    wait_for(name, PATIENCE, || Process::tree(root).into_iter().find(|process| process.comm == name))
+}
+
+/// A pipe whose reading end a command gets as a descriptor that it did not ask for.
+pub(crate) fn number_of(fd: &OwnedFd) -> i32 {
+    fd.as_raw_fd()
+}
