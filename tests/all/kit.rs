@@ -4,7 +4,6 @@
 
 use serde_json::Value;
 use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -425,9 +424,4 @@ impl Process {
 pub(crate) fn process_of(command: &Child, name: &str) -> Process {
     let root = i32::try_from(command.id()).unwrap();
     wait_for(name, PATIENCE, || Process::tree(root).into_iter().find(|process| process.comm == name))
-}
-
-/// A pipe whose reading end a command gets as a descriptor that it did not ask for.
-pub(crate) fn number_of(fd: &OwnedFd) -> i32 {
-    fd.as_raw_fd()
 }

@@ -1,0 +1,599 @@
+//! Threats: a hostile guest in a granted directory. What it may do in there works; nothing of it leads out, and what is
+//! granted read-only stays as it is.
+
+use crate::kit::{Place, Process, Who, data, guest, is_root, missing, mode, process_of, root_or_missing};
+use rustix::fs::{RenameFlags, StatVfsMountFlags};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::ChildStdin;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const SECRET: &str = "the secret";
+
+/// A granted directory with what the hostile guests need, a secret beside it, and links that lead to it.
+fn prepared(who: Who) -> Place {
+    let place = Place::new(who);
+    for name in ["file", "other", "third", "sub/inner"] {
+        place.file(&format!("grant/{name}"), "ours");
+    }
+    place.folder("grant/empty").file("secret", SECRET);
+    place.link("../secret", "grant/link_relative").link(place.path("secret"), "grant/link_absolute");
+    place.link("..", "grant/link_parent").link("/", "grant/link_root").link("/proc/self/root", "grant/link_proc");
+    place.link("../../secret", "grant/sub/link_below").link("sub/link_below", "grant/link_of_link");
+    place.settle();
+    place
+}
+
+/// All below a folder: names, sizes, contents, modes, owners and times.
+fn look(folder: &Path) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let (path, status) = (entry.path(), entry.metadata().unwrap());
+        let content = if status.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        let times = (status.mtime(), status.mtime_nsec(), status.ctime(), status.ctime_nsec());
+        seen.push(format!("{path:?} {:o} {} {times:?} {content:?}", status.mode(), status.uid()));
+        if status.is_dir() {
+            seen.extend(look(&path));
+        }
+    }
+    seen.sort();
+    seen
+}
+
+#[test]
+fn no_way_out_of_a_granted_directory_gets_through() {
+    for (who, access) in Who::all().into_iter().flat_map(|who| [(who, "ro"), (who, "rw")]) {
+        let place = prepared(who);
+        let (grant, secret) = (format!("grant::/grant:{access}"), place.text("secret"));
+        let ran = place.run(&["--dir", &grant, &guest("file_attack"), "--", "/grant", "secret", &secret]);
+        let through: Vec<&str> = ran.stdout.lines().filter(|line| line.contains(": GOT")).collect();
+        assert!(through.is_empty(), "{who:?} {access}: {through:#?}");
+        ran.expect("completed", 0);
+        assert!(ran.stdout.ends_with("0 got through\n"), "{ran:#?}");
+        assert_eq!(place.read("secret"), SECRET);
+        let beside = fs::read_dir(place.path("")).unwrap().flatten().map(|entry| entry.file_name());
+        let mut beside: Vec<_> = beside.filter_map(|name| name.into_string().ok()).collect();
+        beside.sort();
+        assert_eq!(beside, ["grant", "secret", "verdict.json"], "{who:?} {access}");
+    }
+}
+
+/// The harmless twin: what stays inside works, links and new names as well.
+#[test]
+fn what_stays_inside_of_a_granted_directory_works() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("grant/file", "inside").folder("grant/sub").link("../file", "grant/sub/link");
+        place.link("sub", "grant/folder_link").settle();
+        let read = |path: &str| {
+            let ran = place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
+            ran.expect("completed", 0).stdout.clone()
+        };
+        for path in ["/grant/file", "/grant/sub/../file", "/grant/sub/link", "/grant/folder_link/link", "/grant//./file"] {
+            assert_eq!(read(path), "inside", "{who:?}: {path}");
+        }
+        let ran = place.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/store", "50"]);
+        ran.expect("completed", 0);
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_read_only_grant() {
+    for who in Who::all() {
+        let place = prepared(who);
+        let before = look(&place.path("grant"));
+        let ran = place.run(&["--dir", "grant::/grant", &guest("write_attack"), "--", "/grant"]);
+        ran.expect("completed", 0);
+        assert!(ran.stdout.ends_with("\n0 got through\n"), "{ran:#?}");
+        assert_eq!(look(&place.path("grant")), before, "{who:?}");
+    }
+}
+
+/// The harmless twin. A descriptor that was opened to be read stays so; everything by path gets through.
+#[test]
+fn everything_by_path_is_written_through_a_read_write_grant() {
+    for who in Who::all() {
+        let place = prepared(who);
+        let ran = place.run(&["--dir", "grant::/grant:rw", &guest("write_attack"), "--", "/grant"]);
+        ran.expect("failed", 1);
+        let by_descriptor = ["write_by_descriptor", "size_to_zero", "size_grown", "allocate", "times_by_descriptor"];
+        let lines = ran.stdout.lines().filter_map(|line| line.split_once(": "));
+        let refused: Vec<&str> = lines.filter(|(_, how)| how.starts_with("refused")).map(|(name, _)| name).collect();
+        let by_path: Vec<&&str> = refused.iter().filter(|name| !by_descriptor.contains(name)).collect();
+        assert!(by_path.is_empty(), "{who:?}: {by_path:?} in {ran:#?}");
+        assert_eq!(place.read("grant/new"), "new");
+    }
+}
+
+#[test]
+fn a_file_that_is_appended_to_keeps_what_it_had() {
+    for who in Who::all() {
+        let place = prepared(who);
+        place.run(&["--dir", "grant::/grant:rw", &guest("write_attack"), "--", "/grant"]);
+        // `file` is overwritten ("overwritten"), appended to ("appended"), cut to 0, linked, replaced: the link is it.
+        assert_eq!(fs::metadata(place.path("grant/link")).unwrap().len(), 0, "{who:?}");
+    }
+}
+
+#[test]
+fn a_directory_swapped_for_symlinks_during_100_000_opens_never_leads_outside() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("outside/file", SECRET).file("grant/real/file", "inside");
+        place.link("../outside", "grant/out").link(place.path("outside"), "grant/out_absolute").settle();
+        let over = AtomicBool::new(false);
+        let exchange = |one: &str, other: &str| {
+            let (one, other) = (place.path(one), place.path(other));
+            rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, RenameFlags::EXCHANGE).unwrap();
+        };
+        let ran = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for out in ["grant/out", "grant/out_absolute"] {
+                        exchange("grant/real", out);
+                        exchange("grant/real", out);
+                    }
+                }
+            });
+            let ran =
+                place.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "real/file", "100000"]);
+            over.store(true, Ordering::Relaxed);
+            ran
+        });
+        ran.expect("completed", 0);
+        let times = |what: &str| {
+            let lines = ran.stdout.lines().filter_map(|line| line.split_once(' '));
+            lines.filter(|(_, seen)| seen.contains(what)).map(|(times, _)| times.parse::<u64>().unwrap()).sum::<u64>()
+        };
+        assert_eq!(times(SECRET), 0, "{who:?}: {ran:#?}");
+        assert!(times("inside") > 0 && times("refused") > 0, "the race was none: {ran:#?}");
+        assert_eq!(times("inside") + times("refused"), 100_000, "{who:?}: {ran:#?}");
+    }
+}
+
+#[test]
+fn a_symlink_swapped_between_inside_and_outside_never_leads_outside() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("outside", SECRET).file("grant/inside", "inside");
+        place.link("inside", "grant/link").link("../outside", "grant/trap").settle();
+        let over = AtomicBool::new(false);
+        let ran = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (link, trap) = (place.path("grant/link"), place.path("grant/trap"));
+                while !over.load(Ordering::Relaxed) {
+                    let cwd = rustix::fs::CWD;
+                    rustix::fs::renameat_with(cwd, &link, cwd, &trap, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            let ran = place.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "link", "30000"]);
+            over.store(true, Ordering::Relaxed);
+            ran
+        });
+        ran.expect("completed", 0);
+        assert!(!ran.stdout.contains(SECRET), "{who:?}: {ran:#?}");
+        assert!(ran.stdout.contains("inside") && ran.stdout.contains("refused"), "the race was none: {ran:#?}");
+    }
+}
+
+/// A hard link is the file itself: who puts one into the directory puts the file there. What the person may read,
+/// the guest reads.
+#[test]
+fn a_hard_link_made_by_the_person_is_a_file_of_the_directory() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("outside", "linked in").folder("grant").settle();
+        fs::set_permissions(place.path("outside"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::hard_link(place.path("outside"), place.path("grant/hard")).unwrap();
+        let ran = place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", "/grant/hard"]);
+        assert_eq!(ran.expect("completed", 0).stdout, "linked in", "{who:?}");
+    }
+}
+
+/// Started by root, too: the worker has the rights of the person over the person's files, and over others' files those
+/// that everybody has.
+#[test]
+fn a_hard_link_to_somebody_else_s_private_file_stays_closed() {
+    if !root_or_missing("a file of somebody else") {
+        return;
+    }
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("grant/private", SECRET).file("grant/public", "for everybody").settle();
+        for (name, mode) in [("private", 0o600), ("public", 0o644)] {
+            let path = place.path("grant").join(name);
+            chown(&path, Some(54322), Some(54322)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let run = |name: &str, path: &str| {
+            let args = ["--dir", "grant::/grant:rw", &guest(name), "--", path, "overwritten"];
+            place.run(&args).stdout
+        };
+        assert_eq!(run("read_file", "/grant/private"), "refused(ACCES)\n", "{who:?}");
+        assert_eq!(run("read_file", "/grant/public"), "for everybody", "{who:?}");
+        for name in ["/grant/private", "/grant/public"] {
+            assert!(run("write_file", name).starts_with("refused("), "{who:?}: {name}");
+        }
+        assert_eq!(place.read("grant/public"), "for everybody");
+    }
+}
+
+#[test]
+fn what_a_guest_makes_belongs_to_the_person_and_has_no_special_bit() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.folder("grant").settle();
+        let made = place.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/a", "3"]);
+        made.expect("completed", 0);
+        let written = place.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/file", "content"]);
+        written.expect("completed", 0);
+        for path in ["grant/file", "grant/a", "grant/a/01", "grant/a/01/1.value"] {
+            let status = fs::symlink_metadata(place.path(path)).unwrap();
+            assert_eq!((status.uid(), status.gid()), (who.uid(), who.uid()), "{who:?}: {path}");
+            assert_eq!(mode(&place.path(path)) & 0o7022, 0, "{who:?}: {path}");
+        }
+    }
+}
+
+#[test]
+fn behind_sudo_files_belong_to_whoever_called_it() {
+    if !root_or_missing("sudo") {
+        return;
+    }
+    let person = Who::ordinary();
+    let place = Place::new(person);
+    place.folder("grant").folder("root_s").settle();
+    fs::set_permissions(place.path("root_s"), fs::Permissions::from_mode(0o700)).unwrap();
+    chown(place.path("root_s"), Some(0), Some(0)).unwrap();
+    let sudo = |grant: &str, path: &str| {
+        let mut command = place.sandhog();
+        let uid = person.uid().to_string();
+        command.uid(0).gid(0).env("SUDO_UID", &uid).env("SUDO_GID", &uid);
+        command.args(["run", "--dir", grant, &guest("write_file"), "--", path, "content"]);
+        crate::kit::finish(command.spawn().unwrap())
+    };
+    let output = sudo("grant::/grant:rw", "/grant/file");
+    assert!(output.status.success(), "{output:?}");
+    let status = fs::metadata(place.path("grant/file")).unwrap();
+    assert_eq!((status.uid(), status.gid()), (person.uid(), person.uid()));
+    // Root's own folder is opened with the person's rights, not with root's.
+    let output = sudo("root_s/::/grant:rw", "/grant/file");
+    let inside = fs::read_dir(place.path("root_s")).unwrap().count();
+    assert!(!output.status.success() && inside == 0, "{output:?}");
+}
+
+#[test]
+fn a_setuid_file_that_a_guest_writes_to_is_setuid_no_more() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("grant/tool", "before").settle();
+        fs::set_permissions(place.path("grant/tool"), fs::Permissions::from_mode(0o6755)).unwrap();
+        let ran = place.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/tool", "after"]);
+        ran.expect("completed", 0);
+        assert_eq!(place.read("grant/tool"), "after");
+        assert_eq!(mode(&place.path("grant/tool")), 0o755, "{who:?}");
+    }
+}
+
+/// As the worker itself holds it, seen from outside.
+#[test]
+fn a_granted_directory_is_a_mount_without_setuid_devices_and_programs() {
+    if !root_or_missing("looking into another process's descriptors") {
+        return;
+    }
+    for (who, access) in Who::all().into_iter().flat_map(|who| [(who, "ro"), (who, "rw")]) {
+        let place = Place::new(who);
+        place.file("grant/file", "inside").settle();
+        let session = Session::start(&place, &format!("grant::/grant:{access}"));
+        let worker = session.worker();
+        let folder = granted_descriptor(&worker, &place.path("grant"));
+        let flags = rustix::fs::statvfs(&folder).unwrap().f_flag;
+        let expected = StatVfsMountFlags::NOSUID | StatVfsMountFlags::NODEV | StatVfsMountFlags::NOEXEC;
+        assert!(flags.contains(expected), "{who:?} {access}: {flags:?}");
+        assert_eq!(flags.contains(StatVfsMountFlags::RDONLY), access == "ro", "{who:?}");
+        session.end();
+    }
+}
+
+/// The worker's descriptor of a directory, as a path that leads through the worker.
+fn granted_descriptor(worker: &Process, folder: &Path) -> PathBuf {
+    let wanted = fs::metadata(folder).unwrap();
+    let open = fs::read_dir(format!("/proc/{}/fd", worker.pid)).unwrap().flatten().map(|entry| entry.path());
+    let same = |path: &PathBuf| fs::metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == (wanted.dev(), wanted.ino()));
+    open.into_iter().find(same).expect("the worker has the directory open")
+}
+
+/// A guest that reads what it is told to, line by line.
+struct Session<'a> {
+    place: &'a Place,
+    child: std::process::Child,
+    stdin: ChildStdin,
+    answers: BufReader<std::process::ChildStdout>,
+}
+
+impl<'a> Session<'a> {
+    fn start(place: &'a Place, grant: &str) -> Self {
+        let mut child = place.start(&["--dir", grant, &guest("read_on_line"), "--", "/grant"]);
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut session = Self { place, child, stdin, answers: BufReader::new(stdout) };
+        // It runs as soon as it answers.
+        assert_eq!(session.read("file"), "\"inside\"");
+        session
+    }
+
+    fn read(&mut self, path: &str) -> String {
+        writeln!(self.stdin, "{path}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        answer.trim_end().to_owned()
+    }
+
+    fn worker(&self) -> Process {
+        process_of(&self.child, "sandhog-worker")
+    }
+
+    fn end(self) {
+        drop(self.stdin);
+        self.place.finish(self.child).expect("completed", 0);
+    }
+}
+
+#[test]
+fn a_granted_directory_that_is_replaced_meanwhile_stays_the_same_directory() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("grant/file", "inside").file("impostor/file", "impostor").settle();
+        let mut session = Session::start(&place, "grant::/grant");
+        fs::rename(place.path("grant"), place.path("moved")).unwrap();
+        fs::rename(place.path("impostor"), place.path("grant")).unwrap();
+        assert_eq!(session.read("file"), "\"inside\"", "{who:?}");
+        place.file("moved/later", "later").settle();
+        assert_eq!(session.read("later"), "\"later\"", "{who:?}");
+        assert_eq!(session.read("../grant/file"), "refused(PERM)", "{who:?}");
+        session.end();
+    }
+}
+
+#[test]
+fn a_directory_moved_out_of_the_grant_meanwhile_is_no_way_out() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("grant/file", "inside").file("grant/sub/deep/file", "deep").file("secret", SECRET).settle();
+        let mut session = Session::start(&place, "grant::/grant");
+        assert_eq!(session.read("sub/deep/file"), "\"deep\"");
+        fs::rename(place.path("grant/sub/deep"), place.path("deep")).unwrap();
+        assert!(session.read("sub/deep/../../secret").starts_with("refused("), "{who:?}");
+        assert!(session.read("sub/deep/file").starts_with("refused("), "{who:?}");
+        session.end();
+    }
+}
+
+#[test]
+fn what_is_mounted_below_a_granted_directory_is_absent() {
+    if !root_or_missing("mounting") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    place.file("grant/file", "inside").folder("grant/below");
+    let setup = format!("mount -t tmpfs none {0} && echo outside > {0}/secret", place.text("grant/below"));
+    for access in ["ro", "rw"] {
+        let grant = format!("grant::/grant:{access}");
+        let ran = place.run_in_own_mounts(&setup, &["--dir", &grant, &guest("list_dir"), "--", "/grant/below"]);
+        assert_eq!(ran.expect("completed", 0).stdout, "", "{access}");
+        let args = ["--dir", &grant, &guest("read_file"), "--", "/grant/below/secret"];
+        assert_eq!(place.run_in_own_mounts(&setup, &args).expect("failed", 1).stdout, "refused(NOENT)\n");
+    }
+}
+
+/// The kernel lets nobody without privilege look below a mount, so that there is nothing to be granted.
+#[test]
+fn a_directory_with_a_mount_below_is_refused_to_an_ordinary_user_in_a_sentence() {
+    let Who::Person(uid) = Who::ordinary() else { return };
+    if !root_or_missing("mounting") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    place.file("grant/file", "inside").folder("grant/below");
+    let setup = format!(
+        "mount -t tmpfs none {}; export HOME=/ SANDHOG_CACHE_DIR={}; exec setpriv --reuid {uid} --regid {uid} \
+         --clear-groups \"$0\" run \"$@\"",
+        place.text("grant/below"),
+        place.text("cache")
+    );
+    place.folder("cache");
+    chown(place.path("cache"), Some(uid), Some(uid)).unwrap();
+    let ran = place.run_in_own_mounts(&setup, &["--dir", "grant::/grant", &guest("hello")]);
+    ran.expect_refused(&["mounted below"]);
+}
+
+#[test]
+fn an_overlay_is_refused_to_root_with_what_to_do() {
+    if !root_or_missing("mounting an overlay") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    place.folder("at");
+    let at = place.text("at");
+    let setup = format!(
+        "mount -t tmpfs none {at}; cd {at}; mkdir lower upper work merged; \
+         mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work merged || exit 77; cd .."
+    );
+    let ran = place.run_in_own_mounts(&setup, &["--dir", "at/merged::/grant", &guest("hello")]);
+    if ran.code == Some(77) {
+        missing("an overlay file system");
+        return;
+    }
+    ran.expect_refused(&["cannot map ids", "grant a copy on another file system", "as an ordinary user"]);
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn a_directory_in_somebody_else_s_private_folder_is_refused() {
+    if !root_or_missing("a folder of somebody else") {
+        return;
+    }
+    for (who, owner) in [(Who::ordinary(), 0), (Who::ordinary(), 54322), (Who::Root, 54322)] {
+        let place = Place::new(who);
+        place.file("private/grant/file", SECRET);
+        fs::set_permissions(place.path("private"), fs::Permissions::from_mode(0o700)).unwrap();
+        chown(place.path("private"), Some(owner), Some(owner)).unwrap();
+        let ran = place.run(&["--dir", "private/grant::/grant", &guest("list_dir"), "--", "/grant"]);
+        ran.expect_refused(&["private/grant", "--dir", "Permission denied"]);
+        assert_eq!(ran.stderr.matches("Permission denied").count(), 1, "{ran:#?}");
+    }
+}
+
+#[test]
+fn what_is_no_directory_is_refused() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("file", "").settle();
+        place.link("file", "link");
+        rustix::fs::mknodat(rustix::fs::CWD, place.path("fifo"), rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
+        for (name, said) in
+            [("file", "Not a directory"), ("link", "Not a directory"), ("fifo", "Not a directory"), ("none", "No such file")]
+        {
+            let ran = place.run(&["--dir", &format!("{name}::/grant"), &guest("hello")]);
+            ran.expect_refused(&[name, said]);
+        }
+    }
+}
+
+#[test]
+fn sixty_four_directories_are_granted_and_one_more_is_refused() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        let name = |number: usize| format!("folder {number}");
+        (0..65).for_each(|number| {
+            place.file(&format!("{}/file", name(number)), &name(number));
+        });
+        place.settle();
+        let run = |count: usize, path: &str| {
+            let grants: Vec<String> = (0..count).map(|number| format!("{}::/{number}:rw", name(number))).collect();
+            let mut args: Vec<&str> = grants.iter().flat_map(|grant| ["--dir", grant]).collect();
+            let reader = guest("read_file");
+            args.extend([reader.as_str(), "--", path]);
+            place.run(&args)
+        };
+        for number in [0, 31, 63] {
+            assert_eq!(run(64, &format!("/{number}/file")).expect("completed", 0).stdout, name(number), "{who:?}");
+        }
+        run(65, "/0/file").expect_refused(&["65", "64"]);
+    }
+}
+
+#[test]
+fn two_grants_of_one_directory_keep_their_own_access() {
+    for who in Who::all() {
+        let place = prepared(who);
+        let grants = ["--dir", "grant::/reads", "--dir", "grant/sub::/writes:rw"];
+        let run = |path: &str| {
+            let writer = guest("write_file");
+            let mut args = grants.to_vec();
+            args.extend([writer.as_str(), "--", path, "written"]);
+            place.run(&args)
+        };
+        run("/writes/new").expect("completed", 0);
+        run("/reads/sub/inner").expect("failed", 1);
+        run("/reads/new").expect("failed", 1);
+        assert_eq!((place.read("grant/sub/new").as_str(), place.read("grant/sub/inner").as_str()), ("written", "ours"));
+    }
+}
+
+#[test]
+fn a_store_of_many_small_files_holds_what_was_put_into_it() {
+    const COUNT: usize = 2000;
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.folder("grant").settle();
+        let ran = place.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant", &COUNT.to_string()]);
+        ran.expect("completed", 0);
+        for key in 0..COUNT {
+            let found = fs::read_to_string(place.path(&format!("grant/{:02x}/{key}.value", key % 256))).ok();
+            let replaced = if key % 3 == 0 { ", replaced" } else { "" };
+            let expected = (key % 5 != 0).then(|| format!("value {key}{replaced}\n"));
+            assert_eq!(found, expected, "{who:?}: {key}");
+        }
+    }
+}
+
+/// Counted here as well, another way.
+fn counted(text: &str) -> (u64, u64, u64, HashMap<String, u64>) {
+    let mut seen: HashMap<String, u64> = HashMap::new();
+    let (mut words, mut word) = (0, String::new());
+    for letter in text.chars().chain([' ']) {
+        if letter.is_alphanumeric() || letter == '\'' {
+            word.push(letter);
+            continue;
+        }
+        let whole = std::mem::take(&mut word).trim_matches('\'').to_lowercase();
+        if !whole.is_empty() {
+            words += 1;
+            *seen.entry(whole).or_default() += 1;
+        }
+    }
+    let lines = text.matches('\n').count() + usize::from(!text.is_empty() && !text.ends_with('\n'));
+    (lines as u64, words, text.len() as u64, seen)
+}
+
+#[test]
+fn the_words_of_a_real_novel_are_counted_right() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        for name in ["persuasion.txt", "constitution.txt"] {
+            place.file(&format!("texts/{name}"), &fs::read_to_string(data(name)).unwrap());
+        }
+        place.settle();
+        let ran = place.run(&["--dir", "texts::/texts", &guest("word-count"), "--", "/texts"]);
+        let report: Value = serde_json::from_str(&ran.expect("completed", 0).stdout).unwrap();
+        let both = place.read("texts/constitution.txt") + "\n" + &place.read("texts/persuasion.txt");
+        let files = [("constitution.txt", 0), ("persuasion.txt", 1)].map(|(name, at)| (&report["files"][at], name));
+        for (found, name) in files {
+            let (lines, words, bytes, seen) = counted(&place.read(&format!("texts/{name}")));
+            assert_eq!(found["name"], format!("/texts/{name}"));
+            assert_eq!((found["lines"].as_u64(), found["words"].as_u64()), (Some(lines), Some(words)), "{name}");
+            assert_eq!((found["bytes"].as_u64(), found["distinct"].as_u64()), (Some(bytes), Some(seen.len() as u64)));
+        }
+        let (_, words, _, seen) = counted(&both);
+        assert_eq!(report["total"]["words"], words);
+        assert_eq!(report["total"]["top"]["the"], seen["the"]);
+    }
+}
+
+/// 512 by 512, eight bits, and of this colour: 0 is gray, 2 red, green and blue (the PNG specification, 11.2.2).
+fn is_picture(png: &[u8], color: u8) -> bool {
+    let header = [512_u32.to_be_bytes(), 512_u32.to_be_bytes()].concat();
+    png.starts_with(b"\x89PNG\r\n\x1a\n") && png[12..16] == *b"IHDR" && png[16..24] == header && png[24..26] == [8, color]
+}
+
+#[test]
+fn a_real_picture_is_filtered_right() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.folder("in").folder("out");
+        fs::copy(data("astronaut.png"), place.path("in/picture.png")).unwrap();
+        place.settle();
+        let filter = |name: &str, from: &str, to: &str| {
+            let grants = ["--dir", "in::/in", "--dir", "out::/out:rw"];
+            let filter = guest("image-filter");
+            let mut args = grants.to_vec();
+            args.extend([filter.as_str(), "--", name, from, to]);
+            place.run(&args).expect("completed", 0);
+            fs::read(place.path(to.trim_start_matches('/'))).unwrap()
+        };
+        let gray = filter("grayscale", "/in/picture.png", "/out/gray.png");
+        // What is gray already stays as it is, to the bit.
+        assert!(is_picture(&gray, 0) && gray == filter("grayscale", "/out/gray.png", "/out/again.png"), "{who:?}");
+        assert!(is_picture(&filter("blur", "/in/picture.png", "/out/blur.png"), 2), "{who:?}");
+        assert_eq!(blake3::hash(&gray).to_hex().as_str(), GRAY, "{who:?}");
+        assert_eq!(fs::read(place.path("in/picture.png")).unwrap(), fs::read(data("astronaut.png")).unwrap());
+        assert!(!is_root() || fs::metadata(place.path("out/gray.png")).unwrap().uid() == who.uid());
+    }
+}
+
+/// The gray picture's file. Its pixels were compared once with those that Python computes from the original.
+const GRAY: &str = "?";
