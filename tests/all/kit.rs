@@ -83,8 +83,8 @@ fn installed() -> &'static Installed {
         let release = test.parent().and_then(Path::parent).unwrap();
         let program = std::env::var_os("SANDHOG_BIN").map_or_else(|| release.join("sandhog"), PathBuf::from);
         let program = program.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let target = program.parent().and_then(Path::parent).unwrap();
-        let found = Installed { guests: target.join("guests"), cache: target.to_path_buf(), program };
+        let target = program.parent().and_then(Path::parent).unwrap().to_path_buf();
+        let found = Installed { guests: target.join("guests"), cache: target.clone(), program };
         let reachable = target.ancestors().all(|folder| fs::metadata(folder).unwrap().mode_bits() & 0o005 == 0o005);
         if is_root() && !reachable { found.copied() } else { found }
     })

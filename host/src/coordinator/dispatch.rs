@@ -4,24 +4,22 @@ use super::cache::Cache;
 use super::modules::{self, Module};
 use super::privilege::Person;
 use super::record::VerdictRecord;
+use super::streams::{self, Streams};
 use super::{places, plan};
-use crate::config::job::{Job, Stdin, User};
+use crate::config::job::{Job, User};
 use crate::ipc::{Closed, Received};
 use crate::spawn::client::{Client, Launched};
 use crate::supervisor::attempt::Event;
-use crate::supervisor::driver::{self, Attempted, Direction, Note, Order, Pump};
+use crate::supervisor::driver::{self, Attempted, Note, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
-use crate::supervisor::output::Meter;
-use crate::sys::process;
-use rustix::fs::{Mode, OFlags};
 use sandhog_protocol::plan::{Wall, Walls, Work};
 use sandhog_protocol::spawn::{FromSpawner, WeakWall};
 use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
 
@@ -53,6 +51,9 @@ impl Compiling {
         self.0.take();
     }
 }
+
+/// A compiled module that is on its way.
+pub(crate) type Compiled = Pin<Box<dyn Future<Output = Result<OwnedFd, Cause>> + Send>>;
 
 /// Notes of one attempt, by the number that it has at the spawner.
 type Routes = HashMap<u32, mpsc::Sender<Note>>;
@@ -186,13 +187,13 @@ impl Coordinator {
         module: &Arc<Module>,
         walls: &Walls,
     ) -> Result<(Facts, Usage), Error> {
-        let (stdio, pumps, meters) = streams(job)?;
+        let Streams { stdio, pumps, meters } = streams::open(job)?;
         let order = Order {
             zygote: plan::guest_zygote(&job.limits, walls),
             worker: plan::guest_worker(job),
             work: Work::Guest(plan::guest(job)),
             stdio: Some(stdio),
-            directories: open_directories(job)?,
+            directories: streams::open_directories(job)?,
             pumps,
             hard_deadline: plan::hard_deadline(&job.limits),
         };
@@ -206,11 +207,7 @@ impl Coordinator {
     }
 
     /// One attempt of anything: guest, compiler or probe.
-    pub(crate) async fn attempt(
-        self: &Arc<Self>,
-        order: Order,
-        module: Option<std::pin::Pin<Box<dyn Future<Output = Result<OwnedFd, Cause>> + Send>>>,
-    ) -> io::Result<Attempted> {
+    pub(crate) async fn attempt(self: &Arc<Self>, order: Order, module: Option<Compiled>) -> io::Result<Attempted> {
         let (sender, notes) = mpsc::channel(driver::NOTES);
         let id = self.register(sender.clone());
         let mut tasks = tokio::task::JoinSet::new();
@@ -280,45 +277,4 @@ async fn hear_spawner(coordinator: Arc<Coordinator>) {
     for sender in senders {
         let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
     }
-}
-
-/// The worker's ends of its streams, what moves their bytes, and what counts them: stdin, stdout, stderr.
-fn streams(job: &Job) -> Result<([OwnedFd; 3], Vec<Pump>, [Meter; 3]), Error> {
-    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from);
-    let (stdin, mut pumps, input) = match &job.stdin {
-        Stdin::None => (pipe()?.0, Vec::new(), Meter::default()),
-        Stdin::Inherit => feed(process::borrow(0).try_clone_to_owned()?, pipe()?),
-        Stdin::File(path) => {
-            let file = File::open(path).and_then(|file| {
-                if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
-            });
-            feed(file.map_err(|cause| Error::Stdin { path: path.clone(), cause })?.into(), pipe()?)
-        }
-    };
-    let out = Meter::new(job.limits.max_output_bytes);
-    let err = out.beside();
-    let (stdout, stderr) = (pipe()?, pipe()?);
-    let to = [process::borrow(1), process::borrow(2)];
-    for ((from, to), meter) in [stdout.0, stderr.0].into_iter().zip(to).zip([&out, &err]) {
-        pumps.push(Pump { from, to: to.try_clone_to_owned()?, meter: meter.clone(), direction: Direction::Output });
-    }
-    Ok(([stdin, stdout.1, stderr.1], pumps, [input, out, err]))
-}
-
-fn feed(from: OwnedFd, (guest, to): (OwnedFd, OwnedFd)) -> (OwnedFd, Vec<Pump>, Meter) {
-    let meter = Meter::default();
-    (guest, vec![Pump { from, to, meter: meter.clone(), direction: Direction::Input }], meter)
-}
-
-/// Opens each granted directory as the person who asked; the descriptor is what travels, not the path.
-fn open_directories(job: &Job) -> Result<Vec<OwnedFd>, Error> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directories = job.grants.directories.iter();
-    directories
-        .map(|directory| {
-            let path = &directory.host;
-            let opened = rustix::fs::open(path, flags, Mode::empty());
-            opened.map_err(|errno| Error::Directory { path: path.clone(), cause: errno.into() })
-        })
-        .collect()
 }

@@ -10,3 +10,4 @@ pub(crate) mod plan;
 pub(crate) mod privilege;
 pub(crate) mod record;
 pub(crate) mod registry;
+mod streams;

@@ -84,10 +84,10 @@ fn open(path: &Path) -> Result<File, Error> {
 }
 
 /// Hashes the file from its start, and copies it where a copy is wanted; at most one byte over the limit is read.
-fn hash_into(file: &File, path: &Path, mut copy: Option<&mut File>) -> Result<(blake3::Hash, u64), Error> {
+fn hash_into(file: &File, path: &Path, copy: Option<&mut File>) -> Result<(blake3::Hash, u64), Error> {
     let fail = |cause| Error::Read { path: path.into(), cause };
     let mut hasher = blake3::Hasher::new();
-    let mut from = Tee { from: file, copy: copy.as_deref_mut() };
+    let mut from = Tee { from: file, copy };
     from.from.seek(SeekFrom::Start(0)).map_err(fail)?;
     let mut bounded = io::Read::take(&mut from, limits::MODULE + 1);
     let bytes = cache::copy_into(&mut hasher, &mut bounded).map_err(fail)?;

@@ -118,7 +118,8 @@ pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Per
     }
     capabilities::no_new_privileges()?;
     capabilities::drop_all()?;
-    drop(token);
+    // From here on there may be threads.
+    let SingleThreaded { .. } = token;
     Ok((launched, person))
 }
 

@@ -104,7 +104,7 @@ impl Spawner {
         }
         let Some(hierarchies) = &self.hierarchies else { return Ok(()) };
         let (bytes, tasks) = (zygote.plan.cgroup_memory_bytes, zygote.plan.cgroup_tasks);
-        let cgroup = cgroup::create(hierarchies, &lease.zygote.to_string(), bytes, tasks.into()).map_err(refuse)?;
+        let cgroup = cgroup::create(hierarchies, &lease.zygote.to_string(), bytes, tasks).map_err(refuse)?;
         let entered = cgroup.enter(zygote.pid).map_err(refuse);
         zygote.cgroup = Some(cgroup);
         entered
