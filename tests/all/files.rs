@@ -74,7 +74,9 @@ fn what_stays_inside_of_a_granted_directory_works() {
             let ran = place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
             ran.expect("completed", 0).stdout.clone()
         };
-        for path in ["/grant/file", "/grant/sub/../file", "/grant/sub/link", "/grant/folder_link/link", "/grant//./file"] {
+        for path in
+            ["/grant/file", "/grant/sub/../file", "/grant/sub/link", "/grant/folder_link/link", "/grant//./file"]
+        {
             assert_eq!(read(path), "inside", "{who:?}: {path}");
         }
         let ran = place.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/store", "50"]);
@@ -455,9 +457,12 @@ fn what_is_no_directory_is_refused() {
         place.file("file", "").settle();
         place.link("file", "link");
         rustix::fs::mknodat(rustix::fs::CWD, place.path("fifo"), rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
-        for (name, said) in
-            [("file", "Not a directory"), ("link", "Not a directory"), ("fifo", "Not a directory"), ("none", "No such file")]
-        {
+        for (name, said) in [
+            ("file", "Not a directory"),
+            ("link", "Not a directory"),
+            ("fifo", "Not a directory"),
+            ("none", "No such file"),
+        ] {
             let ran = place.run(&["--dir", &format!("{name}::/grant"), &guest("hello")]);
             ran.expect_refused(&[name, said]);
         }
@@ -568,7 +573,10 @@ fn the_words_of_a_real_novel_are_counted_right() {
 /// 512 by 512, eight bits, and of this colour: 0 is gray, 2 red, green and blue (the PNG specification, 11.2.2).
 fn is_picture(png: &[u8], color: u8) -> bool {
     let header = [512_u32.to_be_bytes(), 512_u32.to_be_bytes()].concat();
-    png.starts_with(b"\x89PNG\r\n\x1a\n") && png[12..16] == *b"IHDR" && png[16..24] == header && png[24..26] == [8, color]
+    png.starts_with(b"\x89PNG\r\n\x1a\n")
+        && png[12..16] == *b"IHDR"
+        && png[16..24] == header
+        && png[24..26] == [8, color]
 }
 
 #[test]

@@ -1,4 +1,9 @@
+mod bad_input;
+mod command_line;
+mod files;
+mod kit;
 mod limits;
+mod modules;
 mod run;
 mod support;
 mod tidy;

@@ -54,9 +54,8 @@ fn a_guest_has_no_environment_unless_it_is_given_one() {
 #[test]
 fn a_guest_has_the_variables_that_it_is_given_and_those_that_are_passed_on() {
     let run = Run::new("print_env").env("PASSED", "on").env("SECRET", "x");
-    let run = ["A=1", "B=x=y", "EMPTY=", "PASSED", "NOT_SET"]
-        .iter()
-        .fold(run, |run, variable| run.flag(format!("--env={variable}")));
+    let run =
+        ["A=1", "B=x=y", "EMPTY=", "PASSED"].iter().fold(run, |run, variable| run.flag(format!("--env={variable}")));
     run.run().printed("A=1\nB=x=y\nEMPTY=\nPASSED=on\n");
 }
 
@@ -91,7 +90,7 @@ fn stdout_and_stderr_stay_apart() {
     assert_eq!((outcome.text(), outcome.stderr.as_str()), ("before\n", "refused(BADF)\n"));
     let outcome = Run::new("spew_stderr").arg("1000").run();
     outcome.is(0, "completed");
-    assert_eq!((outcome.stdout.len(), outcome.stderr.len()), (0, 1000));
+    assert_eq!((outcome.stdout.len(), outcome.raw_stderr.len()), (0, 1000));
 }
 
 #[test]
@@ -148,13 +147,13 @@ fn a_gibibyte_takes_no_more_memory_than_ten_mebibytes() {
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    for (guest, verdict_may_be) in [("spew", "stopped"), ("close_stdout_ignored", "stopped")] {
+    for guest in ["spew", "close_stdout_ignored"] {
         let (mut reader, writer) = io::pipe().unwrap();
         let running = Run::new(guest).stdout_to(writer).start();
         reader.read_exact(&mut [0; 10]).unwrap();
         drop(reader);
         let outcome = running.wait();
-        outcome.is(141, verdict_may_be).said(141, "");
+        outcome.is(141, "stopped").said(141, "");
         assert_eq!(outcome.verdict["reason"], "output_closed");
     }
 }

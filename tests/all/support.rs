@@ -4,6 +4,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -418,11 +419,13 @@ impl Running {
         }
         let status = self.child.wait().unwrap();
         self.ended = true;
+        let raw_stderr = self.stderr.whole();
         let verdict_line = self.verdict.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
         Outcome {
             code: code(status),
             stdout: self.stdout.whole(),
-            stderr: String::from_utf8(self.stderr.whole()).unwrap(),
+            stderr: String::from_utf8_lossy(&raw_stderr).into_owned(),
+            raw_stderr,
             verdict: serde_json::from_str(&verdict_line).unwrap_or(Value::Null),
             verdict_line,
         }
@@ -506,15 +509,29 @@ impl Stream {
 }
 
 /// How a command ended.
-#[derive(Debug)]
 pub(crate) struct Outcome {
     pub code: i32,
     pub stdout: Vec<u8>,
     pub stderr: String,
+    /// The same where it is no text.
+    pub raw_stderr: Vec<u8>,
     /// Null where there is none.
     pub verdict: Value,
     /// The file of `--verdict` as it was written.
     pub verdict_line: String,
+}
+
+/// Short: guests print megabytes.
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).into_owned();
+        f.debug_struct("Outcome")
+            .field("code", &self.code)
+            .field("stdout", &start(&self.stdout))
+            .field("stderr", &start(&self.raw_stderr))
+            .field("verdict", &format_args!("{}", self.verdict_line.trim_end()))
+            .finish()
+    }
 }
 
 impl Outcome {

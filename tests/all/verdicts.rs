@@ -80,7 +80,7 @@ fn a_verdict_counts_the_bytes_that_were_passed_on() {
     let outcome = Run::new("spew").arg("1234567").run();
     assert_eq!((outcome.number("stdout_bytes"), outcome.stdout.len()), (1_234_567, 1_234_567));
     let outcome = Run::new("spew_stderr").arg("765").run();
-    assert_eq!((outcome.number("stderr_bytes"), outcome.stderr.len()), (765, 765));
+    assert_eq!((outcome.number("stderr_bytes"), outcome.raw_stderr.len()), (765, 765));
 }
 
 #[test]

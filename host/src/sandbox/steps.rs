@@ -121,5 +121,7 @@ pub(crate) fn build<C>(steps: &[Step<C>], walls: &Walls, context: &C) -> Result<
 pub(crate) fn wall_of(step: &str) -> Option<Wall> {
     let zygote = ZYGOTE.iter().map(|step| (step.name, step.wall));
     let worker = WORKER.iter().map(|step| (step.name, step.wall));
-    zygote.chain(worker).find(|(name, _)| *name == step).and_then(|(_, wall)| wall)
+    // The spawner's, in the zygote before its program starts.
+    let before = std::iter::once((super::cgroup::STEP, Some(Wall::Cgroup)));
+    before.chain(zygote).chain(worker).find(|(name, _)| *name == step).and_then(|(_, wall)| wall)
 }

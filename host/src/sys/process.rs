@@ -49,14 +49,31 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+/// clone3(2)'s flag: the child is born in the version 2 cgroup whose directory is in `cgroup` (Linux 5.7). Not among
+/// libc's constants, which are of 32 bits.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Forks a child into new namespaces (`CLONE_NEW…`, 0 for none).
 ///
 /// # Errors
 /// As clone3(2): EPERM without the privilege, ENOSPC over a limit on namespaces.
-pub(crate) fn fork(_proof: &SingleThreaded, namespaces: i32) -> io::Result<Forked> {
+pub(crate) fn fork(proof: &SingleThreaded, namespaces: i32) -> io::Result<Forked> {
+    fork_into(proof, namespaces, None)
+}
+
+/// As [`fork`], and where a directory of the version 2 cgroup file system is given, into that cgroup.
+///
+/// # Errors
+/// As clone3(2); EACCES, EBUSY and EOPNOTSUPP concern the cgroup.
+pub(crate) fn fork_into(
+    _proof: &SingleThreaded,
+    namespaces: i32,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> io::Result<Forked> {
     let mut pidfd: RawFd = -1;
     let args = CloneArgs {
-        flags: namespaces as u64 | libc::CLONE_PIDFD as u64,
+        flags: namespaces as u64 | libc::CLONE_PIDFD as u64 | cgroup.map_or(0, |_| CLONE_INTO_CGROUP),
+        cgroup: cgroup.map_or(0, |cgroup| u64::from(cgroup.as_raw_fd().cast_unsigned())),
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()

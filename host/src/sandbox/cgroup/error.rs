@@ -66,10 +66,9 @@ pub(crate) enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("put process {pid} into the cgroup {name}")]
+    #[error("enter the cgroup {name}")]
     Enter {
         name: String,
-        pid: i32,
         #[source]
         source: io::Error,
     },

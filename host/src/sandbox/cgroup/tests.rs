@@ -156,7 +156,7 @@ fn new(hierarchies: &Hierarchies, memory_bytes: u64, tasks: u32) -> Cgroup {
 /// Runs `body` in a child inside of the cgroup.
 fn inside(cgroup: &Cgroup, body: impl FnOnce() -> i32) -> i32 {
     child::start(|| {
-        cgroup.enter(rustix::process::getpid()).unwrap();
+        cgroup.enter().unwrap();
         body()
     })
 }

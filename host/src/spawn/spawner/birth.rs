@@ -76,15 +76,10 @@ pub(super) fn become_zygote(
     files: &Files,
     control: &OwnedFd,
     module: &OwnedFd,
-    waits: &OwnedFd,
     born_into: Born,
     groups: bool,
 ) -> io::Error {
     let prepared = || -> io::Result<()> {
-        // Both ends of a pipe that closes without a byte: the spawner has gone.
-        if rustix::io::read(waits, &mut [0])? == 0 {
-            process::exit_now(1);
-        }
         match born_into {
             Born::AllNamespaces => become_root_inside(groups)?,
             Born::MountNamespace => {

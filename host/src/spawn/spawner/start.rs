@@ -13,6 +13,7 @@ use rustix::net::SocketType;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Access, Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, ToZygote, WorkerId, ZygoteId};
+use sandhog_protocol::worker::SealFailure;
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,7 +35,8 @@ impl Spawner {
         let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
         rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
         let own_namespaces = plan.walls.contains(&Wall::Namespaces);
-        let child = self.fork_zygote(Born::of(&plan.walls), &theirs, &module)?;
+        let cgroup = self.make_cgroup(&plan, lease.as_ref())?;
+        let child = self.fork_zygote(Born::of(&plan.walls), cgroup.as_ref(), &theirs, &module)?;
         drop((theirs, module));
         let map = own_namespaces.then(|| id_map(lease.as_ref()));
         let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
@@ -46,7 +48,7 @@ impl Spawner {
             control,
             plan,
             lease,
-            cgroup: None,
+            cgroup,
             pending: Vec::new(),
             workers: 0,
             ended: false,
@@ -59,10 +61,9 @@ impl Spawner {
             write_maps(&self.files.proc, zygote.pidfd.as_fd(), &map)
                 .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
         }
-        rustix::io::write(&child.1, b"g").map_err(|errno| refuse("start a zygote", errno.into()))?;
+        // Before it goes on: it may end at once, with the reason in its last words, and then nothing can be sent.
         send_packet(&zygote.control, &setup, &[]).map_err(|error| Refusal::new(None, "start a zygote", error))?;
-        // Beside the zygote's start: after some quiet the kernel takes milliseconds for it (an RCU grace period).
-        self.enter_cgroup(id)?;
+        rustix::io::write(&child.1, b"g").map_err(|errno| refuse("start a zygote", errno.into()))?;
         let zygote = &self.zygotes[&id];
         let watched = self.watch(zygote.control.as_fd(), Source::Control(id));
         watched
@@ -71,43 +72,72 @@ impl Spawner {
     }
 
     /// A child that waits for its ids and then becomes the executable again; with the end of the pipe that it waits on.
-    fn fork_zygote(&self, born_into: Born, control: &OwnedFd, module: &OwnedFd) -> Result<(Child, OwnedFd), Refusal> {
+    fn fork_zygote(
+        &self,
+        born_into: Born,
+        cgroup: Option<&cgroup::Cgroup>,
+        control: &OwnedFd,
+        module: &OwnedFd,
+    ) -> Result<(Child, OwnedFd), Refusal> {
         let (waits, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|errno| Refusal::new(None, "make a pipe", io::Error::from(errno)))?;
-        match process::fork(&self.token, born_into.flags())
-            .map_err(|error| Refusal::new(Some(Wall::Namespaces), "fork a zygote", error))?
+        match process::fork_into(&self.token, born_into.flags(), cgroup.and_then(cgroup::Cgroup::birthplace))
+            .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", error))?
         {
             Forked::Parent(child) => Ok((child, go)),
             Forked::Child => {
                 drop(go);
-                let groups = matches!(self.setting.privilege, Privilege::Root { .. });
-                let error = become_zygote(&self.files, control, module, &waits, born_into, groups);
-                let words = FromZygote::Unsealed(failure("start the zygote's program", &error));
+                // Both ends of a pipe that closes without a byte: the spawner has gone.
+                if !matches!(rustix::io::read(&waits, &mut [0]), Ok(1)) {
+                    process::exit_now(1);
+                }
+                let words = FromZygote::Unsealed(self.become_zygote(born_into, cgroup, control, module));
                 let _ = send_packet(control, &words, &[]);
                 process::exit_now(1)
             }
         }
     }
 
-    fn enter_cgroup(&mut self, id: ZygoteId) -> Result<(), Refusal> {
-        let Some(zygote) = self.zygotes.get_mut(&id).filter(|zygote| zygote.plan.walls.contains(&Wall::Cgroup)) else {
-            return Ok(());
-        };
-        let refuse = |error: cgroup::Error| Refusal::new(Some(Wall::Cgroup), "limit a cgroup", error);
-        let Some(lease) = &zygote.lease else {
-            return Err(Refusal::new(Some(Wall::Cgroup), "limit a cgroup", "only root has ids to name one by"));
-        };
-        if self.hierarchies.is_none() {
-            let found = cgroup::discover().map_err(refuse)?;
-            sweep(&found, &self.setting.privilege);
-            self.hierarchies = Some(found);
+    /// In the child: the cgroup, then the executable anew. Returns only on failure, with the step that failed.
+    fn become_zygote(
+        &self,
+        born_into: Born,
+        cgroup: Option<&cgroup::Cgroup>,
+        control: &OwnedFd,
+        module: &OwnedFd,
+    ) -> SealFailure {
+        if let Err(error) = cgroup.map_or(Ok(()), cgroup::Cgroup::enter) {
+            return failure(cgroup::STEP, &error);
         }
-        let Some(hierarchies) = &self.hierarchies else { return Ok(()) };
-        let (bytes, tasks) = (zygote.plan.cgroup_memory_bytes, zygote.plan.cgroup_tasks);
-        let cgroup = cgroup::create(hierarchies, &lease.zygote.to_string(), bytes, tasks).map_err(refuse)?;
-        let entered = cgroup.enter(zygote.pid).map_err(refuse);
-        zygote.cgroup = Some(cgroup);
-        entered
+        let groups = matches!(self.setting.privilege, Privilege::Root { .. });
+        failure("start the zygote's program", &become_zygote(&self.files, control, module, born_into, groups))
+    }
+
+    /// The zygote's cgroup, which it enters before its program starts.
+    fn make_cgroup(&mut self, plan: &ZygotePlan, lease: Option<&Lease>) -> Result<Option<cgroup::Cgroup>, Refusal> {
+        if !plan.walls.contains(&Wall::Cgroup) {
+            return Ok(None);
+        }
+        let refuse = |error: cgroup::Error| Refusal::new(Some(Wall::Cgroup), cgroup::STEP, error);
+        let Some(lease) = lease else {
+            return Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, "only root has ids to name one by"));
+        };
+        let hierarchies = self.hierarchies().map_err(refuse)?;
+        let (bytes, tasks) = (plan.cgroup_memory_bytes, plan.cgroup_tasks);
+        cgroup::create(hierarchies, &lease.zygote.to_string(), bytes, tasks).map(Some).map_err(refuse)
+    }
+
+    /// Found once, and swept then.
+    fn hierarchies(&mut self) -> Result<&cgroup::Hierarchies, cgroup::Error> {
+        let found = match self.hierarchies.take() {
+            Some(found) => found,
+            None => {
+                let found = cgroup::discover()?;
+                sweep(&found, &self.setting.privilege);
+                found
+            }
+        };
+        Ok(self.hierarchies.insert(found))
     }
 
     pub(super) fn start_worker(
@@ -205,4 +235,12 @@ fn sweep(hierarchies: &cgroup::Hierarchies, privilege: &Privilege) {
     };
     // What can't be removed now is swept by the next start.
     let _ = cgroup::sweep(hierarchies, is_stale);
+}
+
+/// Which wall a fork failed for: these are clone3(2)'s errors about the cgroup to be born in.
+fn wall_of_fork(error: &io::Error) -> Wall {
+    match error.raw_os_error() {
+        Some(libc::EACCES | libc::EBUSY | libc::EOPNOTSUPP) => Wall::Cgroup,
+        _ => Wall::Namespaces,
+    }
 }
