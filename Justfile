@@ -50,6 +50,7 @@ fmt:
 
 # Measure, beside what else one would use, and print a table
 bench *ARGS: build jobs
+    @scripts/bench-peers.sh {{ target }}
     cargo bench --locked --workspace --bench '*' -- {{ ARGS }}
 
 # Fetch a real CPython for WASI and run a script in it

@@ -109,6 +109,8 @@ pub enum CompileReport {
     Cpu,
     /// The compiler's memory ran out.
     Memory,
+    /// What it made could not be written: an `errno`.
+    Unwritten { errno: i32 },
     /// The compiler itself failed.
     Broken { why: String },
 }

@@ -1,9 +1,11 @@
 mod bad_input;
 mod command_line;
 mod files;
+mod kills;
 mod kit;
 mod limits;
 mod modules;
+mod rootless;
 mod run;
 mod support;
 mod tidy;

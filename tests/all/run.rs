@@ -236,6 +236,7 @@ fn a_signal_stops_it_while_it_compiles() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let running = Run::module(&module).cache(&cache).start();
         let processes = until("the compiler to be at work", || {
+            assert!(!running.has_ended());
             let processes = processes::descendants(running.pid);
             processes.iter().any(|pid| processes::cpu_ticks(*pid) >= ticks_of_compiling).then_some(processes)
         });

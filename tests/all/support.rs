@@ -41,15 +41,21 @@ pub(crate) fn sandhog() -> PathBuf {
 /// A guest by its name: `hello` for hello.wasm, or with its ending: `reactor.wat`.
 pub(crate) fn guest(name: &str) -> PathBuf {
     let file = if name.contains('.') { name.to_owned() } else { format!("{name}.wasm") };
-    let path = release().join("../guests").join(file);
+    let path = release().parent().unwrap().join("guests").join(file);
     assert!(path.exists(), "{path:?} is missing: ./just jobs");
     path
 }
 
-/// Compiled guests, kept for all tests and all test runs of one user.
+/// Compiled guests, kept for all tests and all test runs of one user: beside the guests, or where that is closed to us
+/// among the temporary files.
 fn shared_cache() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| release().join(format!("../test-cache-{}", rustix::process::geteuid().as_raw())))
+    PATH.get_or_init(|| {
+        let target = release().parent().unwrap().to_path_buf();
+        let open = rustix::fs::access(&target, rustix::fs::Access::WRITE_OK).is_ok();
+        let name = format!("sandhog-test-cache-{}", rustix::process::geteuid().as_raw());
+        if open { target } else { std::env::temp_dir() }.join(name)
+    })
 }
 
 /// Whether the tests run as root.
@@ -401,6 +407,10 @@ impl Running {
         kill_process(self.own_pid(), signal).unwrap();
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        has_ended(self.own_pid(), Duration::ZERO)
+    }
+
     fn own_pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -448,7 +458,7 @@ fn code(status: ExitStatus) -> i32 {
 }
 
 /// Whether the process ends within this time. It remains to be waited for.
-pub(crate) fn has_ended(pid: Pid, within: Duration) -> bool {
+fn has_ended(pid: Pid, within: Duration) -> bool {
     let handle = pidfd_open(pid, PidfdFlags::empty()).unwrap();
     let within = Timespec::try_from(within).unwrap();
     poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&within)).unwrap() != 0

@@ -165,7 +165,7 @@ fn hash_of(file: &mut File, length: u64) -> io::Result<blake3::Hash> {
 
 /// In pieces that are large enough for the hash to use wide registers, small enough for a processor's cache.
 pub(crate) fn copy_into(hasher: &mut blake3::Hasher, from: &mut impl Read) -> io::Result<u64> {
-    let mut piece = vec![0; 256 << 10];
+    let mut piece = vec![0; 64 << 10];
     let mut total = 0;
     loop {
         match from.read(&mut piece) {

@@ -188,10 +188,10 @@ async fn compile(
         hard_deadline: Some(limits.cpu.saturating_mul(2)),
     };
     let attempted = coordinator.attempt(order, None).await.map_err(failed)?;
-    compiler_outcome(attempted.facts, limits).map(|bytes| (output, bytes))
+    compiler_outcome(attempted.facts, limits, cache).map(|bytes| (output, bytes))
 }
 
-fn compiler_outcome(facts: Facts, limits: &CompileLimits) -> Result<u64, Cause> {
+fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Result<u64, Cause> {
     let (cpu, memory) = (units::print_duration(limits.cpu), units::print_size(limits.memory_bytes));
     let over = |what: String| Cause::Refused(format!("compiling the module took more than {what}"));
     let too_long = || over(format!("{cpu} of CPU time; allow more with --compile-timeout if you trust it"));
@@ -203,6 +203,9 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits) -> Result<u64, Cause> 
         Some(Cause::Compiled(CompileReport::Refused { reason })) => Err(Cause::Refused(reason)),
         Some(Cause::Compiled(CompileReport::Cpu)) | Some(Cause::Deadline) => Err(too_long()),
         Some(Cause::Compiled(CompileReport::Memory)) => Err(too_much()),
+        Some(Cause::Compiled(CompileReport::Unwritten { errno })) => {
+            Err(failed(cache.failed(io::Error::from_raw_os_error(errno))))
+        }
         Some(Cause::Compiled(CompileReport::Broken { why })) => {
             Err(Cause::Failed(format!("the compiler failed: {why}")))
         }

@@ -27,6 +27,8 @@ pub(crate) enum Error {
     Places(#[from] places::Error),
     #[error(transparent)]
     Spawner(#[from] client::Error),
+    #[error("failed to look at the file of ids in the runtime directory")]
+    Ids(#[source] io::Error),
     #[error("failed to become the person behind sudo")]
     Identity(#[source] io::Error),
     #[error("failed to give up privilege")]
@@ -38,7 +40,7 @@ impl Error {
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::UserNamespace { .. } | Self::Restricted { .. } => true,
-            Self::Places(_) | Self::Spawner(_) | Self::Identity(_) | Self::Capabilities(_) => false,
+            Self::Places(_) | Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => false,
         }
     }
 
@@ -53,7 +55,7 @@ impl Error {
                 "Ubuntu restricts them: give sandhog an AppArmor profile that allows userns, or \
                  sysctl kernel.apparmor_restrict_unprivileged_userns=0, or start it as root",
             ),
-            Self::Places(_) | Self::Spawner(_) | Self::Identity(_) | Self::Capabilities(_) => None,
+            Self::Places(_) | Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => None,
         }
     }
 }
@@ -106,7 +108,9 @@ pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Per
             User::Ids { uid, gid } => Some((*uid, *gid)),
             User::Auto | User::Keep => None,
         };
-        Privilege::Root { ids: Rc::new(Ids::new(places::open_ids(|name| std::env::var_os(name))?, fixed)) }
+        Privilege::Root {
+            ids: Rc::new(Ids::new(places::open_ids(|name| std::env::var_os(name))?, fixed).map_err(Error::Ids)?),
+        }
     } else {
         enter_user_namespace(&token)?;
         Privilege::Rootless

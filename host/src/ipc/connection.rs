@@ -77,7 +77,7 @@ pub(crate) fn send_packet<T: Serialize>(socket: impl AsFd, message: &T, fds: &[B
 pub(crate) fn recv_packet<T: DeserializeOwned>(socket: impl AsFd) -> Result<Result<Received<T>, Closed>, Error> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut body = vec![0; limits::PACKET];
+    let mut body = vec![0; packet_length(&socket)?];
     let received = rustix::io::retry_on_intr(|| {
         recvmsg(&socket, &mut [IoSliceMut::new(&mut body)], &mut control, RecvFlags::CMSG_CLOEXEC)
     })?;
@@ -98,6 +98,14 @@ pub(crate) fn recv_packet<T: DeserializeOwned>(socket: impl AsFd) -> Result<Resu
         return Ok(Err(Closed));
     }
     Ok(Ok(Received { message: frame::decode_body(&body[..received.bytes])?, fds }))
+}
+
+/// Waits for the next packet and asks for its length, so that the buffer need not be as large as any may be: fresh
+/// pages cost more than the call. At least 1, so that an empty read is the end of the stream.
+fn packet_length(socket: impl AsFd) -> Result<usize, Error> {
+    let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+    let (_, length) = rustix::io::retry_on_intr(|| rustix::net::recv(&socket, &mut [0_u8; 0][..], flags))?;
+    if length > limits::PACKET { Err(Error::PacketTooLarge) } else { Ok(length.max(1)) }
 }
 
 /// Sends one frame on a blocking stream socket.
@@ -137,7 +145,7 @@ pub(crate) struct FrameBuffer {
 
 impl FrameBuffer {
     /// What one read asks for: a small frame comes whole.
-    const READ: usize = 16 << 10;
+    const READ: usize = 4 << 10;
 
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.bytes.len()

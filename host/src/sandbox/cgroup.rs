@@ -181,7 +181,8 @@ struct Place {
 
 /// Makes the cgroup `name` with its limits; nobody is in it yet.
 ///
-/// - `name`: letters, digits, `-` and `_`, at most 64; not in use.
+/// - `name`: letters, digits, `-` and `_`, at most 64. The caller alone has the right to it: what bears it already was
+///   left behind by somebody who was killed, and goes first.
 /// - `memory_bytes`: memory and swap together. Linux rounds down to whole pages.
 /// - `tasks`: processes and threads.
 ///
@@ -193,8 +194,15 @@ pub(crate) fn create(hierarchies: &Hierarchies, name: &str, memory_bytes: u64, t
     }
     let mut cgroup = Cgroup { name: name.to_owned(), places: Vec::new() };
     for hierarchy in &hierarchies.hierarchies {
-        let place = Place::make(hierarchy, name).map_err(|source| Error::Make { name: name.to_owned(), source })?;
-        cgroup.places.push(place);
+        let made = Place::make(hierarchy, name).or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                // What it could not remove, the next line says.
+                let _ = sweep(hierarchies, |other| other == name).map_err(io::Error::other)?;
+                Place::make(hierarchy, name)
+            }
+            _ => Err(error),
+        });
+        cgroup.places.push(made.map_err(|source| Error::Make { name: name.to_owned(), source })?);
     }
     cgroup.limit(Limits { memory_bytes, tasks })?;
     Ok(cgroup)

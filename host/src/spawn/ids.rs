@@ -20,6 +20,8 @@ pub(crate) struct Ids {
     file: OwnedFd,
     /// What this process holds itself: its own locks are never in its own way.
     held: RefCell<BTreeSet<u32>>,
+    /// Which file that is, for names elsewhere: ids are unique within one runtime directory only.
+    tag: String,
     /// `--user UID:GID`: what all workers get instead of an id of the range.
     fixed: Option<(u32, u32)>,
 }
@@ -42,8 +44,12 @@ pub(crate) enum Error {
 }
 
 impl Ids {
-    pub(crate) fn new(file: OwnedFd, fixed: Option<(u32, u32)>) -> Self {
-        Self { file, held: RefCell::default(), fixed }
+    /// # Errors
+    /// As fstat(2).
+    pub(crate) fn new(file: OwnedFd, fixed: Option<(u32, u32)>) -> io::Result<Self> {
+        let status = rustix::fs::fstat(&file)?;
+        let tag = format!("{:x}-{:x}-", status.st_dev, status.st_ino);
+        Ok(Self { file, held: RefCell::default(), tag, fixed })
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -57,9 +63,10 @@ impl Ids {
         Ok(Lease { ids: Rc::clone(self), zygote, worker_uid, worker_gid })
     }
 
-    /// The zygote id if nobody holds it, so that what bears its name is a leftover and stays one while it is swept;
-    /// `None` for numbers outside the range.
-    pub(crate) fn claim_stale(self: &Rc<Self>, zygote: u32) -> Option<Lease> {
+    /// The zygote id in a name of [`Lease::name`] if nobody holds it, so that what bears the name is a leftover and
+    /// stays one while it is swept; `None` for other names: they are somebody else's.
+    pub(crate) fn claim_stale(self: &Rc<Self>, name: &str) -> Option<Lease> {
+        let zygote: u32 = name.strip_prefix(&self.tag)?.parse().ok()?;
         let offset = zygote.checked_sub(FIRST).filter(|offset| *offset < COUNT)?;
         let free = !self.held.borrow().contains(&zygote) && lock::try_lock(self.file.as_fd(), offset.into(), 2).ok()?;
         free.then(|| self.hold(zygote))
@@ -93,6 +100,13 @@ impl Ids {
     }
 }
 
+impl Lease {
+    /// A name that no other zygote of this machine has, whatever runtime directory its command uses.
+    pub(crate) fn name(&self) -> String {
+        format!("{}{}", self.ids.tag, self.zygote)
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         self.ids.held.borrow_mut().remove(&self.zygote);
@@ -107,7 +121,7 @@ mod tests {
 
     fn ids(path: &std::path::Path) -> Rc<Ids> {
         let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
-        Rc::new(Ids::new(file.into(), None))
+        Rc::new(Ids::new(file.into(), None).unwrap())
     }
 
     #[test]
@@ -118,10 +132,12 @@ mod tests {
         let mut taken: Vec<u32> = leases.iter().flat_map(|lease| [lease.zygote, lease.worker_uid]).collect();
         taken.sort_unstable();
         assert_eq!(taken, (FIRST..FIRST + 8).collect::<Vec<_>>());
-        assert!(one.claim_stale(leases[1].zygote).is_none(), "held by the other command");
+        let name = leases[1].name();
+        assert!(one.claim_stale(&name).is_none(), "held by the other command");
         drop(leases);
-        assert!(one.claim_stale(FIRST + 2).is_some(), "free again");
-        assert!(one.claim_stale(0).is_none(), "outside the range");
+        assert!(one.claim_stale(&name).is_some(), "free again");
+        assert!(one.claim_stale("200002").is_none(), "of another runtime directory");
+        assert!(one.claim_stale(&format!("{}0", one.tag)).is_none(), "outside the range");
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Event {
     OutputEnded(output::End),
     /// The hard limit behind the worker's own deadline.
     DeadlinePassed,
+    /// The worker has been gone for a while, and somebody has not read all of its output.
+    DrainOver,
     Stop(StopReason),
     SpawnerLost,
 }
@@ -44,6 +46,8 @@ pub(crate) enum Action {
     Go,
     /// End worker and zygote.
     Kill,
+    /// The worker has gone: tell when whoever reads its output has had time enough for the rest.
+    LimitDrain,
     /// The attempt is over; nothing may follow.
     Finish,
 }
@@ -109,8 +113,10 @@ impl Attempt {
             }
             Event::WorkerEnded(exit) => {
                 self.facts.exit = Some(exit);
-                self.enter(Phase::Gone)
+                self.phase = Phase::Gone;
+                vec![Action::LimitDrain]
             }
+            Event::DrainOver => self.drain_over(),
             Event::Said(message) => self.said(message),
             Event::ChannelClosed => {
                 self.channel_open = false;
@@ -187,18 +193,30 @@ impl Attempt {
 
     fn output_ended(&mut self, end: output::End) -> Vec<Action> {
         self.outputs = self.outputs.saturating_sub(1);
-        match end {
-            output::End::Finished => Vec::new(),
-            output::End::LimitReached => self.kill(Cause::OutputLimit),
-            output::End::ReceiverGone => self.kill(Cause::Stop(StopReason::OutputClosed)),
-            output::End::Failed(errno) => {
-                self.kill(Cause::Failed(format!("the job's output can't be passed on: {errno}")))
-            }
+        let cause = match end {
+            output::End::Finished => return Vec::new(),
+            output::End::LimitReached => Cause::OutputLimit,
+            output::End::ReceiverGone => Cause::Stop(StopReason::OutputClosed),
+            output::End::Failed(errno) => Cause::Failed(format!("the job's output can't be passed on: {errno}")),
+        };
+        // The guest may have ended well before that showed, but what it wrote has not arrived.
+        if self.facts.exited() {
+            self.facts.cause = None;
         }
+        self.kill(cause)
     }
 
     fn last_words(&mut self, cause: Cause) -> Vec<Action> {
         self.blame(cause);
+        Vec::new()
+    }
+
+    /// A guest that ended by itself is like any program in a pipeline: its output waits for its reader. One that was
+    /// ended is over, even if nobody ever reads.
+    fn drain_over(&mut self) -> Vec<Action> {
+        if !self.facts.exited() {
+            (self.channel_open, self.outputs) = (false, 0);
+        }
         Vec::new()
     }
 
@@ -285,12 +303,30 @@ mod tests {
     #[test]
     fn a_report_that_its_end_overtakes_still_counts() {
         let mut attempt = running();
-        for event in [Event::WorkerEnded(EXIT), ended(), Event::OutputEnded(output::End::Finished)] {
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
+        for event in [ended(), Event::OutputEnded(output::End::Finished)] {
             assert_eq!(attempt.step(event), []);
         }
         assert_eq!(attempt.step(Event::ChannelClosed), []);
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
+    }
+
+    #[test]
+    fn output_that_did_not_arrive_counts_more_than_a_good_end() {
+        let mut attempt = running();
+        assert_eq!(attempt.step(ended()), []);
+        assert_eq!(attempt.step(Event::OutputEnded(output::End::Failed(rustix::io::Errno::NOSPC))), [Action::Kill]);
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Failed(_))));
+    }
+
+    #[test]
+    fn a_guest_that_was_ended_does_not_wait_for_who_never_reads() {
+        let mut attempt = running();
+        assert_eq!(attempt.step(Event::DeadlinePassed), [Action::Kill]);
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
+        assert_eq!(attempt.step(Event::ChannelClosed), []);
+        assert_eq!(attempt.step(Event::DrainOver), [Action::Finish]);
     }
 
     #[test]
@@ -305,7 +341,7 @@ mod tests {
     fn a_stop_waits_for_the_worker_but_for_nobody_who_reads_slowly() {
         let mut attempt = running();
         assert_eq!(attempt.step(Event::Stop(StopReason::Interrupt)), [Action::Kill]);
-        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::Finish]);
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain, Action::Finish]);
     }
 
     #[test]
@@ -315,7 +351,7 @@ mod tests {
         assert_eq!(attempt.step(Event::Stop(StopReason::Terminate)), [Action::Kill]);
         assert_eq!(attempt.step(Event::WorkerStarted), [Action::Kill]);
         assert_eq!(attempt.step(hello()), [], "it does not begin");
-        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::Finish]);
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain, Action::Finish]);
     }
 
     #[test]

@@ -22,6 +22,10 @@ use tokio::sync::mpsc;
 /// fill it, and then waits.
 pub(crate) const NOTES: usize = 64;
 
+/// How long the output of a guest that was ended waits for its reader: what lies in a pipe is read at once by
+/// whoever reads at all.
+const DRAIN: Duration = Duration::from_secs(1);
+
 /// What reaches the driver.
 pub(crate) enum Note {
     Event(Event),
@@ -147,6 +151,7 @@ impl<'a> Driver<'a> {
             tasks: tokio::task::JoinSet::new(),
         };
         driver.listen();
+        driver.start_pumps(Direction::Output)?;
         Ok(driver)
     }
 
@@ -187,6 +192,10 @@ impl<'a> Driver<'a> {
                 self.client.send(&ToSpawner::Kill { worker: self.id }, &[]).await?;
                 self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
             }
+            Action::LimitDrain => {
+                self.note_after(DRAIN, Event::DrainOver);
+                Ok(())
+            }
             Action::Finish => Ok(()),
         }
     }
@@ -217,9 +226,12 @@ impl<'a> Driver<'a> {
         self.gone = Some(Instant::now());
         self.usage.start_us = self.asked.elapsed().as_micros() as u64;
         self.release_streams();
-        self.start_pumps()?;
+        // First of all: what follows takes its time beside the guest.
+        write_all(&self.channel, &go).await?;
+        self.start_pumps(Direction::Input)?;
         self.arm_deadline();
-        write_all(&self.channel, &go).await
+        // It serves this attempt alone, which is on its way, and ends beside it.
+        self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
     }
 
     /// The worker has its ends now: with ours gone, it alone keeps them open.
@@ -228,8 +240,10 @@ impl<'a> Driver<'a> {
         self.order.directories.clear();
     }
 
-    fn start_pumps(&mut self) -> io::Result<()> {
-        for pump in self.order.pumps.drain(..) {
+    /// Those of one direction. Outputs beside the zygote's start, for until `go` nothing comes out of them; the input
+    /// after `go`, for what it has taken is lost to whoever reads the same stream next.
+    fn start_pumps(&mut self, wanted: Direction) -> io::Result<()> {
+        for pump in self.order.pumps.extract_if(.., |pump| pump.direction == wanted) {
             let sender = self.sender.clone();
             let name = if pump.direction == Direction::Input { "stdin" } else { "output" };
             std::thread::Builder::new().name(name.into()).spawn(move || {
@@ -245,11 +259,16 @@ impl<'a> Driver<'a> {
     }
 
     fn arm_deadline(&mut self) {
-        let Some(limit) = self.order.hard_deadline else { return };
+        if let Some(limit) = self.order.hard_deadline {
+            self.note_after(limit, Event::DeadlinePassed);
+        }
+    }
+
+    fn note_after(&mut self, time: Duration, event: Event) {
         let sender = self.sender.clone();
         self.tasks.spawn(async move {
-            tokio::time::sleep(limit).await;
-            let _ = sender.send(Note::Event(Event::DeadlinePassed)).await;
+            tokio::time::sleep(time).await;
+            let _ = sender.send(Note::Event(event)).await;
         });
     }
 

@@ -36,6 +36,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// The guest ended by itself.
+    pub(crate) fn exited(&self) -> bool {
+        matches!(self.cause, Some(Cause::Reported(Report { end: End::Exited { .. }, .. })))
+    }
+
     /// Nobody waits for its output.
     pub(crate) fn is_stopped(&self) -> bool {
         matches!(self.cause, Some(Cause::Stop(_)))

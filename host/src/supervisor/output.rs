@@ -1,6 +1,7 @@
 //! Moves bytes between a worker's pipes and the streams of whoever started it: counted, bounded, without a copy
 //! where the kernel can do without one.
 
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 use std::os::fd::{AsFd, OwnedFd};
@@ -60,7 +61,7 @@ impl Meter {
 /// Moves everything from one to the other; returns at the end of either. Blocks: for a thread of its own. Two
 /// streams that share a limit and write at the same moment may pass one chunk more than the limit together.
 pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter) -> End {
-    let mut mover = Mover::Splice;
+    let mut mover = Mover::for_target(&to);
     loop {
         let left = meter.left();
         if left == 0 {
@@ -70,7 +71,7 @@ pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter) -> End {
         match mover.move_some(from, &to, most) {
             Ok(0) => return End::Finished,
             Ok(moved) => meter.count(moved),
-            Err(Failure::Unsuitable) => mover = Mover::Copy(vec![0; CHUNK].into_boxed_slice()),
+            Err(Failure::Unsuitable) => mover = Mover::copy(),
             Err(Failure::Read(errno)) => return End::Failed(errno),
             Err(Failure::Write(Errno::PIPE)) => return End::ReceiverGone,
             Err(Failure::Write(errno)) => return End::Failed(errno),
@@ -90,7 +91,7 @@ fn at_limit(from: &OwnedFd) -> End {
 enum Mover {
     /// splice(2): pages change hands.
     Splice,
-    /// For what can't be spliced: files opened for appending, some devices.
+    /// For files, and for what can't be spliced.
     Copy(Box<[u8]>),
 }
 
@@ -101,6 +102,18 @@ enum Failure {
 }
 
 impl Mover {
+    /// Files are written, not spliced to: stdout and stderr may be one open file, and only write(2) moves its offset
+    /// under a lock.
+    fn for_target(to: &impl AsFd) -> Self {
+        let is_file =
+            rustix::fs::fstat(to).is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile);
+        if is_file { Self::copy() } else { Self::Splice }
+    }
+
+    fn copy() -> Self {
+        Self::Copy(vec![0; CHUNK].into_boxed_slice())
+    }
+
     fn move_some(&mut self, from: &OwnedFd, to: &impl AsFd, most: usize) -> Result<usize, Failure> {
         match self {
             Self::Splice => {

@@ -15,13 +15,13 @@ pub(crate) struct Account {
 pub(crate) fn account(uid: u32) -> Option<Account> {
     // An entry is as long as it likes; 64 KiB is sixteen times what getpwuid_r(3) suggests, and an entry
     // that is longer counts as none.
-    let mut buffer = vec![0_u8; 64 << 10];
+    let mut buffer = Vec::<u8>::with_capacity(64 << 10);
     // SAFETY: a plain C structure for which zero bytes are a valid value.
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
     let mut found = std::ptr::null_mut();
     // SAFETY: entry, buffer (with its length) and found live until the call returns.
     let answer =
-        unsafe { libc::getpwuid_r(uid, &raw mut entry, buffer.as_mut_ptr().cast(), buffer.len(), &raw mut found) };
+        unsafe { libc::getpwuid_r(uid, &raw mut entry, buffer.as_mut_ptr().cast(), buffer.capacity(), &raw mut found) };
     if answer != 0 || found.is_null() {
         return None;
     }

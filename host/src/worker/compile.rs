@@ -49,6 +49,7 @@ pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileR
     match panic::catch_unwind(AssertUnwindSafe(|| attempt(plan, input, output))) {
         Ok(Ok(bytes)) => CompileReport::Done { bytes },
         Ok(Err(Error::Refused(refusal))) => CompileReport::Refused { reason: refusal.to_string() },
+        Ok(Err(Error::Write(error))) => CompileReport::Unwritten { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         Ok(Err(error)) => CompileReport::Broken { why: error.to_string() },
         Err(payload) => CompileReport::Broken { why: panicked(payload.as_ref()) },
     }

@@ -87,7 +87,12 @@ fn begins_like_text_form(bytes: &[u8]) -> bool {
 
 fn looks_like_text(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(512)];
-    start.iter().all(|byte| *byte >= 0x20 || byte.is_ascii_whitespace())
+    // A character that the cut has split is no reason.
+    let is_utf8 = match std::str::from_utf8(start) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    is_utf8 && start.iter().all(|byte| *byte >= 0x20 || byte.is_ascii_whitespace())
 }
 
 /// The binary form of a module in text.

@@ -11,7 +11,7 @@ use sandhog_protocol::{
     worker::{CompileReport, End, FromWorker, Report, TrapKind},
 };
 use std::io;
-use wasmtime::{GcHeapOutOfMemory, ThrownException, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, GcHeapOutOfMemory, ThrownException, Trap, WasmBacktrace};
 
 /// What a guest's worker says where it can't report: the same messages, made beforehand.
 ///
@@ -161,9 +161,22 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
     };
+    let named = |name: &str| name.chars().any(char::is_control);
+    if backtrace.frames().iter().any(|frame| frame.func_name().is_some_and(named)) {
+        // A name that would make lines of its own: told frame by frame, as it stands in the module.
+        return backtrace.frames().iter().take(limits::BACKTRACE).map(raw_frame).collect();
+    }
     let text = backtrace.to_string();
     let frames = text.lines().skip(1).take(limits::BACKTRACE);
     frames.map(frame).collect()
+}
+
+fn raw_frame(frame: &FrameInfo) -> String {
+    let offset = frame.module_offset().map(|offset| format!("{offset:#x} - ")).unwrap_or_default();
+    let name = frame
+        .func_name()
+        .map_or_else(|| format!("<wasm function {}>", frame.func_index()), |name| name.escape_debug().to_string());
+    shortened(&format!("{offset}{name}"))
 }
 
 fn frame(line: &str) -> String {

@@ -124,7 +124,7 @@ impl Spawner {
         };
         let hierarchies = self.hierarchies().map_err(refuse)?;
         let (bytes, tasks) = (plan.cgroup_memory_bytes, plan.cgroup_tasks);
-        cgroup::create(hierarchies, &lease.zygote.to_string(), bytes, tasks).map(Some).map_err(refuse)
+        cgroup::create(hierarchies, &lease.name(), bytes, tasks).map(Some).map_err(refuse)
     }
 
     /// Found once, and swept then.
@@ -230,7 +230,7 @@ fn sweep(hierarchies: &cgroup::Hierarchies, privilege: &Privilege) {
     // Held until all is swept, so that nobody takes such an id for a new cgroup meanwhile.
     let claimed = RefCell::new(Vec::new());
     let is_stale = |name: &str| {
-        let lease = name.parse().ok().and_then(|zygote| ids.claim_stale(zygote));
+        let lease = ids.claim_stale(name);
         lease.map(|lease| claimed.borrow_mut().push(lease)).is_some()
     };
     // What can't be removed now is swept by the next start.

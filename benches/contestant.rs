@@ -1,0 +1,78 @@
+//! Something whose start to end is measured: a command of its own, or a helper that starts things itself and says how
+//! long each took.
+
+use super::Outcome;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+pub(crate) enum Contestant {
+    /// Program and arguments.
+    Command(Vec<String>),
+    Helper(Helper),
+}
+
+impl Contestant {
+    /// One start to its end, in microseconds.
+    pub(crate) fn run(&mut self) -> Outcome<f64> {
+        match self {
+            Self::Command(command) => time(command),
+            Self::Helper(helper) => helper.ask(),
+        }
+    }
+}
+
+/// From before the start to after the end of a command whose output nobody reads, in microseconds. The standard
+/// library starts it by posix_spawn(3).
+fn time(command: &[String]) -> Outcome<f64> {
+    let [program, args @ ..] = command else { return Err("no command".into()) };
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
+    let before = Instant::now();
+    let status = command.status().map_err(|error| format!("{program} could not be started: {error}"))?;
+    let micros = before.elapsed().as_secs_f64() * 1e6;
+    if status.success() { Ok(micros) } else { Err(format!("{program} {} ended with {status}", args.join(" ")).into()) }
+}
+
+/// A process that answers each line on its stdin by a line with the microseconds that one start took.
+pub(crate) struct Helper {
+    child: Child,
+    ask: ChildStdin,
+    answer: BufReader<ChildStdout>,
+}
+
+impl Helper {
+    /// Starts it. Its first answer is waited for, and thrown away: it may still be starting itself.
+    pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("a helper without pipes".into());
+        };
+        let mut helper = Self { child, ask, answer: BufReader::new(answer) };
+        helper.ask()?;
+        Ok(helper)
+    }
+
+    fn ask(&mut self) -> Outcome<f64> {
+        let mut line = String::new();
+        self.ask.write_all(b"\n")?;
+        self.answer.read_line(&mut line)?;
+        line.trim().parse().map_err(|_| format!("a helper of the benchmarks said {:?}", line.trim()).into())
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The benchmarks' own helper: starts the command once for each line.
+pub(crate) fn serve(command: &[String]) -> Outcome<()> {
+    for line in std::io::stdin().lines() {
+        line?;
+        println!("{}", time(command)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,487 @@
+//! Whatever is killed, and whenever: nothing of the run lives on, and the next start removes what is left.
+//!
+//! One run's processes are told from others' by the tree that they were in and by the spawner's pid namespace: other
+//! tests run beside these.
+
+use crate::kit::{
+    PATIENCE, PROMISED, Place, Process, Who, guest, is_root, missing, process_of, root_or_missing, wait_for,
+};
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// Small, fast and good enough to choose moments (Marsaglia, "Xorshift RNGs", 2003).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+
+    fn one_of<'a, T>(&mut self, these: &'a [T]) -> &'a T {
+        &these[usize::try_from(self.below(these.len() as u64)).unwrap()]
+    }
+}
+
+/// Every process of one run that was ever seen, and the pid namespace that all later ones are born into.
+struct Seen {
+    command: i32,
+    processes: Vec<Process>,
+    namespace: Option<PathBuf>,
+}
+
+impl Seen {
+    fn of(command: &Child) -> Self {
+        Self { command: i32::try_from(command.id()).unwrap(), processes: Vec::new(), namespace: None }
+    }
+
+    /// Looks again, and adds what is new.
+    fn look(&mut self) {
+        for process in Process::tree(self.command) {
+            if process.comm == "sandhog-spawner" && self.namespace.is_none() {
+                self.namespace = namespace_of(process.pid);
+            }
+            if !self.processes.contains(&process) {
+                self.processes.retain(|known| known.pid != process.pid);
+                self.processes.push(process);
+            }
+        }
+    }
+
+    fn named(&self, comm: &str) -> Option<&Process> {
+        self.processes.iter().find(|process| process.comm == comm && process.is_alive())
+    }
+
+    /// What still lives, the command itself left out.
+    fn alive(&self) -> Vec<Process> {
+        let same = |process: &Process| self.namespace.is_some() && namespace_of(process.pid) == self.namespace;
+        let inside = Process::all().into_iter().filter(|process| process.is_alive() && same(process));
+        let known = self.processes.iter().filter(|process| process.pid != self.command && process.is_alive());
+        known.cloned().chain(inside).collect()
+    }
+
+    #[track_caller]
+    fn expect_gone(&self, what: &str) {
+        let deadline = Instant::now() + PROMISED;
+        while !self.alive().is_empty() {
+            assert!(Instant::now() < deadline, "{what}: still there after {PROMISED:?}: {:#?}", self.alive());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn namespace_of(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+}
+
+/// What must be after all as it was before.
+#[derive(Debug, PartialEq, Eq)]
+struct Snapshot {
+    mounts: BTreeSet<String>,
+    runtime: BTreeSet<PathBuf>,
+    /// Cgroups whose id no command holds.
+    stale_cgroups: BTreeSet<PathBuf>,
+}
+
+impl Snapshot {
+    fn take() -> Self {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(str::to_owned).collect();
+        Self { mounts, runtime: entries(Path::new("/run/sandhog")), stale_cgroups: stale_cgroups() }
+    }
+}
+
+fn entries(folder: &Path) -> BTreeSet<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Cgroups of ours, in every hierarchy, that hold no process: a living run has one there all the time.
+fn stale_cgroups() -> BTreeSet<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
+    let homes = mounts.lines().filter(is_cgroup).filter_map(|line| line.split(' ').nth(4));
+    let ours = homes.flat_map(|point| entries(&Path::new(point).join("sandhog")));
+    let is_empty = |path: &PathBuf| fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty());
+    ours.filter(|path| path.is_dir() && is_empty(path)).collect()
+}
+
+/// What a run that is to be killed does.
+#[derive(Clone, Copy, Debug)]
+enum Doing {
+    Sleeping,
+    Spinning,
+    Compiling,
+}
+
+/// What is killed.
+const VICTIMS: [&str; 4] = ["sandhog", "sandhog-spawner", "sandhog-zygote", "sandhog-worker"];
+
+fn start(place: &Place, doing: Doing, number: u64) -> Child {
+    let guest = match doing {
+        Doing::Sleeping => guest("sleep_forever"),
+        Doing::Spinning => guest("spin_forever"),
+        Doing::Compiling => guest("image-filter"),
+    };
+    let mut command = place.sandhog();
+    if matches!(doing, Doing::Compiling) {
+        command.env("SANDHOG_CACHE_DIR", place.path(&format!("cache-{number}")));
+    }
+    command.args(["run", "--verdict", &format!("verdict-{number}.json"), &guest]).spawn().unwrap()
+}
+
+fn kill_one(place: &Place, number: u64, random: &mut Random) -> String {
+    let doing = *random.one_of(&[Doing::Sleeping, Doing::Spinning, Doing::Compiling]);
+    let (victim, after) = (*random.one_of(&VICTIMS), Duration::from_micros(random.below(60_000)));
+    let what = format!("kill {number} of {:?}: {victim} of a run {doing:?} after {after:?}", place.who);
+    let command = start(place, doing, number);
+    let mut seen = Seen::of(&command);
+    // The one sleep here: it is the random moment, and nothing is concluded from it.
+    std::thread::sleep(after);
+    seen.look();
+    let coordinator = rustix::process::Pid::from_child(&command);
+    match seen.named(victim).filter(|process| process.pid != seen.command).cloned() {
+        Some(process) => process.signal(Signal::KILL),
+        // Not there yet, or it is the coordinator's turn. Stopped first, so that what it has started is seen.
+        None => {
+            rustix::process::kill_process(coordinator, Signal::STOP).unwrap();
+            seen.look();
+            rustix::process::kill_process(coordinator, Signal::KILL).unwrap();
+            return expect_all_gone(command, &seen, &what);
+        }
+    }
+    expect_told(place, command, &mut seen, victim, number, &what)
+}
+
+fn expect_all_gone(command: Child, seen: &Seen, what: &str) -> String {
+    crate::kit::finish(command);
+    seen.expect_gone(what);
+    what.to_owned()
+}
+
+/// The command outlived its process: it ends by itself and says why; but a zygote's death ends no worker.
+fn expect_told(place: &Place, mut command: Child, seen: &mut Seen, victim: &str, number: u64, what: &str) -> String {
+    let deadline = Instant::now() + PROMISED;
+    let ended = loop {
+        seen.look();
+        let lives_on = victim == "sandhog-zygote" && seen.named("sandhog-worker").is_some();
+        if let Some(status) = command.try_wait().unwrap() {
+            break Some(status);
+        }
+        if lives_on && Instant::now() + Duration::from_millis(1800) > deadline {
+            break None;
+        }
+        assert!(Instant::now() < deadline, "{what}: the command goes on: {:#?}", Process::tree(seen.command));
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let Some(status) = ended else {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&command), Signal::TERM).unwrap();
+        assert_eq!(crate::kit::finish(command).status.code(), Some(143), "{what}");
+        seen.expect_gone(what);
+        return what.to_owned();
+    };
+    let allowed: &[i32] = match victim {
+        // A compiler's worker is Sandhog's own; a guest's was killed by somebody.
+        "sandhog-worker" => &[137, 125],
+        // Once a run was over before the moment came: image-filter without arguments fails.
+        _ => &[125],
+    };
+    let code = status.code().unwrap_or(-1);
+    let verdict = fs::read_to_string(place.path(&format!("verdict-{number}.json"))).unwrap_or_default();
+    assert!(allowed.contains(&code) || code == 1, "{what}: ended with {code}: {verdict}");
+    if victim == "sandhog-spawner" && code == 125 {
+        assert!(verdict.contains("\"verdict\":\"lost\""), "{what}: {verdict}");
+    }
+    seen.expect_gone(what);
+    what.to_owned()
+}
+
+/// As an ordinary user and as root, in turns.
+#[test]
+fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
+    const SEED: u64 = 0x5a_17d0_0942;
+    println!("seed {SEED:#x}");
+    let places: Vec<Place> = Who::all().into_iter().map(Place::new).collect();
+    for place in &places {
+        // Compiled beforehand, and everything made that the first start makes.
+        place.run(&[&guest("hello")]).expect("completed", 0);
+        place.run(&["--timeout", "1ms", &guest("sleep_forever")]).expect("deadline", 124);
+        place.run(&["--timeout", "1ms", &guest("spin_forever")]).expect("deadline", 124);
+    }
+    let before = Snapshot::take();
+    let mut random = Random(SEED);
+    for number in 0..100 {
+        let what = kill_one(random.one_of(&places), number, &mut random);
+        println!("{what}: nothing is left");
+    }
+    for place in &places {
+        place.run(&[&guest("hello")]).expect("completed", 0);
+        expect_clean_caches(place);
+    }
+    let after = wait_for_snapshot(&before);
+    assert_eq!(after.mounts, before.mounts);
+    assert_eq!(after.runtime, before.runtime);
+    assert!(after.stale_cgroups.is_subset(&before.stale_cgroups), "{:#?}", after.stale_cgroups);
+}
+
+/// Runs of other tests come and go; what is stale for longer is ours.
+fn wait_for_snapshot(before: &Snapshot) -> Snapshot {
+    let deadline = Instant::now() + PROMISED;
+    loop {
+        let now = Snapshot::take();
+        if now.stale_cgroups.is_subset(&before.stale_cgroups) || Instant::now() > deadline {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A compilation that was killed leaves neither a file nor a lock that anybody holds.
+fn expect_clean_caches(place: &Place) {
+    let ours = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cache-"));
+    for cache in entries(&place.path("")).into_iter().filter(ours) {
+        let is_known = |path: &PathBuf| path.ends_with("lock") || path.extension().is_some_and(|it| it == "compiled");
+        let unknown: Vec<PathBuf> = entries(&cache).into_iter().filter(|path| !is_known(path)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}
+
+/// The lock of a compilation goes with whoever held it: the next one compiles.
+#[test]
+fn a_killed_compilation_is_made_again() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        let first = start(&place, Doing::Compiling, 0);
+        let worker = process_of(&first, "sandhog-worker");
+        rustix::process::kill_process(rustix::process::Pid::from_child(&first), Signal::KILL).unwrap();
+        crate::kit::finish(first);
+        let second = crate::kit::finish(start(&place, Doing::Compiling, 0));
+        assert_eq!(second.status.code(), Some(1), "{who:?}: {second:?}");
+        wait_for("the first compiler is gone", PROMISED, || (!worker.is_alive()).then_some(()));
+    }
+}
+
+/// A guest that echoes: it runs as soon as it has answered.
+fn start_echo(place: &Place) -> Child {
+    use std::io::{Read, Write};
+    let mut child = place.start(&[&guest("cat")]);
+    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    let mut answer = [0];
+    child.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
+    assert_eq!(answer, *b"x");
+    child
+}
+
+#[test]
+fn a_killed_spawner_is_a_lost_run_and_a_killed_worker_a_killed_one() {
+    for who in Who::all() {
+        for (victim, word, code) in [("sandhog-spawner", "lost", 125), ("sandhog-worker", "killed", 137)] {
+            let place = Place::new(who);
+            let child = start_echo(&place);
+            let mut seen = Seen::of(&child);
+            seen.look();
+            process_of(&child, victim).signal(Signal::KILL);
+            let from = Instant::now();
+            place.finish(child).expect(word, code);
+            assert!(from.elapsed() < PROMISED, "{who:?}: {victim}: {:?}", from.elapsed());
+            seen.expect_gone(victim);
+        }
+    }
+}
+
+#[test]
+fn a_killed_zygote_ends_no_worker() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        let child = start_echo(&place);
+        let zygote = process_of(&child, "sandhog-zygote");
+        zygote.signal(Signal::KILL);
+        wait_for("the zygote is gone", PROMISED, || (!zygote.is_alive()).then_some(()));
+        // Its stdin ends, and so does it, in peace.
+        let ran = place.finish(child);
+        assert_eq!(ran.expect("completed", 0).stdout, "", "{who:?}");
+    }
+}
+
+#[test]
+fn workers_of_commands_at_once_never_share_an_identity() {
+    if !root_or_missing("an identity of one's own") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    let children: Vec<Child> = (0..8).map(|_| start_echo(&place)).collect();
+    let ids: Vec<(u32, u32)> =
+        children.iter().map(|child| process_of(child, "sandhog-worker").ids().expect("it runs")).collect();
+    let zygotes = children.iter().map(|child| process_of(child, "sandhog-zygote").ids().expect("it runs"));
+    let all: BTreeSet<(u32, u32)> = ids.iter().copied().chain(zygotes).collect();
+    assert_eq!(all.len(), 16, "{ids:?}");
+    assert!(all.iter().all(|(uid, gid)| uid == gid && (200_000..265_536).contains(uid)), "{all:?}");
+    for child in children {
+        place.finish(child);
+    }
+}
+
+#[test]
+fn an_id_is_free_again_after_a_kill() {
+    if !root_or_missing("an identity of one's own") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    for _ in 0..3 {
+        let child = start_echo(&place);
+        let worker = process_of(&child, "sandhog-worker");
+        let (uid, _) = worker.ids().expect("it runs");
+        process_of(&child, "sandhog-spawner").signal(Signal::KILL);
+        place.finish(child).expect("lost", 125);
+        assert!(uid < 200_000 + 2 * 1000, "ids are not given back: {uid}");
+    }
+}
+
+/// Two runtime directories are two ranges that know nothing of each other: neither may end what the other runs.
+#[test]
+fn a_run_with_another_runtime_directory_ends_nobody() {
+    if !root_or_missing("a runtime directory") {
+        return;
+    }
+    let (place, other) = (Place::new(Who::Root), Place::new(Who::Root));
+    let child = start_echo(&place);
+    let mut command = other.sandhog();
+    command.env("SANDHOG_RUNTIME_DIR", other.path("runtime")).args(["run", &guest("hello")]);
+    let output = crate::kit::finish(command.spawn().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    assert!(process_of(&child, "sandhog-worker").is_alive());
+    place.finish(child).expect("completed", 0);
+}
+
+#[test]
+fn a_stopped_worker_is_ended_by_its_deadline() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        let child = place.start(&["--timeout", "1s", &guest("sleep_forever")]);
+        let worker = process_of(&child, "sandhog-worker");
+        worker.signal(Signal::STOP);
+        wait_for("it is stopped", PROMISED, || worker.is_stopped().then_some(()));
+        let from = Instant::now();
+        place.finish(child).expect("deadline", 124);
+        assert!(from.elapsed() < Duration::from_secs(1) + PROMISED, "{who:?}: {:?}", from.elapsed());
+    }
+}
+
+/// Its own signals can't end it then, and its zygote does not answer.
+#[test]
+fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
+    for (who, victim) in Who::all().into_iter().flat_map(|who| [(who, "sandhog-worker"), (who, "sandhog-zygote")]) {
+        let place = Place::new(who);
+        let child = start_echo(&place);
+        let mut seen = Seen::of(&child);
+        seen.look();
+        let victim = process_of(&child, victim);
+        victim.signal(Signal::STOP);
+        wait_for("it is stopped", PROMISED, || victim.is_stopped().then_some(()));
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT).unwrap();
+        let from = Instant::now();
+        place.finish(child).expect("stopped", 130);
+        assert!(from.elapsed() < PROMISED, "{who:?}: {:?}", from.elapsed());
+        seen.expect_gone(&victim.comm);
+    }
+}
+
+#[test]
+fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
+    let signals = [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)];
+    for (who, (signal, code)) in Who::all().into_iter().flat_map(|who| signals.map(|signal| (who, signal))) {
+        let place = Place::new(who);
+        let child = start_echo(&place);
+        let mut seen = Seen::of(&child);
+        seen.look();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+        place.finish(child).expect("stopped", code);
+        assert!(seen.alive().is_empty(), "{who:?}: {:?}", seen.alive());
+    }
+}
+
+/// The program `script` is a terminal; killed, it is a closed one.
+#[test]
+fn a_closed_terminal_ends_the_run() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        let line = format!("exec '{}' run '{}'", crate::kit::program().display(), guest("sleep_forever"));
+        let mut command = place.command(Path::new("script"));
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdout(Stdio::null());
+        let Ok(terminal) = command.spawn() else {
+            missing("the program script");
+            return;
+        };
+        process_of(&terminal, "sandhog-worker");
+        let mut seen = Seen::of(&terminal);
+        seen.look();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&terminal), Signal::KILL).unwrap();
+        crate::kit::finish(terminal);
+        seen.expect_gone("a closed terminal");
+    }
+}
+
+#[test]
+fn a_closed_stdin_is_an_empty_one() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        let run = |closed: &str, name: &str| {
+            let mut command = place.command(Path::new("sh"));
+            command.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]).arg(crate::kit::program());
+            crate::kit::finish(command.args(["run", &guest(name)]).spawn().unwrap())
+        };
+        let output = run("<&-", "cat");
+        assert!(output.status.success() && output.stdout.is_empty(), "{who:?}: {output:?}");
+        for closed in [">&-", "2>&-", "<&- 2>&-"] {
+            let output = run(closed, "hello");
+            assert_eq!(output.stdout, if closed == ">&-" { "" } else { "hello\n" }.as_bytes(), "{who:?}: {output:?}");
+        }
+    }
+}
+
+/// Only the guest's end of its stdin closes, so that it goes on.
+#[test]
+fn a_guest_outlives_its_stdin() {
+    let place = Place::new(Who::ordinary());
+    let child = place.start(&["--timeout", "300ms", &guest("sleep_forever")]);
+    let from = Instant::now();
+    place.finish(child).expect("deadline", 124);
+    assert!(from.elapsed() >= Duration::from_millis(300));
+}
+
+/// Descriptors and a variable that the command was started with and never asked for.
+#[test]
+fn a_worker_holds_no_descriptor_and_no_variable_of_its_starter() {
+    if !is_root() {
+        missing("looking into another process needs root");
+        return;
+    }
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.file("planted", "planted").settle();
+        let planted = fs::metadata(place.path("planted")).unwrap();
+        let opens: String = (3..103).map(|_| "exec {fd}< planted; ").collect();
+        let script = format!("{opens} exec \"$@\"");
+        let mut command = place.command(Path::new("bash"));
+        command.env("SECRET", "from the environment").args(["-c", &script, "bash"]).arg(crate::kit::program());
+        let child = command.args(["run", &guest("cat")]).stdin(Stdio::piped()).spawn().unwrap();
+        for name in ["sandhog-worker", "sandhog-zygote", "sandhog-spawner"] {
+            let process = process_of(&child, name);
+            let look = || {
+                let open = entries(Path::new(&format!("/proc/{}/fd", process.pid)));
+                let has = open.iter().any(|fd| fs::metadata(fd).is_ok_and(|it| it.ino() == planted.ino()));
+                let environment = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+                let told = name != "sandhog-spawner" && String::from_utf8_lossy(&environment).contains("SECRET");
+                (!has && !told).then_some(())
+            };
+            wait_for(name, PATIENCE.min(PROMISED), look);
+        }
+        crate::kit::finish(child);
+    }
+}
