@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// About two seconds' worth.
-const BELOW: &str = "300000000";
+const BELOW: &str = "800000000";
 /// The kernel's unit of time in /proc (proc(5): sysconf(_SC_CLK_TCK), 100 on every Linux machine of today).
 const TICK_MS: f64 = 10.0;
 

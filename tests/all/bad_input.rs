@@ -4,7 +4,7 @@ use crate::support::{self, ORDINARY, Run, Scratch, guest, is_root, names_in};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// The end of most errors about flags.
@@ -99,6 +99,26 @@ fn another_users_private_folder_cannot_be_granted() {
     // Root's command has no privilege to reach into it either.
     support::chown(&private, ORDINARY);
     Run::new("hello").dir(&path, "").run().said(126, &sentence);
+}
+
+#[test]
+fn behind_sudo_it_is_the_person_whose_files_are_granted_and_whose_cache_is_used() {
+    if !is_root() {
+        println!("not tried: only root stands behind sudo");
+        return;
+    }
+    let (cache, private) = (Scratch::new(), Scratch::new());
+    support::chown(cache.path(), ORDINARY);
+    fs::set_permissions(private.path(), Permissions::from_mode(0o700)).unwrap();
+    fs::create_dir(private.join("inside")).unwrap();
+    let id = ORDINARY.to_string();
+    let behind_sudo = || {
+        let run = Run::new("hello").env("SUDO_UID", &id).env("SUDO_GID", &id);
+        run.without_verdict().cache(cache.join("cache"))
+    };
+    behind_sudo().run().said(0, "");
+    assert_eq!(fs::metadata(cache.join("cache")).unwrap().uid(), ORDINARY);
+    assert_eq!(behind_sudo().dir(&private.join("inside"), "").run().code, 126);
 }
 
 #[test]
@@ -257,6 +277,19 @@ fn a_cache_that_others_may_write_is_not_used() {
              SANDHOG_CACHE_DIR to another one"
         )
     );
+    assert!(scratch.names().is_empty());
+}
+
+#[test]
+fn another_users_cache_is_not_used() {
+    if !is_root() {
+        println!("not tried: only root can make a directory that belongs to another user");
+        return;
+    }
+    let scratch = Scratch::new();
+    let outcome = Run::new("hello").as_ordinary_user().cache(scratch.path()).run();
+    outcome.is(125, "lost");
+    assert!(outcome.stderr.contains("set SANDHOG_CACHE_DIR to another one"), "{outcome:?}");
     assert!(scratch.names().is_empty());
 }
 

@@ -68,7 +68,8 @@ fn no_way_out_of_a_granted_directory_gets_through() {
 fn what_stays_inside_of_a_granted_directory_works() {
     for who in Who::all() {
         let place = Place::new(who);
-        place.file("grant/file", "inside").folder("grant/sub").link("../file", "grant/sub/link");
+        place.file("grant/file", "inside").folder("grant/sub");
+        place.link("../file", "grant/sub/link").link("sub", "grant/folder");
         place.link("sub", "grant/folder_link").settle();
         let read = |path: &str| {
             let ran = place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
@@ -190,23 +191,35 @@ fn a_symlink_swapped_between_inside_and_outside_never_leads_outside() {
 fn a_rename_storm_elsewhere_ends_nobody() {
     for who in Who::all() {
         let place = Place::new(who);
-        place.file("grant/file", "inside").folder("grant/sub").file("storm/a", "").file("storm/b", "").settle();
-        place.link("../file", "grant/sub/link");
+        place.file("grant/file", "inside").folder("grant/sub");
+        place.link("../file", "grant/sub/link").link("sub", "grant/folder");
+        for name in ["a", "b", "c", "d"] {
+            place.folder(&format!("storm/{name}"));
+        }
+        place.settle();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let (one, other) = (place.path("storm/a"), place.path("storm/b"));
-                while !over.load(Ordering::Relaxed) {
-                    let cwd = rustix::fs::CWD;
-                    rustix::fs::renameat_with(cwd, &one, cwd, &other, RenameFlags::EXCHANGE).unwrap();
-                }
-            });
-            let rans = ["sub/../file", "sub/link"]
-                .map(|path| place.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", path, "10000"]));
+            for (one, other) in [("storm/a", "storm/b"), ("storm/c", "storm/d")] {
+                let (one, other) = (place.path(one), place.path(other));
+                let over = &over;
+                scope.spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        let cwd = rustix::fs::CWD;
+                        rustix::fs::renameat_with(cwd, &one, cwd, &other, RenameFlags::EXCHANGE).unwrap();
+                    }
+                });
+            }
+            // The first look of a fresh process is the slowest, and a storm hits it nearly every time.
+            let path = "/grant/folder/link";
+            let first = || place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
+            let rans: Vec<_> = (0..5).map(|_| first()).collect();
+            let many = ["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "folder/link", "20000"];
+            let many = place.run(&many);
             over.store(true, Ordering::Relaxed);
             for ran in rans {
-                assert_eq!(ran.expect("completed", 0).stdout, "10000 \"inside\"\n", "{who:?}");
+                assert_eq!(ran.expect("completed", 0).stdout, "inside", "{who:?}");
             }
+            assert_eq!(many.expect("completed", 0).stdout, "20000 \"inside\"\n", "{who:?}");
         });
     }
 }
@@ -652,4 +665,4 @@ fn a_real_picture_is_filtered_right() {
 }
 
 /// The gray picture's file. Its pixels were compared once with those that Python computes from the original.
-const GRAY: &str = "?";
+const GRAY: &str = "e33b43dab62267871898303a1aacf08d25f4cab9f0f1f53c2bf2eeca64da92d7";

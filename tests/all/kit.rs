@@ -423,5 +423,5 @@ impl Process {
 #[track_caller]
 pub(crate) fn process_of(command: &Child, name: &str) -> Process {
     let root = i32::try_from(command.id()).unwrap();
-    wait_for(name, PATIENCE, || Process::tree(root).into_iter().find(|process| process.comm == name))
+    wait_for(name, PATIENCE / 6, || Process::tree(root).into_iter().find(|process| process.comm == name))
 }

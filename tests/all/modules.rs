@@ -351,6 +351,17 @@ fn a_refused_module_leaves_nothing_in_the_cache() {
 }
 
 #[test]
+fn a_cache_is_where_the_environment_says() {
+    let scratch = Scratch::new();
+    let home = scratch.path().to_str().unwrap();
+    let hello = || Run::new("hello").env("SANDHOG_CACHE_DIR", "").env("HOME", home);
+    hello().run().printed("hello\n");
+    assert_eq!(names_in(&scratch.join(".cache/sandhog")).len(), 2);
+    hello().env("XDG_CACHE_HOME", scratch.join("xdg").to_str().unwrap()).run().printed("hello\n");
+    assert_eq!(names_in(&scratch.join("xdg/sandhog")).len(), 2);
+}
+
+#[test]
 fn a_cache_is_closed_to_others() {
     let cache = Cache::new();
     cache.run("hello").run().printed("hello\n");

@@ -33,7 +33,7 @@ fn limits_hold_for_an_ordinary_user() {
     place.run(&["--timeout", "50ms", &guest("spin_forever")]).expect("deadline", 124);
     place.run(&["--cpu", "50ms", &guest("spin_forever")]).expect("cpu", 124);
     let spewed = place.run(&["--max-output", "100KiB", &guest("spew")]);
-    assert_eq!(spewed.expect("output", 153).stdout.len(), 100 << 10);
+    assert_eq!(spewed.expect("output", 153).verdict["stdout_bytes"], 100 << 10);
 }
 
 #[test]

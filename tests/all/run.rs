@@ -94,6 +94,32 @@ fn stdout_and_stderr_stay_apart() {
 }
 
 #[test]
+fn stdout_and_stderr_may_be_one_file() {
+    let scratch = Scratch::new();
+    let file = File::create(scratch.join("log")).unwrap();
+    let runs = 5;
+    for _ in 0..runs {
+        // As a shell does for `{ …; …; } > log 2>&1`: every descriptor shares one place in the file.
+        let (stdout, stderr) = (file.try_clone().unwrap(), file.try_clone().unwrap());
+        let outcome = Run::new("writes_after_close").stdout_to(stdout).stderr_to(stderr).run();
+        outcome.is(0, "completed");
+    }
+    let log = std::fs::read_to_string(scratch.join("log")).unwrap();
+    let mut lines: Vec<_> = log.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [["before"; 5], ["refused(BADF)"; 5]].concat(), "{log:?}");
+}
+
+#[test]
+fn streams_that_are_closed_at_the_start_are_empty() {
+    #[allow(unsafe_code)]
+    // SAFETY: the child's own three streams, right before its exec; nothing there refers to them any more.
+    let close_all = || Ok((0..3).for_each(|fd| unsafe { rustix::io::close(fd) }));
+    Run::new("hello").in_child(close_all).run().is(0, "completed");
+    Run::new("cat").in_child(close_all).run().is(0, "completed");
+}
+
+#[test]
 fn a_line_arrives_while_the_guest_still_runs() {
     let mut running = Run::new("stdin_lines").stdin_open().start();
     running.say("one\n");
@@ -199,6 +225,15 @@ fn a_signal_stops_it() {
         assert_eq!((&outcome.verdict["reason"], &outcome.verdict["graceful"]), (&reason.into(), &false.into()));
         assert!(!processes.into_iter().any(processes::is_alive), "something of the run still lives");
     }
+}
+
+#[test]
+fn a_signal_stops_it_while_nobody_reads_its_output() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let running = Run::new("spew").stdout_to(writer).start();
+    reader.read_exact(&mut [0; 10]).unwrap();
+    running.signal(Signal::TERM);
+    running.wait().is(143, "stopped");
 }
 
 #[test]

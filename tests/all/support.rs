@@ -151,6 +151,7 @@ pub(crate) struct Run {
     env: Vec<(OsString, OsString)>,
     input: Input,
     stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
     cache: Option<PathBuf>,
     directory: Option<PathBuf>,
     as_user: Option<u32>,
@@ -180,6 +181,7 @@ impl Run {
             env: Vec::new(),
             input: Input::None,
             stdout: None,
+            stderr: None,
             cache: None,
             directory: None,
             as_user: None,
@@ -241,6 +243,12 @@ impl Run {
     /// Where stdout goes instead of [`Outcome::stdout`].
     pub(crate) fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// Where stderr goes instead of [`Outcome::stderr`].
+    pub(crate) fn stderr_to(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr = Some(stderr.into());
         self
     }
 
@@ -346,7 +354,8 @@ impl Run {
             Input::Bytes(_) | Input::Open => Stdio::piped(),
             Input::From(stdin) => std::mem::replace(stdin, Stdio::null()),
         });
-        command.stdout(self.stdout.take().unwrap_or_else(Stdio::piped)).stderr(Stdio::piped());
+        command.stdout(self.stdout.take().unwrap_or_else(Stdio::piped));
+        command.stderr(self.stderr.take().unwrap_or_else(Stdio::piped));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }

@@ -76,8 +76,12 @@ impl Cache {
 
     /// The entry, if it is there and whole; positioned at its start.
     pub(crate) fn find(&self, key: &Key) -> Option<File> {
-        let mut file = self.dir.open(key.file_name()).ok()?.into_std();
-        is_whole(&mut file).ok()?.then_some(file)
+        self.open_entry(key).and_then(whole)
+    }
+
+    /// The entry, if it is there; nothing is known of what is in it.
+    pub(crate) fn open_entry(&self, key: &Key) -> Option<File> {
+        Some(self.dir.open(key.file_name()).ok()?.into_std())
     }
 
     /// Removes an entry that can't be used.
@@ -143,6 +147,11 @@ fn seal(file: &mut File, length: u64) -> io::Result<()> {
     file.seek(SeekFrom::Start(length))?;
     let footer = [MARK.as_slice(), &length.to_le_bytes(), hash.as_bytes()].concat();
     file.write_all(&footer)
+}
+
+/// The entry, if it is whole; positioned at its start.
+pub(crate) fn whole(mut file: File) -> Option<File> {
+    is_whole(&mut file).ok()?.then_some(file)
 }
 
 fn is_whole(file: &mut File) -> io::Result<bool> {

@@ -113,6 +113,14 @@ impl io::Read for Tee<'_> {
     }
 }
 
+/// Files up to this length are read and hashed at once: that takes some 100 µs at the most, and another thread's start
+/// as long.
+const SMALL: u64 = 256 << 10;
+
+fn is_small(file: &File) -> bool {
+    file.metadata().is_ok_and(|status| status.len() <= SMALL)
+}
+
 /// The compiled form of a module: from the cache, or made now.
 pub(crate) async fn compiled(
     coordinator: &Arc<Coordinator>,
@@ -121,18 +129,21 @@ pub(crate) async fn compiled(
     walls: &Walls,
 ) -> Result<OwnedFd, Cause> {
     let fuel = job.limits.fuel.is_some();
-    let hash = blocking({
+    let hash = if is_small(&module.file) {
+        module.hash()
+    } else {
         let module = Arc::clone(module);
-        move || module.hash()
-    });
-    let hash = hash.await?.map_err(|error| Cause::Refused(error.to_string()))?;
+        blocking(move || module.hash()).await?
+    };
+    let hash = hash.map_err(|error| Cause::Refused(error.to_string()))?;
     let key = Key::new(&hash, engine::settings_id(fuel));
     let cache = coordinator.cache().map_err(failed)?;
-    let found = blocking({
-        let cache = Arc::clone(&cache);
-        move || cache.find(&key)
-    });
-    if let Some(file) = found.await? {
+    let found = match cache.open_entry(&key) {
+        Some(file) if is_small(&file) => cache::whole(file),
+        Some(file) => blocking(move || cache::whole(file)).await?,
+        None => None,
+    };
+    if let Some(file) = found {
         return Ok(file.into());
     }
     let guard = blocking({

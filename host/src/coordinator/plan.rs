@@ -76,7 +76,8 @@ pub(crate) fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
         rlimits: Rlimits {
             data_bytes: limits.memory_bytes,
             file_bytes: limits::ARTIFACT,
-            open_files: 0,
+            // It opens none; the few are for what its threads may need for a moment.
+            open_files: 16,
             cpu_s: Some(limits.cpu.as_secs() + 2),
         },
         directories: Vec::new(),

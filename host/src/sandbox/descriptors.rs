@@ -30,9 +30,31 @@ fn gaps(keep: &[RawFd]) -> Vec<(u32, u32)> {
     starts.zip(ends).filter_map(|(start, end)| end.filter(|end| start <= *end).map(|end| (start, end))).collect()
 }
 
+/// How far RLIMIT_NOFILE, which bounds numbers, must lie above `wanted` so that a process with these descriptors
+/// can open exactly that many more.
+pub(crate) fn reserved(own: &[RawFd], wanted: u32) -> u32 {
+    let mut own: Vec<u32> = own.iter().map(|number| number.cast_unsigned()).collect();
+    own.sort_unstable();
+    own.dedup();
+    // Each of its own that lies below the limit takes one number away, and pushes the limit up by one.
+    own.iter()
+        .fold(0, |reserved, number| if *number < wanted.saturating_add(reserved) { reserved + 1 } else { reserved })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::gaps;
+    use super::{gaps, reserved};
+
+    #[test]
+    fn exactly_the_wanted_numbers_are_free_below_the_limit() {
+        for own in [&[0, 1, 2][..], &[0, 1, 2, 9, 14], &[0, 1, 2, 3, 4, 5, 300], &[]] {
+            for wanted in [1, 5, 64, 1000] {
+                let limit = wanted + reserved(own, wanted);
+                let free = (0..limit).filter(|number| !own.contains(&number.cast_signed())).count();
+                assert_eq!(free, wanted as usize, "{own:?}");
+            }
+        }
+    }
 
     #[test]
     fn the_gaps_are_all_that_is_not_kept() {

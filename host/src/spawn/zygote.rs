@@ -3,7 +3,7 @@
 
 use super::{IPC_FD, fds};
 use crate::ipc::{Closed, Received, recv_packet, send_packet};
-use crate::sandbox::{failure, rlimits, seccomp, steps};
+use crate::sandbox::{descriptors, failure, rlimits, seccomp, steps};
 use crate::sys::process::{self, Forked, SingleThreaded};
 use crate::worker::engine::{self, Prepared};
 use crate::worker::{self, Duty};
@@ -116,10 +116,13 @@ impl Zygote {
             }
         }
         let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
-        keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         keep.extend(self.module.iter().map(|module| module.file));
+        // The worker opens each directory anew and closes what it came as: one number each, the lowest that are free.
+        let opened = directories.len() as u32;
+        let reserved_files = opened + descriptors::reserved(&keep, plan.rlimits.open_files.saturating_add(opened));
+        keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         let context = steps::WorkerContext {
-            reserved_files: worker::RESERVED_FILES + directories.len() as u32,
+            reserved_files,
             keep,
             rlimits: plan.rlimits,
             tasks: self.ids.is_none().then_some(u64::from(self.plan.cgroup_tasks)),

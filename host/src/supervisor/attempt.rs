@@ -44,6 +44,8 @@ pub(crate) enum Action {
     StartWorker,
     /// Tell the worker to begin, and start its hard deadline.
     Go,
+    /// The zygote has served this attempt: it may end beside it.
+    EndZygote,
     /// End worker and zygote.
     Kill,
     /// The worker has gone: tell when whoever reads its output has had time enough for the rest.
@@ -158,7 +160,12 @@ impl Attempt {
         if self.phase == Phase::Cloning {
             self.phase = Phase::Sealing;
         }
-        if self.facts.cause.is_some() { vec![Action::Kill] } else { Vec::new() }
+        match (self.facts.cause.is_some(), self.went) {
+            (true, _) => vec![Action::Kill],
+            // Its greeting has overtaken the news of it.
+            (false, true) => vec![Action::EndZygote],
+            (false, false) => Vec::new(),
+        }
     }
 
     fn said(&mut self, message: FromWorker) -> Vec<Action> {
@@ -166,8 +173,10 @@ impl Attempt {
             // It is being ended; whatever it says, it does not begin.
             (Phase::Cloning | Phase::Sealing, _) if self.facts.cause.is_some() => Vec::new(),
             (Phase::Cloning | Phase::Sealing, FromWorker::Hello { version: sandhog_protocol::VERSION }) => {
+                let is_adopted = self.phase == Phase::Sealing;
                 (self.phase, self.went, self.outputs) = (Phase::Running, true, self.streams);
-                vec![Action::Go]
+                // Before the spawner has the worker from it the zygote must not end.
+                if is_adopted { vec![Action::Go, Action::EndZygote] } else { vec![Action::Go] }
             }
             (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
                 let wall = crate::sandbox::steps::wall_of(&failure.step);
@@ -276,7 +285,7 @@ mod tests {
         assert_eq!(attempt.step(Event::ZygoteStarted), []);
         assert_eq!(attempt.step(Event::ModuleReady), [Action::Load, Action::StartWorker]);
         assert_eq!(attempt.step(Event::WorkerStarted), []);
-        assert_eq!(attempt.step(hello()), [Action::Go]);
+        assert_eq!(attempt.step(hello()), [Action::Go, Action::EndZygote]);
         attempt
     }
 
@@ -327,6 +336,14 @@ mod tests {
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
         assert_eq!(attempt.step(Event::DrainOver), [Action::Finish]);
+    }
+
+    #[test]
+    fn a_zygote_lives_until_its_worker_is_known() {
+        let mut attempt = Attempt::new(false, 0);
+        assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
+        assert_eq!(attempt.step(hello()), [Action::Go], "the spawner has not said so yet");
+        assert_eq!(attempt.step(Event::WorkerStarted), [Action::EndZygote]);
     }
 
     #[test]

@@ -151,7 +151,6 @@ impl<'a> Driver<'a> {
             tasks: tokio::task::JoinSet::new(),
         };
         driver.listen();
-        driver.start_pumps(Direction::Output)?;
         Ok(driver)
     }
 
@@ -192,6 +191,7 @@ impl<'a> Driver<'a> {
                 self.client.send(&ToSpawner::Kill { worker: self.id }, &[]).await?;
                 self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
             }
+            Action::EndZygote => self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await,
             Action::LimitDrain => {
                 self.note_after(DRAIN, Event::DrainOver);
                 Ok(())
@@ -218,7 +218,9 @@ impl<'a> Driver<'a> {
         let streams = self.order.stdio.iter().flatten().chain(&self.order.directories);
         let fds: Vec<BorrowedFd<'_>> = std::iter::once(&channel).chain(streams).map(AsFd::as_fd).collect();
         let request = ToSpawner::StartWorker { zygote: self.id, worker: self.id, plan: self.order.worker.clone() };
-        self.client.send(&request, &fds).await
+        self.client.send(&request, &fds).await?;
+        // The zygote's program is still starting: nothing waits for this process now.
+        Ok(self.start_pumps(Direction::Output)?)
     }
 
     async fn go(&mut self) -> Result<(), ipc::Error> {
@@ -230,8 +232,7 @@ impl<'a> Driver<'a> {
         write_all(&self.channel, &go).await?;
         self.start_pumps(Direction::Input)?;
         self.arm_deadline();
-        // It serves this attempt alone, which is on its way, and ends beside it.
-        self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
+        Ok(())
     }
 
     /// The worker has its ends now: with ours gone, it alone keeps them open.
@@ -240,7 +241,7 @@ impl<'a> Driver<'a> {
         self.order.directories.clear();
     }
 
-    /// Those of one direction. Outputs beside the zygote's start, for until `go` nothing comes out of them; the input
+    /// Those of one direction. Outputs before `go`, until which nothing comes out of them; the input
     /// after `go`, for what it has taken is lost to whoever reads the same stream next.
     fn start_pumps(&mut self, wanted: Direction) -> io::Result<()> {
         for pump in self.order.pumps.extract_if(.., |pump| pump.direction == wanted) {

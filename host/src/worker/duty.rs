@@ -10,10 +10,6 @@ use sandhog_protocol::worker::{CompileReport, FromWorker, Report, SealFailure, T
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Descriptors that a worker has beside its guest's files and directories: three streams, the channel, the compiled
-/// module, and room for those that live for one host call.
-pub(crate) const RESERVED_FILES: u32 = 16;
-
 /// All that a worker starts from.
 pub(crate) struct Duty {
     pub channel: OwnedFd,

@@ -25,4 +25,4 @@ mod stdio;
 mod store;
 mod wasi;
 
-pub(crate) use duty::{Duty, RESERVED_FILES, work};
+pub(crate) use duty::{Duty, work};
