@@ -49,14 +49,14 @@ fn a_module_that_may_not_be_read_is_refused() {
     if is_root() {
         support::chown(&path, 0);
     }
-    let outcome = Run::command(["run"]).flag(&path).as_ordinary_user().run();
+    let outcome = Run::command(["run"]).flag(&path).by_ordinary_user().run();
     let path = path.display();
     outcome.said(126, &format!("sandhog: failed to read the module \"{path}\": Permission denied (os error 13)\n"));
 }
 
 #[test]
 fn an_ordinary_user_runs_a_module() {
-    let outcome = Run::new("hello").as_ordinary_user().run();
+    let outcome = Run::new("hello").by_ordinary_user().run();
     outcome.printed("hello\n");
 }
 
@@ -95,7 +95,7 @@ fn another_users_private_folder_cannot_be_granted() {
     let path = private.join("inside");
     let sentence =
         format!("sandhog: failed to open the directory {path:?} of --dir: Permission denied (os error 13)\n");
-    Run::new("hello").as_ordinary_user().dir(&path, "").run().said(126, &sentence);
+    Run::new("hello").by_ordinary_user().dir(&path, "").run().said(126, &sentence);
     // Root's command has no privilege to reach into it either.
     support::chown(&private, ORDINARY);
     Run::new("hello").dir(&path, "").run().said(126, &sentence);
@@ -287,7 +287,7 @@ fn another_users_cache_is_not_used() {
         return;
     }
     let scratch = Scratch::new();
-    let outcome = Run::new("hello").as_ordinary_user().cache(scratch.path()).run();
+    let outcome = Run::new("hello").by_ordinary_user().cache(scratch.path()).run();
     outcome.is(125, "lost");
     assert!(outcome.stderr.contains("set SANDHOG_CACHE_DIR to another one"), "{outcome:?}");
     assert!(scratch.names().is_empty());

@@ -317,7 +317,7 @@ fn behind_sudo_files_belong_to_whoever_called_it() {
         let uid = person.uid().to_string();
         command.uid(0).gid(0).env("SUDO_UID", &uid).env("SUDO_GID", &uid);
         command.args(["run", "--dir", grant, &guest("write_file"), "--", path, "content"]);
-        crate::kit::finish(command.spawn().unwrap())
+        crate::kit::finish(Running::start(command))
     };
     let output = sudo("grant::/grant:rw", "/grant/file");
     assert!(output.status.success(), "{output:?}");

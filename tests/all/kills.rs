@@ -67,12 +67,6 @@ impl Seen {
         known.cloned().chain(inside).collect()
     }
 
-    /// What bears this name is gone; others may still be on their way.
-    #[track_caller]
-    fn expect_gone_named(&self, comm: &str) {
-        wait_for(comm, PROMISED, || self.named(comm).is_none().then_some(()));
-    }
-
     #[track_caller]
     fn expect_gone(&self, what: &str) {
         let deadline = Instant::now() + PROMISED;
@@ -187,7 +181,7 @@ fn expect_told(place: &Place, mut command: Child, seen: &mut Seen, victim: &str,
         std::thread::sleep(Duration::from_millis(1));
     };
     let Some(status) = ended else {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&command), Signal::TERM).unwrap();
+        command.signal(Signal::TERM);
         assert_eq!(crate::kit::finish(command).status.code(), Some(143), "{what}");
         seen.expect_gone(what);
         return what.to_owned();
@@ -265,7 +259,7 @@ fn a_killed_compilation_is_made_again() {
         let place = Place::new(who);
         let first = start(&place, Doing::Compiling, 0);
         let worker = process_of(&first, "sandhog-worker");
-        rustix::process::kill_process(rustix::process::Pid::from_child(&first), Signal::KILL).unwrap();
+        first.signal(Signal::KILL);
         crate::kit::finish(first);
         let second = crate::kit::finish(start(&place, Doing::Compiling, 0));
         assert_eq!(second.status.code(), Some(1), "{who:?}: {second:?}");
@@ -294,9 +288,7 @@ fn a_killed_spawner_is_a_lost_run_and_a_killed_worker_a_killed_one() {
             seen.look();
             process_of(&child, victim).signal(Signal::KILL);
             let from = Instant::now();
-            // Its stdin stays open until then: a guest that sees the end of it may be faster than the kernel.
-            seen.expect_gone_named("sandhog-worker");
-            place.finish(child).expect(word, code);
+            place.finish_killed(child).expect(word, code);
             assert!(from.elapsed() < PROMISED, "{who:?}: {victim}: {:?}", from.elapsed());
             seen.expect_gone(victim);
         }
@@ -331,8 +323,7 @@ fn an_id_is_free_again_after_a_kill() {
         let worker = process_of(&child, "sandhog-worker");
         let (uid, _) = worker.ids().expect("it runs");
         process_of(&child, "sandhog-spawner").signal(Signal::KILL);
-        wait_for("the worker is gone", PROMISED, || (!worker.is_alive()).then_some(()));
-        place.finish(child).expect("lost", 125);
+        place.finish_killed(child).expect("lost", 125);
         assert!(uid < 200_000 + 2 * 1000, "ids are not given back: {uid}");
     }
 }
@@ -347,7 +338,7 @@ fn a_run_with_another_runtime_directory_ends_nobody() {
     let child = start_echo(&place);
     let mut command = other.sandhog();
     command.env("SANDHOG_RUNTIME_DIR", other.path("runtime")).args(["run", &guest("hello")]);
-    let output = crate::kit::finish(command.spawn().unwrap());
+    let output = crate::kit::finish(Running::start(command));
     assert!(output.status.success(), "{output:?}");
     assert!(process_of(&child, "sandhog-worker").is_alive());
     place.finish(child).expect("completed", 0);
@@ -380,9 +371,9 @@ fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
         wait_for("it is stopped or over", PROMISED, || (victim.is_stopped() || !victim.is_alive()).then_some(()));
         let mut seen = Seen::of(&child);
         seen.look();
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT).unwrap();
+        child.signal(Signal::INT);
         let from = Instant::now();
-        place.finish(child).expect("stopped", 130);
+        place.finish_killed(child).expect("stopped", 130);
         assert!(from.elapsed() < PROMISED, "{who:?}: {:?}", from.elapsed());
         seen.expect_gone(&victim.comm);
     }
@@ -396,8 +387,8 @@ fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
         let child = start_echo(&place);
         let mut seen = Seen::of(&child);
         seen.look();
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
-        place.finish(child).expect("stopped", code);
+        child.signal(signal);
+        place.finish_killed(child).expect("stopped", code);
         assert!(seen.alive().is_empty(), "{who:?}: {:?}", seen.alive());
     }
 }
@@ -417,7 +408,7 @@ fn a_closed_terminal_ends_the_run() {
         process_of(&terminal, "sandhog-worker");
         let mut seen = Seen::of(&terminal);
         seen.look();
-        rustix::process::kill_process(rustix::process::Pid::from_child(&terminal), Signal::KILL).unwrap();
+        terminal.signal(Signal::KILL);
         crate::kit::finish(terminal);
         seen.expect_gone("a closed terminal");
     }
@@ -430,7 +421,7 @@ fn a_closed_stdin_is_an_empty_one() {
         let run = |closed: &str, name: &str| {
             let mut command = place.command(Path::new("sh"));
             command.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]).arg(crate::kit::program());
-            crate::kit::finish(command.args(["run", &guest(name)]).spawn().unwrap())
+            crate::kit::finish(Running::start(command.args(["run", &guest(name)])))
         };
         let output = run("<&-", "cat");
         assert!(output.status.success() && output.stdout.is_empty(), "{who:?}: {output:?}");
@@ -445,6 +436,7 @@ fn a_closed_stdin_is_an_empty_one() {
 #[test]
 fn a_guest_outlives_its_stdin() {
     let place = Place::new(Who::ordinary());
+    // The pipe is closed as soon as the waiting starts.
     let child = place.start(&["--timeout", "300ms", &guest("sleep_forever")]);
     let from = Instant::now();
     place.finish(child).expect("deadline", 124);

@@ -236,14 +236,20 @@ impl Place {
     }
 
     /// `sandhog run` with a verdict; its stdin is a pipe.
-    pub(crate) fn start(&self, args: &[&str]) -> Child {
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
         let _ = fs::remove_file(self.path("verdict.json"));
         let mut command = self.sandhog();
         command.stdin(Stdio::piped()).args(["run", "--verdict", "verdict.json"]).args(args);
-        command.spawn().unwrap()
+        Running::start(&mut command)
     }
 
-    pub(crate) fn finish(&self, child: Child) -> Ran {
+    /// Keeps the guest's stdin open until the end: a guest that sees the end of it may be faster than a kill.
+    pub(crate) fn finish_killed(&self, mut child: Running) -> Ran {
+        let _stdin = child.stdin.take();
+        self.finish(child)
+    }
+
+    pub(crate) fn finish(&self, child: Running) -> Ran {
         let output = finish(child);
         let verdict = fs::read(self.path("verdict.json")).ok();
         let verdict = verdict.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null);
@@ -261,7 +267,7 @@ impl Place {
         let script = format!("set -e; {setup}\nexec \"$0\" run --verdict verdict.json \"$@\"");
         let mut command = self.command(Path::new(before));
         command.args(its_args).args(["sh", "-c", &script]).arg(program()).args(args);
-        self.finish(command.spawn().unwrap())
+        self.finish(Running::start(&mut command))
     }
 }
 
@@ -275,6 +281,46 @@ fn give(path: &Path, uid: u32) {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// A command that runs. A test that fails leaves none behind.
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(Some(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))))
+    }
+
+    fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(self)
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        // Not reaped yet, so that the number is still its own.
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+}
+
+impl std::ops::Deref for Running {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        self.0.as_ref().expect("taken only at the end")
+    }
+}
+
+impl std::ops::DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Child {
+        self.0.as_mut().expect("taken only at the end")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = (child.kill(), child.wait());
+        }
     }
 }
 
@@ -323,16 +369,17 @@ impl Ran {
 
 /// Waits for a child to end; one that does not is killed, and the test with it.
 #[track_caller]
-pub(crate) fn finish(child: Child) -> Output {
-    let pid = rustix::process::Pid::from_child(&child);
-    let (_done, waits) = channel::<()>();
+pub(crate) fn finish(mut running: Running) -> Output {
+    let pid = running.pid();
+    let (done, waits) = channel::<()>();
     let watchdog = std::thread::spawn(move || {
         let late = waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
         // Not reaped yet, so that the number is still its own.
         late.then(|| rustix::process::kill_process(pid, rustix::process::Signal::KILL))
     });
+    let child = running.0.take().expect("taken only here");
     let output = child.wait_with_output().unwrap();
-    drop(_done);
+    drop(done);
     assert!(watchdog.join().unwrap().is_none(), "killed after {PATIENCE:?}: {output:?}");
     output
 }

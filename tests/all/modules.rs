@@ -279,7 +279,8 @@ fn a_damaged_entry_is_noticed_and_made_again() {
     let cache = Cache::new();
     cache.run("hello").run().printed("hello\n");
     let whole = fs::read(cache.entry()).unwrap();
-    let damages: [(&str, &dyn Fn(&File)); 6] = [
+    type Damage<'a> = (&'a str, &'a dyn Fn(&File));
+    let damages: [Damage<'_>; 6] = [
         ("a flipped bit", &|file| file.write_all_at(&[whole[5000] ^ 1], 5000).unwrap()),
         ("a flipped bit in its hash", &|file| {
             let last = whole.len() - 1;

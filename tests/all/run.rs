@@ -113,8 +113,11 @@ fn stdout_and_stderr_may_be_one_file() {
 #[test]
 fn streams_that_are_closed_at_the_start_are_empty() {
     #[allow(unsafe_code)]
-    // SAFETY: the child's own three streams, right before its exec; nothing there refers to them any more.
-    let close_all = || Ok((0..3).for_each(|fd| unsafe { rustix::io::close(fd) }));
+    let close_all = || {
+        // SAFETY: the child's own three streams, right before its exec; nothing there refers to them any more.
+        (0..3).for_each(|fd| unsafe { rustix::io::close(fd) });
+        Ok(())
+    };
     Run::new("hello").in_child(close_all).run().is(0, "completed");
     Run::new("cat").in_child(close_all).run().is(0, "completed");
 }

@@ -1,18 +1,25 @@
 //! One builder that runs the real executable. Every run has a deadline and directories of its own.
 
+mod outcome;
+pub(crate) mod processes;
+mod scratch;
+mod stream;
+
+pub(crate) use outcome::Outcome;
+pub(crate) use scratch::{Scratch, chown, names_in};
+use stream::Stream;
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,62 +68,6 @@ fn shared_cache() -> &'static Path {
 /// Whether the tests run as root.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-/// A directory of a test's own, removed when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub(crate) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::SeqCst);
-        let path = std::env::temp_dir().join(format!("sandhog-test-{}-{number}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// A file in it.
-    pub(crate) fn file(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.join(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    pub(crate) fn fifo(&self, name: &str) -> PathBuf {
-        let path = self.join(name);
-        let mode = rustix::fs::Mode::from_raw_mode(0o666);
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        path
-    }
-
-    /// The names in it, sorted.
-    pub(crate) fn names(&self) -> Vec<String> {
-        names_in(&self.0)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("{:?} stays: {error}", self.0);
-        }
-    }
-}
-
-pub(crate) fn names_in(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 /// Waits until the condition has a value.
@@ -265,7 +216,7 @@ impl Run {
     }
 
     /// As an ordinary user where the tests run as root (else they are one), with a cache of that user's own.
-    pub(crate) fn as_ordinary_user(mut self) -> Self {
+    pub(crate) fn by_ordinary_user(mut self) -> Self {
         if is_root() {
             self.as_user = Some(ORDINARY);
             chown(self.scratch.path(), ORDINARY);
@@ -390,10 +341,6 @@ impl Run {
     }
 }
 
-pub(crate) fn chown(path: &Path, user: u32) {
-    std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
-}
-
 /// A command that runs. Dropping it kills it.
 pub(crate) struct Running {
     pub pid: u32,
@@ -471,169 +418,4 @@ fn has_ended(pid: Pid, within: Duration) -> bool {
     let handle = pidfd_open(pid, PidfdFlags::empty()).unwrap();
     let within = Timespec::try_from(within).unwrap();
     poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&within)).unwrap() != 0
-}
-
-/// What has come from a stream so far, and whether it has ended.
-#[derive(Clone)]
-pub(crate) struct Stream(Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>);
-
-impl Stream {
-    fn collect(from: Option<impl Read + Send + 'static>) -> Self {
-        let stream = Self(Arc::new((Mutex::new((Vec::new(), from.is_none())), Condvar::new())));
-        if let Some(from) = from {
-            let filled = stream.clone();
-            thread::spawn(move || filled.fill(from));
-        }
-        stream
-    }
-
-    fn fill(&self, mut from: impl Read) {
-        let (content, changed) = &*self.0;
-        let mut piece = vec![0; 64 << 10];
-        loop {
-            let read = from.read(&mut piece).unwrap_or(0);
-            let mut content = content.lock().unwrap();
-            content.0.extend_from_slice(&piece[..read]);
-            content.1 = read == 0;
-            changed.notify_all();
-            if read == 0 {
-                return;
-            }
-        }
-    }
-
-    /// Waits until what has come is this.
-    pub(crate) fn until(&self, text: &str) {
-        let content = self.wait_for(|(bytes, ended)| *ended || bytes.as_slice() == text.as_bytes());
-        assert_eq!(String::from_utf8_lossy(&content), text);
-    }
-
-    fn so_far(&self) -> Vec<u8> {
-        self.0.0.lock().unwrap().0.clone()
-    }
-
-    /// All of it, once it has ended.
-    fn whole(&self) -> Vec<u8> {
-        self.wait_for(|(_, ended)| *ended)
-    }
-
-    fn wait_for(&self, condition: impl Fn(&(Vec<u8>, bool)) -> bool) -> Vec<u8> {
-        let (content, changed) = &*self.0;
-        let content = content.lock().unwrap();
-        let (content, timeout) = changed.wait_timeout_while(content, DEADLINE, |content| !condition(content)).unwrap();
-        let text = String::from_utf8_lossy(&content.0);
-        assert!(!timeout.timed_out(), "a stream is still open, and has given {text:?}");
-        content.0.clone()
-    }
-}
-
-/// How a command ended.
-pub(crate) struct Outcome {
-    pub code: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
-    /// The same where it is no text.
-    pub raw_stderr: Vec<u8>,
-    /// Null where there is none.
-    pub verdict: Value,
-    /// The file of `--verdict` as it was written.
-    pub verdict_line: String,
-}
-
-/// Short: guests print megabytes.
-impl fmt::Debug for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).into_owned();
-        f.debug_struct("Outcome")
-            .field("code", &self.code)
-            .field("stdout", &start(&self.stdout))
-            .field("stderr", &start(&self.raw_stderr))
-            .field("verdict", &format_args!("{}", self.verdict_line.trim_end()))
-            .finish()
-    }
-}
-
-impl Outcome {
-    pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.stdout).unwrap()
-    }
-
-    /// It ended with this code and verdict.
-    pub(crate) fn is(&self, code: i32, verdict: &str) -> &Self {
-        assert_eq!((self.code, self.verdict["verdict"].as_str()), (code, Some(verdict)), "{self:#?}");
-        self
-    }
-
-    /// It completed with this on stdout and nothing on stderr.
-    pub(crate) fn printed(&self, stdout: &str) -> &Self {
-        self.is(0, "completed");
-        assert_eq!((self.text(), self.stderr.as_str()), (stdout, ""));
-        self
-    }
-
-    /// It ended with this code, and what it said is exactly this.
-    pub(crate) fn said(&self, code: i32, stderr: &str) -> &Self {
-        assert_eq!((self.code, self.stderr.as_str()), (code, stderr), "{self:#?}");
-        self
-    }
-
-    /// The run was refused for this reason.
-    pub(crate) fn refused(&self, reason: &str) -> &Self {
-        self.is(126, "refused").said(126, &format!("sandhog: refused: {reason}\n"));
-        assert_eq!(self.verdict["reason"], reason);
-        self
-    }
-
-    /// A number of the verdict's.
-    pub(crate) fn number(&self, key: &str) -> u64 {
-        self.verdict[key].as_u64().unwrap_or_else(|| panic!("no number {key} in {self:#?}"))
-    }
-}
-
-/// A process as /proc shows it.
-pub(crate) mod processes {
-    use std::fs;
-
-    /// The descendants of a process, each after its parent.
-    pub(crate) fn descendants(of: u32) -> Vec<u32> {
-        let mut found = vec![of];
-        let mut next = 0;
-        let parents = all_with_parents();
-        while let Some(parent) = found.get(next).copied() {
-            found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
-            next += 1;
-        }
-        found.remove(0);
-        found
-    }
-
-    fn all_with_parents() -> Vec<(u32, u32)> {
-        let entries = fs::read_dir("/proc").unwrap();
-        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-        let mut all: Vec<_> = pids.filter_map(|pid| Some((pid, stat_field(pid, 1)?.try_into().ok()?))).collect();
-        all.sort_unstable();
-        all
-    }
-
-    /// A field of /proc/PID/stat (proc(5)), counted from the one after the name; `None` where the process is gone.
-    fn stat_field(pid: u32, index: usize) -> Option<u64> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().nth(index)?.parse().ok()
-    }
-
-    /// User CPU time so far, in clock ticks.
-    pub(crate) fn cpu_ticks(pid: u32) -> u64 {
-        stat_field(pid, 11).unwrap_or(0)
-    }
-
-    /// Most memory that it ever had, in bytes; `None` where the process is gone.
-    pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
-    }
-
-    pub(crate) fn is_alive(pid: u32) -> bool {
-        fs::exists(format!("/proc/{pid}")).unwrap()
-    }
 }

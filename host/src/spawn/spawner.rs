@@ -201,6 +201,10 @@ impl Spawner {
 
     /// Until the coordinator has gone. A breach of the protocol by the coordinator is an end as well.
     fn serve(&mut self) -> io::Result<()> {
+        if let Privilege::Root { .. } = self.setting.privilege {
+            // While the coordinator still starts. Whoever needs them asks again, and hears why there are none.
+            let _ = self.hierarchies();
+        }
         let mut events = Vec::with_capacity(64);
         loop {
             events.clear();

@@ -300,11 +300,11 @@ mod tests {
     #[test]
     fn it_finishes_when_worker_channel_and_both_streams_are_at_their_end() {
         let mut attempt = running();
-        for event in
-            [ended(), Event::OutputEnded(output::End::Finished), Event::WorkerEnded(EXIT), Event::ChannelClosed]
-        {
-            assert_eq!(attempt.step(event), []);
-        }
+        assert_eq!(attempt.step(ended()), []);
+        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), []);
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
+        assert_eq!(attempt.step(Event::ChannelClosed), []);
+        assert_eq!(attempt.step(Event::DrainOver), [], "a reader may take its time");
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }

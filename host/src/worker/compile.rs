@@ -195,8 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn a_compiler_that_can_not_write_is_broken() {
+    fn a_compiler_that_can_not_write_says_why() {
         let output = File::open("/dev/null").unwrap();
-        assert!(matches!(report(&plan(), COMMAND.as_bytes(), &output, 2 << 30), CompileReport::Broken { .. }));
+        assert!(matches!(
+            report(&plan(), COMMAND.as_bytes(), &output, 2 << 30),
+            CompileReport::Unwritten { errno: libc::EBADF }
+        ));
     }
 }

@@ -157,6 +157,8 @@ fn new(hierarchies: &Hierarchies, memory_bytes: u64, tasks: u32) -> Cgroup {
 fn inside(cgroup: &Cgroup, body: impl FnOnce() -> i32) -> i32 {
     child::start(|| {
         cgroup.enter().unwrap();
+        // What a zygote is born into.
+        cgroup.birthplace().into_iter().for_each(|place| super::write_file(place, "cgroup.procs", "0").unwrap());
         body()
     })
 }
@@ -260,12 +262,16 @@ fn a_dropped_cgroup_is_gone() {
 }
 
 #[test]
-fn a_name_in_use_is_not_used_twice_and_stays_with_its_owner() {
+fn what_somebody_left_under_a_name_is_in_nobodys_way() {
     let Some(hierarchies) = here() else { return };
-    let cgroup = new(&hierarchies, PLENTY, 10);
-    let error = create(&hierarchies, &cgroup.name, PLENTY, 10).unwrap_err();
-    assert!(matches!(error, Error::Make { .. }), "{error:?}");
-    assert!(hierarchies.names().unwrap().contains(&cgroup.name));
+    let left = new(&hierarchies, PLENTY, 10);
+    let name = left.name.clone();
+    // Whoever made it was killed before it could remove it.
+    std::mem::forget(left);
+    let cgroup = create(&hierarchies, &name, PLENTY, 10).unwrap();
+    assert!(hierarchies.names().unwrap().contains(&name));
+    drop(cgroup);
+    assert!(!hierarchies.names().unwrap().contains(&name));
 }
 
 #[test]

@@ -158,7 +158,9 @@ const SELF: &[Rule] = rules! {
     SYS_clock_getres: "a guest asks how fine a clock is";
     SYS_clock_nanosleep: "sleeping";
     SYS_restart_syscall: "the kernel's own, when a sleep goes on after SIGSTOP and SIGCONT, a freeze or a suspend";
-    SYS_setitimer: "limits on wall and CPU time: SIGALRM and SIGPROF to itself";
+    SYS_setitimer [int(0, libc::ITIMER_REAL)]: "the limit of wall time";
+    SYS_timer_create [int(0, libc::CLOCK_PROCESS_CPUTIME_ID)]: "the limit of CPU time";
+    SYS_timer_settime: "starting and stopping it";
     SYS_sigaltstack: "the stack for the handler of a guest's stack overflow";
     SYS_rt_sigreturn: "the end of a signal handler: traps arrive as signals";
     SYS_rt_sigaction: "abort puts SIGABRT back to its default";

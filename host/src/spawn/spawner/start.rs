@@ -128,7 +128,7 @@ impl Spawner {
     }
 
     /// Found once, and swept then.
-    fn hierarchies(&mut self) -> Result<&cgroup::Hierarchies, cgroup::Error> {
+    pub(super) fn hierarchies(&mut self) -> Result<&cgroup::Hierarchies, cgroup::Error> {
         let found = match self.hierarchies.take() {
             Some(found) => found,
             None => {

@@ -1,0 +1,46 @@
+//! Processes as /proc shows them.
+
+use std::fs;
+
+/// The descendants of a process, each after its parent.
+pub(crate) fn descendants(of: u32) -> Vec<u32> {
+    let mut found = vec![of];
+    let mut next = 0;
+    let parents = all_with_parents();
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.remove(0);
+    found
+}
+
+fn all_with_parents() -> Vec<(u32, u32)> {
+    let entries = fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let mut all: Vec<_> = pids.filter_map(|pid| Some((pid, stat_field(pid, 1)?.try_into().ok()?))).collect();
+    all.sort_unstable();
+    all
+}
+
+/// A field of /proc/PID/stat (proc(5)), counted from the one after the name; `None` where the process is gone.
+fn stat_field(pid: u32, index: usize) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(index)?.parse().ok()
+}
+
+/// User CPU time so far, in clock ticks.
+pub(crate) fn cpu_ticks(pid: u32) -> u64 {
+    stat_field(pid, 11).unwrap_or(0)
+}
+
+/// Most memory that it ever had, in bytes; `None` where the process is gone.
+pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+}
+
+pub(crate) fn is_alive(pid: u32) -> bool {
+    fs::exists(format!("/proc/{pid}")).unwrap()
+}

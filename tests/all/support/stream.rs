@@ -1,0 +1,75 @@
+//! What a command writes, as it comes.
+
+use super::DEADLINE;
+use std::io::Read;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+/// What has come from a stream so far, and whether it has ended.
+#[derive(Clone)]
+pub(crate) struct Stream(Arc<Shared>);
+
+/// Filled by a thread of its own.
+#[derive(Default)]
+struct Shared {
+    content: Mutex<Content>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Content {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Stream {
+    pub(super) fn collect(from: Option<impl Read + Send + 'static>) -> Self {
+        let stream = Self(Arc::default());
+        match from {
+            Some(from) => {
+                let filled = stream.clone();
+                thread::spawn(move || filled.fill(from));
+            }
+            None => stream.0.content.lock().unwrap().ended = true,
+        }
+        stream
+    }
+
+    fn fill(&self, mut from: impl Read) {
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let read = from.read(&mut piece).unwrap_or(0);
+            let mut content = self.0.content.lock().unwrap();
+            content.bytes.extend_from_slice(&piece[..read]);
+            content.ended = read == 0;
+            self.0.changed.notify_all();
+            if read == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Waits until what has come is this.
+    pub(crate) fn until(&self, text: &str) {
+        let bytes = self.wait_for(|content| content.ended || content.bytes == text.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&bytes), text);
+    }
+
+    pub(super) fn so_far(&self) -> Vec<u8> {
+        self.0.content.lock().unwrap().bytes.clone()
+    }
+
+    /// All of it, once it has ended.
+    pub(super) fn whole(&self) -> Vec<u8> {
+        self.wait_for(|content| content.ended)
+    }
+
+    fn wait_for(&self, condition: impl Fn(&Content) -> bool) -> Vec<u8> {
+        let content = self.0.content.lock().unwrap();
+        let waited = self.0.changed.wait_timeout_while(content, DEADLINE, |content| !condition(content));
+        let (content, timeout) = waited.unwrap();
+        let text = String::from_utf8_lossy(&content.bytes);
+        assert!(!timeout.timed_out(), "a stream is still open, and has given {text:?}");
+        content.bytes.clone()
+    }
+}
