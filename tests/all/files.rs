@@ -1,7 +1,7 @@
 //! Threats: a hostile guest in a granted directory. What it may do in there works; nothing of it leads out, and what is
 //! granted read-only stays as it is.
 
-use crate::kit::{Place, Process, Who, data, guest, is_root, missing, mode, process_of, root_or_missing};
+use crate::kit::{Place, Process, Running, Who, data, guest, is_root, missing, mode, process_of, root_or_missing};
 use rustix::fs::{RenameFlags, StatVfsMountFlags};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -317,7 +317,7 @@ fn behind_sudo_files_belong_to_whoever_called_it() {
         let uid = person.uid().to_string();
         command.uid(0).gid(0).env("SUDO_UID", &uid).env("SUDO_GID", &uid);
         command.args(["run", "--dir", grant, &guest("write_file"), "--", path, "content"]);
-        crate::kit::finish(Running::start(command))
+        crate::kit::finish(Running::start(&mut command))
     };
     let output = sudo("grant::/grant:rw", "/grant/file");
     assert!(output.status.success(), "{output:?}");
@@ -373,7 +373,7 @@ fn granted_descriptor(worker: &Process, folder: &Path) -> PathBuf {
 /// A guest that reads what it is told to, line by line.
 struct Session<'a> {
     place: &'a Place,
-    child: std::process::Child,
+    child: Running,
     stdin: ChildStdin,
     answers: BufReader<std::process::ChildStdout>,
 }

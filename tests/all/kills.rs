@@ -4,7 +4,7 @@
 //! tests run beside these.
 
 use crate::kit::{
-    PATIENCE, PROMISED, Place, Process, Who, guest, is_root, missing, process_of, root_or_missing, wait_for,
+    PATIENCE, PROMISED, Place, Process, Running, Who, guest, is_root, missing, process_of, root_or_missing, wait_for,
 };
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -123,7 +123,7 @@ enum Doing {
 /// What is killed.
 const VICTIMS: [&str; 4] = ["sandhog", "sandhog-spawner", "sandhog-zygote", "sandhog-worker"];
 
-fn start(place: &Place, doing: Doing, number: u64) -> Child {
+fn start(place: &Place, doing: Doing, number: u64) -> Running {
     let guest = match doing {
         Doing::Sleeping => guest("sleep_forever"),
         Doing::Spinning => guest("spin_forever"),
@@ -133,7 +133,7 @@ fn start(place: &Place, doing: Doing, number: u64) -> Child {
     if matches!(doing, Doing::Compiling) {
         command.env("SANDHOG_CACHE_DIR", place.path(&format!("cache-{number}")));
     }
-    command.args(["run", "--verdict", &format!("verdict-{number}.json"), &guest]).spawn().unwrap()
+    Running::start(command.args(["run", "--verdict", &format!("verdict-{number}.json"), &guest]))
 }
 
 fn kill_one(place: &Place, number: u64, random: &mut Random) -> String {
@@ -145,28 +145,27 @@ fn kill_one(place: &Place, number: u64, random: &mut Random) -> String {
     // The one sleep here: it is the random moment, and nothing is concluded from it.
     std::thread::sleep(after);
     seen.look();
-    let coordinator = rustix::process::Pid::from_child(&command);
     match seen.named(victim).filter(|process| process.pid != seen.command).cloned() {
         Some(process) => process.signal(Signal::KILL),
         // Not there yet, or it is the coordinator's turn. Stopped first, so that what it has started is seen.
         None => {
-            rustix::process::kill_process(coordinator, Signal::STOP).unwrap();
+            command.signal(Signal::STOP);
             seen.look();
-            rustix::process::kill_process(coordinator, Signal::KILL).unwrap();
+            command.signal(Signal::KILL);
             return expect_all_gone(command, &seen, &what);
         }
     }
     expect_told(place, command, &mut seen, victim, number, &what)
 }
 
-fn expect_all_gone(command: Child, seen: &Seen, what: &str) -> String {
+fn expect_all_gone(command: Running, seen: &Seen, what: &str) -> String {
     crate::kit::finish(command);
     seen.expect_gone(what);
     what.to_owned()
 }
 
 /// The command outlived its process: it ends by itself and says why; but a zygote's death ends no worker.
-fn expect_told(place: &Place, mut command: Child, seen: &mut Seen, victim: &str, number: u64, what: &str) -> String {
+fn expect_told(place: &Place, mut command: Running, seen: &mut Seen, victim: &str, number: u64, what: &str) -> String {
     let deadline = Instant::now() + PROMISED;
     let ended = loop {
         seen.look();
@@ -268,9 +267,12 @@ fn a_killed_compilation_is_made_again() {
 }
 
 /// A guest that echoes: it runs as soon as it has answered.
-fn start_echo(place: &Place) -> Child {
+fn start_echo(place: &Place) -> Running {
+    echo(place.start(&[&guest("cat")]))
+}
+
+fn echo(mut child: Running) -> Running {
     use std::io::{Read, Write};
-    let mut child = place.start(&[&guest("cat")]);
     child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
     let mut answer = [0];
     child.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
@@ -301,7 +303,7 @@ fn workers_of_commands_at_once_never_share_an_identity() {
         return;
     }
     let place = Place::new(Who::Root);
-    let children: Vec<Child> = (0..8).map(|_| start_echo(&place)).collect();
+    let children: Vec<Running> = (0..8).map(|_| start_echo(&place)).collect();
     let ids: Vec<(u32, u32)> =
         children.iter().map(|child| process_of(child, "sandhog-worker").ids().expect("it runs")).collect();
     let all: BTreeSet<(u32, u32)> = ids.iter().copied().collect();
@@ -338,7 +340,7 @@ fn a_run_with_another_runtime_directory_ends_nobody() {
     let child = start_echo(&place);
     let mut command = other.sandhog();
     command.env("SANDHOG_RUNTIME_DIR", other.path("runtime")).args(["run", &guest("hello")]);
-    let output = crate::kit::finish(Running::start(command));
+    let output = crate::kit::finish(Running::start(&mut command));
     assert!(output.status.success(), "{output:?}");
     assert!(process_of(&child, "sandhog-worker").is_alive());
     place.finish(child).expect("completed", 0);
@@ -348,12 +350,12 @@ fn a_run_with_another_runtime_directory_ends_nobody() {
 fn a_stopped_worker_is_ended_by_its_deadline() {
     for who in Who::all() {
         let place = Place::new(who);
-        let child = place.start(&["--timeout", "1s", &guest("sleep_forever")]);
+        let child = echo(place.start(&["--timeout", "1s", &guest("cat")]));
         let worker = process_of(&child, "sandhog-worker");
         worker.signal(Signal::STOP);
         wait_for("it is stopped", PROMISED, || worker.is_stopped().then_some(()));
         let from = Instant::now();
-        place.finish(child).expect("deadline", 124);
+        place.finish_killed(child).expect("deadline", 124);
         assert!(from.elapsed() < Duration::from_secs(1) + PROMISED, "{who:?}: {:?}", from.elapsed());
     }
 }
@@ -363,9 +365,8 @@ fn a_stopped_worker_is_ended_by_its_deadline() {
 fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
     for (who, victim) in Who::all().into_iter().flat_map(|who| [(who, "sandhog-worker"), (who, "sandhog-zygote")]) {
         let place = Place::new(who);
-        place.run(&["--timeout", "1ms", &guest("sleep_forever")]).expect("deadline", 124);
-        let child = place.start(&[&guest("sleep_forever")]);
-        // A zygote is there for a moment only.
+        // While the module is compiled its zygote waits for it, and the compiler is the worker.
+        let child = start(&place, Doing::Compiling, 0);
         let victim = process_of(&child, victim);
         victim.signal(Signal::STOP);
         wait_for("it is stopped or over", PROMISED, || (victim.is_stopped() || !victim.is_alive()).then_some(()));
@@ -373,7 +374,7 @@ fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
         seen.look();
         child.signal(Signal::INT);
         let from = Instant::now();
-        place.finish_killed(child).expect("stopped", 130);
+        assert_eq!(crate::kit::finish(child).status.code(), Some(130), "{who:?}: {}", victim.comm);
         assert!(from.elapsed() < PROMISED, "{who:?}: {:?}", from.elapsed());
         seen.expect_gone(&victim.comm);
     }
@@ -401,10 +402,7 @@ fn a_closed_terminal_ends_the_run() {
         let line = format!("exec '{}' run '{}'", crate::kit::program().display(), guest("sleep_forever"));
         let mut command = place.command(Path::new("script"));
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdout(Stdio::null());
-        let Ok(terminal) = command.spawn() else {
-            missing("the program script");
-            return;
-        };
+        let terminal = Running::start(&mut command);
         process_of(&terminal, "sandhog-worker");
         let mut seen = Seen::of(&terminal);
         seen.look();
@@ -458,7 +456,7 @@ fn a_worker_holds_no_descriptor_and_no_variable_of_its_starter() {
         let script = format!("{opens} exec \"$@\"");
         let mut command = place.command(Path::new("bash"));
         command.env("SECRET", "from the environment").args(["-c", &script, "bash"]).arg(crate::kit::program());
-        let child = command.args(["run", &guest("cat")]).stdin(Stdio::piped()).spawn().unwrap();
+        let child = Running::start(command.args(["run", &guest("cat")]).stdin(Stdio::piped()));
         for name in ["sandhog-worker", "sandhog-spawner"] {
             let process = process_of(&child, name);
             let look = || {

@@ -1,6 +1,6 @@
 //! An ordinary user: what works, what is told to stand lower, and what is refused in a sentence.
 
-use crate::kit::{Place, Who, guest, missing, mode, root_or_missing};
+use crate::kit::{Place, Running, Who, guest, missing, mode, root_or_missing};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -158,7 +158,7 @@ fn a_cache_that_others_may_write_is_refused() {
         fs::set_permissions(place.path("cache"), fs::Permissions::from_mode(0o777)).unwrap();
         let mut command = place.sandhog();
         command.env("SANDHOG_CACHE_DIR", place.path("cache")).args(["run", &guest("hello")]);
-        let output = crate::kit::finish(Running::start(command));
+        let output = crate::kit::finish(Running::start(&mut command));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(125) && said.contains("others may write"), "{who:?}: {output:?}");
     }

@@ -29,6 +29,8 @@ pub(crate) enum Event {
     OutputEnded(output::End),
     /// The hard limit behind the worker's own deadline.
     DeadlinePassed,
+    /// The worker was asked for long ago and has not said that it is sealed.
+    StartOverdue,
     /// The worker has been gone for a while, and somebody has not read all of its output.
     DrainOver,
     Stop(StopReason),
@@ -118,6 +120,7 @@ impl Attempt {
                 self.phase = Phase::Gone;
                 vec![Action::LimitDrain]
             }
+            Event::StartOverdue => self.start_overdue(),
             Event::DrainOver => self.drain_over(),
             Event::Said(message) => self.said(message),
             Event::ChannelClosed => {
@@ -218,6 +221,13 @@ impl Attempt {
     fn last_words(&mut self, cause: Cause) -> Vec<Action> {
         self.blame(cause);
         Vec::new()
+    }
+
+    fn start_overdue(&mut self) -> Vec<Action> {
+        match self.phase {
+            Phase::Cloning | Phase::Sealing => self.kill(Cause::Failed("its worker did not start in time".into())),
+            Phase::Waiting { .. } | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended => Vec::new(),
+        }
     }
 
     /// A guest that ended by itself is like any program in a pipeline: its output waits for its reader. One that was
@@ -344,6 +354,15 @@ mod tests {
         assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(attempt.step(hello()), [Action::Go], "the spawner has not said so yet");
         assert_eq!(attempt.step(Event::WorkerStarted), [Action::EndZygote]);
+    }
+
+    #[test]
+    fn a_worker_that_never_starts_is_given_up() {
+        let mut attempt = Attempt::new(false, 0);
+        assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
+        assert_eq!(attempt.step(Event::StartOverdue), [Action::Kill]);
+        let mut attempt = running();
+        assert_eq!(attempt.step(Event::StartOverdue), [], "it has started");
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub(crate) const NOTES: usize = 64;
 /// whoever reads at all.
 const DRAIN: Duration = Duration::from_secs(1);
 
+/// How long a worker may take from the request to its greeting. It takes a millisecond; a machine that pages and
+/// swaps may take seconds.
+const START: Duration = Duration::from_secs(30);
+
 /// What reaches the driver.
 pub(crate) enum Note {
     Event(Event),
@@ -219,6 +223,7 @@ impl<'a> Driver<'a> {
         let fds: Vec<BorrowedFd<'_>> = std::iter::once(&channel).chain(streams).map(AsFd::as_fd).collect();
         let request = ToSpawner::StartWorker { zygote: self.id, worker: self.id, plan: self.order.worker.clone() };
         self.client.send(&request, &fds).await?;
+        self.note_after(START, Event::StartOverdue);
         // The zygote's program is still starting: nothing waits for this process now.
         Ok(self.start_pumps(Direction::Output)?)
     }
