@@ -24,8 +24,9 @@ const DATA_BYTES: u64 = 32 << 20;
 const FILE_BYTES: u64 = 1 << 20;
 const OPEN_FILES: u32 = 32;
 const CPU_S: u64 = 1;
-/// The kernel counts CPU time in ticks of up to 10 ms.
-const CPU_US: u64 = CPU_S * 1_000_000 - 20_000;
+/// From here on a kill is the kernel's at [`CPU_S`]: it goes by ticks, each counted whole for whoever runs at its end,
+/// so that on a busy machine a process has really used less.
+const CPU_US: u64 = CPU_S * 1_000_000 / 2;
 /// The longest probe runs into its CPU limit; ten times that, for a machine that is busy.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -62,10 +63,10 @@ pub(crate) async fn attempt(
 ) -> Result<Tried, Error> {
     let order = order(stage, probe, walls)?;
     let Attempted { facts, .. } = coordinator.attempt(order, None).await.map_err(Error::Start)?;
-    match facts.cause {
-        Some(Cause::Stop(reason)) => Err(Error::Stopped(reason)),
-        _ => Ok(judge(&facts)),
+    if let Some(Cause::Stop(reason)) = facts.cause {
+        return Err(Error::Stopped(reason));
     }
+    Ok(judge(&facts))
 }
 
 fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order, Error> {
@@ -132,10 +133,7 @@ fn judge(facts: &Facts) -> Tried {
             _,
         ) => (None, "no report of a probe".into()),
     };
-    let unbuilt = match &facts.cause {
-        Some(Cause::Spawn(SpawnFailure { wall, .. })) => *wall,
-        _ => None,
-    };
+    let unbuilt = if let Some(Cause::Spawn(SpawnFailure { wall, .. })) = &facts.cause { *wall } else { None };
     Tried { stopped, detail, verdict, unbuilt }
 }
 
@@ -174,7 +172,8 @@ mod tests {
     #[test]
     fn a_wall_that_can_t_be_built_is_named() {
         let failure = SealFailure { step: "landlock".into(), errno: 38, what: "not there".into() };
-        let facts = Facts { cause: Some(Cause::Spawn(SpawnFailure { wall: Some(Wall::Landlock), failure })), exit: None };
+        let facts =
+            Facts { cause: Some(Cause::Spawn(SpawnFailure { wall: Some(Wall::Landlock), failure })), exit: None };
         let tried = judge(&facts);
         assert_eq!((tried.stopped, tried.unbuilt), (None, Some(Wall::Landlock)));
     }

@@ -1,13 +1,13 @@
 //! What probes are let loose on: files that are there to be stolen, a port that listens, a directory to be granted.
-//! All of it goes when the stage is dropped.
+//! All of it goes when the stage is dropped; what a killed doctor left goes with the next one's start.
 
 use super::probes::{FILE, SETUID};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,8 @@ const OVERLAYFS: i64 = 0x794c_7630;
 
 pub(crate) struct Stage {
     directory: PathBuf,
+    /// Says that the directory is in use, for as long as this process lives.
+    _lock: OwnedFd,
     listener: TcpListener,
 }
 
@@ -40,8 +42,10 @@ impl Stage {
     /// Makes a directory of its own where temporary files go, on a file system that can map ids if there is one.
     pub(crate) fn new() -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Listen)?;
-        let directory = make_directory().map_err(Error::Directory)?;
-        let stage = Self { directory, listener };
+        let base = base();
+        sweep(&base);
+        let (directory, lock) = make_directory(&base).map_err(Error::Directory)?;
+        let stage = Self { directory, _lock: lock, listener };
         stage.fill()?;
         Ok(stage)
     }
@@ -52,8 +56,7 @@ impl Stage {
         // The mask of the shell must not decide who may read what.
         fs::set_permissions(&granted, Permissions::from_mode(0o755)).map_err(Error::Directory)?;
         let setuid = granted.join(SETUID.to_string_lossy().as_ref());
-        let files =
-            [(self.public(), 0o644), (self.private(), 0o600), (granted.join(FILE), 0o644), (setuid, 0o4755)];
+        let files = [(self.public(), 0o644), (self.private(), 0o600), (granted.join(FILE), 0o644), (setuid, 0o4755)];
         files.into_iter().try_for_each(|(path, mode)| make_file(&path, mode))
     }
 
@@ -87,14 +90,40 @@ impl Drop for Stage {
     }
 }
 
-fn make_directory() -> io::Result<PathBuf> {
+/// A directory that everybody may enter, and the lock on it.
+fn make_directory(base: &Path) -> io::Result<(PathBuf, OwnedFd)> {
     let mut chance = [0; 8];
     rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty())?;
-    let path = base().join(format!("{PREFIX}{:016x}", u64::from_ne_bytes(chance)));
-    // Fails where there is such a name already, whatever it is.
-    DirBuilder::new().mode(0o755).create(&path)?;
+    let path = base.join(format!("{PREFIX}{:016x}", u64::from_ne_bytes(chance)));
+    // Fails where there is such a name already, whatever it is. Of another mode until the lock is held: a
+    // sweep leaves alone what has that mode.
+    DirBuilder::new().mode(0o700).create(&path)?;
+    let lock = lock(&path)?;
     fs::set_permissions(&path, Permissions::from_mode(0o755))?;
-    Ok(path)
+    Ok((path, lock))
+}
+
+/// Removes what doctors of the same person left here when they were killed: what is finished and not locked.
+fn sweep(base: &Path) {
+    let me = rustix::process::geteuid().as_raw();
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
+        let path = entry.path();
+        let stale = fs::symlink_metadata(&path)
+            .is_ok_and(|status| status.is_dir() && status.uid() == me && status.mode() & 0o777 == 0o755);
+        if stale && let Ok(_lock) = lock(&path) {
+            // What can't be removed now is tried by the next one.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+/// EWOULDBLOCK where somebody else holds it.
+fn lock(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(path, flags, Mode::empty())?;
+    rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(directory)
 }
 
 /// Where temporary files go; memory where that is an overlay, as in a container.

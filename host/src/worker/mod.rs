@@ -17,6 +17,7 @@ mod duty;
 pub(crate) mod engine;
 mod guest;
 mod module;
+mod paths;
 mod poll;
 mod refusal;
 mod report;

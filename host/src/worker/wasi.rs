@@ -7,13 +7,14 @@
 //! | --- | --- |
 //! | `fd_read`, `fd_write` on the three streams | theirs copy pieces of 4 KiB twice: see [`super::stdio`] |
 //! | `fd_close`, `fd_renumber` | they tell which descriptors the three streams still are |
+//! | `path_…` | they are asked again where the kernel could not tell: see [`super::paths`] |
 //! | `poll_oneoff` | theirs starts a thread to wait for a file, and needs a runtime to wait for more than a time: see [`super::poll`] |
 //! | `proc_exit` | theirs refuses codes from 126 on |
 //! | `random_get` | theirs stretches a seed; ours asks the kernel each time, so no fork can repeat it |
 
 use super::{
     guest::{BadPointer, Exit, Guest, NoMemory},
-    poll,
+    paths, poll,
     stdio::{self, Stdio, Stream},
     store::Limiter,
 };
@@ -116,6 +117,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.func_wrap_async(MODULE, "fd_write", |caller, arguments| Box::new(fd_write(caller, arguments)))?;
     linker.func_wrap_async(MODULE, "fd_close", |caller, arguments| Box::new(fd_close(caller, arguments)))?;
     linker.func_wrap_async(MODULE, "fd_renumber", |caller, arguments| Box::new(fd_renumber(caller, arguments)))?;
+    paths::link(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -214,7 +216,7 @@ async fn fd_renumber(mut caller: Caller<'_, Guest>, (from, to): (u32, u32)) -> w
 }
 
 /// The guest's memory and the host's side of it. A call may copy as much of it as the store allows in one go.
-fn memory_of<'a>(
+pub(super) fn memory_of<'a>(
     caller: &'a mut Caller<'_, Guest>,
     call: &'static str,
 ) -> Result<(&'a mut [u8], &'a mut Guest), NoMemory> {
@@ -240,7 +242,7 @@ fn signed(value: u32) -> i32 {
     value.cast_signed()
 }
 
-fn errno_of(result: wasmtime::Result<i32>) -> wasmtime::Result<u32> {
+pub(super) fn errno_of(result: wasmtime::Result<i32>) -> wasmtime::Result<u32> {
     result.map(i32::cast_unsigned)
 }
 

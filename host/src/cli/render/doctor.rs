@@ -2,10 +2,9 @@
 
 use super::table;
 use crate::config::text::escape;
-use crate::doctor::allowed_syscalls;
 use crate::doctor::attempt::Tried;
 use crate::doctor::matrix::{Cell, Here, Row};
-use crate::doctor::probes::Probe;
+use crate::doctor::{Probe, allowed_syscalls, syscall_of};
 use serde_json::{Value, json};
 
 /// A row for each wall, a line for each that is not whole, and what it all means.
@@ -33,8 +32,9 @@ pub(crate) fn table(rows: &[Row]) -> String {
 /// One line of JSON with everything in it, and the system calls that a guest's worker may make.
 pub(crate) fn json(rows: &[Row]) -> String {
     let walls: Vec<Value> = rows.iter().map(wall).collect();
+    let allowed = allowed_syscalls().into_iter();
     let allowed: Vec<Value> =
-        allowed_syscalls().into_iter().map(|(number, name)| json!({ "number": number, "name": name })).collect();
+        allowed.map(|(number, (name, why))| json!({ "number": number, "name": name, "why": why })).collect();
     let object = json!({
         "walls": walls,
         "ok": rows.iter().all(Row::is_ok),
@@ -48,6 +48,7 @@ pub(crate) fn probe(probe: &Probe, tried: &Tried) -> String {
     let verdict = serde_json::to_value(&tried.verdict).map(|verdict| verdict["verdict"].clone()).unwrap_or_default();
     let object = json!({
         "probe": probe.to_string(),
+        "syscall": syscall_of(probe),
         "stopped": tried.stopped,
         "detail": tried.detail,
         "verdict": verdict,
@@ -106,9 +107,10 @@ fn remark(row: &Row) -> Option<String> {
     match &row.here {
         Here::Yes => unanswered(),
         Here::Weak(why) => Some(format!("{name} is weak: {}", escape(why))),
-        Here::Missing(why) => {
-            Some(format!("{name} is missing: {}\n  to run without it all the same: --allow-missing {name}", escape(why)))
-        }
+        Here::Missing(why) => Some(format!(
+            "{name} is missing: {}\n  to run without it all the same: --allow-missing {name}",
+            escape(why)
+        )),
     }
 }
 

@@ -28,10 +28,9 @@ pub(super) fn run(probe: &Probe, directory: Option<BorrowedFd<'_>>) -> Result<St
     match probe {
         Probe::Connect(port) => done(TcpStream::connect((Ipv4Addr::LOCALHOST, *port)), "connected"),
         Probe::Udp => done(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)), "a socket"),
-        Probe::AbstractSocket(name) => done(
-            SocketAddr::from_abstract_name(name).and_then(|name| UnixStream::connect_addr(&name)),
-            "connected",
-        ),
+        Probe::AbstractSocket(name) => {
+            done(SocketAddr::from_abstract_name(name).and_then(|name| UnixStream::connect_addr(&name)), "connected")
+        }
         Probe::PathSocket(path) => done(UnixStream::connect(path), "connected"),
         Probe::Read(path) => read(CWD, path),
         Probe::Proc => read(CWD, Path::new("/proc/self/status")),

@@ -85,6 +85,12 @@ macro_rules! rules {
 const OPEN_KIND: i32 =
     libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | libc::O_TMPFILE | libc::O_DIRECTORY;
 
+/// What the engine opens a directory on its way with, and nothing else does.
+const WALK_ON: i32 = libc::O_NOFOLLOW | libc::O_PATH;
+
+/// What the engine opens a file at the end of its way with has the first and not the second.
+const WALK_END: i32 = libc::O_NOFOLLOW | libc::O_DIRECTORY;
+
 /// RWF_APPEND, `linux/fs.h`.
 const RWF_APPEND: u64 = 0x10;
 
@@ -175,10 +181,13 @@ const SELF: &[Rule] = rules! {
 
 /// Names below the granted directories. Landlock and the mounts hold which, and what for.
 pub(super) const PATHS: &[Rule] = rules! {
+    SYS_openat [int_bits(2, WALK_ON, WALK_ON)] => EALREADY: "a step of the engine's own walk, which it falls back to \
+        when openat2 answers EAGAIN (a rename anywhere on the machine) or EPERM (a file that nobody may change). It \
+        must not walk, and is no reason to die: the worker asks openat2 again, see worker/paths.rs";
+    SYS_openat [int_bits(2, WALK_END, libc::O_NOFOLLOW)] => EALREADY: "the last step of such a walk, a file";
     SYS_openat [int_bits(2, OPEN_KIND, libc::O_DIRECTORY)]: "a directory for reading, never a file and nothing new: \
         how the engine opens a granted directory";
-    SYS_openat2: "every other open of a guest, with RESOLVE_BENEATH. Killed, never refused: \
-        refused, the engine would walk paths itself";
+    SYS_openat2: "every other open of a guest, with RESOLVE_BENEATH";
     SYS_fchdir: "the engine opens a granted directory as `.`, which it first has to be";
     SYS_statx: "attributes of a name or of an open file";
     SYS_newfstatat: "the same, as older libraries ask";

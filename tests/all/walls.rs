@@ -1,0 +1,447 @@
+//! Facts about the walls, by native probes in the guest's place: what a hostile guest that broke out of WebAssembly meets.
+//!
+//! Each probe that a wall stops has its twin: the same probe without any wall, which comes through.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const WALLS: [&str; 9] =
+    ["namespaces", "root", "identity", "capabilities", "rlimits", "cgroup", "directories", "landlock", "seccomp"];
+
+/// Somebody in no database and no group, for tests that run as root.
+const ORDINARY: u32 = 54_322;
+
+/// Highest number of a system call that is tried: Linux 6.18 ends at 469.
+const LAST_CALL: u64 = 470;
+
+/// uretprobe and uprobe: since Linux 6.14 the kernel lets them pass every filter, and ends whoever does not come from
+/// one of its own probes (kernel/seccomp.c, `seccomp_uprobe_exception`).
+const PASS_EVERY_FILTER: [u64; 2] = [335, 336];
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn executable() -> PathBuf {
+    // target/release/deps/all-HASH
+    let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("sandhog"));
+    std::env::var_os("SANDHOG_BIN").map(PathBuf::from).or_else(beside).unwrap()
+}
+
+fn doctor(args: &[&str]) -> Command {
+    let mut command = Command::new(executable());
+    command.arg("doctor").args(args).stdin(Stdio::null());
+    command
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// One probe behind all walls.
+fn probe(name: &str) -> Value {
+    json(&doctor(&["--probe", name]).output().unwrap())
+}
+
+fn probe_with(name: &str, walls: &str) -> Value {
+    json(&doctor(&["--probe", name, "--with", walls]).output().unwrap())
+}
+
+/// The twin: one probe with no wall at all.
+fn probe_bare(name: &str) -> Value {
+    json(&doctor(&["--probe", name, "--without", &WALLS.join(",")]).output().unwrap())
+}
+
+fn assert_stopped(names: &[&str]) {
+    for name in names {
+        let found = probe(name);
+        assert_eq!(found["stopped"], true, "{found}");
+    }
+}
+
+fn assert_denied(names: &[&str]) {
+    for name in names {
+        let found = probe(name);
+        assert_eq!(found["verdict"], "denied", "{found}");
+    }
+}
+
+fn assert_comes_through_without_walls(names: &[&str]) {
+    for name in names {
+        let found = probe_bare(name);
+        assert_eq!(found["stopped"], false, "{found}");
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// True as root; else says which walls were not tried.
+fn as_root(walls: &str) -> bool {
+    if !is_root() {
+        eprintln!("{}: not root, so that these walls were not tried: {walls}", thread::current().name().unwrap_or(""));
+    }
+    is_root()
+}
+
+/// A directory that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("sandhog-walls-{}-{number}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        Self(path)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A process of the test's own that only sleeps.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn new() -> Self {
+        Self(Command::new("sleep").arg("600").spawn().unwrap())
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The rows by the name of their wall, with the cells that are not as they must be.
+fn red_cells(report: &Value) -> BTreeSet<String> {
+    let rows = report["walls"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| row["wall"].as_str().unwrap()).collect::<Vec<_>>(), WALLS);
+    let cells = rows.iter().flat_map(|row| ["control", "alone", "all"].map(|cell| (row, cell)));
+    let red = cells.filter(|(row, cell)| row[*cell]["ok"] != true);
+    red.map(|(row, cell)| format!("{} {cell}", row["wall"].as_str().unwrap())).collect()
+}
+
+fn state_of(report: &Value, wall: &str) -> String {
+    let row = report["walls"].as_array().unwrap().iter().find(|row| row["wall"] == wall).unwrap();
+    row["here"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn as_root_every_wall_stands_and_stops_its_probe_alone() {
+    if !as_root("identity, cgroup") {
+        return;
+    }
+    let output = doctor(&["--json"]).output().unwrap();
+    let report = json(&output);
+    assert_eq!(red_cells(&report), BTreeSet::new(), "{report}");
+    assert_eq!((output.status.code(), &report["ok"]), (Some(0), &Value::Bool(true)));
+    for row in report["walls"].as_array().unwrap() {
+        assert_ne!(row["here"], "missing", "{row}");
+        let stopped = ["control", "alone", "all"].map(|cell| row[cell]["stopped"].as_bool());
+        assert_eq!(stopped, [Some(false), Some(true), Some(true)], "{row}");
+    }
+}
+
+#[test]
+fn for_an_ordinary_user_identity_and_cgroup_are_weak_and_the_rest_stands() {
+    let scratch = Scratch::new();
+    let own = scratch.0.join("sandhog");
+    fs::copy(executable(), &own).unwrap();
+    let mut command = Command::new(&own);
+    command.args(["doctor", "--json"]).stdin(Stdio::null());
+    if is_root() {
+        command.uid(ORDINARY).gid(ORDINARY);
+    }
+    let output = command.output().unwrap();
+    let report = json(&output);
+    assert_eq!((red_cells(&report), output.status.code()), (BTreeSet::new(), Some(0)), "{report}");
+    for wall in WALLS {
+        let state = state_of(&report, wall);
+        match wall {
+            "identity" | "cgroup" => assert_eq!(state, "weak", "{wall}"),
+            _ => assert_ne!(state, "missing", "{wall}"),
+        }
+    }
+}
+
+#[test]
+fn a_step_that_is_taken_away_turns_exactly_its_own_cell_red() {
+    as_root("identity, cgroup");
+    let own = WALLS.into_iter().filter(|wall| is_root() || !["identity", "cgroup"].contains(wall));
+    for wall in own {
+        let output = doctor(&["--json", "--without", wall]).output().unwrap();
+        let report = json(&output);
+        assert_eq!(red_cells(&report), BTreeSet::from([format!("{wall} alone")]), "{report}");
+        assert_eq!((output.status.code(), &report["ok"]), (Some(1), &Value::Bool(false)));
+    }
+}
+
+#[test]
+fn people_get_a_table_that_says_what_it_means() {
+    let output = doctor(&[]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let first = text.lines().next().unwrap();
+    assert!(first.starts_with("WALL") && first.ends_with("ALL WALLS"), "{text}");
+    assert!(WALLS.iter().all(|wall| text.lines().any(|line| line.starts_with(wall))), "{text}");
+    assert!(text.contains("each stops its probe alone") && !text.contains('✗'), "{text}");
+}
+
+#[test]
+fn every_system_call_that_is_not_on_the_list_is_denied() {
+    let report = json(&doctor(&["--json"]).output().unwrap());
+    let allowed = report["allowed_syscalls"].as_array().unwrap();
+    let allowed: BTreeSet<u64> = allowed.iter().map(|call| call["number"].as_u64().unwrap()).collect();
+    assert!((30..100).contains(&allowed.len()), "{allowed:?}");
+    let exempt = |number: &u64| allowed.contains(number) || PASS_EVERY_FILTER.contains(number);
+    let forbidden: Vec<u64> = (0..=LAST_CALL).filter(|number| !exempt(number)).collect();
+    let (one, two) = forbidden.split_at(forbidden.len() / 2);
+    thread::scope(|scope| {
+        for half in [one, two] {
+            scope.spawn(|| half.iter().for_each(|number| assert_denied(&[&format!("syscall:{number}")])));
+        }
+    });
+}
+
+#[test]
+fn the_other_entries_to_the_kernel_are_denied() {
+    // read, execve, and two numbers of that entry's own: execve and writev.
+    assert_denied(&["x32:0", "x32:59", "x32:520", "x32:516"]);
+    let found = probe("int80");
+    if found["verdict"] == "killed" {
+        eprintln!("the 32-bit entry: this kernel has none, and ends whoever tries it: {found}");
+    } else {
+        assert_eq!(found["verdict"], "denied", "{found}");
+    }
+}
+
+#[test]
+fn a_call_is_never_tried_for_real() {
+    let output = doctor(&["--probe", "syscall:169", "--without", "seccomp"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(126));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("seccomp"));
+}
+
+#[test]
+fn a_probe_that_does_not_exist_is_refused() {
+    for name in ["", "nothing", "connect:x", "read:relative", "kill:-1"] {
+        let output = doctor(&["--probe", name]).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(126), 0), "{name}");
+    }
+}
+
+#[test]
+fn nothing_outside_of_the_grants_is_read() {
+    assert_stopped(&["read:/etc/passwd", "read:/proc/self/root/etc/passwd", "proc", "cwd-escape", "own-executable"]);
+    assert_comes_through_without_walls(&["read:/etc/passwd", "proc", "cwd-escape"]);
+}
+
+#[test]
+fn nothing_changes_in_a_directory_that_is_granted_for_reading() {
+    let names = ["chmod-granted", "setxattr-granted", "utimes-granted", "create-granted"];
+    assert_stopped(&names);
+    // The mount alone holds all of it, Landlock alone only what makes or writes.
+    for name in names {
+        let found = probe_with(name, "directories");
+        assert_eq!((&found["stopped"], &found["detail"]), (&Value::Bool(true), &Value::from("EROFS")), "{found}");
+    }
+    assert_eq!(probe_with("create-granted", "landlock")["detail"], "EACCES");
+    assert_comes_through_without_walls(&["chmod-granted", "utimes-granted", "create-granted"]);
+}
+
+#[test]
+fn no_socket_leads_anywhere() {
+    let scratch = Scratch::new();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = scratch.0.join("socket");
+    let _path = UnixListener::bind(&path).unwrap();
+    let name = format!("sandhog-walls-{}", std::process::id());
+    let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+    let names = [
+        format!("connect:{}", tcp.local_addr().unwrap().port()),
+        format!("abstract-socket:{name}"),
+        format!("path-socket:{}", path.display()),
+        "udp".into(),
+    ];
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_denied(&names);
+    assert_comes_through_without_walls(&names);
+    // Were there sockets: the namespace, the root and Landlock still stand.
+    assert_eq!(probe_with(names[0], "namespaces")["detail"], "ENETUNREACH");
+    assert_eq!(probe_with(names[1], "namespaces")["detail"], "ECONNREFUSED");
+    assert_eq!(probe_with(names[2], "root")["detail"], "ENOENT");
+}
+
+#[test]
+fn no_other_process_is_signalled_or_traced() {
+    let mut sleeper = Sleeper::new();
+    let pid = sleeper.0.id();
+    assert_denied(&[&format!("kill:{pid}"), &format!("ptrace:{pid}"), "getppid"]);
+    // A worker is alone in its pid namespace, whatever walls stand.
+    for name in [format!("kill:{pid}"), format!("ptrace:{pid}")] {
+        assert_eq!(probe_bare(&name)["detail"], "ESRCH", "{name}");
+    }
+    assert!(sleeper.0.try_wait().unwrap().is_none(), "the sleeper still sleeps");
+}
+
+#[test]
+fn no_right_is_gained() {
+    assert_denied(&["setuid", "chroot", "mount", "userns", "exec", "bpf", "keyctl", "perf", "device-node"]);
+    assert_comes_through_without_walls(&["chroot", "mount", "userns"]);
+    for name in ["chroot", "mount"] {
+        assert_eq!(probe_with(name, "capabilities")["detail"], "EPERM", "{name}");
+    }
+    assert_eq!(probe_with("userns", "namespaces")["detail"], "ENOSPC");
+    if as_root("identity") {
+        assert_comes_through_without_walls(&["setuid", "device-node"]);
+        assert_eq!(probe_with("setuid", "identity,capabilities")["detail"], "EPERM");
+    }
+}
+
+#[test]
+fn a_setuid_file_in_a_granted_directory_is_not_executed() {
+    assert_denied(&["setuid-file"]);
+    assert_eq!(probe_with("setuid-file", "directories")["detail"], "EACCES");
+    assert_comes_through_without_walls(&["setuid-file"]);
+}
+
+#[test]
+fn bombs_end_with_their_worker() {
+    assert_denied(&["fork-bomb", "thread-bomb"]);
+    if as_root("cgroup") {
+        assert_comes_through_without_walls(&["fork-bomb", "thread-bomb"]);
+        for name in ["fork-bomb", "thread-bomb"] {
+            assert_eq!(probe_with(name, "cgroup")["detail"], "EAGAIN", "{name}");
+        }
+    }
+}
+
+#[test]
+fn memory_ends_at_the_limit_of_each_wall() {
+    assert_stopped(&["memory:256", "shared-memory:256"]);
+    assert_eq!(probe_with("memory:256", "rlimits")["detail"], "ENOMEM");
+    assert_comes_through_without_walls(&["memory:256", "shared-memory:256"]);
+    if as_root("cgroup") {
+        for name in ["memory:256", "shared-memory:256"] {
+            let found = probe_with(name, "cgroup");
+            assert_eq!((&found["stopped"], &found["verdict"]), (&Value::Bool(true), &Value::from("memory")), "{found}");
+        }
+    }
+}
+
+#[test]
+fn a_loop_ends_at_the_kernels_limit_of_cpu_time() {
+    let found = probe("spin");
+    assert_eq!((&found["stopped"], &found["verdict"]), (&Value::Bool(true), &Value::from("cpu")), "{found}");
+}
+
+#[test]
+fn recursion_without_end_is_the_workers_end_only() {
+    let found = probe("stack");
+    assert_eq!(found["verdict"], "killed", "{found}");
+}
+
+#[test]
+fn no_more_files_are_open_than_the_limit_says() {
+    for found in [probe("files"), probe_with("files", "rlimits"), probe_with("open-files", "rlimits")] {
+        assert_eq!(found["detail"], "EMFILE", "{found}");
+    }
+    assert_comes_through_without_walls(&["files", "open-files"]);
+}
+
+#[test]
+fn neither_descriptors_nor_secrets_of_the_parent_reach_a_worker() {
+    let plant =
+        "for number in {20..119}; do eval \"exec $number</etc/passwd\"; done; exec \"$0\" doctor --probe \"$1\"";
+    for name in ["fds", "env"] {
+        let mut command = Command::new("bash");
+        command.args(["-c", plant]).arg(executable()).arg(name).env("SECRET", "hunter2");
+        let found = json(&command.output().unwrap());
+        assert_eq!(found["stopped"], true, "{found}");
+    }
+}
+
+#[test]
+fn neither_do_they_without_walls() {
+    // No plan leaves out that a worker has only its own descriptors and an empty environment.
+    for name in ["fds", "env"] {
+        let mut command = doctor(&["--probe", name, "--without", &WALLS.join(",")]);
+        let found = json(&command.env("SECRET", "hunter2").output().unwrap());
+        assert_eq!(found["stopped"], true, "{found}");
+    }
+}
+
+#[test]
+fn the_doctor_leaves_nothing_behind() {
+    let scratch = Scratch::new();
+    assert!(doctor(&[]).env("TMPDIR", &scratch.0).output().unwrap().status.success());
+    assert_eq!(scratch.names(), [""; 0]);
+    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", &scratch.0).stderr(Stdio::null()).spawn().unwrap();
+    wait_until(|| !scratch.names().is_empty());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let status = wait_for(&mut child).unwrap();
+    assert_eq!((status.code(), scratch.names()), (Some(130), Vec::new()));
+}
+
+#[test]
+fn the_next_doctor_removes_what_a_killed_one_left() {
+    let scratch = Scratch::new();
+    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", &scratch.0).stdout(Stdio::null()).spawn().unwrap();
+    wait_until(|| !scratch.names().is_empty());
+    let left = scratch.0.join(&scratch.names()[0]);
+    wait_until(|| left.join("granted/setuid").exists());
+    doctor(&["--probe", "proc"]).env("TMPDIR", &scratch.0).output().unwrap();
+    assert!(left.exists(), "its owner is alive");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    doctor(&["--probe", "proc"]).env("TMPDIR", &scratch.0).output().unwrap();
+    assert_eq!(scratch.names(), [""; 0]);
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came to pass");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn wait_for(child: &mut Child) -> io::Result<std::process::ExitStatus> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
