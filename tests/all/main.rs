@@ -10,3 +10,4 @@ mod run;
 mod support;
 mod tidy;
 mod verdicts;
+mod walls;

@@ -71,7 +71,9 @@ const DOCTOR_EXAMPLES: &str = "\
 Examples:
   sandhog doctor          a table: each wall, whether it stands here, and what it alone stops
   sandhog doctor --json   the same as one JSON object, for scripts
-  sudo sandhog doctor     what it is for root, who gets every wall";
+  sudo sandhog doctor     what it is for root, who gets every wall
+
+The exit code is 0 where every wall that must stand does, and each trial ends as it must; else 1.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

@@ -4,6 +4,7 @@
 
 pub(crate) mod args;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod embedded;
 pub(crate) mod render;
 pub(crate) mod run;
@@ -19,7 +20,7 @@ pub(crate) fn main(token: SingleThreaded) -> ExitCode {
         Err(stop) => render::stop(&stop),
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(token, *args),
-            Command::Doctor(_) => 125,
+            Command::Doctor(args) => doctor::run(token, args),
             Command::Completions(args) => render::answer(&completions::script(args.shell)),
             Command::Help(args) => render::help(args),
         },

@@ -1,7 +1,7 @@
 //! No capabilities, and nothing to regain them by.
 
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
@@ -47,6 +47,9 @@ pub(crate) fn lock_down() -> Result<(), Error> {
 /// For a zygote that is not born into a user namespace of its own: whoever is not uid 0 loses all capabilities at an
 /// exec but the ambient ones (capabilities(7)), and a zygote needs them to clone workers and to raise its walls.
 pub(crate) fn keep_across_exec() -> Result<(), Error> {
+    if geteuid().is_root() {
+        return Ok(());
+    }
     let has = capabilities(None).map_err(Error::Set)?;
     set_capabilities(None, CapabilitySets { inheritable: has.permitted, ..has }).map_err(Error::Set)?;
     for capability in has.permitted.iter() {

@@ -14,7 +14,7 @@ mod program;
 mod tests;
 
 use crate::sys::seccomp::{self, Instruction};
-use std::{io, sync::OnceLock};
+use std::{collections::BTreeMap, io, sync::OnceLock};
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!(
@@ -69,6 +69,17 @@ pub(crate) fn apply(filter: Filter) -> Result<(), Error> {
 /// The name of a system call of this architecture, as in its manual page. None: no such call is known.
 pub(crate) fn name(number: u32) -> Option<&'static str> {
     names::name(number)
+}
+
+/// The calls that a filter lets through, some of them only with certain arguments: by number, each with its name and
+/// the reasons for it.
+pub(crate) fn allowed(filter: Filter) -> BTreeMap<u32, (&'static str, Vec<&'static str>)> {
+    let mut calls = BTreeMap::new();
+    for rule in policy::rules(filter).iter().filter(|rule| rule.answer == policy::Answer::Allow) {
+        let (_, reasons) = calls.entry(rule.number).or_insert_with(|| (rule.name, Vec::new()));
+        reasons.push(rule.why);
+    }
+    calls
 }
 
 fn prepared(filter: Filter) -> &'static [Instruction] {

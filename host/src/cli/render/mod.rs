@@ -3,6 +3,7 @@
 //! Must not: decide anything, or ask anybody but the terminal. Whatever comes from outside passes
 //! [`crate::config::text::escape`] on its way to a terminal, and a reader that has gone away is no error.
 
+pub(crate) mod doctor;
 pub(crate) mod problem;
 pub(crate) mod progress;
 pub(crate) mod table;
