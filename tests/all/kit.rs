@@ -169,7 +169,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new(who: Who) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("sandhog-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("sandhog-kit-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let root = std::env::temp_dir().join(name);
         fs::create_dir(&root).unwrap();
         let place = Self { who, root };

@@ -117,10 +117,10 @@ impl Zygote {
         }
         let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
         keep.extend(self.module.iter().map(|module| module.file));
-        // The worker opens each directory anew and closes what it came as: one number each, the lowest that are free.
+        keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
+        // The worker opens each directory once more.
         let opened = directories.len() as u32;
         let reserved_files = opened + descriptors::reserved(&keep, plan.rlimits.open_files.saturating_add(opened));
-        keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         let context = steps::WorkerContext {
             reserved_files,
             keep,

@@ -11,6 +11,11 @@ pub(crate) struct Guest {
     pub(super) limiter: Limiter,
     /// Zero of the guest's monotonic clock.
     pub(super) birth: Instant,
+    /// The detached mounts of its directories. With the last descriptor that open_tree(2) gave, the kernel dissolves such
+    /// a mount; what was opened below goes on, but from then on every step through it takes the lock of all mounts, and
+    /// openat2(2) answers EAGAIN to `..` behind a symbolic link (seen on Linux 6.18).
+    #[expect(dead_code, reason = "held open, never read")]
+    pub(super) mounts: Vec<std::os::fd::OwnedFd>,
 }
 
 /// A guest's way out that is no failure: `proc_exit` with this code.

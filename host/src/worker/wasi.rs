@@ -68,19 +68,21 @@ pub(super) fn guest(plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Re
     if plan.directories.len() != directories.len() {
         return Err(Error::Directories { names: plan.directories.len(), files: directories.len() });
     }
-    for (name, (directory, access)) in plan.directories.iter().zip(directories) {
-        grant(&mut builder, name, directory, access)?;
+    for (name, (directory, access)) in plan.directories.iter().zip(&directories) {
+        grant(&mut builder, name, directory, *access)?;
     }
-    Ok(Guest { wasi: builder.build_p1(), stdio: Stdio::new(), limiter: Limiter::new(plan.memory_bytes), birth })
+    let mounts = directories.into_iter().map(|(directory, _)| directory).collect();
+    let (wasi, limiter) = (builder.build_p1(), Limiter::new(plan.memory_bytes));
+    Ok(Guest { wasi, stdio: Stdio::new(), limiter, birth, mounts })
 }
 
 /// The library opens directories by path only. The one path that leads to the fd is `.` while one is in it.
-fn grant(builder: &mut WasiCtxBuilder, name: &str, directory: OwnedFd, access: Access) -> Result<(), Error> {
+fn grant(builder: &mut WasiCtxBuilder, name: &str, directory: &OwnedFd, access: Access) -> Result<(), Error> {
     let permissions = match access {
         Access::ReadOnly => FsPerms::ReadOnly,
         Access::ReadWrite => FsPerms::ReadWrite,
     };
-    rustix::process::fchdir(&directory).map_err(|errno| Error::Enter { name: name.to_owned(), error: errno.into() })?;
+    rustix::process::fchdir(directory).map_err(|errno| Error::Enter { name: name.to_owned(), error: errno.into() })?;
     builder.preopened_dir(".", name, permissions).map_err(|error| Error::Open { name: name.to_owned(), error })?;
     Ok(())
 }
