@@ -94,7 +94,9 @@ fn person(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Person {
     let number = |name| variable(name)?.to_str()?.parse::<u32>().ok();
     let behind = root.then(|| Some((number("SUDO_UID")?, number("SUDO_GID")?))).flatten().filter(|(uid, _)| *uid != 0);
     let (uid, gid) = behind.unwrap_or((geteuid().as_raw(), getegid().as_raw()));
-    let account = accounts::account(uid);
+    // The user database is files, modules, perhaps a server: asked only where the environment does not say enough.
+    let is_needed = behind.is_some() || variable("HOME").is_none();
+    let account = is_needed.then(|| accounts::account(uid)).flatten();
     let home = account.as_ref().map(|account| account.home.clone()).filter(|home| home.is_absolute());
     Person { uid, gid, home, behind_sudo: behind.is_some(), account }
 }
