@@ -20,6 +20,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
 
@@ -63,6 +64,7 @@ pub(crate) struct Coordinator {
     routes: Mutex<(u32, Routes)>,
     weak: watch::Sender<Option<Vec<WeakWall>>>,
     stop: watch::Sender<Option<StopReason>>,
+    spawner_lost: AtomicBool,
     cache_path: Result<PathBuf, String>,
     cache: OnceLock<Arc<Cache>>,
     progress: Box<dyn Progress>,
@@ -82,6 +84,7 @@ impl Coordinator {
             routes: Mutex::default(),
             weak: watch::Sender::new(None),
             stop: watch::Sender::new(None),
+            spawner_lost: AtomicBool::new(false),
             cache_path: places::cache(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
             cache: OnceLock::new(),
             progress,
@@ -218,6 +221,9 @@ impl Coordinator {
             });
         }
         tasks.spawn(pass_stop_on(self.stop.subscribe(), sender.clone()));
+        if self.spawner_lost.load(Ordering::SeqCst) {
+            let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
+        }
         let attempted = driver::drive(&self.client, id, order, sender, notes).await;
         self.routes().1.remove(&id);
         attempted
@@ -273,6 +279,8 @@ async fn hear_spawner(coordinator: Arc<Coordinator>) {
         }
     }
     coordinator.weak.send_if_modified(|weak| weak.is_none() && weak.replace(Vec::new()).is_none());
+    // Before the table is read: whoever registers later sees it.
+    coordinator.spawner_lost.store(true, Ordering::SeqCst);
     let senders: Vec<_> = coordinator.routes().1.values().cloned().collect();
     for sender in senders {
         let _ = sender.send(Note::Event(Event::SpawnerLost)).await;

@@ -31,6 +31,12 @@ impl From<Errno> for Error {
 }
 
 impl Error {
+    /// The other end has closed.
+    pub(crate) fn is_gone(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+        matches!(self, Self::Socket(error) if matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected))
+    }
+
     /// Nothing is there yet, or nothing can be sent yet: ask again when the socket is ready.
     pub(crate) fn would_block(&self) -> bool {
         matches!(self, Self::Socket(error) if error.kind() == io::ErrorKind::WouldBlock)

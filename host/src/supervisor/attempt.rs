@@ -29,6 +29,8 @@ pub(crate) enum Event {
     OutputEnded(output::End),
     /// The hard limit behind the worker's own deadline.
     DeadlinePassed,
+    /// The worker has reported long ago and has not ended.
+    ExitOverdue,
     /// The worker was asked for long ago and has not said that it is sealed.
     StartOverdue,
     /// The worker has been gone for a while, and somebody has not read all of its output.
@@ -50,6 +52,8 @@ pub(crate) enum Action {
     EndZygote,
     /// End worker and zygote.
     Kill,
+    /// The worker has reported: tell when it has had time enough to end.
+    LimitExit,
     /// The worker has gone: tell when whoever reads its output has had time enough for the rest.
     LimitDrain,
     /// The attempt is over; nothing may follow.
@@ -123,10 +127,8 @@ impl Attempt {
             Event::StartOverdue => self.start_overdue(),
             Event::DrainOver => self.drain_over(),
             Event::Said(message) => self.said(message),
-            Event::ChannelClosed => {
-                self.channel_open = false;
-                Vec::new()
-            }
+            Event::ChannelClosed => self.channel_closed(),
+            Event::ExitOverdue => self.exit_overdue(),
             Event::ChannelBroken(why) => {
                 self.channel_open = false;
                 self.kill(Cause::Breach(why))
@@ -241,7 +243,22 @@ impl Attempt {
 
     fn reported(&mut self, cause: Cause) -> Vec<Action> {
         self.blame(cause);
-        self.enter(Phase::Reported)
+        self.phase = Phase::Reported;
+        vec![Action::LimitExit]
+    }
+
+    /// Nothing is left for it to do; one that stays all the same is ended, and keeps the verdict that it has.
+    fn exit_overdue(&mut self) -> Vec<Action> {
+        if self.phase == Phase::Reported { vec![Action::Kill] } else { Vec::new() }
+    }
+
+    /// A worker that can't be told anything any more has ended, or is to end. How it ended says why.
+    fn channel_closed(&mut self) -> Vec<Action> {
+        self.channel_open = false;
+        match self.phase {
+            Phase::Sealing | Phase::Running => vec![Action::Kill],
+            Phase::Waiting { .. } | Phase::Cloning | Phase::Reported | Phase::Gone | Phase::Ended => Vec::new(),
+        }
     }
 
     fn zygote_ended(&mut self, why: Option<SpawnFailure>) -> Vec<Action> {
@@ -310,7 +327,7 @@ mod tests {
     #[test]
     fn it_finishes_when_worker_channel_and_both_streams_are_at_their_end() {
         let mut attempt = running();
-        assert_eq!(attempt.step(ended()), []);
+        assert_eq!(attempt.step(ended()), [Action::LimitExit]);
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), []);
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
@@ -334,7 +351,7 @@ mod tests {
     #[test]
     fn output_that_did_not_arrive_counts_more_than_a_good_end() {
         let mut attempt = running();
-        assert_eq!(attempt.step(ended()), []);
+        assert_eq!(attempt.step(ended()), [Action::LimitExit]);
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Failed(rustix::io::Errno::NOSPC))), [Action::Kill]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Failed(_))));
     }
@@ -363,6 +380,16 @@ mod tests {
         assert_eq!(attempt.step(Event::StartOverdue), [Action::Kill]);
         let mut attempt = running();
         assert_eq!(attempt.step(Event::StartOverdue), [], "it has started");
+    }
+
+    #[test]
+    fn a_worker_that_closes_its_channel_or_stays_after_its_report_is_ended() {
+        let mut attempt = running();
+        assert_eq!(attempt.step(Event::ChannelClosed), [Action::Kill]);
+        let mut attempt = running();
+        assert_eq!(attempt.step(ended()), [Action::LimitExit]);
+        assert_eq!(attempt.step(Event::ExitOverdue), [Action::Kill]);
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }
 
     #[test]
@@ -401,7 +428,7 @@ mod tests {
     #[test]
     fn a_second_report_is_a_breach_but_the_first_one_counts() {
         let mut attempt = running();
-        assert_eq!(attempt.step(ended()), []);
+        assert_eq!(attempt.step(ended()), [Action::LimitExit]);
         assert_eq!(attempt.step(ended()), [Action::Kill]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }

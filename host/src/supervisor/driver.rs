@@ -22,6 +22,9 @@ use tokio::sync::mpsc;
 /// fill it, and then waits.
 pub(crate) const NOTES: usize = 64;
 
+/// How long a worker may take from its report to its end: it does nothing any more but `_exit`.
+const EXIT: Duration = Duration::from_secs(5);
+
 /// How long the output of a guest that was ended waits for its reader: what lies in a pipe is read at once by
 /// whoever reads at all.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -119,7 +122,6 @@ pub(crate) async fn drive(
                 return Ok(Attempted { facts: attempt.into_facts(), usage: driver.usage });
             }
             if let Err(error) = driver.perform(action).await {
-                // The spawner or the worker has gone; that news is on its way as an event.
                 driver.note_failure(&error);
             }
         }
@@ -196,6 +198,10 @@ impl<'a> Driver<'a> {
                 self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
             }
             Action::EndZygote => self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await,
+            Action::LimitExit => {
+                self.note_after(EXIT, Event::ExitOverdue);
+                Ok(())
+            }
             Action::LimitDrain => {
                 self.note_after(DRAIN, Event::DrainOver);
                 Ok(())
@@ -297,10 +303,12 @@ impl<'a> Driver<'a> {
         });
     }
 
+    /// A process that has gone can't be told anything; that it has gone is on its way as an event of its own, with how.
     fn note_failure(&self, error: &ipc::Error) {
-        let _ = self.sender.try_send(Note::Event(Event::ModuleFailed(Cause::Failed(format!(
-            "failed to talk to a process of ours: {error}"
-        )))));
+        if !error.is_gone() {
+            let cause = Cause::Failed(format!("failed to talk to a process of ours: {error}"));
+            let _ = self.sender.try_send(Note::Event(Event::ModuleFailed(cause)));
+        }
     }
 
     /// The zygote has served its attempt.
