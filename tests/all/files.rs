@@ -200,16 +200,14 @@ fn a_rename_storm_elsewhere_ends_nobody() {
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             // One thread of it: two would leave a machine of two cores none to open anything with.
-            for (one, other) in [("storm/a", "storm/b")] {
-                let (one, other) = (place.path(one), place.path(other));
-                let over = &over;
-                scope.spawn(move || {
-                    while !over.load(Ordering::Relaxed) {
-                        let cwd = rustix::fs::CWD;
-                        rustix::fs::renameat_with(cwd, &one, cwd, &other, RenameFlags::EXCHANGE).unwrap();
-                    }
-                });
-            }
+            let (one, other) = (place.path("storm/a"), place.path("storm/b"));
+            let over = &over;
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let cwd = rustix::fs::CWD;
+                    rustix::fs::renameat_with(cwd, &one, cwd, &other, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
             // The first look of a fresh process is the slowest, and a storm hits it nearly every time.
             let path = "/grant/folder/link";
             let first = || place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
