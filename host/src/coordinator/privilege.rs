@@ -16,6 +16,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -69,9 +70,15 @@ pub(crate) struct Person {
     pub account: Option<Account>,
 }
 
-/// Whether this process can give other processes ids and limits: root with its capabilities and with the ids that
-/// workers get, not merely uid 0 of some user namespace.
+/// Whether this process was started with the right to give other processes ids and limits: root with its capabilities
+/// and with the ids that workers get, not merely uid 0 of some user namespace. Looked up once, before any of it is
+/// given up.
 pub(crate) fn is_root() -> bool {
+    static ROOT: OnceLock<bool> = OnceLock::new();
+    *ROOT.get_or_init(has_roots_rights)
+}
+
+fn has_roots_rights() -> bool {
     let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL;
     let capable = geteuid().is_root() && capabilities(None).is_ok_and(|has| has.effective.contains(needed));
     capable
