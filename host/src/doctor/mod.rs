@@ -16,7 +16,6 @@ use crate::sandbox::seccomp;
 pub(crate) use probes::Probe;
 use sandhog_protocol::plan::Wall;
 use stage::Stage;
-use std::collections::BTreeMap;
 
 /// For one wall: something that it stops without the help of any other.
 pub(crate) struct Trial {
@@ -66,8 +65,13 @@ pub(crate) static TRIALS: [Trial; 9] = [
 
 /// The system calls that a guest's worker may make, by number, each with its name and the reasons for it. The rest
 /// ends it.
-pub(crate) fn allowed_syscalls() -> BTreeMap<u32, (&'static str, Vec<&'static str>)> {
+pub(crate) fn allowed_syscalls() -> seccomp::Calls {
     seccomp::allowed(seccomp::Filter::Worker)
+}
+
+/// The system calls that are answered with an error in a guest's worker, and never made.
+pub(crate) fn answered_syscalls() -> seccomp::Calls {
+    seccomp::answered(seccomp::Filter::Worker)
 }
 
 /// The call that a probe makes by its number; `None` where it makes none, or one that is not known.

@@ -71,11 +71,25 @@ pub(crate) fn name(number: u32) -> Option<&'static str> {
     names::name(number)
 }
 
-/// The calls that a filter lets through, some of them only with certain arguments: by number, each with its name and
-/// the reasons for it.
-pub(crate) fn allowed(filter: Filter) -> BTreeMap<u32, (&'static str, Vec<&'static str>)> {
-    let mut calls = BTreeMap::new();
-    for rule in policy::rules(filter).iter().filter(|rule| rule.answer == policy::Answer::Allow) {
+/// Calls by number, each with its name and the reasons for it.
+pub(crate) type Calls = BTreeMap<u32, (&'static str, Vec<&'static str>)>;
+
+/// The calls that a filter lets through, some of them only with certain arguments.
+pub(crate) fn allowed(filter: Filter) -> Calls {
+    listed(filter, |answer| answer == policy::Answer::Allow)
+}
+
+/// The calls that a filter answers with an error, whatever their arguments, instead of ending the process.
+pub(crate) fn answered(filter: Filter) -> Calls {
+    let allowed = allowed(filter);
+    let mut calls = listed(filter, |answer| answer != policy::Answer::Allow);
+    calls.retain(|number, _| !allowed.contains_key(number));
+    calls
+}
+
+fn listed(filter: Filter, is_meant: impl Fn(policy::Answer) -> bool) -> Calls {
+    let mut calls = Calls::new();
+    for rule in policy::rules(filter).iter().filter(|rule| is_meant(rule.answer)) {
         let (_, reasons) = calls.entry(rule.number).or_insert_with(|| (rule.name, Vec::new()));
         reasons.push(rule.why);
     }

@@ -4,7 +4,7 @@ use super::table;
 use crate::config::text::escape;
 use crate::doctor::attempt::Tried;
 use crate::doctor::matrix::{Cell, Here, Row};
-use crate::doctor::{Probe, allowed_syscalls, syscall_of};
+use crate::doctor::{Probe, allowed_syscalls, answered_syscalls, syscall_of};
 use serde_json::{Value, json};
 
 /// A row for each wall, a line for each that is not whole, and what it all means.
@@ -29,16 +29,17 @@ pub(crate) fn table(rows: &[Row]) -> String {
     text
 }
 
-/// One line of JSON with everything in it, and the system calls that a guest's worker may make.
+/// One line of JSON with everything in it, and the system calls that a guest's worker may make or is answered.
 pub(crate) fn json(rows: &[Row]) -> String {
     let walls: Vec<Value> = rows.iter().map(wall).collect();
-    let allowed = allowed_syscalls().into_iter();
-    let allowed: Vec<Value> =
-        allowed.map(|(number, (name, why))| json!({ "number": number, "name": name, "why": why })).collect();
+    let list = |calls: std::collections::BTreeMap<u32, (&str, Vec<&str>)>| -> Vec<Value> {
+        calls.into_iter().map(|(number, (name, why))| json!({ "number": number, "name": name, "why": why })).collect()
+    };
     let object = json!({
         "walls": walls,
         "ok": rows.iter().all(Row::is_ok),
-        "allowed_syscalls": allowed,
+        "allowed_syscalls": list(allowed_syscalls()),
+        "answered_syscalls": list(answered_syscalls()),
     });
     format!("{object}\n")
 }

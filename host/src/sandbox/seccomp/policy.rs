@@ -52,6 +52,11 @@ const fn int_bits(argument: u8, mask: i32, equals: i32) -> Condition {
     Condition { argument, mask: word(mask), equals: word(equals) }
 }
 
+/// An int that may be an open descriptor: not below 0, as AT_FDCWD is.
+const fn descriptor(argument: u8) -> Condition {
+    int_bits(argument, i32::MIN, 0)
+}
+
 /// The argument has no bit outside of these.
 const fn at_most(argument: u8, bits: i32) -> Condition {
     Condition { argument, mask: !word(bits), equals: 0 }
@@ -82,14 +87,11 @@ macro_rules! rules {
 }
 
 /// Bits of `openat`'s flags that decide what it may open.
-const OPEN_KIND: i32 =
+pub(super) const OPEN_KIND: i32 =
     libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | libc::O_TMPFILE | libc::O_DIRECTORY;
 
-/// What the engine opens a directory on its way with, and nothing else does.
-const WALK_ON: i32 = libc::O_NOFOLLOW | libc::O_PATH;
-
-/// What the engine opens a file at the end of its way with has the first and not the second.
-const WALK_END: i32 = libc::O_NOFOLLOW | libc::O_DIRECTORY;
+/// More bits of them, which tell a listing from a step of a walk by hand.
+pub(super) const LISTING_KIND: i32 = OPEN_KIND | libc::O_PATH | libc::O_NOFOLLOW;
 
 /// RWF_APPEND, `linux/fs.h`.
 const RWF_APPEND: u64 = 0x10;
@@ -130,7 +132,6 @@ const OPEN_FILES: &[Rule] = rules! {
     SYS_pwritev2 [long(5, RWF_APPEND)]: "output at a file's end, and nothing else that its flags can do";
     SYS_close: "an fd that is done with";
     SYS_lseek: "an offset of its own files";
-    SYS_faccessat2: "may a directory be entered? asked before a link is made or a name changed; Landlock and mounts hold";
     SYS_fstat: "kind and size of a file that it has open";
     SYS_ftruncate: "length of a file that it may write; Landlock holds the right to the fd";
     SYS_fcntl [int(1, libc::F_GETFL)]: "is this fd for reading, for writing, non-blocking?";
@@ -179,14 +180,24 @@ const SELF: &[Rule] = rules! {
     SYS_exit_group: "the end";
 };
 
+/// What a guest's worker opens from a descriptor. It stands before [`PATHS`], and in no zygote's table: of two filters
+/// that answer with an errno the kernel takes the later one's (seccomp(2)).
+///
+/// After four EAGAIN of openat2 (a rename or a mount anywhere on the machine while it resolved a `..`: nobody's
+/// fault), or one EPERM (an immutable file), the engine's library begins to walk the path itself: openat, step by
+/// step, each from the descriptor before. It is not let to, and not killed for it: EALREADY, which no call on
+/// files gives and which the library passes on (of EAGAIN it would make EIO), tells `worker::paths` that it tried.
+const WALK: &[Rule] = rules! {
+    SYS_openat [descriptor(0), int_bits(2, LISTING_KIND, libc::O_DIRECTORY | libc::O_NOFOLLOW)]: "`.` of an open \
+        directory, to list it";
+    SYS_openat [descriptor(0)] => EALREADY: "a step of a walk by hand: answered, never taken";
+};
+
 /// Names below the granted directories. Landlock and the mounts hold which, and what for.
 pub(super) const PATHS: &[Rule] = rules! {
-    SYS_openat [int_bits(2, WALK_ON, WALK_ON)] => EALREADY: "a step of the engine's own walk, which it falls back to \
-        when openat2 answers EAGAIN (a rename anywhere on the machine) or EPERM (a file that nobody may change). It \
-        must not walk, and is no reason to die: the worker asks openat2 again, see worker/paths.rs";
-    SYS_openat [int_bits(2, WALK_END, libc::O_NOFOLLOW)] => EALREADY: "the last step of such a walk, a file";
     SYS_openat [int_bits(2, OPEN_KIND, libc::O_DIRECTORY)]: "a directory for reading, never a file and nothing new: \
         how the engine opens a granted directory";
+    SYS_faccessat2 => EALREADY: "a walk by hand asks it at each `.` and `..`";
     SYS_openat2: "every other open of a guest, with RESOLVE_BENEATH";
     SYS_fchdir: "the engine opens a granted directory as `.`, which it first has to be";
     SYS_statx: "attributes of a name or of an open file";
@@ -274,7 +285,7 @@ const ZYGOTE: &[Rule] = rules! {
 pub(super) fn rules(filter: super::Filter) -> Vec<Rule> {
     let tables: &[&[Rule]] = match filter {
         super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, ZYGOTE],
-        super::Filter::Worker => &[OPEN_FILES, DATA, SELF, PATHS],
+        super::Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
         super::Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
     };
     tables.concat()

@@ -218,6 +218,46 @@ fn a_zygote_may_do_whatever_its_workers_may() {
     }
 }
 
+/// What the engine's library may open a file with, beside O_CLOEXEC (`compute_oflags`, wasmtime-wasi 48): every
+/// access mode, with and without each of the others.
+fn open_flags() -> impl Iterator<Item = i32> {
+    let access = [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR];
+    let bits = [libc::O_CREAT, libc::O_EXCL, libc::O_TRUNC, libc::O_APPEND, libc::O_NOFOLLOW, libc::O_DIRECTORY];
+    let bits = [bits.as_slice(), &[libc::O_PATH, libc::O_NONBLOCK, libc::O_SYNC]].concat();
+    let chosen = move |which: usize| {
+        let bits = bits.iter().enumerate().filter(|(place, _)| which >> place & 1 == 1);
+        bits.fold(libc::O_CLOEXEC, |flags, (_, bit)| flags | bit)
+    };
+    (0..1 << 9).flat_map(move |which| access.map(|access| access | chosen(which)))
+}
+
+#[test]
+fn a_walk_by_hand_is_answered_and_opens_nothing() {
+    let walked = ERRNO | u32::try_from(libc::EALREADY).unwrap();
+    let listing = |flags: i32| flags & policy::LISTING_KIND == libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let program = program(Filter::Worker);
+    for flags in open_flags() {
+        for from in [0, 3, 1023, word(i32::MAX), 3 | 1 << 32] {
+            let call = Call::new(number(libc::SYS_openat), [from, 0x1000, word(flags), 0, 0, 0]);
+            let expected = if listing(flags) { ALLOW } else { walked };
+            assert_eq!(interpret(&program, &call), expected, "{flags:#o}");
+        }
+    }
+    let call = Call::new(number(libc::SYS_faccessat2), [3, 0x1000, 1, 0x200, 0, 0]);
+    assert_eq!(interpret(&program, &call), walked);
+}
+
+#[test]
+fn a_file_by_a_path_of_its_own_is_killed_and_not_answered() {
+    let program = program(Filter::Worker);
+    for flags in open_flags().filter(|flags| flags & policy::OPEN_KIND != libc::O_DIRECTORY) {
+        for from in [word(libc::AT_FDCWD), u64::MAX, libc::AT_FDCWD as u64] {
+            let call = Call::new(number(libc::SYS_openat), [from, 0x1000, word(flags), 0, 0, 0]);
+            assert_eq!(interpret(&program, &call), KILL_PROCESS, "{flags:#o}");
+        }
+    }
+}
+
 #[test]
 fn each_rule_has_a_reason_and_the_name_of_its_call() {
     for filter in Filter::ALL {
@@ -380,6 +420,25 @@ fn conditions_hold_in_the_kernel() {
 /// An int as a register holds it.
 const fn word(int: i32) -> u64 {
     int.cast_unsigned() as u64
+}
+
+#[test]
+fn under_both_filters_a_walk_by_hand_is_answered_and_a_listing_allowed() {
+    let directory = std::fs::File::open("/").unwrap();
+    prepare(Filter::Worker);
+    let ended = under(Filter::Zygote, || {
+        apply(Filter::Worker).unwrap();
+        let open = |flags| {
+            use std::os::fd::AsRawFd;
+            let from = word(directory.as_raw_fd());
+            child::system_call(number(libc::SYS_openat), [from, c".".as_ptr() as u64, word(flags), 0, 0, 0])
+        };
+        let listing = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let steps = [listing | libc::O_PATH, libc::O_DIRECTORY | libc::O_PATH, libc::O_RDONLY, libc::O_NOFOLLOW];
+        let answered = steps.iter().all(|flags| open(*flags) == Err(libc::EALREADY));
+        i32::from(!answered) + 2 * i32::from(open(listing).is_err())
+    });
+    assert_eq!(ended, Ended::Exited(0));
 }
 
 #[test]
