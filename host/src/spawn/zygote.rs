@@ -51,12 +51,22 @@ fn run(token: SingleThreaded) -> Option<()> {
         return None;
     }
     let module = match plan.program {
-        Program::Guest { fuel } => Some(load(module, fuel)?),
+        Program::Guest { fuel } => match load(module, fuel) {
+            Some(module) => Some(module),
+            None => return wait_for_the_end(&control),
+        },
         Program::Compiler | Program::Probe => None,
     };
     // Compiled once here, so that a worker only loads it.
     seccomp::prepare(steps::final_filter(plan.program));
     Zygote { token, control, plan, ids, module }.serve()
+}
+
+/// A zygote without a module is of no use, but it does not end by itself: the news of its end would go another way than
+/// its answer, and might be there first.
+fn wait_for_the_end(control: &OwnedFd) -> Option<()> {
+    while recv_packet::<ToZygote>(control).ok()?.is_ok() {}
+    Some(())
 }
 
 /// Waits for the compiled module and loads it; nothing where it can't be loaded, which the coordinator has been told.
