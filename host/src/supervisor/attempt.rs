@@ -194,6 +194,10 @@ impl Attempt {
             (Phase::Gone, FromWorker::Ended(report)) if self.went => self.last_words(Cause::Reported(report)),
             (Phase::Gone, FromWorker::Compiled(report)) if self.went => self.last_words(Cause::Compiled(report)),
             (Phase::Gone, FromWorker::Probed(report)) if self.went => self.last_words(Cause::Probed(report)),
+            (Phase::Gone, FromWorker::Unsealed(failure)) if !self.went => {
+                let wall = crate::sandbox::steps::wall_of(&failure.step);
+                self.last_words(Cause::Spawn(SpawnFailure { wall, failure }))
+            }
             // It ended before it began.
             (Phase::Gone, _) => Vec::new(),
             (_, FromWorker::Hello { .. }) => {
@@ -390,6 +394,18 @@ mod tests {
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
         assert_eq!(attempt.step(Event::ExitOverdue), [Action::Kill]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
+    }
+
+    #[test]
+    fn a_wall_that_fails_is_named_even_if_the_workers_end_is_known_first() {
+        let mut attempt = Attempt::new(false, 0);
+        let _ = attempt.step(Event::ZygoteStarted);
+        let _ = attempt.step(Event::WorkerStarted);
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
+        let failure = sandhog_protocol::worker::SealFailure { step: "landlock".into(), errno: 1, what: String::new() };
+        assert_eq!(attempt.step(Event::Said(FromWorker::Unsealed(failure))), []);
+        assert_eq!(attempt.step(Event::ChannelClosed), [Action::Finish]);
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Spawn(SpawnFailure { wall: Some(_), .. }))));
     }
 
     #[test]
