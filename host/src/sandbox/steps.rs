@@ -4,7 +4,7 @@
 use super::{capabilities, descriptors, failure, identity, landlock, namespaces, rlimits, root, seccomp};
 use rustix::process::setsid;
 use sandhog_protocol::plan::{Access, Program, Rlimits, Wall, Walls};
-use sandhog_protocol::spawn::Ids;
+use sandhog_protocol::spawn::{Ids, SpawnFailure};
 use sandhog_protocol::worker::SealFailure;
 use std::error::Error;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -117,8 +117,13 @@ pub(crate) fn build<C>(steps: &[Step<C>], walls: &Walls, context: &C) -> Result<
     Ok(())
 }
 
+/// A step that failed, with the wall that it belongs to.
+pub(crate) fn with_wall(failure: SealFailure) -> SpawnFailure {
+    SpawnFailure { wall: wall_of(&failure.step), failure }
+}
+
 /// The wall that a step of either list belongs to.
-pub(crate) fn wall_of(step: &str) -> Option<Wall> {
+fn wall_of(step: &str) -> Option<Wall> {
     let zygote = ZYGOTE.iter().map(|step| (step.name, step.wall));
     let worker = WORKER.iter().map(|step| (step.name, step.wall));
     // The spawner's, in the zygote before its program starts.

@@ -7,7 +7,7 @@ mod start;
 
 use super::{Privilege, Setting};
 use crate::ipc::{Closed, Received, recv_packet, send_packet};
-use crate::sandbox::{cgroup, descriptors, failure, landlock};
+use crate::sandbox::{cgroup, descriptors, failure, landlock, steps};
 use crate::spawn::ids::Lease;
 use crate::sys::process::{self, Reaped, SingleThreaded};
 use birth::proc_pid;
@@ -274,8 +274,7 @@ impl Spawner {
                 self.tell(&FromSpawner::WorkerRefused { worker, why: SpawnFailure { wall: None, failure } }, &[])
             }
             Ok(Ok(Received { message: FromZygote::Unsealed(failure), .. })) => {
-                let wall = crate::sandbox::steps::wall_of(&failure.step);
-                zygote.last_words = Some(SpawnFailure { wall, failure });
+                zygote.last_words = Some(steps::with_wall(failure));
                 Ok(())
             }
             // Whoever holds its end now says nothing; the spawner waits for nobody.

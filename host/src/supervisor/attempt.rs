@@ -2,6 +2,7 @@
 
 use super::outcome::{Cause, Facts};
 use super::output;
+use crate::sandbox::steps;
 use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
 use sandhog_protocol::verdict::StopReason;
 use sandhog_protocol::worker::FromWorker;
@@ -184,8 +185,7 @@ impl Attempt {
                 if is_adopted { vec![Action::Go, Action::EndZygote] } else { vec![Action::Go] }
             }
             (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
-                let wall = crate::sandbox::steps::wall_of(&failure.step);
-                self.kill(Cause::Spawn(SpawnFailure { wall, failure }))
+                self.kill(Cause::Spawn(steps::with_wall(failure)))
             }
             (Phase::Running, FromWorker::Ended(report)) => self.reported(Cause::Reported(report)),
             (Phase::Running, FromWorker::Compiled(report)) => self.reported(Cause::Compiled(report)),
@@ -195,8 +195,7 @@ impl Attempt {
             (Phase::Gone, FromWorker::Compiled(report)) if self.went => self.last_words(Cause::Compiled(report)),
             (Phase::Gone, FromWorker::Probed(report)) if self.went => self.last_words(Cause::Probed(report)),
             (Phase::Gone, FromWorker::Unsealed(failure)) if !self.went => {
-                let wall = crate::sandbox::steps::wall_of(&failure.step);
-                self.last_words(Cause::Spawn(SpawnFailure { wall, failure }))
+                self.last_words(Cause::Spawn(steps::with_wall(failure)))
             }
             // It ended before it began.
             (Phase::Gone, _) => Vec::new(),
