@@ -4,6 +4,7 @@
 //!
 //! - Between coordinator and worker runs one `AF_UNIX` stream socket. A frame is a length
 //!   (`u32`, little-endian) and one MessagePack value with named fields; see [`frame`].
+//! - Between a parent and its child, or a program and its job, runs a `SOCK_SEQPACKET` socket of messages; see [`message`].
 //! - Between coordinator, spawner and zygote run `SOCK_SEQPACKET` sockets. A packet is one
 //!   MessagePack value, without a length: the kernel keeps the borders.
 //! - File descriptors travel beside a frame or a packet (`SCM_RIGHTS`); every message says in its
@@ -14,10 +15,12 @@
 
 pub mod frame;
 pub mod limits;
+pub mod message;
 pub mod plan;
+pub mod request;
 pub mod spawn;
 pub mod verdict;
 pub mod worker;
 
 /// The protocol's version. Both ends come from one executable, so any difference is an error.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

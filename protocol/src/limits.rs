@@ -2,15 +2,33 @@
 
 /// Largest frame or packet, in bytes, without its length. Large enough for every argument list that
 /// Linux itself would take in one string (128 KiB) eight times over; payloads that are larger than
-/// [`INLINE_PAYLOAD`] travel as a sealed memfd instead.
+/// [`INLINE_PAYLOAD`] travel on a connection of their own.
 pub const FRAME: usize = 1 << 20;
 
 /// Deepest nesting of arrays and maps in one frame. Our own messages use at most nine levels; the cap
 /// keeps a hostile sender from exhausting the stack of the decoder.
 pub const NESTING: usize = 32;
 
-/// Largest payload, in bytes, that travels inside a frame.
+/// Most bytes of one message's body, or of a batch with its items' headers, that travel in a packet of a connection. Below a
+/// third of the kernel's default for a socket's buffer (208 KiB), so that a sender can be one packet ahead.
 pub const INLINE_PAYLOAD: usize = 64 << 10;
+
+/// Largest packet on a connection, in bytes: [`INLINE_PAYLOAD`] and the headers of an array, a length and one item.
+pub const MESSAGE_PACKET: usize = INLINE_PAYLOAD + 32;
+
+/// Largest message on a connection, in bytes. Four of them can be on their way in each direction.
+pub const MESSAGE: usize = 64 << 20;
+
+/// Longest text of a log's line with all its fields, in bytes; most fields of it; longest note of a progress.
+pub const LOG_TEXT: usize = 16 << 10;
+pub const LOG_FIELDS: usize = 64;
+pub const PROGRESS_NOTE: usize = 200;
+
+/// Most modules that one job may start as its children.
+pub const MODULES: usize = 64;
+
+/// Most sources of one wait. poll(2) has no limit of its own below the number of open files.
+pub const SOURCES: usize = 1024;
 
 /// Most file descriptors beside one message. The kernel's own cap is 253 (`SCM_MAX_FD`).
 pub const FDS: usize = 128;

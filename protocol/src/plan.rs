@@ -1,6 +1,7 @@
 //! What a process is to be sealed with and to run, as plain data. The coordinator makes a plan from a
 //! job's grants; spawner, zygote and worker carry it out and add nothing to it.
 
+use crate::message::Message;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -78,7 +79,7 @@ pub struct ZygotePlan {
 /// What the workers of one zygote run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Program {
-    /// A compiled module, loaded by the zygote; `fuel` says with which engine settings it was compiled.
+    /// A compiled module, loaded by the zygote; `fuel` and its kind say with which engine settings it was compiled.
     Guest { fuel: bool },
     /// The compiler: no module in the zygote, threads in the worker.
     Compiler,
@@ -90,6 +91,8 @@ pub enum Program {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerPlan {
     pub rlimits: Rlimits,
+    /// It has a connection to its parent.
+    pub connected: bool,
     pub directories: Vec<Access>,
 }
 
@@ -123,7 +126,7 @@ pub enum Work {
 }
 
 /// One run of a guest. `stdin`, `stdout` and `stderr` are the worker's fds 0, 1 and 2.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestPlan {
     /// `argv`, the program's own name first.
     pub args: Vec<String>,
@@ -138,6 +141,37 @@ pub struct GuestPlan {
     pub cpu_ms: Option<u64>,
     /// Units of the engine's fuel. None: unlimited.
     pub fuel: Option<u64>,
+    pub identity: Identity,
+    /// What whoever started it gave along.
+    pub data: Option<Message>,
+    /// Of a handler: a new instance for each task.
+    pub fresh: bool,
+}
+
+/// Who an attempt is: see `wit/sandhog.wit`, `process.identity`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub attempt: String,
+    pub job: String,
+    pub instance: u32,
+    /// Which try of this instance, counted from 1.
+    pub number: u32,
+    /// The attempt that started it.
+    pub parent: Option<String>,
+    pub depth: u32,
+}
+
+/// What a module is, as far as its zygote and its worker differ by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A core module with the functions of WASI 0.1.
+    Core,
+    /// A component without anything of WASI 0.3.
+    Component,
+    /// A component whose functions can be asynchronous, as in WASI 0.3: the engine needs another setting, which every call
+    /// pays for.
+    Concurrent,
 }
 
 /// One compilation: the module is read from fd 0, the compiled module is written to fd 1.
@@ -148,4 +182,16 @@ pub struct CompilePlan {
     /// Threads that the compiler may use.
     pub threads: u32,
     pub cpu_ms: u64,
+    pub output: CompileOutput,
+}
+
+/// What a compiler is to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CompileOutput {
+    /// Machine code, for a zygote.
+    Code,
+    /// The module in the form in which it would be compiled: binary, and a component where it carries a component's type.
+    Module,
+    /// Nothing: what the module is and needs is told in the report.
+    Report,
 }

@@ -3,12 +3,12 @@
 //! ```text
 //! coordinator ──StartZygote [module socket]──▶ spawner ──exec──▶ zygote: Setup
 //! coordinator ──(module socket) Load [compiled module]─────────▶ zygote: Loaded | Refused
-//! coordinator ──StartWorker [ipc, 0, 1, 2, directories…]──▶ spawner ──Clone [ipc, 0, 1, 2, mounts…]──▶ zygote ──clone──▶ worker
+//! coordinator ──StartWorker [ipc, 0, 1, 2, connection?, directories…]──▶ spawner ──Clone [ipc, 0, 1, 2, connection?, mounts…]──▶ zygote ──clone──▶ worker
 //! zygote ──Cloned [pidfd]──▶ spawner ──WorkerStarted [pidfd]──▶ coordinator … WorkerEnded
 //! ```
 
 use crate::{
-    plan::{Wall, WorkerPlan, ZygotePlan},
+    plan::{Kind, Wall, WorkerPlan, ZygotePlan},
     worker::SealFailure,
 };
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub type WorkerId = u32;
 pub enum ToSpawner {
     /// fds: the zygote's end of its module socket.
     StartZygote { zygote: ZygoteId, plan: ZygotePlan },
-    /// fds: ipc, stdin, stdout, stderr, then one for each directory.
+    /// fds: ipc, stdin, stdout, stderr, the end of its connection where it has one, then one for each directory.
     StartWorker { zygote: ZygoteId, worker: WorkerId, plan: WorkerPlan },
     /// SIGKILL. Unknown or ended: nothing.
     Kill { worker: WorkerId },
@@ -130,7 +130,7 @@ pub enum FromZygote {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Load {
     /// fds: the compiled module, read-only.
-    Module,
+    Module { kind: Kind },
 }
 
 /// What a zygote answers there.

@@ -67,6 +67,8 @@ pub enum StopReason {
     Terminate,
     /// Whoever read the output has gone away.
     OutputClosed,
+    /// The attempt that started it asked for it, or ended.
+    Parent,
 }
 
 /// What an attempt used.
@@ -86,4 +88,7 @@ pub struct Usage {
     pub stdin_bytes: u64,
     pub stdout_bytes: u64,
     pub stderr_bytes: u64,
+    /// Through its connection to its parent.
+    pub messages_received: u64,
+    pub messages_sent: u64,
 }

@@ -1,11 +1,13 @@
-//! Coordinator ⇄ worker, over the worker's own stream socket. No message carries fds yet.
+//! Coordinator ⇄ worker, over the worker's own stream socket. A worker never sends fds; it is sent some beside
+//! [`Reply::Spawned`].
 //!
 //! ```text
-//! coordinator: Hello ─────────── Go ───────────────────────── (Stop) ─▶
-//! worker:            Hello (it is sealed) ─────── Ended | Compiled | Probed ─▶ _exit(0)
+//! coordinator: Hello ─────────── Go ──────────────────── Tells … ─────▶
+//! worker:            Hello (it is sealed) ────── Asks … ────── Ended | Compiled | Probed ─▶ _exit(0)
 //! ```
 
-use crate::plan::Work;
+use crate::plan::{Kind, Work};
+use crate::request::{Reply, Request};
 use serde::{Deserialize, Serialize};
 
 /// What the coordinator says.
@@ -16,6 +18,8 @@ pub enum ToWorker {
     },
     /// Start; once.
     Go(Work),
+    /// To a guest, after [`ToWorker::Go`].
+    Tells(Reply),
 }
 
 /// What a worker says. It is hostile: everything in it is checked and shortened before use.
@@ -25,6 +29,8 @@ pub enum FromWorker {
     Hello { version: u32 },
     /// Sealing failed, nothing was run.
     Unsealed(SealFailure),
+    /// Of a guest that runs.
+    Asks(Request),
     /// The guest has ended; nothing follows.
     Ended(Report),
     /// The compiler has ended; nothing follows.
@@ -50,6 +56,17 @@ pub struct Report {
     pub end: End,
     /// Linear memories at their largest, in bytes.
     pub peak_memory_bytes: u64,
+    /// Through its connection to its parent.
+    pub messages_received: u64,
+    pub messages_sent: u64,
+}
+
+impl Report {
+    /// A report that knows no more than how it ended.
+    #[must_use]
+    pub const fn of(end: End) -> Self {
+        Self { end, peak_memory_bytes: 0, messages_received: 0, messages_sent: 0 }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +119,9 @@ pub enum TrapKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CompileReport {
     /// Length of what was written to fd 1, in bytes.
-    Done { bytes: u64 },
+    Done { bytes: u64, kind: Kind },
+    /// What was asked for was a report: see `host/src/worker/inspect.rs`. One JSON object.
+    Inspected { json: String },
     /// The module is not one that can be run; a sentence for people.
     Refused { reason: String },
     /// The compiler's CPU time ran out.

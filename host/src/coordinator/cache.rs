@@ -6,9 +6,10 @@ use crate::sys::lock;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use rustix::fs::{AtFlags, Mode, OFlags};
+use sandhog_protocol::plan::Kind;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What a compiled module is made from: the module's bytes and the engine with its settings.
@@ -50,9 +51,9 @@ pub(crate) enum Error {
     Unsuitable { path: PathBuf, cause: io::Error },
 }
 
-/// The last bytes of an entry: what marks it, the length and the hash of what stands before.
-const MARK: [u8; 8] = *b"sandhog1";
-const FOOTER: usize = 8 + 8 + blake3::OUT_LEN;
+/// The last bytes of an entry: what marks it and says its kind, the length and the hash of what stands before.
+const MARK: [u8; 7] = *b"sandhog";
+const FOOTER: usize = MARK.len() + 1 + 8 + blake3::OUT_LEN;
 
 /// The cache's directory, open.
 pub(crate) struct Cache {
@@ -75,7 +76,7 @@ impl Cache {
     }
 
     /// The entry, if it is there and whole; positioned at its start.
-    pub(crate) fn find(&self, key: &Key) -> Option<File> {
+    pub(crate) fn find(&self, key: &Key) -> Option<(OwnedFd, Kind)> {
         self.open_entry(key).and_then(whole)
     }
 
@@ -114,8 +115,8 @@ impl Cache {
     }
 
     /// Gives a compiled module of this length its footer and its name. The caller holds the key's [`Guard`].
-    pub(crate) fn keep(&self, key: &Key, mut file: File, length: u64) -> Result<File, Error> {
-        let sealed = seal(&mut file, length).and_then(|()| self.name(key, &file));
+    pub(crate) fn keep(&self, key: &Key, mut file: File, length: u64, kind: Kind) -> Result<(OwnedFd, Kind), Error> {
+        let sealed = seal(&mut file, length, kind).and_then(|()| self.name(key, &file));
         sealed.map_err(|cause| self.failed(cause))?;
         self.find(key).ok_or_else(|| self.failed(io::Error::other("what was written can't be read back")))
     }
@@ -139,35 +140,48 @@ impl Cache {
 }
 
 /// Hashes what the compiler wrote and puts the footer behind it.
-fn seal(file: &mut File, length: u64) -> io::Result<()> {
+fn seal(file: &mut File, length: u64, kind: Kind) -> io::Result<()> {
     if file.metadata()?.len() != length {
         return Err(io::Error::other("the compiler's report does not fit what it wrote"));
     }
-    let hash = hash_of(file, length)?;
+    let hash = hash_of(file, length, kind)?;
     file.seek(SeekFrom::Start(length))?;
-    let footer = [MARK.as_slice(), &length.to_le_bytes(), hash.as_bytes()].concat();
+    let footer = [MARK.as_slice(), &[digit(kind)], &length.to_le_bytes(), hash.as_bytes()].concat();
     file.write_all(&footer)
 }
 
 /// The entry, if it is whole; positioned at its start.
-pub(crate) fn whole(mut file: File) -> Option<File> {
-    is_whole(&mut file).ok()?.then_some(file)
+pub(crate) fn whole(mut file: File) -> Option<(OwnedFd, Kind)> {
+    let kind = kind_if_whole(&mut file).ok()??;
+    Some((file.into(), kind))
 }
 
-fn is_whole(file: &mut File) -> io::Result<bool> {
-    let Some(length) = file.metadata()?.len().checked_sub(FOOTER as u64) else { return Ok(false) };
+const fn digit(kind: Kind) -> u8 {
+    match kind {
+        Kind::Core => b'1',
+        Kind::Component => b'2',
+        Kind::Concurrent => b'3',
+    }
+}
+
+fn kind_if_whole(file: &mut File) -> io::Result<Option<Kind>> {
+    let Some(length) = file.metadata()?.len().checked_sub(FOOTER as u64) else { return Ok(None) };
     let mut footer = [0; FOOTER];
     file.seek(SeekFrom::Start(length))?;
     file.read_exact(&mut footer)?;
     let told = u64::from_le_bytes(footer[8..16].try_into().map_err(io::Error::other)?);
-    let is_marked = footer[..8] == MARK && told == length;
-    Ok(is_marked && hash_of(file, length)?.as_bytes().as_slice() == &footer[16..])
+    let kind = [Kind::Core, Kind::Component, Kind::Concurrent].into_iter().find(|kind| digit(*kind) == footer[7]);
+    let is_marked = footer[..7] == MARK && told == length;
+    let Some(kind) = kind.filter(|_| is_marked) else { return Ok(None) };
+    let is_whole = hash_of(file, length, kind)?.as_bytes().as_slice() == &footer[16..];
+    Ok(is_whole.then_some(kind))
 }
 
-fn hash_of(file: &mut File, length: u64) -> io::Result<blake3::Hash> {
+fn hash_of(file: &mut File, length: u64, kind: Kind) -> io::Result<blake3::Hash> {
     file.seek(SeekFrom::Start(0))?;
     let mut hasher = blake3::Hasher::new();
     copy_into(&mut hasher, &mut file.take(length))?;
+    hasher.update(&[digit(kind)]);
     file.seek(SeekFrom::Start(0))?;
     Ok(hasher.finalize())
 }
@@ -200,7 +214,7 @@ mod tests {
     fn kept(cache: &Cache, key: &Key) {
         let mut file = cache.unnamed().unwrap();
         file.write_all(b"compiled").unwrap();
-        cache.keep(key, file, 8).unwrap();
+        cache.keep(key, file, 8, Kind::Core).unwrap();
     }
 
     #[test]

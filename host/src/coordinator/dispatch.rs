@@ -12,7 +12,7 @@ use crate::spawn::client::{Client, Launched};
 use crate::supervisor::attempt::Event;
 use crate::supervisor::driver::{self, Attempted, Note, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
-use sandhog_protocol::plan::{Wall, Walls, Work};
+use sandhog_protocol::plan::{Kind, Wall, Walls, Work};
 use sandhog_protocol::spawn::{FromSpawner, WeakWall};
 use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
 use std::collections::HashMap;
@@ -54,7 +54,7 @@ impl Compiling {
 }
 
 /// A compiled module that is on its way.
-pub(crate) type Compiled = Pin<Box<dyn Future<Output = Result<OwnedFd, Cause>> + Send>>;
+pub(crate) type Compiled = Pin<Box<dyn Future<Output = Result<(OwnedFd, Kind), Cause>> + Send>>;
 
 /// Notes of one attempt, by the number that it has at the spawner.
 type Routes = HashMap<u32, mpsc::Sender<Note>>;

@@ -10,7 +10,7 @@ use crate::supervisor::outcome::{self, Cause, Facts};
 use crate::worker::engine;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::{Walls, Work};
+use sandhog_protocol::plan::{CompileOutput, Kind, Walls, Work};
 use sandhog_protocol::worker::CompileReport;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -127,7 +127,7 @@ pub(crate) async fn compiled(
     module: &Arc<Module>,
     job: &Job,
     walls: &Walls,
-) -> Result<OwnedFd, Cause> {
+) -> Result<(OwnedFd, Kind), Cause> {
     let fuel = job.limits.fuel.is_some();
     let hash = if is_small(&module.file) {
         module.hash()
@@ -144,7 +144,7 @@ pub(crate) async fn compiled(
         None => None,
     };
     if let Some(file) = found {
-        return Ok(file.into());
+        return Ok(file);
     }
     let guard = blocking({
         let cache = Arc::clone(&cache);
@@ -153,18 +153,18 @@ pub(crate) async fn compiled(
     let guard: Guard = guard.await?.map_err(failed)?;
     // Whoever held the lock may have made it meanwhile.
     if let Some(file) = cache.find(&key) {
-        return Ok(file.into());
+        return Ok(file);
     }
     let progress = coordinator.progress(&job.name);
     let file = compile(coordinator, module, &job.compile, fuel, walls, &cache).await;
     progress.finished();
-    let (file, bytes) = file?;
+    let (file, bytes, kind) = file?;
     let kept = blocking(move || {
-        let kept = cache.keep(&key, file, bytes);
+        let kept = cache.keep(&key, file, bytes, kind);
         drop(guard);
         kept
     });
-    Ok(kept.await?.map_err(failed)?.into())
+    kept.await?.map_err(failed)
 }
 
 /// Throws a compiled form away that its engine does not load.
@@ -182,7 +182,7 @@ async fn compile(
     fuel: bool,
     walls: &Walls,
     cache: &Cache,
-) -> Result<(File, u64), Cause> {
+) -> Result<(File, u64, Kind), Cause> {
     let input = copy_of(module).map_err(|error| Cause::Failed(error.to_string()))?;
     let output = cache.unnamed().map_err(failed)?;
     let copy = output.try_clone().map_err(failed)?;
@@ -191,7 +191,7 @@ async fn compile(
     let order = Order {
         zygote: plan::compiler_zygote(limits, threads, walls),
         worker: plan::compiler_worker(limits),
-        work: Work::Compile(plan::compilation(limits, threads, fuel)),
+        work: Work::Compile(plan::compilation(limits, threads, fuel, CompileOutput::Code)),
         stdio: Some([input, copy.into(), null.into()]),
         directories: Vec::new(),
         pumps: Vec::new(),
@@ -199,10 +199,10 @@ async fn compile(
         hard_deadline: Some(limits.cpu.saturating_mul(2)),
     };
     let attempted = coordinator.attempt(order, None).await.map_err(failed)?;
-    compiler_outcome(attempted.facts, limits, cache).map(|bytes| (output, bytes))
+    compiler_outcome(attempted.facts, limits, cache).map(|(bytes, kind)| (output, bytes, kind))
 }
 
-fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Result<u64, Cause> {
+fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Result<(u64, Kind), Cause> {
     let (cpu, memory) = (units::print_duration(limits.cpu), units::print_size(limits.memory_bytes));
     let over = |what: String| Cause::Refused(format!("compiling the module took more than {what}"));
     let too_long = || over(format!("{cpu} of CPU time; allow more with --compile-timeout if you trust it"));
@@ -210,7 +210,7 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
     let out_of_memory = facts.exit.is_some_and(|exit| exit.out_of_memory);
     let used_cpu = facts.exit.map_or(0, |exit| exit.cpu_us);
     match facts.cause {
-        Some(Cause::Compiled(CompileReport::Done { bytes })) => Ok(bytes),
+        Some(Cause::Compiled(CompileReport::Done { bytes, kind })) => Ok((bytes, kind)),
         Some(Cause::Compiled(CompileReport::Refused { reason })) => Err(Cause::Refused(reason)),
         Some(Cause::Compiled(CompileReport::Cpu)) | Some(Cause::Deadline) => Err(too_long()),
         Some(Cause::Compiled(CompileReport::Memory)) => Err(too_much()),

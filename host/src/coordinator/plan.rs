@@ -4,7 +4,9 @@ use crate::config::job::{CompileLimits, Job, Limits};
 use crate::config::units;
 use crate::supervisor::outcome;
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::{CompilePlan, GuestPlan, Program, Rlimits, Walls, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{
+    CompileOutput, CompilePlan, GuestPlan, Identity, Program, Rlimits, Walls, WorkerPlan, ZygotePlan,
+};
 use std::time::Duration;
 
 /// What a worker needs beside its guest's memory, in bytes: engine, event loop, stacks and buffers took below 12 MiB
@@ -40,6 +42,7 @@ pub(crate) fn guest_worker(job: &Job) -> WorkerPlan {
             // A second behind the timer in the worker, rounded up.
             cpu_s: limits.cpu.map(|cpu| cpu.as_secs() + 2),
         },
+        connected: false,
         directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
     }
 }
@@ -54,6 +57,9 @@ pub(crate) fn guest(job: &Job) -> GuestPlan {
         timeout_ms: limits.timeout.map(millis),
         cpu_ms: limits.cpu.map(millis),
         fuel: limits.fuel,
+        identity: Identity::default(),
+        data: None,
+        fresh: false,
     }
 }
 
@@ -80,12 +86,13 @@ pub(crate) fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
             open_files: 16,
             cpu_s: Some(limits.cpu.as_secs() + 2),
         },
+        connected: false,
         directories: Vec::new(),
     }
 }
 
-pub(crate) fn compilation(limits: &CompileLimits, threads: u32, fuel: bool) -> CompilePlan {
-    CompilePlan { fuel, threads, cpu_ms: millis(limits.cpu) }
+pub(crate) fn compilation(limits: &CompileLimits, threads: u32, fuel: bool, output: CompileOutput) -> CompilePlan {
+    CompilePlan { fuel, threads, cpu_ms: millis(limits.cpu), output }
 }
 
 /// The limits as a verdict names them.

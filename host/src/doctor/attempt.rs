@@ -85,6 +85,7 @@ fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order, Error> {
                 open_files: OPEN_FILES,
                 cpu_s: Some(CPU_S),
             },
+            connected: false,
             directories: directories.iter().map(|_| Access::ReadOnly).collect(),
         },
         work: Work::Probe(probe.to_string()),

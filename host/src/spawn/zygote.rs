@@ -7,7 +7,7 @@ use crate::sandbox::{descriptors, failure, rlimits, seccomp, steps};
 use crate::sys::process::{self, Forked, SingleThreaded};
 use crate::worker::engine::{self, Prepared};
 use crate::worker::{self, Duty};
-use sandhog_protocol::plan::{Access, Program, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Access, Kind, Program, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, ToZygote, WorkerId};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -71,7 +71,8 @@ fn wait_for_the_end(control: &OwnedFd) -> Option<()> {
 
 /// Waits for the compiled module and loads it; nothing where it can't be loaded, which the coordinator has been told.
 fn load(socket: OwnedFd, fuel: bool) -> Option<Module> {
-    let Received { message: Load::Module, fds } = recv_packet(&socket).ok()?.ok()?;
+    let Received { message: Load::Module { kind: Kind::Core | Kind::Component | Kind::Concurrent }, fds } =
+        recv_packet(&socket).ok()?.ok()?;
     let [file] = <[OwnedFd; 1]>::try_from(fds).ok()?;
     let number = file.as_raw_fd();
     let (answer, loaded) = match engine::load(fuel, file.into()) {
@@ -119,6 +120,7 @@ impl Zygote {
         else {
             process::exit_now(1)
         };
+        let connection = if plan.connected { fds.next() } else { None };
         let directories: Vec<(OwnedFd, Access)> = fds.zip(plan.directories).collect();
         for (number, stream) in [&stdin, &stdout, &stderr].into_iter().enumerate() {
             if process::place(stream.as_fd(), number as RawFd).is_err() {
@@ -126,6 +128,7 @@ impl Zygote {
             }
         }
         let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
+        keep.extend(connection.iter().map(AsRawFd::as_raw_fd));
         keep.extend(self.module.iter().map(|module| module.file));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         // The worker opens each directory once more.
@@ -145,6 +148,7 @@ impl Zygote {
         std::mem::forget((stdin, stdout, stderr));
         worker::work(Duty {
             channel,
+            connection,
             sealed,
             directories: context.directories,
             prepared: self.module.take().map(|module| module.prepared),

@@ -3,6 +3,7 @@
 use super::outcome::{Cause, Facts};
 use super::output;
 use crate::sandbox::steps;
+use sandhog_protocol::request::Request;
 use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
 use sandhog_protocol::verdict::StopReason;
 use sandhog_protocol::worker::FromWorker;
@@ -41,7 +42,7 @@ pub(crate) enum Event {
 }
 
 /// What is to be done for an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Send the compiled module to the zygote.
     Load,
@@ -49,6 +50,8 @@ pub(crate) enum Action {
     StartWorker,
     /// Tell the worker to begin, and start its hard deadline.
     Go,
+    /// See to what it asks for.
+    Serve(Request),
     /// The zygote has served this attempt: it may end beside it.
     EndZygote,
     /// End worker and zygote.
@@ -187,6 +190,7 @@ impl Attempt {
             (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
                 self.kill(Cause::Spawn(steps::with_wall(failure)))
             }
+            (Phase::Running, FromWorker::Asks(request)) => vec![Action::Serve(request)],
             (Phase::Running, FromWorker::Ended(report)) => self.reported(Cause::Reported(report)),
             (Phase::Running, FromWorker::Compiled(report)) => self.reported(Cause::Compiled(report)),
             (Phase::Running, FromWorker::Probed(report)) => self.reported(Cause::Probed(report)),
@@ -202,6 +206,7 @@ impl Attempt {
             (_, FromWorker::Hello { .. }) => {
                 self.kill(Cause::Breach("a greeting at the wrong time or of another version".into()))
             }
+            (_, FromWorker::Asks(_)) => self.kill(Cause::Breach("a request at the wrong time".into())),
             (_, FromWorker::Unsealed(_) | FromWorker::Ended(_) | FromWorker::Compiled(_) | FromWorker::Probed(_)) => {
                 self.kill(Cause::Breach("a report at the wrong time".into()))
             }
@@ -324,7 +329,7 @@ mod tests {
     }
 
     fn ended() -> Event {
-        Event::Said(FromWorker::Ended(Report { end: End::Exited { code: 0 }, peak_memory_bytes: 0 }))
+        Event::Said(FromWorker::Ended(Report::of(End::Exited { code: 0 })))
     }
 
     #[test]

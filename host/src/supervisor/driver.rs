@@ -7,7 +7,7 @@ use crate::ipc::{self, Closed, FrameBuffer, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
 use crate::sys::ready::watch;
 use rustix::net::{SendFlags, SocketType};
-use sandhog_protocol::plan::{Program, Work, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Kind, Program, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
 use sandhog_protocol::verdict::{StopReason, Usage};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
@@ -39,7 +39,7 @@ pub(crate) enum Note {
     /// Nothing more is passed on of an output stream; its reading end comes back.
     Output(output::End, OwnedFd),
     /// The compiled module, or why there is none.
-    Module(Result<OwnedFd, Cause>),
+    Module(Result<(OwnedFd, Kind), Cause>),
 }
 
 /// All that one attempt needs.
@@ -85,7 +85,7 @@ struct Driver<'a> {
     id: u32,
     order: Order,
     sender: Sender,
-    module: Option<OwnedFd>,
+    module: Option<(OwnedFd, Kind)>,
     module_socket: OwnedFd,
     channel: std::sync::Arc<AsyncFd<OwnedFd>>,
     /// The worker's end, until the worker has it.
@@ -182,7 +182,11 @@ impl<'a> Driver<'a> {
                 self.usage.wall_ms = self.gone.map_or(0, |gone| gone.elapsed().as_millis() as u64);
                 (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
             }
-            Event::Said(FromWorker::Ended(report)) => self.usage.peak_memory_bytes = report.peak_memory_bytes,
+            Event::Said(FromWorker::Ended(report)) => {
+                self.usage.peak_memory_bytes = report.peak_memory_bytes;
+                self.usage.messages_received = report.messages_received;
+                self.usage.messages_sent = report.messages_sent;
+            }
             _ => {}
         }
         event
@@ -206,13 +210,13 @@ impl<'a> Driver<'a> {
                 self.note_after(DRAIN, Event::DrainOver);
                 Ok(())
             }
-            Action::Finish => Ok(()),
+            Action::Finish | Action::Serve(_) => Ok(()),
         }
     }
 
     fn load(&mut self) -> Result<(), ipc::Error> {
-        let Some(module) = self.module.take() else { return Ok(()) };
-        send_packet(&self.module_socket, &Load::Module, &[module.as_fd()])?;
+        let Some((module, kind)) = self.module.take() else { return Ok(()) };
+        send_packet(&self.module_socket, &Load::Module { kind }, &[module.as_fd()])?;
         let (socket, sender) = (watch(self.module_socket.try_clone()?)?, self.sender.clone());
         self.tasks.spawn(async move {
             // A zygote that closes without an answer ends, which its spawner reports.

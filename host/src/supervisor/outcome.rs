@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn reported(end: End) -> Option<Cause> {
-        Some(Cause::Reported(Report { end, peak_memory_bytes: 0 }))
+        Some(Cause::Reported(Report::of(end)))
     }
 
     #[test]

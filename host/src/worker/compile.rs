@@ -8,7 +8,11 @@ use super::{
     run::panicked,
 };
 use crate::sys::{alloc, last_words, timer};
-use sandhog_protocol::{frame, limits, plan::CompilePlan, worker::CompileReport};
+use sandhog_protocol::{
+    frame, limits,
+    plan::{CompilePlan, Kind},
+    worker::CompileReport,
+};
 use std::{
     fs::File,
     io::{self, Read, Write},
@@ -47,7 +51,7 @@ pub(crate) fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
 #[must_use]
 pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileReport {
     match panic::catch_unwind(AssertUnwindSafe(|| attempt(plan, input, output))) {
-        Ok(Ok(bytes)) => CompileReport::Done { bytes },
+        Ok(Ok(bytes)) => CompileReport::Done { bytes, kind: Kind::Core },
         Ok(Err(Error::Refused(refusal))) => CompileReport::Refused { reason: refusal.to_string() },
         Ok(Err(Error::Write(error))) => CompileReport::Unwritten { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         Ok(Err(error)) => CompileReport::Broken { why: error.to_string() },
@@ -100,7 +104,7 @@ mod tests {
         fs::{MemfdFlags, memfd_create},
         process::{Resource, Rlimit, setrlimit},
     };
-    use sandhog_protocol::worker::FromWorker;
+    use sandhog_protocol::{plan::CompileOutput, worker::FromWorker};
     use std::{
         fmt::Write as _,
         io::{Seek, SeekFrom},
@@ -110,7 +114,7 @@ mod tests {
     const COMMAND: &str = "(module (func (export \"_start\")))";
 
     fn plan() -> CompilePlan {
-        CompilePlan { fuel: false, threads: 2, cpu_ms: 60_000 }
+        CompilePlan { fuel: false, threads: 2, cpu_ms: 60_000, output: CompileOutput::Code }
     }
 
     fn file(bytes: &[u8]) -> File {
@@ -156,7 +160,7 @@ mod tests {
             let output = file(b"");
             let report = report(&CompilePlan { threads, ..plan() }, &input, &output, 2 << 30);
             let bytes = output.metadata().unwrap().len();
-            assert_eq!(report, CompileReport::Done { bytes });
+            assert_eq!(report, CompileReport::Done { bytes, kind: Kind::Core });
             let loaded = in_child(|answer| answer.write_all(&[u8::from(engine::load(false, output).is_ok())]).unwrap());
             assert_eq!(loaded, [1]);
         }

@@ -13,6 +13,8 @@ use std::os::fd::{AsFd, OwnedFd};
 /// All that a worker starts from.
 pub(crate) struct Duty {
     pub channel: OwnedFd,
+    /// To its parent, where it has one.
+    pub connection: Option<OwnedFd>,
     /// Whether all walls are up.
     pub sealed: Result<(), SealFailure>,
     /// Granted, in the order of the plan.
@@ -29,7 +31,7 @@ pub(crate) fn work(duty: Duty) -> ! {
 
 /// `None` where the coordinator has gone or does not speak our protocol: there is nobody to tell.
 fn answer(duty: Duty) -> Option<()> {
-    let Duty { channel, sealed, directories, prepared } = duty;
+    let Duty { channel, connection: _connection, sealed, directories, prepared } = duty;
     if let Err(failure) = sealed {
         return send_frame(&channel, &FromWorker::Unsealed(failure)).ok();
     }

@@ -371,6 +371,7 @@ mod tests {
             timeout_ms: None,
             cpu_ms: None,
             fuel: None,
+            ..GuestPlan::default()
         }
     }
 

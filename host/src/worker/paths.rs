@@ -121,6 +121,7 @@ mod tests {
             timeout_ms: Some(60_000),
             cpu_ms: None,
             fuel: None,
+            ..GuestPlan::default()
         }
     }
 

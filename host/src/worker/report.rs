@@ -18,7 +18,7 @@ use wasmtime::{FrameInfo, GcHeapOutOfMemory, ThrownException, Trap, WasmBacktrac
 /// # Errors
 /// What the encoder says.
 pub(super) fn last_words_of_guest() -> Result<Words, frame::Error> {
-    let ended = |end| frame::encode(&FromWorker::Ended(Report { end, peak_memory_bytes: PEAK }));
+    let ended = |end| frame::encode(&FromWorker::Ended(Report { peak_memory_bytes: PEAK, ..Report::of(end) }));
     Ok(Words {
         out_of_memory: ended(End::Memory { wall: MemoryWall::Data })?,
         out_of_cpu: ended(End::Cpu)?,

@@ -69,7 +69,7 @@ pub(crate) fn run(prepared: &Prepared, plan: &GuestPlan, directories: Vec<(Owned
 }
 
 fn without_guest(end: End) -> Report {
-    Report { end, peak_memory_bytes: 0 }
+    Report::of(end)
 }
 
 pub(super) fn panicked(payload: &(dyn Any + Send)) -> String {
@@ -90,7 +90,7 @@ fn attempt(prepared: &Prepared, plan: &GuestPlan, directories: Vec<(OwnedFd, Acc
         Ok(()) => End::Exited { code: 0 },
         Err((stage, error)) => report::end(&error, stage, limiter),
     };
-    let report = Report { end, peak_memory_bytes: limiter.peak_bytes() };
+    let report = Report { peak_memory_bytes: limiter.peak_bytes(), ..Report::of(end) };
     // Only here: names in a hostile module can make a backtrace long.
     drop(timers);
     // The process ends next, and the kernel gives everything back faster than the destructors would.
@@ -106,15 +106,7 @@ fn start_timers(plan: &GuestPlan) -> io::Result<Running> {
 /// process's own then, and the guest is done some 100 µs sooner. For a worker that waits for its `go`; after its fork, for it draws
 /// random numbers. Failing, it changes nothing.
 pub(crate) fn warm(prepared: &Prepared) {
-    let plan = GuestPlan {
-        args: vec![String::new()],
-        env: Vec::new(),
-        directories: Vec::new(),
-        memory_bytes: 0,
-        timeout_ms: None,
-        cpu_ms: None,
-        fuel: None,
-    };
+    let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
     let Ok(guest) = wasi::guest(&plan, Vec::new()) else {
         return;
     };
@@ -184,6 +176,7 @@ mod tests {
             timeout_ms: Some(10_000),
             cpu_ms: None,
             fuel: None,
+            ..GuestPlan::default()
         }
     }
 
@@ -242,7 +235,7 @@ mod tests {
     #[test]
     fn a_guest_that_returns_has_exited_with_zero() {
         let report = report(&command(""), &plan());
-        assert_eq!(report, Report { end: End::Exited { code: 0 }, peak_memory_bytes: 65_536 });
+        assert_eq!(report, Report { peak_memory_bytes: 65_536, ..Report::of(End::Exited { code: 0 }) });
     }
 
     #[test]
@@ -260,7 +253,7 @@ mod tests {
     fn a_loop_ends_at_the_deadline() {
         let plan = GuestPlan { timeout_ms: Some(50), ..plan() };
         let began = Instant::now();
-        let expected = Report { end: End::Deadline, peak_memory_bytes: 65_536 };
+        let expected = Report { peak_memory_bytes: 65_536, ..Report::of(End::Deadline) };
         assert_eq!(report(&command("(loop (br 0))"), &plan), expected);
         assert!(began.elapsed() >= Duration::from_millis(50));
         assert_eq!(end("(module (func $f (loop (br 0))) (start $f))", &plan), End::Deadline);

@@ -5,7 +5,7 @@ use crate::config::units;
 use crate::coordinator::record::VerdictRecord;
 use sandhog_protocol::plan::Wall;
 use sandhog_protocol::spawn::WeakWall;
-use sandhog_protocol::verdict::{Killer, MemoryWall, StopReason, Usage, Verdict};
+use sandhog_protocol::verdict::{Killer, MemoryWall, StopReason, Verdict};
 use sandhog_protocol::worker::TrapKind;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -21,6 +21,7 @@ pub(crate) fn sentence(verdict: &Verdict) -> Option<Problem> {
     match verdict {
         Verdict::Completed { .. } | Verdict::Failed { .. } => None,
         Verdict::Stopped { reason: StopReason::OutputClosed, .. } => None,
+        Verdict::Stopped { reason: StopReason::Parent, .. } => Some(Problem::new("stopped: by its parent")),
         Verdict::Stopped { reason: StopReason::Interrupt, .. } => Some(Problem::new("stopped: by Ctrl-C")),
         Verdict::Stopped { reason: StopReason::Terminate, .. } => Some(Problem::new("stopped: by SIGTERM or SIGHUP")),
         Verdict::Trapped { trap, message, backtrace } => Some(trapped(*trap, message, backtrace)),
@@ -139,6 +140,8 @@ struct Json<'a> {
     stdout_bytes: u64,
     stderr_bytes: u64,
     stdin_bytes: u64,
+    messages_received: u64,
+    messages_sent: u64,
     #[serde(flatten)]
     details: Map<String, Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -153,8 +156,7 @@ pub(crate) fn json(record: &VerdictRecord) -> Result<String, serde_json::Error> 
     let mut details: Map<String, Value> = serde_json::from_value(serde_json::to_value(&record.verdict)?)?;
     let mut take = |key| details.remove(key).unwrap_or(Value::Null);
     let (verdict, code) = (take("verdict"), take("code"));
-    let Usage { start_us, wall_ms, cpu_ms, peak_memory_bytes, peak_rss_bytes, stdin_bytes, stdout_bytes, stderr_bytes } =
-        record.usage;
+    let usage = record.usage;
     let weak_reasons = reasons(&record.weak_walls);
     serde_json::to_string(&Json {
         verdict,
@@ -165,14 +167,16 @@ pub(crate) fn json(record: &VerdictRecord) -> Result<String, serde_json::Error> 
         walls: names(record.walls.iter().copied()),
         weak_walls: names(record.weak_walls.iter().map(|weak| weak.wall)),
         missing_walls: names(record.missing_walls.iter().copied()),
-        start_us,
-        wall_ms,
-        cpu_ms,
-        peak_memory_bytes,
-        peak_rss_bytes,
-        stdout_bytes,
-        stderr_bytes,
-        stdin_bytes,
+        start_us: usage.start_us,
+        wall_ms: usage.wall_ms,
+        cpu_ms: usage.cpu_ms,
+        peak_memory_bytes: usage.peak_memory_bytes,
+        peak_rss_bytes: usage.peak_rss_bytes,
+        stdout_bytes: usage.stdout_bytes,
+        stderr_bytes: usage.stderr_bytes,
+        stdin_bytes: usage.stdin_bytes,
+        messages_received: usage.messages_received,
+        messages_sent: usage.messages_sent,
         details,
         weak_reasons,
     })
@@ -199,6 +203,7 @@ fn reasons(weak: &[WeakWall]) -> BTreeMap<&'static str, String> {
 mod tests {
     use super::*;
     use crate::exit_code::tests::one_of_each;
+    use sandhog_protocol::verdict::Usage;
 
     fn record(verdict: Verdict) -> VerdictRecord {
         VerdictRecord {
@@ -218,6 +223,8 @@ mod tests {
                 stdin_bytes: 6,
                 stdout_bytes: 7,
                 stderr_bytes: 8,
+                messages_received: 9,
+                messages_sent: 10,
             },
         }
     }
@@ -231,7 +238,7 @@ mod tests {
         let line = json(&record(Verdict::Completed { code: 0 })).unwrap();
         assert_eq!(
             line,
-            r#"{"verdict":"completed","code":0,"attempt":"a-1","job":"hello","module":"blake3:00","walls":["namespaces","seccomp"],"weak_walls":[],"missing_walls":[],"start_us":1,"wall_ms":2,"cpu_ms":3,"peak_memory_bytes":4,"peak_rss_bytes":5,"stdout_bytes":7,"stderr_bytes":8,"stdin_bytes":6}"#
+            r#"{"verdict":"completed","code":0,"attempt":"a-1","job":"hello","module":"blake3:00","walls":["namespaces","seccomp"],"weak_walls":[],"missing_walls":[],"start_us":1,"wall_ms":2,"cpu_ms":3,"peak_memory_bytes":4,"peak_rss_bytes":5,"stdout_bytes":7,"stderr_bytes":8,"stdin_bytes":6,"messages_received":9,"messages_sent":10}"#
         );
     }
 

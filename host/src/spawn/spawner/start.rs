@@ -11,7 +11,7 @@ use crate::sys::process::{self, Child, Forked};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::net::SocketType;
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::{Access, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, ToZygote, WorkerId, ZygoteId};
 use sandhog_protocol::worker::SealFailure;
 use std::cell::RefCell;
@@ -149,14 +149,14 @@ impl Spawner {
     ) -> Result<(), Refusal> {
         let invalid =
             || Refusal::new(None, "read a request", "no such zygote, a number in use, or a wrong count of descriptors");
-        if fds.len() != 4 + plan.directories.len()
+        if fds.len() != plain_fds(&plan) + plan.directories.len()
             || self.workers.contains_key(&worker)
             || self.workers.len() >= limits::PROCESSES
         {
             return Err(invalid());
         }
         let zygote = self.zygotes.get(&zygote).filter(|zygote| !zygote.ended).map(|_| zygote).ok_or_else(invalid)?;
-        let fds = self.detach_directories(zygote, &plan.directories, fds)?;
+        let fds = self.detach_directories(zygote, &plan, fds)?;
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let zygote = self.zygotes.get_mut(&zygote).ok_or_else(invalid)?;
         send_packet(&zygote.control, &ToZygote::Clone { worker, plan }, &borrowed)
@@ -165,15 +165,15 @@ impl Spawner {
         Ok(())
     }
 
-    /// The channel and streams as they are, and every directory as a mount of its own.
+    /// The channel, the streams and the connection as they are, and every directory as a mount of its own.
     fn detach_directories(
         &self,
         zygote: ZygoteId,
-        access: &[Access],
+        plan: &WorkerPlan,
         mut fds: Vec<OwnedFd>,
     ) -> Result<Vec<OwnedFd>, Refusal> {
         let zygote = &self.zygotes[&zygote];
-        if access.is_empty() || !zygote.plan.walls.contains(&Wall::Directories) {
+        if plan.directories.is_empty() || !zygote.plan.walls.contains(&Wall::Directories) {
             return Ok(fds);
         }
         let refuse = |error: directories::Error| Refusal::new(Some(Wall::Directories), "detach a directory", error);
@@ -183,8 +183,8 @@ impl Spawner {
             }
             _ => None,
         };
-        let plain = fds.split_off(4);
-        for (fd, access) in plain.iter().zip(access) {
+        let directories = fds.split_off(plain_fds(plan));
+        for (fd, access) in directories.iter().zip(&plan.directories) {
             fds.push(directories::detach(fd.as_fd(), *access, id_map.as_ref().map(AsFd::as_fd)).map_err(refuse)?);
         }
         Ok(fds)
@@ -243,4 +243,9 @@ fn wall_of_fork(error: &io::Error) -> Wall {
         Some(libc::EACCES | libc::EBUSY | libc::EOPNOTSUPP) => Wall::Cgroup,
         _ => Wall::Namespaces,
     }
+}
+
+/// How many descriptors of a worker are passed on as they are: channel, three streams, and its connection if it has one.
+fn plain_fds(plan: &WorkerPlan) -> usize {
+    4 + usize::from(plan.connected)
 }

@@ -1,0 +1,127 @@
+//! What a guest asks for by its worker, and what its worker is told in return. Everything in a request is hostile: the
+//! coordinator checks it against the rights of the attempt that it comes from.
+
+use crate::message::Message;
+use crate::plan::Access;
+use crate::verdict::{Usage, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// A child's number, given by the coordinator, unique for one parent and never used again.
+pub type ChildId = u32;
+
+/// What a worker asks for. Only [`Request::Spawn`] has an answer, and until it is there no other spawn may follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Answer: [`Reply::Spawned`] or [`Reply::NotSpawned`].
+    Spawn(Box<ChildJob>),
+    /// Ask a child to stop. Ended: nothing. A number that was never given is a breach; the same for [`Request::Kill`].
+    Stop {
+        child: ChildId,
+    },
+    Kill {
+        child: ChildId,
+    },
+    /// It does its work from now on.
+    Ready,
+    Heartbeat,
+    Progress {
+        done: u64,
+        total: Option<u64>,
+        note: String,
+    },
+    Log {
+        level: Level,
+        text: String,
+        fields: Vec<(String, String)>,
+    },
+    /// It listens for a stop.
+    Listens,
+    Retire {
+        reason: String,
+    },
+}
+
+/// How much a line of the log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// A child as its parent describes it: see `wit/sandhog.wit`, `children.job`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildJob {
+    pub module: String,
+    pub arguments: Vec<String>,
+    pub environment: Vec<(String, String)>,
+    pub directories: Vec<ChildDirectory>,
+    pub modules: Vec<String>,
+    pub limits: ChildLimits,
+    pub data: Option<Message>,
+    /// Stdin, stdout, stderr.
+    pub stdio: [ChildStdio; 3],
+    pub connected: bool,
+    pub detached: bool,
+    pub fresh: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildDirectory {
+    /// As the parent names it: one of its directories, or one below.
+    pub path: String,
+    pub name: String,
+    pub access: Access,
+}
+
+/// None: as much as the parent may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildLimits {
+    pub memory_bytes: Option<u64>,
+    pub timeout_ns: Option<u64>,
+    pub cpu_ns: Option<u64>,
+    pub fuel: Option<u64>,
+    pub max_output_bytes: Option<u64>,
+    pub max_file_bytes: Option<u64>,
+    pub max_files: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChildStdio {
+    Null,
+    Inherit,
+    Piped,
+}
+
+/// What a worker is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// fds: the parent's end of the connection, where there is one, then of each piped stream: stdin, stdout, stderr.
+    Spawned {
+        child: ChildId,
+        attempt: String,
+    },
+    NotSpawned(Refused),
+    /// Once for each child, after all that it is to hear of it.
+    ChildEnded {
+        child: ChildId,
+        verdict: Verdict,
+        code: u32,
+        usage: Usage,
+    },
+    /// It is to stop. Once.
+    Stop,
+}
+
+/// Why a request is refused; each with a sentence. The same words as in `wit/sandhog.wit`, `types.error`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refused {
+    Denied(String),
+    NotFound(String),
+    Invalid(String),
+    Quota(String),
+}
