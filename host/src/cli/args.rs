@@ -10,6 +10,7 @@ use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use sandhog_protocol::plan::Wall;
+use sandhog_protocol::request::Level;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -139,6 +140,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME[=VALUE]", help_heading = GRANTS)]
     pub env: Vec<OsString>,
 
+    /// Let it start FILE as its child, by this name
+    #[arg(long = "child", value_name = "NAME=FILE", value_hint = ValueHint::FilePath, help_heading = GRANTS)]
+    pub children: Vec<OsString>,
+
+    /// Let children live on when it ends; the command then waits for them
+    #[arg(long, help_heading = GRANTS)]
+    pub allow_detached: bool,
+
     /// The network that it may use: none
     #[arg(long, value_name = "NETWORK", default_value = "none", value_parser = ["none"], help_heading = GRANTS)]
     pub net: String,
@@ -170,6 +179,26 @@ pub(crate) struct RunArgs {
     /// Most files open at once; more is an error to the guest [default: 256]
     #[arg(long, value_name = "COUNT", value_parser = parse_count, allow_hyphen_values = true, help_heading = LIMITS)]
     pub max_files: Option<u64>,
+
+    /// Most children alive at once, its children's included; more is an error to the guest [default: 16]
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub max_children: Option<u64>,
+
+    /// How many generations of children there may be; more is an error to the guest [default: 3]
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub max_child_depth: Option<u64>,
+
+    /// Most children started in a second; more is an error to the guest [default: 100]
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, allow_hyphen_values = true, help_heading = LIMITS)]
+    pub max_child_rate: Option<u64>,
+
+    /// Of a handler: a new instance for each task
+    #[arg(long, help_heading = VIEW)]
+    pub fresh: bool,
+
+    /// Lines of its log to show on stderr: from this level on, or off [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = log_parser(), help_heading = VIEW)]
+    pub log: Option<LogLevel>,
 
     /// Where its stdin comes from: a file, - for the command's own, or none [default: -]
     #[arg(long, value_name = "FILE|-|none", value_hint = ValueHint::FilePath, help_heading = VIEW)]
@@ -209,6 +238,12 @@ impl From<RunArgs> for Settings {
             args: args.args,
             directories: args.directories,
             env: args.env,
+            children: args.children,
+            detached: args.allow_detached,
+            max_children: args.max_children,
+            max_child_depth: args.max_child_depth,
+            max_child_rate: args.max_child_rate,
+            fresh: args.fresh,
             memory_bytes: args.memory,
             timeout: args.timeout,
             cpu: args.cpu,
@@ -273,6 +308,25 @@ pub(crate) enum Topic {
     Doctor,
     Completions,
     ExitCodes,
+}
+
+/// The least level of the log that is shown; none: off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogLevel(pub Option<Level>);
+
+fn log_parser() -> impl TypedValueParser<Value = LogLevel> {
+    const LEVELS: [(&str, Option<Level>); 6] = [
+        ("trace", Some(Level::Trace)),
+        ("debug", Some(Level::Debug)),
+        ("info", Some(Level::Info)),
+        ("warn", Some(Level::Warn)),
+        ("error", Some(Level::Error)),
+        ("off", None),
+    ];
+    PossibleValuesParser::new(LEVELS.map(|(name, _)| name)).try_map(|name| {
+        let level = LEVELS.into_iter().find(|(known, _)| *known == name);
+        level.map(|(_, level)| LogLevel(level)).ok_or_else(|| format!("there is no level {name:?}"))
+    })
 }
 
 fn wall_parser() -> impl TypedValueParser<Value = Wall> {

@@ -6,6 +6,7 @@
 use super::args::DoctorArgs;
 use super::embedded::{Failure, with_coordinator};
 use super::render;
+use super::render::screen::Screen;
 use crate::config::job::User;
 use crate::coordinator::dispatch::Coordinator;
 use crate::doctor::Probe;
@@ -36,7 +37,7 @@ pub(crate) fn run(token: SingleThreaded, args: DoctorArgs) -> u8 {
 
 fn try_all(token: SingleThreaded, args: &DoctorArgs) -> Result<u8, Failure> {
     let without: Walls = left_out(args, Wall::ALL.into());
-    let rows = with_coordinator(token, &User::Auto, |coordinator| async move {
+    let rows = with_coordinator(token, &User::Auto, Arc::new(Screen::new(None)), |coordinator| async move {
         matrix::examine(&coordinator, &without).await.map_err(|error| failure(&error))
     })?;
     let text = if args.json { render::doctor::json(&rows) } else { render::doctor::table(&rows) };
@@ -45,7 +46,7 @@ fn try_all(token: SingleThreaded, args: &DoctorArgs) -> Result<u8, Failure> {
 
 fn try_probe(token: SingleThreaded, name: &str, args: &DoctorArgs) -> Result<u8, Failure> {
     let probe = Probe::parse(name).ok_or_else(|| refused(format!("there is no probe {name:?}")))?;
-    let tried = with_coordinator(token, &User::Auto, |coordinator| {
+    let tried = with_coordinator(token, &User::Auto, Arc::new(Screen::new(None)), |coordinator| {
         let probe = probe.clone();
         async move { probe_once(&coordinator, &probe, args).await }
     })?;

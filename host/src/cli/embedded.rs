@@ -1,10 +1,10 @@
 //! A coordinator inside this command, for as long as the command lasts.
 
 use super::render::problem::Problem;
-use super::render::progress;
 use crate::config::job::User;
-use crate::coordinator::dispatch::{Coordinator, Progress};
+use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::privilege;
+use crate::coordinator::view::View;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::verdict::StopReason;
@@ -29,6 +29,7 @@ impl Failure {
 pub(crate) fn with_coordinator<T, F>(
     token: SingleThreaded,
     user: &User,
+    view: Arc<dyn View>,
     work: impl FnOnce(Arc<Coordinator>) -> F,
 ) -> Result<T, Failure>
 where
@@ -39,10 +40,11 @@ where
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;
+    privilege::open_as_many_files_as_allowed();
     let failed = |error: std::io::Error| Failure::of(&error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let outcome = runtime.block_on(async {
-        let coordinator = Coordinator::new(launched, &person, root, Box::new(Spinner)).map_err(failed)?;
+        let coordinator = Coordinator::new(launched, &person, root, view).map_err(failed)?;
         listen_for_signals(&coordinator).map_err(failed)?;
         let outcome = work(Arc::clone(&coordinator)).await;
         coordinator.close().await;
@@ -71,13 +73,4 @@ fn listen_for_signals(coordinator: &Arc<Coordinator>) -> std::io::Result<()> {
         });
     }
     Ok(())
-}
-
-/// Shows on a terminal that something takes long.
-struct Spinner;
-
-impl Progress for Spinner {
-    fn compiling(&self, job: &str) -> Box<dyn Send> {
-        Box::new(progress::Progress::start(&format!("compiling {job} (once; then it is cached)")))
-    }
 }

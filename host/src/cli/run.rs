@@ -3,6 +3,7 @@
 use super::args::RunArgs;
 use super::embedded::{Failure, with_coordinator};
 use super::render;
+use super::render::screen::Screen;
 use super::verdict_file::VerdictFile;
 use crate::config::job::{Job, Settings, Surroundings};
 use crate::coordinator::dispatch::{self, Coordinator};
@@ -12,6 +13,7 @@ use crate::coordinator::record::VerdictRecord;
 use crate::coordinator::registry;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
+use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::Verdict;
 use std::sync::Arc;
 
@@ -32,17 +34,20 @@ pub(crate) fn run(token: SingleThreaded, args: RunArgs) -> u8 {
 }
 
 fn try_run(token: SingleThreaded, args: RunArgs) -> Result<VerdictRecord, Failure> {
+    let level = args.log.map_or(Some(Level::Info), |log| log.0);
     let surroundings = Surroundings { is_root: privilege::is_root(), variable: &|name| std::env::var_os(name) };
     let job = Job::new(Settings::from(args), surroundings).map_err(|error| refusal(&error))?;
     let user = job.user;
-    with_coordinator(token, &user, |coordinator| async move { run_job(&coordinator, &job).await })
+    with_coordinator(token, &user, Arc::new(Screen::new(level)), |coordinator| async move {
+        run_job(&coordinator, &job).await
+    })
 }
 
 async fn run_job(coordinator: &Arc<Coordinator>, job: &Job) -> Result<VerdictRecord, Failure> {
     // Opened before the run: a verdict that can't be written is better known before than after.
     let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| refusal(&error))?;
     let attempt = registry::new_attempt_id().map_err(|error| Failure::of(&error))?;
-    let answer = coordinator.run(job, attempt.clone()).await;
+    let answer = coordinator.run(job, attempt.clone(), None).await;
     let record = answer.as_ref().cloned().unwrap_or_else(|error| {
         VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, attempt, job.name.clone())
     });

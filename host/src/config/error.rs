@@ -1,7 +1,7 @@
 //! Why there is no such job: one sentence each, and what to do about it.
 
 use super::grants;
-use super::job::{COMPILE_MEMORY_LEAST, FILES_MOST, MEMORY_LEAST, MEMORY_MOST, NAME_LONGEST};
+use super::job::{CHILDREN_MOST, COMPILE_MEMORY_LEAST, FILES_MOST, MEMORY_LEAST, MEMORY_MOST, NAME_LONGEST};
 use super::units::print_size;
 use sandhog_protocol::limits;
 
@@ -42,6 +42,8 @@ pub(crate) enum Error {
     NoFiles,
     #[error("--max-files {0}: more than {FILES_MOST}, the most that the kernel allows one process")]
     TooManyFiles(u64),
+    #[error("{flag} {count}: more than {CHILDREN_MOST}, the most that one job can have")]
+    TooManyChildren { flag: &'static str, count: u64 },
     #[error("--stdin: the name of the file is empty")]
     NoStdinFile,
     #[error("--user \"{0}\": neither auto, keep nor UID:GID")]
@@ -80,7 +82,7 @@ impl Error {
             },
             Self::NoFuel => Some("leave it out for no limit"),
             Self::NoFiles => Some("leave --max-files out for 256"),
-            Self::TooManyFiles(_) => None,
+            Self::TooManyFiles(_) | Self::TooManyChildren { .. } => None,
             Self::NoStdinFile => Some("write --stdin none for no input, --stdin - for the command's own"),
             Self::UserUnknown(_) => Some("write both ids, such as --user 1000:1000"),
             Self::UserIsRoot(_) | Self::UserKeepsRoot => {

@@ -1,6 +1,6 @@
 //! The one list of rights of a job. Both walls are built from this value, so that neither is wider than the other.
 
-use super::text::escape;
+use super::text::{escape, is_plain};
 use sandhog_protocol::{limits, plan::Access};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +13,10 @@ pub(crate) struct Grants {
     pub directories: Vec<Directory>,
     /// Names and values, no name twice.
     pub env: Vec<(String, String)>,
+    /// What it may start as children: names and files, at most [`limits::MODULES`], no name twice.
+    pub modules: Vec<(String, PathBuf)>,
+    /// Children may live on when it ends.
+    pub detached: bool,
 }
 
 /// A directory of the host that the guest sees.
@@ -54,6 +58,14 @@ pub(crate) enum Error {
     NotSet(String),
     #[error("--env {0}: given twice")]
     SameName(String),
+    #[error("--child \"{0}\": a name and a file, with = between them, were expected")]
+    NoChild(String),
+    #[error("--child \"{0}\": the name holds characters that do not show as themselves")]
+    ChildName(String),
+    #[error("--child {0}: given twice")]
+    SameChild(String),
+    #[error("--child: {0} modules are more than {limit}", limit = limits::MODULES)]
+    TooManyChildren(usize),
 }
 
 impl Error {
@@ -74,7 +86,11 @@ impl Error {
                 Some("guests get UTF-8 text; hand other bytes over in a file or on stdin")
             }
             Self::NotSet(_) => Some("set it, or write --env NAME=VALUE; NAME= gives an empty value"),
-            Self::SameName(_) => Some("leave one of them out"),
+            Self::SameName(_) | Self::SameChild(_) => Some("leave one of them out"),
+            Self::NoChild(_) | Self::ChildName(_) => {
+                Some("write --child NAME=FILE; the guest starts FILE by that NAME")
+            }
+            Self::TooManyChildren(_) => Some("one child can be told by its arguments what to be"),
         }
     }
 }
@@ -87,6 +103,7 @@ impl Grants {
     pub(crate) fn new(
         directories: &[OsString],
         env: &[OsString],
+        children: &[OsString],
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Error> {
         if directories.len() > limits::DIRECTORIES {
@@ -98,6 +115,12 @@ impl Grants {
         }
         for text in env {
             grants.add_variable(parse_variable(text, variable)?)?;
+        }
+        if children.len() > limits::MODULES {
+            return Err(Error::TooManyChildren(children.len()));
+        }
+        for text in children {
+            grants.add_child(parse_child(text)?)?;
         }
         Ok(grants)
     }
@@ -111,6 +134,14 @@ impl Grants {
         Ok(())
     }
 
+    fn add_child(&mut self, (name, file): (String, PathBuf)) -> Result<(), Error> {
+        if self.modules.iter().any(|(other, _)| *other == name) {
+            return Err(Error::SameChild(name));
+        }
+        self.modules.push((name, file));
+        Ok(())
+    }
+
     fn add_variable(&mut self, (name, value): (String, String)) -> Result<(), Error> {
         if self.env.iter().any(|(other, _)| *other == name) {
             return Err(Error::SameName(escape(&name).into()));
@@ -120,8 +151,21 @@ impl Grants {
     }
 }
 
+/// `NAME=FILE`.
+fn parse_child(text: &OsStr) -> Result<(String, PathBuf), Error> {
+    let shown = || escape(&text.to_string_lossy()).into_owned();
+    let place = text.as_bytes().iter().position(|byte| *byte == b'=').ok_or_else(|| Error::NoChild(shown()))?;
+    let (name, file) = (&text.as_bytes()[..place], &text.as_bytes()[place + 1..]);
+    if name.is_empty() || file.is_empty() {
+        return Err(Error::NoChild(shown()));
+    }
+    let name = std::str::from_utf8(name).ok().filter(|name| name.chars().all(is_plain));
+    let name = name.ok_or_else(|| Error::ChildName(shown()))?;
+    Ok((name.into(), PathBuf::from(OsStr::from_bytes(file))))
+}
+
 /// A guest's path without what does not change its meaning: `/data/./x/` and `/data//x` are one path.
-fn components(path: &str) -> (bool, Vec<&str>) {
+pub(crate) fn components(path: &str) -> (bool, Vec<&str>) {
     (path.starts_with('/'), path.split('/').filter(|part| !part.is_empty() && *part != ".").collect())
 }
 
@@ -206,7 +250,7 @@ mod tests {
             "BYTES" => Some(OsStr::from_bytes(b"\xff").into()),
             _ => None,
         };
-        Grants::new(&owned(directories), &owned(env), &variable)
+        Grants::new(&owned(directories), &owned(env), &[], &variable)
     }
 
     #[test]
@@ -219,6 +263,20 @@ mod tests {
         assert_eq!(directory("/srv/a::/data:rw"), granted("/srv/a", "/data", ReadWrite));
         assert_eq!(directory("/srv/a::b::/data:ro"), granted("/srv/a::b", "/data", ReadOnly));
         assert_eq!(directory("/srv/a:b:ro"), granted("/srv/a:b", "/srv/a:b", ReadOnly));
+    }
+
+    #[test]
+    fn a_child_has_a_name_and_a_file() {
+        let children = |texts: &[&str]| {
+            let texts: Vec<OsString> = texts.iter().map(OsString::from).collect();
+            Grants::new(&[], &[], &texts, &|_| None).map(|grants| grants.modules)
+        };
+        assert_eq!(children(&["a=b=c.wasm"]), Ok(vec![("a".to_owned(), PathBuf::from("b=c.wasm"))]));
+        for text in ["a", "=b", "a=", ""] {
+            assert_eq!(children(&[text]), Err(Error::NoChild(text.into())));
+        }
+        assert_eq!(children(&["a\n=b"]), Err(Error::ChildName("a\\n=b".into())));
+        assert_eq!(children(&["a=b", "a=c"]), Err(Error::SameChild("a".into())));
     }
 
     #[test]

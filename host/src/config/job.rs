@@ -24,6 +24,9 @@ pub(crate) const COMPILE_MEMORY_LEAST: u64 = 16 << 20;
 /// changed), less room for the worker's own.
 pub(crate) const FILES_MOST: u32 = (1 << 20) - 1024;
 
+/// Most children of one family: each is a zygote and a worker, and a machine has some ten thousand processes.
+pub(crate) const CHILDREN_MOST: u32 = 10_000;
+
 /// Longest name of a job, in bytes: it will be part of file names, which end at 255 (`NAME_MAX`).
 pub(crate) const NAME_LONGEST: usize = 200;
 
@@ -39,6 +42,12 @@ pub(crate) struct Settings {
     pub args: Vec<OsString>,
     pub directories: Vec<OsString>,
     pub env: Vec<OsString>,
+    pub children: Vec<OsString>,
+    pub detached: bool,
+    pub max_children: Option<u64>,
+    pub max_child_depth: Option<u64>,
+    pub max_child_rate: Option<u64>,
+    pub fresh: bool,
     pub memory_bytes: Option<u64>,
     pub timeout: Option<Duration>,
     pub cpu: Option<Duration>,
@@ -75,6 +84,9 @@ pub(crate) struct Job {
     pub args: Vec<String>,
     pub grants: Grants,
     pub limits: Limits,
+    pub family: FamilyLimits,
+    /// Of a handler: a new instance for each task.
+    pub fresh: bool,
     pub stdin: Stdin,
     pub user: User,
     pub compile: CompileLimits,
@@ -99,6 +111,17 @@ pub(crate) struct Limits {
     pub max_file_bytes: u64,
     /// Files that it may hold open.
     pub max_files: u32,
+}
+
+/// How many children a job and all that it starts may have: a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FamilyLimits {
+    /// Alive at once, without the job itself.
+    pub alive: u32,
+    /// How many attempts may be above one: 1 is a child, 2 a child's child.
+    pub depth: u32,
+    /// Starts in a second, over time; as many may come at once.
+    pub rate: u32,
 }
 
 /// Where a guest's stdin comes from.
@@ -144,6 +167,9 @@ impl Job {
             // Nothing is granted that is not asked for.
             grants: Grants::default(),
             limits: Limits::default(),
+            family: FamilyLimits::default(),
+            // A handler that keeps what it has loaded is the quicker one.
+            fresh: false,
             // As every other filter in a pipe.
             stdin: Stdin::Inherit,
             user: User::Auto,
@@ -168,8 +194,13 @@ impl Job {
             module: defaults.module,
             argv0: settings.argv0.as_deref().map_or(Ok(defaults.argv0), checked_argv0)?,
             args: checked_arguments(&settings.args)?,
-            grants: Grants::new(&settings.directories, &settings.env, surroundings.variable)?,
+            grants: Grants {
+                detached: settings.detached,
+                ..Grants::new(&settings.directories, &settings.env, &settings.children, surroundings.variable)?
+            },
             limits: defaults.limits.overridden(&settings)?,
+            family: defaults.family.overridden(&settings)?,
+            fresh: settings.fresh,
             stdin: settings.stdin.as_deref().map_or(Ok(defaults.stdin), Stdin::parse)?,
             user: settings.user.as_deref().map_or(Ok(defaults.user), User::parse)?.checked(surroundings.is_root)?,
             compile: defaults.compile.overridden(&settings)?,
@@ -225,6 +256,37 @@ impl Limits {
             max_file_bytes: settings.max_file_bytes.unwrap_or(self.max_file_bytes),
             max_files: settings.max_files.map_or(Ok(self.max_files), checked_files)?,
         })
+    }
+}
+
+impl Default for FamilyLimits {
+    fn default() -> Self {
+        Self {
+            // A pool of twice the processors of most machines.
+            alive: 16,
+            // A child, its child, and one more: who needs more knows why.
+            depth: 3,
+            // A start takes some milliseconds of a processor: most of one processor at the worst.
+            rate: 100,
+        }
+    }
+}
+
+impl FamilyLimits {
+    fn overridden(self, settings: &Settings) -> Result<Self, Error> {
+        Ok(Self {
+            alive: at_most_children("--max-children", settings.max_children, self.alive)?,
+            depth: at_most_children("--max-child-depth", settings.max_child_depth, self.depth)?,
+            rate: at_most_children("--max-child-rate", settings.max_child_rate, self.rate)?,
+        })
+    }
+}
+
+fn at_most_children(flag: &'static str, count: Option<u64>, default: u32) -> Result<u32, Error> {
+    match count {
+        None => Ok(default),
+        Some(count) if count <= u64::from(CHILDREN_MOST) => Ok(count as u32),
+        Some(count) => Err(Error::TooManyChildren { flag, count }),
     }
 }
 

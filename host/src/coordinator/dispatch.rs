@@ -1,20 +1,19 @@
 //! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
 
 use super::cache::Cache;
-use super::modules::{self, Module};
+use super::modules;
+use super::places;
 use super::privilege::Person;
-use super::record::VerdictRecord;
-use super::streams::{self, Streams};
-use super::{places, plan};
-use crate::config::job::{Job, User};
+use super::run::{Halt, Halted};
+use super::view::{LogLine, Progress, View};
 use crate::ipc::{Closed, Received};
 use crate::spawn::client::{Client, Launched};
 use crate::supervisor::attempt::Event;
 use crate::supervisor::driver::{self, Attempted, Note, Order};
-use crate::supervisor::outcome::{self, Cause, Facts};
-use sandhog_protocol::plan::{Kind, Wall, Walls, Work};
+use crate::supervisor::outcome::Cause;
+use sandhog_protocol::plan::{Kind, Wall, Walls};
 use sandhog_protocol::spawn::{FromSpawner, WeakWall};
-use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
+use sandhog_protocol::verdict::StopReason;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -38,12 +37,6 @@ pub(crate) enum Error {
     Start(#[from] io::Error),
 }
 
-/// Tells a person that something takes long.
-pub(crate) trait Progress: Send + Sync {
-    /// A module is being compiled; over when the value is dropped.
-    fn compiling(&self, job: &str) -> Box<dyn Send>;
-}
-
 /// Over when it is dropped or told so.
 pub(crate) struct Compiling(Option<Box<dyn Send>>);
 
@@ -63,22 +56,17 @@ pub(crate) struct Coordinator {
     client: Client,
     routes: Mutex<(u32, Routes)>,
     weak: watch::Sender<Option<Vec<WeakWall>>>,
-    stop: watch::Sender<Option<StopReason>>,
+    stop: watch::Sender<Option<Halt>>,
     spawner_lost: AtomicBool,
     cache_path: Result<PathBuf, String>,
     cache: OnceLock<Arc<Cache>>,
-    progress: Box<dyn Progress>,
+    view: Arc<dyn View>,
     root: bool,
 }
 
 impl Coordinator {
     /// Takes the spawner over. Must be called inside the runtime that everything runs on.
-    pub(crate) fn new(
-        launched: Launched,
-        person: &Person,
-        root: bool,
-        progress: Box<dyn Progress>,
-    ) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(launched: Launched, person: &Person, root: bool, view: Arc<dyn View>) -> io::Result<Arc<Self>> {
         let coordinator = Arc::new(Self {
             client: launched.connect()?,
             routes: Mutex::default(),
@@ -87,7 +75,7 @@ impl Coordinator {
             spawner_lost: AtomicBool::new(false),
             cache_path: places::cache(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
             cache: OnceLock::new(),
-            progress,
+            view,
             root,
         });
         tokio::spawn(hear_spawner(Arc::clone(&coordinator)));
@@ -104,13 +92,42 @@ impl Coordinator {
         Ok(Arc::clone(self.cache.get_or_init(|| Arc::new(cache))))
     }
 
-    pub(super) fn progress(&self, job: &str) -> Compiling {
-        Compiling(Some(self.progress.compiling(job)))
+    pub(super) fn compiling(&self, job: &str) -> Compiling {
+        Compiling(Some(self.view.compiling(job)))
     }
 
     /// Ends everything that runs, for this reason; the first one counts.
     pub(crate) fn stop(&self, reason: StopReason) {
-        self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(reason).is_none());
+        self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(Halt::Stop(reason)).is_none());
+    }
+
+    /// Hears of a stop of everything.
+    pub(crate) fn stopped(&self) -> Halted {
+        self.stop.subscribe()
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.root
+    }
+
+    /// Shows a line of a log. Waits for a slow terminal, but not for longer than the command lasts.
+    pub(super) async fn show_log(&self, line: LogLine) {
+        self.show(move |view| view.log(&line)).await;
+    }
+
+    pub(super) async fn show_progress(&self, attempt: &str, progress: Option<Progress>) {
+        let attempt = attempt.to_owned();
+        self.show(move |view| view.progress(&attempt, progress.as_ref())).await;
+    }
+
+    async fn show(&self, show: impl FnOnce(&dyn View) + Send + 'static) {
+        let view = Arc::clone(&self.view);
+        let shown = tokio::task::spawn_blocking(move || show(view.as_ref()));
+        let mut stopped = self.stopped();
+        tokio::select! {
+            _ = shown => {}
+            _ = stopped.wait_for(Option::is_some) => {}
+        }
     }
 
     /// Lets the spawner clear away; afterwards nothing of any run is left.
@@ -139,88 +156,24 @@ impl Coordinator {
         });
     }
 
-    /// Runs a job to its verdict.
-    ///
-    /// # Errors
-    /// Where there is nothing to run: no module, no such directory. What happens to a run is a verdict, not an error.
-    pub(crate) async fn run(self: &Arc<Self>, job: &Job, attempt: String) -> Result<VerdictRecord, Error> {
-        if !self.root
-            && let User::Ids { .. } = job.user
-        {
-            return Err(Error::User { given: "UID:GID" });
-        }
-        let module = Arc::new(Module::open(&job.module)?);
-        let mut walls = self.walls();
-        let mut missing_walls = Vec::new();
-        let mut remade = false;
-        let (facts, usage) = loop {
-            let (facts, usage) = self.attempt_job(job, &module, &walls).await?;
-            match &facts.cause {
-                Some(Cause::Stale(_)) if !remade => {
-                    modules::forget(self, &module, job.limits.fuel.is_some());
-                    remade = true;
-                }
-                Some(Cause::Spawn(failure)) => {
-                    match failure.wall.filter(|wall| job.allow_missing.contains(wall) && walls.remove(wall)) {
-                        Some(wall) => missing_walls.push(wall),
-                        None => break (facts, usage),
-                    }
-                }
-                _ => break (facts, usage),
-            }
-        };
-        let verdict = outcome::decide(&facts, &plan::named(&job.limits));
-        let mut record = VerdictRecord::new(verdict, attempt, job.name.clone());
-        record.module = module.name();
-        // A run that was refused had no walls around it.
-        if !matches!(record.verdict, Verdict::Refused { .. }) {
-            record.weak_walls = self.weak_walls().await;
-            walls.retain(|wall| !record.weak_walls.iter().any(|weak| weak.wall == *wall));
-            record.walls = walls.into_iter().collect();
-            record.missing_walls = missing_walls;
-        }
-        record.usage = usage;
-        Ok(record)
-    }
-
-    /// One try of a job, with its zygote starting beside the search for its compiled module.
-    async fn attempt_job(
-        self: &Arc<Self>,
-        job: &Job,
-        module: &Arc<Module>,
-        walls: &Walls,
-    ) -> Result<(Facts, Usage), Error> {
-        let Streams { stdio, pumps, meters } = streams::open(job)?;
-        let order = Order {
-            zygote: plan::guest_zygote(&job.limits, walls),
-            worker: plan::guest_worker(job),
-            work: Work::Guest(plan::guest(job)),
-            stdio: Some(stdio),
-            directories: streams::open_directories(job)?,
-            pumps,
-            hard_deadline: plan::hard_deadline(&job.limits),
-        };
-        let compiled = {
-            let (coordinator, module, job, walls) = (Arc::clone(self), Arc::clone(module), job.clone(), walls.clone());
-            async move { modules::compiled(&coordinator, &module, &job, &walls).await }
-        };
-        let Attempted { facts, mut usage } = self.attempt(order, Some(Box::pin(compiled))).await?;
-        [usage.stdin_bytes, usage.stdout_bytes, usage.stderr_bytes] = meters.map(|meter| meter.passed());
-        Ok((facts, usage))
-    }
-
     /// One attempt of anything: guest, compiler or probe.
-    pub(crate) async fn attempt(self: &Arc<Self>, order: Order, module: Option<Compiled>) -> io::Result<Attempted> {
-        let (sender, notes) = mpsc::channel(driver::NOTES);
+    pub(crate) async fn attempt(
+        self: &Arc<Self>,
+        order: Order,
+        module: Option<Compiled>,
+        halted: Halted,
+        (sender, notes): (mpsc::Sender<Note>, mpsc::Receiver<Note>),
+    ) -> io::Result<Attempted> {
         let id = self.register(sender.clone());
-        let mut tasks = tokio::task::JoinSet::new();
         if let Some(module) = module {
             let sender = sender.clone();
-            tasks.spawn(async move {
+            // It may outlive the attempt: somebody else may wait for the same module, and a compiler is never left alone.
+            tokio::spawn(async move {
                 let _ = sender.send(Note::Module(module.await)).await;
             });
         }
-        tasks.spawn(pass_stop_on(self.stop.subscribe(), sender.clone()));
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(pass_halt_on(halted, sender.clone()));
         if self.spawner_lost.load(Ordering::SeqCst) {
             let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
         }
@@ -247,11 +200,20 @@ impl Coordinator {
     }
 }
 
-async fn pass_stop_on(mut stop: watch::Receiver<Option<StopReason>>, sender: mpsc::Sender<Note>) {
-    if let Ok(reason) = stop.wait_for(Option::is_some).await.map(|reason| *reason)
-        && let Some(reason) = reason
-    {
-        let _ = sender.send(driver::stop(reason)).await;
+/// Every halt, the next one after the last.
+async fn pass_halt_on(mut halted: Halted, sender: mpsc::Sender<Note>) {
+    loop {
+        let halt = *halted.borrow_and_update();
+        let note = halt.map(|halt| match halt {
+            Halt::Stop(reason) => driver::stop(reason),
+            Halt::Kill(reason) => driver::kill(reason),
+        });
+        if let Some(note) = note {
+            let _ = sender.send(note).await;
+        }
+        if halted.changed().await.is_err() {
+            return;
+        }
     }
 }
 

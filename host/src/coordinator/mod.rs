@@ -4,10 +4,15 @@
 
 pub(crate) mod cache;
 pub(crate) mod dispatch;
+mod family;
 pub(crate) mod modules;
 pub(crate) mod places;
 pub(crate) mod plan;
 pub(crate) mod privilege;
+mod quota;
 pub(crate) mod record;
 pub(crate) mod registry;
+mod rights;
+pub(crate) mod run;
 mod streams;
+pub(crate) mod view;

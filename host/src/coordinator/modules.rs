@@ -5,7 +5,7 @@ use super::dispatch::Coordinator;
 use super::plan;
 use crate::config::job::{CompileLimits, Job};
 use crate::config::units;
-use crate::supervisor::driver::Order;
+use crate::supervisor::driver::{self, Ends, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use crate::worker::engine;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
@@ -17,6 +17,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use tokio::sync::mpsc;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -155,7 +156,7 @@ pub(crate) async fn compiled(
     if let Some(file) = cache.find(&key) {
         return Ok(file);
     }
-    let progress = coordinator.progress(&job.name);
+    let progress = coordinator.compiling(&job.name);
     let file = compile(coordinator, module, &job.compile, fuel, walls, &cache).await;
     progress.finished();
     let (file, bytes, kind) = file?;
@@ -192,13 +193,15 @@ async fn compile(
         zygote: plan::compiler_zygote(limits, threads, walls),
         worker: plan::compiler_worker(limits),
         work: Work::Compile(plan::compilation(limits, threads, fuel, CompileOutput::Code)),
-        stdio: Some([input, copy.into(), null.into()]),
+        ends: Some(Ends { stdio: [input, copy.into(), null.into()], connection: None }),
         directories: Vec::new(),
         pumps: Vec::new(),
         // Twice the CPU time: a compiler that sleeps is not ours.
         hard_deadline: Some(limits.cpu.saturating_mul(2)),
+        requests: None,
     };
-    let attempted = coordinator.attempt(order, None).await.map_err(failed)?;
+    let notes = mpsc::channel(driver::NOTES);
+    let attempted = coordinator.attempt(order, None, coordinator.stopped(), notes).await.map_err(failed)?;
     compiler_outcome(attempted.facts, limits, cache).map(|(bytes, kind)| (output, bytes, kind))
 }
 
@@ -224,7 +227,7 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
         None if u128::from(used_cpu) >= limits.cpu.as_micros() => Err(too_long()),
         Some(cause @ (Cause::Spawn(_) | Cause::SpawnerLost | Cause::ZygoteLost | Cause::Stop(_))) => Err(cause),
         cause => {
-            let verdict = outcome::decide(&Facts { cause, exit: facts.exit }, &outcome::Limits::default());
+            let verdict = outcome::decide(&Facts { cause, exit: facts.exit, asked: None }, &outcome::Limits::default());
             Err(Cause::Failed(format!("the compiler ended without a result: {verdict:?}")))
         }
     }

@@ -4,6 +4,7 @@ use crate::config::job::{CompileLimits, Job, Limits};
 use crate::config::units;
 use crate::supervisor::outcome;
 use sandhog_protocol::limits;
+use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{
     CompileOutput, CompilePlan, GuestPlan, Identity, Program, Rlimits, Walls, WorkerPlan, ZygotePlan,
 };
@@ -16,8 +17,9 @@ pub(crate) const WORKER_MEMORY: u64 = 64 << 20;
 /// What the zygote has of its own in the same cgroup, in bytes.
 const ZYGOTE_MEMORY: u64 = 32 << 20;
 
-/// Zygote and worker, and one of each to spare while the kernel still counts one that has ended.
-const GUEST_TASKS: u32 = 4;
+/// Zygote and worker, one of each to spare while the kernel still counts one that has ended, and the threads of a
+/// component's worker.
+const GUEST_TASKS: u32 = 4 + 8;
 
 /// How much later than the worker's own deadline it is killed from outside: a worker that is fine needs a millisecond
 /// for it, one on a busy machine some hundreds.
@@ -32,7 +34,7 @@ pub(crate) fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
     }
 }
 
-pub(crate) fn guest_worker(job: &Job) -> WorkerPlan {
+pub(crate) fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {
     let limits = &job.limits;
     WorkerPlan {
         rlimits: Rlimits {
@@ -42,12 +44,12 @@ pub(crate) fn guest_worker(job: &Job) -> WorkerPlan {
             // A second behind the timer in the worker, rounded up.
             cpu_s: limits.cpu.map(|cpu| cpu.as_secs() + 2),
         },
-        connected: false,
+        connected,
         directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
     }
 }
 
-pub(crate) fn guest(job: &Job) -> GuestPlan {
+pub(crate) fn guest(job: &Job, identity: Identity, data: Option<Message>) -> GuestPlan {
     let limits = &job.limits;
     GuestPlan {
         args: std::iter::once(&job.argv0).chain(&job.args).cloned().collect(),
@@ -57,9 +59,9 @@ pub(crate) fn guest(job: &Job) -> GuestPlan {
         timeout_ms: limits.timeout.map(millis),
         cpu_ms: limits.cpu.map(millis),
         fuel: limits.fuel,
-        identity: Identity::default(),
-        data: None,
-        fresh: false,
+        identity,
+        data,
+        fresh: job.fresh,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::spawn::{Privilege, Setting};
 use crate::sys::accounts::{self, Account};
 use crate::sys::process::{self, SingleThreaded};
 use rustix::process::{Gid, Uid, getegid, geteuid};
+use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::ffi::OsString;
 use std::io;
@@ -165,6 +166,14 @@ fn become_person(person: &Person) -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Each child takes some ten descriptors, and the soft limit is 1024 on most machines for the sake of select(2), which nobody
+/// here uses. Workers have limits of their own.
+pub(crate) fn open_as_many_files_as_allowed() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    // Where it can't be raised, whoever needs more is told so.
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 #[cfg(test)]

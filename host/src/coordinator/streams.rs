@@ -2,44 +2,168 @@
 
 use super::dispatch::Error;
 use crate::config::job::{Job, Stdin};
-use crate::supervisor::driver::{Direction, Pump};
+use crate::supervisor::driver::{Direction, Ends, Pump};
 use crate::supervisor::output::Meter;
 use crate::sys::process;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::pipe::{PipeFlags, pipe_with};
+use sandhog_protocol::request::{ChildStdio, Refused};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
-/// A job's streams.
+/// Where a job's streams lead to, from one try to start it to the next.
 pub(super) struct Streams {
-    /// The worker's ends: stdin, stdout, stderr.
-    pub stdio: [OwnedFd; 3],
-    /// What moves the bytes between their other ends and the command's own streams.
-    pub pumps: Vec<Pump>,
-    /// What counts them, in the same order.
-    pub meters: [Meter; 3],
+    sources: [Source; 3],
+    meters: [Meter; 3],
 }
 
-/// Makes the streams; nothing moves yet.
-pub(super) fn open(job: &Job) -> Result<Streams, Error> {
-    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from);
-    let (guest, to) = pipe()?;
-    let input = Meter::default();
-    let fed = input_of(job)?.map(|from| Pump { from, to, meter: input.clone(), direction: Direction::Input });
-    let mut pumps: Vec<Pump> = fed.into_iter().collect();
-    let out = Meter::new(job.limits.max_output_bytes);
-    let err = out.beside();
-    let (stdout, stderr) = (pipe()?, pipe()?);
-    for ((from, number), meter) in [stdout.0, stderr.0].into_iter().zip([1, 2]).zip([&out, &err]) {
-        let to = process::borrow(number).try_clone_to_owned()?;
-        pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output });
+/// Where one stream leads to.
+enum Source {
+    /// From what the job's settings say.
+    Settings(Stdin),
+    /// To the command's own stream of this number.
+    Command(i32),
+    /// The worker's end is there already; taken while a try has it.
+    Given(Option<OwnedFd>),
+}
+
+/// What one try has of the streams.
+pub(super) struct Opened {
+    pub stdio: [OwnedFd; 3],
+    /// What moves the bytes between the other ends of some and the command's own streams.
+    pub pumps: Vec<Pump>,
+}
+
+impl Streams {
+    /// Those of a job that the command itself starts.
+    pub(super) fn of_command(job: &Job) -> Self {
+        let out = Meter::new(job.limits.max_output_bytes);
+        let err = out.beside();
+        Self {
+            sources: [Source::Settings(job.stdin.clone()), Source::Command(1), Source::Command(2)],
+            meters: [Meter::default(), out, err],
+        }
     }
-    Ok(Streams { stdio: [guest, stdout.1, stderr.1], pumps, meters: [input, out, err] })
+
+    /// Makes what one try needs; nothing moves yet.
+    pub(super) fn open(&mut self) -> Result<Opened, Error> {
+        let mut pumps = Vec::new();
+        let mut opened = Vec::new();
+        for (number, (source, meter)) in self.sources.iter_mut().zip(&self.meters).enumerate() {
+            opened.push(source.open(number, meter, &mut pumps)?);
+        }
+        let stdio = opened.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
+        Ok(Opened { stdio, pumps })
+    }
+
+    /// Takes back what a try was given and has not used.
+    pub(super) fn take_back(&mut self, stdio: [OwnedFd; 3]) {
+        for (source, fd) in self.sources.iter_mut().zip(stdio) {
+            if let Source::Given(place) = source {
+                *place = Some(fd);
+            }
+        }
+    }
+
+    /// What has passed, where it passed through the coordinator: stdin, stdout, stderr, in bytes.
+    pub(super) fn passed(&self) -> [u64; 3] {
+        self.meters.each_ref().map(Meter::passed)
+    }
+
+    /// What a child of this job gets where it inherits, and of its piped streams the parent's ends. `opened` is what this
+    /// job's own worker got.
+    pub(super) fn of_child(
+        inherited: &Inherited,
+        child: &Job,
+        wanted: [ChildStdio; 3],
+    ) -> io::Result<(Self, Vec<OwnedFd>)> {
+        let mut parents_ends = Vec::new();
+        let out = Meter::within(child.limits.max_output_bytes, inherited.output.as_ref());
+        let meters = [Meter::default(), out.clone(), out.beside()];
+        let mut sources = Vec::new();
+        for (number, wanted) in wanted.into_iter().enumerate() {
+            sources.push(match wanted {
+                ChildStdio::Null => {
+                    Source::Given(Some(File::options().read(true).write(true).open("/dev/null")?.into()))
+                }
+                ChildStdio::Inherit => inherited.streams[number].source()?,
+                ChildStdio::Piped => {
+                    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+                    let (theirs, ours) = if number == 0 { (reader, writer) } else { (writer, reader) };
+                    parents_ends.push(ours);
+                    Source::Given(Some(theirs))
+                }
+            });
+        }
+        let sources = sources.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
+        Ok((Self { sources, meters }, parents_ends))
+    }
+
+    /// What this job's children inherit; `stdio` is what its worker gets.
+    pub(super) fn inherited(&self, stdio: &[OwnedFd; 3]) -> io::Result<Inherited> {
+        let mut streams = Vec::new();
+        for (source, fd) in self.sources.iter().zip(stdio) {
+            streams.push(match source {
+                Source::Command(number) => Stream::Command(*number),
+                Source::Settings(_) | Source::Given(_) => Stream::Shared(fd.try_clone()?),
+            });
+        }
+        let streams = streams.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
+        Ok(Inherited { streams, output: Some(self.meters[1].clone()) })
+    }
+}
+
+impl Source {
+    fn open(&mut self, number: usize, meter: &Meter, pumps: &mut Vec<Pump>) -> Result<OwnedFd, Error> {
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
+        match self {
+            Self::Settings(stdin) => {
+                let (theirs, to) = pipe()?;
+                let fed =
+                    input_of(stdin)?.map(|from| Pump { from, to, meter: meter.clone(), direction: Direction::Input });
+                pumps.extend(fed);
+                Ok(theirs)
+            }
+            Self::Command(command) => {
+                let (from, theirs) = pipe()?;
+                let to = process::borrow(*command).try_clone_to_owned()?;
+                pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output });
+                Ok(theirs)
+            }
+            Self::Given(fd) => {
+                fd.take().ok_or_else(|| io::Error::other(format!("stream {number} has been given away")).into())
+            }
+        }
+    }
+}
+
+/// What children of a job get where they inherit. Held for as long as the job runs.
+pub(super) struct Inherited {
+    streams: [Stream; 3],
+    /// What is counted together with the job's own output.
+    output: Option<Meter>,
+}
+
+enum Stream {
+    Command(i32),
+    /// The parent's own end, once more.
+    Shared(OwnedFd),
+}
+
+impl Stream {
+    fn source(&self) -> io::Result<Source> {
+        Ok(match self {
+            Self::Command(number) => Source::Command(*number),
+            Self::Shared(fd) => Source::Given(Some(fd.try_clone()?)),
+        })
+    }
 }
 
 /// Where stdin comes from; `None`: it ends at once.
-fn input_of(job: &Job) -> Result<Option<OwnedFd>, Error> {
-    match &job.stdin {
+fn input_of(stdin: &Stdin) -> Result<Option<OwnedFd>, Error> {
+    match stdin {
         Stdin::None => Ok(None),
         Stdin::Inherit => Ok(Some(process::borrow(0).try_clone_to_owned()?)),
         Stdin::File(path) => {
@@ -51,15 +175,42 @@ fn input_of(job: &Job) -> Result<Option<OwnedFd>, Error> {
     }
 }
 
+/// A worker's ends, of streams and connection.
+pub(super) fn ends(stdio: [OwnedFd; 3], connection: Option<OwnedFd>) -> Ends {
+    Ends { stdio, connection }
+}
+
 /// Opens each granted directory as the person who asked; the descriptor is what travels, not the path.
-pub(super) fn open_directories(job: &Job) -> Result<Vec<OwnedFd>, Error> {
+pub(super) fn open_directories(job: &Job) -> Result<Vec<Arc<OwnedFd>>, Error> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directories = job.grants.directories.iter();
     directories
         .map(|directory| {
             let path = &directory.host;
             let opened = rustix::fs::open(path, flags, Mode::empty());
-            opened.map_err(|errno| Error::Directory { path: path.clone(), cause: errno.into() })
+            opened.map(Arc::new).map_err(|errno| Error::Directory { path: path.clone(), cause: errno.into() })
         })
         .collect()
+}
+
+/// The directory that this way leads to, down from one that is open; nothing leads out of that.
+pub(super) fn open_below(directory: &Arc<OwnedFd>, way: &[String]) -> Result<Arc<OwnedFd>, Refused> {
+    if way.is_empty() {
+        return Ok(Arc::clone(directory));
+    }
+    let path = way.join("/");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    // EAGAIN: something was renamed meanwhile, anywhere on the machine (openat2(2)).
+    let opened = loop {
+        match openat2(directory.as_fd(), path.as_str(), flags, Mode::empty(), resolve) {
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            answer => break answer,
+        }
+    };
+    opened.map(Arc::new).map_err(|errno| match errno {
+        rustix::io::Errno::NOENT => Refused::NotFound(format!("there is no directory {path:?} in what was granted")),
+        rustix::io::Errno::XDEV => Refused::Denied(format!("{path:?} leads out of what was granted")),
+        errno => Refused::Invalid(format!("the directory {path:?} can't be opened: {errno}")),
+    })
 }

@@ -3,7 +3,7 @@
 use super::probes::Probe;
 use super::stage::{self, Stage};
 use crate::coordinator::dispatch::Coordinator;
-use crate::supervisor::driver::{Attempted, Order};
+use crate::supervisor::driver::{self, Attempted, Ends, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use rustix::fs::{Mode, OFlags};
 use sandhog_protocol::plan::{Access, Program, Rlimits, Wall, Walls, Work, WorkerPlan, ZygotePlan};
@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Memory of zygote and worker in their cgroup: several times what they need, less than a probe that tries asks for.
 const CGROUP_BYTES: u64 = 64 << 20;
@@ -62,7 +63,9 @@ pub(crate) async fn attempt(
     walls: &Walls,
 ) -> Result<Tried, Error> {
     let order = order(stage, probe, walls)?;
-    let Attempted { facts, .. } = coordinator.attempt(order, None).await.map_err(Error::Start)?;
+    let notes = mpsc::channel(driver::NOTES);
+    let Attempted { facts, .. } =
+        coordinator.attempt(order, None, coordinator.stopped(), notes).await.map_err(Error::Start)?;
     if let Some(Cause::Stop(reason)) = facts.cause {
         return Err(Error::Stopped(reason));
     }
@@ -89,10 +92,11 @@ fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order, Error> {
             directories: directories.iter().map(|_| Access::ReadOnly).collect(),
         },
         work: Work::Probe(probe.to_string()),
-        stdio: Some([null()?, null()?, null()?]),
-        directories,
+        ends: Some(Ends { stdio: [null()?, null()?, null()?], connection: None }),
+        directories: directories.into_iter().map(Arc::new).collect(),
         pumps: Vec::new(),
         hard_deadline: Some(DEADLINE),
+        requests: None,
     })
 }
 
@@ -145,7 +149,7 @@ mod tests {
     use sandhog_protocol::worker::SealFailure;
 
     fn ended(how: How, out_of_memory: bool) -> Facts {
-        Facts { cause: None, exit: Some(Exit { how, cpu_us: 0, peak_rss_bytes: 0, out_of_memory }) }
+        Facts { cause: None, asked: None, exit: Some(Exit { how, cpu_us: 0, peak_rss_bytes: 0, out_of_memory }) }
     }
 
     #[test]
@@ -173,8 +177,11 @@ mod tests {
     #[test]
     fn a_wall_that_can_t_be_built_is_named() {
         let failure = SealFailure { step: "landlock".into(), errno: 38, what: "not there".into() };
-        let facts =
-            Facts { cause: Some(Cause::Spawn(SpawnFailure { wall: Some(Wall::Landlock), failure })), exit: None };
+        let facts = Facts {
+            cause: Some(Cause::Spawn(SpawnFailure { wall: Some(Wall::Landlock), failure })),
+            exit: None,
+            asked: None,
+        };
         let tried = judge(&facts);
         assert_eq!((tried.stopped, tried.unbuilt), (None, Some(Wall::Landlock)));
     }

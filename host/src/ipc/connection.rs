@@ -125,6 +125,19 @@ pub(crate) fn send_frame<T: Serialize>(socket: impl AsFd, message: &T) -> Result
     Ok(())
 }
 
+/// Sends some of `bytes` on a stream socket that does not block, and `fds` with the first of them.
+///
+/// # Errors
+/// [`Error::would_block`] where there is no room: nothing was sent then.
+pub(crate) fn send_some(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<usize, Error> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Error::SurplusFds);
+    }
+    Ok(rustix::io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL))?)
+}
+
 /// Waits for one frame on a blocking stream socket, from somebody who is trusted: for a worker, whose filter has no
 /// recvmsg(2).
 pub(crate) fn recv_frame<T: DeserializeOwned>(

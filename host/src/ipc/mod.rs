@@ -3,5 +3,5 @@
 mod connection;
 
 pub(crate) use connection::{
-    Closed, Error, FrameBuffer, Received, pair, recv_frame, recv_packet, send_frame, send_packet,
+    Closed, Error, FrameBuffer, Received, pair, recv_frame, recv_packet, send_frame, send_packet, send_some,
 };

@@ -37,7 +37,12 @@ pub(crate) enum Event {
     StartOverdue,
     /// The worker has been gone for a while, and somebody has not read all of its output.
     DrainOver,
+    /// It is to stop: one that listens is asked, any other is ended.
     Stop(StopReason),
+    /// It was asked to stop, and has had its time.
+    GraceOver,
+    /// It is to end at once.
+    Kill(StopReason),
     SpawnerLost,
 }
 
@@ -52,6 +57,8 @@ pub(crate) enum Action {
     Go,
     /// See to what it asks for.
     Serve(Request),
+    /// Tell it to stop, and when it has had its time.
+    AskToStop,
     /// The zygote has served this attempt: it may end beside it.
     EndZygote,
     /// End worker and zygote.
@@ -85,9 +92,12 @@ enum Phase {
 pub(crate) struct Attempt {
     phase: Phase,
     has_module: bool,
+    may_ask: bool,
     channel_open: bool,
     /// It has been told to begin.
     went: bool,
+    /// It wants to be asked to stop.
+    listens: bool,
     /// Output streams that are passed on from `go` on, and those of them that have not ended.
     streams: usize,
     outputs: usize,
@@ -96,10 +106,20 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// An attempt whose zygote has been asked for. `has_module`: its zygote loads one; `streams`: outputs that are
-    /// passed on.
-    pub(crate) fn new(has_module: bool, streams: usize) -> Self {
+    /// passed on; `may_ask`: its requests are served.
+    pub(crate) fn new(has_module: bool, streams: usize, may_ask: bool) -> Self {
         let phase = Phase::Waiting { zygote: false, module: !has_module };
-        Self { phase, has_module, channel_open: true, went: false, streams, outputs: 0, facts: Facts::default() }
+        Self {
+            phase,
+            has_module,
+            may_ask,
+            channel_open: true,
+            went: false,
+            listens: false,
+            streams,
+            outputs: 0,
+            facts: Facts::default(),
+        }
     }
 
     pub(crate) fn into_facts(self) -> Facts {
@@ -139,7 +159,9 @@ impl Attempt {
             }
             Event::OutputEnded(end) => self.output_ended(end),
             Event::DeadlinePassed => self.kill(Cause::Deadline),
-            Event::Stop(reason) => self.kill(Cause::Stop(reason)),
+            Event::Stop(reason) => self.stop(reason),
+            Event::GraceOver => self.facts.asked.map_or_else(Vec::new, |reason| self.kill(Cause::Stop(reason))),
+            Event::Kill(reason) => self.kill(Cause::Stop(reason)),
             Event::SpawnerLost => {
                 self.blame(Cause::SpawnerLost);
                 self.channel_open = false;
@@ -190,7 +212,11 @@ impl Attempt {
             (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
                 self.kill(Cause::Spawn(steps::with_wall(failure)))
             }
-            (Phase::Running, FromWorker::Asks(request)) => vec![Action::Serve(request)],
+            (Phase::Running, FromWorker::Asks(Request::Listens)) if self.may_ask => {
+                self.listens = true;
+                Vec::new()
+            }
+            (Phase::Running, FromWorker::Asks(request)) if self.may_ask => vec![Action::Serve(request)],
             (Phase::Running, FromWorker::Ended(report)) => self.reported(Cause::Reported(report)),
             (Phase::Running, FromWorker::Compiled(report)) => self.reported(Cause::Compiled(report)),
             (Phase::Running, FromWorker::Probed(report)) => self.reported(Cause::Probed(report)),
@@ -280,6 +306,20 @@ impl Attempt {
         }
     }
 
+    fn stop(&mut self, reason: StopReason) -> Vec<Action> {
+        match (self.phase, self.facts.asked) {
+            (Phase::Running, None) if self.listens => {
+                self.facts.asked = Some(reason);
+                vec![Action::AskToStop]
+            }
+            // It has its time already.
+            (Phase::Running, Some(_)) => Vec::new(),
+            (Phase::Waiting { .. } | Phase::Cloning | Phase::Sealing | Phase::Running, None)
+            | (Phase::Waiting { .. } | Phase::Cloning | Phase::Sealing, Some(_))
+            | (Phase::Reported | Phase::Gone | Phase::Ended, _) => self.kill(Cause::Stop(reason)),
+        }
+    }
+
     /// Ends the attempt for this reason, unless it already has one. Before there is a worker there is none to wait for.
     fn kill(&mut self, cause: Cause) -> Vec<Action> {
         self.blame(cause);
@@ -316,7 +356,7 @@ mod tests {
     const EXIT: Exit = Exit { how: How::Exited(0), cpu_us: 1, peak_rss_bytes: 1, out_of_memory: false };
 
     fn running() -> Attempt {
-        let mut attempt = Attempt::new(true, 2);
+        let mut attempt = Attempt::new(true, 2, true);
         assert_eq!(attempt.step(Event::ZygoteStarted), []);
         assert_eq!(attempt.step(Event::ModuleReady), [Action::Load, Action::StartWorker]);
         assert_eq!(attempt.step(Event::WorkerStarted), []);
@@ -342,6 +382,36 @@ mod tests {
         assert_eq!(attempt.step(Event::DrainOver), [], "a reader may take its time");
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
+    }
+
+    #[test]
+    fn a_guest_that_listens_is_asked_once_and_ended_after_its_time() {
+        let mut attempt = running();
+        assert_eq!(attempt.step(Event::Said(FromWorker::Asks(Request::Listens))), []);
+        assert_eq!(attempt.step(Event::Stop(StopReason::Parent)), [Action::AskToStop]);
+        assert_eq!(attempt.step(Event::Stop(StopReason::Interrupt)), []);
+        assert_eq!(attempt.step(Event::GraceOver), [Action::Kill]);
+        let facts = attempt.into_facts();
+        assert_eq!((facts.cause, facts.asked), (Some(Cause::Stop(StopReason::Parent)), Some(StopReason::Parent)));
+    }
+
+    #[test]
+    fn a_guest_that_does_not_listen_is_ended_at_once() {
+        let mut attempt = running();
+        assert_eq!(attempt.step(Event::Stop(StopReason::Parent)), [Action::Kill]);
+    }
+
+    #[test]
+    fn requests_are_served_while_the_guest_runs_and_never_else() {
+        let ready = || Event::Said(FromWorker::Asks(Request::Ready));
+        let mut attempt = running();
+        assert_eq!(attempt.step(ready()), [Action::Serve(Request::Ready)]);
+        assert_eq!(attempt.step(ended()), [Action::LimitExit]);
+        assert_eq!(attempt.step(ready()), [Action::Kill]);
+        let mut early = Attempt::new(false, 0, true);
+        assert_eq!(early.step(Event::ZygoteStarted), [Action::StartWorker]);
+        assert_eq!(early.step(ready()), [Action::Kill]);
+        assert!(matches!(early.into_facts().cause, Some(Cause::Breach(_))));
     }
 
     #[test]
@@ -375,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_zygote_lives_until_its_worker_is_known() {
-        let mut attempt = Attempt::new(false, 0);
+        let mut attempt = Attempt::new(false, 0, true);
         assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(attempt.step(hello()), [Action::Go], "the spawner has not said so yet");
         assert_eq!(attempt.step(Event::WorkerStarted), [Action::EndZygote]);
@@ -383,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_never_starts_is_given_up() {
-        let mut attempt = Attempt::new(false, 0);
+        let mut attempt = Attempt::new(false, 0, true);
         assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(attempt.step(Event::StartOverdue), [Action::Kill]);
         let mut attempt = running();
@@ -402,7 +472,7 @@ mod tests {
 
     #[test]
     fn a_wall_that_fails_is_named_even_if_the_workers_end_is_known_first() {
-        let mut attempt = Attempt::new(false, 0);
+        let mut attempt = Attempt::new(false, 0, true);
         let _ = attempt.step(Event::ZygoteStarted);
         let _ = attempt.step(Event::WorkerStarted);
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
@@ -414,7 +484,7 @@ mod tests {
 
     #[test]
     fn it_never_finishes_twice() {
-        let mut attempt = Attempt::new(true, 2);
+        let mut attempt = Attempt::new(true, 2, true);
         assert_eq!(attempt.step(Event::SpawnerLost), [Action::Finish]);
         assert_eq!(attempt.step(Event::SpawnerLost), []);
         assert_eq!(attempt.step(Event::Stop(StopReason::Interrupt)), []);
@@ -429,7 +499,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_arrives_after_the_stop_is_killed_as_well() {
-        let mut attempt = Attempt::new(false, 0);
+        let mut attempt = Attempt::new(false, 0, true);
         assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(attempt.step(Event::Stop(StopReason::Terminate)), [Action::Kill]);
         assert_eq!(attempt.step(Event::WorkerStarted), [Action::Kill]);
@@ -439,7 +509,7 @@ mod tests {
 
     #[test]
     fn a_report_before_go_is_a_breach() {
-        let mut attempt = Attempt::new(false, 0);
+        let mut attempt = Attempt::new(false, 0, true);
         let _ = attempt.step(Event::ZygoteStarted);
         assert_eq!(attempt.step(ended()), [Action::Kill]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Breach(_))));

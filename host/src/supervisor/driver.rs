@@ -1,26 +1,34 @@
 //! Performs one attempt: feeds what happens into [`Attempt`] and does what it says.
 
 use super::attempt::{Action, Attempt, Event};
+use super::outbox::Outbox;
 use super::outcome::{Cause, Facts};
 use super::output::{self, Meter};
 use crate::ipc::{self, Closed, FrameBuffer, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
 use crate::sys::ready::watch;
-use rustix::net::{SendFlags, SocketType};
+use rustix::net::SocketType;
+use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Kind, Program, Work, WorkerPlan, ZygotePlan};
+use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
 use sandhog_protocol::verdict::{StopReason, Usage};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
-use sandhog_protocol::{VERSION, frame};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc;
 
-/// Messages that may wait for one attempt. Its spawner sends five at most, its streams one each; only a worker can
-/// fill it, and then waits.
+/// Messages that may wait for one attempt. Its spawner sends five at most, its streams one each, each of its children one.
 pub(crate) const NOTES: usize = 64;
+
+/// Messages of the worker that may wait here; the rest waits in its socket, and the worker with it.
+const SAID: usize = 64;
+
+/// How long a guest that was asked to stop may take.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a worker may take from its report to its end: it does nothing any more but `_exit`.
 const EXIT: Duration = Duration::from_secs(5);
@@ -38,6 +46,8 @@ pub(crate) enum Note {
     Event(Event),
     /// Nothing more is passed on of an output stream; its reading end comes back.
     Output(output::End, OwnedFd),
+    /// Something that the worker is to be told, with its descriptors.
+    Tell(Reply, Vec<OwnedFd>),
     /// The compiled module, or why there is none.
     Module(Result<(OwnedFd, Kind), Cause>),
 }
@@ -47,14 +57,24 @@ pub(crate) struct Order {
     pub zygote: ZygotePlan,
     pub worker: WorkerPlan,
     pub work: Work,
-    /// The worker's standard streams; none once it has them.
-    pub stdio: Option<[OwnedFd; 3]>,
+    /// What the worker is given; none once it has it.
+    pub ends: Option<Ends>,
     /// Its granted directories, in the order of the plan.
-    pub directories: Vec<OwnedFd>,
+    pub directories: Vec<Arc<OwnedFd>>,
     /// What is moved between the other ends of its streams and the world.
     pub pumps: Vec<Pump>,
     /// When to end a worker that does not end by its own deadline, from `go`.
     pub hard_deadline: Option<Duration>,
+    /// Where what the guest asks for goes; where it is none, asking is a breach.
+    pub requests: Option<mpsc::Sender<Request>>,
+}
+
+/// A worker's ends of what it is joined to the world by.
+pub(crate) struct Ends {
+    /// Stdin, stdout, stderr.
+    pub stdio: [OwnedFd; 3],
+    /// Its connection to its parent, where it has one.
+    pub connection: Option<OwnedFd>,
 }
 
 /// One stream between a worker and the world.
@@ -75,10 +95,15 @@ pub(crate) enum Direction {
 pub(crate) struct Attempted {
     pub facts: Facts,
     pub usage: Usage,
+    /// What the worker was to be given, where it never began: whoever tries again needs it.
+    pub unused: Option<Ends>,
 }
 
 /// Where notes go.
 pub(crate) type Sender = mpsc::Sender<Note>;
+
+/// What the worker says.
+type Said = mpsc::Receiver<Event>;
 
 struct Driver<'a> {
     client: &'a Client,
@@ -87,7 +112,10 @@ struct Driver<'a> {
     sender: Sender,
     module: Option<(OwnedFd, Kind)>,
     module_socket: OwnedFd,
-    channel: std::sync::Arc<AsyncFd<OwnedFd>>,
+    channel: Arc<AsyncFd<OwnedFd>>,
+    outbox: Outbox,
+    /// What the worker has asked for and nobody has taken yet: until then nothing more of it is heard.
+    asked_for: Option<Request>,
     /// The worker's end, until the worker has it.
     channel_there: Option<OwnedFd>,
     asked: Instant,
@@ -97,6 +125,13 @@ struct Driver<'a> {
     unread: Vec<OwnedFd>,
     /// Ended with the driver.
     tasks: tokio::task::JoinSet<()>,
+}
+
+impl Note {
+    /// What the worker asked for is not our protocol.
+    pub(crate) fn breach(what: String) -> Self {
+        Self::Event(Event::ChannelBroken(what))
+    }
 }
 
 /// Runs one attempt to its end. `id` names its zygote and its worker to the spawner.
@@ -112,14 +147,14 @@ pub(crate) async fn drive(
 ) -> io::Result<Attempted> {
     let has_module = matches!(order.zygote.program, Program::Guest { .. });
     let outputs = order.pumps.iter().filter(|pump| pump.direction == Direction::Output).count();
-    let mut attempt = Attempt::new(has_module, outputs);
-    let mut driver = Driver::start(client, id, order, sender).await?;
-    while let Some(note) = notes.recv().await {
-        let event = driver.take_in(note);
+    let mut attempt = Attempt::new(has_module, outputs, order.requests.is_some());
+    let (mut driver, mut said) = Driver::start(client, id, order, sender).await?;
+    while let Some(event) = driver.next(&mut notes, &mut said).await {
         for action in attempt.step(event) {
             if action == Action::Finish {
                 driver.finish().await;
-                return Ok(Attempted { facts: attempt.into_facts(), usage: driver.usage });
+                let Driver { usage, order, .. } = driver;
+                return Ok(Attempted { facts: attempt.into_facts(), usage, unused: order.ends });
             }
             if let Err(error) = driver.perform(action).await {
                 driver.note_failure(&error);
@@ -130,7 +165,7 @@ pub(crate) async fn drive(
 }
 
 impl<'a> Driver<'a> {
-    async fn start(client: &'a Client, id: u32, order: Order, sender: Sender) -> io::Result<Self> {
+    async fn start(client: &'a Client, id: u32, order: Order, sender: Sender) -> io::Result<(Self, Said)> {
         let (module_socket, module_there) = pair(SocketType::SEQPACKET)?;
         let (channel, channel_there) = pair(SocketType::STREAM)?;
         // The greeting waits in the socket until the worker is there.
@@ -148,7 +183,9 @@ impl<'a> Driver<'a> {
             sender,
             module: None,
             module_socket,
-            channel: std::sync::Arc::new(watch(channel)?),
+            channel: Arc::new(watch(channel)?),
+            outbox: Outbox::default(),
+            asked_for: None,
             channel_there: Some(channel_there),
             asked,
             gone: None,
@@ -156,13 +193,59 @@ impl<'a> Driver<'a> {
             unread: Vec::new(),
             tasks: tokio::task::JoinSet::new(),
         };
-        driver.listen();
-        Ok(driver)
+        let said = driver.listen();
+        Ok((driver, said))
     }
 
-    /// A note as the event that it means; what it carries stays here.
-    fn take_in(&mut self, note: Note) -> Event {
+    /// What happens next, as an event. Meanwhile the worker is told what it is to be told, and what it has asked for is
+    /// handed on: neither holds anything else up.
+    async fn next(&mut self, notes: &mut mpsc::Receiver<Note>, said: &mut Said) -> Option<Event> {
+        loop {
+            let hears = self.asked_for.is_none() && !self.outbox.is_full();
+            let channel = Arc::clone(&self.channel);
+            let note = tokio::select! {
+                note = notes.recv() => note?,
+                Some(event) = said.recv(), if hears => Note::Event(event),
+                () = hand_on(self.order.requests.as_ref(), &mut self.asked_for) => continue,
+                ready = channel.writable(), if !self.outbox.is_empty() => {
+                    self.flush(ready.ok());
+                    continue;
+                }
+            };
+            if let Some(event) = self.take_in(note) {
+                return Some(event);
+            }
+        }
+    }
+
+    fn tell(&mut self, message: &ToWorker, fds: Vec<OwnedFd>) -> Result<(), ipc::Error> {
+        self.outbox.put(message, fds)?;
+        self.flush(None);
+        Ok(())
+    }
+
+    /// A worker that has gone needs not be told anything: the news of its end is on its way.
+    fn flush(&mut self, ready: Option<AsyncFdReadyGuard<'_, OwnedFd>>) {
+        match self.outbox.send(self.channel.get_ref()) {
+            Ok(()) => {}
+            Err(error) if error.would_block() => {
+                if let Some(mut ready) = ready {
+                    ready.clear_ready();
+                }
+            }
+            Err(_) => self.outbox = Outbox::default(),
+        }
+    }
+
+    /// A note as the event that it means, if it means one; what it carries stays here.
+    fn take_in(&mut self, note: Note) -> Option<Event> {
         let event = match note {
+            Note::Tell(reply, fds) => {
+                if let Err(error) = self.tell(&ToWorker::Tells(reply), fds) {
+                    self.note_failure(&error);
+                }
+                return None;
+            }
             Note::Event(event) => event,
             Note::Output(end, from) => {
                 // A guest that still writes waits for its end, and prints nothing of a broken pipe.
@@ -189,14 +272,14 @@ impl<'a> Driver<'a> {
             }
             _ => {}
         }
-        event
+        Some(event)
     }
 
     async fn perform(&mut self, action: Action) -> Result<(), ipc::Error> {
         match action {
             Action::Load => self.load(),
             Action::StartWorker => self.start_worker().await,
-            Action::Go => self.go().await,
+            Action::Go => self.go(),
             Action::Kill => {
                 self.client.send(&ToSpawner::Kill { worker: self.id }, &[]).await?;
                 self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
@@ -210,7 +293,15 @@ impl<'a> Driver<'a> {
                 self.note_after(DRAIN, Event::DrainOver);
                 Ok(())
             }
-            Action::Finish | Action::Serve(_) => Ok(()),
+            Action::AskToStop => {
+                self.note_after(GRACE, Event::GraceOver);
+                self.tell(&ToWorker::Tells(Reply::Stop), Vec::new())
+            }
+            Action::Serve(request) => {
+                self.asked_for = Some(request);
+                Ok(())
+            }
+            Action::Finish => Ok(()),
         }
     }
 
@@ -229,8 +320,9 @@ impl<'a> Driver<'a> {
 
     async fn start_worker(&mut self) -> Result<(), ipc::Error> {
         let Some(channel) = self.channel_there.take() else { return Ok(()) };
-        let streams = self.order.stdio.iter().flatten().chain(&self.order.directories);
-        let fds: Vec<BorrowedFd<'_>> = std::iter::once(&channel).chain(streams).map(AsFd::as_fd).collect();
+        let ends = self.order.ends.iter().flat_map(|ends| ends.stdio.iter().chain(&ends.connection));
+        let ends = std::iter::once(&channel).chain(ends).map(AsFd::as_fd);
+        let fds: Vec<BorrowedFd<'_>> = ends.chain(self.order.directories.iter().map(AsFd::as_fd)).collect();
         let request = ToSpawner::StartWorker { zygote: self.id, worker: self.id, plan: self.order.worker.clone() };
         self.client.send(&request, &fds).await?;
         self.note_after(START, Event::StartOverdue);
@@ -238,13 +330,12 @@ impl<'a> Driver<'a> {
         Ok(self.start_pumps(Direction::Output)?)
     }
 
-    async fn go(&mut self) -> Result<(), ipc::Error> {
-        let go = frame::encode(&ToWorker::Go(self.order.work.clone()))?;
+    fn go(&mut self) -> Result<(), ipc::Error> {
         self.gone = Some(Instant::now());
         self.usage.start_us = self.asked.elapsed().as_micros() as u64;
         self.release_streams();
         // First of all: what follows takes its time beside the guest.
-        write_all(&self.channel, &go).await?;
+        self.tell(&ToWorker::Go(self.order.work.clone()), Vec::new())?;
         self.start_pumps(Direction::Input)?;
         self.arm_deadline();
         Ok(())
@@ -252,7 +343,7 @@ impl<'a> Driver<'a> {
 
     /// The worker has its ends now: with ours gone, it alone keeps them open.
     fn release_streams(&mut self) {
-        self.order.stdio = None;
+        self.order.ends = None;
         self.order.directories.clear();
     }
 
@@ -289,8 +380,9 @@ impl<'a> Driver<'a> {
     }
 
     /// Passes on what the worker says, frame by frame, until it closes or breaks the protocol.
-    fn listen(&mut self) {
-        let (channel, sender) = (std::sync::Arc::clone(&self.channel), self.sender.clone());
+    fn listen(&mut self) -> Said {
+        let channel = Arc::clone(&self.channel);
+        let (sender, said) = mpsc::channel(SAID);
         self.tasks.spawn(async move {
             let mut buffer = FrameBuffer::default();
             loop {
@@ -300,11 +392,12 @@ impl<'a> Driver<'a> {
                     Err(error) => Event::ChannelBroken(error.to_string()),
                 };
                 let last = !matches!(event, Event::Said(_));
-                if sender.send(Note::Event(event)).await.is_err() || last {
+                if sender.send(event).await.is_err() || last {
                     return;
                 }
             }
         });
+        said
     }
 
     /// A process that has gone can't be told anything; that it has gone is on its way as an event of its own, with how.
@@ -341,20 +434,29 @@ async fn next_frame(
     }
 }
 
-async fn write_all(channel: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> Result<(), ipc::Error> {
-    while !bytes.is_empty() {
-        let mut ready = channel.writable().await?;
-        match rustix::net::send(channel.get_ref(), bytes, SendFlags::NOSIGNAL) {
-            Ok(sent) => bytes = &bytes[sent..],
-            Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+/// Hands a request on as soon as there is room for it. Waits for ever where there is none to hand on; nothing of it is lost
+/// when it is dropped before.
+async fn hand_on(to: Option<&mpsc::Sender<Request>>, request: &mut Option<Request>) {
+    match (to, request.is_some()) {
+        (Some(to), true) => match to.reserve().await {
+            Ok(place) => {
+                if let Some(request) = request.take() {
+                    place.send(request);
+                }
+            }
+            // Nobody serves it any more: it is over for this attempt.
+            Err(_) => *request = None,
+        },
+        _ => std::future::pending().await,
     }
-    Ok(())
 }
 
 /// A stop as a note, for whoever listens for signals.
 pub(crate) fn stop(reason: StopReason) -> Note {
     Note::Event(Event::Stop(reason))
+}
+
+/// An end without grace as a note.
+pub(crate) fn kill(reason: StopReason) -> Note {
+    Note::Event(Event::Kill(reason))
 }

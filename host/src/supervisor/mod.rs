@@ -13,5 +13,6 @@
 
 pub(crate) mod attempt;
 pub(crate) mod driver;
+mod outbox;
 pub(crate) mod outcome;
 pub(crate) mod output;

@@ -33,6 +33,8 @@ pub(crate) enum Cause {
 pub(crate) struct Facts {
     pub cause: Option<Cause>,
     pub exit: Option<Exit>,
+    /// It was asked to stop, and why.
+    pub asked: Option<StopReason>,
 }
 
 impl Facts {
@@ -65,6 +67,9 @@ pub(crate) struct Limits {
 pub(crate) fn decide(facts: &Facts, limits: &Limits) -> Verdict {
     if let Some(Exit { how: How::Signalled(libc::SIGSYS), .. }) = facts.exit {
         return Verdict::Denied { syscall: None };
+    }
+    if let (Some(reason), true) = (facts.asked, facts.exited()) {
+        return Verdict::Stopped { graceful: true, reason };
     }
     match (&facts.cause, facts.exit) {
         (Some(cause), _) => by_cause(cause, limits),
@@ -179,7 +184,7 @@ mod tests {
     use super::*;
 
     fn ended(how: How) -> Facts {
-        Facts { cause: None, exit: Some(Exit { how, cpu_us: 0, peak_rss_bytes: 0, out_of_memory: false }) }
+        Facts { cause: None, asked: None, exit: Some(Exit { how, cpu_us: 0, peak_rss_bytes: 0, out_of_memory: false }) }
     }
 
     fn reported(end: End) -> Option<Cause> {
@@ -199,6 +204,19 @@ mod tests {
         let mut facts = ended(How::Signalled(libc::SIGSYS));
         facts.cause = reported(End::Exited { code: 0 });
         assert_eq!(decide(&facts, &Limits::default()), Verdict::Denied { syscall: None });
+    }
+
+    #[test]
+    fn one_that_ends_after_it_was_asked_to_has_stopped_whatever_its_code() {
+        for code in [0, 3] {
+            let facts = Facts {
+                cause: reported(End::Exited { code }),
+                asked: Some(StopReason::Parent),
+                ..ended(How::Exited(0))
+            };
+            let expected = Verdict::Stopped { graceful: true, reason: StopReason::Parent };
+            assert_eq!(decide(&facts, &Limits::default()), expected);
+        }
     }
 
     #[test]
@@ -223,7 +241,8 @@ mod tests {
 
     #[test]
     fn texts_of_a_worker_are_cut_on_a_character() {
-        let facts = Facts { cause: reported(End::Broken { why: "ä".repeat(limits::REPORT_TEXT) }), exit: None };
+        let facts =
+            Facts { cause: reported(End::Broken { why: "ä".repeat(limits::REPORT_TEXT) }), exit: None, asked: None };
         let Verdict::Lost { why } = decide(&facts, &Limits::default()) else { panic!() };
         assert!(why.len() <= limits::REPORT_TEXT + 3 && why.ends_with('…'));
     }

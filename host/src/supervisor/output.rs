@@ -30,6 +30,8 @@ pub(crate) struct Meter {
     limit: Option<u64>,
     together: Arc<AtomicU64>,
     alone: Arc<AtomicU64>,
+    /// What counts this along with more: of a child, its parent's.
+    around: Option<Arc<Meter>>,
 }
 
 impl Meter {
@@ -38,9 +40,19 @@ impl Meter {
         Self { limit, ..Self::default() }
     }
 
+    /// Limits what passes through it, and what passes through it and all around it together.
+    pub(crate) fn within(limit: Option<u64>, around: Option<&Self>) -> Self {
+        Self { limit, around: around.map(|around| Arc::new(around.beside())), ..Self::default() }
+    }
+
     /// Another stream under the same limit.
     pub(crate) fn beside(&self) -> Self {
-        Self { limit: self.limit, together: Arc::clone(&self.together), alone: Arc::default() }
+        Self {
+            limit: self.limit,
+            together: Arc::clone(&self.together),
+            alone: Arc::default(),
+            around: self.around.clone(),
+        }
     }
 
     /// What has passed through this stream, in bytes.
@@ -49,12 +61,16 @@ impl Meter {
     }
 
     fn left(&self) -> u64 {
-        self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.together.load(Ordering::Relaxed)))
+        let own = self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.together.load(Ordering::Relaxed)));
+        self.around.as_ref().map_or(own, |around| own.min(around.left()))
     }
 
     fn count(&self, bytes: usize) {
         self.alone.fetch_add(bytes as u64, Ordering::Relaxed);
         self.together.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(around) = &self.around {
+            around.count(bytes);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod doctor;
 pub(crate) mod problem;
 pub(crate) mod progress;
+pub(crate) mod screen;
 pub(crate) mod table;
 pub(crate) mod verdict;
 

@@ -1,0 +1,187 @@
+//! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
+
+use super::dispatch::{Coordinator, Error};
+use super::family::{self, Family};
+use super::modules::{self, Module};
+use super::plan;
+use super::record::VerdictRecord;
+use super::streams::{self, Opened, Streams};
+use crate::config::job::{Job, User};
+use crate::supervisor::driver::{self, Attempted, Order};
+use crate::supervisor::outcome::{self, Cause, Facts};
+use sandhog_protocol::message::Message;
+use sandhog_protocol::plan::{Identity, Wall, Walls, Work};
+use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// How an attempt is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// With grace, where the guest listens.
+    Stop(StopReason),
+    /// At once.
+    Kill(StopReason),
+}
+
+/// Hears of it.
+pub(super) type Halted = watch::Receiver<Option<Halt>>;
+
+/// One attempt's guest with all that it may use, opened.
+pub(super) struct Member {
+    pub job: Job,
+    pub module: Arc<Module>,
+    /// In the order of the job's grants.
+    pub directories: Vec<Arc<OwnedFd>>,
+    /// What it may start.
+    pub modules: BTreeMap<String, Arc<Module>>,
+    pub identity: Identity,
+    pub data: Option<Message>,
+}
+
+/// What of a member is used up by its start.
+pub(super) struct Ties {
+    pub streams: Streams,
+    /// The worker's end of its connection.
+    pub connection: Option<OwnedFd>,
+}
+
+impl Coordinator {
+    /// Runs a job to its verdict, and whatever it starts. `connection`: the job's end of its connection to whoever
+    /// started it.
+    ///
+    /// # Errors
+    /// Where there is nothing to run: no module, no such directory. What happens to a run is a verdict, not an error.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        job: &Job,
+        attempt: String,
+        connection: Option<OwnedFd>,
+    ) -> Result<VerdictRecord, Error> {
+        if !self.is_root()
+            && let User::Ids { .. } = job.user
+        {
+            return Err(Error::User { given: "UID:GID" });
+        }
+        let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
+        let member = Arc::new(Member::open(job, identity)?);
+        let ties = Ties { streams: Streams::of_command(job), connection };
+        let family = Family::new(self, job);
+        let record = family.run(&member, ties, self.stopped()).await;
+        family.wait_for_detached(self.stopped()).await;
+        record
+    }
+
+    /// The tries of one member: until it starts, or can't. Walls that may be missing are let go one after the other.
+    pub(super) async fn try_member(
+        self: &Arc<Self>,
+        family: &Arc<Family>,
+        member: &Arc<Member>,
+        mut ties: Ties,
+        halted: Halted,
+    ) -> Result<VerdictRecord, Error> {
+        let job = &member.job;
+        let mut walls = self.walls();
+        let mut missing_walls = Vec::new();
+        let mut remade = false;
+        let (facts, usage) = loop {
+            let (facts, usage) = self.try_once(family, member, &mut ties, &walls, halted.clone()).await?;
+            match &facts.cause {
+                Some(Cause::Stale(_)) if !remade => {
+                    modules::forget(self, &member.module, job.limits.fuel.is_some());
+                    remade = true;
+                }
+                Some(Cause::Spawn(failure)) => {
+                    match failure.wall.filter(|wall| job.allow_missing.contains(wall) && walls.remove(wall)) {
+                        Some(wall) => missing_walls.push(wall),
+                        None => break (facts, usage),
+                    }
+                }
+                _ => break (facts, usage),
+            }
+        };
+        let verdict = outcome::decide(&facts, &plan::named(&job.limits));
+        Ok(self.record(member, verdict, usage, walls, missing_walls).await)
+    }
+
+    async fn record(
+        &self,
+        member: &Member,
+        verdict: Verdict,
+        usage: Usage,
+        mut walls: Walls,
+        missing_walls: Vec<Wall>,
+    ) -> VerdictRecord {
+        let mut record = VerdictRecord::new(verdict, member.identity.attempt.clone(), member.job.name.clone());
+        record.module = member.module.name();
+        record.usage = usage;
+        // A run that was refused had no walls around it.
+        if !matches!(record.verdict, Verdict::Refused { .. }) {
+            record.weak_walls = self.weak_walls().await;
+            walls.retain(|wall| !record.weak_walls.iter().any(|weak| weak.wall == *wall));
+            record.walls = walls.into_iter().collect();
+            record.missing_walls = missing_walls;
+        }
+        record
+    }
+
+    /// One try, with its zygote starting beside the search for its compiled module, and its requests served.
+    async fn try_once(
+        self: &Arc<Self>,
+        family: &Arc<Family>,
+        member: &Arc<Member>,
+        ties: &mut Ties,
+        walls: &Walls,
+        halted: Halted,
+    ) -> Result<(Facts, Usage), Error> {
+        let job = &member.job;
+        let Opened { stdio, pumps } = ties.streams.open()?;
+        let inherited = ties.streams.inherited(&stdio)?;
+        let (asks, requests) = mpsc::channel(family::REQUESTS);
+        let order = Order {
+            zygote: plan::guest_zygote(&job.limits, walls),
+            worker: plan::guest_worker(job, ties.connection.is_some()),
+            work: Work::Guest(plan::guest(job, member.identity.clone(), member.data.clone())),
+            ends: Some(streams::ends(stdio, ties.connection.take())),
+            directories: member.directories.clone(),
+            pumps,
+            hard_deadline: plan::hard_deadline(&job.limits),
+            requests: Some(asks),
+        };
+        let compiled = {
+            let (coordinator, member, walls) = (Arc::clone(self), Arc::clone(member), walls.clone());
+            async move { modules::compiled(&coordinator, &member.module, &member.job, &walls).await }
+        };
+        let (sender, notes) = mpsc::channel(driver::NOTES);
+        let served = family::serve(family, member, inherited, requests, sender.clone());
+        let attempted = self.attempt(order, Some(Box::pin(compiled)), halted, (sender, notes));
+        let (attempted, ()) = tokio::join!(attempted, served);
+        let Attempted { facts, mut usage, unused } = attempted?;
+        if let Some(unused) = unused {
+            ties.streams.take_back(unused.stdio);
+            ties.connection = unused.connection;
+        }
+        [usage.stdin_bytes, usage.stdout_bytes, usage.stderr_bytes] = ties.streams.passed();
+        Ok((facts, usage))
+    }
+}
+
+impl Member {
+    /// Opens all that a job of the command's may use: afterwards no path of it matters any more.
+    fn open(job: &Job, identity: Identity) -> Result<Self, Error> {
+        let mut modules = BTreeMap::new();
+        for (name, file) in &job.grants.modules {
+            modules.insert(name.clone(), Arc::new(Module::open(file)?));
+        }
+        Ok(Self {
+            job: job.clone(),
+            module: Arc::new(Module::open(&job.module)?),
+            directories: streams::open_directories(job)?,
+            modules,
+            identity,
+            data: None,
+        })
+    }
+}
