@@ -136,7 +136,10 @@ fn the_protocol_is_data_without_io_and_without_paths_of_the_host() {
     let manifest = read("protocol/Cargo.toml");
     let (_, dependencies) = manifest.split_once("[dependencies]").unwrap();
     let names: Vec<_> = dependencies.lines().filter_map(|line| line.split_once(".workspace")).collect();
-    assert_eq!(names.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["rmp-serde", "serde", "serde_bytes", "thiserror"]);
+    assert_eq!(
+        names.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["rmp-serde", "serde", "serde_bytes", "thiserror"]
+    );
     let words = ["std::fs", "std::io", "std::net", "std::os", "std::process", "std::thread", "std::time"];
     let broken = uses(&words, |path| path.starts_with("protocol/"));
     assert_none(&broken, "the protocol does I/O");
@@ -156,8 +159,7 @@ fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
     // Plans and rights have durations; that is no clock.
     let has_durations = |use_: &str| use_.contains("plan.rs") || use_.contains("rights.rs");
     let broken = uses(&words, |path| pure.contains(&path));
-    let broken: Vec<_> =
-        broken.into_iter().filter(|use_| !has_durations(use_) || !use_.contains("time")).collect();
+    let broken: Vec<_> = broken.into_iter().filter(|use_| !has_durations(use_) || !use_.contains("time")).collect();
     assert_none(&broken, "a decision that does not only decide");
 }
 

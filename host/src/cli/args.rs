@@ -35,6 +35,7 @@ const EXAMPLES: &str = "\
 Examples:
   sandhog run hello.wasm                     run a module: no files, no network, no environment
   sandhog run --dir data words.wasm -- data  let it read one directory
+  sandhog inspect program.wasm               what a program is, and which flags it needs
   sandhog doctor                             what this machine can do to seal a job
   sandhog help run                           every flag of run, with examples
   sandhog help exit-codes                    what the exit code says
@@ -67,6 +68,24 @@ The exit code is the guest's own; where Sandhog ended it, see: sandhog help exit
 Environment:
   SANDHOG_CACHE_DIR    where compiled modules are kept [default: ~/.cache/sandhog]
   SANDHOG_RUNTIME_DIR  where root's commands note the ids in use [default: /run/sandhog]";
+
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  sandhog build target/wasm32-wasip1/release/sum.wasm -o sum.wasm
+      Afterwards the first `sandhog run sum.wasm` starts as fast as every other one.
+
+  sandhog build program.wat -o program.wasm
+      From text to binary.
+
+What is written is a module that any engine can run, not machine code: that is in the cache.
+The exit code is 0, or that of `sandhog run` for what can't be run.";
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  sandhog inspect program.wasm         what it is, what it needs, and the flags for that
+  sandhog inspect --json program.wasm  the same as one JSON object
+
+Nothing of the module is run. It is read by a sealed process with the compiler's limits.";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -111,6 +130,12 @@ pub(crate) enum Command {
     /// Run a module, sealed
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Validate a module, make a component of it where it carries one's type, and compile it beforehand
+    #[command(after_help = BUILD_EXAMPLES)]
+    Build(BuildArgs),
+    /// Say what a module is, what it imports and exports, and which flags it would need
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect(InspectArgs),
     /// Say which walls this machine gives, and try each of them
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
@@ -212,6 +237,17 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "auto|keep|UID:GID", allow_hyphen_values = true, help_heading = WALLS)]
     pub user: Option<String>,
 
+    #[command(flatten)]
+    pub compile: CompileArgs,
+
+    /// Write why it ended and what it used, as one JSON object, to a file, a FIFO or /dev/fd/N
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub verdict: Option<PathBuf>,
+}
+
+/// What every command has that compiles.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CompileArgs {
     /// Run even though this machine can't build a wall; the verdict lists it as missing
     #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser(), help_heading = WALLS)]
     pub allow_missing: Vec<Wall>,
@@ -223,17 +259,68 @@ pub(crate) struct RunArgs {
     /// Most memory for compiling the module [default: 2GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_hyphen_values = true, help_heading = COMPILING)]
     pub compile_memory: Option<u64>,
+}
 
-    /// Write why it ended and what it used, as one JSON object, to a file, a FIFO or /dev/fd/N
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub verdict: Option<PathBuf>,
+impl CompileArgs {
+    fn settings(self, module: PathBuf) -> Settings {
+        Settings {
+            module,
+            compile_cpu: self.compile_timeout,
+            compile_memory_bytes: self.compile_memory,
+            allow_missing: self.allow_missing.into_iter().collect(),
+            ..Settings::default()
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The module: .wasm or .wat, core module or component
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub module: PathBuf,
+
+    /// Where the built module goes; replaced as a whole
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+
+    /// Print what was built as one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub compile: CompileArgs,
+}
+
+impl From<BuildArgs> for Settings {
+    fn from(args: BuildArgs) -> Self {
+        args.compile.settings(args.module)
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The module: .wasm or .wat, core module or component
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub module: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub compile: CompileArgs,
+}
+
+impl From<InspectArgs> for Settings {
+    fn from(args: InspectArgs) -> Self {
+        args.compile.settings(args.module)
+    }
 }
 
 impl From<RunArgs> for Settings {
     fn from(args: RunArgs) -> Self {
         Self {
             name: None,
-            module: args.module,
             argv0: args.argv0,
             args: args.args,
             directories: args.directories,
@@ -253,10 +340,8 @@ impl From<RunArgs> for Settings {
             max_files: args.max_files,
             stdin: args.stdin,
             user: args.user,
-            compile_cpu: args.compile_timeout,
-            compile_memory_bytes: args.compile_memory,
             verdict_file: args.verdict,
-            allow_missing: args.allow_missing.into_iter().collect(),
+            ..args.compile.settings(args.module)
         }
     }
 }
@@ -305,6 +390,8 @@ pub(crate) struct HelpArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Topic {
     Run,
+    Build,
+    Inspect,
     Doctor,
     Completions,
     ExitCodes,

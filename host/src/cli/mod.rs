@@ -3,12 +3,15 @@
 //! Must not: know how a job is run. A verb asks the coordinator and shows what came of it.
 
 pub(crate) mod args;
+pub(crate) mod build;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod embedded;
+pub(crate) mod inspect;
 pub(crate) mod render;
 pub(crate) mod run;
 pub(crate) mod verdict_file;
+pub(crate) mod whole_file;
 
 use crate::sys::process::SingleThreaded;
 use args::Command;
@@ -21,6 +24,8 @@ pub(crate) fn main(token: SingleThreaded) -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(token, *args),
             Command::Doctor(args) => doctor::run(token, args),
+            Command::Build(args) => build::run(token, args),
+            Command::Inspect(args) => inspect::run(token, args),
             Command::Completions(args) => render::answer(&completions::script(args.shell)),
             Command::Help(args) => render::help(args),
         },

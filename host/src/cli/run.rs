@@ -3,6 +3,7 @@
 use super::args::RunArgs;
 use super::embedded::{Failure, with_coordinator};
 use super::render;
+use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::verdict_file::VerdictFile;
 use crate::config::job::{Job, Settings, Surroundings};
@@ -35,8 +36,7 @@ pub(crate) fn run(token: SingleThreaded, args: RunArgs) -> u8 {
 
 fn try_run(token: SingleThreaded, args: RunArgs) -> Result<VerdictRecord, Failure> {
     let level = args.log.map_or(Some(Level::Info), |log| log.0);
-    let surroundings = Surroundings { is_root: privilege::is_root(), variable: &|name| std::env::var_os(name) };
-    let job = Job::new(Settings::from(args), surroundings).map_err(|error| refusal(&error))?;
+    let job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
     let user = job.user;
     with_coordinator(token, &user, Arc::new(Screen::new(level)), |coordinator| async move {
         run_job(&coordinator, &job).await
@@ -55,11 +55,32 @@ async fn run_job(coordinator: &Arc<Coordinator>, job: &Job) -> Result<VerdictRec
         let line = render::verdict::json(&record).map_err(|error| Failure::of(&error))?;
         file.write(&line).map_err(|error| Failure::of(&error))?;
     }
-    answer.map_err(|error| Failure { code: code_of(&error), ..Failure::of(&error) })
+    answer.map_err(|error| failure_of(&error, code_of(&error)))
 }
 
-fn refusal(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure { code: exit_code::REFUSED, ..Failure::of(error) }
+/// What a job depends on beside its settings.
+pub(super) fn surroundings() -> Surroundings<'static> {
+    Surroundings { is_root: privilege::is_root(), variable: &|name| std::env::var_os(name) }
+}
+
+/// What a coordinator was asked for, or why there is none.
+pub(super) fn given<T>(answer: Result<Result<T, Verdict>, dispatch::Error>) -> Result<T, Failure> {
+    match answer {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(verdict)) => {
+            let problem = render::verdict::sentence(&verdict).unwrap_or_else(|| Problem::new("it came to nothing"));
+            Err(Failure { problem, code: exit_code::of(&verdict) })
+        }
+        Err(error) => Err(failure_of(&error, code_of(&error))),
+    }
+}
+
+pub(super) fn failure_of(error: &(dyn std::error::Error + 'static), code: u8) -> Failure {
+    Failure { code, ..Failure::of(error) }
+}
+
+pub(super) fn refusal(error: &(dyn std::error::Error + 'static)) -> Failure {
+    failure_of(error, exit_code::REFUSED)
 }
 
 /// What can't be started is refused; a module that is not there has a code of its own, as in a shell.

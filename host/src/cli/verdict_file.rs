@@ -1,12 +1,11 @@
 //! The file of `--verdict`: found to be writable before the job starts, written whole or not at all at its end.
 
+use super::whole_file::{WholeFile, parent};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, open, openat, renameat, unlinkat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,9 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often it looks for a FIFO's reader: the kernel tells nobody when one comes.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// Most names tried for the file beside it: more than a name that a killed command left behind is never in the way.
-const NAMES: u32 = 16;
 
 /// Where the verdict goes.
 #[derive(Debug)]
@@ -30,7 +26,7 @@ pub(crate) struct VerdictFile {
 #[derive(Debug)]
 enum Place {
     /// A regular file, or none yet: written beside it and renamed, so that nobody sees half a verdict.
-    Beside { directory: OwnedFd, name: OsString },
+    Beside(WholeFile),
     /// A FIFO, a device, or a file that somebody else holds open (`/dev/fd/N`): written to.
     Straight(File),
     /// A FIFO that nobody has opened for reading yet.
@@ -75,7 +71,7 @@ impl VerdictFile {
             Place::Unread => {
                 await_reader(&self.path, deadline).and_then(|file| write_by(&file, line.as_bytes(), deadline))
             }
-            Place::Beside { directory, name } => replace(&directory, &name, line.as_bytes()),
+            Place::Beside(file) => file.write(|file| file.write_all(line.as_bytes())),
         };
         written.map_err(|source| Error::Write { path: self.path, source })
     }
@@ -87,9 +83,11 @@ fn find(path: &Path) -> io::Result<Place> {
     }
     match fs::canonicalize(path) {
         // The file that a link leads to is replaced, not the link.
-        Ok(target) if fs::metadata(&target)?.is_file() => beside(&target),
+        Ok(target) if fs::metadata(&target)?.is_file() => Ok(Place::Beside(WholeFile::at(&target)?)),
         Ok(_) => straight(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => beside(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+            Ok(Place::Beside(WholeFile::at(path)?))
+        }
         Err(error) => Err(error),
     }
 }
@@ -146,41 +144,6 @@ fn await_room(file: &File, deadline: Instant) -> io::Result<()> {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-fn beside(path: &Path) -> io::Result<Place> {
-    let directory = open(parent(path), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    accessat(&directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())?;
-    let name = path.file_name().ok_or(Errno::ISDIR)?.to_owned();
-    Ok(Place::Beside { directory, name })
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn replace(directory: &OwnedFd, name: &OsString, bytes: &[u8]) -> io::Result<()> {
-    let (mut file, temporary) = create(directory)?;
-    let replaced = file.write_all(bytes).and_then(|()| Ok(renameat(directory, &temporary, directory, name)?));
-    if replaced.is_err() {
-        // The first error is the one to tell.
-        let _ = unlinkat(directory, &temporary, AtFlags::empty());
-    }
-    replaced
-}
-
-/// A new file beside the verdict, under a name that nobody else uses.
-fn create(directory: &OwnedFd) -> io::Result<(File, String)> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    for number in 0..NAMES {
-        let name = format!(".sandhog-verdict.{}.{number}", std::process::id());
-        match openat(directory, &name, flags, Mode::from_raw_mode(0o666)) {
-            Ok(file) => return Ok((file.into(), name)),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(Errno::EXIST.into())
 }
 
 #[cfg(test)]

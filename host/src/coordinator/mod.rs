@@ -2,6 +2,7 @@
 //!
 //! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print.
 
+pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod dispatch;
 mod family;

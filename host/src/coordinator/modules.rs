@@ -157,9 +157,11 @@ pub(crate) async fn compiled(
         return Ok(file);
     }
     let progress = coordinator.compiling(&job.name);
-    let file = compile(coordinator, module, &job.compile, fuel, walls, &cache).await;
+    let settings = Settings { limits: job.compile, fuel, output: CompileOutput::Code };
+    let made = compile(coordinator, module, &settings, walls, &cache).await;
     progress.finished();
-    let (file, bytes, kind) = file?;
+    let (file, report) = made?;
+    let Made::Module { bytes, kind } = report else { return Err(failed("the compiler wrote nothing")) };
     let kept = blocking(move || {
         let kept = cache.keep(&key, file, bytes, kind);
         drop(guard);
@@ -175,15 +177,33 @@ pub(crate) fn forget(coordinator: &Coordinator, module: &Module, fuel: bool) {
     }
 }
 
-/// One run of the compiler: a worker like any other, with the module on stdin and the compiled form on stdout.
-async fn compile(
+/// What a compiler is to do, and how much it may use.
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    pub limits: CompileLimits,
+    pub fuel: bool,
+    pub output: CompileOutput,
+}
+
+/// What a compiler has done.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// It has written this.
+    Module { bytes: u64, kind: Kind },
+    /// It says this about the module: one JSON object.
+    Report { json: String },
+}
+
+/// One run of the compiler: a worker like any other, with the module on stdin and what it writes on stdout: a file
+/// without a name.
+pub(super) async fn compile(
     coordinator: &Arc<Coordinator>,
     module: &Module,
-    limits: &CompileLimits,
-    fuel: bool,
+    settings: &Settings,
     walls: &Walls,
     cache: &Cache,
-) -> Result<(File, u64, Kind), Cause> {
+) -> Result<(File, Made), Cause> {
+    let Settings { limits, fuel, output: wanted } = settings;
     let input = copy_of(module).map_err(|error| Cause::Failed(error.to_string()))?;
     let output = cache.unnamed().map_err(failed)?;
     let copy = output.try_clone().map_err(failed)?;
@@ -192,7 +212,7 @@ async fn compile(
     let order = Order {
         zygote: plan::compiler_zygote(limits, threads, walls),
         worker: plan::compiler_worker(limits),
-        work: Work::Compile(plan::compilation(limits, threads, fuel, CompileOutput::Code)),
+        work: Work::Compile(plan::compilation(limits, threads, *fuel, *wanted)),
         ends: Some(Ends { stdio: [input, copy.into(), null.into()], connection: None }),
         directories: Vec::new(),
         pumps: Vec::new(),
@@ -202,10 +222,10 @@ async fn compile(
     };
     let notes = mpsc::channel(driver::NOTES);
     let attempted = coordinator.attempt(order, None, coordinator.stopped(), notes).await.map_err(failed)?;
-    compiler_outcome(attempted.facts, limits, cache).map(|(bytes, kind)| (output, bytes, kind))
+    compiler_outcome(attempted.facts, limits, cache).map(|made| (output, made))
 }
 
-fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Result<(u64, Kind), Cause> {
+fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Result<Made, Cause> {
     let (cpu, memory) = (units::print_duration(limits.cpu), units::print_size(limits.memory_bytes));
     let over = |what: String| Cause::Refused(format!("compiling the module took more than {what}"));
     let too_long = || over(format!("{cpu} of CPU time; allow more with --compile-timeout if you trust it"));
@@ -213,7 +233,8 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
     let out_of_memory = facts.exit.is_some_and(|exit| exit.out_of_memory);
     let used_cpu = facts.exit.map_or(0, |exit| exit.cpu_us);
     match facts.cause {
-        Some(Cause::Compiled(CompileReport::Done { bytes, kind })) => Ok((bytes, kind)),
+        Some(Cause::Compiled(CompileReport::Done { bytes, kind })) => Ok(Made::Module { bytes, kind }),
+        Some(Cause::Compiled(CompileReport::Inspected { json })) => Ok(Made::Report { json }),
         Some(Cause::Compiled(CompileReport::Refused { reason })) => Err(Cause::Refused(reason)),
         Some(Cause::Compiled(CompileReport::Cpu)) | Some(Cause::Deadline) => Err(too_long()),
         Some(Cause::Compiled(CompileReport::Memory)) => Err(too_much()),

@@ -76,6 +76,8 @@ pub(crate) fn long_help(topic: Option<Topic>) -> Option<StyledStr> {
     let name = match topic {
         None => return Some(command.render_long_help()),
         Some(Topic::Run) => "run",
+        Some(Topic::Build) => "build",
+        Some(Topic::Inspect) => "inspect",
         Some(Topic::Doctor) => "doctor",
         Some(Topic::Completions) => "completions",
         Some(Topic::ExitCodes) => return None,

@@ -1,0 +1,83 @@
+//! `sandhog build`: a module checked, made whole and compiled, so that its first run is like every other.
+
+use super::args::BuildArgs;
+use super::embedded::{Failure, with_coordinator};
+use super::render::screen::Screen;
+use super::run::{failure_of, refusal};
+use super::whole_file::WholeFile;
+use super::{render, run};
+use crate::config::job::Job;
+use crate::config::units;
+use crate::coordinator::dispatch::Coordinator;
+use crate::exit_code;
+use crate::sys::process::SingleThreaded;
+use sandhog_protocol::plan::Kind;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("--output {path:?}: failed to write it")]
+    Write {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("failed to describe what was built")]
+    Describe(#[source] serde_json::Error),
+}
+
+/// What was built.
+#[derive(serde::Serialize)]
+struct Built {
+    output: PathBuf,
+    bytes: u64,
+    kind: Kind,
+}
+
+/// Builds and returns the exit code.
+pub(crate) fn run(token: SingleThreaded, args: BuildArgs) -> u8 {
+    let (json, output) = (args.json, args.output.clone());
+    match try_build(token, args, &output).and_then(|built| text(&built, json)) {
+        Ok(text) => render::answer(text.as_bytes()),
+        Err(failure) => {
+            render::report(&failure.problem);
+            failure.code
+        }
+    }
+}
+
+fn try_build(token: SingleThreaded, args: BuildArgs, output: &Path) -> Result<Built, Failure> {
+    let job = Job::new(args.into(), run::surroundings()).map_err(|error| refusal(&error))?;
+    let user = job.user;
+    let view = Arc::new(Screen::new(None));
+    with_coordinator(token, &user, view, |coordinator| async move { build(&coordinator, &job, output).await })
+}
+
+async fn build(coordinator: &Arc<Coordinator>, job: &Job, output: &Path) -> Result<Built, Failure> {
+    let failed = |cause| Failure::of(&Error::Write { path: output.into(), cause });
+    let place = WholeFile::at(output).map_err(|cause| refusal(&Error::Write { path: output.into(), cause }))?;
+    let (mut module, bytes) = run::given(coordinator.build(job).await)?;
+    let mut copy = |to: &mut File| {
+        module.seek(SeekFrom::Start(0))?;
+        io::copy(&mut module, to).map(drop)
+    };
+    place.write(&mut copy).map_err(failed)?;
+    let kind = run::given(coordinator.precompile(job, output).await)?;
+    Ok(Built { output: output.into(), bytes, kind })
+}
+
+fn text(built: &Built, json: bool) -> Result<String, Failure> {
+    if json {
+        let line = serde_json::to_string(built)
+            .map_err(|error| failure_of(&Error::Describe(error), exit_code::SANDHOG_FAILED))?;
+        return Ok(line + "\n");
+    }
+    let what = match built.kind {
+        Kind::Core => "a core module",
+        Kind::Component | Kind::Concurrent => "a component",
+    };
+    Ok(format!("{}: {what} of {}, compiled\n", built.output.display(), units::print_size(built.bytes)))
+}

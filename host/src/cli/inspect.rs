@@ -1,0 +1,30 @@
+//! `sandhog inspect`: what a module is and needs, without running anything of it.
+
+use super::args::InspectArgs;
+use super::embedded::{Failure, with_coordinator};
+use super::render;
+use super::render::screen::Screen;
+use super::run::{self, refusal};
+use crate::config::job::Job;
+use crate::sys::process::SingleThreaded;
+use std::sync::Arc;
+
+/// Inspects and returns the exit code.
+pub(crate) fn run(token: SingleThreaded, args: InspectArgs) -> u8 {
+    let json = args.json;
+    match try_inspect(token, args) {
+        Ok(report) if json => render::answer(format!("{report}\n").as_bytes()),
+        Ok(report) => render::answer(report.as_bytes()),
+        Err(failure) => {
+            render::report(&failure.problem);
+            failure.code
+        }
+    }
+}
+
+fn try_inspect(token: SingleThreaded, args: InspectArgs) -> Result<String, Failure> {
+    let job = Job::new(args.into(), run::surroundings()).map_err(|error| refusal(&error))?;
+    let user = job.user;
+    let view = Arc::new(Screen::new(None));
+    with_coordinator(token, &user, view, |coordinator| async move { run::given(coordinator.inspect(&job).await) })
+}

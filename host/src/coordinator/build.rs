@@ -1,0 +1,89 @@
+//! Looks at modules and builds them, without running anything of them.
+
+use super::dispatch::{Coordinator, Error};
+use super::modules::{self, Made, Module, Settings};
+use crate::config::job::Job;
+use crate::supervisor::outcome::{self, Cause, Facts, Limits};
+use sandhog_protocol::plan::{CompileOutput, Kind, Walls};
+use sandhog_protocol::verdict::Verdict;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What was asked of a compiler, or the verdict on why that did not come about.
+type Answer<T> = Result<Result<T, Verdict>, Error>;
+
+impl Coordinator {
+    /// What a module is and needs: one JSON object, see `sandhog_protocol::inspect`.
+    ///
+    /// # Errors
+    /// Where there is no module to look at.
+    pub(crate) async fn inspect(self: &Arc<Self>, job: &Job) -> Answer<String> {
+        Ok(self.ask_compiler(job, CompileOutput::Report).await?.and_then(|(_, made)| match made {
+            Made::Report { json } => Ok(json),
+            Made::Module { .. } => Err(strange()),
+        }))
+    }
+
+    /// The module as it would be compiled, in a file without a name, positioned anywhere.
+    ///
+    /// # Errors
+    /// Where there is no module to build.
+    pub(crate) async fn build(self: &Arc<Self>, job: &Job) -> Answer<(File, u64)> {
+        Ok(self.ask_compiler(job, CompileOutput::Module).await?.and_then(|(file, made)| match made {
+            Made::Module { bytes, .. } => Ok((file, bytes)),
+            Made::Report { .. } => Err(strange()),
+        }))
+    }
+
+    /// Puts the machine code of the module in `path` into the cache.
+    ///
+    /// # Errors
+    /// Where there is no module at `path`.
+    pub(crate) async fn precompile(self: &Arc<Self>, job: &Job, path: &Path) -> Answer<Kind> {
+        let module = Arc::new(Module::open(path)?);
+        let mut walls = self.walls();
+        loop {
+            match modules::compiled(self, &module, job, &walls).await {
+                Ok((_, kind)) => return Ok(Ok(kind)),
+                Err(cause) if let_go(&cause, job, &mut walls) => {}
+                Err(cause) => return Ok(Err(verdict(cause))),
+            }
+        }
+    }
+
+    async fn ask_compiler(self: &Arc<Self>, job: &Job, output: CompileOutput) -> Answer<(File, Made)> {
+        let module = Module::open(&job.module)?;
+        let settings = Settings { limits: job.compile, fuel: job.limits.fuel.is_some(), output };
+        let cache = match self.cache() {
+            Ok(cache) => cache,
+            Err(why) => return Ok(Err(verdict(Cause::Failed(why)))),
+        };
+        let mut walls = self.walls();
+        loop {
+            match modules::compile(self, &module, &settings, &walls, &cache).await {
+                Ok(made) => return Ok(Ok(made)),
+                Err(cause) if let_go(&cause, job, &mut walls) => {}
+                Err(cause) => return Ok(Err(verdict(cause))),
+            }
+        }
+    }
+}
+
+/// Whether it can be tried again without a wall that may be missing.
+fn let_go(cause: &Cause, job: &Job, walls: &mut Walls) -> bool {
+    match cause {
+        Cause::Spawn(failure) => {
+            failure.wall.is_some_and(|wall| job.allow_missing.contains(&wall) && walls.remove(&wall))
+        }
+        _ => false,
+    }
+}
+
+fn verdict(cause: Cause) -> Verdict {
+    outcome::decide(&Facts { cause: Some(cause), exit: None, asked: None }, &Limits::default())
+}
+
+fn strange() -> Verdict {
+    Verdict::Lost { why: "the compiler did something else than what it was asked".into() }
+}
