@@ -14,8 +14,13 @@
 //!
 //! Why the first bytes of a large message are in its packet: a socket's buffer counts bytes, not descriptors. This way no
 //! more than a few large messages are ever on their way, and a sender waits as with small ones.
+//!
+//! Headers need not be of the shortest form: whoever writes MessagePack may send. What is in a value is its receiver's
+//! business; here it is bytes.
 
+use crate::limits;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What a message's body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,4 +40,506 @@ pub struct Message {
     pub format: Format,
     #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
+}
+
+/// Extension types of the formats on the wire.
+const VALUE: u8 = 1;
+const FAILURE: u8 = 2;
+
+/// In what the other end, or a guest, did not keep to the rules. A connection ends with the first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    #[error("packet of {0} bytes is over the limit of {limit} bytes", limit = limits::MESSAGE_PACKET)]
+    PacketTooLarge(usize),
+    #[error("message of {0} bytes in one packet is over the limit of {limit} bytes", limit = limits::INLINE_PAYLOAD)]
+    ItemTooLarge(usize),
+    #[error("message of {0} bytes is over the limit of {limit} bytes", limit = limits::MESSAGE)]
+    MessageTooLarge(u64),
+    #[error("message of {length} bytes in parts, of which the first has {first}")]
+    NoRest { length: u64, first: usize },
+    #[error("packet is no array: byte {0:#04x}")]
+    NotAnArray(u8),
+    #[error("packet without a message")]
+    Empty,
+    #[error("message is neither bin nor ext: byte {0:#04x}")]
+    NotAMessage(u8),
+    #[error("message is an ext of type {0}")]
+    UnknownType(i8),
+    #[error("failure in a batch, which is a handler's answer")]
+    FailureInBatch,
+    #[error("packet ends in the middle")]
+    Torn,
+    #[error("packet has {0} bytes after its end")]
+    Trailing(usize),
+    #[error("failure is not text in UTF-8")]
+    NotText,
+}
+
+/// A message as it lies in a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item<'a> {
+    pub format: Format,
+    pub body: &'a [u8],
+}
+
+impl<'a> Item<'a> {
+    /// The item that `bytes` begin with, and what is behind it.
+    ///
+    /// # Errors
+    /// It is no message of ours, it is over [`limits::INLINE_PAYLOAD`], or the bytes end before it does. A failure's
+    /// text is not looked at: it may be the first part only.
+    pub fn read(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Breach> {
+        let mut rest = bytes;
+        let marker = read_byte(&mut rest)?;
+        let (length, typed) = match marker {
+            0xc4..=0xc6 => (read_uint(&mut rest, 1 << (marker - 0xc4))?, false),
+            0xc7..=0xc9 => (read_uint(&mut rest, 1 << (marker - 0xc7))?, true),
+            0xd4..=0xd8 => (1 << (marker - 0xd4), true),
+            other => return Err(Breach::NotAMessage(other)),
+        };
+        let format = if typed { format_of(read_byte(&mut rest)?)? } else { Format::Bytes };
+        let length = usize::try_from(length).map_err(|_| Breach::Torn)?;
+        if length > limits::INLINE_PAYLOAD {
+            return Err(Breach::ItemTooLarge(length));
+        }
+        let (body, rest) = rest.split_at_checked(length).ok_or(Breach::Torn)?;
+        Ok((Self { format, body }, rest))
+    }
+}
+
+/// What a packet carries. The ranges are places in the packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// Messages, each whole, all of them checked: [`Item::read`] reads them one by one. At least one.
+    Messages { count: usize, items: Range<usize> },
+    /// The first part of a message of `length` bytes; the rest, at least a byte, is in the memfd beside the packet.
+    First { length: usize, format: Format, body: Range<usize> },
+}
+
+impl Packet {
+    /// What `packet` carries, checked from its first byte to its last.
+    ///
+    /// # Errors
+    /// In what it breaks the rules.
+    pub fn parse(packet: &[u8]) -> Result<Self, Breach> {
+        if packet.len() > limits::MESSAGE_PACKET {
+            return Err(Breach::PacketTooLarge(packet.len()));
+        }
+        let mut rest = packet;
+        let count = read_array(&mut rest)?;
+        if let (2, Some(0x00..=0x7f | 0xcc..=0xcf)) = (count, rest.first()) {
+            return Self::parse_first(packet, rest);
+        }
+        let items = packet.len() - rest.len()..packet.len();
+        check_items(rest, count, |item| check(item.format, item.body))?;
+        Ok(Self::Messages { count, items })
+    }
+
+    /// `rest`: the packet behind its array's header.
+    fn parse_first(packet: &[u8], mut rest: &[u8]) -> Result<Self, Breach> {
+        let length = match read_byte(&mut rest)? {
+            small @ 0x00..=0x7f => u64::from(small),
+            marker => read_uint(&mut rest, 1 << (marker & 0x03))?,
+        };
+        let (item, rest) = Item::read(rest)?;
+        if !rest.is_empty() {
+            return Err(Breach::Trailing(rest.len()));
+        }
+        let first = item.body.len();
+        match usize::try_from(length) {
+            Ok(length) if length <= first => Err(Breach::NoRest { length: length as u64, first }),
+            Ok(length) if length <= limits::MESSAGE => {
+                Ok(Self::First { length, format: item.format, body: packet.len() - first..packet.len() })
+            }
+            Ok(_) | Err(_) => Err(Breach::MessageTooLarge(length)),
+        }
+    }
+}
+
+/// Whether a whole message is one: a failure's text is UTF-8.
+///
+/// # Errors
+/// [`Breach::NotText`].
+pub fn check(format: Format, body: &[u8]) -> Result<(), Breach> {
+    match format {
+        Format::Value | Format::Bytes => Ok(()),
+        Format::Failure => std::str::from_utf8(body).map(|_| ()).map_err(|_| Breach::NotText),
+    }
+}
+
+/// Whether `batch` is what `send-batch` of `wit/sandhog.wit` takes, and so a packet as it is. How many messages it has.
+///
+/// # Errors
+/// In what it breaks the rules; a failure in it is one of them.
+pub fn check_batch(batch: &[u8]) -> Result<usize, Breach> {
+    if batch.len() > limits::MESSAGE_PACKET {
+        return Err(Breach::PacketTooLarge(batch.len()));
+    }
+    let mut rest = batch;
+    let count = read_array(&mut rest)?;
+    check_items(rest, count, |item| match item.format {
+        Format::Value | Format::Bytes => Ok(()),
+        Format::Failure => Err(Breach::FailureInBatch),
+    })?;
+    Ok(count)
+}
+
+fn check_items(mut rest: &[u8], count: usize, check: impl Fn(Item<'_>) -> Result<(), Breach>) -> Result<(), Breach> {
+    for _ in 0..count {
+        let (item, after) = Item::read(rest)?;
+        check(item)?;
+        rest = after;
+    }
+    if rest.is_empty() { Ok(()) } else { Err(Breach::Trailing(rest.len())) }
+}
+
+/// What stands before a message's bytes in a packet, so that they need not be moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    bytes: [u8; Self::MOST],
+    length: usize,
+}
+
+impl Head {
+    /// Of an array of two (1 byte), a length (5) and an item (6).
+    const MOST: usize = 12;
+
+    const fn empty() -> Self {
+        Self { bytes: [0; Self::MOST], length: 0 }
+    }
+
+    /// Of one whole message of `length` bytes, at most [`limits::MESSAGE`]; alone in its packet, or in an array of its own.
+    #[must_use]
+    pub fn alone(format: Format, length: usize) -> Self {
+        let mut head = Self::empty();
+        head.push(&[0x91]);
+        head.push_item(format, length);
+        head
+    }
+
+    /// Of the first `first` bytes of a message of `length`, at most [`limits::MESSAGE`].
+    #[must_use]
+    pub fn first(format: Format, length: usize, first: usize) -> Self {
+        let mut head = Self::empty();
+        head.push(&[0x92, 0xce]);
+        head.push(&(length as u32).to_be_bytes());
+        head.push_item(format, first);
+        head
+    }
+
+    /// Of an array of `count` items that follow; there are fewer than 65,536 in a packet, since each has two bytes at least.
+    #[must_use]
+    pub fn array(count: usize) -> Self {
+        let mut head = Self::empty();
+        match count {
+            0..=15 => head.push(&[0x90 | count as u8]),
+            _ => head.push(&[0xdc, (count >> 8) as u8, count as u8]),
+        }
+        head
+    }
+
+    /// Of an item. No fixext: six sizes less to tell apart, a byte more.
+    fn push_item(&mut self, format: Format, length: usize) {
+        let (narrow, kind) = match format {
+            Format::Bytes => (0xc4, None),
+            Format::Value => (0xc7, Some(VALUE)),
+            Format::Failure => (0xc7, Some(FAILURE)),
+        };
+        match length {
+            0..=0xff => self.push(&[narrow, length as u8]),
+            0x100..=0xffff => self.push(&[narrow + 1, (length >> 8) as u8, length as u8]),
+            _ => {
+                self.push(&[narrow + 2]);
+                self.push(&(length as u32).to_be_bytes());
+            }
+        }
+        if let Some(kind) = kind {
+            self.push(&[kind]);
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// Many small messages on their way into one packet.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Room for the array's header, then the items.
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Batch {
+    /// The longest header of an array that a packet needs; see [`Head::array`].
+    const HEADER: usize = 3;
+
+    /// Whether there was room for this message too: a batch has at most [`limits::INLINE_PAYLOAD`] bytes.
+    #[must_use]
+    pub fn push(&mut self, format: Format, body: &[u8]) -> bool {
+        let taken = self.bytes.len().max(Self::HEADER);
+        let room = limits::INLINE_PAYLOAD - taken;
+        if body.len() > room {
+            return false;
+        }
+        let mut head = Head::empty();
+        head.push_item(format, body.len());
+        if head.length + body.len() > room {
+            return false;
+        }
+        self.bytes.resize(taken, 0);
+        self.bytes.extend_from_slice(head.as_bytes());
+        self.bytes.extend_from_slice(body);
+        self.count += 1;
+        true
+    }
+
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The batch as one array, as `send-batch` takes it; none where nothing is in it.
+    #[must_use]
+    pub fn as_bytes(&mut self) -> Option<&[u8]> {
+        let [head, high, low, ..] = self.bytes.as_mut_slice() else { return None };
+        (*head, *high, *low) = (0xdc, (self.count >> 8) as u8, self.count as u8);
+        Some(&self.bytes)
+    }
+
+    /// Empties it; its memory stays for the next one.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
+}
+
+fn format_of(kind: u8) -> Result<Format, Breach> {
+    match kind {
+        VALUE => Ok(Format::Value),
+        FAILURE => Ok(Format::Failure),
+        other => Err(Breach::UnknownType(other.cast_signed())),
+    }
+}
+
+/// How many elements the array has that a packet begins with: at least one, and no more than there are bytes.
+fn read_array(rest: &mut &[u8]) -> Result<usize, Breach> {
+    let count = match read_byte(rest)? {
+        short @ 0x90..=0x9f => u64::from(short & 0x0f),
+        marker @ 0xdc..=0xdd => read_uint(rest, 2 << (marker - 0xdc))?,
+        other => return Err(Breach::NotAnArray(other)),
+    };
+    match usize::try_from(count) {
+        Ok(0) => Err(Breach::Empty),
+        Ok(count) if count <= rest.len() => Ok(count),
+        Ok(_) | Err(_) => Err(Breach::Torn),
+    }
+}
+
+fn read_byte(rest: &mut &[u8]) -> Result<u8, Breach> {
+    let (byte, after) = rest.split_first().ok_or(Breach::Torn)?;
+    *rest = after;
+    Ok(*byte)
+}
+
+/// A number of 1 to 8 bytes.
+fn read_uint(rest: &mut &[u8], width: usize) -> Result<u64, Breach> {
+    let (number, after) = rest.split_at_checked(width).ok_or(Breach::Torn)?;
+    *rest = after;
+    Ok(number.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The whole messages of a packet.
+    fn messages(packet: &[u8]) -> Result<Vec<Message>, Breach> {
+        let Packet::Messages { count, items } = Packet::parse(packet)? else { panic!("a first part") };
+        let (mut rest, mut found) = (&packet[items], Vec::new());
+        for _ in 0..count {
+            let (item, after) = Item::read(rest).unwrap();
+            found.push(Message { format: item.format, body: item.body.to_vec() });
+            rest = after;
+        }
+        assert!(rest.is_empty());
+        Ok(found)
+    }
+
+    fn packet(head: Head, body: &[u8]) -> Vec<u8> {
+        [head.as_bytes(), body].concat()
+    }
+
+    /// A small generator (xorshift64*), so that a failure comes again.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, most: usize) -> usize {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % most
+        }
+    }
+
+    const FORMATS: [Format; 3] = [Format::Value, Format::Bytes, Format::Failure];
+
+    #[test]
+    fn a_message_of_any_length_survives_the_way_there_and_back() {
+        for format in FORMATS {
+            for length in [0, 1, 2, 4, 8, 15, 16, 17, 255, 256, 65_535, limits::INLINE_PAYLOAD] {
+                let body = vec![b'x'; length];
+                let packet = packet(Head::alone(format, length), &body);
+                assert!(packet.len() <= limits::MESSAGE_PACKET);
+                assert_eq!(messages(&packet).unwrap(), [Message { format, body }]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_part_says_how_long_the_message_is() {
+        for (length, first) in [(1, 0), (2, 1), (100_000, limits::INLINE_PAYLOAD), (limits::MESSAGE, 300)] {
+            let packet = packet(Head::first(Format::Value, length, first), &vec![7; first]);
+            assert!(packet.len() <= limits::MESSAGE_PACKET);
+            let body = packet.len() - first..packet.len();
+            assert_eq!(Packet::parse(&packet), Ok(Packet::First { length, format: Format::Value, body }));
+        }
+    }
+
+    #[test]
+    fn batches_of_random_messages_survive_the_way_there_and_back() {
+        let mut random = Random(1);
+        for _ in 0..200 {
+            let (mut batch, mut sent) = (Batch::default(), Vec::new());
+            loop {
+                let format = FORMATS[random.below(3)];
+                let body: Vec<u8> = (0..random.below(3000)).map(|_| b'a' + random.below(26) as u8).collect();
+                if !batch.push(format, &body) {
+                    break;
+                }
+                sent.push(Message { format, body });
+            }
+            assert_eq!(batch.count(), sent.len());
+            let bytes = batch.as_bytes().unwrap();
+            assert!(bytes.len() <= limits::INLINE_PAYLOAD);
+            assert_eq!(messages(bytes).unwrap(), sent);
+        }
+    }
+
+    #[test]
+    fn a_batch_holds_as_much_as_a_packet_and_no_more() {
+        let mut batch = Batch::default();
+        assert_eq!(batch.as_bytes(), None);
+        assert!(!batch.push(Format::Bytes, &vec![0; limits::INLINE_PAYLOAD]));
+        let mut count = 0;
+        while batch.push(Format::Bytes, b"") {
+            count += 1;
+        }
+        assert_eq!(count, (limits::INLINE_PAYLOAD - 3) / 2);
+        assert_eq!(messages(batch.as_bytes().unwrap()).unwrap().len(), count);
+        assert_eq!(check_batch(batch.as_bytes().unwrap()), Ok(count));
+        batch.clear();
+        assert_eq!(batch.count(), 0);
+        assert_eq!(batch.as_bytes(), None);
+    }
+
+    #[test]
+    fn headers_that_are_longer_than_need_be_are_read() {
+        let x = |format| Message { format, body: b"x".to_vec() };
+        assert_eq!(messages(b"\xdd\0\0\0\x01\xc6\0\0\0\x01x").unwrap(), [x(Format::Bytes)]);
+        assert_eq!(messages(b"\xdc\0\x01\xc9\0\0\0\x01\x01x").unwrap(), [x(Format::Value)]);
+        assert_eq!(messages(b"\x92\xd4\x02x\xd4\x01x").unwrap(), [x(Format::Failure), x(Format::Value)]);
+        for length in [&b"\x05"[..], b"\xcc\x05", b"\xcd\0\x05", b"\xce\0\0\0\x05", b"\xcf\0\0\0\0\0\0\0\x05"] {
+            let packet = [b"\x92", length, b"\xc4\x01x"].concat();
+            let body = packet.len() - 1..packet.len();
+            assert_eq!(Packet::parse(&packet), Ok(Packet::First { length: 5, format: Format::Bytes, body }));
+        }
+    }
+
+    #[test]
+    fn every_breach_has_a_name() {
+        const LARGE: usize = limits::INLINE_PAYLOAD + 1;
+        let too_long = packet(Head::alone(Format::Bytes, LARGE), &vec![0; LARGE]);
+        let cases: &[(&[u8], Breach)] = &[
+            (&vec![0x90; limits::MESSAGE_PACKET + 1], Breach::PacketTooLarge(limits::MESSAGE_PACKET + 1)),
+            (&too_long, Breach::ItemTooLarge(LARGE)),
+            (b"\x91\xc6\xff\xff\xff\xff", Breach::ItemTooLarge(u32::MAX as usize)),
+            (b"\x92\xce\xff\xff\xff\xff\xc4\x01x", Breach::MessageTooLarge(u32::MAX.into())),
+            (b"\x92\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xc4\x01x", Breach::MessageTooLarge(u64::MAX)),
+            (b"\x92\x01\xc4\x01x", Breach::NoRest { length: 1, first: 1 }),
+            (b"\x92\x00\xc4\x01x", Breach::NoRest { length: 0, first: 1 }),
+            (b"\xc4\x01x", Breach::NotAnArray(0xc4)),
+            (b"\x80", Breach::NotAnArray(0x80)),
+            (b"", Breach::Torn),
+            (b"\x90", Breach::Empty),
+            (b"\xdc\0\0", Breach::Empty),
+            (b"\x91\xa1x", Breach::NotAMessage(0xa1)),
+            (b"\x91\x05", Breach::NotAMessage(0x05)),
+            (b"\x93\x05\xc4\x01x\xc4\x01x", Breach::NotAMessage(0x05)),
+            (b"\x92\xff\xc4\x01x", Breach::NotAMessage(0xff)),
+            (b"\x92\xd0\x05\xc4\x01x", Breach::NotAMessage(0xd0)),
+            (b"\x92\x05\x05", Breach::NotAMessage(0x05)),
+            (b"\x91\x91\xc4\0", Breach::NotAMessage(0x91)),
+            (b"\x91\xd4\x03x", Breach::UnknownType(3)),
+            (b"\x91\xd4\xffx", Breach::UnknownType(-1)),
+            (b"\x91\xc4\x02x", Breach::Torn),
+            (b"\x91", Breach::Torn),
+            (b"\x92\xc4\0", Breach::Torn),
+            (b"\xdd\xff\xff\xff\xff\xc4\0", Breach::Torn),
+            (b"\x91\xc4\x01xy", Breach::Trailing(1)),
+            (b"\x92\x05\xc4\x01xyz", Breach::Trailing(2)),
+            (b"\x91\xd4\x02\xff", Breach::NotText),
+        ];
+        for (packet, breach) in cases {
+            assert_eq!(Packet::parse(packet), Err(*breach), "{:x?}", &packet[..packet.len().min(20)]);
+        }
+    }
+
+    #[test]
+    fn a_guests_batch_is_whole_messages_without_failures() {
+        assert_eq!(check_batch(b"\x92\xc4\x01x\xd4\x01\xc0"), Ok(2));
+        assert_eq!(check_batch(b"\x91\xd4\x02x"), Err(Breach::FailureInBatch));
+        assert_eq!(check_batch(b"\x92\x05\xc4\x01x"), Err(Breach::NotAMessage(0x05)));
+        assert_eq!(check_batch(b"\x90"), Err(Breach::Empty));
+        assert_eq!(check_batch(b"\x91\xc0"), Err(Breach::NotAMessage(0xc0)));
+        assert_eq!(check_batch(b"\x91\xc4\0\0"), Err(Breach::Trailing(1)));
+    }
+
+    #[test]
+    fn every_shorter_prefix_of_a_packet_is_refused() {
+        let mut batch = Batch::default();
+        assert!(batch.push(Format::Bytes, b"abc") && batch.push(Format::Failure, b"why"));
+        let whole = batch.as_bytes().unwrap();
+        let first = packet(Head::first(Format::Value, 70_000, 3), b"abc");
+        for packet in [whole, &first] {
+            for length in 0..packet.len() {
+                assert!(Packet::parse(&packet[..length]).is_err(), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn random_packets_never_panic() {
+        const MARKERS: [u8; 16] =
+            [0x90, 0x91, 0x92, 0x9f, 0xdc, 0xdd, 0xc4, 0xc5, 0xc6, 0xc7, 0xc9, 0xd4, 0xd8, 0xcc, 0xcf, 0x01];
+        let mut random = Random(7);
+        for _ in 0..300_000 {
+            let bytes: Vec<u8> = (0..random.below(24))
+                .map(|_| if random.below(2) == 0 { MARKERS[random.below(16)] } else { random.below(256) as u8 })
+                .collect();
+            let _ = check_batch(&bytes);
+            match Packet::parse(&bytes) {
+                Ok(Packet::Messages { .. }) => assert!(!messages(&bytes).unwrap().is_empty()),
+                Ok(Packet::First { length, body, .. }) => assert!(length > body.len() && body.end == bytes.len()),
+                Err(_) => {}
+            }
+        }
+    }
 }

@@ -1,0 +1,57 @@
+use sandhog_protocol::message::Breach;
+use std::io;
+
+/// Why nothing was sent, or nothing received.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The other end has gone and all that it sent has been received; or this one was disconnected.
+    #[error("the other end has gone")]
+    Closed,
+    #[error("the time was over")]
+    TimedOut,
+    /// With [`crate::Timeout::Now`].
+    #[error("it would have to wait")]
+    WouldBlock,
+    /// The most that would have been taken, in bytes.
+    #[error("larger than {most} bytes")]
+    TooLarge { most: usize },
+    /// What was to be sent is no batch, or a failure that is no text.
+    #[error("not to be sent: {0}")]
+    Invalid(#[source] Breach),
+    /// The other end sent what it may not.
+    #[error("the other end broke the rules: {0}")]
+    Broken(#[from] Broken),
+    #[error("failed to {what}")]
+    System {
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// For `map_err`.
+    pub(crate) fn system<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System { what, source: source.into() }
+    }
+}
+
+/// In what the other end broke the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error("{0}")]
+    Packet(#[from] Breach),
+    #[error("packet without bytes")]
+    NoBytes,
+    #[error("packet is longer than any may be")]
+    Truncated,
+    #[error("packet with {found} descriptors instead of {expected}")]
+    Descriptors { expected: usize, found: usize },
+    /// Or this process has no room for the one.
+    #[error("packet with more descriptors than there is room for")]
+    TooManyDescriptors,
+    #[error("a large message's descriptor is no sealed memfd")]
+    NotSealed,
+    #[error("a large message's memfd has {found} bytes instead of {expected}")]
+    Size { expected: usize, found: i64 },
+}

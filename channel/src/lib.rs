@@ -1,0 +1,21 @@
+//! One end of a connection: what `wit/sandhog.wit` promises of `channel`, over the packets of
+//! [`sandhog_protocol::message`].
+//!
+//! Must not: start a thread, need a runtime, keep a descriptor that came in, or trust the other end. A sealed worker uses
+//! it as well as a program outside, so the system calls are few: sendmsg, recvmsg, ppoll, shutdown, close; for large
+//! messages memfd_create, write, fcntl (seals), fstat, pread; and clock_gettime where a wait has an end.
+//!
+//! - Whole or not at all: after any error of [`Endpoint::send`] nothing was sent.
+//! - All that the other end sent before it went is received before [`Error::Closed`] is.
+//! - A sender waits while the socket's buffer is full. Nothing is kept for a receiver that does not read.
+//! - Whatever breaks the rules closes the connection, once as [`Error::Broken`], then as [`Error::Closed`].
+
+mod endpoint;
+mod error;
+mod large;
+mod wait;
+
+pub use endpoint::{Endpoint, pair};
+pub use error::{Broken, Error};
+pub use sandhog_protocol::message::{Batch, Format, Message};
+pub use wait::Timeout;
