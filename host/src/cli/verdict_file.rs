@@ -149,7 +149,7 @@ fn await_room(file: &File, deadline: Instant) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{FileType, mknodat};
+    use rustix::fs::{FileType, mknodat, open};
     use std::os::unix::fs::symlink;
     use std::sync::atomic::{AtomicU32, Ordering};
 
