@@ -193,6 +193,36 @@ impl FrameBuffer {
         }
     }
 
+    /// Reads once from somebody who is trusted, with the descriptors that came along, in their order; 0 at the end of the
+    /// stream. They arrive no later than the first byte that was sent with them, and never with bytes that were sent after
+    /// those: the kernel ends a read behind them. Where this process may have no more files, the rest of them is missing.
+    ///
+    /// # Errors
+    /// What recvmsg(2) says; [`Error::would_block`] with `MSG_DONTWAIT`.
+    pub(crate) fn fill_with_fds(
+        &mut self,
+        socket: impl AsFd,
+        flags: RecvFlags,
+        fds: &mut Vec<OwnedFd>,
+    ) -> Result<usize, Error> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::FDS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = self.read_with(|room| {
+            let buffers = &mut [IoSliceMut::new(room)];
+            Ok((recvmsg(&socket, buffers, &mut control, flags | RecvFlags::CMSG_CLOEXEC)?.bytes, ()))
+        });
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        match received {
+            Ok((bytes, ())) => Ok(bytes),
+            Err(Errno::CONNRESET) => Ok(0),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Makes room, reads into it, and keeps what has come.
     fn read_with<F>(
         &mut self,

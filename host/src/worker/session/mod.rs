@@ -1,0 +1,192 @@
+//! What a worker and its coordinator say to each other while the guest runs, and what the guest has by it: a connection to
+//! its parent, and children with their connections and streams.
+//!
+//! Every wait is one poll(2) in the guest's own thread, with the coordinator's socket among what is waited for: nothing
+//! outlives its coordinator. What the coordinator says stays in the socket until somebody wants to know.
+//!
+//! What this must not do: know the engine, check what a guest passes (`hostcalls` does), or decide what a guest may (the
+//! coordinator does).
+
+mod children;
+mod connection;
+mod control;
+mod error;
+mod streams;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use children::Ended;
+pub(crate) use connection::{Connection, Counts};
+pub(crate) use error::Error;
+pub(crate) use streams::write;
+pub(crate) use wait::{Source, Until};
+
+use crate::ipc::FrameBuffer;
+use children::Child;
+use control::Control;
+use sandhog_protocol::message::Message;
+use sandhog_protocol::plan::{GuestPlan, Identity};
+use sandhog_protocol::request::{ChildId, Level, Reply, Request};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// Between two reports of progress: people see no more than this, and a guest may report as often as it likes.
+const PROGRESS: Duration = Duration::from_millis(50);
+
+/// One guest's side of the conversation, from `go` to its end.
+pub(crate) struct Session {
+    control: Control,
+    birth: Instant,
+    about: About,
+    parent: Option<Connection>,
+    /// Those whose handle the guest still has.
+    children: BTreeMap<ChildId, Child>,
+    /// It has been asked to stop.
+    stops: bool,
+    /// It has said that it listens for that.
+    listens: bool,
+    ready: bool,
+    /// When its progress was last reported.
+    progress: Option<Instant>,
+}
+
+/// What a guest is told of itself.
+pub(crate) struct About {
+    pub(crate) identity: Identity,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) data: Option<Message>,
+}
+
+/// An answer to [`Request::Spawn`], or nothing of the kind.
+enum Heard {
+    News,
+    Answer(Result<(ChildId, String), Error>),
+}
+
+impl Session {
+    /// `socket` leads to the coordinator and is blocking; what `buffer` holds has come by it already. `connection` leads
+    /// to the parent, where there is one and the guest itself is to have it. Time counts from here.
+    pub(crate) fn new(socket: OwnedFd, buffer: FrameBuffer, connection: Option<OwnedFd>, plan: &GuestPlan) -> Self {
+        let about = About {
+            identity: plan.identity.clone(),
+            arguments: plan.args.clone(),
+            environment: plan.env.clone(),
+            data: plan.data.clone(),
+        };
+        Self {
+            control: Control::new(socket, buffer),
+            birth: Instant::now(),
+            about,
+            parent: connection.map(Connection::new),
+            children: BTreeMap::new(),
+            stops: false,
+            listens: false,
+            ready: false,
+            progress: None,
+        }
+    }
+
+    pub(crate) fn about(&self) -> &About {
+        &self.about
+    }
+
+    pub(crate) fn uptime(&self) -> Duration {
+        self.birth.elapsed()
+    }
+
+    pub(crate) fn parent(&self) -> Option<Connection> {
+        self.parent.clone()
+    }
+
+    /// Messages through the connection to the parent so far; zeros without one.
+    pub(crate) fn counts(&self) -> Counts {
+        self.parent.as_ref().map(Connection::counts).unwrap_or_default()
+    }
+
+    /// The first call counts.
+    ///
+    /// # Errors
+    /// [`Error::Gone`], as of everything that is only said.
+    pub(crate) fn ready(&mut self) -> Result<(), Error> {
+        if self.ready {
+            return Ok(());
+        }
+        self.ready = true;
+        self.control.ask(Request::Ready)
+    }
+
+    pub(crate) fn heartbeat(&mut self) -> Result<(), Error> {
+        self.control.ask(Request::Heartbeat)
+    }
+
+    /// Dropped where the last one is less than [`PROGRESS`] ago, unless everything is done.
+    pub(crate) fn progress(&mut self, done: u64, total: Option<u64>, note: &str) -> Result<(), Error> {
+        let now = Instant::now();
+        let soon = self.progress.is_some_and(|last| now - last < PROGRESS);
+        if soon && total != Some(done) {
+            return Ok(());
+        }
+        self.progress = Some(now);
+        self.control.ask(Request::Progress { done, total, note: note.to_owned() })
+    }
+
+    pub(crate) fn log(&mut self, level: Level, text: String, fields: Vec<(String, String)>) -> Result<(), Error> {
+        self.control.ask(Request::Log { level, text, fields })
+    }
+
+    pub(crate) fn retire(&mut self, reason: String) -> Result<(), Error> {
+        self.control.ask(Request::Retire { reason })
+    }
+
+    /// Whether it has been asked to stop before the time was over.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub(crate) fn stopping(&mut self, until: Until) -> Result<bool, Error> {
+        match self.wait(&[Source::Stopping], until) {
+            Ok(_) => Ok(true),
+            Err(Error::TimedOut | Error::WouldBlock) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes in what the coordinator has said, without waiting.
+    fn catch_up(&mut self) -> Result<(), Error> {
+        while self.control.read_now()? {}
+        self.take_in()
+    }
+
+    /// Takes in what has been read already: what came together with an answer, or with `go`.
+    fn take_in(&mut self) -> Result<(), Error> {
+        while let Some(reply) = self.control.take()? {
+            match self.hear(reply) {
+                Heard::News => {}
+                // Nothing was asked.
+                Heard::Answer(_) => return Err(Error::Gone),
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, reply: Reply) -> Heard {
+        match reply {
+            Reply::Spawned { child, attempt } => Heard::Answer(Ok((child, attempt))),
+            Reply::NotSpawned(why) => Heard::Answer(Err(why.into())),
+            Reply::Stop => {
+                self.stops = true;
+                Heard::News
+            }
+            Reply::ChildEnded { child, verdict, code, usage } => {
+                // One whose handle the guest has dropped is nobody's business any more.
+                if let Some(child) = self.children.get_mut(&child) {
+                    child.end(Ended { verdict, code, usage });
+                }
+                Heard::News
+            }
+        }
+    }
+}
