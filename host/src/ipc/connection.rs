@@ -116,8 +116,11 @@ fn packet_length(socket: impl AsFd) -> Result<usize, Error> {
 
 /// Sends one frame on a blocking stream socket.
 pub(crate) fn send_frame<T: Serialize>(socket: impl AsFd, message: &T) -> Result<(), Error> {
-    let bytes = frame::encode(message)?;
-    let mut rest = bytes.as_slice();
+    send_encoded(socket, &frame::encode(message)?)
+}
+
+/// Sends a frame that is encoded already.
+pub(crate) fn send_encoded(socket: impl AsFd, mut rest: &[u8]) -> Result<(), Error> {
     while !rest.is_empty() {
         let sent = rustix::io::retry_on_intr(|| rustix::net::send(&socket, rest, SendFlags::NOSIGNAL))?;
         rest = &rest[sent..];

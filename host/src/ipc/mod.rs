@@ -3,5 +3,6 @@
 mod connection;
 
 pub(crate) use connection::{
-    Closed, Error, FrameBuffer, Received, pair, recv_frame, recv_packet, send_frame, send_packet, send_some,
+    Closed, Error, FrameBuffer, Received, pair, recv_frame, recv_packet, send_encoded, send_frame, send_packet,
+    send_some,
 };

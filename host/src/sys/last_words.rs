@@ -50,6 +50,14 @@ const SILENT: u8 = 0;
 const READY: u8 = 1;
 /// One is speaking and will end the process.
 const SPEAKING: u8 = 2;
+/// A frame is being written: whoever wants to speak has to wait for its end.
+const HELD: u8 = 3;
+
+/// Which words wait for the end of a frame.
+static WAITING: AtomicU8 = AtomicU8::new(NOTHING);
+const NOTHING: u8 = 0;
+const OUT_OF_CPU: u8 = 1;
+const DEADLINE: u8 = 2;
 
 static STATE: AtomicU8 = AtomicU8::new(SILENT);
 
@@ -71,6 +79,22 @@ pub(crate) fn arm(channel: BorrowedFd<'_>, words: Words) {
 /// that the two never mix.
 pub(crate) fn disarm() {
     let _ = STATE.compare_exchange(READY, SILENT, Ordering::SeqCst, Ordering::SeqCst);
+}
+
+/// Does `work`, which writes a frame to the channel: no words come into its middle. Those that a clock wanted to say
+/// meanwhile are said at its end.
+pub(crate) fn hold_while<T>(work: impl FnOnce() -> T) -> T {
+    let held = STATE.compare_exchange(READY, HELD, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    let result = work();
+    if held {
+        STATE.store(READY, Ordering::SeqCst);
+        match WAITING.load(Ordering::SeqCst) {
+            OUT_OF_CPU => out_of_cpu(),
+            DEADLINE => deadline(),
+            _ => {}
+        }
+    }
+    result
 }
 
 /// The most memory that the guest has had so far, in bytes, for the words to tell.
@@ -99,16 +123,18 @@ pub(super) fn out_of_memory() {
 
 /// Says that the CPU time is used, and ends the process; in a signal handler. Returns where nothing is armed.
 pub(super) fn out_of_cpu() {
-    on_signal(|armed| &armed.out_of_cpu);
+    on_signal(OUT_OF_CPU, |armed| &armed.out_of_cpu);
 }
 
 /// Says that the time is over, and ends the process; in a signal handler. Returns where nothing is armed.
 pub(super) fn deadline() {
-    on_signal(|armed| &armed.deadline);
+    on_signal(DEADLINE, |armed| &armed.deadline);
 }
 
 /// A handler never waits: the one who is speaking may be the very thread that it interrupted.
-fn on_signal(choose: impl Fn(&Armed) -> &Message) {
+fn on_signal(which: u8, choose: impl Fn(&Armed) -> &Message) {
+    // First: whoever ends a hold at this moment sees either this, or is overtaken below.
+    WAITING.store(which, Ordering::SeqCst);
     if may_speak()
         && let Some(armed) = ARMED_WITH.get()
     {
@@ -180,6 +206,24 @@ mod tests {
             }
         });
         assert_eq!(words, b"cpu");
+    }
+
+    #[test]
+    fn words_wait_for_the_end_of_a_frame() {
+        let words = in_child(|channel| {
+            arm_in(channel);
+            timer::install().unwrap();
+            let _running = timer::start(Some(Duration::from_millis(5)), None).unwrap();
+            hold_while(|| {
+                write_all(channel.as_raw_fd(), b"frame ");
+                while WAITING.load(Ordering::SeqCst) == NOTHING {
+                    hint::spin_loop();
+                }
+                write_all(channel.as_raw_fd(), b"ends, ");
+            });
+            write_all(channel.as_raw_fd(), b"and more");
+        });
+        assert_eq!(words, b"frame ends, deadline");
     }
 
     #[test]

@@ -283,7 +283,10 @@ mod tests {
     fn help_exit_codes_is_a_topic_and_nonsense_is_not() {
         let Command::Help(help) = parsed(&["help", "exit-codes"]).unwrap().command else { panic!() };
         assert_eq!(help.topic, Some(Topic::ExitCodes));
-        assert!(misuse(&["help", "nonsense"]).contains("[possible values: run, build, inspect, doctor, completions, exit-codes]"));
+        assert!(
+            misuse(&["help", "nonsense"])
+                .contains("[possible values: run, build, inspect, doctor, completions, exit-codes]")
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The worker's own stream socket: requests go out, replies and descriptors come in.
 
 use super::Error;
-use crate::ipc::{FrameBuffer, send_frame};
+use crate::ipc::{FrameBuffer, send_encoded};
+use crate::sys::last_words;
 use rustix::net::RecvFlags;
+use sandhog_protocol::frame;
 use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
 use std::mem;
@@ -27,11 +29,9 @@ impl Control {
     /// # Errors
     /// [`Error::Gone`]; [`Error::Invalid`] where it does not fit into one frame.
     pub(super) fn ask(&self, request: Request) -> Result<(), Error> {
-        match send_frame(&self.socket, &FromWorker::Asks(request)) {
-            Ok(()) => Ok(()),
-            Err(crate::ipc::Error::Frame(error)) => Err(Error::Invalid(error.to_string())),
-            Err(_) => Err(Error::Gone),
-        }
+        // Before the hold: running out of memory is told by last words.
+        let frame = frame::encode(&FromWorker::Asks(request)).map_err(|error| Error::Invalid(error.to_string()))?;
+        last_words::hold_while(|| send_encoded(&self.socket, &frame)).map_err(|_| Error::Gone)
     }
 
     /// Waits for what the coordinator says next.
