@@ -27,8 +27,10 @@ compile_error!(
 pub(crate) enum Filter {
     /// A zygote after its namespaces, and every worker until it has its own filter.
     Zygote,
-    /// A worker that runs a guest, or a probe in a guest's place.
+    /// A worker that runs a core module, or a probe in a guest's place.
     Worker,
+    /// A worker that runs a component: threads, and connections to other jobs.
+    Component,
     /// A worker that compiles: threads, and no paths.
     Compiler,
 }
@@ -36,7 +38,7 @@ pub(crate) enum Filter {
 impl Filter {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 3] = [Self::Zygote, Self::Worker, Self::Compiler];
+    pub(crate) const ALL: [Self; 4] = [Self::Zygote, Self::Worker, Self::Component, Self::Compiler];
 }
 
 /// Why a filter was not loaded.
@@ -99,10 +101,12 @@ fn listed(filter: Filter, is_meant: impl Fn(policy::Answer) -> bool) -> Calls {
 fn prepared(filter: Filter) -> &'static [Instruction] {
     static ZYGOTE: OnceLock<Vec<Instruction>> = OnceLock::new();
     static WORKER: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static COMPONENT: OnceLock<Vec<Instruction>> = OnceLock::new();
     static COMPILER: OnceLock<Vec<Instruction>> = OnceLock::new();
     let slot = match filter {
         Filter::Zygote => &ZYGOTE,
         Filter::Worker => &WORKER,
+        Filter::Component => &COMPONENT,
         Filter::Compiler => &COMPILER,
     };
     slot.get_or_init(|| program(filter))

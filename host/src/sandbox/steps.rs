@@ -3,7 +3,7 @@
 
 use super::{capabilities, descriptors, failure, identity, landlock, namespaces, rlimits, root, seccomp};
 use rustix::process::setsid;
-use sandhog_protocol::plan::{Access, Program, Rlimits, Wall, Walls};
+use sandhog_protocol::plan::{Access, Kind, Program, Rlimits, Wall, Walls};
 use sandhog_protocol::spawn::{Ids, SpawnFailure};
 use sandhog_protocol::worker::SealFailure;
 use std::error::Error;
@@ -37,7 +37,7 @@ pub(crate) struct WorkerContext {
     /// None: it keeps the zygote's.
     pub ids: Option<Ids>,
     pub directories: Vec<(OwnedFd, Access)>,
-    pub program: Program,
+    pub filter: seccomp::Filter,
 }
 
 /// The caisson, once for each zygote. The descriptors go first, so that no later step can leak one; the root
@@ -97,15 +97,16 @@ pub(crate) static WORKER: [Step<WorkerContext>; 8] = [
     Step {
         name: "final filter",
         wall: Some(Wall::Seccomp),
-        build: |context| Ok(seccomp::apply(final_filter(context.program))?),
+        build: |context| Ok(seccomp::apply(context.filter)?),
     },
 ];
 
-/// The filter that a worker ends up with.
-pub(crate) fn final_filter(program: Program) -> seccomp::Filter {
-    match program {
-        Program::Guest { .. } | Program::Probe => seccomp::Filter::Worker,
-        Program::Compiler => seccomp::Filter::Compiler,
+/// The filter that a worker ends up with; `kind` is its module's, where it has one.
+pub(crate) fn final_filter(program: Program, kind: Option<Kind>) -> seccomp::Filter {
+    match (program, kind) {
+        (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) => seccomp::Filter::Component,
+        (Program::Guest { .. }, Some(Kind::Core) | None) | (Program::Probe, _) => seccomp::Filter::Worker,
+        (Program::Compiler, _) => seccomp::Filter::Compiler,
     }
 }
 

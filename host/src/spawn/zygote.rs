@@ -9,6 +9,7 @@ use crate::worker::engine::{self, Prepared};
 use crate::worker::{self, Duty};
 use sandhog_protocol::plan::{Access, Kind, Program, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, ToZygote, WorkerId};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 struct Zygote {
@@ -19,10 +20,11 @@ struct Zygote {
     module: Option<Module>,
 }
 
-/// The loaded module, and the number of its file, which every instance maps again.
+/// The loaded module, and the numbers of the files that every instance maps again.
 struct Module {
     prepared: Prepared,
-    file: RawFd,
+    kind: Kind,
+    files: Range<RawFd>,
 }
 
 /// Runs until the spawner closes its end, or until whatever else: without its spawner a zygote has no purpose.
@@ -58,7 +60,7 @@ fn run(token: SingleThreaded) -> Option<()> {
         Program::Compiler | Program::Probe => None,
     };
     // Compiled once here, so that a worker only loads it.
-    seccomp::prepare(steps::final_filter(plan.program));
+    seccomp::prepare(steps::final_filter(plan.program, module.as_ref().map(|module| module.kind)));
     Zygote { token, control, plan, ids, module }.serve()
 }
 
@@ -71,12 +73,15 @@ fn wait_for_the_end(control: &OwnedFd) -> Option<()> {
 
 /// Waits for the compiled module and loads it; nothing where it can't be loaded, which the coordinator has been told.
 fn load(socket: OwnedFd, fuel: bool) -> Option<Module> {
-    let Received { message: Load::Module { kind: Kind::Core | Kind::Component | Kind::Concurrent }, fds } =
-        recv_packet(&socket).ok()?.ok()?;
+    let Received { message: Load::Module { kind }, fds } = recv_packet(&socket).ok()?.ok()?;
     let [file] = <[OwnedFd; 1]>::try_from(fds).ok()?;
-    let number = file.as_raw_fd();
-    let (answer, loaded) = match engine::load(fuel, file.into()) {
-        Ok(prepared) => (Loaded::Ready, Some(Module { prepared, file: number })),
+    let first = file.as_raw_fd();
+    let (answer, loaded) = match engine::load(fuel, kind, file.into()) {
+        Ok(prepared) => {
+            // The kernel gives the lowest number that is free, so those of unnamed files follow on the file's.
+            let end = (first..).find(|number| !process::is_open(*number))?;
+            (Loaded::Ready, Some(Module { prepared, kind, files: first..end }))
+        }
         Err(error @ engine::Error::Stale(_)) => (Loaded::Stale { why: error.to_string() }, None),
         Err(error @ (engine::Error::Engine(_) | engine::Error::Timers(_) | engine::Error::Link(_))) => {
             (Loaded::Refused { reason: error.to_string() }, None)
@@ -129,7 +134,7 @@ impl Zygote {
         }
         let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
         keep.extend(connection.iter().map(AsRawFd::as_raw_fd));
-        keep.extend(self.module.iter().map(|module| module.file));
+        keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         // The worker opens each directory once more.
         let opened = directories.len() as u32;
@@ -141,7 +146,7 @@ impl Zygote {
             tasks: self.ids.is_none().then_some(u64::from(self.plan.cgroup_tasks)),
             ids: self.ids,
             directories,
-            program: self.plan.program,
+            filter: steps::final_filter(self.plan.program, self.module.as_ref().map(|module| module.kind)),
         };
         let sealed = steps::build(&steps::WORKER, &self.plan.walls, &context);
         // Their numbers are closed, or belong to 0, 1 and 2 as well: never to be closed again.

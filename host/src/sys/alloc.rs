@@ -39,6 +39,13 @@ pub(crate) fn keep_what_is_freed() {
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, -1) };
 }
 
+/// Tells the system's allocator to serve all threads from one heap, where few threads make few allocations. A heap of its
+/// own would cost each thread 64 MiB of addresses, and to shrink one it reads that file in /proc.
+pub(crate) fn one_heap() {
+    // SAFETY: sets a number inside the allocator; no other thread runs yet, which `worker::engine` upholds.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
 fn heard(memory: *mut u8) -> *mut u8 {
     if memory.is_null() {
         last_words::out_of_memory();

@@ -217,6 +217,13 @@ pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a descriptor of this number is open.
+#[must_use]
+pub(crate) fn is_open(number: RawFd) -> bool {
+    // SAFETY: asks for flags by number and touches no memory of ours.
+    unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
+}
+
 /// Borrows a descriptor by its number.
 pub(crate) fn borrow(number: RawFd) -> BorrowedFd<'static> {
     // SAFETY: only for 0, 1 and 2, which every process of ours has open from its first line to its end.

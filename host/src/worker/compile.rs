@@ -1,8 +1,8 @@
 //! Validates a module and compiles it, in a confined process, under its limits.
 
 use super::{
+    admit::{Admitted, admit},
     engine,
-    module::{self, Form},
     refusal::Refusal,
     report,
     run::panicked,
@@ -10,7 +10,7 @@ use super::{
 use crate::sys::{alloc, last_words, timer};
 use sandhog_protocol::{
     frame, limits,
-    plan::{CompilePlan, Kind},
+    plan::{CompileOutput, CompilePlan, Kind},
     worker::CompileReport,
 };
 use std::{
@@ -51,7 +51,7 @@ pub(crate) fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
 #[must_use]
 pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileReport {
     match panic::catch_unwind(AssertUnwindSafe(|| attempt(plan, input, output))) {
-        Ok(Ok(bytes)) => CompileReport::Done { bytes, kind: Kind::Core },
+        Ok(Ok((bytes, kind))) => CompileReport::Done { bytes, kind },
         Ok(Err(Error::Refused(refusal))) => CompileReport::Refused { reason: refusal.to_string() },
         Ok(Err(Error::Write(error))) => CompileReport::Unwritten { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         Ok(Err(error)) => CompileReport::Broken { why: error.to_string() },
@@ -59,21 +59,32 @@ pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileR
     }
 }
 
-fn attempt(plan: &CompilePlan, input: File, mut output: File) -> Result<u64, Error> {
+fn attempt(plan: &CompilePlan, input: File, mut output: File) -> Result<(u64, Kind), Error> {
     timer::install().map_err(Error::Timer)?;
     let timers = timer::start(None, Some(Duration::from_millis(plan.cpu_ms))).map_err(Error::Timer)?;
     alloc::keep_what_is_freed();
-    let module = in_binary_form(read(input)?)?;
-    module::check(&module)?;
-    let engine = engine::for_compiling(plan.fuel, start_threads(plan.threads))?;
-    let compiled = engine.precompile_module(&module).map_err(|error| Refusal::Compiler(format!("{error:#}")))?;
-    let bytes = compiled.len() as u64;
-    if bytes > limits::ARTIFACT {
-        return Err(Refusal::Compiler(format!("its machine code has {bytes} bytes, which is too much")).into());
-    }
-    output.write_all(&compiled).map_err(Error::Write)?;
+    let Admitted { bytes, kind } = admit(read(input)?)?;
+    let made = match plan.output {
+        CompileOutput::Code => machine_code(plan, &bytes, kind)?,
+        CompileOutput::Module | CompileOutput::Report => bytes,
+    };
+    output.write_all(&made).map_err(Error::Write)?;
     drop(timers);
-    Ok(bytes)
+    Ok((made.len() as u64, kind))
+}
+
+fn machine_code(plan: &CompilePlan, bytes: &[u8], kind: Kind) -> Result<Vec<u8>, Error> {
+    let engine = engine::for_compiling(plan.fuel, kind, start_threads(plan.threads))?;
+    let compiled = match kind {
+        Kind::Core => engine.precompile_module(bytes),
+        Kind::Component | Kind::Concurrent => engine.precompile_component(bytes),
+    };
+    let compiled = compiled.map_err(|error| Refusal::Compiler(format!("{error:#}")))?;
+    let length = compiled.len() as u64;
+    if length > limits::ARTIFACT {
+        return Err(Refusal::Compiler(format!("its machine code has {length} bytes, which is too much")).into());
+    }
+    Ok(compiled)
 }
 
 /// All of `input`, at most one byte more than a module may have.
@@ -81,13 +92,6 @@ fn read(input: File) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     input.take(limits::MODULE + 1).read_to_end(&mut bytes).map_err(Error::Read)?;
     if bytes.len() as u64 > limits::MODULE { Err(Refusal::TooLarge.into()) } else { Ok(bytes) }
-}
-
-fn in_binary_form(bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
-    match module::form(&bytes)? {
-        Form::Binary => Ok(bytes),
-        Form::Text => module::from_text(&bytes),
-    }
 }
 
 /// Whether there is a pool of more than one thread now. Where the system has none to give, one thread does it all, later.
@@ -104,7 +108,7 @@ mod tests {
         fs::{MemfdFlags, memfd_create},
         process::{Resource, Rlimit, setrlimit},
     };
-    use sandhog_protocol::{plan::CompileOutput, worker::FromWorker};
+    use sandhog_protocol::worker::FromWorker;
     use std::{
         fmt::Write as _,
         io::{Seek, SeekFrom},
@@ -161,7 +165,7 @@ mod tests {
             let report = report(&CompilePlan { threads, ..plan() }, &input, &output, 2 << 30);
             let bytes = output.metadata().unwrap().len();
             assert_eq!(report, CompileReport::Done { bytes, kind: Kind::Core });
-            let loaded = in_child(|answer| answer.write_all(&[u8::from(engine::load(false, output).is_ok())]).unwrap());
+            let loaded = in_child(|answer| answer.write_all(&[u8::from(engine::load(false, Kind::Core, output).is_ok())]).unwrap());
             assert_eq!(loaded, [1]);
         }
     }
@@ -172,7 +176,7 @@ mod tests {
         let report = report(&CompilePlan { fuel: true, ..plan() }, COMMAND.as_bytes(), &output, 2 << 30);
         assert!(matches!(report, CompileReport::Done { .. }));
         let stale = in_child(|answer| {
-            let stale = matches!(engine::load(false, output), Err(engine::Error::Stale(_)));
+            let stale = matches!(engine::load(false, Kind::Core, output), Err(engine::Error::Stale(_)));
             answer.write_all(&[u8::from(stale)]).unwrap();
         });
         assert_eq!(stale, [1]);

@@ -31,7 +31,7 @@ pub(crate) fn work(duty: Duty) -> ! {
 
 /// `None` where the coordinator has gone or does not speak our protocol: there is nobody to tell.
 fn answer(duty: Duty) -> Option<()> {
-    let Duty { channel, connection: _connection, sealed, directories, prepared } = duty;
+    let Duty { channel, connection, sealed, directories, prepared } = duty;
     if let Err(failure) = sealed {
         return send_frame(&channel, &FromWorker::Unsealed(failure)).ok();
     }
@@ -42,7 +42,7 @@ fn answer(duty: Duty) -> Option<()> {
     prepared.iter().for_each(run::warm);
     let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
     let report = match work {
-        Work::Guest(plan) => FromWorker::Ended(run_guest(&channel, prepared, &plan, directories)?),
+        Work::Guest(plan) => FromWorker::Ended(run_guest(&channel, prepared, &plan, directories, connection)?),
         Work::Compile(plan) => FromWorker::Compiled(compile_module(&channel, &plan)?),
         Work::Probe(name) => FromWorker::Probed(probes::run(&name, &directories)),
     };
@@ -55,10 +55,11 @@ fn run_guest(
     prepared: Option<Prepared>,
     plan: &GuestPlan,
     directories: Vec<(OwnedFd, Access)>,
+    connection: Option<OwnedFd>,
 ) -> Option<Report> {
     run::arm(channel.as_fd()).ok()?;
     // Without its module it was lied to by its zygote: it says nothing, and is lost.
-    Some(run::run(&prepared?, plan, directories))
+    Some(run::run(&prepared?, plan, directories, connection))
 }
 
 fn compile_module(channel: &OwnedFd, plan: &CompilePlan) -> Option<CompileReport> {

@@ -1,12 +1,12 @@
 //! The engine's settings, the same for compiling and running, and the loading of a compiled module.
 
-use super::{guest::Guest, wasi};
-use crate::sys::{artifact, timer};
-use sandhog_protocol::limits;
+use super::{component, guest::Guest, wasi};
+use crate::sys::{alloc, artifact, timer};
+use sandhog_protocol::{limits, plan::Kind};
 use std::{fs::File, io, num::NonZeroUsize};
 use wasmparser::WasmFeatures;
 use wasmtime::{
-    Collector, Config, Engine, InstanceAllocationStrategy, InstancePre, Linker, Module, OptLevel, WasmBacktraceDetails,
+    Collector, Config, Engine, InstanceAllocationStrategy, InstancePre, Linker, OptLevel, WasmBacktraceDetails,
 };
 
 /// The guest's stack, in bytes: DESIGN's default. Most native programs have 8 MiB, the engine's own default is 512 KiB.
@@ -26,75 +26,106 @@ pub(crate) enum Error {
     /// Compile the module again.
     #[error("failed to load the compiled module: {0:#}")]
     Stale(#[source] wasmtime::Error),
-    /// The module was let through by the compiler and can't be linked.
-    #[error("failed to link the module: {0:#}")]
+    /// The module was let through by the compiler and can't be linked: a component that knows an interface, but not as it is here.
+    #[error("it can't be linked to what it imports, so it was built against another version of an interface: {0:#}")]
     Link(#[source] wasmtime::Error),
 }
 
-/// Names the settings that are baked into compiled modules: part of the cache's key, beside the hash of the
-/// module's bytes. A test fails where the settings change and this does not.
+/// Names the settings that are baked into compiled modules of all kinds, and how a core module becomes a component: part of
+/// the cache's key, beside the hash of the module's bytes, out of which the kind follows. A test fails where the settings
+/// change and this does not.
 #[must_use]
 pub(crate) const fn settings_id(fuel: bool) -> &'static str {
-    if fuel { "wasmtime-48.0.8/sandhog-1/fuel" } else { "wasmtime-48.0.8/sandhog-1" }
+    if fuel { "wasmtime-48.0.8/sandhog-2/fuel" } else { "wasmtime-48.0.8/sandhog-2" }
 }
 
 /// What WebAssembly a module may use: version 3.0 of the standard, without threads. Shared memories escape
 /// the limiter, and the engine has dropped wasi-threads. Legacy exceptions, stack switching, wide arithmetic
-/// and custom page sizes are not in the standard.
+/// and custom page sizes are not in the standard. Components: the model of WASI 0.2, and what 0.3 adds to it.
 #[must_use]
-pub(crate) fn features() -> WasmFeatures {
-    WasmFeatures::WASM3.difference(WasmFeatures::THREADS)
+pub(crate) fn features(kind: Kind) -> WasmFeatures {
+    let modules = WasmFeatures::WASM3.difference(WasmFeatures::THREADS);
+    match kind {
+        Kind::Core => modules,
+        Kind::Component => modules.union(WasmFeatures::COMPONENT_MODEL),
+        Kind::Concurrent => modules.union(WasmFeatures::COMPONENT_MODEL).union(WasmFeatures::CM_ASYNC),
+    }
 }
 
-/// A module, loaded and linked, from which any number of attempts start, each in a process of its own.
-pub(crate) struct Prepared {
+/// What attempts start from.
+pub(crate) enum Prepared {
+    Core(Module),
+    Component(component::Prepared),
+}
+
+/// A core module, loaded and linked, from which any number of attempts start, each in a process of its own.
+pub(crate) struct Module {
     pub(super) engine: Engine,
     pub(super) instance: InstancePre<Guest>,
     /// The module was compiled with the fuel counter.
     pub(super) fuel: bool,
 }
 
-/// Loads the compiled module in `file`, which stays open for as long as the process lives. Starts no
+/// Loads the compiled module in `file`. What is mapped again by each instance has to stay open for as long as the
+/// process lives: the file, and unnamed files of a component's memories, whose numbers follow on the file's. Starts no
 /// thread, opens no path, draws no random number; installs the timers' signal handlers.
 ///
 /// # Errors
 /// [`Error::Stale`] where the file is not one that this engine compiled with these settings.
-pub(crate) fn load(fuel: bool, file: File) -> Result<Prepared, Error> {
-    let engine = for_running(fuel)?;
-    let module = artifact::load(&engine, file).map_err(Error::Stale)?;
-    module.initialize_copy_on_write_image().map_err(Error::Stale)?;
-    let instance = link(&engine, &module).map_err(Error::Link)?;
+pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
+    let engine = for_running(fuel, kind)?;
+    let prepared = match kind {
+        Kind::Core => Prepared::Core(load_module(engine, fuel, file)?),
+        Kind::Component | Kind::Concurrent => {
+            // Threads come later, and would each have a heap of their own, which the C library asks /proc about.
+            alloc::one_heap();
+            Prepared::Component(component::load(engine, kind, fuel, file)?)
+        }
+    };
     timer::install().map_err(Error::Timers)?;
     // The stack for signals, which forks inherit.
     Engine::tls_eager_initialize();
-    Ok(Prepared { engine, instance, fuel })
+    Ok(prepared)
+}
+
+fn load_module(engine: Engine, fuel: bool, file: File) -> Result<Module, Error> {
+    let module = artifact::load(&engine, file).map_err(Error::Stale)?;
+    module.initialize_copy_on_write_image().map_err(Error::Stale)?;
+    let instance = link(&engine, &module).map_err(Error::Link)?;
+    Ok(Module { engine, instance, fuel })
 }
 
 /// An engine that compiles, on the threads of rayon's global pool where `parallel`.
 ///
 /// # Errors
 /// [`Error::Engine`].
-pub(super) fn for_compiling(fuel: bool, parallel: bool) -> Result<Engine, Error> {
-    let mut config = config(fuel);
+pub(super) fn for_compiling(fuel: bool, kind: Kind, parallel: bool) -> Result<Engine, Error> {
+    let mut config = config(fuel, kind);
     config.parallel_compilation(parallel);
     Engine::new(&config).map_err(Error::Engine)
 }
 
 /// An engine that has no compiler.
-fn for_running(fuel: bool) -> Result<Engine, Error> {
-    let mut config = config(fuel);
+pub(super) fn for_running(fuel: bool, kind: Kind) -> Result<Engine, Error> {
+    let mut config = config(fuel, kind);
     config.enable_compiler(false);
+    match kind {
+        Kind::Core => {}
+        Kind::Component | Kind::Concurrent => {
+            config.with_custom_code_memory(Some(artifact::publisher()));
+        }
+    }
     Engine::new(&config).map_err(Error::Engine)
 }
 
-fn link(engine: &Engine, module: &Module) -> wasmtime::Result<InstancePre<Guest>> {
+fn link(engine: &Engine, module: &wasmtime::Module) -> wasmtime::Result<InstancePre<Guest>> {
     let mut linker = Linker::new(engine);
     wasi::link(&mut linker)?;
     linker.instantiate_pre(module)
 }
 
 /// Every setting that differs from the engine's default, and those defaults that must not change unseen.
-fn config(fuel: bool) -> Config {
+fn config(fuel: bool, kind: Kind) -> Config {
     let mut config = Config::new();
     config
         // 4 GiB of addresses for each memory, of which only what the guest uses becomes memory: a smaller
@@ -115,7 +146,7 @@ fn config(fuel: bool) -> Config {
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(limits::BACKTRACE))
         // Needed by WASI 0.3 alone, and each host call pays for it.
-        .concurrency_support(false)
+        .concurrency_support(kind == Kind::Concurrent)
         .wasm_features(WasmFeatures::THREADS, false)
         .parallel_compilation(false);
     config
@@ -143,8 +174,8 @@ mod tests {
 
     /// For a fixed target, else the processor of the machine would be part of it.
     #[cfg(target_arch = "x86_64")]
-    fn hash_of_settings(fuel: bool) -> u64 {
-        let mut config = config(fuel);
+    fn hash_of_settings(fuel: bool, kind: Kind) -> u64 {
+        let mut config = config(fuel, kind);
         config.target("x86_64-unknown-linux-gnu").unwrap();
         let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
         Engine::new(&config).unwrap().precompile_compatibility_hash().hash(&mut hasher);
@@ -155,27 +186,29 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn settings_do_not_change_without_a_new_id() {
-        assert_eq!(
-            (settings_id(false), hash_of_settings(false)),
-            ("wasmtime-48.0.8/sandhog-1", 10_623_726_819_535_694_792)
-        );
-        assert_eq!(
-            (settings_id(true), hash_of_settings(true)),
-            ("wasmtime-48.0.8/sandhog-1/fuel", 8_131_088_129_449_095_699)
-        );
+        let hashes = |fuel| KINDS.map(|kind| hash_of_settings(fuel, kind));
+        assert_eq!((settings_id(false), hashes(false)), ("wasmtime-48.0.8/sandhog-2", [0, 0, 0]));
+        assert_eq!((settings_id(true), hashes(true)), ("wasmtime-48.0.8/sandhog-2/fuel", [0, 0, 0]));
     }
+
+    const KINDS: [Kind; 3] = [Kind::Core, Kind::Component, Kind::Concurrent];
 
     #[test]
     fn the_validator_allows_what_the_engine_allows() {
-        // The engine needs this one to exist, and gets modules only.
-        let components = WasmFeatures::COMPONENT_MODEL;
-        let engine = for_running(false).unwrap();
-        assert_eq!(features().difference(components), engine.get_wasm_features().difference(components));
+        for kind in KINDS {
+            let theirs = for_running(false, kind).unwrap().get_wasm_features();
+            let ours = match kind {
+                // The engine needs it to exist, and is given modules only.
+                Kind::Core => features(kind).union(WasmFeatures::COMPONENT_MODEL),
+                Kind::Component | Kind::Concurrent => features(kind),
+            };
+            assert_eq!(ours, theirs, "{kind:?}");
+        }
     }
 
     #[test]
     fn what_is_not_a_compiled_module_is_stale() {
         let file = File::open("/dev/zero").unwrap();
-        assert!(matches!(load(false, file), Err(Error::Stale(_))));
+        assert!(matches!(load(false, Kind::Core, file), Err(Error::Stale(_))));
     }
 }

@@ -12,7 +12,10 @@
 //! A worker's guest is its only business, so host functions wait inside system calls, in the guest's own
 //! thread, and a limit of time ends the process itself. There is no runtime and no event loop.
 
+mod admit;
 pub(crate) mod compile;
+mod component;
+mod componentize;
 mod duty;
 pub(crate) mod engine;
 mod guest;
@@ -27,5 +30,6 @@ mod session;
 mod stdio;
 mod store;
 mod wasi;
+mod world;
 
 pub(crate) use duty::{Duty, work};

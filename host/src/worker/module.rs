@@ -2,9 +2,10 @@
 //! before compilation, because it takes a second where the compiler may take minutes to say the same.
 
 use super::{engine, refusal::Refusal, wasi};
+use sandhog_protocol::plan::Kind;
 use wasmparser::{
     BinaryReader, BinaryReaderError, FuncType, Parser, Payload, ValType, Validator, WasmFeatures,
-    types::{EntityType, TypesRef},
+    types::{EntityType, Types, TypesRef},
 };
 
 /// Largest text that is converted, in bytes. Its tree takes some thirty times as much memory; hand-written
@@ -18,13 +19,19 @@ const NAME: usize = 100;
 const HEADER: usize = 8;
 const MAGIC: &[u8] = b"\0asm";
 const VERSION: u32 = 1;
-/// Upper half of the version field in a component: "layer 1" of the component model's binary format.
+/// Upper half of the version field in a component: "layer 1" of the component model's binary format. In the lower half stands
+/// the version; before it is 1, each one is a draft, and this is the one that WASI 0.2 and 0.3 are built with.
 const COMPONENT_LAYER: u32 = 1;
+const COMPONENT: u32 = COMPONENT_LAYER << 16 | 0x0d;
 
 /// In which form the module comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    Binary,
+    /// A core module, binary.
+    Module,
+    /// A component, binary.
+    Component,
+    /// Either, as text.
     Text,
 }
 
@@ -54,7 +61,7 @@ pub(super) fn form(bytes: &[u8]) -> Result<Form, Refusal> {
         return Err(Refusal::Empty);
     }
     if let Some(rest) = bytes.strip_prefix(MAGIC) {
-        return version(rest, bytes.len()).map(|()| Form::Binary);
+        return version(rest, bytes.len());
     }
     if MAGIC.starts_with(bytes) {
         return Err(Refusal::Truncated { length: bytes.len() });
@@ -68,13 +75,14 @@ pub(super) fn form(bytes: &[u8]) -> Result<Form, Refusal> {
     if looks_like_text(bytes) { Err(Refusal::Text) } else { Err(Refusal::Unknown) }
 }
 
-fn version(after_magic: &[u8], length: usize) -> Result<(), Refusal> {
+fn version(after_magic: &[u8], length: usize) -> Result<Form, Refusal> {
     let Some((field, _)) = after_magic.split_first_chunk::<4>() else {
         return Err(Refusal::Truncated { length });
     };
     match u32::from_le_bytes(*field) {
-        VERSION => Ok(()),
-        field if field >> 16 == COMPONENT_LAYER => Err(Refusal::Component),
+        VERSION => Ok(Form::Module),
+        COMPONENT => Ok(Form::Component),
+        field if field >> 16 == COMPONENT_LAYER => Err(Refusal::ComponentDraft(field & 0xffff)),
         other => Err(Refusal::Version(other)),
     }
 }
@@ -122,20 +130,28 @@ fn one_line(error: &str) -> String {
     }
 }
 
-/// Whether a job can be made of the module in `bytes`, which are in binary form.
+/// Whether a job can be made of the core module in `bytes`, which are in binary form.
 ///
 /// # Errors
 /// Why not.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     form(bytes)?;
-    let types =
-        Validator::new_with_features(engine::features()).validate_all(bytes).map_err(|error| invalid(&error, bytes))?;
+    let types = validate(bytes)?;
     let types = types.as_ref();
     check_imports(&types)?;
     check_start(&types, bytes)
 }
 
-fn invalid(error: &BinaryReaderError, bytes: &[u8]) -> Refusal {
+/// The types of the core module in `bytes`.
+///
+/// # Errors
+/// Where it is not valid.
+pub(super) fn validate(bytes: &[u8]) -> Result<Types, Refusal> {
+    let mut validator = Validator::new_with_features(engine::features(Kind::Core));
+    validator.validate_all(bytes).map_err(|error| invalid(&error, bytes))
+}
+
+pub(super) fn invalid(error: &BinaryReaderError, bytes: &[u8]) -> Refusal {
     match error.missing_wasm_feature() {
         Some(WasmFeatures::THREADS) => Refusal::Threads,
         Some(WasmFeatures::LEGACY_EXCEPTIONS) => Refusal::LegacyExceptions,
@@ -267,8 +283,13 @@ fn signature(row: &str) -> String {
     format!("({}) -> ({})", list(parameters).join(", "), list(results).join(", "))
 }
 
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(NAME) {
+pub(super) fn shortened(text: &str) -> String {
+    shortened_to(text, NAME)
+}
+
+/// At most so many characters of it.
+pub(super) fn shortened_to(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -381,7 +402,8 @@ mod tests {
         assert_eq!(form(b"\0as"), Err(Refusal::Truncated { length: 3 }));
         assert_eq!(form(b"\0asm\x01\0"), Err(Refusal::Truncated { length: 6 }));
         assert_eq!(form(b"\0asm\x02\0\0\0"), Err(Refusal::Version(2)));
-        assert_eq!(form(b"\0asm\x0d\0\x01\0"), Err(Refusal::Component));
+        assert_eq!(form(b"\0asm\x0d\0\x01\0"), Ok(Form::Component));
+        assert_eq!(form(b"\0asm\x0c\0\x01\0"), Err(Refusal::ComponentDraft(12)));
         assert_eq!(form(b"\x7fELF\x02\x01\x01\0"), Err(Refusal::Native("a native Linux program (ELF)")));
         assert_eq!(form(b"\x7fELF\x02\x01\x01\xc8"), Err(Refusal::Compiled));
         assert_eq!(form(b"#!/bin/sh\n"), Err(Refusal::Script));
@@ -390,7 +412,7 @@ mod tests {
         assert_eq!(form(b"\xff\xfe\x00\x01"), Err(Refusal::Unknown));
         assert_eq!(form(b" \n(module)"), Ok(Form::Text));
         assert_eq!(form(b";; a comment\n(module)"), Ok(Form::Text));
-        assert_eq!(form(b"\0asm\x01\0\0\0"), Ok(Form::Binary));
+        assert_eq!(form(b"\0asm\x01\0\0\0"), Ok(Form::Module));
     }
 
     #[test]
@@ -504,7 +526,7 @@ mod tests {
 
     /// A prefix that ends between two sections may be a module of its own.
     fn is_whole(bytes: &[u8]) -> bool {
-        Validator::new_with_features(engine::features()).validate_all(bytes).is_ok()
+        Validator::new_with_features(engine::features(Kind::Core)).validate_all(bytes).is_ok()
     }
 
     #[test]

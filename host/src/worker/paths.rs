@@ -78,7 +78,7 @@ mod tests {
     use rustix::fs::{MemfdFlags, memfd_create};
     use sandhog_protocol::{
         frame,
-        plan::{Access, GuestPlan},
+        plan::{Access, GuestPlan, Kind},
         worker::{End, Report},
     };
     use std::{
@@ -97,12 +97,12 @@ mod tests {
         fs::write(folder.join("x"), "x").unwrap();
         seccomp::prepare(Filter::Worker);
         let bytes = in_child(|answer| {
-            let prepared = engine::load(false, file).unwrap();
+            let prepared = engine::load(false, Kind::Core, file).unwrap();
             let directory = OwnedFd::from(File::open(&folder).unwrap());
             rustix::thread::set_no_new_privs(true).unwrap();
             add_filter(&openat2_says(errno)).unwrap();
             seccomp::apply(Filter::Worker).unwrap();
-            let report = run(&prepared, &plan(), vec![(directory, Access::ReadWrite)]);
+            let report = run(&prepared, &plan(), vec![(directory, Access::ReadWrite)], None);
             answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
         });
         let kept = fs::read_to_string(folder.join("x"));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn compiled(text: &str) -> File {
-        let bytes = engine::for_compiling(false, false).unwrap().precompile_module(&wat::parse_str(text).unwrap());
+        let bytes = engine::for_compiling(false, Kind::Core, false).unwrap().precompile_module(&wat::parse_str(text).unwrap());
         let mut file = File::from(memfd_create("compiled", MemfdFlags::CLOEXEC).unwrap());
         file.write_all(&bytes.unwrap()).unwrap();
         file

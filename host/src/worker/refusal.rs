@@ -32,13 +32,33 @@ pub(super) enum Refusal {
     #[error("it is WebAssembly of version {0}, which is newer than this engine: compile it for version 1")]
     Version(u32),
     #[error(
-        "it is a component (WASI 0.2 or newer), and jobs are core modules of WASI 0.1 so far: compile it for wasm32-wasip1"
+        "it is a component of draft {0} of the component model, and Sandhog runs those of WASI 0.2 and 0.3: build it with a newer toolchain"
     )]
-    Component,
+    ComponentDraft(u32),
     #[error(
-        "it is the inside of a component: it imports {0}, and jobs may import WASI 0.1 only: compile it for wasm32-wasip1"
+        "it is the inside of a component: it imports {0}, but carries no component's type: build it with wit-bindgen, or make it a component (wasm-tools component new)"
     )]
     ComponentInside(String),
+    #[error("it carries a component's type and can't be made a component: {0}. Build it anew, with one version of wit-bindgen")]
+    Componentize(String),
+    #[error(
+        "it serves HTTP (it exports {0}), which Sandhog does not do yet: build it as a command, which exports wasi:cli/run"
+    )]
+    Http(String),
+    #[error(
+        "it is a component with nothing to start: it exports {}, and neither wasi:cli/run nor `handle`. Build it as a command, or for the world `handler` of sandhog:job", listed(.0)
+    )]
+    ComponentLibrary(Vec<String>),
+    #[error(
+        "it imports what nobody provides: {}. A component may import WASI 0.2 and 0.3 as far as commands have it, and sandhog:job", listed(.0)
+    )]
+    ComponentImports(Vec<String>),
+    #[error(
+        "it is built against {0}, and Sandhog has WASI 0.2 and 0.3, and sandhog:job 0.1, without their drafts: build it against one of those"
+    )]
+    ComponentVersion(String),
+    #[error("its `handle` is {found}, where the world `handler` of sandhog:job has {expected}: build it against wit/sandhog.wit")]
+    Handle { found: String, expected: &'static str },
     #[error(
         "it uses threads (shared memory or atomic instructions), which Sandhog does not run: a shared memory escapes its limit. Compile it without threads, and run several jobs instead"
     )]

@@ -12,6 +12,7 @@ use sandhog_protocol::{
 };
 use std::io;
 use wasmtime::{FrameInfo, GcHeapOutOfMemory, ThrownException, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 /// What a guest's worker says where it can't report: the same messages, made beforehand.
 ///
@@ -52,6 +53,10 @@ pub(super) enum Stage {
 pub(super) fn end(error: &wasmtime::Error, stage: Stage, limiter: &Limiter) -> End {
     if let Some(Exit(code)) = error.downcast_ref() {
         return End::Exited { code: *code };
+    }
+    // A component's `exit`.
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return End::Exited { code: code.cast_unsigned() };
     }
     match (error.downcast_ref::<Trap>(), stage) {
         (Some(Trap::OutOfFuel), _) => End::Fuel,

@@ -1,7 +1,8 @@
 //! One attempt: build, instantiate, run, report. In a process of its own, forked after the module was loaded.
 
 use super::{
-    engine::Prepared,
+    component,
+    engine::{Module, Prepared},
     guest::Guest,
     module::START,
     report::{self, Stage},
@@ -33,13 +34,15 @@ use wasmtime::{Caller, Func, Store};
 
 /// Why an attempt could not even begin.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error("failed to start the timers: {0}")]
     Timers(#[source] io::Error),
     #[error("failed to set the fuel: {0:#}")]
     Fuel(#[source] wasmtime::Error),
     #[error(transparent)]
     Host(#[from] wasi::Error),
+    #[error("failed to build the runtime: {0}")]
+    Runtime(#[source] io::Error),
     #[error("failed to call the guest: a host function waits where none may")]
     Waits,
 }
@@ -55,12 +58,20 @@ pub(crate) fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
 }
 
 /// Runs the guest once, with the limits of `plan` counted from here, and says how it ended. `directories`
-/// are the plan's, in its order. The guest's streams are this process's fds 0, 1 and 2; SIGPIPE is ignored here,
+/// are the plan's, in its order; `connection` leads to its parent. The guest's streams are this process's fds 0, 1 and 2; SIGPIPE is ignored here,
 /// as the standard library leaves it. Running out of time ends the process
 /// with its last words ([`arm`]). What the guest had is given back by the end of the process, not before.
 #[must_use]
-pub(crate) fn run(prepared: &Prepared, plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Report {
-    let attempt = panic::catch_unwind(AssertUnwindSafe(|| attempt(prepared, plan, directories)));
+pub(crate) fn run(
+    prepared: &Prepared,
+    plan: &GuestPlan,
+    directories: Vec<(OwnedFd, Access)>,
+    connection: Option<OwnedFd>,
+) -> Report {
+    let attempt = panic::catch_unwind(AssertUnwindSafe(|| match prepared {
+        Prepared::Core(module) => attempt(module, plan, directories),
+        Prepared::Component(component) => component::run(component, plan, &directories, connection),
+    }));
     match attempt {
         Ok(Ok(report)) => report,
         Ok(Err(error)) => without_guest(report::broken(&error.to_string())),
@@ -78,7 +89,7 @@ pub(super) fn panicked(payload: &(dyn Any + Send)) -> String {
     format!("panicked: {}", text.unwrap_or("no message"))
 }
 
-fn attempt(prepared: &Prepared, plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Result<Report, Error> {
+fn attempt(prepared: &Module, plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Result<Report, Error> {
     let timers = start_timers(plan).map_err(Error::Timers)?;
     let guest = wasi::guest(plan, directories)?;
     let mut store = Store::new(&prepared.engine, guest);
@@ -98,7 +109,7 @@ fn attempt(prepared: &Prepared, plan: &GuestPlan, directories: Vec<(OwnedFd, Acc
     Ok(report)
 }
 
-fn start_timers(plan: &GuestPlan) -> io::Result<Running> {
+pub(super) fn start_timers(plan: &GuestPlan) -> io::Result<Running> {
     timer::start(plan.timeout_ms.map(Duration::from_millis), plan.cpu_ms.map(Duration::from_millis))
 }
 
@@ -106,6 +117,13 @@ fn start_timers(plan: &GuestPlan) -> io::Result<Running> {
 /// process's own then, and the guest is done some 100 µs sooner. For a worker that waits for its `go`; after its fork, for it draws
 /// random numbers. Failing, it changes nothing.
 pub(crate) fn warm(prepared: &Prepared) {
+    match prepared {
+        Prepared::Core(module) => warm_module(module),
+        Prepared::Component(component) => component::warm(component),
+    }
+}
+
+fn warm_module(prepared: &Module) {
     let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
     let Ok(guest) = wasi::guest(&plan, Vec::new()) else {
         return;
@@ -117,7 +135,7 @@ pub(crate) fn warm(prepared: &Prepared) {
 }
 
 /// Instantiates the module, which runs its start function, and calls `_start` where there is one.
-async fn call(prepared: &Prepared, store: &mut Store<Guest>) -> Result<(), (Stage, wasmtime::Error)> {
+async fn call(prepared: &Module, store: &mut Store<Guest>) -> Result<(), (Stage, wasmtime::Error)> {
     let instantiating = |error| (Stage::Instantiating, error);
     let running = |error| (Stage::Running, error);
     let instance = prepared.instance.instantiate_async(&mut *store).await.map_err(instantiating)?;
@@ -160,6 +178,7 @@ mod tests {
     use crate::sys::in_child::{become_stream, in_child};
     use rustix::fs::{MemfdFlags, memfd_create};
     use sandhog_protocol::{
+        plan::Kind,
         verdict::MemoryWall,
         worker::{FromWorker, TrapKind},
     };
@@ -182,7 +201,7 @@ mod tests {
 
     fn compiled(text: &str, fuel: bool) -> File {
         let module = wat::parse_str(text).unwrap();
-        let bytes = engine::for_compiling(fuel, false).unwrap().precompile_module(&module).unwrap();
+        let bytes = engine::for_compiling(fuel, Kind::Core, false).unwrap().precompile_module(&module).unwrap();
         let mut file = File::from(memfd_create("compiled", MemfdFlags::CLOEXEC).unwrap());
         file.write_all(&bytes).unwrap();
         file
@@ -194,9 +213,9 @@ mod tests {
         let bytes = in_child(|answer| {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             become_stream(reader, 0);
-            let prepared = engine::load(plan.fuel.is_some(), file).unwrap();
+            let prepared = engine::load(plan.fuel.is_some(), Kind::Core, file).unwrap();
             arm(answer.as_fd()).unwrap();
-            let report = run(&prepared, plan, Vec::new());
+            let report = run(&prepared, plan, Vec::new(), None);
             last_words::disarm();
             drop(writer);
             answer.write_all(&frame::encode(&FromWorker::Ended(report)).unwrap()).unwrap();
@@ -395,8 +414,8 @@ mod tests {
         );
         let bytes = in_child(|answer| {
             become_stream(OwnedFd::from(answer.try_clone().unwrap()), 1);
-            let prepared = engine::load(false, file).unwrap();
-            assert_eq!(run(&prepared, &plan(), Vec::new()).end, End::Exited { code: 0 });
+            let prepared = engine::load(false, Kind::Core, file).unwrap();
+            assert_eq!(run(&prepared, &plan(), Vec::new(), None).end, End::Exited { code: 0 });
         });
         assert_eq!(bytes, b"hello");
     }
@@ -408,10 +427,10 @@ mod tests {
             false,
         );
         let bytes = in_child(|answer| {
-            let prepared = engine::load(false, file).unwrap();
+            let prepared = engine::load(false, Kind::Core, file).unwrap();
             for _ in 0..2 {
                 let worker = in_child(|answer| {
-                    let report = run(&prepared, &plan(), Vec::new());
+                    let report = run(&prepared, &plan(), Vec::new(), None);
                     answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
                 });
                 answer.write_all(&worker).unwrap();

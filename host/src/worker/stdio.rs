@@ -106,6 +106,11 @@ pub(super) fn write(
     })
 }
 
+/// Writes some of `bytes`, waiting for room for at least one.
+pub(super) fn write_some(fd: BorrowedFd<'_>, bytes: &[u8]) -> rustix::io::Result<usize> {
+    patiently(fd, PollFlags::OUT, || rustix::io::write(fd, bytes))
+}
+
 /// Start and length of the guest's first buffer that is not empty; a zero length where all are.
 pub(super) fn first_buffer(memory: &[u8], vector: u32, count: u32) -> Result<(usize, usize), BadPointer> {
     for buffer in buffers_at(memory, vector, count, "fd_read") {

@@ -8,6 +8,20 @@ use wasmtime::{ResourceLimiter, Store};
 /// modules have some ten thousand.
 pub(super) const TABLE_ELEMENTS: usize = 10_000_000;
 
+/// How many of each a component may have: one for each part that it was put together from, and one for each adapter. A
+/// program in Python, linked from a hundred libraries, has some 120 instances, three memories and a table for each library.
+const COMPONENT_PARTS: Parts = Parts { instances: 1000, memories: 32, tables: 256 };
+
+/// One module, and what it may declare: the engine's own bounds.
+const MODULE_PARTS: Parts = Parts { instances: 1, memories: 10_000, tables: 10_000 };
+
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    instances: usize,
+    memories: usize,
+    tables: usize,
+}
+
 /// Keeps the account of a guest's memories. A refused `memory.grow` returns -1 to the guest, which may live
 /// with it: it is only remembered.
 #[derive(Debug)]
@@ -19,6 +33,7 @@ pub(crate) struct Limiter {
     pending_bytes: usize,
     table_elements: usize,
     refused: Option<Refused>,
+    parts: Parts,
 }
 
 /// What a guest was refused last.
@@ -41,7 +56,13 @@ impl Limiter {
             pending_bytes: 0,
             table_elements: 0,
             refused: None,
+            parts: MODULE_PARTS,
         }
+    }
+
+    /// The same for a component, which consists of several modules.
+    pub(super) fn of_component(memory_bytes: u64) -> Self {
+        Self { parts: COMPONENT_PARTS, ..Self::new(memory_bytes) }
     }
 
     pub(super) fn limit_bytes(&self) -> usize {
@@ -105,7 +126,15 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        1
+        self.parts.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.parts.memories
+    }
+
+    fn tables(&self) -> usize {
+        self.parts.tables
     }
 }
 

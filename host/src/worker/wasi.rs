@@ -65,15 +65,28 @@ pub(super) fn guest(plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Re
         // A worker has no other threads: whatever waits, waits here.
         .allow_blocking_current_thread(true)
         .monotonic_clock(Monotonic(birth));
-    if plan.directories.len() != directories.len() {
-        return Err(Error::Directories { names: plan.directories.len(), files: directories.len() });
-    }
-    for (name, (directory, access)) in plan.directories.iter().zip(&directories) {
-        grant(&mut builder, name, directory, *access)?;
-    }
+    grant_all(&mut builder, plan, &directories)?;
     let mounts = directories.into_iter().map(|(directory, _)| directory).collect();
     let (wasi, limiter) = (builder.build_p1(), Limiter::new(plan.memory_bytes));
     Ok(Guest { wasi, stdio: Stdio::new(), limiter, birth, mounts })
+}
+
+/// Grants the plan's directories, in its order.
+///
+/// # Errors
+/// Where one can't be opened, or is missing.
+pub(super) fn grant_all(
+    builder: &mut WasiCtxBuilder,
+    plan: &GuestPlan,
+    directories: &[(OwnedFd, Access)],
+) -> Result<(), Error> {
+    if plan.directories.len() != directories.len() {
+        return Err(Error::Directories { names: plan.directories.len(), files: directories.len() });
+    }
+    for (name, (directory, access)) in plan.directories.iter().zip(directories) {
+        grant(builder, name, directory, *access)?;
+    }
+    Ok(())
 }
 
 /// The library opens directories by path only. The one path that leads to the fd is `.` while one is in it.
@@ -88,7 +101,7 @@ fn grant(builder: &mut WasiCtxBuilder, name: &str, directory: &OwnedFd, access: 
 }
 
 /// The guest's monotonic clock: nanoseconds since its birth, so that it tells nothing of the machine's.
-struct Monotonic(Instant);
+pub(super) struct Monotonic(pub(super) Instant);
 
 impl HostMonotonicClock for Monotonic {
     fn resolution(&self) -> u64 {

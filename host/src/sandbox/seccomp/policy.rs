@@ -121,6 +121,9 @@ pub(crate) const WORKER: i32 = libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::C
 const GUARD_INSTALL: i32 = 102;
 const GUARD_REMOVE: i32 = 103;
 
+/// Flags of memfd_create(2): no huge pages. MFD_NOEXEC_SEAL, `linux/memfd.h`, is unknown before Linux 6.3.
+const MEMORY: i32 = (libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | 0x8).cast_signed();
+
 /// What every worker does with the files that it was given or has opened.
 const OPEN_FILES: &[Rule] = rules! {
     SYS_read: "input";
@@ -227,6 +230,17 @@ const THREADS: &[Rule] = rules! {
     SYS_madvise [int(2, GUARD_REMOVE)]: "a stack that is used again with a smaller guard";
 };
 
+/// Connections to other jobs: socketpairs that the coordinator makes, and unnamed memory for large messages. Only components
+/// have the host functions for them. A zygote makes unnamed memory out of the data of a component's memories.
+const CONNECTIONS: &[Rule] = rules! {
+    SYS_sendmsg: "a packet, and the memory beside it; a connection is connected: an address is an error";
+    SYS_recvmsg: "a packet, and the descriptors beside it";
+    SYS_shutdown: "the end of a connection; what was sent still arrives";
+    SYS_memfd_create [at_most(1, MEMORY)]: "unnamed memory for a message that is larger than a packet; never executable by         a path, since there is none";
+    SYS_fcntl [int(1, libc::F_ADD_SEALS)]: "such memory does not change any more";
+    SYS_fcntl [int(1, libc::F_GET_SEALS)]: "the check of that";
+};
+
 /// The compiler was given its input and output and has no directory. Nothing is opened: questions about names
 /// are answered as if there were none, because the C library and the standard library ask a few, do without an
 /// answer, and ask only now and then, so that killing them would end an honest compilation by chance.
@@ -243,8 +257,6 @@ const ZYGOTE: &[Rule] = rules! {
     SYS_openat => ENOENT: "what is not a directory for reading: refused and not killed for the compiler's sake. \
         A guest's own filter kills it";
     SYS_mprotect [long(2, word(CODE_PAGES))]: "the compiled module becomes executable once, and is not writable then";
-    SYS_recvmsg: "messages with fds, from the spawner and the coordinator";
-    SYS_sendmsg: "messages with fds, to the spawner";
     SYS_clone [long(0, word(WORKER))]: "a worker, and no other kind of process";
     SYS_dup: "a worker's fds";
     SYS_dup2: "a worker's streams become its fds 0, 1 and 2";
@@ -284,8 +296,9 @@ const ZYGOTE: &[Rule] = rules! {
 /// The table of a filter.
 pub(super) fn rules(filter: super::Filter) -> Vec<Rule> {
     let tables: &[&[Rule]] = match filter {
-        super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, ZYGOTE],
+        super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, CONNECTIONS, ZYGOTE],
         super::Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
+        super::Filter::Component => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, CONNECTIONS],
         super::Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
     };
     tables.concat()

@@ -1,0 +1,27 @@
+//! Components: WASI 0.2, and 0.3 as far as the engine carries it, under the same grants and limits as core modules.
+//!
+//! ```text
+//! zygote: load ──▶ Prepared (loaded, linked) ──fork──▶ worker: run ──▶ runtime, guest, stdio ──▶ guest ──▶ report
+//! ```
+//!
+//! The engine's functions for components are futures that wait for each other (a poll of several things, a stream of
+//! 0.3), so here, and only here, a worker has a runtime: see [`runtime`]. What waits for one thing alone waits in
+//! its system call, as for core modules.
+//!
+//! What these files must not do: trust a guest, open anything by path, draw a random number before the fork, or
+//! give a guest what is not in its plan.
+
+mod guest;
+mod handler;
+mod link;
+mod load;
+mod random;
+mod run;
+mod runtime;
+mod stdio;
+
+pub(in crate::worker) use guest::ComponentGuest;
+pub(in crate::worker) use link::PROVIDED;
+pub(crate) use load::Prepared;
+pub(in crate::worker) use load::load;
+pub(in crate::worker) use run::{run, warm};
