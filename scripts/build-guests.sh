@@ -36,6 +36,12 @@ collect() {
     name=${source#jobs/}
     cp "$built/${name%%/*}.wasm" "$guests.new/"
   done
+  # A handler is a library, and a library's file has no hyphen in its name.
+  for source in jobs/*/src/lib.rs; do
+    name=${source#jobs/}
+    name=${name%%/*}
+    cp "$built/${name//-/_}.wasm" "$guests.new/$name.wasm"
+  done
   for source in tests/guests/src/bin/*.rs; do
     cp "$built/$(basename "$source" .rs).wasm" "$guests.new/"
   done

@@ -1,4 +1,5 @@
 mod bad_input;
+mod bindings;
 mod command_line;
 mod files;
 mod kills;

@@ -1,0 +1,70 @@
+//! What a job that Sandhog runs can ask of it, beside WASI: messages to and from its parent ([`channel`]), jobs of its own
+//! ([`children`]), and what it tells whoever watches it ([`process`]).
+//!
+//! ```standalone_crate
+//! use sandhog::{Job, Result};
+//!
+//! #[sandhog::main]
+//! fn main() -> Result<()> {
+//!     let child = Job::new("echo").connected().spawn()?;
+//!     child.send("hello")?;
+//!     let answer: String = child.recv()?;
+//!     assert_eq!(answer, "hello");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What holds everywhere
+//!
+//! - **Waiting.** What can wait does so for as long as it takes. Every handle that waits has `within`, which gives the same
+//!   handle with less patience: `child.within(Duration::from_secs(1)).recv()`. What gave up has done nothing, and says
+//!   [`Error::TimedOut`]; with [`Duration::ZERO`](std::time::Duration::ZERO) it says [`Error::WouldBlock`].
+//! - **Messages** are any type that serde knows, as MessagePack with named fields, or raw bytes. One has at most
+//!   [`MOST_MESSAGE_BYTES`].
+//! - **Rights** are given on the outside (`sandhog run --child NAME=FILE`); nothing in here gives one.
+//! - **One thread.** A guest has no threads and no sockets. A job that is to do two things at once is two jobs.
+//! - **On the host's own target** this crate compiles, so that a job's logic can be tested by `cargo test`; whatever would
+//!   ask Sandhog panics there.
+
+pub mod channel;
+pub mod children;
+mod error;
+mod handler;
+mod message;
+mod packed;
+pub mod process;
+mod streams;
+mod verdict;
+
+/// The bindings that wit-bindgen makes of wit/sandhog.wit, and all unsafe code. `tests/all/bindings.rs` makes them anew.
+#[rustfmt::skip]
+#[doc(hidden)]
+#[allow(unsafe_code, missing_docs, unreachable_pub, dead_code, clippy::all)]
+pub mod abi;
+
+pub use channel::{Batch, Connection};
+pub use children::{Child, Job, Output, Source, Stdio, wait_any, wait_any_within};
+pub use error::{Error, Result};
+pub use handler::{Answer, Bytes, Task};
+pub use message::{Format, MOST_MESSAGE_BYTES, Message};
+pub use packed::{Arrived, Item, MOST_BATCH_BYTES};
+pub use sandhog_sdk_macros::{handler, main};
+pub use streams::{Reader, Writer};
+pub use verdict::{Kind, Usage, Verdict};
+
+/// What the attributes expand to. No part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::abi::handler::{self as abi, Guest, MessageResult, export_handler};
+    pub use crate::handler::{End, answer};
+}
+
+use std::time::Duration;
+
+/// How long a handle waits; `None`: for ever.
+type Patience = Option<Duration>;
+
+/// As the interface counts. 584 years are for ever.
+fn nanoseconds(patience: Patience) -> Option<u64> {
+    patience.map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}

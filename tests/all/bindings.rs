@@ -1,0 +1,67 @@
+//! The bindings in the guests' SDK are what wit-bindgen makes of wit/sandhog.wit.
+//!
+//! They are checked in, because making them anew in every build would cost each author of a job half a minute of compiling.
+//! After a change of the interface: `SANDHOG_BLESS=1 cargo test --release -p sandhog-tests bindings`.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use wit_bindgen_core::wit_parser::Resolve;
+use wit_bindgen_core::{Files, WorldGenerator};
+use wit_bindgen_rust::{Opts, Ownership, WithOption};
+
+/// Where the SDK has them.
+const ABI: &str = "guest-sdk/src/abi.rs";
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The bindings of one world.
+fn generate(world: &str, options: Opts) -> String {
+    let options =
+        Opts { format: true, ownership: Ownership::Borrowing { duplicate_if_necessary: true }, ..options };
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path(root().join("wit/sandhog.wit")).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut files = Files::default();
+    options.build().generate(&mut resolve, world, &mut files).unwrap();
+    let (_, text) = files.iter().next().unwrap();
+    String::from_utf8(text.to_vec()).unwrap()
+}
+
+/// What a handler has beyond a command: its export. The interfaces are the command's.
+fn generate_export() -> String {
+    let path = |name: &str| WithOption::Path(format!("crate::abi::sandhog::job::{name}"));
+    let interfaces = ["types", "process", "channel", "children"];
+    let text = generate(
+        "handler",
+        Opts {
+            with: interfaces.map(|name| (format!("sandhog:job/{name}@0.1.0"), path(name))).into(),
+            pub_export_macro: true,
+            export_macro_name: Some("export_handler".into()),
+            disable_custom_section_link_helpers: true,
+            ..Opts::default()
+        },
+    );
+    // Behind it, a section for whoever has these bindings and exports nothing: every command would carry it. And an example
+    // that is no example of ours.
+    let (export, _) = text.rsplit_once("#[rustfmt::skip]\n#[cfg(target_arch = \"wasm32\")]").unwrap();
+    let lines = export.lines().filter(|line| !line.starts_with("///"));
+    lines.fold(String::new(), |mut text, line| {
+        writeln!(text, "{line}").unwrap();
+        text
+    })
+}
+
+#[test]
+fn the_sdks_bindings_are_what_the_interface_gives() {
+    let command = generate("command", Opts { generate_all: true, ..Opts::default() });
+    let export = generate_export();
+    let made = format!("{command}\n/// A handler's export.\npub mod handler {{\n{export}}}\n");
+    let path = root().join(ABI);
+    if std::env::var_os("SANDHOG_BLESS").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap();
+    assert!(found == made, "{ABI} is not what wit/sandhog.wit gives; see the head of tests/all/bindings.rs");
+}
