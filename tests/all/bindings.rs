@@ -18,8 +18,7 @@ fn root() -> PathBuf {
 
 /// The bindings of one world.
 fn generate(world: &str, options: Opts) -> String {
-    let options =
-        Opts { format: true, ownership: Ownership::Borrowing { duplicate_if_necessary: true }, ..options };
+    let options = Opts { format: true, ownership: Ownership::Borrowing { duplicate_if_necessary: true }, ..options };
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(root().join("wit/sandhog.wit")).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();

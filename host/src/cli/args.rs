@@ -87,6 +87,13 @@ Examples:
 
 Nothing of the module is run. It is read by a sealed process with the compiler's limits.";
 
+const NEW_EXAMPLES: &str = "\
+Examples:
+  sandhog new greet             a program: cd greet; cargo test; cargo run
+  sandhog new --handler resize  a function that is called for each task
+
+The SDK for guests goes along in the crate; the compiler needs the target wasm32-wasip1.";
+
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   sandhog doctor          a table: each wall, whether it stands here, and what it alone stops
@@ -136,6 +143,9 @@ pub(crate) enum Command {
     /// Say what a module is, what it imports and exports, and which flags it would need
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectArgs),
+    /// Make a guest's crate in Rust that builds and runs as it is
+    #[command(after_help = NEW_EXAMPLES)]
+    New(NewArgs),
     /// Say which walls this machine gives, and try each of them
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
@@ -311,6 +321,17 @@ pub(crate) struct InspectArgs {
     pub compile: CompileArgs,
 }
 
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NewArgs {
+    /// Where it is to be; the last part is its name
+    #[arg(value_name = "NAME", value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+
+    /// A handler: a function that is called for each task
+    #[arg(long)]
+    pub handler: bool,
+}
+
 impl From<InspectArgs> for Settings {
     fn from(args: InspectArgs) -> Self {
         args.compile.settings(args.module)
@@ -392,6 +413,7 @@ pub(crate) enum Topic {
     Run,
     Build,
     Inspect,
+    New,
     Doctor,
     Completions,
     ExitCodes,

@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod embedded;
 pub(crate) mod inspect;
+pub(crate) mod new;
 pub(crate) mod render;
 pub(crate) mod run;
 pub(crate) mod verdict_file;
@@ -25,6 +26,7 @@ pub(crate) fn main(token: SingleThreaded) -> ExitCode {
             Command::Run(args) => run::run(token, *args),
             Command::Doctor(args) => doctor::run(token, args),
             Command::Build(args) => build::run(token, args),
+            Command::New(args) => new::run(&args),
             Command::Inspect(args) => inspect::run(token, args),
             Command::Completions(args) => render::answer(&completions::script(args.shell)),
             Command::Help(args) => render::help(args),

@@ -94,11 +94,7 @@ pub(crate) static WORKER: [Step<WorkerContext>; 8] = [
             Ok(())
         },
     },
-    Step {
-        name: "final filter",
-        wall: Some(Wall::Seccomp),
-        build: |context| Ok(seccomp::apply(context.filter)?),
-    },
+    Step { name: "final filter", wall: Some(Wall::Seccomp), build: |context| Ok(seccomp::apply(context.filter)?) },
 ];
 
 /// The filter that a worker ends up with; `kind` is its module's, where it has one.

@@ -165,7 +165,9 @@ mod tests {
             let report = report(&CompilePlan { threads, ..plan() }, &input, &output, 2 << 30);
             let bytes = output.metadata().unwrap().len();
             assert_eq!(report, CompileReport::Done { bytes, kind: Kind::Core });
-            let loaded = in_child(|answer| answer.write_all(&[u8::from(engine::load(false, Kind::Core, output).is_ok())]).unwrap());
+            let loaded = in_child(|answer| {
+                answer.write_all(&[u8::from(engine::load(false, Kind::Core, output).is_ok())]).unwrap()
+            });
             assert_eq!(loaded, [1]);
         }
     }

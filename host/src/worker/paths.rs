@@ -126,7 +126,8 @@ mod tests {
     }
 
     fn compiled(text: &str) -> File {
-        let bytes = engine::for_compiling(false, Kind::Core, false).unwrap().precompile_module(&wat::parse_str(text).unwrap());
+        let bytes =
+            engine::for_compiling(false, Kind::Core, false).unwrap().precompile_module(&wat::parse_str(text).unwrap());
         let mut file = File::from(memfd_create("compiled", MemfdFlags::CLOEXEC).unwrap());
         file.write_all(&bytes.unwrap()).unwrap();
         file

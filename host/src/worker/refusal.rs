@@ -39,7 +39,9 @@ pub(super) enum Refusal {
         "it is the inside of a component: it imports {0}, but carries no component's type: build it with wit-bindgen, or make it a component (wasm-tools component new)"
     )]
     ComponentInside(String),
-    #[error("it carries a component's type and can't be made a component: {0}. Build it anew, with one version of wit-bindgen")]
+    #[error(
+        "it carries a component's type and can't be made a component: {0}. Build it anew, with one version of wit-bindgen"
+    )]
     Componentize(String),
     #[error(
         "it serves HTTP (it exports {0}), which Sandhog does not do yet: build it as a command, which exports wasi:cli/run"
@@ -57,7 +59,9 @@ pub(super) enum Refusal {
         "it is built against {0}, and Sandhog has WASI 0.2 and 0.3, and sandhog:job 0.1, without their drafts: build it against one of those"
     )]
     ComponentVersion(String),
-    #[error("its `handle` is {found}, where the world `handler` of sandhog:job has {expected}: build it against wit/sandhog.wit")]
+    #[error(
+        "its `handle` is {found}, where the world `handler` of sandhog:job has {expected}: build it against wit/sandhog.wit"
+    )]
     Handle { found: String, expected: &'static str },
     #[error(
         "it uses threads (shared memory or atomic instructions), which Sandhog does not run: a shared memory escapes its limit. Compile it without threads, and run several jobs instead"

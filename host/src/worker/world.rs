@@ -5,9 +5,7 @@ use sandhog_protocol::plan::Kind;
 use std::fmt::Write;
 use wasmparser::{
     Parser, Payload, Validator, WasmFeatures,
-    component_types::{
-        ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType,
-    },
+    component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType},
     types::{Types, TypesRef},
 };
 
@@ -94,7 +92,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Component, Refusal> {
         Err(error) => return Err(module::invalid(&error, bytes)),
     };
     let (imports, exports) = outside(bytes);
-    let of_0_3 = |name: &String| Name::parse(name).is_some_and(|name| name.package.starts_with("wasi:") && name.is_of("0.3"));
+    let of_0_3 =
+        |name: &String| Name::parse(name).is_some_and(|name| name.package.starts_with("wasi:") && name.is_of("0.3"));
     let concurrent = imports.iter().chain(&exports).any(of_0_3);
     Ok(Component { types, kind: if concurrent { Kind::Concurrent } else { kind }, imports, exports })
 }

@@ -78,6 +78,7 @@ pub(crate) fn long_help(topic: Option<Topic>) -> Option<StyledStr> {
         Some(Topic::Run) => "run",
         Some(Topic::Build) => "build",
         Some(Topic::Inspect) => "inspect",
+        Some(Topic::New) => "new",
         Some(Topic::Doctor) => "doctor",
         Some(Topic::Completions) => "completions",
         Some(Topic::ExitCodes) => return None,
@@ -285,7 +286,7 @@ mod tests {
         assert_eq!(help.topic, Some(Topic::ExitCodes));
         assert!(
             misuse(&["help", "nonsense"])
-                .contains("[possible values: run, build, inspect, doctor, completions, exit-codes]")
+                .contains("[possible values: run, build, inspect, new, doctor, completions, exit-codes]")
         );
     }
 

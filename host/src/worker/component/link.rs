@@ -30,15 +30,7 @@ pub(in crate::worker) const PROVIDED: &[(&str, &str, &[&str])] = &[
     (
         "wasi:sockets",
         "0.2",
-        &[
-            "network",
-            "instance-network",
-            "ip-name-lookup",
-            "tcp",
-            "tcp-create-socket",
-            "udp",
-            "udp-create-socket",
-        ],
+        &["network", "instance-network", "ip-name-lookup", "tcp", "tcp-create-socket", "udp", "udp-create-socket"],
     ),
     (
         "wasi:cli",

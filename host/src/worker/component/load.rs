@@ -42,7 +42,8 @@ pub(in crate::worker) fn load(engine: Engine, kind: Kind, fuel: bool, file: File
     component.initialize_copy_on_write_image().map_err(Error::Stale)?;
     let instance = link::linker(&engine, kind).and_then(|linker| linker.instantiate_pre(&component));
     let instance = instance.map_err(Error::Link)?;
-    let entry = entry(&engine, &component).ok_or_else(|| Error::Link(wasmtime::Error::msg("it has nothing to start")))?;
+    let entry =
+        entry(&engine, &component).ok_or_else(|| Error::Link(wasmtime::Error::msg("it has nothing to start")))?;
     Ok(Prepared { engine, instance, entry, fuel, file })
 }
 

@@ -1,10 +1,6 @@
 //! One attempt of a component: build, instantiate, call, report.
 
-use super::{
-    ComponentGuest, Prepared, handler,
-    load::Entry,
-    runtime,
-};
+use super::{ComponentGuest, Prepared, handler, load::Entry, runtime};
 use crate::worker::{
     report::{self, Stage},
     run::{Error, start_timers},
@@ -67,10 +63,7 @@ fn store(
     Ok(store)
 }
 
-pub(super) async fn instantiate(
-    prepared: &Prepared,
-    store: &mut Store<ComponentGuest>,
-) -> Result<Instance, Failure> {
+pub(super) async fn instantiate(prepared: &Prepared, store: &mut Store<ComponentGuest>) -> Result<Instance, Failure> {
     prepared.instance.instantiate_async(store).await.map_err(|error| (Stage::Instantiating, error))
 }
 

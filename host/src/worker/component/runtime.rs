@@ -4,10 +4,7 @@
 //! for each worker. A thread waits for a stream instead, and only where a guest waits for it beside something else: see
 //! [`super::stdio`]. It is built in the worker, behind its walls; a zygote never has one.
 
-use std::{
-    io,
-    time::Duration,
-};
+use std::{io, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 
 /// Most threads beside the guest's own: one for each of three streams, two for files. What would need more of them waits
