@@ -102,6 +102,11 @@ impl Session {
         self.children.remove(&child);
     }
 
+    /// The instance that had handles has gone, and all of them with it: what [`Self::forget`] does, to every child.
+    pub(crate) fn forget_all(&mut self) {
+        self.children.clear();
+    }
+
     /// Its attempt's id.
     pub(crate) fn attempt_of(&self, child: ChildId) -> &str {
         self.children.get(&child).map_or("", |child| &child.attempt)

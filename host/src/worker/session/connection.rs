@@ -6,12 +6,28 @@ use sandhog_protocol::message::{Format, Message};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// One end; it closes with its last handle. Nothing here waits: [`Error::WouldBlock`] says that it would.
+/// One end; it closes with its last handle. Nothing here waits unless it is told to: [`Error::WouldBlock`] says that it would.
 ///
 /// A worker has one thread, so the lock is never contended: it is there because the engine wants a guest's state to be one
 /// that could move between threads.
 #[derive(Clone)]
 pub(crate) struct Connection(Arc<RwLock<End>>);
+
+/// Whether a call may wait.
+#[derive(Clone, Copy)]
+pub(super) enum Patience {
+    None,
+    Endless,
+}
+
+impl From<Patience> for Timeout {
+    fn from(patience: Patience) -> Self {
+        match patience {
+            Patience::None => Self::Now,
+            Patience::Endless => Self::Never,
+        }
+    }
+}
 
 /// How many messages went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,14 +67,17 @@ impl Connection {
 
     /// # Errors
     /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::Quota`]; [`Error::Invalid`] where the other end breaks the rules.
-    pub(super) fn recv(&self) -> Result<Message, Error> {
-        self.write().receive(|endpoint| endpoint.recv(Timeout::Now))
+    pub(super) fn recv(&self, patience: Patience) -> Result<Message, Error> {
+        self.write().receive(|endpoint| endpoint.recv(patience.into()))
     }
 
+    pub(super) fn recv_forever(&self) -> Result<Message, Error> {
+        self.write().receive(|endpoint| endpoint.recv(Timeout::Never))
+    }
     /// # Errors
     /// As [`Self::recv`].
-    pub(super) fn recv_batch(&self) -> Result<Vec<u8>, Error> {
-        self.write().receive(|endpoint| endpoint.recv_batch(Timeout::Now))
+    pub(super) fn recv_batch(&self, patience: Patience) -> Result<Vec<u8>, Error> {
+        self.write().receive(|endpoint| endpoint.recv_batch(patience.into()))
     }
 
     /// Closes both directions, for all handles.

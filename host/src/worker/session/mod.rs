@@ -1,8 +1,8 @@
 //! What a worker and its coordinator say to each other while the guest runs, and what the guest has by it: a connection to
 //! its parent, and children with their connections and streams.
 //!
-//! Every wait is one poll(2) in the guest's own thread, with the coordinator's socket among what is waited for: nothing
-//! outlives its coordinator. What the coordinator says stays in the socket until somebody wants to know.
+//! A wait is one poll(2) in the guest's own thread, with the coordinator's socket among what is waited for: no wait
+//! outlives the coordinator. What the coordinator says stays in the socket until somebody wants to know.
 //!
 //! What this must not do: know the engine, check what a guest passes (`hostcalls` does), or decide what a guest may (the
 //! coordinator does).

@@ -1,5 +1,6 @@
 //! Waiting for the first of several things, the coordinator's end among them.
 
+use super::connection::Patience;
 use super::{Connection, Error, Session};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -109,7 +110,7 @@ impl Session {
     /// # Errors
     /// As [`Connection::recv`], and as [`Self::wait`].
     pub(crate) fn recv(&mut self, connection: &Connection, until: Until) -> Result<Message, Error> {
-        self.patiently(Source::Message(connection), until, || connection.recv())
+        self.received(connection, until, |patience| connection.recv(patience))
     }
 
     /// All messages that have arrived together, as one MessagePack array.
@@ -117,7 +118,22 @@ impl Session {
     /// # Errors
     /// As [`Self::recv`].
     pub(crate) fn recv_batch(&mut self, connection: &Connection, until: Until) -> Result<Vec<u8>, Error> {
-        self.patiently(Source::Message(connection), until, || connection.recv_batch())
+        self.received(connection, until, |patience| connection.recv_batch(patience))
+    }
+
+    /// Where the wait has no end it is the system call that waits, without an eye on the coordinator: two calls less are a
+    /// third of what a message costs here. Nobody is left behind by it, for a worker's pid namespace ends with the spawner
+    /// and the spawner with the coordinator.
+    fn received<T>(
+        &mut self,
+        connection: &Connection,
+        until: Until,
+        receive: impl Fn(Patience) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if until == Until::Forever {
+            return receive(Patience::Endless);
+        }
+        self.patiently(Source::Message(connection), until, || receive(Patience::None))
     }
 
     /// Makes an attempt after each time that `source` is due, until it does not come too early.
