@@ -1,6 +1,10 @@
 //! What a worker does from its first line on: says that its walls are up, waits for `go`, works, reports, ends.
 
-use super::{compile, engine::Prepared, run};
+use super::{
+    compile,
+    engine::Prepared,
+    run::{self, Outside},
+};
 use crate::doctor::probes;
 use crate::ipc::{FrameBuffer, recv_frame, send_frame};
 use crate::sys::{last_words, process};
@@ -42,7 +46,10 @@ fn answer(duty: Duty) -> Option<()> {
     prepared.iter().for_each(run::warm);
     let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
     let report = match work {
-        Work::Guest(plan) => FromWorker::Ended(run_guest(&channel, prepared, &plan, directories, connection)?),
+        Work::Guest(plan) => {
+            let outside = Outside { socket: channel.as_fd(), buffer, connection };
+            FromWorker::Ended(run_guest(&channel, prepared, &plan, directories, outside)?)
+        }
         Work::Compile(plan) => FromWorker::Compiled(compile_module(&channel, &plan)?),
         Work::Probe(name) => FromWorker::Probed(probes::run(&name, &directories)),
     };
@@ -55,11 +62,11 @@ fn run_guest(
     prepared: Option<Prepared>,
     plan: &GuestPlan,
     directories: Vec<(OwnedFd, Access)>,
-    connection: Option<OwnedFd>,
+    outside: Outside<'_>,
 ) -> Option<Report> {
     run::arm(channel.as_fd()).ok()?;
     // Without its module it was lied to by its zygote: it says nothing, and is lost.
-    Some(run::run(&prepared?, plan, directories, connection))
+    Some(run::run(&prepared?, plan, directories, outside))
 }
 
 fn compile_module(channel: &OwnedFd, plan: &CompilePlan) -> Option<CompileReport> {

@@ -67,8 +67,12 @@ fn told(errno: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{engine, run::run};
+    use super::super::{
+        engine,
+        run::{Outside, run},
+    };
     use crate::{
+        ipc::FrameBuffer,
         sandbox::seccomp::{self, Filter},
         sys::{
             in_child::in_child,
@@ -102,7 +106,9 @@ mod tests {
             rustix::thread::set_no_new_privs(true).unwrap();
             add_filter(&openat2_says(errno)).unwrap();
             seccomp::apply(Filter::Worker).unwrap();
-            let report = run(&prepared, &plan(), vec![(directory, Access::ReadWrite)], None);
+            let outside =
+                Outside { socket: crate::sys::process::borrow(0), buffer: FrameBuffer::default(), connection: None };
+            let report = run(&prepared, &plan(), vec![(directory, Access::ReadWrite)], outside);
             answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
         });
         let kept = fs::read_to_string(folder.join("x"));

@@ -8,6 +8,7 @@ use super::{
     report::{self, Stage},
     store, wasi,
 };
+use crate::ipc::FrameBuffer;
 use crate::sys::{
     last_words,
     timer::{self, Running},
@@ -41,10 +42,22 @@ pub(super) enum Error {
     Fuel(#[source] wasmtime::Error),
     #[error(transparent)]
     Host(#[from] wasi::Error),
+    #[error("failed to duplicate the coordinator's socket: {0}")]
+    Socket(#[source] io::Error),
     #[error("failed to build the runtime: {0}")]
     Runtime(#[source] io::Error),
     #[error("failed to call the guest: a host function waits where none may")]
     Waits,
+}
+
+/// Whom a component speaks to, beside its streams.
+pub(crate) struct Outside<'a> {
+    /// The coordinator.
+    pub(super) socket: BorrowedFd<'a>,
+    /// What has come from there already.
+    pub(super) buffer: FrameBuffer,
+    /// Its parent, where it has a connection.
+    pub(super) connection: Option<OwnedFd>,
 }
 
 /// Prepares what this worker says on `channel` (whole frames) when it runs out of time or memory; once, before [`run`].
@@ -58,7 +71,7 @@ pub(crate) fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
 }
 
 /// Runs the guest once, with the limits of `plan` counted from here, and says how it ended. `directories`
-/// are the plan's, in its order; `connection` leads to its parent. The guest's streams are this process's fds 0, 1 and 2; SIGPIPE is ignored here,
+/// are the plan's, in its order. The guest's streams are this process's fds 0, 1 and 2; SIGPIPE is ignored here,
 /// as the standard library leaves it. Running out of time ends the process
 /// with its last words ([`arm`]). What the guest had is given back by the end of the process, not before.
 #[must_use]
@@ -66,11 +79,11 @@ pub(crate) fn run(
     prepared: &Prepared,
     plan: &GuestPlan,
     directories: Vec<(OwnedFd, Access)>,
-    connection: Option<OwnedFd>,
+    outside: Outside<'_>,
 ) -> Report {
     let attempt = panic::catch_unwind(AssertUnwindSafe(|| match prepared {
         Prepared::Core(module) => attempt(module, plan, directories),
-        Prepared::Component(component) => component::run(component, plan, &directories, connection),
+        Prepared::Component(component) => component::run(component, plan, &directories, outside),
     }));
     match attempt {
         Ok(Ok(report)) => report,
@@ -175,7 +188,10 @@ impl Wake for Flag {
 mod tests {
     use super::super::engine;
     use super::*;
-    use crate::sys::in_child::{become_stream, in_child};
+    use crate::sys::{
+        in_child::{become_stream, in_child},
+        process,
+    };
     use rustix::fs::{MemfdFlags, memfd_create};
     use sandhog_protocol::{
         plan::Kind,
@@ -185,6 +201,10 @@ mod tests {
     use std::{fs::File, io::Write, os::fd::AsFd, time::Instant};
 
     const HOUR_NS: u64 = 3_600_000_000_000;
+
+    fn nobody() -> Outside<'static> {
+        Outside { socket: process::borrow(0), buffer: FrameBuffer::default(), connection: None }
+    }
 
     fn plan() -> GuestPlan {
         GuestPlan {
@@ -215,7 +235,7 @@ mod tests {
             become_stream(reader, 0);
             let prepared = engine::load(plan.fuel.is_some(), Kind::Core, file).unwrap();
             arm(answer.as_fd()).unwrap();
-            let report = run(&prepared, plan, Vec::new(), None);
+            let report = run(&prepared, plan, Vec::new(), nobody());
             last_words::disarm();
             drop(writer);
             answer.write_all(&frame::encode(&FromWorker::Ended(report)).unwrap()).unwrap();
@@ -415,7 +435,7 @@ mod tests {
         let bytes = in_child(|answer| {
             become_stream(OwnedFd::from(answer.try_clone().unwrap()), 1);
             let prepared = engine::load(false, Kind::Core, file).unwrap();
-            assert_eq!(run(&prepared, &plan(), Vec::new(), None).end, End::Exited { code: 0 });
+            assert_eq!(run(&prepared, &plan(), Vec::new(), nobody()).end, End::Exited { code: 0 });
         });
         assert_eq!(bytes, b"hello");
     }
@@ -430,7 +450,7 @@ mod tests {
             let prepared = engine::load(false, Kind::Core, file).unwrap();
             for _ in 0..2 {
                 let worker = in_child(|answer| {
-                    let report = run(&prepared, &plan(), Vec::new(), None);
+                    let report = run(&prepared, &plan(), Vec::new(), nobody());
                     answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
                 });
                 answer.write_all(&worker).unwrap();

@@ -65,6 +65,16 @@ impl Limiter {
         Self { parts: COMPONENT_PARTS, ..Self::new(memory_bytes) }
     }
 
+    /// For the next of several instances one after the other: nothing is used, but the peak is the attempt's.
+    pub(super) fn again(&self) -> Self {
+        Self { peak_bytes: self.peak_bytes, parts: self.parts, ..Self::new(self.limit_bytes as u64) }
+    }
+
+    /// All memories now, in bytes.
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.used_bytes as u64
+    }
+
     pub(super) fn limit_bytes(&self) -> usize {
         self.limit_bytes
     }

@@ -2,26 +2,21 @@
 
 use super::random::Kernel;
 use super::stdio::{Output, Stdin};
+use crate::worker::hostcalls::{self, MemoryUse, Parts, View};
+use crate::worker::session::Session;
 use crate::worker::store::Limiter;
 use crate::worker::wasi::{self, Monotonic};
 use sandhog_protocol::plan::{Access, GuestPlan};
 use std::os::fd::OwnedFd;
-use std::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// Most resources (streams, pollables, descriptors, errors) that a guest may hold at once. Each costs the worker some
-/// hundred bytes of its own memory; an honest guest has a few hundred.
-const RESOURCES: usize = 1 << 16;
-
 /// The host's side of one component, made anew for each attempt after the fork.
 pub(crate) struct ComponentGuest {
-    pub(in crate::worker) wasi: WasiCtx,
-    pub(in crate::worker) table: ResourceTable,
-    pub(in crate::worker) limiter: Limiter,
-    /// Zero of the guest's monotonic clock.
-    #[expect(dead_code, reason = "for the host functions of `sandhog:job`")]
-    pub(in crate::worker) birth: Instant,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(super) limiter: Limiter,
+    pub(super) session: Session,
 }
 
 impl ComponentGuest {
@@ -33,14 +28,15 @@ impl ComponentGuest {
     pub(super) fn new(
         plan: &GuestPlan,
         directories: &[(OwnedFd, Access)],
-        birth: Instant,
+        session: Session,
+        limiter: Limiter,
     ) -> Result<Self, wasi::Error> {
         let mut builder = WasiCtxBuilder::new();
         builder
             .args(&plan.args)
             .envs(&plan.env)
             .allow_blocking_current_thread(true)
-            .monotonic_clock(Monotonic(birth))
+            .monotonic_clock(Monotonic(session.birth()))
             .stdin(Stdin)
             .stdout(Output::Out)
             .stderr(Output::Err)
@@ -53,13 +49,27 @@ impl ComponentGuest {
             .allow_ip_name_lookup(false);
         wasi::grant_all(&mut builder, plan, directories)?;
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES);
-        Ok(Self { wasi: builder.build(), table, limiter: Limiter::of_component(plan.memory_bytes), birth })
+        table.set_max_capacity(hostcalls::HANDLES);
+        Ok(Self { wasi: builder.build(), table, limiter, session })
     }
 }
 
 impl WasiView for ComponentGuest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl View for ComponentGuest {
+    fn parts(&mut self) -> Parts<'_> {
+        Parts { session: &mut self.session, table: &mut self.table }
+    }
+
+    fn memory(&self) -> MemoryUse {
+        MemoryUse {
+            used: self.limiter.used_bytes(),
+            peak: self.limiter.peak_bytes(),
+            limit: self.limiter.limit_bytes() as u64,
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! compiler refuses whatever else a component wants.
 
 use super::ComponentGuest;
+use crate::worker::hostcalls;
 use sandhog_protocol::plan::Kind;
 use wasmtime::{Engine, component::Linker};
 
@@ -62,6 +63,7 @@ pub(in crate::worker) const PROVIDED: &[(&str, &str, &[&str])] = &[
 /// The engine's own, where something is defined twice.
 pub(in crate::worker) fn linker(engine: &Engine, kind: Kind) -> wasmtime::Result<Linker<ComponentGuest>> {
     let mut linker = Linker::new(engine);
+    hostcalls::link(&mut linker)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     match kind {
         Kind::Core | Kind::Component => {}

@@ -1,16 +1,18 @@
 //! One attempt of a component: build, instantiate, call, report.
 
 use super::{ComponentGuest, Prepared, handler, load::Entry, runtime};
+use crate::ipc::FrameBuffer;
 use crate::worker::{
     report::{self, Stage},
-    run::{Error, start_timers},
-    store,
+    run::{Error, Outside, start_timers},
+    session::Session,
+    store::{self, Limiter},
 };
 use sandhog_protocol::{
     plan::{Access, GuestPlan},
     worker::{End, Report},
 };
-use std::{mem, os::fd::OwnedFd, time::Instant};
+use std::{mem, os::fd::OwnedFd};
 use wasmtime::{
     Store,
     component::{ComponentExportIndex, Instance},
@@ -19,48 +21,74 @@ use wasmtime::{
 /// How far a call of the engine's came, and why not further.
 pub(super) type Failure = (Stage, wasmtime::Error);
 
-/// Runs the component as [`crate::worker::run::run`] runs a module; `connection` leads to its parent.
+/// What the stores of one attempt are made of: one for a command, one after the other for a handler.
+#[derive(Clone, Copy)]
+pub(super) struct Stores<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) plan: &'a GuestPlan,
+    /// Held open: see [`crate::worker::guest::Guest`], `mounts`.
+    pub(super) directories: &'a [(OwnedFd, Access)],
+}
+
+impl Stores<'_> {
+    /// A store for the first instance.
+    pub(super) fn first(self, session: Session) -> Result<Store<ComponentGuest>, Error> {
+        let mut store = self.store(session, Limiter::of_component(self.plan.memory_bytes))?;
+        store::give_fuel(&mut store, self.prepared.fuel, self.plan.fuel).map_err(Error::Fuel)?;
+        Ok(store)
+    }
+
+    /// A store for an instance after the one in `before`: nothing is left of that but what counts for the attempt.
+    pub(super) fn next(self, before: Store<ComponentGuest>) -> Result<Store<ComponentGuest>, Error> {
+        let fuel = if self.prepared.fuel { Some(before.get_fuel().map_err(Error::Fuel)?) } else { None };
+        let ComponentGuest { session, limiter, .. } = before.into_data();
+        let mut store = self.store(session, limiter.again())?;
+        if let Some(fuel) = fuel {
+            store.set_fuel(fuel).map_err(Error::Fuel)?;
+        }
+        Ok(store)
+    }
+
+    fn store(self, session: Session, limiter: Limiter) -> Result<Store<ComponentGuest>, Error> {
+        let guest = ComponentGuest::new(self.plan, self.directories, session, limiter)?;
+        let mut store = Store::new(&self.prepared.engine, guest);
+        store.limiter(|guest| &mut guest.limiter);
+        Ok(store)
+    }
+}
+
+/// Runs the component as [`crate::worker::run::run`] runs a module.
 pub(in crate::worker) fn run(
     prepared: &Prepared,
     plan: &GuestPlan,
     directories: &[(OwnedFd, Access)],
-    connection: Option<OwnedFd>,
+    outside: Outside<'_>,
 ) -> Result<Report, Error> {
     let timers = start_timers(plan).map_err(Error::Timers)?;
     let runtime = runtime::build().map_err(Error::Runtime)?;
-    let birth = Instant::now();
+    let stores = Stores { prepared, plan, directories };
+    let Outside { socket, buffer, connection } = outside;
+    // The first one is for the last word.
+    let socket = socket.try_clone_to_owned().map_err(Error::Socket)?;
     let report = match &prepared.entry {
         Entry::Command(function) => {
-            let mut store = store(prepared, plan, directories, birth)?;
+            let session = Session::new(socket, buffer, connection, plan);
+            let mut store = stores.first(session)?;
             let outcome = runtime.block_on(command(prepared, function, &mut store));
             let report = reported(outcome, &store);
             // The process ends next, and the kernel gives everything back faster than the destructors would.
             mem::forget(store);
             report
         }
-        Entry::Handler(function) => runtime.block_on(async {
-            let store = || store(prepared, plan, directories, birth);
-            handler::serve(prepared, function, plan.fresh, connection, store).await
-        })?,
+        Entry::Handler(function) => {
+            let session = Session::new(socket, buffer, None, plan);
+            runtime.block_on(handler::serve(function, connection, stores, session))?
+        }
     };
     drop(timers);
     // A thread may still wait for a stream; it ends with the process.
     mem::forget(runtime);
     Ok(report)
-}
-
-/// A store for one instance, with the limits of `plan`.
-fn store(
-    prepared: &Prepared,
-    plan: &GuestPlan,
-    directories: &[(OwnedFd, Access)],
-    birth: Instant,
-) -> Result<Store<ComponentGuest>, Error> {
-    let guest = ComponentGuest::new(plan, directories, birth)?;
-    let mut store = Store::new(&prepared.engine, guest);
-    store.limiter(|guest| &mut guest.limiter);
-    store::give_fuel(&mut store, prepared.fuel, plan.fuel).map_err(Error::Fuel)?;
-    Ok(store)
 }
 
 pub(super) async fn instantiate(prepared: &Prepared, store: &mut Store<ComponentGuest>) -> Result<Instance, Failure> {
@@ -84,19 +112,27 @@ async fn command(
 
 /// What the guest came to, with what it used.
 pub(super) fn reported(outcome: Result<u32, Failure>, store: &Store<ComponentGuest>) -> Report {
-    let limiter = &store.data().limiter;
+    let guest = store.data();
     let end = match outcome {
         Ok(code) => End::Exited { code },
-        Err((stage, error)) => report::end(&error, stage, limiter),
+        Err((stage, error)) => report::end(&error, stage, &guest.limiter),
     };
-    Report { peak_memory_bytes: limiter.peak_bytes(), ..Report::of(end) }
+    let counts = guest.session.counts();
+    Report {
+        end,
+        peak_memory_bytes: guest.limiter.peak_bytes(),
+        messages_received: counts.received,
+        messages_sent: counts.sent,
+    }
 }
 
 /// As [`crate::worker::run::warm`].
 pub(in crate::worker) fn warm(prepared: &Prepared) {
     let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
     let Ok(runtime) = runtime::build() else { return };
-    if let Ok(store) = store(prepared, &plan, &[], Instant::now()) {
-        runtime.block_on(async { drop(store) });
-    }
+    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 0) else { return };
+    let session = Session::new(socket, FrameBuffer::default(), None, &plan);
+    let stores = Stores { prepared, plan: &plan, directories: &[] };
+    // Dropped inside, as all that the library makes.
+    runtime.block_on(async { drop(stores.first(session)) });
 }

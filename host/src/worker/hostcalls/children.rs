@@ -26,6 +26,7 @@ pub(super) struct Writer(Arc<OwnedFd>);
 /// The end of a child's stdout or stderr.
 pub(super) struct Reader(OwnedFd);
 
+#[expect(dead_code, reason = "comes out of a guest, by its number")]
 #[derive(Clone, Copy, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]

@@ -94,6 +94,11 @@ impl Session {
         &self.about
     }
 
+    /// When its time began.
+    pub(crate) fn birth(&self) -> Instant {
+        self.birth
+    }
+
     pub(crate) fn uptime(&self) -> Duration {
         self.birth.elapsed()
     }
