@@ -71,9 +71,6 @@ impl Connection {
         self.write().receive(|endpoint| endpoint.recv(patience.into()))
     }
 
-    pub(super) fn recv_forever(&self) -> Result<Message, Error> {
-        self.write().receive(|endpoint| endpoint.recv(Timeout::Never))
-    }
     /// # Errors
     /// As [`Self::recv`].
     pub(super) fn recv_batch(&self, patience: Patience) -> Result<Vec<u8>, Error> {
