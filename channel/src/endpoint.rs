@@ -192,6 +192,13 @@ impl Endpoint {
         let _ = shutdown(&self.socket, Shutdown::Both);
     }
 
+    /// Closes the direction away from here: the other end receives what was sent, then hears that this was all. What it
+    /// sends still arrives.
+    pub fn finish_sending(&mut self) {
+        // Fails only if the connection is closed already.
+        let _ = shutdown(&self.socket, Shutdown::Write);
+    }
+
     /// How many messages were handed out, since this end was made.
     #[must_use]
     pub const fn received(&self) -> u64 {

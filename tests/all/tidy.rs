@@ -198,7 +198,7 @@ fn debug_and_release_builds_have_the_same_walls() {
 #[test]
 fn unsafe_code_is_in_sys_only() {
     let mut broken = Vec::new();
-    for source in sources(&["host", "protocol", "channel", "jobs", "benches", "tests/all"]) {
+    for source in sources(&["host", "protocol", "channel", "client", "jobs", "benches", "tests/all"]) {
         let lines: Vec<_> = source.code.lines().collect();
         // What a test does between fork and exec has no other way.
         let near = |line: usize| &lines[line.saturating_sub(4)..lines.len().min(line + 3)];
@@ -235,7 +235,7 @@ fn every_unsafe_block_of_the_host_says_why_it_is_sound() {
 fn nothing_is_unwrapped_and_nothing_is_left_to_do() {
     let words = [".unwrap()", ".expect(", "todo!", "unimplemented!", "dbg!"];
     let mut broken = Vec::new();
-    for source in sources(&["host/src", "protocol/src", "channel/src"]) {
+    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src"]) {
         for (number, line) in source.product.lines().enumerate() {
             let found = words.iter().filter(|word| line.contains(**word));
             broken.extend(found.map(|word| format!("{}:{} {word}", source.path, number + 1)));
@@ -248,7 +248,7 @@ fn nothing_is_unwrapped_and_nothing_is_left_to_do() {
 fn a_file_has_one_subject() {
     let mut broken = Vec::new();
     // A file of tests is a list of facts: it has a subject, and no length.
-    for source in sources(&["host/src", "protocol/src", "channel/src", "benches"]) {
+    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src", "benches"]) {
         let lines = source.product.lines().filter(|line| !line.trim().is_empty()).count();
         if lines > FILE_LINES {
             broken.push(format!("{}: {lines} lines", source.path));
@@ -260,7 +260,7 @@ fn a_file_has_one_subject() {
 #[test]
 fn a_function_is_read_without_scrolling() {
     let mut broken = Vec::new();
-    for source in sources(&["host/src", "protocol/src", "channel/src", "tests/all", "benches", "jobs"]) {
+    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src", "tests/all", "benches", "jobs"]) {
         for (start, _) in
             source.code.match_indices("fn ").filter(|(at, _)| *at == 0 || !is_word(source.code.as_bytes()[at - 1]))
         {
@@ -367,7 +367,7 @@ fn the_readmes_exit_codes_are_the_tables() {
 #[test]
 fn every_invariant_names_a_test_that_exists() {
     let mut tests = BTreeSet::new();
-    for source in sources(&["host/src", "protocol/src", "channel/src", "tests/all"]) {
+    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src", "tests/all"]) {
         for item in source.code.split("#[test]").skip(1) {
             tests.insert(names_behind(item, "fn ")[0].to_owned());
         }

@@ -235,6 +235,15 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "LEVEL", value_parser = log_parser(), help_heading = VIEW)]
     pub log: Option<LogLevel>,
 
+    /// Talk to it over file descriptor 3, or FD: a message is a line of JSON. IN,OUT: read from one, write to another
+    #[arg(long, value_name = "FD|IN,OUT", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          help_heading = VIEW)]
+    pub ipc: Option<String>,
+
+    /// The worker's end of a connection, from a library that starts this command
+    #[arg(long, value_name = "FD", hide = true)]
+    pub channel: Option<u32>,
+
     /// Where its stdin comes from: a file, - for the command's own, or none [default: -]
     #[arg(long, value_name = "FILE|-|none", value_hint = ValueHint::FilePath, help_heading = VIEW)]
     pub stdin: Option<OsString>,
@@ -362,6 +371,8 @@ impl From<RunArgs> for Settings {
             stdin: args.stdin,
             user: args.user,
             verdict_file: args.verdict,
+            ipc: args.ipc,
+            channel: args.channel,
             ..args.compile.settings(args.module)
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod embedded;
 pub(crate) mod inspect;
+pub(crate) mod ipc;
 pub(crate) mod new;
 pub(crate) mod render;
 pub(crate) mod run;

@@ -2,6 +2,7 @@
 
 use super::args::RunArgs;
 use super::embedded::{Failure, with_coordinator};
+use super::ipc::{self, Bridge, Other};
 use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
@@ -16,6 +17,7 @@ use crate::exit_code;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::Verdict;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// Runs the job and returns the exit code: the guest's own, or what `exit_code` says of the verdict.
@@ -38,16 +40,25 @@ fn try_run(token: SingleThreaded, args: RunArgs) -> Result<VerdictRecord, Failur
     let level = args.log.map_or(Some(Level::Info), |log| log.0);
     let job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
     let user = job.user;
+    // By its numbers, so before anything else is opened.
+    let other = Other::open(job.connection).map_err(|error| Failure {
+        problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
+        code: exit_code::REFUSED,
+    })?;
     with_coordinator(token, &user, Arc::new(Screen::new(level)), |coordinator| async move {
-        run_job(&coordinator, &job).await
+        run_job(&coordinator, &job, other).await
     })
 }
 
-async fn run_job(coordinator: &Arc<Coordinator>, job: &Job) -> Result<VerdictRecord, Failure> {
+async fn run_job(coordinator: &Arc<Coordinator>, job: &Job, other: Other) -> Result<VerdictRecord, Failure> {
     // Opened before the run: a verdict that can't be written is better known before than after.
     let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| refusal(&error))?;
     let attempt = registry::new_attempt_id().map_err(|error| Failure::of(&error))?;
-    let answer = coordinator.run(job, attempt.clone(), None).await;
+    let (connection, bridge) = connect(other).map_err(|error| Failure::of(&error))?;
+    let answer = coordinator.run(job, attempt.clone(), connection).await;
+    if let Some(bridge) = bridge {
+        bridge.finish().await;
+    }
     let record = answer.as_ref().cloned().unwrap_or_else(|error| {
         VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, attempt, job.name.clone())
     });
@@ -56,6 +67,18 @@ async fn run_job(coordinator: &Arc<Coordinator>, job: &Job) -> Result<VerdictRec
         file.write(&line).map_err(|error| Failure::of(&error))?;
     }
     answer.map_err(|error| failure_of(&error, code_of(&error)))
+}
+
+/// The job's end of its connection, and the bridge where there is one.
+fn connect(other: Other) -> std::io::Result<(Option<OwnedFd>, Option<Bridge>)> {
+    match other {
+        Other::None => Ok((None, None)),
+        Other::Channel(end) => Ok((Some(end), None)),
+        Other::Lines(lines) => {
+            let (end, ours) = sandhog_channel::pair()?;
+            Ok((Some(end), Some(ipc::bridge(lines, ours)?)))
+        }
+    }
 }
 
 /// What a job depends on beside its settings.

@@ -1,8 +1,8 @@
 //! Why there is no such job: one sentence each, and what to do about it.
 
-use super::grants;
 use super::job::{CHILDREN_MOST, COMPILE_MEMORY_LEAST, FILES_MOST, MEMORY_LEAST, MEMORY_MOST, NAME_LONGEST};
 use super::units::print_size;
+use super::{connection, grants};
 use sandhog_protocol::limits;
 
 /// Why there is no such job. The text names the flag and what was given.
@@ -10,6 +10,8 @@ use sandhog_protocol::limits;
 pub(crate) enum Error {
     #[error(transparent)]
     Grants(#[from] grants::Error),
+    #[error(transparent)]
+    Connection(#[from] connection::Error),
     #[error("no module is given")]
     NoModule,
     #[error("the job's name \"{0}\" holds characters that do not show as themselves")]
@@ -65,6 +67,7 @@ impl Error {
     pub(crate) const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Grants(error) => error.hint(),
+            Self::Connection(error) => error.hint(),
             Self::NoModule => Some("write sandhog run FILE, where FILE is a .wasm or .wat"),
             Self::NameNotPlain(_) | Self::NameLength(_) => {
                 Some("a job is named after its module: give the file a plain name, or a link to it that has one")

@@ -1,5 +1,6 @@
 //! From flags (later: a manifest) to a job that has been checked. Whoever holds a [`Job`] need not check it again.
 
+use super::connection::Connection;
 use super::grants::Grants;
 use super::text::{escape, is_plain};
 use sandhog_protocol::{limits, plan::Walls};
@@ -60,6 +61,9 @@ pub(crate) struct Settings {
     pub compile_cpu: Option<Duration>,
     pub compile_memory_bytes: Option<u64>,
     pub verdict_file: Option<PathBuf>,
+    /// What follows `--ipc=`; empty where nothing does.
+    pub ipc: Option<String>,
+    pub channel: Option<u32>,
     pub allow_missing: Walls,
 }
 
@@ -91,6 +95,7 @@ pub(crate) struct Job {
     pub user: User,
     pub compile: CompileLimits,
     pub verdict_file: Option<PathBuf>,
+    pub connection: Connection,
     /// Required walls that the operator lets go.
     pub allow_missing: Walls,
 }
@@ -175,6 +180,8 @@ impl Job {
             user: User::Auto,
             compile: CompileLimits::default(),
             verdict_file: None,
+            // Nobody outside talks to it.
+            connection: Connection::None,
             // Fail closed.
             allow_missing: Walls::new(),
         }
@@ -205,6 +212,7 @@ impl Job {
             user: settings.user.as_deref().map_or(Ok(defaults.user), User::parse)?.checked(surroundings.is_root)?,
             compile: defaults.compile.overridden(&settings)?,
             verdict_file: settings.verdict_file.map(checked_verdict_file).transpose()?,
+            connection: Connection::new(settings.ipc.as_deref(), settings.channel)?,
             allow_missing: settings.allow_missing,
         };
         job.check_length()?;

@@ -3,6 +3,7 @@
 //! Must not: open a file, ask the system anything (what is needed comes in as an argument), know WASI or the
 //! kernel, or leave a default to be chosen later.
 
+pub(crate) mod connection;
 pub(crate) mod error;
 pub(crate) mod grants;
 pub(crate) mod job;

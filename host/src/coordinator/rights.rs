@@ -1,5 +1,6 @@
 //! What a child may be: never more than its parent. What goes beyond is refused, not narrowed in silence. Pure.
 
+use crate::config::connection::Connection;
 use crate::config::grants::{Directory, Grants, components};
 use crate::config::job::{Job, Limits, MEMORY_LEAST, Stdin};
 use sandhog_protocol::limits;
@@ -58,6 +59,7 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
         fresh: asked.fresh,
         stdin: Stdin::None,
         verdict_file: None,
+        connection: Connection::None,
         ..parent.clone()
     };
     Ok(Child { job, directories: ways })

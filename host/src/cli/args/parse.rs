@@ -167,6 +167,7 @@ mod tests {
             "1GiB",
             "--verdict",
             "v.json",
+            "--ipc=4,5",
             "hello.wasm",
             "--",
             "x",
@@ -186,6 +187,7 @@ mod tests {
         assert_eq!(settings.compile_cpu, Some(Duration::from_secs(60)));
         assert_eq!(settings.compile_memory_bytes, Some(1 << 30));
         assert_eq!(settings.verdict_file, Some("v.json".into()));
+        assert_eq!((settings.ipc, settings.channel), (Some("4,5".into()), None));
     }
 
     #[test]
