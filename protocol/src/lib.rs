@@ -14,6 +14,7 @@
 //! - An unknown message, or one that the state does not allow, ends the sender; it is never skipped.
 
 pub mod frame;
+pub mod inspect;
 pub mod limits;
 pub mod message;
 pub mod plan;

@@ -120,7 +120,7 @@ pub enum TrapKind {
 pub enum CompileReport {
     /// Length of what was written to fd 1, in bytes.
     Done { bytes: u64, kind: Kind },
-    /// What was asked for was a report: see `host/src/worker/inspect.rs`. One JSON object.
+    /// What was asked for was a report: one [`crate::inspect::Inspection`], as JSON.
     Inspected { json: String },
     /// The module is not one that can be run; a sentence for people.
     Refused { reason: String },

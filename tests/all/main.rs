@@ -1,6 +1,7 @@
 mod bad_input;
 mod bindings;
 mod command_line;
+mod components;
 mod files;
 mod kills;
 mod kit;

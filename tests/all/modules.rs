@@ -69,14 +69,6 @@ fn legacy_exceptions_are_refused() {
 }
 
 #[test]
-fn a_component_is_refused() {
-    let reason = "it is a component (WASI 0.2 or newer), and jobs are core modules of WASI 0.1 so far: \
-                  compile it for wasm32-wasip1";
-    refused("component.wat", reason);
-    bytes_are_refused(b"\0asm\x0d\0\x01\0", reason);
-}
-
-#[test]
 fn what_is_not_webassembly_is_refused_by_its_kind() {
     const NATIVE: &str = "not WebAssembly: compile its source for WASI 0.1 (wasm32-wasip1) and run that";
     bytes_are_refused(b"", "the file is empty: a WebAssembly module was expected, in binary (.wasm) or text (.wat)");

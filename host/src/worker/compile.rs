@@ -3,6 +3,7 @@
 use super::{
     admit::{Admitted, admit},
     engine,
+    inspect::inspect,
     refusal::Refusal,
     report,
     run::panicked,
@@ -32,6 +33,8 @@ enum Error {
     Read(#[source] io::Error),
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    #[error("failed to describe the module: {0}")]
+    Describe(#[from] serde_json::Error),
     #[error("failed to write the compiled module: {0}")]
     Write(#[source] io::Error),
 }
@@ -51,7 +54,7 @@ pub(crate) fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
 #[must_use]
 pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileReport {
     match panic::catch_unwind(AssertUnwindSafe(|| attempt(plan, input, output))) {
-        Ok(Ok((bytes, kind))) => CompileReport::Done { bytes, kind },
+        Ok(Ok(report)) => report,
         Ok(Err(Error::Refused(refusal))) => CompileReport::Refused { reason: refusal.to_string() },
         Ok(Err(Error::Write(error))) => CompileReport::Unwritten { errno: error.raw_os_error().unwrap_or(libc::EIO) },
         Ok(Err(error)) => CompileReport::Broken { why: error.to_string() },
@@ -59,18 +62,26 @@ pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileR
     }
 }
 
-fn attempt(plan: &CompilePlan, input: File, mut output: File) -> Result<(u64, Kind), Error> {
+fn attempt(plan: &CompilePlan, input: File, mut output: File) -> Result<CompileReport, Error> {
     timer::install().map_err(Error::Timer)?;
     let timers = timer::start(None, Some(Duration::from_millis(plan.cpu_ms))).map_err(Error::Timer)?;
     alloc::keep_what_is_freed();
-    let Admitted { bytes, kind } = admit(read(input)?)?;
-    let made = match plan.output {
-        CompileOutput::Code => machine_code(plan, &bytes, kind)?,
-        CompileOutput::Module | CompileOutput::Report => bytes,
+    let bytes = read(input)?;
+    let report = match plan.output {
+        CompileOutput::Report => CompileReport::Inspected { json: serde_json::to_string(&inspect(bytes)?)? },
+        CompileOutput::Module => write(&mut output, &admit(bytes)?)?,
+        CompileOutput::Code => {
+            let Admitted { bytes, kind } = admit(bytes)?;
+            write(&mut output, &Admitted { bytes: machine_code(plan, &bytes, kind)?, kind })?
+        }
     };
-    output.write_all(&made).map_err(Error::Write)?;
     drop(timers);
-    Ok((made.len() as u64, kind))
+    Ok(report)
+}
+
+fn write(output: &mut File, made: &Admitted) -> Result<CompileReport, Error> {
+    output.write_all(&made.bytes).map_err(Error::Write)?;
+    Ok(CompileReport::Done { bytes: made.bytes.len() as u64, kind: made.kind })
 }
 
 fn machine_code(plan: &CompilePlan, bytes: &[u8], kind: Kind) -> Result<Vec<u8>, Error> {

@@ -20,6 +20,7 @@ mod duty;
 pub(crate) mod engine;
 mod guest;
 mod hostcalls;
+mod inspect;
 mod module;
 mod paths;
 mod poll;

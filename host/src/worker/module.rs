@@ -265,8 +265,20 @@ fn check_start(types: &TypesRef<'_>, bytes: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-fn has_start_section(bytes: &[u8]) -> bool {
+pub(super) fn has_start_section(bytes: &[u8]) -> bool {
     Parser::new(0).parse_all(bytes).any(|payload| matches!(payload, Ok(Payload::StartSection { .. })))
+}
+
+/// A function's signature, or what else it is.
+pub(super) fn entity(types: &TypesRef<'_>, entity: EntityType) -> String {
+    match (function_type(types, entity), entity) {
+        (Some(function), _) => described(function),
+        (None, EntityType::Memory(_)) => "memory".to_owned(),
+        (None, EntityType::Table(_)) => "table".to_owned(),
+        (None, EntityType::Global(_)) => "global".to_owned(),
+        (None, EntityType::Tag(_)) => "tag".to_owned(),
+        (None, EntityType::Func(_) | EntityType::FuncExact(_)) => "function".to_owned(),
+    }
 }
 
 /// As in `(i32, i64) -> (i32)`.

@@ -14,7 +14,7 @@ use wiggle::GuestMemory;
 
 /// How often a call is made before it is refused. One round takes some 10 microseconds and loses against a rename
 /// within them; a thousand lost rounds are no rename any more but a file that openat2 answers EPERM for.
-const TRIES: u32 = 1000;
+pub(super) const TRIES: u32 = 1000;
 
 /// Numbers of WASI 0.1, `typenames.witx`. No file system call answers this one of itself.
 const ALREADY: u32 = 7;

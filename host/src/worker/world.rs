@@ -181,7 +181,7 @@ fn is_of_another_version(name: &str) -> bool {
 }
 
 /// A function's type as WIT writes it, with all names of types resolved.
-fn function(types: TypesRef<'_>, id: ComponentFuncTypeId) -> String {
+pub(super) fn function(types: TypesRef<'_>, id: ComponentFuncTypeId) -> String {
     let function = &types[id];
     let parameters: Vec<String> =
         function.params.iter().map(|(name, ty)| format!("{name}: {}", value(types, ty, DEPTH))).collect();

@@ -205,7 +205,7 @@ fn an_empty_table_kills_everything() {
 fn a_zygote_may_do_whatever_its_workers_may() {
     let mut random = Random(0xbeef);
     let zygote = policy::rules(Filter::Zygote);
-    for filter in [Filter::Worker, Filter::Compiler] {
+    for filter in [Filter::Worker, Filter::Component, Filter::Compiler] {
         let rules = policy::rules(filter);
         for rule in &rules {
             for arguments in arguments(&rules, rule.number, &mut random) {
@@ -287,12 +287,31 @@ fn the_worker_s_list_is_this_one() {
 }
 
 #[test]
+fn a_component_has_threads_and_connections_beyond_that() {
+    let more: Vec<_> =
+        names(Filter::Component).into_iter().filter(|name| !names(Filter::Worker).contains(name)).collect();
+    let expected = "clone clone3 memfd_create prctl recvmsg rseq sched_getaffinity sendmsg set_robust_list shutdown";
+    assert_eq!(more.join(" "), expected);
+    assert!(names(Filter::Worker).iter().all(|name| names(Filter::Component).contains(name)));
+}
+
+#[test]
+fn memory_without_a_name_is_never_made_of_huge_pages() {
+    let program = program(Filter::Component);
+    let make = |flags: u32| {
+        interpret(&program, &Call::new(number(libc::SYS_memfd_create), [0x1000, u64::from(flags), 0, 0, 0, 0]))
+    };
+    assert_eq!(make(libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING), ALLOW);
+    assert_eq!(make(libc::MFD_CLOEXEC | libc::MFD_HUGETLB), KILL_PROCESS);
+}
+
+#[test]
 fn no_filter_has_a_rule_for_what_opens_the_other_walls() {
     let never = "execve execveat fork vfork ptrace process_vm_readv process_vm_writev mount umount2 pivot_root chroot \
         open_tree move_mount fsopen mount_setattr unshare setns socket socketpair connect bind listen accept accept4 \
         bpf io_uring_setup io_uring_enter io_uring_register perf_event_open keyctl add_key request_key userfaultfd \
         open creat open_by_handle_at name_to_handle_at chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat \
-        setxattr fsetxattr lsetxattr setxattrat mknod mknodat memfd_create memfd_secret pkey_mprotect shmat \
+        setxattr fsetxattr lsetxattr setxattrat mknod mknodat memfd_secret pkey_mprotect shmat \
         remap_file_pages kill tkill rt_sigqueueinfo pidfd_send_signal pidfd_open pidfd_getfd personality \
         arch_prctl modify_ldt init_module kexec_load reboot iopl ioperm process_madvise setuid setgid setreuid";
     for filter in Filter::ALL {

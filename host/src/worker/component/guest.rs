@@ -73,3 +73,48 @@ impl View for ComponentGuest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::FrameBuffer;
+    use crate::sys::{in_child::in_child, process};
+    use std::io::Write;
+    use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+
+    fn ours() -> WasiCtx {
+        let socket = process::borrow(0).try_clone_to_owned().unwrap();
+        let session = Session::new(socket, FrameBuffer::default(), None, &GuestPlan::default());
+        ComponentGuest::new(&GuestPlan::default(), &[], session, Limiter::of_component(0)).unwrap().wasi
+    }
+
+    /// What two workers draw whose zygote has touched the library's generator.
+    fn drawn_by_two(context: impl Fn() -> WasiCtx) -> (Vec<u8>, Vec<u8>) {
+        let bytes = in_child(|answer| {
+            drop(WasiCtxBuilder::new());
+            for _ in 0..2 {
+                let worker = in_child(|answer| {
+                    let mut context = context();
+                    let random = context.random();
+                    let secure = random::Host::get_random_u64(random).unwrap();
+                    let insecure = insecure::Host::get_insecure_random_u64(random).unwrap();
+                    let (seed, _) = insecure_seed::Host::insecure_seed(random).unwrap();
+                    let drawn = [secure, insecure, seed].map(u64::to_le_bytes).concat();
+                    answer.write_all(&drawn).unwrap();
+                });
+                answer.write_all(&worker).unwrap();
+            }
+        });
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        (first.to_vec(), second.to_vec())
+    }
+
+    #[test]
+    fn workers_of_one_zygote_draw_different_random_numbers_where_the_library_would_repeat_them() {
+        let (first, second) = drawn_by_two(|| WasiCtxBuilder::new().build());
+        assert_eq!((first.len(), &first), (24, &second), "the trap is no more: the generators of ours could go");
+        let (first, second) = drawn_by_two(ours);
+        let pairs = first.chunks(8).zip(second.chunks(8));
+        assert!(first.len() == 24 && pairs.clone().all(|(first, second)| first != second), "{first:?} {second:?}");
+    }
+}

@@ -180,3 +180,143 @@ impl From<TaskFormat> for Format {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{
+        engine,
+        run::{Outside, run},
+    };
+    use super::*;
+    use crate::{
+        ipc::FrameBuffer,
+        sys::{in_child::in_child, process},
+    };
+    use rustix::fs::{MemfdFlags, memfd_create};
+    use sandhog_protocol::{
+        frame,
+        plan::{GuestPlan, Kind},
+        worker::TrapKind,
+    };
+    use std::{fs::File, io::Write};
+
+    /// Counts its tasks. Answers a value with itself, bytes with one byte, the number of the task, and a failure with an
+    /// error. A task of no bytes is its end.
+    const HANDLER: &str = r#"(component
+        (core module $main
+            (memory (export "memory") 1)
+            (global $count (mut i32) (i32.const 0))
+            (global $free (mut i32) (i32.const 4096))
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+                (local $at i32)
+                (local.set $at (global.get $free))
+                (global.set $free (i32.and (i32.add (i32.add (global.get $free) (local.get 3)) (i32.const 7)) (i32.const -8)))
+                (local.get $at))
+            (func (export "handle") (param $format i32) (param $start i32) (param $length i32) (result i32)
+                (global.set $count (i32.add (global.get $count) (i32.const 1)))
+                (global.set $free (i32.const 4096))
+                (if (i32.eqz (local.get $length)) (then unreachable))
+                (i32.store8 (i32.const 0) (i32.const 0))
+                (i32.store8 (i32.const 4) (local.get $format))
+                (i32.store (i32.const 8) (local.get $start))
+                (i32.store (i32.const 12) (local.get $length))
+                (if (i32.eq (local.get $format) (i32.const 1))
+                    (then
+                        (i32.store8 (i32.const 64) (global.get $count))
+                        (i32.store (i32.const 8) (i32.const 64))
+                        (i32.store (i32.const 12) (i32.const 1))))
+                (if (i32.eq (local.get $format) (i32.const 2))
+                    (then
+                        (i32.store8 (i32.const 0) (i32.const 1))
+                        (i32.store (i32.const 4) (local.get $start))
+                        (i32.store (i32.const 8) (local.get $length))))
+                (i32.const 0)))
+        (core instance $main (instantiate $main))
+        (type $format' (enum "value" "bytes" "failure"))
+        (export $format "format" (type $format'))
+        (type $message' (record (field "format" $format) (field "body" (list u8))))
+        (export $message "message" (type $message'))
+        (alias core export $main "memory" (core memory $memory))
+        (func (export "handle") (param "task" $message) (result (result $message (error string)))
+            (canon lift (core func $main "handle") (memory $memory) (realloc (func $main "realloc")))))"#;
+
+    fn compiled() -> File {
+        let component = wat::parse_str(HANDLER).unwrap();
+        assert_eq!(super::super::super::world::check(&component), Ok(Kind::Component));
+        let engine = engine::for_compiling(false, Kind::Component, false).unwrap();
+        let mut file = File::from(memfd_create("compiled", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(&engine.precompile_component(&component).unwrap()).unwrap();
+        file
+    }
+
+    /// What the handler answers to these tasks, and how it ends when there are no more.
+    fn answers(tasks: &[(Format, &[u8])], fresh: bool) -> (Vec<(Format, Vec<u8>)>, Report) {
+        let file = compiled();
+        let (ours, theirs) = sandhog_channel::pair().unwrap();
+        let mut endpoint = Endpoint::new(ours);
+        for (format, body) in tasks {
+            endpoint.send(*format, body, Timeout::Now).unwrap();
+        }
+        // From here on only the handler has the other end.
+        let theirs = std::cell::Cell::new(Some(theirs));
+        let last = endpoint.sent();
+        let report = in_child(|answer| {
+            let prepared = engine::load(false, Kind::Component, file).unwrap();
+            let connection = theirs.take();
+            let outside = Outside { socket: process::borrow(0), buffer: FrameBuffer::default(), connection };
+            let plan = GuestPlan { memory_bytes: 1 << 20, timeout_ms: Some(20_000), fresh, ..GuestPlan::default() };
+            // The tasks are all there: what is read after them is the end.
+            let shut = rustix::net::shutdown(&endpoint, rustix::net::Shutdown::Write);
+            assert!(shut.is_ok());
+            let report = run(&prepared, &plan, Vec::new(), outside);
+            answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
+        });
+        drop(theirs);
+        let report: Report = frame::decode_body(&report).unwrap();
+        let mut answers = Vec::new();
+        while let Ok(message) = endpoint.recv(Timeout::Now) {
+            answers.push((message.format, message.body));
+        }
+        assert!(answers.len() as u64 <= last);
+        (answers, report)
+    }
+
+    #[test]
+    fn tasks_are_answered_in_their_order_until_the_connection_closes() {
+        let tasks: [(Format, &[u8]); 4] =
+            [(Format::Value, b"\xa1x"), (Format::Bytes, b"?"), (Format::Failure, b"no"), (Format::Bytes, b"?")];
+        let (answers, report) = answers(&tasks, false);
+        let expected: [(Format, &[u8]); 4] =
+            [(Format::Value, b"\xa1x"), (Format::Bytes, b"\x02"), (Format::Failure, b"no"), (Format::Bytes, b"\x04")];
+        assert_eq!(answers, expected.map(|(format, body)| (format, body.to_vec())));
+        assert_eq!((report.end, report.messages_received, report.messages_sent), (End::Exited { code: 0 }, 4, 4));
+        assert!(report.peak_memory_bytes >= 65_536);
+    }
+
+    #[test]
+    fn a_fresh_instance_knows_nothing_of_the_task_before() {
+        let (answers, report) = answers(&[(Format::Bytes, b"?"); 3], true);
+        assert_eq!(answers, vec![(Format::Bytes, vec![1]); 3]);
+        assert_eq!((report.end, report.peak_memory_bytes), (End::Exited { code: 0 }, 65_536));
+    }
+
+    #[test]
+    fn a_task_that_is_too_much_for_it_ends_the_attempt() {
+        let (answers, report) = answers(&[(Format::Bytes, b"?"), (Format::Bytes, b"")], false);
+        assert_eq!(answers.len(), 1);
+        assert!(matches!(report.end, End::Trapped { kind: TrapKind::Unreachable, .. }), "{report:?}");
+    }
+
+    #[test]
+    fn a_handler_without_a_connection_is_refused_with_a_sentence() {
+        let file = compiled();
+        let report = in_child(|answer| {
+            let prepared = engine::load(false, Kind::Component, file).unwrap();
+            let outside = Outside { socket: process::borrow(0), buffer: FrameBuffer::default(), connection: None };
+            let report = run(&prepared, &GuestPlan::default(), Vec::new(), outside);
+            answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
+        });
+        let report: Report = frame::decode_body(&report).unwrap();
+        assert_eq!(report.end, End::Refused { reason: WITHOUT_CONNECTION.to_owned() });
+    }
+}
