@@ -19,6 +19,7 @@ demo: build jobs
 # Run every test, or those whose name contains the words given
 test *WORDS: build jobs
     cargo test --release --locked --workspace -- {{ WORDS }}
+    {{ if WORDS == "" { "scripts/test-sdk.sh " + sandhog + " " + target } else { "" } }}
 
 # Build the executable (the first time compiles the engine: some minutes)
 build: machine
@@ -38,15 +39,18 @@ lint: machine
     cargo fmt --all --check
     cargo fmt --all --check --manifest-path jobs/Cargo.toml
     cargo fmt --all --check --manifest-path tests/guests/Cargo.toml
+    cargo fmt --all --check --manifest-path guest-sdk/Cargo.toml
     cargo clippy --release --locked --workspace --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path jobs/Cargo.toml --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path tests/guests/Cargo.toml --all-targets -- --deny warnings
+    CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path guest-sdk/Cargo.toml --all-targets -- --deny warnings
 
 # Bring every source file into format
 fmt:
     cargo fmt --all
     cargo fmt --all --manifest-path jobs/Cargo.toml
     cargo fmt --all --manifest-path tests/guests/Cargo.toml
+    cargo fmt --all --manifest-path guest-sdk/Cargo.toml
 
 # Measure, beside what else one would use, and print a table
 bench *ARGS: build jobs

@@ -5,7 +5,8 @@
 #   scripts/setup-wasm-target.sh [DIR]
 #
 # DIR defaults to $SANDHOG_WASM_TOOLCHAIN, which several checkouts may share, else to
-# target/wasm-toolchain. Afterwards DIR/bin/cargo-guest is cargo with that compiler.
+# target/wasm-toolchain. Afterwards DIR/bin/cargo-guest is cargo with that compiler,
+# DIR/bin/rustdoc-guest its rustdoc.
 #
 # If you have rustup, this one line is all that you need, and this script finds its result:
 #
@@ -42,7 +43,11 @@ main() {
   # Two recipes at once must not unpack into the same folder.
   exec 9>"$dir/lock"
   flock 9
-  if [ -e "$dir/ready" ] && knows_target "$dir/bin/rustc-guest"; then return; fi
+  if [ -e "$dir/ready" ] && knows_target "$dir/bin/rustc-guest"; then
+    # One that was made before the SDK's examples needed it has none.
+    [ -e "$dir/bin/rustdoc-guest" ] || wrap_rustdoc
+    return
+  fi
   build_from_distribution
 }
 
@@ -60,6 +65,7 @@ put_tool() { # NAME LINE: a small program in bin; moved into place whole, for it
 
 use_compiler_on_path() {
   put_tool rustc-guest 'exec rustc "$@"'
+  put_tool rustdoc-guest 'exec rustdoc "$@"'
   put_tool cargo-guest 'exec cargo "$@"'
 }
 
@@ -126,6 +132,13 @@ fetch_and_unpack() {
   [ -d "$work/std" ] || fail 'rust-web-src does not hold std where it used to'
 }
 
+wrap_rustdoc() {
+  local driver
+  driver=$(echo "$usr"/lib/*/librustc_driver-*.so)
+  put_tool rustdoc-guest \
+    "LD_LIBRARY_PATH=\"${driver%/*}\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}\" exec \"$usr/bin/rustdoc\" \"\$@\""
+}
+
 # The packages are used where they were unpacked, so the compiler must be told where its libraries are.
 wrap_compiler() {
   local driver host libraries
@@ -137,6 +150,7 @@ wrap_compiler() {
   ln -sfn "../../../llvm-$llvm/bin/lld" "$usr/lib/rustlib/$host/bin/rust-lld"
   put_tool rustc-guest \
     "LD_LIBRARY_PATH=\"$libraries\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}\" exec \"$usr/bin/rustc\" \"\$@\""
+  wrap_rustdoc
   put_tool cargo-guest "RUSTC=\"$dir/bin/rustc-guest\" exec cargo \"\$@\""
 }
 

@@ -48,9 +48,38 @@ pub use error::{Error, Result};
 pub use handler::{Answer, Bytes, Task};
 pub use message::{Format, MOST_MESSAGE_BYTES, Message};
 pub use packed::{Arrived, Item, MOST_BATCH_BYTES};
-pub use sandhog_sdk_macros::{handler, main};
 pub use streams::{Reader, Writer};
 pub use verdict::{Kind, Usage, Verdict};
+
+/// Before `fn main() -> Result<(), E>`: an error, whatever can be displayed, is printed to stderr as `error: …`, and the job
+/// ends with code 1. `main` may give nothing, an `ExitCode`, or a `Result` of either.
+///
+/// ```standalone_crate
+/// #[sandhog::main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let number: u32 = "17".parse()?;
+///     println!("{number}");
+///     Ok(())
+/// }
+/// ```
+pub use sandhog_sdk_macros::main;
+
+/// Before `fn handle(task: In) -> Result<Out, E>`: makes of a library with `crate-type = ["cdylib"]` a handler, which is called
+/// for each task. `In` is any type that serde can read, `Out` any that it can write; [`Bytes`] stands for raw bytes, and a
+/// [`Message`] for any of both. The error is whatever can be displayed; the caller gets it as [`Error::Failed`].
+///
+/// What the library keeps in statics lives from task to task, unless it was started [`fresh`](Job::fresh).
+///
+/// ```no_run
+/// #[sandhog::handler]
+/// fn handle(name: String) -> Result<String, String> {
+///     Ok(format!("Hello, {name}!"))
+/// }
+/// ```
+pub use sandhog_sdk_macros::handler;
+
+#[cfg(doctest)]
+mod misuse;
 
 /// What the attributes expand to. No part of the interface.
 #[doc(hidden)]

@@ -21,7 +21,7 @@ pub enum Format {
 
 /// What goes through a connection, whole or not at all. At most [`MOST_MESSAGE_BYTES`].
 ///
-/// ```
+/// ```standalone_crate
 /// use sandhog::{Format, Message};
 ///
 /// let message = Message::value(&("three", 3)).unwrap();

@@ -96,13 +96,18 @@ fn write(from: &Dir<'_>, to: &Path, name: Option<&str>) -> io::Result<()> {
                 let path = to.join(file.path());
                 fs::create_dir_all(parent(&path))?;
                 match (name, file.contents_utf8()) {
-                    (Some(name), Some(text)) => fs::write(path, text.replace(PLACEHOLDER, name))?,
+                    (Some(name), Some(text)) => fs::write(path, named(text, name))?,
                     (None | Some(_), _) => fs::write(path, file.contents())?,
                 }
             }
         }
     }
     Ok(())
+}
+
+/// A library's file has no hyphen in its name. That one first: it can't bring the other placeholder in.
+fn named(text: &str, name: &str) -> String {
+    text.replace(&PLACEHOLDER.replace('-', "_"), &name.replace('-', "_")).replace(PLACEHOLDER, name)
 }
 
 /// In the place of nothing.

@@ -18,7 +18,7 @@ const REPORTS: u64 = 20;
 
 /// By division: slow on purpose.
 fn is_prime(number: u64) -> bool {
-    number >= 2 && (2..=number.isqrt()).all(|divisor| number % divisor != 0)
+    number >= 2 && (2..=number.isqrt()).all(|divisor| !number.is_multiple_of(divisor))
 }
 
 #[sandhog::main]

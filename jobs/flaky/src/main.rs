@@ -11,7 +11,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     if number > crashes {
         return Ok(ExitCode::SUCCESS);
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return Ok(ExitCode::from(3));
     }
     std::process::abort()

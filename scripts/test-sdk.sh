@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Tests the guests' SDK: its pure parts here, and each example of its documentation as a job.
+#
+#   scripts/test-sdk.sh SANDHOG TARGET
+#
+# An example has no way to say what it is to be granted, so all of them get the same: they are children of one parent, which
+# sends back what they send, and may start the same three jobs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+sandhog=$1
+target=$2
+toolchain=${SANDHOG_WASM_TOOLCHAIN:-$target/wasm-toolchain}
+manifest=guest-sdk/Cargo.toml
+
+# What cargo calls in place of the example: this script again.
+if [ "${SANDHOG_EXAMPLE:-}" ]; then
+  guests=$target/guests
+  exec "$sandhog" run --child "example=$3" --child "echo=$guests/echo.wasm" --child "speak=$guests/speak.wasm" \
+    --child "hello-handler=$guests/hello-handler.wasm" "$guests/parent_of_examples.wasm"
+fi
+
+cargo test --locked --lib --manifest-path $manifest --target-dir "$target/sdk-here"
+
+runner="target.wasm32-wasip1.runner=['$PWD/scripts/test-sdk.sh', '$sandhog', '$target']"
+SANDHOG_EXAMPLE=1 RUSTDOC="$toolchain/bin/rustdoc-guest" \
+  "$toolchain/bin/cargo-guest" test --release --locked --doc --target wasm32-wasip1 --manifest-path $manifest \
+  --target-dir "$target/sdk-guests" --config "$runner"
