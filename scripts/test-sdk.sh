@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests the guests' SDK: its pure parts here, and each example of its documentation as a job.
+# Tests the guests' SDK: its pure parts here, each example of its documentation as a job, and what `sandhog new` makes of it.
 #
 #   scripts/test-sdk.sh SANDHOG TARGET
 #
@@ -26,3 +26,18 @@ runner="target.wasm32-wasip1.runner=['$PWD/scripts/test-sdk.sh', '$sandhog', '$t
 SANDHOG_EXAMPLE=1 RUSTDOC="$toolchain/bin/rustdoc-guest" \
   "$toolchain/bin/cargo-guest" test --release --locked --doc --target wasm32-wasip1 --manifest-path $manifest \
   --target-dir "$target/sdk-guests" --config "$runner"
+
+# What `sandhog new` makes builds, and passes its own tests, as it is. The versions are the SDK's, so that nothing is fetched.
+crates=$target/sdk-new
+rm -rf "$crates"
+mkdir -p "$crates"
+export PATH=${sandhog%/*}:$PATH
+for kind in command handler; do
+  if [ $kind = handler ]; then "$sandhog" new --handler "$crates/new-$kind"; else "$sandhog" new "$crates/new-$kind"; fi
+  cp guest-sdk/Cargo.lock "$crates/new-$kind/"
+  (
+    cd "$crates/new-$kind"
+    "$toolchain/bin/cargo-guest" test --offline --target-dir "$target/sdk-guests"
+    [ $kind = handler ] || "$toolchain/bin/cargo-guest" run --offline --target-dir "$target/sdk-guests" -- Ada Grace
+  )
+done

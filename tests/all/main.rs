@@ -3,6 +3,7 @@ mod bindings;
 mod command_line;
 mod components;
 mod files;
+mod jobs_that_talk;
 mod kills;
 mod kit;
 mod limits;

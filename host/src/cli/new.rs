@@ -136,6 +136,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_new_crate_bears_its_name_and_its_library_that_without_hyphens() {
+        assert_eq!(named("my-job, my_job.wasm", "night-shift"), "night-shift, night_shift.wasm");
+        assert_eq!(named("my-job, my_job.wasm", "my_job-2"), "my_job-2, my_job_2.wasm");
+    }
+
+    #[test]
     fn a_crate_has_a_crates_name() {
         assert!(["a", "my-job", "job_2"].iter().all(|name| is_crate_name(name)));
         let long = "a".repeat(LONGEST + 1);
