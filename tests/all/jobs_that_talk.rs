@@ -27,7 +27,7 @@ fn a_child_adds_up_what_its_parent_sends() {
 fn a_module_that_was_not_granted_is_not_there() {
     let outcome = parent("sum-parent", &[]).arg("1").run();
     outcome.is(1, "failed");
-    assert!(outcome.stderr.starts_with("error: not found: "), "{outcome:#?}");
+    assert!(outcome.stderr.starts_with("error: not granted: "), "{outcome:#?}");
 }
 
 #[test]
@@ -78,14 +78,15 @@ fn a_supervisor_restarts_its_child_until_that_does_not_crash() {
     outcome.is(0, "completed");
     let lines: Vec<_> = outcome.text().lines().collect();
     assert!(lines[0].starts_with("try 1: trapped"), "{outcome:#?}");
-    assert_eq!(lines[1..], ["try 2: failed with code 3", "try 3: completed", "done at try 3"], "{outcome:#?}");
+    assert_eq!(lines[1..], ["try 2: failed with code 1", "try 3: completed", "done at try 3"], "{outcome:#?}");
 }
 
 #[test]
 fn a_supervisor_gives_up_in_the_end() {
     let outcome = parent("supervisor", &[("flaky", "flaky")]).arg("9").arg("3").run();
     outcome.is(1, "failed");
-    assert!(outcome.stderr.ends_with("error: the child crashed 3 times, and that is enough\n"), "{outcome:#?}");
+    // Its log goes another way than its stderr: between the two there is no order.
+    assert!(outcome.stderr.contains("error: the child crashed 3 times, and that is enough\n"), "{outcome:#?}");
     assert_eq!(outcome.text().lines().count(), 3);
 }
 
@@ -123,14 +124,14 @@ fn a_child_gets_no_more_than_its_parent_has() {
         assert_eq!(beginning(what), "completed", "{outcome:#?}");
     }
     let refused = [
-        ("another module", "not found: "),
+        ("another module", "not granted: "),
         ("more memory", "not granted: "),
         ("another directory", "not granted: "),
-        ("a way out", "not granted: "),
+        ("a way out", "invalid: "),
         ("writing", "not granted: "),
-        ("a module to pass on", "not "),
+        ("a module to pass on", "not granted: "),
         ("a life of its own", "not granted: "),
-        ("too much to read", ""),
+        ("too much to read", "too large: "),
         ("a name with a NUL", "invalid: "),
     ];
     for (what, why) in refused {

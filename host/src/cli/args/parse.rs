@@ -24,10 +24,31 @@ pub(crate) enum Stop {
 /// What to show instead.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
     let args: Vec<OsString> = args.into_iter().collect();
-    Cli::try_parse_from(&args).map_err(|error| match error.kind() {
+    try_parse(&args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answered(error.render()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::NothingAsked(error.render()),
         _ => Stop::Misused(explain(&parse_harmless(&args).unwrap_or(error))),
+    })
+}
+
+fn try_parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(args).or_else(|error| match error.kind() {
+        ErrorKind::MissingRequiredArgument => {
+            module_behind_dashes(args).and_then(|args| Cli::try_parse_from(args).ok()).ok_or(error)
+        }
+        _ => Err(error),
+    })
+}
+
+/// `run [FLAGS] -- FILE ARGS` as `run [FLAGS] FILE -- ARGS`: cargo puts the file and its arguments behind what `runner` says,
+/// and nothing between them.
+fn module_behind_dashes(args: &[OsString]) -> Option<Vec<OsString>> {
+    let dashes = args.iter().position(|arg| arg == "--")?;
+    let has_module = args.get(1)? == "run" && args.len() > dashes + 1;
+    let mut args = args.to_vec();
+    has_module.then(|| {
+        args.swap(dashes, dashes + 1);
+        args
     })
 }
 
@@ -123,6 +144,16 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_the_module_behind_the_dashes_too_as_cargo_gives_it() {
+        let args = run(&["run", "--memory=1MiB", "--", "a.wasm", "--exact", "--"]);
+        assert_eq!(args.module, PathBuf::from("a.wasm"));
+        assert_eq!(args.args, ["--exact", "--"]);
+        assert!(run(&["run", "--", "a.wasm"]).args.is_empty());
+        assert!(misuse(&["run", "--"]).contains("<FILE>"));
+        assert!(misuse(&["run", "--", "--memory=1MiB"]).contains("<FILE>"));
     }
 
     #[test]
