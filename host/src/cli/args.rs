@@ -396,6 +396,25 @@ pub(crate) struct DoctorArgs {
     /// With all walls but these
     #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser(), hide = true)]
     pub without: Option<Vec<Wall>>,
+
+    /// What `run` would be given: the probe is then in the place of that job's guest
+    #[arg(value_name = "RUN", last = true, hide = true, requires = "probe")]
+    pub run: Vec<OsString>,
+}
+
+impl DoctorArgs {
+    /// The job whose guest's place the probe takes; `None` where it takes none.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub(crate) fn job(&self) -> Result<Option<RunArgs>, Stop> {
+        if self.run.is_empty() {
+            return Ok(None);
+        }
+        let words = ["sandhog", "run"].map(OsString::from).into_iter().chain(self.run.iter().cloned());
+        let Command::Run(args) = parse(words)?.command else { return Ok(None) };
+        Ok(Some(*args))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Args)]

@@ -3,12 +3,13 @@
 //! The exit code is 0 where every wall that must stand does and every trial ends as it must, else 1; with `--probe`, 0
 //! where the probe was stopped.
 
-use super::args::DoctorArgs;
+use super::args::{DoctorArgs, RunArgs};
 use super::embedded::{Failure, with_coordinator};
-use super::render;
+use super::{render, run};
 use super::render::screen::Screen;
 use crate::config::job::User;
 use crate::coordinator::dispatch::Coordinator;
+use crate::coordinator::run::Instead;
 use crate::doctor::Probe;
 use crate::doctor::attempt::{self, Tried, attempt};
 use crate::doctor::matrix::{self, Row};
@@ -25,9 +26,11 @@ const NOT_WELL: u8 = 1;
 
 /// Examines this machine and returns the exit code.
 pub(crate) fn run(token: SingleThreaded, args: DoctorArgs) -> u8 {
-    let answered = match &args.probe {
-        Some(name) => try_probe(token, name, &args),
-        None => try_all(token, &args),
+    let answered = match (&args.probe, args.job()) {
+        (_, Err(stop)) => return render::stop(&stop),
+        (Some(name), Ok(None)) => try_probe(token, name, &args),
+        (Some(name), Ok(Some(job))) => try_in_place_of_guest(token, name, &args, job),
+        (None, Ok(_)) => try_all(token, &args),
     };
     answered.unwrap_or_else(|failure| {
         render::report(&failure.problem);
@@ -45,13 +48,31 @@ fn try_all(token: SingleThreaded, args: &DoctorArgs) -> Result<u8, Failure> {
 }
 
 fn try_probe(token: SingleThreaded, name: &str, args: &DoctorArgs) -> Result<u8, Failure> {
-    let probe = Probe::parse(name).ok_or_else(|| refused(format!("there is no probe {name:?}")))?;
+    let probe = named(name)?;
     let tried = with_coordinator(token, &User::Auto, Arc::new(Screen::new(None)), |coordinator| {
         let probe = probe.clone();
         async move { probe_once(&coordinator, &probe, args).await }
     })?;
     let answered = render::answer(render::doctor::probe(&probe, &tried).as_bytes());
     Ok(exit_code(tried.stopped == Some(true), answered))
+}
+
+/// The exit code is that of `run`.
+fn try_in_place_of_guest(token: SingleThreaded, name: &str, args: &DoctorArgs, job: RunArgs) -> Result<u8, Failure> {
+    let Probe::Lie(lie) = named(name)? else {
+        return Err(refused(format!("the probe {name:?} is not one for a guest's place: those are lies")));
+    };
+    let probe = Probe::Lie(lie).to_string();
+    Ok(run::run_or_instead(token, job, |coordinator| {
+        let mut walls = coordinator.walls();
+        let out = left_out(args, walls.clone());
+        walls.retain(|wall| !out.contains(wall));
+        Some(Instead { probe, walls })
+    }))
+}
+
+fn named(name: &str) -> Result<Probe, Failure> {
+    Probe::parse(name).ok_or_else(|| refused(format!("there is no probe {name:?}")))
 }
 
 async fn probe_once(coordinator: &Arc<Coordinator>, probe: &Probe, args: &DoctorArgs) -> Result<Tried, Failure> {

@@ -13,6 +13,7 @@ use crate::coordinator::modules;
 use crate::coordinator::privilege;
 use crate::coordinator::record::VerdictRecord;
 use crate::coordinator::registry;
+use crate::coordinator::run::Instead;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::request::Level;
@@ -22,7 +23,16 @@ use std::sync::Arc;
 
 /// Runs the job and returns the exit code: the guest's own, or what `exit_code` says of the verdict.
 pub(crate) fn run(token: SingleThreaded, args: RunArgs) -> u8 {
-    match try_run(token, args) {
+    run_or_instead(token, args, |_| None)
+}
+
+/// As [`run`], but with what `instead` says in the guest's place.
+pub(super) fn run_or_instead(
+    token: SingleThreaded,
+    args: RunArgs,
+    instead: impl FnOnce(&Coordinator) -> Option<Instead>,
+) -> u8 {
+    match try_run(token, args, instead) {
         Ok(record) => {
             if let Some(problem) = render::verdict::sentence(&record.verdict) {
                 render::report(&problem);
@@ -36,7 +46,11 @@ pub(crate) fn run(token: SingleThreaded, args: RunArgs) -> u8 {
     }
 }
 
-fn try_run(token: SingleThreaded, args: RunArgs) -> Result<VerdictRecord, Failure> {
+fn try_run(
+    token: SingleThreaded,
+    args: RunArgs,
+    instead: impl FnOnce(&Coordinator) -> Option<Instead>,
+) -> Result<VerdictRecord, Failure> {
     let level = args.log.map_or(Some(Level::Info), |log| log.0);
     let job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
     let user = job.user;
@@ -46,16 +60,21 @@ fn try_run(token: SingleThreaded, args: RunArgs) -> Result<VerdictRecord, Failur
         code: exit_code::REFUSED,
     })?;
     with_coordinator(token, &user, Arc::new(Screen::new(level)), |coordinator| async move {
-        run_job(&coordinator, &job, other).await
+        run_job(&coordinator, &job, other, instead(&coordinator)).await
     })
 }
 
-async fn run_job(coordinator: &Arc<Coordinator>, job: &Job, other: Other) -> Result<VerdictRecord, Failure> {
+async fn run_job(
+    coordinator: &Arc<Coordinator>,
+    job: &Job,
+    other: Other,
+    instead: Option<Instead>,
+) -> Result<VerdictRecord, Failure> {
     // Opened before the run: a verdict that can't be written is better known before than after.
     let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| refusal(&error))?;
     let attempt = registry::new_attempt_id().map_err(|error| Failure::of(&error))?;
     let (connection, bridge) = connect(other).map_err(|error| Failure::of(&error))?;
-    let answer = coordinator.run(job, attempt.clone(), connection).await;
+    let answer = coordinator.run_or_instead(job, attempt.clone(), connection, instead).await;
     if let Some(bridge) = bridge {
         bridge.finish().await;
     }

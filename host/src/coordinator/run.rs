@@ -1,6 +1,6 @@
 //! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
 
-use super::dispatch::{Coordinator, Error};
+use super::dispatch::{Compiled, Coordinator, Error};
 use super::family::{self, Family};
 use super::modules::{self, Module};
 use super::plan;
@@ -10,7 +10,7 @@ use crate::config::job::{Job, User};
 use crate::supervisor::driver::{self, Attempted, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use sandhog_protocol::message::Message;
-use sandhog_protocol::plan::{Identity, Wall, Walls, Work};
+use sandhog_protocol::plan::{Identity, Program, Wall, Walls, Work, ZygotePlan};
 use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -39,6 +39,16 @@ pub(super) struct Member {
     pub modules: BTreeMap<String, Arc<Module>>,
     pub identity: Identity,
     pub data: Option<Message>,
+    /// What runs in the guest's place, where the guest does not.
+    pub instead: Option<Instead>,
+}
+
+/// Native code of `sandhog doctor` in a guest's place, with all that the guest would be granted.
+#[derive(Clone, Debug)]
+pub(crate) struct Instead {
+    /// Its name.
+    pub probe: String,
+    pub walls: Walls,
 }
 
 /// What of a member is used up by its start.
@@ -60,13 +70,27 @@ impl Coordinator {
         attempt: String,
         connection: Option<OwnedFd>,
     ) -> Result<VerdictRecord, Error> {
+        self.run_or_instead(job, attempt, connection, None).await
+    }
+
+    /// As [`Self::run`], but with `instead` in the place of the guest; not of its children's.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) async fn run_or_instead(
+        self: &Arc<Self>,
+        job: &Job,
+        attempt: String,
+        connection: Option<OwnedFd>,
+        instead: Option<Instead>,
+    ) -> Result<VerdictRecord, Error> {
         if !self.is_root()
             && let User::Ids { .. } = job.user
         {
             return Err(Error::User { given: "UID:GID" });
         }
         let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
-        let member = Arc::new(Member::open(job, identity)?);
+        let member = Arc::new(Member { instead, ..Member::open(job, identity)? });
         let ties = Ties { streams: Streams::of_command(job), connection };
         let family = Family::new(self, job);
         let record = family.run(&member, ties, self.stopped()).await;
@@ -83,7 +107,7 @@ impl Coordinator {
         halted: Halted,
     ) -> Result<VerdictRecord, Error> {
         let job = &member.job;
-        let mut walls = self.walls();
+        let mut walls = member.instead.as_ref().map_or_else(|| self.walls(), |instead| instead.walls.clone());
         let mut missing_walls = Vec::new();
         let mut remade = false;
         let (facts, usage) = loop {
@@ -140,23 +164,24 @@ impl Coordinator {
         let Opened { stdio, pumps } = ties.streams.open()?;
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(family::REQUESTS);
+        let (program, work) = member.program_and_work();
         let order = Order {
-            zygote: plan::guest_zygote(&job.limits, walls),
+            zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
             worker: plan::guest_worker(job, ties.connection.is_some()),
-            work: Work::Guest(plan::guest(job, member.identity.clone(), member.data.clone())),
+            work,
             ends: Some(streams::ends(stdio, ties.connection.take())),
             directories: member.directories.clone(),
             pumps,
             hard_deadline: plan::hard_deadline(&job.limits),
             requests: Some(asks),
         };
-        let compiled = {
+        let compiled = member.instead.is_none().then(|| -> Compiled {
             let (coordinator, member, walls) = (Arc::clone(self), Arc::clone(member), walls.clone());
-            async move { modules::compiled(&coordinator, &member.module, &member.job, &walls).await }
-        };
+            Box::pin(async move { modules::compiled(&coordinator, &member.module, &member.job, &walls).await })
+        });
         let (sender, notes) = mpsc::channel(driver::NOTES);
         let served = family::serve(family, member, inherited, requests, sender.clone());
-        let attempted = self.attempt(order, Some(Box::pin(compiled)), halted, (sender, notes));
+        let attempted = self.attempt(order, compiled, halted, (sender, notes));
         let (attempted, ()) = tokio::join!(attempted, served);
         let Attempted { facts, mut usage, unused } = attempted?;
         if let Some(unused) = unused {
@@ -169,6 +194,17 @@ impl Coordinator {
 }
 
 impl Member {
+    fn program_and_work(&self) -> (Program, Work) {
+        let Self { job, identity, data, .. } = self;
+        match &self.instead {
+            Some(instead) => (Program::Probe, Work::Probe(instead.probe.clone())),
+            None => {
+                let fuel = job.limits.fuel.is_some();
+                (Program::Guest { fuel }, Work::Guest(plan::guest(job, identity.clone(), data.clone())))
+            }
+        }
+    }
+
     /// Opens all that a job of the command's may use: afterwards no path of it matters any more.
     fn open(job: &Job, identity: Identity) -> Result<Self, Error> {
         let mut modules = BTreeMap::new();
@@ -182,6 +218,7 @@ impl Member {
             modules,
             identity,
             data: None,
+            instead: None,
         })
     }
 }

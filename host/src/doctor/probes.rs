@@ -1,7 +1,9 @@
 //! The probes: each tries one forbidden thing, in a worker and in the guest's place, and says whether it came through.
 
+mod lies;
 mod tries;
 
+pub(crate) use lies::Lie;
 use sandhog_protocol::plan::Access;
 use sandhog_protocol::worker::ProbeReport;
 use std::ffi::CStr;
@@ -84,6 +86,8 @@ pub(crate) enum Probe {
     Fds,
     /// `env`: any variable that is not ours.
     Env,
+    /// `lie:LIE`: breaks the protocol.
+    Lie(Lie),
 }
 
 impl Probe {
@@ -107,6 +111,7 @@ impl Probe {
             "ptrace" => argument.parse().ok().filter(|pid| *pid > 0).map(Self::Ptrace),
             "syscall" => argument.parse().ok().map(Self::Syscall),
             "x32" => argument.parse().ok().map(Self::X32),
+            "lie" => Lie::parse(argument).map(Self::Lie),
             "memory" => argument.parse().ok().map(Self::Memory),
             "shared-memory" => argument.parse().ok().map(Self::SharedMemory),
             _ => None,
@@ -187,7 +192,8 @@ impl Probe {
             | Self::Spin
             | Self::ForkBomb
             | Self::ThreadBomb
-            | Self::Env => false,
+            | Self::Env
+            | Self::Lie(_) => false,
         }
     }
 
@@ -238,16 +244,17 @@ impl fmt::Display for Probe {
             Self::ThreadBomb => f.write_str("thread-bomb"),
             Self::Fds => f.write_str("fds"),
             Self::Env => f.write_str("env"),
+            Self::Lie(lie) => write!(f, "lie:{lie}"),
         }
     }
 }
 
-/// Runs the probe of this name, in a worker.
-pub(crate) fn run(name: &str, directories: &[(OwnedFd, Access)]) -> ProbeReport {
+/// Runs the probe of this name, in a worker. `channel` is the worker's: for those that lie.
+pub(crate) fn run(name: &str, channel: &OwnedFd, directories: &[(OwnedFd, Access)]) -> ProbeReport {
     let Some(probe) = Probe::parse(name) else {
         return ProbeReport { stopped: false, detail: "there is no such probe".into() };
     };
-    match tries::run(&probe, directories.first().map(|(fd, _)| fd.as_fd())) {
+    match tries::run(&probe, channel.as_fd(), directories.first().map(|(fd, _)| fd.as_fd())) {
         Ok(detail) => ProbeReport { stopped: false, detail },
         Err(errno) => ProbeReport { stopped: true, detail: tries::errno_name(errno) },
     }
@@ -259,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_probe_is_known_by_its_name() {
-        let named = ["connect:80", "read:/a", "kill:7", "syscall:335", "x32:0", "memory:1", "shared-memory:2"];
+        let named = ["connect:80", "read:/a", "kill:7", "syscall:335", "x32:0", "memory:1", "shared-memory:2", "lie:relay", "lie:fds:200"];
         for name in named {
             assert_eq!(Probe::parse(name).unwrap().to_string(), name);
         }
@@ -270,7 +277,7 @@ mod tests {
 
     #[test]
     fn what_is_no_probe_is_refused() {
-        for name in ["", "nothing", "connect", "connect:", "connect:x", "read:relative", "kill:0", "kill:-1", "udp:1"] {
+        for name in ["", "nothing", "connect", "connect:", "connect:x", "read:relative", "kill:0", "kill:-1", "udp:1", "lie:fds:999"] {
             assert_eq!(Probe::parse(name), None, "{name}");
         }
     }

@@ -51,7 +51,7 @@ fn answer(duty: Duty) -> Option<()> {
             FromWorker::Ended(run_guest(&channel, prepared, &plan, directories, outside)?)
         }
         Work::Compile(plan) => FromWorker::Compiled(compile_module(&channel, &plan)?),
-        Work::Probe(name) => FromWorker::Probed(probes::run(&name, &directories)),
+        Work::Probe(name) => FromWorker::Probed(probes::run(&name, &channel, &directories)),
     };
     last_words::disarm();
     send_frame(&channel, &report).ok()

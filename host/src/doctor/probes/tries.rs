@@ -1,7 +1,7 @@
 //! How each probe tries its forbidden thing. Where a call on the list could do it, it tries that one, so that it is
 //! another wall that has to stand.
 
-use super::{FILE, OUTSIDE, Probe, SETUID};
+use super::{FILE, OUTSIDE, Probe, SETUID, lies};
 use crate::sys::{probe as attempt, process};
 use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, ResolveFlags, Timestamps};
 use rustix::io::Errno;
@@ -23,7 +23,11 @@ const NUMBERS: i32 = 1 << 16;
 const OURS: &str = "SANDHOG_IPC_FD";
 
 /// Tries it. What came through, in words, or what stood against it.
-pub(super) fn run(probe: &Probe, directory: Option<BorrowedFd<'_>>) -> Result<String, Errno> {
+pub(super) fn run(
+    probe: &Probe,
+    channel: BorrowedFd<'_>,
+    directory: Option<BorrowedFd<'_>>,
+) -> Result<String, Errno> {
     let granted = directory.ok_or(Errno::NOENT);
     match probe {
         Probe::Connect(port) => done(TcpStream::connect((Ipv4Addr::LOCALHOST, *port)), "connected"),
@@ -68,6 +72,7 @@ pub(super) fn run(probe: &Probe, directory: Option<BorrowedFd<'_>>) -> Result<St
         Probe::ThreadBomb => many("threads", BOMB, || attempt::start_sleeping_thread().map(drop)),
         Probe::Fds => foreign_descriptors(granted?),
         Probe::Env => foreign_variables(),
+        Probe::Lie(lie) => lies::tell(*lie, channel),
     }
 }
 
