@@ -6,6 +6,7 @@ mod files;
 mod jobs_that_talk;
 mod kills;
 mod kit;
+mod liars;
 mod limits;
 mod modules;
 mod rootless;

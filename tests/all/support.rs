@@ -123,6 +123,13 @@ impl Run {
         Self { module: Some(path.into()), verdict: true, ..Self::command(["run"]) }
     }
 
+    /// Native code in the guest's place, which tells this lie (`host/src/doctor/probes/lies.rs`). As [`Self::new`], but a
+    /// worker that lies has no guest's limits: give it some.
+    pub(crate) fn liar(lie: &str) -> Self {
+        let words = ["doctor", "--probe", &format!("lie:{lie}")].map(OsString::from);
+        Self { module: Some(guest("hello")), verdict: true, ..Self::command(words) }
+    }
+
     /// `sandhog` with these words.
     pub(crate) fn command(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         Self {

@@ -55,7 +55,7 @@ impl Stream {
         assert_eq!(String::from_utf8_lossy(&bytes), text);
     }
 
-    pub(super) fn so_far(&self) -> Vec<u8> {
+    pub(crate) fn so_far(&self) -> Vec<u8> {
         self.0.content.lock().unwrap().bytes.clone()
     }
 
