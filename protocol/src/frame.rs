@@ -12,6 +12,8 @@ pub const HEADER: usize = 4;
 pub enum Error {
     #[error("frame of {0} bytes is over the limit of {limit} bytes", limit = limits::FRAME)]
     TooLarge(usize),
+    #[error("message of more than {limit} values", limit = limits::VALUES)]
+    TooMany,
     #[error("message is nested deeper than {limit} levels", limit = limits::NESTING)]
     TooDeep,
     #[error("message ends in the middle")]
@@ -68,10 +70,22 @@ pub fn body_length(header: [u8; HEADER]) -> Result<usize, Error> {
 /// # Errors
 /// Whatever is wrong with the bytes; nothing of a bad message is used.
 pub fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    decode(body, usize::MAX)
+}
+
+/// The message in a frame's body from a worker: of no more than [`limits::VALUES`] values.
+///
+/// # Errors
+/// As [`decode_body`], and [`Error::TooMany`].
+pub fn decode_hostile<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    decode(body, limits::VALUES)
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8], most_values: usize) -> Result<T, Error> {
     if body.len() > limits::FRAME {
         return Err(Error::TooLarge(body.len()));
     }
-    check_shape(body)?;
+    check_shape(body, most_values)?;
     Ok(rmp_serde::from_slice(body)?)
 }
 
@@ -83,10 +97,10 @@ enum Item {
     Values(usize),
 }
 
-/// Walks the value once, without recursion: exactly one value, no deeper than the cap, and as long as it
+/// Walks the value once, without recursion: exactly one value, no deeper than the cap, of no more values, and as long as it
 /// says. So the decoder behind it meets no lie about a length. Source: the MessagePack specification, "Formats".
-fn check_shape(bytes: &[u8]) -> Result<(), Error> {
-    let mut rest = bytes;
+fn check_shape(bytes: &[u8], most_values: usize) -> Result<(), Error> {
+    let (mut rest, mut values_left) = (bytes, most_values);
     let mut open: Vec<usize> = vec![1];
     while let Some(values) = open.last_mut() {
         if *values == 0 {
@@ -94,6 +108,7 @@ fn check_shape(bytes: &[u8]) -> Result<(), Error> {
             continue;
         }
         *values -= 1;
+        values_left = values_left.checked_sub(1).ok_or(Error::TooMany)?;
         match read_item(&mut rest)? {
             Item::Bytes(length) => rest = rest.get(length..).ok_or(Error::Torn)?,
             Item::Values(count) if count > rest.len() => return Err(Error::Torn),
@@ -167,6 +182,15 @@ mod tests {
         assert!(matches!(decode_body::<FromWorker>(&[0xdf, 0xff, 0xff, 0xff, 0xff]), Err(Error::Torn)));
         assert!(matches!(decode_body::<FromWorker>(&[0xc6, 0xff, 0xff, 0xff, 0xff, 1]), Err(Error::Torn)));
         assert!(matches!(decode_body::<FromWorker>(&[]), Err(Error::Torn)));
+    }
+
+    #[test]
+    fn more_values_than_a_worker_may_send_are_refused_from_a_worker_only() {
+        let body = encode_body(&vec![""; limits::VALUES]).unwrap();
+        assert!(matches!(decode_hostile::<Vec<String>>(&body), Err(Error::TooMany)));
+        assert_eq!(decode_body::<Vec<String>>(&body).unwrap().len(), limits::VALUES);
+        let most = encode_body(&vec![""; limits::VALUES - 1]).unwrap();
+        assert!(decode_hostile::<Vec<String>>(&most).is_ok());
     }
 
     #[test]

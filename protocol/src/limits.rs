@@ -9,6 +9,11 @@ pub const FRAME: usize = 1 << 20;
 /// keeps a hostile sender from exhausting the stack of the decoder.
 pub const NESTING: usize = 32;
 
+/// Most values (texts, numbers, lists, each name of a field) in one frame from a worker. A byte on the wire, an empty text,
+/// becomes 24 bytes in memory: by this cap a frame becomes 8 MiB at the most. The longest honest list is a child's arguments
+/// and variables, which the worker bounds below it (`host/src/worker/hostcalls/text.rs`).
+pub const VALUES: usize = 1 << 17;
+
 /// Most bytes of one message's body, or of a batch with its items' headers, that travel in a packet of a connection. Below a
 /// third of the kernel's default for a socket's buffer (208 KiB), so that a sender can be one packet ahead.
 pub const INLINE_PAYLOAD: usize = 64 << 10;

@@ -3,6 +3,9 @@
 use crate::worker::TrapKind;
 use serde::{Deserialize, Serialize};
 
+/// What [`Verdict::Lost`] begins with where the worker broke the protocol: it was taken over, or Sandhog has a fault.
+pub const BREACH: &str = "protocol: ";
+
 /// Why an attempt ended. A time-out is never a success; a kill for memory is never a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
@@ -29,7 +32,7 @@ pub enum Verdict {
     Stopped { graceful: bool, reason: StopReason },
     /// A health check failed.
     Unhealthy { check: String },
-    /// Sandhog lost it: a fault of ours or of the machine, never the guest's.
+    /// Sandhog lost it: a fault of ours or of the machine; the guest's only where it begins with [`BREACH`].
     Lost { why: String },
     /// It never started.
     Refused { reason: String },

@@ -27,8 +27,9 @@ use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// Requests of one guest that wait to be served; the guest waits behind them.
-pub(super) const REQUESTS: usize = 16;
+/// Requests of one guest that wait to be served; the guest waits behind them. Few: each may take the memory of a whole
+/// frame (see `limits::VALUES`).
+pub(super) const REQUESTS: usize = 2;
 
 /// A job with all that it starts.
 pub(super) struct Family {

@@ -21,6 +21,17 @@ pub(super) struct Child {
 /// What each text takes in a message beside its bytes, at most (MessagePack, `str 32`).
 const STRING_OVERHEAD: usize = 5;
 
+/// Most characters of a name that a refusal quotes: a sentence is for people, and its frame has an end.
+const QUOTED: usize = 100;
+
+/// A name that somebody asked for, as a refusal quotes it.
+pub(super) fn quoted(name: &str) -> String {
+    match name.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None => format!("{name:?}"),
+    }
+}
+
 /// The child that `asked` describes, within the rights of `parent`.
 ///
 /// # Errors
@@ -39,7 +50,7 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
     for directory in &asked.directories {
         let (way, directory) = granted_directory(parent, directory)?;
         if granted.iter().any(|other: &Directory| components(&other.guest) == components(&directory.guest)) {
-            return Err(Refused::Invalid(format!("two directories have the name {:?}", directory.guest)));
+            return Err(Refused::Invalid(format!("two directories have the name {}", quoted(&directory.guest))));
         }
         granted.push(directory);
         ways.push(way);
@@ -88,7 +99,8 @@ fn check_environment(environment: &[(String, String)]) -> Result<(), Refused> {
     let mut names = std::collections::HashSet::new();
     for (name, _) in environment {
         if name.is_empty() || name.contains('=') || !names.insert(name) {
-            return Err(Refused::Invalid(format!("the variable {name:?} is given twice, or is no name")));
+            let name = quoted(name);
+            return Err(Refused::Invalid(format!("the variable {name} is given twice, or is no name")));
         }
     }
     Ok(())
@@ -98,13 +110,17 @@ fn granted_module(parent: &Job, name: &str) -> Result<PathBuf, Refused> {
     let granted = parent.grants.modules.iter().find(|(known, _)| known == name);
     granted
         .map(|(_, file)| file.clone())
-        .ok_or_else(|| Refused::Denied(format!("no module was granted under the name {name:?} (--child NAME=FILE)")))
+        .ok_or_else(|| {
+            let name = quoted(name);
+            Refused::Denied(format!("no module was granted under the name {name} (--child NAME=FILE)"))
+        })
 }
 
 /// The deepest of the parent's directories on the way to `asked`.
 fn granted_directory(parent: &Job, asked: &ChildDirectory) -> Result<((usize, Vec<String>), Directory), Refused> {
     if asked.name.is_empty() || asked.path.split('/').any(|part| part == "..") {
-        return Err(Refused::Invalid(format!("a directory {:?} named {:?}", asked.path, asked.name)));
+        let (path, name) = (quoted(&asked.path), quoted(&asked.name));
+        return Err(Refused::Invalid(format!("a directory {path} named {name}")));
     }
     let (absolute, path) = components(&asked.path);
     let below = |directory: &Directory| {
@@ -116,10 +132,11 @@ fn granted_directory(parent: &Job, asked: &ChildDirectory) -> Result<((usize, Ve
         .filter_map(|(index, directory)| Some((below(directory)?, index, directory)))
         .max_by_key(|(depth, ..)| *depth);
     let Some((depth, index, directory)) = found else {
-        return Err(Refused::Denied(format!("no directory was granted as {:?}, or above it (--dir)", asked.path)));
+        let path = quoted(&asked.path);
+        return Err(Refused::Denied(format!("no directory was granted as {path}, or above it (--dir)")));
     };
     if asked.access == Access::ReadWrite && directory.access == Access::ReadOnly {
-        return Err(Refused::Denied(format!("{:?} was granted for reading only", asked.path)));
+        return Err(Refused::Denied(format!("{} was granted for reading only", quoted(&asked.path))));
     }
     let way = path[depth..].iter().map(|part| (*part).to_owned()).collect();
     Ok(((index, way), Directory { host: directory.host.clone(), guest: asked.name.clone(), access: asked.access }))
@@ -242,6 +259,21 @@ mod tests {
     #[test]
     fn a_way_up_is_no_way() {
         assert!(matches!(narrow(&parent(false), &directory("/in/../..", Access::ReadOnly)), Err(Refused::Invalid(_))));
+    }
+
+    #[test]
+    fn a_refusal_is_a_sentence_whatever_was_asked_for() {
+        let long = "\u{1}\u{10ffff}".repeat(100_000);
+        let nonsense = [
+            ChildJob { module: long.clone(), ..asked() },
+            ChildJob { environment: vec![(format!("{long}="), String::new())], ..asked() },
+            directory(&long, Access::ReadOnly),
+            directory(&format!("{long}/.."), Access::ReadOnly),
+        ];
+        for asked in nonsense {
+            let length = format!("{:?}", narrow(&parent(false), &asked).unwrap_err()).len();
+            assert!(length < 8 << 10, "{length}");
+        }
     }
 
     #[test]

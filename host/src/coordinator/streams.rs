@@ -1,11 +1,13 @@
 //! What a job is given open: its standard streams and its granted directories.
 
 use super::dispatch::Error;
+use super::rights;
 use crate::config::job::{Job, Stdin};
 use crate::supervisor::driver::{Direction, Ends, Pump};
 use crate::supervisor::output::Meter;
 use crate::sys::process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use sandhog_protocol::request::{ChildStdio, Refused};
 use std::fs::File;
@@ -193,24 +195,26 @@ pub(super) fn open_directories(job: &Job) -> Result<Vec<Arc<OwnedFd>>, Error> {
         .collect()
 }
 
-/// The directory that this way leads to, down from one that is open; nothing leads out of that.
+/// How often a directory is asked for again while others rename: a guest that renames without end must not hold up
+/// whoever asks.
+const TRIES: usize = 64;
+
+/// The directory that this way leads to, down from one that is open; nothing leads out of that, nor into another file
+/// system that is mounted below it: the worker that was granted the whole does not see that either.
 pub(super) fn open_below(directory: &Arc<OwnedFd>, way: &[String]) -> Result<Arc<OwnedFd>, Refused> {
     if way.is_empty() {
         return Ok(Arc::clone(directory));
     }
     let path = way.join("/");
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
     // EAGAIN: something was renamed meanwhile, anywhere on the machine (openat2(2)).
-    let opened = loop {
-        match openat2(directory.as_fd(), path.as_str(), flags, Mode::empty(), resolve) {
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-            answer => break answer,
-        }
-    };
-    opened.map(Arc::new).map_err(|errno| match errno {
-        rustix::io::Errno::NOENT => Refused::NotFound(format!("there is no directory {path:?} in what was granted")),
-        rustix::io::Errno::XDEV => Refused::Denied(format!("{path:?} leads out of what was granted")),
-        errno => Refused::Invalid(format!("the directory {path:?} can't be opened: {errno}")),
+    let ask = |_| openat2(directory.as_fd(), path.as_str(), flags, Mode::empty(), resolve);
+    let mut answers = (0..TRIES).map(ask).skip_while(|answer| matches!(answer, Err(Errno::AGAIN | Errno::INTR)));
+    let shown = rights::quoted(&path);
+    answers.next().unwrap_or(Err(Errno::AGAIN)).map(Arc::new).map_err(|errno| match errno {
+        Errno::NOENT => Refused::NotFound(format!("there is no directory {shown} in what was granted")),
+        Errno::XDEV => Refused::Denied(format!("{shown} leads out of what was granted")),
+        errno => Refused::Invalid(format!("the directory {shown} can't be opened: {errno}")),
     })
 }

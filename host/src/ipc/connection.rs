@@ -163,9 +163,16 @@ pub(crate) fn recv_frame<T: DeserializeOwned>(
 pub(crate) struct FrameBuffer {
     bytes: Vec<u8>,
     start: usize,
+    /// They come from a worker.
+    hostile: bool,
 }
 
 impl FrameBuffer {
+    /// For what a worker sends.
+    pub(crate) fn of_worker() -> Self {
+        Self { hostile: true, ..Self::default() }
+    }
+
     /// What one read asks for: a small frame comes whole.
     const READ: usize = 4 << 10;
 
@@ -246,7 +253,7 @@ impl FrameBuffer {
         let Some((header, body)) = rest.split_first_chunk::<{ frame::HEADER }>() else { return Ok(None) };
         let length = frame::body_length(*header)?;
         let Some(body) = body.get(..length) else { return Ok(None) };
-        let message = frame::decode_body(body)?;
+        let message = if self.hostile { frame::decode_hostile(body)? } else { frame::decode_body(body)? };
         self.start += frame::HEADER + length;
         Ok(Some(message))
     }

@@ -24,8 +24,9 @@ use tokio::sync::mpsc;
 /// Messages that may wait for one attempt. Its spawner sends five at most, its streams one each, each of its children one.
 pub(crate) const NOTES: usize = 64;
 
-/// Messages of the worker that may wait here; the rest waits in its socket, and the worker with it.
-const SAID: usize = 64;
+/// Messages of the worker that may wait here; the rest waits in its socket, and the worker with it. Few: each may take the
+/// memory of a whole frame (see `limits::VALUES`).
+const SAID: usize = 2;
 
 /// How long a guest that was asked to stop may take.
 const GRACE: Duration = Duration::from_secs(5);
@@ -233,7 +234,10 @@ impl<'a> Driver<'a> {
                     ready.clear_ready();
                 }
             }
-            Err(_) => self.outbox = Outbox::default(),
+            Err(error) => {
+                self.outbox = Outbox::default();
+                self.note_failure(&error);
+            }
         }
     }
 
@@ -384,7 +388,7 @@ impl<'a> Driver<'a> {
         let channel = Arc::clone(&self.channel);
         let (sender, said) = mpsc::channel(SAID);
         self.tasks.spawn(async move {
-            let mut buffer = FrameBuffer::default();
+            let mut buffer = FrameBuffer::of_worker();
             loop {
                 let event = match next_frame(&channel, &mut buffer).await {
                     Ok(Ok(message)) => Event::Said(message),

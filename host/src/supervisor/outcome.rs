@@ -2,7 +2,7 @@
 
 use sandhog_protocol::limits;
 use sandhog_protocol::spawn::{Exit, How, SpawnFailure};
-use sandhog_protocol::verdict::{Killer, MemoryWall, StopReason, Verdict};
+use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, Verdict};
 use sandhog_protocol::worker::{CompileReport, End, ProbeReport, Report};
 
 /// Why an attempt ended, as far as Sandhog saw it coming.
@@ -86,7 +86,7 @@ fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
         Cause::Spawn(failure) => spawn_failure(failure),
         Cause::ZygoteLost => lost("its zygote ended before it could start"),
         Cause::SpawnerLost => lost("the spawner ended, and every worker with it"),
-        Cause::Breach(what) => lost(&format!("protocol: the worker sent {what}")),
+        Cause::Breach(what) => lost(&format!("{BREACH}the worker sent {what}")),
         Cause::Reported(report) => by_report(report, limits),
         Cause::Compiled(_) | Cause::Probed(_) => lost("a report of another kind of worker"),
         Cause::Deadline => Verdict::Deadline { limit: limits.timeout.clone() },
@@ -120,7 +120,7 @@ fn by_report(report: &Report, limits: &Limits) -> Verdict {
         End::Fuel => Verdict::Cpu { limit: limits.fuel.clone() },
         End::Memory { wall } => Verdict::Memory { limit: limits.memory.clone(), wall: *wall },
         End::Refused { reason } => Verdict::Refused { reason: shorten(reason) },
-        End::Broken { why } => lost(&shorten(why)),
+        End::Broken { why } => lost(why),
     }
 }
 
@@ -141,8 +141,9 @@ fn by_exit(exit: Exit, limits: &Limits) -> Verdict {
     }
 }
 
+/// A worker may have chosen some of the words: a decoder quotes what it did not know.
 fn lost(why: &str) -> Verdict {
-    Verdict::Lost { why: why.into() }
+    Verdict::Lost { why: shorten(why) }
 }
 
 /// A text that a worker sent, no longer than people read.

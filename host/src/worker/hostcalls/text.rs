@@ -4,8 +4,9 @@ use super::types::Error;
 use wasmtime::component::{WasmList, WasmStr};
 use wasmtime::{AsContextMut, StoreContextMut};
 
-/// What an item costs beside its bytes: what its header takes in a message, and a part of what it takes in our memory.
-const ITEM: usize = 8;
+/// What an item costs beside its bytes: its header in a message, and what it takes in our memory. By this and the largest
+/// budget (900 KiB) one call has 28,800 items at the most, so that no message of it has more than `limits::VALUES` values.
+const ITEM: usize = 32;
 
 /// How much of one call's texts is taken.
 pub(super) struct Budget {
