@@ -5,8 +5,8 @@
 
 use super::args::{DoctorArgs, RunArgs};
 use super::embedded::{Failure, with_coordinator};
-use super::{render, run};
 use super::render::screen::Screen;
+use super::{render, run};
 use crate::config::job::User;
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::run::Instead;

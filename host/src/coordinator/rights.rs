@@ -108,12 +108,10 @@ fn check_environment(environment: &[(String, String)]) -> Result<(), Refused> {
 
 fn granted_module(parent: &Job, name: &str) -> Result<PathBuf, Refused> {
     let granted = parent.grants.modules.iter().find(|(known, _)| known == name);
-    granted
-        .map(|(_, file)| file.clone())
-        .ok_or_else(|| {
-            let name = quoted(name);
-            Refused::Denied(format!("no module was granted under the name {name} (--child NAME=FILE)"))
-        })
+    granted.map(|(_, file)| file.clone()).ok_or_else(|| {
+        let name = quoted(name);
+        Refused::Denied(format!("no module was granted under the name {name} (--child NAME=FILE)"))
+    })
 }
 
 /// The deepest of the parent's directories on the way to `asked`.

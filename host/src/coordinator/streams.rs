@@ -218,3 +218,47 @@ pub(super) fn open_below(directory: &Arc<OwnedFd>, way: &[String]) -> Result<Arc
         errno => Refused::Invalid(format!("the directory {shown} can't be opened: {errno}")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn open(path: &std::path::Path) -> Arc<OwnedFd> {
+        Arc::new(rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap())
+    }
+
+    #[test]
+    fn what_is_mounted_below_a_directory_is_not_part_of_it() {
+        let root = open("/".as_ref());
+        assert!(matches!(open_below(&root, &["proc".into()]), Err(Refused::Denied(_))));
+        assert!(open_below(&root, &["usr".into()]).is_ok());
+    }
+
+    #[test]
+    fn somebody_who_renames_without_end_holds_nobody_up() {
+        let place = std::env::temp_dir().join(format!("sandhog-renames-{}", std::process::id()));
+        std::fs::create_dir_all(place.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("b/../".repeat(500) + "b", place.join("a/far")).unwrap();
+        let over = AtomicBool::new(false);
+        let directory = open(&place.join("a"));
+        std::thread::scope(|scope| {
+            for name in ["one", "two"] {
+                let (over, from, to) = (&over, place.join(name), place.join(format!("{name}-too")));
+                scope.spawn(move || {
+                    std::fs::write(&from, "").unwrap();
+                    while !over.load(Ordering::Relaxed) {
+                        std::fs::rename(&from, &to).unwrap();
+                        std::fs::rename(&to, &from).unwrap();
+                    }
+                });
+            }
+            for _ in 0..20 {
+                let answer = open_below(&directory, &["far".into()]);
+                assert!(matches!(answer, Ok(_) | Err(Refused::Invalid(_))), "{answer:?}");
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        std::fs::remove_dir_all(&place).unwrap();
+    }
+}

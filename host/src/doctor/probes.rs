@@ -266,7 +266,17 @@ mod tests {
 
     #[test]
     fn a_probe_is_known_by_its_name() {
-        let named = ["connect:80", "read:/a", "kill:7", "syscall:335", "x32:0", "memory:1", "shared-memory:2", "lie:relay", "lie:fds:200"];
+        let named = [
+            "connect:80",
+            "read:/a",
+            "kill:7",
+            "syscall:335",
+            "x32:0",
+            "memory:1",
+            "shared-memory:2",
+            "lie:relay",
+            "lie:fds:200",
+        ];
         for name in named {
             assert_eq!(Probe::parse(name).unwrap().to_string(), name);
         }
@@ -277,7 +287,18 @@ mod tests {
 
     #[test]
     fn what_is_no_probe_is_refused() {
-        for name in ["", "nothing", "connect", "connect:", "connect:x", "read:relative", "kill:0", "kill:-1", "udp:1", "lie:fds:999"] {
+        for name in [
+            "",
+            "nothing",
+            "connect",
+            "connect:",
+            "connect:x",
+            "read:relative",
+            "kill:0",
+            "kill:-1",
+            "udp:1",
+            "lie:fds:999",
+        ] {
             assert_eq!(Probe::parse(name), None, "{name}");
         }
     }

@@ -72,7 +72,8 @@ fn relay(channel: BorrowedFd<'_>, listens: bool) -> Result<String, Errno> {
     loop {
         let wanted = if listens { PollFlags::IN } else { PollFlags::empty() };
         let room = if out.len() > sent { PollFlags::OUT } else { PollFlags::empty() };
-        let mut fds = [PollFd::from_borrowed_fd(channel, wanted | room), PollFd::from_borrowed_fd(stdin, PollFlags::IN)];
+        let mut fds =
+            [PollFd::from_borrowed_fd(channel, wanted | room), PollFd::from_borrowed_fd(stdin, PollFlags::IN)];
         let asked = if room.is_empty() { 2 } else { 1 };
         rustix::io::retry_on_intr(|| poll(&mut fds[..asked], None))?;
         let (heard, fed) = (fds[0].revents(), asked == 2 && !fds[1].revents().is_empty());

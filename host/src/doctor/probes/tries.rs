@@ -23,11 +23,7 @@ const NUMBERS: i32 = 1 << 16;
 const OURS: &str = "SANDHOG_IPC_FD";
 
 /// Tries it. What came through, in words, or what stood against it.
-pub(super) fn run(
-    probe: &Probe,
-    channel: BorrowedFd<'_>,
-    directory: Option<BorrowedFd<'_>>,
-) -> Result<String, Errno> {
+pub(super) fn run(probe: &Probe, channel: BorrowedFd<'_>, directory: Option<BorrowedFd<'_>>) -> Result<String, Errno> {
     let granted = directory.ok_or(Errno::NOENT);
     match probe {
         Probe::Connect(port) => done(TcpStream::connect((Ipv4Addr::LOCALHOST, *port)), "connected"),

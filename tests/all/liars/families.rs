@@ -1,0 +1,356 @@
+//! Workers that lie as parents: rights that they don't have, numbers of children that are none, bombs, and ends at the
+//! worst of times. The children are honest guests.
+
+use super::{FLAT, Liar, child, exited, guest, path};
+use crate::support::{DEADLINE, Run, Running, Scratch, processes, until};
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use sandhog_protocol::frame;
+use sandhog_protocol::limits;
+use sandhog_protocol::message::{Format, Message};
+use sandhog_protocol::plan::Access;
+use sandhog_protocol::request::{ChildDirectory, ChildJob, ChildLimits, ChildStdio, Refused, Reply, Request};
+use sandhog_protocol::verdict::{StopReason, Verdict};
+use sandhog_protocol::worker::FromWorker;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+/// How long a process may live on after the command was killed.
+const PROMISED: Duration = Duration::from_secs(2);
+
+const BY_PARENT: Verdict = Verdict::Stopped { graceful: false, reason: StopReason::Parent };
+
+fn spawn(job: ChildJob) -> Vec<u8> {
+    frame::encode(&FromWorker::Asks(Request::Spawn(Box::new(job)))).unwrap()
+}
+
+fn directory(path: &str, name: &str, access: Access) -> ChildDirectory {
+    ChildDirectory { path: path.into(), name: name.into(), access }
+}
+
+fn with_directory(path: &str, access: Access) -> ChildJob {
+    let stdio = [ChildStdio::Null, ChildStdio::Inherit, ChildStdio::Inherit];
+    ChildJob { directories: vec![directory(path, "/d", access)], stdio, ..child("list_dir") }
+}
+
+#[test]
+fn a_child_runs_and_its_end_is_told_once() {
+    let mut liar = Liar::with_children(&["exit_code"], &[]);
+    let number = liar.has(ChildJob { arguments: vec!["7".into()], ..child("exit_code") });
+    assert_eq!(liar.buries(), (number, Verdict::Failed { code: 7 }, 7));
+    liar.completes();
+}
+
+#[test]
+fn what_was_not_granted_is_refused_and_the_parent_lives_on() {
+    let mut liar = Liar::with_children(&["hello"], &["--memory=64MiB", "--timeout=30s"]);
+    let limits = |limits| ChildJob { limits, ..child("hello") };
+    let denied = [
+        child("cat"),
+        ChildJob { detached: true, ..child("hello") },
+        ChildJob { modules: vec!["cat".into()], ..child("hello") },
+        with_directory("/", Access::ReadOnly),
+        limits(ChildLimits { memory_bytes: Some(u64::MAX), ..ChildLimits::default() }),
+        limits(ChildLimits { timeout_ns: Some(u64::MAX), ..ChildLimits::default() }),
+        limits(ChildLimits { max_files: Some(u32::MAX), ..ChildLimits::default() }),
+    ];
+    for mut job in denied {
+        if job.module == "list_dir" {
+            job.module = "hello".into();
+        }
+        let refused = liar.is_refused(job.clone());
+        assert!(matches!(refused, Refused::Denied(_)), "{job:?}: {refused:?}");
+    }
+    liar.completes();
+}
+
+#[test]
+fn nonsense_is_refused_with_a_sentence_and_the_parent_lives_on() {
+    let mut liar = Liar::with_children(&["hello"], &[]);
+    let long = "\u{1}\n\0\u{10ffff}".repeat(40_000);
+    let nonsense = [
+        ChildJob { arguments: vec![long.clone()], ..child("hello") },
+        ChildJob { environment: vec![(long.clone(), String::new())], ..child("hello") },
+        ChildJob { environment: vec![(long.replace('\0', "="), String::new())], ..child("hello") },
+        ChildJob { module: long.clone(), ..child("hello") },
+        ChildJob { modules: vec![long.replace('\0', "")], ..child("hello") },
+        ChildJob { directories: vec![directory(&long, "x", Access::ReadWrite)], ..child("hello") },
+        ChildJob {
+            directories: vec![directory(&long.replace('\0', "/../"), "x", Access::ReadWrite)],
+            ..child("hello")
+        },
+        ChildJob { directories: vec![directory("/", "", Access::ReadWrite); 10_000], ..child("hello") },
+        ChildJob { arguments: vec!["x".repeat(limits::ARGUMENTS)], ..child("hello") },
+        ChildJob {
+            data: Some(Message { format: Format::Value, body: vec![0x91; limits::ARGUMENTS + 1] }),
+            ..child("hello")
+        },
+        ChildJob { limits: ChildLimits { memory_bytes: Some(0), ..ChildLimits::default() }, ..child("hello") },
+        ChildJob { limits: ChildLimits { timeout_ns: Some(0), ..ChildLimits::default() }, ..child("hello") },
+    ];
+    for job in nonsense {
+        let (Refused::Denied(why) | Refused::Invalid(why) | Refused::NotFound(why) | Refused::Quota(why)) =
+            liar.is_refused(job);
+        assert!(why.len() < 8 << 10, "{} bytes", why.len());
+    }
+    liar.completes();
+}
+
+#[test]
+fn a_child_with_as_much_as_fits_starts() {
+    let mut liar = Liar::with_children(&["exit_code"], &[]);
+    let rest = limits::ARGUMENTS - 1024;
+    let full = [
+        ChildJob { arguments: vec!["0".into(), "x".repeat(rest)], ..child("exit_code") },
+        ChildJob {
+            arguments: vec!["0".into()],
+            data: Some(Message { format: Format::Value, body: vec![0x91; rest] }),
+            ..child("exit_code")
+        },
+    ];
+    for job in full {
+        liar.has(job);
+        assert_eq!(liar.buries().1, Verdict::Completed { code: 0 });
+    }
+    liar.completes();
+}
+
+#[test]
+fn directories_lead_nowhere_but_down() {
+    let scratch = Scratch::new();
+    let inside = scratch.join("granted/inside");
+    std::fs::create_dir_all(&inside).unwrap();
+    std::fs::write(inside.join("found"), "").unwrap();
+    std::fs::create_dir(scratch.join("outside")).unwrap();
+    let granted = scratch.join("granted");
+    symlink("../outside", granted.join("out")).unwrap();
+    symlink(scratch.join("outside"), granted.join("absolute")).unwrap();
+    symlink("inside/../inside", granted.join("in")).unwrap();
+    symlink("loop", granted.join("loop")).unwrap();
+    symlink("/proc/self/root", granted.join("magic")).unwrap();
+    let flag = format!("--dir={}::/g:ro", granted.display());
+    let mut liar = Liar::with_children(&["list_dir"], &[&flag]);
+    for way in ["/g/out", "/g/absolute", "/g/magic", "/g/out/../outside", "/g/..", "/g/../g", "/", "/h"] {
+        let refused = liar.is_refused(with_directory(way, Access::ReadOnly));
+        assert!(matches!(refused, Refused::Denied(_) | Refused::Invalid(_)), "{way}: {refused:?}");
+    }
+    for way in ["/g/loop", "/g/nothing", "/g/inside/found", "/g/a\nb", "/g/inside\u{1b}[2J"] {
+        let refused = liar.is_refused(with_directory(way, Access::ReadOnly));
+        assert!(matches!(refused, Refused::NotFound(_) | Refused::Invalid(_)), "{way}: {refused:?}");
+    }
+    let refused = liar.is_refused(with_directory("/g/inside", Access::ReadWrite));
+    assert!(matches!(refused, Refused::Denied(_)), "{refused:?}");
+    for way in ["/g/inside", "/g/in", "/g//./inside/"] {
+        liar.has(ChildJob {
+            stdio: [ChildStdio::Null; 3],
+            arguments: vec!["/d".into()],
+            ..with_directory(way, Access::ReadOnly)
+        });
+        assert_eq!(liar.buries().1, Verdict::Completed { code: 0 }, "{way}");
+    }
+    liar.completes();
+}
+
+#[test]
+fn no_more_children_live_than_may_and_a_place_is_free_again() {
+    let mut liar = Liar::with_children(&["sleep_forever"], &["--max-children=3"]);
+    let first = liar.has(child("sleep_forever"));
+    liar.has(child("sleep_forever"));
+    liar.has(child("sleep_forever"));
+    assert!(matches!(liar.is_refused(child("sleep_forever")), Refused::Quota(why) if why.contains("--max-children")));
+    liar.asks(Request::Kill { child: first });
+    assert_eq!(liar.buries(), (first, BY_PARENT, 143));
+    liar.has(child("sleep_forever"));
+    liar.completes();
+}
+
+#[test]
+fn a_bomb_of_children_ends_in_the_quota_and_leaves_the_memory_flat() {
+    for lie in ["relay", "deaf"] {
+        let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
+        let flags = [granted.as_str(), "--timeout=2s", "--max-child-rate=1000"];
+        let liar = Liar::of(Run::liar(lie).flag("--"), &flags);
+        let pid = liar.running.pid;
+        let most = std::thread::spawn(move || {
+            let mut most = 0;
+            while processes::is_alive(pid) {
+                most = most.max(processes::descendants(pid).len());
+            }
+            most
+        });
+        let (outcome, peak) = liar.floods(spawn(child("sleep_forever")).repeat(50));
+        outcome.is(124, "deadline");
+        assert!(peak < FLAT, "{lie}: {peak} bytes");
+        // The spawner; zygote and worker of the liar and of sixteen children; as many that are ending, for a moment.
+        assert!(most.join().unwrap() <= 1 + 4 * 17, "{lie}");
+    }
+}
+
+#[test]
+fn children_that_come_and_go_without_end_leave_the_memory_flat() {
+    for lie in ["relay", "deaf"] {
+        let granted = format!("--child=hello={}", path("hello"));
+        let flags = [granted.as_str(), "--timeout=3s", "--max-child-rate=10000"];
+        let job = ChildJob { connected: true, stdio: [ChildStdio::Piped; 3], ..child("hello") };
+        let (outcome, peak) = Liar::of(Run::liar(lie).flag("--"), &flags).floods(spawn(job).repeat(50));
+        outcome.is(124, "deadline");
+        assert!(peak < FLAT, "{lie}: {peak} bytes");
+    }
+}
+
+#[test]
+fn a_child_that_has_ended_can_be_stopped_and_killed_again_and_again() {
+    let mut liar = Liar::with_children(&["hello"], &[]);
+    let number = liar.has(child("hello"));
+    liar.buries();
+    for _ in 0..100 {
+        liar.asks(Request::Kill { child: number }).asks(Request::Stop { child: number });
+    }
+    // They were all heard: this one comes after them.
+    liar.has(child("hello"));
+    liar.buries();
+    liar.asks(Request::Kill { child: 3 });
+    liar.is_caught("the number 3 of a child that it never had");
+}
+
+#[test]
+fn a_child_that_is_killed_while_it_starts_has_one_end() {
+    let mut liar = Liar::with_children(&["sleep_forever"], &["--max-child-rate=1000"]);
+    for number in 1..=20 {
+        let mut bytes = spawn(child("sleep_forever"));
+        for _ in 0..number % 4 {
+            bytes.extend(frame::encode(&FromWorker::Asks(Request::Stop { child: number })).unwrap());
+        }
+        bytes.extend(frame::encode(&FromWorker::Asks(Request::Kill { child: number })).unwrap());
+        liar.writes(&bytes);
+        assert!(matches!(liar.hears(), Reply::Spawned { child, .. } if child == number));
+        assert_eq!(liar.buries(), (number, BY_PARENT, 143));
+    }
+    liar.completes();
+}
+
+#[test]
+fn questions_that_do_not_wait_for_answers_are_answered_in_their_order() {
+    let mut liar = Liar::with_children(&["sleep_forever"], &["--max-children=100", "--max-child-rate=1000"]);
+    let bytes = [spawn(child("nobody")), spawn(child("sleep_forever"))].concat();
+    liar.writes(&bytes.repeat(40));
+    for number in 1..=40 {
+        assert!(matches!(liar.hears(), Reply::NotSpawned(Refused::Denied(_))));
+        assert!(matches!(liar.hears(), Reply::Spawned { child, .. } if child == number));
+    }
+    liar.completes();
+}
+
+#[test]
+fn children_end_with_a_parent_that_is_killed_from_outside() {
+    let mut liar = Liar::with_children(&["sleep_forever"], &[]);
+    // Spawner and worker; it runs, so that its zygote goes.
+    liar.asks(Request::Spawn(Box::new(child("nobody")))).hears();
+    let liars = settled(&liar.running, 2)[1];
+    liar.has(child("sleep_forever"));
+    liar.has(child("sleep_forever"));
+    rustix::process::kill_process(rustix::process::Pid::from_raw(liars.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    let outcome = liar.running.wait_with_stdin_open();
+    outcome.is(137, "killed");
+}
+
+/// The command's descendants, once they are as many.
+fn settled(running: &Running, count: usize) -> Vec<u32> {
+    until("processes", || Some(processes::descendants(running.pid)).filter(|all| all.len() == count))
+}
+
+#[test]
+fn nothing_lives_on_when_the_command_is_killed() {
+    let mut liar = Liar::with_children(&["sleep_forever", "spin_forever"], &["--allow-detached"]);
+    for module in ["sleep_forever", "spin_forever"] {
+        liar.has(child(module));
+        liar.has(ChildJob { detached: true, ..child(module) });
+    }
+    let all = settled(&liar.running, 1 + 1 + 4);
+    liar.running.signal(Signal::KILL);
+    let killed = Instant::now();
+    until("the end of all", || all.iter().all(|pid| !processes::is_alive(*pid)).then_some(()));
+    assert!(killed.elapsed() < PROMISED, "{:?}", killed.elapsed());
+}
+
+#[test]
+fn a_parent_that_listens_is_asked_to_stop_and_its_children_end_with_it() {
+    let mut liar = Liar::with_children(&["sleep_forever"], &[]);
+    liar.asks(Request::Listens);
+    liar.has(child("sleep_forever"));
+    liar.running.signal(Signal::INT);
+    assert_eq!(liar.hears(), Reply::Stop);
+    liar.says(&exited(0));
+    let outcome = liar.running.wait_with_stdin_open();
+    outcome.is(130, "stopped");
+    assert_eq!(outcome.verdict["graceful"], true);
+}
+
+#[test]
+fn a_parent_that_listens_and_goes_on_is_ended_all_the_same() {
+    let mut liar = Liar::with_children(&["sleep_forever"], &[]);
+    liar.asks(Request::Listens);
+    liar.has(child("sleep_forever"));
+    liar.running.signal(Signal::TERM);
+    assert_eq!(liar.hears(), Reply::Stop);
+    let start = Instant::now();
+    // It may still do what it may.
+    liar.has(child("sleep_forever"));
+    let outcome = liar.running.wait_with_stdin_open();
+    outcome.is(143, "stopped");
+    assert_eq!(outcome.verdict["graceful"], false);
+    assert!(start.elapsed() < DEADLINE / 2);
+}
+
+#[test]
+fn a_detached_child_outlives_its_parent_but_not_the_command() {
+    let mut liar = Liar::with_children(&["sleep_forever"], &["--allow-detached"]);
+    liar.has(ChildJob { detached: true, ..child("sleep_forever") });
+    liar.says(&exited(0));
+    drop(liar.running.stdin.take());
+    // Spawner and child.
+    let all = settled(&liar.running, 2);
+    assert!(!liar.running.has_ended());
+    liar.running.signal(Signal::INT);
+    liar.running.wait().is(0, "completed");
+    assert!(all.iter().all(|pid| !processes::is_alive(*pid)));
+}
+
+#[test]
+fn a_command_that_can_open_no_more_files_says_so_and_goes_on() {
+    let few = || {
+        let limit = Rlimit { current: Some(128), maximum: Some(128) };
+        setrlimit(Resource::Nofile, limit).map_err(Into::into)
+    };
+    let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
+    let run = Run::liar("relay").flag("--").in_child(few);
+    let mut liar = Liar::of(run, &[&granted, "--max-children=100", "--max-files=16"]);
+    let job = ChildJob { connected: true, stdio: [ChildStdio::Piped; 3], ..child("sleep_forever") };
+    let refused = loop {
+        match liar.spawns(job.clone()) {
+            Reply::Spawned { .. } => {}
+            Reply::NotSpawned(why) => break why,
+            Reply::ChildEnded { verdict, .. } => {
+                assert!(matches!(verdict, Verdict::Refused { .. } | Verdict::Lost { .. }))
+            }
+            other @ Reply::Stop => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(&refused, Refused::Quota(why) if why.contains("can open no more")), "{refused:?}");
+    liar.completes();
+}
+
+#[test]
+fn what_a_child_writes_counts_with_what_its_parent_writes() {
+    let spew = ChildJob { stdio: [ChildStdio::Inherit; 3], ..child("spew") };
+    let mut liar = Liar::with_children(&["spew"], &["--max-output=1MiB"]);
+    liar.asks(Request::Spawn(Box::new(spew)));
+    let (mut heard, mut spewed) = (Vec::new(), 0);
+    until("the end of both", || {
+        heard = liar.running.stdout.so_far();
+        spewed = heard.len();
+        (spewed >= 1 << 20).then_some(())
+    });
+    liar.running.signal(Signal::INT);
+    let outcome = liar.running.wait_with_stdin_open();
+    assert!(outcome.stdout.len() <= 1 << 20, "{}", outcome.stdout.len());
+}
