@@ -120,7 +120,7 @@ pub struct Rlimits {
 /// What a worker is to do once it is sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
-    Guest(GuestPlan),
+    Guest(Box<GuestPlan>),
     Compile(CompilePlan),
     Probe(String),
 }

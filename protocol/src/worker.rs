@@ -6,6 +6,7 @@
 //! worker:            Hello (it is sealed) ────── Asks … ────── Ended | Compiled | Probed ─▶ _exit(0)
 //! ```
 
+use crate::inspect::Inspection;
 use crate::plan::{Kind, Work};
 use crate::request::{Reply, Request};
 use serde::{Deserialize, Serialize};
@@ -120,8 +121,8 @@ pub enum TrapKind {
 pub enum CompileReport {
     /// Length of what was written to fd 1, in bytes.
     Done { bytes: u64, kind: Kind },
-    /// What was asked for was a report: one [`crate::inspect::Inspection`], as JSON.
-    Inspected { json: String },
+    /// What was asked for was a report.
+    Inspected(Box<Inspection>),
     /// The module is not one that can be run; a sentence for people.
     Refused { reason: String },
     /// The compiler's CPU time ran out.

@@ -243,7 +243,7 @@ fn a_report_of_another_kind_of_worker_is_none() {
     let kind = sandhog_protocol::plan::Kind::Core;
     let reports = [
         FromWorker::Compiled(CompileReport::Done { bytes: u64::MAX, kind }),
-        FromWorker::Compiled(CompileReport::Inspected { json: "{}".into() }),
+        FromWorker::Compiled(CompileReport::Memory),
         FromWorker::Probed(ProbeReport { stopped: true, detail: "\x1b[2J".into() }),
     ];
     for report in reports {

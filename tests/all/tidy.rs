@@ -269,7 +269,16 @@ fn a_file_has_one_subject() {
 #[test]
 fn a_function_is_read_without_scrolling() {
     let mut broken = Vec::new();
-    let mut all = sources(&["host/src", "protocol/src", "channel/src", "client/src", "guest-sdk", "tests/all", "benches", "jobs"]);
+    let mut all = sources(&[
+        "host/src",
+        "protocol/src",
+        "channel/src",
+        "client/src",
+        "guest-sdk",
+        "tests/all",
+        "benches",
+        "jobs",
+    ]);
     all.retain(|source| source.path != ABI);
     for source in all {
         for (start, _) in

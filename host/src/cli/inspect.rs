@@ -3,18 +3,27 @@
 use super::args::InspectArgs;
 use super::embedded::{Failure, with_coordinator};
 use super::render;
+use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::run::{self, refusal};
 use crate::config::job::Job;
+use crate::exit_code;
 use crate::sys::process::SingleThreaded;
+use sandhog_protocol::inspect::Inspection;
 use std::sync::Arc;
 
 /// Inspects and returns the exit code.
 pub(crate) fn run(token: SingleThreaded, args: InspectArgs) -> u8 {
     let json = args.json;
     match try_inspect(token, args) {
-        Ok(report) if json => render::answer(format!("{report}\n").as_bytes()),
-        Ok(report) => render::answer(report.as_bytes()),
+        Ok(inspection) if json => match render::inspection::json(&inspection) {
+            Ok(line) => render::answer(line.as_bytes()),
+            Err(error) => {
+                render::report(&Problem::of(&error));
+                exit_code::SANDHOG_FAILED
+            }
+        },
+        Ok(inspection) => render::answer(render::inspection::text(&inspection).as_bytes()),
         Err(failure) => {
             render::report(&failure.problem);
             failure.code
@@ -22,7 +31,7 @@ pub(crate) fn run(token: SingleThreaded, args: InspectArgs) -> u8 {
     }
 }
 
-fn try_inspect(token: SingleThreaded, args: InspectArgs) -> Result<String, Failure> {
+fn try_inspect(token: SingleThreaded, args: InspectArgs) -> Result<Box<Inspection>, Failure> {
     let job = Job::new(args.into(), run::surroundings()).map_err(|error| refusal(&error))?;
     let user = job.user;
     let view = Arc::new(Screen::new(None));

@@ -74,7 +74,7 @@ async fn run_job(
     let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| refusal(&error))?;
     let attempt = registry::new_attempt_id().map_err(|error| Failure::of(&error))?;
     let (connection, bridge) = connect(other).map_err(|error| Failure::of(&error))?;
-    let answer = coordinator.run_or_instead(job, attempt.clone(), connection, instead).await;
+    let answer = coordinator.run(job, attempt.clone(), connection, instead).await;
     if let Some(bridge) = bridge {
         bridge.finish().await;
     }

@@ -4,6 +4,7 @@ use super::dispatch::{Coordinator, Error};
 use super::modules::{self, Made, Module, Settings};
 use crate::config::job::Job;
 use crate::supervisor::outcome::{self, Cause, Facts, Limits};
+use sandhog_protocol::inspect::Inspection;
 use sandhog_protocol::plan::{CompileOutput, Kind, Walls};
 use sandhog_protocol::verdict::Verdict;
 use std::fs::File;
@@ -14,13 +15,13 @@ use std::sync::Arc;
 type Answer<T> = Result<Result<T, Verdict>, Error>;
 
 impl Coordinator {
-    /// What a module is and needs: one JSON object, see `sandhog_protocol::inspect`.
+    /// What a module is and needs.
     ///
     /// # Errors
     /// Where there is no module to look at.
-    pub(crate) async fn inspect(self: &Arc<Self>, job: &Job) -> Answer<String> {
+    pub(crate) async fn inspect(self: &Arc<Self>, job: &Job) -> Answer<Box<Inspection>> {
         Ok(self.ask_compiler(job, CompileOutput::Report).await?.and_then(|(_, made)| match made {
-            Made::Report { json } => Ok(json),
+            Made::Report(inspection) => Ok(inspection),
             Made::Module { .. } => Err(strange()),
         }))
     }
@@ -32,7 +33,7 @@ impl Coordinator {
     pub(crate) async fn build(self: &Arc<Self>, job: &Job) -> Answer<(File, u64)> {
         Ok(self.ask_compiler(job, CompileOutput::Module).await?.and_then(|(file, made)| match made {
             Made::Module { bytes, .. } => Ok((file, bytes)),
-            Made::Report { .. } => Err(strange()),
+            Made::Report(_) => Err(strange()),
         }))
     }
 

@@ -9,6 +9,7 @@ use crate::supervisor::driver::{self, Ends, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use crate::worker::engine;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
+use sandhog_protocol::inspect::Inspection;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{CompileOutput, Kind, Walls, Work};
 use sandhog_protocol::worker::CompileReport;
@@ -190,8 +191,8 @@ pub(super) struct Settings {
 pub(super) enum Made {
     /// It has written this.
     Module { bytes: u64, kind: Kind },
-    /// It says this about the module: one JSON object.
-    Report { json: String },
+    /// It says this about the module.
+    Report(Box<Inspection>),
 }
 
 /// One run of the compiler: a worker like any other, with the module on stdin and what it writes on stdout: a file
@@ -234,7 +235,7 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
     let used_cpu = facts.exit.map_or(0, |exit| exit.cpu_us);
     match facts.cause {
         Some(Cause::Compiled(CompileReport::Done { bytes, kind })) => Ok(Made::Module { bytes, kind }),
-        Some(Cause::Compiled(CompileReport::Inspected { json })) => Ok(Made::Report { json }),
+        Some(Cause::Compiled(CompileReport::Inspected(inspection))) => Ok(Made::Report(inspection)),
         Some(Cause::Compiled(CompileReport::Refused { reason })) => Err(Cause::Refused(reason)),
         Some(Cause::Compiled(CompileReport::Cpu)) | Some(Cause::Deadline) => Err(too_long()),
         Some(Cause::Compiled(CompileReport::Memory)) => Err(too_much()),

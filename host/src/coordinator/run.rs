@@ -60,24 +60,11 @@ pub(super) struct Ties {
 
 impl Coordinator {
     /// Runs a job to its verdict, and whatever it starts. `connection`: the job's end of its connection to whoever
-    /// started it.
+    /// started it; `instead`: what takes the place of its guest, not of its children's.
     ///
     /// # Errors
     /// Where there is nothing to run: no module, no such directory. What happens to a run is a verdict, not an error.
     pub(crate) async fn run(
-        self: &Arc<Self>,
-        job: &Job,
-        attempt: String,
-        connection: Option<OwnedFd>,
-    ) -> Result<VerdictRecord, Error> {
-        self.run_or_instead(job, attempt, connection, None).await
-    }
-
-    /// As [`Self::run`], but with `instead` in the place of the guest; not of its children's.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub(crate) async fn run_or_instead(
         self: &Arc<Self>,
         job: &Job,
         attempt: String,
@@ -200,7 +187,7 @@ impl Member {
             Some(instead) => (Program::Probe, Work::Probe(instead.probe.clone())),
             None => {
                 let fuel = job.limits.fuel.is_some();
-                (Program::Guest { fuel }, Work::Guest(plan::guest(job, identity.clone(), data.clone())))
+                (Program::Guest { fuel }, Work::Guest(Box::new(plan::guest(job, identity.clone(), data.clone()))))
             }
         }
     }

@@ -33,8 +33,6 @@ enum Error {
     Read(#[source] io::Error),
     #[error(transparent)]
     Engine(#[from] engine::Error),
-    #[error("failed to describe the module: {0}")]
-    Describe(#[from] serde_json::Error),
     #[error("failed to write the compiled module: {0}")]
     Write(#[source] io::Error),
 }
@@ -68,7 +66,7 @@ fn attempt(plan: &CompilePlan, input: File, mut output: File) -> Result<CompileR
     alloc::keep_what_is_freed();
     let bytes = read(input)?;
     let report = match plan.output {
-        CompileOutput::Report => CompileReport::Inspected { json: serde_json::to_string(&inspect(bytes)?)? },
+        CompileOutput::Report => CompileReport::Inspected(Box::new(inspect(bytes)?)),
         CompileOutput::Module => write(&mut output, &admit(bytes)?)?,
         CompileOutput::Code => {
             let Admitted { bytes, kind } = admit(bytes)?;

@@ -1,7 +1,7 @@
 //! Workers that lie as parents: rights that they don't have, numbers of children that are none, bombs, and ends at the
 //! worst of times. The children are honest guests.
 
-use super::{FLAT, Liar, child, exited, guest, path};
+use super::{FLAT, Liar, child, exited, path};
 use crate::support::{DEADLINE, Run, Running, Scratch, processes, until};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use sandhog_protocol::frame;

@@ -4,6 +4,7 @@
 //! [`crate::config::text::escape`] on its way to a terminal, and a reader that has gone away is no error.
 
 pub(crate) mod doctor;
+pub(crate) mod inspection;
 pub(crate) mod problem;
 pub(crate) mod progress;
 pub(crate) mod screen;

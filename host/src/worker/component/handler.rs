@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_fresh_instance_knows_nothing_of_the_task_before() {
-        let (answers, report) = answers(&[(Format::Bytes, b"?"); 3], true);
+        let (answers, report) = answers(&[(Format::Bytes, &b"?"[..]); 3], true);
         assert_eq!(answers, vec![(Format::Bytes, vec![1]); 3]);
         assert_eq!((report.end, report.peak_memory_bytes), (End::Exited { code: 0 }, 65_536));
     }

@@ -41,7 +41,8 @@ impl Stores<'_> {
     /// A store for an instance after the one in `before`: nothing is left of that but what counts for the attempt.
     pub(super) fn next(self, before: Store<ComponentGuest>) -> Result<Store<ComponentGuest>, Error> {
         let fuel = if self.prepared.fuel { Some(before.get_fuel().map_err(Error::Fuel)?) } else { None };
-        let ComponentGuest { session, limiter, .. } = before.into_data();
+        let ComponentGuest { mut session, limiter, .. } = before.into_data();
+        session.forget_all();
         let mut store = self.store(session, limiter.again())?;
         if let Some(fuel) = fuel {
             store.set_fuel(fuel).map_err(Error::Fuel)?;
