@@ -13,7 +13,7 @@ pub struct Verdict {
     /// The attempt's id.
     pub attempt: String,
     pub job: String,
-    /// The module's BLAKE3, in hexadecimal; none where it was not read.
+    /// `blake3:` and the module's hash in hexadecimal; none where it was not read.
     pub module: Option<String>,
     /// Names of the walls that stood; of those, the ones that were weaker than they could be; those that were missing.
     pub walls: Vec<String>,

@@ -8,6 +8,7 @@ mod kills;
 mod kit;
 mod liars;
 mod limits;
+mod messages;
 mod modules;
 mod rootless;
 mod run;
