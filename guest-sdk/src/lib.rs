@@ -52,8 +52,7 @@ pub use streams::{Reader, Writer};
 pub use verdict::{Kind, Usage, Verdict};
 
 /// Before `fn main() -> Result<(), E>`: an error, whatever can be displayed, is printed to stderr as `error: …`, and the job
-/// ends with code 1. `main` may give nothing, an `ExitCode`, or a `Result` of either. (WASI 0.2, by which a job with this SDK
-/// runs, knows success and failure only: every code but 0 becomes 1.)
+/// ends with code 1. `main` may give nothing, an `ExitCode`, or a `Result` of either.
 ///
 /// ```standalone_crate
 /// #[sandhog::main]

@@ -78,7 +78,7 @@ fn a_supervisor_restarts_its_child_until_that_does_not_crash() {
     outcome.is(0, "completed");
     let lines: Vec<_> = outcome.text().lines().collect();
     assert!(lines[0].starts_with("try 1: trapped"), "{outcome:#?}");
-    assert_eq!(lines[1..], ["try 2: failed with code 1", "try 3: completed", "done at try 3"], "{outcome:#?}");
+    assert_eq!(lines[1..], ["try 2: failed with code 3", "try 3: completed", "done at try 3"], "{outcome:#?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     if number.is_multiple_of(2) {
-        return Ok(ExitCode::FAILURE);
+        return Ok(ExitCode::from(3));
     }
     std::process::abort()
 }
