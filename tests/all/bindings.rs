@@ -1,4 +1,4 @@
-//! The bindings in the guests' SDK are what wit-bindgen makes of wit/sandhog.wit.
+//! The bindings in the guests' SDK, and those for C, are what wit-bindgen makes of wit/sandhog.wit.
 //!
 //! They are checked in, because making them anew in every build would cost each author of a job half a minute of compiling.
 //! After a change of the interface: `SANDHOG_BLESS=1 cargo test --release -p sandhog-tests bindings`.
@@ -12,18 +12,27 @@ use wit_bindgen_rust::{Opts, Ownership, WithOption};
 /// Where the SDK has them.
 const ABI: &str = "guest-sdk/src/abi.rs";
 
+/// Where those for C are: a header, a source, and an object that carries the world into the module.
+const C: &str = "jobs/c/bindings";
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The bindings of one world.
-fn generate(world: &str, options: Opts) -> String {
-    let options = Opts { format: true, ownership: Ownership::Borrowing { duplicate_if_necessary: true }, ..options };
+/// The files that a generator makes for one world.
+fn files(world: &str, mut generator: Box<dyn WorldGenerator>) -> Files {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(root().join("wit/sandhog.wit")).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     let mut files = Files::default();
-    options.build().generate(&mut resolve, world, &mut files).unwrap();
+    generator.generate(&mut resolve, world, &mut files).unwrap();
+    files
+}
+
+/// The bindings of one world for Rust.
+fn generate(world: &str, options: Opts) -> String {
+    let options = Opts { format: true, ownership: Ownership::Borrowing { duplicate_if_necessary: true }, ..options };
+    let files = files(world, Box::new(options.build()));
     let (_, text) = files.iter().next().unwrap();
     String::from_utf8(text.to_vec()).unwrap()
 }
@@ -57,10 +66,22 @@ fn the_sdks_bindings_are_what_the_interface_gives() {
     let command = generate("command", Opts { generate_all: true, ..Opts::default() });
     let export = generate_export();
     let made = format!("{command}\n/// A handler's export.\npub mod handler {{\n{export}}}\n");
-    let path = root().join(ABI);
-    if std::env::var_os("SANDHOG_BLESS").is_some() {
-        std::fs::write(&path, &made).unwrap();
+    hold(ABI, made.as_bytes());
+}
+
+#[test]
+fn the_bindings_for_c_are_what_the_interface_gives() {
+    for (name, made) in files("command", wit_bindgen_c::Opts::default().build()).iter() {
+        hold(&format!("{C}/{name}"), made);
     }
-    let found = std::fs::read_to_string(&path).unwrap();
-    assert!(found == made, "{ABI} is not what wit/sandhog.wit gives; see the head of tests/all/bindings.rs");
+}
+
+/// Fails where a file is not what was made; with `SANDHOG_BLESS` it becomes that.
+fn hold(file: &str, made: &[u8]) {
+    let path = root().join(file);
+    if std::env::var_os("SANDHOG_BLESS").is_some() {
+        std::fs::write(&path, made).unwrap();
+    }
+    let found = std::fs::read(&path).unwrap();
+    assert!(found == made, "{file} is not what wit/sandhog.wit gives; see the head of tests/all/bindings.rs");
 }
