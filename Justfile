@@ -61,6 +61,17 @@ bench *ARGS: build jobs
 python: build
     @scripts/python.sh {{ sandhog }} {{ target }}
 
+# Build a guest in C and one in Python, and run each in the place of its twin in Rust
+languages: c-guest python-guest
+
+# The one in C: seconds, and at first 36 MB of compiler where there is none
+c-guest: build jobs
+    @scripts/c-guest.sh {{ sandhog }} {{ target }}
+
+# The one in Python: a minute at first, then a second
+python-guest: build jobs
+    @scripts/python-guest.sh {{ sandhog }} {{ target }}
+
 # What a fresh machine may lack
 [private]
 machine:

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Builds a handler in Python against wit/sandhog.wit, and calls it in the place of its twin in Rust: the same caller
+# must see no difference. The first time it downloads 17 MB, and the engine compiles 18 MB: a minute in all, later a second.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+sandhog=${1:-target/release/sandhog}
+target=${2:-target}
+sandhog=${sandhog#"$PWD"/} target=${target#"$PWD"/}
+folder=$target/python-guest
+# Pinned: the first has CPython inside, the second is what the handler imports.
+tool=componentize-py==0.25.1
+library=u-msgpack-python==2.8.0
+
+fetch() { # FOLDER PACKAGE: once for each version
+  [ -e "$1/$2" ] && return
+  python3 -m pip --version >/dev/null 2>&1 || {
+    echo 'fetching it needs pip. On Debian: sudo apt-get install python3-pip' >&2
+    exit 1
+  }
+  echo "fetching $2" >&2
+  rm -rf "$1"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-compile --no-deps \
+    --target "$1" "$2"
+  touch "$1/$2"
+}
+
+# No two builds give the same bytes, so each is compiled anew by the engine: only where there is something new.
+is_built() { # HANDLER
+  local source
+  for source in scripts/python-guest.sh jobs/python/word_handler.py wit/sandhog.wit; do
+    [ "$1" -nt "$source" ] || return 1
+  done
+}
+
+build() { # HANDLER
+  echo 'building the handler; its first run compiles 18 MB, which takes half a minute, and the result is kept' >&2
+  # From a copy: what is imported while building gets a cache beside it.
+  rm -rf "$folder/source"
+  mkdir -p "$folder/source"
+  cp jobs/python/word_handler.py "$folder/source/"
+  PYTHONPATH=$folder/tool "$folder/tool/bin/componentize-py" --quiet --wit-path wit/sandhog.wit --world handler \
+    componentize word_handler --python-path "$folder/source" --python-path "$folder/library" --output "$1.new"
+  mv "$1.new" "$1"
+}
+
+call() { # HANDLER: each line of stdin is a task
+  "$sandhog" run --child "word-handler=$1" "$target/guests/caller.wasm"
+}
+
+fetch "$folder/tool" $tool
+fetch "$folder/library" $library
+handler=$folder/word-handler-python.wasm
+is_built "$handler" || build "$handler"
+# An empty line among the tasks: there the handler's answer is an error.
+tasks=$'We the People of the United States of America\n\nin Order to form a more perfect Union'
+printf '$ %s run --child word-handler=%s %s/guests/caller.wasm\n' "$sandhog" "$handler" "$target"
+in_python=$(call "$handler" <<<"$tasks")
+in_rust=$(call "$target/guests/word-handler.wasm" <<<"$tasks")
+printf '%s\n' "$in_python"
+if [ "$in_python" != "$in_rust" ]; then
+  printf 'but in Rust:\n%s\n' "$in_rust" >&2
+  exit 1
+fi
+echo 'The twin in Rust says the same.'
