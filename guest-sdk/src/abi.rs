@@ -246,13 +246,13 @@ pub mod sandhog {
                 Denied(_rt::String),
                 /// There is nothing of this name.
                 NotFound(_rt::String),
-                /// There is something of this name already.
+                /// There is something of this name already. Nothing that can be named is made so far, so no call gives it yet.
                 Exists(_rt::String),
                 /// What was asked makes no sense; why.
                 Invalid(_rt::String),
                 /// Whoever held what was waited for has died: a child that had a task. Why it died.
                 Poisoned(Verdict),
-                /// A bound on how many, how deep or how fast; which one. Later the same call may do.
+                /// A bound on how many, how deep or how fast, or what the system has no more of; which one. Later the same call may do.
                 Quota(_rt::String),
             }
             impl ::core::fmt::Debug for Error {
@@ -313,7 +313,8 @@ pub mod sandhog {
             /// Who this is.
             #[derive(Clone)]
             pub struct Identity {
-                /// The attempt's id. Never used again, and later ones sort behind earlier ones: a fencing token.
+                /// The attempt's id. Never used again, and later ones sort behind earlier ones, by the milliseconds of this machine's
+                /// clock: a fencing token.
                 pub attempt: _rt::String,
                 /// The job's name.
                 pub job: _rt::String,
@@ -759,7 +760,8 @@ pub mod sandhog {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// How far it is: `done` of `total` (`none`: nobody knows), and what it does just now, at most 200 bytes of it.
+            /// How far it is: `done` of `total` (`none`: nobody knows), and what it does just now, at most 200 bytes of it. People see
+            /// no more than one in 50 ms, so what comes sooner is dropped, unless all is done.
             #[allow(async_fn_in_trait)]
             pub fn progress(
                 done: u64,
@@ -871,7 +873,7 @@ pub mod sandhog {
             }
             #[allow(unused_unsafe, clippy::all)]
             /// Whether it has been asked to stop; waits for that until the time is over. The first call tells that this guest
-            /// listens: from then on it has the grace time to end by itself. One that never asks is ended at once.
+            /// listens: from then on it has the grace time (5 s) to end by itself. One that never asks is ended at once.
             #[allow(async_fn_in_trait)]
             pub fn stopping(timeout: Timeout) -> bool {
                 unsafe {
@@ -894,7 +896,8 @@ pub mod sandhog {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// It must end before long and says why: its replacement is to be ready before.
+            /// It must end before long and says why, in at most 4 KiB: its replacement is to be ready before. Where nobody replaces
+            /// it, as in `sandhog run`, that is a warning in its log.
             #[allow(async_fn_in_trait)]
             pub fn retire(reason: &str) -> () {
                 unsafe {
@@ -931,7 +934,8 @@ pub mod sandhog {
                 'a,
             >;
             pub type Timeout = super::super::super::sandhog::job::types::Timeout;
-            /// One end. All handles to it are the same end: it closes with `disconnect`, or with its attempt.
+            /// One end. All handles to it are the same end: it closes with `disconnect`, or with its attempt; that to a child also
+            /// when nothing leads to it any more, neither a handle to it nor the child's.
             #[derive(Debug)]
             #[repr(transparent)]
             pub struct Connection {
@@ -973,7 +977,7 @@ pub mod sandhog {
             }
             impl Connection {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Waits for room, then sends. `too-large`: over 64 MiB.
+                /// Waits for room, then sends. `too-large`: over 64 MiB. `invalid`: a failure.
                 #[allow(async_fn_in_trait)]
                 pub fn send(
                     &self,
@@ -1927,7 +1931,8 @@ pub mod sandhog {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The connection to whoever started this attempt; `none`: it was started without.
+            /// The connection to whoever started this attempt; `none`: it was started without, or it is a handler, whose tasks and
+            /// answers go through it.
             #[allow(async_fn_in_trait)]
             pub fn parent() -> ::core::option::Option<Connection> {
                 unsafe {
@@ -2036,7 +2041,8 @@ pub mod sandhog {
                         .finish()
                 }
             }
-            /// What a child may use. `none`: as much as the parent may. More than the parent may is `denied`.
+            /// What a child may use. `none`: as much as the parent may. More than the parent may is `denied`; less than a millisecond,
+            /// than a page of memory (64 KiB), no fuel or no files is `invalid`.
             #[repr(C)]
             #[derive(Clone, Copy)]
             pub struct Limits {
@@ -2044,7 +2050,7 @@ pub mod sandhog {
                 pub timeout_ns: ::core::option::Option<u64>,
                 pub cpu_ns: ::core::option::Option<u64>,
                 pub fuel: ::core::option::Option<u64>,
-                /// Stdout and stderr together, where they are inherited.
+                /// Stdout and stderr together, where they are inherited; what the child writes there counts as the parent's, too.
                 pub max_output_bytes: ::core::option::Option<u64>,
                 pub max_file_bytes: ::core::option::Option<u64>,
                 pub max_files: ::core::option::Option<u32>,
@@ -2077,14 +2083,15 @@ pub mod sandhog {
                 /// Which of the parent's modules the child may start in its turn.
                 pub modules: &'a [&'a str],
                 pub limits: Limits,
-                /// What `process.initial-data` gives to the child. With the arguments and the environment at most 900 KiB.
+                /// What `process.initial-data` gives to the child. All texts of this record and the data have at most 900 KiB together,
+                /// where each counts 32 bytes more than it has; over that they are `too-large`.
                 pub data: ::core::option::Option<MessageParam<'a>>,
                 pub stdin: Stdio,
                 pub stdout: Stdio,
                 pub stderr: Stdio,
                 /// Whether there is a connection between the two.
                 pub connected: bool,
-                /// It lives on when its parent ends; needs a grant of its own (`--allow-detached`).
+                /// It lives on when its parent ends, and `sandhog run` waits for it; needs a grant of its own (`--allow-detached`).
                 pub detached: bool,
                 /// Of a handler: a new instance for each task.
                 pub fresh: bool,
@@ -2191,7 +2198,8 @@ pub mod sandhog {
                     }
                 }
             }
-            /// A job that was started. Dropping it changes nothing: the child ends by itself or with its parent.
+            /// A job that was started. Dropping it does not end the child, which ends by itself or with its parent; but those of its
+            /// ends close that nobody has taken.
             #[derive(Debug)]
             #[repr(transparent)]
             pub struct Child {
@@ -2263,7 +2271,7 @@ pub mod sandhog {
             }
             impl Writer {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Writes some of the bytes, at least one, and says how many. `closed`: nobody reads them.
+                /// Writes some of the bytes, at least one, and says how many. `closed`: nobody reads them. `invalid`: no bytes.
                 #[allow(async_fn_in_trait)]
                 pub fn write(
                     &self,
@@ -2501,7 +2509,7 @@ pub mod sandhog {
             }
             impl Reader {
                 #[allow(unused_unsafe, clippy::all)]
-                /// Some bytes, at least one and at most `most` or 1 MiB. `closed`: that was all.
+                /// Some bytes, at least one and at most `most` or 64 KiB. `closed`: that was all. `invalid`: `most` is 0.
                 #[allow(async_fn_in_trait)]
                 pub fn read(
                     &self,
@@ -3243,7 +3251,8 @@ pub mod sandhog {
             impl Child {
                 #[allow(unused_unsafe, clippy::all)]
                 /// A task for a handler, and its answer: the message, or the handler's error. `poisoned`: the child died over it.
-                /// `timed-out`: the answer is not there yet, and the next call waits for its own answer all the same.
+                /// `timed-out`, and with a timeout of 0 `would-block`: the answer is not there yet. If the task was sent, it is done all
+                /// the same, and the next call waits for its own answer. `invalid`: the child was started without a connection.
                 #[allow(async_fn_in_trait)]
                 pub fn call(
                     &self,
@@ -3535,7 +3544,9 @@ pub mod sandhog {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Starts a child. Back as soon as it is on its way: what goes wrong from then on is in its verdict.
+            /// Starts a child. Back as soon as it is on its way: what goes wrong from then on is in its verdict. `denied`: the parent
+            /// may not; `not-found`: no such directory below the granted one; `quota`: too many, too deep, too fast, or no more files
+            /// for its streams and its connection (`--max-files`).
             #[allow(async_fn_in_trait)]
             pub fn spawn(job: Job<'_>) -> ::core::result::Result<Child, Error> {
                 unsafe {
@@ -4055,7 +4066,8 @@ pub mod sandhog {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Waits until something of this happens: the places in the list of all that has, in order. At most 1024 sources.
+            /// Waits until something of this happens: the places in the list of all that has, in order. From 1 to 1024 sources, and no
+            /// more connections and readers among them than the attempt may have files (`--max-files`), else `invalid`.
             #[allow(async_fn_in_trait)]
             pub fn wait_any(
                 sources: &[Source<'_>],

@@ -29,7 +29,8 @@ use serde::de::DeserializeOwned;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// One end of a connection. Clones are the same end; it closes with [`disconnect`](Self::disconnect), or when its job ends.
+/// One end of a connection. Clones are the same end; it closes with [`disconnect`](Self::disconnect), or when its job ends;
+/// that to a child also when the last clone and the last [`Child`](crate::Child) have been dropped.
 #[derive(Clone, Debug)]
 pub struct Connection {
     end: Rc<host::Connection>,

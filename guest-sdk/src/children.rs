@@ -339,7 +339,8 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
-/// A job that was started. Dropping it changes nothing: the child ends by itself, or with this job. Clones are the same child.
+/// A job that was started. Clones are the same child. Dropping the last one does not end the child, which ends by itself, or
+/// with this job; but the connection and the piped streams that nobody has taken close.
 #[derive(Clone, Debug)]
 pub struct Child {
     handle: Rc<host::Child>,

@@ -62,6 +62,12 @@ Examples:
   sandhog run --verdict verdict.json job.wasm
       Write down why it ended and what it used, as one JSON object.
 
+  sandhog run --child resize=resize.wasm --max-children 4 album.wasm
+      Let it start resize.wasm as its child, under that name, with no more rights than its own.
+
+  sandhog run --ipc=3,4 handler.wasm 3< tasks 4> answers
+      Talk to it: each line of JSON is a message. --ipc alone takes fd 3 for both directions.
+
 Sizes are 64MiB, 1.5GiB or 10MB; times are 500ms, 30s, 1m30s or 2h.
 The exit code is the guest's own; where Sandhog ended it, see: sandhog help exit-codes
 
@@ -159,7 +165,7 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The module: a WASI 0.1 program, .wasm or .wat
+    /// The module: a program of WASI 0.1, 0.2 or 0.3, or a handler; .wasm or .wat
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub module: PathBuf,
 
@@ -175,7 +181,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME[=VALUE]", help_heading = GRANTS)]
     pub env: Vec<OsString>,
 
-    /// Let it start FILE as its child, by this name
+    /// Let it start FILE as its child, by this name; a child has no more than its parent
     #[arg(long = "child", value_name = "NAME=FILE", value_hint = ValueHint::FilePath, help_heading = GRANTS)]
     pub children: Vec<OsString>,
 
@@ -231,7 +237,7 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = VIEW)]
     pub fresh: bool,
 
-    /// Lines of its log to show on stderr: from this level on, or off [default: info]
+    /// Lines of its log, and its children's, to show on stderr: from this level on, or off [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = log_parser(), help_heading = VIEW)]
     pub log: Option<LogLevel>,
 

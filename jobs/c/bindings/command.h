@@ -112,13 +112,13 @@ typedef struct sandhog_job_types_error_t {
 #define SANDHOG_JOB_TYPES_ERROR_DENIED 4
 // There is nothing of this name.
 #define SANDHOG_JOB_TYPES_ERROR_NOT_FOUND 5
-// There is something of this name already.
+// There is something of this name already. Nothing that can be named is made so far, so no call gives it yet.
 #define SANDHOG_JOB_TYPES_ERROR_EXISTS 6
 // What was asked makes no sense; why.
 #define SANDHOG_JOB_TYPES_ERROR_INVALID 7
 // Whoever held what was waited for has died: a child that had a task. Why it died.
 #define SANDHOG_JOB_TYPES_ERROR_POISONED 8
-// A bound on how many, how deep or how fast; which one. Later the same call may do.
+// A bound on how many, how deep or how fast, or what the system has no more of; which one. Later the same call may do.
 #define SANDHOG_JOB_TYPES_ERROR_QUOTA 9
 
 typedef sandhog_job_types_message_t sandhog_job_process_message_t;
@@ -132,7 +132,8 @@ typedef struct {
 
 // Who this is.
 typedef struct sandhog_job_process_identity_t {
-  // The attempt's id. Never used again, and later ones sort behind earlier ones: a fencing token.
+  // The attempt's id. Never used again, and later ones sort behind earlier ones, by the milliseconds of this machine's
+  // clock: a fencing token.
   command_string_t   attempt;
   // The job's name.
   command_string_t   job;
@@ -264,13 +265,14 @@ typedef struct {
   uint32_t val;
 } command_option_u32_t;
 
-// What a child may use. `none`: as much as the parent may. More than the parent may is `denied`.
+// What a child may use. `none`: as much as the parent may. More than the parent may is `denied`; less than a millisecond,
+// than a page of memory (64 KiB), no fuel or no files is `invalid`.
 typedef struct sandhog_job_children_limits_t {
   command_option_u64_t   memory_bytes;
   command_option_u64_t   timeout_ns;
   command_option_u64_t   cpu_ns;
   command_option_u64_t   fuel;
-  // Stdout and stderr together, where they are inherited.
+  // Stdout and stderr together, where they are inherited; what the child writes there counts as the parent's, too.
   command_option_u64_t   max_output_bytes;
   command_option_u64_t   max_file_bytes;
   command_option_u32_t   max_files;
@@ -297,14 +299,15 @@ typedef struct sandhog_job_children_job_t {
   // Which of the parent's modules the child may start in its turn.
   command_list_string_t   modules;
   sandhog_job_children_limits_t   limits;
-  // What `process.initial-data` gives to the child. With the arguments and the environment at most 900 KiB.
+  // What `process.initial-data` gives to the child. All texts of this record and the data have at most 900 KiB together,
+  // where each counts 32 bytes more than it has; over that they are `too-large`.
   sandhog_job_children_option_message_t   data;
   sandhog_job_children_stdio_t   stdin_;
   sandhog_job_children_stdio_t   stdout_;
   sandhog_job_children_stdio_t   stderr_;
   // Whether there is a connection between the two.
   bool   connected;
-  // It lives on when its parent ends; needs a grant of its own (`--allow-detached`).
+  // It lives on when its parent ends, and `sandhog run` waits for it; needs a grant of its own (`--allow-detached`).
   bool   detached;
   // Of a handler: a new instance for each task.
   bool   fresh;
@@ -453,18 +456,20 @@ extern bool sandhog_job_process_initial_data(sandhog_job_process_message_t *ret)
 extern void sandhog_job_process_ready(void);
 // It is alive.
 extern void sandhog_job_process_heartbeat(void);
-// How far it is: `done` of `total` (`none`: nobody knows), and what it does just now, at most 200 bytes of it.
+// How far it is: `done` of `total` (`none`: nobody knows), and what it does just now, at most 200 bytes of it. People see
+// no more than one in 50 ms, so what comes sooner is dropped, unless all is done.
 extern void sandhog_job_process_progress(uint64_t done, uint64_t *maybe_total, command_string_t *note);
 // A line for people and machines. At most 16 KiB with all fields, of which 64 are kept; the rest is cut off.
 extern void sandhog_job_process_log(sandhog_job_process_level_t level, command_string_t *text, command_list_tuple2_string_string_t *fields);
 // Whether it has been asked to stop; waits for that until the time is over. The first call tells that this guest
-// listens: from then on it has the grace time to end by itself. One that never asks is ended at once.
+// listens: from then on it has the grace time (5 s) to end by itself. One that never asks is ended at once.
 extern bool sandhog_job_process_stopping(sandhog_job_process_timeout_t *timeout);
-// It must end before long and says why: its replacement is to be ready before.
+// It must end before long and says why, in at most 4 KiB: its replacement is to be ready before. Where nobody replaces
+// it, as in `sandhog run`, that is a warning in its log.
 extern void sandhog_job_process_retire(command_string_t *reason);
 
 // Imported Functions from `sandhog:job/channel@0.1.0`
-// Waits for room, then sends. `too-large`: over 64 MiB.
+// Waits for room, then sends. `too-large`: over 64 MiB. `invalid`: a failure.
 extern bool sandhog_job_channel_method_connection_send(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_message_t *message, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err);
 // The next message.
 extern bool sandhog_job_channel_method_connection_recv(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_message_t *ret, sandhog_job_channel_error_t *err);
@@ -476,13 +481,14 @@ extern bool sandhog_job_channel_method_connection_send_batch(sandhog_job_channel
 extern bool sandhog_job_channel_method_connection_recv_batch(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_channel_error_t *err);
 // Closes both directions. What has been sent still arrives.
 extern void sandhog_job_channel_method_connection_disconnect(sandhog_job_channel_borrow_connection_t self);
-// The connection to whoever started this attempt; `none`: it was started without.
+// The connection to whoever started this attempt; `none`: it was started without, or it is a handler, whose tasks and
+// answers go through it.
 extern bool sandhog_job_channel_parent(sandhog_job_channel_own_connection_t *ret);
 
 // Imported Functions from `sandhog:job/children@0.1.0`
-// Writes some of the bytes, at least one, and says how many. `closed`: nobody reads them.
+// Writes some of the bytes, at least one, and says how many. `closed`: nobody reads them. `invalid`: no bytes.
 extern bool sandhog_job_children_method_writer_write(sandhog_job_children_borrow_writer_t self, command_list_u8_t *bytes, sandhog_job_children_timeout_t *timeout, uint64_t *ret, sandhog_job_children_error_t *err);
-// Some bytes, at least one and at most `most` or 1 MiB. `closed`: that was all.
+// Some bytes, at least one and at most `most` or 64 KiB. `closed`: that was all. `invalid`: `most` is 0.
 extern bool sandhog_job_children_method_reader_read(sandhog_job_children_borrow_reader_t self, uint64_t most, sandhog_job_children_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_children_error_t *err);
 // The attempt's id.
 extern void sandhog_job_children_method_child_id(sandhog_job_children_borrow_child_t self, command_string_t *ret);
@@ -499,11 +505,15 @@ extern void sandhog_job_children_method_child_stop(sandhog_job_children_borrow_c
 // Ends it at once.
 extern void sandhog_job_children_method_child_kill(sandhog_job_children_borrow_child_t self);
 // A task for a handler, and its answer: the message, or the handler's error. `poisoned`: the child died over it.
-// `timed-out`: the answer is not there yet, and the next call waits for its own answer all the same.
+// `timed-out`, and with a timeout of 0 `would-block`: the answer is not there yet. If the task was sent, it is done all
+// the same, and the next call waits for its own answer. `invalid`: the child was started without a connection.
 extern bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_child_t self, sandhog_job_children_message_t *task, sandhog_job_children_timeout_t *timeout, sandhog_job_children_result_message_string_t *ret, sandhog_job_children_error_t *err);
-// Starts a child. Back as soon as it is on its way: what goes wrong from then on is in its verdict.
+// Starts a child. Back as soon as it is on its way: what goes wrong from then on is in its verdict. `denied`: the parent
+// may not; `not-found`: no such directory below the granted one; `quota`: too many, too deep, too fast, or no more files
+// for its streams and its connection (`--max-files`).
 extern bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_children_own_child_t *ret, sandhog_job_children_error_t *err);
-// Waits until something of this happens: the places in the list of all that has, in order. At most 1024 sources.
+// Waits until something of this happens: the places in the list of all that has, in order. From 1 to 1024 sources, and no
+// more connections and readers among them than the attempt may have files (`--max-files`), else `invalid`.
 extern bool sandhog_job_children_wait_any(sandhog_job_children_list_source_t *sources, sandhog_job_children_timeout_t *timeout, command_list_u32_t *ret, sandhog_job_children_error_t *err);
 
 // Helper Functions
