@@ -57,6 +57,10 @@ bench *ARGS: build jobs
     @scripts/bench-peers.sh {{ target }}
     cargo bench --locked --workspace --bench '*' -- {{ ARGS }}
 
+# Let libFuzzer make up frames, packets and lines, each for SECONDS
+fuzz SECONDS="60":
+    @scripts/fuzz.sh {{ target }} {{ SECONDS }}
+
 # Fetch a real CPython for WASI and run a script in it
 python: build
     @scripts/python.sh {{ sandhog }} {{ target }}

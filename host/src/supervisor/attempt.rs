@@ -351,7 +351,7 @@ impl Attempt {
 mod tests {
     use super::*;
     use sandhog_protocol::spawn::How;
-    use sandhog_protocol::worker::{End, Report};
+    use sandhog_protocol::worker::{CompileReport, End, ProbeReport, Report, SealFailure};
 
     const EXIT: Exit = Exit { how: How::Exited(0), cpu_us: 1, peak_rss_bytes: 1, out_of_memory: false };
 
@@ -412,6 +412,73 @@ mod tests {
         assert_eq!(early.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(early.step(ready()), [Action::Kill]);
         assert!(matches!(early.into_facts().cause, Some(Cause::Breach(_))));
+    }
+
+    /// What a worker says, or does to its channel.
+    fn lie(chance: u64) -> Event {
+        Event::Said(match chance % 12 {
+            0..=2 => FromWorker::Hello { version: sandhog_protocol::VERSION },
+            3 => FromWorker::Hello { version: 7 },
+            4 => FromWorker::Unsealed(SealFailure { step: "lie".into(), errno: 1, what: "lie".into() }),
+            5 => FromWorker::Asks(Request::Listens),
+            6 => FromWorker::Asks(Request::Kill { child: 1 }),
+            7 => FromWorker::Ended(Report::of(End::Exited { code: 0 })),
+            8 => FromWorker::Compiled(CompileReport::Cpu),
+            9 => FromWorker::Probed(ProbeReport { stopped: true, detail: "lie".into() }),
+            10 => return Event::ChannelClosed,
+            _ => return Event::ChannelBroken("lie".into()),
+        })
+    }
+
+    /// What happens beside it: as much of it, and in such an order, as no machine would.
+    fn chance_event(chance: u64) -> Event {
+        match chance % 16 {
+            0 => Event::ZygoteStarted,
+            1 => Event::ModuleReady,
+            2 => Event::WorkerStarted,
+            3 => Event::ZygoteEnded(None),
+            4 => Event::Stop(StopReason::Interrupt),
+            5 => Event::Kill(StopReason::Parent),
+            6 => Event::GraceOver,
+            7 => Event::DrainOver,
+            8 => Event::ExitOverdue,
+            9 => Event::StartOverdue,
+            10 => Event::DeadlinePassed,
+            11 => Event::OutputEnded(output::End::Finished),
+            other => lie(chance / 16 + other),
+        }
+    }
+
+    #[test]
+    fn whatever_a_worker_says_and_whenever_there_is_one_end() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut chance = || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed >> 8
+        };
+        for _ in 0..100_000 {
+            let is_regular = chance() % 2 == 0;
+            let mut attempt = if is_regular { running() } else { Attempt::new(true, 2, true) };
+            let (mut went, mut over, mut reported) = (usize::from(is_regular), 0, false);
+            let mut events: Vec<Event> = (0..chance() % 12).map(|_| chance_event(chance())).collect();
+            events.extend([Event::WorkerEnded(EXIT), Event::ChannelClosed, Event::DrainOver]);
+            events.extend([0; 2].map(|_| Event::OutputEnded(output::End::Finished)));
+            for event in events {
+                let told = format!("{event:?}");
+                let actions = attempt.step(event);
+                assert!(over == 0 || actions.is_empty(), "{told} after the end: {actions:?}");
+                went += actions.iter().filter(|action| **action == Action::Go).count();
+                over += actions.iter().filter(|action| **action == Action::Finish).count();
+                let serves = actions.iter().any(|action| matches!(action, Action::Serve(_)));
+                assert!(!serves || went == 1 && !reported, "{told}");
+                reported |= actions.contains(&Action::LimitExit);
+            }
+            assert!(went <= 1 && over == 1, "began {went} times, ended {over} times");
+            let facts = attempt.into_facts();
+            assert!(!facts.exited() || went == 1, "{facts:?}");
+        }
     }
 
     #[test]
