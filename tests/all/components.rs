@@ -101,11 +101,11 @@ fn a_hundred_megabytes_go_through_a_component_unchanged() {
 
 #[test]
 fn every_limit_holds_for_a_component() {
-    let (spins, sleeps) = (Component::of("spin_forever"), Component::of("sleep_forever"));
+    let [spins, sleeps, waits] = ["spin_forever", "sleep_forever", "cat"].map(Component::of);
     spins.run().flag("--timeout=100ms").run().is(124, "deadline");
     sleeps.run().flag("--timeout=100ms").run().is(124, "deadline");
-    let waits = Component::of("cat").run().flag("--timeout=100ms").stdin_open().start();
-    waits.wait_with_stdin_open().is(124, "deadline");
+    let waiting = waits.run().flag("--timeout=100ms").stdin_open().start();
+    waiting.wait_with_stdin_open().is(124, "deadline");
     spins.run().flag("--cpu=50ms").run().is(124, "cpu");
     spins.run().flag("--fuel=100000").run().is(124, "cpu");
     Component::of("grow_memory").run().flag("--memory=32MiB").arg("64").run().is(137, "memory");

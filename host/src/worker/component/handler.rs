@@ -237,8 +237,10 @@ mod tests {
         (type $message' (record (field "format" $format) (field "body" (list u8))))
         (export $message "message" (type $message'))
         (alias core export $main "memory" (core memory $memory))
+        (alias core export $main "realloc" (core func $realloc))
+        (alias core export $main "handle" (core func $handle))
         (func (export "handle") (param "task" $message) (result (result $message (error string)))
-            (canon lift (core func $main "handle") (memory $memory) (realloc (func $main "realloc")))))"#;
+            (canon lift (core func $handle) (memory $memory) (realloc $realloc))))"#;
 
     fn compiled() -> File {
         let component = wat::parse_str(HANDLER).unwrap();
@@ -295,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_fresh_instance_knows_nothing_of_the_task_before() {
-        let (answers, report) = answers(&[(Format::Bytes, &b"?"[..]); 3], true);
+        let (answers, report) = answers(&[(Format::Bytes, b"?".as_slice()); 3], true);
         assert_eq!(answers, vec![(Format::Bytes, vec![1]); 3]);
         assert_eq!((report.end, report.peak_memory_bytes), (End::Exited { code: 0 }, 65_536));
     }
