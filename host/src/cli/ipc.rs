@@ -230,12 +230,11 @@ fn is_gone(error: &io::Error) -> bool {
 
 fn read_lines(input: OwnedFd, mut job: Endpoint) {
     match pass_lines(&mut LineReader::new(Input(input), LONGEST), &mut job) {
-        Ok(()) => job.finish_sending(),
-        Err(trouble) => {
-            trouble.report();
-            job.disconnect();
-        }
+        Ok(()) => {}
+        Err(trouble) => trouble.report(),
     }
+    // A line that is none is the end of the lines: what was said before it counts, and its answers still come out.
+    job.finish_sending();
 }
 
 /// Until the end of the lines. Those that come together go together.
