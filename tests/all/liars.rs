@@ -124,7 +124,7 @@ impl Liar {
 
     /// It was ended for what it said: `lost`, for a breach of the protocol that is told with these words.
     #[track_caller]
-    fn is_caught(self, words: &str) {
+    fn caught(self, words: &str) {
         let outcome = self.running.wait_with_stdin_open();
         outcome.is(125, "lost");
         let why = outcome.verdict["why"].as_str().unwrap();
@@ -177,7 +177,7 @@ fn a_length_over_the_limit_ends_the_worker_before_anything_of_it_is_read() {
     for length in [u32::try_from(limits::FRAME).unwrap() + 1, u32::MAX] {
         let mut liar = Liar::new(&[]);
         liar.writes(&length.to_le_bytes());
-        liar.is_caught(&format!("frame of {length} bytes"));
+        liar.caught(&format!("frame of {length} bytes"));
     }
 }
 
@@ -187,7 +187,7 @@ fn a_hundred_thousand_levels_end_the_worker() {
     for frame in [nested(0x91, 100_000), nested(0x91, limits::FRAME), nested(0x81, limits::FRAME)] {
         let mut liar = Liar::new(&[]);
         liar.writes(&frame);
-        liar.is_caught("nested deeper");
+        liar.caught("nested deeper");
     }
 }
 
@@ -196,7 +196,7 @@ fn a_frame_that_ends_in_the_middle_is_a_breach() {
     let mut liar = Liar::new(&[]);
     liar.writes(&with_length(&[0; 100])[..50]);
     drop(liar.running.stdin.take());
-    liar.is_caught("the other end closed in the middle");
+    liar.caught("the other end closed in the middle");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn random_bytes_end_the_worker() {
         // Of a length that can be: else nothing but that was tried.
         let mut liar = Liar::new(&[]);
         liar.writes(&with_length(&bytes));
-        liar.is_caught("");
+        liar.caught("");
     }
 }
 
@@ -230,7 +230,7 @@ fn messages_at_the_wrong_time_end_the_worker() {
     for (message, words) in wrong {
         let mut liar = Liar::new(&[]);
         liar.says(&message);
-        liar.is_caught(words);
+        liar.caught(words);
     }
 }
 
@@ -350,7 +350,7 @@ fn text_that_is_no_text_ends_the_worker() {
     frame[place..place + 4].copy_from_slice(b"\xff\xfe\xc0\x80");
     let mut liar = Liar::new(&[]);
     liar.writes(&frame);
-    liar.is_caught("");
+    liar.caught("");
 }
 
 #[test]
@@ -392,6 +392,6 @@ fn messages_that_grow_when_they_are_read_leave_the_memory_flat() {
         let mut liar = Liar::new(&[]);
         liar.asks(flood).look();
         assert!(liar.peak < FLAT, "{what}: {} bytes", liar.peak);
-        liar.is_caught("message of more than 131072 values");
+        liar.caught("message of more than 131072 values");
     }
 }

@@ -5,7 +5,7 @@
 //! other one wait. What ends a direction:
 //!
 //! - the end of the lines: the job receives what was before it, then hears that nobody sends any more
-//! - a line that says no message: the connection is closed, with a sentence on stderr; the job goes on
+//! - a line that says no message: the same, with a sentence on stderr; the job goes on, and its answers come out
 //! - nobody reads the lines any more: the connection is closed
 //! - the job closes the connection, or ends: all that it had sent is written
 

@@ -8,3 +8,11 @@ fn handle(name: String) -> Result<String, String> {
     }
     Ok(format!("Hello, {name}!"))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn whoever_comes_is_greeted() {
+        assert_eq!(super::handle("Ada".into()), Ok("Hello, Ada!".into()));
+    }
+}
