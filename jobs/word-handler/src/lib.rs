@@ -23,3 +23,17 @@ fn handle(text: String) -> Result<Count, &'static str> {
         .ok_or("there is no word in it")?;
     Ok(Count { words: text.split_whitespace().count(), longest: longest.to_owned(), tasks })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_words_and_one_is_the_longest() {
+        let count = handle("the quick brown".into()).unwrap();
+        assert_eq!(
+            (count.words, count.longest.as_str(), TASKS.load(Ordering::Relaxed)),
+            (3, "quick", 1)
+        );
+    }
+}
