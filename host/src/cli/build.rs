@@ -4,7 +4,7 @@ use super::args::BuildArgs;
 use super::embedded::{Failure, with_coordinator};
 use super::render::screen::Screen;
 use super::run::{failure_of, refusal};
-use super::whole_file::WholeFile;
+use super::whole_file::Target;
 use super::{render, run};
 use crate::config::job::Job;
 use crate::config::units;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("--output {path:?}: failed to write it")]
+    #[error("-o {path:?}: failed to write it")]
     Write {
         path: PathBuf,
         #[source]
@@ -35,6 +35,9 @@ struct Built {
     output: PathBuf,
     bytes: u64,
     kind: Kind,
+    /// It went to no file, perhaps to where this is printed.
+    #[serde(skip)]
+    straight: bool,
 }
 
 /// Builds and returns the exit code.
@@ -58,18 +61,21 @@ fn try_build(token: SingleThreaded, args: BuildArgs, output: &Path) -> Result<Bu
 
 async fn build(coordinator: &Arc<Coordinator>, job: &Job, output: &Path) -> Result<Built, Failure> {
     let failed = |cause| Failure::of(&Error::Write { path: output.into(), cause });
-    let place = WholeFile::at(output).map_err(|cause| refusal(&Error::Write { path: output.into(), cause }))?;
+    let mut place = Target::find(output).map_err(|cause| refusal(&Error::Write { path: output.into(), cause }))?;
     let (mut module, bytes) = run::given(coordinator.build(job).await)?;
-    let mut copy = |to: &mut File| {
+    let copy = |to: &mut File| {
         module.seek(SeekFrom::Start(0))?;
         io::copy(&mut module, to).map(drop)
     };
-    place.write(&mut copy).map_err(failed)?;
-    let kind = run::given(coordinator.precompile(job, output).await)?;
-    Ok(Built { output: output.into(), bytes, kind })
+    place.write(copy).map_err(failed)?;
+    let kind = run::given(coordinator.precompile(job, output, module).await)?;
+    Ok(Built { output: output.into(), bytes, kind, straight: matches!(place, Target::Straight(_)) })
 }
 
 fn text(built: &Built, json: bool) -> Result<String, Failure> {
+    if built.straight {
+        return Ok(String::new());
+    }
     if json {
         let line = serde_json::to_string(built)
             .map_err(|error| failure_of(&Error::Describe(error), exit_code::SANDHOG_FAILED))?;

@@ -1,4 +1,4 @@
-//! A file that is written whole or not at all: beside its place, then renamed.
+//! A file that is written whole or not at all: beside its place, then renamed. What is no regular file is written to.
 
 use rustix::fs::{Access, AtFlags, Mode, OFlags, accessat, open, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -10,6 +10,44 @@ use std::path::Path;
 
 /// Most names tried for the file beside it: more than a name that a killed command left behind is never in the way.
 const NAMES: u32 = 16;
+
+/// Where something is to be written to.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// A regular file, or none yet; the file that a link leads to, not the link.
+    Whole(WholeFile),
+    /// A device, a FIFO, a descriptor: replacing it would take it away from everybody.
+    Straight(File),
+}
+
+impl Target {
+    /// Finds out whether it can be written; leaves no trace.
+    ///
+    /// # Errors
+    /// As [`WholeFile::at`]; EISDIR where it is a directory.
+    pub(crate) fn find(path: &Path) -> io::Result<Self> {
+        match std::fs::metadata(path) {
+            Ok(status) if status.is_dir() => Err(Errno::ISDIR.into()),
+            Ok(status) if status.is_file() => Ok(Self::Whole(WholeFile::at(&std::fs::canonicalize(path)?)?)),
+            Ok(_) => Ok(Self::Straight(File::options().append(true).open(path)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+                Ok(Self::Whole(WholeFile::at(path)?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what `fill` does.
+    ///
+    /// # Errors
+    /// As [`WholeFile::write`].
+    pub(crate) fn write(&mut self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+        match self {
+            Self::Whole(file) => file.write(fill),
+            Self::Straight(file) => fill(file),
+        }
+    }
+}
 
 /// The place of a file.
 #[derive(Debug)]
@@ -63,4 +101,33 @@ impl WholeFile {
 /// The directory of a path.
 pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+        let mut target = Target::find(Path::new("/dev/null")).unwrap();
+        assert!(matches!(target, Target::Straight(_)));
+        target.write(|file| file.write_all(b"x")).unwrap();
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
+        assert_eq!(Target::find(Path::new("/tmp")).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+    }
+
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let directory = std::env::temp_dir().join(format!("sandhog-target-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let (file, link) = (directory.join("file"), directory.join("link"));
+        std::fs::write(&file, "old").unwrap();
+        symlink("file", &link).unwrap();
+        Target::find(&link).unwrap().write(|file| file.write_all(b"new")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        std::fs::remove_dir_all(directory).unwrap();
+    }
 }

@@ -37,12 +37,12 @@ impl Coordinator {
         }))
     }
 
-    /// Puts the machine code of the module in `path` into the cache.
+    /// Puts the machine code of the module in `file`, which was built for `path`, into the cache.
     ///
     /// # Errors
-    /// Where there is no module at `path`.
-    pub(crate) async fn precompile(self: &Arc<Self>, job: &Job, path: &Path) -> Answer<Kind> {
-        let module = Arc::new(Module::open(path)?);
+    /// Of the coordinator's own.
+    pub(crate) async fn precompile(self: &Arc<Self>, job: &Job, path: &Path, file: File) -> Answer<Kind> {
+        let module = Arc::new(Module::of_file(path, file));
         let mut walls = self.walls();
         loop {
             match modules::compiled(self, &module, job, &walls).await {

@@ -49,6 +49,11 @@ impl Module {
         Ok(Self { path: path.into(), file: open(path)?, hash: OnceLock::new() })
     }
 
+    /// One that is open already; `path` is what it is called.
+    pub(crate) fn of_file(path: &Path, file: File) -> Self {
+        Self { path: path.into(), file, hash: OnceLock::new() }
+    }
+
     /// Reads it at the first call.
     fn hash(&self) -> Result<blake3::Hash, Error> {
         if let Some(hash) = self.hash.get() {

@@ -56,7 +56,13 @@ fn empty(form: Form) -> Inspection {
 fn of_typed(bytes: &[u8]) -> Inspection {
     let form = Form::CoreModuleWithComponentType;
     match module::validate(bytes).and_then(|_| componentize::component(bytes)) {
-        Ok(component) => Inspection { component_bytes: Some(component.len() as u64), ..of_component(&component, form) },
+        Ok(component) => {
+            let mut made = of_component(&component, form);
+            // The adapter imports files and more, whether or not the module asks for them.
+            let own = of_module(bytes).needs;
+            made.needs.retain(|need| !OF_WASI.contains(&need.why.as_str()) || own.contains(need));
+            Inspection { component_bytes: Some(component.len() as u64), ..made }
+        }
         Err(refusal) => Inspection { refused: Some(refusal.to_string()), form, ..of_module(bytes) },
     }
 }
@@ -124,13 +130,20 @@ fn needs_of_component(imports: &[String], world: Option<World>, memories: &[Memo
     needs(asked, memories)
 }
 
+/// What the imports of WASI are good for.
+const OF_WASI: [&str; 3] = [
+    "it can open files",
+    "it can read its environment",
+    "it can ask for sockets, which it is denied: there is no network",
+];
+
 /// What each of five imports is good for, in this order: files, environment, network, children, a connection.
 fn needs(asked: [bool; 5], memories: &[Memory]) -> Vec<Need> {
     let need = |flag: Option<&str>, why: &str| Need { flag: flag.map(str::to_owned), why: why.to_owned() };
     let all = [
-        need(Some("--dir HOST::GUEST"), "it can open files"),
-        need(Some("--env NAME=VALUE"), "it can read its environment"),
-        need(None, "it can ask for sockets, which it is denied: there is no network"),
+        need(Some("--dir HOST::GUEST"), OF_WASI[0]),
+        need(Some("--env NAME=VALUE"), OF_WASI[1]),
+        need(None, OF_WASI[2]),
         need(Some("--child NAME=FILE"), "it can start other jobs"),
         need(Some("--ipc"), "it can exchange messages with whoever started it"),
     ];

@@ -48,7 +48,7 @@ pub(super) enum Refusal {
     )]
     Http(String),
     #[error(
-        "it is a component with nothing to start: it exports {}, and neither wasi:cli/run nor `handle`. Build it as a command, or for the world `handler` of sandhog:job", listed(.0)
+        "it is a component with nothing to start: it exports {}, not wasi:cli/run and not `handle`. Build it as a command, or for the world `handler` of sandhog:job", listed(.0)
     )]
     ComponentLibrary(Vec<String>),
     #[error(
@@ -89,7 +89,7 @@ pub(super) enum Refusal {
     WasiUnstable,
     #[error("it is built for JavaScript ({maker}): it imports {name}. Build it for WASI 0.1: {target}")]
     JavaScript { maker: &'static str, name: String, target: &'static str },
-    #[error("it imports what nobody provides: {}. A job may import WASI 0.1 (wasi_snapshot_preview1) only", listed(.0))]
+    #[error("it imports what nobody provides: {}. A core module may import WASI 0.1 (wasi_snapshot_preview1), and what the component type that it carries names", listed(.0))]
     Imports(Vec<String>),
     #[error("it imports {name} as {found}, where WASI 0.1 has {expected}: it was built against another interface")]
     Signature { name: String, found: String, expected: String },
@@ -101,7 +101,7 @@ pub(super) enum Refusal {
         "it is a reactor: it exports `_initialize` and waits to be called, so there is nothing to start. Build it as a command, which exports `_start`"
     )]
     Reactor,
-    #[error("it is a library with nothing to start: it exports {}, and no `_start`. Build it as a command", listed(.0))]
+    #[error("it is a library with nothing to start: it exports {}, not `_start`. Build it as a command", listed(.0))]
     Library(Vec<String>),
     #[error("the compiler can't compile it: {0}")]
     Compiler(String),

@@ -10,7 +10,7 @@ use std::fmt;
 /// Why a line is no message.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli::ipc) enum Error {
-    #[error("it is no JSON: {0}")]
+    #[error("it is no JSON: {}", without_line(.0))]
     NotJson(#[from] serde_json::Error),
     #[error("an object whose only key is \"{0}\" means nothing; keys that begin with $ are ours")]
     UnknownWord(String),
@@ -22,6 +22,11 @@ pub(in crate::cli::ipc) enum Error {
     NotBase64 { word: &'static str, source: base64::DecodeError },
     #[error("it is larger than MessagePack can say")]
     TooLarge(#[from] super::pack::TooLarge),
+}
+
+/// A message of the parser's without its " at line 1": the lines are counted elsewhere.
+fn without_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 /// The message that a line of JSON says.
