@@ -86,6 +86,14 @@ mod misuse;
 pub mod __private {
     pub use crate::abi::handler::{self as abi, Guest, MessageResult, export_handler};
     pub use crate::handler::{End, answer};
+
+    /// What a program does before all else: the C library's part, which finds the granted directories. The bindings know of
+    /// those constructors, and by that alone the linker leaves them to whoever knows; an older C library's start does not
+    /// call them.
+    pub fn begin() {
+        #[cfg(target_family = "wasm")]
+        wit_bindgen::rt::run_ctors_once();
+    }
 }
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
         if head.name != "main" || head.parameters != 0 {
             return Err((usage.to_owned(), head.span));
         }
-        let code = "fn main() -> ::std::process::ExitCode { ITEM; ::sandhog::__private::End::end(main()) }";
+        let code = "fn main() -> ::std::process::ExitCode { ITEM; ::sandhog::__private::begin(); ::sandhog::__private::End::end(main()) }";
         Ok(fill(code, "ITEM", item))
     })
 }

@@ -11,6 +11,7 @@ use crate::spawn::client::{Client, Launched};
 use crate::supervisor::attempt::Event;
 use crate::supervisor::driver::{self, Attempted, Note, Order};
 use crate::supervisor::outcome::Cause;
+use crate::supervisor::output::Beside;
 use sandhog_protocol::plan::{Kind, Wall, Walls};
 use sandhog_protocol::spawn::{FromSpawner, WeakWall};
 use sandhog_protocol::verdict::StopReason;
@@ -108,6 +109,12 @@ impl Coordinator {
 
     pub(super) fn is_root(&self) -> bool {
         self.root
+    }
+
+    /// How output gets to the terminal that the view draws on.
+    pub(super) fn beside(&self) -> Beside {
+        let view = Arc::clone(&self.view);
+        Arc::new(move |write: &mut dyn FnMut() -> bool| view.beside(write))
     }
 
     /// Shows a line of a log. Waits for a slow terminal, but not for longer than the command lasts.

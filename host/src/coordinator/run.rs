@@ -148,7 +148,7 @@ impl Coordinator {
         halted: Halted,
     ) -> Result<(Facts, Usage), Error> {
         let job = &member.job;
-        let Opened { stdio, pumps } = ties.streams.open()?;
+        let Opened { stdio, pumps } = ties.streams.open(&self.beside())?;
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(family::REQUESTS);
         let (program, work) = member.program_and_work();

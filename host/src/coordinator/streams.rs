@@ -4,7 +4,7 @@ use super::dispatch::Error;
 use super::rights;
 use crate::config::job::{Job, Stdin};
 use crate::supervisor::driver::{Direction, Ends, Pump};
-use crate::supervisor::output::Meter;
+use crate::supervisor::output::{Beside, Meter};
 use crate::sys::process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -50,11 +50,12 @@ impl Streams {
     }
 
     /// Makes what one try needs; nothing moves yet.
-    pub(super) fn open(&mut self) -> Result<Opened, Error> {
+    /// `beside` is for those that lead to a terminal.
+    pub(super) fn open(&mut self, beside: &Beside) -> Result<Opened, Error> {
         let mut pumps = Vec::new();
         let mut opened = Vec::new();
         for (number, (source, meter)) in self.sources.iter_mut().zip(&self.meters).enumerate() {
-            opened.push(source.open(number, meter, &mut pumps)?);
+            opened.push(source.open(number, meter, &mut pumps, beside)?);
         }
         let stdio = opened.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
         Ok(Opened { stdio, pumps })
@@ -118,20 +119,26 @@ impl Streams {
 }
 
 impl Source {
-    fn open(&mut self, number: usize, meter: &Meter, pumps: &mut Vec<Pump>) -> Result<OwnedFd, Error> {
+    fn open(&mut self, number: usize, meter: &Meter, pumps: &mut Vec<Pump>, beside: &Beside) -> Result<OwnedFd, Error> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
         match self {
             Self::Settings(stdin) => {
                 let (theirs, to) = pipe()?;
-                let fed =
-                    input_of(stdin)?.map(|from| Pump { from, to, meter: meter.clone(), direction: Direction::Input });
+                let fed = input_of(stdin)?.map(|from| Pump {
+                    from,
+                    to,
+                    meter: meter.clone(),
+                    direction: Direction::Input,
+                    beside: None,
+                });
                 pumps.extend(fed);
                 Ok(theirs)
             }
             Self::Command(command) => {
                 let (from, theirs) = pipe()?;
                 let to = process::borrow(*command).try_clone_to_owned()?;
-                pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output });
+                let beside = rustix::termios::isatty(&to).then(|| Arc::clone(beside));
+                pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output, beside });
                 Ok(theirs)
             }
             Self::Given(fd) => {

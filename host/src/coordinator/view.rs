@@ -7,6 +7,9 @@ pub(crate) trait View: Send + Sync {
     /// A module is being compiled; over when the value is dropped.
     fn compiling(&self, job: &str) -> Box<dyn Send>;
 
+    /// Lets a job's output through to the terminal that this draws on. `write` says whether it ended a line.
+    fn beside(&self, write: &mut dyn FnMut() -> bool);
+
     /// A line of a job's log.
     fn log(&self, line: &LogLine);
 

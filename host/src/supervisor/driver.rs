@@ -3,7 +3,7 @@
 use super::attempt::{Action, Attempt, Event};
 use super::outbox::Outbox;
 use super::outcome::{Cause, Facts};
-use super::output::{self, Meter};
+use super::output::{self, Beside, Meter};
 use crate::ipc::{self, Closed, FrameBuffer, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
 use crate::sys::ready::watch;
@@ -84,6 +84,8 @@ pub(crate) struct Pump {
     pub to: OwnedFd,
     pub meter: Meter,
     pub direction: Direction,
+    /// What else writes where this leads to.
+    pub beside: Option<Beside>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -358,8 +360,8 @@ impl<'a> Driver<'a> {
             let sender = self.sender.clone();
             let name = if pump.direction == Direction::Input { "stdin" } else { "output" };
             std::thread::Builder::new().name(name.into()).spawn(move || {
-                let Pump { from, to, meter, direction } = pump;
-                let end = output::pump(&from, &to, &meter);
+                let Pump { from, to, meter, direction, beside } = pump;
+                let end = output::pump(&from, &to, &meter, beside.as_ref());
                 drop(to);
                 if direction == Direction::Output {
                     let _ = sender.blocking_send(Note::Output(end, from));

@@ -4,12 +4,16 @@
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What one move takes at the most, in bytes: the size of a pipe (pipe(7)). More would not come.
 const CHUNK: usize = 64 << 10;
+
+/// Writes to a terminal where something else writes as well: calls what it is given once, while nothing else writes. That says
+/// whether what it wrote ended a line.
+pub(crate) type Beside = Arc<dyn Fn(&mut dyn FnMut() -> bool) + Send + Sync>;
 
 /// How a stream came to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,15 +80,15 @@ impl Meter {
 
 /// Moves everything from one to the other; returns at the end of either. Blocks: for a thread of its own. Two
 /// streams that share a limit and write at the same moment may pass one chunk more than the limit together.
-pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter) -> End {
-    let mut mover = Mover::for_target(&to);
+pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter, beside: Option<&Beside>) -> End {
+    let mut mover = Mover::between(from, &to);
     loop {
         let left = meter.left();
         if left == 0 {
             return at_limit(from);
         }
         let most = CHUNK.min(usize::try_from(left).unwrap_or(CHUNK));
-        match mover.move_some(from, &to, most) {
+        match mover.move_some(from, &to, most, beside) {
             Ok(0) => return End::Finished,
             Ok(moved) => meter.count(moved),
             Err(Failure::Unsuitable) => mover = Mover::copy(),
@@ -118,19 +122,35 @@ enum Failure {
 }
 
 impl Mover {
-    /// Files are written, not spliced to: stdout and stderr may be one open file, and only write(2) moves its offset
-    /// under a lock.
-    fn for_target(to: &impl AsFd) -> Self {
-        let is_file =
-            rustix::fs::fstat(to).is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile);
-        if is_file { Self::copy() } else { Self::Splice }
+    /// Spliced is between pipes, from files, and to devices that are no terminals.
+    ///
+    /// Whoever splices from or to a terminal or a socket holds the pipe's lock while it waits for them, and then nobody can
+    /// close the pipe: a process that ends waits for a key to be pressed, and no signal reaches it. Files are written:
+    /// stdout and stderr may be one open file, and only write(2) moves its offset under a lock.
+    fn between(from: &OwnedFd, to: &impl AsFd) -> Self {
+        let kind = |fd: BorrowedFd<'_>| {
+            rustix::fs::fstat(fd).map_or(FileType::Unknown, |status| FileType::from_raw_mode(status.st_mode))
+        };
+        let gives = matches!(kind(from.as_fd()), FileType::Fifo | FileType::RegularFile);
+        let takes = match kind(to.as_fd()) {
+            FileType::Fifo => true,
+            FileType::CharacterDevice => !rustix::termios::isatty(to),
+            _ => false,
+        };
+        if gives && takes { Self::Splice } else { Self::copy() }
     }
 
     fn copy() -> Self {
         Self::Copy(vec![0; CHUNK].into_boxed_slice())
     }
 
-    fn move_some(&mut self, from: &OwnedFd, to: &impl AsFd, most: usize) -> Result<usize, Failure> {
+    fn move_some(
+        &mut self,
+        from: &OwnedFd,
+        to: &impl AsFd,
+        most: usize,
+        beside: Option<&Beside>,
+    ) -> Result<usize, Failure> {
         match self {
             Self::Splice => {
                 match rustix::io::retry_on_intr(|| splice(from, None, to, None, most, SpliceFlags::empty())) {
@@ -144,16 +164,31 @@ impl Mover {
                 let read =
                     when_ready(from, rustix::event::PollFlags::IN, || rustix::io::read(from, &mut buffer[..most]))
                         .map_err(Failure::Read)?;
-                let mut rest = &buffer[..read];
-                while !rest.is_empty() {
-                    let written = when_ready(to, rustix::event::PollFlags::OUT, || rustix::io::write(to, rest))
-                        .map_err(Failure::Write)?;
-                    rest = &rest[written..];
+                let bytes = &buffer[..read];
+                match beside {
+                    // Nothing is written at the end of the input.
+                    Some(beside) if read > 0 => {
+                        let mut written = Ok(());
+                        beside(&mut || {
+                            written = write_all(to, bytes);
+                            bytes.ends_with(b"\n")
+                        });
+                        written?;
+                    }
+                    Some(_) | None => write_all(to, bytes)?,
                 }
                 Ok(read)
             }
         }
     }
+}
+
+fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Result<(), Failure> {
+    while !rest.is_empty() {
+        let written = when_ready(to, rustix::event::PollFlags::OUT, || rustix::io::write(to, rest));
+        rest = &rest[written.map_err(Failure::Write)?..];
+    }
+    Ok(())
 }
 
 /// A stream that somebody else has made non-blocking is waited for all the same.
@@ -185,19 +220,28 @@ mod tests {
     }
 
     #[test]
+    fn only_between_pipes_is_waited_in_a_splice() {
+        let (reads, writes) = pipe().unwrap();
+        let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(matches!(Mover::between(&reads, &writes), Mover::Splice));
+        assert!(matches!(Mover::between(&here.into(), &writes), Mover::Copy(_)));
+        assert!(matches!(Mover::between(&reads, &there), Mover::Copy(_)));
+    }
+
+    #[test]
     fn everything_passes_and_is_counted() {
         let (reads, writes) = pipe().unwrap();
         let meter = Meter::new(None);
-        assert_eq!(pump(&filled(5000), &writes, &meter), End::Finished);
+        assert_eq!(pump(&filled(5000), &writes, &meter, None), End::Finished);
         assert_eq!((meter.passed(), rustix::io::read(&reads, &mut [0; 9000]).unwrap()), (5000, 5000));
     }
 
     #[test]
     fn exactly_the_limit_is_no_breach_and_one_byte_more_is() {
         let (_reads, writes) = pipe().unwrap();
-        assert_eq!(pump(&filled(100), &writes, &Meter::new(Some(100))), End::Finished);
+        assert_eq!(pump(&filled(100), &writes, &Meter::new(Some(100)), None), End::Finished);
         let meter = Meter::new(Some(100));
-        assert_eq!(pump(&filled(101), &writes, &meter), End::LimitReached);
+        assert_eq!(pump(&filled(101), &writes, &meter, None), End::LimitReached);
         assert_eq!(meter.passed(), 100);
     }
 
@@ -205,22 +249,22 @@ mod tests {
     fn streams_side_by_side_share_one_limit() {
         let (_reads, writes) = pipe().unwrap();
         let meter = Meter::new(Some(100));
-        assert_eq!(pump(&filled(60), &writes, &meter), End::Finished);
-        assert_eq!(pump(&filled(60), &writes, &meter.beside()), End::LimitReached);
+        assert_eq!(pump(&filled(60), &writes, &meter, None), End::Finished);
+        assert_eq!(pump(&filled(60), &writes, &meter.beside(), None), End::LimitReached);
     }
 
     #[test]
     fn a_receiver_that_has_gone_is_no_failure() {
         let (reads, writes) = pipe().unwrap();
         drop(reads);
-        assert_eq!(pump(&filled(1), &writes, &Meter::new(None)), End::ReceiverGone);
+        assert_eq!(pump(&filled(1), &writes, &Meter::new(None), None), End::ReceiverGone);
     }
 
     #[test]
     fn a_file_opened_for_appending_is_written_as_well() {
         let path = std::env::temp_dir().join(format!("sandhog-append-{}", std::process::id()));
         let file = std::fs::File::options().append(true).create(true).open(&path).unwrap();
-        assert_eq!(pump(&filled(70), &file, &Meter::new(None)), End::Finished);
+        assert_eq!(pump(&filled(70), &file, &Meter::new(None), None), End::Finished);
         assert_eq!(std::fs::read(&path).unwrap().len(), 70);
         std::fs::remove_file(path).unwrap();
     }

@@ -8,24 +8,39 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sandhog_protocol::request::Level;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-/// Stderr, with lines that come and one that stays.
+/// A terminal, with lines that come and one that stays.
 pub(crate) struct Screen {
     /// The least level that is shown; None: nothing is.
     level: Option<Level>,
-    /// The bar, and the attempt that it is about.
-    bar: Mutex<Option<(String, ProgressBar)>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    bar: Option<Bar>,
+    /// What was written last did not end its line: the bar waits for the rest of it.
+    line_is_open: bool,
+}
+
+/// How far an attempt is.
+struct Bar {
+    attempt: String,
+    since: Instant,
+    /// None: not on the screen just now.
+    shown: Option<ProgressBar>,
 }
 
 impl Screen {
     /// Shows lines of `level` and above.
     pub(crate) fn new(level: Option<Level>) -> Self {
-        Self { level, bar: Mutex::default() }
+        Self { level, state: Mutex::default() }
     }
 
-    fn with_bar<T>(&self, work: impl FnOnce(&mut Option<(String, ProgressBar)>) -> T) -> T {
-        work(&mut self.bar.lock().unwrap_or_else(PoisonError::into_inner))
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -34,57 +49,79 @@ impl View for Screen {
         Box::new(Line::start(&format!("compiling {job} (once; then it is cached)")))
     }
 
+    fn beside(&self, write: &mut dyn FnMut() -> bool) {
+        let mut state = self.state();
+        state.clear();
+        state.line_is_open = !write();
+    }
+
     fn log(&self, line: &LogLine) {
         if self.level.is_none_or(|least| line.level < least) {
             return;
         }
         let text = text_of(line, colour(io::stderr().is_terminal(), &variable));
-        self.with_bar(|bar| {
-            // If nobody reads it there is nobody to tell.
-            let print = || drop(io::stderr().lock().write_all(text.as_bytes()));
-            match bar {
-                Some((_, bar)) => bar.suspend(print),
-                None => print(),
-            }
-        });
+        let mut state = self.state();
+        state.clear();
+        // If nobody reads it there is nobody to tell.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     fn progress(&self, attempt: &str, progress: Option<&Progress>) {
         if !io::stderr().is_terminal() || is_dumb(&variable) {
             return;
         }
-        self.with_bar(|bar| match (progress, &bar) {
-            (None, Some((of, shown))) if of == attempt => {
-                shown.finish_and_clear();
-                *bar = None;
-            }
-            // One line, one job: the first that tells how far it is.
-            (Some(progress), Some((of, shown))) if of == attempt => show(shown, progress),
-            (Some(progress), None) => {
-                let new = ProgressBar::with_draw_target(progress.total, ProgressDrawTarget::stderr());
-                show(&new, progress);
-                *bar = Some((attempt.to_owned(), new));
-            }
-            (None | Some(_), _) => {}
-        });
+        let mut state = self.state();
+        match progress {
+            Some(progress) => state.show(attempt, progress),
+            None => state.end(attempt),
+        }
     }
 }
 
-fn show(bar: &ProgressBar, progress: &Progress) {
+impl State {
+    /// Takes the bar from the screen; the next progress brings it back.
+    fn clear(&mut self) {
+        if let Some(shown) = self.bar.as_mut().and_then(|bar| bar.shown.take()) {
+            shown.finish_and_clear();
+        }
+    }
+
+    fn end(&mut self, attempt: &str) {
+        if self.bar.as_ref().is_some_and(|bar| bar.attempt == attempt) {
+            self.clear();
+            self.bar = None;
+        }
+    }
+
+    /// One line, one job: the first that tells how far it is.
+    fn show(&mut self, attempt: &str, progress: &Progress) {
+        let new = || Bar { attempt: attempt.to_owned(), since: Instant::now(), shown: None };
+        let bar = self.bar.get_or_insert_with(new);
+        if bar.attempt == attempt && !self.line_is_open {
+            draw(bar.shown.get_or_insert_with(|| begin(progress, bar.since)), progress);
+        }
+    }
+}
+
+fn begin(progress: &Progress, since: Instant) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(progress.total, ProgressDrawTarget::stderr());
     let template = match progress.total {
-        Some(_) => "{prefix} [{bar:30}] {pos}/{len} {msg} ({eta})",
-        None => "{prefix} {spinner} {pos} {msg} ({elapsed})",
+        Some(_) => "{prefix} [{bar:30}] {pos}/{len} {wide_msg} ({elapsed})",
+        None => "{prefix} {spinner} {pos} {wide_msg} ({elapsed})",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
+    bar.with_elapsed(since.elapsed())
+}
+
+fn draw(bar: &ProgressBar, progress: &Progress) {
     bar.set_prefix(escape(&progress.job).into_owned());
     bar.set_message(escape(&progress.note).into_owned());
-    match progress.total {
-        Some(total) => bar.set_length(total),
-        None => bar.unset_length(),
+    if let Some(total) = progress.total {
+        bar.set_length(total);
     }
-    bar.set_position(progress.done);
+    bar.set_position(progress.total.map_or(progress.done, |total| progress.done.min(total)));
 }
 
 /// `WARN job: text name=value`, in one line, whatever is in it.
