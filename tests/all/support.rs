@@ -4,10 +4,12 @@ mod outcome;
 pub(crate) mod processes;
 mod scratch;
 mod stream;
+mod terminal;
 
 pub(crate) use outcome::Outcome;
 pub(crate) use scratch::{Scratch, chown, names_in};
 use stream::Stream;
+pub(crate) use terminal::terminal;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
