@@ -227,6 +227,11 @@ impl Attempt {
             (Phase::Gone, FromWorker::Unsealed(failure)) if !self.went => {
                 self.last_words(Cause::Spawn(steps::with_wall(failure)))
             }
+            // So it may what the guest said for people.
+            (
+                Phase::Gone,
+                FromWorker::Asks(request @ (Request::Log { .. } | Request::Ready | Request::Retire { .. })),
+            ) if self.went && self.may_ask => vec![Action::Serve(request)],
             // It ended before it began.
             (Phase::Gone, _) => Vec::new(),
             (_, FromWorker::Hello { .. }) => {
@@ -350,6 +355,7 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sandhog_protocol::request::Level;
     use sandhog_protocol::spawn::How;
     use sandhog_protocol::worker::{CompileReport, End, ProbeReport, Report, SealFailure};
 
@@ -534,6 +540,18 @@ mod tests {
         let mut attempt = running();
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
         assert_eq!(attempt.step(Event::ExitOverdue), [Action::Kill]);
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
+    }
+
+    #[test]
+    fn a_line_of_the_log_is_served_even_if_the_workers_end_is_known_first() {
+        let mut attempt = running();
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
+        let log = Request::Log { level: Level::Info, text: "last words".into(), fields: Vec::new() };
+        assert_eq!(attempt.step(Event::Said(FromWorker::Asks(log.clone()))), [Action::Serve(log)]);
+        let stop = Request::Stop { child: 1 };
+        assert_eq!(attempt.step(Event::Said(FromWorker::Asks(stop))), [], "nobody is there for the answer");
+        assert_eq!(attempt.step(ended()), []);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }
 
