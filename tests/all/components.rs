@@ -181,12 +181,12 @@ fn a_component_of_another_world_gets_a_sentence() {
     );
     refused(
         "component_library.wat",
-        "it is a component with nothing to start: it exports add, and neither wasi:cli/run nor `handle`. Build it as a \
+        "it is a component with nothing to start: it exports add, not wasi:cli/run and not `handle`. Build it as a \
          command, or for the world `handler` of sandhog:job",
     );
     refused(
         "component.wat",
-        "it is a component with nothing to start: it exports nothing, and neither wasi:cli/run nor `handle`. Build it as \
+        "it is a component with nothing to start: it exports nothing, not wasi:cli/run and not `handle`. Build it as \
          a command, or for the world `handler` of sandhog:job",
     );
     refused(

@@ -128,7 +128,7 @@ fn a_line_that_is_no_json_closes_the_connection_and_not_the_job() {
     let outcome = run.run();
     // Its parent has gone, as far as it knows.
     assert_eq!(outcome.code, 0);
-    let sentence = "sandhog: --ipc: line 2: it is no JSON: key must be a string at line 1 column 2; \
+    let sentence = "sandhog: --ipc: line 2: it is no JSON: key must be a string at column 2; \
                     the connection to the job is closed\n";
     assert_eq!(outcome.stderr, sentence);
 }

@@ -33,7 +33,7 @@ fn threads_are_refused() {
 fn imports_that_nobody_provides_are_named() {
     refused(
         "imports_nobody_provides.wat",
-        "it imports what nobody provides: telephone.dial. A job may import WASI 0.1 (wasi_snapshot_preview1) only",
+        "it imports what nobody provides: telephone.dial. A core module may import WASI 0.1 (wasi_snapshot_preview1), and what the component type that it carries names",
     );
 }
 
@@ -55,7 +55,7 @@ fn a_module_with_nothing_to_start_is_refused() {
     );
     refused(
         "library.wat",
-        "it is a library with nothing to start: it exports add, and no `_start`. Build it as a command",
+        "it is a library with nothing to start: it exports add, not `_start`. Build it as a command",
     );
 }
 

@@ -144,7 +144,7 @@ fn a_place_that_can_not_be_written_is_known_before_anything_is_built() {
     }
     for place in places {
         let outcome = built(&guest("hello"), &place);
-        let sentence = format!("sandhog: --output {place:?}: failed to write it: ");
+        let sentence = format!("sandhog: -o {place:?}: failed to write it: ");
         assert!(outcome.code == 126 && outcome.stderr.starts_with(&sentence), "{place:?}: {outcome:#?}");
     }
     // A directory is not replaced.
