@@ -74,6 +74,21 @@ fn stdin_comes_from_a_file() {
 }
 
 #[test]
+fn stdin_comes_from_a_fifo_once_somebody_writes_to_it() {
+    let scratch = Scratch::new();
+    let fifo = scratch.fifo("fifo");
+    let running = Run::new("cat").flag("--stdin").flag(&fifo).start();
+    // Waits until it has been opened for reading.
+    std::fs::write(&fifo, "from a fifo").unwrap();
+    running.wait().printed("from a fifo");
+    // Nobody writes: nothing but the guest's input waits for that.
+    let waits = Run::new("sleep_forever").flag("--stdin").flag(&fifo).start();
+    until("the worker", || Some(processes::descendants(waits.pid)).filter(|all| all.len() > 1));
+    waits.signal(Signal::TERM);
+    waits.wait().is(143, "stopped");
+}
+
+#[test]
 fn stdin_is_nothing_where_it_is_none() {
     Run::new("cat").flag("--stdin=none").stdin("not this").run().printed("");
 }

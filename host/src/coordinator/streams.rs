@@ -13,6 +13,7 @@ use sandhog_protocol::request::{ChildStdio, Refused};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
 /// Where a job's streams lead to, from one try to start it to the next.
@@ -177,7 +178,8 @@ fn input_of(stdin: &Stdin) -> Result<Option<OwnedFd>, Error> {
         Stdin::Inherit => Ok(Some(process::borrow(0).try_clone_to_owned()?)),
         Stdin::File(path) => {
             let fail = |cause| Error::Stdin { path: path.clone(), cause };
-            let file = File::open(path).map_err(fail)?;
+            // A FIFO that nobody writes to yet would be waited for here, and nothing else would go on; the pump waits.
+            let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(fail)?;
             let is_directory = file.metadata().map_err(fail)?.is_dir();
             if is_directory { Err(fail(io::ErrorKind::IsADirectory.into())) } else { Ok(Some(file.into())) }
         }

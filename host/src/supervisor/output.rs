@@ -82,6 +82,8 @@ impl Meter {
 /// streams that share a limit and write at the same moment may pass one chunk more than the limit together.
 pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter, beside: Option<&Beside>) -> End {
     let mut mover = Mover::between(from, &to);
+    // A FIFO that nobody has opened for writing yet reads as if it had ended.
+    wait_for(from, rustix::event::PollFlags::IN);
     loop {
         let left = meter.left();
         if left == 0 {
@@ -200,12 +202,16 @@ fn when_ready<T>(
     loop {
         match rustix::io::retry_on_intr(&mut call) {
             Err(Errno::AGAIN) => {
-                let mut fds = [rustix::event::PollFd::new(fd, flags)];
-                let _ = rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, None))?;
+                wait_for(fd, flags);
             }
             answer => return answer,
         }
     }
+}
+
+/// Until it is ready. What poll(2) could say instead, the call that follows says better.
+fn wait_for(fd: &impl AsFd, flags: rustix::event::PollFlags) {
+    let _ = rustix::io::retry_on_intr(|| rustix::event::poll(&mut [rustix::event::PollFd::new(fd, flags)], None));
 }
 
 #[cfg(test)]
