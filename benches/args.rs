@@ -1,9 +1,10 @@
 //! The command line of the benchmarks.
 
 pub(crate) const HELP: &str = "\
-usage: just bench [--rounds N] [--json]
+usage: just bench [--rounds N] [--only PART] [--json]
 
   --rounds N  how often each start is measured (1 to 10000; default 60)
+  --only PART one of start, compute, stream, memory, messages, calls; may be repeated
   --json      print one JSON object instead of tables";
 
 /// As many as keep a whole run below two minutes where a start of Node takes 50 ms.
@@ -17,10 +18,41 @@ pub(crate) enum Wish {
     Measure(Args),
     /// Run this command as often as somebody asks for it on stdin: the bench's own helper.
     Serve(Vec<String>),
+    /// Send back each packet that comes in on stdin: the other of two native processes.
+    Echo,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Start,
+    Compute,
+    Stream,
+    Memory,
+    Messages,
+    Calls,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Start, Self::Compute, Self::Stream, Self::Memory, Self::Messages, Self::Calls];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Compute => "compute",
+            Self::Stream => "stream",
+            Self::Memory => "memory",
+            Self::Messages => "messages",
+            Self::Calls => "calls",
+        }
+    }
 }
 
 pub(crate) struct Args {
     pub(crate) rounds: usize,
+    /// None: all.
+    only: Vec<Part>,
     pub(crate) json: bool,
 }
 
@@ -29,10 +61,20 @@ impl Args {
     pub(crate) fn long_rounds(&self) -> usize {
         (self.rounds / 20).clamp(1, 5)
     }
+
+    /// What takes tenths of a second.
+    pub(crate) fn middle_rounds(&self) -> usize {
+        (self.rounds / 12).clamp(1, 9)
+    }
+
+    /// In their order.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part> {
+        Part::ALL.into_iter().filter(|part| self.only.is_empty() || self.only.contains(part))
+    }
 }
 
 pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Wish, String> {
-    let mut parsed = Args { rounds: ROUNDS, json: false };
+    let mut parsed = Args { rounds: ROUNDS, only: Vec::new(), json: false };
     let mut args = args;
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -41,6 +83,12 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Wish, String> 
             "--json" => parsed.json = true,
             "--help" | "-h" => return Ok(Wish::Help),
             "--serve" => return Ok(Wish::Serve(args.collect())),
+            super::talk::ECHO => return Ok(Wish::Echo),
+            "--only" => {
+                let name = args.next().unwrap_or_default();
+                let part = Part::ALL.into_iter().find(|part| part.name() == name);
+                parsed.only.push(part.ok_or(format!("--only takes the name of a part, not {name:?}"))?);
+            }
             "--rounds" => {
                 let number = args.next().unwrap_or_default();
                 let rounds = number.parse().ok().filter(|rounds| (1..=MOST_ROUNDS).contains(rounds));

@@ -3,6 +3,7 @@
 
 use super::Outcome;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ impl Contestant {
     pub(crate) fn run(&mut self) -> Outcome<f64> {
         match self {
             Self::Command(command) => time(command),
-            Self::Helper(helper) => helper.ask(),
+            Self::Helper(helper) => helper.ask(""),
         }
     }
 }
@@ -34,10 +35,11 @@ fn time(command: &[String]) -> Outcome<f64> {
     if status.success() { Ok(micros) } else { Err(format!("{program} {} ended with {status}", args.join(" ")).into()) }
 }
 
-/// A process that answers each line on its stdin by a line with the microseconds that one start took.
+/// A process that answers each line on its stdin by a line with the microseconds that it took to do what the line says.
 pub(crate) struct Helper {
     child: Child,
-    ask: ChildStdin,
+    /// None: it is ending.
+    ask: Option<ChildStdin>,
     answer: BufReader<ChildStdout>,
 }
 
@@ -48,22 +50,31 @@ impl Helper {
         let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("a helper without pipes".into());
         };
-        let mut helper = Self { child, ask, answer: BufReader::new(answer) };
-        helper.ask()?;
+        let mut helper = Self { child, ask: Some(ask), answer: BufReader::new(answer) };
+        helper.ask("")?;
         Ok(helper)
     }
 
-    fn ask(&mut self) -> Outcome<f64> {
+    /// One of the scripts in `peers`.
+    pub(crate) fn script(program: &Path, script: &str, argument: &str) -> Outcome<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(script);
+        Self::start(Command::new(program).arg(script).arg(argument))
+    }
+
+    /// Microseconds; an empty line asks for whatever it always does.
+    pub(crate) fn ask(&mut self, what: &str) -> Outcome<f64> {
         let mut line = String::new();
-        self.ask.write_all(b"\n")?;
+        let ask = self.ask.as_mut().ok_or("a helper that has ended was asked")?;
+        ask.write_all(format!("{what}\n").as_bytes())?;
         self.answer.read_line(&mut line)?;
         line.trim().parse().map_err(|_| format!("a helper of the benchmarks said {:?}", line.trim()).into())
     }
 }
 
 impl Drop for Helper {
+    /// It ends with its stdin, and ends its own children first: killed it would leave them behind.
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        drop(self.ask.take());
         let _ = self.child.wait();
     }
 }

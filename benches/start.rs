@@ -46,6 +46,8 @@ fn contestants(peers: &Peers) -> Outcome<Vec<Row>> {
     let mut add = |name, contestant| rows.push((name, contestant, Figures::default()));
     add("fork and exec of /bin/true", Contestant::Command(vec!["/bin/true".to_owned()]));
     add("sandhog run, all walls", Contestant::Command(peers.sandhog_run(&[], GUEST, &[])));
+    // Says the same, as a component of WASI 0.2.
+    add("sandhog run, a component", Contestant::Command(peers.sandhog_run(&[], "speak", &["hello", ""])));
     if let Some(helper) = without_cgroups(peers)? {
         add("sandhog run, no cgroups on the machine", Contestant::Helper(helper));
     }
@@ -59,13 +61,11 @@ fn contestants(peers: &Peers) -> Outcome<Vec<Row>> {
     }
     if let Some(python) = &peers.python {
         for (name, method) in [("Python multiprocessing, fork", "fork"), ("Python multiprocessing, spawn", "spawn")] {
-            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/python_process.py");
-            add(name, Contestant::Helper(Helper::start(Command::new(python).args([script, method]))?));
+            add(name, Contestant::Helper(Helper::script(python, "python_process.py", method)?));
         }
     }
     if let Some(node) = &peers.node {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/node_fork.js");
-        add("Node child_process.fork", Contestant::Helper(Helper::start(Command::new(node).arg(script))?));
+        add("Node child_process.fork", Contestant::Helper(Helper::script(node, "node_fork.js", "once")?));
     }
     Ok(rows)
 }
