@@ -109,7 +109,9 @@ impl<T: End, E: Display> End for Result<T, E> {
         match self {
             Ok(end) => end.end(),
             Err(error) => {
-                eprintln!("error: {error}");
+                // In one piece: a line of the job's log, or another job's output, may come between two.
+                let line = format!("error: {error}\n");
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
                 ExitCode::FAILURE
             }
         }
