@@ -2,10 +2,11 @@
 
 use super::dispatch::{Coordinator, Error};
 use super::modules::{self, Made, Module, Settings};
+use super::run::let_go;
 use crate::config::job::Job;
 use crate::supervisor::outcome::{self, Cause, Facts, Limits};
 use sandhog_protocol::inspect::Inspection;
-use sandhog_protocol::plan::{CompileOutput, Kind, Walls};
+use sandhog_protocol::plan::{CompileOutput, Kind};
 use sandhog_protocol::verdict::Verdict;
 use std::fs::File;
 use std::path::Path;
@@ -47,7 +48,7 @@ impl Coordinator {
         loop {
             match modules::compiled(self, &module, job, &walls).await {
                 Ok((_, kind)) => return Ok(Ok(kind)),
-                Err(cause) if let_go(&cause, job, &mut walls) => {}
+                Err(cause) if let_go(&cause, job, &mut walls).is_some() => {}
                 Err(cause) => return Ok(Err(verdict(cause))),
             }
         }
@@ -64,20 +65,10 @@ impl Coordinator {
         loop {
             match modules::compile(self, &module, &settings, &walls, &cache).await {
                 Ok(made) => return Ok(Ok(made)),
-                Err(cause) if let_go(&cause, job, &mut walls) => {}
+                Err(cause) if let_go(&cause, job, &mut walls).is_some() => {}
                 Err(cause) => return Ok(Err(verdict(cause))),
             }
         }
-    }
-}
-
-/// Whether it can be tried again without a wall that may be missing.
-fn let_go(cause: &Cause, job: &Job, walls: &mut Walls) -> bool {
-    match cause {
-        Cause::Spawn(failure) => {
-            failure.wall.is_some_and(|wall| job.allow_missing.contains(&wall) && walls.remove(&wall))
-        }
-        _ => false,
     }
 }
 

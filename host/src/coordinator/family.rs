@@ -93,7 +93,8 @@ pub(super) async fn serve(
     tell: Sender,
 ) {
     let (ended, mut ends) = mpsc::unbounded_channel();
-    let mut parent = Parent { family, member, inherited, children: HashMap::new(), last: 0, ended };
+    let mut parent =
+        Parent { family, member, inherited, children: HashMap::new(), last: 0, has_progress: false, ended };
     loop {
         let (reply, fds) = tokio::select! {
             request = requests.recv() => match request {
@@ -111,7 +112,9 @@ pub(super) async fn serve(
         };
         let _ = tell.send(Note::Tell(reply, fds)).await;
     }
-    family.coordinator.show_progress(&member.identity.attempt, None).await;
+    if parent.has_progress {
+        family.coordinator.show_progress(&member.identity.attempt, None).await;
+    }
     parent.leave().await;
 }
 
@@ -124,6 +127,8 @@ struct Parent<'a> {
     children: HashMap<ChildId, Running>,
     /// The number that was given last.
     last: ChildId,
+    /// It has told how far it is, which may be on the screen.
+    has_progress: bool,
     ended: mpsc::UnboundedSender<(ChildId, VerdictRecord)>,
 }
 
@@ -142,6 +147,7 @@ impl Parent<'_> {
             Request::Stop { child } => self.halt(child, Halt::Stop(StopReason::Parent))?,
             Request::Kill { child } => self.halt(child, Halt::Kill(StopReason::Parent))?,
             Request::Progress { done, total, note } => {
+                self.has_progress = true;
                 let note = shortened(note, limits::PROGRESS_NOTE);
                 let progress = Progress { job: self.member.job.name.clone(), done, total, note };
                 self.family.coordinator.show_progress(&self.member.identity.attempt, Some(progress)).await;
@@ -214,15 +220,9 @@ impl Parent<'_> {
             depth: self.member.identity.depth + 1,
         };
         let (streams, piped) = Streams::of_child(&self.inherited, &job, asked.stdio).map_err(full)?;
-        let (connection, mut fds) = (None, Vec::new());
-        let connection = if asked.connected {
-            let (ours, theirs) = pair(SocketType::SEQPACKET).map_err(full)?;
-            fds.push(ours);
-            Some(theirs)
-        } else {
-            connection
-        };
-        fds.extend(piped);
+        let ends = asked.connected.then(|| pair(SocketType::SEQPACKET)).transpose().map_err(full)?;
+        let (ours, connection) = ends.unzip();
+        let fds = ours.into_iter().chain(piped).collect();
         let modules = asked.modules.iter().filter_map(|name| self.member.modules.get_key_value(name));
         let modules = modules.map(|(name, module)| (name.clone(), Arc::clone(module))).collect();
         let member = Member { job, module, directories, modules, identity, data: asked.data, instead: None };

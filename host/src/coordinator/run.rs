@@ -7,7 +7,7 @@ use super::plan;
 use super::record::VerdictRecord;
 use super::streams::{self, Opened, Streams};
 use crate::config::job::{Job, User};
-use crate::supervisor::driver::{self, Attempted, Order};
+use crate::supervisor::driver::{self, Attempted, Ends, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{Identity, Program, Wall, Walls, Work, ZygotePlan};
@@ -104,13 +104,11 @@ impl Coordinator {
                     modules::forget(self, &member.module, job.limits.fuel.is_some());
                     remade = true;
                 }
-                Some(Cause::Spawn(failure)) => {
-                    match failure.wall.filter(|wall| job.allow_missing.contains(wall) && walls.remove(wall)) {
-                        Some(wall) => missing_walls.push(wall),
-                        None => break (facts, usage),
-                    }
-                }
-                _ => break (facts, usage),
+                Some(cause) => match let_go(cause, job, &mut walls) {
+                    Some(wall) => missing_walls.push(wall),
+                    None => break (facts, usage),
+                },
+                None => break (facts, usage),
             }
         };
         let verdict = outcome::decide(&facts, &plan::named(&job.limits));
@@ -156,7 +154,7 @@ impl Coordinator {
             zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
             worker: plan::guest_worker(job, ties.connection.is_some()),
             work,
-            ends: Some(streams::ends(stdio, ties.connection.take())),
+            ends: Some(Ends { stdio, connection: ties.connection.take() }),
             directories: member.directories.clone(),
             pumps,
             hard_deadline: plan::hard_deadline(&job.limits),
@@ -178,6 +176,12 @@ impl Coordinator {
         [usage.stdin_bytes, usage.stdout_bytes, usage.stderr_bytes] = ties.streams.passed();
         Ok((facts, usage))
     }
+}
+
+/// The wall for want of which it came to nothing, if it can be tried again without that one.
+pub(super) fn let_go(cause: &Cause, job: &Job, walls: &mut Walls) -> Option<Wall> {
+    let Cause::Spawn(failure) = cause else { return None };
+    failure.wall.filter(|wall| job.allow_missing.contains(wall) && walls.remove(wall))
 }
 
 impl Member {

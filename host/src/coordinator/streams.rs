@@ -3,7 +3,7 @@
 use super::dispatch::Error;
 use super::rights;
 use crate::config::job::{Job, Stdin};
-use crate::supervisor::driver::{Direction, Ends, Pump};
+use crate::supervisor::driver::{Direction, Pump};
 use crate::supervisor::output::{Beside, Meter};
 use crate::sys::process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
@@ -184,11 +184,6 @@ fn input_of(stdin: &Stdin) -> Result<Option<OwnedFd>, Error> {
             if is_directory { Err(fail(io::ErrorKind::IsADirectory.into())) } else { Ok(Some(file.into())) }
         }
     }
-}
-
-/// A worker's ends, of streams and connection.
-pub(super) fn ends(stdio: [OwnedFd; 3], connection: Option<OwnedFd>) -> Ends {
-    Ends { stdio, connection }
 }
 
 /// Opens each granted directory as the person who asked; the descriptor is what travels, not the path.
