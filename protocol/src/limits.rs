@@ -29,6 +29,9 @@ pub const LOG_TEXT: usize = 16 << 10;
 pub const LOG_FIELDS: usize = 64;
 pub const PROGRESS_NOTE: usize = 200;
 
+/// Longest reason of a retirement, in bytes; the guests' interface says so.
+pub const RETIRE_REASON: usize = 4 << 10;
+
 /// Most modules that one job may start as its children.
 pub const MODULES: usize = 64;
 
@@ -55,6 +58,9 @@ pub const ARTIFACT: u64 = 2 << 30;
 /// Most stack frames in a backtrace, and the longest text of a report, in bytes: what a worker sends is shown to people.
 pub const BACKTRACE: usize = 64;
 pub const REPORT_TEXT: usize = 4 << 10;
+
+/// Most jobs in one request to a daemon. As JSON a job may be two bytes long, in memory it is a kibibyte.
+pub const JOBS: usize = 20_000;
 
 /// Largest packet between coordinator, spawner and zygote, in bytes: a plan with [`DIRECTORIES`] directories
 /// takes 3 KiB; the rest is room for reasons in words. Well below the kernel's default for a socket's buffer (208 KiB).

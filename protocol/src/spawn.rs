@@ -13,6 +13,9 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The name of a daemon's control socket, in its runtime directory.
+pub const CONTROL_SOCKET: &str = "control.sock";
+
 /// A zygote's number, given by the coordinator, unique for one spawner.
 pub type ZygoteId = u32;
 /// A worker's number, given by the coordinator, unique for one spawner.
@@ -22,13 +25,34 @@ pub type WorkerId = u32;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToSpawner {
     /// fds: the zygote's end of its module socket.
-    StartZygote { zygote: ZygoteId, plan: ZygotePlan },
+    StartZygote {
+        zygote: ZygoteId,
+        plan: ZygotePlan,
+    },
     /// fds: ipc, stdin, stdout, stderr, the end of its connection where it has one, then one for each directory.
-    StartWorker { zygote: ZygoteId, worker: WorkerId, plan: WorkerPlan },
+    StartWorker {
+        zygote: ZygoteId,
+        worker: WorkerId,
+        plan: WorkerPlan,
+    },
     /// SIGKILL. Unknown or ended: nothing.
-    Kill { worker: WorkerId },
+    Kill {
+        worker: WorkerId,
+    },
+    /// SIGSTOP, or SIGCONT. Unknown or ended: nothing.
+    Pause {
+        worker: WorkerId,
+    },
+    Resume {
+        worker: WorkerId,
+    },
     /// No more workers from it: end it.
-    EndZygote { zygote: ZygoteId },
+    EndZygote {
+        zygote: ZygoteId,
+    },
+    /// What a daemon leaves to be cleared away, whatever becomes of it. At most once. fds: its two locks, which are held until
+    /// all is gone; the directory in which its control socket is.
+    Guard,
 }
 
 /// What the spawner answers.

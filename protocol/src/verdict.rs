@@ -38,6 +38,86 @@ pub enum Verdict {
     Refused { reason: String },
 }
 
+/// What kind of verdict: its name without the details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictKind {
+    Completed,
+    Failed,
+    Trapped,
+    Deadline,
+    Cpu,
+    Memory,
+    Output,
+    Denied,
+    Killed,
+    Stopped,
+    Unhealthy,
+    Lost,
+    Refused,
+}
+
+impl VerdictKind {
+    /// All of them, in the order of the type.
+    pub const ALL: [Self; 13] = [
+        Self::Completed,
+        Self::Failed,
+        Self::Trapped,
+        Self::Deadline,
+        Self::Cpu,
+        Self::Memory,
+        Self::Output,
+        Self::Denied,
+        Self::Killed,
+        Self::Stopped,
+        Self::Unhealthy,
+        Self::Lost,
+        Self::Refused,
+    ];
+
+    /// The name in manifests, events and verdict files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Trapped => "trapped",
+            Self::Deadline => "deadline",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Output => "output",
+            Self::Denied => "denied",
+            Self::Killed => "killed",
+            Self::Stopped => "stopped",
+            Self::Unhealthy => "unhealthy",
+            Self::Lost => "lost",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Verdict {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> VerdictKind {
+        match self {
+            Self::Completed { .. } => VerdictKind::Completed,
+            Self::Failed { .. } => VerdictKind::Failed,
+            Self::Trapped { .. } => VerdictKind::Trapped,
+            Self::Deadline { .. } => VerdictKind::Deadline,
+            Self::Cpu { .. } => VerdictKind::Cpu,
+            Self::Memory { .. } => VerdictKind::Memory,
+            Self::Output { .. } => VerdictKind::Output,
+            Self::Denied { .. } => VerdictKind::Denied,
+            Self::Killed { .. } => VerdictKind::Killed,
+            Self::Stopped { .. } => VerdictKind::Stopped,
+            Self::Unhealthy { .. } => VerdictKind::Unhealthy,
+            Self::Lost { .. } => VerdictKind::Lost,
+            Self::Refused { .. } => VerdictKind::Refused,
+        }
+    }
+}
+
 /// Who noticed that an attempt needs too much memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +136,8 @@ pub enum MemoryWall {
 pub enum Killer {
     /// Somebody outside Sandhog.
     Outside,
+    /// Somebody asked Sandhog for it.
+    Operator,
     /// The kernel, for a fault of the worker itself (SIGSEGV, SIGBUS …).
     Fault,
 }
@@ -72,6 +154,10 @@ pub enum StopReason {
     OutputClosed,
     /// The attempt that started it asked for it, or ended.
     Parent,
+    /// Somebody asked for it: `stop`, `restart`, `down`, `signal`.
+    Operator,
+    /// Another attempt takes its place.
+    Replaced,
 }
 
 /// What an attempt used.

@@ -1,0 +1,413 @@
+//! What the command line, or any other program, and a daemon say to each other: JSON over HTTP on a Unix socket. The
+//! routes are in `host/src/coordinator/control/openapi.json`; here are the bodies.
+//!
+//! Times of day are milliseconds since 1970-01-01 UTC; durations and sizes that people have set stay as they wrote them
+//! (`30s`, `64MiB`).
+
+use crate::limits;
+use crate::verdict::{Usage, Verdict};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A job as people describe it: one `[job.NAME]` table of `sandhog.toml`, or the flags of `sandhog start`. What is left
+/// out has its default. Paths are absolute: they are opened by the daemon, as the person whom it belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JobSpec {
+    pub name: String,
+    /// Its group; empty: the one that it is sent with.
+    pub group: String,
+    pub module: String,
+    pub argv0: Option<String>,
+    pub args: Vec<String>,
+    /// As `--dir` has them.
+    pub dir: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    /// As `--child` has them: `NAME=FILE`.
+    pub child: Vec<String>,
+    pub allow_detached: bool,
+    pub max_children: Option<u64>,
+    pub max_child_depth: Option<u64>,
+    pub max_child_rate: Option<u64>,
+    pub net: Option<String>,
+    pub fresh: bool,
+    pub memory: Option<String>,
+    pub timeout: Option<String>,
+    pub cpu: Option<String>,
+    pub fuel: Option<u64>,
+    pub max_output: Option<String>,
+    pub max_file: Option<String>,
+    pub max_files: Option<u64>,
+    pub stdin: Option<String>,
+    pub user: Option<String>,
+    pub compile_timeout: Option<String>,
+    pub compile_memory: Option<String>,
+    pub allow_missing: Vec<String>,
+    /// Least level of its log that is kept: trace, debug, info, warn, error or off.
+    pub log: Option<String>,
+    /// Jobs of the same group that are to be ready before it starts.
+    pub after: Vec<String>,
+    pub instances: Option<u64>,
+    /// never, on-failure or always.
+    pub restart: Option<String>,
+    pub retry_on: Vec<RetrySpec>,
+    pub stop_on: Vec<String>,
+    pub backoff: BackoffSpec,
+    pub intensity: IntensitySpec,
+    /// `said`: when it says so; a time: when it has lived that long; none: whichever comes first, its word or a second.
+    pub ready: Option<String>,
+    /// How long it may take to be ready.
+    pub start_timeout: Option<String>,
+    pub health: HealthSpec,
+    /// How long it may take to stop once it was asked.
+    pub grace: Option<String>,
+    pub recycle: RecycleSpec,
+    /// When to run it: a cron expression. A job with one runs then, and is not kept up.
+    pub schedule: Option<String>,
+    /// Of the schedule; an IANA name, such as Europe/Berlin.
+    pub time_zone: Option<String>,
+    /// skip, queue or replace.
+    pub overlap: Option<String>,
+    pub catch_up: bool,
+    pub logs: LogsSpec,
+}
+
+/// Try again after this verdict, with another limit where one is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrySpec {
+    /// The name of a verdict.
+    pub verdict: String,
+    /// What the limit that was met is multiplied with for the next try.
+    pub times: Option<u64>,
+    /// What it grows to at the most, in the limit's own unit.
+    pub at_most: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackoffSpec {
+    pub first: Option<String>,
+    pub most: Option<String>,
+    /// How long an attempt has to be ready for the next pause to be the first one again.
+    pub reset_after: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntensitySpec {
+    pub restarts: Option<u64>,
+    pub within: Option<String>,
+}
+
+/// Checks; each that is set is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthSpec {
+    /// It is to call `heartbeat` at least this often.
+    pub heartbeat: Option<String>,
+    /// A module and its arguments, run sealed with the grants of the job: healthy where it completes.
+    pub command: Vec<String>,
+    /// How often the command runs.
+    pub every: Option<String>,
+    /// How long the command may take.
+    pub timeout: Option<String>,
+    /// Misses in a row that make the attempt unhealthy.
+    pub misses: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecycleSpec {
+    /// Resident memory of its worker at which an attempt is replaced.
+    pub memory: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogsSpec {
+    /// Longest log file; a longer one is set aside.
+    pub size: Option<String>,
+    /// How many are kept beside the one that is written to.
+    pub files: Option<u64>,
+}
+
+/// What a job is a part of: one manifest, or what `start` starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupSpec {
+    pub name: String,
+    /// one-for-one, one-for-all or rest-for-one.
+    pub strategy: Option<String>,
+}
+
+/// `POST /v1/apply`: these jobs are to be up, in these groups. Jobs of `source` that are not among them are deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Apply {
+    /// Where this comes from: a manifest's absolute path. None: nothing is deleted.
+    pub source: Option<String>,
+    pub groups: Vec<GroupSpec>,
+    /// At most [`limits::JOBS`].
+    #[serde(deserialize_with = "jobs")]
+    pub jobs: Vec<JobSpec>,
+    /// Say what would change, and change nothing.
+    pub dry_run: bool,
+    /// They are to be new: refused where one of these names is there.
+    pub create: bool,
+}
+
+/// A list of jobs that is refused when it gets too long, not when it has been read.
+fn jobs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JobSpec>, D::Error> {
+    struct Jobs;
+    impl<'de> Visitor<'de> for Jobs {
+        type Value = Vec<JobSpec>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(out, "a list of at most {} jobs", limits::JOBS)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut jobs = Vec::new();
+            while let Some(job) = list.next_element()? {
+                if jobs.len() == limits::JOBS {
+                    return Err(A::Error::invalid_length(jobs.len() + 1, &self));
+                }
+                jobs.push(job);
+            }
+            Ok(jobs)
+        }
+    }
+    deserializer.deserialize_seq(Jobs)
+}
+
+/// What an [`Apply`] does to one job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub job: String,
+    pub change: ChangeKind,
+    /// Keys that differ.
+    pub keys: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// It is new.
+    Create,
+    /// It is as it was, and is started where it is not up.
+    Keep,
+    /// It runs with other settings: reloaded, one instance at a time.
+    Change,
+    /// The manifest has it no more.
+    Delete,
+}
+
+/// `POST /v1/{start,stop,restart,reload,delete}`, and `/v1/signal` with a signal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ask {
+    /// Names, ids, `NAME/INSTANCE`, groups, or `all`.
+    pub select: Vec<String>,
+    /// Answer when it is done, not when it is begun.
+    pub wait: bool,
+    /// Of `signal`: TERM, INT, HUP, KILL, STOP or CONT.
+    pub signal: Option<String>,
+}
+
+/// `POST /v1/scale`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scale {
+    pub job: String,
+    pub instances: u64,
+    pub wait: bool,
+}
+
+/// `POST /v1/send`: a message to each instance that is selected; answered by one [`Answer`] for each.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Send {
+    pub select: Vec<String>,
+    /// JSON, in its own text, as on `--ipc`.
+    pub message: String,
+    /// Wait for its next message for this long, in milliseconds; 0: do not wait.
+    pub wait_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub id: u64,
+    pub job: String,
+    pub instance: u32,
+    /// What it sent, as JSON text.
+    pub message: Option<String>,
+    /// Why there is no answer, or why it was not sent.
+    pub error: Option<String>,
+}
+
+/// What became of an [`Ask`], an [`Apply`] or a [`Scale`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    pub changes: Vec<Change>,
+    /// Those that it concerns, as they are now.
+    pub instances: Vec<Instance>,
+    /// What went wrong with some of them, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// Where an instance is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Not to be up: never started, or it has ended and is not to be started again.
+    Idle,
+    /// For what it comes after.
+    Waiting,
+    /// For its next time by the schedule.
+    Scheduled,
+    Starting,
+    /// Ready.
+    Running,
+    Stopping,
+    /// For the next try.
+    Backoff,
+    /// Somebody has stopped it.
+    Stopped,
+    /// Given up.
+    Failed,
+}
+
+/// One instance of a job: a line of `ps`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its number, never used again.
+    pub id: u64,
+    pub job: String,
+    pub group: String,
+    /// From 0.
+    pub instance: u32,
+    pub phase: Phase,
+    /// Why it failed, or what it waits for.
+    pub why: Option<String>,
+    /// Another attempt is to take the place of the one that runs.
+    pub reloading: bool,
+    /// Its worker is held by a signal until it gets another (`signal NAME STOP`, `CONT`).
+    pub paused: bool,
+    /// Since when it is in this phase.
+    pub since_ms: u64,
+    /// Of the attempt that runs.
+    pub attempt: Option<String>,
+    pub pid: Option<u32>,
+    /// Since its `go`.
+    pub started_ms: Option<u64>,
+    /// In thousandths of one processor, since the last look.
+    pub cpu_permille: Option<u32>,
+    /// Resident memory of its worker, in bytes.
+    pub memory_bytes: Option<u64>,
+    pub restarts: u64,
+    /// How its last attempt ended.
+    pub last: Option<Ended>,
+    /// When it runs next: by its schedule or after its pause.
+    pub next_ms: Option<u64>,
+    /// What the attempt said of its progress last.
+    pub progress: Option<String>,
+}
+
+/// An attempt that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    pub attempt: String,
+    pub at_ms: u64,
+    /// One sentence.
+    pub text: String,
+    /// As `sandhog run` ends with.
+    pub code: u8,
+    pub verdict: Verdict,
+    pub usage: Usage,
+}
+
+/// `GET /v1/jobs/NAME`: all that is known of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub spec: JobSpec,
+    /// The manifest that it comes from.
+    pub source: Option<String>,
+    /// Every setting with its default, as `check` prints it: key and value.
+    pub settings: Vec<(String, String)>,
+    pub instances: Vec<Instance>,
+    /// The last ones, newest first, at most ten for each instance.
+    pub ended: Vec<Ended>,
+}
+
+/// A line of a job's log. `GET /v1/logs` answers with one of them a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub at_ms: u64,
+    pub job: String,
+    pub instance: u32,
+    pub attempt: String,
+    pub stream: LogStream,
+    /// Without its end. What is no UTF-8 is replaced.
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogStream {
+    Out,
+    Err,
+    /// The guest's `log`.
+    Log,
+    /// Sandhog's own word on the attempt.
+    Sandhog,
+}
+
+/// Something that has happened. `GET /v1/events` answers with one of them a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// From 1, without gaps, since the daemon was started.
+    pub number: u64,
+    pub at_ms: u64,
+    /// None: the daemon itself.
+    pub job: Option<String>,
+    pub instance: Option<u32>,
+    pub id: Option<u64>,
+    pub attempt: Option<String>,
+    /// created, starting, ready, ended, backoff, failed, stopping, stopped, unhealthy, recycled, retiring, reloaded,
+    /// reload-failed, due, skipped, message, deleted, daemon-started, daemon-stopping.
+    pub kind: String,
+    /// One sentence.
+    pub text: String,
+    pub verdict: Option<Verdict>,
+    /// What the job sent to its parent, as JSON text.
+    pub message: Option<String>,
+}
+
+/// `GET /v1/daemon`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    pub version: String,
+    pub pid: u32,
+    pub started_ms: u64,
+    pub state_dir: String,
+    pub socket: String,
+    pub jobs: u64,
+    pub instances: u64,
+}
+
+/// `POST /v1/shutdown`: the daemon stops all jobs in reverse order and ends; what was up is up again with the next daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {}
+
+/// The body of every answer that is no success.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// One sentence: what is wrong, and where.
+    pub error: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
