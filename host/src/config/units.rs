@@ -113,6 +113,21 @@ pub(crate) fn print_size(bytes: u64) -> String {
     whole.map_or_else(|| format!("{bytes}B"), |(unit, worth)| format!("{}{unit}", bytes / worth))
 }
 
+/// The size with at most four digits: what one reads at a glance. [`print_size`] has it exactly.
+pub(crate) fn print_about(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut tenths = bytes.saturating_mul(10);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    match tenths {
+        whole if unit == 0 || whole >= 1000 => format!("{}{}", whole / 10, UNITS[unit]),
+        small => format!("{}.{}{}", small / 10, small % 10, UNITS[unit]),
+    }
+}
+
 /// A duration in whole milliseconds.
 ///
 /// # Errors

@@ -1,0 +1,145 @@
+//! After which verdicts another try is made, and with what changed.
+
+use super::words::verdict;
+use super::{Boosts, Error, Retry};
+use crate::config::job::{Job, MEMORY_MOST};
+use crate::config::units::{self, parse_duration, parse_size, print_duration, print_size};
+use sandhog_protocol::control::RetrySpec;
+use sandhog_protocol::verdict::VerdictKind;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Most that a limit is multiplied with at once: ten tries of it are beyond anything that can be counted.
+const TIMES_MOST: u64 = 100;
+
+/// What a limit is measured in.
+#[derive(Clone, Copy)]
+enum Unit {
+    Bytes,
+    Milliseconds,
+}
+
+impl Unit {
+    fn parse(self, text: &str) -> Result<u64, units::Error> {
+        match self {
+            Self::Bytes => parse_size(text),
+            Self::Milliseconds => parse_duration(text).map(millis),
+        }
+    }
+
+    fn print(self, value: u64) -> String {
+        match self {
+            Self::Bytes => print_size(value),
+            Self::Milliseconds => print_duration(Duration::from_millis(value)),
+        }
+    }
+}
+
+/// The limit behind a verdict.
+struct Limit {
+    key: &'static str,
+    unit: Unit,
+    value: Option<u64>,
+    /// More is never possible.
+    most: Option<u64>,
+}
+
+/// The limits of a job that retries with a change start from.
+pub(super) fn limits(job: &Job) -> Boosts {
+    Boosts {
+        memory_bytes: Some(job.limits.memory_bytes),
+        timeout_ms: job.limits.timeout.map(millis),
+        cpu_ms: job.limits.cpu.map(millis),
+        output_bytes: job.limits.max_output_bytes,
+    }
+}
+
+pub(super) fn stop_on(words: &[String]) -> Result<BTreeSet<VerdictKind>, Error> {
+    words.iter().map(|word| verdict("stop_on", word)).collect()
+}
+
+/// # Errors
+/// The first entry that makes no sense.
+pub(super) fn retry_on(
+    specs: &[RetrySpec],
+    stop_on: &BTreeSet<VerdictKind>,
+    limits: &Boosts,
+) -> Result<Vec<Retry>, Error> {
+    let (mut retries, mut seen) = (Vec::new(), BTreeSet::new());
+    for spec in specs {
+        let retry = parse(spec, limits)?;
+        let verdict = retry.on.name();
+        if !seen.insert(retry.on) {
+            return Err(Error::RetryTwice { verdict });
+        }
+        if stop_on.contains(&retry.on) {
+            return Err(Error::RetryAndStop { verdict });
+        }
+        retries.push(retry);
+    }
+    Ok(retries)
+}
+
+fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
+    let on = verdict("retry_on", &spec.verdict)?;
+    let verdict = on.name();
+    if on == VerdictKind::Stopped {
+        return Err(Error::RetryStopped);
+    }
+    let Some(times) = spec.times else {
+        return match &spec.at_most {
+            Some(_) => Err(Error::AtMostAlone { verdict }),
+            None => Ok(Retry { on, times: None, at_most: None }),
+        };
+    };
+    let limit = limit_of(on, limits).ok_or(Error::NothingToChange { verdict })?;
+    let value = limit.value.ok_or(Error::NoLimit { verdict, limit: limit.key })?;
+    let times = u32::try_from(times).ok().filter(|times| (2..=TIMES_MOST).contains(&u64::from(*times)));
+    let times = times.ok_or(Error::Times { verdict, times: spec.times.unwrap_or_default() })?;
+    let at_most = spec.at_most.as_deref().map(|text| at_most(verdict, text, &limit, value)).transpose()?;
+    Ok(Retry { on, times: Some(times), at_most: at_most.or(limit.most) })
+}
+
+fn at_most(verdict: &'static str, text: &str, limit: &Limit, value: u64) -> Result<u64, Error> {
+    let at_most = limit.unit.parse(text).map_err(|error| Error::Value { key: "retry_on", text: text.into(), error })?;
+    let shown = |value| limit.unit.print(value);
+    if at_most <= value {
+        return Err(Error::AtMost { verdict, at_most: shown(at_most), limit: shown(value) });
+    }
+    match limit.most {
+        Some(most) if at_most > most => {
+            Err(Error::AtMostTooLarge { verdict, at_most: shown(at_most), most: shown(most) })
+        }
+        Some(_) | None => Ok(at_most),
+    }
+}
+
+/// What a retry's `at_most` is as people write it.
+pub(super) fn print_at_most(on: VerdictKind, value: u64) -> String {
+    limit_of(on, &Boosts::default()).map_or_else(String::new, |limit| limit.unit.print(value))
+}
+
+/// The limit that an attempt met with this verdict; None: there is none.
+fn limit_of(on: VerdictKind, limits: &Boosts) -> Option<Limit> {
+    let limit = |key, unit, value, most| Some(Limit { key, unit, value, most });
+    match on {
+        VerdictKind::Memory => limit("memory", Unit::Bytes, limits.memory_bytes, Some(MEMORY_MOST)),
+        VerdictKind::Deadline => limit("timeout", Unit::Milliseconds, limits.timeout_ms, None),
+        VerdictKind::Cpu => limit("cpu", Unit::Milliseconds, limits.cpu_ms, None),
+        VerdictKind::Output => limit("max_output", Unit::Bytes, limits.output_bytes, None),
+        VerdictKind::Completed
+        | VerdictKind::Failed
+        | VerdictKind::Trapped
+        | VerdictKind::Denied
+        | VerdictKind::Killed
+        | VerdictKind::Stopped
+        | VerdictKind::Unhealthy
+        | VerdictKind::Lost
+        | VerdictKind::Refused => None,
+    }
+}
+
+/// Of times as people write them: a hundred years at the most.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
