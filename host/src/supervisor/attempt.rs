@@ -42,7 +42,7 @@ pub(crate) enum Event {
     /// It was asked to stop, and has had its time.
     GraceOver,
     /// It is to end at once.
-    Kill(StopReason),
+    Kill(Cause),
     SpawnerLost,
 }
 
@@ -101,6 +101,8 @@ pub(crate) struct Attempt {
     /// Output streams that are passed on from `go` on, and those of them that have not ended.
     streams: usize,
     outputs: usize,
+    /// What it wrote is kept, even where it was stopped.
+    is_kept: bool,
     facts: Facts,
 }
 
@@ -118,8 +120,14 @@ impl Attempt {
             listens: false,
             streams,
             outputs: 0,
+            is_kept: false,
             facts: Facts::default(),
         }
+    }
+
+    /// One whose output is kept to its last byte, however it ends.
+    pub(crate) fn keeping_output(self) -> Self {
+        Self { is_kept: true, ..self }
     }
 
     pub(crate) fn into_facts(self) -> Facts {
@@ -161,7 +169,7 @@ impl Attempt {
             Event::DeadlinePassed => self.kill(Cause::Deadline),
             Event::Stop(reason) => self.stop(reason),
             Event::GraceOver => self.facts.asked.map_or_else(Vec::new, |reason| self.kill(Cause::Stop(reason))),
-            Event::Kill(reason) => self.kill(Cause::Stop(reason)),
+            Event::Kill(cause) => self.kill(cause),
             Event::SpawnerLost => {
                 self.blame(Cause::SpawnerLost);
                 self.channel_open = false;
@@ -348,7 +356,8 @@ impl Attempt {
     /// ran, or where nobody wants the output any more, nothing is waited for.
     fn is_over(&self) -> bool {
         let drained = !self.channel_open && self.outputs == 0;
-        self.phase == Phase::Gone && (drained || self.facts.exit.is_none() || self.facts.is_stopped())
+        let unwanted = self.facts.is_stopped() && !self.is_kept;
+        self.phase == Phase::Gone && (drained || self.facts.exit.is_none() || unwanted)
     }
 }
 
@@ -444,7 +453,7 @@ mod tests {
             2 => Event::WorkerStarted,
             3 => Event::ZygoteEnded(None),
             4 => Event::Stop(StopReason::Interrupt),
-            5 => Event::Kill(StopReason::Parent),
+            5 => Event::Kill(Cause::Stop(StopReason::Parent)),
             6 => Event::GraceOver,
             7 => Event::DrainOver,
             8 => Event::ExitOverdue,

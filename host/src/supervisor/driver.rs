@@ -3,7 +3,7 @@
 use super::attempt::{Action, Attempt, Event};
 use super::outbox::Outbox;
 use super::outcome::{Cause, Facts};
-use super::output::{self, Beside, Meter};
+use super::output::{self, Beside, Meter, Sink};
 use crate::ipc::{self, Closed, FrameBuffer, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
 use crate::sys::ready::watch;
@@ -28,8 +28,8 @@ pub(crate) const NOTES: usize = 64;
 /// memory of a whole frame (see `limits::VALUES`).
 const SAID: usize = 2;
 
-/// How long a guest that was asked to stop may take.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a guest that was asked to stop may take, where nothing else is said.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a worker may take from its report to its end: it does nothing any more but `_exit`.
 const EXIT: Duration = Duration::from_secs(5);
@@ -68,6 +68,10 @@ pub(crate) struct Order {
     pub hard_deadline: Option<Duration>,
     /// Where what the guest asks for goes; where it is none, asking is a breach.
     pub requests: Option<mpsc::Sender<Request>>,
+    /// How long it may take to stop once it was asked.
+    pub grace: Duration,
+    /// Is called when the guest begins.
+    pub began: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A worker's ends of what it is joined to the world by.
@@ -81,11 +85,20 @@ pub(crate) struct Ends {
 /// One stream between a worker and the world.
 pub(crate) struct Pump {
     pub from: OwnedFd,
-    pub to: OwnedFd,
+    pub to: To,
     pub meter: Meter,
     pub direction: Direction,
-    /// What else writes where this leads to.
-    pub beside: Option<Beside>,
+}
+
+/// Where a stream leads to.
+pub(crate) enum To {
+    Stream {
+        fd: OwnedFd,
+        /// What else writes there.
+        beside: Option<Beside>,
+    },
+    /// To whoever keeps it.
+    Sink(Box<dyn Sink>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,7 +163,11 @@ pub(crate) async fn drive(
 ) -> io::Result<Attempted> {
     let has_module = matches!(order.zygote.program, Program::Guest { .. });
     let outputs = order.pumps.iter().filter(|pump| pump.direction == Direction::Output).count();
+    let is_kept = order.pumps.iter().any(|pump| matches!(pump.to, To::Sink(_)));
     let mut attempt = Attempt::new(has_module, outputs, order.requests.is_some());
+    if is_kept {
+        attempt = attempt.keeping_output();
+    }
     let (mut driver, mut said) = Driver::start(client, id, order, sender).await?;
     while let Some(event) = driver.next(&mut notes, &mut said).await {
         for action in attempt.step(event) {
@@ -300,7 +317,7 @@ impl<'a> Driver<'a> {
                 Ok(())
             }
             Action::AskToStop => {
-                self.note_after(GRACE, Event::GraceOver);
+                self.note_after(self.order.grace, Event::GraceOver);
                 self.tell(&ToWorker::Tells(Reply::Stop), Vec::new())
             }
             Action::Serve(request) => {
@@ -344,6 +361,9 @@ impl<'a> Driver<'a> {
         self.tell(&ToWorker::Go(self.order.work.clone()), Vec::new())?;
         self.start_pumps(Direction::Input)?;
         self.arm_deadline();
+        if let Some(began) = self.order.began.take() {
+            began();
+        }
         Ok(())
     }
 
@@ -357,16 +377,28 @@ impl<'a> Driver<'a> {
     /// after `go`, for what it has taken is lost to whoever reads the same stream next.
     fn start_pumps(&mut self, wanted: Direction) -> io::Result<()> {
         for pump in self.order.pumps.extract_if(.., |pump| pump.direction == wanted) {
+            let Pump { from, to, meter, direction } = pump;
             let sender = self.sender.clone();
-            let name = if pump.direction == Direction::Input { "stdin" } else { "output" };
-            std::thread::Builder::new().name(name.into()).spawn(move || {
-                let Pump { from, to, meter, direction, beside } = pump;
-                let end = output::pump(&from, &to, &meter, beside.as_ref());
-                drop(to);
-                if direction == Direction::Output {
-                    let _ = sender.blocking_send(Note::Output(end, from));
+            match to {
+                To::Stream { fd, beside } => {
+                    let name = if direction == Direction::Input { "stdin" } else { "output" };
+                    std::thread::Builder::new().name(name.into()).spawn(move || {
+                        let end = output::pump(&from, &fd, &meter, beside.as_ref());
+                        drop(fd);
+                        if direction == Direction::Output {
+                            let _ = sender.blocking_send(Note::Output(end, from));
+                        }
+                    })?;
                 }
-            })?;
+                // Thousands of these would be thousands of threads.
+                To::Sink(sink) => {
+                    let from = watch(from)?;
+                    self.tasks.spawn(async move {
+                        let end = output::collect(&from, sink, &meter).await;
+                        let _ = sender.send(Note::Output(end, from.into_inner())).await;
+                    });
+                }
+            }
         }
         Ok(())
     }
@@ -460,9 +492,4 @@ async fn hand_on(to: Option<&mpsc::Sender<Request>>, request: &mut Option<Reques
 /// A stop as a note, for whoever listens for signals.
 pub(crate) fn stop(reason: StopReason) -> Note {
     Note::Event(Event::Stop(reason))
-}
-
-/// An end without grace as a note.
-pub(crate) fn kill(reason: StopReason) -> Note {
-    Note::Event(Event::Kill(reason))
 }

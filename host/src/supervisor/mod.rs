@@ -10,9 +10,13 @@
 //!
 //! [`attempt`] decides (no clock, no process, no I/O), [`driver`] performs, [`outcome`] turns what is known at the end
 //! into the verdict, [`output`] moves the streams.
+//!
+//! Above single attempts is [`state`]: which instances of which jobs are to be up. It decides as well, with [`restart`].
 
 pub(crate) mod attempt;
 pub(crate) mod driver;
 mod outbox;
 pub(crate) mod outcome;
 pub(crate) mod output;
+mod restart;
+pub(crate) mod state;

@@ -26,6 +26,10 @@ pub(crate) enum Cause {
     Deadline,
     OutputLimit,
     Stop(StopReason),
+    /// A check of this name failed.
+    Unhealthy(&'static str),
+    /// Somebody asked for its end by SIGKILL.
+    Shot,
 }
 
 /// What is known at the end.
@@ -45,7 +49,7 @@ impl Facts {
 
     /// Nobody waits for its output.
     pub(crate) fn is_stopped(&self) -> bool {
-        matches!(self.cause, Some(Cause::Stop(_)))
+        matches!(self.cause, Some(Cause::Stop(_) | Cause::Unhealthy(_) | Cause::Shot))
     }
 }
 
@@ -78,6 +82,35 @@ pub(crate) fn decide(facts: &Facts, limits: &Limits) -> Verdict {
     }
 }
 
+/// The verdict of an attempt that was ended before it began.
+#[must_use]
+pub(crate) fn never_began(cause: Option<Cause>) -> Verdict {
+    decide(&Facts { cause, exit: None, asked: None }, &Limits::default())
+}
+
+/// The verdict in a few words: a column of a table, the end of a sentence.
+#[must_use]
+pub(crate) fn brief(verdict: &Verdict) -> String {
+    let kind = verdict.kind().name();
+    match verdict {
+        Verdict::Completed { .. } | Verdict::Stopped { graceful: true, .. } => kind.into(),
+        Verdict::Failed { code } => format!("{kind} with code {code}"),
+        Verdict::Trapped { message, .. } => format!("{kind}: {message}"),
+        Verdict::Deadline { limit }
+        | Verdict::Cpu { limit }
+        | Verdict::Memory { limit, .. }
+        | Verdict::Output { limit } => {
+            format!("{kind}: more than {limit}")
+        }
+        Verdict::Denied { syscall } => syscall.as_ref().map_or(kind.into(), |syscall| format!("{kind}: {syscall}")),
+        Verdict::Killed { signal, .. } => format!("{kind} by {signal}"),
+        Verdict::Stopped { graceful: false, .. } => format!("{kind} by force"),
+        Verdict::Unhealthy { check } => format!("{kind}: {check}"),
+        Verdict::Lost { why } => format!("{kind}: {why}"),
+        Verdict::Refused { reason } => format!("{kind}: {reason}"),
+    }
+}
+
 fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
     match cause {
         Cause::Refused(reason) => Verdict::Refused { reason: shorten(reason) },
@@ -92,6 +125,8 @@ fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
         Cause::Deadline => Verdict::Deadline { limit: limits.timeout.clone() },
         Cause::OutputLimit => Verdict::Output { limit: limits.output.clone() },
         Cause::Stop(reason) => Verdict::Stopped { graceful: false, reason: *reason },
+        Cause::Unhealthy(check) => Verdict::Unhealthy { check: (*check).into() },
+        Cause::Shot => Verdict::Killed { signal: "SIGKILL".into(), by: Killer::Operator },
     }
 }
 

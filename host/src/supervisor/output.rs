@@ -5,15 +5,30 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::unix::AsyncFd;
 
 /// What one move takes at the most, in bytes: the size of a pipe (pipe(7)). More would not come.
 const CHUNK: usize = 64 << 10;
 
+/// What one read of a kept stream takes at the most, in bytes: a part of a pipe, since each stream has its own while it is
+/// being kept.
+const COLLECTED: usize = 16 << 10;
+
 /// Writes to a terminal where something else writes as well: calls what it is given once, while nothing else writes. That says
 /// whether what it wrote ended a line.
 pub(crate) type Beside = Arc<dyn Fn(&mut dyn FnMut() -> bool) + Send + Sync>;
+
+/// Keeps what a stream brings.
+pub(crate) trait Sink: Send {
+    /// Takes it; done when there is room for more.
+    fn write<'a>(&'a mut self, bytes: &'a [u8]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// Nothing more comes.
+    fn end(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
 
 /// How a stream came to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +114,30 @@ pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter, beside: Option<
             Err(Failure::Write(errno)) => return End::Failed(errno),
         }
     }
+}
+
+/// Hands everything to whoever keeps it; returns at the end of the stream, or at the limit.
+pub(crate) async fn collect(from: &AsyncFd<OwnedFd>, mut sink: Box<dyn Sink>, meter: &Meter) -> End {
+    let end = loop {
+        let Ok(mut ready) = from.readable().await else { break End::Finished };
+        // Only while there is something to read: there may be thousands of streams that say nothing.
+        let mut buffer = vec![0; COLLECTED];
+        match rustix::io::retry_on_intr(|| rustix::io::read(from.get_ref(), &mut buffer)) {
+            Err(Errno::AGAIN) => ready.clear_ready(),
+            Err(errno) => break End::Failed(errno),
+            Ok(0) => break End::Finished,
+            Ok(read) => {
+                let most = usize::try_from(meter.left()).unwrap_or(usize::MAX).min(read);
+                meter.count(most);
+                sink.write(&buffer[..most]).await;
+                if most < read {
+                    break End::LimitReached;
+                }
+            }
+        }
+    };
+    sink.end().await;
+    end
 }
 
 /// Nothing more may pass: an end is fine, one byte more is too much.

@@ -1,0 +1,114 @@
+//! The life of attempts between their start and their end: ready, healthy, or not.
+//!
+//! Must not: know why an attempt was started, or what follows its end.
+
+use super::instance::{Heir, Slot};
+use super::watch::{Attempt, COMMAND, Due};
+use super::{Action, AttemptNumber, End, Fleet, InstanceId, Notice};
+
+impl Fleet {
+    /// Starts an attempt of an instance that waits for nothing any more.
+    pub(super) fn spawn(&mut self, id: InstanceId) {
+        let is_waiting = |slot: &Slot| matches!(slot, Slot::Waiting);
+        if !self.instances.get(&id).is_some_and(|instance| is_waiting(&instance.slot)) {
+            return;
+        }
+        if let Some(attempt) = self.new_attempt(id) {
+            self.enter(id, Slot::Up { attempt, heir: Heir::None });
+        }
+    }
+
+    /// The next attempt of an instance, asked for.
+    pub(super) fn new_attempt(&mut self, id: InstanceId) -> Option<Attempt> {
+        let instance = self.instances.get(&id)?;
+        let (boosts, rules) = (instance.boosts, self.jobs.get(&instance.job)?.rules()?.clone());
+        let number = self.next_attempt;
+        self.next_attempt += 1;
+        self.attempts.insert(number, id);
+        // Whoever hears of it can look at it.
+        self.actions.push(Action::Spawn { id, attempt: number, boosts });
+        self.tell(id, Notice::Starting { attempt: number });
+        Some(Attempt::new(number, rules))
+    }
+
+    /// Does something to an attempt that nobody has told to go, and gives its instance.
+    fn with<T>(
+        &mut self,
+        number: AttemptNumber,
+        act: impl FnOnce(&mut Attempt, std::time::Duration) -> T,
+    ) -> Option<(InstanceId, T)> {
+        let (now, id) = (self.now, *self.attempts.get(&number)?);
+        let result = act(self.instances.get_mut(&id)?.counting(number)?, now);
+        self.settle(id);
+        Some((id, result))
+    }
+
+    pub(super) fn launched(&mut self, number: AttemptNumber) {
+        self.with(number, Attempt::launch);
+    }
+
+    pub(super) fn began(&mut self, number: AttemptNumber) {
+        self.with(number, Attempt::begin);
+    }
+
+    pub(super) fn heartbeat(&mut self, number: AttemptNumber) {
+        self.with(number, Attempt::beat);
+    }
+
+    pub(super) fn checked(&mut self, number: AttemptNumber, healthy: bool) {
+        if let Some((id, true)) = self.with(number, |attempt, now| attempt.checked(healthy, now)) {
+            self.condemn(id, number, COMMAND);
+        }
+    }
+
+    pub(super) fn said_ready(&mut self, number: AttemptNumber) {
+        if let Some((id, true)) = self.with(number, Attempt::become_ready) {
+            self.tell(id, Notice::Ready { attempt: number });
+            self.became_ready(id, number);
+        }
+    }
+
+    /// It has failed a check: it is killed, and the verdict of its end says so.
+    fn condemn(&mut self, id: InstanceId, number: AttemptNumber, check: &str) {
+        self.with(number, |attempt, _| attempt.condemn());
+        self.tell(id, Notice::Unhealthy { attempt: number, check: check.into() });
+        self.actions.push(Action::Kill { attempt: number, why: End::Unhealthy(check.into()) });
+    }
+
+    /// Looks at every instance whose time has come, once.
+    pub(super) fn tick(&mut self) {
+        let later = self.wakes.split_off(&(self.now, InstanceId::MAX));
+        for (_, id) in std::mem::replace(&mut self.wakes, later) {
+            if let Some(instance) = self.instances.get_mut(&id) {
+                instance.known.wake = None;
+                self.look_at(id);
+                self.settle(id);
+            }
+        }
+    }
+
+    fn look_at(&mut self, id: InstanceId) {
+        let Some(instance) = self.instances.get(&id) else { return };
+        match &instance.slot {
+            Slot::Pausing { until } if *until <= self.now => self.begin(id),
+            Slot::Up { attempt, heir } => {
+                let (attempt, heir) =
+                    (attempt.number, if let Heir::Coming { attempt, .. } = heir { Some(attempt.number) } else { None });
+                self.watch(id, attempt);
+                heir.into_iter().for_each(|heir| self.watch(id, heir));
+                self.launch(id);
+            }
+            Slot::Held { attempt, .. } => self.watch(id, attempt.number),
+            Slot::Pausing { .. } | Slot::Down(_) | Slot::Waiting | Slot::Ending { .. } => {}
+        }
+    }
+
+    fn watch(&mut self, id: InstanceId, number: AttemptNumber) {
+        match self.with(number, Attempt::due) {
+            None | Some((_, Due::Nothing)) => {}
+            Some((_, Due::Ready)) => self.said_ready(number),
+            Some((_, Due::Check)) => self.actions.push(Action::Check { attempt: number }),
+            Some((_, Due::Unhealthy(check))) => self.condemn(id, number, check),
+        }
+    }
+}
