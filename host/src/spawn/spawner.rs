@@ -12,8 +12,11 @@ use crate::spawn::ids::Lease;
 use crate::sys::process::{self, Reaped, SingleThreaded};
 use birth::proc_pid;
 use rustix::event::epoll;
-use rustix::process::{Pid, Signal, pidfd_send_signal, setsid};
+use rustix::fs::{AtFlags, FileType, statat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, setsid, waitid};
 use sandhog_protocol::plan::{Wall, ZygotePlan};
+use sandhog_protocol::spawn::CONTROL_SOCKET;
 use sandhog_protocol::spawn::{
     Exit, FromSpawner, FromZygote, How, SpawnFailure, ToSpawner, WeakWall, WorkerId, ZygoteId,
 };
@@ -133,6 +136,14 @@ struct Spawner {
     workers: HashMap<WorkerId, Worker>,
     /// Of all zygotes and workers that have not been reaped.
     pids: HashSet<Pid>,
+    guard: Option<Guard>,
+}
+
+/// What outlives a daemon that was killed. The locks go last: no other daemon begins before this one's things are gone.
+struct Guard {
+    /// Where its control socket is.
+    sockets: OwnedFd,
+    _locks: [OwnedFd; 2],
 }
 
 impl Spawner {
@@ -160,6 +171,7 @@ impl Spawner {
             zygotes: HashMap::new(),
             workers: HashMap::new(),
             pids: HashSet::new(),
+            guard: None,
         };
         spawner.watch(spawner.files.coordinator.as_fd(), Source::Coordinator)?;
         spawner.tell(&FromSpawner::Ready { weak: spawner.weak_walls() }, &[])?;
@@ -242,19 +254,30 @@ impl Spawner {
                 Ok(()) => Ok(()),
                 Err(refusal) => self.tell(&FromSpawner::WorkerRefused { worker, why: refusal.report() }, &[]),
             },
-            ToSpawner::Kill { worker } => {
-                if let Some(worker) = self.workers.get(&worker) {
-                    let _ = pidfd_send_signal(&worker.pidfd, Signal::KILL);
-                }
-                Ok(())
-            }
+            ToSpawner::Kill { worker } => self.signal(worker, Signal::KILL),
+            ToSpawner::Pause { worker } => self.signal(worker, Signal::STOP),
+            ToSpawner::Resume { worker } => self.signal(worker, Signal::CONT),
             ToSpawner::EndZygote { zygote } => {
                 if let Some(zygote) = self.zygotes.get(&zygote) {
                     let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
                 }
                 Ok(())
             }
+            ToSpawner::Guard => {
+                let fds = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+                let [state, runtime, sockets] = fds;
+                self.guard.get_or_insert(Guard { sockets, _locks: [state, runtime] });
+                Ok(())
+            }
         }
+    }
+
+    /// One that has ended needs no signal.
+    fn signal(&self, worker: WorkerId, signal: Signal) -> io::Result<()> {
+        if let Some(worker) = self.workers.get(&worker) {
+            let _ = pidfd_send_signal(&worker.pidfd, signal);
+        }
+        Ok(())
     }
 
     fn hear_zygote(&mut self, id: ZygoteId) -> io::Result<()> {
@@ -383,17 +406,24 @@ impl Spawner {
         }
     }
 
-    /// Ends what is left, so that the cgroups can go: the kernel would end it, but after us.
+    /// Ends what is left, so that the cgroups can go: the kernel would end it, but after us. All of it: a zygote may just have
+    /// cloned a worker that nobody here has heard of.
     fn clear(&mut self) {
-        let pidfds = self.zygotes.values().filter(|zygote| !zygote.ended).map(|zygote| &zygote.pidfd);
-        let pidfds: Vec<&OwnedFd> = pidfds.chain(self.workers.values().map(|worker| &worker.pidfd)).collect();
-        for pidfd in &pidfds {
-            let _ = pidfd_send_signal(pidfd, Signal::KILL);
-        }
-        for pidfd in pidfds {
-            reap_now(pidfd.as_fd());
-        }
+        // Fails only where there is nobody.
+        let _ = process::kill_namespace(&self.token);
+        while !matches!(waitid(WaitId::All, WaitIdOptions::EXITED), Err(Errno::CHILD)) {}
         self.zygotes.clear();
+        if let Some(Guard { sockets, .. }) = self.guard.take() {
+            remove_socket(&sockets);
+        }
+    }
+}
+
+/// Where the daemon ended by itself it has done so already. What is no socket is somebody else's.
+fn remove_socket(directory: &OwnedFd) {
+    let status = statat(directory, CONTROL_SOCKET, AtFlags::SYMLINK_NOFOLLOW);
+    if status.is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Socket) {
+        let _ = unlinkat(directory, CONTROL_SOCKET, AtFlags::empty());
     }
 }
 

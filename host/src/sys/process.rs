@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Proof that this process has one thread, so that a fork copies no lock that another thread holds.
@@ -167,6 +168,18 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Reaped>> {
     }))
 }
 
+/// SIGKILL to every other process of the pid namespace whose first process this is.
+///
+/// # Errors
+/// ESRCH where there is none; EPERM where this is not the first process: elsewhere it would end whatever it may.
+pub(crate) fn kill_namespace(_: &SingleThreaded) -> io::Result<()> {
+    if !rustix::process::getpid().is_init() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // SAFETY: kill(2) takes no pointer; -1 names every process of the namespace but the first.
+    if unsafe { libc::kill(-1, libc::SIGKILL) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Whether the process behind a pidfd is a child of this one, alive or not yet reaped.
 pub(crate) fn is_child(pidfd: BorrowedFd<'_>) -> bool {
     wait(pidfd, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT).is_ok()
@@ -238,4 +251,15 @@ pub(crate) fn borrow(number: RawFd) -> BorrowedFd<'static> {
 pub(crate) fn unshare(_proof: &SingleThreaded, namespaces: i32) -> io::Result<()> {
     // SAFETY: takes no pointer; with one thread there is none that would be left behind.
     if unsafe { libc::unshare(namespaces) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Lets what a command starts have a session of its own, so that no terminal's Ctrl-C or hangup concerns it: setsid(2).
+pub(crate) fn in_own_session(command: &mut impl CommandExt) {
+    // SAFETY: takes no pointer.
+    let leave = || match unsafe { libc::setsid() } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    };
+    // SAFETY: between fork and exec this makes one system call, which takes no lock and allocates nothing.
+    unsafe { command.pre_exec(leave) };
 }
