@@ -1,0 +1,327 @@
+use super::*;
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+
+const RULES: LogRules = LogRules { file_bytes: 64 << 10, files: 10_000, level: None };
+
+fn place(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("sandhog-logs-{}-{name}", std::process::id()))
+}
+
+fn of(job: &str, instance: u32) -> Origin {
+    Origin { job: job.into(), instance, attempt: format!("attempt-{instance}") }
+}
+
+fn texts(lines: &[LogLine]) -> Vec<&str> {
+    lines.iter().map(|line| line.text.as_str()).collect()
+}
+
+fn run(test: impl Future) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test);
+}
+
+/// What one stream has written, by instance: numbers from 0 without a gap.
+fn check_numbers(lines: &[LogLine], streams: u32, each: usize) {
+    let mut next: HashMap<u32, usize> = HashMap::new();
+    for line in lines {
+        let next = next.entry(line.instance).or_default();
+        assert_eq!(line.text, format!("{next} 行"), "instance {}", line.instance);
+        *next += 1;
+    }
+    assert_eq!(next.len(), streams as usize);
+    assert!(next.values().all(|count| *count == each), "{next:?}");
+}
+
+#[test]
+fn of_a_hundred_thousand_lines_of_several_streams_none_is_lost_or_doubled_while_files_are_set_aside() {
+    const STREAMS: u32 = 8;
+    const EACH: usize = 12_500;
+    let place = place("many");
+    run(async {
+        let logs = Logs::open(&place, STREAMS as usize * EACH).unwrap();
+        let writers: Vec<_> = (0..STREAMS)
+            .map(|number| {
+                let stream = [LogStream::Out, LogStream::Err][number as usize % 2];
+                let mut sink = logs.stream(of(["one", "two"][number as usize / 4], number), stream, RULES);
+                async move {
+                    let all: String = (0..EACH).map(|number| format!("{number} 行\n")).collect();
+                    // Cuts within lines and within characters.
+                    for part in all.as_bytes().chunks(777 + number as usize) {
+                        sink.write(part).await;
+                        tokio::task::yield_now().await;
+                    }
+                    sink.end().await;
+                }
+            })
+            .collect();
+        let jobs = || vec!["one".to_owned(), "two".to_owned()];
+        // Somebody begins to follow every now and then.
+        let looks = async {
+            let mut looks = Vec::new();
+            for _ in 0..5 {
+                looks.push(logs.tail(jobs(), usize::MAX, true).await.unwrap());
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            looks
+        };
+        let mut set = tokio::task::JoinSet::new();
+        for writer in writers {
+            set.spawn(writer);
+        }
+        let (looks, _) = tokio::join!(looks, set.join_all());
+        let (whole, _) = logs.tail(jobs(), usize::MAX, false).await.unwrap();
+        check_numbers(&whole, STREAMS, EACH);
+        for (mut lines, follow) in looks {
+            let mut follow = follow.unwrap();
+            while let Ok(line) = follow.try_recv() {
+                lines.push(line);
+            }
+            check_numbers(&lines, STREAMS, EACH);
+        }
+        assert!(place.join("one.log.10").exists(), "files were set aside");
+        assert_eq!(logs.problem(), None);
+        logs.close().await;
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn who_follows_the_file_by_its_name_sees_every_line_whole() {
+    use std::io::Read;
+    let place = place("by-name");
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        let mut sink = logs.stream(of("a", 0), LogStream::Out, LogRules { file_bytes: 200, files: 1, level: None });
+        let (mut file, mut seen): (Option<std::fs::File>, String) = (None, String::new());
+        for number in 0..300 {
+            sink.write(format!("{number}\n").as_bytes()).await;
+            // When it answers, everything before is written.
+            logs.tail(Vec::new(), 0, false).await.unwrap();
+            // As `tail -F` does: to the end of the file that it has, then the file that has the name now.
+            for mut open in [file.take(), Some(std::fs::File::open(place.join("a.log")).unwrap())].into_iter().flatten()
+            {
+                if file.as_ref().is_some_and(|file| same(file, &open)) {
+                    continue;
+                }
+                open.read_to_string(&mut seen).unwrap();
+                assert!(seen.ends_with('\n'));
+                file = Some(open);
+            }
+        }
+        let numbers: Vec<_> =
+            seen.lines().map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()).collect();
+        assert_eq!(numbers, (0..300).collect::<Vec<_>>());
+        assert!(place.join("a.log.1").exists());
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+fn same(one: &std::fs::File, other: &std::fs::File) -> bool {
+    files::look_at(one).unwrap().0 == files::look_at(other).unwrap().0
+}
+
+#[test]
+fn what_a_guest_writes_is_kept_byte_by_byte() {
+    let place = place("bytes");
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
+        for part in
+            [&b"wi"[..], b"de \xe7\x95", b"\x8c\n\nbad \xff\xfe\n", b"\x1b[31mred\r\n", b"no newline \xf0\x9f\xa6\x80"]
+        {
+            sink.write(part).await;
+        }
+        sink.end().await;
+        sink.end().await;
+        let (lines, follow) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
+        assert!(follow.is_none());
+        assert_eq!(texts(&lines), ["wide 界", "", "bad \u{fffd}\u{fffd}", "\u{1b}[31mred\r", "no newline 🦀"]);
+        let bytes = std::fs::read(place.join("a.log")).unwrap();
+        assert!(bytes.windows(9).any(|window| window == b" bad \xff\xfe\n2"));
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn a_guest_that_writes_no_newline_gets_lines_all_the_same() {
+    let place = place("long");
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        let rules = LogRules { file_bytes: 1 << 20, files: 1, level: None };
+        let mut sink = logs.stream(of("a", 0), LogStream::Out, rules);
+        let text = "界".repeat(70_000);
+        for part in text.as_bytes().chunks(1_000) {
+            sink.write(part).await;
+            assert!(sink.unfinished.len() <= LINE_BYTES);
+        }
+        sink.end().await;
+        let (lines, _) = logs.tail(vec!["a".into()], 100, false).await.unwrap();
+        assert_eq!(lines.len(), 210_000_usize.div_ceil(LINE_BYTES));
+        assert!(lines.iter().all(|line| line.text.len() <= LINE_BYTES));
+        assert_eq!(texts(&lines).concat(), text, "no character was cut");
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn words_of_sandhogs_own_are_whole_lines() {
+    let place = place("own");
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
+        sink.write(b"half a ").await;
+        logs.line(of("a", 0), LogStream::Sandhog, RULES, "it is ready\n").await;
+        logs.line(of("a", 0), LogStream::Log, RULES, "two\nlines").await;
+        sink.write(b"line\n").await;
+        let (lines, _) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
+        assert_eq!(texts(&lines), ["it is ready", "two", "lines", "half a line"]);
+        let streams: Vec<_> = lines.iter().map(|line| line.stream).collect();
+        assert_eq!(streams, [LogStream::Sandhog, LogStream::Log, LogStream::Log, LogStream::Out]);
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn a_disk_that_does_not_take_it_makes_the_guest_wait_and_costs_no_memory() {
+    let place = place("slow");
+    std::fs::create_dir_all(&place).unwrap();
+    let (orders, mut received) = mpsc::channel(QUEUE);
+    let directory = Dir::open_ambient_dir(&place, ambient_authority()).unwrap();
+    // Nobody writes.
+    let logs = Logs { directory: Arc::new(directory), orders, problem: Arc::default(), now_ms: || 0 };
+    let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
+    // Lines with less text than what stands in front of it.
+    let text = b"12345\n".repeat(1 << 20);
+    let mut writing = pin!(sink.write(&text));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut lines = 0;
+    loop {
+        let state = writing.as_mut().poll(&mut context);
+        let mut waiting = 0;
+        while let Ok(Order::Write(piece)) = received.try_recv() {
+            waiting += piece.bytes.len();
+            lines += piece.bytes.split_inclusive(|byte| *byte == b'\n').count();
+        }
+        assert!(waiting > 0 && waiting <= QUEUE * (PIECE_BYTES + LINE_BYTES), "{waiting}");
+        if state.is_ready() {
+            break;
+        }
+    }
+    assert_eq!(lines, 1 << 20);
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn lines_of_several_jobs_come_in_the_order_of_their_times_and_only_the_last() {
+    static NOW: AtomicU64 = AtomicU64::new(0);
+    let place = place("merge");
+    run(async {
+        let logs = Logs::with_clock(&place, 1, || NOW.load(Ordering::SeqCst)).unwrap();
+        for (at_ms, job) in [(10, "b"), (20, "a"), (20, "c"), (30, "b"), (40, "a"), (35, "a"), (50, "c")] {
+            NOW.store(at_ms, Ordering::SeqCst);
+            logs.line(of(job, 0), LogStream::Out, RULES, &format!("{job}{at_ms}")).await;
+        }
+        let jobs = ["a", "b", "missing", "c"].map(str::to_owned).to_vec();
+        let (all, _) = logs.tail(jobs.clone(), 100, false).await.unwrap();
+        assert_eq!(texts(&all), ["b10", "a20", "c20", "b30", "a40", "a35", "c50"]);
+        for count in 0..=7 {
+            let (last, _) = logs.tail(jobs.clone(), count, false).await.unwrap();
+            assert_eq!(last, all[7 - count..], "{count}");
+        }
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn the_end_of_a_log_of_gigabytes_is_read_and_no_more() {
+    let place = place("large");
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        // A hole, which takes no room.
+        std::fs::File::create(place.join("a.log")).unwrap().set_len(5 << 30).unwrap();
+        let rules = LogRules { file_bytes: u64::MAX, files: 1, level: None };
+        logs.line(of("a", 0), LogStream::Out, rules, "one\ntwo\nthree").await;
+        let (lines, _) = logs.tail(vec!["a".into()], 2, false).await.unwrap();
+        assert_eq!(texts(&lines), ["two", "three"]);
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn what_is_damaged_is_no_error() {
+    let place = place("damaged");
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        let good = "2026-11-21T16:13:00.123Z 0 x out";
+        let noise = "noise".repeat(100_000);
+        std::fs::write(place.join("a.log.1"), format!("{good} one\n{noise}\n\0\0\0\n{good} t")).unwrap();
+        std::fs::write(place.join("a.log"), format!("{good} two\n2026-11-21T1")).unwrap();
+        let (lines, _) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
+        assert_eq!(texts(&lines), ["one", "t", "two"]);
+        logs.line(of("a", 0), LogStream::Out, RULES, "three").await;
+        let (lines, _) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
+        assert_eq!(texts(&lines), ["one", "t", "two", "three"]);
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn what_can_not_be_written_is_dropped_and_told_and_the_guest_goes_on() {
+    let place = place("problem");
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        std::fs::create_dir(place.join("a.log")).unwrap();
+        logs.line(of("a", 0), LogStream::Out, RULES, "one\ntwo").await;
+        logs.line(of("b", 0), LogStream::Out, RULES, "three").await;
+        logs.line(of("../b", 0), LogStream::Out, RULES, "four").await;
+        assert_eq!(texts(&logs.tail(vec!["b".into()], 10, false).await.unwrap().0), ["three"]);
+        let problem = logs.problem().unwrap();
+        assert_eq!(problem.lines, 3);
+        assert_eq!(logs.problem(), None, "it is told once");
+        std::fs::remove_dir(place.join("a.log")).unwrap();
+        logs.line(of("a", 0), LogStream::Out, RULES, "five").await;
+        assert_eq!(texts(&logs.tail(vec!["a".into()], 10, false).await.unwrap().0), ["five"]);
+        assert_eq!(logs.problem(), None);
+        assert_eq!(logs.tail(vec!["../b".into()], 10, false).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn logs_are_for_their_owner_only() {
+    let place = place("private");
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).unwrap();
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        logs.line(of("a", 0), LogStream::Out, RULES, "one").await;
+        logs.clone().close().await;
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(place.clone()), mode(place.join("a.log"))), (0o700, 0o600));
+        logs.line(of("a", 0), LogStream::Out, RULES, "closed logs take nothing and keep nobody waiting").await;
+        logs.remove("a".into()).await;
+        assert!(logs.tail(vec!["a".into()], 1, false).await.is_err());
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn a_job_that_is_removed_begins_anew() {
+    let place = place("anew");
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
+        sink.write(b"old\n").await;
+        logs.remove("a".into()).await;
+        assert!(!place.join("a.log").exists());
+        sink.write(b"new\n").await;
+        assert_eq!(texts(&logs.tail(vec!["a".into()], 9, false).await.unwrap().0), ["new"]);
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}

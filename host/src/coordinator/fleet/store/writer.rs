@@ -1,0 +1,204 @@
+//! The thread that writes: all that is pending at once, in one transaction; tried again where it fails.
+
+use super::pending::{Change, Pending};
+use super::{ENDED, Error};
+use rusqlite::{Connection, params};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Between two tries where the first failed: often enough for whoever made room on the disk.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the thread and the rest of the daemon share.
+pub(super) struct Shared {
+    path: PathBuf,
+    state: Mutex<State>,
+    /// Something is to be written, or it is the end.
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    pending: Pending,
+    waiting: Vec<Waiting>,
+    /// So many are putting something that belongs together.
+    holds: usize,
+    ends: bool,
+    problem: Option<Error>,
+    /// What was reported last, until writing succeeds again.
+    reported: Option<String>,
+}
+
+type Waiting = oneshot::Sender<Result<(), Error>>;
+
+pub(super) fn start(shared: Arc<Shared>, connection: Connection) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("store".into()).spawn(move || shared.run(connection))
+}
+
+impl Shared {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.into(), state: Mutex::default(), wake: Condvar::new() }
+    }
+
+    pub(super) fn put(&self, change: Change) {
+        self.state().pending.put(change);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn hold(&self) {
+        self.state().holds += 1;
+    }
+
+    pub(super) fn let_go(&self) {
+        self.state().holds -= 1;
+        self.wake.notify_one();
+    }
+
+    pub(super) async fn written(&self) -> Result<(), Error> {
+        let (done, is_done) = oneshot::channel();
+        self.state().waiting.push(done);
+        self.wake.notify_one();
+        is_done.await.unwrap_or_else(|_| Err(Error::Ended { path: self.path.clone() }))
+    }
+
+    pub(super) fn end(&self) {
+        self.state().ends = true;
+        self.wake.notify_one();
+    }
+
+    pub(super) fn problem(&self) -> Option<Error> {
+        self.state().problem.take()
+    }
+
+    #[cfg(test)]
+    pub(super) fn pending(&self) -> usize {
+        self.state().pending.len()
+    }
+
+    /// This will never be written.
+    pub(super) fn unwritable(&self, cause: rusqlite::Error) {
+        self.report(&self.error(cause));
+    }
+
+    fn run(&self, mut connection: Connection) {
+        loop {
+            let (pending, waiting, last) = self.next();
+            let outcome = write(&mut connection, &pending).map_err(|cause| self.error(cause));
+            if let Err(error) = &outcome {
+                self.report(error);
+                self.put_back(pending);
+            } else {
+                self.state().reported = None;
+            }
+            for one in waiting {
+                // It may have stopped waiting.
+                let _ = one.send(outcome.clone());
+            }
+            if last {
+                return;
+            }
+            if outcome.is_err() {
+                self.pause();
+            }
+        }
+    }
+
+    /// Waits for something to write. Also says whether it is the last.
+    fn next(&self) -> (Pending, Vec<Waiting>, bool) {
+        let nothing = |state: &mut State| {
+            state.holds > 0 || (state.pending.is_empty() && state.waiting.is_empty() && !state.ends)
+        };
+        let waited = self.wake.wait_while(self.state(), nothing);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut state.pending), std::mem::take(&mut state.waiting), state.ends)
+    }
+
+    fn put_back(&self, mut earlier: Pending) {
+        let mut state = self.state();
+        earlier.then(std::mem::take(&mut state.pending));
+        state.pending = earlier;
+    }
+
+    /// Until it is time to try again, or somebody asks for it.
+    fn pause(&self) {
+        let nobody = |state: &mut State| state.waiting.is_empty() && !state.ends;
+        drop(self.wake.wait_timeout_while(self.state(), PAUSE, nobody));
+    }
+
+    fn report(&self, error: &Error) {
+        let mut state = self.state();
+        let text = error.to_string();
+        if state.reported.as_ref() != Some(&text) {
+            state.problem = Some(error.clone());
+            state.reported = Some(text);
+        }
+    }
+
+    fn error(&self, cause: rusqlite::Error) -> Error {
+        Error::Write { path: self.path.clone(), cause: Arc::new(cause) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write(connection: &mut Connection, pending: &Pending) -> rusqlite::Result<()> {
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    for change in pending.changes() {
+        write_one(&transaction, change)?;
+    }
+    transaction.commit()
+}
+
+fn write_one(to: &Connection, change: &Change) -> rusqlite::Result<()> {
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| to.prepare_cached(sql)?.execute(values).map(drop);
+    match change {
+        Change::PutGroup { name, spec } => run("INSERT OR REPLACE INTO job_group VALUES (?1, ?2)", params![name, spec]),
+        Change::DeleteGroup { name } => run("DELETE FROM job_group WHERE name = ?1", params![name]),
+        Change::PutJob { name, spec, source, order } => {
+            run("INSERT OR REPLACE INTO job VALUES (?1, ?2, ?3, ?4)", params![name, signed(*order), source, spec])
+        }
+        Change::DeleteJob { name } => {
+            run("DELETE FROM ended WHERE id IN (SELECT id FROM instance WHERE job = ?1)", params![name])?;
+            run("DELETE FROM instance WHERE job = ?1", params![name])?;
+            run("DELETE FROM due WHERE job = ?1", params![name])?;
+            run("DELETE FROM job WHERE name = ?1", params![name])
+        }
+        Change::PutDue { job, at_ms } => {
+            run("INSERT OR REPLACE INTO due VALUES (?1, ?2)", params![job, signed(*at_ms)])
+        }
+        Change::PutInstance { job, row } => {
+            let (id, restarts) = (signed(row.id), signed(row.restarts));
+            let values = params![id, job, row.instance, row.wanted, row.failed, row.finished, row.attempt, restarts];
+            run("INSERT OR REPLACE INTO instance VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", values)
+        }
+        Change::DeleteInstance { id } => {
+            run("DELETE FROM ended WHERE id = ?1", params![signed(*id)])?;
+            run("DELETE FROM instance WHERE id = ?1", params![signed(*id)])
+        }
+        Change::AddEnded { id, ended } => {
+            let last = "(SELECT coalesce(max(number), 0) FROM ended WHERE id = ?1)";
+            for ended in ended {
+                run(&format!("INSERT INTO ended VALUES (?1, {last} + 1, ?2)"), params![signed(*id), ended])?;
+            }
+            let old = format!("DELETE FROM ended WHERE id = ?1 AND number <= {last} - {ENDED}");
+            run(&old, params![signed(*id)])
+        }
+        Change::PutNumber { key, value } => {
+            run("INSERT OR REPLACE INTO number VALUES (?1, ?2)", params![key, signed(*value)])
+        }
+    }
+}
+
+/// SQLite's numbers are signed; none of ours comes near the half that it lacks.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
