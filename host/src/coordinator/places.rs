@@ -1,4 +1,4 @@
-//! Where Sandhog keeps things: the cache of compiled modules, and the runtime directory.
+//! Where Sandhog keeps things: the cache of compiled modules, a daemon's state, and the runtime directory with its socket.
 
 use super::privilege::Person;
 use rustix::fs::{Mode, OFlags};
@@ -10,30 +10,105 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("no home directory to keep the cache in: set SANDHOG_CACHE_DIR")]
-    NoHome,
+    #[error("no home directory to keep the {what} in: set {variable}")]
+    NoHome { what: &'static str, variable: &'static str },
     #[error("failed to make the directory {path:?}: {cause}; set {variable} to one that you can write")]
     Make { path: PathBuf, variable: &'static str, cause: io::Error },
     #[error(
         "others may write the directory {path:?}: make it yours alone (chown, chmod go-w), or set {variable} to another one"
     )]
     Shared { path: PathBuf, variable: &'static str },
+    #[error(
+        "the path of the control socket {path:?} is {length} bytes long, and the kernel takes {SOCKET_PATH_BYTES}: set \
+         SANDHOG_RUNTIME_DIR to a shorter one"
+    )]
+    LongSocket { path: PathBuf, length: usize },
 }
 
-/// Where the cache is: `SANDHOG_CACHE_DIR`, else `$XDG_CACHE_HOME/sandhog`, else `~/.cache/sandhog`. Behind sudo the
-/// environment is not the person's, so their home is asked of the user database.
+/// unix(7): `sun_path` has 108 bytes, and the last one ends it.
+const SOCKET_PATH_BYTES: usize = 107;
+
+/// A directory of the person's own, as the XDG base directory specification has them.
+struct Base {
+    what: &'static str,
+    /// Ours; has the last word.
+    variable: &'static str,
+    xdg: &'static str,
+    /// Below the home directory, where the specification's variable says nothing.
+    below_home: &'static str,
+}
+
+const CACHE: Base = Base { what: "cache", variable: "SANDHOG_CACHE_DIR", xdg: "XDG_CACHE_HOME", below_home: ".cache" };
+const STATE: Base =
+    Base { what: "state", variable: "SANDHOG_STATE_DIR", xdg: "XDG_STATE_HOME", below_home: ".local/state" };
+const RUNTIME: &str = "SANDHOG_RUNTIME_DIR";
+
+/// Where the cache is: `SANDHOG_CACHE_DIR`, else `$XDG_CACHE_HOME/sandhog`, else `~/.cache/sandhog`.
 pub(crate) fn cache(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
-    if let Some(path) = variable("SANDHOG_CACHE_DIR").filter(|path| !path.is_empty()) {
-        return Ok(path.into());
+    given(CACHE.variable, &variable).map_or_else(|| CACHE.of(person, &variable), Ok)
+}
+
+/// Where a daemon keeps what must survive it: `SANDHOG_STATE_DIR`, else `/var/lib/sandhog` for root, else
+/// `$XDG_STATE_HOME/sandhog`, else `~/.local/state/sandhog`.
+pub(crate) fn state(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
+    match given(STATE.variable, &variable) {
+        Some(path) => Ok(path),
+        None if person.uid == 0 => Ok("/var/lib/sandhog".into()),
+        None => STATE.of(person, &variable),
     }
-    if person.behind_sudo {
-        return Ok(person.home.as_ref().ok_or(Error::NoHome)?.join(".cache/sandhog"));
+}
+
+/// Where a daemon's socket and locks are: `SANDHOG_RUNTIME_DIR`, else `/run/sandhog` for root, else
+/// `$XDG_RUNTIME_DIR/sandhog`, else `/run/user/UID/sandhog` where there is a `/run/user/UID`, else `run` in the state
+/// directory.
+pub(crate) fn runtime(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
+    runtime_of(person, &variable, Path::is_dir)
+}
+
+/// Where the control socket is, for the daemon as for whoever looks for it.
+pub(crate) fn control_socket(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
+    let path = runtime(person, variable)?.join("control.sock");
+    let length = path.as_os_str().len();
+    if length > SOCKET_PATH_BYTES { Err(Error::LongSocket { path, length }) } else { Ok(path) }
+}
+
+fn runtime_of(
+    person: &Person,
+    variable: &impl Fn(&str) -> Option<OsString>,
+    exists: impl Fn(&Path) -> bool,
+) -> Result<PathBuf, Error> {
+    if let Some(path) = given(RUNTIME, variable) {
+        return Ok(path);
     }
-    // The XDG base directory specification: a relative path is invalid and to be ignored.
-    let xdg = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(|| person.home.clone());
-    let base = xdg.or_else(|| home().map(|home| home.join(".cache"))).ok_or(Error::NoHome)?;
-    Ok(base.join("sandhog"))
+    if person.uid == 0 {
+        return Ok("/run/sandhog".into());
+    }
+    let xdg = || absolute("XDG_RUNTIME_DIR", variable).filter(|_| !person.behind_sudo);
+    // What XDG_RUNTIME_DIR is wherever there is a login manager; a cron job and sudo don't have the variable.
+    let login = || Some(PathBuf::from(format!("/run/user/{}", person.uid))).filter(|path| exists(path));
+    match xdg().or_else(login) {
+        Some(base) => Ok(base.join("sandhog")),
+        None => Ok(state(person, variable)?.join("run")),
+    }
+}
+
+impl Base {
+    /// Behind sudo the environment is not the person's, so their home is asked of the user database.
+    fn of(&self, person: &Person, variable: &impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
+        let own = |name| absolute(name, variable).filter(|_| !person.behind_sudo);
+        let home = || own("HOME").or_else(|| person.home.clone()).map(|home| home.join(self.below_home));
+        let base = own(self.xdg).or_else(home);
+        Ok(base.ok_or(Error::NoHome { what: self.what, variable: self.variable })?.join("sandhog"))
+    }
+}
+
+fn given(name: &str, variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    variable(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// The XDG base directory specification: a relative path is invalid and to be ignored.
+fn absolute(name: &str, variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    variable(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// Makes a directory that only its owner may enter, with its parents, and checks that nobody else may write there.
@@ -58,15 +133,13 @@ fn check_private(path: &Path, variable: &'static str) -> Result<(), Error> {
 
 /// The file whose bytes are the ids in use, in root's runtime directory: `SANDHOG_RUNTIME_DIR`, else `/run/sandhog`.
 pub(crate) fn open_ids(variable: impl Fn(&str) -> Option<OsString>) -> Result<OwnedFd, Error> {
-    const VARIABLE: &str = "SANDHOG_RUNTIME_DIR";
-    let given = variable(VARIABLE).filter(|path| !path.is_empty());
-    let path = given.map_or_else(|| PathBuf::from("/run/sandhog"), PathBuf::from);
-    make_private(&path, VARIABLE)?;
+    let path = given(RUNTIME, &variable).unwrap_or_else(|| PathBuf::from("/run/sandhog"));
+    make_private(&path, RUNTIME)?;
     let path = path.join("ids");
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| Error::Make {
         path,
-        variable: VARIABLE,
+        variable: RUNTIME,
         cause: errno.into(),
     })
 }
@@ -79,9 +152,12 @@ mod tests {
         Person { uid: 1000, gid: 1000, home: Some("/home/p".into()), behind_sudo, account: None }
     }
 
+    fn lookup(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
+        move |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into())
+    }
+
     fn of(variables: &[(&str, &str)], behind_sudo: bool) -> PathBuf {
-        let lookup = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
-        cache(&person(behind_sudo), lookup).unwrap()
+        cache(&person(behind_sudo), lookup(variables)).unwrap()
     }
 
     #[test]
@@ -95,5 +171,59 @@ mod tests {
     #[test]
     fn behind_sudo_the_environment_is_not_believed() {
         assert_eq!(of(&[("XDG_CACHE_HOME", "/root/x"), ("HOME", "/root")], true), Path::new("/home/p/.cache/sandhog"));
+        let root = [("XDG_STATE_HOME", "/root/x"), ("XDG_RUNTIME_DIR", "/run/user/0"), ("HOME", "/root")];
+        let state = state(&person(true), lookup(&root)).unwrap();
+        assert_eq!(state, Path::new("/home/p/.local/state/sandhog"));
+        let runtime = runtime_of(&person(true), &lookup(&root), |path| path == "/run/user/1000").unwrap();
+        assert_eq!(runtime, Path::new("/run/user/1000/sandhog"));
+    }
+
+    #[test]
+    fn the_state_is_where_the_base_directory_specification_says() {
+        let of = |variables: &[(&str, &str)]| state(&person(false), lookup(variables)).unwrap();
+        assert_eq!(of(&[("SANDHOG_STATE_DIR", "/s"), ("XDG_STATE_HOME", "/x")]), Path::new("/s"));
+        assert_eq!(of(&[("XDG_STATE_HOME", "/x"), ("HOME", "/h")]), Path::new("/x/sandhog"));
+        assert_eq!(of(&[("HOME", "/h")]), Path::new("/h/.local/state/sandhog"));
+        assert_eq!(of(&[("SANDHOG_STATE_DIR", "")]), Path::new("/home/p/.local/state/sandhog"));
+    }
+
+    #[test]
+    fn roots_daemon_is_the_systems() {
+        let root = Person { uid: 0, gid: 0, home: Some("/root".into()), behind_sudo: false, account: None };
+        let variables = [("XDG_RUNTIME_DIR", "/run/user/0"), ("XDG_STATE_HOME", "/x"), ("HOME", "/root")];
+        assert_eq!(state(&root, lookup(&variables)).unwrap(), Path::new("/var/lib/sandhog"));
+        assert_eq!(control_socket(&root, lookup(&variables)).unwrap(), Path::new("/run/sandhog/control.sock"));
+    }
+
+    #[test]
+    fn without_a_login_manager_the_socket_is_beside_the_state() {
+        let of = |variables: &[(&str, &str)], exists: bool| {
+            runtime_of(&person(false), &lookup(variables), |_| exists).unwrap()
+        };
+        assert_eq!(of(&[("SANDHOG_RUNTIME_DIR", "/r"), ("XDG_RUNTIME_DIR", "/x")], true), Path::new("/r"));
+        assert_eq!(of(&[("XDG_RUNTIME_DIR", "/x")], true), Path::new("/x/sandhog"));
+        assert_eq!(of(&[("XDG_RUNTIME_DIR", "relative")], true), Path::new("/run/user/1000/sandhog"));
+        assert_eq!(of(&[], false), Path::new("/home/p/.local/state/sandhog/run"));
+        assert_eq!(of(&[("SANDHOG_STATE_DIR", "/s")], false), Path::new("/s/run"));
+    }
+
+    #[test]
+    fn a_person_without_a_home_is_told_what_to_set() {
+        let nobody = Person { uid: 1000, gid: 1000, home: None, behind_sudo: false, account: None };
+        let error = runtime_of(&nobody, &lookup(&[]), |_| false).unwrap_err();
+        assert_eq!(error.to_string(), "no home directory to keep the state in: set SANDHOG_STATE_DIR");
+    }
+
+    #[test]
+    fn a_socket_path_that_the_kernel_does_not_take_is_refused_in_a_sentence() {
+        let at = |length: usize| {
+            let directory = format!("/{}", "d".repeat(length - "//control.sock".len()));
+            control_socket(&person(false), lookup(&[("SANDHOG_RUNTIME_DIR", &directory)]))
+        };
+        assert_eq!(at(107).unwrap().as_os_str().len(), 107);
+        let error = at(108).unwrap_err().to_string();
+        assert!(
+            error.ends_with("is 108 bytes long, and the kernel takes 107: set SANDHOG_RUNTIME_DIR to a shorter one")
+        );
     }
 }

@@ -97,6 +97,11 @@ fn maps_the_range(map: &str) -> bool {
     })
 }
 
+/// Who started this command.
+pub(crate) fn who() -> Person {
+    person(is_root(), |name| std::env::var_os(name))
+}
+
 /// The person: behind sudo the one who called it, else whoever this process runs as.
 fn person(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Person {
     let number = |name| variable(name)?.to_str()?.parse::<u32>().ok();
@@ -111,9 +116,8 @@ fn person(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Person {
 
 /// Starts the spawner with the privilege that there is, and goes on without any.
 pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Person), Error> {
-    let root = is_root();
-    let person = person(root, |name| std::env::var_os(name));
-    let privilege = if root {
+    let person = who();
+    let privilege = if is_root() {
         let fixed = match user {
             User::Ids { uid, gid } => Some((*uid, *gid)),
             User::Auto | User::Keep => None,
