@@ -73,7 +73,10 @@ pub(crate) fn of(verdict: &Verdict) -> u8 {
         Verdict::Output { .. } => TOO_MUCH_OUTPUT,
         Verdict::Denied { .. } => DENIED,
         Verdict::Stopped { reason: StopReason::Interrupt, .. } => INTERRUPTED,
-        Verdict::Stopped { reason: StopReason::Terminate | StopReason::Parent, .. } => TERMINATED,
+        Verdict::Stopped {
+            reason: StopReason::Terminate | StopReason::Parent | StopReason::Operator | StopReason::Replaced,
+            ..
+        } => TERMINATED,
         Verdict::Stopped { reason: StopReason::OutputClosed, .. } => OUTPUT_CLOSED,
         Verdict::Unhealthy { .. } | Verdict::Lost { .. } => SANDHOG_FAILED,
         Verdict::Refused { .. } => REFUSED,

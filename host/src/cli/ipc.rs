@@ -9,13 +9,12 @@
 //! - nobody reads the lines any more: the connection is closed
 //! - the job closes the connection, or ends: all that it had sent is written
 
-mod json;
 mod lines;
-mod value;
 
 use super::render;
 use super::render::problem::Problem;
 use crate::config::connection::Connection;
+use crate::ipc::{json, value};
 use crate::sys::process;
 use lines::{CHUNK, Input, LONGEST, LineReader, Next, Output};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};

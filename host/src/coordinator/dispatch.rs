@@ -1,26 +1,26 @@
 //! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
 
+use super::audience::Audience;
 use super::cache::Cache;
 use super::modules;
 use super::places;
 use super::privilege::Person;
+use super::room::Room;
 use super::run::{Halt, Halted};
-use super::view::{LogLine, Progress, View};
-use crate::ipc::{Closed, Received};
+use super::view::View;
+use crate::ipc::{self, Closed, Received};
 use crate::spawn::client::{Client, Launched};
 use crate::supervisor::attempt::Event;
 use crate::supervisor::driver::{self, Attempted, Note, Order};
 use crate::supervisor::outcome::Cause;
-use crate::supervisor::output::Beside;
 use sandhog_protocol::plan::{Kind, Wall, Walls};
-use sandhog_protocol::spawn::{FromSpawner, WeakWall};
+use sandhog_protocol::spawn::{FromSpawner, ToSpawner, WeakWall};
 use sandhog_protocol::verdict::StopReason;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
 
@@ -34,8 +34,14 @@ pub(crate) enum Error {
     Stdin { path: PathBuf, cause: io::Error },
     #[error("--user {given}: only root may give a worker another identity; leave --user away")]
     User { given: &'static str },
-    #[error("failed to start a run")]
-    Start(#[from] io::Error),
+    #[error("failed to start: {0}")]
+    Start(io::Error),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Start(error)
+    }
 }
 
 /// Over when it is dropped or told so.
@@ -50,18 +56,29 @@ impl Compiling {
 /// A compiled module that is on its way.
 pub(crate) type Compiled = Pin<Box<dyn Future<Output = Result<(OwnedFd, Kind), Cause>> + Send>>;
 
-/// Notes of one attempt, by the number that it has at the spawner.
-type Routes = HashMap<u32, mpsc::Sender<Note>>;
+/// Attempts, by the number that each has at the spawner.
+type Routes = HashMap<u32, Route>;
+
+#[derive(Clone)]
+struct Route {
+    notes: mpsc::Sender<Note>,
+    /// Hears of the worker.
+    born: Option<Born>,
+}
+
+/// Is given a worker's number and pidfd.
+pub(super) type Born = Arc<dyn Fn(u32, OwnedFd) + Send + Sync>;
 
 pub(crate) struct Coordinator {
     client: Client,
     routes: Mutex<(u32, Routes)>,
     weak: watch::Sender<Option<Vec<WeakWall>>>,
     stop: watch::Sender<Option<Halt>>,
-    spawner_lost: AtomicBool,
+    spawner_lost: watch::Sender<bool>,
     cache_path: Result<PathBuf, String>,
     cache: OnceLock<Arc<Cache>>,
     view: Arc<dyn View>,
+    room: Room,
     root: bool,
 }
 
@@ -73,10 +90,11 @@ impl Coordinator {
             routes: Mutex::default(),
             weak: watch::Sender::new(None),
             stop: watch::Sender::new(None),
-            spawner_lost: AtomicBool::new(false),
+            spawner_lost: watch::Sender::new(false),
             cache_path: places::cache(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
             cache: OnceLock::new(),
             view,
+            room: Room::new(),
             root,
         });
         tokio::spawn(hear_spawner(Arc::clone(&coordinator)));
@@ -111,30 +129,27 @@ impl Coordinator {
         self.root
     }
 
-    /// How output gets to the terminal that the view draws on.
-    pub(super) fn beside(&self) -> Beside {
-        let view = Arc::clone(&self.view);
-        Arc::new(move |write: &mut dyn FnMut() -> bool| view.beside(write))
+    /// Whoever started the command hears of what runs.
+    pub(super) fn screen(&self) -> Audience {
+        Audience::Screen(Arc::clone(&self.view), self.stopped())
     }
 
-    /// Shows a line of a log. Waits for a slow terminal, but not for longer than the command lasts.
-    pub(super) async fn show_log(&self, line: LogLine) {
-        self.show(move |view| view.log(&line)).await;
+    /// Carries out something at the spawner that has no answer.
+    pub(super) async fn ask_spawner(&self, request: &ToSpawner, fds: &[BorrowedFd<'_>]) -> Result<(), ipc::Error> {
+        self.client.send(request, fds).await
     }
 
-    pub(super) async fn show_progress(&self, attempt: &str, progress: Option<Progress>) {
-        let attempt = attempt.to_owned();
-        self.show(move |view| view.progress(&attempt, progress.as_ref())).await;
+    /// Over when the spawner has gone, and every worker with it.
+    pub(crate) async fn spawner_is_lost(&self) {
+        let mut lost = self.spawner_lost.subscribe();
+        // The sender lives as long as this does.
+        let _ = lost.wait_for(|lost| *lost).await;
     }
 
-    async fn show(&self, show: impl FnOnce(&dyn View) + Send + 'static) {
-        let view = Arc::clone(&self.view);
-        let shown = tokio::task::spawn_blocking(move || show(view.as_ref()));
-        let mut stopped = self.stopped();
-        tokio::select! {
-            _ = shown => {}
-            _ = stopped.wait_for(Option::is_some) => {}
-        }
+    /// # Errors
+    /// There is no room for another attempt.
+    pub(super) fn check_room(&self) -> io::Result<()> {
+        self.room.take().map(drop)
     }
 
     /// Lets the spawner clear away; afterwards nothing of any run is left.
@@ -170,8 +185,10 @@ impl Coordinator {
         module: Option<Compiled>,
         halted: Halted,
         (sender, notes): (mpsc::Sender<Note>, mpsc::Receiver<Note>),
+        born: Option<Born>,
     ) -> io::Result<Attempted> {
-        let id = self.register(sender.clone());
+        let _place = self.room.take()?;
+        let id = self.register(Route { notes: sender.clone(), born });
         if let Some(module) = module {
             let sender = sender.clone();
             // It may outlive the attempt: somebody else may wait for the same module, and a compiler is never left alone.
@@ -181,7 +198,7 @@ impl Coordinator {
         }
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(pass_halt_on(halted, sender.clone()));
-        if self.spawner_lost.load(Ordering::SeqCst) {
+        if *self.spawner_lost.borrow() {
             let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
         }
         let attempted = driver::drive(&self.client, id, order, sender, notes).await;
@@ -189,11 +206,11 @@ impl Coordinator {
         attempted
     }
 
-    fn register(&self, sender: mpsc::Sender<Note>) -> u32 {
+    fn register(&self, route: Route) -> u32 {
         let mut routes = self.routes();
         routes.0 += 1;
         let id = routes.0;
-        routes.1.insert(id, sender);
+        routes.1.insert(id, route);
         id
     }
 
@@ -202,7 +219,7 @@ impl Coordinator {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn route(&self, id: u32) -> Option<mpsc::Sender<Note>> {
+    fn route(&self, id: u32) -> Option<Route> {
         self.routes().1.get(&id).cloned()
     }
 }
@@ -213,7 +230,7 @@ async fn pass_halt_on(mut halted: Halted, sender: mpsc::Sender<Note>) {
         let halt = *halted.borrow_and_update();
         let note = halt.map(|halt| match halt {
             Halt::Stop(reason) => driver::stop(reason),
-            Halt::Kill(reason) => driver::kill(reason),
+            Halt::Kill(_) | Halt::Unhealthy(_) | Halt::Shoot => Note::Event(Event::Kill(halt.cause())),
         });
         if let Some(note) = note {
             let _ = sender.send(note).await;
@@ -226,7 +243,7 @@ async fn pass_halt_on(mut halted: Halted, sender: mpsc::Sender<Note>) {
 
 /// Hands every answer of the spawner to the attempt that it concerns, until the spawner has gone.
 async fn hear_spawner(coordinator: Arc<Coordinator>) {
-    while let Ok(Ok(Received { message, fds: _pidfd })) =
+    while let Ok(Ok(Received { message, fds })) =
         coordinator.client.recv().await.map(|answer| answer.map_err(|Closed| ()))
     {
         let (id, event) = match message {
@@ -243,15 +260,18 @@ async fn hear_spawner(coordinator: Arc<Coordinator>) {
             FromSpawner::WorkerRefused { worker, why } => (worker, Event::WorkerRefused(why)),
             FromSpawner::WorkerEnded { worker, exit } => (worker, Event::WorkerEnded(exit)),
         };
-        if let Some(sender) = coordinator.route(id) {
-            let _ = sender.send(Note::Event(event)).await;
+        if let Some(route) = coordinator.route(id) {
+            for (pidfd, born) in fds.into_iter().zip(&route.born) {
+                born(id, pidfd);
+            }
+            let _ = route.notes.send(Note::Event(event)).await;
         }
     }
     coordinator.weak.send_if_modified(|weak| weak.is_none() && weak.replace(Vec::new()).is_none());
     // Before the table is read: whoever registers later sees it.
-    coordinator.spawner_lost.store(true, Ordering::SeqCst);
-    let senders: Vec<_> = coordinator.routes().1.values().cloned().collect();
-    for sender in senders {
-        let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
+    coordinator.spawner_lost.send_replace(true);
+    let routes: Vec<_> = coordinator.routes().1.values().cloned().collect();
+    for route in routes {
+        let _ = route.notes.send(Note::Event(Event::SpawnerLost)).await;
     }
 }

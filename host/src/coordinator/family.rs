@@ -1,6 +1,7 @@
 //! What a job starts, and all that follows from it: the children of one attempt, each an attempt like any other, within the
 //! rights of its parent and the bounds of its family.
 
+use super::audience::{Audience, Life};
 use super::dispatch::{Coordinator, Error};
 use super::quota::Quota;
 use super::record::VerdictRecord;
@@ -23,7 +24,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -34,6 +35,10 @@ pub(super) const REQUESTS: usize = 2;
 /// A job with all that it starts.
 pub(super) struct Family {
     coordinator: Arc<Coordinator>,
+    /// Who hears of its members.
+    pub(super) audience: Audience,
+    /// How long a member may take to stop once it was asked.
+    pub(super) grace: Duration,
     quota: Mutex<Quota>,
     /// Children whose parents have ended.
     detached: Mutex<Vec<Running>>,
@@ -50,9 +55,11 @@ struct Running {
 type Run = Pin<Box<dyn Future<Output = Result<VerdictRecord, Error>> + Send>>;
 
 impl Family {
-    pub(super) fn new(coordinator: &Arc<Coordinator>, job: &Job) -> Arc<Self> {
+    pub(super) fn new(coordinator: &Arc<Coordinator>, job: &Job, audience: Audience, grace: Duration) -> Arc<Self> {
         Arc::new(Self {
             coordinator: Arc::clone(coordinator),
+            audience,
+            grace,
             quota: Mutex::new(Quota::new(job.family, Instant::now())),
             detached: Mutex::default(),
         })
@@ -113,7 +120,7 @@ pub(super) async fn serve(
         let _ = tell.send(Note::Tell(reply, fds)).await;
     }
     if parent.has_progress {
-        family.coordinator.show_progress(&member.identity.attempt, None).await;
+        family.audience.progress(&member.identity.attempt, None).await;
     }
     parent.leave().await;
 }
@@ -150,13 +157,14 @@ impl Parent<'_> {
                 self.has_progress = true;
                 let note = shortened(note, limits::PROGRESS_NOTE);
                 let progress = Progress { job: self.member.job.name.clone(), done, total, note };
-                self.family.coordinator.show_progress(&self.member.identity.attempt, Some(progress)).await;
+                self.family.audience.progress(&self.member.identity.attempt, Some(progress)).await;
             }
             Request::Log { level, text, fields } => self.log(level, text, fields).await,
-            Request::Ready => self.log(Level::Debug, "ready".into(), Vec::new()).await,
-            Request::Retire { reason } => self.log(Level::Warn, format!("retires: {reason}"), Vec::new()).await,
-            // Nobody watches a run in the foreground but the person in front of it; that it listens, its attempt knows.
-            Request::Heartbeat | Request::Listens => {}
+            Request::Ready => self.life(Life::Ready).await,
+            Request::Heartbeat => self.life(Life::Heartbeat).await,
+            Request::Retire { reason } => self.life(Life::Retire(shortened(reason, limits::RETIRE_REASON))).await,
+            // Its attempt knows.
+            Request::Listens => {}
         }
         Ok(None)
     }
@@ -168,7 +176,7 @@ impl Parent<'_> {
         // One that has ended needs no end.
         if let Some(running) = self.children.get(&child) {
             running.halt.send_if_modified(|now| {
-                let stronger = !matches!(now, Some(Halt::Kill(_))) && *now != Some(halt);
+                let stronger = matches!(now, None | Some(Halt::Stop(_))) && *now != Some(halt);
                 stronger.then(|| *now = Some(halt)).is_some()
             });
         }
@@ -189,7 +197,11 @@ impl Parent<'_> {
             text: cut(text),
             fields: fields.into_iter().map(|(name, value)| (cut(name), cut(value))).collect(),
         };
-        self.family.coordinator.show_log(line).await;
+        self.family.audience.log(line).await;
+    }
+
+    async fn life(&self, life: Life) {
+        self.family.audience.life(&self.member.job.name, &self.member.identity.attempt, life).await;
     }
 
     fn spawn(&mut self, asked: ChildJob) -> Result<Answer, Refused> {
@@ -208,6 +220,7 @@ impl Parent<'_> {
     /// Starts a child that was admitted.
     fn start(&mut self, job: Job, directories: Vec<Arc<OwnedFd>>, asked: ChildJob) -> Result<Answer, Refused> {
         let full = |error: io::Error| Refused::Quota(format!("the coordinator can open no more: {error}"));
+        self.family.coordinator.check_room().map_err(full)?;
         let module = self.member.modules.get(&asked.module).map(Arc::clone);
         let module = module.ok_or_else(|| Refused::NotFound(asked.module.clone()))?;
         let attempt = registry::new_attempt_id().map_err(full)?;

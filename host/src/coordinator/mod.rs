@@ -2,10 +2,14 @@
 //!
 //! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print.
 
+mod audience;
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod control;
 pub(crate) mod dispatch;
 mod family;
+pub(crate) mod fleet;
+pub(crate) mod ground;
 pub(crate) mod modules;
 pub(crate) mod places;
 pub(crate) mod plan;
@@ -14,6 +18,7 @@ mod quota;
 pub(crate) mod record;
 pub(crate) mod registry;
 mod rights;
+mod room;
 pub(crate) mod run;
 mod streams;
 pub(crate) mod view;

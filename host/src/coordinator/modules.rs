@@ -225,9 +225,11 @@ pub(super) async fn compile(
         // Twice the CPU time: a compiler that sleeps is not ours.
         hard_deadline: Some(limits.cpu.saturating_mul(2)),
         requests: None,
+        grace: driver::GRACE,
+        began: None,
     };
     let notes = mpsc::channel(driver::NOTES);
-    let attempted = coordinator.attempt(order, None, coordinator.stopped(), notes).await.map_err(failed)?;
+    let attempted = coordinator.attempt(order, None, coordinator.stopped(), notes, None).await.map_err(failed)?;
     compiler_outcome(attempted.facts, limits, cache).map(|made| (output, made))
 }
 

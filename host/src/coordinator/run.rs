@@ -1,13 +1,16 @@
 //! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
 
-use super::dispatch::{Compiled, Coordinator, Error};
+use super::audience::Audience;
+use super::dispatch::{Born, Compiled, Coordinator, Error};
 use super::family::{self, Family};
+use super::fleet::attending::Attending;
 use super::modules::{self, Module};
 use super::plan;
 use super::record::VerdictRecord;
+use super::registry;
 use super::streams::{self, Opened, Streams};
 use crate::config::job::{Job, User};
-use crate::supervisor::driver::{self, Attempted, Ends, Order};
+use crate::supervisor::driver::{self, Attempted, Ends, GRACE, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{Identity, Program, Wall, Walls, Work, ZygotePlan};
@@ -15,6 +18,7 @@ use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// How an attempt is ended from outside.
@@ -24,6 +28,21 @@ pub(crate) enum Halt {
     Stop(StopReason),
     /// At once.
     Kill(StopReason),
+    /// At once, since a check of this name failed.
+    Unhealthy(&'static str),
+    /// By SIGKILL, since somebody asked for that.
+    Shoot,
+}
+
+impl Halt {
+    /// What it makes of an attempt.
+    pub(super) fn cause(self) -> Cause {
+        match self {
+            Self::Stop(reason) | Self::Kill(reason) => Cause::Stop(reason),
+            Self::Unhealthy(check) => Cause::Unhealthy(check),
+            Self::Shoot => Cause::Shot,
+        }
+    }
 }
 
 /// Hears of it.
@@ -49,6 +68,17 @@ pub(crate) struct Instead {
     /// Its name.
     pub probe: String,
     pub walls: Walls,
+}
+
+/// One attempt of a job that the daemon keeps up.
+pub(super) struct Kept {
+    pub job: Job,
+    pub identity: Identity,
+    /// The worker's end of its connection.
+    pub connection: Option<OwnedFd>,
+    pub attending: Arc<Attending>,
+    /// How long it may take to stop once it was asked.
+    pub grace: Duration,
 }
 
 /// What of a member is used up by its start.
@@ -77,11 +107,41 @@ impl Coordinator {
             return Err(Error::User { given: "UID:GID" });
         }
         let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
-        let member = Arc::new(Member { instead, ..Member::open(job, identity)? });
+        let member = Member { instead, ..Member::open(job, identity)? };
         let ties = Ties { streams: Streams::of_command(job), connection };
-        let family = Family::new(self, job);
-        let record = family.run(&member, ties, self.stopped()).await;
-        family.wait_for_detached(self.stopped()).await;
+        self.run_family(member, ties, self.screen(), GRACE, self.stopped()).await
+    }
+
+    /// One attempt of a job that the daemon keeps up, to its verdict, with whatever it starts.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(super) async fn run_kept(self: &Arc<Self>, kept: Kept, halted: Halted) -> Result<VerdictRecord, Error> {
+        let Kept { job, identity, connection, attending, grace } = kept;
+        let member = Member::open(&job, identity)?;
+        let streams = Streams::kept(&job, &attending);
+        self.run_family(member, Ties { streams, connection }, Audience::Daemon(attending), grace, halted).await
+    }
+
+    /// The command of a health check: nobody hears what it says.
+    pub(super) async fn run_check(self: &Arc<Self>, job: &Job, halted: Halted) -> Result<VerdictRecord, Error> {
+        let identity =
+            Identity { attempt: registry::new_attempt_id()?, job: job.name.clone(), number: 1, ..Identity::default() };
+        let ties = Ties { streams: Streams::null(job)?, connection: None };
+        self.run_family(Member::open(job, identity)?, ties, Audience::Nobody, GRACE, halted).await
+    }
+
+    async fn run_family(
+        self: &Arc<Self>,
+        member: Member,
+        ties: Ties,
+        audience: Audience,
+        grace: Duration,
+        halted: Halted,
+    ) -> Result<VerdictRecord, Error> {
+        let family = Family::new(self, &member.job, audience, grace);
+        let record = family.run(&Arc::new(member), ties, halted.clone()).await;
+        family.wait_for_detached(halted).await;
         record
     }
 
@@ -146,10 +206,11 @@ impl Coordinator {
         halted: Halted,
     ) -> Result<(Facts, Usage), Error> {
         let job = &member.job;
-        let Opened { stdio, pumps } = ties.streams.open(&self.beside())?;
+        let Opened { stdio, pumps } = ties.streams.open(family.audience.beside().as_ref())?;
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(family::REQUESTS);
         let (program, work) = member.program_and_work();
+        let (audience, name) = (family.audience.clone(), member.identity.attempt.clone());
         let order = Order {
             zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
             worker: plan::guest_worker(job, ties.connection.is_some()),
@@ -159,6 +220,8 @@ impl Coordinator {
             pumps,
             hard_deadline: plan::hard_deadline(&job.limits),
             requests: Some(asks),
+            grace: family.grace,
+            began: Some(Box::new(move || audience.began(&name))),
         };
         let compiled = member.instead.is_none().then(|| -> Compiled {
             let (coordinator, member, walls) = (Arc::clone(self), Arc::clone(member), walls.clone());
@@ -166,7 +229,9 @@ impl Coordinator {
         });
         let (sender, notes) = mpsc::channel(driver::NOTES);
         let served = family::serve(family, member, inherited, requests, sender.clone());
-        let attempted = self.attempt(order, compiled, halted, (sender, notes));
+        let (audience, name) = (family.audience.clone(), member.identity.attempt.clone());
+        let born: Born = Arc::new(move |worker, pidfd| audience.born(&name, worker, &pidfd));
+        let attempted = self.attempt(order, compiled, halted, (sender, notes), Some(born));
         let (attempted, ()) = tokio::join!(attempted, served);
         let Attempted { facts, mut usage, unused } = attempted?;
         if let Some(unused) = unused {

@@ -1,14 +1,16 @@
 //! What a job is given open: its standard streams and its granted directories.
 
 use super::dispatch::Error;
+use super::fleet::attending::Attending;
 use super::rights;
 use crate::config::job::{Job, Stdin};
-use crate::supervisor::driver::{Direction, Pump};
+use crate::supervisor::driver::{Direction, Pump, To};
 use crate::supervisor::output::{Beside, Meter};
 use crate::sys::process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
+use sandhog_protocol::control::LogStream;
 use sandhog_protocol::request::{ChildStdio, Refused};
 use std::fs::File;
 use std::io;
@@ -30,6 +32,8 @@ enum Source {
     Command(i32),
     /// The worker's end is there already; taken while a try has it.
     Given(Option<OwnedFd>),
+    /// To a daemon's log.
+    Kept(Arc<Attending>, LogStream),
 }
 
 /// What one try has of the streams.
@@ -40,6 +44,21 @@ pub(super) struct Opened {
 }
 
 impl Streams {
+    /// Those of a job that a daemon starts: nobody types, and what it writes is kept.
+    pub(super) fn kept(job: &Job, by: &Arc<Attending>) -> Self {
+        let kept = |stream| Source::Kept(Arc::clone(by), stream);
+        Self {
+            sources: [Source::Settings(job.stdin.clone()), kept(LogStream::Out), kept(LogStream::Err)],
+            ..Self::of_command(job)
+        }
+    }
+
+    /// Nothing comes in, and nothing is kept of what goes out.
+    pub(super) fn null(job: &Job) -> io::Result<Self> {
+        let null = || -> io::Result<_> { Ok(Source::Given(Some(null()?))) };
+        Ok(Self { sources: [null()?, null()?, null()?], ..Self::of_command(job) })
+    }
+
     /// Those of a job that the command itself starts.
     pub(super) fn of_command(job: &Job) -> Self {
         let out = Meter::new(job.limits.max_output_bytes);
@@ -52,7 +71,7 @@ impl Streams {
 
     /// Makes what one try needs; nothing moves yet.
     /// `beside` is for those that lead to a terminal.
-    pub(super) fn open(&mut self, beside: &Beside) -> Result<Opened, Error> {
+    pub(super) fn open(&mut self, beside: Option<&Beside>) -> Result<Opened, Error> {
         let mut pumps = Vec::new();
         let mut opened = Vec::new();
         for (number, (source, meter)) in self.sources.iter_mut().zip(&self.meters).enumerate() {
@@ -89,9 +108,7 @@ impl Streams {
         let mut sources = Vec::new();
         for (number, wanted) in wanted.into_iter().enumerate() {
             sources.push(match wanted {
-                ChildStdio::Null => {
-                    Source::Given(Some(File::options().read(true).write(true).open("/dev/null")?.into()))
-                }
+                ChildStdio::Null => Source::Given(Some(null()?)),
                 ChildStdio::Inherit => inherited.streams[number].source()?,
                 ChildStdio::Piped => {
                     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -111,6 +128,7 @@ impl Streams {
         for (source, fd) in self.sources.iter().zip(stdio) {
             streams.push(match source {
                 Source::Command(number) => Stream::Command(*number),
+                Source::Kept(by, stream) => Stream::Kept(Arc::clone(by), *stream),
                 Source::Settings(_) | Source::Given(_) => Stream::Shared(fd.try_clone()?),
             });
         }
@@ -120,17 +138,22 @@ impl Streams {
 }
 
 impl Source {
-    fn open(&mut self, number: usize, meter: &Meter, pumps: &mut Vec<Pump>, beside: &Beside) -> Result<OwnedFd, Error> {
+    fn open(
+        &mut self,
+        number: usize,
+        meter: &Meter,
+        pumps: &mut Vec<Pump>,
+        beside: Option<&Beside>,
+    ) -> Result<OwnedFd, Error> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
         match self {
             Self::Settings(stdin) => {
                 let (theirs, to) = pipe()?;
                 let fed = input_of(stdin)?.map(|from| Pump {
                     from,
-                    to,
+                    to: To::Stream { fd: to, beside: None },
                     meter: meter.clone(),
                     direction: Direction::Input,
-                    beside: None,
                 });
                 pumps.extend(fed);
                 Ok(theirs)
@@ -138,8 +161,16 @@ impl Source {
             Self::Command(command) => {
                 let (from, theirs) = pipe()?;
                 let to = process::borrow(*command).try_clone_to_owned()?;
-                let beside = rustix::termios::isatty(&to).then(|| Arc::clone(beside));
-                pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output, beside });
+                let beside = beside.filter(|_| rustix::termios::isatty(&to)).map(Arc::clone);
+                let to = To::Stream { fd: to, beside };
+                pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output });
+                Ok(theirs)
+            }
+            Self::Kept(by, stream) => {
+                let (from, theirs) = pipe()?;
+                rustix::io::ioctl_fionbio(&from, true).map_err(io::Error::from)?;
+                let to = To::Sink(by.sink(*stream));
+                pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output });
                 Ok(theirs)
             }
             Self::Given(fd) => {
@@ -158,6 +189,7 @@ pub(super) struct Inherited {
 
 enum Stream {
     Command(i32),
+    Kept(Arc<Attending>, LogStream),
     /// The parent's own end, once more.
     Shared(OwnedFd),
 }
@@ -166,9 +198,14 @@ impl Stream {
     fn source(&self) -> io::Result<Source> {
         Ok(match self {
             Self::Command(number) => Source::Command(*number),
+            Self::Kept(by, stream) => Source::Kept(Arc::clone(by), *stream),
             Self::Shared(fd) => Source::Given(Some(fd.try_clone()?)),
         })
     }
+}
+
+fn null() -> io::Result<OwnedFd> {
+    Ok(File::options().read(true).write(true).open("/dev/null")?.into())
 }
 
 /// Where stdin comes from; `None`: it ends at once.

@@ -65,7 +65,7 @@ pub(crate) async fn attempt(
     let order = order(stage, probe, walls)?;
     let notes = mpsc::channel(driver::NOTES);
     let Attempted { facts, .. } =
-        coordinator.attempt(order, None, coordinator.stopped(), notes).await.map_err(Error::Start)?;
+        coordinator.attempt(order, None, coordinator.stopped(), notes, None).await.map_err(Error::Start)?;
     if let Some(Cause::Stop(reason)) = facts.cause {
         return Err(Error::Stopped(reason));
     }
@@ -97,6 +97,8 @@ fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order, Error> {
         pumps: Vec::new(),
         hard_deadline: Some(DEADLINE),
         requests: None,
+        grace: driver::GRACE,
+        began: None,
     })
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 
 /// Why a line is no message.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::cli::ipc) enum Error {
+pub(crate) enum Error {
     #[error("it is no JSON: {}", without_line(.0))]
     NotJson(#[from] serde_json::Error),
     #[error("an object whose only key is \"{0}\" means nothing; keys that begin with $ are ours")]
@@ -33,7 +33,7 @@ fn without_line(error: &serde_json::Error) -> String {
 ///
 /// # Errors
 /// It says none.
-pub(in crate::cli::ipc) fn read(line: &[u8]) -> Result<(Format, Vec<u8>), Error> {
+pub(crate) fn read(line: &[u8]) -> Result<(Format, Vec<u8>), Error> {
     let node: Node = serde_json::from_slice(line)?;
     if let Some((word, value)) = node.word() {
         match (word, value) {

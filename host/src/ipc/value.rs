@@ -1,11 +1,11 @@
 //! MessagePack as it lies in a message, read item by item. Nothing is allocated for what it announces.
 
 /// Deepest nesting of arrays and maps: what common readers of JSON take (serde_json's own limit), and a stack holds.
-pub(super) const NESTING: usize = 128;
+pub(crate) const NESTING: usize = 128;
 
 /// Why bytes are not one MessagePack value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error("it ends in the middle")]
     Torn,
     #[error("{0} bytes follow its end")]
@@ -20,7 +20,7 @@ pub(super) enum Error {
 
 /// One item: all of a scalar, or how many items an array or a map has (a map: pairs).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Item<'a> {
+pub(crate) enum Item<'a> {
     Nil,
     Bool(bool),
     Positive(u64),
@@ -35,7 +35,7 @@ pub(super) enum Item<'a> {
 
 /// What is left to read.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(pub &'a [u8]);
+pub(crate) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// The next item. Source: the MessagePack specification, "Formats".

@@ -1,6 +1,6 @@
 //! From a message to JSON.
 
-use super::super::value::{self, Item, NESTING, Reader};
+use crate::ipc::value::{self, Item, NESTING, Reader};
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderWriter;
 use sandhog_protocol::message::Format;
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// A value that is no MessagePack, or that JSON can't say.
-pub(in crate::cli::ipc) fn say<'a>(format: Format, body: &'a [u8]) -> Result<Sayable<'a>, value::Error> {
+pub(crate) fn say<'a>(format: Format, body: &'a [u8]) -> Result<Sayable<'a>, value::Error> {
     let mut maps = Bits::default();
     if format == Format::Value {
         let mut reader = Reader(body);
@@ -23,7 +23,7 @@ pub(in crate::cli::ipc) fn say<'a>(format: Format, body: &'a [u8]) -> Result<Say
 }
 
 /// A message that has been looked at from its first byte to its last.
-pub(in crate::cli::ipc) struct Sayable<'a> {
+pub(crate) struct Sayable<'a> {
     format: Format,
     body: &'a [u8],
     /// For each map, in the order in which they begin: whether it can be an object.
@@ -35,7 +35,7 @@ impl Sayable<'_> {
     ///
     /// # Errors
     /// As the writer.
-    pub(in crate::cli::ipc) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         match self.format {
             Format::Bytes => write_bytes(out, self.body),
             Format::Failure => {

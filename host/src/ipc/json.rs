@@ -22,8 +22,8 @@ mod say;
 
 #[cfg(test)]
 use super::value::NESTING;
-pub(super) use read::{Error, read};
-pub(super) use say::say;
+pub(crate) use read::{Error, read};
+pub(crate) use say::say;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 /// More than 32 bits can count.
 #[derive(Debug, thiserror::Error)]
 #[error("more than 4 GiB")]
-pub(in crate::cli::ipc) struct TooLarge;
+pub(crate) struct TooLarge;
 
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) -> Result<(), TooLarge> {
     match text.len() {

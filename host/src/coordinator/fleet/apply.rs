@@ -1,0 +1,285 @@
+//! What there is to be: jobs that are new, others, more of them, or no more.
+
+use super::actor::{Daemon, definition};
+use super::book::Member;
+use super::changes::{self, change};
+use super::select::Named;
+use super::waits::{Goal, Waiter};
+use super::{Refusal, RefusalKind, Reply};
+use crate::config::job::Surroundings;
+use crate::config::service::{self, Service, Strategy};
+use crate::config::text::escape;
+use crate::coordinator::privilege;
+use crate::supervisor::state::{Event, InstanceId, Place};
+use chrono::Utc;
+use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, GroupSpec, JobSpec, Phase, Scale};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Instances of one daemon: each is two processes and some ten descriptors, and a machine has some ten thousands of either.
+const INSTANCES: u64 = 20_000;
+
+/// Jobs that were described well, and what that changes.
+struct Checked {
+    changes: Vec<Change>,
+    jobs: Vec<(JobSpec, Arc<Service>)>,
+    groups: Vec<(GroupSpec, Strategy)>,
+    gone: Vec<String>,
+}
+
+/// What a job depends on beside its settings. Variables were passed on by whoever described it.
+pub(super) fn surroundings() -> Surroundings<'static> {
+    Surroundings { is_root: privilege::is_root(), variable: &|_| None }
+}
+
+impl Daemon {
+    /// All of it, or nothing.
+    pub(super) async fn apply(&mut self, apply: Apply, reply: Reply<Done>) {
+        let answer = match self.checked(&apply) {
+            Ok(checked) if apply.dry_run => Ok(Done { changes: checked.changes, ..Done::default() }),
+            Ok(checked) => self.carry_out(checked, apply.source).await,
+            Err(refusal) => Err(refusal),
+        };
+        self.reply_when_kept(reply, answer);
+    }
+
+    fn checked(&self, apply: &Apply) -> Result<Checked, Refusal> {
+        let mut groups = Vec::new();
+        for group in &apply.groups {
+            let strategy = Strategy::new(group.strategy.as_deref());
+            groups.push((
+                group.clone(),
+                strategy.map_err(|error| invalid(format!("the group {}: {error}", escape(&group.name))))?,
+            ));
+        }
+        let mut jobs = Vec::new();
+        for spec in &apply.jobs {
+            let service = Service::new(spec, surroundings());
+            let service = service.map_err(|error| invalid(format!("the job {}: {error}", escape(&spec.name))))?;
+            // Where none is named it is the default one.
+            let spec = JobSpec { group: service.group.clone(), ..spec.clone() };
+            jobs.push((spec, Arc::new(service)));
+        }
+        self.refuse_others_jobs(apply)?;
+        let gone = self.gone(apply);
+        self.check_together(&jobs, &gone)?;
+        let old = |spec: &JobSpec| self.book.entry(&spec.name).map(|entry| &entry.spec);
+        let mut changes: Vec<Change> = jobs.iter().map(|(spec, _)| change(old(spec), spec)).collect();
+        let stale = self.stale(&jobs);
+        for change in changes.iter_mut().filter(|change| stale.contains(change.job.as_str())) {
+            change.change = ChangeKind::Change;
+        }
+        changes.extend(gone.iter().cloned().map(deleted));
+        Ok(Checked { changes, jobs, groups, gone })
+    }
+
+    /// Jobs of which something runs that is other than this: what was to take its place did not become ready.
+    fn stale<'a>(&self, jobs: &'a [(JobSpec, Arc<Service>)]) -> BTreeSet<&'a str> {
+        let wanted: BTreeMap<&str, &Arc<Service>> =
+            jobs.iter().map(|(spec, service)| (spec.name.as_str(), service)).collect();
+        let runs = self.running.values().filter_map(|running| {
+            let (name, service) = wanted.get_key_value(running.service.job.name.as_str())?;
+            (running.service.job != service.job).then_some(*name)
+        });
+        runs.collect()
+    }
+
+    /// Two manifests never have one job.
+    fn refuse_others_jobs(&self, apply: &Apply) -> Result<(), Refusal> {
+        for spec in &apply.jobs {
+            let Some(entry) = self.book.entry(&spec.name) else { continue };
+            if entry.source != apply.source || apply.create {
+                let from = entry.source.as_deref().unwrap_or("sandhog start");
+                let refusal = Refusal::new(
+                    RefusalKind::Conflict,
+                    format!("there is a job {} already, from {}", spec.name, escape(from)),
+                );
+                return Err(refusal.with_hint(
+                    "give one of the two another name, or delete the one that is there; sandhog start NAME starts it again",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Jobs of this manifest that it does not have any more.
+    fn gone(&self, apply: &Apply) -> Vec<String> {
+        let Some(source) = &apply.source else { return Vec::new() };
+        let here: BTreeSet<&str> = apply.jobs.iter().map(|spec| spec.name.as_str()).collect();
+        let jobs = self.book.jobs().iter();
+        jobs.filter(|(name, entry)| entry.source.as_ref() == Some(source) && !here.contains(name.as_str()))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// With those that are there and stay.
+    fn check_together(&self, jobs: &[(JobSpec, Arc<Service>)], gone: &[String]) -> Result<(), Refusal> {
+        let gone: BTreeSet<&str> = gone.iter().map(String::as_str).collect();
+        let stay = self.book.jobs().iter().filter(|(name, _)| !gone.contains(name.as_str()));
+        let replaced: BTreeSet<&str> = jobs.iter().map(|(spec, _)| spec.name.as_str()).collect();
+        let stay = stay.filter(|(name, _)| !replaced.contains(name.as_str())).map(|(_, entry)| entry.service.as_ref());
+        let all: Vec<&Service> = stay.chain(jobs.iter().map(|(_, service)| service.as_ref())).collect();
+        let groups = self.book.groups().chain(jobs.iter().map(|(spec, _)| spec.group.as_str()));
+        match service::group::check(&all, groups).first() {
+            None => Ok(()),
+            Some(fault) => Err(invalid(format!("the job {}: {}", all[fault.index].job.name, fault.error))),
+        }
+    }
+
+    async fn carry_out(&mut self, checked: Checked, source: Option<String>) -> Result<Done, Refusal> {
+        let Checked { changes, jobs, groups, gone } = checked;
+        let missing = jobs.iter().map(|(spec, service)| self.missing(&spec.name, service.instances)).sum();
+        let mut ids = self.new_ids(missing).await?;
+        // A daemon that is killed now has done all of it, or nothing.
+        let _together = self.store.together();
+        for (group, strategy) in groups {
+            self.store.put_group(&group);
+            self.step(Event::Group { name: group.name, strategy });
+        }
+        self.delete(&gone);
+        let mut concerned = Vec::new();
+        let mut to_reload = Vec::new();
+        for ((spec, service), change) in jobs.into_iter().zip(&changes) {
+            let instances = service.instances;
+            let name = spec.name.clone();
+            let old = self.book.entry(&name).map(|entry| entry.instances.values().copied().collect::<Vec<_>>());
+            self.define(spec, service, source.clone(), instances, &mut ids);
+            concerned.extend(self.book.entry(&name).iter().flat_map(|entry| entry.instances.values().copied()));
+            match change.change {
+                ChangeKind::Change if change.keys.is_empty() || changes::needs_reload(change) => {
+                    to_reload.extend(old.unwrap_or_default());
+                }
+                ChangeKind::Create | ChangeKind::Keep | ChangeKind::Change | ChangeKind::Delete => {}
+            }
+        }
+        // Those that ran go on until their replacements are ready; those that did not are started.
+        let to_reload: Vec<InstanceId> =
+            to_reload.into_iter().filter(|id| self.book.members.contains_key(id)).collect();
+        self.step(Event::Start { ids: concerned.clone() });
+        self.step(Event::Reload { ids: to_reload });
+        let instances = concerned.into_iter().filter_map(|id| self.view(id)).collect();
+        Ok(Done { changes, instances, problems: Vec::new() })
+    }
+
+    /// Instances that a job lacks of so many.
+    fn missing(&self, job: &str, instances: u32) -> u64 {
+        let there = self.book.entry(job).map_or(0, |entry| entry.instances.len() as u64);
+        u64::from(instances).saturating_sub(there)
+    }
+
+    /// As many ids as are needed.
+    async fn new_ids(&mut self, count: u64) -> Result<Vec<InstanceId>, Refusal> {
+        let mut ids = Vec::new();
+        let have = u64::try_from(self.book.members.len()).unwrap_or(u64::MAX);
+        if have.saturating_add(count) > INSTANCES {
+            return Err(invalid(format!("more than {INSTANCES} instances, the most that one daemon keeps up")));
+        }
+        for _ in 0..count {
+            let id = self.store.next_instance_id().await;
+            ids.push(id.map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))?);
+        }
+        // The smallest is given first.
+        ids.reverse();
+        Ok(ids)
+    }
+
+    /// A job as it is to be from now on, with this many instances; `ids` are for those that are new.
+    fn define(
+        &mut self,
+        spec: JobSpec,
+        service: Arc<Service>,
+        source: Option<String>,
+        instances: u32,
+        ids: &mut Vec<InstanceId>,
+    ) {
+        let (name, group) = (spec.name.clone(), spec.group.clone());
+        self.store.put_job(&spec, source.as_deref(), self.begun_ms);
+        self.clock.set(&name, service.schedule.as_ref(), Utc::now());
+        if self.book.entry(&name).is_none() {
+            self.tell_of_job(&name, "created");
+        }
+        let entry = self.book.put(spec, Arc::clone(&service), source);
+        entry.instances.split_off(&instances);
+        let mut new = Vec::new();
+        for number in 0..instances {
+            if !entry.instances.contains_key(&number)
+                && let Some(id) = ids.pop()
+            {
+                entry.instances.insert(number, id);
+                new.push((id, number));
+            }
+        }
+        let all: Vec<InstanceId> = entry.instances.values().copied().collect();
+        self.book.members.extend(new.iter().map(|(id, number)| (*id, Member::new(&name, &group, *number, Vec::new()))));
+        let place = |id| Place { id, wanted: true, failed: None, finished: false, restarts: 0 };
+        let places = all.into_iter().map(place).collect();
+        self.step(Event::Define { definition: definition(&service), places });
+        for (id, _) in new {
+            self.perform(crate::supervisor::state::Action::Save { id });
+        }
+    }
+
+    /// In reverse order, all of them together.
+    pub(super) fn delete(&mut self, jobs: &[String]) {
+        let ids = jobs.iter().filter_map(|job| self.book.entry(job));
+        let ids: Vec<InstanceId> = ids.flat_map(|entry| entry.instances.values().copied()).collect();
+        if ids.is_empty() && jobs.is_empty() {
+            return;
+        }
+        // Those that stop already go on with it: a second stop would be without grace.
+        let stops = |id: &InstanceId| self.fleet.see(*id).is_some_and(|seen| seen.phase == Phase::Stopping);
+        let ids = ids.into_iter().filter(|id| !stops(id)).collect();
+        self.step(Event::Stop { ids });
+        for job in jobs {
+            self.clock.set(job, None, Utc::now());
+            let Some(entry) = self.book.delete(job) else { continue };
+            self.store.delete_job(job);
+            if self.book.group(&entry.spec.group).is_empty() {
+                self.store.delete_group(&entry.spec.group);
+            }
+            if entry.instances.is_empty() {
+                self.remove_log(job.clone());
+            }
+            self.step(Event::Delete { job: job.clone() });
+            self.tell_of_job(job, "deleted");
+        }
+    }
+
+    pub(super) async fn scale(&mut self, scale: Scale, reply: Reply<Done>) {
+        match self.scaled(&scale).await {
+            Ok((ids, before)) => {
+                let gone = before.difference(&ids).map(|id| (*id, Goal::Gone));
+                let goals: BTreeMap<_, _> = ids.iter().map(|id| (*id, Goal::Up)).chain(gone).collect();
+                let waiter = Waiter::new(goals, Done::default(), reply);
+                if scale.wait { self.wait_for(waiter) } else { self.answer(waiter) }
+            }
+            Err(refusal) => drop(reply.send(Err(refusal))),
+        }
+    }
+
+    /// The instances that there are then, and those that there were.
+    async fn scaled(&mut self, scale: &Scale) -> Result<(BTreeSet<InstanceId>, BTreeSet<InstanceId>), Refusal> {
+        let missing = || super::select::nearest(&self.book, &scale.job);
+        let entry = self.book.entry(&scale.job).ok_or_else(missing)?;
+        let mut spec = entry.spec.clone();
+        spec.instances = Some(scale.instances);
+        let service = Service::new(&spec, surroundings()).map_err(|error| invalid(error.to_string()))?;
+        let (source, count) = (entry.source.clone(), service.instances);
+        let before: BTreeSet<InstanceId> = entry.instances.values().copied().collect();
+        let mut ids = self.new_ids(self.missing(&scale.job, count)).await?;
+        self.define(spec, Arc::new(service), source, count, &mut ids);
+        let entry = self.book.entry(&scale.job).ok_or_else(|| super::select::nearest(&self.book, &scale.job))?;
+        let after: BTreeSet<InstanceId> = entry.instances.values().copied().collect();
+        self.step(Event::Start { ids: after.difference(&before).copied().collect() });
+        Ok((after, before))
+    }
+}
+
+/// A job that is there no more.
+pub(super) fn deleted(job: String) -> Change {
+    Change { job, change: ChangeKind::Delete, keys: Vec::new() }
+}
+
+fn invalid(sentence: String) -> Refusal {
+    Refusal::new(RefusalKind::Invalid, sentence)
+}

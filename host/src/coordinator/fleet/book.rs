@@ -1,0 +1,138 @@
+//! The jobs and their instances, as far as the supervisor does not know them: what they are called, what they run, how they
+//! ended.
+
+use super::select::Named;
+use crate::config::service::Service;
+use crate::supervisor::state::InstanceId;
+use sandhog_protocol::control::{Ended, JobSpec};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Ends that are kept of each instance.
+pub(super) const ENDS: usize = 10;
+
+#[derive(Default)]
+pub(super) struct Book {
+    jobs: BTreeMap<String, Entry>,
+    groups: BTreeMap<String, BTreeSet<String>>,
+    pub members: HashMap<InstanceId, Member>,
+    /// Instances of jobs that are deleted, which have not stopped yet.
+    leaving: HashMap<String, usize>,
+}
+
+/// A job.
+pub(super) struct Entry {
+    pub spec: JobSpec,
+    pub service: Arc<Service>,
+    /// The manifest that it comes from.
+    pub source: Option<String>,
+    pub instances: BTreeMap<u32, InstanceId>,
+}
+
+/// An instance; it may outlive its job while it stops.
+pub(super) struct Member {
+    pub job: String,
+    pub group: String,
+    pub number: u32,
+    /// Newest first.
+    pub ends: VecDeque<Ended>,
+    /// Why its last reload failed.
+    pub reload_problem: Option<String>,
+}
+
+impl Member {
+    pub(super) fn new(job: &str, group: &str, number: u32, ends: Vec<Ended>) -> Self {
+        Self { job: job.into(), group: group.into(), number, ends: ends.into(), reload_problem: None }
+    }
+
+    /// As people call it.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.job, self.number)
+    }
+
+    pub(super) fn ended(&mut self, ended: Ended) {
+        self.ends.push_front(ended);
+        self.ends.truncate(ENDS);
+    }
+}
+
+impl Book {
+    pub(super) fn jobs(&self) -> &BTreeMap<String, Entry> {
+        &self.jobs
+    }
+
+    pub(super) fn entry(&self, job: &str) -> Option<&Entry> {
+        self.jobs.get(job)
+    }
+
+    /// A job is new, or is other than before; its instances stay.
+    pub(super) fn put(&mut self, spec: JobSpec, service: Arc<Service>, source: Option<String>) -> &mut Entry {
+        let name = spec.name.clone();
+        let instances = self.take(&name).map(|entry| entry.instances).unwrap_or_default();
+        self.groups.entry(spec.group.clone()).or_default().insert(name.clone());
+        self.jobs.entry(name).or_insert(Entry { spec, service, source, instances })
+    }
+
+    /// A job is deleted; its instances stay until they have stopped.
+    pub(super) fn delete(&mut self, job: &str) -> Option<Entry> {
+        let entry = self.take(job)?;
+        if !entry.instances.is_empty() {
+            *self.leaving.entry(job.to_owned()).or_default() += entry.instances.len();
+        }
+        Some(entry)
+    }
+
+    fn take(&mut self, job: &str) -> Option<Entry> {
+        let entry = self.jobs.remove(job)?;
+        if let Some(jobs) = self.groups.get_mut(&entry.spec.group) {
+            jobs.remove(job);
+            if jobs.is_empty() {
+                self.groups.remove(&entry.spec.group);
+            }
+        }
+        Some(entry)
+    }
+
+    /// An instance is gone; whether nothing is left of its job.
+    pub(super) fn forget(&mut self, member: &Member) -> bool {
+        let Some(left) = self.leaving.get_mut(&member.job) else { return false };
+        *left -= 1;
+        let is_last = *left == 0;
+        if is_last {
+            self.leaving.remove(&member.job);
+        }
+        is_last && !self.jobs.contains_key(&member.job)
+    }
+
+    /// The names of groups that have jobs.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.keys().map(String::as_str)
+    }
+
+    /// The service that an instance runs next.
+    pub(super) fn service_of(&self, id: InstanceId) -> Option<&Arc<Service>> {
+        self.jobs.get(&self.members.get(&id)?.job).map(|entry| &entry.service)
+    }
+}
+
+impl Named for Book {
+    fn job(&self, name: &str) -> Option<&BTreeMap<u32, InstanceId>> {
+        self.jobs.get(name).map(|entry| &entry.instances)
+    }
+
+    fn group(&self, name: &str) -> Vec<&str> {
+        self.groups.get(name).into_iter().flatten().map(String::as_str).collect()
+    }
+
+    fn has_instance(&self, id: InstanceId) -> bool {
+        self.members.contains_key(&id)
+    }
+
+    fn all(&self) -> Vec<InstanceId> {
+        self.members.keys().copied().collect()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.jobs.keys().chain(self.groups.keys()).map(String::as_str).collect()
+    }
+}

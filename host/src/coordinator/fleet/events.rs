@@ -1,0 +1,106 @@
+//! What has happened, for those who watch: the last ones are kept, new ones are handed to everybody who listens.
+
+use sandhog_protocol::control::Event;
+use std::collections::VecDeque;
+use tokio::sync::broadcast;
+
+/// Events that are kept for those who ask later.
+const KEPT: usize = 10_000;
+
+/// Of those, what jobs have sent: one that talks without end must not push out what happens to the others.
+const MESSAGES_KEPT: usize = 1_000;
+
+/// The kind of a message.
+const MESSAGE: &str = "message";
+
+/// Events that may wait for a slow listener; it misses the oldest ones then, and sees that by their numbers.
+const WAITING: usize = 4096;
+
+pub(super) struct Events {
+    last: u64,
+    kept: VecDeque<Event>,
+    messages: VecDeque<Event>,
+    sender: broadcast::Sender<Event>,
+}
+
+impl Events {
+    pub(super) fn new() -> Self {
+        Self { last: 0, kept: VecDeque::new(), messages: VecDeque::new(), sender: broadcast::Sender::new(WAITING) }
+    }
+
+    /// Numbers it and tells everybody.
+    pub(super) fn add(&mut self, mut event: Event) {
+        self.last += 1;
+        event.number = self.last;
+        let (kept, most) = match event.kind.as_str() {
+            MESSAGE => (&mut self.messages, MESSAGES_KEPT),
+            _ => (&mut self.kept, KEPT),
+        };
+        if kept.len() == most {
+            kept.pop_front();
+        }
+        kept.push_back(event.clone());
+        // Nobody may be listening.
+        let _ = self.sender.send(event);
+    }
+
+    /// Those behind number `since`, or where that is 0 the last `last`; and those that come.
+    pub(super) fn listen(&self, since: u64, last: usize) -> (Vec<Event>, broadcast::Receiver<Event>) {
+        let mut events: Vec<&Event> = [&self.kept, &self.messages]
+            .into_iter()
+            .flat_map(|kept| kept.iter().skip(kept.partition_point(|event| event.number <= since)))
+            .collect();
+        events.sort_unstable_by_key(|event| event.number);
+        let skipped = if since == 0 { events.len().saturating_sub(last) } else { 0 };
+        (events.into_iter().skip(skipped).cloned().collect(), self.sender.subscribe())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> Event {
+        Event {
+            number: 0,
+            at_ms: 0,
+            job: None,
+            instance: None,
+            id: None,
+            attempt: None,
+            kind: "ready".into(),
+            text: String::new(),
+            verdict: None,
+            message: None,
+        }
+    }
+
+    #[test]
+    fn the_last_ones_are_kept_and_numbered_without_gaps() {
+        let mut events = Events::new();
+        (0..KEPT + 5).for_each(|_| events.add(event()));
+        let numbers = |since, last| events.listen(since, last).0.iter().map(|event| event.number).collect::<Vec<_>>();
+        let most = KEPT as u64 + 5;
+        assert_eq!(numbers(0, 3), [most - 2, most - 1, most]);
+        assert_eq!(numbers(most - 1, 0), [most]);
+        assert_eq!(numbers(1, 0).len(), KEPT);
+        assert!(numbers(0, 0).is_empty());
+    }
+
+    #[test]
+    fn what_one_job_says_without_end_pushes_nothing_else_out() {
+        let mut events = Events::new();
+        events.add(event());
+        (0..MESSAGES_KEPT + 5).for_each(|_| events.add(Event { kind: MESSAGE.into(), ..event() }));
+        let (kept, _) = events.listen(0, KEPT);
+        assert_eq!((kept.len(), kept[0].number, kept[1].number), (MESSAGES_KEPT + 1, 1, 7));
+    }
+
+    #[test]
+    fn who_listens_hears_what_comes() {
+        let mut events = Events::new();
+        let (_, mut receiver) = events.listen(0, 0);
+        events.add(event());
+        assert_eq!(receiver.try_recv().unwrap().number, 1);
+    }
+}

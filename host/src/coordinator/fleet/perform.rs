@@ -1,0 +1,358 @@
+//! Does what the supervisor says, and tells those who watch.
+
+use super::actor::{Daemon, Message, Running};
+use super::attending::Attending;
+use super::logs::Origin;
+use super::mailbox::Mailbox;
+use super::now_ms;
+use super::sample::Use;
+use super::store::InstanceRow;
+use crate::config::job::Job;
+use crate::config::service::Boosts;
+use crate::config::units::{print_about, print_duration};
+use crate::coordinator::dispatch::Coordinator;
+use crate::coordinator::record::VerdictRecord;
+use crate::coordinator::registry;
+use crate::coordinator::run::{Halt, Halted, Kept};
+use crate::supervisor::outcome;
+use crate::supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
+use sandhog_protocol::control::{Ended, Event, LogStream};
+use sandhog_protocol::plan::Identity;
+use sandhog_protocol::spawn::ToSpawner;
+use sandhog_protocol::verdict::{StopReason, Verdict};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+impl Daemon {
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { id, attempt, boosts } => self.spawn(id, attempt, boosts),
+            Action::Stop { attempt, why } => self.stop(attempt, &why),
+            Action::Kill { attempt, why } => self.halt(attempt, kill_for(&why)),
+            Action::Check { attempt } => self.check(attempt),
+            Action::Tell { id, notice } => self.tell(id, &notice),
+            Action::Save { id } => self.save(id),
+            Action::Removed { id } => self.removed(id),
+            Action::Over => self.is_over = true,
+        }
+    }
+
+    /// Starts an attempt: nothing here waits, and whatever goes wrong is a verdict of it.
+    fn spawn(&mut self, id: InstanceId, attempt: AttemptNumber, boosts: Boosts) {
+        let (Some(service), Some(member)) = (self.book.service_of(id).map(Arc::clone), self.book.members.get(&id))
+        else {
+            return;
+        };
+        let restarts = self.fleet.see(id).map_or(0, |seen| seen.restarts);
+        let identity = registry::new_attempt_id().map(|name| Identity {
+            attempt: name,
+            job: service.job.name.clone(),
+            instance: member.number,
+            number: u32::try_from(restarts).unwrap_or(u32::MAX).saturating_add(1),
+            ..Identity::default()
+        });
+        let name = identity.as_ref().map_or_else(|_| String::new(), |identity| identity.attempt.clone());
+        let origin = Origin { job: service.job.name.clone(), instance: member.number, attempt: name };
+        let attending = Arc::new(Attending::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
+        let (halt, halted) = watch::channel(None);
+        let (connection, mailbox) = self.connection(attempt).unzip();
+        let job = boosted(service.job.clone(), boosts);
+        let grace = service.rules.grace;
+        let kept =
+            identity.map(|identity| Kept { job, identity, connection, attending: Arc::clone(&attending), grace });
+        tokio::spawn(run(
+            Arc::clone(&self.coordinator),
+            Arc::clone(&self.starts),
+            kept,
+            Arc::clone(&attending),
+            halted,
+        ));
+        let running = Running { id, halt, attending, mailbox, service, used: Use::default(), paused: false };
+        self.running.insert(attempt, running);
+        // Where this process is killed, the next daemon knows what it took along.
+        self.save(id);
+    }
+
+    /// The worker's end and ours; without one where there are no descriptors left, which the start will say.
+    fn connection(&self, attempt: AttemptNumber) -> Option<(OwnedFd, Mailbox)> {
+        let (theirs, ours) = sandhog_channel::pair().ok()?;
+        Some((theirs, Mailbox::open(ours, attempt, self.inbox.clone()).ok()?))
+    }
+
+    fn stop(&mut self, attempt: AttemptNumber, why: &End) {
+        // One that is paused can't hear it.
+        if self.running.get_mut(&attempt).is_some_and(|running| std::mem::take(&mut running.paused)) {
+            self.to_worker(attempt, |worker| ToSpawner::Resume { worker });
+        }
+        self.halt(attempt, stop_for(why));
+    }
+
+    pub(super) fn halt(&self, attempt: AttemptNumber, halt: Halt) {
+        if let Some(running) = self.running.get(&attempt) {
+            running.halt.send_if_modified(|now| {
+                let is_stronger = matches!(now, None | Some(Halt::Stop(_))) && *now != Some(halt);
+                is_stronger.then(|| *now = Some(halt)).is_some()
+            });
+        }
+    }
+
+    /// Asks the spawner to do something to the worker of an attempt, if it has begun.
+    pub(super) fn to_worker(&self, attempt: AttemptNumber, request: impl FnOnce(u32) -> ToSpawner) {
+        if let Some(born) = self.running.get(&attempt).and_then(|running| running.attending.worker()) {
+            let (coordinator, request) = (Arc::clone(&self.coordinator), request(born.worker));
+            tokio::spawn(async move {
+                // Where it fails the spawner has gone, and everything with it.
+                let _ = coordinator.ask_spawner(&request, &[]).await;
+            });
+        }
+    }
+
+    /// Runs the command of a health check.
+    fn check(&self, attempt: AttemptNumber) {
+        let Some(running) = self.running.get(&attempt) else { return };
+        // Rules of now, where the job has been given others meanwhile.
+        let service = self.book.service_of(running.id).unwrap_or(&running.service);
+        let Some(check) = service.check.clone() else { return };
+        let (coordinator, places, inbox) =
+            (Arc::clone(&self.coordinator), Arc::clone(&self.checks), self.inbox.clone());
+        tokio::spawn(async move {
+            let _place = places.acquire_owned().await;
+            let record = coordinator.run_check(&check.job, coordinator.stopped()).await;
+            let healthy = record.is_ok_and(|record| matches!(record.verdict, Verdict::Completed { .. }));
+            let _ = inbox.send(Message::Checked { attempt, healthy });
+        });
+    }
+
+    pub(super) fn save(&mut self, id: InstanceId) {
+        self.touched.insert(id);
+        let (Some(seen), Some(member)) = (self.fleet.see(id), self.book.members.get(&id)) else { return };
+        let row = InstanceRow {
+            id,
+            instance: member.number,
+            wanted: seen.wanted,
+            failed: seen.failed,
+            finished: seen.finished,
+            attempt: seen.attempt.and_then(|attempt| self.running.get(&attempt)).map(Running::name),
+            restarts: seen.restarts,
+        };
+        self.store.put_instance(&member.job, row);
+    }
+
+    fn removed(&mut self, id: InstanceId) {
+        self.touched.insert(id);
+        self.store.delete_instance(id);
+        let Some(member) = self.book.members.remove(&id) else { return };
+        // With the last one of a job that is deleted goes its log.
+        if self.book.forget(&member) {
+            self.remove_log(member.job);
+        }
+    }
+
+    pub(super) fn remove_log(&self, job: String) {
+        let logs = self.logs.clone();
+        tokio::spawn(async move { logs.remove(job).await });
+    }
+
+    fn tell(&mut self, id: InstanceId, notice: &Notice) {
+        self.touched.insert(id);
+        let Some(member) = self.book.members.get_mut(&id) else { return };
+        let job = member.job.clone();
+        if let Notice::ReloadFailed { why } = notice {
+            member.reload_problem = Some(format!("the reload failed, and what ran before runs on: {why}"));
+            // The reload of the whole job is over.
+            self.touched.extend(self.book.entry(&job).iter().flat_map(|entry| entry.instances.values()));
+        }
+        let Some(member) = self.book.members.get(&id) else { return };
+        if matches!(notice, Notice::Unhealthy { check, .. } if check == "ready") {
+            self.late.insert(id);
+        }
+        let (kind, text) = said(notice);
+        let (attempt, verdict) = match notice {
+            Notice::Ended { attempt, verdict } => (Some(*attempt), Some(verdict.clone())),
+            Notice::Starting { attempt }
+            | Notice::Ready { attempt }
+            | Notice::Stopping { attempt }
+            | Notice::Recycled { attempt, .. }
+            | Notice::Retiring { attempt, .. }
+            | Notice::Unhealthy { attempt, .. } => (Some(*attempt), None),
+            Notice::Reloaded { new, .. } => (Some(*new), None),
+            Notice::Backoff { .. }
+            | Notice::Failed { .. }
+            | Notice::Stopped
+            | Notice::Finished
+            | Notice::ReloadFailed { .. }
+            | Notice::Skipped => (None, None),
+        };
+        let running = attempt.and_then(|attempt| self.running.get(&attempt));
+        // What has ended is not among those that run any more.
+        let ended = || verdict.as_ref().and(member.ends.front()).map(|ended| ended.attempt.clone());
+        let attempt = running.map(|running| running.attending.origin.attempt.clone()).or_else(ended);
+        let event = Event {
+            instance: Some(member.number),
+            id: Some(id),
+            attempt: attempt.clone(),
+            verdict,
+            ..plain_event(Some(member.job.clone()), kind, text.clone())
+        };
+        self.events.add(event);
+        self.note(id, attempt.unwrap_or_default(), text);
+    }
+
+    /// The end of an attempt that this daemon did not see.
+    pub(super) fn tell_of_end(&mut self, id: InstanceId, ended: &Ended) {
+        let Some(member) = self.book.members.get(&id) else { return };
+        let text = format!("has ended: {}", ended.text);
+        let event = Event {
+            instance: Some(member.number),
+            id: Some(id),
+            attempt: Some(ended.attempt.clone()),
+            verdict: Some(ended.verdict.clone()),
+            ..plain_event(Some(member.job.clone()), "ended", text.clone())
+        };
+        self.events.add(event);
+        self.note(id, ended.attempt.clone(), text);
+    }
+
+    /// Sandhog's own word, in the log of the job.
+    fn note(&self, id: InstanceId, attempt: String, text: String) {
+        let (Some(member), Some(service)) = (self.book.members.get(&id), self.book.service_of(id)) else { return };
+        let origin = Origin { job: member.job.clone(), instance: member.number, attempt };
+        let (logs, rules) = (self.logs.clone(), service.logs);
+        tokio::spawn(async move { logs.line(origin, LogStream::Sandhog, rules, &text).await });
+    }
+
+    pub(super) fn heard(&mut self, attempt: AttemptNumber, bytes: usize, message: Option<String>) {
+        let Some(running) = self.running.get(&attempt) else { return };
+        let member = self.book.members.get(&running.id);
+        let text = format!("sent a message of {} to its parent", print_about(bytes as u64));
+        let event = Event {
+            instance: member.map(|member| member.number),
+            id: Some(running.id),
+            attempt: Some(running.attending.origin.attempt.clone()),
+            message,
+            ..plain_event(member.map(|member| member.job.clone()), "message", text)
+        };
+        self.events.add(event);
+    }
+
+    /// Something that concerns no job.
+    pub(super) fn tell_of_itself(&mut self, kind: &str, text: String) {
+        self.events.add(plain_event(None, kind, text));
+    }
+
+    /// Something that concerns a job as a whole.
+    pub(super) fn tell_of_job(&mut self, job: &str, kind: &str) {
+        self.events.add(plain_event(Some(job.into()), kind, format!("is {kind}")));
+    }
+}
+
+fn plain_event(job: Option<String>, kind: &str, text: String) -> Event {
+    Event {
+        number: 0,
+        at_ms: now_ms(),
+        job,
+        instance: None,
+        id: None,
+        attempt: None,
+        kind: kind.into(),
+        text,
+        verdict: None,
+        message: None,
+    }
+}
+
+/// One attempt, from waiting for its turn to its verdict.
+async fn run(
+    coordinator: Arc<Coordinator>,
+    starts: Arc<Semaphore>,
+    kept: io::Result<Kept>,
+    attending: Arc<Attending>,
+    mut halted: Halted,
+) {
+    let record = match kept {
+        Ok(kept) => {
+            let (name, job) = (kept.identity.attempt.clone(), kept.job.name.clone());
+            let verdict = |verdict| VerdictRecord::new(verdict, name.clone(), job.clone());
+            tokio::select! {
+                biased;
+                Ok(halt) = async { halted.clone().wait_for(Option::is_some).await.map(|halt| *halt) } => {
+                    verdict(outcome::never_began(halt.map(Halt::cause)))
+                }
+                Ok(permit) = starts.acquire_owned() => {
+                    attending.hold(permit);
+                    halted.mark_unchanged();
+                    let record = coordinator.run_kept(kept, halted).await;
+                    record.unwrap_or_else(|error| verdict(Verdict::Refused { reason: error.to_string() }))
+                }
+                else => verdict(outcome::never_began(None)),
+            }
+        }
+        Err(error) => {
+            let verdict = Verdict::Lost { why: format!("there is no id for another attempt: {error}") };
+            VerdictRecord::new(verdict, String::new(), attending.origin.job.clone())
+        }
+    };
+    attending.let_others_start();
+    let _ = attending.inbox.send(Message::Ended { attempt: attending.number, record: Box::new(record) });
+}
+
+/// The job with the limits of another try.
+fn boosted(mut job: Job, boosts: Boosts) -> Job {
+    let limits = &mut job.limits;
+    let Boosts { memory_bytes, timeout_ms, cpu_ms, output_bytes } = boosts;
+    limits.memory_bytes = memory_bytes.unwrap_or(limits.memory_bytes);
+    limits.timeout = timeout_ms.map(Duration::from_millis).or(limits.timeout);
+    limits.cpu = cpu_ms.map(Duration::from_millis).or(limits.cpu);
+    limits.max_output_bytes = output_bytes.or(limits.max_output_bytes);
+    job
+}
+
+fn reason_of(why: &End) -> Result<StopReason, &'static str> {
+    match why {
+        End::Operator => Ok(StopReason::Operator),
+        End::Replaced => Ok(StopReason::Replaced),
+        End::Unhealthy(check) => Err(failed_check(check)),
+    }
+}
+
+/// What is wrong with one that has failed the check of this name.
+fn failed_check(name: &str) -> &'static str {
+    match name {
+        "ready" => "it was not ready in time",
+        "heartbeat" => "its heartbeats have stopped",
+        _ => "the command of its health check failed",
+    }
+}
+
+fn stop_for(why: &End) -> Halt {
+    reason_of(why).map_or_else(Halt::Unhealthy, Halt::Stop)
+}
+
+fn kill_for(why: &End) -> Halt {
+    reason_of(why).map_or_else(Halt::Unhealthy, Halt::Kill)
+}
+
+/// The kind of an event, and its sentence.
+fn said(notice: &Notice) -> (&'static str, String) {
+    match notice {
+        Notice::Starting { .. } => ("starting", "starts".into()),
+        Notice::Ready { .. } => ("ready", "is ready".into()),
+        Notice::Ended { verdict, .. } => ("ended", format!("has ended: {}", outcome::brief(verdict))),
+        Notice::Backoff { pause } => ("backoff", format!("is started again in {}", print_duration(*pause))),
+        Notice::Failed { why } => ("failed", format!("is given up: {why}")),
+        Notice::Stopping { .. } => ("stopping", "is asked to stop".into()),
+        Notice::Stopped => ("stopped", "has stopped".into()),
+        Notice::Finished => ("finished", "has done its work".into()),
+        Notice::Recycled { bytes, .. } => {
+            ("recycled", format!("takes {} of memory and is replaced", print_about(*bytes)))
+        }
+        Notice::Retiring { reason, .. } => ("retiring", format!("wants to be replaced: {reason}")),
+        Notice::Unhealthy { check, .. } => ("unhealthy", format!("is unhealthy: {}", failed_check(check))),
+        Notice::Reloaded { .. } => ("reloaded", "another attempt has taken its place".into()),
+        Notice::ReloadFailed { why } => ("reload-failed", format!("is not replaced: {why}")),
+        Notice::Skipped => ("skipped", "is due, but its last run has not ended: this one does not take place".into()),
+    }
+}

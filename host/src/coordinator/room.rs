@@ -1,0 +1,79 @@
+//! How many attempts there is room for: each takes descriptors, here and in the spawner, and whoever has none left can't even
+//! be told of it.
+
+use rustix::process::{Resource, getrlimit};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Descriptors that one attempt takes in this process while it starts, which is when it takes most: sockets to its zygote and
+/// its worker, a module twice, pipes, its connection. Measured: 8 while it runs, 13 while it starts.
+const EACH: u64 = 14;
+
+/// What this process needs for itself: its sockets, its log files, its clients. Of few files, a quarter.
+const OWN: u64 = 192;
+
+/// Attempts at the same time.
+pub(super) struct Room {
+    files: u64,
+    most: u64,
+    taken: AtomicU64,
+}
+
+/// Given back when it is dropped.
+pub(super) struct Place<'a>(&'a Room);
+
+impl Room {
+    /// As many as this process's limit of open files leaves room for.
+    pub(super) fn new() -> Self {
+        Self::within(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+    }
+
+    fn within(files: u64) -> Self {
+        let own = OWN.min(files / 4);
+        // A job and its compiler at the least: a limit that is too low for that says so by itself.
+        Self { files, most: ((files - own) / EACH).max(2), taken: AtomicU64::new(0) }
+    }
+
+    /// # Errors
+    /// There is none left.
+    pub(super) fn take(&self) -> io::Result<Place<'_>> {
+        if self.taken.fetch_add(1, Ordering::Relaxed) < self.most {
+            return Ok(Place(self));
+        }
+        drop(Place(self));
+        let Self { files, most, .. } = self;
+        Err(io::Error::other(format!(
+            "no room for more than {most} attempts at the same time: Sandhog may open {files} files; raise that \
+             (ulimit -n, or LimitNOFILE= of its unit)"
+        )))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_as_much_room_as_descriptors_and_it_comes_back() {
+        let room = Room::within(1024);
+        let mut places: Vec<_> = (0..59).map(|_| room.take().unwrap()).collect();
+        let sentence = room.take().err().unwrap().to_string();
+        assert!(
+            sentence.starts_with("no room for more than 59 attempts at the same time: Sandhog may open 1024 files")
+        );
+        places.pop();
+        assert!(room.take().is_ok());
+    }
+
+    #[test]
+    fn a_job_and_its_compiler_are_always_tried() {
+        let room = Room::within(0);
+        assert!(matches!((room.take(), room.take(), room.take()), (Ok(_), Ok(_), Err(_))));
+    }
+}
