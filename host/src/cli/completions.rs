@@ -12,16 +12,19 @@ pub(crate) fn script(shell: Shell) -> Vec<u8> {
         Shell::Elvish => clap_complete::Shell::Elvish,
     };
     let mut script = Vec::new();
-    let mut command = Cli::command().mut_subcommand("doctor", without_hidden);
+    let mut command = Cli::command();
+    for verb in ["run", "doctor", "daemon"] {
+        command = command.mut_subcommand(verb, |command| without_hidden(verb, &command));
+    }
     clap_complete::generate(shell, &mut command, "sandhog", &mut script);
     script
 }
 
 /// clap_complete offers hidden flags as well, so they go.
-fn without_hidden(command: Command) -> Command {
+fn without_hidden(verb: &'static str, command: &Command) -> Command {
     let shown = command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned();
     let about = command.get_about().cloned().unwrap_or_default();
-    Command::new("doctor").about(about).args(shown.collect::<Vec<_>>())
+    Command::new(verb).about(about).args(shown.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -33,10 +36,12 @@ mod tests {
     fn every_shell_completes_the_flags_that_the_help_shows() {
         for shell in Shell::value_variants() {
             let script = String::from_utf8(script(*shell)).unwrap();
-            for word in ["sandhog", "run", "max-output", "allow-missing", "completions"] {
+            for word in ["sandhog", "run", "max-output", "allow-missing", "completions", "monit", "backoff-first"] {
                 assert!(script.contains(word), "{shell:?} does not know {word}");
             }
-            assert!(!script.contains("probe"), "{shell:?} offers what is hidden");
+            for hidden in ["probe", "ready-fd", "--channel"] {
+                assert!(!script.contains(hidden), "{shell:?} offers what is hidden");
+            }
         }
     }
 }

@@ -104,9 +104,13 @@ fn refused(what: String) -> Failure {
 fn failure(error: &attempt::Error) -> Failure {
     let code = match error {
         attempt::Error::Stopped(StopReason::Interrupt) => exit_code::INTERRUPTED,
-        attempt::Error::Stopped(StopReason::Terminate | StopReason::OutputClosed | StopReason::Parent) => {
-            exit_code::TERMINATED
-        }
+        attempt::Error::Stopped(
+            StopReason::Terminate
+            | StopReason::OutputClosed
+            | StopReason::Parent
+            | StopReason::Operator
+            | StopReason::Replaced,
+        ) => exit_code::TERMINATED,
         attempt::Error::Stage(_) | attempt::Error::Null(_) | attempt::Error::Start(_) => exit_code::SANDHOG_FAILED,
     };
     Failure { code, ..Failure::of(error) }

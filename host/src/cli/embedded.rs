@@ -24,8 +24,8 @@ impl Failure {
     }
 }
 
-/// Starts a coordinator, lets `work` use it, and leaves nothing behind. SIGINT, SIGTERM and SIGHUP stop what runs;
-/// a second one ends the command at once, and the spawner clears away behind it.
+/// As [`with_coordinator_that`]. SIGINT, SIGTERM and SIGHUP stop what runs; a second one ends the command at once, and the
+/// spawner clears away behind it.
 pub(crate) fn with_coordinator<T, F>(
     token: SingleThreaded,
     user: &User,
@@ -35,17 +35,32 @@ pub(crate) fn with_coordinator<T, F>(
 where
     F: Future<Output = Result<T, Failure>>,
 {
+    with_coordinator_that(token, user, view, listen_for_signals, work)
+}
+
+/// Starts a coordinator, lets `work` use it, and leaves nothing behind. `listen`: for signals.
+pub(crate) fn with_coordinator_that<T, F>(
+    token: SingleThreaded,
+    user: &User,
+    view: Arc<dyn View>,
+    listen: impl FnOnce(&Arc<Coordinator>) -> std::io::Result<()>,
+    work: impl FnOnce(Arc<Coordinator>) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    // The spawner needs them as well.
+    privilege::open_as_many_files_as_allowed();
     let root = privilege::is_root();
     let (launched, person) = privilege::split(token, user).map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;
-    privilege::open_as_many_files_as_allowed();
     let failed = |error: std::io::Error| Failure::of(&error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let outcome = runtime.block_on(async {
         let coordinator = Coordinator::new(launched, &person, root, view).map_err(failed)?;
-        listen_for_signals(&coordinator).map_err(failed)?;
+        listen(&coordinator).map_err(failed)?;
         let outcome = work(Arc::clone(&coordinator)).await;
         coordinator.close().await;
         outcome

@@ -1,37 +1,87 @@
 //! The command line: parse, ask, render, exit code.
 //!
-//! Must not: know how a job is run. A verb asks the coordinator and shows what came of it.
+//! Must not: know how a job is run. A verb asks the coordinator, or the daemon that has one, and shows what came of it.
 
 pub(crate) mod args;
+mod ask;
+mod background;
 pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod client;
 pub(crate) mod completions;
+mod concerns;
+pub(crate) mod daemon;
 pub(crate) mod doctor;
+mod down;
 pub(crate) mod embedded;
 pub(crate) mod inspect;
+mod interrupt;
 pub(crate) mod ipc;
+mod look;
+pub(crate) mod manifest_file;
+mod monit;
 pub(crate) mod new;
 pub(crate) mod render;
 pub(crate) mod run;
+mod start;
+mod startup;
+mod until_ready;
+mod up;
 pub(crate) mod verdict_file;
 pub(crate) mod whole_file;
+mod words;
 
+use crate::coordinator::fleet::Verb;
 use crate::sys::process::SingleThreaded;
 use args::Command;
 use std::process::ExitCode;
+
+/// Some of it went well, and some did not.
+const NOT_ALL: u8 = 1;
 
 /// Does what the arguments ask and says how that went.
 pub(crate) fn main(token: SingleThreaded) -> ExitCode {
     let code = match args::parse(std::env::args_os()) {
         Err(stop) => render::stop(&stop),
-        Ok(cli) => match cli.command {
-            Command::Run(args) => run::run(token, *args),
-            Command::Doctor(args) => doctor::run(token, args),
-            Command::Build(args) => build::run(token, args),
-            Command::New(args) => new::run(&args),
-            Command::Inspect(args) => inspect::run(token, args),
-            Command::Completions(args) => render::answer(&completions::script(args.shell)),
-            Command::Help(args) => render::help(args),
-        },
+        Ok(cli) => carry_out(token, cli.command),
     };
     ExitCode::from(code)
+}
+
+fn carry_out(token: SingleThreaded, command: Command) -> u8 {
+    match command {
+        Command::Run(args) => run::run(token, *args),
+        Command::Up(args) => up::run(&args),
+        Command::Down(args) => down::run(&args),
+        Command::Start(args) => start::run(*args),
+        Command::Stop(args) => ask::run(Verb::Stop, args),
+        Command::Restart(args) => ask::run(Verb::Restart, args),
+        Command::Reload(args) => ask::run(Verb::Reload, args),
+        Command::Delete(args) => ask::run(Verb::Delete, args),
+        Command::Scale(args) => ask::scale(args),
+        Command::Ps(args) => look::ps(&args),
+        Command::Show(args) => look::show(&args),
+        Command::Logs(args) => look::logs(&args),
+        Command::Events(args) => look::events(&args),
+        Command::Monit(args) => monit::run(&args),
+        Command::Send(args) => ask::send(args),
+        Command::Signal(args) => ask::signal(args),
+        Command::Check(args) => check::run(&args),
+        Command::Daemon(args) => daemon::run(token, args),
+        Command::Startup(args) => startup::run(args),
+        Command::Doctor(args) => doctor::run(token, args),
+        Command::Build(args) => build::run(token, args),
+        Command::New(args) => new::run(&args),
+        Command::Inspect(args) => inspect::run(token, args),
+        Command::Completions(args) => render::answer(&completions::script(args.shell)),
+        Command::Help(args) => render::help(args),
+    }
+}
+
+/// The exit code of a verb; where it came to nothing, says why.
+fn said(answer: Result<u8, embedded::Failure>) -> u8 {
+    answer.unwrap_or_else(|failure| {
+        render::report(&failure.problem);
+        failure.code
+    })
 }

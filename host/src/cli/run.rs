@@ -51,7 +51,7 @@ fn try_run(
     args: RunArgs,
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
-    let level = args.log.map_or(Some(Level::Info), |log| log.0);
+    let level = args.job.log.map_or(Some(Level::Info), |log| log.0);
     let job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
     let user = job.user;
     // By its numbers, so before anything else is opened.

@@ -5,7 +5,7 @@ use crate::cli::render::problem::Problem;
 use crate::config::text::escape;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, ValueEnum};
 use std::ffi::OsString;
 
 /// Why there is no command to carry out.
@@ -27,7 +27,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Sto
     try_parse(&args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answered(error.render()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::NothingAsked(error.render()),
-        _ => Stop::Misused(explain(&parse_harmless(&args).unwrap_or(error))),
+        _ => Stop::Misused(explain(&parse_harmless(&args).unwrap_or(error), &verb(&args))),
     })
 }
 
@@ -59,16 +59,23 @@ fn parse_harmless(args: &[OsString]) -> Option<clap::Error> {
 }
 
 /// clap's error in our form: its first paragraph, its tips, and what we know better.
-fn explain(error: &clap::Error) -> Problem {
+fn explain(error: &clap::Error, verb: &str) -> Problem {
     let text = error.render().to_string();
     let paragraph = text.trim_start_matches("error: ").lines().take_while(|line| !line.is_empty());
     let what = paragraph.map(str::trim).collect::<Vec<_>>().join(" ");
     let tips = text.lines().filter_map(|line| line.strip_prefix("  tip: ")).map(str::to_owned);
-    let problem = tips.chain(advice(error)).fold(Problem::new(what), Problem::with_hint);
-    problem.with_hint("sandhog help run shows every flag with examples")
+    let problem = tips.chain(advice(error, verb)).fold(Problem::new(what), Problem::with_hint);
+    problem.with_hint(format!("sandhog help {verb} shows every flag with examples"))
 }
 
-fn advice(error: &clap::Error) -> Option<String> {
+/// The verb that was asked for, by its own name; where there is none such, the one that most people look for.
+fn verb(args: &[OsString]) -> String {
+    let cli = Cli::command();
+    let known = args.get(1).and_then(|word| cli.find_subcommand(word));
+    known.map_or("run", clap::Command::get_name).to_owned()
+}
+
+fn advice(error: &clap::Error, verb: &str) -> Option<String> {
     let given = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -76,14 +83,18 @@ fn advice(error: &clap::Error) -> Option<String> {
     match error.kind() {
         ErrorKind::UnknownArgument => {
             let argument = given(ContextKind::InvalidArg)?;
-            let is_flag = argument.starts_with('-');
-            (!is_flag)
+            let takes_arguments = !argument.starts_with('-') && verb == "run";
+            takes_arguments
                 .then(|| format!("what the guest gets as arguments goes after --: sandhog run FILE -- {argument}"))
         }
         ErrorKind::InvalidSubcommand => {
             let word = given(ContextKind::InvalidSubcommand)?;
             let is_module = word.ends_with(".wasm") || word.ends_with(".wat");
-            is_module.then(|| format!("to run a module: sandhog run {word}"))
+            if is_module {
+                return Some(format!("to run a module: sandhog run {word}"));
+            }
+            let is_near = error.get(ContextKind::SuggestedSubcommand).is_some();
+            (!is_near).then(|| "sandhog --help lists the commands".into())
         }
         _ => None,
     }
@@ -94,17 +105,9 @@ pub(crate) fn long_help(topic: Option<Topic>) -> Option<StyledStr> {
     let mut command = Cli::command();
     // Else the usage of a command lacks the program's name.
     command.build();
-    let name = match topic {
-        None => return Some(command.render_long_help()),
-        Some(Topic::Run) => "run",
-        Some(Topic::Build) => "build",
-        Some(Topic::Inspect) => "inspect",
-        Some(Topic::New) => "new",
-        Some(Topic::Doctor) => "doctor",
-        Some(Topic::Completions) => "completions",
-        Some(Topic::ExitCodes) => return None,
-    };
-    command.find_subcommand_mut(name).map(clap::Command::render_long_help)
+    let Some(topic) = topic else { return Some(command.render_long_help()) };
+    let name = topic.to_possible_value()?;
+    command.find_subcommand_mut(name.get_name()).map(clap::Command::render_long_help)
 }
 
 #[cfg(test)]
@@ -278,9 +281,10 @@ mod tests {
         for words in [&["--help"][..], &["run", "--help"], &["run", "-h"], &["doctor", "--help"], &["help", "--help"]] {
             assert!(answer(words).contains("Examples:\n  sandhog "), "{words:?}");
         }
-        for topic in [None, Some(Topic::Run), Some(Topic::Doctor), Some(Topic::Completions)] {
+        let topics = Topic::value_variants().iter().filter(|topic| **topic != Topic::ExitCodes);
+        for topic in topics.map(|topic| Some(*topic)).chain([None]) {
             let text = long_help(topic).unwrap().to_string();
-            assert!(text.contains("Examples:\n  sandhog "), "{text}");
+            assert!(text.contains("Examples:\n  s"), "{text}");
         }
         assert!(
             long_help(Some(Topic::Run))
@@ -289,6 +293,22 @@ mod tests {
                 .contains("Usage: sandhog run [OPTIONS] <FILE> [-- <ARGS>...]")
         );
         assert!(long_help(Some(Topic::ExitCodes)).is_none());
+    }
+
+    #[test]
+    fn every_command_is_a_topic() {
+        let topics: Vec<_> = Topic::value_variants().iter().filter_map(|topic| topic.to_possible_value()).collect();
+        for command in Cli::command().get_subcommands().filter(|command| command.get_name() != "help") {
+            assert!(topics.iter().any(|topic| topic.get_name() == command.get_name()), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn the_hint_names_the_verb_that_was_asked_for() {
+        for (words, verb) in [(["stop", "--nonsense"], "stop"), (["ls", "--nonsense"], "ps"), (["x", "y"], "run")] {
+            let hint = format!("hint: sandhog help {verb} shows every flag with examples\n");
+            assert!(misuse(&words).ends_with(&hint), "{words:?}");
+        }
     }
 
     #[test]
@@ -319,7 +339,7 @@ mod tests {
         assert_eq!(help.topic, Some(Topic::ExitCodes));
         assert!(
             misuse(&["help", "nonsense"])
-                .contains("[possible values: run, build, inspect, new, doctor, completions, exit-codes]")
+                .contains("[possible values: run, up, down, start, stop, restart, reload, delete, scale, ps, show,")
         );
     }
 

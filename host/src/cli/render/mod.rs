@@ -4,12 +4,22 @@
 //! [`crate::config::text::escape`] on its way to a terminal, and a reader that has gone away is no error.
 
 pub(crate) mod doctor;
+pub(crate) mod done;
 pub(crate) mod inspection;
+pub(crate) mod lines;
+pub(crate) mod manifest;
+pub(crate) mod phase;
 pub(crate) mod problem;
 pub(crate) mod progress;
+pub(crate) mod ps;
+#[cfg(test)]
+pub(crate) mod samples;
 pub(crate) mod screen;
+pub(crate) mod show;
 pub(crate) mod table;
+pub(crate) mod time;
 pub(crate) mod verdict;
+pub(crate) mod width;
 
 use super::args::{self, HelpArgs, Stop};
 use crate::exit_code;
@@ -34,6 +44,39 @@ pub(crate) fn print(bytes: &[u8]) -> io::Result<()> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         answer => answer,
+    }
+}
+
+/// What stdout is: whether people read it, with which colours, how wide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paper {
+    pub is_terminal: bool,
+    pub colour: bool,
+    /// In columns; None: as wide as one likes.
+    pub width: Option<usize>,
+}
+
+impl Paper {
+    pub(crate) fn of_stdout() -> Self {
+        let stdout = io::stdout();
+        let is_terminal = stdout.is_terminal();
+        let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|size| is_terminal && size.ws_col > 0);
+        let width = size.map(|size| size.ws_col.into());
+        Self { is_terminal, colour: colour(is_terminal, &variable), width }
+    }
+}
+
+/// Prints a value as one line of JSON; returns the exit code.
+pub(crate) fn answer_json(value: &impl serde::Serialize) -> u8 {
+    match serde_json::to_vec(value) {
+        Ok(mut line) => {
+            line.push(b'\n');
+            answer(&line)
+        }
+        Err(error) => {
+            report(&Problem::of(&error));
+            exit_code::SANDHOG_FAILED
+        }
     }
 }
 
@@ -63,13 +106,13 @@ pub(crate) fn help(help: HelpArgs) -> u8 {
 
 /// Prints what was asked for; returns the exit code.
 pub(crate) fn answer(bytes: &[u8]) -> u8 {
-    match print(bytes) {
-        Ok(()) => exit_code::SUCCESS,
-        Err(error) => {
-            report(&Problem::new(format!("failed to write to stdout: {error}")));
-            exit_code::SANDHOG_FAILED
-        }
-    }
+    print(bytes).map_or_else(|error| stdout_failed(&error), |()| exit_code::SUCCESS)
+}
+
+/// Says that stdout takes nothing; returns the exit code.
+pub(crate) fn stdout_failed(error: &io::Error) -> u8 {
+    report(&Problem::new(format!("failed to write to stdout: {error}")));
+    exit_code::SANDHOG_FAILED
 }
 
 fn styled(text: &StyledStr, is_terminal: bool) -> String {

@@ -42,6 +42,11 @@ impl Problem {
         self
     }
 
+    /// What went wrong, alone.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// The message as lines, each ended, each harmless to a terminal.
     pub(crate) fn to_text(&self, colour: bool) -> String {
         let paint = |style: Style, word: &str| if colour { format!("{style}{word}{style:#}") } else { word.into() };

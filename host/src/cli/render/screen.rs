@@ -126,13 +126,13 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
 
 /// `WARN job: text name=value`, in one line, whatever is in it.
 fn text_of(line: &LogLine, colour: bool) -> String {
-    let (name, number) = match line.level {
-        Level::Trace => ("TRACE", 90),
-        Level::Debug => ("DEBUG", 90),
-        Level::Info => ("INFO", 32),
-        Level::Warn => ("WARN", 33),
-        Level::Error => ("ERROR", 31),
+    let number = match line.level {
+        Level::Trace | Level::Debug => 90,
+        Level::Info => 32,
+        Level::Warn => 33,
+        Level::Error => 31,
     };
+    let name = line.level.name();
     let level = if colour { format!("\x1b[{number}m{name}\x1b[0m") } else { name.into() };
     let mut text = format!("{level} {}: {}", escape(&line.job), escape(&line.text));
     for (name, value) in &line.fields {

@@ -22,6 +22,10 @@ pub(crate) fn sentence(verdict: &Verdict) -> Option<Problem> {
         Verdict::Completed { .. } | Verdict::Failed { .. } => None,
         Verdict::Stopped { reason: StopReason::OutputClosed, .. } => None,
         Verdict::Stopped { reason: StopReason::Parent, .. } => Some(Problem::new("stopped: by its parent")),
+        Verdict::Stopped { reason: StopReason::Operator, .. } => Some(Problem::new("stopped: somebody asked for it")),
+        Verdict::Stopped { reason: StopReason::Replaced, .. } => {
+            Some(Problem::new("stopped: another one takes its place"))
+        }
         Verdict::Stopped { reason: StopReason::Interrupt, .. } => Some(Problem::new("stopped: by Ctrl-C")),
         Verdict::Stopped { reason: StopReason::Terminate, .. } => Some(Problem::new("stopped: by SIGTERM or SIGHUP")),
         Verdict::Trapped { trap, message, backtrace } => Some(trapped(*trap, message, backtrace)),
@@ -43,6 +47,9 @@ pub(crate) fn sentence(verdict: &Verdict) -> Option<Problem> {
             format!("killed: {signal}, sent by somebody outside Sandhog"),
             "look for an operator, or for a machine that ran out of memory (dmesg)",
         ),
+        Verdict::Killed { signal, by: Killer::Operator } => {
+            Some(Problem::new(format!("killed: {signal}, somebody asked for it")))
+        }
         Verdict::Killed { signal, by: Killer::Fault } => said(
             format!("killed: {signal}, a fault of the worker itself"),
             "do not trust this module; please report it as a fault of Sandhog",

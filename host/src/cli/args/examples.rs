@@ -1,0 +1,90 @@
+//! Examples under the help of the commands that run, build and look at modules.
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sandhog run hello.wasm                     run a module: no files, no network, no environment
+  sandhog run --dir data words.wasm -- data  let it read one directory
+  sandhog inspect program.wasm               what a program is, and which flags it needs
+  sandhog doctor                             what this machine can do to seal a job
+  sandhog help run                           every flag of run, with examples
+  sandhog help exit-codes                    what the exit code says
+
+Environment:
+  SANDHOG_CACHE_DIR    where compiled modules are kept [default: ~/.cache/sandhog]
+  SANDHOG_RUNTIME_DIR  where root's commands note the ids in use [default: /run/sandhog]
+  NO_COLOR             any value: no colour";
+
+pub(super) const RUN_EXAMPLES: &str = "\
+Examples:
+  sandhog run hello.wasm
+      Run a module. It sees no files, no network and no environment.
+
+  sandhog run --dir texts words.wasm -- texts/moby.txt
+      Let it read one directory. What follows -- goes to the guest.
+
+  sandhog run --dir /srv/in::/in --dir /srv/out::/out:rw filter.wasm
+      Two directories under other names; it may write to the second.
+
+  sandhog run --memory 64MiB --timeout 30s --cpu 10s job.wasm < input > output
+      Limits. Each ends the guest with a verdict and an exit code of its own.
+
+  sandhog run --verdict verdict.json job.wasm
+      Write down why it ended and what it used, as one JSON object.
+
+  sandhog run --child resize=resize.wasm --max-children 4 album.wasm
+      Let it start resize.wasm as its child, under that name, with no more rights than its own.
+
+  sandhog run --ipc=3,4 handler.wasm 3< tasks 4> answers
+      Talk to it: each line of JSON is a message. --ipc alone takes fd 3 for both directions.
+
+Sizes are 64MiB, 1.5GiB or 10MB; times are 500ms, 30s, 1m30s or 2h.
+The exit code is the guest's own; where Sandhog ended it, see: sandhog help exit-codes
+
+Environment:
+  SANDHOG_CACHE_DIR    where compiled modules are kept [default: ~/.cache/sandhog]
+  SANDHOG_RUNTIME_DIR  where root's commands note the ids in use [default: /run/sandhog]";
+
+pub(super) const BUILD_EXAMPLES: &str = "\
+Examples:
+  sandhog build target/wasm32-wasip1/release/sum.wasm -o sum.wasm
+      Afterwards the first `sandhog run sum.wasm` starts as fast as every other one.
+
+  sandhog build program.wat -o program.wasm
+      From text to binary.
+
+What is written is a module that any engine can run, not machine code: that is in the cache.
+The exit code is 0, or that of `sandhog run` for what can't be run.";
+
+pub(super) const INSPECT_EXAMPLES: &str = "\
+Examples:
+  sandhog inspect program.wasm         what it is, what it needs, and the flags for that
+  sandhog inspect --json program.wasm  the same as one JSON object
+
+Nothing of the module is run. It is read by a sealed process with the compiler's limits.";
+
+pub(super) const NEW_EXAMPLES: &str = "\
+Examples:
+  sandhog new greet             a program: cd greet; cargo test; cargo run
+  sandhog new --handler resize  a function that is called for each task
+
+The SDK for guests goes along in the crate; the compiler needs the target wasm32-wasip1.";
+
+pub(super) const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sandhog doctor          a table: each wall, whether it stands here, and what it alone stops
+  sandhog doctor --json   the same as one JSON object, for scripts
+  sudo sandhog doctor     what it is for root, who gets every wall
+
+The exit code is 0 where every wall that must stand does, and each trial ends as it must; else 1.";
+
+pub(super) const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  sandhog completions bash > ~/.local/share/bash-completion/completions/sandhog
+  sandhog completions zsh > ~/.zfunc/_sandhog
+  sandhog completions fish > ~/.config/fish/completions/sandhog.fish
+  sandhog completions elvish >> ~/.config/elvish/rc.elv";
+
+pub(super) const HELP_EXAMPLES: &str = "\
+Examples:
+  sandhog help run
+  sandhog help exit-codes";

@@ -1,0 +1,149 @@
+//! Examples under the help of the verbs that concern jobs which are kept up.
+
+pub(super) const UP: &str = "\
+Examples:
+  sandhog up                    the jobs of ./sandhog.toml: start, change, delete what differs
+  sandhog up shop/sandhog.toml  another manifest
+  sandhog up --dry-run          what would change; nothing is touched, and no daemon is started
+  sandhog up --no-wait          do not wait until they are ready
+
+Where no daemon runs, one is started in the background; it goes on when this command ends. A job that
+runs with other settings is reloaded: its new instance is ready before the old one goes.
+The exit code is 0 when all are ready, 1 when one is not.
+Ctrl-C ends the waiting, not the jobs.";
+
+pub(super) const DOWN: &str = "\
+Examples:
+  sandhog down               stop and delete the jobs of ./sandhog.toml, those that depend on others first
+  sandhog down web worker    stop and delete these
+  sandhog down all           stop and delete all jobs, whichever manifest they are from
+  sandhog down --daemon      stop all and end the daemon: what was up is up again when one starts
+  sandhog down all --daemon  delete all jobs and end the daemon
+
+A word that ends in .toml, is a file here, or has a slash (but for NAME/INSTANCE) is a manifest.";
+
+pub(super) const START: &str = "\
+Examples:
+  sandhog start web.wasm                               keep it up, under the name web
+  sandhog start web.wasm --name shop -i 4 --env MODE=fast -- --port-name main
+  sandhog start web.wasm --dir /srv/data::/data:rw --memory 64MiB --restart always
+  sandhog start backup.wasm --schedule '0 3 * * *' --time-zone Europe/Berlin
+  sandhog start web                                    start a job that was stopped, or has failed
+  sandhog start all
+
+A word that ends in .wasm or .wat, is a file here, or has a slash (but for NAME/INSTANCE) is a module,
+and then a new job is made. All others name jobs that are there. What follows -- goes to the guest.
+A new job stays until sandhog delete, also when the daemon is started anew.";
+
+pub(super) const STOP: &str = "\
+Examples:
+  sandhog stop web            ask it to end; after its grace (5s) it is killed
+  sandhog stop web/2 17       one instance, and the one with the id 17
+  sandhog stop all --no-wait  do not wait until they have ended
+
+They stay on the list: sandhog start NAME starts them again, sandhog delete NAME forgets them.";
+
+pub(super) const RESTART: &str = "\
+Examples:
+  sandhog restart web    stop it and start it again
+  sandhog restart all
+
+There is a pause without it. sandhog reload has none.";
+
+pub(super) const RELOAD: &str = "\
+Examples:
+  sandhog reload web     replace its instances one at a time
+  sandhog reload all
+
+The old instance goes when the new one is ready. Where the new one does not become ready, the old one
+stays, the command fails, and says why.";
+
+pub(super) const DELETE: &str = "\
+Examples:
+  sandhog delete web     stop it and forget it
+  sandhog delete all";
+
+pub(super) const SCALE: &str = "\
+Examples:
+  sandhog scale web 4    it is to have four instances
+  sandhog scale web 0    none; it is kept all the same";
+
+pub(super) const PS: &str = "\
+Examples:
+  sandhog ps             all jobs, an instance a line
+  sandhog ps web         the instances of one
+  sandhog ps --json      a JSON array, for scripts
+  watch -n1 sandhog ps   again each second; sandhog monit shows more
+
+STATE is what it does now, LAST how its last attempt ended.";
+
+pub(super) const SHOW: &str = "\
+Examples:
+  sandhog show web       its settings with their defaults, its instances, its last ends
+  sandhog show web --json";
+
+pub(super) const LOGS: &str = "\
+Examples:
+  sandhog logs           the last 20 lines of all jobs
+  sandhog logs web -f    those of web, and what it writes from now on
+  sandhog logs -n 500 --json | jq -r .text
+
+Control characters are written out, such as \\u{1b}; --json has the text as it was written.
+On a terminal the times are those of this machine's clock; else UTC.";
+
+pub(super) const EVENTS: &str = "\
+Examples:
+  sandhog events         the last 20: starts, ends, restarts, failures
+  sandhog events web -f  those of web, and what happens from now on
+  sandhog events --json -f | while read -r event; do …; done";
+
+pub(super) const MONIT: &str = "\
+Examples:
+  sandhog monit          all jobs: state, CPU and memory over time, and the log of the selected one
+  sandhog monit web
+
+Keys: up, down, j, k select · s stop · r restart · l reload · x delete · f follow the log · ? help · q quit";
+
+pub(super) const SEND: &str = "\
+Examples:
+  sandhog send web '{\"do\": \"flush\"}'      to each instance of web
+  sandhog send web/0 '\"status\"' --wait 2s  and print what it sends next
+
+The message is JSON, as a line of --ipc; a text stands in quotes.";
+
+pub(super) const SIGNAL: &str = "\
+Examples:
+  sandhog signal web STOP   halt it
+  sandhog signal web CONT   let it go on
+  sandhog signal web KILL   end it at once; whether it is started again, its restart rule says";
+
+pub(super) const CHECK: &str = "\
+Examples:
+  sandhog check                   ./sandhog.toml: is it right, and what does it come to?
+  sandhog check shop/sandhog.toml
+  sandhog check --json
+
+Nothing is started, and no daemon is needed.";
+
+pub(super) const DAEMON: &str = "\
+Examples:
+  sandhog daemon         until Ctrl-C or SIGTERM, which stop all jobs in reverse order; a second one at once
+  sandhog startup        a systemd unit for it
+
+sandhog up and sandhog start start one in the background where none runs.
+What was up when the last daemon ended, or was killed, is up again.
+
+Environment:
+  SANDHOG_STATE_DIR      what must survive, and the logs [default: ~/.local/state/sandhog; root: /var/lib/sandhog]
+  SANDHOG_RUNTIME_DIR    its socket [default: $XDG_RUNTIME_DIR/sandhog; root: /run/sandhog]
+  SANDHOG_CACHE_DIR      compiled modules [default: ~/.cache/sandhog; root: /var/cache/sandhog]";
+
+pub(super) const STARTUP: &str = "\
+Examples:
+  sandhog startup | sudo tee /etc/systemd/system/sandhog.service
+  sudo systemctl enable --now sandhog
+
+  sandhog startup --user > ~/.config/systemd/user/sandhog.service
+  systemctl --user enable --now sandhog
+
+The unit is as hardened as the daemon's own walls allow, and says in comments what for, and what to do first.";

@@ -1,0 +1,243 @@
+//! Flags of the verbs that concern jobs which are kept up.
+
+use crate::config::units::{parse_count, parse_duration};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueHint};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Lines and events of the past that are shown unless a number is given: what fits on a screen with the prompt.
+const PAST: u64 = 20;
+
+/// What every verb has that can wait for its work to be done.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Return when it is done: what happens anyway
+    #[arg(long, conflicts_with = "no_wait")]
+    pub wait: bool,
+
+    /// Return at once, when the work has begun
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The manifest [default: sandhog.toml]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UpArgs {
+    /// The manifest [default: sandhog.toml]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+
+    /// Print what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    pub wait: WaitArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DownArgs {
+    /// A manifest, or names, ids, groups, or all [default: sandhog.toml]
+    #[arg(value_name = "FILE|NAME|all", value_hint = ValueHint::FilePath)]
+    pub words: Vec<OsString>,
+
+    /// End the daemon too. Alone: end only the daemon; what is up now is up again when one starts
+    #[arg(long)]
+    pub daemon: bool,
+
+    #[command(flatten)]
+    pub wait: WaitArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of stop, restart, reload and delete.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AskArgs {
+    /// Names, ids, NAME/INSTANCE, groups, or all
+    #[arg(value_name = "NAME|ID|GROUP|all", required = true)]
+    pub select: Vec<String>,
+
+    #[command(flatten)]
+    pub wait: WaitArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScaleArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub job: String,
+
+    /// How many instances it is to have
+    #[arg(value_name = "COUNT", value_parser = parse_count, allow_hyphen_values = true)]
+    pub instances: u64,
+
+    #[command(flatten)]
+    pub wait: WaitArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PsArgs {
+    /// Names, ids, NAME/INSTANCE, or groups [default: all]
+    #[arg(value_name = "NAME|ID|GROUP")]
+    pub select: Vec<String>,
+
+    /// Print a JSON array, one object for each instance
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The job
+    #[arg(value_name = "JOB")]
+    pub job: String,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Names, ids, NAME/INSTANCE, or groups [default: all]
+    #[arg(value_name = "NAME|ID|GROUP")]
+    pub select: Vec<String>,
+
+    /// Go on with what they write from now on, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// How many lines of the past
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = parse_count, default_value_t = PAST)]
+    pub lines: u64,
+
+    /// Print one JSON object a line, with the text as it was written
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Names, ids, NAME/INSTANCE, or groups [default: all]
+    #[arg(value_name = "NAME|ID|GROUP")]
+    pub select: Vec<String>,
+
+    /// Go on with what happens from now on, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// How many events of the past
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = parse_count, default_value_t = PAST)]
+    pub last: u64,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MonitArgs {
+    /// Names, ids, NAME/INSTANCE, or groups [default: all]
+    #[arg(value_name = "NAME|ID|GROUP")]
+    pub select: Vec<String>,
+
+    /// Print what there is now as JSON, as ps --json does, and end
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SendArgs {
+    /// A name, an id, NAME/INSTANCE, a group, or all
+    #[arg(value_name = "NAME|ID|GROUP|all")]
+    pub select: String,
+
+    /// The message, as JSON
+    #[arg(value_name = "MESSAGE", allow_hyphen_values = true)]
+    pub message: String,
+
+    /// Wait this long for the next message of each, and print it
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub wait: Option<Duration>,
+
+    /// Print a JSON array, one object for each instance
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SignalArgs {
+    /// A name, an id, NAME/INSTANCE, a group, or all
+    #[arg(value_name = "NAME|ID|GROUP|all")]
+    pub select: String,
+
+    /// TERM and INT ask to stop; KILL ends it; STOP and CONT halt it and let it go on
+    #[arg(value_name = "SIGNAL", value_parser = signal_parser(), ignore_case = true)]
+    pub signal: String,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// SIGTERM and TERM are one signal.
+fn signal_parser() -> PossibleValuesParser {
+    const NAMES: [(&str, &str); 6] = [
+        ("TERM", "SIGTERM"),
+        ("INT", "SIGINT"),
+        ("HUP", "SIGHUP"),
+        ("KILL", "SIGKILL"),
+        ("STOP", "SIGSTOP"),
+        ("CONT", "SIGCONT"),
+    ];
+    NAMES.map(|(name, alias)| clap::builder::PossibleValue::new(name).alias(alias)).into()
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DaemonArgs {
+    /// Where to say that it is ready: a descriptor, from `up` and `start`
+    #[arg(long, value_name = "FD", hide = true)]
+    pub ready_fd: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct StartupArgs {
+    /// For you alone, as systemd's user manager starts it [default: for the machine, by an account of its own]
+    #[arg(long, conflicts_with = "root")]
+    pub user: bool,
+
+    /// For the machine, as root: each worker with an id and a cgroup of its own
+    #[arg(long)]
+    pub root: bool,
+
+    /// Print one JSON object: the unit's name, where it goes, and its text
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,222 @@
+//! A daemon in the background, for the verbs that bring something up: where none runs, one is started.
+
+use super::client::Client;
+use super::embedded::Failure;
+use super::render::problem::Problem;
+use super::render::progress::Progress;
+use crate::coordinator::{places, privilege};
+use crate::sys::process::in_own_session;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Gid, Uid, getegid, geteuid, getgid, getuid};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Where it is said, by `up` and `start`, that a daemon is ready.
+pub(super) const READY: &str = "ready\n";
+
+/// Most of what a daemon says of its start, or of the end of its log, that is shown: a screen.
+const SAID_BYTES: u64 = 4096;
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Place(#[from] places::Error),
+    #[error("failed to take on the identity of the person behind sudo")]
+    Identity(#[source] io::Error),
+    #[error("failed to open {path:?}")]
+    Open {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("failed to wait for another command that starts the daemon")]
+    Lock(#[source] io::Error),
+    #[error("failed to make a pipe for the daemon's word")]
+    Pipe(#[source] io::Error),
+    #[error("failed to start the daemon")]
+    Start(#[source] io::Error),
+    #[error("failed to hear whether the daemon is ready")]
+    Hear(#[source] io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+/// The person's daemon: the one that runs, else a new one in the background.
+pub(super) fn daemon() -> Result<Client, Failure> {
+    if let Some(client) = Client::try_connect()? {
+        return Ok(client);
+    }
+    let person = privilege::who();
+    let state = places::state(&person, |name| std::env::var_os(name)).map_err(Error::from)?;
+    let files = as_person(&person, || Files::open(&state))?;
+    // Two commands at once start one daemon: the second one waits here, and then finds it.
+    flock(&files.lock, FlockOperation::LockExclusive).map_err(|errno| Error::Lock(errno.into()))?;
+    if let Some(client) = Client::try_connect()? {
+        return Ok(client);
+    }
+    let _line = Progress::start("starting the daemon");
+    match start(&files)? {
+        None => Client::connect(),
+        // Somebody may have started one by hand meanwhile.
+        Some(problem) => Client::try_connect()?.ok_or(problem),
+    }
+}
+
+/// What a start needs in the state directory.
+struct Files {
+    log: File,
+    log_path: PathBuf,
+    lock: File,
+}
+
+impl Files {
+    fn open(state: &Path) -> Result<Self, Error> {
+        places::make_private(state, "SANDHOG_STATE_DIR")?;
+        let open = |name: &str| {
+            let path = state.join(name);
+            let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+            let mut options = OpenOptions::new();
+            let options = options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
+            options.open(&path).map(|file| (file, path.clone())).map_err(|cause| Error::Open { path, cause })
+        };
+        let ((log, log_path), (lock, _)) = (open("daemon.log")?, open("start.lock")?);
+        Ok(Self { log, log_path, lock })
+    }
+}
+
+/// Does something as the person behind sudo, in whose directories root is to make nothing of its own.
+fn as_person<T>(person: &privilege::Person, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    if !person.behind_sudo {
+        return work();
+    }
+    let (uid, gid) = (geteuid(), getegid());
+    become_effective(Uid::from_raw(person.uid), Gid::from_raw(person.gid), uid, gid)?;
+    let answer = work();
+    // The user first: only root may change the group.
+    set_thread_res_uid(getuid(), uid, uid).map_err(|errno| Error::Identity(errno.into()))?;
+    set_thread_res_gid(getgid(), gid, gid).map_err(|errno| Error::Identity(errno.into()))?;
+    answer
+}
+
+fn become_effective(to_uid: Uid, to_gid: Gid, uid: Uid, gid: Gid) -> Result<(), Error> {
+    set_thread_res_gid(getgid(), to_gid, gid).map_err(|errno| Error::Identity(errno.into()))?;
+    set_thread_res_uid(getuid(), to_uid, uid).map_err(|errno| Error::Identity(errno.into()))
+}
+
+/// Starts one and waits for its word; why it did not come up, where it did not.
+fn start(files: &Files) -> Result<Option<Failure>, Failure> {
+    let (hear, say) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Error::Pipe(errno.into()))?;
+    let log_length = files.log.metadata().map_or(0, |status| status.len());
+    let child = spawn(files, &say)?;
+    // Ours would keep the pipe open when the daemon has died.
+    drop(say);
+    let said = listen(hear.into()).map_err(Error::Hear)?;
+    if said == READY {
+        return Ok(None);
+    }
+    Ok(Some(failed(child, &said, files, log_length)))
+}
+
+fn spawn(files: &Files, say: &OwnedFd) -> Result<Child, Error> {
+    let log = || files.log.try_clone().map_err(Error::Start);
+    let program = std::env::current_exe().map_err(Error::Start)?;
+    // This process has no other thread that could start something with it.
+    fcntl_setfd(say, FdFlags::empty()).map_err(|errno| Error::Pipe(errno.into()))?;
+    let mut command = Command::new(program);
+    command.args(["daemon", "--ready-fd", &say.as_raw_fd().to_string()]).current_dir("/");
+    command.stdin(Stdio::null()).stdout(log()?).stderr(log()?);
+    in_own_session(&mut command);
+    command.spawn().map_err(Error::Start)
+}
+
+/// What the daemon says, up to its word that it is ready, or its end.
+fn listen(hear: File) -> io::Result<String> {
+    let (mut said, mut hear) = (Vec::new(), hear.take(SAID_BYTES));
+    let mut piece = [0; 512];
+    while said != READY.as_bytes() {
+        match hear.read(&mut piece)? {
+            0 => break,
+            length => said.extend_from_slice(&piece[..length]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Why it did not come up: what it said, or how it ended, and the end of its log.
+fn failed(mut child: Child, said: &str, files: &Files, log_length: u64) -> Failure {
+    let mut ended = || child.wait().map_or_else(|error| error.to_string(), |status| format!("it ended with {status}"));
+    let why = if said.trim().is_empty() {
+        ended()
+    } else {
+        said.trim().trim_start_matches("sandhog: ").lines().collect::<Vec<_>>().join(": ")
+    };
+    let problem = Problem::new(format!("the daemon did not come up: {why}"));
+    let tail = tail(&files.log, log_length).unwrap_or_default();
+    let problem = tail.lines().fold(problem, Problem::with_detail);
+    let hint = format!("its log is {}; sandhog daemon runs one in the foreground", files.log_path.display());
+    Failure { problem: problem.with_hint(hint), code: crate::exit_code::SANDHOG_FAILED }
+}
+
+/// The end of what was written behind `from`.
+fn tail(mut log: &File, from: u64) -> io::Result<String> {
+    let end = log.seek(SeekFrom::End(0))?;
+    log.seek(SeekFrom::Start(from.max(end.saturating_sub(SAID_BYTES)).min(end)))?;
+    let mut bytes = Vec::new();
+    log.take(SAID_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_daemon_is_ready_when_it_says_so_though_it_keeps_the_pipe() {
+        let (hear, say) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let mut say = File::from(say);
+        say.write_all(READY.as_bytes()).unwrap();
+        assert_eq!(listen(hear.into()).unwrap(), READY);
+        drop(say);
+    }
+
+    #[test]
+    fn a_daemon_that_goes_without_a_word_has_said_nothing() {
+        let (hear, say) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        drop(say);
+        assert_eq!(listen(hear.into()).unwrap(), "");
+    }
+
+    #[test]
+    fn what_a_daemon_says_is_taken_in_up_to_a_screen() {
+        let (hear, say) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let mut say = File::from(say);
+        say.write_all(&[b'x'; 8192]).unwrap();
+        assert_eq!(listen(hear.into()).unwrap().len(), 4096);
+        drop(say);
+    }
+
+    #[test]
+    fn of_the_log_the_end_of_what_is_new_is_shown() {
+        let path = std::env::temp_dir().join(format!("sandhog-tail-{}", std::process::id()));
+        let options = || OpenOptions::new().read(true).append(true).create(true).open(&path).unwrap();
+        let mut log = options();
+        log.write_all(b"old\nnew\n").unwrap();
+        assert_eq!(tail(&log, 4).unwrap(), "new\n");
+        assert_eq!(tail(&log, 100).unwrap(), "");
+        log.write_all(&[b'y'; 10_000]).unwrap();
+        assert_eq!(tail(&log, 4).unwrap().len(), 4096);
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,21 @@
+//! `sandhog check`: is the manifest good, and what do its jobs come to with all defaults. Nothing is started.
+
+use super::args::CheckArgs;
+use super::embedded::Failure;
+use super::manifest_file::{self, Manifest};
+use super::{render, said};
+
+/// Checks the manifest, prints the settings of its jobs, and returns the exit code.
+pub(crate) fn run(args: &CheckArgs) -> u8 {
+    said(try_run(args))
+}
+
+fn try_run(args: &CheckArgs) -> Result<u8, Failure> {
+    let file = args.file.as_deref();
+    let manifest: Manifest = manifest_file::load(file)?;
+    manifest_file::check_files(file, &manifest)?;
+    if args.json {
+        return Ok(render::answer_json(&render::manifest::json(&manifest)));
+    }
+    Ok(render::answer(render::manifest::text(&manifest, chrono::Utc::now()).as_bytes()))
+}

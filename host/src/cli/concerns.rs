@@ -1,0 +1,62 @@
+//! Which events concern what was selected.
+
+use sandhog_protocol::control::{Event, Instance};
+use std::collections::BTreeSet;
+
+/// What an event may be about.
+pub(super) enum Concerns {
+    All,
+    Some {
+        /// Jobs as a whole.
+        jobs: BTreeSet<String>,
+        ids: BTreeSet<u64>,
+    },
+}
+
+impl Concerns {
+    /// Those that the words select; `instances` are what the daemon takes them for. A whole job is selected by its name or
+    /// by that of its group, and then its later instances are, too.
+    pub(super) fn of(select: &[String], instances: Vec<Instance>) -> Self {
+        if select.iter().any(|word| word == "all") {
+            return Self::All;
+        }
+        let whole = |instance: &&Instance| select.iter().any(|word| *word == instance.job || *word == instance.group);
+        let jobs = instances.iter().filter(whole).map(|instance| instance.job.clone()).collect();
+        Self::Some { jobs, ids: instances.iter().map(|instance| instance.id).collect() }
+    }
+
+    pub(super) fn has(&self, event: &Event) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some { jobs, ids } => {
+                event.id.is_some_and(|id| ids.contains(&id)) || event.job.as_ref().is_some_and(|job| jobs.contains(job))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::render::samples::{event, running};
+
+    fn about(job: &str, id: u64) -> Event {
+        Event { job: Some(job.into()), id: Some(id), ..event("ready", "") }
+    }
+
+    #[test]
+    fn a_job_is_selected_with_its_later_instances_and_an_id_alone() {
+        let concerns = Concerns::of(&["web".into(), "9".into()], vec![running(1, "web"), running(9, "db")]);
+        assert!(concerns.has(&about("web", 1)));
+        assert!(concerns.has(&about("web", 77)));
+        assert!(concerns.has(&about("db", 9)));
+        assert!(!concerns.has(&about("db", 10)));
+        assert!(!concerns.has(&Event { job: None, id: None, ..event("daemon-started", "") }));
+    }
+
+    #[test]
+    fn all_has_the_daemons_own_as_well() {
+        let concerns = Concerns::of(&["all".into()], Vec::new());
+        assert!(concerns.has(&Event { job: None, id: None, ..event("daemon-started", "") }));
+    }
+}

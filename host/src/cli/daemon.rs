@@ -1,0 +1,131 @@
+//! `sandhog daemon`: keeps jobs up, in the foreground. `sandhog up` starts it in the background.
+
+use super::args::DaemonArgs;
+use super::embedded::{Failure, with_coordinator_that};
+use super::render;
+use super::render::problem::Problem;
+use super::render::screen::Screen;
+use crate::config::job::User;
+use crate::config::text::escape;
+use crate::coordinator::control::{self, Patience};
+use crate::coordinator::dispatch::Coordinator;
+use crate::coordinator::fleet::{self, End, Handle, Places};
+use crate::coordinator::ground;
+use crate::exit_code;
+use crate::sys::process::{self, SingleThreaded};
+use rustix::io::{FdFlags, fcntl_setfd};
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Write;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Keeps jobs up until it is told to end; returns the exit code.
+pub(crate) fn run(token: SingleThreaded, args: DaemonArgs) -> u8 {
+    let starter = match args.ready_fd.map(Starter::new).transpose() {
+        Ok(starter) => starter,
+        Err(failure) => return failed(&failure, None),
+    };
+    let view = Arc::new(Screen::new(None));
+    // Whatever fails before it is ready, whoever waits for it is told.
+    let starter = Cell::new(starter);
+    let kept = with_coordinator_that(
+        token,
+        &User::Auto,
+        view,
+        |_| Ok(()),
+        |coordinator| {
+            let starter = &starter;
+            let is_ready = move || starter.take().into_iter().for_each(|starter| starter.say("ready\n"));
+            async move { keep_up(&coordinator, is_ready).await }
+        },
+    );
+    match kept {
+        Ok(()) => 0,
+        Err(failure) => failed(&failure, starter.take()),
+    }
+}
+
+fn failed(failure: &Failure, starter: Option<Starter>) -> u8 {
+    if let Some(starter) = starter {
+        starter.say(&failure.problem.to_text(false));
+    }
+    render::report(&failure.problem);
+    failure.code
+}
+
+/// Whoever has started this in the background waits at the other end.
+struct Starter(File);
+
+impl Starter {
+    fn new(number: i32) -> Result<Self, Failure> {
+        let not_open = || Failure {
+            problem: Problem::new(format!("--ready-fd: file descriptor {number} is not open")),
+            code: exit_code::REFUSED,
+        };
+        let fd = process::inherited(number).ok_or_else(not_open)?;
+        fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(|errno| Failure::of(&std::io::Error::from(errno)))?;
+        Ok(Self(fd.into()))
+    }
+
+    fn say(mut self, text: &str) {
+        // Where nobody hears it any more, it goes without.
+        let _ = self.0.write_all(text.as_bytes());
+    }
+}
+
+async fn keep_up(coordinator: &Arc<Coordinator>, is_ready: impl FnOnce()) -> Result<(), Failure> {
+    let ground = ground::take(coordinator).await.map_err(|error| Failure {
+        problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
+        code: exit_code::SANDHOG_FAILED,
+    })?;
+    let listener = control::bind(&ground.socket).map_err(|error| Failure::of(&error))?;
+    let places = Places { state: ground.state.clone(), socket: ground.socket.clone() };
+    let (handle, daemon) = fleet::start(coordinator, places).map_err(|error| Failure::of(&error))?;
+    listen_for_signals(&handle).map_err(|error| Failure::of(&error))?;
+    let (over, mut is_over) = watch::channel(false);
+    let uid = ground.uid;
+    let farewell = async move {
+        // The sender lives until it has said so.
+        let _ = is_over.wait_for(|over| *over).await;
+    };
+    let served = tokio::spawn(control::serve(listener, uid, handle.clone(), Patience::default(), farewell));
+    // Where nobody reads it there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "sandhog: ready, at {}", escape(&ground.socket.to_string_lossy()));
+    is_ready();
+    ground::tell_service_manager("READY=1");
+    let end = daemon.run().await;
+    ground::tell_service_manager("STOPPING=1");
+    over.send_replace(true);
+    let _ = served.await;
+    match end {
+        End::ShutDown => Ok(()),
+        End::SpawnerLost => Err(Failure {
+            problem: Problem::new("the spawner has ended, and every job with it")
+                .with_hint("start the daemon again: what was up is up again"),
+            code: exit_code::SANDHOG_FAILED,
+        }),
+    }
+}
+
+/// The first one stops everything in reverse order, the second one at once, the third one ends this process, and the spawner
+/// clears away behind it.
+fn listen_for_signals(handle: &Handle) -> std::io::Result<()> {
+    let (count, _) = watch::channel(0_u32);
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let (mut signals, handle, count) = (signal(kind)?, handle.clone(), count.clone());
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                count.send_modify(|count| *count += 1);
+                let count = *count.borrow();
+                match count {
+                    1 => drop(handle.shut_down().await),
+                    2 => handle.shut_down_now(),
+                    _ => std::process::exit(exit_code::TERMINATED.into()),
+                }
+            }
+        });
+    }
+    Ok(())
+}

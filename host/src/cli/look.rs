@@ -1,0 +1,164 @@
+//! The verbs that only look: `ps`, `show`, `logs`, `events`.
+
+use super::args::{EventsArgs, LogsArgs, PsArgs, ShowArgs};
+use super::client::{Client, path, query};
+use super::concerns::Concerns;
+use super::embedded::Failure;
+use super::render::{self, Paper, time};
+use super::said;
+use sandhog_protocol::control::{Event, Instance, Job, LogLine};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+/// How many events a daemon keeps: as many are looked through where only some are wanted.
+const EVENTS_KEPT: u64 = 10_000;
+
+const NO_DAEMON: &str = "\
+no daemon runs, and so no job; what was up is up again with the next one
+  sandhog up               the jobs of ./sandhog.toml
+  sandhog start FILE.wasm  one job
+  sandhog daemon           those that were up
+";
+
+/// `ps`. Where no daemon runs there is no job, which is no failure.
+pub(super) fn ps(args: &PsArgs) -> u8 {
+    said(try_ps(&args.select, args.json))
+}
+
+/// What `ps` prints of these.
+pub(super) fn try_ps(select: &[String], json: bool) -> Result<u8, Failure> {
+    let instances = match Client::try_connect()? {
+        Some(mut client) => client.get::<Vec<Instance>>(&instances_of(select))?,
+        None if json => Vec::new(),
+        None => return Ok(render::answer(NO_DAEMON.as_bytes())),
+    };
+    if json {
+        return Ok(render::answer_json(&instances));
+    }
+    Ok(render::answer(render::ps::text(&instances, time::now_ms(), Paper::of_stdout()).as_bytes()))
+}
+
+/// The path of those instances.
+pub(super) fn instances_of(select: &[String]) -> String {
+    query("/v1/instances", &selects(select))
+}
+
+fn selects(select: &[String]) -> Vec<(&str, &str)> {
+    select.iter().map(|word| ("select", word.as_str())).collect()
+}
+
+/// `show`.
+pub(super) fn show(args: &ShowArgs) -> u8 {
+    said(try_show(args))
+}
+
+fn try_show(args: &ShowArgs) -> Result<u8, Failure> {
+    let job: Job = Client::connect()?.get(&path(&["v1", "jobs", &args.job]))?;
+    if args.json {
+        return Ok(render::answer_json(&job));
+    }
+    Ok(render::answer(render::show::text(&job, time::now_ms(), Paper::of_stdout()).as_bytes()))
+}
+
+/// `logs`.
+pub(super) fn logs(args: &LogsArgs) -> u8 {
+    said(try_logs(args))
+}
+
+fn try_logs(args: &LogsArgs) -> Result<u8, Failure> {
+    let lines = args.lines.to_string();
+    let mut pairs = selects(&args.select);
+    pairs.push(("lines", lines.as_str()));
+    if args.follow {
+        pairs.push(("follow", "true"));
+    }
+    let mut print = Printer::new(args.json);
+    let show = |line: &LogLine, now, paper| render::lines::log(line, now, paper);
+    Client::connect()?.lines(&query("/v1/logs", &pairs), &mut |line: LogLine| print.print(&line, show))?;
+    Ok(print.end())
+}
+
+/// `events`.
+pub(super) fn events(args: &EventsArgs) -> u8 {
+    said(try_events(args))
+}
+
+fn try_events(args: &EventsArgs) -> Result<u8, Failure> {
+    let mut client = Client::connect()?;
+    let concerns = match args.select.as_slice() {
+        [] => Concerns::All,
+        select => Concerns::of(select, client.get(&instances_of(select))?),
+    };
+    let mut print = Printer::new(args.json);
+    let (last, number) = past(&mut client, &concerns, args.last)?;
+    if last.iter().any(|event| print.print(event, render::lines::event).is_break()) || !args.follow {
+        return Ok(print.end());
+    }
+    let since = number.to_string();
+    let path = query("/v1/events", &[("since", since.as_str()), ("follow", "true")]);
+    client.lines(&path, &mut |event: Event| {
+        if event.number <= number || !concerns.has(&event) {
+            return ControlFlow::Continue(());
+        }
+        print.print(&event, render::lines::event)
+    })?;
+    Ok(print.end())
+}
+
+/// The last events that concern us, and the number of the last one at all.
+fn past(client: &mut Client, concerns: &Concerns, count: u64) -> Result<(VecDeque<Event>, u64), Failure> {
+    let count = usize::try_from(count.min(EVENTS_KEPT)).unwrap_or_default();
+    // One at least, for its number.
+    let asked = if matches!(concerns, Concerns::All) { count.max(1) as u64 } else { EVENTS_KEPT };
+    let (mut last, mut number) = (VecDeque::new(), 0);
+    client.lines(&query("/v1/events", &[("last", asked.to_string().as_str())]), &mut |event: Event| {
+        number = event.number;
+        if concerns.has(&event) {
+            last.push_back(event);
+            last.drain(..last.len().saturating_sub(count));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok((last, number))
+}
+
+/// Prints what comes, one at a time, until nobody reads it any more.
+struct Printer {
+    paper: Paper,
+    json: bool,
+    problem: Option<io::Error>,
+}
+
+impl Printer {
+    fn new(json: bool) -> Self {
+        Self { paper: Paper::of_stdout(), json, problem: None }
+    }
+
+    fn print<T: Serialize>(&mut self, value: &T, show: impl Fn(&T, u64, Paper) -> String) -> ControlFlow<()> {
+        let text = match serde_json::to_string(value) {
+            Ok(line) if self.json => line + "\n",
+            Ok(_) => show(value, time::now_ms(), self.paper),
+            Err(error) => return self.stop(error.into()),
+        };
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => self.stop(error),
+        }
+    }
+
+    fn stop(&mut self, error: io::Error) -> ControlFlow<()> {
+        self.problem = Some(error);
+        ControlFlow::Break(())
+    }
+
+    /// The exit code. A reader that has gone away is no error.
+    fn end(self) -> u8 {
+        match self.problem {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => render::stdout_failed(&error),
+            Some(_) | None => crate::exit_code::SUCCESS,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+use super::*;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sandhog-manifest-{name}-{}", std::process::id()));
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir(&path).unwrap();
+        Self(path.canonicalize().unwrap())
+    }
+
+    fn manifest(&self, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join("sandhog.toml");
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// What is said of it, with its path left out.
+    fn refusal(&self, path: &Path) -> String {
+        let failure = load(Some(path)).err().unwrap();
+        assert_eq!(failure.code, exit_code::REFUSED);
+        failure.problem.to_text(false).replace(self.0.to_str().unwrap(), "")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+#[test]
+fn a_manifest_has_its_folders_real_path_as_its_source() {
+    let folder = Folder::new("source");
+    fs::create_dir(folder.0.join("real")).unwrap();
+    symlink("real", folder.0.join("link")).unwrap();
+    fs::write(folder.0.join("real/sandhog.toml"), "[job.a]\nmodule = 'a.wasm'\n").unwrap();
+    let manifest = load(Some(&folder.0.join("link/sandhog.toml"))).ok().unwrap();
+    assert_eq!(Path::new(&manifest.source), folder.0.join("real/sandhog.toml"));
+    assert_eq!(Path::new(&manifest.jobs[0].module), folder.0.join("real/a.wasm"));
+    assert_eq!(
+        source(Some(&folder.0.join("link/gone.toml"))).ok().unwrap(),
+        folder.0.join("real/gone.toml").to_str().unwrap()
+    );
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let folder = Folder::new("kinds");
+    let fifo = folder.0.join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    assert_eq!(
+        folder.refusal(&fifo),
+        "sandhog: \"/fifo\" is no regular file (a pipe, socket or device); a manifest is a file\n"
+    );
+    assert_eq!(folder.refusal(&folder.0), "sandhog: \"\" is a directory; name the manifest in it\n");
+    assert_eq!(folder.refusal(&folder.0.join("x")), "sandhog: there is no manifest at \"/x\"\n");
+}
+
+#[test]
+fn what_is_too_large_is_not_read() {
+    let folder = Folder::new("large");
+    let path = folder.0.join("sandhog.toml");
+    File::create(&path).unwrap().set_len(10 << 20).unwrap();
+    assert_eq!(
+        folder.refusal(&path),
+        "sandhog: the manifest \"/sandhog.toml\" has 10485760 bytes, more than the limit of 1048576\n  \
+         hint: a manifest is a list of jobs; put what they work with into files of their own\n"
+    );
+}
+
+#[test]
+fn a_byte_that_is_not_utf8_has_a_place() {
+    let folder = Folder::new("bytes");
+    let path = folder.manifest(b"# \xc3\xa9\nx = \"\xc3\xa9\xff\"\n");
+    assert_eq!(
+        folder.refusal(&path),
+        "sandhog: /sandhog.toml:2:7: the byte 0xff is not UTF-8\n  hint: save it as UTF-8\n"
+    );
+}
+
+#[test]
+fn one_fault_is_a_line_and_several_are_a_list() {
+    let folder = Folder::new("faults");
+    let path = folder.manifest("nam = 'x'\n");
+    assert_eq!(folder.refusal(&path), "sandhog: /sandhog.toml:1:1: there is no key nam; did you mean name?\n");
+    let path = folder.manifest("nam = 'x'\njobs = 1\n");
+    assert_eq!(
+        folder.refusal(&path),
+        "sandhog: /sandhog.toml has 2 faults\n    /sandhog.toml:1:1: there is no key nam; did you mean name?\n    \
+         /sandhog.toml:2:1: there is no key jobs; did you mean job?\n"
+    );
+    let path = folder.manifest("x\n".repeat(100));
+    assert!(folder.refusal(&path).starts_with("sandhog: /sandhog.toml has at least 20 faults\n"));
+}
+
+#[test]
+fn a_link_that_leaves_the_folder_is_refused_though_its_target_is_not_there() {
+    let folder = Folder::new("links");
+    symlink("/etc", folder.0.join("out")).unwrap();
+    fs::create_dir(folder.0.join("data")).unwrap();
+    symlink("data", folder.0.join("in")).unwrap();
+    let path = folder.manifest("[job.a]\nmodule = 'out/nothing/a.wasm'\n");
+    assert_eq!(
+        folder.refusal(&path),
+        "sandhog: /sandhog.toml:2:10: module \"out/nothing/a.wasm\": leaves the manifest's folder by a link, to \
+         \"/etc/nothing/a.wasm\"; write that path itself if it is meant\n"
+    );
+    let path = folder.manifest("[job.a]\nmodule = 'in/a.wasm'\n");
+    assert!(load(Some(&path)).is_ok());
+}
+
+#[test]
+fn files_that_are_not_there_are_told_with_their_places() {
+    let folder = Folder::new("files");
+    fs::write(folder.0.join("a.wasm"), "").unwrap();
+    let path = folder.manifest(
+        "[job.a]\nmodule = 'a.wasm'\n[job.b]\nmodule = 'b.wasm'\ndir = ['a.wasm', '.::/d']\nchild = ['x=.']\n\
+         health.command = ['a.wasm']\n",
+    );
+    let manifest = load(Some(&path)).ok().unwrap();
+    let failure = check_files(Some(&path), &manifest).err().unwrap();
+    assert_eq!(failure.code, exit_code::REFUSED);
+    assert_eq!(
+        failure.problem.to_text(false).replace(folder.0.to_str().unwrap(), ""),
+        "sandhog: /sandhog.toml has 3 faults\n    /sandhog.toml:4:10: module \"/b.wasm\": there is no such module\n    \
+         /sandhog.toml:6:9: child \"\": a directory; a module is a file (.wasm or .wat)\n    \
+         /sandhog.toml:5:7: dir \"/a.wasm\": no directory\n"
+    );
+}

@@ -1,0 +1,147 @@
+//! What became of a request: changes, instances, problems, answers.
+
+use super::phase;
+use super::problem::Problem;
+use crate::config::text::escape;
+use sandhog_protocol::control::{Answer, Change, ChangeKind, Done, Instance};
+use std::collections::BTreeMap;
+
+/// A line for each job that an `up` concerns, as it is done or would be.
+pub(crate) fn changes(changes: &[Change], dry_run: bool) -> String {
+    if changes.is_empty() {
+        return "nothing to do: there is no job\n".into();
+    }
+    changes.iter().map(|change| line(change, dry_run)).collect()
+}
+
+fn line(change: &Change, dry_run: bool) -> String {
+    let what = match (change.change, dry_run) {
+        (ChangeKind::Create, false) => "created",
+        (ChangeKind::Create, true) => "would be created",
+        (ChangeKind::Keep, false) => "kept as it is",
+        (ChangeKind::Keep, true) => "would be kept as it is",
+        (ChangeKind::Change, false) => "changed",
+        (ChangeKind::Change, true) => "would be changed",
+        (ChangeKind::Delete, false) => "deleted",
+        (ChangeKind::Delete, true) => "would be deleted",
+    };
+    let keys: Vec<_> = change.keys.iter().map(|key| escape(key)).collect();
+    let keys = if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
+    format!("{}: {what}{keys}\n", escape(&change.job))
+}
+
+/// What a verb did: to jobs where it concerns jobs, else to instances.
+pub(crate) fn text(done: &Done) -> String {
+    match (done.changes.is_empty(), done.instances.is_empty()) {
+        (false, _) => changes(&done.changes, false),
+        (true, false) => instances(&done.instances),
+        (true, true) => "done\n".into(),
+    }
+}
+
+/// A line for each instance, such as `web/0: running`; of many, how many there are of each state.
+fn instances(instances: &[Instance]) -> String {
+    /// As many lines as are read.
+    const EACH: usize = 20;
+    if instances.len() <= EACH {
+        let line = |one: &Instance| format!("{}: {}\n", escape(&phase::label(one)), phase::state(one));
+        return instances.iter().map(line).collect();
+    }
+    let mut counts = BTreeMap::<_, usize>::new();
+    for instance in instances {
+        *counts.entry(instance.phase).or_default() += 1;
+    }
+    counts.into_iter().map(|(phase, count)| format!("{count} {}\n", phase::name(phase))).collect()
+}
+
+/// How many have become ready.
+pub(crate) fn ready(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "ready: 1 instance\n".into(),
+        many => format!("ready: {many} instances\n"),
+    }
+}
+
+/// Sentences about what went wrong with some, as one message.
+pub(crate) fn problems(what: &str, problems: &[String], hint: &str) -> Problem {
+    /// Most of them that are shown: a screen.
+    const SHOWN: usize = 20;
+    let problem = problems.iter().take(SHOWN).fold(Problem::new(what), Problem::with_detail);
+    let problem = match problems.len().saturating_sub(SHOWN) {
+        0 => problem,
+        more => problem.with_detail(format!("and {more} more: --json has them all")),
+    };
+    problem.with_hint(hint)
+}
+
+/// A line for each instance that was sent something: what it answered, or why not.
+pub(crate) fn answers(answers: &[Answer]) -> String {
+    let line = |answer: &Answer| {
+        let said = match (&answer.error, &answer.message) {
+            (Some(error), _) => escape(error).into_owned(),
+            (None, Some(message)) => escape(message).into_owned(),
+            (None, None) => "sent".into(),
+        };
+        format!("{}/{}: {said}\n", escape(&answer.job), answer.instance)
+    };
+    answers.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_says_what_would_change() {
+        let change = |job: &str, change, keys: &[&str]| Change {
+            job: job.into(),
+            change,
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        };
+        let list = [
+            change("web", ChangeKind::Change, &["memory", "env"]),
+            change("db", ChangeKind::Keep, &[]),
+            change("cron\n", ChangeKind::Create, &[]),
+            change("old", ChangeKind::Delete, &[]),
+        ];
+        assert_eq!(
+            changes(&list, true),
+            "web: would be changed: memory, env\ndb: would be kept as it is\ncron\\n: would be created\n\
+             old: would be deleted\n"
+        );
+        assert!(changes(&list, false).starts_with("web: changed: memory, env\ndb: kept as it is\n"));
+    }
+
+    #[test]
+    fn many_instances_are_counted() {
+        use super::super::samples::{instance, running};
+        use sandhog_protocol::control::Phase;
+        let mut list: Vec<_> = (0..2).map(|id| running(id, "web")).collect();
+        assert_eq!(instances(&list), "web/0: running\nweb/0: running\n");
+        list.extend((0..30).map(|id| instance(id, "cron", Phase::Stopped)));
+        assert_eq!(instances(&list), "2 running\n30 stopped\n");
+    }
+
+    #[test]
+    fn an_answer_is_a_line() {
+        let answer = |message: Option<&str>, error: Option<&str>| Answer {
+            id: 1,
+            job: "web".into(),
+            instance: 2,
+            message: message.map(Into::into),
+            error: error.map(Into::into),
+        };
+        let list =
+            [answer(Some("{\"ok\":true}"), None), answer(None, None), answer(None, Some("not sent: it is stopped"))];
+        assert_eq!(answers(&list), "web/2: {\"ok\":true}\nweb/2: sent\nweb/2: not sent: it is stopped\n");
+    }
+
+    #[test]
+    fn of_many_problems_a_screen_is_shown() {
+        let many: Vec<_> = (0..50).map(|n| format!("web/{n}: no")).collect();
+        let text = problems("not all are ready", &many, "look").to_text(false);
+        assert_eq!(text.lines().count(), 23);
+        assert!(text.contains("and 30 more"), "{text}");
+    }
+}
