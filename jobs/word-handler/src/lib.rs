@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_text_has_words_and_one_is_the_longest() {
-        let count = handle("the quick brown".into()).unwrap();
+        let count = handle("the quick fox".into()).unwrap();
         assert_eq!(
             (count.words, count.longest.as_str(), TASKS.load(Ordering::Relaxed)),
             (3, "quick", 1)
