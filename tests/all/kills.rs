@@ -3,6 +3,7 @@
 //! One run's processes are told from others' by the tree that they were in and by the spawner's pid namespace: other
 //! tests run beside these.
 
+use crate::kit::traces::{Random, Seen, entries, mounts, stale_cgroups};
 use crate::kit::{
     PATIENCE, PROMISED, Place, Process, Running, Who, guest, is_root, missing, process_of, root_or_missing, wait_for,
 };
@@ -11,75 +12,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-/// Small, fast and good enough to choose moments (Marsaglia, "Xorshift RNGs", 2003).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-
-    fn one_of<'a, T>(&mut self, these: &'a [T]) -> &'a T {
-        &these[usize::try_from(self.below(these.len() as u64)).unwrap()]
-    }
-}
-
-/// Every process of one run that was ever seen, and the pid namespace that all later ones are born into.
-struct Seen {
-    command: i32,
-    processes: Vec<Process>,
-    namespace: Option<PathBuf>,
-}
-
-impl Seen {
-    fn of(command: &Child) -> Self {
-        Self { command: i32::try_from(command.id()).unwrap(), processes: Vec::new(), namespace: None }
-    }
-
-    /// Looks again, and adds what is new.
-    fn look(&mut self) {
-        for process in Process::tree(self.command) {
-            if process.comm == "sandhog-spawner" && self.namespace.is_none() {
-                self.namespace = namespace_of(process.pid);
-            }
-            if !self.processes.contains(&process) {
-                self.processes.retain(|known| known.pid != process.pid);
-                self.processes.push(process);
-            }
-        }
-    }
-
-    fn named(&self, comm: &str) -> Option<&Process> {
-        self.processes.iter().find(|process| process.comm == comm && process.is_alive())
-    }
-
-    /// What still lives, the command itself left out.
-    fn alive(&self) -> Vec<Process> {
-        let same = |process: &Process| self.namespace.is_some() && namespace_of(process.pid) == self.namespace;
-        let inside = Process::all().into_iter().filter(|process| process.is_alive() && same(process));
-        let known = self.processes.iter().filter(|process| process.pid != self.command && process.is_alive());
-        known.cloned().chain(inside).collect()
-    }
-
-    #[track_caller]
-    fn expect_gone(&self, what: &str) {
-        let deadline = Instant::now() + PROMISED;
-        while !self.alive().is_empty() {
-            assert!(Instant::now() < deadline, "{what}: still there after {PROMISED:?}: {:#?}", self.alive());
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-fn namespace_of(pid: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
-}
 
 /// What must be after all as it was before.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,24 +26,8 @@ struct Snapshot {
 
 impl Snapshot {
     fn take() -> Self {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let mounts = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(str::to_owned).collect();
-        Self { mounts, runtime: entries(Path::new("/run/sandhog")), stale_cgroups: stale_cgroups() }
+        Self { mounts: mounts(), runtime: entries(Path::new("/run/sandhog")), stale_cgroups: stale_cgroups() }
     }
-}
-
-fn entries(folder: &Path) -> BTreeSet<PathBuf> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-}
-
-/// Cgroups of ours, in every hierarchy, that hold no process: a living run has one there all the time.
-fn stale_cgroups() -> BTreeSet<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
-    let homes = mounts.lines().filter(is_cgroup).filter_map(|line| line.split(' ').nth(4));
-    let ours = homes.flat_map(|point| entries(&Path::new(point).join("sandhog")));
-    let is_empty = |path: &PathBuf| fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty());
-    ours.filter(|path| path.is_dir() && is_empty(path)).collect()
 }
 
 /// What a run that is to be killed does.
@@ -141,7 +59,7 @@ fn kill_one(place: &Place, number: u64, random: &mut Random) -> String {
     let (victim, after) = (*random.one_of(&VICTIMS), Duration::from_micros(random.below(60_000)));
     let what = format!("kill {number} of {:?}: {victim} of a run {doing:?} after {after:?}", place.who);
     let command = start(place, doing, number);
-    let mut seen = Seen::of(&command);
+    let mut seen = Seen::of_child(&command);
     // The one sleep here: it is the random moment, and nothing is concluded from it.
     std::thread::sleep(after);
     seen.look();
@@ -286,7 +204,7 @@ fn a_killed_spawner_is_a_lost_run_and_a_killed_worker_a_killed_one() {
         for (victim, word, code) in [("sandhog-spawner", "lost", 125), ("sandhog-worker", "killed", 137)] {
             let place = Place::new(who);
             let child = start_echo(&place);
-            let mut seen = Seen::of(&child);
+            let mut seen = Seen::of_child(&child);
             seen.look();
             process_of(&child, victim).signal(Signal::KILL);
             let from = Instant::now();
@@ -370,7 +288,7 @@ fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
         let victim = process_of(&child, victim);
         victim.signal(Signal::STOP);
         wait_for("it is stopped or over", PROMISED, || (victim.is_stopped() || !victim.is_alive()).then_some(()));
-        let mut seen = Seen::of(&child);
+        let mut seen = Seen::of_child(&child);
         seen.look();
         child.signal(Signal::INT);
         let from = Instant::now();
@@ -386,7 +304,7 @@ fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
     for (who, (signal, code)) in Who::all().into_iter().flat_map(|who| signals.map(|signal| (who, signal))) {
         let place = Place::new(who);
         let child = start_echo(&place);
-        let mut seen = Seen::of(&child);
+        let mut seen = Seen::of_child(&child);
         seen.look();
         child.signal(signal);
         place.finish_killed(child).expect("stopped", code);
@@ -404,7 +322,7 @@ fn a_closed_terminal_ends_the_run() {
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdout(Stdio::null());
         let terminal = Running::start(&mut command);
         process_of(&terminal, "sandhog-worker");
-        let mut seen = Seen::of(&terminal);
+        let mut seen = Seen::of_child(&terminal);
         seen.look();
         terminal.signal(Signal::KILL);
         crate::kit::finish(terminal);

@@ -2,6 +2,8 @@
 //!
 //! A test that needs root, or a mount of its own, says what is missing instead of passing in silence ([`missing`]).
 
+pub(crate) mod traces;
+
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};

@@ -14,8 +14,8 @@ use serde_json::Value;
 use std::io::Write;
 use std::thread;
 
-/// What the command may need at its most, in bytes: some 12 MiB by itself, and what one worker can make it keep.
-const FLAT: u64 = 64 << 20;
+/// What the command may need at its most, in bytes: some 16 MiB by itself, and what one worker can make it keep.
+const FLAT: u64 = 72 << 20;
 
 /// A worker that says what a test makes up.
 struct Liar {

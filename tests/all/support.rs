@@ -9,7 +9,7 @@ mod terminal;
 pub(crate) use outcome::Outcome;
 pub(crate) use scratch::{Scratch, chown, names_in};
 use stream::Stream;
-pub(crate) use terminal::terminal;
+pub(crate) use terminal::{Terminal, terminal};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -374,6 +374,10 @@ impl Running {
 
     pub(crate) fn has_ended(&self) -> bool {
         has_ended(self.own_pid(), Duration::ZERO)
+    }
+
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+        has_ended(self.own_pid(), time)
     }
 
     fn own_pid(&self) -> Pid {

@@ -34,11 +34,30 @@ pub(crate) fn cpu_ticks(pid: u32) -> u64 {
     stat_field(pid, 11).unwrap_or(0)
 }
 
+/// CPU time so far, its own and the kernel's for it, in clock ticks.
+pub(crate) fn all_cpu_ticks(pid: u32) -> u64 {
+    stat_field(pid, 11).zip(stat_field(pid, 12)).map_or(0, |(user, system)| user + system)
+}
+
 /// Most memory that it ever had, in bytes; `None` where the process is gone.
 pub(crate) fn peak_bytes(pid: u32) -> Option<u64> {
+    status_bytes(pid, "VmHWM:")
+}
+
+/// Memory that it has, in bytes; `None` where the process is gone.
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+fn status_bytes(pid: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+}
+
+/// How many files it has open.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
 pub(crate) fn is_alive(pid: u32) -> bool {

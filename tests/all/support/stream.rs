@@ -55,6 +55,14 @@ impl Stream {
         assert_eq!(String::from_utf8_lossy(&bytes), text);
     }
 
+    /// Waits until this has come.
+    pub(crate) fn until_has(&self, text: &str) {
+        let has = |content: &Content| String::from_utf8_lossy(&content.bytes).contains(text);
+        let bytes = self.wait_for(|content| content.ended || has(content));
+        let heard = String::from_utf8_lossy(&bytes);
+        assert!(heard.contains(text), "no {text:?} in {heard:?}");
+    }
+
     pub(crate) fn so_far(&self) -> Vec<u8> {
         self.0.content.lock().unwrap().bytes.clone()
     }

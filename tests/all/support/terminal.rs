@@ -5,16 +5,28 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::ffi::CStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 /// A pseudo-terminal of 80 columns: its end for a command, and all that comes out at the other one.
 pub(crate) fn terminal() -> (OwnedFd, Stream) {
+    let (master, slave) = pair(25, 80);
+    (slave, Stream::collect(Some(File::from(master))))
+}
+
+/// Both ends: what a person has, and what a command has.
+fn pair(rows: u16, columns: u16) -> (OwnedFd, OwnedFd) {
     let master = open("/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let path = unlocked(&master).unwrap();
     let slave = open(path.as_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-    tcsetwinsize(&slave, Winsize { ws_row: 25, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-    (slave, Stream::collect(Some(File::from(master))))
+    tcsetwinsize(&slave, size(rows, columns)).unwrap();
+    (master, slave)
+}
+
+const fn size(rows: u16, columns: u16) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 /// The path of its other end, open from now on.
@@ -30,4 +42,60 @@ fn unlocked(master: &OwnedFd) -> io::Result<String> {
         return Err(io::Error::last_os_error());
     }
     Ok(CStr::from_bytes_until_nul(&name).unwrap().to_str().unwrap().to_owned())
+}
+
+/// A terminal with a screen: what is written to it is shown, and keys can be pressed.
+pub(crate) struct Terminal {
+    keys: File,
+    end: OwnedFd,
+    shown: Arc<Mutex<vt100::Parser<Title>>>,
+}
+
+/// What the terminal was asked to be called.
+#[derive(Default)]
+pub(crate) struct Title(String);
+
+impl vt100::Callbacks for Title {
+    fn set_window_title(&mut self, _: &mut vt100::Screen, title: &[u8]) {
+        self.0 = String::from_utf8_lossy(title).into_owned();
+    }
+}
+
+impl Terminal {
+    pub(crate) fn new(rows: u16, columns: u16) -> Self {
+        let (master, end) = pair(rows, columns);
+        let shown = Arc::new(Mutex::new(vt100::Parser::new_with_callbacks(rows, columns, 0, Title::default())));
+        let keys = File::from(master);
+        let (mut read, screen) = (keys.try_clone().unwrap(), Arc::clone(&shown));
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            // It fails when the last other end is closed.
+            while let Ok(length @ 1..) = read.read(&mut piece) {
+                screen.lock().unwrap().process(&piece[..length]);
+            }
+        });
+        Self { keys, end, shown }
+    }
+
+    /// The end for a command.
+    pub(crate) fn end(&self) -> OwnedFd {
+        self.end.try_clone().unwrap()
+    }
+
+    pub(crate) fn press(&self, keys: &str) {
+        (&self.keys).write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        self.shown.lock().unwrap().screen_mut().set_size(rows, columns);
+        tcsetwinsize(&self.end, size(rows, columns)).unwrap();
+    }
+
+    pub(crate) fn screen(&self) -> vt100::Screen {
+        self.shown.lock().unwrap().screen().clone()
+    }
+
+    pub(crate) fn title(&self) -> String {
+        self.shown.lock().unwrap().callbacks().0.clone()
+    }
 }

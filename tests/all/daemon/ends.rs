@@ -1,0 +1,105 @@
+//! How it ends: asked, asked twice, killed, or without its spawner.
+
+use super::{Traces, apply, sleeper, with_two_sleepers};
+use crate::daemon_kit::{Daemon, kinds, module};
+use crate::support::until;
+use rustix::process::Signal;
+use sandhog_protocol::control::Phase;
+use serde_json::json;
+
+#[test]
+fn sigterm_stops_all_and_leaves_nothing() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut daemon = with_two_sleepers();
+        let traces = Traces::of(&daemon);
+        daemon.signal(signal);
+        let ended = daemon.wait();
+        assert_eq!((ended.code, ended.text()), (0, ""), "{ended:#?}");
+        traces.expect_gone("SIGTERM");
+    }
+}
+
+/// One that has been asked to stop, and has said that it listens, has its grace; the second signal ends it.
+#[test]
+fn the_first_sigterm_waits_and_the_second_does_not() {
+    let mut daemon = Daemon::start();
+    let deaf =
+        json!({ "name": "deaf", "module": module("listens"), "args": ["deaf"], "grace": "10m", "ready": "10ms" });
+    apply(&daemon, &[deaf, sleeper("other")]);
+    until("the guest listening", || daemon.log_of("deaf").contains(&"listening".into()).then_some(()));
+    daemon.until_phase("deaf", Phase::Running);
+    let mut traces = Traces::of(&daemon);
+    daemon.signal(Signal::TERM);
+    daemon.until_event("deaf", "stopping", 1);
+    daemon.until_event("other", "ended", 1);
+    traces.seen.look();
+    assert!(traces.seen.named("sandhog-worker").is_some(), "it has its grace");
+    daemon.signal(Signal::TERM);
+    let ended = daemon.wait();
+    assert_eq!(ended.code, 0, "{ended:#?}");
+    traces.expect_gone("the second SIGTERM");
+}
+
+#[test]
+fn killed_it_leaves_nothing() {
+    let mut daemon = with_two_sleepers();
+    for _ in 0..3 {
+        let traces = Traces::of(&daemon);
+        daemon.kill();
+        traces.expect_gone("SIGKILL of the daemon");
+        daemon.start_again();
+        daemon.until_phase("one", Phase::Running);
+        daemon.until_phase("two", Phase::Running);
+    }
+}
+
+#[test]
+fn without_its_spawner_it_says_so_and_what_was_up_is_up_again() {
+    let mut daemon = with_two_sleepers();
+    let ids: Vec<u64> = daemon.instances().iter().map(|it| it.id).collect();
+    let traces = Traces::of(&daemon);
+    traces.named("sandhog-spawner").signal(Signal::KILL);
+    let ended = daemon.wait();
+    assert_eq!(ended.code, 125, "{ended:#?}");
+    let last: Vec<&str> = ended.stderr.lines().skip(1).collect();
+    assert_eq!(
+        last,
+        [
+            "sandhog: the spawner has ended, and every job with it",
+            "  hint: start the daemon again: what was up is up again"
+        ],
+        "{ended:#?}"
+    );
+    // Nobody is left to clear away but the daemon itself, and the next one's sweep.
+    traces.seen.expect_gone("SIGKILL of the spawner");
+    daemon.start_again();
+    daemon.until_phase("one", Phase::Running);
+    daemon.until_phase("two", Phase::Running);
+    assert_eq!(daemon.instances().iter().map(|it| it.id).collect::<Vec<_>>(), ids);
+    let traces = Traces::of(&daemon);
+    assert_eq!(daemon.stop().code, 0);
+    traces.expect_gone("the one after it");
+}
+
+#[test]
+fn a_killed_worker_is_told_and_started_again() {
+    let daemon = with_two_sleepers();
+    let worker = daemon.instance("one").pid.unwrap();
+    let other = daemon.instance("two").attempt;
+    Traces::of(&daemon).seen.process(worker).signal(Signal::KILL);
+    let again = daemon.until_instance("one being up again", "one", |it| it.restarts == 1 && it.phase == Phase::Running);
+    let last = serde_json::to_value(again.last.unwrap()).unwrap();
+    assert_eq!(
+        (&last["verdict"]["verdict"], &last["verdict"]["signal"]),
+        (&"killed".into(), &"SIGKILL".into()),
+        "{last:#}"
+    );
+    assert_ne!(again.pid, Some(worker));
+    assert_eq!(daemon.instance("two").attempt, other, "nobody else notices");
+    let events = daemon.events_of("one");
+    assert_eq!(
+        kinds(&events),
+        ["created", "starting", "ready", "ended", "backoff", "starting", "ready"],
+        "{events:#?}"
+    );
+}

@@ -1,0 +1,124 @@
+//! When a job is ready, and whether it is well.
+
+use crate::daemon_kit::{Daemon, module, quick, told};
+use sandhog_protocol::control::{Event, Phase};
+use serde_json::{Value, json};
+use std::fs;
+
+/// The verdicts of a job, oldest first.
+fn verdicts(daemon: &Daemon, name: &str) -> Vec<Value> {
+    daemon.events_of(name).iter().filter_map(|event: &Event| event.verdict.as_ref()).map(|it| json!(it)).collect()
+}
+
+fn unhealthy(check: &str) -> Value {
+    json!({"verdict": "unhealthy", "check": check})
+}
+
+#[test]
+fn a_job_that_is_ready_when_it_says_so_is_not_before() {
+    let daemon = Daemon::start();
+    daemon.up_and_on(&quick("", &[told("job", &["print here"], "ready = \"said\"")]));
+    daemon.tell("job", "print still");
+    assert_eq!((daemon.instance("job").phase, daemon.count("job", "ready")), (Phase::Starting, 0));
+    daemon.tell("job", "ready");
+    daemon.until_phase("job", Phase::Running);
+    assert_eq!(daemon.count("job", "ready"), 1);
+}
+
+#[test]
+fn a_job_that_says_that_it_is_ready_need_not_live_for_so_long() {
+    let daemon = Daemon::start();
+    daemon.up_well(&quick("", &[told("job", &["ready"], "ready = \"2m\"")]));
+    assert_eq!(daemon.instance("job").phase, Phase::Running);
+}
+
+#[test]
+fn a_job_that_is_not_ready_in_time_is_unhealthy_and_up_says_so() {
+    let daemon = Daemon::start();
+    let lines = "ready = \"said\"\nstart_timeout = \"50ms\"\nintensity.restarts = 1";
+    let outcome = daemon.up(&quick("", &[told("job", &["listen"], lines)]));
+    assert_eq!(outcome.code, 1, "{outcome:#?}");
+    // It is tried again, but nobody waits for that.
+    assert!(outcome.stderr.contains("job/0: is unhealthy: it was not ready in time"), "{outcome:#?}");
+    let job = daemon.until_phase("job", Phase::Failed);
+    assert_eq!(job.why.unwrap().split(';').next(), Some("1 restart in 1m"));
+    assert_eq!(job.last.unwrap().code, 125);
+    assert_eq!(
+        verdicts(&daemon, "job"),
+        [unhealthy("it was not ready in time"), unhealthy("it was not ready in time")]
+    );
+    assert_eq!(daemon.count("job", "unhealthy"), 2);
+}
+
+#[test]
+fn a_job_whose_heartbeats_stop_is_unhealthy_and_started_again() {
+    let daemon = Daemon::start();
+    let lines = "ready = \"said\"\nhealth = { heartbeat = \"300ms\", misses = 2 }";
+    daemon.up_well(&quick("", &[told("job", &["beat 60", "ready"], lines)]));
+    let before = daemon.instance("job");
+    // Longer than it may be silent.
+    daemon.tell("job", "beats 15");
+    assert_eq!(daemon.instance("job").attempt, before.attempt, "{}", daemon.story());
+    daemon.tell_and_on("job", "hang");
+    daemon.until_event("job", "ready", 2);
+    let stopped = unhealthy("its heartbeats have stopped");
+    assert_eq!(verdicts(&daemon, "job"), [stopped]);
+}
+
+#[test]
+fn a_job_that_never_beats_is_unhealthy() {
+    let daemon = Daemon::start();
+    let lines = "restart = \"never\"\nhealth = { heartbeat = \"50ms\", misses = 1 }";
+    daemon.up_and_on(&quick("", &[told("job", &["hang"], lines)]));
+    let job = daemon.until_phase("job", Phase::Failed);
+    assert_eq!(verdicts(&daemon, "job"), [unhealthy("its heartbeats have stopped")]);
+    assert!(job.why.unwrap().contains("its heartbeats have stopped"));
+}
+
+/// The check looks for a file, with the grants of the job.
+#[test]
+fn a_job_whose_health_command_fails_is_unhealthy_and_started_again() {
+    let daemon = Daemon::start();
+    let well = daemon.scratch().file("well", "");
+    let lines = format!(
+        "dir = [{:?}]\nhealth = {{ command = [{:?}, \"/data/well\"], every = \"30ms\", misses = 2 }}",
+        format!("{}::/data", daemon.path("").display()),
+        module("read_file"),
+    );
+    daemon.up_well(&quick("", &[told("job", &["ready"], &lines)]));
+    let before = daemon.instance("job");
+    fs::remove_file(&well).unwrap();
+    daemon.until_event("job", "unhealthy", 1);
+    fs::write(&well, "").unwrap();
+    daemon.until_event("job", "ready", 2);
+    assert_eq!(verdicts(&daemon, "job")[0], unhealthy("the command of its health check failed"));
+    let after = daemon.until_phase("job", Phase::Running);
+    assert!(after.restarts >= 1 && after.attempt != before.attempt, "{after:?}");
+}
+
+/// Many checks are made meanwhile; one that could not be made is none that failed.
+#[test]
+fn a_job_whose_health_command_completes_is_left_alone() {
+    let daemon = Daemon::start();
+    let lines = format!("health = {{ command = [{:?}], every = \"10ms\", misses = 1 }}", module("hello"));
+    daemon.up_well(&quick("", &[told("job", &["ready"], &lines)]));
+    let before = daemon.instance("job");
+    for _ in 0..10 {
+        daemon.tell("job", "spin 20");
+    }
+    assert_eq!(daemon.instance("job").attempt, before.attempt, "{}", daemon.story());
+    // What a check prints is nobody's business.
+    assert!(!daemon.log_of("job").contains(&"hello".to_owned()));
+}
+
+#[test]
+fn a_health_command_that_takes_too_long_has_failed() {
+    let daemon = Daemon::start();
+    let command = module("sleep_forever");
+    let lines = format!(
+        "restart = \"never\"\nhealth = {{ command = [{command:?}], every = \"10ms\", timeout = \"50ms\", misses = 2 }}"
+    );
+    daemon.up_and_on(&quick("", &[told("job", &["ready"], &lines)]));
+    daemon.until_phase("job", Phase::Failed);
+    assert_eq!(verdicts(&daemon, "job"), [unhealthy("the command of its health check failed")]);
+}

@@ -1,0 +1,133 @@
+//! What a command leaves behind, or must not: processes, cgroups, mounts.
+
+use super::{PROMISED, Process};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+/// Small, fast and good enough to choose moments (Marsaglia, "Xorshift RNGs", 2003).
+pub(crate) struct Random(pub u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+
+    pub(crate) fn one_of<'a, T>(&mut self, these: &'a [T]) -> &'a T {
+        &these[usize::try_from(self.below(these.len() as u64)).unwrap()]
+    }
+}
+
+/// Every process of one run that was ever seen, and the pid namespace that all later ones are born into.
+pub(crate) struct Seen {
+    /// The process that all others are below.
+    pub command: i32,
+    processes: Vec<Process>,
+    namespace: Option<PathBuf>,
+}
+
+impl Seen {
+    pub(crate) fn of_child(command: &Child) -> Self {
+        Self::of(command.id())
+    }
+
+    pub(crate) fn of(command: u32) -> Self {
+        Self { command: i32::try_from(command).unwrap(), processes: Vec::new(), namespace: None }
+    }
+
+    /// Looks again, and adds what is new.
+    pub(crate) fn look(&mut self) {
+        for process in Process::tree(self.command) {
+            if process.comm == "sandhog-spawner" && self.namespace.is_none() {
+                self.namespace = namespace_of(process.pid);
+            }
+            if !self.processes.contains(&process) {
+                self.processes.retain(|known| known.pid != process.pid);
+                self.processes.push(process);
+            }
+        }
+    }
+
+    pub(crate) fn named(&self, comm: &str) -> Option<&Process> {
+        self.processes.iter().find(|process| process.comm == comm && process.is_alive())
+    }
+
+    /// All that live and have this name.
+    pub(crate) fn all_named(&self, comm: &str) -> Vec<Process> {
+        self.processes.iter().filter(|process| process.comm == comm && process.is_alive()).cloned().collect()
+    }
+
+    /// The process with this number that was seen.
+    #[track_caller]
+    pub(crate) fn process(&self, pid: u32) -> &Process {
+        let found = self.processes.iter().find(|process| u32::try_from(process.pid) == Ok(pid));
+        found.unwrap_or_else(|| panic!("no process {pid} among {:#?}", self.processes))
+    }
+
+    /// What still lives, the command itself left out.
+    pub(crate) fn alive(&self) -> Vec<Process> {
+        let same = |process: &Process| self.namespace.is_some() && namespace_of(process.pid) == self.namespace;
+        let inside = Process::all().into_iter().filter(|process| process.is_alive() && same(process));
+        let known = self.processes.iter().filter(|process| process.pid != self.command && process.is_alive());
+        known.cloned().chain(inside).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_gone(&self, what: &str) {
+        let deadline = Instant::now() + PROMISED;
+        while !self.alive().is_empty() {
+            assert!(Instant::now() < deadline, "{what}: still there after {PROMISED:?}: {:#?}", self.alive());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn namespace_of(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+}
+
+pub(crate) fn entries(folder: &Path) -> BTreeSet<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Cgroups of ours, in every hierarchy, that hold no process: a living run has one there all the time.
+pub(crate) fn stale_cgroups() -> BTreeSet<PathBuf> {
+    all_cgroups().into_iter().filter(|path| is_empty(path)).collect()
+}
+
+fn is_empty(cgroup: &Path) -> bool {
+    fs::read_to_string(cgroup.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty())
+}
+
+/// Those of [`cgroups_of`] that hold no process.
+pub(crate) fn stale_cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
+    cgroups_of(runtime).into_iter().filter(|path| is_empty(path)).collect()
+}
+
+/// Cgroups of those who take their ids from the file in this runtime directory: their names begin with its device and inode.
+pub(crate) fn cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
+    let Ok(ids) = fs::metadata(runtime.join("ids")) else { return BTreeSet::new() };
+    let start = format!("{:x}-{:x}-", ids.dev(), ids.ino());
+    let is_its = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start));
+    all_cgroups().into_iter().filter(is_its).collect()
+}
+
+fn all_cgroups() -> BTreeSet<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
+    let homes = mounts.lines().filter(is_cgroup).filter_map(|line| line.split(' ').nth(4));
+    let ours = homes.flat_map(|point| entries(&Path::new(point).join("sandhog")));
+    ours.filter(|path| path.is_dir()).collect()
+}
+
+/// Where something is mounted.
+pub(crate) fn mounts() -> BTreeSet<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(str::to_owned).collect()
+}
