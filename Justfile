@@ -16,10 +16,18 @@ list:
 demo: build jobs
     @scripts/demo.sh {{ sandhog }} {{ target }}
 
+# Keep a set of services up for some seconds, and show what happens to them (--keep: until Ctrl-C)
+up-demo *KEEP: build jobs
+    @scripts/up-demo.sh {{ sandhog }} {{ target }} {{ KEEP }}
+
 # Run every test, or those whose name contains the words given
 test *WORDS: build jobs
     cargo test --release --locked --workspace -- {{ WORDS }}
     {{ if WORDS == "" { "scripts/test-sdk.sh " + sandhog + " " + target } else { "" } }}
+
+# Kill the daemon, its spawner, zygotes and workers N times at random moments; SANDHOG_SEED=… replays a run
+chaos N="10000": build jobs
+    SANDHOG_KILLS={{ N }} cargo test --release --locked --workspace -- --nocapture random_kills_of_the_daemon
 
 # Build the executable (the first time compiles the engine: some minutes)
 build: machine

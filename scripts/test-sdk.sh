@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tests the guests' SDK: its pure parts here, each example of its documentation as a job, and what `sandhog new` makes of it.
+# Tests the guests' SDK: its pure parts here, the logic of the example jobs, each example of its documentation as a job, and
+# what `sandhog new` makes of it.
 #
 #   scripts/test-sdk.sh SANDHOG TARGET
 #
@@ -21,6 +22,7 @@ if [ "${SANDHOG_EXAMPLE:-}" ]; then
 fi
 
 cargo test --locked --lib --manifest-path $manifest --target-dir "$target/sdk-here"
+cargo test --locked --manifest-path jobs/Cargo.toml --target-dir "$target/sdk-here"
 
 runner="target.wasm32-wasip1.runner=['$PWD/scripts/test-sdk.sh', '$sandhog', '$target']"
 SANDHOG_EXAMPLE=1 RUSTDOC="$toolchain/bin/rustdoc-guest" \
