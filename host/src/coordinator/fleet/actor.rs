@@ -117,6 +117,8 @@ pub(crate) struct Daemon {
     pub(super) fleet: Fleet,
     pub(super) book: Book,
     pub(super) running: HashMap<AttemptNumber, Running>,
+    /// Those of them whose memory decides over them: few, and every wake asks whether there are any.
+    pub(super) weighed: BTreeSet<AttemptNumber>,
     pub(super) store: Store,
     pub(super) logs: Logs,
     pub(super) events: Events,
@@ -162,6 +164,7 @@ pub(crate) fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(H
         fleet: Fleet::new(begun_ms ^ u64::from(std::process::id()) << 32),
         book: Book::default(),
         running: HashMap::new(),
+        weighed: BTreeSet::new(),
         store,
         logs: logs.clone(),
         events: Events::new(),
@@ -223,17 +226,13 @@ impl Daemon {
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
         let fleet = self.fleet.next_wake().map(|at| self.begun + at);
-        let look = self.watches_memory().then(|| self.looked + LOOK);
+        let look = (!self.weighed.is_empty()).then(|| self.looked + LOOK);
         let schedule = self.clock.next().map(|at| {
             let left = (at - Utc::now()).to_std().unwrap_or_default();
             now + left.min(CLOCK_LOOK)
         });
         let alive = self.alive + SIGN_OF_LIFE;
         [fleet, look, schedule].into_iter().flatten().fold(alive, Instant::min)
-    }
-
-    fn watches_memory(&self) -> bool {
-        self.running.values().any(|running| running.service.rules.recycle_memory_bytes.is_some())
     }
 
     async fn take_in(&mut self, message: Message) {
@@ -276,7 +275,7 @@ impl Daemon {
         for job in self.clock.due(Utc::now()) {
             self.is_due(&job);
         }
-        if self.watches_memory() && self.looked.elapsed() >= LOOK {
+        if !self.weighed.is_empty() && self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.look_at_memory();
         }
@@ -293,8 +292,8 @@ impl Daemon {
     fn look_at_memory(&mut self) {
         let now = Instant::now();
         let mut seen = Vec::new();
-        for (attempt, running) in &mut self.running {
-            if running.service.rules.recycle_memory_bytes.is_some() {
+        for attempt in &self.weighed {
+            if let Some(running) = self.running.get_mut(attempt) {
                 running.look(now);
                 seen.extend(running.used.memory_bytes.map(|bytes| (*attempt, bytes)));
             }
@@ -306,6 +305,7 @@ impl Daemon {
 
     fn ended(&mut self, attempt: AttemptNumber, record: VerdictRecord) {
         let Some(running) = self.running.remove(&attempt) else { return };
+        self.weighed.remove(&attempt);
         let ended = Ended {
             attempt: record.attempt,
             at_ms: now_ms(),

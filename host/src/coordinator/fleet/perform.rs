@@ -70,6 +70,9 @@ impl Daemon {
             Arc::clone(&attending),
             halted,
         ));
+        if service.rules.recycle_memory_bytes.is_some() {
+            self.weighed.insert(attempt);
+        }
         let running = Running { id, halt, attending, mailbox, service, used: Use::default(), paused: false };
         self.running.insert(attempt, running);
         // Where this process is killed, the next daemon knows what it took along.
@@ -159,10 +162,10 @@ impl Daemon {
     fn tell(&mut self, id: InstanceId, notice: &Notice) {
         self.touched.insert(id);
         let Some(member) = self.book.members.get_mut(&id) else { return };
-        let job = member.job.clone();
         if let Notice::ReloadFailed { why } = notice {
             member.reload_problem = Some(format!("the reload failed, and what ran before runs on: {why}"));
             // The reload of the whole job is over.
+            let job = member.job.clone();
             self.touched.extend(self.book.entry(&job).iter().flat_map(|entry| entry.instances.values()));
         }
         let Some(member) = self.book.members.get(&id) else { return };
