@@ -1,6 +1,7 @@
 //! Flags of `run`, most of which `start` has as well.
 
 use crate::config::job::Settings;
+use crate::config::service::words::LEVELS;
 use crate::config::units::{parse_count, parse_duration, parse_size};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
@@ -204,14 +205,6 @@ impl JobArgs {
 pub(crate) struct LogLevel(pub Option<Level>);
 
 fn log_parser() -> impl TypedValueParser<Value = LogLevel> {
-    const LEVELS: [(&str, Option<Level>); 6] = [
-        ("trace", Some(Level::Trace)),
-        ("debug", Some(Level::Debug)),
-        ("info", Some(Level::Info)),
-        ("warn", Some(Level::Warn)),
-        ("error", Some(Level::Error)),
-        ("off", None),
-    ];
     PossibleValuesParser::new(LEVELS.map(|(name, _)| name)).try_map(|name| {
         let level = LEVELS.into_iter().find(|(known, _)| *known == name);
         level.map(|(_, level)| LogLevel(level)).ok_or_else(|| format!("there is no level {name:?}"))
