@@ -17,6 +17,7 @@ pub(crate) mod privilege;
 mod quota;
 pub(crate) mod record;
 pub(crate) mod registry;
+mod reopen;
 mod rights;
 mod room;
 pub(crate) mod run;

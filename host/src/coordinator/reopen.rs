@@ -1,0 +1,92 @@
+//! Another open file description of a file that is open already: with a position of its own, by no path.
+//!
+//! Whoever reads one descriptor, or a duplicate of it, moves the position of all who share it. What is opened once and
+//! read several times (a stdin file, by each attempt) is opened again for each reader. Nothing is resolved anew: what is
+//! opened is the same inode, whatever its path leads to by now.
+//!
+//! Must not: follow a path, wait.
+
+use rustix::fs::{FileType, Mode, OFlags};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// The same file, open for reading, positioned at its start; closed on exec.
+///
+/// A pipe, a socket or a device has no position that is worth one's own (and another opening of a FIFO could wait): of
+/// these it is a duplicate, which shares the flags of the original as well.
+///
+/// # Errors
+/// EACCES: who runs may not read it (any more). ENOENT or others: /proc is not there. A file that is another one behind
+/// its entry in /proc, where that is not the kernel's, is refused.
+pub(crate) fn for_reading(file: impl AsFd) -> io::Result<OwnedFd> {
+    let file = file.as_fd();
+    let here = rustix::fs::fstat(file)?;
+    if FileType::from_raw_mode(here.st_mode) != FileType::RegularFile {
+        return file.try_clone_to_owned();
+    }
+    // The link of a descriptor leads to what it has open (proc_pid_fd(5)), deleted and renamed files included.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let again = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
+    let there = rustix::fs::fstat(&again)?;
+    if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) {
+        Ok(again)
+    } else {
+        Err(io::Error::other("/proc does not show the files that this process has open"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::io::{Read, Write};
+    use std::path::PathBuf;
+
+    fn place(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("sandhog-reopen-{name}-{}", std::process::id()))
+    }
+
+    fn read(file: OwnedFd) -> String {
+        let mut text = String::new();
+        File::from(file).read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn every_opening_of_one_descriptor_reads_from_the_start() {
+        let path = place("start");
+        fs::write(&path, "all of it").unwrap();
+        let mut file = File::open(&path).unwrap();
+        file.read_exact(&mut [0; 4]).unwrap();
+        let (first, second) = (for_reading(&file).unwrap(), for_reading(&file).unwrap());
+        assert_eq!((read(first), read(second)), ("all of it".into(), "all of it".into()));
+        assert_eq!(read(file.into()), "of it", "the original stays where it was");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_opened_again_is_the_same_file_whatever_its_path_leads_to() {
+        let path = place("same");
+        fs::write(&path, "ours").unwrap();
+        let file = File::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(place("victim"), "theirs").unwrap();
+        std::os::unix::fs::symlink(place("victim"), &path).unwrap();
+        assert_eq!(read(for_reading(&file).unwrap()), "ours");
+        // Only a path, and no right to read it by itself.
+        let named = rustix::fs::open(place("victim"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        assert_eq!(read(for_reading(&named).unwrap()), "theirs");
+        fs::remove_file(&path).unwrap();
+        fs::remove_file(place("victim")).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_is_the_same_pipe_and_nothing_waits_for_its_other_end() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let again = for_reading(&reader).unwrap();
+        writer.write_all(b"once").unwrap();
+        drop((reader, writer));
+        assert_eq!(read(again), "once");
+        assert_eq!(read(for_reading(File::open("/dev/null").unwrap()).unwrap()), "");
+    }
+}
