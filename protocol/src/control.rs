@@ -256,6 +256,8 @@ pub struct Done {
     pub instances: Vec<Instance>,
     /// What went wrong with some of them, a sentence each.
     pub problems: Vec<String>,
+    /// What the operator should know of an [`Apply`], a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Where an instance is in its life.

@@ -9,6 +9,7 @@ mod daemon;
 mod daemon_kit;
 mod files;
 mod generations;
+mod grants;
 mod groups;
 mod health;
 mod ipc_bad_input;

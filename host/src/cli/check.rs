@@ -14,6 +14,7 @@ fn try_run(args: &CheckArgs) -> Result<u8, Failure> {
     let file = args.file.as_deref();
     let manifest: Manifest = manifest_file::load(file)?;
     manifest_file::check_files(file, &manifest)?;
+    render::warn(&manifest_file::exposed(file, &manifest));
     if args.json {
         return Ok(render::answer_json(&render::manifest::json(&manifest)));
     }

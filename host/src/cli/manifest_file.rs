@@ -1,11 +1,13 @@
 //! A manifest's file: opened without waiting, read whole, its paths looked at as the person who asks.
 
 use super::embedded::Failure;
+use super::here;
 use super::render::problem::Problem;
 use super::run::{refusal, surroundings};
 use crate::config::manifest::{Around, Fault, LONGEST};
 use crate::config::service::Service;
 use crate::config::service::group::FAULTS_MOST;
+use crate::coordinator::granted;
 use crate::exit_code;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
@@ -92,6 +94,21 @@ pub(crate) fn check_files(file: Option<&Path>, manifest: &Manifest) -> Result<()
     if faults.is_empty() { Ok(()) } else { Err(told(path(file), &faults)) }
 }
 
+/// What lies where a job of the manifest could put something else in its place, with the places of the keys.
+pub(crate) fn exposed(file: Option<&Path>, manifest: &Manifest) -> Vec<String> {
+    let services: Vec<&Service> = manifest.services.iter().collect();
+    let exposed = granted::exposed(&services, [], Some(Path::new(&manifest.source)));
+    let path = path(file).display();
+    let line = |exposed: granted::Exposed| match exposed.job {
+        Some(index) => {
+            let Fault { line, column, text } = manifest.fault(index, exposed.key, exposed.to_string());
+            format!("{path}:{line}:{column}: {text}")
+        }
+        None => exposed.to_string(),
+    };
+    exposed.into_iter().map(line).collect()
+}
+
 fn path(file: Option<&Path>) -> &Path {
     file.unwrap_or(Path::new(DEFAULT))
 }
@@ -152,11 +169,16 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Error {
     Error::NotUtf8 { path: path.into(), line, column, byte: bytes.get(end).copied().unwrap_or_default() }
 }
 
-/// The folder as it really is, so that one manifest has one name; the file's own name stays, should it be a link.
+/// Its absolute path as it was given, links and all: where a link leads to another release by then, the manifest is the same
+/// one, with what it says there. Two names of one file are one to the daemon.
 fn source_of(path: &Path) -> Result<String, Error> {
+    let failed = |source: io::Error| Error::Read { path: path.into(), source };
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = folder.canonicalize().map_err(|source| Error::Read { path: path.into(), source })?;
-    let source = folder.join(path.file_name().ok_or_else(|| Error::Directory(path.into()))?);
+    if !folder.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(io::ErrorKind::NotADirectory.into()));
+    }
+    let name = path.file_name().ok_or_else(|| Error::Directory(path.into()))?;
+    let source = here::absolute(folder).map_err(failed)?.join(name);
     source.into_os_string().into_string().map_err(|_| Error::FolderNotUtf8(path.into()))
 }
 

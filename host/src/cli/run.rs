@@ -138,6 +138,7 @@ fn code_of(error: &dispatch::Error) -> u8 {
         )
         | dispatch::Error::Directory { .. }
         | dispatch::Error::Stdin { .. }
+        | dispatch::Error::Guarded(_)
         | dispatch::Error::User { .. } => exit_code::REFUSED,
         dispatch::Error::Start(_) => exit_code::SANDHOG_FAILED,
     }

@@ -69,7 +69,7 @@ fn plain() -> JobSpec {
 }
 
 fn here() -> Result<PathBuf, Failure> {
-    std::env::current_dir().map_err(|error| Failure::of(&error))
+    super::here::here().map_err(|error| Failure::of(&error))
 }
 
 fn refused(problem: Problem) -> Failure {

@@ -8,6 +8,7 @@ use super::until_ready::{last_event, wait};
 use super::{NOT_ALL, ask, background, interrupt, render, said};
 use crate::exit_code;
 use sandhog_protocol::control::{Apply, Change, ChangeKind, Done};
+use std::path::Path;
 
 /// Brings them up and returns the exit code.
 pub(super) fn run(args: &UpArgs) -> u8 {
@@ -19,7 +20,7 @@ fn try_run(args: &UpArgs) -> Result<u8, Failure> {
     let manifest = manifest_file::load(file)?;
     manifest_file::check_files(file, &manifest)?;
     if args.dry_run {
-        return dry_run(manifest, args.json);
+        return dry_run(file, manifest, args.json);
     }
     bring_up(apply(manifest, false), ask::waits(args.wait), args.json)
 }
@@ -29,11 +30,16 @@ fn apply(manifest: Manifest, dry_run: bool) -> Apply {
 }
 
 /// Without a daemon nothing is up, so all would be new.
-fn dry_run(manifest: Manifest, json: bool) -> Result<u8, Failure> {
+fn dry_run(file: Option<&Path>, manifest: Manifest, json: bool) -> Result<u8, Failure> {
     let done = match Client::try_connect()? {
         Some(mut client) => client.post("/v1/apply", &apply(manifest, true))?,
-        None => Done { changes: manifest.jobs.into_iter().map(|job| created(job.name)).collect(), ..Done::default() },
+        None => Done {
+            warnings: manifest_file::exposed(file, &manifest),
+            changes: manifest.jobs.into_iter().map(|job| created(job.name)).collect(),
+            ..Done::default()
+        },
     };
+    render::warn(&done.warnings);
     if json {
         return Ok(render::answer_json(&done));
     }
@@ -54,6 +60,7 @@ pub(super) fn bring_up(apply: Apply, waits: bool, json: bool) -> Result<u8, Fail
     let mut client = background::daemon()?;
     let since = last_event(&mut client)?;
     let mut done: Done = client.post("/v1/apply", &apply)?;
+    render::warn(&done.warnings);
     let mut shown = exit_code::SUCCESS;
     if !json {
         shown = render::answer(render::done::changes(&done.changes, false).as_bytes());

@@ -2,6 +2,7 @@
 
 use super::audience::Audience;
 use super::cache::Cache;
+use super::granted::Guarded;
 use super::modules;
 use super::places;
 use super::privilege::Person;
@@ -32,6 +33,8 @@ pub(crate) enum Error {
     Directory { path: PathBuf, cause: io::Error },
     #[error("failed to open {path:?} of --stdin: {cause}")]
     Stdin { path: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    Guarded(#[from] Guarded),
     #[error("--user {given}: only root may give a worker another identity; leave --user away")]
     User { given: &'static str },
     #[error("failed to start: {0}")]

@@ -9,6 +9,7 @@ pub(crate) mod control;
 pub(crate) mod dispatch;
 mod family;
 pub(crate) mod fleet;
+pub(crate) mod granted;
 pub(crate) mod ground;
 pub(crate) mod modules;
 pub(crate) mod places;

@@ -2,7 +2,9 @@
 
 use super::cache::{self, Cache, Guard, Key};
 use super::dispatch::Coordinator;
+use super::granted::{FileId, ModuleRecord};
 use super::plan;
+use super::reopen::for_reading;
 use crate::config::job::{CompileLimits, Job};
 use crate::config::units;
 use crate::supervisor::driver::{self, Ends, Order};
@@ -13,9 +15,11 @@ use sandhog_protocol::inspect::Inspection;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{CompileOutput, Kind, Walls, Work};
 use sandhog_protocol::worker::CompileReport;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
@@ -32,7 +36,7 @@ pub(crate) enum Error {
     NotAFile { path: PathBuf },
     #[error("the module {path:?} has {bytes} bytes, more than the limit of {limit}", limit = limits::MODULE)]
     TooLarge { path: PathBuf, bytes: u64 },
-    #[error("the module {path:?} was changed while it was read; start it again")]
+    #[error("the module {path:?} has been changed since it was named; start it again")]
     Changed { path: PathBuf },
 }
 
@@ -46,7 +50,16 @@ pub(crate) struct Module {
 impl Module {
     /// Opens a module; it is read later, while its zygote starts.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self { path: path.into(), file: open(path)?, hash: OnceLock::new() })
+        // Without waiting: opening a pipe for reading would, for its other end.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Error::of(path, errno.into()))?;
+        Ok(Self::of_file(path, checked(path, opened.into())?))
+    }
+
+    /// One that is found already (with `O_PATH`), whatever its path leads to.
+    pub(super) fn of_place(path: &Path, place: &OwnedFd) -> Result<Self, Error> {
+        let opened = for_reading(place).map_err(|cause| Error::of(path, cause))?;
+        Ok(Self::of_file(path, checked(path, opened.into())?))
     }
 
     /// One that is open already; `path` is what it is called.
@@ -54,8 +67,27 @@ impl Module {
         Self { path: path.into(), file, hash: OnceLock::new() }
     }
 
+    /// Where this is as it was, the bytes are.
+    pub(super) fn stamp(&self) -> Result<Stamp, Error> {
+        let status = self.file.metadata().map_err(|cause| Error::of(&self.path, cause))?;
+        Ok(Stamp {
+            id: FileId { device: status.dev(), inode: status.ino() },
+            bytes: status.len(),
+            changed: (status.ctime(), status.ctime_nsec()),
+        })
+    }
+
+    /// Takes over what is known of it, if that was of this file as it is.
+    pub(super) fn assume(&self, known: &ModuleRecord) {
+        if let (Ok(stamp), Ok(hash)) = (self.stamp(), blake3::Hash::from_hex(&known.hash))
+            && stamp == known.stamp
+        {
+            let _ = self.hash.set(hash);
+        }
+    }
+
     /// Reads it at the first call.
-    fn hash(&self) -> Result<blake3::Hash, Error> {
+    pub(super) fn hash(&self) -> Result<blake3::Hash, Error> {
         if let Some(hash) = self.hash.get() {
             return Ok(*hash);
         }
@@ -69,15 +101,27 @@ impl Module {
     }
 }
 
-/// Without waiting: opening a pipe for reading would, for its other end.
-fn open(path: &Path) -> Result<File, Error> {
-    let fail = |cause: io::Error| match cause.kind() {
-        io::ErrorKind::NotFound => Error::NotFound { path: path.into() },
-        _ => Error::Read { path: path.into(), cause },
-    };
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| fail(errno.into()))?);
-    let status = file.metadata().map_err(fail)?;
+/// What tells a file with these bytes from one with others: every change of a file sets its time of change (inode(7)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    id: FileId,
+    bytes: u64,
+    /// `ctime`: seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl Error {
+    pub(super) fn of(path: &Path, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::NotFound => Self::NotFound { path: path.into() },
+            _ => Self::Read { path: path.into(), cause },
+        }
+    }
+}
+
+/// The file, if it can be a module.
+fn checked(path: &Path, file: File) -> Result<File, Error> {
+    let status = file.metadata().map_err(|cause| Error::of(path, cause))?;
     if status.is_dir() {
         return Err(Error::Directory { path: path.into() });
     }

@@ -12,8 +12,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// The same file, open for reading, positioned at its start; closed on exec.
 ///
-/// A pipe, a socket or a device has no position that is worth one's own (and another opening of a FIFO could wait): of
-/// these it is a duplicate, which shares the flags of the original as well.
+/// A pipe, a socket or a device has no position that is worth one's own: of these it is a duplicate, which shares the flags
+/// of the original as well. What was opened with `O_PATH` can't be read by a duplicate; it is opened, without waiting for the
+/// other end of a FIFO (`O_NONBLOCK`).
 ///
 /// # Errors
 /// EACCES: who runs may not read it (any more). ENOENT or others: /proc is not there. A file that is another one behind
@@ -21,12 +22,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 pub(crate) fn for_reading(file: impl AsFd) -> io::Result<OwnedFd> {
     let file = file.as_fd();
     let here = rustix::fs::fstat(file)?;
-    if FileType::from_raw_mode(here.st_mode) != FileType::RegularFile {
+    let is_path = rustix::fs::fcntl_getfl(file)?.contains(OFlags::PATH);
+    if FileType::from_raw_mode(here.st_mode) != FileType::RegularFile && !is_path {
         return file.try_clone_to_owned();
     }
     // The link of a descriptor leads to what it has open (proc_pid_fd(5)), deleted and renamed files included.
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let again = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let again = rustix::fs::open(path, flags, Mode::empty())?;
     let there = rustix::fs::fstat(&again)?;
     if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) {
         Ok(again)
@@ -88,5 +91,14 @@ mod tests {
         drop((reader, writer));
         assert_eq!(read(again), "once");
         assert_eq!(read(for_reading(File::open("/dev/null").unwrap()).unwrap()), "");
+    }
+
+    #[test]
+    fn a_fifo_that_is_known_by_its_place_alone_is_opened_without_its_other_end() {
+        let path = place("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let named = rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        assert_eq!(read(for_reading(&named).unwrap()), "", "nobody writes");
+        fs::remove_file(&path).unwrap();
     }
 }

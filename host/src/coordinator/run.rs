@@ -4,11 +4,12 @@ use super::audience::Audience;
 use super::dispatch::{Born, Compiled, Coordinator, Error};
 use super::family::{self, Family};
 use super::fleet::attending::Attending;
+use super::granted::{Granted, Opener};
 use super::modules::{self, Module};
 use super::plan;
 use super::record::VerdictRecord;
 use super::registry;
-use super::streams::{self, Opened, Streams};
+use super::streams::{Opened, Streams};
 use crate::config::job::{Job, User};
 use crate::supervisor::driver::{self, Attempted, Ends, GRACE, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
@@ -73,6 +74,7 @@ pub(crate) struct Instead {
 /// One attempt of a job that the daemon keeps up.
 pub(super) struct Kept {
     pub job: Job,
+    pub granted: Granted,
     pub identity: Identity,
     /// The worker's end of its connection.
     pub connection: Option<OwnedFd>,
@@ -107,28 +109,35 @@ impl Coordinator {
             return Err(Error::User { given: "UID:GID" });
         }
         let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
-        let member = Member { instead, ..Member::open(job, identity)? };
-        let ties = Ties { streams: Streams::of_command(job), connection };
+        let granted = Opener::now().open(job)?;
+        let ties = Ties { streams: Streams::of_command(job, &granted.input), connection };
+        let member = Member { instead, ..Member::new(job.clone(), granted, identity) };
         self.run_family(member, ties, self.screen(), GRACE, self.stopped()).await
     }
 
-    /// One attempt of a job that the daemon keeps up, to its verdict, with whatever it starts.
+    /// One attempt of a job that the daemon keeps up, to its verdict, with whatever it starts. No path is opened.
     ///
     /// # Errors
-    /// As [`Self::run`].
+    /// Of the coordinator's own.
     pub(super) async fn run_kept(self: &Arc<Self>, kept: Kept, halted: Halted) -> Result<VerdictRecord, Error> {
-        let Kept { job, identity, connection, attending, grace } = kept;
-        let member = Member::open(&job, identity)?;
-        let streams = Streams::kept(&job, &attending);
+        let Kept { job, granted, identity, connection, attending, grace } = kept;
+        let streams = Streams::kept(&job, &granted.input, &attending);
+        let member = Member::new(job, granted, identity);
         self.run_family(member, Ties { streams, connection }, Audience::Daemon(attending), grace, halted).await
     }
 
     /// The command of a health check: nobody hears what it says.
-    pub(super) async fn run_check(self: &Arc<Self>, job: &Job, halted: Halted) -> Result<VerdictRecord, Error> {
+    pub(super) async fn run_check(
+        self: &Arc<Self>,
+        job: &Job,
+        granted: Granted,
+        halted: Halted,
+    ) -> Result<VerdictRecord, Error> {
         let identity =
             Identity { attempt: registry::new_attempt_id()?, job: job.name.clone(), number: 1, ..Identity::default() };
         let ties = Ties { streams: Streams::null(job)?, connection: None };
-        self.run_family(Member::open(job, identity)?, ties, Audience::Nobody, GRACE, halted).await
+        let member = Member::new(job.clone(), granted, identity);
+        self.run_family(member, ties, Audience::Nobody, GRACE, halted).await
     }
 
     async fn run_family(
@@ -261,20 +270,9 @@ impl Member {
         }
     }
 
-    /// Opens all that a job of the command's may use: afterwards no path of it matters any more.
-    fn open(job: &Job, identity: Identity) -> Result<Self, Error> {
-        let mut modules = BTreeMap::new();
-        for (name, file) in &job.grants.modules {
-            modules.insert(name.clone(), Arc::new(Module::open(file)?));
-        }
-        Ok(Self {
-            job: job.clone(),
-            module: Arc::new(Module::open(&job.module)?),
-            directories: streams::open_directories(job)?,
-            modules,
-            identity,
-            data: None,
-            instead: None,
-        })
+    /// With all that it may use opened: no path of it matters any more.
+    fn new(job: Job, granted: Granted, identity: Identity) -> Self {
+        let Granted { module, directories, modules, input: _ } = granted;
+        Self { job, module, directories, modules, identity, data: None, instead: None }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::dispatch::Error;
 use super::fleet::attending::Attending;
+use super::granted::Input;
 use super::rights;
-use crate::config::job::{Job, Stdin};
+use crate::config::job::Job;
 use crate::supervisor::driver::{Direction, Pump, To};
 use crate::supervisor::output::{Beside, Meter};
 use crate::sys::process;
@@ -15,7 +16,6 @@ use sandhog_protocol::request::{ChildStdio, Refused};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
 /// Where a job's streams lead to, from one try to start it to the next.
@@ -26,8 +26,8 @@ pub(super) struct Streams {
 
 /// Where one stream leads to.
 enum Source {
-    /// From what the job's settings say.
-    Settings(Stdin),
+    /// From what the job was given.
+    Input(Input),
     /// To the command's own stream of this number.
     Command(i32),
     /// The worker's end is there already; taken while a try has it.
@@ -45,26 +45,26 @@ pub(super) struct Opened {
 
 impl Streams {
     /// Those of a job that a daemon starts: nobody types, and what it writes is kept.
-    pub(super) fn kept(job: &Job, by: &Arc<Attending>) -> Self {
+    pub(super) fn kept(job: &Job, input: &Input, by: &Arc<Attending>) -> Self {
         let kept = |stream| Source::Kept(Arc::clone(by), stream);
         Self {
-            sources: [Source::Settings(job.stdin.clone()), kept(LogStream::Out), kept(LogStream::Err)],
-            ..Self::of_command(job)
+            sources: [Source::Input(input.clone()), kept(LogStream::Out), kept(LogStream::Err)],
+            ..Self::of_command(job, input)
         }
     }
 
     /// Nothing comes in, and nothing is kept of what goes out.
     pub(super) fn null(job: &Job) -> io::Result<Self> {
         let null = || -> io::Result<_> { Ok(Source::Given(Some(null()?))) };
-        Ok(Self { sources: [null()?, null()?, null()?], ..Self::of_command(job) })
+        Ok(Self { sources: [null()?, null()?, null()?], ..Self::of_command(job, &Input::None) })
     }
 
     /// Those of a job that the command itself starts.
-    pub(super) fn of_command(job: &Job) -> Self {
+    pub(super) fn of_command(job: &Job, input: &Input) -> Self {
         let out = Meter::new(job.limits.max_output_bytes);
         let err = out.beside();
         Self {
-            sources: [Source::Settings(job.stdin.clone()), Source::Command(1), Source::Command(2)],
+            sources: [Source::Input(input.clone()), Source::Command(1), Source::Command(2)],
             meters: [Meter::default(), out, err],
         }
     }
@@ -129,7 +129,7 @@ impl Streams {
             streams.push(match source {
                 Source::Command(number) => Stream::Command(*number),
                 Source::Kept(by, stream) => Stream::Kept(Arc::clone(by), *stream),
-                Source::Settings(_) | Source::Given(_) => Stream::Shared(fd.try_clone()?),
+                Source::Input(_) | Source::Given(_) => Stream::Shared(fd.try_clone()?),
             });
         }
         let streams = streams.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
@@ -147,9 +147,9 @@ impl Source {
     ) -> Result<OwnedFd, Error> {
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
         match self {
-            Self::Settings(stdin) => {
+            Self::Input(input) => {
                 let (theirs, to) = pipe()?;
-                let fed = input_of(stdin)?.map(|from| Pump {
+                let fed = input.open()?.map(|from| Pump {
                     from,
                     to: To::Stream { fd: to, beside: None },
                     meter: meter.clone(),
@@ -206,34 +206,6 @@ impl Stream {
 
 fn null() -> io::Result<OwnedFd> {
     Ok(File::options().read(true).write(true).open("/dev/null")?.into())
-}
-
-/// Where stdin comes from; `None`: it ends at once.
-fn input_of(stdin: &Stdin) -> Result<Option<OwnedFd>, Error> {
-    match stdin {
-        Stdin::None => Ok(None),
-        Stdin::Inherit => Ok(Some(process::borrow(0).try_clone_to_owned()?)),
-        Stdin::File(path) => {
-            let fail = |cause| Error::Stdin { path: path.clone(), cause };
-            // A FIFO that nobody writes to yet would be waited for here, and nothing else would go on; the pump waits.
-            let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(fail)?;
-            let is_directory = file.metadata().map_err(fail)?.is_dir();
-            if is_directory { Err(fail(io::ErrorKind::IsADirectory.into())) } else { Ok(Some(file.into())) }
-        }
-    }
-}
-
-/// Opens each granted directory as the person who asked; the descriptor is what travels, not the path.
-pub(super) fn open_directories(job: &Job) -> Result<Vec<Arc<OwnedFd>>, Error> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directories = job.grants.directories.iter();
-    directories
-        .map(|directory| {
-            let path = &directory.host;
-            let opened = rustix::fs::open(path, flags, Mode::empty());
-            opened.map(Arc::new).map_err(|errno| Error::Directory { path: path.clone(), cause: errno.into() })
-        })
-        .collect()
 }
 
 /// How often a directory is asked for again while others rename: a guest that renames without end must not hold up

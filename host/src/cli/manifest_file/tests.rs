@@ -34,18 +34,49 @@ impl Drop for Folder {
 }
 
 #[test]
-fn a_manifest_has_its_folders_real_path_as_its_source() {
+fn a_manifest_is_called_by_the_path_that_was_given_links_and_all() {
     let folder = Folder::new("source");
     fs::create_dir(folder.0.join("real")).unwrap();
     symlink("real", folder.0.join("link")).unwrap();
     fs::write(folder.0.join("real/sandhog.toml"), "[job.a]\nmodule = 'a.wasm'\n").unwrap();
-    let manifest = load(Some(&folder.0.join("link/sandhog.toml"))).ok().unwrap();
-    assert_eq!(Path::new(&manifest.source), folder.0.join("real/sandhog.toml"));
-    assert_eq!(Path::new(&manifest.jobs[0].module), folder.0.join("real/a.wasm"));
+    let manifest = load(Some(&folder.0.join("./link/sandhog.toml"))).ok().unwrap();
+    assert_eq!(Path::new(&manifest.source), folder.0.join("link/sandhog.toml"));
+    assert_eq!(Path::new(&manifest.jobs[0].module), folder.0.join("link/a.wasm"));
     assert_eq!(
         source(Some(&folder.0.join("link/gone.toml"))).ok().unwrap(),
-        folder.0.join("real/gone.toml").to_str().unwrap()
+        folder.0.join("link/gone.toml").to_str().unwrap()
     );
+    assert!(source(Some(&folder.0.join("nowhere/gone.toml"))).is_err());
+}
+
+#[test]
+fn what_a_job_could_replace_is_told_with_its_place() {
+    let folder = Folder::new("exposed");
+    fs::create_dir_all(folder.0.join("data/sub")).unwrap();
+    let path = folder.manifest(
+        "[job.a]\nmodule = 'data/a.wasm'\ndir = ['data::/d:rw', 'data/sub::/s']\nstdin = 'data/in'\n\
+         child = ['x=data/x.wasm']\nhealth.command = ['data/h.wasm']\n",
+    );
+    for name in ["a.wasm", "x.wasm", "h.wasm", "in"] {
+        fs::write(folder.0.join("data").join(name), "").unwrap();
+    }
+    let manifest = load(Some(&path)).ok().unwrap();
+    let exposed = exposed(Some(&path), &manifest).join("\n").replace(folder.0.to_str().unwrap(), "");
+    let keys: Vec<_> = exposed.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        keys,
+        [
+            "/sandhog.toml:2:10: module",
+            "/sandhog.toml:6:18: health.command",
+            "/sandhog.toml:5:9: child",
+            "/sandhog.toml:3:7: dir",
+            "/sandhog.toml:4:9: stdin"
+        ]
+    );
+    assert!(exposed.contains("module \"/data/a.wasm\" lies in \"/data\", which a job may write"), "{exposed}");
+    let path = folder.manifest("[job.a]\nmodule = 'data/a.wasm'\ndir = ['data::/d', '.::/all:rw']\n");
+    let manifest = load(Some(&path)).ok().unwrap();
+    assert!(super::exposed(Some(&path), &manifest)[0].starts_with("manifest "));
 }
 
 #[test]

@@ -35,6 +35,11 @@ pub(crate) fn report(problem: &Problem) {
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// Prints warnings on stderr, a message each.
+pub(crate) fn warn(warnings: &[String]) {
+    warnings.iter().for_each(|warning| report(&Problem::new(format!("warning: {warning}"))));
+}
+
 /// Prints bytes on stdout, whole; a reader that has gone away is no error.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use super::{Handle, Refusal, Reply, Request, now_ms};
 use crate::config::service::Service;
 use crate::coordinator::audience::Life;
 use crate::coordinator::dispatch::Coordinator;
+use crate::coordinator::granted::Settled;
 use crate::coordinator::record::VerdictRecord;
 use crate::coordinator::run::Halt;
 use crate::supervisor::outcome;
@@ -107,6 +108,8 @@ pub(super) struct Running {
     pub attending: Arc<Attending>,
     pub mailbox: Option<Mailbox>,
     pub service: Arc<Service>,
+    /// What it was granted; `None`: nothing, for it is refused.
+    pub settled: Option<Arc<Settled>>,
     pub used: Use,
     pub paused: bool,
 }
@@ -134,6 +137,8 @@ pub(crate) struct Daemon {
     pub(super) late: BTreeSet<InstanceId>,
     pub(super) begun: Instant,
     pub(super) begun_ms: u64,
+    /// The operator's words so far that settled what jobs may use: see [`crate::coordinator::granted::Record::settled`].
+    pub(super) words: u64,
     looked: Instant,
     /// When it has last left a sign of life.
     alive: Instant,
@@ -178,6 +183,7 @@ pub(crate) fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(H
         late: BTreeSet::new(),
         begun,
         begun_ms,
+        words: 0,
         looked: begun,
         alive: begun,
         places,

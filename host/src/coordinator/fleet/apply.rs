@@ -1,15 +1,15 @@
 //! What there is to be: jobs that are new, others, more of them, or no more.
 
 use super::actor::{Daemon, definition};
-use super::book::Member;
+use super::book::{Defined, Member};
 use super::changes::{self, change};
 use super::select::Named;
+use super::settle::{Prepared, surroundings};
 use super::waits::{Goal, Waiter};
 use super::{Refusal, RefusalKind, Reply};
-use crate::config::job::Surroundings;
 use crate::config::service::{self, Service, Strategy};
 use crate::config::text::escape;
-use crate::coordinator::privilege;
+use crate::coordinator::granted::{FileId, Record, Settled, WasWritable};
 use crate::supervisor::state::{Event, InstanceId, Place};
 use chrono::Utc;
 use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, GroupSpec, JobSpec, Phase, Scale};
@@ -22,28 +22,27 @@ const INSTANCES: u64 = 20_000;
 /// Jobs that were described well, and what that changes.
 struct Checked {
     changes: Vec<Change>,
-    jobs: Vec<(JobSpec, Arc<Service>)>,
+    jobs: Vec<(JobSpec, Arc<Service>, Arc<Settled>)>,
     groups: Vec<(GroupSpec, Strategy)>,
     gone: Vec<String>,
 }
 
-/// What a job depends on beside its settings. Variables were passed on by whoever described it.
-pub(super) fn surroundings() -> Surroundings<'static> {
-    Surroundings { is_root: privilege::is_root(), variable: &|_| None }
-}
-
 impl Daemon {
     /// All of it, or nothing.
-    pub(super) async fn apply(&mut self, apply: Apply, reply: Reply<Done>) {
-        let answer = match self.checked(&apply) {
-            Ok(checked) if apply.dry_run => Ok(Done { changes: checked.changes, ..Done::default() }),
-            Ok(checked) => self.carry_out(checked, apply.source).await,
+    pub(super) async fn apply(&mut self, prepared: Prepared, reply: Reply<Done>) {
+        let (dry_run, source) = (prepared.apply.dry_run, prepared.apply.source.clone());
+        let warnings = prepared.warnings.clone();
+        let answer = match self.checked(prepared) {
+            Ok(checked) if dry_run => Ok(Done { changes: checked.changes, ..Done::default() }),
+            Ok(checked) => self.carry_out(checked, source).await,
             Err(refusal) => Err(refusal),
         };
+        let answer = answer.map(|done| Done { warnings, ..done });
         self.reply_when_kept(reply, answer);
     }
 
-    fn checked(&self, apply: &Apply) -> Result<Checked, Refusal> {
+    fn checked(&self, prepared: Prepared) -> Result<Checked, Refusal> {
+        let Prepared { apply, jobs, sources, warnings: _ } = prepared;
         let mut groups = Vec::new();
         for group in &apply.groups {
             let strategy = Strategy::new(group.strategy.as_deref());
@@ -52,19 +51,10 @@ impl Daemon {
                 strategy.map_err(|error| invalid(format!("the group {}: {error}", escape(&group.name))))?,
             ));
         }
-        let mut jobs = Vec::new();
-        for spec in &apply.jobs {
-            let service = Service::new(spec, surroundings());
-            let service = service.map_err(|error| invalid(format!("the job {}: {error}", escape(&spec.name))))?;
-            // Where none is named it is the default one.
-            let spec = JobSpec { group: service.group.clone(), ..spec.clone() };
-            jobs.push((spec, Arc::new(service)));
-        }
-        self.refuse_others_jobs(apply)?;
-        let gone = self.gone(apply);
+        self.refuse_others_jobs(&apply, &sources)?;
+        let gone = self.gone(&apply, &sources);
         self.check_together(&jobs, &gone)?;
-        let old = |spec: &JobSpec| self.book.entry(&spec.name).map(|entry| &entry.spec);
-        let mut changes: Vec<Change> = jobs.iter().map(|(spec, _)| change(old(spec), spec)).collect();
+        let mut changes: Vec<Change> = jobs.iter().map(|(spec, _, settled)| self.change(spec, settled)).collect();
         let stale = self.stale(&jobs);
         for change in changes.iter_mut().filter(|change| stale.contains(change.job.as_str())) {
             change.change = ChangeKind::Change;
@@ -73,22 +63,41 @@ impl Daemon {
         Ok(Checked { changes, jobs, groups, gone })
     }
 
+    /// What becomes of a job: it is other than before where its settings are, or what they lead to.
+    fn change(&self, spec: &JobSpec, settled: &Settled) -> Change {
+        let old = self.book.entry(&spec.name);
+        let mut change = change(old.map(|entry| &entry.spec), spec);
+        if let Some(Ok(before)) = old.map(|entry| &entry.settled) {
+            let keys = settled.differing(before).into_iter().map(str::to_owned);
+            let new: Vec<String> = keys.filter(|key| !change.keys.contains(key)).collect();
+            if !new.is_empty() {
+                change.change = ChangeKind::Change;
+                change.keys.extend(new);
+            }
+        }
+        change
+    }
+
     /// Jobs of which something runs that is other than this: what was to take its place did not become ready.
-    fn stale<'a>(&self, jobs: &'a [(JobSpec, Arc<Service>)]) -> BTreeSet<&'a str> {
-        let wanted: BTreeMap<&str, &Arc<Service>> =
-            jobs.iter().map(|(spec, service)| (spec.name.as_str(), service)).collect();
+    fn stale<'a>(&self, jobs: &'a [(JobSpec, Arc<Service>, Arc<Settled>)]) -> BTreeSet<&'a str> {
+        let wanted: BTreeMap<&str, _> = jobs.iter().map(|job| (job.0.name.as_str(), job)).collect();
         let runs = self.running.values().filter_map(|running| {
-            let (name, service) = wanted.get_key_value(running.service.job.name.as_str())?;
-            (running.service.job != service.job).then_some(*name)
+            let (name, (_, service, settled)) = wanted.get_key_value(running.service.job.name.as_str())?;
+            let other = running.settled.as_ref().is_none_or(|now| !settled.differing(now).is_empty());
+            (other || running.service.job != service.job).then_some(*name)
         });
         runs.collect()
     }
 
     /// Two manifests never have one job.
-    fn refuse_others_jobs(&self, apply: &Apply) -> Result<(), Refusal> {
+    fn refuse_others_jobs(&self, apply: &Apply, sources: &BTreeSet<String>) -> Result<(), Refusal> {
         for spec in &apply.jobs {
             let Some(entry) = self.book.entry(&spec.name) else { continue };
-            if entry.source != apply.source || apply.create {
+            let is_ours = match &entry.source {
+                Some(source) => sources.contains(source),
+                None => apply.source.is_none(),
+            };
+            if !is_ours || apply.create {
                 let from = entry.source.as_deref().unwrap_or("sandhog start");
                 let refusal = Refusal::new(
                     RefusalKind::Conflict,
@@ -103,23 +112,23 @@ impl Daemon {
     }
 
     /// Jobs of this manifest that it does not have any more.
-    fn gone(&self, apply: &Apply) -> Vec<String> {
-        let Some(source) = &apply.source else { return Vec::new() };
+    fn gone(&self, apply: &Apply, sources: &BTreeSet<String>) -> Vec<String> {
         let here: BTreeSet<&str> = apply.jobs.iter().map(|spec| spec.name.as_str()).collect();
+        let is_ours = |source: &Option<String>| source.as_ref().is_some_and(|source| sources.contains(source));
         let jobs = self.book.jobs().iter();
-        jobs.filter(|(name, entry)| entry.source.as_ref() == Some(source) && !here.contains(name.as_str()))
+        jobs.filter(|(name, entry)| is_ours(&entry.source) && !here.contains(name.as_str()))
             .map(|(name, _)| name.clone())
             .collect()
     }
 
     /// With those that are there and stay.
-    fn check_together(&self, jobs: &[(JobSpec, Arc<Service>)], gone: &[String]) -> Result<(), Refusal> {
+    fn check_together(&self, jobs: &[(JobSpec, Arc<Service>, Arc<Settled>)], gone: &[String]) -> Result<(), Refusal> {
         let gone: BTreeSet<&str> = gone.iter().map(String::as_str).collect();
         let stay = self.book.jobs().iter().filter(|(name, _)| !gone.contains(name.as_str()));
-        let replaced: BTreeSet<&str> = jobs.iter().map(|(spec, _)| spec.name.as_str()).collect();
+        let replaced: BTreeSet<&str> = jobs.iter().map(|(spec, ..)| spec.name.as_str()).collect();
         let stay = stay.filter(|(name, _)| !replaced.contains(name.as_str())).map(|(_, entry)| entry.service.as_ref());
-        let all: Vec<&Service> = stay.chain(jobs.iter().map(|(_, service)| service.as_ref())).collect();
-        let groups = self.book.groups().chain(jobs.iter().map(|(spec, _)| spec.group.as_str()));
+        let all: Vec<&Service> = stay.chain(jobs.iter().map(|(_, service, _)| service.as_ref())).collect();
+        let groups = self.book.groups().chain(jobs.iter().map(|(spec, ..)| spec.group.as_str()));
         match service::group::check(&all, groups).first() {
             None => Ok(()),
             Some(fault) => Err(invalid(format!("the job {}: {}", all[fault.index].job.name, fault.error))),
@@ -128,7 +137,7 @@ impl Daemon {
 
     async fn carry_out(&mut self, checked: Checked, source: Option<String>) -> Result<Done, Refusal> {
         let Checked { changes, jobs, groups, gone } = checked;
-        let missing = jobs.iter().map(|(spec, service)| self.missing(&spec.name, service.instances)).sum();
+        let missing = jobs.iter().map(|(spec, service, _)| self.missing(&spec.name, service.instances)).sum();
         let mut ids = self.new_ids(missing).await?;
         // A daemon that is killed now has done all of it, or nothing.
         let _together = self.store.together();
@@ -139,11 +148,12 @@ impl Daemon {
         self.delete(&gone);
         let mut concerned = Vec::new();
         let mut to_reload = Vec::new();
-        for ((spec, service), change) in jobs.into_iter().zip(&changes) {
+        for ((spec, service, settled), change) in jobs.into_iter().zip(&changes) {
             let instances = service.instances;
             let name = spec.name.clone();
             let old = self.book.entry(&name).map(|entry| entry.instances.values().copied().collect::<Vec<_>>());
-            self.define(spec, service, source.clone(), instances, &mut ids);
+            let defined = Defined { spec, service, settled: Ok(settled), source: source.clone() };
+            self.define(defined, instances, &mut ids);
             concerned.extend(self.book.entry(&name).iter().flat_map(|entry| entry.instances.values().copied()));
             match change.change {
                 ChangeKind::Change if change.keys.is_empty() || changes::needs_reload(change) => {
@@ -158,7 +168,7 @@ impl Daemon {
         self.step(Event::Start { ids: concerned.clone() });
         self.step(Event::Reload { ids: to_reload });
         let instances = concerned.into_iter().filter_map(|id| self.view(id)).collect();
-        Ok(Done { changes, instances, problems: Vec::new() })
+        Ok(Done { changes, instances, ..Done::default() })
     }
 
     /// Instances that a job lacks of so many.
@@ -184,21 +194,20 @@ impl Daemon {
     }
 
     /// A job as it is to be from now on, with this many instances; `ids` are for those that are new.
-    fn define(
-        &mut self,
-        spec: JobSpec,
-        service: Arc<Service>,
-        source: Option<String>,
-        instances: u32,
-        ids: &mut Vec<InstanceId>,
-    ) {
-        let (name, group) = (spec.name.clone(), spec.group.clone());
-        self.store.put_job(&spec, source.as_deref(), self.begun_ms);
+    fn define(&mut self, defined: Defined, instances: u32, ids: &mut Vec<InstanceId>) {
+        let (name, group, service) =
+            (defined.spec.name.clone(), defined.spec.group.clone(), Arc::clone(&defined.service));
+        self.store.put_job(&defined.spec, defined.source.as_deref(), self.begun_ms);
+        if let Ok(settled) = &defined.settled
+            && !self.book.entry(&name).is_some_and(|entry| entry.is_settled_as(settled))
+        {
+            self.remember(&name, settled);
+        }
         self.clock.set(&name, service.schedule.as_ref(), Utc::now());
         if self.book.entry(&name).is_none() {
             self.tell_of_job(&name, "created");
         }
-        let entry = self.book.put(spec, Arc::clone(&service), source);
+        let entry = self.book.put(defined);
         entry.instances.split_off(&instances);
         let mut new = Vec::new();
         for number in 0..instances {
@@ -230,10 +239,12 @@ impl Daemon {
         let stops = |id: &InstanceId| self.fleet.see(*id).is_some_and(|seen| seen.phase == Phase::Stopping);
         let ids = ids.into_iter().filter(|id| !stops(id)).collect();
         self.step(Event::Stop { ids });
+        let mut left = Vec::new();
         for job in jobs {
             self.clock.set(job, None, Utc::now());
             let Some(entry) = self.book.delete(job) else { continue };
             self.store.delete_job(job);
+            left.extend(entry.settled.ok());
             if self.book.group(&entry.spec.group).is_empty() {
                 self.store.delete_group(&entry.spec.group);
             }
@@ -242,6 +253,36 @@ impl Daemon {
             }
             self.step(Event::Delete { job: job.clone() });
             self.tell_of_job(job, "deleted");
+        }
+        self.leave(left.iter().map(|settled| &settled.record));
+    }
+
+    /// What the job may use from now on, as the operator has said just now.
+    pub(super) fn remember(&mut self, job: &str, settled: &Settled) {
+        let before = self.book.entry(job).and_then(|entry| entry.settled.as_ref().ok()).map(Arc::clone);
+        if let Some(before) = before {
+            let may_still: BTreeSet<FileId> = settled.record.writable().map(|directory| directory.id).collect();
+            let lost = before.record.writable().filter(|directory| !may_still.contains(&directory.id)).cloned();
+            let lost = Record { directories: lost.collect(), ..Record::default() };
+            self.leave([&lost].into_iter());
+        }
+        self.words += 1;
+        self.store.put_granted(job, &Record { settled: self.words, ..settled.record.clone() });
+    }
+
+    /// Directories that jobs could write until now: what they have left there may wait for those that were settled before.
+    /// The next daemon has to know of those that lie in the way of a job that is there.
+    fn leave<'a>(&mut self, records: impl Iterator<Item = &'a Record>) {
+        let directories: Vec<_> = records.flat_map(|record| record.writable()).collect();
+        if directories.is_empty() {
+            return;
+        }
+        self.words += 1;
+        let settled = self.book.jobs().values().filter_map(|entry| entry.settled.as_ref().ok());
+        let passes: BTreeSet<FileId> = settled.flat_map(|settled| settled.passes()).collect();
+        for directory in directories.into_iter().filter(|directory| passes.contains(&directory.id)) {
+            let path = directory.path.clone().unwrap_or_default();
+            self.store.put_was_writable(&WasWritable { path, id: directory.id, until: self.words });
         }
     }
 
@@ -264,10 +305,12 @@ impl Daemon {
         let mut spec = entry.spec.clone();
         spec.instances = Some(scale.instances);
         let service = Service::new(&spec, surroundings()).map_err(|error| invalid(error.to_string()))?;
-        let (source, count) = (entry.source.clone(), service.instances);
+        let (source, settled, count) = (entry.source.clone(), entry.settled.clone(), service.instances);
         let before: BTreeSet<InstanceId> = entry.instances.values().copied().collect();
         let mut ids = self.new_ids(self.missing(&scale.job, count)).await?;
-        self.define(spec, Arc::new(service), source, count, &mut ids);
+        // More of the same: nothing is opened anew.
+        let defined = Defined { spec, service: Arc::new(service), settled, source };
+        self.define(defined, count, &mut ids);
         let entry = self.book.entry(&scale.job).ok_or_else(|| super::select::nearest(&self.book, &scale.job))?;
         let after: BTreeSet<InstanceId> = entry.instances.values().copied().collect();
         self.step(Event::Start { ids: after.difference(&before).copied().collect() });

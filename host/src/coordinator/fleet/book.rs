@@ -3,6 +3,7 @@
 
 use super::select::Named;
 use crate::config::service::Service;
+use crate::coordinator::granted::Settled;
 use crate::supervisor::state::InstanceId;
 use sandhog_protocol::control::{Ended, JobSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -24,9 +25,25 @@ pub(super) struct Book {
 pub(super) struct Entry {
     pub spec: JobSpec,
     pub service: Arc<Service>,
+    /// What it may use, opened when the operator spoke last; or why that could not be opened again.
+    pub settled: Result<Arc<Settled>, String>,
     /// The manifest that it comes from.
     pub source: Option<String>,
     pub instances: BTreeMap<u32, InstanceId>,
+}
+
+impl Entry {
+    pub(super) fn is_settled_as(&self, settled: &Arc<Settled>) -> bool {
+        self.settled.as_ref().is_ok_and(|own| Arc::ptr_eq(own, settled))
+    }
+}
+
+/// What a job is to be.
+pub(super) struct Defined {
+    pub spec: JobSpec,
+    pub service: Arc<Service>,
+    pub settled: Result<Arc<Settled>, String>,
+    pub source: Option<String>,
 }
 
 /// An instance; it may outlive its job while it stops.
@@ -65,12 +82,20 @@ impl Book {
         self.jobs.get(job)
     }
 
+    /// What the job may use from now on.
+    pub(super) fn settle(&mut self, job: &str, settled: Arc<Settled>) {
+        if let Some(entry) = self.jobs.get_mut(job) {
+            entry.settled = Ok(settled);
+        }
+    }
+
     /// A job is new, or is other than before; its instances stay.
-    pub(super) fn put(&mut self, spec: JobSpec, service: Arc<Service>, source: Option<String>) -> &mut Entry {
+    pub(super) fn put(&mut self, defined: Defined) -> &mut Entry {
+        let Defined { spec, service, settled, source } = defined;
         let name = spec.name.clone();
         let instances = self.take(&name).map(|entry| entry.instances).unwrap_or_default();
         self.groups.entry(spec.group.clone()).or_default().insert(name.clone());
-        self.jobs.entry(name).or_insert(Entry { spec, service, source, instances })
+        self.jobs.entry(name).or_insert(Entry { spec, service, settled, source, instances })
     }
 
     /// A job is deleted; its instances stay until they have stopped.
@@ -111,7 +136,12 @@ impl Book {
 
     /// The service that an instance runs next.
     pub(super) fn service_of(&self, id: InstanceId) -> Option<&Arc<Service>> {
-        self.jobs.get(&self.members.get(&id)?.job).map(|entry| &entry.service)
+        self.entry_of(id).map(|entry| &entry.service)
+    }
+
+    /// The job of an instance.
+    pub(super) fn entry_of(&self, id: InstanceId) -> Option<&Entry> {
+        self.jobs.get(&self.members.get(&id)?.job)
     }
 }
 

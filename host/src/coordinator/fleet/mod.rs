@@ -22,6 +22,7 @@ mod requests;
 mod restore;
 mod sample;
 mod select;
+mod settle;
 mod store;
 mod waits;
 
@@ -32,6 +33,7 @@ use logs::Logs;
 use sandhog_protocol::control::{
     Answer, Apply, Ask, Daemon as About, Done, Event, Instance, Job, LogLine, Problem, Scale, Send,
 };
+use settle::{Known, Named, Opened, Prepared};
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -99,8 +101,12 @@ enum Request {
     About(Reply<About>),
     Instances(Vec<String>, Reply<Vec<Instance>>),
     Job(String, Reply<Job>),
-    Apply(Box<Apply>, Reply<Done>),
-    Ask(Verb, Ask, Reply<Done>),
+    /// What is there, beside the jobs of these names.
+    Known(BTreeSet<String>, Reply<Known>),
+    Apply(Box<Prepared>, Reply<Done>),
+    /// Jobs of which a verb opens anew what they may use.
+    ToOpen(Verb, Vec<String>, Reply<Vec<Named>>),
+    Ask(Verb, Ask, Opened, Reply<Done>),
     Scale(Scale, Reply<Done>),
     Send(Send, Reply<Vec<Answer>>),
     Logs(Vec<String>, Reply<Wanted>),
@@ -140,13 +146,25 @@ impl Handle {
         self.call(|reply| Request::Job(name, reply)).await
     }
 
+    /// What the jobs may use is opened now, for a dry run too.
     pub(crate) async fn apply(&self, apply: Apply) -> Result<Done, Refusal> {
-        self.call(|reply| Request::Apply(Box::new(apply), reply)).await
+        let names = apply.jobs.iter().map(|job| job.name.clone()).collect();
+        let known = self.call(|reply| Request::Known(names, reply)).await?;
+        let prepared = blocking(move || settle::prepare(apply, &known)).await??;
+        self.call(|reply| Request::Apply(Box::new(prepared), reply)).await
     }
 
     /// Starts, stops, … what is selected. Answers at once, or when it is done ([`Ask::wait`]).
     pub(crate) async fn ask(&self, verb: Verb, ask: Ask) -> Result<Done, Refusal> {
-        self.call(|reply| Request::Ask(verb, ask, reply)).await
+        let opened = match verb {
+            Verb::Start | Verb::Restart | Verb::Reload => {
+                let select = ask.select.clone();
+                let jobs = self.call(|reply| Request::ToOpen(verb, select, reply)).await?;
+                blocking(move || settle::open(jobs)).await?
+            }
+            Verb::Stop | Verb::Delete | Verb::Signal => Opened::new(),
+        };
+        self.call(|reply| Request::Ask(verb, ask, opened, reply)).await
     }
 
     pub(crate) async fn scale(&self, scale: Scale) -> Result<Done, Refusal> {
@@ -197,6 +215,14 @@ impl Handle {
         // Where nobody hears it, it is over already.
         let _ = self.inbox.send(Message::ShutDownNow);
     }
+}
+
+/// Work that may wait for a disk, on a thread of its own.
+async fn blocking<T: std::marker::Send + 'static>(
+    work: impl FnOnce() -> T + std::marker::Send + 'static,
+) -> Result<T, Refusal> {
+    let failed = |error: tokio::task::JoinError| Refusal::new(RefusalKind::Unavailable, error.to_string());
+    tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
 /// Milliseconds since 1970-01-01 UTC.

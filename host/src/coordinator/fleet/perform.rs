@@ -20,7 +20,6 @@ use sandhog_protocol::control::{Ended, Event, LogStream};
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::spawn::ToSpawner;
 use sandhog_protocol::verdict::{StopReason, Verdict};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,10 +41,8 @@ impl Daemon {
 
     /// Starts an attempt: nothing here waits, and whatever goes wrong is a verdict of it.
     fn spawn(&mut self, id: InstanceId, attempt: AttemptNumber, boosts: Boosts) {
-        let (Some(service), Some(member)) = (self.book.service_of(id).map(Arc::clone), self.book.members.get(&id))
-        else {
-            return;
-        };
+        let (Some(entry), Some(member)) = (self.book.entry_of(id), self.book.members.get(&id)) else { return };
+        let (service, settled) = (Arc::clone(&entry.service), entry.settled.clone());
         let restarts = self.fleet.see(id).map_or(0, |seen| seen.restarts);
         let identity = registry::new_attempt_id().map(|name| Identity {
             attempt: name,
@@ -61,8 +58,14 @@ impl Daemon {
         let (connection, mailbox) = self.connection(attempt).unzip();
         let job = boosted(service.job.clone(), boosts);
         let grace = service.rules.grace;
-        let kept =
-            identity.map(|identity| Kept { job, identity, connection, attending: Arc::clone(&attending), grace });
+        let kept = match (identity, &settled) {
+            (Err(error), _) => Err(Verdict::Lost { why: format!("there is no id for another attempt: {error}") }),
+            (Ok(_), Err(why)) => Err(Verdict::Refused { reason: why.clone() }),
+            (Ok(identity), Ok(settled)) => {
+                let granted = settled.job.clone();
+                Ok(Kept { job, granted, identity, connection, attending: Arc::clone(&attending), grace })
+            }
+        };
         tokio::spawn(run(
             Arc::clone(&self.coordinator),
             Arc::clone(&self.starts),
@@ -73,7 +76,8 @@ impl Daemon {
         if service.rules.recycle_memory_bytes.is_some() {
             self.weighed.insert(attempt);
         }
-        let running = Running { id, halt, attending, mailbox, service, used: Use::default(), paused: false };
+        let settled = settled.ok();
+        let running = Running { id, halt, attending, mailbox, service, settled, used: Use::default(), paused: false };
         self.running.insert(attempt, running);
         // Where this process is killed, the next daemon knows what it took along.
         self.save(id);
@@ -117,13 +121,16 @@ impl Daemon {
     fn check(&self, attempt: AttemptNumber) {
         let Some(running) = self.running.get(&attempt) else { return };
         // Rules of now, where the job has been given others meanwhile.
-        let service = self.book.service_of(running.id).unwrap_or(&running.service);
-        let Some(check) = service.check.clone() else { return };
+        let entry = self.book.entry_of(running.id);
+        let service = entry.map_or(&running.service, |entry| &entry.service);
+        let settled = entry.and_then(|entry| entry.settled.as_ref().ok()).or(running.settled.as_ref());
+        let granted = settled.and_then(|settled| settled.check.clone());
+        let (Some(check), Some(granted)) = (service.check.clone(), granted) else { return };
         let (coordinator, places, inbox) =
             (Arc::clone(&self.coordinator), Arc::clone(&self.checks), self.inbox.clone());
         tokio::spawn(async move {
             let _place = places.acquire_owned().await;
-            let record = coordinator.run_check(&check.job, coordinator.stopped()).await;
+            let record = coordinator.run_check(&check.job, granted, coordinator.stopped()).await;
             let healthy = record.is_ok_and(|record| matches!(record.verdict, Verdict::Completed { .. }));
             let _ = inbox.send(Message::Checked { attempt, healthy });
         });
@@ -271,7 +278,7 @@ fn plain_event(job: Option<String>, kind: &str, text: String) -> Event {
 async fn run(
     coordinator: Arc<Coordinator>,
     starts: Arc<Semaphore>,
-    kept: io::Result<Kept>,
+    kept: Result<Kept, Verdict>,
     attending: Arc<Attending>,
     mut halted: Halted,
 ) {
@@ -293,10 +300,7 @@ async fn run(
                 else => verdict(outcome::never_began(None)),
             }
         }
-        Err(error) => {
-            let verdict = Verdict::Lost { why: format!("there is no id for another attempt: {error}") };
-            VerdictRecord::new(verdict, String::new(), attending.origin.job.clone())
-        }
+        Err(verdict) => VerdictRecord::new(verdict, attending.origin.attempt.clone(), attending.origin.job.clone()),
     };
     attending.let_others_start();
     let _ = attending.inbox.send(Message::Ended { attempt: attending.number, record: Box::new(record) });

@@ -4,6 +4,7 @@ use super::actor::Daemon;
 use super::apply::deleted;
 use super::mailbox::{Letter, message_of};
 use super::select::select;
+use super::settle::{Known, Named, Opened};
 use super::waits::{Goal, Waiter};
 use super::{About, Refusal, RefusalKind, Reply, Request, Verb, Wanted};
 use crate::config::text::escape;
@@ -13,6 +14,7 @@ use sandhog_protocol::control::{Answer, Ask, Done, Instance, Job, Phase, Send};
 use sandhog_protocol::spawn::ToSpawner;
 use sandhog_protocol::verdict::StopReason;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -26,8 +28,10 @@ impl Daemon {
             Request::About(reply) => drop(reply.send(Ok(self.about()))),
             Request::Instances(words, reply) => drop(reply.send(self.instances(&words))),
             Request::Job(name, reply) => drop(reply.send(self.job(&name))),
-            Request::Apply(apply, reply) => self.apply(*apply, reply).await,
-            Request::Ask(verb, ask, reply) => self.ask(verb, ask, reply),
+            Request::Known(names, reply) => drop(reply.send(Ok(self.known(&names)))),
+            Request::Apply(prepared, reply) => self.apply(*prepared, reply).await,
+            Request::ToOpen(verb, words, reply) => drop(reply.send(self.to_open(verb, &words))),
+            Request::Ask(verb, ask, opened, reply) => self.ask(verb, ask, opened, reply),
             Request::Scale(scale, reply) => self.scale(scale, reply).await,
             Request::Send(send, reply) => self.send(&send, reply),
             Request::Logs(words, reply) => drop(reply.send(self.wanted(&words))),
@@ -144,8 +148,45 @@ impl Daemon {
             .collect())
     }
 
-    fn ask(&mut self, verb: Verb, ask: Ask, reply: Reply<Done>) {
-        match self.asked(verb, &ask) {
+    fn known(&self, names: &BTreeSet<String>) -> Known {
+        let others = self.book.jobs().iter().filter(|(name, _)| !names.contains(*name));
+        let settled = others.filter_map(|(name, entry)| Some((name.clone(), Arc::clone(entry.settled.as_ref().ok()?))));
+        Known {
+            sources: self.book.jobs().values().filter_map(|entry| entry.source.clone()).collect(),
+            others: settled.collect(),
+        }
+    }
+
+    /// The jobs of what is selected, but for those that a start leaves as they are.
+    fn to_open(&self, verb: Verb, words: &[String]) -> Result<Vec<Named>, Refusal> {
+        let runs = |id: &InstanceId| self.fleet.see(*id).is_some_and(|seen| seen.attempt.is_some());
+        let ids = select(&self.book, words)?.into_iter().filter(|id| verb != Verb::Start || !runs(id));
+        let jobs: BTreeSet<&str> =
+            ids.filter_map(|id| self.book.members.get(&id).map(|member| member.job.as_str())).collect();
+        let named = |name: &str| Some((name.to_owned(), Arc::clone(&self.book.entry(name)?.service)));
+        Ok(jobs.into_iter().filter_map(named).collect())
+    }
+
+    /// Takes over what was opened. Returns, of those that could not be, the jobs and sentences: they stay as they are.
+    fn take_over(&mut self, opened: Opened) -> BTreeMap<String, String> {
+        let mut failed = BTreeMap::new();
+        for ((job, service), settled) in opened {
+            // One that was described anew meanwhile was opened anew as well.
+            let is_it = self.book.entry(&job).is_some_and(|entry| Arc::ptr_eq(&entry.service, &service));
+            match settled {
+                Ok(settled) if is_it => {
+                    self.remember(&job, &settled);
+                    self.book.settle(&job, settled);
+                }
+                Err(why) if is_it => drop(failed.insert(job, why)),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        failed
+    }
+
+    fn ask(&mut self, verb: Verb, ask: Ask, opened: Opened, reply: Reply<Done>) {
+        match self.asked(verb, &ask, opened) {
             Ok((goals, done)) => {
                 let waiter = Waiter::new(goals, done, reply);
                 if ask.wait { self.wait_for(waiter) } else { self.answer(waiter) }
@@ -155,13 +196,17 @@ impl Daemon {
     }
 
     /// Begins what was asked for, and says what each instance is to become.
-    fn asked(&mut self, verb: Verb, ask: &Ask) -> Result<(Goals, Done), Refusal> {
+    fn asked(&mut self, verb: Verb, ask: &Ask, opened: Opened) -> Result<(Goals, Done), Refusal> {
         if ask.select.is_empty() {
             let sentence = "nothing is selected: give names, ids, NAME/INSTANCE, a group, or all";
             return Err(Refusal::new(RefusalKind::Invalid, sentence));
         }
-        let ids: Vec<InstanceId> = select(&self.book, &ask.select)?.into_iter().collect();
-        let goals = |goal| (ids.iter().map(|id| (*id, goal)).collect(), Done::default());
+        let mut ids: Vec<InstanceId> = select(&self.book, &ask.select)?.into_iter().collect();
+        let failed = self.take_over(opened);
+        ids.retain(|id| self.book.members.get(id).is_none_or(|member| !failed.contains_key(&member.job)));
+        let problems: Vec<String> = failed.into_iter().map(|(job, why)| format!("{job}: {why}")).collect();
+        let done = || Done { problems: problems.clone(), ..Done::default() };
+        let goals = |goal| (ids.iter().map(|id| (*id, goal)).collect(), done());
         match verb {
             Verb::Start => {
                 self.step(Event::Start { ids: ids.clone() });
@@ -174,8 +219,8 @@ impl Daemon {
             Verb::Restart => {
                 let old = |id: &InstanceId| self.fleet.see(*id).and_then(|seen| seen.attempt);
                 let goals = ids.iter().map(|id| (*id, Goal::Anew(old(id)))).collect();
-                self.step(Event::Restart { ids });
-                Ok((goals, Done::default()))
+                self.step(Event::Restart { ids: ids.clone() });
+                Ok((goals, done()))
             }
             Verb::Reload => {
                 for id in &ids {

@@ -10,6 +10,7 @@ mod tests;
 mod writer;
 
 use crate::config::text::escape;
+use crate::coordinator::granted::{Record, WasWritable};
 use pending::Change;
 use rusqlite::Connection;
 use sandhog_protocol::control::{Ended, GroupSpec, JobSpec};
@@ -63,6 +64,8 @@ pub(crate) struct Stored {
     pub groups: Vec<GroupSpec>,
     /// In the order that they were given.
     pub jobs: Vec<StoredJob>,
+    /// Directories that jobs could write.
+    pub was_writable: Vec<WasWritable>,
     /// The last sign of life of the daemon before: see [`Store::put_alive`].
     pub alive_ms: Option<u64>,
 }
@@ -71,6 +74,8 @@ pub(crate) struct Stored {
 pub(crate) struct StoredJob {
     pub spec: JobSpec,
     pub source: Option<String>,
+    /// What it was granted.
+    pub granted: Option<Record>,
     /// When its last run by the schedule was due.
     pub last_due_ms: Option<u64>,
     /// By their ids.
@@ -153,6 +158,24 @@ impl Store {
     /// With all its instances.
     pub(crate) fn delete_job(&self, name: &str) {
         self.shared.put(Change::DeleteJob { name: name.to_owned() });
+    }
+
+    /// What the job was granted.
+    pub(crate) fn put_granted(&self, job: &str, record: &Record) {
+        if let Some(record) = self.text(record) {
+            self.shared.put(Change::PutGranted { job: job.to_owned(), record });
+        }
+    }
+
+    /// A directory that jobs could write.
+    pub(crate) fn put_was_writable(&self, directory: &WasWritable) {
+        if let Some(text) = self.text(directory) {
+            self.shared.put(Change::PutWasWritable { path: directory.path.clone(), directory: text });
+        }
+    }
+
+    pub(crate) fn delete_was_writable(&self, path: &str) {
+        self.shared.put(Change::DeleteWasWritable { path: path.to_owned() });
     }
 
     /// When a run of the job was due last, by its schedule.

@@ -260,7 +260,10 @@ fn answers_are_written_as_they_are_described() {
     let answer = Answer { id: 1, job: "x".into(), instance: 0, message: text(), error: text() };
     hold_to("Answer", &answer);
     let changes = vec![change(ChangeKind::Create)];
-    hold_to("Done", &Done { changes, instances: vec![instance()], problems: vec!["x".into()] });
+    hold_to(
+        "Done",
+        &Done { changes, instances: vec![instance()], problems: vec!["x".into()], warnings: vec!["x".into()] },
+    );
     hold_to(
         "Job",
         &Job {

@@ -1,6 +1,7 @@
 //! The file: opened, checked, made where it is missing, read.
 
 use super::{Error, InstanceRow, Stored, StoredInstance, StoredJob};
+use crate::coordinator::granted::Record;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 use rustix::fs::{Mode, OFlags};
 use sandhog_protocol::control::Ended;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Version of what is below. Another one needs a way from this one to it.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Marks the file as ours ("sand"): SQLite's documentation, `PRAGMA application_id`.
 const APPLICATION: i64 = 0x7361_6e64;
@@ -33,6 +34,12 @@ const TABLES: &str = "
         id INTEGER NOT NULL, number INTEGER NOT NULL, ended TEXT NOT NULL, PRIMARY KEY (id, number)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// Since version 2.
+const GRANTS: &str = "
+    CREATE TABLE granted (job TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE was_writable (path TEXT PRIMARY KEY, directory TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
 /// Opens the file for its owner only, makes its tables if it is new, and has it checked.
@@ -59,8 +66,9 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     let (application, version, tables) = marks(connection).map_err(failed)?;
     match (application, version, tables) {
         (APPLICATION, VERSION, _) => settle(connection).map_err(failed),
+        (APPLICATION, 1, _) => settle(connection).and_then(|()| add(connection, GRANTS)).map_err(failed),
         (APPLICATION, found, _) if found > VERSION => Err(Error::Newer { path: path.into(), found, known: VERSION }),
-        (0, 0, 0) => settle(connection).and_then(|()| create(connection)).map_err(failed),
+        (0, 0, 0) => settle(connection).and_then(|()| add(connection, &[TABLES, GRANTS].concat())).map_err(failed),
         _ => Err(Error::Foreign { path: path.into() }),
     }
 }
@@ -79,10 +87,10 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304")
 }
 
-/// All at once: a daemon that is killed here leaves an empty file.
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+/// All at once: a daemon that is killed here leaves the file as it was.
+fn add(connection: &mut Connection, tables: &str) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(tables)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
@@ -103,17 +111,25 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<(Stored, u64
         all(connection, "SELECT job, at_ms FROM due", |row| Ok((row.get(0)?, unsigned(row, 1)?)))?
             .into_iter()
             .collect();
+    let granted = all(connection, "SELECT job, record FROM granted", |row| Ok((row.get(0)?, json(row, 1)?)))?;
+    let mut granted: HashMap<String, Record> = granted.into_iter().collect();
     let jobs = all(connection, "SELECT name, source, spec FROM job ORDER BY place, name", |row| {
         let name: String = row.get(0)?;
-        let instances = instances.remove(&name).unwrap_or_default();
-        Ok(StoredJob { source: row.get(1)?, spec: json(row, 2)?, last_due_ms: dues.get(&name).copied(), instances })
+        Ok(StoredJob {
+            source: row.get(1)?,
+            spec: json(row, 2)?,
+            granted: granted.remove(&name),
+            last_due_ms: dues.get(&name).copied(),
+            instances: instances.remove(&name).unwrap_or_default(),
+        })
     })?;
+    let was_writable = all(connection, "SELECT directory FROM was_writable ORDER BY path", |row| json(row, 0))?;
     let groups = all(connection, "SELECT spec FROM job_group ORDER BY name", |row| json(row, 0))?;
     let numbers = all(connection, "SELECT name, value FROM number", |row| Ok((row.get(0)?, unsigned(row, 1)?)))?;
     let numbers: HashMap<String, u64> = numbers.into_iter().collect();
     let last: u64 = connection.query_row("SELECT coalesce(max(id), 0) FROM instance", [], |row| unsigned(row, 0))?;
     let next_id = numbers.get(NEXT_ID).copied().unwrap_or_default().max(last + 1);
-    Ok((Stored { groups, jobs, alive_ms: numbers.get(ALIVE).copied() }, next_id))
+    Ok((Stored { groups, jobs, was_writable, alive_ms: numbers.get(ALIVE).copied() }, next_id))
 }
 
 /// By their jobs.

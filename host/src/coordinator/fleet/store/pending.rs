@@ -11,6 +11,9 @@ pub(super) enum Change {
     DeleteGroup { name: String },
     PutJob { name: String, spec: String, source: Option<String>, order: u64 },
     DeleteJob { name: String },
+    PutGranted { job: String, record: String },
+    PutWasWritable { path: String, directory: String },
+    DeleteWasWritable { path: String },
     PutDue { job: String, at_ms: u64 },
     PutInstance { job: String, row: InstanceRow },
     DeleteInstance { id: u64 },
@@ -24,6 +27,8 @@ pub(super) enum Key {
     Group(String),
     Job(String),
     NoJob(String),
+    Granted(String),
+    WasWritable(String),
     Due(String),
     Instance(u64),
     Ended(u64),
@@ -37,6 +42,8 @@ impl Change {
             Self::PutJob { name, .. } => Key::Job(name.clone()),
             // Not the job's: one that is deleted and put again loses its instances.
             Self::DeleteJob { name } => Key::NoJob(name.clone()),
+            Self::PutGranted { job, .. } => Key::Granted(job.clone()),
+            Self::PutWasWritable { path, .. } | Self::DeleteWasWritable { path } => Key::WasWritable(path.clone()),
             Self::PutDue { job, .. } => Key::Due(job.clone()),
             Self::PutInstance { row, .. } => Key::Instance(row.id),
             // An id is never used again.
@@ -49,11 +56,16 @@ impl Change {
     /// What is not worth writing any more before this.
     fn ends(&self) -> Vec<Key> {
         match self {
-            Self::DeleteJob { name } => vec![Key::Job(name.clone()), Key::Due(name.clone())],
+            Self::DeleteJob { name } => {
+                vec![Key::Job(name.clone()), Key::Granted(name.clone()), Key::Due(name.clone())]
+            }
             Self::DeleteInstance { id } => vec![Key::Ended(*id)],
             Self::PutGroup { .. }
             | Self::DeleteGroup { .. }
             | Self::PutJob { .. }
+            | Self::PutGranted { .. }
+            | Self::PutWasWritable { .. }
+            | Self::DeleteWasWritable { .. }
             | Self::PutDue { .. }
             | Self::PutInstance { .. }
             | Self::AddEnded { .. }

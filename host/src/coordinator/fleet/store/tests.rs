@@ -316,9 +316,9 @@ fn the_state_of_a_newer_sandhog_or_of_another_program_is_left_alone() {
     let place = Place::new("newer");
     drop(file::open(&place.state()).unwrap());
     let newer = rusqlite::Connection::open(place.state()).unwrap();
-    newer.execute_batch("PRAGMA user_version = 2").unwrap();
+    newer.execute_batch("PRAGMA user_version = 3").unwrap();
     drop(newer);
-    assert!(matches!(place.refused(), Error::Newer { found: 2, known: 1, .. }));
+    assert!(matches!(place.refused(), Error::Newer { found: 3, known: 2, .. }));
 
     let place = Place::new("foreign");
     let foreign = rusqlite::Connection::open(place.state()).unwrap();

@@ -170,8 +170,16 @@ fn write_one(to: &Connection, change: &Change) -> rusqlite::Result<()> {
             run("DELETE FROM ended WHERE id IN (SELECT id FROM instance WHERE job = ?1)", params![name])?;
             run("DELETE FROM instance WHERE job = ?1", params![name])?;
             run("DELETE FROM due WHERE job = ?1", params![name])?;
+            run("DELETE FROM granted WHERE job = ?1", params![name])?;
             run("DELETE FROM job WHERE name = ?1", params![name])
         }
+        Change::PutGranted { job, record } => {
+            run("INSERT OR REPLACE INTO granted VALUES (?1, ?2)", params![job, record])
+        }
+        Change::PutWasWritable { path, directory } => {
+            run("INSERT OR REPLACE INTO was_writable VALUES (?1, ?2)", params![path, directory])
+        }
+        Change::DeleteWasWritable { path } => run("DELETE FROM was_writable WHERE path = ?1", params![path]),
         Change::PutDue { job, at_ms } => {
             run("INSERT OR REPLACE INTO due VALUES (?1, ?2)", params![job, signed(*at_ms)])
         }

@@ -1,0 +1,220 @@
+//! What a job may use, opened: when the operator says so, and by nobody else. Restarts by policy, retries, schedules and
+//! health checks use what was opened then, wherever its path leads by now.
+//!
+//! Must not: be called by anything but a verb of the operator's ([`Opener::now`]) and the start of a daemon
+//! ([`Opener::again`]).
+
+mod record;
+mod reopen;
+mod walk;
+mod warnings;
+mod writable;
+
+pub(crate) use record::{ModuleRecord, Record, WasWritable};
+pub(crate) use reopen::{Again, Guarded, writable_then};
+pub(crate) use warnings::{Exposed, exposed, exposing};
+pub(crate) use writable::FileId;
+
+use super::dispatch::Error;
+use super::modules::Module;
+use super::reopen::for_reading;
+use crate::config::job::{Job, Stdin};
+use crate::config::service::Service;
+use rustix::fs::{FileType, Mode, OFlags};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use warnings::passed;
+
+/// All that one job may use of the file system, opened.
+#[derive(Clone)]
+pub(crate) struct Granted {
+    pub module: Arc<Module>,
+    /// In the order of the job's grants.
+    pub directories: Vec<Arc<OwnedFd>>,
+    /// What it may start, by the names that it knows.
+    pub modules: BTreeMap<String, Arc<Module>>,
+    pub input: Input,
+}
+
+/// Where stdin comes from.
+#[derive(Clone)]
+pub(crate) enum Input {
+    /// The command's own.
+    Inherit,
+    /// A file, which each attempt reads from its start; opened with `O_PATH`, so that a FIFO has no reader between attempts.
+    File { path: PathBuf, file: Arc<OwnedFd> },
+    /// It ends at once.
+    None,
+}
+
+/// The same of a job that is kept up, and what is remembered of it.
+pub(crate) struct Settled {
+    pub job: Granted,
+    /// For the command of its health check.
+    pub check: Option<Granted>,
+    pub record: Record,
+    /// Directories that its paths lead through: who may write one of them may lead them elsewhere.
+    passes: HashSet<FileId>,
+}
+
+/// Opens what jobs may use. Jobs that have a path in common share what it leads to.
+pub(crate) struct Opener<'a> {
+    how: How<'a>,
+    directories: HashMap<PathBuf, Arc<OwnedFd>>,
+    modules: HashMap<PathBuf, Arc<Module>>,
+}
+
+enum How<'a> {
+    /// As the kernel follows paths.
+    Now,
+    /// With an eye on what a job may have changed.
+    Again(Again<'a>),
+}
+
+impl<'a> Opener<'a> {
+    /// The operator speaks: what the paths lead to now is what is meant.
+    pub(crate) fn now() -> Self {
+        Self { how: How::Now, directories: HashMap::new(), modules: HashMap::new() }
+    }
+
+    /// A daemon starts again: what the operator meant is what was there then.
+    pub(crate) fn again(again: Again<'a>) -> Self {
+        Self { how: How::Again(again), directories: HashMap::new(), modules: HashMap::new() }
+    }
+
+    /// What a job may use; modules are read later.
+    ///
+    /// # Errors
+    /// The first path that leads nowhere, or not to what it should.
+    pub(crate) fn open(&mut self, job: &Job) -> Result<Granted, Error> {
+        let mut modules = BTreeMap::new();
+        for (name, path) in &job.grants.modules {
+            modules.insert(name.clone(), self.module(path, Role::Child(name))?);
+        }
+        let mut directories = Vec::new();
+        for (index, directory) in job.grants.directories.iter().enumerate() {
+            directories.push(self.directory(&directory.host, index)?);
+        }
+        Ok(Granted {
+            module: self.module(&job.module, Role::Module)?,
+            directories,
+            modules,
+            input: self.input(&job.stdin)?,
+        })
+    }
+
+    /// The same of a job that is kept up, with its health check; its modules are read, so that they are known by what is in
+    /// them. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or a module that can't be read.
+    pub(crate) fn settle(&mut self, service: &Service) -> Result<Settled, Error> {
+        let job = self.open(&service.job)?;
+        let check = match &service.check {
+            Some(check) => Some(Granted {
+                module: self.module(&check.job.module, Role::Check)?,
+                input: Input::None,
+                ..job.clone()
+            }),
+            None => None,
+        };
+        let record = Record::of(&service.job, &job, check.as_ref())?;
+        Ok(Settled { job, check, record, passes: passed(service) })
+    }
+
+    fn module(&mut self, path: &Path, role: Role<'_>) -> Result<Arc<Module>, Error> {
+        if let Some(module) = self.modules.get(path) {
+            return Ok(Arc::clone(module));
+        }
+        let module = Arc::new(match &self.how {
+            How::Now => Module::open(path)?,
+            How::Again(again) => again.module(path, role)?,
+        });
+        self.modules.insert(path.into(), Arc::clone(&module));
+        Ok(module)
+    }
+
+    /// As the person who asked; the descriptor is what travels, not the path.
+    fn directory(&mut self, path: &Path, index: usize) -> Result<Arc<OwnedFd>, Error> {
+        if let Some(directory) = self.directories.get(path) {
+            return Ok(Arc::clone(directory));
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = match &self.how {
+            How::Now => rustix::fs::open(path, flags, Mode::empty())
+                .map_err(|errno| Error::Directory { path: path.into(), cause: errno.into() })?,
+            How::Again(again) => again.directory(path, index)?,
+        };
+        let opened = Arc::new(opened);
+        self.directories.insert(path.into(), Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    fn input(&self, stdin: &Stdin) -> Result<Input, Error> {
+        let path = match stdin {
+            Stdin::Inherit => return Ok(Input::Inherit),
+            Stdin::None => return Ok(Input::None),
+            Stdin::File(path) => path,
+        };
+        let fail = |cause| Error::Stdin { path: path.clone(), cause };
+        let file = match &self.how {
+            How::Now => rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                .map_err(|errno| fail(errno.into()))?,
+            How::Again(again) => again.input(path)?,
+        };
+        let file = Arc::new(file);
+        // Whether it can be read is said at once, not at the first attempt.
+        reader(path, &file)?;
+        Ok(Input::File { path: path.clone(), file })
+    }
+}
+
+/// What a module is to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role<'a> {
+    Module,
+    /// Under this name.
+    Child(&'a str),
+    /// The command of its health check.
+    Check,
+}
+
+impl Input {
+    /// What one attempt reads; `None`: it ends at once.
+    ///
+    /// # Errors
+    /// The file can't be read (any more).
+    pub(crate) fn open(&self) -> Result<Option<OwnedFd>, Error> {
+        match self {
+            Self::None => Ok(None),
+            Self::Inherit => Ok(Some(crate::sys::process::borrow(0).try_clone_to_owned()?)),
+            Self::File { path, file } => reader(path, file).map(Some),
+        }
+    }
+}
+
+/// A FIFO that nobody writes to yet would be waited for here, and nothing else would go on; whoever reads it waits.
+fn reader(path: &Path, file: &OwnedFd) -> Result<OwnedFd, Error> {
+    let fail = |cause| Error::Stdin { path: path.into(), cause };
+    let reader = for_reading(file).map_err(fail)?;
+    let status = rustix::fs::fstat(&reader).map_err(|errno| fail(errno.into()))?;
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::Directory => Err(fail(io::ErrorKind::IsADirectory.into())),
+        _ => Ok(reader),
+    }
+}
+
+impl Settled {
+    /// Which of a job's settings lead to something else than `before`, as keys of a manifest.
+    pub(crate) fn differing(&self, before: &Self) -> Vec<&'static str> {
+        self.record.differing(&before.record)
+    }
+
+    /// Directories by which somebody who may write there could lead it elsewhere.
+    pub(crate) fn passes(&self) -> impl Iterator<Item = FileId> {
+        self.passes.iter().copied()
+    }
+}

@@ -1,0 +1,75 @@
+//! Directories that jobs may write: none of what lies below them is what it was only because it has the same name.
+
+use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+/// What tells one file or directory from all others, and which mount it was reached by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub id: FileId,
+    pub is_link: bool,
+    pub is_directory: bool,
+    /// `mnt_id` of statx(2), as in the first column of mountinfo.
+    pub mount: u64,
+}
+
+/// Device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl Status {
+    /// # Errors
+    /// As statx(2).
+    pub(super) fn of(fd: BorrowedFd<'_>) -> Result<Self, Errno> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+        let found = statx(fd, "", AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT, wanted)?;
+        let kind = FileType::from_raw_mode(found.stx_mode.into());
+        Ok(Self {
+            id: FileId { device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino },
+            is_link: kind == FileType::Symlink,
+            is_directory: kind == FileType::Directory,
+            mount: found.stx_mnt_id,
+        })
+    }
+}
+
+/// All directories that jobs may write, or could.
+#[derive(Debug, Default)]
+pub(crate) struct Writable {
+    directories: HashMap<FileId, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// For sentences.
+    path: PathBuf,
+    until: Until,
+}
+
+/// Until when jobs could write a directory, counted as [`super::Record::settled`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Until {
+    Then(u64),
+    /// They can.
+    Now,
+}
+
+impl Writable {
+    pub(super) fn add(&mut self, path: &Path, id: FileId, until: Until) {
+        let entry = self.directories.entry(id).or_insert_with(|| Entry { path: path.into(), until });
+        entry.until = entry.until.max(until);
+    }
+
+    /// The one by which a name in this directory may have been put there after `settled`.
+    pub(super) fn holding(&self, directory: &Status, settled: u64) -> Option<&Path> {
+        let found = self.directories.get(&directory.id)?;
+        (found.until > Until::Then(settled)).then_some(found.path.as_path())
+    }
+}
