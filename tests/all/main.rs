@@ -24,6 +24,7 @@ mod manifests;
 mod messages;
 mod modules;
 mod monit;
+mod own_directories;
 mod readme;
 mod replacing;
 mod restarts;

@@ -4,14 +4,18 @@ use super::embedded::Failure;
 use super::here;
 use super::render::problem::Problem;
 use super::run::{refusal, surroundings};
+use crate::config::grants::Directory;
 use crate::config::manifest::{Around, Fault, LONGEST};
 use crate::config::service::Service;
 use crate::config::service::group::FAULTS_MOST;
 use crate::coordinator::granted;
+use crate::coordinator::own_directories::OwnDirectories;
+use crate::coordinator::privilege;
 use crate::exit_code;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 pub(crate) use crate::config::manifest::Manifest;
@@ -197,8 +201,9 @@ fn missing(service: &Service) -> impl Iterator<Item = (&'static str, String)> {
     let check = service.check.iter().map(|check| ("health.command", check.job.module.as_path()));
     let children = job.grants.modules.iter().map(|(_, file)| ("child", file.as_path()));
     let modules = module.chain(check).chain(children).filter_map(|(key, path)| Some((key, path, not_a_module(path)?)));
-    let directories = job.grants.directories.iter().map(|directory| ("dir", directory.host.as_path()));
-    let directories = directories.filter_map(|(key, path)| Some((key, path, not_a_directory(path)?)));
+    let directories = job.grants.directories.iter();
+    let directories =
+        directories.filter_map(|directory| Some(("dir", directory.host.as_path(), not_granted(directory)?)));
     modules.chain(directories).map(|(key, path, why)| (key, format!("{key} {path:?}: {why}")))
 }
 
@@ -210,6 +215,17 @@ pub(super) fn not_a_module(path: &Path) -> Option<String> {
         Ok(_) => Some("no regular file (a pipe, socket or device); copy the module into a file first".into()),
         Err(error) => Some(not_there(&error, "there is no such module")),
     }
+}
+
+/// Why this directory can't be granted.
+fn not_granted(directory: &Directory) -> Option<String> {
+    not_a_directory(&directory.host).or_else(|| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // Whoever grants it opens it again, and says so where that fails.
+        let opened = rustix::fs::open(&directory.host, flags, Mode::empty()).ok()?;
+        let own = OwnDirectories::find(&privilege::who(), |name| std::env::var_os(name));
+        own.check([(directory, opened.as_fd())]).err().map(|error| error.reason())
+    })
 }
 
 fn not_a_directory(path: &Path) -> Option<String> {

@@ -137,6 +137,7 @@ fn code_of(error: &dispatch::Error) -> u8 {
             | modules::Error::Changed { .. },
         )
         | dispatch::Error::Directory { .. }
+        | dispatch::Error::Own(_)
         | dispatch::Error::Stdin { .. }
         | dispatch::Error::Guarded(_)
         | dispatch::Error::User { .. } => exit_code::REFUSED,

@@ -4,6 +4,7 @@ use super::audience::Audience;
 use super::cache::Cache;
 use super::granted::Guarded;
 use super::modules;
+use super::own_directories::{self, OwnDirectories};
 use super::places;
 use super::privilege::Person;
 use super::room::Room;
@@ -31,6 +32,8 @@ pub(crate) enum Error {
     Module(#[from] modules::Error),
     #[error("failed to open the directory {path:?} of --dir: {cause}")]
     Directory { path: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    Own(#[from] own_directories::Error),
     #[error("failed to open {path:?} of --stdin: {cause}")]
     Stdin { path: PathBuf, cause: io::Error },
     #[error(transparent)]
@@ -78,6 +81,7 @@ pub(crate) struct Coordinator {
     weak: watch::Sender<Option<Vec<WeakWall>>>,
     stop: watch::Sender<Option<Halt>>,
     spawner_lost: watch::Sender<bool>,
+    own: OwnDirectories,
     cache_path: Result<PathBuf, String>,
     cache: OnceLock<Arc<Cache>>,
     view: Arc<dyn View>,
@@ -94,6 +98,7 @@ impl Coordinator {
             weak: watch::Sender::new(None),
             stop: watch::Sender::new(None),
             spawner_lost: watch::Sender::new(false),
+            own: OwnDirectories::find(person, |name| std::env::var_os(name)),
             cache_path: places::cache(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
             cache: OnceLock::new(),
             view,
@@ -112,6 +117,11 @@ impl Coordinator {
         let path = self.cache_path.as_ref().map_err(Clone::clone)?;
         let cache = Cache::open(path).map_err(|error| error.to_string())?;
         Ok(Arc::clone(self.cache.get_or_init(|| Arc::new(cache))))
+    }
+
+    /// Sandhog's own directories, which no grant may reach into.
+    pub(super) fn own_directories(&self) -> &OwnDirectories {
+        &self.own
     }
 
     pub(super) fn compiling(&self, job: &str) -> Compiling {

@@ -17,13 +17,14 @@ pub(crate) use writable::FileId;
 
 use super::dispatch::Error;
 use super::modules::Module;
+use super::own_directories::OwnDirectories;
 use super::reopen::for_reading;
 use crate::config::job::{Job, Stdin};
 use crate::config::service::Service;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use warnings::passed;
@@ -63,6 +64,8 @@ pub(crate) struct Settled {
 /// Opens what jobs may use. Jobs that have a path in common share what it leads to.
 pub(crate) struct Opener<'a> {
     how: How<'a>,
+    /// What no grant may reach into.
+    own: &'a OwnDirectories,
     directories: HashMap<PathBuf, Arc<OwnedFd>>,
     modules: HashMap<PathBuf, Arc<Module>>,
 }
@@ -76,13 +79,13 @@ enum How<'a> {
 
 impl<'a> Opener<'a> {
     /// The operator speaks: what the paths lead to now is what is meant.
-    pub(crate) fn now() -> Self {
-        Self { how: How::Now, directories: HashMap::new(), modules: HashMap::new() }
+    pub(crate) fn now(own: &'a OwnDirectories) -> Self {
+        Self { how: How::Now, own, directories: HashMap::new(), modules: HashMap::new() }
     }
 
     /// A daemon starts again: what the operator meant is what was there then.
-    pub(crate) fn again(again: Again<'a>) -> Self {
-        Self { how: How::Again(again), directories: HashMap::new(), modules: HashMap::new() }
+    pub(crate) fn again(again: Again<'a>, own: &'a OwnDirectories) -> Self {
+        Self { how: How::Again(again), own, directories: HashMap::new(), modules: HashMap::new() }
     }
 
     /// What a job may use; modules are read later.
@@ -98,6 +101,8 @@ impl<'a> Opener<'a> {
         for (index, directory) in job.grants.directories.iter().enumerate() {
             directories.push(self.directory(&directory.host, index)?);
         }
+        let opened = directories.iter().map(|directory| directory.as_fd());
+        self.own.check(job.grants.directories.iter().zip(opened))?;
         Ok(Granted {
             module: self.module(&job.module, Role::Module)?,
             directories,

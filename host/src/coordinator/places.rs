@@ -38,10 +38,13 @@ struct Base {
     below_home: &'static str,
 }
 
-const CACHE: Base = Base { what: "cache", variable: "SANDHOG_CACHE_DIR", xdg: "XDG_CACHE_HOME", below_home: ".cache" };
-const STATE: Base =
-    Base { what: "state", variable: "SANDHOG_STATE_DIR", xdg: "XDG_STATE_HOME", below_home: ".local/state" };
-const RUNTIME: &str = "SANDHOG_RUNTIME_DIR";
+/// The variables that move Sandhog's own directories.
+pub(super) const CACHE_VARIABLE: &str = "SANDHOG_CACHE_DIR";
+pub(super) const STATE_VARIABLE: &str = "SANDHOG_STATE_DIR";
+pub(super) const RUNTIME_VARIABLE: &str = "SANDHOG_RUNTIME_DIR";
+
+const CACHE: Base = Base { what: "cache", variable: CACHE_VARIABLE, xdg: "XDG_CACHE_HOME", below_home: ".cache" };
+const STATE: Base = Base { what: "state", variable: STATE_VARIABLE, xdg: "XDG_STATE_HOME", below_home: ".local/state" };
 
 /// Where the cache is: `SANDHOG_CACHE_DIR`, else `$XDG_CACHE_HOME/sandhog`, else `~/.cache/sandhog`.
 pub(crate) fn cache(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
@@ -77,7 +80,7 @@ fn runtime_of(
     variable: &impl Fn(&str) -> Option<OsString>,
     exists: impl Fn(&Path) -> bool,
 ) -> Result<PathBuf, Error> {
-    if let Some(path) = given(RUNTIME, variable) {
+    if let Some(path) = given(RUNTIME_VARIABLE, variable) {
         return Ok(path);
     }
     if person.uid == 0 {
@@ -133,13 +136,13 @@ fn check_private(path: &Path, variable: &'static str) -> Result<(), Error> {
 
 /// The file whose bytes are the ids in use, in root's runtime directory: `SANDHOG_RUNTIME_DIR`, else `/run/sandhog`.
 pub(crate) fn open_ids(variable: impl Fn(&str) -> Option<OsString>) -> Result<OwnedFd, Error> {
-    let path = given(RUNTIME, &variable).unwrap_or_else(|| PathBuf::from("/run/sandhog"));
-    make_private(&path, RUNTIME)?;
+    let path = given(RUNTIME_VARIABLE, &variable).unwrap_or_else(|| PathBuf::from("/run/sandhog"));
+    make_private(&path, RUNTIME_VARIABLE)?;
     let path = path.join("ids");
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| Error::Make {
         path,
-        variable: RUNTIME,
+        variable: RUNTIME_VARIABLE,
         cause: errno.into(),
     })
 }

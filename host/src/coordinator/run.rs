@@ -109,7 +109,7 @@ impl Coordinator {
             return Err(Error::User { given: "UID:GID" });
         }
         let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
-        let granted = Opener::now().open(job)?;
+        let granted = Opener::now(self.own_directories()).open(job)?;
         let ties = Ties { streams: Streams::of_command(job, &granted.input), connection };
         let member = Member { instead, ..Member::new(job.clone(), granted, identity) };
         self.run_family(member, ties, self.screen(), GRACE, self.stopped()).await

@@ -191,7 +191,7 @@ pub(crate) fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(H
     };
     daemon.tell_of_itself("daemon-started", format!("the daemon has started, version {}", env!("CARGO_PKG_VERSION")));
     daemon.restore(stored);
-    Ok((Handle { inbox, logs }, daemon))
+    Ok((Handle { inbox, logs, coordinator: Arc::clone(coordinator) }, daemon))
 }
 
 impl Daemon {

@@ -28,6 +28,7 @@ mod waits;
 
 pub(crate) use actor::{End, Places, start};
 
+use super::dispatch::Coordinator;
 use actor::{Inbox, Message};
 use logs::Logs;
 use sandhog_protocol::control::{
@@ -36,6 +37,7 @@ use sandhog_protocol::control::{
 use settle::{Known, Named, Opened, Prepared};
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, oneshot};
 
@@ -85,6 +87,7 @@ pub(crate) struct LogTail {
 pub(crate) struct Handle {
     inbox: Inbox,
     logs: Logs,
+    coordinator: Arc<Coordinator>,
 }
 
 /// Lines that are looked through for those of one instance.
@@ -150,7 +153,8 @@ impl Handle {
     pub(crate) async fn apply(&self, apply: Apply) -> Result<Done, Refusal> {
         let names = apply.jobs.iter().map(|job| job.name.clone()).collect();
         let known = self.call(|reply| Request::Known(names, reply)).await?;
-        let prepared = blocking(move || settle::prepare(apply, &known)).await??;
+        let coordinator = Arc::clone(&self.coordinator);
+        let prepared = blocking(move || settle::prepare(apply, &known, coordinator.own_directories())).await??;
         self.call(|reply| Request::Apply(Box::new(prepared), reply)).await
     }
 
@@ -160,7 +164,8 @@ impl Handle {
             Verb::Start | Verb::Restart | Verb::Reload => {
                 let select = ask.select.clone();
                 let jobs = self.call(|reply| Request::ToOpen(verb, select, reply)).await?;
-                blocking(move || settle::open(jobs)).await?
+                let coordinator = Arc::clone(&self.coordinator);
+                blocking(move || settle::open(jobs, coordinator.own_directories())).await?
             }
             Verb::Stop | Verb::Delete | Verb::Signal => Opened::new(),
         };

@@ -67,9 +67,10 @@ impl Daemon {
         for directory in was_writable.iter().filter(|directory| directory.until <= oldest) {
             self.store.delete_was_writable(&directory.path);
         }
+        let coordinator = Arc::clone(&self.coordinator);
         let open = |(job, service): &(StoredJob, Arc<Service>)| {
             let again = Again { record: job.granted.as_ref(), writable: &writable };
-            let settled = Opener::again(again).settle(service).map(Arc::new);
+            let settled = Opener::again(again, coordinator.own_directories()).settle(service).map(Arc::new);
             settled.map_err(|error| refusal(&error, &service.job.name))
         };
         let settled: Vec<_> = jobs.iter().map(open).collect();
@@ -134,7 +135,7 @@ fn refusal(error: &Error, job: &str) -> String {
             "{error}. Nothing there is trusted across a restart of the daemon: look at it, and if it is as you want it, \
              accept it with: sandhog restart {job}"
         ),
-        Error::Module(_) | Error::Directory { .. } | Error::Stdin { .. } | Error::User { .. } | Error::Start(_) => {
+        Error::Module(_) | Error::Directory { .. } | Error::Own(_) | Error::Stdin { .. } | Error::User { .. } | Error::Start(_) => {
             error.to_string()
         }
     }

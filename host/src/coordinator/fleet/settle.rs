@@ -8,6 +8,7 @@ use crate::config::job::Surroundings;
 use crate::config::service::Service;
 use crate::config::text::escape;
 use crate::coordinator::granted::{Opener, Settled, exposed, exposing};
+use crate::coordinator::own_directories::OwnDirectories;
 use crate::coordinator::privilege;
 use sandhog_protocol::control::{Apply, JobSpec};
 use std::collections::BTreeSet;
@@ -48,8 +49,8 @@ pub(super) fn surroundings() -> Surroundings<'static> {
 ///
 /// # Errors
 /// The first job that is wrong, or that names something that is not there: all of it or nothing.
-pub(super) fn prepare(apply: Apply, known: &Known) -> Result<Prepared, Refusal> {
-    let mut opener = Opener::now();
+pub(super) fn prepare(apply: Apply, known: &Known, own: &OwnDirectories) -> Result<Prepared, Refusal> {
+    let mut opener = Opener::now(own);
     let mut jobs = Vec::new();
     for spec in &apply.jobs {
         let invalid = |error: String| {
@@ -87,8 +88,8 @@ fn warnings(jobs: &[(JobSpec, Arc<Service>, Arc<Settled>)], known: &Known, sourc
 }
 
 /// The same for jobs that are there. Blocks.
-pub(super) fn open(jobs: Vec<Named>) -> Opened {
-    let mut opener = Opener::now();
+pub(super) fn open(jobs: Vec<Named>, own: &OwnDirectories) -> Opened {
+    let mut opener = Opener::now(own);
     let open = |named: Named| {
         let settled = opener.settle(&named.1).map(Arc::new).map_err(|error| error.to_string());
         (named, settled)

@@ -1,0 +1,382 @@
+//! Sandhog's own directories (cache, state, runtime directory), and the grants that would reach into them: through such a
+//! grant a job could change the machine code of another one, read its environment, or take the daemon's socket away.
+//!
+//! A grant reaches a worker as the clone of one mount without what is mounted below it. So a read-only grant shows the
+//! state only where both are in one file system. Writing reaches further: whoever may write any directory on the way to
+//! one of them can put another one in its place, also where that is a mount point (a rename in another mount namespace
+//! takes the mount along) or a symlink. So none of those may be granted with `:rw`.
+//!
+//! Must not: open what is granted (whoever grants it has done so), decide by the text of a path that somebody gave, or
+//! change anything.
+
+mod look;
+mod mounts;
+
+use super::places;
+use super::privilege::Person;
+use crate::config::grants::Directory;
+use mounts::Mount;
+use sandhog_protocol::plan::Access;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+/// One of Sandhog's own directories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Machine code of every module that was run.
+    Cache,
+    /// Jobs with their environment, their logs, and the secret that the cache is sealed with.
+    State,
+    /// The daemon's socket.
+    Runtime,
+}
+
+impl Kind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::State => "state directory",
+            Self::Runtime => "runtime directory",
+        }
+    }
+
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::Cache => places::CACHE_VARIABLE,
+            Self::State => places::STATE_VARIABLE,
+            Self::Runtime => places::RUNTIME_VARIABLE,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Overlap(#[from] Overlap),
+    #[error("it can't be told whether the directory {path:?} of --dir holds Sandhog's own directories: {cause}")]
+    Unknown { path: PathBuf, cause: io::Error },
+}
+
+impl Error {
+    /// Why it is refused, for whoever names the directory beside it.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Overlap(overlap) => overlap.reason(),
+            Self::Unknown { cause, .. } => {
+                format!("it can't be told whether it holds Sandhog's own directories: {cause}")
+            }
+        }
+    }
+}
+
+/// A grant that reaches into own directories, and into which.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the directory {grant:?} can't be granted{access}: {reason}", access = self.access(), reason = self.reason())]
+pub(crate) struct Overlap {
+    grant: PathBuf,
+    is_writable: bool,
+    found: Vec<Found>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    relation: Relation,
+    kind: Kind,
+    path: PathBuf,
+}
+
+/// Of a grant to an own directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    /// It is the directory, or lies on the way to it.
+    Holds,
+    LiesIn,
+}
+
+impl Overlap {
+    const fn access(&self) -> &'static str {
+        if self.is_writable { " with :rw" } else { "" }
+    }
+
+    fn reason(&self) -> String {
+        let names = |relation| {
+            let found = self.found.iter().filter(|found| found.relation == relation);
+            list(found.map(|found| format!("Sandhog's {} {:?}", found.kind.word(), found.path)))
+        };
+        let (holds, lies_in) = (names(Relation::Holds), names(Relation::LiesIn));
+        let holds = (!holds.is_empty()).then(|| format!("holds {holds}"));
+        let lies_in = (!lies_in.is_empty()).then(|| format!("lies in {lies_in}"));
+        let reaches = list(holds.into_iter().chain(lies_in));
+        let why = match self.is_writable {
+            true => "a job that may write there could change other jobs, or put itself in their place",
+            false => "a job that may read there would know other jobs' environment",
+        };
+        let variables = list(self.found.iter().map(|found| found.kind.variable().to_owned()));
+        format!("it {reaches}, and {why}; grant another directory, or move Sandhog's with {variables}")
+    }
+}
+
+/// `a, b and c`.
+fn list(words: impl Iterator<Item = String>) -> String {
+    let mut words: Vec<_> = words.collect();
+    match (words.pop(), words.is_empty()) {
+        (None, _) => String::new(),
+        (Some(last), true) => last,
+        (Some(last), false) => format!("{} and {last}", words.join(", ")),
+    }
+}
+
+/// Where Sandhog keeps things of a person's; whatever lies there now, or will.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnDirectories {
+    paths: Vec<(Kind, PathBuf)>,
+}
+
+impl OwnDirectories {
+    /// Those that a command and a daemon of this person use with these variables. Another environment has others: a
+    /// daemon that was started with other variables checks what it is asked itself.
+    pub(crate) fn find(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let found = [
+            (Kind::Cache, places::cache(person, &variable)),
+            (Kind::State, places::state(person, &variable)),
+            (Kind::Runtime, places::runtime(person, &variable)),
+        ];
+        // Without a home there is no such directory.
+        Self { paths: found.into_iter().filter_map(|(kind, path)| Some((kind, path.ok()?))).collect() }
+    }
+
+    /// Whether these directories, opened, may be granted. Without any, nothing is looked at.
+    ///
+    /// # Errors
+    /// The first that may not: it is written and holds one of these directories or lies in one, or it is read and the
+    /// state directory is such; or this can't be told.
+    pub(crate) fn check<'a>(
+        &self,
+        grants: impl IntoIterator<Item = (&'a Directory, BorrowedFd<'a>)>,
+    ) -> Result<(), Error> {
+        let grants: Vec<_> = grants.into_iter().collect();
+        let Some((first, _)) = grants.first() else { return Ok(()) };
+        let unknown = |directory: &Directory, cause| Error::Unknown { path: directory.host.clone(), cause };
+        let (mounts, own) = look::own(&self.paths).map_err(|cause| unknown(first, cause))?;
+        for (directory, fd) in &grants {
+            let grant = look::grant(*fd, &mounts).map_err(|cause| unknown(directory, cause))?;
+            let found: Vec<_> = own.iter().filter_map(|own| own.found(&grant, directory.access)).collect();
+            if !found.is_empty() {
+                let is_writable = directory.access == Access::ReadWrite;
+                return Err(Overlap { grant: directory.host.clone(), is_writable, found }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A directory, whatever led to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Inode {
+    device: (u32, u32),
+    number: u64,
+}
+
+/// A granted directory.
+#[derive(Clone, Debug)]
+struct Grant {
+    itself: Inode,
+    /// Itself and all directories above it, over mounts.
+    up: Vec<Inode>,
+    mount: Mount,
+    /// Its path in its file system.
+    inside: PathBuf,
+}
+
+/// An own directory.
+#[derive(Clone, Debug)]
+struct Own {
+    kind: Kind,
+    path: PathBuf,
+    /// Every directory on the way to it, and itself: names in them decide where the path leads to.
+    way: Vec<Inode>,
+    /// The mounts that the way leads through.
+    crossed: Vec<Mount>,
+    /// Where it lies, and the mounts below it, which are other places.
+    places: Vec<Place>,
+}
+
+/// One file system's part of an own directory.
+#[derive(Clone, Debug)]
+struct Place {
+    /// False: it is not there yet, and this is the directory in which it will be made.
+    exists: bool,
+    /// Itself and the directories above it, as far as its mount shows them. Empty: a file, or one that can't be opened.
+    within: Vec<Inode>,
+    mount: Mount,
+    /// Its path in its file system.
+    inside: PathBuf,
+}
+
+impl Own {
+    fn found(&self, grant: &Grant, access: Access) -> Option<Found> {
+        let is_shown = || self.places.iter().any(|place| place.is_held_by(grant));
+        let holds = match access {
+            Access::ReadWrite => holds(grant, &self.way, &self.crossed) || is_shown(),
+            Access::ReadOnly => is_shown(),
+        };
+        // What is mounted in it is another place, and shown whole it still lies in it.
+        let is_itself = self.places.first().is_some_and(|place| place.within.first() == Some(&grant.itself));
+        let lies_in = !is_itself && self.places.iter().any(|place| place.holds(grant));
+        let relation = match (lies_in, holds) {
+            (true, _) => Some(Relation::LiesIn),
+            (false, true) => Some(Relation::Holds),
+            (false, false) => None,
+        };
+        let concerns = access == Access::ReadWrite || self.kind == Kind::State;
+        relation.filter(|_| concerns).map(|relation| Found { relation, kind: self.kind, path: self.path.clone() })
+    }
+}
+
+impl Place {
+    /// It is shown through the grant.
+    fn is_held_by(&self, grant: &Grant) -> bool {
+        holds(grant, &self.within, std::slice::from_ref(&self.mount))
+    }
+
+    /// The grant lies in it: by the way up, or as a mount of something in it.
+    fn holds(&self, grant: &Grant) -> bool {
+        let is_above = self.within.first().is_some_and(|itself| grant.up.contains(itself));
+        let is_mounted_elsewhere = is_below(&grant.mount, &self.mount, &self.inside);
+        self.exists && (is_above || is_mounted_elsewhere)
+    }
+}
+
+/// Whether the grant is one of these directories, or lies above one of these mounts in the file system of both: no `..`
+/// leads there.
+fn holds(grant: &Grant, directories: &[Inode], mounts: &[Mount]) -> bool {
+    let is_above = |mount: &Mount| is_below(mount, &grant.mount, &grant.inside);
+    directories.contains(&grant.itself) || mounts.iter().any(is_above)
+}
+
+/// Whether a mount shows something below this directory of its file system, which is seen by another mount. By text, since
+/// nothing else tells; what lies at or below a mount's own root was compared by inodes, which some file systems (NFS,
+/// whose mounts are all of `/`) need.
+fn is_below(mount: &Mount, other: &Mount, directory: &Path) -> bool {
+    mount.device == other.device && mount.root != directory && mount.root.starts_with(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK: (u32, u32) = (8, 1);
+    const OTHER: (u32, u32) = (8, 2);
+
+    fn mount(id: u64, device: (u32, u32), root: &str) -> Mount {
+        Mount { id, device, root: root.into(), point: "/".into() }
+    }
+
+    fn inodes(device: (u32, u32), numbers: &[u64]) -> Vec<Inode> {
+        numbers.iter().map(|number| Inode { device, number: *number }).collect()
+    }
+
+    /// A grant with the numbers of its directory and of those above.
+    fn grant(mount: Mount, inside: &str, up: &[u64]) -> Grant {
+        let up = inodes(mount.device, up);
+        Grant { itself: up[0], up, mount, inside: inside.into() }
+    }
+
+    /// `/home/me/state` with the inodes 4/3/2/1, in a mount.
+    fn own(kind: Kind, mount: Mount, inside: &str, exists: bool) -> Own {
+        let within = inodes(mount.device, if exists { &[4, 3, 2, 1] } else { &[3, 2, 1] });
+        let place = Place { exists, within: within.clone(), mount: mount.clone(), inside: inside.into() };
+        Own { kind, path: "/home/me/state".into(), way: within, crossed: vec![mount], places: vec![place] }
+    }
+
+    fn relation(own: &Own, grant: &Grant, access: Access) -> Option<Relation> {
+        own.found(grant, access).map(|found| found.relation)
+    }
+
+    #[test]
+    fn a_grant_above_beside_and_below() {
+        let state = own(Kind::State, mount(1, DISK, "/"), "/home/me/state", true);
+        let root = || mount(1, DISK, "/");
+        for access in [Access::ReadOnly, Access::ReadWrite] {
+            let of = |inside, up: &[u64]| relation(&state, &grant(root(), inside, up), access);
+            assert_eq!(of("/home", &[2, 1]), Some(Relation::Holds));
+            assert_eq!(of("/home/me/state", &[4, 3, 2, 1]), Some(Relation::Holds));
+            assert_eq!(of("/home/me/state/logs", &[5, 4, 3, 2, 1]), Some(Relation::LiesIn));
+            assert_eq!(of("/home/me/statement", &[6, 3, 2, 1]), None);
+        }
+    }
+
+    #[test]
+    fn only_the_state_is_kept_from_readers() {
+        let home = grant(mount(1, DISK, "/"), "/home", &[2, 1]);
+        for kind in [Kind::Cache, Kind::Runtime] {
+            let own = own(kind, mount(1, DISK, "/"), "/home/me/state", true);
+            assert_eq!(relation(&own, &home, Access::ReadOnly), None);
+            assert_eq!(relation(&own, &home, Access::ReadWrite), Some(Relation::Holds));
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_yet_lies_where_it_will_be_made() {
+        let state = own(Kind::State, mount(1, DISK, "/"), "/home/me", false);
+        let of = |inside, up: &[u64]| relation(&state, &grant(mount(1, DISK, "/"), inside, up), Access::ReadOnly);
+        assert_eq!(of("/home/me", &[3, 2, 1]), Some(Relation::Holds));
+        assert_eq!(of("/home/me/data", &[7, 3, 2, 1]), None, "nothing lies in it");
+    }
+
+    #[test]
+    fn another_mount_of_the_same_file_system_is_seen_through() {
+        // The state is seen by a mount of /home/me alone.
+        let own_mount = || mount(1, DISK, "/home/me");
+        let mut state = own(Kind::State, own_mount(), "/home/me/state", true);
+        state.places[0].within.truncate(2);
+        let whole = |inside, up: &[u64]| grant(mount(2, DISK, "/"), inside, up);
+        assert_eq!(relation(&state, &whole("/home", &[2, 1]), Access::ReadOnly), Some(Relation::Holds));
+        let bound = grant(mount(3, DISK, "/home/me/state/logs"), "/home/me/state/logs/job", &[9, 8]);
+        assert_eq!(relation(&state, &bound, Access::ReadOnly), Some(Relation::LiesIn));
+        assert_eq!(relation(&state, &whole("/home/you", &[7, 2, 1]), Access::ReadWrite), None);
+        let elsewhere = grant(mount(2, OTHER, "/"), "/home", &[2, 1]);
+        assert_eq!(relation(&state, &elsewhere, Access::ReadWrite), None, "another disk");
+    }
+
+    #[test]
+    fn a_mount_on_the_way_hides_the_state_from_readers_and_from_no_writer() {
+        let mut state = own(Kind::State, mount(2, OTHER, "/"), "/state", true);
+        state.places[0].within = inodes(OTHER, &[2, 1]);
+        state.way = [inodes(OTHER, &[2, 1]), inodes(DISK, &[2, 1])].concat();
+        let home = grant(mount(1, DISK, "/"), "/home", &[2, 1]);
+        assert_eq!(relation(&state, &home, Access::ReadOnly), None);
+        assert_eq!(relation(&state, &home, Access::ReadWrite), Some(Relation::Holds));
+    }
+
+    #[test]
+    fn mounts_that_all_say_they_are_of_the_root_are_told_apart() {
+        // As NFS does.
+        let state = own(Kind::State, mount(1, DISK, "/"), "/state", true);
+        let project = grant(mount(2, DISK, "/"), "/", &[77]);
+        assert_eq!(relation(&state, &project, Access::ReadWrite), None);
+    }
+
+    #[test]
+    fn the_sentence_names_everything_and_the_way_out() {
+        let found = |relation, kind, path: &str| Found { relation, kind, path: path.into() };
+        let overlap = Overlap {
+            grant: "/home/me".into(),
+            is_writable: true,
+            found: vec![
+                found(Relation::Holds, Kind::Cache, "/home/me/c"),
+                found(Relation::Holds, Kind::State, "/home/me/s"),
+                found(Relation::LiesIn, Kind::Runtime, "/home"),
+            ],
+        };
+        assert_eq!(
+            overlap.to_string(),
+            "the directory \"/home/me\" can't be granted with :rw: it holds Sandhog's cache \"/home/me/c\" and Sandhog's \
+             state directory \"/home/me/s\" and lies in Sandhog's runtime directory \"/home\", and a job that may write \
+             there could change other jobs, or put itself in their place; grant another directory, or move Sandhog's \
+             with SANDHOG_CACHE_DIR, SANDHOG_STATE_DIR and SANDHOG_RUNTIME_DIR"
+        );
+    }
+}
