@@ -7,7 +7,7 @@ mod http;
 
 pub(crate) use http::{Answer, Body};
 
-use crate::support::{DEADLINE, Outcome, Run, Running, Scratch, guest, processes};
+use crate::support::{DEADLINE, Outcome, Run, Running, Scratch, guest, processes, share_secret};
 use rustix::process::Signal;
 use sandhog_protocol::control::{Event, Instance, Phase};
 use serde_json::Value;
@@ -31,6 +31,7 @@ impl Daemon {
 
     /// The same, with what lies in these directories already.
     pub(crate) fn start_in(scratch: Scratch) -> Self {
+        share_secret(&scratch.join("state"));
         let mut daemon = Self { running: None, scratch };
         daemon.start_again();
         daemon

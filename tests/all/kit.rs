@@ -147,10 +147,10 @@ pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/data").join(name)
 }
 
-/// Compiled once for each user, in a folder that outlives the tests.
-fn cache(who: Who) -> PathBuf {
+/// What is compiled once for each user (`cache`), and what it is sealed with (`state`), in folders that outlive the tests.
+fn kept(what: &str, who: Who) -> PathBuf {
     static MADE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let path = installed().cache.join(format!("test-cache-{}", who.uid()));
+    let path = installed().cache.join(format!("test-{what}-{}", who.uid()));
     let _one_at_a_time = MADE.lock().unwrap();
     if !path.exists() {
         fs::create_dir(&path).unwrap();
@@ -224,7 +224,8 @@ impl Place {
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", &self.root).env("SANDHOG_CACHE_DIR", cache(self.who));
+        command.env("HOME", &self.root).env("SANDHOG_CACHE_DIR", kept("cache", self.who));
+        command.env("SANDHOG_STATE_DIR", kept("state", self.who));
         command.current_dir(&self.root).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if is_root() && self.who != Who::Root {
             command.uid(self.who.uid()).gid(self.who.uid());

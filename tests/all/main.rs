@@ -1,5 +1,6 @@
 mod bad_input;
 mod bindings;
+mod cache_entries;
 mod chaos;
 mod command_line;
 mod components;

@@ -67,6 +67,28 @@ fn shared_cache() -> &'static Path {
     })
 }
 
+/// The state directory beside [`shared_cache`], with the secret that its entries are sealed with.
+fn shared_state() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let state = shared_cache().with_extension("state");
+        share_secret(&state);
+        state
+    })
+}
+
+/// Gives a state directory the secret of all tests, so that what it compiles can be used by others, and the other way round.
+pub(crate) fn share_secret(state: &Path) {
+    let options = &mut fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(options.recursive(true), 0o700).create(state).unwrap();
+    let (key, beside) = (state.join("cache.key"), state.join(format!("cache.key-{}", std::process::id())));
+    if !key.exists() {
+        fs::write(&beside, [b'k'; 32]).unwrap();
+        fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        fs::rename(beside, key).unwrap();
+    }
+}
+
 /// Whether the tests run as root.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -224,7 +246,7 @@ impl Run {
         self
     }
 
-    /// As an ordinary user where the tests run as root (else they are one), with a cache of that user's own.
+    /// As an ordinary user where the tests run as root (else they are one), with a cache and a state of that user's own.
     pub(crate) fn by_ordinary_user(mut self) -> Self {
         if is_root() {
             self.as_user = Some(ORDINARY);
@@ -307,7 +329,11 @@ impl Run {
             Some(_) => self.scratch.join("cache"),
             None => shared_cache().to_path_buf(),
         });
-        command.env("SANDHOG_CACHE_DIR", cache).env("HOME", self.scratch.path());
+        let state = match self.as_user {
+            Some(_) => self.scratch.join("state"),
+            None => shared_state().to_path_buf(),
+        };
+        command.env("SANDHOG_CACHE_DIR", cache).env("SANDHOG_STATE_DIR", state).env("HOME", self.scratch.path());
         command.envs(self.env.drain(..));
         command.stdin(match &mut self.input {
             Input::None => Stdio::null(),

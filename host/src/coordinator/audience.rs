@@ -86,7 +86,7 @@ impl Audience {
 }
 
 /// Waits for a slow terminal, but not for longer than the command lasts.
-async fn show(view: &Arc<dyn View>, stopped: &Halted, show: impl FnOnce(&dyn View) + Send + 'static) {
+pub(super) async fn show(view: &Arc<dyn View>, stopped: &Halted, show: impl FnOnce(&dyn View) + Send + 'static) {
     let (view, mut stopped) = (Arc::clone(view), stopped.clone());
     let shown = tokio::task::spawn_blocking(move || show(view.as_ref()));
     tokio::select! {

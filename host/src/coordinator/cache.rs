@@ -1,19 +1,28 @@
 //! Compiled modules, kept by what they were made from. Only the coordinator writes here, and it believes nothing that
-//! it reads: an entry is as long as it says and has the hash that it says, or it is made again.
+//! it reads: an entry is as long as it says and was sealed for its key, with the secret of this state directory, or it is
+//! made again.
+//!
+//! The seal is looked at before an entry is used, and its file is mapped afterwards: whoever has it open for writing could
+//! change it in between. So an entry has one name, is of mode 600, and no guest is granted a directory that leads here
+//! ([`super::own_directories`]).
+
+mod secret;
 
 use super::places;
 use crate::sys::lock;
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, open, openat, unlinkat};
 use sandhog_protocol::plan::Kind;
+use secret::Secret;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a compiled module is made from: the module's bytes and the engine with its settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key(blake3::Hash);
 
 impl Key {
@@ -24,8 +33,10 @@ impl Key {
         Self(hasher.finalize())
     }
 
-    fn file_name(&self) -> String {
-        format!("{}.compiled", self.0.to_hex())
+    /// By the secret, so that two state directories with one cache don't replace each other's entries. A seal is a hash
+    /// of more bytes than this.
+    fn file_name(&self, secret: &Secret) -> String {
+        format!("{}.compiled", secret.hasher().update(self.0.as_bytes()).finalize().to_hex())
     }
 
     /// A byte of the lock file; two keys on one byte only wait for each other.
@@ -51,14 +62,25 @@ pub(crate) enum Error {
     Unsuitable { path: PathBuf, cause: io::Error },
 }
 
-/// The last bytes of an entry: what marks it and says its kind, the length and the hash of what stands before.
+/// The last bytes of an entry: what marks it and says its kind, the length and the seal of what stands before.
 const MARK: [u8; 7] = *b"sandhog";
 const FOOTER: usize = MARK.len() + 1 + 8 + blake3::OUT_LEN;
 
 /// The cache's directory, open.
 pub(crate) struct Cache {
     path: PathBuf,
-    dir: Dir,
+    dir: OwnedFd,
+    secret: Secret,
+    shelf: Shelf,
+}
+
+/// Where entries are kept.
+enum Shelf {
+    /// In the directory, under their names.
+    Directory,
+    /// Without names, for as long as this process lives, for this reason: what was sealed with a secret that nobody keeps
+    /// could never be used again.
+    Memory { why: String, entries: Mutex<HashMap<Key, OwnedFd>> },
 }
 
 /// Held while one module is compiled; given back when it is dropped, or by the kernel.
@@ -67,37 +89,67 @@ pub(crate) struct Guard {
 }
 
 impl Cache {
-    /// Opens the cache, making it where it is missing.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        places::make_private(path, "SANDHOG_CACHE_DIR")?;
-        let dir = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|cause| Error::Use { path: path.into(), cause })?;
-        Ok(Self { path: path.into(), dir })
+    /// Opens the cache, making it where it is missing. `state`: the state directory, which has its secret; where it can't
+    /// be had, nothing is kept beyond this process ([`Self::forgets`]).
+    pub(crate) fn open(path: &Path, state: Result<&Path, String>) -> Result<Self, Error> {
+        places::make_private(path, places::CACHE_VARIABLE)?;
+        let failed = |cause: io::Error| Error::Use { path: path.into(), cause };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        let secret = state.and_then(|state| Secret::of_state(state).map_err(|error| error.to_string()));
+        let (secret, shelf) = match secret {
+            Ok(secret) => (secret, Shelf::Directory),
+            Err(why) => (Secret::random().map_err(failed)?, Shelf::Memory { why, entries: Mutex::default() }),
+        };
+        Ok(Self { path: path.into(), dir, secret, shelf })
+    }
+
+    /// Why nothing is kept beyond this process.
+    pub(crate) fn forgets(&self) -> Option<&str> {
+        match &self.shelf {
+            Shelf::Directory => None,
+            Shelf::Memory { why, .. } => Some(why),
+        }
     }
 
     /// The entry, if it is there and whole; positioned at its start.
     pub(crate) fn find(&self, key: &Key) -> Option<(OwnedFd, Kind)> {
-        self.open_entry(key).and_then(whole)
+        self.open_entry(key).and_then(|file| self.whole(key, file))
     }
 
-    /// The entry, if it is there; nothing is known of what is in it.
+    /// The entry, if it is there and nobody else's; nothing is known of what is in it.
     pub(crate) fn open_entry(&self, key: &Key) -> Option<File> {
-        Some(self.dir.open(key.file_name()).ok()?.into_std())
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match &self.shelf {
+            Shelf::Directory => File::from(openat(&self.dir, key.file_name(&self.secret), flags, Mode::empty()).ok()?),
+            Shelf::Memory { entries, .. } => read_only(locked(entries).get(key)?).ok()?,
+        };
+        let status = file.metadata().ok()?;
+        let names = if self.forgets().is_some() { 0 } else { 1 };
+        let is_ours = status.uid() == rustix::process::geteuid().as_raw() && status.mode() & 0o022 == 0;
+        (status.is_file() && is_ours && status.nlink() == names).then_some(file)
+    }
+
+    /// The entry, if it is whole and was sealed for this key; positioned at its start.
+    pub(crate) fn whole(&self, key: &Key, mut file: File) -> Option<(OwnedFd, Kind)> {
+        let kind = self.kind_if_whole(key, &mut file).ok()??;
+        Some((file.into(), kind))
     }
 
     /// Removes an entry that can't be used.
     pub(crate) fn remove(&self, key: &Key) {
-        // Where it can't be removed it can't be replaced either, and that will be said.
-        let _ = self.dir.remove_file(key.file_name());
+        match &self.shelf {
+            // Where it can't be removed it can't be replaced either, and that will be said.
+            Shelf::Directory => drop(unlinkat(&self.dir, key.file_name(&self.secret), AtFlags::empty())),
+            Shelf::Memory { entries, .. } => drop(locked(entries).remove(key)),
+        }
     }
 
     /// Waits until nobody else compiles this module. Blocks: for a thread of its own.
     pub(crate) fn lock(&self, key: &Key) -> Result<Guard, Error> {
-        let file = self
-            .dir
-            .open_with("lock", OpenOptions::new().read(true).write(true).create(true))
-            .map_err(|cause| self.failed(cause))?;
-        let file = file.into_std();
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(&self.dir, "lock", flags, Mode::RUSR | Mode::WUSR);
+        let file = File::from(file.map_err(|errno| self.failed(errno.into()))?);
         lock::lock(file.as_fd(), key.lock_byte(), 1).map_err(|cause| self.failed(cause))?;
         Ok(Guard { _file: file })
     }
@@ -114,18 +166,63 @@ impl Cache {
         })
     }
 
-    /// Gives a compiled module of this length its footer and its name. The caller holds the key's [`Guard`].
+    /// Gives a compiled module of this length its footer and its place. The caller holds the key's [`Guard`].
     pub(crate) fn keep(&self, key: &Key, mut file: File, length: u64, kind: Kind) -> Result<(OwnedFd, Kind), Error> {
-        let sealed = seal(&mut file, length, kind).and_then(|()| self.name(key, &file));
+        let sealed = self.seal(key, &mut file, length, kind).and_then(|()| self.put(key, file));
         sealed.map_err(|cause| self.failed(cause))?;
         self.find(key).ok_or_else(|| self.failed(io::Error::other("what was written can't be read back")))
+    }
+
+    fn put(&self, key: &Key, file: File) -> io::Result<()> {
+        match &self.shelf {
+            Shelf::Directory => self.name(key, &file),
+            Shelf::Memory { entries, .. } => {
+                locked(entries).insert(*key, read_only(&file.into())?.into());
+                Ok(())
+            }
+        }
     }
 
     /// linkat(2) by way of /proc, as its manual says for a file without a name.
     fn name(&self, key: &Key, file: &File) -> io::Result<()> {
         self.remove(key);
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(rustix::fs::linkat(rustix::fs::CWD, path, &self.dir, key.file_name(), AtFlags::SYMLINK_FOLLOW)?)
+        let (path, name) = (path_of(file.as_raw_fd()), key.file_name(&self.secret));
+        Ok(rustix::fs::linkat(rustix::fs::CWD, path, &self.dir, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    /// Seals what the compiler wrote, and puts the footer behind it.
+    fn seal(&self, key: &Key, file: &mut File, length: u64, kind: Kind) -> io::Result<()> {
+        if file.metadata()?.len() != length {
+            return Err(io::Error::other("the compiler's report does not fit what it wrote"));
+        }
+        let seal = self.seal_of(key, file, length, kind)?;
+        file.seek(SeekFrom::Start(length))?;
+        let footer = [MARK.as_slice(), &[digit(kind)], &length.to_le_bytes(), seal.as_bytes()].concat();
+        file.write_all(&footer)
+    }
+
+    fn kind_if_whole(&self, key: &Key, file: &mut File) -> io::Result<Option<Kind>> {
+        let Some(length) = file.metadata()?.len().checked_sub(FOOTER as u64) else { return Ok(None) };
+        let mut footer = [0; FOOTER];
+        file.seek(SeekFrom::Start(length))?;
+        file.read_exact(&mut footer)?;
+        let told = u64::from_le_bytes(footer[8..16].try_into().map_err(io::Error::other)?);
+        let kind = [Kind::Core, Kind::Component, Kind::Concurrent].into_iter().find(|kind| digit(*kind) == footer[7]);
+        let is_marked = footer[..7] == MARK && told == length;
+        let Some(kind) = kind.filter(|_| is_marked) else { return Ok(None) };
+        let seal = blake3::Hash::from_slice(&footer[16..]).map_err(io::Error::other)?;
+        // A comparison that takes the same time whatever differs: blake3's.
+        Ok((self.seal_of(key, file, length, kind)? == seal).then_some(kind))
+    }
+
+    /// A keyed hash of all that an entry says: its key, kind and length, which are of one size, and its bytes.
+    fn seal_of(&self, key: &Key, file: &mut File, length: u64, kind: Kind) -> io::Result<blake3::Hash> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut hasher = self.secret.hasher();
+        hasher.update(key.0.as_bytes()).update(&[digit(kind)]).update(&length.to_le_bytes());
+        copy_into(&mut hasher, &mut file.take(length))?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(hasher.finalize())
     }
 
     pub(crate) fn failed(&self, cause: io::Error) -> Error {
@@ -139,21 +236,18 @@ impl Cache {
     }
 }
 
-/// Hashes what the compiler wrote and puts the footer behind it.
-fn seal(file: &mut File, length: u64, kind: Kind) -> io::Result<()> {
-    if file.metadata()?.len() != length {
-        return Err(io::Error::other("the compiler's report does not fit what it wrote"));
-    }
-    let hash = hash_of(file, length, kind)?;
-    file.seek(SeekFrom::Start(length))?;
-    let footer = [MARK.as_slice(), &[digit(kind)], &length.to_le_bytes(), hash.as_bytes()].concat();
-    file.write_all(&footer)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds the lock, and a table of descriptors is whole after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The entry, if it is whole; positioned at its start.
-pub(crate) fn whole(mut file: File) -> Option<(OwnedFd, Kind)> {
-    let kind = kind_if_whole(&mut file).ok()??;
-    Some((file.into(), kind))
+fn path_of(fd: i32) -> String {
+    format!("/proc/self/fd/{fd}")
+}
+
+/// The same file once more, with a position of its own, to be read only.
+fn read_only(file: &OwnedFd) -> io::Result<File> {
+    Ok(open(path_of(file.as_raw_fd()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
 }
 
 const fn digit(kind: Kind) -> u8 {
@@ -162,28 +256,6 @@ const fn digit(kind: Kind) -> u8 {
         Kind::Component => b'2',
         Kind::Concurrent => b'3',
     }
-}
-
-fn kind_if_whole(file: &mut File) -> io::Result<Option<Kind>> {
-    let Some(length) = file.metadata()?.len().checked_sub(FOOTER as u64) else { return Ok(None) };
-    let mut footer = [0; FOOTER];
-    file.seek(SeekFrom::Start(length))?;
-    file.read_exact(&mut footer)?;
-    let told = u64::from_le_bytes(footer[8..16].try_into().map_err(io::Error::other)?);
-    let kind = [Kind::Core, Kind::Component, Kind::Concurrent].into_iter().find(|kind| digit(*kind) == footer[7]);
-    let is_marked = footer[..7] == MARK && told == length;
-    let Some(kind) = kind.filter(|_| is_marked) else { return Ok(None) };
-    let is_whole = hash_of(file, length, kind)?.as_bytes().as_slice() == &footer[16..];
-    Ok(is_whole.then_some(kind))
-}
-
-fn hash_of(file: &mut File, length: u64, kind: Kind) -> io::Result<blake3::Hash> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut hasher = blake3::Hasher::new();
-    copy_into(&mut hasher, &mut file.take(length))?;
-    hasher.update(&[digit(kind)]);
-    file.seek(SeekFrom::Start(0))?;
-    Ok(hasher.finalize())
 }
 
 /// In pieces that are large enough for the hash to use wide registers, small enough for a processor's cache.
@@ -207,8 +279,10 @@ pub(crate) fn copy_into(hasher: &mut blake3::Hasher, from: &mut impl Read) -> io
 mod tests {
     use super::*;
 
+    /// A cache with a state beside it.
     fn cache(name: &str) -> Cache {
-        Cache::open(&std::env::temp_dir().join(format!("sandhog-cache-{name}-{}", std::process::id()))).unwrap()
+        let path = std::env::temp_dir().join(format!("sandhog-cache-{name}-{}", std::process::id()));
+        Cache::open(&path, Ok(&path.join("state"))).unwrap()
     }
 
     fn kept(cache: &Cache, key: &Key) {
@@ -224,7 +298,7 @@ mod tests {
         assert!(cache.find(&key).is_none());
         kept(&cache, &key);
         assert!(cache.find(&key).is_some());
-        let path = cache.path.join(key.file_name());
+        let path = cache.path.join(key.file_name(&cache.secret));
         let bytes = std::fs::read(&path).unwrap();
         for place in 0..bytes.len() {
             let mut damaged = bytes.clone();
@@ -240,6 +314,56 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_under_another_key_or_of_another_state_is_none() {
+        let cache = cache("keys");
+        let [one, other] = [b"one", b"two"].map(|module| Key::new(&blake3::hash(module), "engine 1"));
+        kept(&cache, &one);
+        kept(&cache, &other);
+        let path = |key: &Key| cache.path.join(key.file_name(&cache.secret));
+        std::fs::copy(path(&one), path(&other)).unwrap();
+        assert!(cache.find(&other).is_none() && cache.find(&one).is_some());
+        let stranger = Cache::open(&cache.path, Ok(&cache.path.join("other-state"))).unwrap();
+        assert!(stranger.find(&one).is_none());
+        std::fs::copy(path(&one), cache.path.join(one.file_name(&stranger.secret))).unwrap();
+        assert!(stranger.find(&one).is_none(), "not even under its name there");
+        std::fs::remove_dir_all(&cache.path).unwrap();
+    }
+
+    #[test]
+    fn an_entry_with_a_second_name_or_that_others_may_write_is_none() {
+        use std::os::unix::fs::PermissionsExt;
+        let cache = cache("names");
+        let key = Key::new(&blake3::hash(b"module"), "engine 1");
+        kept(&cache, &key);
+        let path = cache.path.join(key.file_name(&cache.secret));
+        std::fs::hard_link(&path, cache.path.join("second")).unwrap();
+        assert!(cache.find(&key).is_none());
+        kept(&cache, &key);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o620)).unwrap();
+        assert!(cache.find(&key).is_none());
+        kept(&cache, &key);
+        std::fs::rename(&path, cache.path.join("third")).unwrap();
+        std::os::unix::fs::symlink("third", &path).unwrap();
+        assert!(cache.find(&key).is_none(), "through a link");
+        std::fs::remove_dir_all(&cache.path).unwrap();
+    }
+
+    #[test]
+    fn without_a_state_entries_last_as_long_as_the_process() {
+        let path = std::env::temp_dir().join(format!("sandhog-cache-forgets-{}", std::process::id()));
+        let cache = Cache::open(&path, Err("no home".into())).unwrap();
+        assert_eq!(cache.forgets(), Some("no home"));
+        let key = Key::new(&blake3::hash(b"module"), "engine 1");
+        kept(&cache, &key);
+        let (entry, _) = cache.find(&key).unwrap();
+        assert!(rustix::io::write(&entry, b"x").is_err(), "it is read only");
+        cache.remove(&key);
+        assert!(cache.find(&key).is_none());
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+        std::fs::remove_dir(path).unwrap();
+    }
+
+    #[test]
     fn other_settings_are_another_entry() {
         let module = blake3::hash(b"module");
         assert_ne!(Key::new(&module, "engine 1"), Key::new(&module, "engine 2"));
@@ -251,7 +375,8 @@ mod tests {
         let path = std::env::temp_dir().join(format!("sandhog-cache-shared-{}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(Cache::open(&path), Err(Error::Place(places::Error::Shared { .. }))));
+        let state = path.join("state");
+        assert!(matches!(Cache::open(&path, Ok(&state)), Err(Error::Place(places::Error::Shared { .. }))));
         std::fs::remove_dir(path).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
 
-use super::audience::Audience;
+use super::audience::{self, Audience};
 use super::cache::Cache;
 use super::granted::Guarded;
 use super::modules;
@@ -23,6 +23,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
 
@@ -83,8 +84,11 @@ pub(crate) struct Coordinator {
     spawner_lost: watch::Sender<bool>,
     own: OwnDirectories,
     cache_path: Result<PathBuf, String>,
+    state_path: Result<PathBuf, String>,
     cache: OnceLock<Arc<Cache>>,
     view: Arc<dyn View>,
+    /// Whether it has heard [`Self::note_once`].
+    noted: AtomicBool,
     room: Room,
     root: bool,
 }
@@ -100,8 +104,10 @@ impl Coordinator {
             spawner_lost: watch::Sender::new(false),
             own: OwnDirectories::find(person, |name| std::env::var_os(name)),
             cache_path: places::cache(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
+            state_path: places::state(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
             cache: OnceLock::new(),
             view,
+            noted: AtomicBool::new(false),
             room: Room::new(),
             root,
         });
@@ -115,7 +121,8 @@ impl Coordinator {
             return Ok(Arc::clone(cache));
         }
         let path = self.cache_path.as_ref().map_err(Clone::clone)?;
-        let cache = Cache::open(path).map_err(|error| error.to_string())?;
+        let state = self.state_path.as_deref().map_err(Clone::clone);
+        let cache = Cache::open(path, state).map_err(|error| error.to_string())?;
         Ok(Arc::clone(self.cache.get_or_init(|| Arc::new(cache))))
     }
 
@@ -126,6 +133,13 @@ impl Coordinator {
 
     pub(super) fn compiling(&self, job: &str) -> Compiling {
         Compiling(Some(self.view.compiling(job)))
+    }
+
+    /// A word to whoever started the command, the first one only.
+    pub(super) async fn note_once(&self, text: String) {
+        if !self.noted.swap(true, Ordering::Relaxed) {
+            audience::show(&self.view, &self.stopped(), move |view| view.note(&text)).await;
+        }
     }
 
     /// Ends everything that runs, for this reason; the first one counts.

@@ -190,8 +190,11 @@ pub(crate) async fn compiled(
     let key = Key::new(&hash, engine::settings_id(fuel));
     let cache = coordinator.cache().map_err(failed)?;
     let found = match cache.open_entry(&key) {
-        Some(file) if is_small(&file) => cache::whole(file),
-        Some(file) => blocking(move || cache::whole(file)).await?,
+        Some(file) if is_small(&file) => cache.whole(&key, file),
+        Some(file) => {
+            let cache = Arc::clone(&cache);
+            blocking(move || cache.whole(&key, file)).await?
+        }
         None => None,
     };
     if let Some(file) = found {
@@ -205,6 +208,9 @@ pub(crate) async fn compiled(
     // Whoever held the lock may have made it meanwhile.
     if let Some(file) = cache.find(&key) {
         return Ok(file);
+    }
+    if let Some(why) = cache.forgets() {
+        coordinator.note_once(format!("compiled modules are not kept: {why}")).await;
     }
     let progress = coordinator.compiling(&job.name);
     let settings = Settings { limits: job.compile, fuel, output: CompileOutput::Code };

@@ -10,6 +10,9 @@ pub(crate) trait View: Send + Sync {
     /// Lets a job's output through to the terminal that this draws on. `write` says whether it ended a line.
     fn beside(&self, write: &mut dyn FnMut() -> bool);
 
+    /// Sandhog's own word on something that works, but not as it should.
+    fn note(&self, text: &str);
+
     /// A line of a job's log.
     fn log(&self, line: &LogLine);
 

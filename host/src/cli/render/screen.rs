@@ -39,6 +39,17 @@ impl Screen {
         Self { level, state: Mutex::default() }
     }
 
+    fn shows(&self, level: Level) -> bool {
+        self.level.is_some_and(|least| level >= least)
+    }
+
+    fn say(&self, text: &str) {
+        let mut state = self.state();
+        state.clear();
+        // If nobody reads it there is nobody to tell.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,15 +66,16 @@ impl View for Screen {
         state.line_is_open = !write();
     }
 
-    fn log(&self, line: &LogLine) {
-        if self.level.is_none_or(|least| line.level < least) {
-            return;
+    fn note(&self, text: &str) {
+        if self.shows(Level::Warn) {
+            self.say(&format!("sandhog: {}\n", escape(text)));
         }
-        let text = text_of(line, colour(io::stderr().is_terminal(), &variable));
-        let mut state = self.state();
-        state.clear();
-        // If nobody reads it there is nobody to tell.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn log(&self, line: &LogLine) {
+        if self.shows(line.level) {
+            self.say(&text_of(line, colour(io::stderr().is_terminal(), &variable)));
+        }
     }
 
     fn progress(&self, attempt: &str, progress: Option<&Progress>) {
