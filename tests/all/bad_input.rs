@@ -114,7 +114,8 @@ fn behind_sudo_it_is_the_person_whose_files_are_granted_and_whose_cache_is_used(
     let id = ORDINARY.to_string();
     let behind_sudo = || {
         let run = Run::new("hello").env("SUDO_UID", &id).env("SUDO_GID", &id);
-        run.without_verdict().cache(cache.join("cache"))
+        let state = cache.join("state").into_os_string().into_string().unwrap();
+        run.without_verdict().cache(cache.join("cache")).env("SANDHOG_STATE_DIR", &state)
     };
     behind_sudo().run().said(0, "");
     assert_eq!(fs::metadata(cache.join("cache")).unwrap().uid(), ORDINARY);

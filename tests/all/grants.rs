@@ -1,6 +1,7 @@
 //! What a job is granted is settled when the operator speaks, and by nobody else.
 
 use crate::daemon_kit::{Daemon, module, quick, told};
+use crate::kit::{own_mounts, root_or_missing};
 use crate::support::{Run, Scratch, guest};
 use sandhog_protocol::control::{Instance, Phase};
 use sandhog_protocol::verdict::Verdict;
@@ -322,4 +323,25 @@ fn a_run_is_not_warned_and_has_what_its_paths_lead_to_now() {
     symlink("real", scratch.join("link")).unwrap();
     let run = Run::new("read_file").dir(&scratch.join("link"), "::/in").arg("/in/file").run();
     assert_eq!((run.code, run.text(), run.stderr.as_str()), (0, "content", ""), "{run:#?}");
+}
+
+#[test]
+fn a_mount_of_what_lies_where_a_job_may_write_is_no_way_around() {
+    if !root_or_missing("mounting") {
+        return;
+    }
+    own_mounts().unwrap();
+    let mut daemon = scene();
+    fs::create_dir(daemon.path("mount")).unwrap();
+    rustix::mount::mount_bind(daemon.path("app/sub"), daemon.path("mount")).unwrap();
+    let reader = told("reader", &["listen", "ready"], "ready = \"said\"\nstdin = \"mount/secret\"");
+    daemon.up_well(&quick("", &[reader, told("web", &["ready"], "dir = [\"app::/app:rw\"]")]));
+    daemon.stop();
+    fs::remove_file(daemon.path("app/sub/secret")).unwrap();
+    symlink("../../victim/secret", daemon.path("app/sub/secret")).unwrap();
+    daemon.start_again();
+    let why = why_given_up(&daemon, "reader");
+    assert!(why.contains(&format!("leads through the link {:?}", daemon.path("mount/secret"))), "{why}");
+    daemon.stop();
+    rustix::mount::unmount(daemon.path("mount"), rustix::mount::UnmountFlags::empty()).unwrap();
 }

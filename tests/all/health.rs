@@ -79,10 +79,11 @@ fn a_job_that_never_beats_is_unhealthy() {
 #[test]
 fn a_job_whose_health_command_fails_is_unhealthy_and_started_again() {
     let daemon = Daemon::start();
-    let well = daemon.scratch().file("well", "");
+    fs::create_dir(daemon.path("data")).unwrap();
+    let well = daemon.scratch().file("data/well", "");
     let lines = format!(
         "dir = [{:?}]\nhealth = {{ command = [{:?}, \"/data/well\"], every = \"30ms\", misses = 2 }}",
-        format!("{}::/data", daemon.path("").display()),
+        format!("{}::/data", daemon.path("data").display()),
         module("read_file"),
     );
     daemon.up_well(&quick("", &[told("job", &["ready"], &lines)]));

@@ -4,6 +4,8 @@
 
 pub(crate) mod traces;
 
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
@@ -69,6 +71,15 @@ pub(crate) fn root_or_missing(what: &str) -> bool {
         missing(&format!("{what} needs root"));
     }
     is_root()
+}
+
+/// Gives this thread, and what it starts from then on, mounts of its own.
+#[allow(unsafe_code)]
+pub(crate) fn own_mounts() -> rustix::io::Result<()> {
+    // SAFETY: no descriptors are unshared. A mount namespace of its own needs a working directory of its own as well
+    // (unshare(2)), which no test uses.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }?;
+    mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
 }
 
 /// The executable and the folder of guests, where everybody can reach them.

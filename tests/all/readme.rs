@@ -94,8 +94,10 @@ fn the_readmes_manifest_has_every_key_and_its_default() {
 fn the_example_services_are_a_manifest() {
     let text = fs::read_to_string(repository("jobs/services/sandhog.toml")).unwrap();
     let place = Scratch::new();
-    let text = text.replace("../../target/guests", guests().to_str().unwrap()).replace("../../target/services", ".");
+    let text =
+        text.replace("../../target/guests", guests().to_str().unwrap()).replace("../../target/services", "services");
     place.file("sandhog.toml", text);
+    fs::create_dir(place.join("services")).unwrap();
     Run::command(["check"]).current_dir(place.path()).run().said(0, "");
 }
 

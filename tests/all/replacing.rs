@@ -243,8 +243,9 @@ fn a_job_that_says_that_it_must_end_is_replaced_before_it_goes() {
 #[test]
 fn a_job_that_wants_to_be_replaced_stays_until_another_one_is_ready() {
     let daemon = Daemon::start();
-    let broken = daemon.path("broken");
-    let lines = format!("ready = \"said\"\ndir = [{:?}]", format!("{}::/data", daemon.path("").display()));
+    fs::create_dir(daemon.path("data")).unwrap();
+    let broken = daemon.path("data/broken");
+    let lines = format!("ready = \"said\"\ndir = [{:?}]", format!("{}::/data", daemon.path("data").display()));
     daemon.up_well(&quick("", &[told("tired", &["listen", "with /data/broken exit 3", "ready"], &lines)]));
     let before = daemon.instance("tired");
     fs::write(&broken, "").unwrap();

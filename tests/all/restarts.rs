@@ -173,8 +173,9 @@ fn pauses_grow_and_a_job_that_keeps_crashing_has_failed() {
 #[test]
 fn a_job_that_has_failed_is_given_a_new_chance_by_start() {
     let daemon = Daemon::start();
-    let broken = daemon.scratch().file("broken", "");
-    let folder = format!("--dir={}::/data", daemon.path("").display());
+    fs::create_dir(daemon.path("data")).unwrap();
+    let broken = daemon.scratch().file("data/broken", "");
+    let folder = format!("--dir={}::/data", daemon.path("data").display());
     let flags = [folder.as_str(), "--intensity-restarts=2"];
     start(&daemon, "job", &flags, &["with /data/broken exit 3", "ready"]);
     daemon.until_phase("job", Phase::Failed);

@@ -171,8 +171,12 @@ impl<'a> Opener<'a> {
             How::Again(again) => again.input(path)?,
         };
         let file = Arc::new(file);
-        // Whether it can be read is said at once, not at the first attempt.
-        reader(path, &file)?;
+        // Whether it can be read is said at once, not at the first attempt. Whoever waits at the other end of a FIFO would
+        // take this for the reader that it waits for.
+        let status = rustix::fs::fstat(&file).map_err(|errno| fail(errno.into()))?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::Fifo {
+            reader(path, &file)?;
+        }
         Ok(Input::File { path: path.clone(), file })
     }
 }

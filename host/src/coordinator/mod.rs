@@ -12,6 +12,7 @@ pub(crate) mod fleet;
 pub(crate) mod granted;
 pub(crate) mod ground;
 pub(crate) mod modules;
+mod mounts;
 pub(crate) mod own_directories;
 pub(crate) mod places;
 pub(crate) mod plan;

@@ -10,17 +10,16 @@
 //! change anything.
 
 mod look;
-mod mounts;
 
+use super::mounts::Mount;
 use super::places;
 use super::privilege::Person;
 use crate::config::grants::Directory;
-use mounts::Mount;
 use sandhog_protocol::plan::Access;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One of Sandhog's own directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,7 +243,7 @@ impl Place {
     /// The grant lies in it: by the way up, or as a mount of something in it.
     fn holds(&self, grant: &Grant) -> bool {
         let is_above = self.within.first().is_some_and(|itself| grant.up.contains(itself));
-        let is_mounted_elsewhere = is_below(&grant.mount, &self.mount, &self.inside);
+        let is_mounted_elsewhere = grant.mount.is_below(&self.mount, &self.inside);
         self.exists && (is_above || is_mounted_elsewhere)
     }
 }
@@ -252,15 +251,8 @@ impl Place {
 /// Whether the grant is one of these directories, or lies above one of these mounts in the file system of both: no `..`
 /// leads there.
 fn holds(grant: &Grant, directories: &[Inode], mounts: &[Mount]) -> bool {
-    let is_above = |mount: &Mount| is_below(mount, &grant.mount, &grant.inside);
+    let is_above = |mount: &Mount| mount.is_below(&grant.mount, &grant.inside);
     directories.contains(&grant.itself) || mounts.iter().any(is_above)
-}
-
-/// Whether a mount shows something below this directory of its file system, which is seen by another mount. By text, since
-/// nothing else tells; what lies at or below a mount's own root was compared by inodes, which some file systems (NFS,
-/// whose mounts are all of `/`) need.
-fn is_below(mount: &Mount, other: &Mount, directory: &Path) -> bool {
-    mount.device == other.device && mount.root != directory && mount.root.starts_with(directory)
 }
 
 #[cfg(test)]

@@ -59,7 +59,13 @@ impl Daemon {
         was_writable: &[WasWritable],
     ) -> Vec<Result<Arc<Settled>, String>> {
         let records = jobs.iter().map(|(job, service)| (service.as_ref(), job.granted.as_ref()));
-        let writable = writable_then(records, was_writable);
+        let writable = match writable_then(records, was_writable) {
+            Ok(writable) => writable,
+            Err(error) => {
+                let why = format!("it can't be told where jobs may write: {error}");
+                return jobs.iter().map(|_| Err(why.clone())).collect();
+            }
+        };
         let counted = jobs.iter().filter_map(|(job, _)| job.granted.as_ref().map(|record| record.settled));
         let oldest = counted.clone().min().unwrap_or(u64::MAX);
         self.words = counted.chain(was_writable.iter().map(|directory| directory.until)).max().unwrap_or_default();
@@ -135,9 +141,12 @@ fn refusal(error: &Error, job: &str) -> String {
             "{error}. Nothing there is trusted across a restart of the daemon: look at it, and if it is as you want it, \
              accept it with: sandhog restart {job}"
         ),
-        Error::Module(_) | Error::Directory { .. } | Error::Own(_) | Error::Stdin { .. } | Error::User { .. } | Error::Start(_) => {
-            error.to_string()
-        }
+        Error::Module(_)
+        | Error::Directory { .. }
+        | Error::Own(_)
+        | Error::Stdin { .. }
+        | Error::User { .. }
+        | Error::Start(_) => error.to_string(),
     }
 }
 

@@ -5,10 +5,11 @@ use super::{Granted, Input};
 use crate::config::job::Job;
 use crate::coordinator::dispatch::Error;
 use crate::coordinator::modules::{Module, Stamp};
+use crate::coordinator::mounts::path_of;
 use sandhog_protocol::plan::Access;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsFd;
 
 /// What the operator granted a job, by what tells it from everything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ impl Record {
                 |errno: rustix::io::Errno| Error::Directory { path: directory.host.clone(), cause: errno.into() };
             directories.push(DirectoryRecord {
                 id: Status::of(fd.as_fd()).map_err(fail)?.id,
-                path: path_of(fd),
+                path: path_of(fd.as_fd()).ok().and_then(|path| path.into_os_string().into_string().ok()),
                 writable: directory.access == Access::ReadWrite,
             });
         }
@@ -111,10 +112,4 @@ impl Record {
     pub(crate) fn writable(&self) -> impl Iterator<Item = &DirectoryRecord> {
         self.directories.iter().filter(|directory| directory.writable)
     }
-}
-
-/// The path of what is open, as the kernel knows it (proc_pid_fd(5)).
-fn path_of(fd: &OwnedFd) -> Option<String> {
-    let path = rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new()).ok()?;
-    path.into_string().ok().filter(|path| path.starts_with('/'))
 }

@@ -8,9 +8,11 @@ use super::writable::{FileId, Until, Writable};
 use super::{Error, Role};
 use crate::config::service::Service;
 use crate::coordinator::modules::{self, Module};
+use crate::coordinator::mounts::Mounts;
 use rustix::io::Errno;
 use sandhog_protocol::plan::Access;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Why a path of a job is not opened again. The verb that accepts it is told where the job's name is known.
@@ -99,32 +101,42 @@ fn the_same(what: &'static str, path: &Path, place: &Place, known: Option<FileId
 
 /// Where the jobs of an earlier daemon may write, or could: by the paths that they were given, by the paths that these led
 /// to, and by what was known of it. A job may have led one of them astray, but not all three.
+///
+/// # Errors
+/// It can't be told what is mounted where.
 pub(crate) fn writable_then<'a>(
     jobs: impl Iterator<Item = (&'a Service, Option<&'a Record>)>,
     left: &[WasWritable],
-) -> Writable {
+) -> io::Result<Writable> {
     let mut writable = Writable::default();
     for (service, record) in jobs {
         let granted = service.job.grants.directories.iter().filter(|directory| directory.access == Access::ReadWrite);
-        granted.for_each(|directory| add(&mut writable, &directory.host, Until::Now));
+        for directory in granted {
+            add(&mut writable, &directory.host, Until::Now)?;
+        }
         for DirectoryRecord { id, path, .. } in record.iter().flat_map(|record| record.writable()) {
             let path = path.as_deref().unwrap_or("a directory").as_ref();
             writable.add(path, *id, Until::Now);
-            add(&mut writable, path, Until::Now);
+            add(&mut writable, path, Until::Now)?;
         }
     }
     for WasWritable { path, id, until } in left {
         writable.add(path.as_ref(), *id, Until::Then(*until));
-        add(&mut writable, path.as_ref(), Until::Then(*until));
+        add(&mut writable, path.as_ref(), Until::Then(*until))?;
     }
-    writable
+    writable.see_through(&Mounts::now()?)?;
+    Ok(writable)
 }
 
-/// What the path leads to now.
-pub(super) fn add(writable: &mut Writable, path: &Path, until: Until) {
+/// What the path leads to now, if it leads to something.
+///
+/// # Errors
+/// It can't be told where that lies.
+pub(super) fn add(writable: &mut Writable, path: &Path, until: Until) -> io::Result<()> {
     let nothing = Writable::default();
     let guard = Guard { writable: &nothing, settled: 0, links: Links::Follow };
-    if let Ok(place) = walk(path, guard) {
-        writable.add(path, place.status.id, until);
+    match walk(path, guard) {
+        Ok(place) => writable.add_open(path, place.fd.as_fd(), until),
+        Err(walk::Error::Link { .. } | walk::Error::Open(_)) => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use super::walk::{Guard, Links, walk};
 use super::writable::{FileId, Until, Writable};
 use crate::config::job::Stdin;
 use crate::config::service::Service;
+use crate::coordinator::mounts::Mounts;
 use sandhog_protocol::plan::Access;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -43,11 +44,13 @@ pub(crate) fn exposed<'a>(
     let mut writable = Writable::default();
     for service in jobs {
         let granted = service.job.grants.directories.iter().filter(|directory| directory.access == Access::ReadWrite);
-        granted.for_each(|directory| add(&mut writable, &directory.host, Until::Now));
+        // What can't be looked at can't be warned of.
+        granted.for_each(|directory| drop(add(&mut writable, &directory.host, Until::Now)));
     }
     for directory in others.into_iter().flat_map(|other| other.record.writable()) {
         writable.add(directory.path.as_deref().unwrap_or_default().as_ref(), directory.id, Until::Now);
     }
+    let _ = Mounts::now().and_then(|mounts| writable.see_through(&mounts));
     let guard = Guard { writable: &writable, settled: 0, links: Links::Follow };
     let look = |job, key, path: &Path| {
         let through = walk(path, guard).ok()?.through?;

@@ -1,9 +1,11 @@
 //! Directories that jobs may write: none of what lies below them is what it was only because it has the same name.
 
+use crate::coordinator::mounts::{Mounts, path_of};
 use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +46,10 @@ impl Status {
 #[derive(Debug, Default)]
 pub(crate) struct Writable {
     directories: HashMap<FileId, Entry>,
+    /// Where those lie that were found: the mount, and the path by which they were.
+    places: Vec<(FileId, u64, PathBuf)>,
+    /// Mounts of something below one of them: who comes by such a mount never passes the directory.
+    mounts: HashMap<u64, FileId>,
 }
 
 #[derive(Debug)]
@@ -67,9 +73,34 @@ impl Writable {
         entry.until = entry.until.max(until);
     }
 
+    /// One that is open.
+    ///
+    /// # Errors
+    /// It can't be told where it lies.
+    pub(super) fn add_open(&mut self, path: &Path, directory: BorrowedFd<'_>, until: Until) -> io::Result<()> {
+        let status = Status::of(directory)?;
+        self.add(path, status.id, until);
+        self.places.push((status.id, status.mount, path_of(directory)?));
+        Ok(())
+    }
+
+    /// Finds the mounts of what lies below them. To be called when all have been added.
+    ///
+    /// # Errors
+    /// The mounts can't be read.
+    pub(super) fn see_through(&mut self, mounts: &Mounts) -> io::Result<()> {
+        for (id, mount, path) in &self.places {
+            let mount = mounts.get(*mount)?;
+            let inside = mount.inside(path)?;
+            self.mounts.extend(mounts.showing(mount, &inside).map(|shown| (shown.id, *id)));
+        }
+        Ok(())
+    }
+
     /// The one by which a name in this directory may have been put there after `settled`.
     pub(super) fn holding(&self, directory: &Status, settled: u64) -> Option<&Path> {
-        let found = self.directories.get(&directory.id)?;
+        let by_mount = || self.directories.get(self.mounts.get(&directory.mount)?);
+        let found = self.directories.get(&directory.id).or_else(by_mount)?;
         (found.until > Until::Then(settled)).then_some(found.path.as_path())
     }
 }

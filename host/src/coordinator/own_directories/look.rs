@@ -1,12 +1,12 @@
 //! Looks at directories: device and inode of each on the way there and of each above, and the mounts that they are in.
 
-use super::mounts::{Mount, Mounts};
 use super::{Grant, Inode, Kind, Own, Place};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, StatxFlags, open, openat, readlink, readlinkat, statx};
+use crate::coordinator::mounts::{Mount, Mounts, path_of};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, StatxFlags, open, openat, readlinkat, statx};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -39,7 +39,7 @@ struct Found {
 pub(super) fn own(paths: &[(Kind, PathBuf)]) -> io::Result<(Mounts, Vec<Own>)> {
     let found: Vec<_> = paths.iter().map(|(_, path)| find(path)).collect::<io::Result<_>>()?;
     // After everything was opened, so that all of it is listed.
-    let mounts = Mounts::parse(&std::fs::read("/proc/self/mountinfo")?)?;
+    let mounts = Mounts::now()?;
     let own = paths.iter().zip(found).map(|((kind, path), found)| {
         let mut crossed: Vec<Mount> = Vec::new();
         for step in &found.way {
@@ -61,7 +61,7 @@ pub(super) fn own(paths: &[(Kind, PathBuf)]) -> io::Result<(Mounts, Vec<Own>)> {
 pub(super) fn grant(directory: BorrowedFd<'_>, mounts: &Mounts) -> io::Result<Grant> {
     let step = look(directory)?.0;
     let mount = mounts.get(step.mount)?.clone();
-    let inside = inside(&path_of(directory)?, &mount)?;
+    let inside = mount.inside(&path_of(directory)?)?;
     let up = chain(directory)?.iter().map(|step| step.inode).collect();
     Ok(Grant { itself: step.inode, up, mount, inside })
 }
@@ -71,7 +71,7 @@ fn places(found: &Found, mounts: &Mounts) -> io::Result<Vec<Place>> {
     let path = path_of(found.directory.as_fd())?;
     let (up, mount) = (chain(found.directory.as_fd())?, mounts.get(look(found.directory.as_fd())?.0.mount)?);
     let within = up.iter().take_while(|step| step.mount == mount.id).map(|step| step.inode).collect();
-    let itself = Place { exists: found.exists, within, mount: mount.clone(), inside: inside(&path, mount)? };
+    let itself = Place { exists: found.exists, within, mount: mount.clone(), inside: mount.inside(&path)? };
     let mounted = mounts.below(&path).filter(|_| found.exists).map(|mount| {
         // A file may be mounted as well, and another mount may hide this one: its root is known all the same.
         let step = open(&mount.point, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).ok();
@@ -168,16 +168,4 @@ fn look(file: BorrowedFd<'_>) -> io::Result<(Step, FileType)> {
     let inode = Inode { device, number: status.stx_ino };
     let kind = FileType::from_raw_mode(RawMode::from(status.stx_mode));
     Ok((Step { inode, mount: status.stx_mnt_id }, kind))
-}
-
-fn path_of(directory: BorrowedFd<'_>) -> io::Result<PathBuf> {
-    let path = readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new())?;
-    Ok(OsString::from_vec(path.into_bytes()).into())
-}
-
-/// The path in its file system of what lies at a path in a mount.
-fn inside(path: &Path, mount: &Mount) -> io::Result<PathBuf> {
-    let below = path.strip_prefix(&mount.point);
-    let below = below.map_err(|_| io::Error::other(format!("{path:?} does not lie in the mount {:?}", mount.point)))?;
-    Ok(mount.root.join(below))
 }

@@ -1,13 +1,14 @@
-//! The mounts of this process, as the kernel lists them: proc_pid_mountinfo(5). Pure.
+//! The mounts of this process, as the kernel lists them: proc_pid_mountinfo(5); and where in them something lies.
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mount {
+pub(in crate::coordinator) struct Mount {
     /// As statx(2) tells it of whatever lies in it.
     pub id: u64,
     /// Of the file system, one for all that is in it: a file of btrfs or an overlay may tell another one of itself.
@@ -17,14 +18,48 @@ pub(super) struct Mount {
     pub point: PathBuf,
 }
 
+impl Mount {
+    /// Whether it shows something below this directory of its file system, which is seen by another mount. By text, since
+    /// nothing else tells; what lies at or below a mount's own root is told by inodes, which some file systems (NFS, whose
+    /// mounts are all of `/`) need.
+    pub(in crate::coordinator) fn is_below(&self, other: &Self, directory: &Path) -> bool {
+        self.device == other.device && self.root != directory && self.root.starts_with(directory)
+    }
+
+    /// The path in its file system of what lies at a path in it.
+    ///
+    /// # Errors
+    /// It does not lie there.
+    pub(in crate::coordinator) fn inside(&self, path: &Path) -> io::Result<PathBuf> {
+        let below = path.strip_prefix(&self.point);
+        let below =
+            below.map_err(|_| io::Error::other(format!("{path:?} does not lie in the mount {:?}", self.point)))?;
+        Ok(self.root.join(below))
+    }
+}
+
+/// The path of what is open, as the kernel knows it now: proc_pid_fd(5).
+pub(in crate::coordinator) fn path_of(file: BorrowedFd<'_>) -> io::Result<PathBuf> {
+    let path = rustix::fs::readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new())?;
+    Ok(OsString::from_vec(path.into_bytes()).into())
+}
+
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Mounts(Vec<Mount>);
+pub(in crate::coordinator) struct Mounts(Vec<Mount>);
 
 impl Mounts {
+    /// Those of now.
+    ///
+    /// # Errors
+    /// /proc is not there, or as [`Self::parse`].
+    pub(in crate::coordinator) fn now() -> io::Result<Self> {
+        Self::parse(&std::fs::read("/proc/self/mountinfo")?)
+    }
+
     /// # Errors
     /// A line that is none: then nothing can be said of any.
-    pub(super) fn parse(mountinfo: &[u8]) -> io::Result<Self> {
+    pub(in crate::coordinator) fn parse(mountinfo: &[u8]) -> io::Result<Self> {
         let lines = mountinfo.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let mounts: Option<Vec<_>> = lines.map(parse_line).collect();
         mounts.map(Self).ok_or_else(|| io::Error::other("/proc/self/mountinfo has a line that is no mount"))
@@ -32,14 +67,23 @@ impl Mounts {
 
     /// # Errors
     /// It is not listed: it belongs to another mount namespace, or was taken away meanwhile.
-    pub(super) fn get(&self, id: u64) -> io::Result<&Mount> {
+    pub(in crate::coordinator) fn get(&self, id: u64) -> io::Result<&Mount> {
         let mount = self.0.iter().find(|mount| mount.id == id);
         mount
             .ok_or_else(|| io::Error::other(format!("/proc/self/mountinfo does not list the mount {id} that it is in")))
     }
 
+    /// Those that show something below this directory of the file system of `other`, which is seen by that mount.
+    pub(in crate::coordinator) fn showing<'a>(
+        &'a self,
+        other: &'a Mount,
+        directory: &'a Path,
+    ) -> impl Iterator<Item = &'a Mount> {
+        self.0.iter().filter(move |mount| mount.is_below(other, directory))
+    }
+
     /// Those at a place below this path, however deep.
-    pub(super) fn below(&self, path: &Path) -> impl Iterator<Item = &Mount> {
+    pub(in crate::coordinator) fn below(&self, path: &Path) -> impl Iterator<Item = &Mount> {
         self.0.iter().filter(move |mount| mount.point != path && mount.point.starts_with(path))
     }
 }
