@@ -55,7 +55,7 @@ impl Coordinator {
     }
 
     async fn ask_compiler(self: &Arc<Self>, job: &Job, output: CompileOutput) -> Answer<(File, Made)> {
-        let module = Module::open(&job.module)?;
+        let module = Arc::new(Module::open(&job.module)?);
         let settings = Settings { limits: job.compile, fuel: job.limits.fuel.is_some(), output };
         let cache = match self.cache() {
             Ok(cache) => cache,

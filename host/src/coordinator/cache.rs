@@ -9,15 +9,16 @@
 mod secret;
 
 use super::places;
+use super::reopen::FromStart;
 use crate::sys::lock;
 use rustix::fs::{AtFlags, Mode, OFlags, open, openat, unlinkat};
 use sandhog_protocol::plan::Kind;
 use secret::Secret;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -131,8 +132,8 @@ impl Cache {
     }
 
     /// The entry, if it is whole and was sealed for this key; positioned at its start.
-    pub(crate) fn whole(&self, key: &Key, mut file: File) -> Option<(OwnedFd, Kind)> {
-        let kind = self.kind_if_whole(key, &mut file).ok()??;
+    pub(crate) fn whole(&self, key: &Key, file: File) -> Option<(OwnedFd, Kind)> {
+        let kind = self.kind_if_whole(key, &file).ok()??;
         Some((file.into(), kind))
     }
 
@@ -167,8 +168,8 @@ impl Cache {
     }
 
     /// Gives a compiled module of this length its footer and its place. The caller holds the key's [`Guard`].
-    pub(crate) fn keep(&self, key: &Key, mut file: File, length: u64, kind: Kind) -> Result<(OwnedFd, Kind), Error> {
-        let sealed = self.seal(key, &mut file, length, kind).and_then(|()| self.put(key, file));
+    pub(crate) fn keep(&self, key: &Key, file: File, length: u64, kind: Kind) -> Result<(OwnedFd, Kind), Error> {
+        let sealed = self.seal(key, &file, length, kind).and_then(|()| self.put(key, file));
         sealed.map_err(|cause| self.failed(cause))?;
         self.find(key).ok_or_else(|| self.failed(io::Error::other("what was written can't be read back")))
     }
@@ -190,22 +191,20 @@ impl Cache {
         Ok(rustix::fs::linkat(rustix::fs::CWD, path, &self.dir, name, AtFlags::SYMLINK_FOLLOW)?)
     }
 
-    /// Seals what the compiler wrote, and puts the footer behind it.
-    fn seal(&self, key: &Key, file: &mut File, length: u64, kind: Kind) -> io::Result<()> {
+    /// Seals what the compiler wrote, and puts the footer behind it; by position, for the compiler had the same descriptor.
+    fn seal(&self, key: &Key, file: &File, length: u64, kind: Kind) -> io::Result<()> {
         if file.metadata()?.len() != length {
             return Err(io::Error::other("the compiler's report does not fit what it wrote"));
         }
         let seal = self.seal_of(key, file, length, kind)?;
-        file.seek(SeekFrom::Start(length))?;
         let footer = [MARK.as_slice(), &[digit(kind)], &length.to_le_bytes(), seal.as_bytes()].concat();
-        file.write_all(&footer)
+        file.write_all_at(&footer, length)
     }
 
-    fn kind_if_whole(&self, key: &Key, file: &mut File) -> io::Result<Option<Kind>> {
+    fn kind_if_whole(&self, key: &Key, file: &File) -> io::Result<Option<Kind>> {
         let Some(length) = file.metadata()?.len().checked_sub(FOOTER as u64) else { return Ok(None) };
         let mut footer = [0; FOOTER];
-        file.seek(SeekFrom::Start(length))?;
-        file.read_exact(&mut footer)?;
+        file.read_exact_at(&mut footer, length)?;
         let told = u64::from_le_bytes(footer[8..16].try_into().map_err(io::Error::other)?);
         let kind = [Kind::Core, Kind::Component, Kind::Concurrent].into_iter().find(|kind| digit(*kind) == footer[7]);
         let is_marked = footer[..7] == MARK && told == length;
@@ -216,12 +215,10 @@ impl Cache {
     }
 
     /// A keyed hash of all that an entry says: its key, kind and length, which are of one size, and its bytes.
-    fn seal_of(&self, key: &Key, file: &mut File, length: u64, kind: Kind) -> io::Result<blake3::Hash> {
-        file.seek(SeekFrom::Start(0))?;
+    fn seal_of(&self, key: &Key, file: &File, length: u64, kind: Kind) -> io::Result<blake3::Hash> {
         let mut hasher = self.secret.hasher();
         hasher.update(key.0.as_bytes()).update(&[digit(kind)]).update(&length.to_le_bytes());
-        copy_into(&mut hasher, &mut file.take(length))?;
-        file.seek(SeekFrom::Start(0))?;
+        copy_into(&mut hasher, &mut FromStart::new(file).take(length))?;
         Ok(hasher.finalize())
     }
 
@@ -278,6 +275,7 @@ pub(crate) fn copy_into(hasher: &mut blake3::Hasher, from: &mut impl Read) -> io
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     /// A cache with a state beside it.
     fn cache(name: &str) -> Cache {

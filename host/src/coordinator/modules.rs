@@ -4,7 +4,7 @@ use super::cache::{self, Cache, Guard, Key};
 use super::dispatch::Coordinator;
 use super::granted::{FileId, ModuleRecord};
 use super::plan;
-use super::reopen::for_reading;
+use super::reopen::{FromStart, for_reading};
 use crate::config::job::{CompileLimits, Job};
 use crate::config::units;
 use crate::supervisor::driver::{self, Ends, Order};
@@ -17,12 +17,12 @@ use sandhog_protocol::plan::{CompileOutput, Kind, Walls, Work};
 use sandhog_protocol::worker::CompileReport;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{OnceCell, mpsc};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -40,11 +40,12 @@ pub(crate) enum Error {
     Changed { path: PathBuf },
 }
 
-/// A module's file, open, and its hash once it has been read.
+/// A module's file, open, and its hash once it has been read. Many attempts may share it, and start at the same time: none
+/// of them moves a position in the file, and one of them reads it for all.
 pub(crate) struct Module {
     path: PathBuf,
     file: File,
-    hash: OnceLock<blake3::Hash>,
+    hash: OnceCell<blake3::Hash>,
 }
 
 impl Module {
@@ -64,7 +65,7 @@ impl Module {
 
     /// One that is open already; `path` is what it is called.
     pub(crate) fn of_file(path: &Path, file: File) -> Self {
-        Self { path: path.into(), file, hash: OnceLock::new() }
+        Self { path: path.into(), file, hash: OnceCell::new() }
     }
 
     /// Where this is as it was, the bytes are.
@@ -86,13 +87,29 @@ impl Module {
         }
     }
 
-    /// Reads it at the first call.
-    pub(super) fn hash(&self) -> Result<blake3::Hash, Error> {
+    /// Reads it at the first call. Blocks.
+    pub(super) fn hash_now(&self) -> Result<blake3::Hash, Error> {
         if let Some(hash) = self.hash.get() {
             return Ok(*hash);
         }
-        let (hash, _) = hash_into(&self.file, &self.path, None)?;
-        Ok(*self.hash.get_or_init(|| hash))
+        let hash = hash_into(&self.file, &self.path, io::sink())?;
+        // Whoever was quicker has said what it is.
+        let _ = self.hash.set(hash);
+        Ok(self.hash.get().copied().unwrap_or(hash))
+    }
+
+    /// Reads it at the first call; who calls meanwhile waits for that.
+    async fn hash(self: &Arc<Self>) -> Result<blake3::Hash, Cause> {
+        let read = || async {
+            let hashed = if is_small(&self.file) {
+                hash_into(&self.file, &self.path, io::sink())
+            } else {
+                let module = Arc::clone(self);
+                blocking(move || hash_into(&module.file, &module.path, io::sink())).await?
+            };
+            hashed.map_err(|error| Cause::Refused(error.to_string()))
+        };
+        self.hash.get_or_try_init(read).await.copied()
     }
 
     /// As verdicts name it; `None` where it was never read.
@@ -134,32 +151,28 @@ fn checked(path: &Path, file: File) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Hashes the file from its start, and copies it where a copy is wanted; at most one byte over the limit is read.
-fn hash_into(file: &File, path: &Path, copy: Option<&mut File>) -> Result<(blake3::Hash, u64), Error> {
+/// Hashes the file from its start, and copies it; at most one byte over the limit is read.
+fn hash_into(file: &File, path: &Path, copy: impl Write) -> Result<blake3::Hash, Error> {
     let fail = |cause| Error::Read { path: path.into(), cause };
     let mut hasher = blake3::Hasher::new();
-    let mut from = Tee { from: file, copy };
-    from.from.seek(SeekFrom::Start(0)).map_err(fail)?;
-    let mut bounded = io::Read::take(&mut from, limits::MODULE + 1);
+    let mut bounded = Tee { from: FromStart::new(file), copy }.take(limits::MODULE + 1);
     let bytes = cache::copy_into(&mut hasher, &mut bounded).map_err(fail)?;
     if bytes > limits::MODULE {
         return Err(Error::TooLarge { path: path.into(), bytes });
     }
-    Ok((hasher.finalize(), bytes))
+    Ok(hasher.finalize())
 }
 
 /// Whatever is read is also written to the copy.
-struct Tee<'a> {
-    from: &'a File,
-    copy: Option<&'a mut File>,
+struct Tee<'a, W> {
+    from: FromStart<'a>,
+    copy: W,
 }
 
-impl io::Read for Tee<'_> {
+impl<W: Write> Read for Tee<'_, W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(buffer)?;
-        if let Some(copy) = &mut self.copy {
-            io::Write::write_all(copy, &buffer[..read])?;
-        }
+        self.copy.write_all(&buffer[..read])?;
         Ok(read)
     }
 }
@@ -180,13 +193,7 @@ pub(crate) async fn compiled(
     walls: &Walls,
 ) -> Result<(OwnedFd, Kind), Cause> {
     let fuel = job.limits.fuel.is_some();
-    let hash = if is_small(&module.file) {
-        module.hash()
-    } else {
-        let module = Arc::clone(module);
-        blocking(move || module.hash()).await?
-    };
-    let hash = hash.map_err(|error| Cause::Refused(error.to_string()))?;
+    let hash = module.hash().await?;
     let key = Key::new(&hash, engine::settings_id(fuel));
     let cache = coordinator.cache().map_err(failed)?;
     let found = match cache.open_entry(&key) {
@@ -228,8 +235,9 @@ pub(crate) async fn compiled(
 
 /// Throws a compiled form away that its engine does not load.
 pub(crate) fn forget(coordinator: &Coordinator, module: &Module, fuel: bool) {
-    if let (Ok(cache), Ok(hash)) = (coordinator.cache(), module.hash()) {
-        cache.remove(&Key::new(&hash, engine::settings_id(fuel)));
+    // One that was never hashed was never loaded.
+    if let (Ok(cache), Some(hash)) = (coordinator.cache(), module.hash.get()) {
+        cache.remove(&Key::new(hash, engine::settings_id(fuel)));
     }
 }
 
@@ -254,13 +262,14 @@ pub(super) enum Made {
 /// without a name.
 pub(super) async fn compile(
     coordinator: &Arc<Coordinator>,
-    module: &Module,
+    module: &Arc<Module>,
     settings: &Settings,
     walls: &Walls,
     cache: &Cache,
 ) -> Result<(File, Made), Cause> {
     let Settings { limits, fuel, output: wanted } = settings;
-    let input = copy_of(module).map_err(|error| Cause::Failed(error.to_string()))?;
+    let copied = Arc::clone(module);
+    let input = blocking(move || copy_of(&copied)).await?.map_err(|error| Cause::Failed(error.to_string()))?;
     let output = cache.unnamed().map_err(failed)?;
     let copy = output.try_clone().map_err(failed)?;
     let null = File::options().read(true).write(true).open("/dev/null").map_err(failed)?;
@@ -312,17 +321,18 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
     }
 }
 
-/// The module in memory that nobody can change any more, and that is what was hashed.
+/// The module in memory that nobody can change any more, and that is what was hashed: each compiler has one of its own.
 fn copy_of(module: &Module) -> Result<OwnedFd, Error> {
     let path = &module.path;
     let fail = |errno: rustix::io::Errno| Error::Read { path: path.clone(), cause: errno.into() };
     let memory = rustix::fs::memfd_create("module", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(fail)?;
     let mut memory = File::from(memory);
-    let (hash, _) = hash_into(&module.file, path, Some(&mut memory))?;
-    if hash != module.hash()? {
+    let hash = hash_into(&module.file, path, &mut memory)?;
+    // Where it was not asked for before, nothing depends on what it was.
+    if module.hash.get().is_some_and(|known| *known != hash) {
         return Err(Error::Changed { path: path.clone() });
     }
-    memory.seek(SeekFrom::Start(0)).map_err(|cause| Error::Read { path: path.clone(), cause })?;
+    memory.rewind().map_err(|cause| Error::Read { path: path.clone(), cause })?;
     use rustix::fs::SealFlags;
     rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
         .map_err(fail)?;
@@ -335,4 +345,40 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 fn failed(error: impl std::fmt::Display) -> Cause {
     Cause::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_module_that_many_start_at_once_is_read_once_and_is_no_other() {
+        let path = std::env::temp_dir().join(format!("sandhog-module-{}", std::process::id()));
+        let bytes: Vec<u8> = (0..16 * SMALL as u32).map(|number| number.to_le_bytes()[number as usize % 3]).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let module = Arc::new(Module::open(&path).unwrap());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+        runtime.block_on(async {
+            let mut all = tokio::task::JoinSet::new();
+            for number in 0..16 {
+                let module = Arc::clone(&module);
+                all.spawn(async move {
+                    // Some hash it, some copy it for a compiler.
+                    if number % 4 == 0 {
+                        let copied = Arc::clone(&module);
+                        let copy = blocking(move || copy_of(&copied)).await.unwrap().unwrap();
+                        hash_into(&copy.into(), &module.path, io::sink()).unwrap()
+                    } else {
+                        module.hash().await.unwrap()
+                    }
+                });
+            }
+            assert!(all.join_all().await.iter().all(|hash| *hash == blake3::hash(&bytes)));
+            // From now on it is what it was.
+            std::fs::write(&path, b"another one").unwrap();
+            assert_eq!(module.hash().await.unwrap(), blake3::hash(&bytes));
+            assert!(matches!(copy_of(&module), Err(Error::Changed { .. })));
+        });
+        std::fs::remove_file(path).unwrap();
+    }
 }

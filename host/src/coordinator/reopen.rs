@@ -1,14 +1,37 @@
-//! Another open file description of a file that is open already: with a position of its own, by no path.
+//! Positions of one's own in a file that is open once.
 //!
-//! Whoever reads one descriptor, or a duplicate of it, moves the position of all who share it. What is opened once and
-//! read several times (a stdin file, by each attempt) is opened again for each reader. Nothing is resolved anew: what is
-//! opened is the same inode, whatever its path leads to by now.
+//! Whoever reads one descriptor, or a duplicate of it, moves the position of all who share it. So what this process itself
+//! reads of a shared file it reads by position ([`FromStart`]); and what is opened once and given to several (a stdin file,
+//! to each attempt) is opened again for each ([`for_reading`]). Nothing is resolved anew: what is opened is the same inode,
+//! whatever its path leads to by now.
 //!
-//! Must not: follow a path, wait.
+//! Must not: follow a path, wait for another process.
 
 use rustix::fs::{FileType, Mode, OFlags};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+/// Reads a file from its start by position (pread(2)): as many may do so at once as like, through one descriptor.
+pub(crate) struct FromStart<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl<'a> FromStart<'a> {
+    pub(crate) const fn new(file: &'a File) -> Self {
+        Self { file, at: 0 }
+    }
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
 
 /// The same file, open for reading, positioned at its start; closed on exec.
 ///
@@ -41,8 +64,8 @@ pub(crate) fn for_reading(file: impl AsFd) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{self, File};
-    use std::io::{Read, Write};
+    use std::fs;
+    use std::io::Write;
     use std::path::PathBuf;
 
     fn place(name: &str) -> PathBuf {
@@ -63,6 +86,25 @@ mod tests {
         file.read_exact(&mut [0; 4]).unwrap();
         let (first, second) = (for_reading(&file).unwrap(), for_reading(&file).unwrap());
         assert_eq!((read(first), read(second)), ("all of it".into(), "all of it".into()));
+        assert_eq!(read(file.into()), "of it", "the original stays where it was");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn who_reads_by_position_moves_nobody() {
+        let path = place("position");
+        fs::write(&path, "all of it").unwrap();
+        let mut file = File::open(&path).unwrap();
+        file.read_exact(&mut [0; 4]).unwrap();
+        let mut readers = [FromStart::new(&file), FromStart::new(&file)];
+        let mut texts = [String::new(), String::new()];
+        // In turns, two bytes each.
+        for _ in 0..8 {
+            for (reader, text) in readers.iter_mut().zip(&mut texts) {
+                reader.by_ref().take(2).read_to_string(text).unwrap();
+            }
+        }
+        assert_eq!(texts, ["all of it", "all of it"]);
         assert_eq!(read(file.into()), "of it", "the original stays where it was");
         fs::remove_file(&path).unwrap();
     }

@@ -58,7 +58,7 @@ impl Record {
     /// One can't be read.
     pub(super) fn of(job: &Job, granted: &Granted, check: Option<&Granted>) -> Result<Self, Error> {
         let module = |module: &Module| -> Result<ModuleRecord, Error> {
-            Ok(ModuleRecord { hash: module.hash()?.to_hex().to_string(), stamp: module.stamp()? })
+            Ok(ModuleRecord { hash: module.hash_now()?.to_hex().to_string(), stamp: module.stamp()? })
         };
         let mut children = BTreeMap::new();
         for (name, child) in &granted.modules {

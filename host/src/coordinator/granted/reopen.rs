@@ -68,7 +68,7 @@ impl Again<'_> {
         });
         match place.through {
             Some(through) => {
-                let hash = module.hash()?.to_hex();
+                let hash = module.hash_now()?.to_hex();
                 if known.is_none_or(|known| known.hash != hash.as_str()) {
                     return Err(Guarded::Changed { path: path.into(), through }.into());
                 }
