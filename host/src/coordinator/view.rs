@@ -1,6 +1,8 @@
 //! What whoever started the coordinator is to see while jobs run.
 
+use crate::config::text::escape;
 use sandhog_protocol::request::Level;
+use std::fmt::Write;
 
 /// Shows it. Called from threads that may wait for a slow terminal, but for [`View::compiling`].
 pub(crate) trait View: Send + Sync {
@@ -27,6 +29,23 @@ pub(crate) struct LogLine {
     pub level: Level,
     pub text: String,
     pub fields: Vec<(String, String)>,
+}
+
+impl LogLine {
+    /// `LEVEL job: text name=value`, in one line, whatever is in it; `level` as it is to be shown.
+    pub(crate) fn say(&self, level: &str) -> String {
+        let mut text = format!("{level} {}: {}", escape(&self.job), escape(&self.text));
+        for (name, value) in &self.fields {
+            let value = escape(value);
+            let quoted = value.is_empty() || value.contains([' ', '"', '=']);
+            // Writing to a String does not fail.
+            let _ = match quoted {
+                true => write!(text, " {}={value:?}", escape(name)),
+                false => write!(text, " {}={value}", escape(name)),
+            };
+        }
+        text
+    }
 }
 
 /// How far a job is. The note comes from the guest.

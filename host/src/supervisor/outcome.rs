@@ -1,5 +1,6 @@
 //! From what is known at an attempt's end to its one verdict. Nothing here asks the system anything.
 
+use crate::config::text::escape;
 use sandhog_protocol::limits;
 use sandhog_protocol::spawn::{Exit, How, SpawnFailure};
 use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, Verdict};
@@ -90,9 +91,10 @@ pub(crate) fn never_began(cause: Option<Cause>) -> Verdict {
 
 /// The verdict in a few words: a column of a table, the end of a sentence.
 #[must_use]
+/// One line, whatever the guest has put into it.
 pub(crate) fn brief(verdict: &Verdict) -> String {
     let kind = verdict.kind().name();
-    match verdict {
+    let text = match verdict {
         Verdict::Completed { .. } | Verdict::Stopped { graceful: true, .. } => kind.into(),
         Verdict::Failed { code } => format!("{kind} with code {code}"),
         Verdict::Trapped { message, .. } => format!("{kind}: {message}"),
@@ -108,7 +110,8 @@ pub(crate) fn brief(verdict: &Verdict) -> String {
         Verdict::Unhealthy { check } => format!("{kind}: {check}"),
         Verdict::Lost { why } => format!("{kind}: {why}"),
         Verdict::Refused { reason } => format!("{kind}: {reason}"),
-    }
+    };
+    escape(&text).into_owned()
 }
 
 fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {

@@ -6,7 +6,6 @@ use crate::config::text::escape;
 use crate::coordinator::view::{LogLine, Progress, View};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sandhog_protocol::request::Level;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -146,18 +145,7 @@ fn text_of(line: &LogLine, colour: bool) -> String {
     };
     let name = line.level.name();
     let level = if colour { format!("\x1b[{number}m{name}\x1b[0m") } else { name.into() };
-    let mut text = format!("{level} {}: {}", escape(&line.job), escape(&line.text));
-    for (name, value) in &line.fields {
-        let value = escape(value);
-        let quoted = value.is_empty() || value.contains([' ', '"', '=']);
-        // Writing to a String does not fail.
-        let _ = match quoted {
-            true => write!(text, " {}={value:?}", escape(name)),
-            false => write!(text, " {}={value}", escape(name)),
-        };
-    }
-    text.push('\n');
-    text
+    line.say(&level) + "\n"
 }
 
 #[cfg(test)]

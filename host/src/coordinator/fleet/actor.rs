@@ -4,13 +4,15 @@ use super::attending::Attending;
 use super::book::{Book, Member};
 use super::clock::Clock;
 use super::events::Events;
-use super::logs::{self, Logs};
+use super::logs::Logs;
 use super::mailbox::Mailbox;
+use super::parked::Parked;
 use super::sample::{self, Use};
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
 use super::{Handle, Refusal, Reply, Request, now_ms};
 use crate::config::service::Service;
+use crate::config::text::escape;
 use crate::coordinator::audience::Life;
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::granted::Settled;
@@ -98,6 +100,8 @@ pub(super) enum Message {
         bytes: usize,
         text: Option<String>,
     },
+    /// What was put into the store for those that wait for ids is on disk, or is not.
+    Reserved(Result<(), store::Error>),
     ShutDownNow,
 }
 
@@ -112,6 +116,8 @@ pub(super) struct Running {
     pub settled: Option<Arc<Settled>>,
     pub used: Use,
     pub paused: bool,
+    /// Where somebody has paused it: whether it is to be paused, for whom it has to be asked for.
+    pub wish: Option<watch::Sender<bool>>,
 }
 
 /// The daemon.
@@ -127,6 +133,7 @@ pub(crate) struct Daemon {
     pub(super) events: Events,
     pub(super) clock: Clock,
     pub(super) waiters: Vec<Waiter>,
+    pub(super) parked: Parked,
     pub(super) inbox: Inbox,
     mail: mpsc::UnboundedReceiver<Message>,
     pub(super) starts: Arc<Semaphore>,
@@ -175,6 +182,7 @@ pub(crate) fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(H
         events: Events::new(),
         clock: Clock::default(),
         waiters: Vec::new(),
+        parked: Parked::default(),
         inbox: inbox.clone(),
         mail,
         starts: Arc::new(Semaphore::new(most)),
@@ -189,7 +197,7 @@ pub(crate) fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(H
         places,
         is_over: false,
     };
-    daemon.tell_of_itself("daemon-started", format!("the daemon has started, version {}", env!("CARGO_PKG_VERSION")));
+    daemon.tell_of_itself("daemon-started", concat!("the daemon has started, version ", env!("CARGO_PKG_VERSION")));
     daemon.restore(stored);
     Ok((Handle { inbox, logs, coordinator: Arc::clone(coordinator) }, daemon))
 }
@@ -206,23 +214,26 @@ impl Daemon {
             tokio::select! {
                 biased;
                 // What follows from it is no fault of the jobs.
-                () = &mut lost => {
-                    let _ = self.store.flush().await;
-                    return End::SpawnerLost;
-                }
+                () = &mut lost => return self.end(End::SpawnerLost).await,
                 _ = self.mail.recv_many(&mut messages, AT_ONCE) => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
             for message in messages.drain(..) {
-                self.take_in(message).await;
+                self.take_in(message);
             }
             self.tick();
             self.tell_waiters();
         }
         self.store.put_alive(now_ms());
+        self.end(End::ShutDown).await
+    }
+
+    /// The only wait for the disk: first everybody is sent away who would wait for this task.
+    async fn end(self, end: End) -> End {
+        drop((self.mail, self.waiters, self.parked));
         let _ = self.store.close().await;
         self.logs.close().await;
-        End::ShutDown
+        end
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -241,9 +252,9 @@ impl Daemon {
         [fleet, look, schedule].into_iter().flatten().fold(alive, Instant::min)
     }
 
-    async fn take_in(&mut self, message: Message) {
+    fn take_in(&mut self, message: Message) {
         match message {
-            Message::Request(request) => self.request(request).await,
+            Message::Request(request) => self.request(request),
             Message::Launched { attempt } => self.step(state::Event::Launched { attempt }),
             Message::Began { attempt } => self.step(state::Event::Began { attempt }),
             Message::Life { attempt, life: Life::Ready } => self.step(state::Event::Ready { attempt }),
@@ -254,6 +265,7 @@ impl Daemon {
             Message::Checked { attempt, healthy } => self.step(state::Event::Checked { attempt, healthy }),
             Message::Ended { attempt, record } => self.ended(attempt, *record),
             Message::Heard { attempt, bytes, text } => self.heard(attempt, bytes, text),
+            Message::Reserved(outcome) => self.reserved(outcome),
             Message::ShutDownNow => self.step(state::Event::ShutdownNow),
         }
     }
@@ -273,10 +285,10 @@ impl Daemon {
             self.store.put_alive(now_ms());
         }
         if let Some(problem) = self.store.problem() {
-            self.tell_of_itself("problem", problem.to_string());
+            self.tell_of_itself("problem", &problem.to_string());
         }
-        if let Some(logs::Problem { lines, job, cause }) = self.logs.problem() {
-            self.tell_of_itself("problem", format!("{lines} lines of logs are lost, the last one of {job}: {cause}"));
+        if let Some(problem) = self.logs.problem() {
+            self.tell_of_itself("problem", &problem.to_string());
         }
         for job in self.clock.due(Utc::now()) {
             self.is_due(&job);
@@ -387,17 +399,27 @@ impl Daemon {
         self.reply_when_kept(reply, Ok(done));
     }
 
-    /// Nothing is promised that a kill could take back.
-    pub(super) fn reply_when_kept(&self, reply: Reply<Done>, answer: Result<Done, Refusal>) {
+    /// Nothing is promised that a kill could take back. As many answers wait for the disk as sessions do: one goes with
+    /// whoever asked for it.
+    pub(super) fn reply_when_kept(&self, mut reply: Reply<Done>, answer: Result<Done, Refusal>) {
         let kept = self.store.kept();
         tokio::spawn(async move {
-            let answer = match (kept.await, answer) {
+            let kept = tokio::select! {
+                kept = kept => kept,
+                () = reply.closed() => return,
+            };
+            let answer = match (kept, answer) {
                 (Err(error), Ok(mut done)) => {
                     done.problems.push(error.to_string());
                     Ok(done)
                 }
                 (Ok(()) | Err(_), answer) => answer,
             };
+            // Sentences may hold a guest's words: each stays one line.
+            let answer = answer.map(|mut done| {
+                done.problems.iter_mut().for_each(|problem| *problem = escape(problem).into_owned());
+                done
+            });
             // Whoever asked may have gone.
             let _ = reply.send(answer);
         });

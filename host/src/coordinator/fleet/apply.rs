@@ -3,6 +3,7 @@
 use super::actor::{Daemon, definition};
 use super::book::{Defined, Member};
 use super::changes::{self, change};
+use super::parked::Asked;
 use super::select::Named;
 use super::settle::{Prepared, surroundings};
 use super::waits::{Goal, Waiter};
@@ -16,9 +17,6 @@ use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, GroupSpec, JobS
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Instances of one daemon: each is two processes and some ten descriptors, and a machine has some ten thousands of either.
-const INSTANCES: u64 = 20_000;
-
 /// Jobs that were described well, and what that changes.
 struct Checked {
     changes: Vec<Change>,
@@ -29,19 +27,28 @@ struct Checked {
 
 impl Daemon {
     /// All of it, or nothing.
-    pub(super) async fn apply(&mut self, prepared: Prepared, reply: Reply<Done>) {
-        let (dry_run, source) = (prepared.apply.dry_run, prepared.apply.source.clone());
-        let warnings = prepared.warnings.clone();
-        let answer = match self.checked(prepared) {
-            Ok(checked) if dry_run => Ok(Done { changes: checked.changes, ..Done::default() }),
-            Ok(checked) => self.carry_out(checked, source).await,
-            Err(refusal) => Err(refusal),
+    pub(super) fn apply(&mut self, prepared: Box<Prepared>, reply: Reply<Done>) {
+        let warnings = || prepared.warnings.clone();
+        let checked = match self.checked(&prepared) {
+            Ok(checked) if prepared.apply.dry_run => {
+                let done = Done { changes: checked.changes, warnings: warnings(), ..Done::default() };
+                return self.reply_when_kept(reply, Ok(done));
+            }
+            Ok(checked) => checked,
+            Err(refusal) => return self.reply_when_kept(reply, Err(refusal)),
         };
-        let answer = answer.map(|done| Done { warnings, ..done });
-        self.reply_when_kept(reply, answer);
+        let missing = checked.jobs.iter().map(|(spec, service, _)| self.missing(&spec.name, service.instances)).sum();
+        match self.new_ids(missing) {
+            Ok(Some(ids)) => {
+                let done = self.carry_out(checked, prepared.apply.source.clone(), ids);
+                self.reply_when_kept(reply, Ok(Done { warnings: warnings(), ..done }));
+            }
+            Ok(None) => self.park(Asked::Apply(prepared, reply), missing),
+            Err(refusal) => self.reply_when_kept(reply, Err(refusal)),
+        }
     }
 
-    fn checked(&self, prepared: Prepared) -> Result<Checked, Refusal> {
+    fn checked(&self, prepared: &Prepared) -> Result<Checked, Refusal> {
         let Prepared { apply, jobs, sources, warnings: _ } = prepared;
         let mut groups = Vec::new();
         for group in &apply.groups {
@@ -51,16 +58,16 @@ impl Daemon {
                 strategy.map_err(|error| invalid(format!("the group {}: {error}", escape(&group.name))))?,
             ));
         }
-        self.refuse_others_jobs(&apply, &sources)?;
-        let gone = self.gone(&apply, &sources);
-        self.check_together(&jobs, &gone)?;
+        self.refuse_others_jobs(apply, sources)?;
+        let gone = self.gone(apply, sources);
+        self.check_together(jobs, &gone)?;
         let mut changes: Vec<Change> = jobs.iter().map(|(spec, _, settled)| self.change(spec, settled)).collect();
-        let stale = self.stale(&jobs);
+        let stale = self.stale(jobs);
         for change in changes.iter_mut().filter(|change| stale.contains(change.job.as_str())) {
             change.change = ChangeKind::Change;
         }
         changes.extend(gone.iter().cloned().map(deleted));
-        Ok(Checked { changes, jobs, groups, gone })
+        Ok(Checked { changes, jobs: jobs.clone(), groups, gone })
     }
 
     /// What becomes of a job: it is other than before where its settings are, or what they lead to.
@@ -135,10 +142,9 @@ impl Daemon {
         }
     }
 
-    async fn carry_out(&mut self, checked: Checked, source: Option<String>) -> Result<Done, Refusal> {
+    /// `ids` are for instances that are new.
+    fn carry_out(&mut self, checked: Checked, source: Option<String>, mut ids: Vec<InstanceId>) -> Done {
         let Checked { changes, jobs, groups, gone } = checked;
-        let missing = jobs.iter().map(|(spec, service, _)| self.missing(&spec.name, service.instances)).sum();
-        let mut ids = self.new_ids(missing).await?;
         // A daemon that is killed now has done all of it, or nothing.
         let _together = self.store.together();
         for (group, strategy) in groups {
@@ -168,29 +174,13 @@ impl Daemon {
         self.step(Event::Start { ids: concerned.clone() });
         self.step(Event::Reload { ids: to_reload });
         let instances = concerned.into_iter().filter_map(|id| self.view(id)).collect();
-        Ok(Done { changes, instances, ..Done::default() })
+        Done { changes, instances, ..Done::default() }
     }
 
     /// Instances that a job lacks of so many.
     fn missing(&self, job: &str, instances: u32) -> u64 {
         let there = self.book.entry(job).map_or(0, |entry| entry.instances.len() as u64);
         u64::from(instances).saturating_sub(there)
-    }
-
-    /// As many ids as are needed.
-    async fn new_ids(&mut self, count: u64) -> Result<Vec<InstanceId>, Refusal> {
-        let mut ids = Vec::new();
-        let have = u64::try_from(self.book.members.len()).unwrap_or(u64::MAX);
-        if have.saturating_add(count) > INSTANCES {
-            return Err(invalid(format!("more than {INSTANCES} instances, the most that one daemon keeps up")));
-        }
-        for _ in 0..count {
-            let id = self.store.next_instance_id().await;
-            ids.push(id.map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))?);
-        }
-        // The smallest is given first.
-        ids.reverse();
-        Ok(ids)
     }
 
     /// A job as it is to be from now on, with this many instances; `ids` are for those that are new.
@@ -249,7 +239,7 @@ impl Daemon {
                 self.store.delete_group(&entry.spec.group);
             }
             if entry.instances.is_empty() {
-                self.remove_log(job.clone());
+                self.logs.remove(job.clone());
             }
             self.step(Event::Delete { job: job.clone() });
             self.tell_of_job(job, "deleted");
@@ -286,35 +276,53 @@ impl Daemon {
         }
     }
 
-    pub(super) async fn scale(&mut self, scale: Scale, reply: Reply<Done>) {
-        match self.scaled(&scale).await {
-            Ok((ids, before)) => {
-                let gone = before.difference(&ids).map(|id| (*id, Goal::Gone));
-                let goals: BTreeMap<_, _> = ids.iter().map(|id| (*id, Goal::Up)).chain(gone).collect();
-                let waiter = Waiter::new(goals, Done::default(), reply);
-                if scale.wait { self.wait_for(waiter) } else { self.answer(waiter) }
-            }
+    pub(super) fn scale(&mut self, scale: Scale, reply: Reply<Done>) {
+        let (spec, service) = match self.to_scale(&scale) {
+            Ok(scaled) => scaled,
+            Err(refusal) => return drop(reply.send(Err(refusal))),
+        };
+        let missing = self.missing(&scale.job, service.instances);
+        match self.new_ids(missing) {
+            Ok(Some(ids)) => self.carry_out_scale(scale.wait, spec, service, ids, reply),
+            Ok(None) => self.park(Asked::Scale(scale, reply), missing),
             Err(refusal) => drop(reply.send(Err(refusal))),
         }
     }
 
-    /// The instances that there are then, and those that there were.
-    async fn scaled(&mut self, scale: &Scale) -> Result<(BTreeSet<InstanceId>, BTreeSet<InstanceId>), Refusal> {
+    /// The job as it is to be.
+    fn to_scale(&self, scale: &Scale) -> Result<(JobSpec, Arc<Service>), Refusal> {
         let missing = || super::select::nearest(&self.book, &scale.job);
-        let entry = self.book.entry(&scale.job).ok_or_else(missing)?;
-        let mut spec = entry.spec.clone();
+        let mut spec = self.book.entry(&scale.job).ok_or_else(missing)?.spec.clone();
         spec.instances = Some(scale.instances);
         let service = Service::new(&spec, surroundings()).map_err(|error| invalid(error.to_string()))?;
-        let (source, settled, count) = (entry.source.clone(), entry.settled.clone(), service.instances);
-        let before: BTreeSet<InstanceId> = entry.instances.values().copied().collect();
-        let mut ids = self.new_ids(self.missing(&scale.job, count)).await?;
+        Ok((spec, Arc::new(service)))
+    }
+
+    /// `ids` are for instances that are new.
+    fn carry_out_scale(
+        &mut self,
+        wait: bool,
+        spec: JobSpec,
+        service: Arc<Service>,
+        mut ids: Vec<InstanceId>,
+        reply: Reply<Done>,
+    ) {
+        let (job, count) = (spec.name.clone(), service.instances);
+        let Some(entry) = self.book.entry(&job) else { return };
+        let (settled, source) = (entry.settled.clone(), entry.source.clone());
+        let before = self.instances_of(&job);
         // More of the same: nothing is opened anew.
-        let defined = Defined { spec, service: Arc::new(service), settled, source };
-        self.define(defined, count, &mut ids);
-        let entry = self.book.entry(&scale.job).ok_or_else(|| super::select::nearest(&self.book, &scale.job))?;
-        let after: BTreeSet<InstanceId> = entry.instances.values().copied().collect();
+        self.define(Defined { spec, service, settled, source }, count, &mut ids);
+        let after = self.instances_of(&job);
         self.step(Event::Start { ids: after.difference(&before).copied().collect() });
-        Ok((after, before))
+        let gone = before.difference(&after).map(|id| (*id, Goal::Gone));
+        let goals: BTreeMap<_, _> = after.iter().map(|id| (*id, Goal::Up)).chain(gone).collect();
+        let waiter = Waiter::new(goals, Done::default(), reply);
+        if wait { self.wait_for(waiter) } else { self.answer(waiter) }
+    }
+
+    fn instances_of(&self, job: &str) -> BTreeSet<InstanceId> {
+        self.book.entry(job).into_iter().flat_map(|entry| entry.instances.values().copied()).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use super::actor::{Inbox, Message};
 use super::logs::{Logs, Origin};
 use super::sample;
 use crate::config::service::LogRules;
+use crate::config::text::escape;
 use crate::coordinator::audience::Life;
 use crate::coordinator::view::{self, Progress};
 use crate::supervisor::output::Sink;
@@ -76,7 +77,7 @@ impl Attending {
         self.born.get().copied()
     }
 
-    /// How far it is, as it said last.
+    /// How far it is, as it said last; one line, whatever it said.
     pub(super) fn how_far(&self) -> Option<String> {
         let said = self.said();
         let progress = said.progress.as_ref()?;
@@ -86,7 +87,7 @@ impl Attending {
         };
         if !progress.note.is_empty() {
             // Writing to a String does not fail.
-            let _ = write!(text, " {}", progress.note);
+            let _ = write!(text, " {}", escape(&progress.note));
         }
         Some(text)
     }
@@ -129,7 +130,7 @@ impl Attending {
     /// A line of its log, or of a child's.
     pub(crate) async fn log(&self, line: &view::LogLine) {
         if self.rules.level.is_some_and(|least| line.level >= least) {
-            self.logs.line(self.origin.clone(), LogStream::Log, self.rules, &text_of(line)).await;
+            self.logs.line(&self.origin, LogStream::Log, self.rules, &line.say(line.level.name())).await;
         }
     }
 
@@ -172,13 +173,4 @@ impl Sink for Kept {
     fn end(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.0.end())
     }
-}
-
-/// `WARN text name=value`: a line of the guest's log in the file; of a child's with its name.
-fn text_of(line: &view::LogLine) -> String {
-    let mut text = format!("{} {}: {}", line.level.name(), line.job, line.text);
-    for (name, value) in &line.fields {
-        let _ = write!(text, " {name}={value}");
-    }
-    text
 }

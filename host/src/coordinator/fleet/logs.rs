@@ -11,17 +11,20 @@ mod tests;
 mod writer;
 
 use crate::config::service::LogRules;
+use crate::config::text::escape;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode};
 use sandhog_protocol::control::{LogLine, LogStream};
+use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::{broadcast, mpsc, oneshot};
-use writer::{Order, Piece, Writer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use writer::{Order, Ordered, Piece, Writer};
 
 /// Longest text of one line, in bytes; a longer one becomes several. As much as a pipe holds, so that what a guest
 /// writes at once is rarely cut.
@@ -32,6 +35,13 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// Pieces that wait for the thread: 4 MiB of them, or 8 where lines are as long as they may be. Then guests wait.
 const QUEUE: usize = 64;
+
+/// What the daemon's own task has told the thread and the thread has not done, in bytes: three notes on each of the 20,000
+/// instances that a daemon has at the most. That task does not wait: what is beyond it is lost, and counted.
+const NOTES_BYTES: usize = 16 << 20;
+
+/// What a note takes beside its bytes: its place in the queue, and what the allocator adds.
+const NOTE_OVERHEAD: usize = 160;
 
 /// Whom a line comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +55,10 @@ pub(crate) struct Origin {
 #[derive(Clone)]
 pub(crate) struct Logs {
     directory: Arc<Dir>,
-    orders: mpsc::Sender<Order>,
+    /// Without a bound of its own: whoever sends has a place first, of `places` or `notes`. All comes in its order.
+    orders: mpsc::UnboundedSender<Ordered>,
+    places: Arc<Semaphore>,
+    notes: Arc<Semaphore>,
     problem: Arc<Mutex<Option<Problem>>>,
     now_ms: fn() -> u64,
 }
@@ -60,6 +73,20 @@ pub(crate) struct Problem {
     pub cause: String,
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (job, cause) = (escape(&self.job), escape(&self.cause));
+        match self.lines {
+            0 => write!(out, "the log of {job} can't be removed: {cause}"),
+            1 => write!(out, "a line of the log of {job} is lost: {cause}"),
+            lines => write!(out, "{lines} lines of logs are lost, the last one of {job}: {cause}"),
+        }
+    }
+}
+
+/// Why something that the daemon's own task had to say was not taken in.
+const BEHIND: &str = "the disk is too slow for what is written to the logs";
+
 impl Logs {
     /// Makes the directory, for its owner only, and starts the thread. Who follows may be this many lines late.
     pub(crate) fn open(directory: &Path, late_lines: usize) -> io::Result<Self> {
@@ -70,11 +97,16 @@ impl Logs {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let directory = Arc::new(Dir::open_ambient_dir(directory, ambient_authority())?);
         rustix::fs::chmodat(&*directory, ".", Mode::RWXU, AtFlags::empty())?;
-        let (orders, received) = mpsc::channel(QUEUE);
-        let problem = Arc::new(Mutex::new(None));
-        let writer = Writer::new(directory.clone(), late_lines, problem.clone());
+        let (logs, received) = Self::without_thread(directory.clone(), now_ms);
+        let writer = Writer::new(directory, late_lines, logs.problem.clone());
         std::thread::Builder::new().name("logs".into()).spawn(move || writer.run(received))?;
-        Ok(Self { directory, orders, problem, now_ms })
+        Ok(logs)
+    }
+
+    fn without_thread(directory: Arc<Dir>, now_ms: fn() -> u64) -> (Self, mpsc::UnboundedReceiver<Ordered>) {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (places, notes) = (Arc::new(Semaphore::new(QUEUE)), Arc::new(Semaphore::new(NOTES_BYTES)));
+        (Self { directory, orders, places, notes, problem: Arc::default(), now_ms }, received)
     }
 
     /// One stream of one attempt.
@@ -89,11 +121,30 @@ impl Logs {
         }
     }
 
-    /// Something to say of an attempt; several lines of text become several lines.
-    pub(crate) async fn line(&self, of: Origin, stream: LogStream, rules: LogRules, text: &str) {
-        let mut sink = self.stream(of, stream, rules);
-        sink.write(text.strip_suffix('\n').unwrap_or(text).as_bytes()).await;
-        sink.write(b"\n").await;
+    /// Something that an attempt says: one event, one line, whatever is in its text. Waits where lines come faster than they
+    /// can be written.
+    pub(crate) async fn line(&self, of: &Origin, stream: LogStream, rules: LogRules, text: &str) {
+        self.order(Order::Write(self.piece(of, stream, rules, text))).await;
+    }
+
+    /// Sandhog's own word on an attempt: one line, whatever is in its text. Does not wait; see [`NOTES_BYTES`].
+    pub(crate) fn note(&self, of: &Origin, rules: LogRules, text: &str) {
+        let piece = self.piece(of, LogStream::Sandhog, rules, text);
+        let bytes = piece.bytes.len() + piece.job.len();
+        self.order_at_once(Order::Write(piece), &of.job, bytes, 1);
+    }
+
+    /// Removes all files of a job, behind what has come in by now. Does not wait.
+    pub(crate) fn remove(&self, job: String) {
+        let name = job.clone();
+        self.order_at_once(Order::Remove { job }, &name, name.len(), 0);
+    }
+
+    fn piece(&self, of: &Origin, stream: LogStream, rules: LogRules, text: &str) -> Piece {
+        let mut head = line::Head::new(of.instance, &of.attempt, stream);
+        head.stamp((self.now_ms)());
+        let bytes = [head.bytes(), one_line(text).as_bytes(), b"\n"].concat();
+        Piece { job: of.job.as_str().into(), rules, bytes }
     }
 
     /// The last lines of these jobs, this many together, oldest first; and all that come after them, if they are to be
@@ -112,14 +163,6 @@ impl Logs {
         Ok((read.await??, look.follow))
     }
 
-    /// Removes all files of a job.
-    pub(crate) async fn remove(&self, job: String) {
-        let (done, is_done) = oneshot::channel();
-        self.order(Order::Remove { job, done }).await;
-        // Closed logs have nothing to say.
-        let _ = is_done.await;
-    }
-
     /// What could not be written since this was last asked. The daemon goes on; its guests do too.
     pub(crate) fn problem(&self) -> Option<Problem> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -133,11 +176,48 @@ impl Logs {
         let _ = is_done.await;
     }
 
+    /// Waits for a place.
     async fn order(&self, order: Order) {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        self.send(order, place.ok());
+    }
+
+    /// For whom nobody may make wait. What has no place is told as a problem: so many lines, of this job.
+    fn order_at_once(&self, order: Order, job: &str, bytes: usize, lines: u64) {
+        let room = u32::try_from(bytes + NOTE_OVERHEAD).unwrap_or(u32::MAX);
+        match Arc::clone(&self.notes).try_acquire_many_owned(room) {
+            Ok(place) => self.send(order, Some(place)),
+            Err(_) => Problem::add(&self.problem, lines, job, BEHIND.into()),
+        }
+    }
+
+    fn send(&self, order: Order, place: Option<OwnedSemaphorePermit>) {
         // Closed logs take nothing more.
-        let _ = self.orders.send(order).await;
+        let _ = self.orders.send(Ordered { order, place });
     }
 }
+
+impl Problem {
+    fn add(to: &Mutex<Option<Self>>, lines: u64, job: &str, cause: String) {
+        let mut problem = to.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = problem.as_ref().map_or(0, |problem| problem.lines) + lines;
+        *problem = Some(Self { lines, job: job.to_owned(), cause });
+    }
+}
+
+/// The text without an end of a line in it, or anything else that a reader would not see as itself; of what is too long for
+/// one line, the beginning.
+fn one_line(text: &str) -> Cow<'_, str> {
+    let text = escape(text.strip_suffix('\n').unwrap_or(text));
+    if text.len() <= LINE_BYTES {
+        return text;
+    }
+    let (begin, rest) = text.split_at(text.floor_char_boundary(LINE_BYTES - LEFT_OUT_BYTES));
+    format!("{begin} … and {} bytes more", rest.len()).into()
+}
+
+/// What [`one_line`] needs to say how much it has left out.
+const LEFT_OUT_BYTES: usize = 64;
 
 /// Where the bytes of one stream go.
 pub(crate) struct Sink {

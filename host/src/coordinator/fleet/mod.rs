@@ -6,7 +6,9 @@
 //!            book, waits ┘  └── attending ◀─┴─▶ perform ──▶ coordinator::run
 //! ```
 //!
-//! Must not: decide anything about restarts, speak HTTP, print, wait for anything while others do.
+//! Must not: decide anything about restarts, speak HTTP, print, wait for anything while others do. The one task waits for its
+//! next message and the next time, and for nothing else: not for the disk ([`store`], [`logs`] and [`parked`] say how), not
+//! for the spawner, not for a job. Only when it is over, and nobody is served any more, does it wait until all is written.
 
 mod actor;
 mod apply;
@@ -17,6 +19,7 @@ mod clock;
 mod events;
 mod logs;
 mod mailbox;
+mod parked;
 mod perform;
 mod requests;
 mod restore;

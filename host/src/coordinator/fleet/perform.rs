@@ -9,6 +9,7 @@ use super::sample::Use;
 use super::store::InstanceRow;
 use crate::config::job::Job;
 use crate::config::service::Boosts;
+use crate::config::text::escape;
 use crate::config::units::{print_about, print_duration};
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::record::VerdictRecord;
@@ -16,7 +17,7 @@ use crate::coordinator::registry;
 use crate::coordinator::run::{Halt, Halted, Kept};
 use crate::supervisor::outcome;
 use crate::supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
-use sandhog_protocol::control::{Ended, Event, LogStream};
+use sandhog_protocol::control::{Ended, Event};
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::spawn::ToSpawner;
 use sandhog_protocol::verdict::{StopReason, Verdict};
@@ -77,7 +78,8 @@ impl Daemon {
             self.weighed.insert(attempt);
         }
         let settled = settled.ok();
-        let running = Running { id, halt, attending, mailbox, service, settled, used: Use::default(), paused: false };
+        let running =
+            Running { id, halt, attending, mailbox, service, settled, used: Use::default(), paused: false, wish: None };
         self.running.insert(attempt, running);
         // Where this process is killed, the next daemon knows what it took along.
         self.save(id);
@@ -91,8 +93,8 @@ impl Daemon {
 
     fn stop(&mut self, attempt: AttemptNumber, why: &End) {
         // One that is paused can't hear it.
-        if self.running.get_mut(&attempt).is_some_and(|running| std::mem::take(&mut running.paused)) {
-            self.to_worker(attempt, |worker| ToSpawner::Resume { worker });
+        if self.running.get(&attempt).is_some_and(|running| running.paused) {
+            self.set_paused(attempt, false);
         }
         self.halt(attempt, stop_for(why));
     }
@@ -106,14 +108,19 @@ impl Daemon {
         }
     }
 
-    /// Asks the spawner to do something to the worker of an attempt, if it has begun.
-    pub(super) fn to_worker(&self, attempt: AttemptNumber, request: impl FnOnce(u32) -> ToSpawner) {
-        if let Some(born) = self.running.get(&attempt).and_then(|running| running.attending.worker()) {
-            let (coordinator, request) = (Arc::clone(&self.coordinator), request(born.worker));
-            tokio::spawn(async move {
-                // Where it fails the spawner has gone, and everything with it.
-                let _ = coordinator.ask_spawner(&request, &[]).await;
-            });
+    /// Pauses the worker of an attempt, if it has begun, or lets it go on. However often that is asked for, one request is on
+    /// its way to the spawner at a time, and only the last wish counts.
+    pub(super) fn set_paused(&mut self, attempt: AttemptNumber, paused: bool) {
+        let Some(running) = self.running.get_mut(&attempt) else { return };
+        running.paused = paused;
+        match (&running.wish, running.attending.worker()) {
+            (Some(wish), _) => drop(wish.send_replace(paused)),
+            (None, Some(born)) if paused => {
+                let (wish, wished) = watch::channel(paused);
+                running.wish = Some(wish);
+                tokio::spawn(pause_as_wished(Arc::clone(&self.coordinator), born.worker, wished));
+            }
+            (None, _) => {}
         }
     }
 
@@ -157,13 +164,8 @@ impl Daemon {
         let Some(member) = self.book.members.remove(&id) else { return };
         // With the last one of a job that is deleted goes its log.
         if self.book.forget(&member) {
-            self.remove_log(member.job);
+            self.logs.remove(member.job);
         }
-    }
-
-    pub(super) fn remove_log(&self, job: String) {
-        let logs = self.logs.clone();
-        tokio::spawn(async move { logs.remove(job).await });
     }
 
     fn tell(&mut self, id: InstanceId, notice: &Notice) {
@@ -205,10 +207,10 @@ impl Daemon {
             id: Some(id),
             attempt: attempt.clone(),
             verdict,
-            ..plain_event(Some(member.job.clone()), kind, text.clone())
+            ..plain_event(Some(member.job.clone()), kind, &text)
         };
         self.events.add(event);
-        self.note(id, attempt.unwrap_or_default(), text);
+        self.note(id, attempt.unwrap_or_default(), &text);
     }
 
     /// The end of an attempt that this daemon did not see.
@@ -220,18 +222,17 @@ impl Daemon {
             id: Some(id),
             attempt: Some(ended.attempt.clone()),
             verdict: Some(ended.verdict.clone()),
-            ..plain_event(Some(member.job.clone()), "ended", text.clone())
+            ..plain_event(Some(member.job.clone()), "ended", &text)
         };
         self.events.add(event);
-        self.note(id, ended.attempt.clone(), text);
+        self.note(id, ended.attempt.clone(), &text);
     }
 
     /// Sandhog's own word, in the log of the job.
-    fn note(&self, id: InstanceId, attempt: String, text: String) {
+    fn note(&self, id: InstanceId, attempt: String, text: &str) {
         let (Some(member), Some(service)) = (self.book.members.get(&id), self.book.service_of(id)) else { return };
         let origin = Origin { job: member.job.clone(), instance: member.number, attempt };
-        let (logs, rules) = (self.logs.clone(), service.logs);
-        tokio::spawn(async move { logs.line(origin, LogStream::Sandhog, rules, &text).await });
+        self.logs.note(&origin, service.logs, text);
     }
 
     pub(super) fn heard(&mut self, attempt: AttemptNumber, bytes: usize, message: Option<String>) {
@@ -243,23 +244,24 @@ impl Daemon {
             id: Some(running.id),
             attempt: Some(running.attending.origin.attempt.clone()),
             message,
-            ..plain_event(member.map(|member| member.job.clone()), "message", text)
+            ..plain_event(member.map(|member| member.job.clone()), "message", &text)
         };
         self.events.add(event);
     }
 
     /// Something that concerns no job.
-    pub(super) fn tell_of_itself(&mut self, kind: &str, text: String) {
+    pub(super) fn tell_of_itself(&mut self, kind: &str, text: &str) {
         self.events.add(plain_event(None, kind, text));
     }
 
     /// Something that concerns a job as a whole.
     pub(super) fn tell_of_job(&mut self, job: &str, kind: &str) {
-        self.events.add(plain_event(Some(job.into()), kind, format!("is {kind}")));
+        self.events.add(plain_event(Some(job.into()), kind, &format!("is {kind}")));
     }
 }
 
-fn plain_event(job: Option<String>, kind: &str, text: String) -> Event {
+/// What it says is one line, whatever a guest has put into it: who prints it is not to take care.
+fn plain_event(job: Option<String>, kind: &str, text: &str) -> Event {
     Event {
         number: 0,
         at_ms: now_ms(),
@@ -268,9 +270,23 @@ fn plain_event(job: Option<String>, kind: &str, text: String) -> Event {
         id: None,
         attempt: None,
         kind: kind.into(),
-        text,
+        text: escape(text).into_owned(),
         verdict: None,
         message: None,
+    }
+}
+
+/// Has a worker paused and resumed as it is wished, until its attempt has ended.
+async fn pause_as_wished(coordinator: Arc<Coordinator>, worker: u32, mut wished: watch::Receiver<bool>) {
+    let mut is_paused = false;
+    wished.mark_changed();
+    while wished.changed().await.is_ok() {
+        let paused = *wished.borrow_and_update();
+        if std::mem::replace(&mut is_paused, paused) != paused {
+            let request = if paused { ToSpawner::Pause { worker } } else { ToSpawner::Resume { worker } };
+            // Where it fails the spawner has gone, and everything with it.
+            let _ = coordinator.ask_spawner(&request, &[]).await;
+        }
     }
 }
 

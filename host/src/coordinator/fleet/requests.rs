@@ -11,7 +11,6 @@ use crate::config::text::escape;
 use crate::coordinator::run::Halt;
 use crate::supervisor::state::{AttemptNumber, Event, InstanceId};
 use sandhog_protocol::control::{Answer, Ask, Done, Instance, Job, Phase, Send};
-use sandhog_protocol::spawn::ToSpawner;
 use sandhog_protocol::verdict::StopReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,22 +21,22 @@ use tokio::sync::oneshot;
 const ANSWER_MOST: Duration = Duration::from_secs(3600);
 
 impl Daemon {
-    pub(super) async fn request(&mut self, request: Request) {
+    pub(super) fn request(&mut self, request: Request) {
         // Whoever asked may have gone: then nobody gets the answer.
         match request {
             Request::About(reply) => drop(reply.send(Ok(self.about()))),
             Request::Instances(words, reply) => drop(reply.send(self.instances(&words))),
             Request::Job(name, reply) => drop(reply.send(self.job(&name))),
             Request::Known(names, reply) => drop(reply.send(Ok(self.known(&names)))),
-            Request::Apply(prepared, reply) => self.apply(*prepared, reply).await,
+            Request::Apply(prepared, reply) => self.apply(prepared, reply),
             Request::ToOpen(verb, words, reply) => drop(reply.send(self.to_open(verb, &words))),
             Request::Ask(verb, ask, opened, reply) => self.ask(verb, ask, opened, reply),
-            Request::Scale(scale, reply) => self.scale(scale, reply).await,
+            Request::Scale(scale, reply) => self.scale(scale, reply),
             Request::Send(send, reply) => self.send(&send, reply),
             Request::Logs(words, reply) => drop(reply.send(self.wanted(&words))),
             Request::Events(since, last, reply) => drop(reply.send(Ok(self.events.listen(since, last)))),
             Request::ShutDown(reply) => {
-                self.tell_of_itself("daemon-stopping", "the daemon stops everything and ends".into());
+                self.tell_of_itself("daemon-stopping", "the daemon stops everything and ends");
                 self.step(Event::Shutdown);
                 drop(reply.send(Ok(())));
             }
@@ -79,7 +78,7 @@ impl Daemon {
             group: member.group.clone(),
             instance: member.number,
             phase: seen.phase,
-            why: seen.failed.or(seen.why),
+            why: seen.failed.or(seen.why).map(|why| escape(&why).into_owned()),
             reloading: seen.reloading,
             paused: running.is_some_and(|running| running.paused),
             since_ms: at_ms(seen.since),
@@ -276,8 +275,8 @@ impl Daemon {
             match name {
                 "TERM" | "INT" | "HUP" => self.halt(attempt, Halt::Stop(StopReason::Operator)),
                 "KILL" => self.halt(attempt, Halt::Shoot),
-                "STOP" => self.pause(attempt),
-                "CONT" => self.resume(attempt),
+                "STOP" => self.set_paused(attempt, true),
+                "CONT" => self.set_paused(attempt, false),
                 _ => break,
             }
         }
@@ -295,31 +294,24 @@ impl Daemon {
         }
     }
 
-    fn pause(&mut self, attempt: AttemptNumber) {
-        if let Some(running) = self.running.get_mut(&attempt) {
-            running.paused = true;
-            self.to_worker(attempt, |worker| ToSpawner::Pause { worker });
-        }
-    }
-
-    fn resume(&mut self, attempt: AttemptNumber) {
-        if let Some(running) = self.running.get_mut(&attempt) {
-            running.paused = false;
-            self.to_worker(attempt, |worker| ToSpawner::Resume { worker });
-        }
-    }
-
-    fn send(&self, send: &Send, reply: Reply<Vec<Answer>>) {
+    fn send(&self, send: &Send, mut reply: Reply<Vec<Answer>>) {
         match self.sent(send) {
             Ok(letters) => {
                 let wait = Duration::from_millis(send.wait_ms).min(ANSWER_MOST);
                 tokio::spawn(async move {
-                    let mut answers = Vec::new();
                     let until = tokio::time::Instant::now() + wait;
-                    for letter in letters {
-                        answers.push(letter.answer(until).await);
+                    let answers = async {
+                        let mut answers = Vec::new();
+                        for letter in letters {
+                            answers.push(letter.answer(until).await);
+                        }
+                        answers
+                    };
+                    tokio::select! {
+                        answers = answers => drop(reply.send(Ok(answers))),
+                        // Nobody waits for them any more.
+                        () = reply.closed() => {}
                     }
-                    let _ = reply.send(Ok(answers));
                 });
             }
             Err(refusal) => drop(reply.send(Err(refusal))),

@@ -45,7 +45,7 @@ impl Daemon {
                 Ok(service) => described.push((job, Arc::new(service))),
                 Err(error) => {
                     let text = format!("the job {} of an earlier daemon can't be kept up: {error}", job.spec.name);
-                    self.tell_of_itself("failed", text);
+                    self.tell_of_itself("failed", &text);
                 }
             }
         }

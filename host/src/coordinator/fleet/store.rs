@@ -1,9 +1,10 @@
 //! What outlives the daemon: which jobs there are, which of their instances are wanted, counters, how attempts ended. One
-//! SQLite file; one thread writes it, so that a slow disk makes nobody wait but who asks for it ([`Store::flush`]).
+//! SQLite file; one thread writes it, so that a slow disk makes nobody wait but who asks for it ([`Store::kept`]).
 //!
 //! Must not: know what a job means. It keeps what it is given, and gives it back.
 
 mod file;
+mod ids;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -11,11 +12,13 @@ mod writer;
 
 use crate::config::text::escape;
 use crate::coordinator::granted::{Record, WasWritable};
+use ids::Ids;
 use pending::Change;
 use rusqlite::Connection;
 use sandhog_protocol::control::{Ended, GroupSpec, JobSpec};
 use serde::Serialize;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -23,9 +26,6 @@ use writer::Shared;
 
 /// Ended attempts that are kept of each instance.
 pub(crate) const ENDED: usize = 10;
-
-/// Ids that are reserved at once: so many a daemon that is killed may leave out, and so seldom one waits for the disk.
-const ID_BLOCK: u64 = 64;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -106,15 +106,13 @@ pub(crate) struct InstanceRow {
     pub restarts: u64,
 }
 
-/// The way to the thread that writes. What is put is on its way at once, and is there when [`Store::flush`] returns.
+/// The way to the thread that writes. What is put is on its way at once, and is there when [`Store::kept`] has.
 /// What is newer takes the place of what has not been written yet, so that a disk that is full or slow costs no memory.
 pub(crate) struct Store {
     shared: Arc<Shared>,
     /// None: it is being closed.
     thread: Option<JoinHandle<()>>,
-    /// The next one that is free, and the first that is not reserved.
-    next_id: u64,
-    reserved: u64,
+    ids: Ids,
 }
 
 impl Store {
@@ -125,10 +123,13 @@ impl Store {
 
     fn start(path: &Path, mut connection: Connection) -> Result<(Self, Stored), Error> {
         let (stored, next_id) = file::load(&mut connection).map_err(|cause| file::failed(path, cause))?;
-        let shared = Arc::new(Shared::new(path));
+        let shared = Arc::new(Shared::new(path, next_id));
         let thread = writer::start(shared.clone(), connection)
             .map_err(|cause| Error::Open { path: path.into(), cause: Arc::new(cause) })?;
-        Ok((Self { shared, thread: Some(thread), next_id, reserved: next_id }, stored))
+        let mut store = Self { shared, thread: Some(thread), ids: Ids::new(next_id) };
+        // Most of those who ask later find some.
+        store.reserve_ids(0);
+        Ok((store, stored))
     }
 
     /// What is put while this lives is in the file as a whole or not at all. Not to be kept while something is awaited.
@@ -203,28 +204,26 @@ impl Store {
         self.shared.put(Change::PutNumber { key: file::ALIVE, value: at_ms });
     }
 
-    /// An id that no instance has ever had, whatever becomes of this process: it is reserved on disk before it is given.
-    pub(crate) async fn next_instance_id(&mut self) -> Result<u64, Error> {
-        if self.next_id >= self.reserved {
-            let reserved = self.next_id + ID_BLOCK;
-            self.shared.put(Change::PutNumber { key: file::NEXT_ID, value: reserved });
-            self.flush().await?;
-            self.reserved = reserved;
+    /// This many ids that no instance has ever had, whatever becomes of this process: none is given that is not reserved on
+    /// disk. None: not enough are; see [`Self::reserve_ids`].
+    pub(crate) fn take_ids(&mut self, count: u64) -> Option<Range<u64>> {
+        let ids = self.ids.take(count, self.shared.reserved())?;
+        // The next one is to find some, too.
+        self.reserve_ids(0);
+        Some(ids)
+    }
+
+    /// Has this many reserved, and some more. They are there to be taken when [`Self::kept`] says so.
+    pub(crate) fn reserve_ids(&mut self, count: u64) {
+        if let Some(value) = self.ids.ask(count) {
+            self.shared.put(Change::PutNumber { key: file::NEXT_ID, value });
         }
-        self.next_id += 1;
-        Ok(self.next_id - 1)
     }
 
-    /// Returns when everything that was put is written, so that it is there after a kill of this process (not of the
-    /// machine); or when that has failed: then it is tried again all the same.
-    pub(crate) async fn flush(&self) -> Result<(), Error> {
-        self.shared.written().await
-    }
-
-    /// As [`Self::flush`], without holding the store meanwhile.
+    /// Done when everything that was put by now is written, so that it is there after a kill of this process (not of the
+    /// machine); or when that has failed: then it is tried again all the same. Holds no part of the store.
     pub(crate) fn kept(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
-        let shared = Arc::clone(&self.shared);
-        async move { shared.written().await }
+        self.shared.written()
     }
 
     /// Why what was put last could not be written; once for each kind of failure in a row.
@@ -234,8 +233,8 @@ impl Store {
 
     /// Writes everything, gives back the ids that were reserved, and closes the file.
     pub(crate) async fn close(mut self) -> Result<(), Error> {
-        self.shared.put(Change::PutNumber { key: file::NEXT_ID, value: self.next_id });
-        let written = self.flush().await;
+        self.shared.put(Change::PutNumber { key: file::NEXT_ID, value: self.ids.next() });
+        let written = self.kept().await;
         self.shared.end();
         if let Some(thread) = self.thread.take() {
             // It has ended, however it did.

@@ -20,6 +20,13 @@ fn texts(lines: &[LogLine]) -> Vec<&str> {
     lines.iter().map(|line| line.text.as_str()).collect()
 }
 
+/// As a guest does.
+async fn write(logs: &Logs, job: &str, rules: LogRules, text: &str) {
+    let mut sink = logs.stream(of(job, 0), LogStream::Out, rules);
+    sink.write(text.as_bytes()).await;
+    sink.end().await;
+}
+
 fn run(test: impl Future) {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test);
 }
@@ -176,14 +183,91 @@ fn words_of_sandhogs_own_are_whole_lines() {
         let logs = Logs::open(&place, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
         sink.write(b"half a ").await;
-        logs.line(of("a", 0), LogStream::Sandhog, RULES, "it is ready\n").await;
-        logs.line(of("a", 0), LogStream::Log, RULES, "two\nlines").await;
+        logs.note(&of("a", 0), RULES, "it is ready\n");
+        logs.line(&of("a", 0), LogStream::Log, RULES, "two words").await;
         sink.write(b"line\n").await;
         let (lines, _) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
-        assert_eq!(texts(&lines), ["it is ready", "two", "lines", "half a line"]);
+        assert_eq!(texts(&lines), ["it is ready", "two words", "half a line"]);
         let streams: Vec<_> = lines.iter().map(|line| line.stream).collect();
-        assert_eq!(streams, [LogStream::Sandhog, LogStream::Log, LogStream::Log, LogStream::Out]);
+        assert_eq!(streams, [LogStream::Sandhog, LogStream::Log, LogStream::Out]);
     });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn one_event_is_one_line_whatever_is_in_it() {
+    let place = place("one-line");
+    let forged = "bored\nhas ended: denied";
+    let ends = ["\n", "\r", "\r\n", "\u{85}", "\u{2028}", "\u{2029}", "\u{b}", "\u{c}", "\u{1b}[1A", "\u{202e}", "\0"];
+    run(async {
+        let logs = Logs::open(&place, 1).unwrap();
+        logs.note(&of("a", 0), RULES, &format!("wants to be replaced: {forged}"));
+        logs.line(&of("a", 0), LogStream::Log, RULES, forged).await;
+        for end in ends {
+            logs.note(&of("a", 0), RULES, &format!("before{end}after"));
+        }
+        // As long as it may be: the rest of it is no line of its own.
+        logs.note(&of("long", 0), RULES, &format!("{}\n{}", "界".repeat(50_000), "has ended: denied ".repeat(9_000)));
+        let (lines, _) = logs.tail(vec!["a".into()], 100, false).await.unwrap();
+        let (long, _) = logs.tail(vec!["long".into()], 100, false).await.unwrap();
+        assert_eq!((lines.len(), long.len()), (2 + ends.len(), 1));
+        assert_eq!(lines[0].text, "wants to be replaced: bored\\nhas ended: denied");
+        assert_eq!((lines[1].text.as_str(), lines[1].stream), ("bored\\nhas ended: denied", LogStream::Log));
+        let is_harmless = |line: &LogLine| escape(&line.text) == line.text && line.text.len() <= LINE_BYTES;
+        assert!(lines.iter().chain(&long).all(is_harmless));
+        assert!(lines[2..].iter().all(|line| line.text.starts_with("before\\")), "{lines:?}");
+        assert!(long[0].text.ends_with(" bytes more"));
+        let file = std::fs::read_to_string(place.join("a.log")).unwrap();
+        assert_eq!(file.lines().count(), lines.len());
+    });
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+fn without_thread(place: &std::path::Path) -> (Logs, mpsc::UnboundedReceiver<Ordered>) {
+    std::fs::create_dir_all(place).unwrap();
+    Logs::without_thread(Arc::new(Dir::open_ambient_dir(place, ambient_authority()).unwrap()), || 0)
+}
+
+#[test]
+fn what_sandhog_says_comes_behind_what_was_written_before_and_never_waits() {
+    let place = place("behind");
+    let (logs, mut received) = without_thread(&place);
+    let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
+    // As much as waits without anybody who writes.
+    let text = vec![b'x'; QUEUE * 2 * PIECE_BYTES];
+    let mut writing = pin!(sink.write(&text));
+    assert!(writing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    logs.note(&of("a", 0), RULES, "has ended");
+    logs.remove("a".into());
+    let mut orders = Vec::new();
+    while let Ok(ordered) = received.try_recv() {
+        orders.push(ordered.order);
+    }
+    let [.., Order::Write(before), Order::Write(note), Order::Remove { job }] = &orders[..] else { panic!() };
+    assert!(before.bytes.ends_with(b"x\n") && note.bytes.ends_with(b" sandhog has ended\n") && job == "a");
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn words_of_sandhogs_own_that_nobody_writes_are_bounded_and_those_that_are_lost_are_counted() {
+    const WORDS: u64 = 300_000;
+    let place = place("lost");
+    let (logs, mut received) = without_thread(&place);
+    for _ in 0..WORDS {
+        logs.note(&of("a", 0), RULES, "is asked to stop");
+    }
+    let (mut waiting, mut bytes) = (0, 0);
+    while let Ok(Ordered { order: Order::Write(piece), place }) = received.try_recv() {
+        (waiting, bytes) = (waiting + 1, bytes + piece.bytes.len());
+        drop(place);
+    }
+    assert!(waiting > 20_000 && bytes <= NOTES_BYTES, "{waiting} with {bytes} bytes");
+    let problem = logs.problem().unwrap();
+    assert_eq!(problem.lines, WORDS - waiting);
+    assert!(problem.to_string().contains("too slow"), "{problem}");
+    // There is room again.
+    logs.note(&of("a", 0), RULES, "has stopped");
+    assert_eq!(logs.problem(), None);
     std::fs::remove_dir_all(place).unwrap();
 }
 
@@ -191,10 +275,7 @@ fn words_of_sandhogs_own_are_whole_lines() {
 fn a_disk_that_does_not_take_it_makes_the_guest_wait_and_costs_no_memory() {
     let place = place("slow");
     std::fs::create_dir_all(&place).unwrap();
-    let (orders, mut received) = mpsc::channel(QUEUE);
-    let directory = Dir::open_ambient_dir(&place, ambient_authority()).unwrap();
-    // Nobody writes.
-    let logs = Logs { directory: Arc::new(directory), orders, problem: Arc::default(), now_ms: || 0 };
+    let (logs, mut received) = without_thread(&place);
     let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
     // Lines with less text than what stands in front of it.
     let text = b"12345\n".repeat(1 << 20);
@@ -204,7 +285,7 @@ fn a_disk_that_does_not_take_it_makes_the_guest_wait_and_costs_no_memory() {
     loop {
         let state = writing.as_mut().poll(&mut context);
         let mut waiting = 0;
-        while let Ok(Order::Write(piece)) = received.try_recv() {
+        while let Ok(Ordered { order: Order::Write(piece), .. }) = received.try_recv() {
             waiting += piece.bytes.len();
             lines += piece.bytes.split_inclusive(|byte| *byte == b'\n').count();
         }
@@ -225,7 +306,7 @@ fn lines_of_several_jobs_come_in_the_order_of_their_times_and_only_the_last() {
         let logs = Logs::with_clock(&place, 1, || NOW.load(Ordering::SeqCst)).unwrap();
         for (at_ms, job) in [(10, "b"), (20, "a"), (20, "c"), (30, "b"), (40, "a"), (35, "a"), (50, "c")] {
             NOW.store(at_ms, Ordering::SeqCst);
-            logs.line(of(job, 0), LogStream::Out, RULES, &format!("{job}{at_ms}")).await;
+            logs.line(&of(job, 0), LogStream::Out, RULES, &format!("{job}{at_ms}")).await;
         }
         let jobs = ["a", "b", "missing", "c"].map(str::to_owned).to_vec();
         let (all, _) = logs.tail(jobs.clone(), 100, false).await.unwrap();
@@ -246,7 +327,7 @@ fn the_end_of_a_log_of_gigabytes_is_read_and_no_more() {
         // A hole, which takes no room.
         std::fs::File::create(place.join("a.log")).unwrap().set_len(5 << 30).unwrap();
         let rules = LogRules { file_bytes: u64::MAX, files: 1, level: None };
-        logs.line(of("a", 0), LogStream::Out, rules, "one\ntwo\nthree").await;
+        write(&logs, "a", rules, "one\ntwo\nthree").await;
         let (lines, _) = logs.tail(vec!["a".into()], 2, false).await.unwrap();
         assert_eq!(texts(&lines), ["two", "three"]);
     });
@@ -264,7 +345,7 @@ fn what_is_damaged_is_no_error() {
         std::fs::write(place.join("a.log"), format!("{good} two\n2026-11-21T1")).unwrap();
         let (lines, _) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
         assert_eq!(texts(&lines), ["one", "t", "two"]);
-        logs.line(of("a", 0), LogStream::Out, RULES, "three").await;
+        logs.line(&of("a", 0), LogStream::Out, RULES, "three").await;
         let (lines, _) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
         assert_eq!(texts(&lines), ["one", "t", "two", "three"]);
     });
@@ -277,15 +358,15 @@ fn what_can_not_be_written_is_dropped_and_told_and_the_guest_goes_on() {
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         std::fs::create_dir(place.join("a.log")).unwrap();
-        logs.line(of("a", 0), LogStream::Out, RULES, "one\ntwo").await;
-        logs.line(of("b", 0), LogStream::Out, RULES, "three").await;
-        logs.line(of("../b", 0), LogStream::Out, RULES, "four").await;
+        write(&logs, "a", RULES, "one\ntwo").await;
+        logs.line(&of("b", 0), LogStream::Out, RULES, "three").await;
+        logs.line(&of("../b", 0), LogStream::Out, RULES, "four").await;
         assert_eq!(texts(&logs.tail(vec!["b".into()], 10, false).await.unwrap().0), ["three"]);
         let problem = logs.problem().unwrap();
         assert_eq!(problem.lines, 3);
         assert_eq!(logs.problem(), None, "it is told once");
         std::fs::remove_dir(place.join("a.log")).unwrap();
-        logs.line(of("a", 0), LogStream::Out, RULES, "five").await;
+        logs.line(&of("a", 0), LogStream::Out, RULES, "five").await;
         assert_eq!(texts(&logs.tail(vec!["a".into()], 10, false).await.unwrap().0), ["five"]);
         assert_eq!(logs.problem(), None);
         assert_eq!(logs.tail(vec!["../b".into()], 10, false).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
@@ -300,12 +381,12 @@ fn logs_are_for_their_owner_only() {
     std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).unwrap();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
-        logs.line(of("a", 0), LogStream::Out, RULES, "one").await;
+        logs.line(&of("a", 0), LogStream::Out, RULES, "one").await;
         logs.clone().close().await;
         let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(place.clone()), mode(place.join("a.log"))), (0o700, 0o600));
-        logs.line(of("a", 0), LogStream::Out, RULES, "closed logs take nothing and keep nobody waiting").await;
-        logs.remove("a".into()).await;
+        logs.line(&of("a", 0), LogStream::Out, RULES, "closed logs take nothing and keep nobody waiting").await;
+        logs.remove("a".into());
         assert!(logs.tail(vec!["a".into()], 1, false).await.is_err());
     });
     std::fs::remove_dir_all(place).unwrap();
@@ -318,7 +399,8 @@ fn a_job_that_is_removed_begins_anew() {
         let logs = Logs::open(&place, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
         sink.write(b"old\n").await;
-        logs.remove("a".into()).await;
+        logs.remove("a".into());
+        logs.tail(Vec::new(), 0, false).await.unwrap();
         assert!(!place.join("a.log").exists());
         sink.write(b"new\n").await;
         assert_eq!(texts(&logs.tail(vec!["a".into()], 9, false).await.unwrap().0), ["new"]);

@@ -7,8 +7,14 @@ use cap_std::fs::Dir;
 use sandhog_protocol::control::LogLine;
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
+
+/// An order, and what it takes of the room that its sender has.
+pub(super) struct Ordered {
+    pub order: Order,
+    pub place: Option<OwnedSemaphorePermit>,
+}
 
 /// What the thread is to do; all in the order in which it came.
 pub(super) enum Order {
@@ -21,7 +27,6 @@ pub(super) enum Order {
     },
     Remove {
         job: String,
-        done: oneshot::Sender<()>,
     },
     Close {
         done: oneshot::Sender<()>,
@@ -61,10 +66,10 @@ impl Writer {
         Self { files: Files::new(directory), lines, problem, waiting: HashMap::new() }
     }
 
-    pub(super) fn run(mut self, mut received: mpsc::Receiver<Order>) {
+    pub(super) fn run(mut self, mut received: mpsc::UnboundedReceiver<Ordered>) {
         let mut orders = Vec::new();
         while received.blocking_recv_many(&mut orders, QUEUE) > 0 {
-            for order in orders.drain(..) {
+            for Ordered { order, place: _place } in orders.drain(..) {
                 if let Some(done) = self.perform(order) {
                     // Who waited for it may have gone.
                     let _ = done.send(());
@@ -84,12 +89,11 @@ impl Writer {
                 self.write();
                 let _ = answer.send(self.look(jobs, follow));
             }
-            Order::Remove { job, done } => {
+            Order::Remove { job } => {
                 self.write();
                 if let Err(cause) = self.files.remove(&job) {
                     self.report(&job, Failure { lines: 0, cause });
                 }
-                let _ = done.send(());
             }
             Order::Close { done } => {
                 self.write();
@@ -141,8 +145,6 @@ impl Writer {
     }
 
     fn report(&self, job: &str, failure: Failure) {
-        let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = problem.as_ref().map_or(0, |problem| problem.lines) + failure.lines;
-        *problem = Some(Problem { lines, job: job.to_owned(), cause: failure.cause.to_string() });
+        Problem::add(&self.problem, failure.lines, job, failure.cause.to_string());
     }
 }

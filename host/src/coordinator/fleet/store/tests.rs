@@ -42,6 +42,17 @@ fn run<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test)
 }
 
+/// The next id; waits for the disk where that is needed.
+async fn id(store: &mut Store) -> Result<u64, Error> {
+    loop {
+        if let Some(ids) = store.take_ids(1) {
+            return Ok(ids.start);
+        }
+        store.reserve_ids(1);
+        store.kept().await?;
+    }
+}
+
 fn job(name: &str) -> JobSpec {
     let backoff = BackoffSpec { first: Some("1s".into()), ..BackoffSpec::default() };
     let env = [("NAME".to_owned(), "wide 界".to_owned())].into();
@@ -110,7 +121,7 @@ fn the_last_ten_of_each_instance_are_kept_however_they_were_written() {
             store.add_ended(1, &ended(number));
             // Some one by one, some together.
             if number % 3 == 0 {
-                store.flush().await.unwrap();
+                store.kept().await.unwrap();
             }
         }
         store.add_ended(2, &ended(99));
@@ -132,7 +143,7 @@ fn what_is_deleted_takes_what_belongs_to_it_along() {
             store.add_ended(id, &ended(id));
             store.put_last_due(name, id);
         }
-        store.flush().await.unwrap();
+        store.kept().await.unwrap();
         store.delete_job("a");
         store.put_job(&job("a"), None, 0);
         store.delete_instance(2);
@@ -158,7 +169,7 @@ fn an_id_is_never_given_again() {
         for round in 0..4 {
             let (mut store, _) = place.open();
             for _ in 0..100 {
-                let id = store.next_instance_id().await.unwrap();
+                let id = id(&mut store).await.unwrap();
                 assert!(given.insert(id), "{id} again");
             }
             if round < 2 {
@@ -173,6 +184,36 @@ fn an_id_is_never_given_again() {
     });
 }
 
+#[test]
+fn twenty_thousand_ids_wait_for_one_write_and_those_after_them_for_none() {
+    let place = Place::new("many-ids");
+    run(async {
+        let (mut store, _) = place.open();
+        store.kept().await.unwrap();
+        assert_eq!(store.take_ids(20_000), None);
+        store.reserve_ids(20_000);
+        store.kept().await.unwrap();
+        assert_eq!(store.take_ids(20_000), Some(1..20_001));
+        assert_eq!(store.take_ids(1_000), Some(20_001..21_001));
+        store.close().await.unwrap();
+        let (mut store, _) = place.open();
+        assert_eq!(id(&mut store).await.unwrap(), 21_001, "what was reserved too much is given back");
+    });
+}
+
+#[test]
+fn who_waits_for_a_thread_that_has_ended_is_told() {
+    let place = Place::new("over");
+    run(async {
+        let (mut store, _) = place.open();
+        let early = store.kept();
+        store.shared.end();
+        store.thread.take().unwrap().join().unwrap();
+        assert!(early.await.is_ok(), "what was put before the end is written");
+        assert!(matches!(store.kept().await, Err(Error::Ended { .. })));
+    });
+}
+
 /// The process that the next test kills. Of itself it does nothing.
 #[test]
 fn a_victim_writes_until_it_is_killed() {
@@ -180,7 +221,8 @@ fn a_victim_writes_until_it_is_killed() {
     run(async {
         let (mut store, _) = Store::open(Path::new(&path)).unwrap();
         loop {
-            let id = store.next_instance_id().await.unwrap();
+            let id = id(&mut store).await.unwrap();
+            println!("\ngiven {id}");
             let together = store.together();
             store.put_job(&job(&format!("job-{id}")), None, id);
             store.put_instance(&format!("job-{id}"), row(id, 0));
@@ -189,7 +231,7 @@ fn a_victim_writes_until_it_is_killed() {
                 store.delete_job(&format!("job-{}", id - 1));
             }
             drop(together);
-            store.flush().await.unwrap();
+            store.kept().await.unwrap();
             println!("\nwritten {id}");
         }
     });
@@ -208,19 +250,25 @@ fn what_was_written_is_there_after_a_kill() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
-        let ids = lines.filter_map(|line| line.unwrap().strip_prefix("written ")?.parse::<u64>().ok());
-        let ids: Vec<_> = ids.take(round * 7).collect();
+        let (mut given, mut ids) = (Vec::new(), Vec::new());
+        for line in lines.map_while(Result::ok) {
+            given.extend(line.strip_prefix("given ").and_then(|id| id.parse::<u64>().ok()));
+            ids.extend(line.strip_prefix("written ").and_then(|id| id.parse::<u64>().ok()));
+            if ids.len() == round * 7 {
+                break;
+            }
+        }
         victim.kill().unwrap();
         victim.wait().unwrap();
-        assert!(ids.len() == round * 7 && ids[0] > last, "an id was given again: {} after {last}", ids[0]);
-        last = *ids.last().unwrap();
+        assert!(given[0] > last, "an id was given again: {} after {last}", given[0]);
+        last = *given.last().unwrap();
 
         let (store, stored) = place.open();
         let jobs: BTreeSet<_> = stored.jobs.iter().map(|job| job.spec.name.as_str()).collect();
         for id in ids {
             let pair = jobs.contains(format!("job-{id}").as_str());
             // The one that came next may have deleted it already.
-            assert!(pair == (id % 2 == 0) || id == last, "job-{id}");
+            assert!(pair == (id % 2 == 0) || id + 1 >= last, "job-{id}");
         }
         for job in &stored.jobs {
             let [instance] = &job.instances[..] else { panic!("{job:?}") };
@@ -242,7 +290,7 @@ fn a_log_that_is_cut_anywhere_gives_the_state_of_an_earlier_moment() {
             store.put_last_due("a", round);
             store.put_alive(round);
             drop(together);
-            store.flush().await.unwrap();
+            store.kept().await.unwrap();
         }
         // Nothing is being written now.
         let (state, log) = (fs::read(place.state()).unwrap(), fs::read(place.0.join("state.db-wal")).unwrap());
@@ -344,7 +392,7 @@ fn the_state_is_for_its_owner_only_and_not_behind_a_symlink() {
     let place = Place::new("private");
     let (store, _) = place.open();
     store.put_alive(1);
-    run(store.flush()).unwrap();
+    run(store.kept()).unwrap();
     for name in ["state.db", "state.db-wal"] {
         assert_eq!(fs::metadata(place.0.join(name)).unwrap().permissions().mode() & 0o7777, 0o600, "{name}");
     }
@@ -361,21 +409,24 @@ fn a_full_disk_is_told_once_and_everything_is_written_when_there_is_room() {
         connection.query_row("PRAGMA max_page_count = 30", [], |row| row.get::<_, i64>(0)).unwrap();
         let (mut store, _) = Store::start(&place.state(), connection).unwrap();
         store.put_job(&job("small"), None, 0);
-        store.flush().await.unwrap();
+        store.kept().await.unwrap();
         assert!(store.problem().is_none());
         store.put_job(&JobSpec { args: vec!["x".repeat(1 << 20)], ..job("large") }, None, 1);
         for _ in 0..3 {
-            assert!(matches!(store.flush().await, Err(Error::Write { .. })));
+            assert!(matches!(store.kept().await, Err(Error::Write { .. })));
         }
         assert!(matches!(store.problem(), Some(Error::Write { .. })));
         assert!(store.problem().is_none());
-        assert!(store.next_instance_id().await.is_err(), "no id is given that is not reserved");
+        assert!(id(&mut store).await.is_ok(), "some were reserved before");
+        store.reserve_ids(1_000);
+        assert!(store.kept().await.is_err());
+        assert!(store.take_ids(1_000).is_none(), "no id is given that is not reserved");
         store.put_instance("small", row(1, 0));
         (0..10_000).for_each(|number| store.add_ended(1, &ended(number)));
         assert!(store.shared.pending() <= 4, "{} changes wait", store.shared.pending());
         store.delete_job("large");
-        store.flush().await.unwrap();
-        store.next_instance_id().await.unwrap();
+        store.kept().await.unwrap();
+        assert!(store.take_ids(1_000).is_some());
         store.close().await.unwrap();
         let (_store, stored) = place.open();
         assert_eq!(stored.jobs.len(), 1);

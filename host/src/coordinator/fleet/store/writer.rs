@@ -1,7 +1,7 @@
 //! The thread that writes: all that is pending at once, in one transaction; tried again where it fails.
 
 use super::pending::{Change, Pending};
-use super::{ENDED, Error};
+use super::{ENDED, Error, file};
 use rusqlite::{Connection, params};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,9 +28,13 @@ struct State {
     /// So many are putting something that belongs together.
     holds: usize,
     ends: bool,
+    /// Nobody writes any more.
+    is_over: bool,
     problem: Option<Error>,
     /// What was reported last, until writing succeeds again.
     reported: Option<String>,
+    /// Ids below this are reserved on disk.
+    reserved: u64,
 }
 
 type Waiting = oneshot::Sender<Result<(), Error>>;
@@ -40,8 +44,9 @@ pub(super) fn start(shared: Arc<Shared>, connection: Connection) -> io::Result<J
 }
 
 impl Shared {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.into(), state: Mutex::default(), wake: Condvar::new() }
+    pub(super) fn new(path: &Path, reserved: u64) -> Self {
+        let state = Mutex::new(State { reserved, ..State::default() });
+        Self { path: path.into(), state, wake: Condvar::new() }
     }
 
     pub(super) fn put(&self, change: Change) {
@@ -58,11 +63,25 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    pub(super) async fn written(&self) -> Result<(), Error> {
+    /// Of what was put before this call, not before its first poll.
+    pub(super) fn written(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let (done, is_done) = oneshot::channel();
-        self.state().waiting.push(done);
+        let path = self.path.clone();
+        let mut state = self.state();
+        // Where nobody writes any more it is dropped, and heard of at once.
+        if !state.is_over {
+            // Who has gone does not count: however long the disk takes, no more wait than are there to be told.
+            state.waiting.retain(|waits| !waits.is_closed());
+            state.waiting.push(done);
+        }
+        drop(state);
         self.wake.notify_one();
-        is_done.await.unwrap_or_else(|_| Err(Error::Ended { path: self.path.clone() }))
+        async move { is_done.await.unwrap_or_else(|_| Err(Error::Ended { path })) }
+    }
+
+    /// Ids below this are reserved on disk.
+    pub(super) fn reserved(&self) -> u64 {
+        self.state().reserved
     }
 
     pub(super) fn end(&self) {
@@ -85,6 +104,7 @@ impl Shared {
     }
 
     fn run(&self, mut connection: Connection) {
+        let _over = Over(self);
         loop {
             let (pending, waiting, last) = self.next();
             let outcome = write(&mut connection, &pending).map_err(|cause| self.error(cause));
@@ -92,7 +112,7 @@ impl Shared {
                 self.report(error);
                 self.put_back(pending);
             } else {
-                self.state().reported = None;
+                self.is_written(&pending);
             }
             for one in waiting {
                 // It may have stopped waiting.
@@ -115,6 +135,16 @@ impl Shared {
         let waited = self.wake.wait_while(self.state(), nothing);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         (std::mem::take(&mut state.pending), std::mem::take(&mut state.waiting), state.ends)
+    }
+
+    fn is_written(&self, pending: &Pending) {
+        let mut state = self.state();
+        state.reported = None;
+        for change in pending.changes() {
+            if let Change::PutNumber { key: file::NEXT_ID, value } = change {
+                state.reserved = *value;
+            }
+        }
     }
 
     fn put_back(&self, mut earlier: Pending) {
@@ -144,6 +174,17 @@ impl Shared {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread's end, however it comes: nobody is to wait for it any more.
+struct Over<'a>(&'a Shared);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_over = true;
+        state.waiting.clear();
     }
 }
 
