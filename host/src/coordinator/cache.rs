@@ -20,7 +20,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What a compiled module is made from: the module's bytes and the engine with its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +73,7 @@ pub(crate) struct Cache {
     dir: OwnedFd,
     secret: Secret,
     shelf: Shelf,
+    turns: Mutex<HashMap<Key, Weak<Turn>>>,
 }
 
 /// Where entries are kept.
@@ -83,6 +84,10 @@ enum Shelf {
     /// could never be used again.
     Memory { why: String, entries: Mutex<HashMap<Key, OwnedFd>> },
 }
+
+/// Whose turn it is, of all in this process that want the [`Guard`] of one module: a thread waits for the others on this
+/// machine, and no second one beside it.
+pub(crate) type Turn = tokio::sync::Mutex<()>;
 
 /// Held while one module is compiled; given back when it is dropped, or by the kernel.
 pub(crate) struct Guard {
@@ -102,7 +107,7 @@ impl Cache {
             Ok(secret) => (secret, Shelf::Directory),
             Err(why) => (Secret::random().map_err(failed)?, Shelf::Memory { why, entries: Mutex::default() }),
         };
-        Ok(Self { path: path.into(), dir, secret, shelf })
+        Ok(Self { path: path.into(), dir, secret, shelf, turns: Mutex::default() })
     }
 
     /// Why nothing is kept beyond this process.
@@ -146,7 +151,19 @@ impl Cache {
         }
     }
 
-    /// Waits until nobody else compiles this module. Blocks: for a thread of its own.
+    /// To be taken before [`Self::lock`], and held for as long as that waits.
+    pub(crate) fn turn(&self, key: &Key) -> Arc<Turn> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(*key, Arc::downgrade(&turn));
+        turn
+    }
+
+    /// Waits until nobody else compiles this module. Blocks: for a thread of its own, see [`Turn`].
     pub(crate) fn lock(&self, key: &Key) -> Result<Guard, Error> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(&self.dir, "lock", flags, Mode::RUSR | Mode::WUSR);
@@ -308,6 +325,21 @@ mod tests {
         }
         kept(&cache, &key);
         assert!(cache.find(&key).is_some(), "a damaged entry is replaced");
+        std::fs::remove_dir_all(&cache.path).unwrap();
+    }
+
+    #[test]
+    fn who_wants_one_module_has_one_turn_and_it_goes_with_the_last_of_them() {
+        let cache = cache("turns");
+        let key = |module: &[u8]| Key::new(&blake3::hash(module), "engine 1");
+        let (first, second) = (cache.turn(&key(b"one")), cache.turn(&key(b"one")));
+        let held = first.clone().try_lock_owned().unwrap();
+        assert!(second.try_lock().is_err() && cache.turn(&key(b"other")).try_lock().is_ok());
+        drop((first, second));
+        assert!(cache.turn(&key(b"one")).try_lock().is_err(), "a thread that waits holds it still");
+        drop(held);
+        assert!(cache.turn(&key(b"one")).try_lock().is_ok());
+        assert_eq!(cache.turns.lock().unwrap().len(), 1);
         std::fs::remove_dir_all(&cache.path).unwrap();
     }
 

@@ -218,9 +218,12 @@ impl Coordinator {
         let id = self.register(Route { notes: sender.clone(), born });
         if let Some(module) = module {
             let sender = sender.clone();
-            // It may outlive the attempt: somebody else may wait for the same module, and a compiler is never left alone.
             tokio::spawn(async move {
-                let _ = sender.send(Note::Module(module.await)).await;
+                // It ends with the attempt. A compiler does not: see `modules::compiled`.
+                tokio::select! {
+                    module = module => drop(sender.send(Note::Module(module)).await),
+                    () = sender.closed() => {}
+                }
             });
         }
         let mut tasks = tokio::task::JoinSet::new();

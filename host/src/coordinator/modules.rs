@@ -1,6 +1,6 @@
 //! From a module's path to its compiled form: read, hashed, looked up, and where it is new, compiled once.
 
-use super::cache::{self, Cache, Guard, Key};
+use super::cache::{self, Cache, Guard, Key, Turn};
 use super::dispatch::Coordinator;
 use super::granted::{FileId, ModuleRecord};
 use super::plan;
@@ -21,8 +21,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use tokio::sync::{OnceCell, mpsc};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{OwnedMutexGuard, mpsc};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -45,7 +45,9 @@ pub(crate) enum Error {
 pub(crate) struct Module {
     path: PathBuf,
     file: File,
-    hash: OnceCell<blake3::Hash>,
+    hash: OnceLock<blake3::Hash>,
+    /// Held by the thread that reads it.
+    turn: Arc<Turn>,
 }
 
 impl Module {
@@ -65,7 +67,7 @@ impl Module {
 
     /// One that is open already; `path` is what it is called.
     pub(crate) fn of_file(path: &Path, file: File) -> Self {
-        Self { path: path.into(), file, hash: OnceCell::new() }
+        Self { path: path.into(), file, hash: OnceLock::new(), turn: Arc::default() }
     }
 
     /// Where this is as it was, the bytes are.
@@ -98,18 +100,20 @@ impl Module {
         Ok(self.hash.get().copied().unwrap_or(hash))
     }
 
-    /// Reads it at the first call; who calls meanwhile waits for that.
+    /// Reads it at the first call. Who calls meanwhile waits for that, and whoever gives up leaves no second reader behind.
     async fn hash(self: &Arc<Self>) -> Result<blake3::Hash, Cause> {
-        let read = || async {
-            let hashed = if is_small(&self.file) {
-                hash_into(&self.file, &self.path, io::sink())
-            } else {
-                let module = Arc::clone(self);
-                blocking(move || hash_into(&module.file, &module.path, io::sink())).await?
-            };
-            hashed.map_err(|error| Cause::Refused(error.to_string()))
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        if let Some(hash) = self.hash.get() {
+            return Ok(*hash);
+        }
+        let module = Arc::clone(self);
+        let read = move || {
+            let hash = hash_into(&module.file, &module.path, io::sink())?;
+            drop(turn);
+            Ok(*module.hash.get_or_init(|| hash))
         };
-        self.hash.get_or_try_init(read).await.copied()
+        let read: Result<_, Error> = if is_small(&self.file) { read() } else { blocking(read).await? };
+        read.map_err(|error| Cause::Refused(error.to_string()))
     }
 
     /// As verdicts name it; `None` where it was never read.
@@ -207,21 +211,48 @@ pub(crate) async fn compiled(
     if let Some(file) = found {
         return Ok(file);
     }
-    let guard = blocking({
+    // Whoever waits may give up at any moment, and come again: so nothing is left behind then but one thread for a module.
+    let turn = cache.turn(&key).lock_owned().await;
+    let waits = blocking({
         let cache = Arc::clone(&cache);
-        move || cache.lock(&key)
+        // Whoever held the lock may have made it meanwhile.
+        move || (cache.lock(&key).map(|guard| (guard, cache.find(&key))), turn)
     });
-    let guard: Guard = guard.await?.map_err(failed)?;
-    // Whoever held the lock may have made it meanwhile.
-    if let Some(file) = cache.find(&key) {
+    let (locked, turn) = waits.await?;
+    let (guard, found) = locked.map_err(failed)?;
+    if let Some(file) = found {
         return Ok(file);
     }
     if let Some(why) = cache.forgets() {
         coordinator.note_once(format!("compiled modules are not kept: {why}")).await;
     }
-    let progress = coordinator.compiling(&job.name);
     let settings = Settings { limits: job.compile, fuel, output: CompileOutput::Code };
-    let made = compile(coordinator, module, &settings, walls, &cache).await;
+    let new = New { module: Arc::clone(module), name: job.name.clone(), settings, walls: walls.clone(), cache, key };
+    // A compiler is never left alone, whatever becomes of whoever waits for it.
+    tokio::spawn(make(Arc::clone(coordinator), new, guard, turn)).await.map_err(failed)?
+}
+
+/// A module that is in no cache.
+struct New {
+    module: Arc<Module>,
+    /// As the job is called.
+    name: String,
+    settings: Settings,
+    walls: Walls,
+    cache: Arc<Cache>,
+    key: Key,
+}
+
+/// Compiles a module and keeps what comes of it, while nobody else does.
+async fn make(
+    coordinator: Arc<Coordinator>,
+    new: New,
+    guard: Guard,
+    _turn: OwnedMutexGuard<()>,
+) -> Result<(OwnedFd, Kind), Cause> {
+    let New { module, name, settings, walls, cache, key } = new;
+    let progress = coordinator.compiling(&name);
+    let made = compile(&coordinator, &module, &settings, &walls, &cache).await;
     progress.finished();
     let (file, report) = made?;
     let Made::Module { bytes, kind } = report else { return Err(failed("the compiler wrote nothing")) };
