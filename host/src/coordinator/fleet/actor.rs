@@ -10,7 +10,7 @@ use super::parked::Parked;
 use super::sample::{self, Use};
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
-use super::{Handle, Refusal, Reply, Request, now_ms};
+use super::{Handle, Reply, Request, now_ms};
 use crate::config::service::Service;
 use crate::config::text::escape;
 use crate::coordinator::audience::Life;
@@ -396,32 +396,23 @@ impl Daemon {
             done.problems.extend(problem);
         }
         done.instances = all.into_iter().filter_map(|id| self.view(id)).collect();
-        self.reply_when_kept(reply, Ok(done));
+        self.reply_when_kept(reply, done);
     }
 
     /// Nothing is promised that a kill could take back. As many answers wait for the disk as sessions do: one goes with
     /// whoever asked for it.
-    pub(super) fn reply_when_kept(&self, mut reply: Reply<Done>, answer: Result<Done, Refusal>) {
+    pub(super) fn reply_when_kept(&self, mut reply: Reply<Done>, mut done: Done) {
         let kept = self.store.kept();
         tokio::spawn(async move {
             let kept = tokio::select! {
                 kept = kept => kept,
                 () = reply.closed() => return,
             };
-            let answer = match (kept, answer) {
-                (Err(error), Ok(mut done)) => {
-                    done.problems.push(error.to_string());
-                    Ok(done)
-                }
-                (Ok(()) | Err(_), answer) => answer,
-            };
+            done.problems.extend(kept.err().map(|error| error.to_string()));
             // Sentences may hold a guest's words: each stays one line.
-            let answer = answer.map(|mut done| {
-                done.problems.iter_mut().for_each(|problem| *problem = escape(problem).into_owned());
-                done
-            });
+            done.problems.iter_mut().for_each(|problem| *problem = escape(problem).into_owned());
             // Whoever asked may have gone.
-            let _ = reply.send(answer);
+            let _ = reply.send(Ok(done));
         });
     }
 }

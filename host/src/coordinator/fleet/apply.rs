@@ -32,19 +32,19 @@ impl Daemon {
         let checked = match self.checked(&prepared) {
             Ok(checked) if prepared.apply.dry_run => {
                 let done = Done { changes: checked.changes, warnings: warnings(), ..Done::default() };
-                return self.reply_when_kept(reply, Ok(done));
+                return drop(reply.send(Ok(done)));
             }
             Ok(checked) => checked,
-            Err(refusal) => return self.reply_when_kept(reply, Err(refusal)),
+            Err(refusal) => return drop(reply.send(Err(refusal))),
         };
         let missing = checked.jobs.iter().map(|(spec, service, _)| self.missing(&spec.name, service.instances)).sum();
         match self.new_ids(missing) {
             Ok(Some(ids)) => {
                 let done = self.carry_out(checked, prepared.apply.source.clone(), ids);
-                self.reply_when_kept(reply, Ok(Done { warnings: warnings(), ..done }));
+                self.reply_when_kept(reply, Done { warnings: warnings(), ..done });
             }
             Ok(None) => self.park(Asked::Apply(prepared, reply), missing),
-            Err(refusal) => self.reply_when_kept(reply, Err(refusal)),
+            Err(refusal) => drop(reply.send(Err(refusal))),
         }
     }
 
