@@ -22,7 +22,8 @@ pub(super) fn run(verb: Verb, args: AskArgs) -> u8 {
 pub(super) fn ask(client: &mut Client, verb: Verb, select: Vec<String>, wait: bool) -> Result<Done, Failure> {
     let words = words(verb);
     let _line = waiting(wait, words.doing, &select.join(" "));
-    client.post(words.path, &Ask { select, wait, signal: None })
+    let ask = Ask { select, wait, signal: None };
+    if wait { client.post_and_wait(words.path, &ask) } else { client.post(words.path, &ask) }
 }
 
 /// `scale`.
@@ -34,7 +35,9 @@ fn try_scale(args: ScaleArgs) -> Result<u8, Failure> {
     let wait = waits(args.wait);
     let _line = waiting(wait, "scaling", &args.job);
     let scale = Scale { job: args.job, instances: args.instances, wait };
-    let done: Done = Client::connect()?.post("/v1/scale", &scale)?;
+    let mut client = Client::connect()?;
+    let (path, wait) = ("/v1/scale", scale.wait);
+    let done: Done = if wait { client.post_and_wait(path, &scale) } else { client.post(path, &scale) }?;
     Ok(show(&done, args.json, "not all went well", HINT))
 }
 
@@ -61,7 +64,8 @@ fn try_send(args: SendArgs) -> Result<u8, Failure> {
     let wait_ms = args.wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     let _line = waiting(wait_ms > 0, "waiting for an answer of", &args.select);
     let send = Send { select: vec![args.select], message: args.message, wait_ms };
-    let answers: Vec<Answer> = Client::connect()?.post("/v1/send", &send)?;
+    // Also without an answer it takes until the job has read it.
+    let answers: Vec<Answer> = Client::connect()?.post_and_wait("/v1/send", &send)?;
     let shown = if args.json {
         render::answer_json(&answers)
     } else {

@@ -4,6 +4,7 @@ use super::client::Client;
 use super::embedded::Failure;
 use super::render::problem::Problem;
 use super::render::progress::Progress;
+use super::silence::Late;
 use crate::coordinator::{places, privilege};
 use crate::sys::process::in_own_session;
 use rustix::fs::{FlockOperation, flock};
@@ -17,9 +18,16 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Where it is said, by `up` and `start`, that a daemon is ready.
 pub(super) const READY: &str = "ready\n";
+
+/// Held by the command that starts a daemon.
+const START_LOCK: &str = "start.lock";
+
+/// When it is said that a start takes long: some hundred milliseconds are usual, more where much is brought back.
+const LATE: Duration = Duration::from_secs(10);
 
 /// Most of what a daemon says of its start, or of the end of its log, that is shown: a screen.
 const SAID_BYTES: u64 = 4096;
@@ -61,7 +69,7 @@ pub(super) fn daemon() -> Result<Client, Failure> {
     let state = places::state(&person, |name| std::env::var_os(name)).map_err(Error::from)?;
     let files = as_person(&person, || Files::open(&state))?;
     // Two commands at once start one daemon: the second one waits here, and then finds it.
-    flock(&files.lock, FlockOperation::LockExclusive).map_err(|errno| Error::Lock(errno.into()))?;
+    files.wait_for_others().map_err(|errno| Error::Lock(errno.into()))?;
     if let Some(client) = Client::try_connect()? {
         return Ok(client);
     }
@@ -90,8 +98,19 @@ impl Files {
             let options = options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
             options.open(&path).map(|file| (file, path.clone())).map_err(|cause| Error::Open { path, cause })
         };
-        let ((log, log_path), (lock, _)) = (open("daemon.log")?, open("start.lock")?);
+        let ((log, log_path), (lock, _)) = (open("daemon.log")?, open(START_LOCK)?);
         Ok(Self { log, log_path, lock })
+    }
+
+    fn wait_for_others(&self) -> rustix::io::Result<()> {
+        if flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(());
+        }
+        let problem = Problem::new("another command starts the daemon, and has not come to its end yet; still waiting");
+        let lock = self.log_path.with_file_name(START_LOCK);
+        let hint = format!("it holds {}: end it where it hangs (fuser shows it)", lock.display());
+        let _late = Late::says(problem.with_hint(hint), LATE);
+        rustix::io::retry_on_intr(|| flock(&self.lock, FlockOperation::LockExclusive))
     }
 }
 
@@ -121,7 +140,11 @@ fn start(files: &Files) -> Result<Option<Failure>, Failure> {
     let child = spawn(files, &say)?;
     // Ours would keep the pipe open when the daemon has died.
     drop(say);
+    let problem = format!("the daemon, process {}, has not said that it is ready; still waiting", child.id());
+    let hint = format!("its log is {}; Ctrl-C ends this command, and not the daemon", files.log_path.display());
+    let late = Late::says(Problem::new(problem).with_hint(hint), LATE);
     let said = listen(hear.into()).map_err(Error::Hear)?;
+    drop(late);
     if said == READY {
         return Ok(None);
     }

@@ -4,6 +4,8 @@
 
 use super::embedded::Failure;
 use super::render::problem::Problem;
+use super::silence::{Silence, Takes, Tell, on_stderr};
+use crate::coordinator::control::PAST_LINES;
 use crate::coordinator::{ground, places, privilege};
 use crate::exit_code;
 use http_body_util::{BodyExt, Full};
@@ -19,6 +21,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
+use tokio::sync::oneshot;
 
 /// The longest answer that is taken in: 10,000 instances with all that is known of them are some 20 MiB.
 const ANSWER_BYTES: usize = 256 << 20;
@@ -41,6 +44,8 @@ enum Error {
     Write { path: String, cause: String },
     #[error("the daemon went away in the middle of {path:?}: {cause}")]
     Gone { path: String, cause: hyper::Error },
+    #[error("failed to start a thread that waits: {0}")]
+    Thread(io::Error),
     #[error("the daemon's answer to {path:?} is longer than {limit} bytes")]
     TooLong { path: String, limit: usize },
     #[error("the daemon's answer to {path:?} makes no sense to this version of sandhog: {cause}")]
@@ -62,7 +67,7 @@ impl Error {
             Self::Nonsense { .. } | Self::Status { .. } => {
                 Some("the daemon may be of another version: `sandhog down --daemon`, then `sandhog up`")
             }
-            Self::Place(_) | Self::Reach { .. } | Self::Runtime(_) | Self::Write { .. } => None,
+            Self::Place(_) | Self::Reach { .. } | Self::Runtime(_) | Self::Thread(_) | Self::Write { .. } => None,
         }
     }
 }
@@ -80,19 +85,37 @@ pub(crate) struct Client {
     /// Whose daemon it may be, beside root.
     owner: u32,
     runtime: tokio::runtime::Runtime,
+    silence: Silence,
+}
+
+/// How an answer by the line has come to its end.
+pub(super) enum Over {
+    /// Whoever takes the lines has enough.
+    Enough,
+    /// The daemon has ended it.
+    Ended,
+    /// The daemon went away in the middle of it, or none is there.
+    Lost,
+    /// It is there, and ends, or has no room for another one that follows.
+    Unavailable(Failure),
 }
 
 impl Client {
     /// The person's daemon; a failure where none runs.
     pub(crate) fn connect() -> Result<Self, Failure> {
-        let mut client = Self::of_this_person()?;
+        Self::connect_and_tell(on_stderr())
+    }
+
+    /// The same; that the daemon does not answer is told in this way.
+    pub(crate) fn connect_and_tell(tell: Tell) -> Result<Self, Failure> {
+        let mut client = Self::of_this_person(tell)?;
         client.find()?;
         Ok(client)
     }
 
     /// The person's daemon; none where none runs: there is no socket, or nobody listens to it.
     pub(crate) fn try_connect() -> Result<Option<Self>, Failure> {
-        let mut client = Self::of_this_person()?;
+        let mut client = Self::of_this_person(on_stderr())?;
         match client.find() {
             Ok(()) => Ok(Some(client)),
             Err(Error::NoDaemon(_)) => Ok(None),
@@ -102,14 +125,21 @@ impl Client {
 
     /// What the daemon answers to `GET PATH`. Make the path with [`path`] and [`query`].
     pub(crate) fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
-        self.exchange(Method::GET, path, Bytes::new())
+        self.exchange(Method::GET, path, Bytes::new(), Takes::Little)
     }
 
-    /// What the daemon answers to `POST PATH` with this body.
+    /// What the daemon answers to `POST PATH` with this body, at once.
     pub(crate) fn post<B: Serialize, T: DeserializeOwned>(&mut self, path: &str, body: &B) -> Result<T, Failure> {
-        let write = |cause: serde_json::Error| Error::Write { path: path.into(), cause: cause.to_string() };
-        let body = serde_json::to_vec(body).map_err(write)?;
-        self.exchange(Method::POST, path, body.into())
+        self.exchange(Method::POST, path, json(path, body)?, Takes::Little)
+    }
+
+    /// The same where the daemon answers when something else has come about, which may take any time.
+    pub(crate) fn post_and_wait<B: Serialize, T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
+        self.exchange(Method::POST, path, json(path, body)?, Takes::AsLongAsItTakes)
     }
 
     /// Hands on each line that the daemon answers to `GET PATH`, until it ends, or `each` says that it is enough.
@@ -118,25 +148,68 @@ impl Client {
         path: &str,
         each: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
-        self.runtime.block_on(async {
+        self.take_lines(path, &mut |_| (), each)?.map(drop)
+    }
+
+    /// The same of lines that may come for ever, and from one daemon after the other. `begins` is told first how many of
+    /// them are of the past.
+    pub(super) fn follow<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        begins: &mut dyn FnMut(usize),
+        each: &mut dyn FnMut(T) -> ControlFlow<()>,
+    ) -> Result<Over, Failure> {
+        match self.take_lines(path, begins, each) {
+            Ok(Ok(ControlFlow::Break(()))) => Ok(Over::Enough),
+            Ok(Ok(ControlFlow::Continue(()))) => Ok(Over::Ended),
+            Ok(Err(failure)) if failure.code == exit_code::SANDHOG_FAILED => Ok(Over::Unavailable(failure)),
+            Ok(Err(failure)) => Err(failure),
+            Err(Error::Gone { .. } | Error::NoDaemon(_)) => Ok(Over::Lost),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the daemon refuses is the inner failure.
+    fn take_lines<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        begins: &mut dyn FnMut(usize),
+        each: &mut dyn FnMut(T) -> ControlFlow<()>,
+    ) -> Result<Result<ControlFlow<()>, Failure>, Error> {
+        self.wait(Takes::AsLongAsItTakes, async {
             let response = self.request(Method::GET, path, Bytes::new()).await?;
-            if response.status() == StatusCode::OK {
-                Ok(hand_on(response.into_body(), path, each).await?)
-            } else {
-                Err(refusal(response, path).await)
+            if response.status() != StatusCode::OK {
+                return Ok(Err(self.refusal(response, path).await));
             }
+            let past = response.headers().get(PAST_LINES).and_then(|value| value.to_str().ok()?.parse().ok());
+            begins(past.unwrap_or(0));
+            self.hand_on(response.into_body(), path, each).await.map(Ok)
         })
     }
 
-    fn of_this_person() -> Result<Self, Error> {
-        let person = privilege::who();
-        let socket = places::control_socket(&person, |name| std::env::var_os(name))?;
-        Self::new(socket, person.uid)
+    /// Does something that waits for the daemon in another way, and says so where that does not answer meanwhile.
+    pub(super) fn while_it<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+        let (done, is_done) = oneshot::channel();
+        let wait = move || drop(done.send(work()));
+        std::thread::Builder::new().name("wait".into()).spawn(wait).map_err(Error::Thread)?;
+        let lost = |_| Error::Thread(io::Error::other("it has ended without an answer"));
+        Ok(self.wait(Takes::AsLongAsItTakes, is_done).map_err(lost)?)
     }
 
-    fn new(socket: PathBuf, owner: u32) -> Result<Self, Error> {
+    /// In front of the person who waits.
+    fn wait<T>(&self, takes: Takes, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(self.silence.over(&self.socket, takes, work))
+    }
+
+    fn of_this_person(tell: Tell) -> Result<Self, Error> {
+        let person = privilege::who();
+        let socket = places::control_socket(&person, |name| std::env::var_os(name))?;
+        Self::new(socket, person.uid, tell)
+    }
+
+    fn new(socket: PathBuf, owner: u32, tell: Tell) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
-        Ok(Self { socket, owner, runtime })
+        Ok(Self { socket, owner, runtime, silence: Silence::new(tell) })
     }
 
     /// Whether there is somebody, and the right one.
@@ -153,22 +226,28 @@ impl Client {
     }
 
     fn knock(&self) -> Result<(), Error> {
-        self.runtime.block_on(open(&self.socket, self.owner)).map(drop)
+        self.wait(Takes::Little, self.open()).map(drop)
     }
 
-    fn exchange<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, Failure> {
-        self.runtime.block_on(async {
+    fn exchange<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        takes: Takes,
+    ) -> Result<T, Failure> {
+        self.wait(takes, async {
             let response = self.request(method, path, body).await?;
             if response.status() != StatusCode::OK {
-                return Err(refusal(response, path).await);
+                return Err(self.refusal(response, path).await);
             }
-            let answer = collect(response.into_body(), path).await?;
+            let answer = self.collect(response.into_body(), path).await?;
             Ok(serde_json::from_slice(&answer).map_err(|cause| Error::Nonsense { path: path.into(), cause })?)
         })
     }
 
     async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Error> {
-        let stream = open(&self.socket, self.owner).await?;
+        let stream = self.open().await?;
         let gone = |cause| Error::Gone { path: path.into(), cause };
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
         // It ends with the response: what it fails with, the response fails with.
@@ -176,84 +255,108 @@ impl Client {
         let request = Request::builder().method(method).uri(path);
         let request = request.header(HOST, "sandhog").header(CONTENT_TYPE, "application/json").body(Full::new(body));
         let request = request.map_err(|cause| Error::Write { path: path.into(), cause: cause.to_string() })?;
-        sender.send_request(request).await.map_err(gone)
+        sender.send_request(request).await.map_err(gone).inspect(|_| self.silence.is_broken())
     }
-}
 
-/// A connection, checked before a byte is sent: whoever can make a socket in a shared place must not be taken for the
-/// daemon. The kernel says who listens (SO_PEERCRED), whatever happens to the path meanwhile.
-async fn open(socket: &Path, owner: u32) -> Result<UnixStream, Error> {
-    let reach = |cause: io::Error| match cause.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NoDaemon(socket.into()),
-        _ => Error::Reach { path: socket.into(), cause },
-    };
-    // Blocks while the daemon has more connections than it takes; the other way is to be refused then.
-    let stream = std::os::unix::net::UnixStream::connect(socket).map_err(reach)?;
-    stream.set_nonblocking(true).map_err(reach)?;
-    let stream = UnixStream::from_std(stream).map_err(reach)?;
-    match stream.peer_cred().map_err(reach)?.uid() {
-        listener if listener == owner || listener == 0 => Ok(stream),
-        listener => Err(Error::Stranger { path: socket.into(), owner: listener }),
-    }
-}
-
-/// A whole answer, as far as it is taken in.
-async fn collect(mut body: Incoming, path: &str) -> Result<Vec<u8>, Error> {
-    let mut answer = Vec::new();
-    while let Some(piece) = next(&mut body, path).await? {
-        if answer.len() + piece.len() > ANSWER_BYTES {
-            return Err(Error::TooLong { path: path.into(), limit: ANSWER_BYTES });
-        }
-        answer.extend_from_slice(&piece);
-    }
-    Ok(answer)
-}
-
-/// The next piece of a body; none behind the last.
-async fn next(body: &mut Incoming, path: &str) -> Result<Option<Bytes>, Error> {
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|cause| Error::Gone { path: path.into(), cause })?;
-        if let Ok(piece) = frame.into_data() {
-            return Ok(Some(piece));
+    /// A connection, checked before a byte is sent: whoever can make a socket in a shared place must not be taken for the
+    /// daemon. The kernel says who listens (SO_PEERCRED), whatever happens to the path meanwhile.
+    async fn open(&self) -> Result<UnixStream, Error> {
+        let socket = &self.socket;
+        let reach = |cause: io::Error| match cause.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NoDaemon(socket.clone()),
+            _ => Error::Reach { path: socket.clone(), cause },
+        };
+        let stream = connect(socket).await.map_err(reach)?;
+        let listener = stream.peer_cred().map_err(reach)?;
+        self.silence.is_of(listener.pid());
+        match listener.uid() {
+            uid if uid == self.owner || uid == 0 => Ok(stream),
+            uid => Err(Error::Stranger { path: socket.clone(), owner: uid }),
         }
     }
-    Ok(None)
-}
 
-async fn hand_on<T: DeserializeOwned>(
-    mut body: Incoming,
-    path: &str,
-    each: &mut dyn FnMut(T) -> ControlFlow<()>,
-) -> Result<(), Error> {
-    let mut begun = Vec::new();
-    while let Some(piece) = next(&mut body, path).await? {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            if begun.len() + part.len() > LINE_BYTES {
-                return Err(Error::TooLong { path: path.into(), limit: LINE_BYTES });
+    /// A whole answer, as far as it is taken in.
+    async fn collect(&self, mut body: Incoming, path: &str) -> Result<Vec<u8>, Error> {
+        let mut answer = Vec::new();
+        while let Some(piece) = self.next(&mut body, path).await? {
+            if answer.len() + piece.len() > ANSWER_BYTES {
+                return Err(Error::TooLong { path: path.into(), limit: ANSWER_BYTES });
             }
-            begun.extend_from_slice(part);
-            if begun.last() == Some(&b'\n') {
-                let line = serde_json::from_slice(&begun);
-                begun.clear();
-                if each(line.map_err(|cause| Error::Nonsense { path: path.into(), cause })?).is_break() {
-                    return Ok(());
+            answer.extend_from_slice(&piece);
+        }
+        Ok(answer)
+    }
+
+    /// The next piece of a body; none behind the last.
+    async fn next(&self, body: &mut Incoming, path: &str) -> Result<Option<Bytes>, Error> {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|cause| Error::Gone { path: path.into(), cause })?;
+            self.silence.is_broken();
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn hand_on<T: DeserializeOwned>(
+        &self,
+        mut body: Incoming,
+        path: &str,
+        each: &mut dyn FnMut(T) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let mut begun = Vec::new();
+        while let Some(piece) = self.next(&mut body, path).await? {
+            for part in piece.split_inclusive(|byte| *byte == b'\n') {
+                if begun.len() + part.len() > LINE_BYTES {
+                    return Err(Error::TooLong { path: path.into(), limit: LINE_BYTES });
+                }
+                begun.extend_from_slice(part);
+                if begun.last() == Some(&b'\n') {
+                    let line = serde_json::from_slice(&begun);
+                    begun.clear();
+                    if each(line.map_err(|cause| Error::Nonsense { path: path.into(), cause })?).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
                 }
             }
         }
+        Ok(ControlFlow::Continue(()))
     }
-    Ok(())
+
+    /// What the daemon says why not.
+    async fn refusal(&self, response: Response<Incoming>, path: &str) -> Failure {
+        let status = response.status();
+        let problem = self.collect(response.into_body(), path).await;
+        let problem = problem.ok().and_then(|text| serde_json::from_slice::<control::Problem>(&text).ok());
+        let Some(problem) = problem else { return Error::Status { path: path.into(), status }.into() };
+        Failure {
+            problem: problem.hint.into_iter().fold(Problem::new(problem.error), Problem::with_hint),
+            code: code(status),
+        }
+    }
 }
 
-/// What the daemon says why not.
-async fn refusal(response: Response<Incoming>, path: &str) -> Failure {
-    let status = response.status();
-    let problem = collect(response.into_body(), path).await;
-    let problem = problem.ok().and_then(|text| serde_json::from_slice::<control::Problem>(&text).ok());
-    let Some(problem) = problem else { return Error::Status { path: path.into(), status }.into() };
-    Failure {
-        problem: problem.hint.into_iter().fold(Problem::new(problem.error), Problem::with_hint),
-        code: code(status),
+fn json(path: &str, body: &impl Serialize) -> Result<Bytes, Error> {
+    let write = |cause: serde_json::Error| Error::Write { path: path.into(), cause: cause.to_string() };
+    serde_json::to_vec(body).map(Bytes::from).map_err(write)
+}
+
+/// A connection, as soon as the daemon has a place for one.
+async fn connect(socket: &Path) -> io::Result<UnixStream> {
+    match UnixStream::connect(socket).await {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        connected => return connected,
     }
+    // A connection that does not block is refused while all places are taken, and nothing tells when one is free
+    // (connect(2)). One that blocks is told. A thread that still waits ends with the command.
+    let (done, is_done) = oneshot::channel();
+    let path = socket.to_path_buf();
+    let wait = move || drop(done.send(std::os::unix::net::UnixStream::connect(path)));
+    std::thread::Builder::new().name("connect".into()).spawn(wait)?;
+    let stream = is_done.await.map_err(io::Error::other)??;
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
 }
 
 /// What was asked for makes no sense or may not be, or it was tried and failed.

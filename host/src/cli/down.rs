@@ -46,7 +46,7 @@ fn try_run(args: &DownArgs) -> Result<u8, Failure> {
         let _line = Progress::start("ending the daemon");
         let _: serde_json::Value = client.post("/v1/shutdown", &Shutdown::default())?;
         // Everything has gone then, its socket too.
-        ground::wait_for_end().map_err(|error| Failure::of(&error))?;
+        client.while_it(ground::wait_for_end)?.map_err(|error| Failure::of(&error))?;
     }
     Ok(ask::end(Verb::Delete, &done, args.json))
 }

@@ -1,19 +1,25 @@
 //! The verbs that only look: `ps`, `show`, `logs`, `events`.
 
 use super::args::{EventsArgs, LogsArgs, PsArgs, ShowArgs};
-use super::client::{Client, path, query};
+use super::client::{Client, Over, path, query};
 use super::concerns::Concerns;
 use super::embedded::Failure;
+use super::follow::{Gap, Shown, follow};
 use super::render::{self, Paper, time};
 use super::said;
-use sandhog_protocol::control::{Event, Instance, Job, LogLine};
+use crate::exit_code;
+use sandhog_protocol::control::{Daemon, Event, Instance, Job, LogLine};
 use serde::Serialize;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 /// How many events a daemon keeps: as many are looked through where only some are wanted.
 const EVENTS_KEPT: u64 = 10_000;
+
+/// The most lines of the past that a daemon answers with: after a gap, what was missed is looked for among them.
+const LINES_KEPT: u64 = 10_000;
 
 const NO_DAEMON: &str = "\
 no daemon runs, and so no job; what was up is up again with the next one
@@ -68,16 +74,59 @@ pub(super) fn logs(args: &LogsArgs) -> u8 {
 }
 
 fn try_logs(args: &LogsArgs) -> Result<u8, Failure> {
-    let lines = args.lines.to_string();
-    let mut pairs = selects(&args.select);
-    pairs.push(("lines", lines.as_str()));
+    let print = RefCell::new(Printer::new(args.json));
+    let show = |line: &LogLine| print.borrow_mut().print(line, render::lines::log);
+    let client = Client::connect()?;
     if args.follow {
+        follow_logs(client, &args.select, args.lines, show)?;
+    } else {
+        let mut client = client;
+        client.lines(&logs_of(&args.select, args.lines, false), &mut |line: LogLine| show(&line))?;
+    }
+    Ok(print.into_inner().end())
+}
+
+fn logs_of(select: &[String], lines: u64, follow: bool) -> String {
+    let lines = lines.to_string();
+    let mut pairs = selects(select);
+    pairs.push(("lines", lines.as_str()));
+    if follow {
         pairs.push(("follow", "true"));
     }
-    let mut print = Printer::new(args.json);
-    let show = |line: &LogLine, now, paper| render::lines::log(line, now, paper);
-    Client::connect()?.lines(&query("/v1/logs", &pairs), &mut |line: LogLine| print.print(&line, show))?;
-    Ok(print.end())
+    query("/v1/logs", &pairs)
+}
+
+/// The last lines and those that come; after a gap, those that came meanwhile.
+fn follow_logs(
+    client: Client,
+    select: &[String],
+    lines: u64,
+    show: impl Fn(&LogLine) -> ControlFlow<()>,
+) -> Result<(), Failure> {
+    let mut shown = Shown::nothing(time::now_ms());
+    follow(client, |client, gap| {
+        let resumes = gap.is_open();
+        let path = logs_of(select, if resumes { LINES_KEPT } else { lines }, true);
+        let (mut past, left) = (Vec::new(), Cell::new(0));
+        let mut begins = |count| {
+            left.set(if resumes { count } else { 0 });
+            gap.ends();
+        };
+        let show_new = |line: &LogLine, shown: &mut Shown| {
+            shown.add(line);
+            show(line)
+        };
+        client.follow(&path, &mut begins, &mut |line: LogLine| {
+            let Some(still) = left.get().checked_sub(1) else { return show_new(&line, &mut shown) };
+            left.set(still);
+            past.push(line);
+            if still > 0 {
+                return ControlFlow::Continue(());
+            }
+            let new = shown.not_yet(std::mem::take(&mut past));
+            new.iter().try_for_each(|line| show_new(line, &mut shown))
+        })
+    })
 }
 
 /// `events`.
@@ -87,24 +136,74 @@ pub(super) fn events(args: &EventsArgs) -> u8 {
 
 fn try_events(args: &EventsArgs) -> Result<u8, Failure> {
     let mut client = Client::connect()?;
-    let concerns = match args.select.as_slice() {
-        [] => Concerns::All,
-        select => Concerns::of(select, client.get(&instances_of(select))?),
-    };
+    // First, so that events of this daemon are never taken for another one's.
+    let daemon = client.get(DAEMON)?;
+    let concerns = concerns_of(&mut client, &args.select)?;
     let mut print = Printer::new(args.json);
     let (last, number) = past(&mut client, &concerns, args.last)?;
     if last.iter().any(|event| print.print(event, render::lines::event).is_break()) || !args.follow {
         return Ok(print.end());
     }
-    let since = number.to_string();
-    let path = query("/v1/events", &[("since", since.as_str()), ("follow", "true")]);
-    client.lines(&path, &mut |event: Event| {
-        if event.number <= number || !concerns.has(&event) {
-            return ControlFlow::Continue(());
+    let mut place = Place { daemon, number, concerns };
+    follow(client, |client, gap| {
+        if gap.is_open()
+            && let Err(failure) = place.find_in(client, &args.select)
+        {
+            return if failure.code == exit_code::SANDHOG_FAILED {
+                Ok(Over::Unavailable(failure))
+            } else {
+                Err(failure)
+            };
         }
-        print.print(&event, render::lines::event)
+        place.follow(client, gap, &mut |event| print.print(event, render::lines::event))
     })?;
     Ok(print.end())
+}
+
+fn concerns_of(client: &mut Client, select: &[String]) -> Result<Concerns, Failure> {
+    Ok(match select {
+        [] => Concerns::All,
+        select => Concerns::of(select, client.get(&instances_of(select))?),
+    })
+}
+
+const DAEMON: &str = "/v1/daemon";
+
+/// Up to where a daemon's events were shown, and which of those that follow are to be.
+struct Place {
+    daemon: Daemon,
+    number: u64,
+    concerns: Concerns,
+}
+
+impl Place {
+    /// Another daemon counts anew: all of its events are new.
+    fn find_in(&mut self, client: &mut Client, select: &[String]) -> Result<(), Failure> {
+        let now: Daemon = client.get(DAEMON)?;
+        let is_same = (now.pid, now.started_ms) == (self.daemon.pid, self.daemon.started_ms);
+        if !is_same {
+            (self.daemon, self.number) = (now, 0);
+            self.concerns = concerns_of(client, select)?;
+        }
+        Ok(())
+    }
+
+    fn follow(
+        &mut self,
+        client: &mut Client,
+        gap: &mut Gap,
+        show: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<Over, Failure> {
+        let (since, last) = (self.number.to_string(), EVENTS_KEPT.to_string());
+        let path = query("/v1/events", &[("since", since.as_str()), ("last", last.as_str()), ("follow", "true")]);
+        client.follow(&path, &mut |_| gap.ends(), &mut |event: Event| {
+            if event.number <= self.number {
+                return ControlFlow::Continue(());
+            }
+            self.number = event.number;
+            if self.concerns.has(&event) { show(&event) } else { ControlFlow::Continue(()) }
+        })
+    }
 }
 
 /// The last events that concern us, and the number of the last one at all.
@@ -158,7 +257,7 @@ impl Printer {
     fn end(self) -> u8 {
         match self.problem {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => render::stdout_failed(&error),
-            Some(_) | None => crate::exit_code::SUCCESS,
+            Some(_) | None => exit_code::SUCCESS,
         }
     }
 }

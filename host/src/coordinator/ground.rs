@@ -92,9 +92,13 @@ async fn lock(path: &Path) -> Result<OwnedFd, Error> {
     let file = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| failed(errno.into()))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => return Ok(file),
-        Err(Errno::WOULDBLOCK) if holder(path).is_none_or(|(socket, _)| !is_listened_to(&socket)) => {}
-        Err(Errno::WOULDBLOCK) => return Err(runs(path)),
+        Err(Errno::WOULDBLOCK) => {}
         Err(errno) => return Err(failed(errno.into())),
+    }
+    if let Some((socket, _)) = holder(path)
+        && is_listened_to(&socket).await
+    {
+        return Err(runs(path));
     }
     // A thread that still waits when the time is over ends with the process.
     let waits = tokio::task::spawn_blocking(move || flock(&file, FlockOperation::LockExclusive).map(|()| file));
@@ -135,8 +139,12 @@ fn runs(path: &Path) -> Error {
     Error::Runs { who: holder(path).map_or_else(|| format!("its lock is {path:?}"), |(_, name)| name) }
 }
 
-fn is_listened_to(socket: &Path) -> bool {
-    std::os::unix::net::UnixStream::connect(socket).is_ok()
+/// A daemon that hangs listens, too, though all places for connections may be taken: nobody waits for one here.
+async fn is_listened_to(socket: &Path) -> bool {
+    match tokio::net::UnixStream::connect(socket).await {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Tells systemd, or whoever has started this as it does, how far it is: sd_notify(3). Without one, nothing.

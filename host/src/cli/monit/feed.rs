@@ -3,6 +3,7 @@
 use super::model::Message;
 use crate::cli::client::{Client, query};
 use crate::cli::embedded::Failure;
+use crate::cli::render::problem::Problem;
 use crate::cli::{ask, look};
 use crate::coordinator::fleet::Verb;
 use sandhog_protocol::control::LogLine;
@@ -33,7 +34,10 @@ impl Feed {
     /// # Errors
     /// No daemon runs, or this machine has no more threads.
     pub(super) fn start(select: Vec<String>, tell: Sender<Message>) -> Result<Self, Failure> {
-        let client = Client::connect()?;
+        let silent = tell.clone();
+        // Where nobody listens any more it is over.
+        let silence = move |problem: Problem| drop(silent.send(Message::Lost(problem.what().into())));
+        let client = Client::connect_and_tell(Box::new(silence))?;
         let (orders, ordered) = channel();
         let serve = move || serve(client, &select, &ordered, &tell);
         Builder::new().name("feed".into()).spawn(serve).map_err(|error| Failure::of(&error))?;

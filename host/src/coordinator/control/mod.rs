@@ -18,6 +18,7 @@ mod session;
 pub(crate) mod socket;
 
 pub(crate) use limits::Patience;
+pub(crate) use session::PAST_LINES;
 pub(crate) use socket::bind;
 
 use super::fleet::Handle;

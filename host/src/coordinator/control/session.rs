@@ -11,7 +11,7 @@ use super::refused::Refused;
 use super::routes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
@@ -92,7 +92,12 @@ async fn respond<A: Answers>(
 
 fn lines<T: Line>(tail: Tail<T>, closing: watch::Receiver<()>, followers: Arc<Semaphore>) -> Response<Content> {
     match followers.try_acquire_owned() {
-        Ok(place) => response(StatusCode::OK, LINES, Content::of(tail, closing, place)),
+        Ok(place) => {
+            let past = tail.first.len();
+            let mut response = response(StatusCode::OK, LINES, Content::of(tail, closing, place));
+            response.headers_mut().insert(HeaderName::from_static(PAST_LINES), past.into());
+            response
+        }
         Err(_) => {
             let sentence = format!("{FOLLOWERS} programs follow already: end one of them");
             refuse(&Refused::new(StatusCode::SERVICE_UNAVAILABLE, sentence))
@@ -102,6 +107,9 @@ fn lines<T: Line>(tail: Tail<T>, closing: watch::Receiver<()>, followers: Arc<Se
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+
+/// How many lines of an answer are of the past; those behind them come when they happen.
+pub(crate) const PAST_LINES: &str = "sandhog-past-lines";
 
 async fn take<A: Answers>(request: Request<Incoming>, shared: Shared<A>) -> Result<Answer, Refused> {
     if request.version() != Version::HTTP_11 {
