@@ -48,6 +48,48 @@ fn a_log_has_what_a_job_writes_and_says_and_what_happens_to_it() {
     assert!(times.is_sorted(), "{times:?}");
 }
 
+/// Whatever a guest puts into what it says of itself.
+#[test]
+fn one_event_is_one_line_and_no_guest_writes_in_sandhogs_name() {
+    let daemon = Daemon::start();
+    let forged = "has ended: denied";
+    let ends = ["\n", "\r", "\u{85}", "\u{2028}", "\u{2029}", "\u{1b}[1A\r"];
+    let logs = ends.map(|end| format!("log one{end}ERROR other: two"));
+    let progress = format!("progress far\njob/1 {forged}\u{202e}");
+    let words: Vec<&str> = logs.iter().map(String::as_str).chain([progress.as_str(), "ready"]).collect();
+    start(&daemon, "job", &["--log=info"], &words);
+    daemon.tell("job", &format!("retire bored\n{forged}"));
+    let told = daemon.until_event("job", "retiring", 1);
+    assert_eq!(told.text, format!("wants to be replaced: bored\\n{forged}"));
+
+    let lines = daemon.json_lines(&["logs", "job", "-n", "10000"]);
+    let of = |stream: &str| -> Vec<&str> {
+        lines.iter().filter(|line| line["stream"] == stream).map(|line| line["text"].as_str().unwrap()).collect()
+    };
+    assert!(of("sandhog").iter().all(|text| !text.starts_with(forged)), "{lines:#?}");
+    assert!(of("sandhog").contains(&told.text.as_str()), "{lines:#?}");
+    assert!(
+        of("log").len() >= ends.len() && of("log").iter().all(|text| text.starts_with("INFO job: one\\")),
+        "{lines:#?}"
+    );
+
+    // Wherever it is shown.
+    let file = fs::read_to_string(daemon.path("state/logs/job.log")).unwrap();
+    let plain = [&["logs", "job"][..], &["events", "-n", "1000"], &["show", "job"], &["ps"]];
+    let shown = plain.map(|words| daemon.well(words).text().to_owned());
+    for text in shown.iter().chain([&file]) {
+        let is_forged = |line: &&str| line.contains("other: two") && !line.contains("one\\");
+        assert!(text.lines().find(is_forged).is_none(), "{text}");
+        assert!(text.lines().all(|line| !line.contains(forged) || line.contains("\\n")), "{text}");
+        assert!(
+            text.chars().all(|it| it == '\n' || !(it.is_control() || "\u{2028}\u{2029}\u{202e}".contains(it))),
+            "{text}"
+        );
+    }
+    let progress = daemon.until_instance("its progress", "job", |it| it.progress.is_some()).progress.unwrap();
+    assert_eq!(progress, format!("1/2 far\\njob/1 {forged}\\u{{202e}}"));
+}
+
 /// The attempt is named, so that what two of them have written can be told apart.
 #[test]
 fn every_line_names_its_job_its_instance_and_its_attempt() {
@@ -119,15 +161,12 @@ fn who_follows_all_logs_sees_a_job_that_is_made_later_as_well() {
 }
 
 #[test]
-fn who_follows_is_ended_by_ctrl_c_or_with_the_daemon() {
-    let mut daemon = Daemon::start();
+fn who_follows_is_ended_by_ctrl_c() {
+    let daemon = Daemon::start();
     start(&daemon, "job", &[], &["print here", "ready"]);
     let followed = follow(&daemon, &["job"], "out here\n");
     followed.signal(Signal::INT);
     assert_eq!(followed.wait().code, 130);
-    let followed = follow(&daemon, &["job"], "out here\n");
-    daemon.stop();
-    followed.wait();
 }
 
 #[test]

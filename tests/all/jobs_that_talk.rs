@@ -1,6 +1,7 @@
 //! The example jobs that talk with each other, and what children are given, all of it through the guests' SDK.
 
-use crate::support::{Outcome, Run, Scratch, guest};
+use crate::daemon_kit::Daemon;
+use crate::support::{Outcome, Run, Scratch, guest, until};
 
 /// A job with the modules that it may start: their names and their files.
 fn parent(job: &str, children: &[(&str, &str)]) -> Run {
@@ -55,6 +56,28 @@ fn messages_come_one_way_whole_and_in_order() {
         let echo = format!("echo: {count} back, in order true");
         printed(&outcome, &format!("{flood}\nsink: {} bytes\n{echo}\n", count * bytes));
     }
+}
+
+/// So large that each start reads it for some time, and none may move the place where another one reads.
+#[test]
+fn children_of_one_large_module_may_start_at_the_same_time() {
+    const CHILDREN: usize = 8;
+    let (daemon, bytes) = (Daemon::start(), 24_u32 << 20);
+    let mut large = std::fs::read(guest("does_as_told")).unwrap();
+    // A section of no meaning: its number, its length in seven bits a byte, the length of its name, and its name.
+    large.push(0);
+    large.extend((0..5).map(|place| ((bytes + 2) >> (7 * place)) as u8 & 0x7f | if place < 4 { 0x80 } else { 0 }));
+    large.extend([1, b'x']);
+    large.extend((0..bytes).map(|place| (place % 251) as u8));
+    let path = daemon.scratch().file("large.wasm", &large);
+    let words: Vec<_> = std::iter::repeat_n("spawn large", CHILDREN).chain(["ready"]).collect();
+    let child = format!("--child=large={}", path.display());
+    daemon.start_job("job", "does_as_told", &[&["--ready=said", &child, "--memory=256MiB", "--"], &words[..]].concat());
+    let log = until("all of them born, or something wrong", || {
+        let log = daemon.log_of("job");
+        (log.len() >= CHILDREN).then_some(log)
+    });
+    assert_eq!(log, ["born"; CHILDREN], "{}", daemon.story());
 }
 
 #[test]

@@ -39,4 +39,5 @@ mod tidy;
 mod tools;
 mod verbs;
 mod verdicts;
+mod waiting;
 mod walls;

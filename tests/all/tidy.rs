@@ -199,6 +199,20 @@ fn the_host_has_no_code_for_a_network() {
 }
 
 #[test]
+fn the_fleets_task_waits_for_its_next_message_and_nothing_else_until_its_end() {
+    let mut waits = Vec::new();
+    for source in sources(&["host/src/coordinator/fleet"]) {
+        for (start, _) in source.product.match_indices("impl Daemon {") {
+            let methods = &source.product[start..start + end_of_item(&source.product[start..])];
+            waits.extend(names_behind(methods, "async fn ").into_iter().map(str::to_owned));
+        }
+    }
+    assert_eq!(waits, ["run", "end"]);
+    let broken = uses(&["block_on", "block_in_place"], |path| path.starts_with("host/src/coordinator/"));
+    assert_none(&broken, "a task that waits while others could go on");
+}
+
+#[test]
 fn debug_and_release_builds_have_the_same_walls() {
     assert_none(&uses(&["debug_assertions"], |_| true), "code that depends on the build");
 }
