@@ -29,6 +29,8 @@ struct Step {
 struct Found {
     directory: OwnedFd,
     exists: bool,
+    /// It and all above it.
+    up: Vec<Step>,
     way: Vec<Step>,
 }
 
@@ -69,8 +71,8 @@ pub(super) fn grant(directory: BorrowedFd<'_>, mounts: &Mounts) -> io::Result<Gr
 /// Where an own directory lies, and what is mounted below it.
 fn places(found: &Found, mounts: &Mounts) -> io::Result<Vec<Place>> {
     let path = path_of(found.directory.as_fd())?;
-    let (up, mount) = (chain(found.directory.as_fd())?, mounts.get(look(found.directory.as_fd())?.0.mount)?);
-    let within = up.iter().take_while(|step| step.mount == mount.id).map(|step| step.inode).collect();
+    let mount = mounts.get(look(found.directory.as_fd())?.0.mount)?;
+    let within = found.up.iter().take_while(|step| step.mount == mount.id).map(|step| step.inode).collect();
     let itself = Place { exists: found.exists, within, mount: mount.clone(), inside: mount.inside(&path)? };
     let mounted = mounts.below(&path).filter(|_| found.exists).map(|mount| {
         // A file may be mounted as well, and another mount may hide this one: its root is known all the same.
@@ -92,8 +94,9 @@ fn find(path: &Path) -> io::Result<Found> {
         Err(errno) if is_absence(errno) => (last, false),
         Err(errno) => return Err(errno.into()),
     };
-    way.extend(chain(directory.as_fd())?);
-    Ok(Found { directory, exists, way })
+    let up = chain(directory.as_fd())?;
+    way.extend(&up);
+    Ok(Found { directory, exists, up, way })
 }
 
 /// It is not there, or this person can't reach it: then no job of theirs can either.
