@@ -111,14 +111,14 @@ fn behind_sudo_it_is_the_person_whose_files_are_granted_and_whose_cache_is_used(
     support::chown(cache.path(), ORDINARY);
     fs::set_permissions(private.path(), Permissions::from_mode(0o700)).unwrap();
     fs::create_dir(private.join("inside")).unwrap();
-    let id = ORDINARY.to_string();
+    let (id, state) = (ORDINARY.to_string(), cache.join("state"));
     let behind_sudo = || {
         let run = Run::new("hello").env("SUDO_UID", &id).env("SUDO_GID", &id);
-        let state = cache.join("state").into_os_string().into_string().unwrap();
-        run.without_verdict().cache(cache.join("cache")).env("SANDHOG_STATE_DIR", &state)
+        run.without_verdict().cache(cache.join("cache")).env("SANDHOG_STATE_DIR", state.to_str().unwrap())
     };
     behind_sudo().run().said(0, "");
     assert_eq!(fs::metadata(cache.join("cache")).unwrap().uid(), ORDINARY);
+    assert_eq!(fs::metadata(state.join("cache.key")).unwrap().uid(), ORDINARY);
     assert_eq!(behind_sudo().dir(&private.join("inside"), "").run().code, 126);
 }
 
