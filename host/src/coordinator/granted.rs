@@ -19,6 +19,7 @@ use super::dispatch::Error;
 use super::modules::Module;
 use super::own_directories::OwnDirectories;
 use super::reopen::for_reading;
+use super::room::Held;
 use crate::config::job::{Job, Stdin};
 use crate::config::service::Service;
 use rustix::fs::{FileType, Mode, OFlags};
@@ -59,6 +60,7 @@ pub(crate) struct Settled {
     pub record: Record,
     /// Directories that its paths lead through: who may write one of them may lead them elsewhere.
     passes: HashSet<FileId>,
+    _held: Held,
 }
 
 /// Opens what jobs may use. Jobs that have a path in common share what it leads to.
@@ -68,6 +70,8 @@ pub(crate) struct Opener<'a> {
     own: &'a OwnDirectories,
     directories: HashMap<PathBuf, Arc<OwnedFd>>,
     modules: HashMap<PathBuf, Arc<Module>>,
+    /// Descriptors so far.
+    opened: u64,
 }
 
 enum How<'a> {
@@ -80,12 +84,16 @@ enum How<'a> {
 impl<'a> Opener<'a> {
     /// The operator speaks: what the paths lead to now is what is meant.
     pub(crate) fn now(own: &'a OwnDirectories) -> Self {
-        Self { how: How::Now, own, directories: HashMap::new(), modules: HashMap::new() }
+        Self::new(How::Now, own)
     }
 
     /// A daemon starts again: what the operator meant is what was there then.
     pub(crate) fn again(again: Again<'a>, own: &'a OwnDirectories) -> Self {
-        Self { how: How::Again(again), own, directories: HashMap::new(), modules: HashMap::new() }
+        Self::new(How::Again(again), own)
+    }
+
+    fn new(how: How<'a>, own: &'a OwnDirectories) -> Self {
+        Self { how, own, directories: HashMap::new(), modules: HashMap::new(), opened: 0 }
     }
 
     /// What a job may use; modules are read later.
@@ -117,6 +125,7 @@ impl<'a> Opener<'a> {
     /// # Errors
     /// As [`Self::open`], or a module that can't be read.
     pub(crate) fn settle(&mut self, service: &Service) -> Result<Settled, Error> {
+        let before = self.opened;
         let job = self.open(&service.job)?;
         let check = match &service.check {
             Some(check) => Some(Granted {
@@ -127,7 +136,7 @@ impl<'a> Opener<'a> {
             None => None,
         };
         let record = Record::of(&service.job, &job, check.as_ref())?;
-        Ok(Settled { job, check, record, passes: passed(service) })
+        Ok(Settled { job, check, record, passes: passed(service), _held: Held::new(self.opened - before) })
     }
 
     fn module(&mut self, path: &Path, role: Role<'_>) -> Result<Arc<Module>, Error> {
@@ -138,6 +147,7 @@ impl<'a> Opener<'a> {
             How::Now => Module::open(path)?,
             How::Again(again) => again.module(path, role)?,
         });
+        self.opened += 1;
         self.modules.insert(path.into(), Arc::clone(&module));
         Ok(module)
     }
@@ -154,11 +164,12 @@ impl<'a> Opener<'a> {
             How::Again(again) => again.directory(path, index)?,
         };
         let opened = Arc::new(opened);
+        self.opened += 1;
         self.directories.insert(path.into(), Arc::clone(&opened));
         Ok(opened)
     }
 
-    fn input(&self, stdin: &Stdin) -> Result<Input, Error> {
+    fn input(&mut self, stdin: &Stdin) -> Result<Input, Error> {
         let path = match stdin {
             Stdin::Inherit => return Ok(Input::Inherit),
             Stdin::None => return Ok(Input::None),
@@ -177,6 +188,7 @@ impl<'a> Opener<'a> {
         if FileType::from_raw_mode(status.st_mode) != FileType::Fifo {
             reader(path, &file)?;
         }
+        self.opened += 1;
         Ok(Input::File { path: path.clone(), file })
     }
 }

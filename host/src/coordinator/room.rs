@@ -12,10 +12,28 @@ const EACH: u64 = 14;
 /// What this process needs for itself: its sockets, its log files, its clients. Of few files, a quarter.
 const OWN: u64 = 192;
 
+/// Descriptors of this process that jobs hold while nothing of them runs: what they were granted.
+static HELD: AtomicU64 = AtomicU64::new(0);
+
+/// So many of them, for as long as this lives.
+pub(super) struct Held(u64);
+
+impl Held {
+    pub(super) fn new(descriptors: u64) -> Self {
+        HELD.fetch_add(descriptors, Ordering::Relaxed);
+        Self(descriptors)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
 /// Attempts at the same time.
 pub(super) struct Room {
     files: u64,
-    most: u64,
     taken: AtomicU64,
 }
 
@@ -29,19 +47,25 @@ impl Room {
     }
 
     fn within(files: u64) -> Self {
-        let own = OWN.min(files / 4);
+        Self { files, taken: AtomicU64::new(0) }
+    }
+
+    /// Attempts that there is room for beside what is held.
+    fn most(&self, held: u64) -> u64 {
+        let own = OWN.min(self.files / 4).saturating_add(held);
         // A job and its compiler at the least: a limit that is too low for that says so by itself.
-        Self { files, most: ((files - own) / EACH).max(2), taken: AtomicU64::new(0) }
+        (self.files.saturating_sub(own) / EACH).max(2)
     }
 
     /// # Errors
     /// There is none left.
     pub(super) fn take(&self) -> io::Result<Place<'_>> {
-        if self.taken.fetch_add(1, Ordering::Relaxed) < self.most {
+        let most = self.most(HELD.load(Ordering::Relaxed));
+        if self.taken.fetch_add(1, Ordering::Relaxed) < most {
             return Ok(Place(self));
         }
         drop(Place(self));
-        let Self { files, most, .. } = self;
+        let files = self.files;
         Err(io::Error::other(format!(
             "no room for more than {most} attempts at the same time: Sandhog may open {files} files; raise that \
              (ulimit -n, or LimitNOFILE= of its unit)"
@@ -69,6 +93,12 @@ mod tests {
         );
         places.pop();
         assert!(room.take().is_ok());
+    }
+
+    #[test]
+    fn what_jobs_hold_while_they_rest_leaves_less_room() {
+        let room = Room::within(1024);
+        assert_eq!([0, 14, 140, 5000].map(|held| room.most(held)), [59, 58, 49, 2]);
     }
 
     #[test]
