@@ -1,5 +1,6 @@
 //! The mounts of this process, as the kernel lists them: proc_pid_mountinfo(5); and where in them something lies.
 
+use crate::sys::mountinfo;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -95,29 +96,12 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let device = fields.nth(1)?;
     let colon = device.iter().position(|byte| *byte == b':')?;
     let device = (number(&device[..colon])?, number(&device[colon + 1..])?);
-    let (root, point) = (path(fields.next()?), path(fields.next()?));
+    let (root, point) = (mountinfo::path(fields.next()?), mountinfo::path(fields.next()?));
     Some(Mount { id, device, root, point })
 }
 
 fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
     str::from_utf8(field).ok()?.parse().ok()
-}
-
-/// A path as mountinfo writes it: blank, tab, newline and backslash as three octal digits.
-fn path(field: &[u8]) -> PathBuf {
-    let mut path = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((first, tail)) = rest.split_first() {
-        let escaped = octal(rest);
-        path.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { &rest[4..] } else { tail };
-    }
-    OsString::from_vec(path).into()
-}
-
-fn octal(text: &[u8]) -> Option<u8> {
-    let digits = text.strip_prefix(b"\\")?.get(..3)?;
-    u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub(crate) mod landlock;
 pub(crate) mod last_words;
 pub(crate) mod lock;
 pub(crate) mod mount;
+pub(crate) mod mountinfo;
 pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod ready;

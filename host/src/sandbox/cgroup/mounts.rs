@@ -3,7 +3,8 @@
 //! Sources: proc_pid_mountinfo(5), cgroups(7), Documentation/admin-guide/cgroup-v1/cgroups.rst and cgroup-v2.rst.
 
 use super::{Controller, Missing, Version};
-use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
+use crate::sys::mountinfo;
+use std::path::PathBuf;
 
 /// A mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(super) fn parse(mountinfo: &str) -> Vec<Mount> {
 /// `36 31 0:33 / /sys/fs/cgroup/memory rw … - cgroup cgroup rw,memory`
 fn parse_line(line: &str) -> Option<Mount> {
     let (mount, super_block) = line.split_once(" - ")?;
-    let point = unescape(mount.split(' ').nth(4)?);
+    let point = mountinfo::path(mount.split(' ').nth(4)?.as_bytes());
     let mut fields = super_block.split(' ');
     let version = match fields.next()? {
         "cgroup" => Version::V1,
@@ -43,23 +44,6 @@ fn parse_line(line: &str) -> Option<Mount> {
         Version::V2 => Vec::new(),
     };
     Some(Mount { version, point, controllers })
-}
-
-/// A path as mountinfo writes it: blank, tab, newline and backslash as three octal digits.
-fn unescape(field: &str) -> PathBuf {
-    let mut path = Vec::with_capacity(field.len());
-    let mut rest = field.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let escaped = octal(rest);
-        path.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { &rest[4..] } else { tail };
-    }
-    OsString::from_vec(path).into()
-}
-
-fn octal(text: &[u8]) -> Option<u8> {
-    let digits = text.strip_prefix(b"\\")?.get(..3)?;
-    u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok()
 }
 
 /// The hierarchies that offer `wanted`, each once.
