@@ -11,17 +11,18 @@ mod warnings;
 mod writable;
 
 pub(crate) use record::{ModuleRecord, Record, WasWritable};
-pub(crate) use reopen::{Again, Guarded, writable_then};
+pub(crate) use reopen::{Guarded, writable_then};
 pub(crate) use warnings::{Exposed, exposed, exposing};
-pub(crate) use writable::FileId;
+pub(crate) use writable::{FileId, Writable};
 
 use super::dispatch::Error;
 use super::modules::Module;
-use super::own_directories::OwnDirectories;
+use super::own_directories::{OwnDirectories, Seen};
 use super::reopen::for_reading;
 use super::room::Held;
 use crate::config::job::{Job, Stdin};
 use crate::config::service::Service;
+use reopen::Again;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -70,15 +71,18 @@ pub(crate) struct Opener<'a> {
     own: &'a OwnDirectories,
     directories: HashMap<PathBuf, Arc<OwnedFd>>,
     modules: HashMap<PathBuf, Arc<Module>>,
+    /// What of Sandhog's own was seen for the jobs before.
+    seen: Option<Seen>,
     /// Descriptors so far.
     opened: u64,
 }
 
+#[derive(Clone, Copy)]
 enum How<'a> {
     /// As the kernel follows paths.
     Now,
     /// With an eye on what a job may have changed.
-    Again(Again<'a>),
+    Again(&'a Writable),
 }
 
 impl<'a> Opener<'a> {
@@ -88,12 +92,12 @@ impl<'a> Opener<'a> {
     }
 
     /// A daemon starts again: what the operator meant is what was there then.
-    pub(crate) fn again(again: Again<'a>, own: &'a OwnDirectories) -> Self {
-        Self::new(How::Again(again), own)
+    pub(crate) fn again(writable: &'a Writable, own: &'a OwnDirectories) -> Self {
+        Self::new(How::Again(writable), own)
     }
 
     fn new(how: How<'a>, own: &'a OwnDirectories) -> Self {
-        Self { how, own, directories: HashMap::new(), modules: HashMap::new(), opened: 0 }
+        Self { how, own, directories: HashMap::new(), modules: HashMap::new(), seen: None, opened: 0 }
     }
 
     /// What a job may use; modules are read later.
@@ -101,35 +105,20 @@ impl<'a> Opener<'a> {
     /// # Errors
     /// The first path that leads nowhere, or not to what it should.
     pub(crate) fn open(&mut self, job: &Job) -> Result<Granted, Error> {
-        let mut modules = BTreeMap::new();
-        for (name, path) in &job.grants.modules {
-            modules.insert(name.clone(), self.module(path, Role::Child(name))?);
-        }
-        let mut directories = Vec::new();
-        for (index, directory) in job.grants.directories.iter().enumerate() {
-            directories.push(self.directory(&directory.host, index)?);
-        }
-        let opened = directories.iter().map(|directory| directory.as_fd());
-        self.own.check(job.grants.directories.iter().zip(opened))?;
-        Ok(Granted {
-            module: self.module(&job.module, Role::Module)?,
-            directories,
-            modules,
-            input: self.input(&job.stdin)?,
-        })
+        self.open_as(job, None)
     }
 
     /// The same of a job that is kept up, with its health check; its modules are read, so that they are known by what is in
-    /// them. Blocks.
+    /// them. `known`: what it was granted, where that is opened again. Blocks.
     ///
     /// # Errors
     /// As [`Self::open`], or a module that can't be read.
-    pub(crate) fn settle(&mut self, service: &Service) -> Result<Settled, Error> {
+    pub(crate) fn settle(&mut self, service: &Service, known: Option<&Record>) -> Result<Settled, Error> {
         let before = self.opened;
-        let job = self.open(&service.job)?;
+        let job = self.open_as(&service.job, known)?;
         let check = match &service.check {
             Some(check) => Some(Granted {
-                module: self.module(&check.job.module, Role::Check)?,
+                module: self.module(&check.job.module, Role::Check, known)?,
                 input: Input::None,
                 ..job.clone()
             }),
@@ -139,52 +128,70 @@ impl<'a> Opener<'a> {
         Ok(Settled { job, check, record, passes: passed(service), _held: Held::new(self.opened - before) })
     }
 
-    fn module(&mut self, path: &Path, role: Role<'_>) -> Result<Arc<Module>, Error> {
-        if let Some(module) = self.modules.get(path) {
-            return Ok(Arc::clone(module));
+    fn open_as(&mut self, job: &Job, known: Option<&Record>) -> Result<Granted, Error> {
+        let mut modules = BTreeMap::new();
+        for (name, path) in &job.grants.modules {
+            modules.insert(name.clone(), self.module(path, Role::Child(name), known)?);
         }
-        let module = Arc::new(match &self.how {
-            How::Now => Module::open(path)?,
-            How::Again(again) => again.module(path, role)?,
-        });
-        self.opened += 1;
+        let mut directories = Vec::new();
+        for (index, directory) in job.grants.directories.iter().enumerate() {
+            directories.push(self.directory(&directory.host, index, known)?);
+        }
+        let opened = directories.iter().map(|directory| directory.as_fd());
+        self.own.check_many(&mut self.seen, job.grants.directories.iter().zip(opened))?;
+        Ok(Granted {
+            module: self.module(&job.module, Role::Module, known)?,
+            directories,
+            modules,
+            input: self.input(&job.stdin, known)?,
+        })
+    }
+
+    fn module(&mut self, path: &Path, role: Role<'_>, known: Option<&Record>) -> Result<Arc<Module>, Error> {
+        let there = self.modules.get(path);
+        let module = match (self.how, there) {
+            (How::Now, Some(module)) => return Ok(Arc::clone(module)),
+            (How::Now, None) => Arc::new(Module::open(path)?),
+            (How::Again(writable), there) => Again { record: known, writable }.module(path, role, there)?,
+        };
+        self.opened += u64::from(!there.is_some_and(|there| Arc::ptr_eq(there, &module)));
         self.modules.insert(path.into(), Arc::clone(&module));
         Ok(module)
     }
 
     /// As the person who asked; the descriptor is what travels, not the path.
-    fn directory(&mut self, path: &Path, index: usize) -> Result<Arc<OwnedFd>, Error> {
-        if let Some(directory) = self.directories.get(path) {
-            return Ok(Arc::clone(directory));
-        }
+    fn directory(&mut self, path: &Path, index: usize, known: Option<&Record>) -> Result<Arc<OwnedFd>, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = match &self.how {
-            How::Now => rustix::fs::open(path, flags, Mode::empty())
+        let there = self.directories.get(path);
+        let opened = match (self.how, there) {
+            (How::Now, Some(directory)) => return Ok(Arc::clone(directory)),
+            (How::Now, None) => rustix::fs::open(path, flags, Mode::empty())
                 .map_err(|errno| Error::Directory { path: path.into(), cause: errno.into() })?,
-            How::Again(again) => again.directory(path, index)?,
+            (How::Again(writable), _) => Again { record: known, writable }.directory(path, index)?,
         };
+        if let Some(there) = there.filter(|there| writable::is_same(there, &opened)) {
+            return Ok(Arc::clone(there));
+        }
         let opened = Arc::new(opened);
         self.opened += 1;
         self.directories.insert(path.into(), Arc::clone(&opened));
         Ok(opened)
     }
 
-    fn input(&mut self, stdin: &Stdin) -> Result<Input, Error> {
+    fn input(&mut self, stdin: &Stdin, known: Option<&Record>) -> Result<Input, Error> {
         let path = match stdin {
             Stdin::Inherit => return Ok(Input::Inherit),
             Stdin::None => return Ok(Input::None),
             Stdin::File(path) => path,
         };
-        let fail = |cause| Error::Stdin { path: path.clone(), cause };
-        let file = match &self.how {
-            How::Now => rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|errno| fail(errno.into()))?,
-            How::Again(again) => again.input(path)?,
-        };
-        let file = Arc::new(file);
+        let fail = |errno: rustix::io::Errno| Error::Stdin { path: path.clone(), cause: errno.into() };
+        let file = Arc::new(match self.how {
+            How::Now => rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?,
+            How::Again(writable) => Again { record: known, writable }.input(path)?,
+        });
         // Whether it can be read is said at once, not at the first attempt. Whoever waits at the other end of a FIFO would
         // take this for the reader that it waits for.
-        let status = rustix::fs::fstat(&file).map_err(|errno| fail(errno.into()))?;
+        let status = rustix::fs::fstat(&file).map_err(fail)?;
         if FileType::from_raw_mode(status.st_mode) != FileType::Fifo {
             reader(path, &file)?;
         }

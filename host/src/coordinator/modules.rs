@@ -70,6 +70,11 @@ impl Module {
         Self { path: path.into(), file, hash: OnceLock::new(), turn: Arc::default() }
     }
 
+    /// Whether this is the file.
+    pub(super) fn is_at(&self, id: FileId) -> bool {
+        self.stamp().is_ok_and(|stamp| stamp.id == id)
+    }
+
     /// Where this is as it was, the bytes are.
     pub(super) fn stamp(&self) -> Result<Stamp, Error> {
         let status = self.file.metadata().map_err(|cause| Error::of(&self.path, cause))?;

@@ -11,7 +11,7 @@
 
 mod look;
 
-use super::mounts::Mount;
+use super::mounts::{Mount, Mounts};
 use super::places;
 use super::privilege::Person;
 use crate::config::grants::Directory;
@@ -155,19 +155,51 @@ impl OwnDirectories {
         &self,
         grants: impl IntoIterator<Item = (&'a Directory, BorrowedFd<'a>)>,
     ) -> Result<(), Error> {
-        let grants: Vec<_> = grants.into_iter().collect();
-        let Some((first, _)) = grants.first() else { return Ok(()) };
-        let unknown = |directory: &Directory, cause| Error::Unknown { path: directory.host.clone(), cause };
-        let (mounts, own) = look::own(&self.paths).map_err(|cause| unknown(first, cause))?;
-        for (directory, fd) in &grants {
-            let grant = look::grant(*fd, &mounts).map_err(|cause| unknown(directory, cause))?;
-            let found: Vec<_> = own.iter().filter_map(|own| own.found(&grant, directory.access)).collect();
-            if !found.is_empty() {
-                let is_writable = directory.access == Access::ReadWrite;
-                return Err(Overlap { grant: directory.host.clone(), is_writable, found }.into());
+        self.check_many(&mut None, grants)
+    }
+
+    /// The same for the next ones of many, with what was seen for the ones before. What has been mounted meanwhile is not
+    /// among that: then it is looked anew.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(crate) fn check_many<'a>(
+        &self,
+        seen: &mut Option<Seen>,
+        grants: impl IntoIterator<Item = (&'a Directory, BorrowedFd<'a>)>,
+    ) -> Result<(), Error> {
+        for (directory, fd) in grants {
+            let unknown = |cause| Error::Unknown { path: directory.host.clone(), cause };
+            let known = seen.as_ref().map(|seen| seen.check(directory, fd));
+            match known {
+                Some(Ok(answer)) => answer?,
+                Some(Err(_)) | None => {
+                    let (mounts, own) = look::own(&self.paths).map_err(unknown)?;
+                    seen.insert(Seen { mounts, own }).check(directory, fd).map_err(unknown)??;
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// The own directories and the mounts, as they were when they were looked at.
+pub(crate) struct Seen {
+    mounts: Mounts,
+    own: Vec<Own>,
+}
+
+impl Seen {
+    /// # Errors
+    /// The grant can't be looked at, or is in a mount that was not there; inside, that it may not be granted.
+    fn check(&self, directory: &Directory, fd: BorrowedFd<'_>) -> io::Result<Result<(), Overlap>> {
+        let grant = look::grant(fd, &self.mounts)?;
+        let found: Vec<_> = self.own.iter().filter_map(|own| own.found(&grant, directory.access)).collect();
+        let is_writable = directory.access == Access::ReadWrite;
+        Ok(match found.is_empty() {
+            true => Ok(()),
+            false => Err(Overlap { grant: directory.host.clone(), is_writable, found }),
+        })
     }
 }
 

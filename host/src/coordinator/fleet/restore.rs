@@ -6,7 +6,7 @@ use super::settle::surroundings;
 use super::store::{self, InstanceRow, StoredInstance, StoredJob};
 use crate::config::service::{Service, Strategy};
 use crate::coordinator::dispatch::Error;
-use crate::coordinator::granted::{Again, Opener, Record, Settled, WasWritable, writable_then};
+use crate::coordinator::granted::{Opener, Record, Settled, WasWritable, writable_then};
 use crate::supervisor::outcome;
 use crate::supervisor::state::{Event, InstanceId, Place};
 use chrono::{DateTime, Utc};
@@ -74,9 +74,9 @@ impl Daemon {
             self.store.delete_was_writable(&directory.path);
         }
         let coordinator = Arc::clone(&self.coordinator);
+        let mut opener = Opener::again(&writable, coordinator.own_directories());
         let open = |(job, service): &(StoredJob, Arc<Service>)| {
-            let again = Again { record: job.granted.as_ref(), writable: &writable };
-            let settled = Opener::again(again, coordinator.own_directories()).settle(service).map(Arc::new);
+            let settled = opener.settle(service, job.granted.as_ref()).map(Arc::new);
             settled.map_err(|error| refusal(&error, &service.job.name))
         };
         let settled: Vec<_> = jobs.iter().map(open).collect();

@@ -58,7 +58,7 @@ pub(super) fn prepare(apply: Apply, known: &Known, own: &OwnDirectories) -> Resu
             Refusal::new(RefusalKind::Invalid, sentence)
         };
         let service = Service::new(spec, surroundings()).map_err(|error| invalid(error.to_string()))?;
-        let settled = opener.settle(&service).map_err(|error| invalid(error.to_string()))?;
+        let settled = opener.settle(&service, None).map_err(|error| invalid(error.to_string()))?;
         // Where none is named it is the default one.
         let spec = JobSpec { group: service.group.clone(), ..spec.clone() };
         jobs.push((spec, Arc::new(service), Arc::new(settled)));
@@ -91,7 +91,7 @@ fn warnings(jobs: &[(JobSpec, Arc<Service>, Arc<Settled>)], known: &Known, sourc
 pub(super) fn open(jobs: Vec<Named>, own: &OwnDirectories) -> Opened {
     let mut opener = Opener::now(own);
     let open = |named: Named| {
-        let settled = opener.settle(&named.1).map(Arc::new).map_err(|error| error.to_string());
+        let settled = opener.settle(&named.1, None).map(Arc::new).map_err(|error| error.to_string());
         (named, settled)
     };
     jobs.into_iter().map(open).collect()

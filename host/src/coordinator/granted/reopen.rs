@@ -14,6 +14,7 @@ use sandhog_protocol::plan::Access;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Why a path of a job is not opened again. The verb that accepts it is told where the job's name is known.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ pub(crate) enum Guarded {
 }
 
 /// What one job was granted, and where jobs may write.
-pub(crate) struct Again<'a> {
+pub(super) struct Again<'a> {
     /// `None`: it is not known what it was granted.
     pub record: Option<&'a Record>,
     pub writable: &'a Writable,
@@ -58,15 +59,29 @@ impl Again<'_> {
         Ok(place.fd)
     }
 
-    pub(super) fn module(&self, path: &Path, role: Role<'_>) -> Result<Module, Error> {
+    /// `there`: what another job has opened by this path; the same one where it is that.
+    pub(super) fn module(
+        &self,
+        path: &Path,
+        role: Role<'_>,
+        there: Option<&Arc<Module>>,
+    ) -> Result<Arc<Module>, Error> {
         let place = self.place("the module", path, |errno| modules::Error::of(path, errno.into()).into())?;
-        let module = Module::of_place(path, &place.fd)?;
+        let module = match there.filter(|there| there.is_at(place.status.id)) {
+            Some(there) => Arc::clone(there),
+            None => Arc::new(Module::of_place(path, &place.fd)?),
+        };
+        self.check(&module, path, role, place.through)?;
+        Ok(module)
+    }
+
+    fn check(&self, module: &Module, path: &Path, role: Role<'_>, through: Option<PathBuf>) -> Result<(), Error> {
         let known = self.record.and_then(|record| match role {
             Role::Module => record.module.as_ref(),
             Role::Check => record.check.as_ref(),
             Role::Child(name) => record.children.get(name),
         });
-        match place.through {
+        match through {
             Some(through) => {
                 let hash = module.hash_now()?.to_hex();
                 if known.is_none_or(|known| known.hash != hash.as_str()) {
@@ -76,7 +91,7 @@ impl Again<'_> {
             // It need not be read to be known: nobody whom it would have to be kept from could have changed it.
             None => known.into_iter().for_each(|known| module.assume(known)),
         }
-        Ok(module)
+        Ok(())
     }
 
     fn place(&self, what: &'static str, path: &Path, fail: impl Fn(Errno) -> Error) -> Result<Place, Error> {

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What tells one file or directory from all others, and which mount it was reached by.
@@ -40,6 +40,12 @@ impl Status {
             mount: found.stx_mnt_id,
         })
     }
+}
+
+/// Whether two descriptors are of one directory, seen by one mount.
+pub(super) fn is_same(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let status = |fd: &OwnedFd| Status::of(fd.as_fd()).ok().map(|status| (status.id, status.mount));
+    status(one).is_some_and(|one| status(other) == Some(one))
 }
 
 /// All directories that jobs may write, or could.
