@@ -94,6 +94,8 @@ pub struct WorkerPlan {
     /// It has a connection to its parent.
     pub connected: bool,
     pub directories: Vec<Access>,
+    /// Where the program is a probe: the steps of a zygote that lies, instead of a clone.
+    pub lie: Option<String>,
 }
 
 /// What a granted directory may be used for.

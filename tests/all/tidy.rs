@@ -20,7 +20,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // The cache's key needs the engine's settings; the rest of `worker` is none of its business.
     ("coordinator", &["supervisor", "spawn", "worker", "ipc", "sandbox", "config", "exit_code", "sys"]),
     ("supervisor", &["spawn", "ipc", "sandbox", "config", "sys"]),
-    ("spawn", &["worker", "ipc", "sandbox", "sys"]),
+    // A zygote that lies, for tests of those who hear it, tells lies of `probes`.
+    ("spawn", &["worker", "probes", "ipc", "sandbox", "sys"]),
     // What tries the walls in a guest's place: `doctor/probes`, which knows nothing of the doctor. See `room`.
     ("worker", &["probes", "ipc", "sys"]),
     ("probes", &["sys"]),

@@ -59,15 +59,15 @@ fn try_probe(token: SingleThreaded, name: &str, args: &DoctorArgs) -> Result<u8,
 
 /// The exit code is that of `run`.
 fn try_in_place_of_guest(token: SingleThreaded, name: &str, args: &DoctorArgs, job: RunArgs) -> Result<u8, Failure> {
-    let Probe::Lie(lie) = named(name)? else {
+    let probe = named(name)?;
+    if !matches!(probe, Probe::Lie(_)) {
         return Err(refused(format!("the probe {name:?} is not one for a guest's place: those are lies")));
-    };
-    let probe = Probe::Lie(lie).to_string();
+    }
     Ok(run::run_or_instead(token, job, |coordinator| {
         let mut walls = coordinator.walls();
         let out = left_out(args, walls.clone());
         walls.retain(|wall| !out.contains(wall));
-        Some(Instead { probe, walls })
+        Some(Instead { lie: probe.zygotes_lie().map(str::to_owned), probe: probe.to_string(), walls })
     }))
 }
 

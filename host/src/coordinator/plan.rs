@@ -46,6 +46,7 @@ pub(crate) fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {
         },
         connected,
         directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
+        lie: None,
     }
 }
 
@@ -90,6 +91,7 @@ pub(crate) fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
         },
         connected: false,
         directories: Vec::new(),
+        lie: None,
     }
 }
 

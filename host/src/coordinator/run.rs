@@ -14,7 +14,7 @@ use crate::config::job::{Job, User};
 use crate::supervisor::driver::{self, Attempted, Ends, GRACE, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use sandhog_protocol::message::Message;
-use sandhog_protocol::plan::{Identity, Program, Wall, Walls, Work, ZygotePlan};
+use sandhog_protocol::plan::{Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -69,6 +69,8 @@ pub(crate) struct Instead {
     /// Its name.
     pub probe: String,
     pub walls: Walls,
+    /// What its zygote does instead of cloning a worker.
+    pub lie: Option<String>,
 }
 
 /// One attempt of a job that the daemon keeps up.
@@ -219,10 +221,11 @@ impl Coordinator {
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(family::REQUESTS);
         let (program, work) = member.program_and_work();
+        let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
         let (audience, name) = (family.audience.clone(), member.identity.attempt.clone());
         let order = Order {
             zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
-            worker: plan::guest_worker(job, ties.connection.is_some()),
+            worker: WorkerPlan { lie, ..plan::guest_worker(job, ties.connection.is_some()) },
             work,
             ends: Some(Ends { stdio, connection: ties.connection.take() }),
             directories: member.directories.clone(),

@@ -90,6 +90,7 @@ fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order, Error> {
             },
             connected: false,
             directories: directories.iter().map(|_| Access::ReadOnly).collect(),
+            lie: probe.zygotes_lie().map(str::to_owned),
         },
         work: Work::Probe(probe.to_string()),
         ends: Some(Ends { stdio: [null()?, null()?, null()?], connection: None }),

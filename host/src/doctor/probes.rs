@@ -2,6 +2,7 @@
 
 mod lies;
 mod tries;
+pub(crate) mod zygotes;
 
 pub(crate) use lies::Lie;
 use sandhog_protocol::plan::Access;
@@ -152,6 +153,11 @@ impl Probe {
         ]
     }
 
+    /// What its zygote does instead of cloning a worker.
+    pub(crate) fn zygotes_lie(&self) -> Option<&str> {
+        if let Self::Lie(Lie::Zygote(steps)) = self { Some(steps) } else { None }
+    }
+
     /// Whether it needs the granted directory.
     pub(crate) fn wants_directory(&self) -> bool {
         match self {
@@ -276,6 +282,7 @@ mod tests {
             "shared-memory:2",
             "lie:relay",
             "lie:fds:200",
+            "lie:zygote:clone,send:a0f1+3,worker",
         ];
         for name in named {
             assert_eq!(Probe::parse(name).unwrap().to_string(), name);
@@ -298,6 +305,8 @@ mod tests {
             "kill:-1",
             "udp:1",
             "lie:fds:999",
+            "lie:zygote:nothing",
+            "lie:zygote:send:a",
         ] {
             assert_eq!(Probe::parse(name), None, "{name}");
         }

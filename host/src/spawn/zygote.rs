@@ -2,9 +2,10 @@
 //! holds no secret, and draws no random number, since every worker would inherit it.
 
 use super::{IPC_FD, fds};
+use crate::doctor::probes::zygotes::{self, Step};
 use crate::ipc::{Closed, Received, recv_packet, send_packet};
 use crate::sandbox::{descriptors, failure, rlimits, seccomp, steps};
-use crate::sys::process::{self, Forked, SingleThreaded};
+use crate::sys::process::{self, Child, Forked, SingleThreaded};
 use crate::worker::engine::{self, Prepared};
 use crate::worker::{self, Duty};
 use sandhog_protocol::plan::{Access, Kind, Program, WorkerPlan, ZygotePlan};
@@ -105,6 +106,14 @@ impl Zygote {
     }
 
     fn clone_worker(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+        if let (Program::Probe, Some(steps)) = (self.plan.program, &plan.lie) {
+            let steps = zygotes::parse(steps)?;
+            return self.lie(steps, worker, plan, fds);
+        }
+        self.clone_honestly(worker, plan, fds)
+    }
+
+    fn clone_honestly(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
         match process::fork_sibling(&self.token) {
             Ok(Forked::Parent(child)) => {
                 send_packet(&self.control, &FromZygote::Cloned { worker }, &[child.pidfd.as_fd()]).ok()
@@ -115,6 +124,43 @@ impl Zygote {
                 send_packet(&self.control, &FromZygote::CloneFailed { worker, failure }, &[]).ok()
             }
         }
+    }
+
+    /// As a zygote that was taken over, for tests of those who hear it.
+    fn lie(&mut self, steps: Vec<Step>, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+        let mut made: Option<Child> = None;
+        for step in steps {
+            let forked = match step {
+                Step::Clone => process::fork_sibling(&self.token).ok()?,
+                Step::Fork => process::fork(&self.token, 0).ok()?,
+                Step::Worker => {
+                    let fds = fds.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>().ok()?;
+                    self.clone_honestly(worker, plan.clone(), fds)?;
+                    continue;
+                }
+                Step::Send(packet) => {
+                    zygotes::send(self.control.as_fd(), &packet, None).ok()?;
+                    continue;
+                }
+                Step::Pidfd(packet) => {
+                    zygotes::send(self.control.as_fd(), &packet, Some(made.as_ref()?.pidfd.as_fd())).ok()?;
+                    continue;
+                }
+                Step::File(packet) => {
+                    zygotes::send(self.control.as_fd(), &packet, Some(fds.first()?.as_fd())).ok()?;
+                    continue;
+                }
+                Step::Flood(packet) => loop {
+                    zygotes::send(self.control.as_fd(), &packet, None).ok()?;
+                },
+                Step::Leave => return None,
+            };
+            match forked {
+                Forked::Child => zygotes::stray(),
+                Forked::Parent(child) => made = Some(child),
+            }
+        }
+        zygotes::stay()
     }
 
     /// In the child, which never returns: descriptors in their places, the walls, then the work.

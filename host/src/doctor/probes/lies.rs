@@ -1,6 +1,7 @@
 //! Lies: a worker that keeps to no protocol. What most of them say comes from their stdin, so that whoever tests makes it
 //! up, and no hostile message is part of the executable.
 
+use super::zygotes;
 use crate::sys::process;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -16,7 +17,7 @@ const MOST_FDS: usize = 253;
 const PIECE: usize = 64 << 10;
 
 /// In brackets the name behind `lie:`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Lie {
     /// `relay`: its stdin goes to the channel, what comes from there to stdout. At the end of stdin it exits, without a word.
     Relay,
@@ -26,12 +27,15 @@ pub(crate) enum Lie {
     Shutdown,
     /// `fds:N`: copies of its stdin beside a byte. Needs a call that is not on the list.
     Fds(usize),
+    /// `zygote:STEPS`: it is the zygote that lies (see [`super::zygotes`]); a worker that it makes all the same does as `relay`.
+    Zygote(String),
 }
 
 impl Lie {
     pub(super) fn parse(name: &str) -> Option<Self> {
         match name.split_once(':') {
             None => [Self::Relay, Self::Deaf, Self::Shutdown].into_iter().find(|lie| lie.to_string() == name),
+            Some(("zygote", steps)) => zygotes::parse(steps).map(|_| Self::Zygote(steps.into())),
             Some(("fds", count)) => count.parse().ok().filter(|count| (1..=MOST_FDS).contains(count)).map(Self::Fds),
             Some(_) => None,
         }
@@ -45,21 +49,22 @@ impl fmt::Display for Lie {
             Self::Deaf => f.write_str("deaf"),
             Self::Shutdown => f.write_str("shutdown"),
             Self::Fds(count) => write!(f, "fds:{count}"),
+            Self::Zygote(steps) => write!(f, "zygote:{steps}"),
         }
     }
 }
 
 /// Tells it on the worker's channel. Comes back only where nothing came of it.
-pub(super) fn tell(lie: Lie, channel: BorrowedFd<'_>) -> Result<String, Errno> {
+pub(super) fn tell(lie: &Lie, channel: BorrowedFd<'_>) -> Result<String, Errno> {
     match lie {
-        Lie::Relay => relay(channel, true),
+        Lie::Relay | Lie::Zygote(_) => relay(channel, true),
         Lie::Deaf => relay(channel, false),
         Lie::Shutdown => {
             rustix::net::shutdown(channel, Shutdown::Both)?;
             live_on()
         }
         Lie::Fds(count) => {
-            pass(channel, count)?;
+            pass(channel, *count)?;
             live_on()
         }
     }
@@ -121,7 +126,7 @@ fn pass(channel: BorrowedFd<'_>, count: usize) -> Result<(), Errno> {
 }
 
 /// Until it is ended.
-fn live_on() -> Result<String, Errno> {
+pub(super) fn live_on() -> Result<String, Errno> {
     loop {
         poll(&mut [], None)?;
     }

@@ -68,7 +68,7 @@ pub(super) fn run(probe: &Probe, channel: BorrowedFd<'_>, directory: Option<Borr
         Probe::ThreadBomb => many("threads", BOMB, || attempt::start_sleeping_thread().map(drop)),
         Probe::Fds => foreign_descriptors(granted?),
         Probe::Env => foreign_variables(),
-        Probe::Lie(lie) => lies::tell(*lie, channel),
+        Probe::Lie(lie) => lies::tell(lie, channel),
     }
 }
 
