@@ -6,7 +6,7 @@ use super::granted::Guarded;
 use super::modules;
 use super::own_directories::{self, OwnDirectories};
 use super::places;
-use super::privilege::Person;
+use super::privilege::{self, Person};
 use super::room::Room;
 use super::run::{Halt, Halted};
 use super::view::View;
@@ -179,9 +179,13 @@ impl Coordinator {
         self.room.take().map(drop)
     }
 
-    /// Lets the spawner clear away; afterwards nothing of any run is left.
+    /// Lets the spawner clear away; afterwards nothing of any run is left. What a spawner leaves that was killed is removed
+    /// from here as far as this process may; behind sudo the next command of root's removes it.
     pub(crate) async fn close(&self) {
-        self.client.close().await;
+        let is_cleared = self.client.close().await;
+        if !is_cleared && self.root {
+            privilege::sweep();
+        }
     }
 
     /// The walls that are to stand here: without root there are no ids and no cgroups to give.

@@ -6,7 +6,7 @@ use crate::sandbox::capabilities;
 use crate::sandbox::namespaces::{self, IdMap};
 use crate::spawn::client::{self, Launched, launch};
 use crate::spawn::ids::{self, Ids};
-use crate::spawn::{Privilege, Setting};
+use crate::spawn::{Privilege, Setting, leftovers};
 use crate::sys::accounts::{self, Account};
 use crate::sys::process::{self, SingleThreaded};
 use rustix::process::{Gid, Uid, getegid, geteuid};
@@ -139,6 +139,15 @@ pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Per
     // From here on there may be threads.
     let SingleThreaded { .. } = token;
     Ok((launched, person))
+}
+
+/// Removes what a spawner of root's has left behind that was killed. This process has given up all capabilities: as root it
+/// may still remove what is root's, as the person behind sudo it may not.
+pub(crate) fn sweep() {
+    let ids = places::open_ids(|name| std::env::var_os(name)).ok().and_then(|file| Ids::new(file, None).ok());
+    if let Some(ids) = ids {
+        leftovers::sweep(&Rc::new(ids));
+    }
 }
 
 /// A user and mount namespace in which this process keeps its ids and may clone mounts and make namespaces.

@@ -19,7 +19,7 @@ mod settings;
 mod tests;
 
 pub(crate) use error::{Error, Missing};
-use files::{children, make_home, open_directory, read_file, read_path, remove_directory, write_file, write_setting};
+use files::{children, make_home, open_directory, read_file, read_path, write_file, write_setting};
 use mounts::Choice;
 use rustix::{
     fs::{AtFlags, Mode},
@@ -31,8 +31,6 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
-    time::{Duration, Instant},
 };
 
 /// The directory of all our cgroups, in each hierarchy.
@@ -40,14 +38,6 @@ const HOME: &str = "sandhog";
 
 /// The step of a zygote's start that this wall is, as in its failures.
 pub(crate) const STEP: &str = "limit a cgroup";
-
-/// How long to wait for processes that were killed to be gone, and for their cgroup to be removable. The
-/// kernel needs well under a millisecond; one second is for a machine that is short of everything.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Pauses between two looks: the first, doubled up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_micros(200);
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// A version of the kernel's interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +155,7 @@ impl Hierarchy {
     }
 }
 
-/// A cgroup of ours: one directory in each hierarchy. Dropping it removes it, if it is empty by then or soon.
+/// A cgroup of ours: one directory in each hierarchy. Dropping it removes it, if it is empty by then.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
     name: String,
@@ -179,7 +169,17 @@ struct Place {
     directory: OwnedFd,
 }
 
-/// Makes the cgroup `name` with its limits; nobody is in it yet.
+/// What became of a wish for a cgroup.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Created {
+    /// With its limits; nobody is in it yet.
+    New(Cgroup),
+    /// Somebody who was killed has left one of this name behind, and it does not go at once: here it is, to be ended.
+    Occupied(Cgroup),
+}
+
+/// Makes the cgroup `name` with its limits.
 ///
 /// - `name`: letters, digits, `-` and `_`, at most 64. The caller alone has the right to it: what bears it already was
 ///   left behind by somebody who was killed, and goes first.
@@ -188,24 +188,37 @@ struct Place {
 ///
 /// # Errors
 /// The step that failed; nothing is left behind.
-pub(crate) fn create(hierarchies: &Hierarchies, name: &str, memory_bytes: u64, tasks: u32) -> Result<Cgroup, Error> {
+pub(crate) fn create(hierarchies: &Hierarchies, name: &str, memory_bytes: u64, tasks: u32) -> Result<Created, Error> {
     if !is_name(name) {
         return Err(Error::Name { name: name.to_owned() });
     }
+    let cgroup = match make(hierarchies, name) {
+        Err(Error::Make { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+            let mut left = left_behind(hierarchies, name);
+            if left.end().is_err() {
+                return Ok(Created::Occupied(left));
+            }
+            make(hierarchies, name)?
+        }
+        made => made?,
+    };
+    cgroup.limit(Limits { memory_bytes, tasks })?;
+    Ok(Created::New(cgroup))
+}
+
+fn make(hierarchies: &Hierarchies, name: &str) -> Result<Cgroup, Error> {
     let mut cgroup = Cgroup { name: name.to_owned(), places: Vec::new() };
     for hierarchy in &hierarchies.hierarchies {
-        let made = Place::make(hierarchy, name).or_else(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                // What it could not remove, the next line says.
-                let _ = sweep(hierarchies, |other| other == name).map_err(io::Error::other)?;
-                Place::make(hierarchy, name)
-            }
-            _ => Err(error),
-        });
-        cgroup.places.push(made.map_err(|source| Error::Make { name: name.to_owned(), source })?);
+        let place = Place::make(hierarchy, name).map_err(|source| Error::Make { name: name.to_owned(), source })?;
+        cgroup.places.push(place);
     }
-    cgroup.limit(Limits { memory_bytes, tasks })?;
     Ok(cgroup)
+}
+
+/// What there is of a cgroup that somebody else made. In some hierarchies it may never have been made, or be removed already.
+fn left_behind(hierarchies: &Hierarchies, name: &str) -> Cgroup {
+    let opened = hierarchies.hierarchies.iter().map(|hierarchy| Place::open(hierarchy, name));
+    Cgroup { name: name.to_owned(), places: opened.filter_map(Result::ok).collect() }
 }
 
 impl Cgroup {
@@ -251,57 +264,31 @@ impl Cgroup {
         Ok(false)
     }
 
-    /// Kills everything in the cgroup and waits, at most a second, until it is gone. Whoever is the parent still
-    /// has to reap it.
+    /// Removes the cgroup if nobody is in it, which the kernel alone can say for certain; else kills everything in it, for
+    /// the next call to find it empty.
     ///
-    /// Version 2 does it in one step, whatever the pid namespace (`cgroup.kill`, Linux 5.14). Version 1 has none: each
-    /// process is killed by its pidfd, after a second look that it is still in here, and that goes on until none is
-    /// left; the limit on tasks bounds how many there can be. Version 1 does not even list a process that is in no pid
-    /// namespace below the caller's: then this succeeds, and [`Self::remove`] says that somebody is left.
+    /// Version 2 kills in one step, whatever the pid namespace (`cgroup.kill`, Linux 5.14). Version 1 has none: each
+    /// process is killed by its pidfd, after a second look that it is still in here; the limit on tasks bounds how many
+    /// there can be. Version 1 does not even list a process that is in no pid namespace below the caller's: then nobody is
+    /// killed, and the cgroup stays for as long as that process lives.
     ///
     /// # Errors
-    /// [`Error::Foreign`], [`Error::StillThere`]: something may be alive.
-    pub(crate) fn kill_all(&self) -> Result<(), Error> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let mut empty = true;
-            for place in &self.places {
-                empty &= self.kill_round(place)?;
-            }
-            if empty {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(Error::StillThere { name: self.name.clone() });
-            }
-            thread::sleep(pause);
-            pause = LONGEST_PAUSE.min(pause * 2);
-        }
+    /// It is not gone yet. [`Error::Remove`]: somebody was in it, and has been killed. [`Error::Kill`],
+    /// [`Error::Foreign`]: or could not be.
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
+        let Err(removed) = self.remove() else { return Ok(()) };
+        self.places.iter().try_for_each(|place| self.kill_round(place))?;
+        Err(removed)
     }
 
-    /// Kills what is in one place now; true: nothing was.
-    fn kill_round(&self, place: &Place) -> Result<bool, Error> {
+    /// Kills what is in one place now.
+    fn kill_round(&self, place: &Place) -> Result<(), Error> {
         let failed = |source| Error::Kill { name: self.name.clone(), source };
-        let listed = place.processes().map_err(failed)?;
-        if listed.is_empty() {
-            return Ok(true);
-        }
         if place.kill_at_once().map_err(failed)? {
-            return Ok(false);
+            return Ok(());
         }
-        let pids: Option<Vec<Pid>> = listed.into_iter().map(Pid::from_raw).collect();
-        let pids = pids.ok_or_else(|| Error::Foreign { name: self.name.clone() })?;
-        place.kill_each(&pids).map_err(failed)?;
-        Ok(false)
-    }
-
-    /// Removes the cgroup; waits, at most a second, for the last process in it to be gone.
-    ///
-    /// # Errors
-    /// [`Error::Remove`]: EBUSY, somebody is still in it.
-    pub(crate) fn remove(mut self) -> Result<(), Error> {
-        self.remove_places()
+        let pids: Option<Vec<Pid>> = place.processes().map_err(failed)?.into_iter().map(Pid::from_raw).collect();
+        place.kill_each(&pids.ok_or_else(|| Error::Foreign { name: self.name.clone() })?).map_err(failed)
     }
 
     fn limit(&self, limits: Limits) -> Result<(), Error> {
@@ -319,14 +306,17 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Afterwards there is no place left, so that a failure is waited for only once.
-    fn remove_places(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Removes it from those hierarchies in which nobody is in it. It is fine where it was not there.
+    fn remove(&mut self) -> Result<(), Error> {
+        let Self { name, places } = self;
         let mut result = Ok(());
-        for place in self.places.drain(..) {
-            let removed = remove_directory(place.hierarchy.home.as_fd(), &self.name, deadline);
-            result = result.and(removed.map_err(|source| Error::Remove { name: self.name.clone(), source }));
-        }
+        places.retain(|place| match rustix::fs::unlinkat(&place.hierarchy.home, &*name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => false,
+            Err(errno) => {
+                result = Err(Error::Remove { name: name.clone(), source: errno.into() });
+                true
+            }
+        });
         result
     }
 }
@@ -334,7 +324,7 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         // Nobody is left to be told; the sweep at the next start removes what stays.
-        let _ = self.remove_places();
+        let _ = self.remove();
     }
 }
 
@@ -398,33 +388,14 @@ impl Place {
     }
 }
 
-/// What a sweep did.
-#[derive(Debug, Default)]
-#[must_use]
-pub(crate) struct Swept {
-    /// Names.
-    pub(crate) removed: Vec<String>,
-    /// Why something that is stale is still there.
-    pub(crate) left: Vec<Error>,
-}
-
-/// Kills and removes the cgroups whose names `is_stale` says yes to: what others left behind when they were killed. It
-/// must say no to a name whose owner is alive.
+/// The cgroups whose names `is_stale` says yes to, to be ended: what others left behind when they were killed. It must say no
+/// to a name whose owner is alive.
 ///
 /// # Errors
-/// [`Error::List`]: nothing was swept. What fails later is in [`Swept::left`].
-pub(crate) fn sweep(hierarchies: &Hierarchies, is_stale: impl Fn(&str) -> bool) -> Result<Swept, Error> {
-    let mut swept = Swept::default();
-    for name in hierarchies.names()?.into_iter().filter(|name| is_stale(name)) {
-        let opened = hierarchies.hierarchies.iter().map(|hierarchy| Place::open(hierarchy, &name));
-        // In some hierarchies it may never have been made, or be removed by another sweep.
-        let cgroup = Cgroup { name: name.clone(), places: opened.filter_map(Result::ok).collect() };
-        match cgroup.kill_all().and_then(|()| cgroup.remove()) {
-            Ok(()) => swept.removed.push(name),
-            Err(error) => swept.left.push(error),
-        }
-    }
-    Ok(swept)
+/// [`Error::List`].
+pub(crate) fn stale(hierarchies: &Hierarchies, mut is_stale: impl FnMut(&str) -> bool) -> Result<Vec<Cgroup>, Error> {
+    let names = hierarchies.names()?.into_iter().filter(|name| is_stale(name));
+    Ok(names.map(|name| left_behind(hierarchies, &name)).collect())
 }
 
 fn is_name(name: &str) -> bool {

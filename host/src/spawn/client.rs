@@ -3,7 +3,7 @@
 use super::Setting;
 use super::spawner::{self, Files};
 use crate::ipc::{self, Closed, Received, pair, recv_packet, send_packet};
-use crate::sys::process::{self, Child, Forked, SingleThreaded};
+use crate::sys::process::{self, Child, Forked, How, Reaped, SingleThreaded};
 use crate::sys::ready::watch;
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::net::SocketType;
@@ -85,11 +85,12 @@ impl Client {
         recv_ready(&self.socket).await
     }
 
-    /// Tells the spawner to clear away and end, and waits until it has.
-    pub(crate) async fn close(&self) {
+    /// Tells the spawner to clear away and end, and waits until it has. False: somebody killed it before it could.
+    pub(crate) async fn close(&self) -> bool {
         let _ = rustix::net::shutdown(self.socket.get_ref(), rustix::net::Shutdown::Both);
         let _ = self.pidfd.readable().await;
-        let _ = process::reap(self.pidfd.get_ref().as_fd());
+        let ended = process::reap(self.pidfd.get_ref().as_fd());
+        !matches!(ended, Ok(Some(Reaped { how: How::Signalled(_), .. })))
     }
 }
 

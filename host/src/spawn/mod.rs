@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod ids;
+pub(crate) mod leftovers;
 pub(crate) mod spawner;
 pub(crate) mod zygote;
 

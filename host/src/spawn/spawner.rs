@@ -3,26 +3,27 @@
 //! zygotes, and opens no path that either of them names.
 
 mod birth;
+mod ends;
+mod reports;
 mod start;
+mod strangers;
 
+use super::leftovers::Leftovers;
 use super::{Privilege, Setting};
 use crate::ipc::{Closed, Received, recv_packet, send_packet};
-use crate::sandbox::{cgroup, descriptors, failure, landlock, steps};
+use crate::sandbox::{cgroup, descriptors, failure, landlock};
 use crate::spawn::ids::Lease;
-use crate::sys::process::{self, Reaped, SingleThreaded};
-use birth::proc_pid;
-use rustix::event::epoll;
-use rustix::fs::{AtFlags, FileType, statat, unlinkat};
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, setsid, waitid};
+use crate::sys::process::{self, Child, SingleThreaded};
+use ends::reap_now;
+use rustix::event::{Timespec, epoll};
+use rustix::process::{Signal, pidfd_send_signal, setsid};
 use sandhog_protocol::plan::{Wall, ZygotePlan};
-use sandhog_protocol::spawn::CONTROL_SOCKET;
-use sandhog_protocol::spawn::{
-    Exit, FromSpawner, FromZygote, How, SpawnFailure, ToSpawner, WeakWall, WorkerId, ZygoteId,
-};
+use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WeakWall, WorkerId, ZygoteId};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+use strangers::{StrangerId, Strangers};
 
 /// What the spawner keeps open from before it was forked.
 pub(super) struct Files {
@@ -68,8 +69,8 @@ impl Refusal {
 
 struct Zygote {
     pidfd: OwnedFd,
-    /// In the spawner's namespace.
-    pid: Pid,
+    /// In the namespace that /proc shows.
+    number: i32,
     control: OwnedFd,
     plan: ZygotePlan,
     /// Above the lease, and so dropped before it: its name is the id, which must not be somebody else's by then.
@@ -79,16 +80,43 @@ struct Zygote {
     pending: Vec<WorkerId>,
     /// Workers that live.
     workers: usize,
+    /// It has closed its socket or broken the protocol: nothing that it says counts any more.
+    silenced: bool,
     /// It has ended; it is kept for the cgroup of its last workers.
     ended: bool,
-    /// Why it ended, in its own words.
+    /// Why it ended, in its own words or in ours.
     last_words: Option<SpawnFailure>,
+}
+
+impl Zygote {
+    fn new(
+        child: Child,
+        number: i32,
+        control: OwnedFd,
+        plan: ZygotePlan,
+        cgroup: Option<cgroup::Cgroup>,
+        lease: Option<Lease>,
+    ) -> Self {
+        Self {
+            pidfd: child.pidfd,
+            number,
+            control,
+            plan,
+            cgroup,
+            lease,
+            pending: Vec::new(),
+            workers: 0,
+            silenced: false,
+            ended: false,
+            last_words: None,
+        }
+    }
 }
 
 struct Worker {
     pidfd: OwnedFd,
-    /// In the spawner's namespace.
-    pid: Pid,
+    /// In the namespace that /proc shows.
+    number: i32,
     zygote: ZygoteId,
 }
 
@@ -99,6 +127,7 @@ enum Source {
     Control(ZygoteId),
     ZygoteEnd(ZygoteId),
     WorkerEnd(WorkerId),
+    StrangerEnd(StrangerId),
 }
 
 impl Source {
@@ -110,6 +139,7 @@ impl Source {
             Self::Control(zygote) => (1, zygote),
             Self::ZygoteEnd(zygote) => (2, zygote),
             Self::WorkerEnd(worker) => (3, worker),
+            Self::StrangerEnd(stranger) => (4, stranger),
         };
         epoll::EventData::new_u64(kind << Self::KIND | u64::from(id))
     }
@@ -120,6 +150,7 @@ impl Source {
             1 => Self::Control(id),
             2 => Self::ZygoteEnd(id),
             3 => Self::WorkerEnd(id),
+            4 => Self::StrangerEnd(id),
             _ => Self::Coordinator,
         }
     }
@@ -134,8 +165,10 @@ struct Spawner {
     hierarchies: Option<cgroup::Hierarchies>,
     zygotes: HashMap<ZygoteId, Zygote>,
     workers: HashMap<WorkerId, Worker>,
-    /// Of all zygotes and workers that have not been reaped.
-    pids: HashSet<Pid>,
+    /// The numbers of all zygotes, workers and strangers that have not been reaped, as /proc shows them.
+    children: HashSet<i32>,
+    strangers: Strangers,
+    leftovers: Leftovers,
     guard: Option<Guard>,
 }
 
@@ -162,6 +195,7 @@ impl Spawner {
         for number in 0..=2 {
             process::place(files.null.as_fd(), number)?;
         }
+        let strangers = Strangers::new(&files.proc);
         let spawner = Self {
             token,
             setting,
@@ -170,7 +204,9 @@ impl Spawner {
             hierarchies: None,
             zygotes: HashMap::new(),
             workers: HashMap::new(),
-            pids: HashSet::new(),
+            children: HashSet::new(),
+            strangers,
+            leftovers: Leftovers::default(),
             guard: None,
         };
         spawner.watch(spawner.files.coordinator.as_fd(), Source::Coordinator)?;
@@ -220,7 +256,8 @@ impl Spawner {
         let mut events = Vec::with_capacity(64);
         loop {
             events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+            let pause = self.pause();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), pause.as_ref()) {
                 Err(rustix::io::Errno::INTR) => continue,
                 answer => answer?,
             };
@@ -235,21 +272,44 @@ impl Spawner {
                     Source::Control(zygote) => self.hear_zygote(zygote)?,
                     Source::ZygoteEnd(zygote) => self.reap_zygote(zygote)?,
                     Source::WorkerEnd(worker) => self.reap_worker(worker)?,
+                    Source::StrangerEnd(stranger) => self.reap_stranger(stranger),
                 }
             }
+            self.look_around();
+        }
+    }
+
+    /// How long nothing is to be done but for events. In whole milliseconds, for which every kernel has the call.
+    fn pause(&self) -> Option<Timespec> {
+        let next = self.leftovers.next_look().into_iter().chain(self.strangers.next_look()).min()?;
+        let millis = next.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        Timespec::try_from(Duration::from_millis(u64::try_from(millis).ok()?)).ok()
+    }
+
+    /// What no descriptor tells.
+    fn look_around(&mut self) {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        if is_due(self.strangers.next_look()) {
+            self.look_for_strangers();
+        }
+        if is_due(self.leftovers.next_look()) {
+            self.leftovers.look(Instant::now());
         }
     }
 
     fn request(&mut self, request: Received<ToSpawner>) -> io::Result<()> {
         let Received { message, fds } = request;
         match message {
-            ToSpawner::StartZygote { zygote, plan } => match self.start_zygote(zygote, plan, fds) {
-                Ok(()) => self.tell(&FromSpawner::ZygoteStarted { zygote, weak: self.weak_cgroup() }, &[]),
-                Err(refusal) => {
-                    self.drop_zygote(zygote);
-                    self.tell(&FromSpawner::ZygoteEnded { zygote, why: Some(refusal.report()) }, &[])
+            ToSpawner::StartZygote { zygote, plan } => {
+                let is_known = self.zygotes.contains_key(&zygote);
+                match self.start_zygote(zygote, plan, fds) {
+                    Ok(()) => self.tell(&FromSpawner::ZygoteStarted { zygote, weak: self.weak_cgroup() }, &[]),
+                    Err(refusal) if !is_known && self.zygotes.contains_key(&zygote) => {
+                        self.end_unstarted(zygote, refusal.report())
+                    }
+                    Err(refusal) => self.tell(&FromSpawner::ZygoteEnded { zygote, why: Some(refusal.report()) }, &[]),
                 }
-            },
+            }
             ToSpawner::StartWorker { zygote, worker, plan } => match self.start_worker(zygote, worker, plan, fds) {
                 Ok(()) => Ok(()),
                 Err(refusal) => self.tell(&FromSpawner::WorkerRefused { worker, why: refusal.report() }, &[]),
@@ -279,178 +339,4 @@ impl Spawner {
         }
         Ok(())
     }
-
-    fn hear_zygote(&mut self, id: ZygoteId) -> io::Result<()> {
-        let Some(zygote) = self.zygotes.get_mut(&id) else { return Ok(()) };
-        match recv_packet::<FromZygote>(&zygote.control) {
-            Ok(Ok(Received { message: FromZygote::Cloned { worker }, fds }))
-                if fds.len() == 1 && take(&mut zygote.pending, worker) =>
-            {
-                for pidfd in fds {
-                    self.adopt(id, worker, pidfd)?;
-                }
-                Ok(())
-            }
-            Ok(Ok(Received { message: FromZygote::CloneFailed { worker, failure }, fds }))
-                if fds.is_empty() && take(&mut zygote.pending, worker) =>
-            {
-                self.tell(&FromSpawner::WorkerRefused { worker, why: SpawnFailure { wall: None, failure } }, &[])
-            }
-            Ok(Ok(Received { message: FromZygote::Unsealed(failure), .. })) => {
-                zygote.last_words = Some(steps::with_wall(failure));
-                Ok(())
-            }
-            // Whoever holds its end now says nothing; the spawner waits for nobody.
-            Err(error) if error.would_block() => Ok(()),
-            // Closed, or not our protocol: whatever it is now, no worker comes from it any more.
-            Ok(_) | Err(_) => {
-                let _ = epoll::delete(&self.epoll, &zygote.control);
-                let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
-                Ok(())
-            }
-        }
-    }
-
-    /// A worker that its zygote reports. The pidfd is what a hostile zygote could lie with: it must be our child.
-    fn adopt(&mut self, zygote: ZygoteId, worker: WorkerId, pidfd: OwnedFd) -> io::Result<()> {
-        let pid = self.new_child(pidfd.as_fd());
-        let Some(pid) = pid else {
-            let why = SpawnFailure {
-                wall: None,
-                failure: failure("adopt a worker", &io::Error::from(io::ErrorKind::InvalidData)),
-            };
-            return self.tell(&FromSpawner::WorkerRefused { worker, why }, &[]);
-        };
-        self.watch(pidfd.as_fd(), Source::WorkerEnd(worker))?;
-        self.tell(&FromSpawner::WorkerStarted { worker }, &[pidfd.as_fd()])?;
-        self.pids.insert(pid);
-        self.workers.insert(worker, Worker { pidfd, pid, zygote });
-        if let Some(zygote) = self.zygotes.get_mut(&zygote) {
-            zygote.workers += 1;
-        }
-        Ok(())
-    }
-
-    /// The number of a child that is neither a zygote nor a worker that is known already: nothing else can be the
-    /// worker that a zygote has just made.
-    fn new_child(&self, pidfd: BorrowedFd<'_>) -> Option<Pid> {
-        let pid = proc_pid(&self.files.proc, pidfd).ok()?.own;
-        (process::is_child(pidfd) && !self.pids.contains(&pid)).then_some(pid)
-    }
-
-    fn reap_worker(&mut self, id: WorkerId) -> io::Result<()> {
-        let Some(worker) = self.workers.get(&id) else { return Ok(()) };
-        let reaped = match process::reap(worker.pidfd.as_fd()) {
-            Ok(Some(reaped)) => reaped,
-            Ok(None) => return Ok(()),
-            // Nobody else reaps here, so this can't be; were it so, it would cost this worker only.
-            Err(_) => Reaped { how: process::How::Exited(1), cpu_us: 0, peak_rss_bytes: 0 },
-        };
-        let _ = epoll::delete(&self.epoll, &worker.pidfd);
-        let (zygote, pid) = (worker.zygote, worker.pid);
-        self.workers.remove(&id);
-        self.pids.remove(&pid);
-        let out_of_memory = self
-            .zygotes
-            .get(&zygote)
-            .and_then(|zygote| zygote.cgroup.as_ref())
-            .is_some_and(|cgroup| cgroup.out_of_memory().unwrap_or(false));
-        let how = match reaped.how {
-            process::How::Exited(code) => How::Exited(code),
-            process::How::Signalled(signal) => How::Signalled(signal),
-        };
-        let exit = Exit { how, cpu_us: reaped.cpu_us, peak_rss_bytes: reaped.peak_rss_bytes, out_of_memory };
-        self.tell(&FromSpawner::WorkerEnded { worker: id, exit }, &[])?;
-        if let Some(zygote) = self.zygotes.get_mut(&zygote) {
-            zygote.workers -= 1;
-        }
-        self.forget_if_empty(zygote);
-        Ok(())
-    }
-
-    fn reap_zygote(&mut self, id: ZygoteId) -> io::Result<()> {
-        // What it said last is worth more than how it died.
-        self.hear_zygote(id)?;
-        let Some(zygote) = self.zygotes.get_mut(&id).filter(|zygote| !zygote.ended) else { return Ok(()) };
-        let Some(reaped) = process::reap(zygote.pidfd.as_fd())? else { return Ok(()) };
-        let _ = (epoll::delete(&self.epoll, &zygote.control), epoll::delete(&self.epoll, &zygote.pidfd));
-        zygote.ended = true;
-        self.pids.remove(&zygote.pid);
-        let why = zygote.last_words.take().or_else(|| unexpected(&reaped.how));
-        let pending = std::mem::take(&mut zygote.pending);
-        for worker in pending {
-            let why = why.clone().unwrap_or_else(|| SpawnFailure {
-                wall: None,
-                failure: failure("clone a worker", &io::Error::other("its zygote has ended")),
-            });
-            self.tell(&FromSpawner::WorkerRefused { worker, why }, &[])?;
-        }
-        self.tell(&FromSpawner::ZygoteEnded { zygote: id, why }, &[])?;
-        self.forget_if_empty(id);
-        Ok(())
-    }
-
-    /// The cgroup goes with the last process that was in it.
-    fn forget_if_empty(&mut self, id: ZygoteId) {
-        if self.zygotes.get(&id).is_some_and(|zygote| zygote.ended && zygote.workers == 0) {
-            self.zygotes.remove(&id);
-        }
-    }
-
-    /// Ends a zygote whose start failed half-way.
-    fn drop_zygote(&mut self, id: ZygoteId) {
-        if let Some(zygote) = self.zygotes.remove(&id) {
-            self.pids.remove(&zygote.pid);
-            let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
-            reap_now(zygote.pidfd.as_fd());
-        }
-    }
-
-    /// Ends what is left, so that the cgroups can go: the kernel would end it, but after us. All of it: a zygote may just have
-    /// cloned a worker that nobody here has heard of.
-    fn clear(&mut self) {
-        // Fails only where there is nobody.
-        let _ = process::kill_namespace(&self.token);
-        while !matches!(waitid(WaitId::All, WaitIdOptions::EXITED), Err(Errno::CHILD)) {}
-        self.zygotes.clear();
-        if let Some(Guard { sockets, .. }) = self.guard.take() {
-            remove_socket(&sockets);
-        }
-    }
-}
-
-/// Where the daemon ended by itself it has done so already. What is no socket is somebody else's.
-fn remove_socket(directory: &OwnedFd) {
-    let status = statat(directory, CONTROL_SOCKET, AtFlags::SYMLINK_NOFOLLOW);
-    if status.is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::Socket) {
-        let _ = unlinkat(directory, CONTROL_SOCKET, AtFlags::empty());
-    }
-}
-
-/// A zygote that nobody ended and that said nothing.
-fn unexpected(how: &process::How) -> Option<SpawnFailure> {
-    let text = match how {
-        process::How::Exited(0) | process::How::Signalled(libc::SIGKILL) => return None,
-        process::How::Exited(code) => format!("it exited with code {code}"),
-        process::How::Signalled(signal) => format!("signal {signal} ended it"),
-    };
-    Some(SpawnFailure { wall: None, failure: failure("run a zygote", &io::Error::other(text)) })
-}
-
-/// Waits for a child that has been told to end, or that ends by itself at once, and reaps it.
-fn reap_now(pidfd: BorrowedFd<'_>) {
-    loop {
-        let _ = rustix::event::poll(
-            &mut [rustix::event::PollFd::from_borrowed_fd(pidfd, rustix::event::PollFlags::IN)],
-            None,
-        );
-        if !matches!(process::reap(pidfd), Ok(None)) {
-            return;
-        }
-    }
-}
-
-fn take(pending: &mut Vec<WorkerId>, worker: WorkerId) -> bool {
-    let place = pending.iter().position(|other| *other == worker);
-    place.map(|place| pending.swap_remove(place)).is_some()
 }

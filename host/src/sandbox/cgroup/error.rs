@@ -1,6 +1,6 @@
 //! What can go wrong with a cgroup, one variant a step.
 
-use super::{Controller, PATIENCE};
+use super::Controller;
 use std::{io, path::PathBuf};
 
 /// Why no hierarchy offers a controller, and what to do.
@@ -88,8 +88,6 @@ pub(crate) enum Error {
     /// Version 2 before Linux 5.14: a process of another pid namespace shows as 0 and can't be named from here.
     #[error("kill the processes of the cgroup {name}: they belong to another pid namespace")]
     Foreign { name: String },
-    #[error("kill the processes of the cgroup {name} within {} ms", PATIENCE.as_millis())]
-    StillThere { name: String },
     #[error("remove the cgroup {name}")]
     Remove {
         name: String,

@@ -1,16 +1,14 @@
 //! Directories and files of a hierarchy: every access is relative to a directory that is open already.
 
-use super::{Error, FIRST_PAUSE, HOME, LONGEST_PAUSE, settings::Setting};
+use super::{Error, HOME, settings::Setting};
 use rustix::{
-    fs::{AtFlags, Dir, Mode, OFlags},
+    fs::{Dir, Mode, OFlags},
     io::Errno,
 };
 use std::{
     io,
     os::fd::{BorrowedFd, OwnedFd},
     path::Path,
-    thread,
-    time::Instant,
 };
 
 /// The most that is read of a file of the kernel's, in bytes: the pids of as many tasks as a cgroup of ours may
@@ -41,19 +39,6 @@ pub(super) fn children(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
         }
     }
     Ok(names)
-}
-
-/// Removes a directory as soon as nobody is in it any more. It is fine if it was not there.
-pub(super) fn remove_directory(home: BorrowedFd<'_>, name: &str, deadline: Instant) -> io::Result<()> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match rustix::fs::unlinkat(home, name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            Err(Errno::BUSY) if Instant::now() < deadline => thread::sleep(pause),
-            Err(error) => return Err(error.into()),
-        }
-        pause = LONGEST_PAUSE.min(pause * 2);
-    }
 }
 
 pub(super) fn write_setting(directory: BorrowedFd<'_>, setting: &Setting) -> io::Result<()> {

@@ -1,8 +1,8 @@
 //! Against directories of our own that look like a hierarchy, then against the kernel, as root.
 
 use super::{
-    Cgroup, Controller, Error, Hierarchies, Hierarchy, Limits, Place, Version, children, create, discover,
-    mounts::Choice, read_file, sweep, write_file,
+    Cgroup, Controller, Created, Error, Hierarchies, Hierarchy, Limits, Place, Version, children, create, discover,
+    mounts::Choice, read_file, stale, write_file,
 };
 use crate::sys::child::{self, Ended};
 use std::{
@@ -150,7 +150,32 @@ fn unused_name() -> String {
 }
 
 fn new(hierarchies: &Hierarchies, memory_bytes: u64, tasks: u32) -> Cgroup {
-    create(hierarchies, &unused_name(), memory_bytes, tasks).unwrap()
+    match create(hierarchies, &unused_name(), memory_bytes, tasks).unwrap() {
+        Created::New(cgroup) => cgroup,
+        Created::Occupied(cgroup) => panic!("{cgroup:?} was there already"),
+    }
+}
+
+/// Ends it, as often as that takes; what stood against it last where it does not go.
+fn ended(mut cgroup: Cgroup, within: Duration) -> Result<(), Error> {
+    let deadline = Instant::now() + within;
+    loop {
+        match cgroup.end() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+            end => return end,
+        }
+    }
+}
+
+fn gone(cgroup: Cgroup) {
+    ended(cgroup, Duration::from_secs(5)).unwrap();
+}
+
+/// The one of this name, as whoever sweeps finds it.
+fn found(hierarchies: &Hierarchies, name: &str) -> Cgroup {
+    let mut found = stale(hierarchies, |other| other == name).unwrap();
+    assert_eq!(found.iter().map(|cgroup| &*cgroup.name).collect::<Vec<_>>(), [name]);
+    found.remove(0)
 }
 
 /// Runs `body` in a child inside of the cgroup.
@@ -192,7 +217,7 @@ fn memory_beyond_the_limit_is_a_kill_that_the_cgroup_tells() {
     });
     assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
     assert!(cgroup.out_of_memory().unwrap());
-    cgroup.remove().unwrap();
+    gone(cgroup);
 }
 
 #[test]
@@ -214,7 +239,7 @@ fn more_tasks_than_granted_are_refused() {
         i32::try_from(threads.iter().filter(|thread| thread.is_ok()).count()).unwrap()
     });
     assert_eq!(child::wait(pid), Ended::Exited(2));
-    cgroup.remove().unwrap();
+    gone(cgroup);
 }
 
 #[test]
@@ -231,9 +256,8 @@ fn everything_in_a_cgroup_is_killed_at_once_however_often_it_forks() {
         sleep_long()
     });
     wait_until("it forks", || cgroup.places[0].processes().unwrap().len() > 5);
-    cgroup.kill_all().unwrap();
+    gone(cgroup);
     assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
-    cgroup.remove().unwrap();
 }
 
 #[test]
@@ -243,12 +267,13 @@ fn a_cgroup_in_use_is_not_removed_and_says_so() {
     let name = cgroup.name.clone();
     let pid = inside(&cgroup, sleep_long);
     wait_until("it is inside", || !cgroup.places[0].processes().unwrap().is_empty());
-    let error = cgroup.remove().unwrap_err();
-    assert_eq!(error.to_string(), format!("remove the cgroup {name}"));
-    // The sweep of a later start ends it.
-    let swept = sweep(&hierarchies, |other| other == name).unwrap();
-    assert!(swept.removed == [name] && swept.left.is_empty(), "{swept:?}");
-    assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
+    // As one that goes out of sight: nobody is killed.
+    drop(cgroup);
+    let mut left = found(&hierarchies, &name);
+    assert_eq!(left.end().unwrap_err().to_string(), format!("remove the cgroup {name}"));
+    assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL), "the first look has killed it");
+    gone(left);
+    assert!(!hierarchies.names().unwrap().contains(&name));
 }
 
 #[test]
@@ -268,23 +293,40 @@ fn what_somebody_left_under_a_name_is_in_nobodys_way() {
     let name = left.name.clone();
     // Whoever made it was killed before it could remove it.
     std::mem::forget(left);
-    let cgroup = create(&hierarchies, &name, PLENTY, 10).unwrap();
+    let Created::New(cgroup) = create(&hierarchies, &name, PLENTY, 10).unwrap() else { panic!("it is empty") };
     assert!(hierarchies.names().unwrap().contains(&name));
     drop(cgroup);
     assert!(!hierarchies.names().unwrap().contains(&name));
 }
 
 #[test]
-fn a_sweep_touches_only_what_is_stale() {
+fn a_name_whose_cgroup_does_not_go_at_once_is_told_apart_from_a_failure() {
     let Some(hierarchies) = here() else { return };
-    let (stale, alive) = (new(&hierarchies, PLENTY, 10), new(&hierarchies, PLENTY, 10));
-    let swept = sweep(&hierarchies, |name| name == stale.name).unwrap();
-    assert_eq!(swept.removed, [stale.name.as_str()]);
-    assert!(hierarchies.names().unwrap().contains(&alive.name));
+    let left = new(&hierarchies, PLENTY, 10);
+    let name = left.name.clone();
+    let pid = inside(&left, sleep_long);
+    wait_until("it is inside", || !left.places[0].processes().unwrap().is_empty());
+    std::mem::forget(left);
+    let Created::Occupied(left) = create(&hierarchies, &name, PLENTY, 10).unwrap() else {
+        panic!("somebody is in it");
+    };
+    assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
+    gone(left);
+    assert!(matches!(create(&hierarchies, &name, PLENTY, 10).unwrap(), Created::New(_)));
+    assert!(!hierarchies.names().unwrap().contains(&name));
 }
 
 #[test]
-fn a_process_that_version_1_does_not_show_keeps_its_cgroup_in_place() {
+fn a_sweep_touches_only_what_is_stale() {
+    let Some(hierarchies) = here() else { return };
+    let (left, alive) = (new(&hierarchies, PLENTY, 10), new(&hierarchies, PLENTY, 10));
+    gone(found(&hierarchies, &left.name));
+    let names = hierarchies.names().unwrap();
+    assert!(names.contains(&alive.name) && !names.contains(&left.name), "{names:?}");
+}
+
+#[test]
+fn a_process_that_version_1_does_not_show_keeps_its_cgroup_and_nobody_waiting() {
     let Some(hierarchies) = here() else { return };
     if hierarchies.hierarchies.iter().any(|hierarchy| hierarchy.version == Version::V2) {
         eprintln!("cgroup: version 2 shows and kills across pid namespaces, so that version 1 was not tried");
@@ -297,15 +339,16 @@ fn a_process_that_version_1_does_not_show_keeps_its_cgroup_in_place() {
     let elsewhere = child::run(|| {
         child::unshare_pids().unwrap();
         let ended = child::run(|| {
-            let swept = sweep(&hierarchies, |other| other == name).unwrap();
-            i32::from(!swept.removed.is_empty() || !matches!(swept.left[..], [Error::Remove { .. }]))
+            // The spawner's event loop calls it: as many waits as there were once would take half a minute.
+            let (mut left, from) = (found(&hierarchies, &name), Instant::now());
+            let stays = (0..30).all(|_| matches!(left.end(), Err(Error::Remove { .. })));
+            i32::from(!stays || from.elapsed() > Duration::from_secs(20))
         });
         i32::from(ended != Ended::Exited(0))
     });
     assert_eq!(elsewhere, Ended::Exited(0));
-    cgroup.kill_all().unwrap();
+    gone(cgroup);
     assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
-    cgroup.remove().unwrap();
 }
 
 #[test]
@@ -323,12 +366,11 @@ fn version_2_kills_what_is_in_it_even_without_controllers() {
     wait_until("it is inside", || !cgroup.places[0].processes().unwrap().is_empty());
     let elsewhere = child::run(|| {
         child::unshare_pids().unwrap();
-        let ended = child::run(|| i32::from(cgroup.kill_all().is_err()));
+        let ended = child::run(|| i32::from(ended(cgroup, Duration::from_secs(5)).is_err()));
         i32::from(ended != Ended::Exited(0))
     });
     assert_eq!(elsewhere, Ended::Exited(0));
     assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
-    cgroup.remove().unwrap();
     // Nothing else of this machine needs it, where version 2 has no controllers.
     let _ = fs::remove_dir(mount.point.join(super::HOME));
 }
@@ -342,7 +384,7 @@ fn a_later_change_of_the_root_does_not_matter() {
         let cgroup = new(&hierarchies, PLENTY, 10);
         let pid = inside(&cgroup, || 3);
         assert_eq!(child::wait(pid), Ended::Exited(3));
-        cgroup.remove().unwrap();
+        gone(cgroup);
         0
     });
     assert_eq!(ended, Ended::Exited(0));

@@ -7,7 +7,6 @@ use crate::spawn::ids::Lease;
 use crate::spawn::{IPC_FD, ZYGOTE_NAME, fds};
 use crate::sys::process;
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::process::Pid;
 use sandhog_protocol::plan::{Wall, Walls};
 use sandhog_protocol::spawn::Ids;
 use std::io;
@@ -105,20 +104,16 @@ pub(super) fn become_zygote(
 pub(super) fn write_maps(proc: &OwnedFd, pidfd: BorrowedFd<'_>, map: &IdMap) -> io::Result<()> {
     let pid = proc_pid(proc, pidfd)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let process = openat(proc, pid.outside.to_string(), flags, Mode::empty())?;
+    let process = openat(proc, pid.to_string(), flags, Mode::empty())?;
     namespaces::map_ids(process.as_fd(), map).map_err(io::Error::other)
 }
 
-/// A child's numbers.
-pub(super) struct ProcPid {
-    /// In the namespace that /proc shows.
-    pub outside: i32,
-    /// In the spawner's own, which is one below it.
-    pub own: Pid,
-}
-
-/// The numbers of the process behind a pidfd, from its entry in fdinfo (pidfd_open(2); proc(5), `NSpid`).
-pub(super) fn proc_pid(proc: &OwnedFd, pidfd: BorrowedFd<'_>) -> io::Result<ProcPid> {
+/// The number of the process behind a pidfd in the namespace that /proc shows, from its entry in fdinfo (pidfd_open(2);
+/// proc(5), `NSpid`).
+///
+/// # Errors
+/// The process has gone, or is not in the spawner's own namespace, which is one below that.
+pub(super) fn proc_pid(proc: &OwnedFd, pidfd: BorrowedFd<'_>) -> io::Result<i32> {
     let info =
         openat(proc, format!("self/fdinfo/{}", pidfd.as_raw_fd()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut text = [0; 512];
@@ -126,8 +121,8 @@ pub(super) fn proc_pid(proc: &OwnedFd, pidfd: BorrowedFd<'_>) -> io::Result<Proc
     let text = String::from_utf8_lossy(&text[..length]);
     let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     let mut numbers = numbers.split_whitespace().map_while(|number| number.parse::<i32>().ok());
-    let (Some(outside), Some(own)) = (numbers.next(), numbers.next().and_then(Pid::from_raw)) else {
-        return Err(io::Error::other("a child's number could not be read"));
-    };
-    Ok(ProcPid { outside, own })
+    match (numbers.next(), numbers.next()) {
+        (Some(outside), Some(_)) => Ok(outside),
+        (Some(_) | None, _) => Err(io::Error::other("a child's number could not be read")),
+    }
 }

@@ -7,6 +7,7 @@ use crate::sandbox::namespaces::{self, IdMap};
 use crate::sandbox::{cgroup, directories, failure};
 use crate::spawn::Privilege;
 use crate::spawn::ids::Lease;
+use crate::spawn::leftovers;
 use crate::sys::process::{self, Child, Forked};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::net::SocketType;
@@ -14,11 +15,19 @@ use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, ToZygote, WorkerId, ZygoteId};
 use sandhog_protocol::worker::SealFailure;
-use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+/// Cgroups of others that may be met in a row before a zygote is refused: each is under an id that nobody else has, and of a
+/// command that was killed.
+const OCCUPIED: usize = 16;
+
+/// A zygote's ids and its cgroup, where it has any.
+type Settled = (Option<Lease>, Option<cgroup::Cgroup>);
+
 impl Spawner {
+    /// # Errors
+    /// Why it was not started. Where the table has it all the same, it has been born and is to be ended.
     pub(super) fn start_zygote(&mut self, id: ZygoteId, plan: ZygotePlan, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         let refuse = |step, error: io::Error| Refusal::new(None, step, error);
         let [module] =
@@ -26,49 +35,59 @@ impl Spawner {
         if self.zygotes.contains_key(&id) || self.zygotes.len() >= limits::PROCESSES {
             return Err(refuse("read a request", io::ErrorKind::InvalidInput.into()));
         }
-        let lease = match &self.setting.privilege {
-            Privilege::Root { ids } => {
-                Some(ids.lease().map_err(|error| Refusal::new(Some(Wall::Identity), "take an id", error))?)
-            }
-            Privilege::Rootless => None,
-        };
         let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
         rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
         let own_namespaces = plan.walls.contains(&Wall::Namespaces);
-        let cgroup = self.make_cgroup(&plan, lease.as_ref())?;
-        let child = self.fork_zygote(Born::of(&plan.walls), cgroup.as_ref(), &theirs, &module)?;
+        let (lease, cgroup) = self.settle(&plan)?;
+        let (child, go) = self.fork_zygote(Born::of(&plan.walls), cgroup.as_ref(), &theirs, &module)?;
         drop((theirs, module));
         let map = own_namespaces.then(|| id_map(lease.as_ref()));
         let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
-        let pid =
-            proc_pid(&self.files.proc, child.0.pidfd.as_fd()).map_err(|error| refuse("start a zygote", error))?.own;
-        let zygote = Zygote {
-            pidfd: child.0.pidfd,
-            pid,
-            control,
-            plan,
-            lease,
-            cgroup,
-            pending: Vec::new(),
-            workers: 0,
-            ended: false,
-            last_words: None,
+        let number = match proc_pid(&self.files.proc, child.pidfd.as_fd()) {
+            Ok(number) => number,
+            Err(error) => {
+                // Without a number it is a stranger, and is ended as one.
+                self.strangers.look_soon();
+                self.end_cgroup(cgroup, lease);
+                return Err(refuse("start a zygote", error));
+            }
         };
-        self.pids.insert(pid);
+        let setup = ToZygote::Setup { plan: plan.clone(), ids };
+        let zygote = Zygote::new(child, number, control, plan, cgroup, lease);
+        self.children.insert(number);
         let zygote = self.zygotes.entry(id).or_insert(zygote);
-        let setup = ToZygote::Setup { plan: zygote.plan.clone(), ids };
         if let Some(map) = map {
             write_maps(&self.files.proc, zygote.pidfd.as_fd(), &map)
                 .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
         }
         // Before it goes on: it may end at once, with the reason in its last words, and then nothing can be sent.
         send_packet(&zygote.control, &setup, &[]).map_err(|error| Refusal::new(None, "start a zygote", error))?;
-        rustix::io::write(&child.1, b"g").map_err(|errno| refuse("start a zygote", errno.into()))?;
+        rustix::io::write(&go, b"g").map_err(|errno| refuse("start a zygote", errno.into()))?;
         let zygote = &self.zygotes[&id];
         let watched = self.watch(zygote.control.as_fd(), Source::Control(id));
         watched
             .and_then(|()| self.watch(zygote.pidfd.as_fd(), Source::ZygoteEnd(id)))
             .map_err(|error| refuse("watch a zygote", error))
+    }
+
+    /// The zygote's ids and the cgroup of their name. Ids whose cgroup somebody has left behind, and which does not go at
+    /// once, are passed over: they stay taken until it is gone.
+    fn settle(&mut self, plan: &ZygotePlan) -> Result<Settled, Refusal> {
+        for _ in 0..OCCUPIED {
+            let lease = match &self.setting.privilege {
+                Privilege::Root { ids } => {
+                    Some(ids.lease().map_err(|error| Refusal::new(Some(Wall::Identity), "take an id", error))?)
+                }
+                Privilege::Rootless => None,
+            };
+            match (self.make_cgroup(plan, lease.as_ref())?, lease) {
+                (Some(cgroup::Created::Occupied(cgroup)), Some(lease)) => self.leftovers.end_found(cgroup, lease),
+                (Some(cgroup::Created::Occupied(_)) | None, lease) => return Ok((lease, None)),
+                (Some(cgroup::Created::New(cgroup)), lease) => return Ok((lease, Some(cgroup))),
+            }
+        }
+        let why = "processes that can't be ended from here are in the cgroups of commands that were killed";
+        Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, why))
     }
 
     /// A child that waits for its ids and then becomes the executable again; with the end of the pipe that it waits on.
@@ -114,7 +133,7 @@ impl Spawner {
     }
 
     /// The zygote's cgroup, which it enters before its program starts.
-    fn make_cgroup(&mut self, plan: &ZygotePlan, lease: Option<&Lease>) -> Result<Option<cgroup::Cgroup>, Refusal> {
+    fn make_cgroup(&mut self, plan: &ZygotePlan, lease: Option<&Lease>) -> Result<Option<cgroup::Created>, Refusal> {
         if !plan.walls.contains(&Wall::Cgroup) {
             return Ok(None);
         }
@@ -133,7 +152,10 @@ impl Spawner {
             Some(found) => found,
             None => {
                 let found = cgroup::discover()?;
-                sweep(&found, &self.setting.privilege);
+                if let Privilege::Root { ids } = &self.setting.privilege {
+                    let left = leftovers::find(&found, ids);
+                    left.into_iter().for_each(|(cgroup, lease)| self.leftovers.end_found(cgroup, lease));
+                }
                 found
             }
         };
@@ -211,7 +233,7 @@ impl Spawner {
                     let pid = proc_pid(&self.files.proc, child.pidfd.as_fd())?;
                     Ok(openat(
                         &self.files.proc,
-                        format!("{}/ns/user", pid.outside),
+                        format!("{pid}/ns/user"),
                         OFlags::RDONLY | OFlags::CLOEXEC,
                         Mode::empty(),
                     )?)
@@ -222,19 +244,6 @@ impl Spawner {
             }
         }
     }
-}
-
-/// Removes the cgroups of commands that were killed: those whose id nobody holds.
-fn sweep(hierarchies: &cgroup::Hierarchies, privilege: &Privilege) {
-    let Privilege::Root { ids } = privilege else { return };
-    // Held until all is swept, so that nobody takes such an id for a new cgroup meanwhile.
-    let claimed = RefCell::new(Vec::new());
-    let is_stale = |name: &str| {
-        let lease = ids.claim_stale(name);
-        lease.map(|lease| claimed.borrow_mut().push(lease)).is_some()
-    };
-    // What can't be removed now is swept by the next start.
-    let _ = cgroup::sweep(hierarchies, is_stale);
 }
 
 /// Which wall a fork failed for: these are clone3(2)'s errors about the cgroup to be born in.
