@@ -51,7 +51,7 @@ pub enum ToSpawner {
         zygote: ZygoteId,
     },
     /// What a daemon leaves to be cleared away, whatever becomes of it. At most once. fds: its two locks, which are held until
-    /// all is gone; the directory in which its control socket is.
+    /// all is gone; the directory in which its control socket is, as soon as [`FromSpawner::Guarded`] has come.
     Guard,
 }
 
@@ -67,6 +67,8 @@ pub enum FromSpawner {
         zygote: ZygoteId,
         weak: Vec<WeakWall>,
     },
+    /// Whatever becomes of the daemon now, what it leaves is cleared away. A daemon makes nothing that it could leave before.
+    Guarded,
     /// It ended, or could not be started.
     ZygoteEnded {
         zygote: ZygoteId,

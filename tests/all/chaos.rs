@@ -101,8 +101,7 @@ impl Chaos {
     fn end_for_good(&mut self, what: &str, kill: impl FnOnce(&Self)) {
         kill(self);
         self.daemon.wait();
-        // Without its spawner nobody is left who may remove them: the next daemon does.
-        self.expect_nothing_left(&self.seen, !what.contains("sandhog-spawner"), what);
+        self.expect_nothing_left(&self.seen, what);
     }
 
     /// Somewhere between its first instruction and the jobs' first attempts.
@@ -115,14 +114,14 @@ impl Chaos {
         seen.look();
         starting.signal(Signal::KILL);
         starting.wait();
-        self.expect_nothing_left(&seen, true, what);
+        self.expect_nothing_left(&seen, what);
     }
 
-    fn expect_nothing_left(&self, seen: &Seen, and_no_cgroup: bool, what: &str) {
+    fn expect_nothing_left(&self, seen: &Seen, what: &str) {
         let from = Instant::now();
         seen.expect_gone(what);
         let runtime = self.daemon.path("runtime");
-        let cgroups = || if and_no_cgroup { cgroups_of(&runtime) } else { BTreeSet::new() };
+        let cgroups = || cgroups_of(&runtime);
         while !cgroups().is_empty() || self.daemon.socket().exists() {
             let socket = self.daemon.socket().exists();
             assert!(from.elapsed() < PROMISED, "{what}: after {PROMISED:?}: {:?}, socket: {socket}", cgroups());

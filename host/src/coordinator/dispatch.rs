@@ -83,6 +83,8 @@ pub(crate) struct Coordinator {
     stop: watch::Sender<Option<Halt>>,
     spawner_lost: watch::Sender<bool>,
     own: OwnDirectories,
+    /// The spawner clears away behind a daemon.
+    guarded: watch::Sender<bool>,
     cache_path: Result<PathBuf, String>,
     state_path: Result<PathBuf, String>,
     cache: OnceLock<Arc<Cache>>,
@@ -103,6 +105,7 @@ impl Coordinator {
             stop: watch::Sender::new(None),
             spawner_lost: watch::Sender::new(false),
             own: OwnDirectories::find(person, |name| std::env::var_os(name)),
+            guarded: watch::Sender::new(false),
             cache_path: places::cache(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
             state_path: places::state(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
             cache: OnceLock::new(),
@@ -164,6 +167,21 @@ impl Coordinator {
     /// Carries out something at the spawner that has no answer.
     pub(super) async fn ask_spawner(&self, request: &ToSpawner, fds: &[BorrowedFd<'_>]) -> Result<(), ipc::Error> {
         self.client.send(request, fds).await
+    }
+
+    /// Hands over what a daemon leaves to be cleared away, and waits until the spawner has it: only then may there be
+    /// anything to clear away. A request that only lies in the socket is lost where this process is killed before the
+    /// spawner has read it: of a socket whose other end has gone with news unread the kernel gives an error first.
+    ///
+    /// # Errors
+    /// The spawner has gone.
+    pub(super) async fn guard(&self, fds: &[BorrowedFd<'_>]) -> Result<(), ipc::Error> {
+        self.client.send(&ToSpawner::Guard, fds).await?;
+        let mut guarded = self.guarded.subscribe();
+        tokio::select! {
+            _ = guarded.wait_for(|guarded| *guarded) => Ok(()),
+            () = self.spawner_is_lost() => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+        }
     }
 
     /// Over when the spawner has gone, and every worker with it.
@@ -283,6 +301,10 @@ async fn hear_spawner(coordinator: Arc<Coordinator>) {
         let (id, event) = match message {
             FromSpawner::Ready { weak } => {
                 coordinator.weak.send_replace(Some(weak));
+                continue;
+            }
+            FromSpawner::Guarded => {
+                coordinator.guarded.send_replace(true);
                 continue;
             }
             FromSpawner::ZygoteStarted { zygote, weak } => {

@@ -8,7 +8,6 @@ use crate::ipc;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
-use sandhog_protocol::spawn::ToSpawner;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -81,7 +80,8 @@ pub(crate) async fn take(coordinator: &Arc<Coordinator>) -> Result<Ground, Error
     let directory = open(&runtime, flags, Mode::empty());
     let directory = directory.map_err(|errno| Error::Lock { path: runtime, source: errno.into() })?;
     let fds = [locks[0].as_fd(), locks[1].as_fd(), directory.as_fd()];
-    coordinator.ask_spawner(&ToSpawner::Guard, &fds).await.map_err(Error::Guard)?;
+    // Before there is a socket.
+    coordinator.guard(&fds).await.map_err(Error::Guard)?;
     Ok(Ground { state, socket, uid: person.uid, _locks: locks })
 }
 

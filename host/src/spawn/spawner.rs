@@ -327,7 +327,7 @@ impl Spawner {
                 let fds = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
                 let [state, runtime, sockets] = fds;
                 self.guard.get_or_insert(Guard { sockets, _locks: [state, runtime] });
-                Ok(())
+                self.tell(&FromSpawner::Guarded, &[])
             }
         }
     }

@@ -1,11 +1,16 @@
 //! How it ends: asked, asked twice, killed, or without its spawner.
 
-use super::{Traces, apply, sleeper, with_two_sleepers};
+use super::{Directories, Traces, apply, sleeper, with_two_sleepers};
 use crate::daemon_kit::{Daemon, kinds, module};
-use crate::support::until;
+use crate::kit::Process;
+use crate::kit::traces::Seen;
+use crate::support::{DEADLINE, Scratch, until};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use sandhog_protocol::control::Phase;
 use serde_json::json;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 
 #[test]
 fn sigterm_stops_all_and_leaves_nothing() {
@@ -70,8 +75,8 @@ fn without_its_spawner_it_says_so_and_what_was_up_is_up_again() {
         ],
         "{ended:#?}"
     );
-    // Nobody is left to clear away but the daemon itself, and the next one's sweep.
-    traces.seen.expect_gone("SIGKILL of the spawner");
+    // Nobody is left to clear away but the daemon itself, which has.
+    traces.expect_gone("SIGKILL of the spawner");
     daemon.start_again();
     daemon.until_phase("one", Phase::Running);
     daemon.until_phase("two", Phase::Running);
@@ -79,6 +84,55 @@ fn without_its_spawner_it_says_so_and_what_was_up_is_up_again() {
     let traces = Traces::of(&daemon);
     assert_eq!(daemon.stop().code, 0);
     traces.expect_gone("the one after it");
+}
+
+/// The state of a process, such as `S` for one that waits (proc(5)).
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Killed at any moment of its start a daemon leaves no socket, for it has none before the spawner has said that it will clear
+/// away: here the spawner says nothing, and the daemon has everything else that it needs.
+#[test]
+fn a_daemon_listens_only_once_its_spawner_will_clear_away_behind_it() {
+    let scratch = Scratch::new();
+    let (runtime, path) = (scratch.join("runtime"), scratch.join("runtime/daemon.lock"));
+    fs::DirBuilder::new().mode(0o700).create(&runtime).unwrap();
+    let lock = fs::File::options().write(true).create_new(true).open(&path).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let directories = Directories(scratch);
+    let daemon = directories.command(&["daemon"]).start();
+    let spawner = until("its spawner", || {
+        let tree = Process::tree(i32::try_from(daemon.pid).unwrap());
+        tree.into_iter().find(|process| process.comm == "sandhog-spawner")
+    });
+    spawner.signal(Signal::STOP);
+    until("the spawner standing still", || spawner.is_stopped().then_some(()));
+    // It waits for the lock.
+    drop(lock);
+    let names_it = format!("process {}, at ", daemon.pid);
+    until("the daemon having its locks", || fs::read_to_string(&path).unwrap().starts_with(&names_it).then_some(()));
+    let mut waits = 0;
+    until("the daemon waiting for its spawner", || {
+        waits = if state(daemon.pid) == Some('S') { waits + 1 } else { 0 };
+        (waits == 20).then_some(())
+    });
+    assert!(!runtime.join("control.sock").exists());
+    let mut seen = Seen::of(daemon.pid);
+    seen.look();
+    daemon.signal(Signal::KILL);
+    assert!(daemon.ends_within(DEADLINE));
+    spawner.signal(Signal::CONT);
+    seen.expect_gone("killed before its spawner has answered");
+    daemon.wait();
+    assert!(!runtime.join("control.sock").exists());
+    flock(&fs::File::open(&path).unwrap(), FlockOperation::LockExclusive).unwrap();
+    // And the next one is as ready as any.
+    let next = directories.command(&["daemon"]).start();
+    next.stderr.until_has("sandhog: ready, at ");
+    next.signal(Signal::TERM);
+    assert_eq!(next.wait().code, 0);
 }
 
 #[test]
