@@ -67,6 +67,9 @@ pub(crate) enum Action {
     LimitExit,
     /// The worker has gone: tell when whoever reads its output has had time enough for the rest.
     LimitDrain,
+    /// What lies in its streams and its channel is all that it has left there: nothing more is waited for, whoever else may
+    /// hold them open.
+    EndOutput,
     /// The attempt is over; nothing may follow.
     Finish,
 }
@@ -166,9 +169,11 @@ impl Attempt {
                 self.kill(Cause::Breach(why))
             }
             Event::OutputEnded(end) => self.output_ended(end),
+            Event::DeadlinePassed if self.phase == Phase::Gone => vec![Action::EndOutput],
             Event::DeadlinePassed => self.kill(Cause::Deadline),
             Event::Stop(reason) => self.stop(reason),
             Event::GraceOver => self.facts.asked.map_or_else(Vec::new, |reason| self.kill(Cause::Stop(reason))),
+            Event::Kill(cause) if self.phase == Phase::Gone => self.end_wait(cause),
             Event::Kill(cause) => self.kill(cause),
             Event::SpawnerLost => {
                 self.blame(Cause::SpawnerLost);
@@ -279,13 +284,28 @@ impl Attempt {
         }
     }
 
-    /// A guest that ended by itself is like any program in a pipeline: its output waits for its reader. One that was
-    /// ended is over, even if nobody ever reads.
+    /// A guest that ended by itself is like any program in a pipeline: its output waits for its reader, but for no other
+    /// writer. One that was ended is over, even if nobody ever reads.
     fn drain_over(&mut self) -> Vec<Action> {
-        if !self.facts.exited() {
+        if self.phase == Phase::Gone && self.facts.exited() {
+            return vec![Action::EndOutput];
+        }
+        if self.phase == Phase::Gone {
             (self.channel_open, self.outputs) = (false, 0);
         }
         Vec::new()
+    }
+
+    /// Somebody wants the end of an attempt of which nothing is left but its output. What is kept of it is kept; for whoever
+    /// else reads it the end comes first, and since not all has arrived, the guest's good end does not count.
+    fn end_wait(&mut self, cause: Cause) -> Vec<Action> {
+        if self.is_kept {
+            return vec![Action::EndOutput];
+        }
+        if self.facts.exited() {
+            self.facts.cause = None;
+        }
+        self.kill(cause)
     }
 
     fn reported(&mut self, cause: Cause) -> Vec<Action> {
@@ -327,9 +347,10 @@ impl Attempt {
             }
             // It has its time already.
             (Phase::Running, Some(_)) => Vec::new(),
+            (Phase::Gone, _) => self.end_wait(Cause::Stop(reason)),
             (Phase::Waiting { .. } | Phase::Cloning | Phase::Sealing | Phase::Running, None)
             | (Phase::Waiting { .. } | Phase::Cloning | Phase::Sealing, Some(_))
-            | (Phase::Reported | Phase::Gone | Phase::Ended, _) => self.kill(Cause::Stop(reason)),
+            | (Phase::Reported | Phase::Ended, _) => self.kill(Cause::Stop(reason)),
         }
     }
 
@@ -394,7 +415,7 @@ mod tests {
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), []);
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
-        assert_eq!(attempt.step(Event::DrainOver), [], "a reader may take its time");
+        assert_eq!(attempt.step(Event::DrainOver), [Action::EndOutput], "a reader may take its time, a writer may not");
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }
@@ -523,6 +544,43 @@ mod tests {
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
         assert_eq!(attempt.step(Event::DrainOver), [Action::Finish]);
+    }
+
+    /// A guest that has ended by itself, with a stream and perhaps its channel that somebody holds open.
+    fn lingering() -> Attempt {
+        let mut attempt = running();
+        assert_eq!(attempt.step(ended()), [Action::LimitExit]);
+        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), []);
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
+        attempt
+    }
+
+    #[test]
+    fn a_deadline_ends_the_wait_for_other_writers_and_changes_no_verdict() {
+        let mut attempt = lingering();
+        assert_eq!(attempt.step(Event::DeadlinePassed), [Action::EndOutput]);
+        assert_eq!(attempt.step(Event::ChannelClosed), []);
+        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert!(attempt.into_facts().exited());
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait_for_a_reader() {
+        for event in [Event::Stop(StopReason::Terminate), Event::Kill(Cause::Stop(StopReason::Terminate))] {
+            let mut attempt = lingering();
+            assert_eq!(attempt.step(event), [Action::Kill, Action::Finish]);
+            assert_eq!(attempt.into_facts().cause, Some(Cause::Stop(StopReason::Terminate)));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_guest_that_has_ended_is_kept_even_if_it_is_stopped_then() {
+        let mut attempt = lingering().keeping_output();
+        assert_eq!(attempt.step(Event::Stop(StopReason::Terminate)), [Action::EndOutput]);
+        assert_eq!(attempt.step(Event::Kill(Cause::Shot)), [Action::EndOutput]);
+        assert_eq!(attempt.step(Event::ChannelClosed), []);
+        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert!(attempt.into_facts().exited());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Performs one attempt: feeds what happens into [`Attempt`] and does what it says.
 
 use super::attempt::{Action, Attempt, Event};
+use super::channel::Channel;
 use super::outbox::Outbox;
 use super::outcome::{Cause, Facts};
-use super::output::{self, Beside, Meter, Sink};
-use crate::ipc::{self, Closed, FrameBuffer, pair, send_packet};
+use super::output::{self, Beside, Meter, Over, Sink};
+use crate::ipc::{self, Closed, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
-use crate::sys::ready::watch;
+use crate::sys::ready;
 use rustix::net::SocketType;
 use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Kind, Program, Work, WorkerPlan, ZygotePlan};
@@ -35,7 +36,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 const EXIT: Duration = Duration::from_secs(5);
 
 /// How long the output of a guest that was ended waits for its reader: what lies in a pipe is read at once by
-/// whoever reads at all.
+/// whoever reads at all. And how long a stream of any worker that has gone may stay open: its own end is closed by then.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// How long a worker may take from the request to its greeting. It takes a millisecond; a machine that pages and
@@ -139,6 +140,7 @@ struct Driver<'a> {
     usage: Usage,
     /// Output streams that nobody reads any more.
     unread: Vec<OwnedFd>,
+    over: Over,
     /// Ended with the driver.
     tasks: tokio::task::JoinSet<()>,
 }
@@ -203,7 +205,7 @@ impl<'a> Driver<'a> {
             sender,
             module: None,
             module_socket,
-            channel: Arc::new(watch(channel)?),
+            channel: Arc::new(ready::watch(channel)?),
             outbox: Outbox::default(),
             asked_for: None,
             channel_there: Some(channel_there),
@@ -211,6 +213,7 @@ impl<'a> Driver<'a> {
             gone: None,
             usage: Usage::default(),
             unread: Vec::new(),
+            over: Over::new(),
             tasks: tokio::task::JoinSet::new(),
         };
         let said = driver.listen();
@@ -316,6 +319,10 @@ impl<'a> Driver<'a> {
                 self.note_after(DRAIN, Event::DrainOver);
                 Ok(())
             }
+            Action::EndOutput => {
+                self.over.tell();
+                Ok(())
+            }
             Action::AskToStop => {
                 self.note_after(self.order.grace, Event::GraceOver);
                 self.tell(&ToWorker::Tells(Reply::Stop), Vec::new())
@@ -331,7 +338,7 @@ impl<'a> Driver<'a> {
     fn load(&mut self) -> Result<(), ipc::Error> {
         let Some((module, kind)) = self.module.take() else { return Ok(()) };
         send_packet(&self.module_socket, &Load::Module { kind }, &[module.as_fd()])?;
-        let (socket, sender) = (watch(self.module_socket.try_clone()?)?, self.sender.clone());
+        let (socket, sender) = (ready::watch(self.module_socket.try_clone()?)?, self.sender.clone());
         self.tasks.spawn(async move {
             // A zygote that closes without an answer ends, which its spawner reports.
             if let Ok(Ok(answer)) = recv_ready::<Loaded>(&socket).await {
@@ -381,9 +388,12 @@ impl<'a> Driver<'a> {
             let sender = self.sender.clone();
             match to {
                 To::Stream { fd, beside } => {
-                    let name = if direction == Direction::Input { "stdin" } else { "output" };
+                    let (name, over) = match direction {
+                        Direction::Input => ("stdin", None),
+                        Direction::Output => ("output", Some(self.over.bell()?)),
+                    };
                     std::thread::Builder::new().name(name.into()).spawn(move || {
-                        let end = output::pump(&from, &fd, &meter, beside.as_ref());
+                        let end = output::pump(&from, &fd, &meter, beside.as_ref(), over.as_deref());
                         drop(fd);
                         if direction == Direction::Output {
                             let _ = sender.blocking_send(Note::Output(end, from));
@@ -392,9 +402,9 @@ impl<'a> Driver<'a> {
                 }
                 // Thousands of these would be thousands of threads.
                 To::Sink(sink) => {
-                    let from = watch(from)?;
+                    let (from, over) = (ready::watch(from)?, self.over.hear());
                     self.tasks.spawn(async move {
-                        let end = output::collect(&from, sink, &meter).await;
+                        let end = output::collect(&from, sink, &meter, over).await;
                         let _ = sender.send(Note::Output(end, from.into_inner())).await;
                     });
                 }
@@ -417,14 +427,14 @@ impl<'a> Driver<'a> {
         });
     }
 
-    /// Passes on what the worker says, frame by frame, until it closes or breaks the protocol.
+    /// Passes on what the worker says, frame by frame, until it closes or breaks the protocol, or once it is over until the end
+    /// of what lies in the socket then.
     fn listen(&mut self) -> Said {
-        let channel = Arc::clone(&self.channel);
+        let mut channel = Channel::new(Arc::clone(&self.channel), self.over.hear());
         let (sender, said) = mpsc::channel(SAID);
         self.tasks.spawn(async move {
-            let mut buffer = FrameBuffer::of_worker();
             loop {
-                let event = match next_frame(&channel, &mut buffer).await {
+                let event = match channel.next_frame().await {
                     Ok(Ok(message)) => Event::Said(message),
                     Ok(Err(Closed)) => Event::ChannelClosed,
                     Err(error) => Event::ChannelBroken(error.to_string()),
@@ -450,25 +460,6 @@ impl<'a> Driver<'a> {
     async fn finish(&mut self) {
         self.tasks.abort_all();
         let _ = self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await;
-    }
-}
-
-async fn next_frame(
-    channel: &AsyncFd<OwnedFd>,
-    buffer: &mut FrameBuffer,
-) -> Result<Result<FromWorker, Closed>, ipc::Error> {
-    loop {
-        if let Some(message) = buffer.next()? {
-            return Ok(Ok(message));
-        }
-        let mut ready = channel.readable().await?;
-        match buffer.fill(channel.get_ref()) {
-            Ok(0) if buffer.is_empty() => return Ok(Err(Closed)),
-            Ok(0) => return Err(ipc::Error::Torn),
-            Ok(_) => {}
-            Err(error) if error.would_block() => ready.clear_ready(),
-            Err(error) => return Err(error),
-        }
     }
 }
 

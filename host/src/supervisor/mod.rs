@@ -9,11 +9,12 @@
 //! ```
 //!
 //! [`attempt`] decides (no clock, no process, no I/O), [`driver`] performs, [`outcome`] turns what is known at the end
-//! into the verdict, [`output`] moves the streams.
+//! into the verdict, [`output`] moves the streams, [`channel`] hears the worker.
 //!
 //! Above single attempts is [`state`]: which instances of which jobs are to be up. It decides as well, with [`restart`].
 
 pub(crate) mod attempt;
+mod channel;
 pub(crate) mod driver;
 mod outbox;
 pub(crate) mod outcome;

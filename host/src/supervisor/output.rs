@@ -1,14 +1,17 @@
 //! Moves bytes between a worker's pipes and the streams of whoever started it: counted, bounded, without a copy
 //! where the kernel can do without one.
 
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
 
 /// What one move takes at the most, in bytes: the size of a pipe (pipe(7)). More would not come.
 const CHUNK: usize = 64 << 10;
@@ -41,6 +44,52 @@ pub(crate) enum End {
     LimitReached,
     /// Reading or writing failed.
     Failed(Errno),
+}
+
+/// Tells those that wait for a worker's streams that it has been gone for a while. All that it wrote lies in them by now: so
+/// much is still passed on, and then a stream is at its end, whoever else may hold it open. Its own processes hold none of
+/// them; what was taken over may have handed an end on.
+pub(crate) struct Over {
+    told: watch::Sender<bool>,
+    /// The same for a thread; made where there is one.
+    bell: Option<Arc<OwnedFd>>,
+}
+
+impl Over {
+    pub(crate) fn new() -> Self {
+        Self { told: watch::Sender::new(false), bell: None }
+    }
+
+    pub(crate) fn hear(&self) -> watch::Receiver<bool> {
+        self.told.subscribe()
+    }
+
+    /// Becomes readable, and stays so.
+    ///
+    /// # Errors
+    /// As eventfd(2): EMFILE.
+    pub(crate) fn bell(&mut self) -> io::Result<Arc<OwnedFd>> {
+        let bell = match self.bell.take() {
+            Some(bell) => bell,
+            None => Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
+        };
+        Ok(Arc::clone(self.bell.insert(bell)))
+    }
+
+    pub(crate) fn tell(&self) {
+        self.told.send_replace(true);
+        if let Some(bell) = &self.bell {
+            // Fails only where it has rung for a very long time.
+            let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+/// Until it is told; for ever where it never will be.
+pub(crate) async fn is_over(over: &mut watch::Receiver<bool>) {
+    if over.wait_for(|over| *over).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// How much may pass; shared by the streams that are limited together.
@@ -93,21 +142,45 @@ impl Meter {
     }
 }
 
-/// Moves everything from one to the other; returns at the end of either. Blocks: for a thread of its own. Two
-/// streams that share a limit and write at the same moment may pass one chunk more than the limit together.
-pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter, beside: Option<&Beside>) -> End {
+/// Moves everything from one to the other; returns at the end of either, or with `over` (see [`Over::bell`]) at the end of
+/// what lies in it then. Blocks: for a thread of its own. Two streams that share a limit and write at the same moment may
+/// pass one chunk more than the limit together.
+pub(crate) fn pump(
+    from: &OwnedFd,
+    to: impl AsFd,
+    meter: &Meter,
+    beside: Option<&Beside>,
+    over: Option<&OwnedFd>,
+) -> End {
     let mut mover = Mover::between(from, &to);
-    // A FIFO that nobody has opened for writing yet reads as if it had ended.
-    wait_for(from, rustix::event::PollFlags::IN);
+    // Known once it is over.
+    let mut rest = None;
+    let mut is_empty = over.is_none();
+    if over.is_none() {
+        // A FIFO that nobody has opened for writing yet reads as if it had ended.
+        wait_for(from, PollFlags::IN);
+    }
     loop {
         let left = meter.left();
-        if left == 0 {
-            return at_limit(from);
+        // A splice says by itself that there is nothing, so that most need no look beforehand.
+        let looks = is_empty || left == 0 || matches!(mover, Mover::Copy(_));
+        if rest.is_none() && looks && over.is_some_and(|over| rings_before(from, over)) {
+            rest = Some(lies_in(from));
         }
-        let most = CHUNK.min(usize::try_from(left).unwrap_or(CHUNK));
-        match mover.move_some(from, &to, most, beside) {
+        match rest {
+            Some(0) => return End::Finished,
+            Some(_) | None if left == 0 => return at_limit(from),
+            Some(_) | None => {}
+        }
+        let most = CHUNK.min(usize::try_from(left.min(rest.unwrap_or(u64::MAX))).unwrap_or(CHUNK));
+        match mover.move_some(from, &to, most, beside, looks || rest.is_some()) {
             Ok(0) => return End::Finished,
-            Ok(moved) => meter.count(moved),
+            Ok(moved) => {
+                meter.count(moved);
+                rest = rest.map(|rest| rest.saturating_sub(moved as u64));
+                is_empty = over.is_none();
+            }
+            Err(Failure::Empty) => is_empty = true,
             Err(Failure::Unsuitable) => mover = Mover::copy(),
             Err(Failure::Read(errno)) => return End::Failed(errno),
             Err(Failure::Write(Errno::PIPE)) => return End::ReceiverGone,
@@ -116,17 +189,55 @@ pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter, beside: Option<
     }
 }
 
-/// Hands everything to whoever keeps it; returns at the end of the stream, or at the limit.
-pub(crate) async fn collect(from: &AsyncFd<OwnedFd>, mut sink: Box<dyn Sink>, meter: &Meter) -> End {
+/// Waits until there is something to read, or the bell rings; whether it does.
+fn rings_before(from: &OwnedFd, bell: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(from, PollFlags::IN), PollFd::new(bell, PollFlags::IN)];
+    // What poll(2) could say instead, the call that follows says better.
+    let _ = rustix::io::retry_on_intr(|| poll(&mut fds, None));
+    fds[1].revents().contains(PollFlags::IN)
+}
+
+/// How much there is to be read, in bytes.
+pub(crate) fn lies_in(from: &OwnedFd) -> u64 {
+    rustix::io::ioctl_fionread(from).unwrap_or(0)
+}
+
+/// Hands everything to whoever keeps it; returns at the end of the stream, at the limit, or once it is over at the end of what
+/// lies in it then.
+pub(crate) async fn collect(
+    from: &AsyncFd<OwnedFd>,
+    mut sink: Box<dyn Sink>,
+    meter: &Meter,
+    mut over: watch::Receiver<bool>,
+) -> End {
+    let mut rest = None;
     let end = loop {
-        let Ok(mut ready) = from.readable().await else { break End::Finished };
+        let ready = match rest {
+            Some(0) => break End::Finished,
+            Some(_) => None,
+            None => tokio::select! {
+                biased;
+                () = is_over(&mut over) => {
+                    rest = Some(lies_in(from.get_ref()));
+                    continue;
+                }
+                ready = from.readable() => match ready {
+                    Ok(ready) => Some(ready),
+                    Err(_) => break End::Finished,
+                },
+            },
+        };
         // Only while there is something to read: there may be thousands of streams that say nothing.
-        let mut buffer = vec![0; COLLECTED];
+        let mut buffer = vec![0; COLLECTED.min(usize::try_from(rest.unwrap_or(u64::MAX)).unwrap_or(COLLECTED))];
         match rustix::io::retry_on_intr(|| rustix::io::read(from.get_ref(), &mut buffer)) {
-            Err(Errno::AGAIN) => ready.clear_ready(),
+            Err(Errno::AGAIN) => match ready {
+                Some(mut ready) => ready.clear_ready(),
+                None => break End::Finished,
+            },
             Err(errno) => break End::Failed(errno),
             Ok(0) => break End::Finished,
             Ok(read) => {
+                rest = rest.map(|rest: u64| rest.saturating_sub(read as u64));
                 let most = usize::try_from(meter.left()).unwrap_or(usize::MAX).min(read);
                 meter.count(most);
                 sink.write(&buffer[..most]).await;
@@ -157,6 +268,8 @@ enum Mover {
 }
 
 enum Failure {
+    /// There is nothing to read, or no room to write.
+    Empty,
     Unsuitable,
     Read(Errno),
     Write(Errno),
@@ -191,20 +304,22 @@ impl Mover {
         to: &impl AsFd,
         most: usize,
         beside: Option<&Beside>,
+        waits: bool,
     ) -> Result<usize, Failure> {
         match self {
             Self::Splice => {
-                match rustix::io::retry_on_intr(|| splice(from, None, to, None, most, SpliceFlags::empty())) {
+                let flags = if waits { SpliceFlags::empty() } else { SpliceFlags::NONBLOCK };
+                match rustix::io::retry_on_intr(|| splice(from, None, to, None, most, flags)) {
                     Ok(moved) => Ok(moved),
+                    Err(Errno::AGAIN) if !waits => Err(Failure::Empty),
                     Err(Errno::INVAL | Errno::NOSYS | Errno::AGAIN) => Err(Failure::Unsuitable),
                     Err(errno) => Err(Failure::Write(errno)),
                 }
             }
             Self::Copy(buffer) => {
                 let most = most.min(buffer.len());
-                let read =
-                    when_ready(from, rustix::event::PollFlags::IN, || rustix::io::read(from, &mut buffer[..most]))
-                        .map_err(Failure::Read)?;
+                let read = when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..most]))
+                    .map_err(Failure::Read)?;
                 let bytes = &buffer[..read];
                 match beside {
                     // Nothing is written at the end of the input.
@@ -226,18 +341,14 @@ impl Mover {
 
 fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Result<(), Failure> {
     while !rest.is_empty() {
-        let written = when_ready(to, rustix::event::PollFlags::OUT, || rustix::io::write(to, rest));
+        let written = when_ready(to, PollFlags::OUT, || rustix::io::write(to, rest));
         rest = &rest[written.map_err(Failure::Write)?..];
     }
     Ok(())
 }
 
 /// A stream that somebody else has made non-blocking is waited for all the same.
-fn when_ready<T>(
-    fd: &impl AsFd,
-    flags: rustix::event::PollFlags,
-    mut call: impl FnMut() -> Result<T, Errno>,
-) -> Result<T, Errno> {
+fn when_ready<T>(fd: &impl AsFd, flags: PollFlags, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match rustix::io::retry_on_intr(&mut call) {
             Err(Errno::AGAIN) => {
@@ -249,8 +360,8 @@ fn when_ready<T>(
 }
 
 /// Until it is ready. What poll(2) could say instead, the call that follows says better.
-fn wait_for(fd: &impl AsFd, flags: rustix::event::PollFlags) {
-    let _ = rustix::io::retry_on_intr(|| rustix::event::poll(&mut [rustix::event::PollFd::new(fd, flags)], None));
+fn wait_for(fd: &impl AsFd, flags: PollFlags) {
+    let _ = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(fd, flags)], None));
 }
 
 #[cfg(test)]
@@ -277,16 +388,16 @@ mod tests {
     fn everything_passes_and_is_counted() {
         let (reads, writes) = pipe().unwrap();
         let meter = Meter::new(None);
-        assert_eq!(pump(&filled(5000), &writes, &meter, None), End::Finished);
+        assert_eq!(pump(&filled(5000), &writes, &meter, None, None), End::Finished);
         assert_eq!((meter.passed(), rustix::io::read(&reads, &mut [0; 9000]).unwrap()), (5000, 5000));
     }
 
     #[test]
     fn exactly_the_limit_is_no_breach_and_one_byte_more_is() {
         let (_reads, writes) = pipe().unwrap();
-        assert_eq!(pump(&filled(100), &writes, &Meter::new(Some(100)), None), End::Finished);
+        assert_eq!(pump(&filled(100), &writes, &Meter::new(Some(100)), None, None), End::Finished);
         let meter = Meter::new(Some(100));
-        assert_eq!(pump(&filled(101), &writes, &meter, None), End::LimitReached);
+        assert_eq!(pump(&filled(101), &writes, &meter, None, None), End::LimitReached);
         assert_eq!(meter.passed(), 100);
     }
 
@@ -294,22 +405,80 @@ mod tests {
     fn streams_side_by_side_share_one_limit() {
         let (_reads, writes) = pipe().unwrap();
         let meter = Meter::new(Some(100));
-        assert_eq!(pump(&filled(60), &writes, &meter, None), End::Finished);
-        assert_eq!(pump(&filled(60), &writes, &meter.beside(), None), End::LimitReached);
+        assert_eq!(pump(&filled(60), &writes, &meter, None, None), End::Finished);
+        assert_eq!(pump(&filled(60), &writes, &meter.beside(), None, None), End::LimitReached);
     }
 
     #[test]
     fn a_receiver_that_has_gone_is_no_failure() {
         let (reads, writes) = pipe().unwrap();
         drop(reads);
-        assert_eq!(pump(&filled(1), &writes, &Meter::new(None), None), End::ReceiverGone);
+        assert_eq!(pump(&filled(1), &writes, &Meter::new(None), None, None), End::ReceiverGone);
+    }
+
+    /// Somebody who was handed an end of a worker's pipe can keep nobody waiting for more.
+    #[test]
+    fn once_it_is_over_what_lies_in_a_pipe_that_somebody_holds_passes_and_no_more() {
+        for (kind, to) in [("splice", None), ("copy", Some(std::os::unix::net::UnixStream::pair().unwrap()))] {
+            let (from, holds) = pipe().unwrap();
+            let (reads, writes) = pipe().unwrap();
+            let (reads, writes): (OwnedFd, OwnedFd) = to.map_or((reads, writes), |(a, b)| (a.into(), b.into()));
+            rustix::io::write(&holds, &[b'x'; 5000]).unwrap();
+            let mut over = Over::new();
+            let bell = over.bell().unwrap();
+            let meter = Meter::new(None);
+            std::thread::scope(|scope| {
+                let pumping = scope.spawn(|| pump(&from, &writes, &meter, None, Some(&*bell)));
+                // It has passed on what was there, and waits.
+                let mut passed = 0;
+                while passed < 5000 {
+                    passed += rustix::io::read(&reads, &mut [0; 9000]).unwrap();
+                }
+                over.tell();
+                assert_eq!(pumping.join().unwrap(), End::Finished, "{kind}");
+            });
+            rustix::io::write(&holds, &[b'x'; 3000]).unwrap();
+            assert_eq!(pump(&from, &writes, &meter, None, Some(&*bell)), End::Finished, "{kind}");
+            assert_eq!(meter.passed(), 8000, "{kind}");
+        }
+    }
+
+    /// Keeps the bytes; while it does, somebody else writes more.
+    struct Fed(Arc<std::sync::Mutex<Vec<u8>>>, OwnedFd);
+
+    impl Sink for Fed {
+        fn write<'a>(&'a mut self, bytes: &'a [u8]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            rustix::io::write(&self.1, bytes).unwrap();
+            Box::pin(std::future::ready(()))
+        }
+
+        fn end(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[test]
+    fn once_it_is_over_a_kept_stream_ends_however_much_somebody_writes() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (from, holds) = pipe().unwrap();
+            rustix::io::ioctl_fionbio(&from, true).unwrap();
+            rustix::io::write(&holds, &[b'x'; 5000]).unwrap();
+            let (kept, over) = (Arc::<std::sync::Mutex<Vec<u8>>>::default(), Over::new());
+            over.tell();
+            let sink = Box::new(Fed(Arc::clone(&kept), holds));
+            let from = crate::sys::ready::watch(from).unwrap();
+            assert_eq!(collect(&from, sink, &Meter::new(None), over.hear()).await, End::Finished);
+            assert_eq!(kept.lock().unwrap().len(), 5000, "what lay in it");
+        });
     }
 
     #[test]
     fn a_file_opened_for_appending_is_written_as_well() {
         let path = std::env::temp_dir().join(format!("sandhog-append-{}", std::process::id()));
         let file = std::fs::File::options().append(true).create(true).open(&path).unwrap();
-        assert_eq!(pump(&filled(70), &file, &Meter::new(None), None), End::Finished);
+        assert_eq!(pump(&filled(70), &file, &Meter::new(None), None, None), End::Finished);
         assert_eq!(std::fs::read(&path).unwrap().len(), 70);
         std::fs::remove_file(path).unwrap();
     }
