@@ -60,6 +60,15 @@ pub(crate) fn apply(limits: &Rlimits, reserved_files: u32, processes: Option<u64
     list(limits, reserved_files, processes).into_iter().flatten().try_for_each(set)
 }
 
+/// Limits the tasks of a zygote and of all that it clones, where no cgroup does: RLIMIT_NPROC, counted in its user namespace
+/// for each of the ids there. Each worker limits itself once more.
+///
+/// # Errors
+/// [`Error::Limit`].
+pub(crate) fn limit_tasks(count: u32) -> Result<(), Error> {
+    set(Limit { name: "RLIMIT_NPROC", resource: Resource::Nproc, value: count.into() })
+}
+
 /// Makes the kernel answer EFBIG, and send no signal, to a write beyond RLIMIT_FSIZE. The zygote calls this
 /// once: its workers inherit it.
 ///

@@ -8,7 +8,7 @@ use crate::sandbox::{descriptors, failure, rlimits, seccomp, steps};
 use crate::sys::process::{self, Child, Forked, SingleThreaded};
 use crate::worker::engine::{self, Prepared};
 use crate::worker::{self, Duty};
-use sandhog_protocol::plan::{Access, Kind, Program, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Access, Kind, Program, Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, ToZygote, WorkerId};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -48,6 +48,13 @@ fn run(token: SingleThreaded) -> Option<()> {
     let _ = rustix::thread::set_name(c"sandhog-zygote");
     // Inherited by the workers: a file that is too large is an error to the guest, not its end.
     rlimits::ignore_file_size_signal().ok()?;
+    if plan.walls.contains(&Wall::Rlimits)
+        && !plan.walls.contains(&Wall::Cgroup)
+        && let Err(error) = rlimits::limit_tasks(plan.cgroup_tasks)
+    {
+        send_packet(&control, &FromZygote::Unsealed(failure("limits", &error)), &[]).ok()?;
+        return None;
+    }
     let context = steps::ZygoteContext { keep: vec![0, 1, 2, fds::CONTROL, fds::MODULE] };
     if let Err(failure) = steps::build(&steps::ZYGOTE, &plan.walls, &context) {
         send_packet(&control, &FromZygote::Unsealed(failure), &[]).ok()?;
