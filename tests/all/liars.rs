@@ -3,6 +3,7 @@
 //! The coordinator is the command itself: that it is unharmed shows in its end, which is orderly, and in its memory.
 
 mod families;
+mod zygotes;
 
 use crate::support::{Outcome, Run, Running, guest, processes, until};
 use sandhog_protocol::frame::{self, HEADER, body_length, decode_body};
