@@ -9,6 +9,7 @@ mod crashers;
 mod daemon;
 mod daemon_kit;
 mod files;
+mod floor;
 mod generations;
 mod grants;
 mod groups;

@@ -12,6 +12,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Gid, Uid, getegid, geteuid, getgid, getuid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use sandhog_protocol::plan::Wall;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -60,8 +61,8 @@ impl From<Error> for Failure {
     }
 }
 
-/// The person's daemon: the one that runs, else a new one in the background.
-pub(super) fn daemon() -> Result<Client, Failure> {
+/// The person's daemon: the one that runs, else a new one in the background, whose jobs may do without these walls.
+pub(super) fn daemon(may_miss: &[Wall]) -> Result<Client, Failure> {
     if let Some(client) = Client::try_connect()? {
         return Ok(client);
     }
@@ -74,7 +75,7 @@ pub(super) fn daemon() -> Result<Client, Failure> {
         return Ok(client);
     }
     let _line = Progress::start("starting the daemon");
-    match start(&files)? {
+    match start(&files, may_miss)? {
         None => Client::connect(),
         // Somebody may have started one by hand meanwhile.
         Some(problem) => Client::try_connect()?.ok_or(problem),
@@ -134,10 +135,10 @@ fn become_effective(to_uid: Uid, to_gid: Gid, uid: Uid, gid: Gid) -> Result<(), 
 }
 
 /// Starts one and waits for its word; why it did not come up, where it did not.
-fn start(files: &Files) -> Result<Option<Failure>, Failure> {
+fn start(files: &Files, may_miss: &[Wall]) -> Result<Option<Failure>, Failure> {
     let (hear, say) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| Error::Pipe(errno.into()))?;
     let log_length = files.log.metadata().map_or(0, |status| status.len());
-    let child = spawn(files, &say)?;
+    let child = spawn(files, &say, may_miss)?;
     // Ours would keep the pipe open when the daemon has died.
     drop(say);
     let problem = format!("the daemon, process {}, has not said that it is ready; still waiting", child.id());
@@ -151,13 +152,14 @@ fn start(files: &Files) -> Result<Option<Failure>, Failure> {
     Ok(Some(failed(child, &said, files, log_length)))
 }
 
-fn spawn(files: &Files, say: &OwnedFd) -> Result<Child, Error> {
+fn spawn(files: &Files, say: &OwnedFd, may_miss: &[Wall]) -> Result<Child, Error> {
     let log = || files.log.try_clone().map_err(Error::Start);
     let program = std::env::current_exe().map_err(Error::Start)?;
     // This process has no other thread that could start something with it.
     fcntl_setfd(say, FdFlags::empty()).map_err(|errno| Error::Pipe(errno.into()))?;
     let mut command = Command::new(program);
     command.args(["daemon", "--ready-fd", &say.as_raw_fd().to_string()]).current_dir("/");
+    command.args(may_miss.iter().flat_map(|wall| ["--allow-missing", wall.name()]));
     command.stdin(Stdio::null()).stdout(log()?).stderr(log()?);
     in_own_session(&mut command);
     command.spawn().map_err(Error::Start)

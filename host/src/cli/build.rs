@@ -9,6 +9,7 @@ use super::{render, run};
 use crate::config::job::Job;
 use crate::config::units;
 use crate::coordinator::dispatch::Coordinator;
+use crate::coordinator::terms::Terms;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::plan::Kind;
@@ -54,9 +55,13 @@ pub(crate) fn run(token: SingleThreaded, args: BuildArgs) -> u8 {
 
 fn try_build(token: SingleThreaded, args: BuildArgs, output: &Path) -> Result<Built, Failure> {
     let job = Job::new(args.into(), run::surroundings()).map_err(|error| refusal(&error))?;
-    let user = job.user;
     let view = Arc::new(Screen::new(None));
-    with_coordinator(token, &user, view, |coordinator| async move { build(&coordinator, &job, output).await })
+    with_coordinator(
+        token,
+        &Terms::of(&job),
+        view,
+        |coordinator| async move { build(&coordinator, &job, output).await },
+    )
 }
 
 async fn build(coordinator: &Arc<Coordinator>, job: &Job, output: &Path) -> Result<Built, Failure> {

@@ -5,12 +5,12 @@ use super::embedded::{Failure, with_coordinator_that};
 use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
-use crate::config::job::User;
 use crate::config::text::escape;
 use crate::coordinator::control::{self, Patience};
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::fleet::{self, End, Handle, Places};
 use crate::coordinator::ground;
+use crate::coordinator::terms::Terms;
 use crate::exit_code;
 use crate::sys::process::{self, SingleThreaded};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -32,7 +32,7 @@ pub(crate) fn run(token: SingleThreaded, args: DaemonArgs) -> u8 {
     let starter = Cell::new(starter);
     let kept = with_coordinator_that(
         token,
-        &User::Auto,
+        &Terms::of_daemon(args.allow_missing.into_iter().collect()),
         view,
         |_| Ok(()),
         |coordinator| {

@@ -7,11 +7,13 @@ use super::args::{DoctorArgs, RunArgs};
 use super::embedded::{Failure, with_coordinator};
 use super::render::screen::Screen;
 use super::{render, run};
-use crate::config::job::User;
+use crate::config::job::Job;
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::run::Instead;
+use crate::coordinator::terms::Terms;
 use crate::doctor::Probe;
 use crate::doctor::attempt::{self, Tried, attempt};
+use crate::doctor::hostile::Plan;
 use crate::doctor::matrix::{self, Row};
 use crate::doctor::stage::Stage;
 use crate::exit_code;
@@ -29,6 +31,7 @@ pub(crate) fn run(token: SingleThreaded, args: DoctorArgs) -> u8 {
     let answered = match (&args.probe, args.job()) {
         (_, Err(stop)) => return render::stop(&stop),
         (Some(name), Ok(None)) => try_probe(token, name, &args),
+        (Some(name), Ok(Some(job))) if name.starts_with("plan:") => try_plan(token, name, job),
         (Some(name), Ok(Some(job))) => try_in_place_of_guest(token, name, &args, job),
         (None, Ok(_)) => try_all(token, &args),
     };
@@ -40,7 +43,7 @@ pub(crate) fn run(token: SingleThreaded, args: DoctorArgs) -> u8 {
 
 fn try_all(token: SingleThreaded, args: &DoctorArgs) -> Result<u8, Failure> {
     let without: Walls = left_out(args, Wall::ALL.into());
-    let rows = with_coordinator(token, &User::Auto, Arc::new(Screen::new(None)), |coordinator| async move {
+    let rows = with_coordinator(token, &Terms::of_doctor(), Arc::new(Screen::new(None)), |coordinator| async move {
         matrix::examine(&coordinator, &without).await.map_err(|error| failure(&error))
     })?;
     let text = if args.json { render::doctor::json(&rows) } else { render::doctor::table(&rows) };
@@ -49,11 +52,23 @@ fn try_all(token: SingleThreaded, args: &DoctorArgs) -> Result<u8, Failure> {
 
 fn try_probe(token: SingleThreaded, name: &str, args: &DoctorArgs) -> Result<u8, Failure> {
     let probe = named(name)?;
-    let tried = with_coordinator(token, &User::Auto, Arc::new(Screen::new(None)), |coordinator| {
+    let tried = with_coordinator(token, &Terms::of_doctor(), Arc::new(Screen::new(None)), |coordinator| {
         let probe = probe.clone();
         async move { probe_once(&coordinator, &probe, args).await }
     })?;
     let answered = render::answer(render::doctor::probe(&probe, &tried).as_bytes());
+    Ok(exit_code(tried.stopped == Some(true), answered))
+}
+
+/// What a coordinator that was taken over gets of the spawner of this `run`.
+fn try_plan(token: SingleThreaded, name: &str, args: RunArgs) -> Result<u8, Failure> {
+    let plan = Plan::parse(name).ok_or_else(|| refused(format!("there is no plan {name:?}")))?;
+    let job = Job::new(args.into(), run::surroundings()).map_err(|error| run::refusal(&error))?;
+    let tried = with_coordinator(token, &Terms::of(&job), Arc::new(Screen::new(None)), |coordinator| async move {
+        let stage = Stage::new().map_err(|error| Failure::of(&error))?;
+        plan.ask(&coordinator, &stage).await.map_err(|error| failure(&error))
+    })?;
+    let answered = render::answer(render::doctor::tried(name, None, &tried).as_bytes());
     Ok(exit_code(tried.stopped == Some(true), answered))
 }
 
@@ -63,7 +78,9 @@ fn try_in_place_of_guest(token: SingleThreaded, name: &str, args: &DoctorArgs, j
     if !matches!(probe, Probe::Lie(_)) {
         return Err(refused(format!("the probe {name:?} is not one for a guest's place: those are lies")));
     }
-    Ok(run::run_or_instead(token, job, |coordinator| {
+    let out = left_out(args, Wall::ALL.into());
+    let needed = Wall::ALL.into_iter().filter(|wall| !out.contains(wall)).collect();
+    Ok(run::run_or_instead(token, job, Some(needed), |coordinator| {
         let mut walls = coordinator.walls();
         let out = left_out(args, walls.clone());
         walls.retain(|wall| !out.contains(wall));

@@ -1,9 +1,9 @@
 //! A coordinator inside this command, for as long as the command lasts.
 
 use super::render::problem::Problem;
-use crate::config::job::User;
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::privilege;
+use crate::coordinator::terms::Terms;
 use crate::coordinator::view::View;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
@@ -28,20 +28,20 @@ impl Failure {
 /// spawner clears away behind it.
 pub(crate) fn with_coordinator<T, F>(
     token: SingleThreaded,
-    user: &User,
+    terms: &Terms,
     view: Arc<dyn View>,
     work: impl FnOnce(Arc<Coordinator>) -> F,
 ) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    with_coordinator_that(token, user, view, listen_for_signals, work)
+    with_coordinator_that(token, terms, view, listen_for_signals, work)
 }
 
 /// Starts a coordinator, lets `work` use it, and leaves nothing behind. `listen`: for signals.
 pub(crate) fn with_coordinator_that<T, F>(
     token: SingleThreaded,
-    user: &User,
+    terms: &Terms,
     view: Arc<dyn View>,
     listen: impl FnOnce(&Arc<Coordinator>) -> std::io::Result<()>,
     work: impl FnOnce(Arc<Coordinator>) -> F,
@@ -51,15 +51,14 @@ where
 {
     // The spawner needs them as well.
     privilege::open_as_many_files_as_allowed();
-    let root = privilege::is_root();
-    let (launched, person) = privilege::split(token, user).map_err(|error| Failure {
+    let parted = privilege::split(token, terms).map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;
     let failed = |error: std::io::Error| Failure::of(&error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let outcome = runtime.block_on(async {
-        let coordinator = Coordinator::new(launched, &person, root, view).map_err(failed)?;
+        let coordinator = Coordinator::new(parted, view).map_err(failed)?;
         listen(&coordinator).map_err(failed)?;
         let outcome = work(Arc::clone(&coordinator)).await;
         coordinator.close().await;

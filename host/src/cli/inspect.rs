@@ -7,6 +7,7 @@ use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::run::{self, refusal};
 use crate::config::job::Job;
+use crate::coordinator::terms::Terms;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::inspect::Inspection;
@@ -33,7 +34,11 @@ pub(crate) fn run(token: SingleThreaded, args: InspectArgs) -> u8 {
 
 fn try_inspect(token: SingleThreaded, args: InspectArgs) -> Result<Box<Inspection>, Failure> {
     let job = Job::new(args.into(), run::surroundings()).map_err(|error| refusal(&error))?;
-    let user = job.user;
     let view = Arc::new(Screen::new(None));
-    with_coordinator(token, &user, view, |coordinator| async move { run::given(coordinator.inspect(&job).await) })
+    with_coordinator(
+        token,
+        &Terms::of(&job),
+        view,
+        |coordinator| async move { run::given(coordinator.inspect(&job).await) },
+    )
 }

@@ -14,8 +14,10 @@ use crate::coordinator::privilege;
 use crate::coordinator::record::VerdictRecord;
 use crate::coordinator::registry;
 use crate::coordinator::run::Instead;
+use crate::coordinator::terms::Terms;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
+use sandhog_protocol::plan::Walls;
 use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::Verdict;
 use std::os::fd::OwnedFd;
@@ -23,16 +25,17 @@ use std::sync::Arc;
 
 /// Runs the job and returns the exit code: the guest's own, or what `exit_code` says of the verdict.
 pub(crate) fn run(token: SingleThreaded, args: RunArgs) -> u8 {
-    run_or_instead(token, args, |_| None)
+    run_or_instead(token, args, None, |_| None)
 }
 
-/// As [`run`], but with what `instead` says in the guest's place.
+/// As [`run`], but with what `instead` says in the guest's place; `probes`: the walls that have to stand around that.
 pub(super) fn run_or_instead(
     token: SingleThreaded,
     args: RunArgs,
+    probes: Option<Walls>,
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> u8 {
-    match try_run(token, args, instead) {
+    match try_run(token, args, probes, instead) {
         Ok(record) => {
             if let Some(problem) = render::verdict::sentence(&record.verdict) {
                 render::report(&problem);
@@ -49,17 +52,18 @@ pub(super) fn run_or_instead(
 fn try_run(
     token: SingleThreaded,
     args: RunArgs,
+    probes: Option<Walls>,
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
     let level = args.job.log.map_or(Some(Level::Info), |log| log.0);
     let job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
-    let user = job.user;
+    let terms = Terms::of(&job).with_probes(probes);
     // By its numbers, so before anything else is opened.
     let other = Other::open(job.connection).map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: exit_code::REFUSED,
     })?;
-    with_coordinator(token, &user, Arc::new(Screen::new(level)), |coordinator| async move {
+    with_coordinator(token, &terms, Arc::new(Screen::new(level)), |coordinator| async move {
         run_job(&coordinator, &job, other, instead(&coordinator)).await
     })
 }

@@ -29,6 +29,7 @@ pub(super) fn run(args: StartArgs) -> u8 {
 
 fn try_run(args: StartArgs) -> Result<u8, Failure> {
     let (waits, json) = (ask::waits(args.wait), args.json);
+    let may_miss = args.job.compile.allow_missing.clone();
     let is_module = |word: &OsString| is_path(word, &["wasm", "wat"], Path::is_file);
     if args.words.iter().any(is_module) {
         let group = args.service.group();
@@ -42,6 +43,7 @@ fn try_run(args: StartArgs) -> Result<u8, Failure> {
             .map_err(|error| refused(error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint)))?;
         return up::bring_up(
             Apply { groups: vec![group], jobs: vec![job], create: true, ..Apply::default() },
+            &may_miss,
             waits,
             json,
         );
@@ -58,7 +60,7 @@ fn start_again(args: StartArgs, waits: bool, json: bool) -> Result<u8, Failure> 
             Problem::new(format!("flags are for a module, and \"{}\" is the name of a job", escape(&names[0])));
         return Err(refused(problem.with_hint("for a new job: sandhog start FILE.wasm --name NAME")));
     }
-    let mut client = background::daemon()?;
+    let mut client = background::daemon(&[])?;
     let done = ask::ask(&mut client, Verb::Start, names, waits)?;
     Ok(ask::end(Verb::Start, &done, json))
 }

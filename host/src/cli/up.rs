@@ -4,10 +4,13 @@ use super::args::UpArgs;
 use super::client::Client;
 use super::embedded::Failure;
 use super::manifest_file::{self, Manifest};
+use super::render::problem::Problem;
 use super::until_ready::{last_event, wait};
 use super::{NOT_ALL, ask, background, interrupt, render, said};
+use crate::config::text::escape;
 use crate::exit_code;
 use sandhog_protocol::control::{Apply, Change, ChangeKind, Done};
+use sandhog_protocol::plan::Wall;
 use std::path::Path;
 
 /// Brings them up and returns the exit code.
@@ -22,7 +25,7 @@ fn try_run(args: &UpArgs) -> Result<u8, Failure> {
     if args.dry_run {
         return dry_run(file, manifest, args.json);
     }
-    bring_up(apply(manifest, false), ask::waits(args.wait), args.json)
+    bring_up(apply(manifest, false), &args.allow_missing, ask::waits(args.wait), args.json)
 }
 
 fn apply(manifest: Manifest, dry_run: bool) -> Apply {
@@ -51,13 +54,30 @@ fn dry_run(file: Option<&Path>, manifest: Manifest, json: bool) -> Result<u8, Fa
     Ok(NOT_ALL.max(shown))
 }
 
+/// The first wall that a job may do without and the command does not name.
+fn not_said(apply: &Apply, may_miss: &[Wall]) -> Option<String> {
+    let mut asked = apply.jobs.iter().flat_map(|job| &job.allow_missing);
+    asked.find(|wall| !may_miss.iter().any(|said| said.name() == **wall)).map(|wall| escape(wall).into_owned())
+}
+
 fn created(job: String) -> Change {
     Change { job, change: ChangeKind::Create, keys: Vec::new() }
 }
 
-/// Hands the jobs to the daemon, which may have to be started, and waits until they are ready.
-pub(super) fn bring_up(apply: Apply, waits: bool, json: bool) -> Result<u8, Failure> {
-    let mut client = background::daemon()?;
+/// Hands the jobs to the daemon, which may have to be started, and waits until they are ready. `may_miss`: what one that is
+/// started lets jobs do without.
+pub(super) fn bring_up(apply: Apply, may_miss: &[Wall], waits: bool, json: bool) -> Result<u8, Failure> {
+    if let Some(wall) = not_said(&apply, may_miss)
+        && Client::try_connect()?.is_none()
+    {
+        let problem = Problem::new(format!(
+            "a job may do without the wall \"{wall}\" (allow_missing), and no daemon runs: one lets jobs do so only where \
+             that was said when it was started"
+        ));
+        let hint = format!("sandhog up --allow-missing {wall}, or sandhog daemon --allow-missing {wall}");
+        return Err(Failure { problem: problem.with_hint(hint), code: exit_code::REFUSED });
+    }
+    let mut client = background::daemon(may_miss)?;
     let since = last_event(&mut client)?;
     let mut done: Done = client.post("/v1/apply", &apply)?;
     render::warn(&done.warnings);

@@ -2,7 +2,6 @@
 
 use super::dispatch::{Coordinator, Error};
 use super::modules::{self, Made, Module, Settings};
-use super::run::let_go;
 use crate::config::job::Job;
 use crate::supervisor::outcome::{self, Cause, Facts, Limits};
 use sandhog_protocol::inspect::Inspection;
@@ -48,7 +47,7 @@ impl Coordinator {
         loop {
             match modules::compiled(self, &module, job, &walls).await {
                 Ok((_, kind)) => return Ok(Ok(kind)),
-                Err(cause) if let_go(&cause, job, &mut walls).is_some() => {}
+                Err(cause) if self.let_go(&cause, job, &mut walls).is_some() => {}
                 Err(cause) => return Ok(Err(verdict(cause))),
             }
         }
@@ -65,7 +64,7 @@ impl Coordinator {
         loop {
             match modules::compile(self, &module, &settings, &walls, &cache).await {
                 Ok(made) => return Ok(Ok(made)),
-                Err(cause) if let_go(&cause, job, &mut walls).is_some() => {}
+                Err(cause) if self.let_go(&cause, job, &mut walls).is_some() => {}
                 Err(cause) => return Ok(Err(verdict(cause))),
             }
         }

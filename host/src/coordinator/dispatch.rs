@@ -6,16 +6,17 @@ use super::granted::Guarded;
 use super::modules;
 use super::own_directories::{self, OwnDirectories};
 use super::places;
-use super::privilege::{self, Person};
+use super::privilege::{self, Parted};
 use super::room::Room;
 use super::run::{Halt, Halted};
 use super::view::View;
 use crate::ipc::{self, Closed, Received};
-use crate::spawn::client::{Client, Launched};
+use crate::spawn::client::Client;
+use crate::spawn::floor::Floor;
 use crate::supervisor::attempt::Event;
 use crate::supervisor::driver::{self, Attempted, Note, Order};
 use crate::supervisor::outcome::Cause;
-use sandhog_protocol::plan::{Kind, Wall, Walls};
+use sandhog_protocol::plan::{Kind, Walls};
 use sandhog_protocol::spawn::{FromSpawner, ToSpawner, WeakWall};
 use sandhog_protocol::verdict::StopReason;
 use std::collections::HashMap;
@@ -93,26 +94,30 @@ pub(crate) struct Coordinator {
     noted: AtomicBool,
     room: Room,
     root: bool,
+    /// What the spawner holds every plan to.
+    floor: Floor,
 }
 
 impl Coordinator {
     /// Takes the spawner over. Must be called inside the runtime that everything runs on.
-    pub(crate) fn new(launched: Launched, person: &Person, root: bool, view: Arc<dyn View>) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(parted: Parted, view: Arc<dyn View>) -> io::Result<Arc<Self>> {
+        let Parted { launched, person, root, floor } = parted;
         let coordinator = Arc::new(Self {
             client: launched.connect()?,
             routes: Mutex::default(),
             weak: watch::Sender::new(None),
             stop: watch::Sender::new(None),
             spawner_lost: watch::Sender::new(false),
-            own: OwnDirectories::find(person, |name| std::env::var_os(name)),
+            own: OwnDirectories::find(&person, |name| std::env::var_os(name)),
             guarded: watch::Sender::new(false),
-            cache_path: places::cache(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
-            state_path: places::state(person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
+            cache_path: places::cache(&person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
+            state_path: places::state(&person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
             cache: OnceLock::new(),
             view,
             noted: AtomicBool::new(false),
             room: Room::new(),
             root,
+            floor,
         });
         tokio::spawn(hear_spawner(Arc::clone(&coordinator)));
         Ok(coordinator)
@@ -206,10 +211,14 @@ impl Coordinator {
         }
     }
 
-    /// The walls that are to stand here: without root there are no ids and no cgroups to give.
+    /// The walls that are to stand here.
     pub(crate) fn walls(&self) -> Walls {
-        let absent = |wall: &Wall| !self.root && matches!(wall, Wall::Identity | Wall::Cgroup);
-        Wall::ALL.into_iter().filter(|wall| !absent(wall)).collect()
+        self.floor.walls.clone()
+    }
+
+    /// The walls that the operator lets go where they can't be built.
+    pub(crate) fn may_miss(&self) -> &Walls {
+        &self.floor.may_miss
     }
 
     /// The walls that stand lower than designed, as far as that has shown itself.

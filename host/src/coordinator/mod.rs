@@ -25,4 +25,5 @@ mod rights;
 mod room;
 pub(crate) mod run;
 mod streams;
+pub(crate) mod terms;
 pub(crate) mod view;

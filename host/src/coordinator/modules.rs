@@ -294,6 +294,15 @@ pub(super) enum Made {
     Report(Box<Inspection>),
 }
 
+/// Threads of a compiler: as many as there are processors. Looked up once: more of them later would be beyond what the spawner
+/// was told.
+pub(super) fn compiler_threads() -> u32 {
+    static THREADS: OnceLock<u32> = OnceLock::new();
+    let processors =
+        || std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1));
+    *THREADS.get_or_init(processors)
+}
+
 /// One run of the compiler: a worker like any other, with the module on stdin and what it writes on stdout: a file
 /// without a name.
 pub(super) async fn compile(
@@ -309,7 +318,7 @@ pub(super) async fn compile(
     let output = cache.unnamed().map_err(failed)?;
     let copy = output.try_clone().map_err(failed)?;
     let null = File::options().read(true).write(true).open("/dev/null").map_err(failed)?;
-    let threads = std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1));
+    let threads = compiler_threads();
     let order = Order {
         zygote: plan::compiler_zygote(limits, threads, walls),
         worker: plan::compiler_worker(limits),

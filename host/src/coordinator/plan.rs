@@ -2,6 +2,7 @@
 
 use crate::config::job::{CompileLimits, Job, Limits};
 use crate::config::units;
+use crate::spawn::floor::Most;
 use crate::supervisor::outcome;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Message;
@@ -35,18 +36,21 @@ pub(crate) fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
 }
 
 pub(crate) fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {
-    let limits = &job.limits;
     WorkerPlan {
-        rlimits: Rlimits {
-            data_bytes: limits.memory_bytes + WORKER_MEMORY,
-            file_bytes: limits.max_file_bytes,
-            open_files: limits.max_files,
-            // A second behind the timer in the worker, rounded up.
-            cpu_s: limits.cpu.map(|cpu| cpu.as_secs() + 2),
-        },
+        rlimits: guest_rlimits(&job.limits),
         connected,
         directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
         lie: None,
+    }
+}
+
+fn guest_rlimits(limits: &Limits) -> Rlimits {
+    Rlimits {
+        data_bytes: limits.memory_bytes + WORKER_MEMORY,
+        file_bytes: limits.max_file_bytes,
+        open_files: limits.max_files,
+        // A second behind the timer in the worker, rounded up.
+        cpu_s: limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2)),
     }
 }
 
@@ -87,11 +91,28 @@ pub(crate) fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
             file_bytes: limits::ARTIFACT,
             // It opens none; the few are for what its threads may need for a moment.
             open_files: 16,
-            cpu_s: Some(limits.cpu.as_secs() + 2),
+            cpu_s: Some(limits.cpu.as_secs().saturating_add(2)),
         },
         connected: false,
         directories: Vec::new(),
         lie: None,
+    }
+}
+
+/// The largest limits of what a job with these limits starts: itself, its children, who have no more, and compilers with
+/// this many threads. How many of them there are is said elsewhere.
+pub(crate) fn most(limits: &Limits, compile: &CompileLimits, threads: u32) -> Most {
+    let (guest, compiler) = (guest_rlimits(limits), compiler_worker(compile).rlimits);
+    let walls = Walls::new();
+    let zygotes = [guest_zygote(limits, &walls), compiler_zygote(compile, threads, &walls)];
+    Most {
+        zygotes: 0,
+        cgroup_memory_bytes: zygotes.iter().map(|zygote| zygote.cgroup_memory_bytes).max().unwrap_or(0),
+        cgroup_tasks: zygotes.iter().map(|zygote| zygote.cgroup_tasks).max().unwrap_or(0),
+        data_bytes: guest.data_bytes.max(compiler.data_bytes),
+        file_bytes: guest.file_bytes.max(compiler.file_bytes),
+        open_files: guest.open_files.max(compiler.open_files),
+        cpu_s: guest.cpu_s.and_then(|guest| Some(guest.max(compiler.cpu_s?))),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Who started the command, what privilege that gives, and how it is given up: the spawner keeps it, nobody else.
 
 use super::places;
+use super::terms::Terms;
 use crate::config::job::User;
 use crate::sandbox::capabilities;
 use crate::sandbox::namespaces::{self, IdMap};
 use crate::spawn::client::{self, Launched, launch};
+use crate::spawn::floor::Floor;
 use crate::spawn::ids::{self, Ids};
 use crate::spawn::{Privilege, Setting, leftovers};
 use crate::sys::accounts::{self, Account};
@@ -114,12 +116,22 @@ fn person(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Person {
     Person { uid, gid, home, behind_sudo: behind.is_some(), account }
 }
 
+/// What is left after [`split`].
+pub(crate) struct Parted {
+    pub launched: Launched,
+    pub person: Person,
+    pub root: bool,
+    /// What the spawner holds every plan to.
+    pub floor: Floor,
+}
+
 /// Starts the spawner with the privilege that there is, and goes on without any.
-pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Person), Error> {
-    let person = who();
-    let privilege = if is_root() {
-        let fixed = match user {
-            User::Ids { uid, gid } => Some((*uid, *gid)),
+pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
+    let (person, root) = (who(), is_root());
+    let floor = terms.floor(root);
+    let privilege = if root {
+        let fixed = match terms.user {
+            User::Ids { uid, gid } => Some((uid, gid)),
             User::Auto | User::Keep => None,
         };
         Privilege::Root {
@@ -129,7 +141,7 @@ pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Per
         enter_user_namespace(&token)?;
         Privilege::Rootless
     };
-    let setting = Setting { privilege, person: (person.uid, person.gid) };
+    let setting = Setting { privilege, person: (person.uid, person.gid), floor: floor.clone() };
     let (token, launched) = launch(token, setting)?;
     if person.behind_sudo {
         become_person(&person).map_err(Error::Identity)?;
@@ -138,7 +150,7 @@ pub(crate) fn split(token: SingleThreaded, user: &User) -> Result<(Launched, Per
     capabilities::drop_all()?;
     // From here on there may be threads.
     let SingleThreaded { .. } = token;
-    Ok((launched, person))
+    Ok(Parted { launched, person, root, floor })
 }
 
 /// Removes what a spawner of root's has left behind that was killed. This process has given up all capabilities: as root it

@@ -175,7 +175,7 @@ impl Coordinator {
                     modules::forget(self, &member.module, job.limits.fuel.is_some());
                     remade = true;
                 }
-                Some(cause) => match let_go(cause, job, &mut walls) {
+                Some(cause) => match self.let_go(cause, job, &mut walls) {
                     Some(wall) => missing_walls.push(wall),
                     None => break (facts, usage),
                 },
@@ -184,6 +184,13 @@ impl Coordinator {
         };
         let verdict = outcome::decide(&facts, &plan::named(&job.limits));
         Ok(self.record(member, verdict, usage, walls, missing_walls).await)
+    }
+
+    /// The wall for want of which it came to nothing, if it can be tried again without that one.
+    pub(super) fn let_go(&self, cause: &Cause, job: &Job, walls: &mut Walls) -> Option<Wall> {
+        let Cause::Spawn(failure) = cause else { return None };
+        let may_miss = |wall: &Wall| job.allow_missing.contains(wall) && self.may_miss().contains(wall);
+        failure.wall.filter(|wall| may_miss(wall) && walls.remove(wall))
     }
 
     async fn record(
@@ -253,12 +260,6 @@ impl Coordinator {
         [usage.stdin_bytes, usage.stdout_bytes, usage.stderr_bytes] = ties.streams.passed();
         Ok((facts, usage))
     }
-}
-
-/// The wall for want of which it came to nothing, if it can be tried again without that one.
-pub(super) fn let_go(cause: &Cause, job: &Job, walls: &mut Walls) -> Option<Wall> {
-    let Cause::Spawn(failure) = cause else { return None };
-    failure.wall.filter(|wall| job.allow_missing.contains(wall) && walls.remove(wall))
 }
 
 impl Member {

@@ -72,7 +72,7 @@ pub(crate) async fn attempt(
     Ok(judge(&facts))
 }
 
-fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order, Error> {
+pub(super) fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order, Error> {
     let directories = if probe.wants_directory() { vec![stage.granted()?] } else { Vec::new() };
     Ok(Order {
         zygote: ZygotePlan {

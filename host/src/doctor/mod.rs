@@ -8,6 +8,7 @@
 //! the walls of any other; the probes are in the executable, but nothing in a job leads to them.
 
 pub(crate) mod attempt;
+pub(crate) mod hostile;
 pub(crate) mod matrix;
 pub(crate) mod probes;
 pub(crate) mod stage;

@@ -4,6 +4,7 @@
 //! Must not: read a path that somebody sent, start a thread, keep a secret.
 
 pub(crate) mod client;
+pub(crate) mod floor;
 pub(crate) mod ids;
 pub(crate) mod leftovers;
 pub(crate) mod spawner;
@@ -14,6 +15,8 @@ pub(crate) struct Setting {
     pub privilege: Privilege,
     /// Who started the job: on disk, granted directories belong to this user and group.
     pub person: (u32, u32),
+    /// What no plan goes below.
+    pub floor: floor::Floor,
 }
 
 /// What the spawner may do to identities.

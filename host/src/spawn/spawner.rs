@@ -2,8 +2,10 @@
 //! and worker with it. It has one thread, reads bounded requests from the coordinator and bounded answers from
 //! zygotes, and opens no path that either of them names.
 
+mod admit;
 mod birth;
 mod ends;
+mod rehearsal;
 mod reports;
 mod start;
 mod strangers;
@@ -17,7 +19,7 @@ use crate::sys::process::{self, Child, SingleThreaded};
 use ends::reap_now;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, pidfd_send_signal, setsid};
-use sandhog_protocol::plan::{Wall, ZygotePlan};
+use sandhog_protocol::plan::{Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WeakWall, WorkerId, ZygoteId};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -170,6 +172,8 @@ struct Spawner {
     strangers: Strangers,
     leftovers: Leftovers,
     guard: Option<Guard>,
+    /// The walls that it has seen fail itself: of those that may be missing, only these may.
+    failed: Walls,
 }
 
 /// What outlives a daemon that was killed. The locks go last: no other daemon begins before this one's things are gone.
@@ -196,7 +200,7 @@ impl Spawner {
             process::place(files.null.as_fd(), number)?;
         }
         let strangers = Strangers::new(&files.proc);
-        let spawner = Self {
+        let mut spawner = Self {
             token,
             setting,
             files,
@@ -208,7 +212,9 @@ impl Spawner {
             strangers,
             leftovers: Leftovers::default(),
             guard: None,
+            failed: Walls::new(),
         };
+        spawner.failed = spawner.rehearse();
         spawner.watch(spawner.files.coordinator.as_fd(), Source::Coordinator)?;
         spawner.tell(&FromSpawner::Ready { weak: spawner.weak_walls() }, &[])?;
         Ok(spawner)
@@ -299,20 +305,29 @@ impl Spawner {
 
     fn request(&mut self, request: Received<ToSpawner>) -> io::Result<()> {
         let Received { message, fds } = request;
+        admit::admit_request(&message, &fds)?;
         match message {
             ToSpawner::StartZygote { zygote, plan } => {
                 let is_known = self.zygotes.contains_key(&zygote);
                 match self.start_zygote(zygote, plan, fds) {
                     Ok(()) => self.tell(&FromSpawner::ZygoteStarted { zygote, weak: self.weak_cgroup() }, &[]),
-                    Err(refusal) if !is_known && self.zygotes.contains_key(&zygote) => {
-                        self.end_unstarted(zygote, refusal.report())
+                    Err(refusal) => {
+                        match !is_known && self.zygotes.contains_key(&zygote) {
+                            true => self.end_unstarted(zygote, refusal.report())?,
+                            false => {
+                                self.tell(&FromSpawner::ZygoteEnded { zygote, why: Some(refusal.report()) }, &[])?
+                            }
+                        }
+                        self.take_to_heart(&refusal)
                     }
-                    Err(refusal) => self.tell(&FromSpawner::ZygoteEnded { zygote, why: Some(refusal.report()) }, &[]),
                 }
             }
             ToSpawner::StartWorker { zygote, worker, plan } => match self.start_worker(zygote, worker, plan, fds) {
                 Ok(()) => Ok(()),
-                Err(refusal) => self.tell(&FromSpawner::WorkerRefused { worker, why: refusal.report() }, &[]),
+                Err(refusal) => {
+                    self.tell(&FromSpawner::WorkerRefused { worker, why: refusal.report() }, &[])?;
+                    self.take_to_heart(&refusal)
+                }
             },
             ToSpawner::Kill { worker } => self.signal(worker, Signal::KILL),
             ToSpawner::Pause { worker } => self.signal(worker, Signal::STOP),
@@ -324,9 +339,7 @@ impl Spawner {
                 Ok(())
             }
             ToSpawner::Guard => {
-                let fds = <[OwnedFd; 3]>::try_from(fds).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-                let [state, runtime, sockets] = fds;
-                self.guard.get_or_insert(Guard { sockets, _locks: [state, runtime] });
+                self.guard = Some(self.admit_guard(fds)?);
                 self.tell(&FromSpawner::Guarded, &[])
             }
         }

@@ -208,6 +208,7 @@ impl Zygote {
         worker::work(Duty {
             channel,
             connection,
+            program: self.plan.program,
             sealed,
             directories: context.directories,
             prepared: self.module.take().map(|module| module.prepared),

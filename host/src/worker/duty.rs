@@ -9,7 +9,7 @@ use crate::doctor::probes;
 use crate::ipc::{FrameBuffer, recv_frame, send_frame};
 use crate::sys::{last_words, process};
 use sandhog_protocol::VERSION;
-use sandhog_protocol::plan::{Access, CompilePlan, GuestPlan, Work};
+use sandhog_protocol::plan::{Access, CompilePlan, GuestPlan, Program, Work};
 use sandhog_protocol::worker::{CompileReport, FromWorker, Report, SealFailure, ToWorker};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,6 +19,8 @@ pub(crate) struct Duty {
     pub channel: OwnedFd,
     /// To its parent, where it has one.
     pub connection: Option<OwnedFd>,
+    /// What its zygote is for: it does that work, and no other.
+    pub program: Program,
     /// Whether all walls are up.
     pub sealed: Result<(), SealFailure>,
     /// Granted, in the order of the plan.
@@ -35,7 +37,7 @@ pub(crate) fn work(duty: Duty) -> ! {
 
 /// `None` where the coordinator has gone or does not speak our protocol: there is nobody to tell.
 fn answer(duty: Duty) -> Option<()> {
-    let Duty { channel, connection, sealed, directories, prepared } = duty;
+    let Duty { channel, connection, program, sealed, directories, prepared } = duty;
     if let Err(failure) = sealed {
         return send_frame(&channel, &FromWorker::Unsealed(failure)).ok();
     }
@@ -45,13 +47,16 @@ fn answer(duty: Duty) -> Option<()> {
     // While the coordinator makes up its mind.
     prepared.iter().for_each(run::warm);
     let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
-    let report = match work {
-        Work::Guest(plan) => {
+    let report = match (work, program) {
+        (Work::Guest(plan), Program::Guest { .. }) => {
             let outside = Outside { socket: channel.as_fd(), buffer, connection };
             FromWorker::Ended(run_guest(&channel, prepared, &plan, directories, outside)?)
         }
-        Work::Compile(plan) => FromWorker::Compiled(compile_module(&channel, &plan)?),
-        Work::Probe(name) => FromWorker::Probed(probes::run(&name, &channel, &directories)),
+        (Work::Compile(plan), Program::Compiler) => FromWorker::Compiled(compile_module(&channel, &plan)?),
+        (Work::Probe(name), Program::Probe) => FromWorker::Probed(probes::run(&name, &channel, &directories)),
+        (Work::Guest(_), Program::Compiler | Program::Probe)
+        | (Work::Compile(_), Program::Guest { .. } | Program::Probe)
+        | (Work::Probe(_), Program::Guest { .. } | Program::Compiler) => return None,
     };
     last_words::disarm();
     send_frame(&channel, &report).ok()

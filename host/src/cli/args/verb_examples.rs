@@ -129,6 +129,8 @@ pub(super) const DAEMON: &str = "\
 Examples:
   sandhog daemon         until Ctrl-C or SIGTERM, which stop all jobs in reverse order; a second one at once
   sandhog startup        a systemd unit for it
+  sandhog daemon --allow-missing cgroup
+                         jobs that say so (allow_missing) run where no cgroup can be made
 
 sandhog up and sandhog start start one in the background where none runs.
 What was up when the last daemon ended, or was killed, is up again.

@@ -1,8 +1,10 @@
 //! Flags of the verbs that concern jobs which are kept up.
 
+use super::run::wall_parser;
 use crate::config::units::{parse_count, parse_duration};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
+use sandhog_protocol::plan::Wall;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,6 +44,10 @@ pub(crate) struct UpArgs {
     /// Print what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Where a daemon has to be started: a wall that its jobs may do without, as for sandhog daemon
+    #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser())]
+    pub allow_missing: Vec<Wall>,
 
     #[command(flatten)]
     pub wait: WaitArgs,
@@ -220,8 +226,12 @@ fn signal_parser() -> PossibleValuesParser {
     NAMES.map(|(name, alias)| clap::builder::PossibleValue::new(name).alias(alias)).into()
 }
 
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct DaemonArgs {
+    /// A wall that jobs may do without where this machine can't build it, if they say so themselves (allow_missing)
+    #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser())]
+    pub allow_missing: Vec<Wall>,
+
     /// Where to say that it is ready: a descriptor, from `up` and `start`
     #[arg(long, value_name = "FD", hide = true)]
     pub ready_fd: Option<i32>,

@@ -46,10 +46,15 @@ pub(crate) fn json(rows: &[Row]) -> String {
 
 /// One probe, as one line of JSON.
 pub(crate) fn probe(probe: &Probe, tried: &Tried) -> String {
+    self::tried(&probe.to_string(), syscall_of(probe), tried)
+}
+
+/// What came of something of this name.
+pub(crate) fn tried(name: &str, syscall: Option<&str>, tried: &Tried) -> String {
     let verdict = serde_json::to_value(&tried.verdict).map(|verdict| verdict["verdict"].clone()).unwrap_or_default();
     let object = json!({
-        "probe": probe.to_string(),
-        "syscall": syscall_of(probe),
+        "probe": name,
+        "syscall": syscall,
         "stopped": tried.stopped,
         "detail": tried.detail,
         "verdict": verdict,

@@ -58,6 +58,9 @@ impl Daemon {
                 strategy.map_err(|error| invalid(format!("the group {}: {error}", escape(&group.name))))?,
             ));
         }
+        for (_, service, _) in jobs {
+            self.check_walls(service)?;
+        }
         self.refuse_others_jobs(apply, sources)?;
         let gone = self.gone(apply, sources);
         self.check_together(jobs, &gone)?;
@@ -83,6 +86,21 @@ impl Daemon {
             }
         }
         change
+    }
+
+    /// The spawner was told when it began which walls may be missing, and nobody tells it anew.
+    fn check_walls(&self, service: &Service) -> Result<(), Refusal> {
+        let Some(wall) = service.job.allow_missing.difference(self.coordinator.may_miss()).next() else {
+            return Ok(());
+        };
+        let (name, wall) = (&service.job.name, wall.name());
+        let sentence =
+            format!("the job {name}: allow_missing \"{wall}\": this daemon was not started to let jobs do without it");
+        let hint = format!(
+            "sandhog down --daemon ends the daemon, sandhog daemon --allow-missing {wall} (or sandhog up --allow-missing \
+             {wall}) starts one that does"
+        );
+        Err(invalid(sentence).with_hint(&hint))
     }
 
     /// Jobs of which something runs that is other than this: what was to take its place did not become ready.

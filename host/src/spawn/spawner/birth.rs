@@ -61,7 +61,7 @@ impl Born {
 }
 
 /// The zygote's ids inside: 0, so that the exec gives it the capabilities of its own user namespace.
-fn become_root_inside(groups: bool) -> io::Result<()> {
+pub(super) fn become_root_inside(groups: bool) -> io::Result<()> {
     if groups {
         rustix::thread::set_thread_groups(&[])?;
     }

@@ -135,10 +135,14 @@ fn unexpected(how: &process::How) -> Option<SpawnFailure> {
     Some(SpawnFailure { wall: None, failure: failure("run a zygote", &io::Error::other(text)) })
 }
 
-/// Waits for a child that ends by itself at once, and reaps it.
-pub(super) fn reap_now(pidfd: BorrowedFd<'_>) {
-    while let Ok(None) = process::reap(pidfd) {
-        wait_for_end(pidfd);
+/// Waits for a child that ends by itself at once, and reaps it: how it ended.
+pub(super) fn reap_now(pidfd: BorrowedFd<'_>) -> Option<process::How> {
+    loop {
+        match process::reap(pidfd) {
+            Ok(None) => wait_for_end(pidfd),
+            Ok(Some(reaped)) => return Some(reaped.how),
+            Err(_) => return None,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Carries out the two requests that start something.
 
+use super::admit::plain_fds;
 use super::birth::{Born, become_zygote, id_map, proc_pid, worker_ids, write_maps};
 use super::{Refusal, Source, Spawner, Zygote, reap_now};
 use crate::ipc::{pair, send_packet};
@@ -30,11 +31,9 @@ impl Spawner {
     /// Why it was not started. Where the table has it all the same, it has been born and is to be ended.
     pub(super) fn start_zygote(&mut self, id: ZygoteId, plan: ZygotePlan, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         let refuse = |step, error: io::Error| Refusal::new(None, step, error);
+        self.admit_zygote(id, &plan, &fds)?;
         let [module] =
             <[OwnedFd; 1]>::try_from(fds).map_err(|_| refuse("read a request", io::ErrorKind::InvalidInput.into()))?;
-        if self.zygotes.contains_key(&id) || self.zygotes.len() >= limits::PROCESSES {
-            return Err(refuse("read a request", io::ErrorKind::InvalidInput.into()));
-        }
         let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
         rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
         let own_namespaces = plan.walls.contains(&Wall::Namespaces);
@@ -72,7 +71,7 @@ impl Spawner {
 
     /// The zygote's ids and the cgroup of their name. Ids whose cgroup somebody has left behind, and which does not go at
     /// once, are passed over: they stay taken until it is gone.
-    fn settle(&mut self, plan: &ZygotePlan) -> Result<Settled, Refusal> {
+    pub(super) fn settle(&mut self, plan: &ZygotePlan) -> Result<Settled, Refusal> {
         for _ in 0..OCCUPIED {
             let lease = match &self.setting.privilege {
                 Privilege::Root { ids } => {
@@ -169,15 +168,12 @@ impl Spawner {
         plan: WorkerPlan,
         fds: Vec<OwnedFd>,
     ) -> Result<(), Refusal> {
-        let invalid =
-            || Refusal::new(None, "read a request", "no such zygote, a number in use, or a wrong count of descriptors");
-        if fds.len() != plain_fds(&plan) + plan.directories.len()
-            || self.workers.contains_key(&worker)
-            || self.workers.len() >= limits::PROCESSES
-        {
+        let invalid = || Refusal::new(None, "read a request", "no such zygote, or a number in use");
+        let program = self.zygotes.get(&zygote).filter(|zygote| !zygote.ended).ok_or_else(invalid)?.plan.program;
+        self.admit_worker(program, &plan, &fds)?;
+        if self.workers.contains_key(&worker) || self.workers.len() >= limits::PROCESSES {
             return Err(invalid());
         }
-        let zygote = self.zygotes.get(&zygote).filter(|zygote| !zygote.ended).map(|_| zygote).ok_or_else(invalid)?;
         let fds = self.detach_directories(zygote, &plan, fds)?;
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let zygote = self.zygotes.get_mut(&zygote).ok_or_else(invalid)?;
@@ -247,14 +243,9 @@ impl Spawner {
 }
 
 /// Which wall a fork failed for: these are clone3(2)'s errors about the cgroup to be born in.
-fn wall_of_fork(error: &io::Error) -> Wall {
+pub(super) fn wall_of_fork(error: &io::Error) -> Wall {
     match error.raw_os_error() {
         Some(libc::EACCES | libc::EBUSY | libc::EOPNOTSUPP) => Wall::Cgroup,
         _ => Wall::Namespaces,
     }
-}
-
-/// How many descriptors of a worker are passed on as they are: channel, three streams, and its connection if it has one.
-fn plain_fds(plan: &WorkerPlan) -> usize {
-    4 + usize::from(plan.connected)
 }
