@@ -14,6 +14,7 @@ mod generations;
 mod grants;
 mod groups;
 mod health;
+mod identity;
 mod ipc_bad_input;
 mod job_logs;
 mod jobs_that_talk;

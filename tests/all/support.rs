@@ -31,7 +31,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at that nobody announces.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// An id that no account and no worker has (workers are numbered from 200000).
+/// An id that no account and no worker has (workers are numbered far above).
 pub(crate) const ORDINARY: u32 = 54_321;
 
 /// target/release, where the executable lies: the tests themselves are in target/release/deps.

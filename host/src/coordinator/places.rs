@@ -1,6 +1,7 @@
 //! Where Sandhog keeps things: the cache of compiled modules, a daemon's state, and the runtime directory with its socket.
 
 use super::privilege::Person;
+use crate::spawn::ids::Tag;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::io;
@@ -23,6 +24,8 @@ pub(crate) enum Error {
          SANDHOG_RUNTIME_DIR to a shorter one"
     )]
     LongSocket { path: PathBuf, length: usize },
+    #[error("failed to open {path:?}, where root's commands lock the ids of their workers: {cause}")]
+    Ids { path: PathBuf, cause: io::Error },
 }
 
 /// unix(7): `sun_path` has 108 bytes, and the last one ends it.
@@ -134,17 +137,68 @@ fn check_private(path: &Path, variable: &'static str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The file whose bytes are the ids in use, in root's runtime directory: `SANDHOG_RUNTIME_DIR`, else `/run/sandhog`.
-pub(crate) fn open_ids(variable: impl Fn(&str) -> Option<OsString>) -> Result<OwnedFd, Error> {
+/// Where root's commands lock the ids that they use: one place for the machine, whatever their runtime directories are. The
+/// second one is for a machine whose first one can't be written.
+const IDS: [&str; 2] = ["/run/sandhog", "/var/lib/sandhog"];
+
+/// The file whose bytes are the ids in use.
+///
+/// # Errors
+/// There is no place for it, or others may write there.
+pub(crate) fn open_ids() -> Result<OwnedFd, Error> {
+    open_ids_in(&IDS.map(Path::new))
+}
+
+fn open_ids_in(places: &[&Path]) -> Result<OwnedFd, Error> {
+    let mut failed = Error::Ids { path: "ids".into(), cause: io::ErrorKind::NotFound.into() };
+    for place in places {
+        let path = place.join("ids");
+        match make_private(place, RUNTIME_VARIABLE) {
+            Ok(()) => {}
+            Err(Error::Make { cause, .. }) => {
+                failed = Error::Ids { path, cause };
+                continue;
+            }
+            // Not passed over: whoever did could be led to another place than others.
+            Err(
+                error @ (Error::Shared { .. } | Error::NoHome { .. } | Error::LongSocket { .. } | Error::Ids { .. }),
+            ) => {
+                return Err(error);
+            }
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => return Ok(file),
+            Err(errno) => failed = Error::Ids { path, cause: errno.into() },
+        }
+    }
+    Err(failed)
+}
+
+/// By what the cgroups of commands with one runtime directory are known: its path, or root's own.
+pub(crate) fn tag(variable: impl Fn(&str) -> Option<OsString>) -> Tag {
     let path = given(RUNTIME_VARIABLE, &variable).unwrap_or_else(|| PathBuf::from("/run/sandhog"));
-    make_private(&path, RUNTIME_VARIABLE)?;
-    let path = path.join("ids");
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| Error::Make {
-        path,
-        variable: RUNTIME_VARIABLE,
-        cause: errno.into(),
-    })
+    Tag::of(path.as_os_str().as_encoded_bytes())
+}
+
+/// Most that is read of a file of accounts, in bytes: a hundred thousand of them.
+const ACCOUNTS_BYTES: u64 = 8 << 20;
+
+/// A file of the machine's accounts; empty where there is none.
+///
+/// # Errors
+/// It can't be read, or is longer than any.
+pub(crate) fn accounts_file(path: &Path) -> io::Result<String> {
+    use std::io::Read;
+    let file = match std::fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    if file.take(ACCOUNTS_BYTES + 1).read_to_end(&mut bytes)? as u64 > ACCOUNTS_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -215,6 +269,36 @@ mod tests {
         let nobody = Person { uid: 1000, gid: 1000, home: None, behind_sudo: false, account: None };
         let error = runtime_of(&nobody, &lookup(&[]), |_| false).unwrap_err();
         assert_eq!(error.to_string(), "no home directory to keep the state in: set SANDHOG_STATE_DIR");
+    }
+
+    #[test]
+    fn ids_are_locked_in_one_place_and_in_the_next_only_where_that_can_t_be_made() {
+        let base = std::env::temp_dir().join(format!("sandhog-places-{}", std::process::id()));
+        std::fs::create_dir(&base).unwrap();
+        let (file, place) = (base.join("file"), base.join("place"));
+        std::fs::write(&file, "").unwrap();
+        assert!(open_ids_in(&[&place, &base.join("next")]).is_ok() && !base.join("next").exists());
+        assert!(open_ids_in(&[&file.join("under"), &place]).is_ok());
+        let error = open_ids_in(&[&file]).unwrap_err().to_string();
+        assert!(error.contains("lock the ids"), "{error}");
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(open_ids_in(&[&place, &base.join("next")]), Err(Error::Shared { .. })));
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn a_tag_is_that_of_the_runtime_directory() {
+        // The test vector of FNV-1a for "a".
+        assert_eq!(tag(lookup(&[("SANDHOG_RUNTIME_DIR", "a")])), Tag(0xaf63_dc4c_8601_ec8c));
+        assert_eq!(tag(lookup(&[])), tag(lookup(&[("SANDHOG_RUNTIME_DIR", "/run/sandhog")])));
+    }
+
+    #[test]
+    fn a_file_of_accounts_may_be_absent_and_may_not_be_endless() {
+        assert_eq!(accounts_file(Path::new("/nowhere/passwd")).unwrap(), "");
+        assert_eq!(accounts_file(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(accounts_file(Path::new("/")).is_err());
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::sandbox::capabilities;
 use crate::sandbox::namespaces::{self, IdMap};
 use crate::spawn::client::{self, Launched, launch};
 use crate::spawn::floor::Floor;
-use crate::spawn::ids::{self, Ids};
+use crate::spawn::ids::Ids;
+use crate::spawn::range::{self, Chosen};
 use crate::spawn::{Privilege, Setting, leftovers};
 use crate::sys::accounts::{self, Account};
 use crate::sys::process::{self, SingleThreaded};
@@ -17,7 +18,7 @@ use rustix::thread::{CapabilitySet, capabilities, set_thread_groups, set_thread_
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -31,8 +32,13 @@ pub(crate) enum Error {
     Places(#[from] places::Error),
     #[error(transparent)]
     Spawner(#[from] client::Error),
-    #[error("failed to look at the file of ids in the runtime directory")]
+    #[error("failed to look at the file of ids")]
     Ids(#[source] io::Error),
+    #[error(
+        "--user {uid}:{gid}: the ids from {first} to {last} are for workers that have one of their own; name others, or leave \
+         --user away"
+    )]
+    Reserved { uid: u32, gid: u32, first: u32, last: u32 },
     #[error("failed to become the person behind sudo")]
     Identity(#[source] io::Error),
     #[error("failed to give up privilege")]
@@ -43,7 +49,7 @@ impl Error {
     /// A wall that this machine can't give, rather than a fault of ours.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
-            Self::UserNamespace { .. } | Self::Restricted { .. } => true,
+            Self::UserNamespace { .. } | Self::Restricted { .. } | Self::Reserved { .. } => true,
             Self::Places(_) | Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => false,
         }
     }
@@ -59,7 +65,12 @@ impl Error {
                 "Ubuntu restricts them: give sandhog an AppArmor profile that allows userns, or \
                  sysctl kernel.apparmor_restrict_unprivileged_userns=0, or start it as root",
             ),
-            Self::Places(_) | Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => None,
+            Self::Places(_)
+            | Self::Spawner(_)
+            | Self::Ids(_)
+            | Self::Reserved { .. }
+            | Self::Identity(_)
+            | Self::Capabilities(_) => None,
         }
     }
 }
@@ -77,26 +88,34 @@ pub(crate) struct Person {
 /// and with the ids that workers get, not merely uid 0 of some user namespace. Looked up once, before any of it is
 /// given up.
 pub(crate) fn is_root() -> bool {
-    static ROOT: OnceLock<bool> = OnceLock::new();
-    *ROOT.get_or_init(has_roots_rights)
+    ids_to_give().is_some()
+}
+
+/// Where the ids of workers come from. None: this process can give them none.
+fn ids_to_give() -> Option<&'static Chosen> {
+    static IDS: OnceLock<Option<Chosen>> = OnceLock::new();
+    IDS.get_or_init(|| if has_roots_rights() { chosen_ids() } else { None }).as_ref()
 }
 
 fn has_roots_rights() -> bool {
     let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL;
-    let capable = geteuid().is_root() && capabilities(None).is_ok_and(|has| has.effective.contains(needed));
-    capable
-        && ["/proc/self/uid_map", "/proc/self/gid_map"]
-            .iter()
-            .all(|map| std::fs::read_to_string(map).is_ok_and(|map| maps_the_range(&map)))
+    geteuid().is_root() && capabilities(None).is_ok_and(|has| has.effective.contains(needed))
 }
 
-/// Whether one line of an id map (user_namespaces(7): inside, outside, count) holds all ids of the range.
-fn maps_the_range(map: &str) -> bool {
-    let range = u64::from(ids::FIRST)..u64::from(ids::FIRST) + u64::from(ids::COUNT);
-    map.lines().any(|line| {
-        let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-        matches!(numbers[..], [inside, _, count] if inside <= range.start && range.end <= inside + count)
-    })
+/// A range that is registered for Sandhog, or that nobody has, as far as the machine's own files tell.
+fn chosen_ids() -> Option<Chosen> {
+    let mut unread = None;
+    let mut read = |path: &str| {
+        places::accounts_file(Path::new(path)).unwrap_or_else(|error| {
+            unread.get_or_insert_with(|| format!("{path} can't be read ({error}): others may have the ids of workers"));
+            String::new()
+        })
+    };
+    let [subuid, subgid, passwd, group] = ["/etc/subuid", "/etc/subgid", "/etc/passwd", "/etc/group"].map(&mut read);
+    let maps = ["/proc/self/uid_map", "/proc/self/gid_map"].map(|map| std::fs::read_to_string(map).unwrap_or_default());
+    let files = range::Files { subuid: &subuid, subgid: &subgid, passwd: &passwd, group: &group };
+    let Chosen { range, weak } = range::choose(files, maps.each_ref().map(String::as_str))?;
+    Some(Chosen { range, weak: weak.or(unread) })
 }
 
 /// Who started this command.
@@ -129,14 +148,17 @@ pub(crate) struct Parted {
 pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
     let (person, root) = (who(), is_root());
     let floor = terms.floor(root);
-    let privilege = if root {
+    let privilege = if let Some(Chosen { range, weak }) = ids_to_give() {
         let fixed = match terms.user {
+            User::Ids { uid, gid } if range.contains(uid) || range.contains(gid) => {
+                return Err(Error::Reserved { uid, gid, first: range.first, last: range.last() });
+            }
             User::Ids { uid, gid } => Some((uid, gid)),
             User::Auto | User::Keep => None,
         };
-        Privilege::Root {
-            ids: Rc::new(Ids::new(places::open_ids(|name| std::env::var_os(name))?, fixed).map_err(Error::Ids)?),
-        }
+        let tag = places::tag(|name| std::env::var_os(name));
+        let ids = Ids::new(places::open_ids()?, *range, tag, fixed).map_err(Error::Ids)?;
+        Privilege::Root { ids: Rc::new(ids), weak: weak.clone() }
     } else {
         enter_user_namespace(&token)?;
         Privilege::Rootless
@@ -156,8 +178,9 @@ pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Erro
 /// Removes what a spawner of root's has left behind that was killed. This process has given up all capabilities: as root it
 /// may still remove what is root's, as the person behind sudo it may not.
 pub(crate) fn sweep() {
-    let ids = places::open_ids(|name| std::env::var_os(name)).ok().and_then(|file| Ids::new(file, None).ok());
-    if let Some(ids) = ids {
+    let Some(Chosen { range, .. }) = ids_to_give() else { return };
+    let tag = places::tag(|name| std::env::var_os(name));
+    if let Some(ids) = places::open_ids().ok().and_then(|file| Ids::new(file, *range, tag, None).ok()) {
         leftovers::sweep(&Rc::new(ids));
     }
 }
@@ -199,17 +222,4 @@ pub(crate) fn open_as_many_files_as_allowed() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     // Where it can't be raised, whoever needs more is told so.
     let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::maps_the_range;
-
-    #[test]
-    fn root_of_a_small_user_namespace_is_an_ordinary_user() {
-        assert!(maps_the_range("         0          0 4294967295\n"));
-        assert!(maps_the_range("0 1000 1\n1 100000 300000\n"));
-        assert!(!maps_the_range("0 1000 1\n1 100000 65536\n"));
-        assert!(!maps_the_range(""));
-    }
 }

@@ -1,6 +1,8 @@
-//! Host ids for zygotes and workers. Each id in use is a locked byte of one file in the runtime directory, so that
-//! two commands at once never share one, and the kernel gives it back whatever gets killed.
+//! Host ids for zygotes and workers. Each id in use is a locked byte of one file of the machine, at the id's own place,
+//! so that no two commands ever share one, whatever their runtime directories are and whatever range each was given. The
+//! kernel gives a lock back whatever gets killed.
 
+use super::range::Range;
 use crate::sys::lock;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -8,22 +10,34 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-/// The range that ids come from: above what distributions give to accounts and below most people's subordinate
-/// ranges (subuid(5) starts at 100000 with 65536 for each person).
-pub(crate) const FIRST: u32 = 200_000;
-/// How many ids there are from [`FIRST`] on.
-pub(crate) const COUNT: u32 = 65_536;
-
 /// Where one spawner's ids come from.
 pub(crate) struct Ids {
-    /// `ids` in the runtime directory, open for writing.
+    /// Open for writing.
     file: OwnedFd,
+    range: Range,
+    /// Which file that is, in names elsewhere: a container that shares the cgroups and not the file knows nothing of theirs.
+    file_tag: u64,
     /// What this process holds itself: its own locks are never in its own way.
     held: RefCell<BTreeSet<u32>>,
-    /// Which file that is, for names elsewhere: ids are unique within one runtime directory only.
-    tag: String,
+    /// In names elsewhere, so that people can tell whose they are.
+    tag: Tag,
     /// `--user UID:GID`: what all workers get instead of an id of the range.
     fixed: Option<(u32, u32)>,
+}
+
+/// Whose names are whose: of 16 hexadecimal digits, the same for all commands with one runtime directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(pub u64);
+
+impl Tag {
+    /// FNV-1a.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(
+            bytes
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)),
+        )
+    }
 }
 
 /// The ids of one zygote and its workers, for as long as this lives.
@@ -37,19 +51,19 @@ pub(crate) struct Lease {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("lock an id in the runtime directory")]
+    #[error("lock an id in the machine's file of ids")]
     Lock(#[source] io::Error),
-    #[error("all {COUNT} ids from {FIRST} on are in use")]
-    Exhausted,
+    #[error("all ids from {} to {} are in use", .0.first, .0.last())]
+    Exhausted(Range),
 }
 
 impl Ids {
     /// # Errors
     /// As fstat(2).
-    pub(crate) fn new(file: OwnedFd, fixed: Option<(u32, u32)>) -> io::Result<Self> {
+    pub(crate) fn new(file: OwnedFd, range: Range, tag: Tag, fixed: Option<(u32, u32)>) -> io::Result<Self> {
         let status = rustix::fs::fstat(&file)?;
-        let tag = format!("{:x}-{:x}-", status.st_dev, status.st_ino);
-        Ok(Self { file, held: RefCell::default(), tag, fixed })
+        let file_tag = Tag::of(&[status.st_dev.to_le_bytes(), status.st_ino.to_le_bytes()].concat()).0;
+        Ok(Self { file, range, file_tag, held: RefCell::default(), tag, fixed })
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -59,51 +73,65 @@ impl Ids {
     /// Takes two free ids: the zygote's and its workers', which fixed ones replace.
     pub(crate) fn lease(self: &Rc<Self>) -> Result<Lease, Error> {
         let zygote = self.take_pair()?;
-        let (worker_uid, worker_gid) = self.fixed.unwrap_or((zygote + 1, zygote + 1));
-        Ok(Lease { ids: Rc::clone(self), zygote, worker_uid, worker_gid })
+        Ok(self.hold(zygote))
     }
 
     /// The zygote id in a name of [`Lease::name`] if nobody holds it, so that what bears the name is a leftover and
-    /// stays one while it is swept; `None` for other names: they are somebody else's.
+    /// stays one while it is swept, whoever left it; `None` for other names: they are somebody else's.
     pub(crate) fn claim_stale(self: &Rc<Self>, name: &str) -> Option<Lease> {
-        let zygote: u32 = name.strip_prefix(&self.tag)?.parse().ok()?;
-        let offset = zygote.checked_sub(FIRST).filter(|offset| *offset < COUNT)?;
-        let free = !self.held.borrow().contains(&zygote) && lock::try_lock(self.file.as_fd(), offset.into(), 2).ok()?;
+        let zygote = self.id_of(name)?;
+        let free = !self.held.borrow().contains(&zygote) && lock::try_lock(self.file.as_fd(), zygote.into(), 2).ok()?;
         free.then(|| self.hold(zygote))
     }
 
     /// The first free pair of neighbours, jumping over what others hold. Always from the start, so that ids stay low
     /// and names of cgroups repeat; a lock that is lost in a race is simply somebody else's.
     fn take_pair(self: &Rc<Self>) -> Result<u32, Error> {
+        let Range { first, count } = self.range;
         let mut offset = 0;
-        while offset + 2 <= COUNT {
-            let zygote = FIRST + offset;
+        // Neither overflows: the last id of a range is below the largest number.
+        while offset + 2 <= count {
+            let zygote = first + offset;
             if self.held.borrow().contains(&zygote) {
                 offset += 2;
                 continue;
             }
-            match lock::end_of_conflict(self.file.as_fd(), offset.into(), 2).map_err(Error::Lock)? {
-                Some(end) => offset = u32::try_from(end.next_multiple_of(2)).unwrap_or(COUNT),
-                None if lock::try_lock(self.file.as_fd(), offset.into(), 2).map_err(Error::Lock)? => {
-                    self.held.borrow_mut().insert(zygote);
-                    return Ok(zygote);
+            match lock::end_of_conflict(self.file.as_fd(), zygote.into(), 2).map_err(Error::Lock)? {
+                Some(end) => {
+                    let past = end.saturating_sub(first.into()).next_multiple_of(2);
+                    offset = u32::try_from(past).unwrap_or(count).clamp(offset + 1, count);
                 }
+                None if lock::try_lock(self.file.as_fd(), zygote.into(), 2).map_err(Error::Lock)? => return Ok(zygote),
                 None => {}
             }
         }
-        Err(Error::Exhausted)
+        Err(Error::Exhausted(self.range))
+    }
+
+    /// The id in a name of those who lock this file; not the last one, which has no neighbour.
+    fn id_of(&self, name: &str) -> Option<u32> {
+        let rest = name.strip_prefix(&format!("{:016x}-", self.file_tag))?;
+        let (tag, digits) = rest.split_once('-')?;
+        let tag = Tag(u64::from_str_radix(tag, 16).ok()?);
+        let id: u32 = digits.parse().ok().filter(|id| *id != 0 && *id < u32::MAX - 1)?;
+        (name == self.name(tag, id)).then_some(id)
+    }
+
+    fn name(&self, tag: Tag, id: u32) -> String {
+        format!("{:016x}-{:016x}-{id}", self.file_tag, tag.0)
     }
 
     fn hold(self: &Rc<Self>, zygote: u32) -> Lease {
         self.held.borrow_mut().insert(zygote);
-        Lease { ids: Rc::clone(self), zygote, worker_uid: zygote + 1, worker_gid: zygote + 1 }
+        let (worker_uid, worker_gid) = self.fixed.unwrap_or((zygote + 1, zygote + 1));
+        Lease { ids: Rc::clone(self), zygote, worker_uid, worker_gid }
     }
 }
 
 impl Lease {
-    /// A name that no other zygote of this machine has, whatever runtime directory its command uses.
+    /// A name that no other zygote of this machine has.
     pub(crate) fn name(&self) -> String {
-        format!("{}{}", self.ids.tag, self.zygote)
+        self.ids.name(self.ids.tag, self.zygote)
     }
 }
 
@@ -111,7 +139,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.ids.held.borrow_mut().remove(&self.zygote);
         // It fails only for a range that could not have been locked; the kernel drops all locks with the file.
-        let _ = lock::unlock(self.ids.file.as_fd(), u64::from(self.zygote - FIRST), 2);
+        let _ = lock::unlock(self.ids.file.as_fd(), self.zygote.into(), 2);
     }
 }
 
@@ -119,25 +147,114 @@ impl Drop for Lease {
 mod tests {
     use super::*;
 
-    fn ids(path: &std::path::Path) -> Rc<Ids> {
-        let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap();
-        Rc::new(Ids::new(file.into(), None).unwrap())
+    const RANGE: Range = Range { first: 300_001, count: 9 };
+
+    struct File(std::path::PathBuf);
+
+    impl File {
+        fn new(test: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("sandhog-ids-{}-{test}", std::process::id())))
+        }
+
+        fn ids(&self, range: Range, tag: u64) -> Rc<Ids> {
+            let mut options = std::fs::File::options();
+            let file = options.read(true).write(true).create(true).truncate(false).open(&self.0).unwrap();
+            Rc::new(Ids::new(file.into(), range, Tag(tag), None).unwrap())
+        }
+    }
+
+    impl Drop for File {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    fn ids_of(leases: &[Lease]) -> Vec<u32> {
+        let mut taken: Vec<u32> = leases.iter().flat_map(|lease| [lease.zygote, lease.worker_uid]).collect();
+        taken.sort_unstable();
+        taken
     }
 
     #[test]
     fn two_commands_and_two_zygotes_of_one_never_share_an_id() {
-        let path = std::env::temp_dir().join(format!("sandhog-ids-{}", std::process::id()));
-        let (one, two) = (ids(&path), ids(&path));
+        let file = File::new("two");
+        let (one, two) = (file.ids(RANGE, 1), file.ids(RANGE, 2));
         let leases = [one.lease().unwrap(), two.lease().unwrap(), one.lease().unwrap(), two.lease().unwrap()];
-        let mut taken: Vec<u32> = leases.iter().flat_map(|lease| [lease.zygote, lease.worker_uid]).collect();
-        taken.sort_unstable();
-        assert_eq!(taken, (FIRST..FIRST + 8).collect::<Vec<_>>());
+        assert_eq!(ids_of(&leases), (300_001..300_009).collect::<Vec<_>>());
+        assert!(
+            matches!(one.lease(), Err(Error::Exhausted(RANGE))) && matches!(two.lease(), Err(Error::Exhausted(RANGE)))
+        );
         let name = leases[1].name();
-        assert!(one.claim_stale(&name).is_none(), "held by the other command");
+        assert!(name.ends_with("-0000000000000002-300003"), "{name}");
+        assert!(one.claim_stale(&name).is_none() && two.claim_stale(&name).is_none(), "held");
         drop(leases);
         assert!(one.claim_stale(&name).is_some(), "free again");
-        assert!(one.claim_stale("200002").is_none(), "of another runtime directory");
-        assert!(one.claim_stale(&format!("{}0", one.tag)).is_none(), "outside the range");
-        std::fs::remove_file(path).unwrap();
+        assert_eq!(ids_of(&[two.lease().unwrap()]), [300_001, 300_002]);
+    }
+
+    #[test]
+    fn commands_whose_ranges_overlap_never_share_an_id() {
+        let file = File::new("overlap");
+        // Of which the pairs of the one lie across those of the other.
+        let (one, other) = (file.ids(RANGE, 1), file.ids(Range { first: 300_000, count: 8 }, 1));
+        let mut leases = vec![one.lease().unwrap(), other.lease().unwrap(), one.lease().unwrap()];
+        while let Ok(lease) = other.lease() {
+            leases.push(lease);
+        }
+        let taken = ids_of(&leases);
+        assert!(taken.windows(2).all(|pair| pair[0] != pair[1]), "{taken:?}");
+        assert!(taken.len() >= 6, "{taken:?}");
+    }
+
+    #[test]
+    fn ids_end_with_their_range_be_it_at_the_end_of_all_numbers() {
+        let file = File::new("end");
+        let ids = file.ids(Range { first: u32::MAX - 3, count: 3 }, 1);
+        let lease = ids.lease().unwrap();
+        assert_eq!((lease.zygote, lease.worker_uid), (u32::MAX - 3, u32::MAX - 2));
+        assert!(ids.lease().is_err());
+    }
+
+    #[test]
+    fn a_name_of_somebody_elses_is_nobodys_id() {
+        let file = File::new("names");
+        let ids = file.ids(RANGE, 1);
+        let file_tag = format!("{:016x}", ids.file_tag);
+        for end in [
+            "",
+            "-",
+            "-300001",
+            "-1-300001",
+            "-0000000000000001-",
+            "-0000000000000001-0",
+            "-0000000000000001-0300001",
+            "-0000000000000001-+300001",
+            "-0000000000000001-4294967295",
+            "-0000000000000001-4294967294",
+            "-0000000000000001-99999999999",
+            "-00000000000000001-300001",
+            "-000000000000000A-300001",
+            "-+000000000000001-300001",
+        ] {
+            assert!(ids.claim_stale(&format!("{file_tag}{end}")).is_none(), "{end:?}");
+        }
+        for name in ["", "test-12-300001", "0000000000000001-300001", "0000000000000001-0000000000000001-300001"] {
+            assert!(ids.claim_stale(name).is_none(), "{name:?}");
+        }
+        // Of whichever range and runtime directory.
+        assert!(ids.claim_stale(&format!("{file_tag}-00000000000000ff-7")).is_some());
+        // Of the same directory in another machine's file.
+        let other = File::new("other");
+        let name = other.ids(RANGE, 1).lease().unwrap().name();
+        assert!(ids.claim_stale(&name).is_none() && other.ids(RANGE, 2).claim_stale(&name).is_some());
+    }
+
+    #[test]
+    fn fixed_ids_take_the_place_of_the_workers_own() {
+        let file = File::new("fixed");
+        let ids = file.ids(RANGE, 1);
+        let fixed = Rc::new(Ids::new(ids.as_fd().try_clone_to_owned().unwrap(), RANGE, Tag(1), Some((7, 8))).unwrap());
+        let lease = fixed.lease().unwrap();
+        assert_eq!((lease.zygote, lease.worker_uid, lease.worker_gid), (300_001, 7, 8));
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod floor;
 pub(crate) mod ids;
 pub(crate) mod leftovers;
+pub(crate) mod range;
 pub(crate) mod spawner;
 pub(crate) mod zygote;
 
@@ -22,7 +23,11 @@ pub(crate) struct Setting {
 /// What the spawner may do to identities.
 pub(crate) enum Privilege {
     /// Root: every worker has ids of its own, from a range or the ones that were asked for.
-    Root { ids: std::rc::Rc<ids::Ids> },
+    Root {
+        ids: std::rc::Rc<ids::Ids>,
+        /// Why others may have the ids too, a sentence for people.
+        weak: Option<String>,
+    },
     /// An ordinary user in a user namespace of their own: workers keep the id.
     Rootless,
 }

@@ -191,7 +191,7 @@ impl Spawner {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut keep = vec![0, 1, 2, epoll.as_raw_fd()];
         keep.extend([&files.coordinator, &files.executable, &files.proc, &files.null].map(|fd| fd.as_raw_fd()));
-        if let Privilege::Root { ids } = &setting.privilege {
+        if let Privilege::Root { ids, .. } = &setting.privilege {
             keep.push(ids.as_fd().as_raw_fd());
         }
         descriptors::keep_only(&keep).map_err(io::Error::other)?;
@@ -223,8 +223,10 @@ impl Spawner {
     /// The walls that this machine, or this person's rights, give less than in full.
     fn weak_walls(&self) -> Vec<WeakWall> {
         let landlock = landlock::abi().and_then(landlock::weakness).map(|why| WeakWall { wall: Wall::Landlock, why });
-        let rootless = match self.setting.privilege {
-            Privilege::Root { .. } => Vec::new(),
+        let others: Vec<WeakWall> = match &self.setting.privilege {
+            Privilege::Root { weak, .. } => {
+                weak.iter().map(|why| WeakWall { wall: Wall::Identity, why: why.clone() }).collect()
+            }
             Privilege::Rootless => vec![
                 WeakWall {
                     wall: Wall::Identity,
@@ -236,7 +238,7 @@ impl Spawner {
                 },
             ],
         };
-        rootless.into_iter().chain(landlock).collect()
+        others.into_iter().chain(landlock).collect()
     }
 
     /// Known only once the hierarchies have been found.

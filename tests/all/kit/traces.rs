@@ -3,7 +3,6 @@
 use super::{PROMISED, Process};
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -110,11 +109,14 @@ pub(crate) fn stale_cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
     cgroups_of(runtime).into_iter().filter(|path| is_empty(path)).collect()
 }
 
-/// Cgroups of those who take their ids from the file in this runtime directory: their names begin with its device and inode.
+/// Cgroups of those who have this runtime directory: in their names is the FNV-1a of its path.
 pub(crate) fn cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
-    let Ok(ids) = fs::metadata(runtime.join("ids")) else { return BTreeSet::new() };
-    let start = format!("{:x}-{:x}-", ids.dev(), ids.ino());
-    let is_its = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start));
+    let bytes = runtime.as_os_str().as_encoded_bytes();
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    let middle = format!("-{hash:016x}-");
+    let is_its = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(&middle));
     all_cgroups().into_iter().filter(is_its).collect()
 }
 

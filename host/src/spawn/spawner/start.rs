@@ -74,7 +74,7 @@ impl Spawner {
     pub(super) fn settle(&mut self, plan: &ZygotePlan) -> Result<Settled, Refusal> {
         for _ in 0..OCCUPIED {
             let lease = match &self.setting.privilege {
-                Privilege::Root { ids } => {
+                Privilege::Root { ids, .. } => {
                     Some(ids.lease().map_err(|error| Refusal::new(Some(Wall::Identity), "take an id", error))?)
                 }
                 Privilege::Rootless => None,
@@ -151,7 +151,7 @@ impl Spawner {
             Some(found) => found,
             None => {
                 let found = cgroup::discover()?;
-                if let Privilege::Root { ids } = &self.setting.privilege {
+                if let Privilege::Root { ids, .. } = &self.setting.privilege {
                     let left = leftovers::find(&found, ids);
                     left.into_iter().for_each(|(cgroup, lease)| self.leftovers.end_found(cgroup, lease));
                 }

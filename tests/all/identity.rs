@@ -1,0 +1,147 @@
+//! Facts about the ids of root's workers: whose they are, and that nobody else has them.
+
+use crate::kit::{Place, Process, Ran, Running, Who, guest, process_of, program, root_or_missing};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A copy of /etc over it, in mounts of the command's own, with these lines in the files of subordinate ids.
+fn etc(place: &Place, subuid: &str, subgid: &str) -> String {
+    place.file("subuid", subuid).file("subgid", subgid);
+    let copy = place.text("etc");
+    format!(
+        "cp -a /etc '{copy}'; cp '{}' '{copy}/subuid'; cp '{}' '{copy}/subgid'; mount --bind '{copy}' /etc",
+        place.text("subuid"),
+        place.text("subgid")
+    )
+}
+
+fn hello(subuid: &str, subgid: &str) -> Ran {
+    let place = Place::new(Who::Root);
+    let ran = place.run_in_own_mounts(&etc(&place, subuid, subgid), &[&guest("hello")]);
+    assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
+    ran
+}
+
+/// A guest that has begun, where `setup` was done before.
+fn start(place: &Place, setup: &str, runtime: Option<&Path>) -> Running {
+    let mut command = place.command(Path::new("unshare"));
+    let script = format!("set -e; {setup}\nexec \"$0\" run \"$@\"");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).arg(program()).arg(guest("cat"));
+    if let Some(runtime) = runtime {
+        command.env("SANDHOG_RUNTIME_DIR", runtime);
+    }
+    let mut child = Running::start(command.stdin(Stdio::piped()));
+    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    child
+}
+
+fn ids(child: &Running, name: &str) -> (u32, u32) {
+    process_of(child, name).ids().expect("it runs")
+}
+
+#[test]
+fn ids_that_somebody_else_has_too_are_a_weak_wall() {
+    if !root_or_missing("an identity of one's own") {
+        return;
+    }
+    let ran = hello("anna:100000:4000000000\n", "");
+    assert!(ran.list("weak_walls").contains(&"identity") && !ran.list("walls").contains(&"identity"), "{ran:#?}");
+    let why = ran.verdict["weak_reasons"]["identity"].as_str().unwrap();
+    for part in ["anna", "/etc/subuid", "sandhog:FIRST:65536"] {
+        assert!(why.contains(part), "{why}");
+    }
+}
+
+/// What useradd makes of a machine with three accounts.
+#[test]
+fn the_subordinate_ids_of_a_common_machine_make_nothing_weak() {
+    if !root_or_missing("an identity of one's own") {
+        return;
+    }
+    let three = "anna:100000:65536\nbert:165536:65536\ncarl:231072:65536\n";
+    let ran = hello(three, three);
+    assert!(ran.list("walls").contains(&"identity") && !ran.list("weak_walls").contains(&"identity"), "{ran:#?}");
+}
+
+#[test]
+fn workers_have_the_ids_that_are_registered_for_sandhog() {
+    if !root_or_missing("an identity of one's own") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    let line = "sandhog:700000000:64\n";
+    let child = start(&place, &etc(&place, line, line), None);
+    let (uid, gid) = ids(&child, "sandhog-worker");
+    assert!((700_000_000..700_000_064).contains(&uid) && uid == gid, "{uid}:{gid}");
+    place.finish(child);
+    assert!(!hello(line, line).list("weak_walls").contains(&"identity"));
+    assert!(hello(&format!("{line}anna:700000063:1\n"), line).list("weak_walls").contains(&"identity"));
+}
+
+#[test]
+fn commands_with_other_runtime_directories_never_share_an_id() {
+    if !root_or_missing("a runtime directory") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    let line = "sandhog:1879048191:64\n";
+    let registered = etc(&place, line, line);
+    let (one, two) = (place.path("one"), place.path("two"));
+    // The last one has other ids, of which most are the others' as well.
+    let children = [
+        start(&place, "true", Some(&one)),
+        start(&place, "true", Some(&two)),
+        start(&place, "true", None),
+        start(&place, &registered, Some(&one)),
+    ];
+    let mut taken = Vec::new();
+    for child in &children {
+        // Its zygote had the one before.
+        let (worker, _) = ids(child, "sandhog-worker");
+        taken.extend([worker, worker - 1]);
+    }
+    let all = taken.len();
+    taken.sort_unstable();
+    taken.dedup();
+    assert_eq!(taken.len(), all, "{taken:?}");
+    assert!(!one.exists(), "a run needs no runtime directory");
+    for child in children {
+        place.finish(child);
+    }
+}
+
+#[test]
+fn a_person_can_t_be_made_one_of_sandhogs_own_ids() {
+    if !root_or_missing("an identity of one's own") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    for user in ["1879048193:1879048193", "1000:1879048193", "1879048193:1000"] {
+        place.run(&["--user", user, &guest("hello")]).expect_refused(&["--user", "1879048192 to 1879113727"]);
+    }
+}
+
+/// A person whose subordinate ids are those of before can't end a worker with them.
+#[test]
+fn nobody_with_an_account_s_subordinate_ids_can_signal_a_worker() {
+    if !root_or_missing("an identity of one's own") {
+        return;
+    }
+    let place = Place::new(Who::Root);
+    let child = start(&place, "true", None);
+    let worker: Process = process_of(&child, "sandhog-worker");
+    for uid in [100_000, 165_536, 200_001, 231_072, 265_535] {
+        use std::os::unix::process::CommandExt;
+        let kill = Command::new("kill")
+            .arg("-KILL")
+            .arg(worker.pid.to_string())
+            .uid(uid)
+            .gid(uid)
+            .stderr(Stdio::null())
+            .status();
+        assert!(!kill.unwrap().success() && worker.is_alive(), "{uid}");
+    }
+    assert!(crate::kit::finish(child).status.success());
+}
