@@ -8,6 +8,7 @@ mod control;
 mod crashers;
 mod daemon;
 mod daemon_kit;
+mod delegated;
 mod files;
 mod floor;
 mod generations;

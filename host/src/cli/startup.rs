@@ -50,7 +50,7 @@ const fn of_persons(why: &'static str, lines: &'static str) -> Block {
 
 /// What is hardened, and what is not since the daemon would not work: it has walls of its own, which are built of the same
 /// mechanisms. The source of what each directive does: systemd.exec(5) of version 252.
-const BLOCKS: [Block; 16] = [
+const BLOCKS: [Block; 17] = [
     of_systems(
         "An account of its own. Its directory is its home, where the daemon keeps state, logs, cache and socket.",
         "User=sandhog\nStateDirectory=sandhog\nStateDirectoryMode=0700\nRemoveIPC=yes",
@@ -82,7 +82,8 @@ const BLOCKS: [Block; 16] = [
         "It reads what jobs are given, and writes to its own directories alone. A job with a directory to write to (:rw)\n\
          needs it here as well: ReadWritePaths=%h/data. /tmp is its own: keep modules elsewhere.",
         "ProtectSystem=strict\nProtectHome=read-only\nPrivateTmp=yes\nRuntimeDirectory=sandhog\n\
-         RuntimeDirectoryPreserve=yes\nReadWritePaths=%h/.local/state/sandhog %h/.cache/sandhog",
+         RuntimeDirectoryPreserve=yes\nReadWritePaths=%h/.local/state/sandhog %h/.cache/sandhog \
+         -/sys/fs/cgroup/user.slice/user-%U.slice/user@%U.service/app.slice/%n",
     ),
     of_root(
         "Jobs may be given directories anywhere, to write to as well; not those of the system itself.",
@@ -95,7 +96,15 @@ const BLOCKS: [Block; 16] = [
          (so no ProtectProc).",
         "PrivateMounts=yes",
     ),
-    without_root("Without root it has no cgroups.", "ProtectControlGroups=yes"),
+    of_systems(
+        "Each job has a cgroup below the unit's own, with its memory and its tasks. All others are read-only. In another\n\
+         slice than system.slice the last line needs its path; without it RLIMIT_DATA and RLIMIT_NPROC stand in.",
+        "Delegate=memory pids\nProtectControlGroups=yes\nReadWritePaths=-/sys/fs/cgroup/system.slice/%n",
+    ),
+    of_persons(
+        "Each job has a cgroup below the unit's own, with its memory and its tasks. All others are read-only.",
+        "Delegate=memory pids\nProtectControlGroups=yes",
+    ),
     of_all(
         "Neither clock nor name, modules or log of the machine is its business.",
         "ProtectClock=yes\nProtectHostname=yes\nProtectKernelModules=yes\nProtectKernelLogs=yes",
@@ -130,8 +139,8 @@ const SYSTEMS_HEAD: &str = "\
 #   sandhog startup > /etc/systemd/system/sandhog.service
 #   systemctl enable --now sandhog
 # To speak to it: sudo -u sandhog sandhog ps. Modules and directories of jobs have to be readable for that account.
-# systemd-analyze security --offline=true (252): 1.8. Workers then share one id, and have no cgroup; with
-# sandhog startup --root they have, but the daemon has more.
+# systemd-analyze security --offline=true (252): 1.9. Workers then share one id; with sandhog startup --root each has
+# its own, but the daemon has more.
 ";
 
 const ROOT_HEAD: &str = "\
@@ -148,7 +157,7 @@ const PERSONS_HEAD: &str = "\
 #   sandhog startup --user > ~/.config/systemd/user/sandhog.service
 #   systemctl --user enable --now sandhog
 #   loginctl enable-linger       (it then runs without you being logged in)
-# systemd-analyze security --offline=true (252): 2.2, as it is no account of its own.
+# systemd-analyze security --offline=true (252): 2.3, as it is no account of its own.
 ";
 
 /// Prints the unit; returns the exit code.
@@ -270,6 +279,17 @@ mod tests {
             for line in unit.lines().filter(|line| !line.starts_with('#')) {
                 assert!(!fatal.iter().any(|word| line.contains(word)), "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn every_unit_has_cgroups_of_its_own() {
+        for whose in ALL {
+            let unit = unit(whose, Path::new("/usr/bin/sandhog"));
+            let delegated = unit.lines().any(|line| line == "Delegate=memory pids" || line == "Delegate=yes");
+            // Read-only is all but its own.
+            let writable = unit.lines().any(|line| line.starts_with("ReadWritePaths=") && line.ends_with(".slice/%n"));
+            assert!(delegated && unit.contains("\nProtectControlGroups=yes\n") == writable, "{unit}");
         }
     }
 

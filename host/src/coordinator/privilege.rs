@@ -3,13 +3,13 @@
 use super::places;
 use super::terms::Terms;
 use crate::config::job::User;
-use crate::sandbox::capabilities;
 use crate::sandbox::namespaces::{self, IdMap};
+use crate::sandbox::{capabilities, cgroup, describe};
 use crate::spawn::client::{self, Launched, launch};
 use crate::spawn::floor::Floor;
 use crate::spawn::ids::Ids;
-use crate::spawn::range::{self, Chosen};
-use crate::spawn::{Privilege, Setting, leftovers};
+use crate::spawn::range::{self, Chosen, Range};
+use crate::spawn::{Delegated, Privilege, Setting, leftovers};
 use crate::sys::accounts::{self, Account};
 use crate::sys::process::{self, SingleThreaded};
 use rustix::process::{Gid, Uid, getegid, geteuid};
@@ -147,7 +147,6 @@ pub(crate) struct Parted {
 /// Starts the spawner with the privilege that there is, and goes on without any.
 pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
     let (person, root) = (who(), is_root());
-    let floor = terms.floor(root);
     let privilege = if let Some(Chosen { range, weak }) = ids_to_give() {
         let fixed = match terms.user {
             User::Ids { uid, gid } if range.contains(uid) || range.contains(gid) => {
@@ -161,8 +160,10 @@ pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Erro
         Privilege::Root { ids: Rc::new(ids), weak: weak.clone() }
     } else {
         enter_user_namespace(&token)?;
-        Privilege::Rootless
+        Privilege::Rootless { cgroups: delegated() }
     };
+    let cgroups = matches!(privilege, Privilege::Rootless { cgroups: Ok(_) });
+    let floor = terms.floor(root, cgroups);
     let setting = Setting { privilege, person: (person.uid, person.gid), floor: floor.clone() };
     let (token, launched) = launch(token, setting)?;
     if person.behind_sudo {
@@ -185,6 +186,21 @@ pub(crate) fn sweep() {
     }
 }
 
+/// Cgroups of an ordinary user's own, where somebody has handed some over; else why there are none.
+fn delegated() -> Result<Delegated, String> {
+    /// Names of cgroups: of as many as may be at once, a pair of neighbours each.
+    const NUMBERS: Range = Range { first: 1, count: 2 << 20 };
+    let hierarchies = cgroup::delegated().map_err(|error| match error {
+        cgroup::Error::Missing { why: cgroup::Missing::NotHandedOver, .. } => "no cgroup was handed over to it".into(),
+        error => format!("failed to {}", describe(&error)),
+    })?;
+    let locks = hierarchies.locks().map_err(|error| format!("failed to open its cgroup: {error}"))?;
+    let tag = places::tag(|name| std::env::var_os(name));
+    let numbers =
+        Ids::new(locks, NUMBERS, tag, None).map_err(|error| format!("failed to look at its cgroup: {error}"))?;
+    Ok(Delegated { hierarchies, numbers: Rc::new(numbers) })
+}
+
 /// A user and mount namespace in which this process keeps its ids and may clone mounts and make namespaces.
 fn enter_user_namespace(token: &SingleThreaded) -> Result<(), Error> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
@@ -197,8 +213,7 @@ fn enter_user_namespace(token: &SingleThreaded) -> Result<(), Error> {
     );
     let restricted = |cause: io::Error| Error::Restricted { cause };
     let process = process.map_err(|errno| restricted(errno.into()))?;
-    namespaces::map_ids(process.as_fd(), &map)
-        .map_err(|error| restricted(io::Error::other(crate::sandbox::describe(&error))))
+    namespaces::map_ids(process.as_fd(), &map).map_err(|error| restricted(io::Error::other(describe(&error))))
 }
 
 /// Gives up root for good: groups, group, user, and a look back.

@@ -64,10 +64,10 @@ impl Terms {
         Self { user: User::Auto, may_miss, probes: None, most, daemon: true }
     }
 
-    /// As the spawner is to hold them.
-    pub(super) fn floor(&self, root: bool) -> Floor {
+    /// As the spawner is to hold them. `cgroups`: some were handed over to somebody who is not root.
+    pub(super) fn floor(&self, root: bool, cgroups: bool) -> Floor {
         Floor {
-            walls: standing(root, false),
+            walls: standing(root, cgroups),
             may_miss: self.may_miss.clone(),
             probes: self.probes.clone(),
             most: self.most,
@@ -123,14 +123,14 @@ mod tests {
             |settings| settings.cpu = Some(Duration::from_secs(1000)),
             |settings| settings.compile_memory_bytes = Some(8 << 30),
         ];
-        let floor = Terms::of(&job(small())).floor(true);
+        let floor = Terms::of(&job(small())).floor(true, false);
         assert!(is_admitted(&floor, &job(small())));
         for change in changes {
             let mut settings = small();
             change(&mut settings);
             let larger = job(settings);
             assert!(!is_admitted(&floor, &larger), "{larger:?}");
-            assert!(is_admitted(&Terms::of(&larger).floor(true), &larger), "{larger:?}");
+            assert!(is_admitted(&Terms::of(&larger).floor(true, false), &larger), "{larger:?}");
         }
     }
 
@@ -144,8 +144,8 @@ mod tests {
             compile_cpu: Some(Duration::from_secs(1 << 40)),
             ..Settings::default()
         });
-        assert!(is_admitted(&Terms::of_daemon(Walls::new()).floor(true), &largest));
-        assert!(is_admitted(&Terms::of_daemon(Walls::new()).floor(true), &job(Settings::default())));
+        assert!(is_admitted(&Terms::of_daemon(Walls::new()).floor(true, false), &largest));
+        assert!(is_admitted(&Terms::of_daemon(Walls::new()).floor(true, false), &job(Settings::default())));
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
             let job = job(Settings::default());
             let plan = plan::guest_zygote(&job.limits, &standing(true, false));
             let plan = ZygotePlan { program: Program::Probe, ..plan };
-            terms.floor(true).admits_zygote(&plan, &Walls::new()).is_ok()
+            terms.floor(true, false).admits_zygote(&plan, &Walls::new()).is_ok()
         };
         assert!(native(&Terms::of_doctor()));
         assert!(!native(&Terms::of(&job(Settings::default()))) && !native(&Terms::of_daemon(Walls::new())));

@@ -1,16 +1,17 @@
 //! The wall that counts what many processes use together: memory with swap, and tasks. For the privileged
-//! spawner, as root; rootless, RLIMIT_NPROC and the data limit stand in for it.
+//! spawner, as root or in a cgroup that was handed over; else RLIMIT_NPROC and the data limit stand in for it.
 //!
 //! It must not decide how much a job gets, and it must not walk a path twice: [`discover`] opens one directory,
 //! `sandhog`, in each hierarchy that is needed (one on a version 2 machine, one or two on a version 1 machine), and
 //! everything else is relative to that fd, so that a later pivot does not matter. That directory stays when the
 //! last cgroup in it is gone: another command may be about to use it.
 //!
-//! Cgroups are made at the visible root of a hierarchy, not below the caller's own cgroup: version 2 lets no cgroup
-//! have both processes and limited children.
+//! Root's cgroups are made at the visible root of a hierarchy, not below the caller's own cgroup: version 2 lets no cgroup
+//! have both processes and limited children. Others have theirs below their own ([`delegated`]).
 //!
 //! Which kernel document says what: see [`mounts`] and [`settings`].
 
+mod delegated;
 mod error;
 mod files;
 mod mounts;
@@ -22,7 +23,7 @@ pub(crate) use error::{Error, Missing};
 use files::{children, make_home, open_directory, read_file, read_path, write_file, write_setting};
 use mounts::Choice;
 use rustix::{
-    fs::{AtFlags, Mode},
+    fs::{AtFlags, Mode, OFlags},
     io::Errno,
     process::{Pid, PidfdFlags, Signal},
 };
@@ -84,7 +85,7 @@ struct Hierarchy {
 }
 
 /// The hierarchies that limit memory and tasks on this machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hierarchies {
     hierarchies: Vec<Arc<Hierarchy>>,
     swap_is_limited: bool,
@@ -107,7 +108,34 @@ pub(crate) fn discover() -> Result<Hierarchies, Error> {
     Hierarchies::open(&choices)
 }
 
+/// The hierarchies in which this process's own cgroup was handed over to it, ready as after [`discover`]. In version 2 it
+/// then is in a child of that cgroup, with all that it starts. While it has one thread.
+///
+/// # Errors
+/// As for [`discover`]; [`Error::Shared`] where somebody else is in it as well.
+pub(crate) fn delegated() -> Result<Hierarchies, Error> {
+    let mounts = mounts::parse(&read_path("/proc/self/mountinfo")?);
+    let (own, known) = (read_path("/proc/self/cgroup")?, read_path("/proc/cgroups")?);
+    delegated::take(mounts, &own, &known, rustix::process::getpid().as_raw_nonzero().get())
+}
+
 impl Hierarchies {
+    /// A file of the first one's, open for writing: whoever has cgroups here has this file, and may lock bytes of it
+    /// (fcntl(2)), which a cgroup's own file system leaves to the kernel.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub(crate) fn locks(&self) -> io::Result<OwnedFd> {
+        let home = self.hierarchies.first().ok_or(io::ErrorKind::NotFound)?.home.as_fd();
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(rustix::fs::openat(home, "cgroup.procs", flags, Mode::empty())?)
+    }
+
+    /// Its descriptors.
+    pub(crate) fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.hierarchies.iter().map(|hierarchy| hierarchy.home.as_fd())
+    }
+
     fn open(choices: &[Choice]) -> Result<Self, Error> {
         let hierarchies: Result<Vec<_>, _> =
             choices.iter().map(|choice| Hierarchy::open(choice).map(Arc::new)).collect();

@@ -29,7 +29,14 @@ pub(crate) enum Privilege {
         weak: Option<String>,
     },
     /// An ordinary user in a user namespace of their own: workers keep the id.
-    Rootless,
+    Rootless { cgroups: Result<Delegated, String> },
+}
+
+/// Cgroups below one that was handed over to an ordinary user.
+pub(crate) struct Delegated {
+    pub hierarchies: crate::sandbox::cgroup::Hierarchies,
+    /// Names for them, of which no two commands ever have the same.
+    pub numbers: std::rc::Rc<ids::Ids>,
 }
 
 /// Numbers of the descriptors that a zygote is started with.

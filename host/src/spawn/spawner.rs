@@ -11,7 +11,7 @@ mod start;
 mod strangers;
 
 use super::leftovers::Leftovers;
-use super::{Privilege, Setting};
+use super::{Delegated, Privilege, Setting};
 use crate::ipc::{Closed, Received, recv_packet, send_packet};
 use crate::sandbox::{cgroup, descriptors, failure, landlock};
 use crate::spawn::ids::Lease;
@@ -21,6 +21,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, pidfd_send_signal, setsid};
 use sandhog_protocol::plan::{Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WeakWall, WorkerId, ZygoteId};
+use start::Settled;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -75,9 +76,11 @@ struct Zygote {
     number: i32,
     control: OwnedFd,
     plan: ZygotePlan,
-    /// Above the lease, and so dropped before it: its name is the id, which must not be somebody else's by then.
+    /// Above the leases, and so dropped before them: its name is an id, which must not be somebody else's by then.
     cgroup: Option<cgroup::Cgroup>,
     lease: Option<Lease>,
+    /// Names the cgroup where there is no lease of ids.
+    name: Option<Lease>,
     /// Workers that were asked for and have not been reported yet.
     pending: Vec<WorkerId>,
     /// Workers that live.
@@ -96,8 +99,7 @@ impl Zygote {
         number: i32,
         control: OwnedFd,
         plan: ZygotePlan,
-        cgroup: Option<cgroup::Cgroup>,
-        lease: Option<Lease>,
+        Settled { lease, name, cgroup }: Settled,
     ) -> Self {
         Self {
             pidfd: child.pidfd,
@@ -106,6 +108,7 @@ impl Zygote {
             plan,
             cgroup,
             lease,
+            name,
             pending: Vec::new(),
             workers: 0,
             silenced: false,
@@ -191,8 +194,13 @@ impl Spawner {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut keep = vec![0, 1, 2, epoll.as_raw_fd()];
         keep.extend([&files.coordinator, &files.executable, &files.proc, &files.null].map(|fd| fd.as_raw_fd()));
-        if let Privilege::Root { ids, .. } = &setting.privilege {
-            keep.push(ids.as_fd().as_raw_fd());
+        match &setting.privilege {
+            Privilege::Root { ids, .. } => keep.push(ids.as_fd().as_raw_fd()),
+            Privilege::Rootless { cgroups: Ok(Delegated { hierarchies, numbers }) } => {
+                keep.push(numbers.as_fd().as_raw_fd());
+                keep.extend(hierarchies.as_fds().map(|fd| fd.as_raw_fd()));
+            }
+            Privilege::Rootless { cgroups: Err(_) } => {}
         }
         descriptors::keep_only(&keep).map_err(io::Error::other)?;
         // Its standard streams are the command's own: a spawner that outlives the command must not hold a pipe open.
@@ -227,16 +235,14 @@ impl Spawner {
             Privilege::Root { weak, .. } => {
                 weak.iter().map(|why| WeakWall { wall: Wall::Identity, why: why.clone() }).collect()
             }
-            Privilege::Rootless => vec![
-                WeakWall {
-                    wall: Wall::Identity,
-                    why: "not started as root: workers keep your user id and groups".into(),
-                },
-                WeakWall {
+            Privilege::Rootless { cgroups } => {
+                let why = "not started as root: workers keep your user id and groups".into();
+                let cgroup = cgroups.as_ref().err().map(|why| WeakWall {
                     wall: Wall::Cgroup,
-                    why: "not started as root: RLIMIT_NPROC and RLIMIT_DATA stand in".into(),
-                },
-            ],
+                    why: format!("not started as root, and {why}: RLIMIT_NPROC and RLIMIT_DATA stand in"),
+                });
+                std::iter::once(WeakWall { wall: Wall::Identity, why }).chain(cgroup).collect()
+            }
         };
         others.into_iter().chain(landlock).collect()
     }
@@ -257,7 +263,7 @@ impl Spawner {
 
     /// Until the coordinator has gone. A breach of the protocol by the coordinator is an end as well.
     fn serve(&mut self) -> io::Result<()> {
-        if let Privilege::Root { .. } = self.setting.privilege {
+        if self.setting.floor.walls.contains(&Wall::Cgroup) {
             // While the coordinator still starts. Whoever needs them asks again, and hears why there are none.
             let _ = self.hierarchies();
         }

@@ -14,6 +14,15 @@ pub(crate) enum Missing {
     NotMounted,
     #[error("the cgroup2 file system at {} does not offer it; in a container, ask its runtime to delegate it", .0.display())]
     NotOffered(PathBuf),
+    #[error("no cgroup with it was handed over; a systemd unit has one by Delegate=memory pids")]
+    NotHandedOver,
+}
+
+impl Error {
+    /// There is none to be had.
+    pub(crate) fn none() -> Self {
+        Self::Missing { controller: Controller::Memory, why: Missing::NotHandedOver }
+    }
 }
 
 /// Which step failed.
@@ -51,6 +60,8 @@ pub(crate) enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("have {} alone: other processes are in it", .path.display())]
+    Shared { path: PathBuf },
     #[error("use {name:?} as the name of a cgroup")]
     Name { name: String },
     #[error("make the cgroup {name}")]

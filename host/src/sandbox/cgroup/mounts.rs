@@ -10,6 +10,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
     pub(super) version: Version,
+    /// Which directory of the hierarchy is mounted.
+    pub(super) root: PathBuf,
     pub(super) point: PathBuf,
     /// What it offers. Version 2 does not say so in mountinfo: see its `cgroup.controllers`.
     pub(super) controllers: Vec<String>,
@@ -31,7 +33,8 @@ pub(super) fn parse(mountinfo: &str) -> Vec<Mount> {
 /// `36 31 0:33 / /sys/fs/cgroup/memory rw … - cgroup cgroup rw,memory`
 fn parse_line(line: &str) -> Option<Mount> {
     let (mount, super_block) = line.split_once(" - ")?;
-    let point = mountinfo::path(mount.split(' ').nth(4)?.as_bytes());
+    let mut places = mount.split(' ').skip(3).map(|field| mountinfo::path(field.as_bytes()));
+    let (root, point) = (places.next()?, places.next()?);
     let mut fields = super_block.split(' ');
     let version = match fields.next()? {
         "cgroup" => Version::V1,
@@ -43,7 +46,7 @@ fn parse_line(line: &str) -> Option<Mount> {
         Version::V1 => options.collect(),
         Version::V2 => Vec::new(),
     };
-    Some(Mount { version, point, controllers })
+    Some(Mount { version, root, point, controllers })
 }
 
 /// The hierarchies that offer `wanted`, each once.

@@ -74,9 +74,9 @@ impl Spawner {
     /// The cgroup goes with the last process in it that is known; whoever else is in it goes with the cgroup.
     fn forget_if_empty(&mut self, id: ZygoteId) {
         if self.zygotes.get(&id).is_some_and(|zygote| zygote.ended && zygote.workers == 0)
-            && let Some(Zygote { cgroup, lease, .. }) = self.zygotes.remove(&id)
+            && let Some(Zygote { cgroup, lease, name, .. }) = self.zygotes.remove(&id)
         {
-            self.end_cgroup(cgroup, lease);
+            self.end_cgroup(cgroup, lease.or(name));
         }
     }
 
@@ -107,8 +107,8 @@ impl Spawner {
         // Fails only where there is nobody.
         let _ = process::kill_namespace(&self.token);
         while !matches!(waitid(WaitId::All, WaitIdOptions::EXITED), Err(Errno::CHILD)) {}
-        for (_, Zygote { cgroup, lease, .. }) in std::mem::take(&mut self.zygotes) {
-            self.end_cgroup(cgroup, lease);
+        for (_, Zygote { cgroup, lease, name, .. }) in std::mem::take(&mut self.zygotes) {
+            self.end_cgroup(cgroup, lease.or(name));
         }
         std::mem::take(&mut self.leftovers).finish();
         if let Some(Guard { sockets, .. }) = self.guard.take() {

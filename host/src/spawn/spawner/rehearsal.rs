@@ -5,7 +5,7 @@
 use super::Spawner;
 use super::birth::{Born, become_root_inside, id_map, worker_ids, write_maps};
 use super::ends::reap_now;
-use super::start::wall_of_fork;
+use super::start::{Settled, wall_of_fork};
 use crate::sandbox::{cgroup, namespaces, steps};
 use crate::sandbox::{descriptors, seccomp};
 use crate::spawn::Privilege;
@@ -51,12 +51,12 @@ impl Spawner {
             cgroup_memory_bytes: MEMORY_BYTES,
             cgroup_tasks: TASKS,
         };
-        let (lease, cgroup) = match self.settle(&plan) {
+        let Settled { lease, name, cgroup } = match self.settle(&plan) {
             Ok(settled) => settled,
             Err(refusal) => return refusal.wall,
         };
         let failed = self.try_all(walls, lease.as_ref(), cgroup.as_ref());
-        self.end_cgroup(cgroup, lease);
+        self.end_cgroup(cgroup, lease.or(name));
         failed
     }
 

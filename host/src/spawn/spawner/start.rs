@@ -6,9 +6,9 @@ use super::{Refusal, Source, Spawner, Zygote, reap_now};
 use crate::ipc::{pair, send_packet};
 use crate::sandbox::namespaces::{self, IdMap};
 use crate::sandbox::{cgroup, directories, failure};
-use crate::spawn::Privilege;
 use crate::spawn::ids::Lease;
 use crate::spawn::leftovers;
+use crate::spawn::{Delegated, Privilege};
 use crate::sys::process::{self, Child, Forked};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::net::SocketType;
@@ -24,7 +24,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const OCCUPIED: usize = 16;
 
 /// A zygote's ids and its cgroup, where it has any.
-type Settled = (Option<Lease>, Option<cgroup::Cgroup>);
+pub(super) struct Settled {
+    pub lease: Option<Lease>,
+    /// Names the cgroup where there is no lease of ids.
+    pub name: Option<Lease>,
+    pub cgroup: Option<cgroup::Cgroup>,
+}
 
 impl Spawner {
     /// # Errors
@@ -37,22 +42,22 @@ impl Spawner {
         let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
         rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
         let own_namespaces = plan.walls.contains(&Wall::Namespaces);
-        let (lease, cgroup) = self.settle(&plan)?;
-        let (child, go) = self.fork_zygote(Born::of(&plan.walls), cgroup.as_ref(), &theirs, &module)?;
+        let settled = self.settle(&plan)?;
+        let (child, go) = self.fork_zygote(Born::of(&plan.walls), settled.cgroup.as_ref(), &theirs, &module)?;
         drop((theirs, module));
-        let map = own_namespaces.then(|| id_map(lease.as_ref()));
-        let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
+        let map = own_namespaces.then(|| id_map(settled.lease.as_ref()));
+        let ids = settled.lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
         let number = match proc_pid(&self.files.proc, child.pidfd.as_fd()) {
             Ok(number) => number,
             Err(error) => {
                 // Without a number it is a stranger, and is ended as one.
                 self.strangers.look_soon();
-                self.end_cgroup(cgroup, lease);
+                self.end_cgroup(settled.cgroup, settled.lease.or(settled.name));
                 return Err(refuse("start a zygote", error));
             }
         };
         let setup = ToZygote::Setup { plan: plan.clone(), ids };
-        let zygote = Zygote::new(child, number, control, plan, cgroup, lease);
+        let zygote = Zygote::new(child, number, control, plan, settled);
         self.children.insert(number);
         let zygote = self.zygotes.entry(id).or_insert(zygote);
         if let Some(map) = map {
@@ -77,12 +82,17 @@ impl Spawner {
                 Privilege::Root { ids, .. } => {
                     Some(ids.lease().map_err(|error| Refusal::new(Some(Wall::Identity), "take an id", error))?)
                 }
-                Privilege::Rootless => None,
+                Privilege::Rootless { .. } => None,
             };
-            match (self.make_cgroup(plan, lease.as_ref())?, lease) {
-                (Some(cgroup::Created::Occupied(cgroup)), Some(lease)) => self.leftovers.end_found(cgroup, lease),
-                (Some(cgroup::Created::Occupied(_)) | None, lease) => return Ok((lease, None)),
-                (Some(cgroup::Created::New(cgroup)), lease) => return Ok((lease, Some(cgroup))),
+            let name = self.number()?;
+            match self.make_cgroup(plan, lease.as_ref().or(name.as_ref()))? {
+                Some(cgroup::Created::New(cgroup)) => return Ok(Settled { lease, name, cgroup: Some(cgroup) }),
+                None => return Ok(Settled { lease, name, cgroup: None }),
+                Some(cgroup::Created::Occupied(cgroup)) => {
+                    if let Some(lease) = lease.or(name) {
+                        self.leftovers.end_found(cgroup, lease);
+                    }
+                }
             }
         }
         let why = "processes that can't be ended from here are in the cgroups of commands that were killed";
@@ -131,6 +141,16 @@ impl Spawner {
         failure("start the zygote's program", &become_zygote(&self.files, control, module, born_into, groups))
     }
 
+    /// What names the cgroup of a zygote without ids of its own.
+    pub(super) fn number(&self) -> Result<Option<Lease>, Refusal> {
+        match &self.setting.privilege {
+            Privilege::Rootless { cgroups: Ok(Delegated { numbers, .. }) } => {
+                numbers.lease().map(Some).map_err(|error| Refusal::new(Some(Wall::Cgroup), "name a cgroup", error))
+            }
+            Privilege::Rootless { cgroups: Err(_) } | Privilege::Root { .. } => Ok(None),
+        }
+    }
+
     /// The zygote's cgroup, which it enters before its program starts.
     fn make_cgroup(&mut self, plan: &ZygotePlan, lease: Option<&Lease>) -> Result<Option<cgroup::Created>, Refusal> {
         if !plan.walls.contains(&Wall::Cgroup) {
@@ -138,7 +158,7 @@ impl Spawner {
         }
         let refuse = |error: cgroup::Error| Refusal::new(Some(Wall::Cgroup), cgroup::STEP, error);
         let Some(lease) = lease else {
-            return Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, "only root has ids to name one by"));
+            return Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, "none was handed over"));
         };
         let hierarchies = self.hierarchies().map_err(refuse)?;
         let (bytes, tasks) = (plan.cgroup_memory_bytes, plan.cgroup_tasks);
@@ -147,16 +167,20 @@ impl Spawner {
 
     /// Found once, and swept then.
     pub(super) fn hierarchies(&mut self) -> Result<&cgroup::Hierarchies, cgroup::Error> {
-        let found = match self.hierarchies.take() {
-            Some(found) => found,
-            None => {
+        let found = match (self.hierarchies.take(), &self.setting.privilege) {
+            (Some(found), _) => found,
+            (None, Privilege::Root { ids, .. }) => {
                 let found = cgroup::discover()?;
-                if let Privilege::Root { ids, .. } = &self.setting.privilege {
-                    let left = leftovers::find(&found, ids);
-                    left.into_iter().for_each(|(cgroup, lease)| self.leftovers.end_found(cgroup, lease));
-                }
+                let left = leftovers::find(&found, ids);
+                left.into_iter().for_each(|(cgroup, lease)| self.leftovers.end_found(cgroup, lease));
                 found
             }
+            (None, Privilege::Rootless { cgroups: Ok(Delegated { hierarchies, numbers }) }) => {
+                let left = leftovers::find(hierarchies, numbers);
+                left.into_iter().for_each(|(cgroup, lease)| self.leftovers.end_found(cgroup, lease));
+                hierarchies.clone()
+            }
+            (None, Privilege::Rootless { cgroups: Err(_) }) => return Err(cgroup::Error::none()),
         };
         Ok(self.hierarchies.insert(found))
     }
