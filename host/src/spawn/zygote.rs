@@ -48,7 +48,8 @@ fn run(token: SingleThreaded) -> Option<()> {
     let _ = rustix::thread::set_name(c"sandhog-zygote");
     // Inherited by the workers: a file that is too large is an error to the guest, not its end.
     rlimits::ignore_file_size_signal().ok()?;
-    if plan.walls.contains(&Wall::Rlimits)
+    // Outside of a user namespace of its own the person's other processes would count as well.
+    if plan.walls.is_superset(&[Wall::Rlimits, Wall::Namespaces].into())
         && !plan.walls.contains(&Wall::Cgroup)
         && let Err(error) = rlimits::limit_tasks(plan.cgroup_tasks)
     {

@@ -87,6 +87,8 @@ fn deaf_parent() -> Result<()> {
 /// A parent that does not read and lets go of all that leads to its child.
 fn careless_parent() -> Result<()> {
     let (child, connection) = start("is-hung-up-on")?;
+    // It is there, and sends.
+    connection.recv_bytes()?;
     drop(connection);
     let mut stdin = child.stdin();
     println!("{:?}", child.within(Duration::from_millis(30)).wait().map(|verdict| verdict.kind));
