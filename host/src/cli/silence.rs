@@ -149,10 +149,10 @@ impl Silence {
     fn hangs(&self, silence: Duration) -> Problem {
         let silence = print_duration(silence);
         let problem = Problem::new(format!("{} has not answered for {silence}; still waiting", self.daemon()));
-        let process = self.process.get().map_or_else(|| "PROCESS".to_owned(), |process| process.to_string());
-        problem.with_hint(format!(
-            "it may be stopped (kill -CONT {process} lets it go on) or the machine too busy; Ctrl-C ends this command"
-        ))
+        // Of one that has no place for a connection the kernel names no process.
+        let how =
+            self.process.get().map(|process| format!(" (kill -CONT {process} lets it go on)")).unwrap_or_default();
+        problem.with_hint(format!("it may be stopped{how} or the machine too busy; Ctrl-C ends this command"))
     }
 
     fn is_slow(&self, silence: Duration) -> Problem {
