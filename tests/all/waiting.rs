@@ -9,6 +9,7 @@ use sandhog_protocol::control::{Instance, Phase};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 /// Starts a job that does as it is told, and is ready when it says so.
 fn start(daemon: &Daemon, name: &str, flags: &[&str], words: &[&str]) {
@@ -123,40 +124,46 @@ fn who_follows_a_daemon_that_does_not_come_back_ends_with_a_sentence() {
     }
 }
 
-/// Threads of a process that do not run until this is dropped.
-struct Frozen(PathBuf);
+/// Threads of a process that do not run until this is dropped, or this process has gone, however it went.
+struct Frozen(Child);
 
 const FREEZER: &str = "/sys/fs/cgroup/freezer";
+
+/// Lets them go when its stdin ends: what is frozen can't even be killed.
+const LETS_GO: &str = "read -r _; echo THAWED >$1/freezer.state; for t in $(cat $1/tasks); do echo $t >$0/tasks; done; \
+                       rmdir $1";
 
 impl Frozen {
     /// The kernel freezes single threads in version 1 of cgroups only.
     fn freeze(pid: u32, names: &[&str]) -> Option<Self> {
         let group = PathBuf::from(format!("{FREEZER}/sandhog-test-{pid}"));
         fs::create_dir(&group).ok()?;
-        let frozen = Self(group);
+        let mut guard = Command::new("sh");
+        let guard = guard.args(["-c", LETS_GO, FREEZER]).arg(&group).stdin(Stdio::piped()).stderr(Stdio::null());
+        let frozen = Self(guard.spawn().unwrap());
         for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
             let name = fs::read_to_string(task.path().join("comm")).unwrap();
             if names.contains(&name.trim_end()) {
-                fs::write(frozen.0.join("tasks"), task.file_name().as_encoded_bytes()).unwrap();
+                // It waits for work, so it holds nothing that others need.
+                let call = || fs::read_to_string(task.path().join("syscall")).unwrap();
+                let futex = format!("{} ", libc::SYS_futex);
+                until("it idle", || call().starts_with(&futex).then_some(()));
+                fs::write(group.join("tasks"), task.file_name().as_encoded_bytes()).unwrap();
             }
         }
-        let there = fs::read_to_string(frozen.0.join("tasks")).unwrap();
+        let there = fs::read_to_string(group.join("tasks")).unwrap();
         assert_eq!(there.lines().count(), names.len(), "{names:?}");
-        fs::write(frozen.0.join("freezer.state"), "FROZEN").unwrap();
-        until("them frozen", || {
-            (fs::read_to_string(frozen.0.join("freezer.state")).unwrap().trim() == "FROZEN").then_some(())
-        });
+        fs::write(group.join("freezer.state"), "FROZEN").unwrap();
+        let state = || fs::read_to_string(group.join("freezer.state")).unwrap();
+        until("them frozen", || (state().trim() == "FROZEN").then_some(()));
         Some(frozen)
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        let _ = fs::write(self.0.join("freezer.state"), "THAWED");
-        for task in fs::read_to_string(self.0.join("tasks")).unwrap_or_default().lines() {
-            let _ = fs::write(format!("{FREEZER}/tasks"), task);
-        }
-        let _ = fs::remove_dir(&self.0);
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
