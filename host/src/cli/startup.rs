@@ -82,8 +82,7 @@ const BLOCKS: [Block; 17] = [
         "It reads what jobs are given, and writes to its own directories alone. A job with a directory to write to (:rw)\n\
          needs it here as well: ReadWritePaths=%h/data. /tmp is its own: keep modules elsewhere.",
         "ProtectSystem=strict\nProtectHome=read-only\nPrivateTmp=yes\nRuntimeDirectory=sandhog\n\
-         RuntimeDirectoryPreserve=yes\nReadWritePaths=%h/.local/state/sandhog %h/.cache/sandhog \
-         -/sys/fs/cgroup/user.slice/user-%U.slice/user@%U.service/app.slice/%n",
+         RuntimeDirectoryPreserve=yes\nReadWritePaths=%h/.local/state/sandhog %h/.cache/sandhog",
     ),
     of_root(
         "Jobs may be given directories anywhere, to write to as well; not those of the system itself.",
@@ -102,8 +101,8 @@ const BLOCKS: [Block; 17] = [
         "Delegate=memory pids\nProtectControlGroups=yes\nReadWritePaths=-/sys/fs/cgroup/system.slice/%n",
     ),
     of_persons(
-        "Each job has a cgroup below the unit's own, with its memory and its tasks. All others are read-only.",
-        "Delegate=memory pids\nProtectControlGroups=yes",
+        "Each job has a cgroup below the unit's own, with its memory and its tasks. Beside it you may write your own alone.",
+        "Delegate=memory pids",
     ),
     of_all(
         "Neither clock nor name, modules or log of the machine is its business.",
@@ -157,7 +156,7 @@ const PERSONS_HEAD: &str = "\
 #   sandhog startup --user > ~/.config/systemd/user/sandhog.service
 #   systemctl --user enable --now sandhog
 #   loginctl enable-linger       (it then runs without you being logged in)
-# systemd-analyze security --offline=true (252): 2.3, as it is no account of its own.
+# systemd-analyze security --offline=true (252): 2.4, as it is no account of its own.
 ";
 
 /// Prints the unit; returns the exit code.

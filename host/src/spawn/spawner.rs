@@ -9,18 +9,19 @@ mod rehearsal;
 mod reports;
 mod start;
 mod strangers;
+mod weak;
 
 use super::leftovers::Leftovers;
 use super::{Delegated, Privilege, Setting};
 use crate::ipc::{Closed, Received, recv_packet, send_packet};
-use crate::sandbox::{cgroup, descriptors, failure, landlock};
+use crate::sandbox::{cgroup, descriptors, failure};
 use crate::spawn::ids::Lease;
 use crate::sys::process::{self, Child, SingleThreaded};
 use ends::reap_now;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, pidfd_send_signal, setsid};
 use sandhog_protocol::plan::{Wall, Walls, ZygotePlan};
-use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WeakWall, WorkerId, ZygoteId};
+use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WorkerId, ZygoteId};
 use start::Settled;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -226,31 +227,6 @@ impl Spawner {
         spawner.watch(spawner.files.coordinator.as_fd(), Source::Coordinator)?;
         spawner.tell(&FromSpawner::Ready { weak: spawner.weak_walls() }, &[])?;
         Ok(spawner)
-    }
-
-    /// The walls that this machine, or this person's rights, give less than in full.
-    fn weak_walls(&self) -> Vec<WeakWall> {
-        let landlock = landlock::abi().and_then(landlock::weakness).map(|why| WeakWall { wall: Wall::Landlock, why });
-        let others: Vec<WeakWall> = match &self.setting.privilege {
-            Privilege::Root { weak, .. } => {
-                weak.iter().map(|why| WeakWall { wall: Wall::Identity, why: why.clone() }).collect()
-            }
-            Privilege::Rootless { cgroups } => {
-                let why = "not started as root: workers keep your user id and groups".into();
-                let cgroup = cgroups.as_ref().err().map(|why| WeakWall {
-                    wall: Wall::Cgroup,
-                    why: format!("not started as root, and {why}: RLIMIT_NPROC and RLIMIT_DATA stand in"),
-                });
-                std::iter::once(WeakWall { wall: Wall::Identity, why }).chain(cgroup).collect()
-            }
-        };
-        others.into_iter().chain(landlock).collect()
-    }
-
-    /// Known only once the hierarchies have been found.
-    fn weak_cgroup(&self) -> Vec<WeakWall> {
-        let why = self.hierarchies.as_ref().and_then(cgroup::Hierarchies::weakness);
-        why.map(|why| WeakWall { wall: Wall::Cgroup, why }).into_iter().collect()
     }
 
     fn watch(&self, fd: BorrowedFd<'_>, source: Source) -> io::Result<()> {
