@@ -171,6 +171,8 @@ pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Erro
     }
     capabilities::no_new_privileges()?;
     capabilities::drop_all()?;
+    // Behind the id map that an ordinary user's command writes for itself, and any change of identity.
+    capabilities::not_dumpable()?;
     // From here on there may be threads.
     let SingleThreaded { .. } = token;
     Ok(Parted { launched, person, root, floor })

@@ -14,7 +14,7 @@ mod weak;
 use super::leftovers::Leftovers;
 use super::{Delegated, Privilege, Setting};
 use crate::ipc::{Closed, Received, recv_packet, send_packet};
-use crate::sandbox::{cgroup, descriptors, failure};
+use crate::sandbox::{capabilities, cgroup, descriptors, failure};
 use crate::spawn::ids::Lease;
 use crate::sys::process::{self, Child, SingleThreaded};
 use ends::reap_now;
@@ -192,6 +192,7 @@ impl Spawner {
         // EPERM: a process group of this number exists, which the first process of a namespace can't meet.
         setsid()?;
         let _ = rustix::thread::set_name(c"sandhog-spawner");
+        capabilities::not_dumpable().map_err(io::Error::other)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut keep = vec![0, 1, 2, epoll.as_raw_fd()];
         keep.extend([&files.coordinator, &files.executable, &files.proc, &files.null].map(|fd| fd.as_raw_fd()));

@@ -64,6 +64,9 @@ pub(crate) fn fork(proof: &SingleThreaded, namespaces: i32) -> io::Result<Forked
 
 /// As [`fork`], and where a directory of the version 2 cgroup file system is given, into that cgroup.
 ///
+/// The child is dumpable, also where this process is not: its id maps are files in /proc, which belong to root otherwise, so
+/// that an ordinary user's spawner could not write them. Whatever it executes starts dumpable anyway.
+///
 /// # Errors
 /// As clone3(2); EACCES, EBUSY and EOPNOTSUPP concern the cgroup.
 pub(crate) fn fork_into(
@@ -79,10 +82,32 @@ pub(crate) fn fork_into(
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()
     };
+    let hidden = !is_dumpable();
+    if hidden {
+        set_dumpable(true)?;
+    }
     // SAFETY: no CLONE_VM and no new stack, so this is a fork; the proof says that there is one thread, so the
     // child's copy of the memory is whole. `args` and `pidfd` live until the call returns.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
-    forked(pid, pidfd)
+    let forked = forked(pid, pidfd);
+    if hidden && !matches!(forked, Ok(Forked::Child)) {
+        set_dumpable(false)?;
+    }
+    forked
+}
+
+/// PR_GET_DUMPABLE: whether whoever has the same id may look into this process.
+fn is_dumpable() -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0_usize, 0_usize, 0_usize, 0_usize) == 1 }
+}
+
+fn set_dumpable(dumpable: bool) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), 0_usize, 0_usize, 0_usize) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Forks a sibling: a child of this process's parent, pid 1 of a new pid namespace. The older clone(2), because a
