@@ -361,7 +361,7 @@ fn steps_of_the_readme(heading: &str) -> Vec<(String, String)> {
 fn steps_of_the_code(list: &str) -> Vec<(String, String)> {
     let code = read("host/src/sandbox/steps.rs");
     let (_, steps) = code.split_once(&format!("static {list}:")).unwrap();
-    let steps = steps.split("\n];").next().unwrap();
+    let steps = steps.split("];\n").next().unwrap();
     let step = |text: &str| {
         let name = text.split('"').next().unwrap().to_owned();
         let wall = text.split_once("wall: ").unwrap().1;
@@ -373,9 +373,14 @@ fn steps_of_the_code(list: &str) -> Vec<(String, String)> {
 
 #[test]
 fn the_sandboxs_readme_has_the_codes_steps_in_the_codes_order() {
-    for (heading, list) in [("The zygote's steps", "ZYGOTE"), ("The worker's steps", "WORKER")] {
+    let lists = [
+        ("The zygote's steps", "ZYGOTE", 10),
+        ("When the module is loaded", "LOADED", 1),
+        ("The worker's steps", "WORKER", 9),
+    ];
+    for (heading, list, count) in lists {
         let code = steps_of_the_code(list);
-        assert!(code.len() > 4, "{list}: {code:?}");
+        assert_eq!(code.len(), count, "{list}: {code:?}");
         assert_eq!(steps_of_the_readme(heading), code, "{heading}");
     }
 }

@@ -161,6 +161,24 @@ pub(crate) fn apply(directories: &[(BorrowedFd<'_>, Access)]) -> Result<Applied,
     Ok(Applied { abi })
 }
 
+/// Denies the calling thread what of Landlock has nothing to do with files, for good: signals and abstract sockets end at
+/// this process and those that it makes, and there is no network. For a zygote. Were files denied, its workers' grants
+/// would be, too: of two rulesets each has to allow. The process must be single-threaded and have `no_new_privs` set.
+///
+/// Before ABI 4 that is nothing, and nothing is done.
+///
+/// # Errors
+/// As [`apply`].
+pub(crate) fn stay_inside() -> Result<Applied, Error> {
+    let abi = landlock::abi().map_err(Error::Missing)?;
+    let handled = Handled { file_rights: 0, ..handled(abi) };
+    if handled.net_rights | handled.scopes != 0 {
+        let ruleset = landlock::create_ruleset(&handled).map_err(|source| Error::Create { abi, source })?;
+        landlock::restrict_self(ruleset.as_fd(), flags(abi)).map_err(Error::Restrict)?;
+    }
+    Ok(Applied { abi })
+}
+
 /// Everything that this ABI can deny and that we know.
 fn handled(abi: u32) -> Handled {
     let since = |first: u32, rights: u64| if abi >= first { rights } else { 0 };
@@ -188,7 +206,7 @@ const fn rights(access: Access) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, Handled, abi, apply, file, handled, rights, weakness};
+    use super::{Access, Handled, abi, apply, file, handled, rights, stay_inside, weakness};
     use crate::sys::child::{self, Ended};
     use rustix::fs::{AtFlags, CWD, Mode, OFlags};
     use std::{
@@ -402,6 +420,39 @@ mod tests {
                 && denied(UnixStream::connect_addr(&address))
                 && rustix::process::test_kill_process(parent) == Err(rustix::io::Errno::PERM)
         }));
+    }
+
+    #[test]
+    fn a_zygotes_signals_and_sockets_end_at_the_wall_and_its_workers_grants_do_not() {
+        if abi().is_none_or(|abi| abi < 6) {
+            eprintln!("landlock: no ABI 6 here, so that a zygote's signals and sockets were not tried");
+            return;
+        }
+        let name = format!("sandhog-landlock-zygote-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        let _listener = UnixListener::bind_addr(&address).unwrap();
+        let (granted, other) = (Scratch::new("zygote"), Scratch::new("zygote-other"));
+        let opened = granted.open();
+        let outside = rustix::process::getpid();
+        let ended = child::run(|| {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            stay_inside().unwrap();
+            let own = rustix::process::getpid();
+            assert!(denied(UnixStream::connect_addr(&address)));
+            assert_eq!(rustix::process::test_kill_process(outside), Err(rustix::io::Errno::PERM));
+            assert_eq!(rustix::process::test_kill_process(own), Ok(()));
+            // Of a worker, which gets a ruleset of its own beside this one.
+            let ended = child::run(|| {
+                assert_eq!(rustix::process::test_kill_process(outside), Err(rustix::io::Errno::PERM));
+                apply(&[(opened.as_fd(), Access::ReadWrite)]).unwrap();
+                assert_eq!(rustix::process::test_kill_process(own), Err(rustix::io::Errno::PERM));
+                fs::write(granted.join("new"), "text").unwrap();
+                fs::rename(granted.join("new"), granted.join("renamed")).unwrap();
+                i32::from(!denied(fs::read(other.join("file"))))
+            });
+            i32::from(ended != Ended::Exited(0))
+        });
+        assert_eq!(ended, Ended::Exited(0));
     }
 
     #[test]

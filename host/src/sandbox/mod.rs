@@ -4,6 +4,7 @@
 
 pub(crate) mod capabilities;
 pub(crate) mod cgroup;
+pub(crate) mod code;
 pub(crate) mod descriptors;
 pub(crate) mod directories;
 pub(crate) mod identity;

@@ -2,7 +2,7 @@
 //! ([`program`]), and the one function that loads the result.
 //!
 //! It must not decide anything by itself: what a process may call stands in the tables, with a reason for
-//! each rule, and whatever they do not name kills the process (SECCOMP_RET_KILL_PROCESS, seccomp(2)).
+//! each rule, and whatever a list does not name kills the process (SECCOMP_RET_KILL_PROCESS, seccomp(2)).
 //!
 //! Filters stack, and the kernel obeys the strictest: a zygote's filter therefore allows whatever its
 //! workers' filters allow, and a worker's filter can only take away.
@@ -25,8 +25,12 @@ compile_error!(
 /// A list of system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
-    /// A zygote after its namespaces, and every worker until it has its own filter.
+    /// A zygote that loads no module, after its namespaces, and every worker of it until it has its own filter.
     Zygote,
+    /// The same for a zygote that loads a module.
+    Loader,
+    /// What such a zygote, and each worker of it, gives up beside that once the module is loaded.
+    Loaded,
     /// A worker that runs a core module, or a probe in a guest's place.
     Worker,
     /// A worker that runs a component: threads, and connections to other jobs.
@@ -38,7 +42,8 @@ pub(crate) enum Filter {
 impl Filter {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 4] = [Self::Zygote, Self::Worker, Self::Component, Self::Compiler];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Zygote, Self::Loader, Self::Loaded, Self::Worker, Self::Component, Self::Compiler];
 }
 
 /// Why a filter was not loaded.
@@ -51,7 +56,7 @@ pub(crate) enum Error {
 
 /// The program that the kernel runs before each system call. Pure.
 pub(crate) fn program(filter: Filter) -> Vec<Instruction> {
-    program::compile(&policy::rules(filter))
+    program::compile(&policy::rules(filter), policy::otherwise(filter))
 }
 
 /// Compiles `filter`, so that [`apply`] in a child that is forked later has only to load it.
@@ -100,11 +105,15 @@ fn listed(filter: Filter, is_meant: impl Fn(policy::Answer) -> bool) -> Calls {
 
 fn prepared(filter: Filter) -> &'static [Instruction] {
     static ZYGOTE: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static LOADER: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static LOADED: OnceLock<Vec<Instruction>> = OnceLock::new();
     static WORKER: OnceLock<Vec<Instruction>> = OnceLock::new();
     static COMPONENT: OnceLock<Vec<Instruction>> = OnceLock::new();
     static COMPILER: OnceLock<Vec<Instruction>> = OnceLock::new();
     let slot = match filter {
         Filter::Zygote => &ZYGOTE,
+        Filter::Loader => &LOADER,
+        Filter::Loaded => &LOADED,
         Filter::Worker => &WORKER,
         Filter::Component => &COMPONENT,
         Filter::Compiler => &COMPILER,

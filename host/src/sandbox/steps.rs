@@ -1,7 +1,8 @@
-//! In which order the walls rise. Two lists: a zygote's, once, and a worker's, for each attempt. `README.md` beside
-//! this file tells the same list to people; a test holds the two together.
+//! In which order the walls rise. Three lists: a zygote's, once; what it gives up when its module is loaded; and a worker's,
+//! for each attempt. `README.md` beside this file tells the same lists to people; a test holds the two together.
 
-use super::{capabilities, descriptors, failure, identity, landlock, namespaces, rlimits, root, seccomp};
+use super::{capabilities, code, descriptors, failure, identity, landlock, namespaces, rlimits, root, seccomp};
+use crate::sys::timer;
 use rustix::process::setsid;
 use sandhog_protocol::plan::{Access, Kind, Program, Rlimits, Wall, Walls};
 use sandhog_protocol::spawn::{Ids, SpawnFailure};
@@ -24,6 +25,7 @@ pub(crate) struct Step<C: 'static> {
 pub(crate) struct ZygoteContext {
     /// Its own descriptors.
     pub keep: Vec<RawFd>,
+    pub filter: seccomp::Filter,
 }
 
 /// What the worker's steps need to know.
@@ -42,7 +44,7 @@ pub(crate) struct WorkerContext {
 
 /// The caisson, once for each zygote. The descriptors go first, so that no later step can leak one; the root
 /// goes before the capabilities, which it needs; the filter goes last, since it forbids the steps before it.
-pub(crate) static ZYGOTE: [Step<ZygoteContext>; 6] = [
+pub(crate) static ZYGOTE: [Step<ZygoteContext>; 10] = [
     Step { name: "descriptors", wall: None, build: |context| Ok(descriptors::keep_only(&context.keep)?) },
     Step {
         name: "session",
@@ -54,23 +56,40 @@ pub(crate) static ZYGOTE: [Step<ZygoteContext>; 6] = [
                 .or_else(|errno| if errno == rustix::io::Errno::PERM { Ok(()) } else { Err(errno.into()) })
         },
     },
+    Step { name: "zygote not dumpable", wall: None, build: |_| Ok(capabilities::not_dumpable()?) },
     Step { name: "no further namespaces", wall: Some(Wall::Namespaces), build: |_| Ok(namespaces::forbid_more()?) },
     Step { name: "empty root", wall: Some(Wall::Root), build: |_| Ok(root::enter_empty_root()?) },
     Step { name: "capabilities locked", wall: Some(Wall::Capabilities), build: |_| Ok(capabilities::lock_down()?) },
+    Step { name: "no privileges gained", wall: None, build: |_| Ok(capabilities::no_new_privileges()?) },
     Step {
-        name: "base filter",
-        wall: Some(Wall::Seccomp),
+        name: "signals stay inside",
+        wall: Some(Wall::Landlock),
         build: |_| {
-            capabilities::no_new_privileges()?;
-            Ok(seccomp::apply(seccomp::Filter::Zygote)?)
+            landlock::stay_inside()?;
+            Ok(())
         },
     },
+    Step { name: "data is never code", wall: Some(Wall::Seccomp), build: |_| Ok(code::refuse_what_was_writable()?) },
+    Step { name: "base filter", wall: Some(Wall::Seccomp), build: |context| Ok(seccomp::apply(context.filter)?) },
 ];
 
-/// The chamber, for each attempt. Limits come before the identity, which may not raise them any more; Landlock and
-/// the filter come last, since they forbid the steps before them.
-pub(crate) static WORKER: [Step<WorkerContext>; 8] = [
+/// For a zygote that has loaded a module, and not yet cloned a worker.
+pub(crate) static LOADED: [Step<()>; 1] = [Step {
+    name: "no more code",
+    wall: Some(Wall::Seccomp),
+    build: |()| Ok(seccomp::apply(seccomp::Filter::Loaded)?),
+}];
+
+/// The chamber, for each attempt. The timer comes before the limits, one of which would count it; limits come before the
+/// identity, which may not raise them any more; Landlock and the filter come last, since they forbid the steps before them.
+pub(crate) static WORKER: [Step<WorkerContext>; 9] = [
     Step { name: "own descriptors", wall: None, build: |context| Ok(descriptors::keep_only(&context.keep)?) },
+    Step {
+        name: "timer",
+        wall: None,
+        // A plan that limits CPU time has the kernel's limit as its backstop.
+        build: |context| context.rlimits.cpu_s.map_or(Ok(()), |_| Ok(timer::prepare_cpu()?)),
+    },
     Step {
         name: "limits",
         wall: Some(Wall::Rlimits),
@@ -97,6 +116,14 @@ pub(crate) static WORKER: [Step<WorkerContext>; 8] = [
     Step { name: "final filter", wall: Some(Wall::Seccomp), build: |context| Ok(seccomp::apply(context.filter)?) },
 ];
 
+/// The filter that a zygote begins with.
+pub(crate) fn base_filter(program: Program) -> seccomp::Filter {
+    match program {
+        Program::Guest { .. } => seccomp::Filter::Loader,
+        Program::Compiler | Program::Probe => seccomp::Filter::Zygote,
+    }
+}
+
 /// The filter that a worker ends up with; `kind` is its module's, where it has one.
 pub(crate) fn final_filter(program: Program, kind: Option<Kind>) -> seccomp::Filter {
     match (program, kind) {
@@ -122,8 +149,9 @@ pub(crate) fn with_wall(failure: SealFailure) -> SpawnFailure {
 /// The wall that a step of either list belongs to.
 fn wall_of(step: &str) -> Option<Wall> {
     let zygote = ZYGOTE.iter().map(|step| (step.name, step.wall));
+    let loaded = LOADED.iter().map(|step| (step.name, step.wall));
     let worker = WORKER.iter().map(|step| (step.name, step.wall));
     // The spawner's, in the zygote before its program starts.
     let before = std::iter::once((super::cgroup::STEP, Some(Wall::Cgroup)));
-    before.chain(zygote).chain(worker).find(|(name, _)| *name == step).and_then(|(_, wall)| wall)
+    before.chain(zygote).chain(loaded).chain(worker).find(|(name, _)| *name == step).and_then(|(_, wall)| wall)
 }

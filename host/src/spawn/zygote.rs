@@ -8,8 +8,10 @@ use crate::sandbox::{descriptors, failure, rlimits, seccomp, steps};
 use crate::sys::process::{self, Child, Forked, SingleThreaded};
 use crate::worker::engine::{self, Prepared};
 use crate::worker::{self, Duty};
+use rustix::fs::{OFlags, fcntl_getfl};
 use sandhog_protocol::plan::{Access, Kind, Program, Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, ToZygote, WorkerId};
+use sandhog_protocol::worker::SealFailure;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -53,16 +55,17 @@ fn run(token: SingleThreaded) -> Option<()> {
         && !plan.walls.contains(&Wall::Cgroup)
         && let Err(error) = rlimits::limit_tasks(plan.cgroup_tasks)
     {
-        send_packet(&control, &FromZygote::Unsealed(failure("limits", &error)), &[]).ok()?;
-        return None;
+        return unsealed(&control, failure("limits", &error));
     }
-    let context = steps::ZygoteContext { keep: vec![0, 1, 2, fds::CONTROL, fds::MODULE] };
+    let context = steps::ZygoteContext {
+        keep: vec![0, 1, 2, fds::CONTROL, fds::MODULE],
+        filter: steps::base_filter(plan.program),
+    };
     if let Err(failure) = steps::build(&steps::ZYGOTE, &plan.walls, &context) {
-        send_packet(&control, &FromZygote::Unsealed(failure), &[]).ok()?;
-        return None;
+        return unsealed(&control, failure);
     }
     let module = match plan.program {
-        Program::Guest { fuel } => match load(module, fuel) {
+        Program::Guest { fuel } => match load_and_give_up(module, &control, &plan, fuel)? {
             Some(module) => Some(module),
             None => return wait_for_the_end(&control),
         },
@@ -73,6 +76,12 @@ fn run(token: SingleThreaded) -> Option<()> {
     Zygote { token, control, plan, ids, module }.serve()
 }
 
+/// Says which step failed, and ends: whatever it would do without it, it does not.
+fn unsealed(control: &OwnedFd, failure: SealFailure) -> Option<()> {
+    send_packet(control, &FromZygote::Unsealed(failure), &[]).ok()?;
+    None
+}
+
 /// A zygote without a module is of no use, but it does not end by itself: the news of its end would go another way than
 /// its answer, and might be there first.
 fn wait_for_the_end(control: &OwnedFd) -> Option<()> {
@@ -80,24 +89,43 @@ fn wait_for_the_end(control: &OwnedFd) -> Option<()> {
     Some(())
 }
 
-/// Waits for the compiled module and loads it; nothing where it can't be loaded, which the coordinator has been told.
-fn load(socket: OwnedFd, fuel: bool) -> Option<Module> {
-    let Received { message: Load::Module { kind }, fds } = recv_packet(&socket).ok()?.ok()?;
+/// Loads the module, gives up what only that needed, and says so. Inside none: it can't be loaded, and whoever has it has been
+/// told or has gone. Outside none: a wall can't be built.
+fn load_and_give_up(socket: OwnedFd, control: &OwnedFd, plan: &ZygotePlan, fuel: bool) -> Option<Option<Module>> {
+    let (answer, module) = match load(&socket, fuel) {
+        Some(Ok(module)) => {
+            if let Err(failure) = steps::build(&steps::LOADED, &plan.walls, &()) {
+                return unsealed(control, failure).map(|()| None);
+            }
+            (Loaded::Ready, Some(module))
+        }
+        Some(Err(why)) => (why, None),
+        None => return Some(None),
+    };
+    Some(send_packet(&socket, &answer, &[]).ok().and(module))
+}
+
+/// Waits for the compiled module and loads it; or why it can't be loaded. None where whoever has it has gone, or does not
+/// speak our protocol.
+fn load(socket: &OwnedFd, fuel: bool) -> Option<Result<Module, Loaded>> {
+    let Received { message: Load::Module { kind }, fds } = recv_packet(socket).ok()?.ok()?;
     let [file] = <[OwnedFd; 1]>::try_from(fds).ok()?;
+    if fcntl_getfl(&file).ok()? & OFlags::ACCMODE != OFlags::RDONLY {
+        // Every worker has it open: one that was taken over would write what the next one executes.
+        return Some(Err(Loaded::Refused { reason: "the compiled module came open for writing".into() }));
+    }
     let first = file.as_raw_fd();
-    let (answer, loaded) = match engine::load(fuel, kind, file.into()) {
+    Some(match engine::load(fuel, kind, file.into()) {
         Ok(prepared) => {
             // The kernel gives the lowest number that is free, so those of unnamed files follow on the file's.
             let end = (first..).find(|number| !process::is_open(*number))?;
-            (Loaded::Ready, Some(Module { prepared, kind, files: first..end }))
+            Ok(Module { prepared, kind, files: first..end })
         }
-        Err(error @ engine::Error::Stale(_)) => (Loaded::Stale { why: error.to_string() }, None),
+        Err(error @ engine::Error::Stale(_)) => Err(Loaded::Stale { why: error.to_string() }),
         Err(error @ (engine::Error::Engine(_) | engine::Error::Timers(_) | engine::Error::Link(_))) => {
-            (Loaded::Refused { reason: error.to_string() }, None)
+            Err(Loaded::Refused { reason: error.to_string() })
         }
-    };
-    send_packet(&socket, &answer, &[]).ok()?;
-    loaded
+    })
 }
 
 impl Zygote {

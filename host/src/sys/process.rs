@@ -110,6 +110,20 @@ fn set_dumpable(dumpable: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// PR_SET_MDWE: from here on the kernel makes nothing executable that was not from its first moment, and nothing at once
+/// writable and executable, in this process and its descendants.
+///
+/// # Errors
+/// EINVAL before Linux 6.3.
+pub(crate) fn refuse_exec_gain() -> io::Result<()> {
+    let gain = libc::c_ulong::from(libc::PR_MDWE_REFUSE_EXEC_GAIN);
+    // SAFETY: takes numbers only.
+    if unsafe { libc::prctl(libc::PR_SET_MDWE, gain, 0_usize, 0_usize, 0_usize) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Forks a sibling: a child of this process's parent, pid 1 of a new pid namespace. The older clone(2), because a
 /// seccomp filter can see its flags.
 ///

@@ -9,7 +9,11 @@
 //! Signals of a process that is the init of a pid namespace reach it where it has a handler: these do.
 
 use crate::sys::last_words;
-use std::{io, mem, ptr, time::Duration};
+use std::{
+    io, mem, ptr,
+    sync::atomic::{AtomicI32, Ordering},
+    time::Duration,
+};
 
 /// Makes the handlers known to the kernel; forks inherit them.
 ///
@@ -19,6 +23,24 @@ pub(crate) fn install() -> io::Result<()> {
     handle(libc::SIGALRM, on_wall as *const () as libc::sighandler_t)?;
     handle(libc::SIGPROF, on_cpu as *const () as libc::sighandler_t)
 }
+
+/// Makes the timer of CPU time, once in a process and after its fork: for a worker, whose filter has no timer_create(2). It
+/// runs from [`start`] on. A worker makes it before its limits, too, for RLIMIT_SIGPENDING counts the timers of all workers
+/// of one id together.
+///
+/// # Errors
+/// What timer_create(2) says: EAGAIN over that limit.
+pub(crate) fn prepare_cpu() -> io::Result<()> {
+    if CPU_TIMER.load(Ordering::Relaxed) == NONE {
+        CPU_TIMER.store(cpu_timer()?, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// The timer of CPU time of this process. One thread makes it, before there are others.
+static CPU_TIMER: AtomicI32 = AtomicI32::new(NONE);
+/// Numbers of timers begin at 0.
+const NONE: KernelTimer = -1;
 
 /// Starts the clocks that are not None, after [`install`]: `wall` counts from here, `cpu` is what all threads of the
 /// process together use from here.
@@ -32,7 +54,8 @@ pub(crate) fn start(wall: Option<Duration>, cpu: Option<Duration>) -> io::Result
         running.wall = true;
     }
     if let Some(cpu) = cpu {
-        let timer = cpu_timer()?;
+        prepare_cpu()?;
+        let timer = CPU_TIMER.load(Ordering::Relaxed);
         set_cpu(timer, at_once_at_least(cpu))?;
         running.cpu = Some(timer);
     }
@@ -113,7 +136,7 @@ fn set_cpu(timer: KernelTimer, after: Duration) -> io::Result<()> {
         tv_nsec: duration.subsec_nanos().into(),
     };
     let value = libc::itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(after) };
-    // SAFETY: the timer is one that `cpu_timer` has made and nobody deletes; `value` lives through the call.
+    // SAFETY: the timer is one that `prepare_cpu` has made and nobody deletes; `value` lives through the call.
     let no_old = ptr::null_mut::<libc::itimerspec>();
     let result = unsafe { libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const value, no_old) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

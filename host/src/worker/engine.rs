@@ -1,9 +1,13 @@
 //! The engine's settings, the same for compiling and running, and the loading of a compiled module.
 
 use super::{component, guest::Guest, wasi};
-use crate::sys::{alloc, artifact, timer};
+use crate::sys::{
+    alloc,
+    artifact::{self, Text},
+    timer,
+};
 use sandhog_protocol::{limits, plan::Kind};
-use std::{fs::File, io, num::NonZeroUsize};
+use std::{fs::File, io, num::NonZeroUsize, sync::Arc};
 use wasmparser::WasmFeatures;
 use wasmtime::{
     Collector, Config, Engine, InstanceAllocationStrategy, InstancePre, Linker, OptLevel, WasmBacktraceDetails,
@@ -73,13 +77,13 @@ pub(crate) struct Module {
 /// # Errors
 /// [`Error::Stale`] where the file is not one that this engine compiled with these settings.
 pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
-    let engine = for_running(fuel, kind)?;
+    let (engine, text) = for_running(fuel, kind)?;
     let prepared = match kind {
-        Kind::Core => Prepared::Core(load_module(engine, fuel, file)?),
+        Kind::Core => Prepared::Core(load_module(engine, &text, fuel, file)?),
         Kind::Component | Kind::Concurrent => {
             // Threads come later, and would each have a heap of their own, which the C library asks /proc about.
             alloc::one_heap();
-            Prepared::Component(component::load(engine, kind, fuel, file)?)
+            Prepared::Component(component::load(engine, &text, kind, fuel, file)?)
         }
     };
     timer::install().map_err(Error::Timers)?;
@@ -88,8 +92,8 @@ pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error
     Ok(prepared)
 }
 
-fn load_module(engine: Engine, fuel: bool, file: File) -> Result<Module, Error> {
-    let module = artifact::load(&engine, file).map_err(Error::Stale)?;
+fn load_module(engine: Engine, text: &Text, fuel: bool, file: File) -> Result<Module, Error> {
+    let module = artifact::load(&engine, text, file).map_err(Error::Stale)?;
     module.initialize_copy_on_write_image().map_err(Error::Stale)?;
     let instance = link(&engine, &module).map_err(Error::Link)?;
     Ok(Module { engine, instance, fuel })
@@ -105,17 +109,12 @@ pub(super) fn for_compiling(fuel: bool, kind: Kind, parallel: bool) -> Result<En
     Engine::new(&config).map_err(Error::Engine)
 }
 
-/// An engine that has no compiler.
-pub(super) fn for_running(fuel: bool, kind: Kind) -> Result<Engine, Error> {
-    let mut config = config(fuel, kind);
+/// An engine that has no compiler and loads one module, whose code is then to be found by the second.
+fn for_running(fuel: bool, kind: Kind) -> Result<(Engine, Arc<Text>), Error> {
+    let (mut config, text) = (config(fuel, kind), Arc::new(Text::default()));
     config.enable_compiler(false);
-    match kind {
-        Kind::Core => {}
-        Kind::Component | Kind::Concurrent => {
-            config.with_custom_code_memory(Some(artifact::publisher()));
-        }
-    }
-    Engine::new(&config).map_err(Error::Engine)
+    config.with_custom_code_memory(Some(text.hook()));
+    Ok((Engine::new(&config).map_err(Error::Engine)?, text))
 }
 
 fn link(engine: &Engine, module: &wasmtime::Module) -> wasmtime::Result<InstancePre<Guest>> {
@@ -155,6 +154,10 @@ fn config(fuel: bool, kind: Kind) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::{
+        child::{self, Ended},
+        process,
+    };
     use std::hash::{Hash, Hasher};
 
     /// FNV-1a: a hash that is the same on every machine and with every compiler.
@@ -200,13 +203,56 @@ mod tests {
     #[test]
     fn the_validator_allows_what_the_engine_allows() {
         for kind in KINDS {
-            let theirs = for_running(false, kind).unwrap().get_wasm_features();
+            let theirs = for_running(false, kind).unwrap().0.get_wasm_features();
             let ours = match kind {
                 // The engine needs it to exist, and is given modules only.
                 Kind::Core => features(kind).union(WasmFeatures::COMPONENT_MODEL),
                 Kind::Component | Kind::Concurrent => features(kind),
             };
             assert_eq!(ours, theirs, "{kind:?}");
+        }
+    }
+
+    /// The parts of this process's memory that are code out of a file of this name.
+    fn code_of(name: &str) -> usize {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().filter(|line| line.contains(name) && line.contains(" r-xp ")).count()
+    }
+
+    #[test]
+    fn code_is_mapped_from_its_file_where_nothing_becomes_executable() {
+        for (kind, text) in [
+            (Kind::Core, "(module (func (export \"_start\")))"),
+            (Kind::Component, "(component (core module (func (export \"f\"))))"),
+        ] {
+            let (compiler, module) = (for_compiling(false, kind, false).unwrap(), wat::parse_str(text).unwrap());
+            let compiled = match kind {
+                Kind::Core => compiler.precompile_module(&module),
+                Kind::Component | Kind::Concurrent => compiler.precompile_component(&module),
+            };
+            let name = format!("sandhog-engine-{kind:?}-{}", std::process::id());
+            let path = std::env::temp_dir().join(&name);
+            std::fs::write(&path, compiled.unwrap()).unwrap();
+            let file = File::open(&path).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            let ended = child::run(|| {
+                // Where the kernel does not know it, it is still seen that the file is what is executed.
+                let _ = process::refuse_exec_gain();
+                let (engine, text) = for_running(false, kind).unwrap();
+                assert_eq!(code_of(&name), 0);
+                let found = match kind {
+                    Kind::Core => {
+                        let _module = artifact::load(&engine, &text, file).unwrap();
+                        code_of(&name)
+                    }
+                    Kind::Component | Kind::Concurrent => {
+                        let _component = artifact::load_component(&engine, &text, &file).unwrap();
+                        code_of(&name)
+                    }
+                };
+                i32::from(found != 1)
+            });
+            assert_eq!(ended, Ended::Exited(0), "{kind:?}");
         }
     }
 

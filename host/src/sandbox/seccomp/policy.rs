@@ -1,7 +1,7 @@
 //! Which system calls a process may make: tables, and a reason for each line. No code decides anything.
 //!
 //! A table is read from above: the first rule of a call whose conditions all hold gives the answer. A call
-//! that no rule answers kills the process.
+//! that no rule answers kills the process; in the one table that takes away from another, it is allowed ([`otherwise`]).
 //!
 //! What a filter can't see: it sees numbers, not what pointers point to. Paths, socket addresses and the
 //! argument of openat2(2) are held by the other walls.
@@ -35,6 +35,8 @@ pub(super) enum Answer {
     Allow,
     /// It is not made; the caller is told this errno.
     Errno(u16),
+    /// The end of the process.
+    Kill,
 }
 
 /// The whole of an argument that the kernel takes as a long or as a pointer.
@@ -50,6 +52,16 @@ const fn int(argument: u8, equals: i32) -> Condition {
 /// Bits of an argument that the kernel takes as an int.
 const fn int_bits(argument: u8, mask: i32, equals: i32) -> Condition {
     Condition { argument, mask: word(mask), equals: word(equals) }
+}
+
+/// An argument that the kernel takes as an int has no bit outside of these.
+const fn int_at_most(argument: u8, bits: i32) -> Condition {
+    int_bits(argument, !bits, 0)
+}
+
+/// The same for a futex's operation: which thread it concerns and by which clock is left open.
+const fn futex(operation: i32) -> Condition {
+    int_bits(1, !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME), operation)
 }
 
 /// An int that may be an open descriptor: not below 0, as AT_FDCWD is.
@@ -83,6 +95,7 @@ macro_rules! rules {
         }),+]
     };
     (@answer) => { Answer::Allow };
+    (@answer kill) => { Answer::Kill };
     (@answer $errno:ident) => { Answer::Errno(libc::$errno as u16) };
 }
 
@@ -101,6 +114,21 @@ const DATA_PAGES: i32 = libc::PROT_READ | libc::PROT_WRITE;
 
 /// Readable and executable; never writable.
 const CODE_PAGES: i32 = libc::PROT_READ | libc::PROT_EXEC;
+
+/// A process's own pages, of a file or of none, which RLIMIT_DATA counts as soon as they can be written. Not among them:
+/// MAP_SHARED, which it never counts, and what grows by itself, is locked, filled at once, or made of huge pages.
+const PRIVATE_PAGES: Condition = Condition {
+    argument: 3,
+    mask: !word(libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE | libc::MAP_STACK),
+    equals: word(libc::MAP_PRIVATE),
+};
+
+/// What flags of an open file may not become: signals to whoever asked for them once, and pipes whose reader loses what it
+/// does not read at once. Both would reach whoever else has the same open file.
+const NEITHER_SIGNALS_NOR_PACKETS: Condition = int_bits(2, libc::O_ASYNC | libc::O_DIRECT, 0);
+
+/// How a packet or a frame is sent: never out of band (MSG_OOB), never without a copy (MSG_ZEROCOPY).
+const SENDING: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
 
 /// What glibc's pthread_create(3) passes to clone(2), no more and no less. CLONE_DETACHED does nothing.
 const THREAD: i32 = libc::CLONE_VM
@@ -138,23 +166,24 @@ const OPEN_FILES: &[Rule] = rules! {
     SYS_fstat: "kind and size of a file that it has open";
     SYS_ftruncate: "length of a file that it may write; Landlock holds the right to the fd";
     SYS_fcntl [int(1, libc::F_GETFL)]: "is this fd for reading, for writing, non-blocking?";
-    SYS_fcntl [int(1, libc::F_SETFL)]: "non-blocking mode, append mode";
+    SYS_fcntl [int(1, libc::F_SETFL), NEITHER_SIGNALS_NOR_PACKETS]: "non-blocking mode, append mode";
     SYS_fcntl [int(1, libc::F_GETFD)]: "is this fd open?";
     SYS_fcntl [int(1, libc::F_SETFD)]: "close-on-exec";
     SYS_fcntl [int(1, libc::F_DUPFD_CLOEXEC)]: "a second fd of the same file: the event loop's, a cloned handle";
     SYS_ioctl [int(1, libc::TCGETS as i32)]: "is this fd a terminal? No other command, none that types into one";
     SYS_poll: "waiting for streams";
     SYS_ppoll: "waiting for streams, to the nanosecond";
-    SYS_sendto [long(4, 0)]: "the channel to the coordinator, which is connected: no address";
-    SYS_recvfrom: "the channel to the coordinator";
+    SYS_sendto [int_at_most(3, SENDING), long(4, 0)]: "the channel to the coordinator, which is connected: no address";
+    SYS_recvfrom [int(3, 0), long(4, 0)]: "the channel to the coordinator";
 };
 
 /// Memory as data.
 const DATA: &[Rule] = rules! {
-    SYS_mmap [at_most(2, DATA_PAGES)]: "memory for the guest and the allocator; nothing executable";
+    SYS_mmap [at_most(2, DATA_PAGES), PRIVATE_PAGES]: "memory for the guest and the allocator; nothing executable, nothing \
+        that no limit counts";
     SYS_mprotect [at_most(2, DATA_PAGES)]: "growing a guest's memory, guard pages; nothing executable";
     SYS_munmap: "giving memory back";
-    SYS_mremap: "growing an allocation; keeps its protection";
+    SYS_mremap [at_most(3, libc::MREMAP_MAYMOVE)]: "growing an allocation; keeps its protection";
     SYS_brk: "the allocator's heap";
     SYS_madvise [int(2, libc::MADV_DONTNEED)]: "clearing memory, and what the allocator gives back";
     SYS_madvise [int(2, libc::MADV_FREE)]: "memory that the allocator may lose";
@@ -162,22 +191,26 @@ const DATA: &[Rule] = rules! {
 
 /// Time, locks, signals to itself, randomness, and the end.
 const SELF: &[Rule] = rules! {
-    SYS_futex: "locks";
+    SYS_futex [futex(libc::FUTEX_WAIT)]: "locks: nothing that inherits priorities, moves waiters or computes";
+    SYS_futex [futex(libc::FUTEX_WAKE)]: "the same";
+    SYS_futex [futex(libc::FUTEX_WAIT_BITSET)]: "the same, until a time";
+    SYS_futex [futex(libc::FUTEX_WAKE_BITSET)]: "the same";
     SYS_sched_yield: "a lock that spins before it sleeps";
     SYS_clock_gettime: "clocks that the vDSO does not serve: CPU time";
     SYS_clock_getres: "a guest asks how fine a clock is";
     SYS_clock_nanosleep: "sleeping";
     SYS_restart_syscall: "the kernel's own, when a sleep goes on after SIGSTOP and SIGCONT, a freeze or a suspend";
     SYS_setitimer [int(0, libc::ITIMER_REAL)]: "the limit of wall time";
-    SYS_timer_create [int(0, libc::CLOCK_PROCESS_CPUTIME_ID)]: "the limit of CPU time";
-    SYS_timer_settime: "starting and stopping it";
+    SYS_timer_settime: "the limit of CPU time: starting and stopping the timer that was made before this filter";
     SYS_sigaltstack: "the stack for the handler of a guest's stack overflow";
     SYS_rt_sigreturn: "the end of a signal handler: traps arrive as signals";
     SYS_rt_sigaction: "abort puts SIGABRT back to its default";
     SYS_rt_sigprocmask: "abort unblocks SIGABRT; a new thread starts with signals blocked";
     SYS_getpid: "abort names itself";
     SYS_gettid: "abort names its thread";
-    SYS_tgkill: "abort signals itself; its pid namespace holds nobody else";
+    SYS_tgkill => EPERM: "abort signals itself, and without a signal ends by an instruction that nobody may execute, which is how a \
+        worker ends anyway: the first process of a pid namespace ignores SIGABRT. Without root, all of a person's workers have \
+        one id, so that a signal could reach the others";
     SYS_getrandom: "random numbers for the guest and for hash maps";
     SYS_exit: "the end of a thread";
     SYS_exit_group: "the end";
@@ -230,13 +263,19 @@ const THREADS: &[Rule] = rules! {
     SYS_madvise [int(2, GUARD_REMOVE)]: "a stack that is used again with a smaller guard";
 };
 
-/// Connections to other jobs: socketpairs that the coordinator makes, and unnamed memory for large messages. Only components
-/// have the host functions for them. A zygote makes unnamed memory out of the data of a component's memories.
+/// Packets, with descriptors beside them: a component's connections to other jobs, and a zygote's sockets. They are
+/// socketpairs that others have made.
+const PACKETS: &[Rule] = rules! {
+    SYS_sendmsg [int_at_most(2, SENDING)]: "a packet, and what is beside it; the socket is connected: an address is an error";
+    SYS_recvmsg [int_at_most(2, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)]: "a packet, and the descriptors beside it";
+};
+
+/// What only components have host functions for: the end of a connection, and unnamed memory for large messages. A zygote
+/// makes unnamed memory out of the data of a component's memories.
 const CONNECTIONS: &[Rule] = rules! {
-    SYS_sendmsg: "a packet, and the memory beside it; a connection is connected: an address is an error";
-    SYS_recvmsg: "a packet, and the descriptors beside it";
     SYS_shutdown: "the end of a connection; what was sent still arrives";
-    SYS_memfd_create [at_most(1, MEMORY)]: "unnamed memory for a message that is larger than a packet; never executable by         a path, since there is none";
+    SYS_memfd_create [at_most(1, MEMORY)]: "unnamed memory for a message that is larger than a packet; never executable by \
+        a path, since there is none";
     SYS_fcntl [int(1, libc::F_ADD_SEALS)]: "such memory does not change any more";
     SYS_fcntl [int(1, libc::F_GET_SEALS)]: "the check of that";
 };
@@ -251,41 +290,25 @@ const NO_PATHS: &[Rule] = rules! {
     SYS_newfstatat => ENOSYS: "what it asks next";
 };
 
-/// What a zygote does beyond its workers: it loads a compiled module, clones workers, and every worker
-/// builds its own walls before it gives up these rights with its own filter.
+/// What a zygote does beyond its workers: it clones them, and every worker builds its own walls before it gives up these
+/// rights with its own filter.
 const ZYGOTE: &[Rule] = rules! {
     SYS_openat => ENOENT: "what is not a directory for reading: refused and not killed for the compiler's sake. \
         A guest's own filter kills it";
-    SYS_mprotect [long(2, word(CODE_PAGES))]: "the compiled module becomes executable once, and is not writable then";
     SYS_clone [long(0, word(WORKER))]: "a worker, and no other kind of process";
-    SYS_dup: "a worker's fds";
+    SYS_recvfrom [int(3, libc::MSG_PEEK | libc::MSG_TRUNC), long(4, 0)]: "how long the spawner's next packet is";
     SYS_dup2: "a worker's streams become its fds 0, 1 and 2";
-    SYS_dup3: "the same, with close-on-exec";
     SYS_close_range: "a worker keeps only its own fds";
-    SYS_setsid: "a session of its own";
-    SYS_umask: "modes of files that a guest makes";
+    SYS_timer_create [int(0, libc::CLOCK_PROCESS_CPUTIME_ID)]: "a worker's limit of CPU time";
     SYS_setgroups: "a worker's identity: no supplementary groups";
     SYS_setresgid: "a worker's identity";
     SYS_setresuid: "a worker's identity";
-    SYS_getgroups: "a worker checks that the step is irreversible";
-    SYS_getresgid: "the same";
-    SYS_getresuid: "the same";
-    SYS_getuid: "the same, and the runtime's questions";
-    SYS_geteuid: "the same";
+    SYS_getuid: "a worker checks that the step is irreversible";
     SYS_getgid: "the same";
-    SYS_getegid: "the same";
-    SYS_getppid: "is the parent still there?";
     SYS_capget: "a worker checks that it has no capability";
     SYS_capset: "a worker gives up its capabilities";
     SYS_prctl [int(0, libc::PR_SET_NO_NEW_PRIVS)]: "needed by Landlock and by this wall";
-    SYS_prctl [int(0, libc::PR_GET_NO_NEW_PRIVS)]: "the check of that";
-    SYS_prctl [int(0, libc::PR_SET_DUMPABLE)]: "a worker is not dumpable";
-    SYS_prctl [int(0, libc::PR_GET_DUMPABLE)]: "the check of that";
-    SYS_prctl [int(0, libc::PR_CAPBSET_DROP)]: "an empty bounding set";
-    SYS_prctl [int(0, libc::PR_CAPBSET_READ)]: "the check of that";
-    SYS_prctl [int(0, libc::PR_SET_SECUREBITS)]: "root is no privilege, for good";
-    SYS_prctl [int(0, libc::PR_GET_SECUREBITS)]: "the check of that";
-    SYS_prctl [int(0, libc::PR_CAP_AMBIENT)]: "no ambient capabilities";
+    SYS_prctl [int(0, libc::PR_SET_DUMPABLE), long(1, 0)]: "a worker is not dumpable";
     SYS_prlimit64 [int(0, 0)]: "a worker's limits: its own, not another process's";
     SYS_landlock_create_ruleset: "a worker's Landlock wall";
     SYS_landlock_add_rule: "the directories in it";
@@ -293,13 +316,39 @@ const ZYGOTE: &[Rule] = rules! {
     SYS_seccomp [int(0, libc::SECCOMP_SET_MODE_FILTER as i32), int(1, 0)]: "a worker's own filter; no listener, nothing for other threads";
 };
 
+/// What a zygote does beyond that to load a compiled module.
+const CODE: &[Rule] = rules! {
+    SYS_mmap [long(2, word(CODE_PAGES)), long(3, word(libc::MAP_PRIVATE | libc::MAP_FIXED)), descriptor(4)]: "the code of the \
+        compiled module, from its file and over what was mapped of it before: those pages were never writable";
+};
+
+/// What a zygote gives up when its module is loaded, for itself and for its workers.
+const LOADED: &[Rule] = rules! {
+    SYS_mmap [int_bits(2, libc::PROT_EXEC, libc::PROT_EXEC)] => kill: "all code is there";
+};
+
 /// The table of a filter.
 pub(super) fn rules(filter: super::Filter) -> Vec<Rule> {
     let tables: &[&[Rule]] = match filter {
-        super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, CONNECTIONS, ZYGOTE],
+        super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, ZYGOTE],
+        super::Filter::Loader => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, CONNECTIONS, ZYGOTE, CODE],
+        super::Filter::Loaded => &[LOADED],
         super::Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
-        super::Filter::Component => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, CONNECTIONS],
+        super::Filter::Component => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS],
         super::Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
     };
     tables.concat()
+}
+
+/// What happens to a call that no rule answers. A list of what is allowed kills; one that only takes away from another
+/// filter leaves it to that.
+pub(super) const fn otherwise(filter: super::Filter) -> Answer {
+    match filter {
+        super::Filter::Zygote
+        | super::Filter::Loader
+        | super::Filter::Worker
+        | super::Filter::Component
+        | super::Filter::Compiler => Answer::Kill,
+        super::Filter::Loaded => Answer::Allow,
+    }
 }

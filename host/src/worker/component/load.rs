@@ -1,7 +1,7 @@
 //! Loading and linking a component, in the zygote.
 
 use super::{ComponentGuest, link};
-use crate::sys::artifact;
+use crate::sys::artifact::{self, Text};
 use crate::worker::engine::Error;
 use sandhog_protocol::plan::Kind;
 use std::fs::File;
@@ -37,8 +37,14 @@ const RUN: &str = "wasi:cli/run@";
 ///
 /// # Errors
 /// [`Error::Stale`] where the file is not one that this engine compiled with these settings; [`Error::Link`].
-pub(in crate::worker) fn load(engine: Engine, kind: Kind, fuel: bool, file: File) -> Result<Prepared, Error> {
-    let component = artifact::load_component(&engine, &file).map_err(Error::Stale)?;
+pub(in crate::worker) fn load(
+    engine: Engine,
+    text: &Text,
+    kind: Kind,
+    fuel: bool,
+    file: File,
+) -> Result<Prepared, Error> {
+    let component = artifact::load_component(&engine, text, &file).map_err(Error::Stale)?;
     component.initialize_copy_on_write_image().map_err(Error::Stale)?;
     let instance = link::linker(&engine, kind).and_then(|linker| linker.instantiate_pre(&component));
     let instance = instance.map_err(Error::Link)?;
