@@ -319,7 +319,27 @@ fn no_other_process_is_signalled_or_traced() {
     for name in [format!("kill:{pid}"), format!("ptrace:{pid}")] {
         assert_eq!(probe_bare(&name)["detail"], "ESRCH", "{name}");
     }
+    // Not even itself: the call is answered, and never made.
+    for process in [pid, 1] {
+        let found = probe(&format!("tgkill:{process}"));
+        assert_eq!((&found["stopped"], &found["detail"]), (&Value::Bool(true), &Value::from("EPERM")), "{found}");
+    }
+    assert_comes_through_without_walls(&["tgkill:1"]);
     assert!(sleeper.0.try_wait().unwrap().is_none(), "the sleeper still sleeps");
+}
+
+#[test]
+fn data_never_becomes_code() {
+    assert_denied(&["written-code"]);
+    assert_eq!(probe_with("written-code", "seccomp")["verdict"], "denied");
+    assert_comes_through_without_walls(&["written-code"]);
+}
+
+#[test]
+fn the_parts_of_a_call_that_no_guest_needs_are_denied() {
+    let names = ["priority-lock", "timer", "shared-mapping:8"];
+    assert_denied(&names);
+    assert_comes_through_without_walls(&names);
 }
 
 #[test]
@@ -358,9 +378,12 @@ fn bombs_end_with_their_worker() {
 fn memory_ends_at_the_limit_of_each_wall() {
     assert_stopped(&["memory:256", "shared-memory:256"]);
     assert_eq!(probe_with("memory:256", "rlimits")["detail"], "ENOMEM");
+    // What RLIMIT_DATA does not count, the filter does not let be made.
+    assert_eq!(probe_with("shared-mapping:256", "rlimits")["stopped"], false);
+    assert_eq!(probe_with("shared-mapping:256", "seccomp")["verdict"], "denied");
     assert_comes_through_without_walls(&["memory:256", "shared-memory:256"]);
     if as_root("cgroup") {
-        for name in ["memory:256", "shared-memory:256"] {
+        for name in ["memory:256", "shared-memory:256", "shared-mapping:256"] {
             let found = probe_with(name, "cgroup");
             assert_eq!((&found["stopped"], &found["verdict"]), (&Value::Bool(true), &Value::from("memory")), "{found}");
         }

@@ -56,6 +56,8 @@ pub(crate) enum Probe {
     Userns,
     /// `kill:PID` with signal 0, which only asks whether it may.
     Kill(i32),
+    /// `tgkill:PID`: signal 0 by the one call of that kind which an abort makes.
+    Tgkill(i32),
     /// `ptrace:PID`
     Ptrace(i32),
     Getppid,
@@ -77,6 +79,14 @@ pub(crate) enum Probe {
     Memory(u64),
     /// `shared-memory:MIB`, of a file in memory.
     SharedMemory(u64),
+    /// `shared-mapping:MIB`, of no file: RLIMIT_DATA does not count it.
+    SharedMapping(u64),
+    /// `written-code`: writes code, makes it executable and calls it.
+    WrittenCode,
+    /// `priority-lock`: a futex that inherits priorities.
+    PriorityLock,
+    /// `timer`: makes one.
+    Timer,
     /// `stack`: recursion without end.
     Stack,
     /// `spin`: a loop without end.
@@ -109,18 +119,20 @@ impl Probe {
             "path-socket" => path().map(Self::PathSocket),
             "read" => path().map(Self::Read),
             "kill" => argument.parse().ok().filter(|pid| *pid > 0).map(Self::Kill),
+            "tgkill" => argument.parse().ok().filter(|pid| *pid > 0).map(Self::Tgkill),
             "ptrace" => argument.parse().ok().filter(|pid| *pid > 0).map(Self::Ptrace),
             "syscall" => argument.parse().ok().map(Self::Syscall),
             "x32" => argument.parse().ok().map(Self::X32),
             "lie" => Lie::parse(argument).map(Self::Lie),
             "memory" => argument.parse().ok().map(Self::Memory),
             "shared-memory" => argument.parse().ok().map(Self::SharedMemory),
+            "shared-mapping" => argument.parse().ok().map(Self::SharedMapping),
             _ => None,
         }
     }
 
     /// Those that take no argument.
-    fn plain() -> [Self; 28] {
+    fn plain() -> [Self; 31] {
         [
             Self::Udp,
             Self::Proc,
@@ -144,6 +156,9 @@ impl Probe {
             Self::Int80,
             Self::OpenFiles,
             Self::Files,
+            Self::WrittenCode,
+            Self::PriorityLock,
+            Self::Timer,
             Self::Stack,
             Self::Spin,
             Self::ForkBomb,
@@ -181,6 +196,7 @@ impl Probe {
             | Self::Mount
             | Self::Userns
             | Self::Kill(_)
+            | Self::Tgkill(_)
             | Self::Ptrace(_)
             | Self::Getppid
             | Self::Exec
@@ -194,6 +210,10 @@ impl Probe {
             | Self::Files
             | Self::Memory(_)
             | Self::SharedMemory(_)
+            | Self::SharedMapping(_)
+            | Self::WrittenCode
+            | Self::PriorityLock
+            | Self::Timer
             | Self::Stack
             | Self::Spin
             | Self::ForkBomb
@@ -231,6 +251,7 @@ impl fmt::Display for Probe {
             Self::Mount => f.write_str("mount"),
             Self::Userns => f.write_str("userns"),
             Self::Kill(pid) => write!(f, "kill:{pid}"),
+            Self::Tgkill(pid) => write!(f, "tgkill:{pid}"),
             Self::Ptrace(pid) => write!(f, "ptrace:{pid}"),
             Self::Getppid => f.write_str("getppid"),
             Self::Exec => f.write_str("exec"),
@@ -244,6 +265,10 @@ impl fmt::Display for Probe {
             Self::Files => f.write_str("files"),
             Self::Memory(mebibytes) => write!(f, "memory:{mebibytes}"),
             Self::SharedMemory(mebibytes) => write!(f, "shared-memory:{mebibytes}"),
+            Self::SharedMapping(mebibytes) => write!(f, "shared-mapping:{mebibytes}"),
+            Self::WrittenCode => f.write_str("written-code"),
+            Self::PriorityLock => f.write_str("priority-lock"),
+            Self::Timer => f.write_str("timer"),
             Self::Stack => f.write_str("stack"),
             Self::Spin => f.write_str("spin"),
             Self::ForkBomb => f.write_str("fork-bomb"),
@@ -280,6 +305,8 @@ mod tests {
             "x32:0",
             "memory:1",
             "shared-memory:2",
+            "shared-mapping:3",
+            "tgkill:7",
             "lie:relay",
             "lie:fds:200",
             "lie:zygote:clone,send:a0f1+3,worker",

@@ -38,6 +38,59 @@ pub(crate) fn trace(pid: i32) -> Result<u64, Errno> {
     answer(unsafe { libc::syscall(libc::SYS_ptrace, libc::PTRACE_SEIZE, pid, 0_usize, 0_usize) })
 }
 
+/// tgkill(2) with signal 0: asks whether the first thread of a process may be signalled.
+pub(crate) fn signal_thread(pid: i32) -> Result<u64, Errno> {
+    // SAFETY: takes numbers only.
+    answer(unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, 0) })
+}
+
+/// Writes a function that returns at once into memory of its own, makes that executable, and calls it.
+pub(crate) fn execute_what_is_written() -> Result<u64, Errno> {
+    /// `ret`.
+    const RETURN: u8 = 0xc3;
+    const PAGE: usize = 4096;
+    let memory = map(PAGE, libc::MAP_PRIVATE)?;
+    // SAFETY: the page was mapped just now, writable and for nobody else.
+    unsafe { memory.write(RETURN) };
+    // SAFETY: the same page; nothing else has to be able to write to it.
+    answer(unsafe { libc::mprotect(memory.cast(), PAGE, libc::PROT_READ | libc::PROT_EXEC).into() })?;
+    // SAFETY: it is executable, since the call above succeeded, and holds a function of this type: it only returns.
+    let function = unsafe { std::mem::transmute::<*mut u8, extern "C" fn()>(memory) };
+    function();
+    Ok(0)
+}
+
+/// Maps memory that all descendants would share, and writes to each page of it.
+pub(crate) fn fill_shared_mapping(size: usize) -> Result<u64, Errno> {
+    let memory = map(size, libc::MAP_SHARED)?;
+    // SAFETY: `size` bytes were mapped just now, writable and for nobody else.
+    unsafe { memory.write_bytes(1, size) };
+    Ok(0)
+}
+
+fn map(size: usize, how: i32) -> Result<*mut u8, Errno> {
+    let (data, flags) = (libc::PROT_READ | libc::PROT_WRITE, how | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping, where the kernel likes, which replaces nothing.
+    let memory = unsafe { libc::mmap(std::ptr::null_mut(), size, data, flags, -1, 0) };
+    if memory == libc::MAP_FAILED { answer(-1).map(|_| memory.cast()) } else { Ok(memory.cast()) }
+}
+
+/// futex(2), FUTEX_LOCK_PI: a lock that nobody holds.
+pub(crate) fn lock_with_priority() -> Result<u64, Errno> {
+    let mut lock = 0_u32;
+    let lock = &raw mut lock;
+    // SAFETY: the kernel writes one word, which outlives the call and of which nobody else knows; no time-out is given.
+    answer(unsafe { libc::syscall(libc::SYS_futex, lock, libc::FUTEX_LOCK_PI, 0, std::ptr::null::<u8>(), 0, 0) })
+}
+
+/// timer_create(2), on a clock that a worker needs no timer of.
+pub(crate) fn make_timer() -> Result<u64, Errno> {
+    let mut timer: libc::c_int = 0;
+    let event = std::ptr::null::<libc::sigevent>();
+    // SAFETY: without an event the kernel reads nothing; it writes one number, which outlives the call.
+    answer(unsafe { libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, event, &raw mut timer) })
+}
+
 /// Executes a file below a directory. Returns only the error: ENOEXEC where it could be executed but is no program.
 pub(crate) fn execute(directory: BorrowedFd<'_>, name: &CStr) -> Errno {
     let end = [std::ptr::null::<libc::c_char>()];

@@ -47,6 +47,7 @@ pub(super) fn run(probe: &Probe, channel: BorrowedFd<'_>, directory: Option<Borr
         Probe::Mount => came(rustix::mount::fsopen("tmpfs", rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC)),
         Probe::Userns => came(attempt::make_user_namespace()),
         Probe::Kill(pid) => came(rustix::process::test_kill_process(Pid::from_raw(*pid).ok_or(Errno::INVAL)?)),
+        Probe::Tgkill(pid) => came(attempt::signal_thread(*pid)),
         Probe::Ptrace(pid) => came(attempt::trace(*pid)),
         Probe::Getppid => came(attempt::call(libc::SYS_getppid as u32)),
         Probe::Exec => executed(attempt::execute(CWD, c"/bin/sh/no-such-program")),
@@ -60,6 +61,10 @@ pub(super) fn run(probe: &Probe, channel: BorrowedFd<'_>, directory: Option<Borr
         Probe::Files => copy_files(),
         Probe::Memory(mebibytes) => fill_memory(*mebibytes),
         Probe::SharedMemory(mebibytes) => fill_file(*mebibytes),
+        Probe::SharedMapping(mebibytes) => fill_shared(*mebibytes),
+        Probe::WrittenCode => came(attempt::execute_what_is_written()),
+        Probe::PriorityLock => came(attempt::lock_with_priority()),
+        Probe::Timer => came(attempt::make_timer()),
         Probe::Stack => Ok(format!("{} frames", recurse(0))),
         Probe::Spin => loop {
             std::hint::spin_loop();
@@ -187,6 +192,12 @@ fn fill_file(mebibytes: u64) -> Result<String, Errno> {
     for _ in 0..mebibytes {
         rustix::io::write(&file, &piece)?;
     }
+    Ok(format!("{mebibytes} MiB"))
+}
+
+fn fill_shared(mebibytes: u64) -> Result<String, Errno> {
+    let size = usize::try_from(mebibytes << 20).map_err(|_| Errno::NOMEM)?;
+    attempt::fill_shared_mapping(size)?;
     Ok(format!("{mebibytes} MiB"))
 }
 
