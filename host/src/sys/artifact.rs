@@ -1,8 +1,8 @@
 //! Loading a compiled module: native code out of a file.
 //!
-//! Its pages are mapped twice, the second time over the first: once as data, for the engine to read and check, and then its
-//! code, readable and executable, from the file. So no page of it ever was writable, and nothing is made executable that was
-//! not from its first moment: that is what the kernel can refuse (PR_SET_MDWE), and what the zygote's filter never allows.
+//! It is mapped twice: once as data, for the engine to read and check, and then its code over that, readable and executable,
+//! from the file. So no page that is executed was ever writable, and none is made executable that was not from its first
+//! moment: the kernel can refuse that (PR_SET_MDWE), and the zygote's filter never allows it.
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect};
 use std::{
