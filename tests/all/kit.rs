@@ -194,6 +194,11 @@ impl Place {
         self.root.join(name)
     }
 
+    /// Where what it runs is compiled to.
+    pub(crate) fn cache(&self) -> PathBuf {
+        cache(self.who)
+    }
+
     pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).into_os_string().into_string().unwrap()
     }

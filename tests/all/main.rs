@@ -35,6 +35,7 @@ mod restarts;
 mod rootless;
 mod run;
 mod schedules;
+mod seals;
 mod stopping;
 mod support;
 mod talks;
