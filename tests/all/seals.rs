@@ -44,24 +44,26 @@ impl Kind {
     const ALL: [Self; 4] = [Self::Core, Self::Component, Self::Handler, Self::Compiler];
 
     /// The command's arguments.
-    fn args(self, place: &Place) -> Vec<String> {
+    fn args(self, place: &Place, padded: &Padded) -> Vec<String> {
         match self {
             // With a limit of CPU time, so that it has a timer; with a directory, so that Landlock has a rule.
-            Self::Core => vec!["--cpu=1h".into(), format!("--dir={}::/in", place.text("in")), guest("sleep_forever")],
-            Self::Component => vec![guest("listens")],
+            Self::Core => {
+                vec!["--cpu=1h".into(), format!("--dir={}::/in", place.text("in")), padded.path("sleep_forever")]
+            }
+            Self::Component => vec![padded.path("listens")],
             Self::Handler => vec![format!("--child=word-handler={}", guest("word-handler")), guest("caller")],
             Self::Compiler => vec![place.text("slow.wat")],
         }
     }
 
-    /// How many zygotes there are at one time before the first worker, and with how many filters in the end. A compiler's
-    /// run has one for the guest as well, which waits for its module. Those of a handler and its caller come one after
-    /// the other, and are like a component's.
+    /// How many zygotes there are for sure before the first worker, and with how many filters in the end. While a compiler
+    /// works, the guest's zygote waits for its module; its own is of the same list of steps and ends as soon as it has
+    /// cloned it. Those of a handler and its caller come one after the other, and are like a component's.
     fn zygotes(self) -> (usize, usize) {
         match self {
             Self::Core | Self::Component => (1, 2),
             Self::Handler => (0, 2),
-            Self::Compiler => (2, 1),
+            Self::Compiler => (1, 1),
         }
     }
 
@@ -83,23 +85,23 @@ struct Run {
 }
 
 impl Run {
-    fn start(who: Who, kind: Kind) -> Self {
+    fn start(who: Who, kind: Kind, padded: &Padded) -> Self {
         let place = Place::new(who);
         place.folder("in").file("slow.wat", &slow_module()).settle();
-        let args = kind.args(&place);
+        let args = kind.args(&place, padded);
         let command = place.start(&args.iter().map(String::as_str).collect::<Vec<_>>());
         Self { kind, place, command }
     }
 
     /// A run whose zygotes stay: the spawner, which would end them when their worker lives, is stopped until [`Self::go_on`].
-    fn held(who: Who, kind: Kind) -> Self {
+    fn held(who: Who, kind: Kind, padded: &Padded) -> Self {
         let what = format!("zygotes of {kind:?} to look at");
         wait_for(&what, PATIENCE, || {
-            let run = Self::start(who, kind);
+            let run = Self::start(who, kind, padded);
             let are_there = || run.named(ZYGOTE).len() >= kind.zygotes().0;
             wait_for(&what, PATIENCE, || (are_there() || !run.named(WORKER).is_empty()).then_some(()));
             run.named(SPAWNER).iter().for_each(|spawner| spawner.signal(Signal::STOP));
-            // Else they may have been ended meanwhile, and another run is looked at. One that is compiled first is such.
+            // Else they may have been ended meanwhile, and another run is looked at.
             (are_there() && run.named(WORKER).is_empty()).then_some(run)
         })
     }
@@ -112,8 +114,15 @@ impl Run {
         i32::try_from(self.command.id()).unwrap()
     }
 
+    /// Its processes of this name. A zygote is there for some milliseconds, so that nothing else is looked at.
     fn named(&self, name: &str) -> Vec<Process> {
-        Process::tree(self.pid()).into_iter().filter(|process| process.comm == name).collect()
+        let mut pids = vec![self.pid()];
+        let mut next = 0;
+        while let Some(pid) = pids.get(next).copied() {
+            pids.extend(children_of(pid));
+            next += 1;
+        }
+        pids.into_iter().filter_map(Process::of).filter(|process| process.comm == name).collect()
     }
 
     /// The processes of this name, once so many are there and have so many filters, which is when they are sealed.
@@ -142,20 +151,55 @@ impl Drop for Run {
     }
 }
 
+/// The children of all threads of a process (proc_pid_task_children(5)).
+fn children_of(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
 /// Shows each zygote and each worker of each kind to `see`, with a word on which it is; and the run while its workers live.
 fn for_each_process(mut see: impl FnMut(&str, &Run, &Sealed), mut see_run: impl FnMut(&Run)) {
     for who in Who::all() {
-        // A module that is in the cache reaches its zygote while the spawner is stopped.
-        for module in ["sleep_forever", "listens"] {
-            Place::new(who).run(&["--timeout=1ms", &guest(module)]).expect("deadline", 124);
-        }
+        let padded = Padded::new(who);
         for kind in Kind::ALL {
-            let run = Run::held(who, kind);
+            let run = Run::held(who, kind, &padded);
             run.zygotes().iter().for_each(|zygote| see(&format!("{kind:?} of {who:?}, a zygote"), &run, zygote));
             run.go_on();
             run.workers().iter().for_each(|worker| see(&format!("{kind:?} of {who:?}, a worker"), &run, worker));
             see_run(&run);
         }
+    }
+}
+
+/// Guests with so many bytes more, in a section that nobody reads, that it takes some 50 ms to hash them: so long a zygote is
+/// sealed and waits, also for what is in the cache. That is time to stop its spawner.
+struct Padded(Place);
+
+impl Padded {
+    const BYTES: u32 = 48 << 20;
+
+    /// Compiled already, too: else the spawner would be needed for that.
+    fn new(who: Who) -> Self {
+        let place = Place::new(who);
+        for name in ["sleep_forever", "listens"] {
+            let mut module = fs::read(guest(name)).unwrap();
+            // A custom section: its number, its length as LEB128, the length of its name and the name; then anything.
+            module.push(0);
+            let more = |at: u32| if at < 4 { 0x80 } else { 0 };
+            module.extend((0..5).map(|at| (Self::BYTES >> (7 * at)) as u8 & 0x7f | more(at)));
+            let end = module.len() + Self::BYTES as usize;
+            module.extend(b"\x07padding");
+            module.resize(end, 0);
+            fs::write(place.path(name), module).unwrap();
+            place.settle();
+            place.run(&["--timeout=1ms", &place.text(name)]).expect("deadline", 124);
+        }
+        Self(place)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.text(name)
     }
 }
 
