@@ -1,60 +1,81 @@
+use crate::inbox::{Inbox, Incoming};
 use crate::wait::Wait;
 use crate::{Broken, Error, Timeout, large};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, sendmsg,
+    shutdown, socketpair, sockopt,
 };
 use sandhog_protocol::limits;
-use sandhog_protocol::message::{self, Format, Head, Item, Message, Packet};
-use std::io::{self, IoSlice, IoSliceMut};
+use sandhog_protocol::message::{self, Format, Head, Message, next_piece};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// The two ends of a new connection. Neither is passed on to a program that is started.
+/// The two ends of a new connection, [`bound`]. Neither is passed on to a program that is started.
 ///
 /// # Errors
 /// The system has no more descriptors or memory.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+    let ends = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    bound(ends.0.as_fd())?;
+    bound(ends.1.as_fd())?;
+    Ok(ends)
+}
+
+/// Has this end hold [`limits::SOCKET_BUFFER`] of what it sends, whatever the machine or its maker gave it. A sealed worker can't
+/// change it any more.
+///
+/// # Errors
+/// It is no socket.
+pub fn bound(end: BorrowedFd<'_>) -> io::Result<()> {
+    // The kernel doubles it, for its own part of each packet (socket(7)).
+    Ok(sockopt::set_socket_send_buffer_size(end, limits::SOCKET_BUFFER / 2)?)
+}
+
+/// How an end sends a message that is larger than a packet; either is received by any end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Large {
+    /// In memory of its own, sealed, which both hold until it is received: there as soon as a packet has room. For whoever
+    /// may have as much memory as they like, or whose memory a cgroup counts.
+    Memory,
+    /// Through the socket, piece by piece: it is there when the receiver has taken the last one. No more of it than
+    /// [`limits::SOCKET_BUFFER`] and a packet is ever on its way. While this end waits for room it takes in what has come, up
+    /// to one message: two ends that send to each other do not wait for each other for ever. So it must be the only one of its
+    /// socket.
+    Pieces,
+}
+
+/// How much of one message has gone, where a call of [`Endpoint::send_on`] could not wait until all had.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bytes: usize,
 }
 
 /// One end of a connection.
 ///
 /// For one thread to send and another to receive, duplicate the descriptor and make an end of each; nothing is shared
-/// between them but the socket. Two receivers would share the messages out among them.
+/// between them but the socket. Only one of them may receive: another one would get pieces of its messages.
 #[derive(Debug)]
 pub struct Endpoint {
     socket: OwnedFd,
-    /// [`limits::MESSAGE_PACKET`] bytes from the first packet on.
-    buffer: Vec<u8>,
-    /// What of the last packet has not been handed out: where it lies, how many messages it is.
-    rest: Range<usize>,
-    waiting: usize,
+    inbox: Inbox,
+    large: Large,
+    /// How much has gone of a message that has not gone as a whole.
+    begun: Option<usize>,
+    /// What was found when nobody was receiving.
+    found: Option<Broken>,
+    /// A call would come back without a message, which was found when nobody was receiving: the other end sends no more.
+    ended: bool,
     disconnected: bool,
     received: u64,
     sent: u64,
 }
 
-/// What a packet that came in is, beside messages that are now waiting.
-struct Large {
-    format: Format,
-    length: usize,
-    first: Range<usize>,
-    memfd: OwnedFd,
-}
-
-/// How many descriptors came with a packet: none, the one that may, or how many too many.
-enum Beside {
-    None,
-    One(OwnedFd),
-    More(usize),
-}
-
 impl AsFd for Endpoint {
-    /// Readable: [`Endpoint::recv`] has something, or knows that nothing will come. Look at [`Endpoint::has_message`] first.
+    /// Readable: something has come, or nothing will. Look at [`Endpoint::has_message`] first; whether what has come is a whole
+    /// message, [`Endpoint::look`] says.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -62,9 +83,40 @@ impl AsFd for Endpoint {
 
 impl Endpoint {
     /// The end that `socket` is: a connected `SOCK_SEQPACKET` socket, such as [`pair`] makes.
+    ///
+    /// `most`: the largest message that is taken, in bytes. A larger one is known by its first packet; nothing is allocated for
+    /// it, and the connection closes. At most [`limits::MESSAGE`], which is as much as anybody may send. What it sends itself
+    /// goes as [`Large::Memory`].
     #[must_use]
-    pub const fn new(socket: OwnedFd) -> Self {
-        Self { socket, buffer: Vec::new(), rest: 0..0, waiting: 0, disconnected: false, received: 0, sent: 0 }
+    pub const fn new(socket: OwnedFd, most: usize) -> Self {
+        Self {
+            socket,
+            inbox: Inbox::new(most),
+            large: Large::Memory,
+            begun: None,
+            found: None,
+            ended: false,
+            disconnected: false,
+            received: 0,
+            sent: 0,
+        }
+    }
+
+    /// How it sends what is larger than a packet, from now on.
+    #[must_use]
+    pub fn sending(self, large: Large) -> Self {
+        Self { large, ..self }
+    }
+
+    /// How it sends what is larger than a packet.
+    #[must_use]
+    pub const fn large(&self) -> Large {
+        self.large
+    }
+
+    /// The largest message that is taken from now on, in bytes, those that have come already and wait here included.
+    pub const fn limit(&mut self, most: usize) {
+        self.inbox.limit(most);
     }
 
     /// Sends one message: waits for room, then sends it at once. Up to [`limits::INLINE_PAYLOAD`] by one system call.
@@ -72,16 +124,34 @@ impl Endpoint {
     /// # Errors
     /// Nothing was sent. [`Error::TooLarge`]: over [`limits::MESSAGE`], or over what this process may write.
     pub fn send(&mut self, format: Format, body: &[u8], timeout: Timeout) -> Result<(), Error> {
+        self.send_on(&mut Progress::default(), format, body, timeout)
+    }
+
+    /// As [`Self::send`], and where the time is over before all pieces have gone, another call with the same message and the same
+    /// progress goes on where this one stopped. Without that call nothing was sent: before anything else the receiver is told.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_on(
+        &mut self,
+        progress: &mut Progress,
+        format: Format,
+        body: &[u8],
+        timeout: Timeout,
+    ) -> Result<(), Error> {
         if body.len() > limits::MESSAGE {
             return Err(Error::TooLarge { most: limits::MESSAGE });
         }
         message::check(format, body).map_err(Error::Invalid)?;
-        if body.len() > limits::INLINE_PAYLOAD {
-            self.send_large(format, body, timeout)?;
-        } else {
+        let mut wait = Wait::new(timeout);
+        if body.len() <= limits::INLINE_PAYLOAD {
             let head = Head::alone(format, body.len());
-            let parts = [IoSlice::new(head.as_bytes()), IoSlice::new(body)];
-            self.transmit(&parts, None, &mut Wait::new(timeout))?;
+            self.send_packet(&[IoSlice::new(head.as_bytes()), IoSlice::new(body)], &mut wait)?;
+        } else {
+            match self.large {
+                Large::Memory => self.send_memory(format, body, &mut wait)?,
+                Large::Pieces => self.send_pieces(progress, format, body, &mut wait)?,
+            }
         }
         self.sent += 1;
         Ok(())
@@ -96,14 +166,29 @@ impl Endpoint {
             return Err(Error::TooLarge { most: limits::INLINE_PAYLOAD });
         }
         let count = message::check_batch(batch).map_err(Error::Invalid)?;
-        self.transmit(&[IoSlice::new(batch)], None, &mut Wait::new(timeout))?;
+        self.send_packet(&[IoSlice::new(batch)], &mut Wait::new(timeout))?;
         self.sent += count as u64;
         Ok(())
     }
 
-    fn send_large(&mut self, format: Format, body: &[u8], timeout: Timeout) -> Result<(), Error> {
-        let mut wait = Wait::new(timeout);
+    /// A packet that is no piece.
+    fn send_packet(&mut self, parts: &[IoSlice<'_>], wait: &mut Wait) -> Result<(), Error> {
+        self.give_up_begun(wait)?;
+        self.transmit(parts, None, wait)
+    }
+
+    /// Tells the receiver that the pieces of a message, which it has, are nothing.
+    fn give_up_begun(&mut self, wait: &mut Wait) -> Result<(), Error> {
+        if self.begun.is_some() {
+            self.transmit(&[IoSlice::new(Head::given_up().as_bytes())], None, wait)?;
+            self.begun = None;
+        }
+        Ok(())
+    }
+
+    fn send_memory(&mut self, format: Format, body: &[u8], wait: &mut Wait) -> Result<(), Error> {
         self.check_connected()?;
+        self.give_up_begun(wait)?;
         // The memory for the rest is not taken before there is room for its packet.
         let events = wait.until(self.socket.as_fd(), PollFlags::OUT)?;
         if events.contains(PollFlags::HUP) {
@@ -112,7 +197,46 @@ impl Endpoint {
         let (first, rest) = body.split_at(limits::INLINE_PAYLOAD);
         let memfd = large::seal(rest)?;
         let head = Head::first(format, body.len(), first.len());
-        self.transmit(&[IoSlice::new(head.as_bytes()), IoSlice::new(first)], Some(memfd.as_fd()), &mut wait)
+        self.transmit(&[IoSlice::new(head.as_bytes()), IoSlice::new(first)], Some(memfd.as_fd()), wait)
+    }
+
+    fn send_pieces(
+        &mut self,
+        progress: &mut Progress,
+        format: Format,
+        body: &[u8],
+        wait: &mut Wait,
+    ) -> Result<(), Error> {
+        if progress.bytes == 0 || self.begun != Some(progress.bytes) {
+            progress.bytes = 0;
+            self.give_up_begun(wait)?;
+        }
+        while progress.bytes < body.len() {
+            let piece = &body[progress.bytes..][..next_piece(body.len(), progress.bytes)];
+            let head = match progress.bytes {
+                0 => Head::begin(format, body.len()),
+                _ => Head::piece(piece.len()),
+            };
+            self.transmit_between(&[IoSlice::new(head.as_bytes()), IoSlice::new(piece)], wait)?;
+            progress.bytes += piece.len();
+            self.begun = Some(progress.bytes);
+        }
+        self.begun = None;
+        Ok(())
+    }
+
+    /// One packet, as soon as there is room. Between two attempts what has come is taken in.
+    fn transmit_between(&mut self, parts: &[IoSlice<'_>], wait: &mut Wait) -> Result<(), Error> {
+        loop {
+            match self.transmit(parts, None, &mut Wait::new(Timeout::Now)) {
+                Err(Error::WouldBlock) => {}
+                other => return other,
+            }
+            self.look();
+            self.check_connected()?;
+            let more = if self.takes_in() { PollFlags::IN } else { PollFlags::empty() };
+            wait.until_again(self.socket.as_fd(), PollFlags::OUT | more)?;
+        }
     }
 
     /// One packet, as soon as there is room.
@@ -139,13 +263,16 @@ impl Endpoint {
     /// The next message.
     ///
     /// # Errors
-    /// Nothing was taken, but for [`Error::Broken`], after which the connection is closed.
+    /// [`Error::Closed`]: the other end has gone, and there is no more. [`Error::Broken`]: it broke the rules, and the connection
+    /// is closed now; a message that is larger than is taken is among that. Else nothing was taken.
     pub fn recv(&mut self, timeout: Timeout) -> Result<Message, Error> {
-        if let Some(large) = self.fill(timeout)? {
-            let (format, body) = (large.format, self.read_large(&large, &[])?);
-            return Ok(Message { format, body });
+        self.fill(timeout)?;
+        if let Some(large) = self.inbox.take_large() {
+            let format = large.format();
+            return Ok(Message { format, body: self.read_large(large, &[])? });
         }
-        let item = self.next_item()?;
+        let item = self.inbox.next_item()?;
+        self.received += 1;
         Ok(Message { format: item.format, body: item.body.to_vec() })
     }
 
@@ -154,10 +281,13 @@ impl Endpoint {
     /// # Errors
     /// As [`Self::recv`]; `see` has seen nothing then.
     pub fn recv_with<R>(&mut self, timeout: Timeout, see: impl FnOnce(Format, &[u8]) -> R) -> Result<R, Error> {
-        if let Some(large) = self.fill(timeout)? {
-            return Ok(see(large.format, &self.read_large(&large, &[])?));
+        self.fill(timeout)?;
+        if let Some(large) = self.inbox.take_large() {
+            let format = large.format();
+            return Ok(see(format, &self.read_large(large, &[])?));
         }
-        let item = self.next_item()?;
+        let item = self.inbox.next_item()?;
+        self.received += 1;
         Ok(see(item.format, item.body))
     }
 
@@ -167,27 +297,79 @@ impl Endpoint {
     /// # Errors
     /// As [`Self::recv`].
     pub fn recv_batch(&mut self, timeout: Timeout) -> Result<Vec<u8>, Error> {
-        if let Some(large) = self.fill(timeout)? {
-            return self.read_large(&large, Head::alone(large.format, large.length).as_bytes());
+        self.fill(timeout)?;
+        if let Some(large) = self.inbox.take_large() {
+            let head = Head::alone(large.format(), large.length());
+            return self.read_large(large, head.as_bytes());
         }
-        let count = std::mem::take(&mut self.waiting);
+        let (count, batch) = self.inbox.take_batch()?;
         self.received += count as u64;
-        let items = &self.buffer[std::mem::take(&mut self.rest)];
-        Ok([Head::array(count).as_bytes(), items].concat())
+        Ok(batch)
+    }
+
+    /// For an event loop: receives at most one packet, without waiting; none where no message is whole by it. A message that is
+    /// larger than `keep` is taken, and its body is dropped. A large one that is kept is read by whoever has it, elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::recv`]; [`Error::WouldBlock`]: no packet is there.
+    pub fn step(&mut self, keep: usize) -> Result<Option<Incoming>, Error> {
+        self.check_open()?;
+        let stepped = self.inbox.step(self.socket.as_fd(), &mut Wait::new(Timeout::Now), keep);
+        if !self.closing(stepped)? {
+            return Ok(None);
+        }
+        let taken = self.inbox.take(keep)?;
+        self.received += 1;
+        Ok(Some(taken))
+    }
+
+    /// Takes in what has come, without waiting, up to one message: whether a call would come back at once, with a message or
+    /// without.
+    pub fn look(&mut self) -> bool {
+        if self.is_due() {
+            return true;
+        }
+        match self.fill(Timeout::Now) {
+            Ok(()) => true,
+            Err(Error::WouldBlock) => false,
+            Err(error) => {
+                match error {
+                    Error::Broken(broken) => self.found = Some(broken),
+                    // Whoever receives meets it again.
+                    Error::Closed
+                    | Error::TimedOut
+                    | Error::WouldBlock
+                    | Error::TooLarge { .. }
+                    | Error::Invalid(_)
+                    | Error::System { .. } => self.ended = true,
+                }
+                true
+            }
+        }
     }
 
     /// Whether the next message is here already: to get it needs no system call.
     #[must_use]
     pub const fn has_message(&self) -> bool {
-        self.waiting > 0
+        self.inbox.has_message()
+    }
+
+    /// Whether a call would come back at once by what is known already: with a message, or without since none will come.
+    #[must_use]
+    pub const fn is_due(&self) -> bool {
+        self.disconnected || self.ended || self.found.is_some() || self.has_message()
+    }
+
+    /// Whether it is one that takes in what comes while it waits for room, by [`Self::look`], and has room for more.
+    #[must_use]
+    pub fn takes_in(&self) -> bool {
+        self.large == Large::Pieces && !self.is_due()
     }
 
     /// Closes both directions. What has been sent still arrives; what has not been received is gone.
     pub fn disconnect(&mut self) {
         self.disconnected = true;
-        self.waiting = 0;
-        self.rest = 0..0;
-        self.buffer = Vec::new();
+        self.inbox.clear();
         // Fails only if the other end did it first.
         let _ = shutdown(&self.socket, Shutdown::Both);
     }
@@ -211,127 +393,55 @@ impl Endpoint {
         self.sent
     }
 
+    /// Bytes of all packets that came in, since this end was made.
+    #[must_use]
+    pub const fn bytes_received(&self) -> u64 {
+        self.inbox.bytes()
+    }
+
+    /// What it holds for what comes, in bytes.
+    #[cfg(test)]
+    fn memory(&self) -> usize {
+        self.inbox.memory()
+    }
+
     const fn check_connected(&self) -> Result<(), Error> {
         if self.disconnected { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// The first of the waiting messages. `fill` has checked them.
-    fn next_item(&mut self) -> Result<Item<'_>, Error> {
-        let bytes = &self.buffer[self.rest.clone()];
-        let (item, after) = Item::read(bytes).map_err(Broken::Packet)?;
-        self.rest.start = self.rest.end - after.len();
-        self.waiting -= 1;
-        self.received += 1;
-        Ok(item)
-    }
-
-    /// Makes at least one message wait, or has a large one.
-    fn fill(&mut self, timeout: Timeout) -> Result<Option<Large>, Error> {
-        self.check_connected()?;
-        if self.has_message() {
-            return Ok(None);
+    /// As [`Self::check_connected`]; what was found when nobody was receiving is told once.
+    fn check_open(&mut self) -> Result<(), Error> {
+        match self.found.take() {
+            Some(broken) => Err(broken.into()),
+            None => self.check_connected(),
         }
-        self.buffer.resize(limits::MESSAGE_PACKET, 0);
-        let accepted = self.receive(&mut Wait::new(timeout)).and_then(|(length, beside)| self.accept(length, beside));
-        self.closing(accepted)
     }
 
-    /// Closes the connection where the other end has broken the rules.
+    /// Until a message is there.
+    fn fill(&mut self, timeout: Timeout) -> Result<(), Error> {
+        self.check_open()?;
+        let filled = self.inbox.fill(self.socket.as_fd(), &mut Wait::new(timeout), usize::MAX);
+        self.ended &= filled.is_err();
+        self.closing(filled)
+    }
+
+    /// Closes the connection where the other end has broken the rules, or a packet is lost.
     fn closing<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(Error::Broken(_)) = &result {
+        if matches!(&result, Err(Error::Broken(_))) || self.inbox.is_torn() {
             self.disconnect();
         }
         result
     }
 
-    /// The next packet, into the buffer: its length and what came beside it.
-    fn receive(&mut self, wait: &mut Wait) -> Result<(usize, Beside), Error> {
-        let flags = if wait.is_endless() { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
-        loop {
-            // Rounded up there is room for two or three descriptors, which are counted.
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut control = RecvAncillaryBuffer::new(&mut space);
-            let mut into = [IoSliceMut::new(&mut self.buffer)];
-            match recvmsg(&self.socket, &mut into, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
-                Ok(packet) => {
-                    // All are taken out, and so closed, whatever is wrong.
-                    let beside = beside(&mut control);
-                    if packet.flags.contains(ReturnFlags::CTRUNC) {
-                        return Err(Broken::TooManyDescriptors.into());
-                    }
-                    if packet.flags.contains(ReturnFlags::TRUNC) {
-                        return Err(Broken::Truncated.into());
-                    }
-                    return self.check_end(packet.bytes).map(|()| (packet.bytes, beside));
-                }
-                // The other end went without reading all. The kernel says so once, before what it had sent.
-                Err(Errno::INTR | Errno::CONNRESET) => {}
-                Err(Errno::AGAIN) => wait.until_again(self.socket.as_fd(), PollFlags::IN)?,
-                Err(errno) => return Err(Error::system("receive a message")(errno)),
-            }
-        }
-    }
-
-    /// No bytes: the end, or a packet without any.
-    fn check_end(&self, bytes: usize) -> Result<(), Error> {
-        if bytes > 0 {
-            return Ok(());
-        }
-        match Wait::new(Timeout::Now).until(self.socket.as_fd(), PollFlags::RDHUP) {
-            Ok(_) => Err(Error::Closed),
-            Err(Error::WouldBlock) => Err(Broken::NoBytes.into()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What the packet in the buffer is.
-    fn accept(&mut self, length: usize, beside: Beside) -> Result<Option<Large>, Error> {
-        let found = match &beside {
-            Beside::None => 0,
-            Beside::One(_) => 1,
-            Beside::More(count) => *count,
-        };
-        match (Packet::parse(&self.buffer[..length]).map_err(Broken::Packet)?, beside) {
-            (Packet::Messages { count, items }, Beside::None) => {
-                (self.waiting, self.rest) = (count, items);
-                Ok(None)
-            }
-            (Packet::First { length, format, body: first }, Beside::One(memfd)) => {
-                Ok(Some(Large { format, length, first, memfd }))
-            }
-            (Packet::Messages { .. }, _) => Err(Broken::Descriptors { expected: 0, found }.into()),
-            (Packet::First { .. }, _) => Err(Broken::Descriptors { expected: 1, found }.into()),
-        }
-    }
-
     /// All of a large message, behind `head`.
-    fn read_large(&mut self, large: &Large, head: &[u8]) -> Result<Vec<u8>, Error> {
-        let first = &self.buffer[large.first.clone()];
-        let bytes = large::read(large.memfd.as_fd(), &[head, first], large.length - first.len());
-        let checked = bytes.and_then(|bytes| {
-            message::check(large.format, &bytes[head.len()..]).map_err(Broken::Packet)?;
-            Ok(bytes)
-        });
-        if checked.is_err() {
+    fn read_large(&mut self, large: Incoming, head: &[u8]) -> Result<Vec<u8>, Error> {
+        let read = large.read_behind(head);
+        if read.is_err() {
             // Its packet has been taken: without it the order would have a gap.
             self.disconnect();
         }
-        self.received += u64::from(checked.is_ok());
-        checked
-    }
-}
-
-/// Takes what came beside a packet. What is surplus is closed.
-fn beside(control: &mut RecvAncillaryBuffer<'_>) -> Beside {
-    let mut fds = control.drain().flat_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(fds) => fds.collect::<Vec<_>>(),
-        // Nothing else was asked for.
-        _ => Vec::new(),
-    });
-    match (fds.next(), fds.next()) {
-        (None, _) => Beside::None,
-        (Some(fd), None) => Beside::One(fd),
-        (Some(_), Some(_)) => Beside::More(2 + fds.count()),
+        self.received += u64::from(read.is_ok());
+        read
     }
 }
 

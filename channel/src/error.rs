@@ -12,7 +12,7 @@ pub enum Error {
     /// With [`crate::Timeout::Now`].
     #[error("it would have to wait")]
     WouldBlock,
-    /// The most that would have been taken, in bytes.
+    /// What was to be sent; the most that would have been taken, in bytes. What is received is [`Broken::TooLarge`].
     #[error("larger than {most} bytes")]
     TooLarge { most: usize },
     /// What was to be sent is no batch, or a failure that is no text.
@@ -41,6 +41,11 @@ impl Error {
 pub enum Broken {
     #[error("{0}")]
     Packet(#[from] Breach),
+    /// Nothing of it was read but its first packet.
+    #[error("message of {length} bytes, where at most {most} are taken")]
+    TooLarge { length: usize, most: usize },
+    #[error("piece of a message at the wrong place")]
+    Order,
     #[error("packet without bytes")]
     NoBytes,
     #[error("packet is longer than any may be")]

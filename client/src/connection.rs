@@ -1,9 +1,10 @@
 use crate::Error;
 use rmp_serde::decode::Error as Decode;
 use sandhog_channel::{Batch, Endpoint, Format, Message, Timeout};
+use sandhog_protocol::limits;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// This program's end of the connection to a job.
 ///
@@ -12,6 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[derive(Debug)]
 pub struct Connection {
     endpoint: Endpoint,
+    /// What [`Self::limit`] was told.
+    most: usize,
     /// The bytes of the last value that was sent.
     buffer: Vec<u8>,
     /// Answers that nobody waits for any more.
@@ -19,24 +22,37 @@ pub struct Connection {
 }
 
 impl AsFd for Connection {
-    /// For poll(2): readable where [`Connection::recv`] does not wait. Look at [`Connection::has_message`] first.
+    /// For poll(2): readable where something has come, or nothing will. Ask [`Connection::look`] first, and then again: a large
+    /// message can come in pieces.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.endpoint.as_fd()
     }
 }
 
 impl Connection {
-    pub(crate) const fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, buffer: Vec::new(), owed: 0 }
+    pub(crate) const fn new(socket: OwnedFd) -> Self {
+        Self::of(Endpoint::new(socket, limits::MESSAGE), limits::MESSAGE)
     }
 
-    /// A second handle, for a thread that sends while this one receives. Two that receive share the messages out.
+    const fn of(endpoint: Endpoint, most: usize) -> Self {
+        Self { endpoint, most, buffer: Vec::new(), owed: 0 }
+    }
+
+    /// The largest message that is taken from the job from now on, in bytes; 64 MiB unless something else is said, which is as much
+    /// as a job may send. A larger one costs this program no memory: it is [`Error::Broken`], and the connection is closed.
+    pub const fn limit(&mut self, most_bytes: usize) {
+        self.most = most_bytes;
+        self.endpoint.limit(most_bytes);
+    }
+
+    /// A second handle, for a thread that sends while this one receives, or the other way round. Only one of them may receive: a
+    /// large message can come in pieces, and two would get some of them each.
     ///
     /// # Errors
     /// [`Error::System`]: no more descriptors.
     pub fn try_clone(&self) -> Result<Self, Error> {
         let socket = self.as_fd().try_clone_to_owned().map_err(Error::system("duplicate a connection"))?;
-        Ok(Self::new(Endpoint::new(socket)))
+        Ok(Self::of(Endpoint::new(socket, self.most), self.most))
     }
 
     /// Sends a value.
@@ -159,6 +175,12 @@ impl Connection {
         Ok(self.endpoint.recv(timeout)?)
     }
 
+    /// Takes in what has come, without waiting: whether [`Connection::recv`] does not wait, for a message is here as a whole, or
+    /// none will come.
+    pub fn look(&mut self) -> bool {
+        self.endpoint.look()
+    }
+
     /// Whether a message is here already: to get it takes no system call.
     #[must_use]
     pub const fn has_message(&self) -> bool {
@@ -229,11 +251,12 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sandhog_channel::Broken;
     use std::collections::BTreeMap;
 
     fn connected() -> (Connection, Endpoint) {
         let (here, there) = sandhog_channel::pair().unwrap();
-        (Connection::new(Endpoint::new(here)), Endpoint::new(there))
+        (Connection::new(here), Endpoint::new(there, limits::MESSAGE))
     }
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -245,7 +268,7 @@ mod tests {
     #[test]
     fn values_of_any_type_go_both_ways() {
         let (mut here, there) = connected();
-        let mut there = Connection::new(there);
+        let mut there = Connection::of(there, limits::MESSAGE);
         let point = Point { x: -1, y: Some(0.5) };
         here.send(&point).unwrap();
         assert_eq!(there.recv::<BTreeMap<String, f64>>().unwrap(), [("x".into(), -1.0), ("y".into(), 0.5)].into());
@@ -278,7 +301,7 @@ mod tests {
     #[test]
     fn many_values_go_in_few_packets_and_in_order() {
         let (mut here, there) = connected();
-        let mut there = Connection::new(there);
+        let mut there = Connection::of(there, limits::MESSAGE);
         let mut values: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
         values[1000] = "x".repeat(100_000);
         let expected = values.clone();
@@ -289,6 +312,20 @@ mod tests {
         });
         here.send_all(&values).unwrap();
         receiver.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_larger_than_was_said_is_told_and_closes_the_connection() {
+        let (mut here, mut there) = connected();
+        here.limit(1000);
+        let mut twin = here.try_clone().unwrap();
+        there.send(Format::Bytes, &[0; 1000], Timeout::Never).unwrap();
+        there.send(Format::Bytes, &vec![0; 1 << 20], Timeout::Never).unwrap();
+        assert_eq!(twin.recv_bytes().unwrap().len(), 1000);
+        let too_large = Broken::TooLarge { length: 1 << 20, most: 1000 };
+        assert!(matches!(twin.recv_bytes(), Err(Error::Broken(broken)) if broken == too_large));
+        assert!(matches!(here.recv_bytes(), Err(Error::Closed)));
+        assert!(matches!(there.send(Format::Bytes, b"x", Timeout::Never), Err(sandhog_channel::Error::Closed)));
     }
 
     #[test]

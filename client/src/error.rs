@@ -30,7 +30,8 @@ pub enum Error {
     /// What was received has another format; it has been taken.
     #[error("a message of the format {found:?}")]
     Format { found: Format },
-    /// The worker does not keep to the rules of a connection.
+    /// The worker does not keep to the rules of a connection, or its message is larger than [`crate::Connection::limit`] says. The
+    /// connection is closed.
     #[error("the job broke the rules of its connection: {0}")]
     Broken(#[source] Broken),
     #[error("there is no executable {}: build or install sandhog, or name it by SANDHOG or Job::executable", .0.display())]

@@ -4,7 +4,6 @@ use crate::running::Running;
 use command_fds::CommandFdExt;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::fcntl_dupfd_cloexec;
-use sandhog_channel::Endpoint;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -187,7 +186,7 @@ impl Job {
             io::ErrorKind::NotFound => Error::NoExecutable(executable),
             _ => Error::System { what: "start sandhog", source },
         })?;
-        Ok(Running::new(child, Connection::new(Endpoint::new(ours)), File::from(verdict)))
+        Ok(Running::new(child, Connection::new(ours), File::from(verdict)))
     }
 
     /// The command owns both descriptors, and keeps them from every program but the one that it starts: they survive an

@@ -33,5 +33,5 @@ pub use connection::Connection;
 pub use error::Error;
 pub use job::{Access, Job};
 pub use running::Running;
-pub use sandhog_channel::{Batch, Format, Message, Timeout};
+pub use sandhog_channel::{Batch, Broken, Format, Message, Timeout};
 pub use verdict::{Usage, Verdict, Why};

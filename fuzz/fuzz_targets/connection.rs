@@ -1,14 +1,18 @@
-//! A peer that sends any packets, with any descriptors: each receive gives a message or an error, and after a breach the
+//! A peer that sends any packets, pieces among them, with any descriptors: each receive gives a message or an error, and after a breach the
 //! connection is closed for both.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use sandhog_channel::{Endpoint, Error, Timeout, pair};
+use sandhog_channel::{Endpoint, Error, Format, Timeout, pair};
+use sandhog_protocol::limits;
+use sandhog_protocol::message::Head;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+
+const FULL: &[u8] = &[b'x'; limits::INLINE_PAYLOAD];
 
 /// The first byte of a packet says how long it is, the second what is beside it.
 fn packet(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
@@ -29,8 +33,11 @@ fn memory(beside: u8) -> OwnedFd {
 
 fuzz_target!(|input: &[u8]| {
     let (here, there) = pair().unwrap();
-    let mut endpoint = Endpoint::new(here);
-    let mut rest = input;
+    let [first, rest @ ..] = input else { return };
+    // How much it takes, and whether it goes by steps.
+    let (most, steps) = (usize::from(first >> 1) * 1000, first & 1 == 1);
+    let mut endpoint = Endpoint::new(here, most);
+    let mut rest = rest;
     while let Some((beside, body, after)) = packet(rest) {
         rest = after;
         let memfds: Vec<OwnedFd> = (0..beside & 3).map(|_| memory(beside)).collect();
@@ -40,12 +47,35 @@ fuzz_target!(|input: &[u8]| {
         if !fds.is_empty() {
             assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
         }
+        // The first piece of a message, and another one, are too long to be found by chance.
+        let long;
+        let body = match body {
+            [0, kind, length] if kind % 2 == 0 => {
+                long = [Head::begin(Format::Value, (usize::from(*length) + 257) << 8).as_bytes(), FULL].concat();
+                &long[..]
+            }
+            [0, _, length] => {
+                let length = usize::from(*length) << 8;
+                long = [Head::piece(length).as_bytes(), &FULL[..length]].concat();
+                &long[..]
+            }
+            _ => body,
+        };
         let sent = sendmsg(&there, &[IoSlice::new(body)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
         if sent.is_err() {
             return;
         }
         loop {
-            let answer = if beside & 128 == 0 {
+            let answer = if steps {
+                match endpoint.step(usize::from(beside) << 6) {
+                    Ok(Some(message)) => match message.read() {
+                        Ok(_) => Ok(()),
+                        Err(_) => return,
+                    },
+                    Ok(None) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            } else if beside & 128 == 0 {
                 endpoint.recv(Timeout::Now).map(drop)
             } else {
                 endpoint.recv_batch(Timeout::Now).map(drop)
@@ -55,7 +85,7 @@ fuzz_target!(|input: &[u8]| {
                 Err(Error::WouldBlock) => break,
                 Err(_) => {
                     assert!(matches!(endpoint.recv(Timeout::Now), Err(Error::Closed)));
-                    assert!(matches!(Endpoint::new(there).recv(Timeout::Now), Err(Error::Closed)));
+                    assert!(matches!(Endpoint::new(there, most).recv(Timeout::Now), Err(Error::Closed)));
                     return;
                 }
             }

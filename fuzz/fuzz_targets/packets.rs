@@ -34,6 +34,14 @@ fuzz_target!(|packet: &[u8]| {
         Ok(Packet::First { length, body, .. }) => {
             assert!(body.len() < length && length <= limits::MESSAGE && body.end == packet.len());
         }
+        Ok(Packet::Begin { length, body, .. }) => {
+            assert!(body.len() == limits::INLINE_PAYLOAD && body.len() < length && length <= limits::MESSAGE);
+            assert!(body.end == packet.len());
+        }
+        Ok(Packet::Piece { body }) => {
+            assert!(!body.is_empty() && body.len() <= limits::INLINE_PAYLOAD && body.end == packet.len());
+        }
+        Ok(Packet::GivenUp) => assert!(packet.len() <= 6),
         Err(_) => {}
     }
 });

@@ -18,11 +18,15 @@ pub const VALUES: usize = 1 << 17;
 /// third of the kernel's default for a socket's buffer (208 KiB), so that a sender can be one packet ahead.
 pub const INLINE_PAYLOAD: usize = 64 << 10;
 
-/// Largest packet on a connection, in bytes: [`INLINE_PAYLOAD`] and the headers of an array, a length and one item.
+/// Largest packet on a connection, in bytes: [`INLINE_PAYLOAD`] and the headers of an array, a nil, a length and one item.
 pub const MESSAGE_PACKET: usize = INLINE_PAYLOAD + 32;
 
-/// Largest message on a connection, in bytes. Four of them can be on their way in each direction.
+/// Largest message on a connection, in bytes. Four of them can be on their way in each direction, where they go by memfd.
 pub const MESSAGE: usize = 64 << 20;
+
+/// Room for what is on its way in one direction of a connection, in bytes as the kernel counts them (a packet of 64 KiB counts
+/// some 68): its default on common systems, so that nobody has more where the machine gives more. One packet can be beyond.
+pub const SOCKET_BUFFER: usize = 208 << 10;
 
 /// Longest text of a log's line with all its fields, in bytes; most fields of it; longest note of a progress.
 pub const LOG_TEXT: usize = 16 << 10;

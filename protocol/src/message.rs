@@ -10,10 +10,16 @@
 //! [ item, item, … ]          messages, each whole: an item is `bin` or `ext`, its type says the format
 //! [ length, item ] + fd      one message of `length` bytes; `item` holds its first bytes, and the sealed memfd beside
 //!                            the packet the rest, from its start
+//! [ nil, length, item ]      the first piece of one message of `length` bytes
+//! [ nil, bin ]               the next piece of it; each but the last has 64 KiB
+//! [ nil ]                    its sender has given it up: its pieces are nothing
 //! ```
 //!
-//! Why the first bytes of a large message are in its packet: a socket's buffer counts bytes, not descriptors. This way no
-//! more than a few large messages are ever on their way, and a sender waits as with small ones.
+//! A large message goes in one of two ways. With a memfd it is there as soon as there is room for one packet, and its pages
+//! are counted by the sender's cgroup. Why its first bytes are in its packet: a socket's buffer counts bytes, not descriptors.
+//! This way no more than a few large messages are ever on their way, and a sender waits as with small ones. Where no cgroup
+//! counts what a process makes, it goes in pieces: no more of it than a socket's buffer is ever outside of its two ends. Its
+//! receiver has it when the last piece has come, and nothing else may come between two pieces.
 //!
 //! Headers need not be of the shortest form: whoever writes MessagePack may send. What is in a value is its receiver's
 //! business; here it is bytes.
@@ -42,6 +48,9 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
+/// Where a packet's array begins with it, the packet is a piece of a message.
+const NIL: u8 = 0xc0;
+
 /// Extension types of the formats on the wire.
 const VALUE: u8 = 1;
 const FAILURE: u8 = 2;
@@ -67,6 +76,8 @@ pub enum Breach {
     UnknownType(i8),
     #[error("failure in a batch, which is a handler's answer")]
     FailureInBatch,
+    #[error("piece of a message has {found} bytes instead of {expected}")]
+    Piece { expected: usize, found: usize },
     #[error("packet ends in the middle")]
     Torn,
     #[error("packet has {0} bytes after its end")]
@@ -114,6 +125,18 @@ pub enum Packet {
     Messages { count: usize, items: Range<usize> },
     /// The first part of a message of `length` bytes; the rest, at least a byte, is in the memfd beside the packet.
     First { length: usize, format: Format, body: Range<usize> },
+    /// The first piece, of [`limits::INLINE_PAYLOAD`] bytes, of a message of `length`, which is more.
+    Begin { length: usize, format: Format, body: Range<usize> },
+    /// The next piece: at least a byte.
+    Piece { body: Range<usize> },
+    /// The message of which pieces have come will not be whole.
+    GivenUp,
+}
+
+/// How many bytes the next piece of a message of `length` has, of which `come` have come.
+#[must_use]
+pub fn next_piece(length: usize, come: usize) -> usize {
+    length.saturating_sub(come).min(limits::INLINE_PAYLOAD)
 }
 
 impl Packet {
@@ -127,19 +150,49 @@ impl Packet {
         }
         let mut rest = packet;
         let count = read_array(&mut rest)?;
-        if let (2, Some(0x00..=0x7f | 0xcc..=0xcf)) = (count, rest.first()) {
-            return Self::parse_first(packet, rest);
+        match (count, rest.first()) {
+            (2, Some(0x00..=0x7f | 0xcc..=0xcf)) => {
+                let (length, format, body) = Self::parse_first(packet, rest)?;
+                return Ok(Self::First { length, format, body });
+            }
+            (1..=3, Some(&NIL)) => return Self::parse_pieces(packet, count, &rest[1..]),
+            (..) => {}
         }
         let items = packet.len() - rest.len()..packet.len();
         check_items(rest, count, |item| check(item.format, item.body))?;
         Ok(Self::Messages { count, items })
     }
 
-    /// `rest`: the packet behind its array's header.
-    fn parse_first(packet: &[u8], mut rest: &[u8]) -> Result<Self, Breach> {
+    /// `rest`: the packet behind its array's header and its nil.
+    fn parse_pieces(packet: &[u8], count: usize, rest: &[u8]) -> Result<Self, Breach> {
+        match count {
+            1 if rest.is_empty() => Ok(Self::GivenUp),
+            1 => Err(Breach::Trailing(rest.len())),
+            2 => {
+                let (item, after) = Item::read(rest)?;
+                match (item.format, item.body.len(), after.len()) {
+                    (Format::Bytes, 0, 0) => Err(Breach::Piece { expected: 1, found: 0 }),
+                    (Format::Bytes, length, 0) => Ok(Self::Piece { body: packet.len() - length..packet.len() }),
+                    (Format::Bytes, _, after) => Err(Breach::Trailing(after)),
+                    (Format::Value | Format::Failure, ..) => Err(Breach::NotAMessage(rest[0])),
+                }
+            }
+            _ => {
+                let (length, format, body) = Self::parse_first(packet, rest)?;
+                match body.len() {
+                    limits::INLINE_PAYLOAD => Ok(Self::Begin { length, format, body }),
+                    found => Err(Breach::Piece { expected: limits::INLINE_PAYLOAD, found }),
+                }
+            }
+        }
+    }
+
+    /// A length and an item, which are all of `rest`, the end of the packet.
+    fn parse_first(packet: &[u8], mut rest: &[u8]) -> Result<(usize, Format, Range<usize>), Breach> {
         let length = match read_byte(&mut rest)? {
             small @ 0x00..=0x7f => u64::from(small),
-            marker => read_uint(&mut rest, 1 << (marker & 0x03))?,
+            marker @ 0xcc..=0xcf => read_uint(&mut rest, 1 << (marker & 0x03))?,
+            other => return Err(Breach::NotAMessage(other)),
         };
         let (item, rest) = Item::read(rest)?;
         if !rest.is_empty() {
@@ -148,9 +201,7 @@ impl Packet {
         let first = item.body.len();
         match usize::try_from(length) {
             Ok(length) if length <= first => Err(Breach::NoRest { length: length as u64, first }),
-            Ok(length) if length <= limits::MESSAGE => {
-                Ok(Self::First { length, format: item.format, body: packet.len() - first..packet.len() })
-            }
+            Ok(length) if length <= limits::MESSAGE => Ok((length, item.format, packet.len() - first..packet.len())),
             Ok(_) | Err(_) => Err(Breach::MessageTooLarge(length)),
         }
     }
@@ -201,8 +252,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Of an array of two (1 byte), a length (5) and an item (6).
-    const MOST: usize = 12;
+    /// Of an array (1 byte), a nil (1), a length (5) and an item (6).
+    const MOST: usize = 13;
 
     const fn empty() -> Self {
         Self { bytes: [0; Self::MOST], length: 0 }
@@ -221,10 +272,41 @@ impl Head {
     #[must_use]
     pub fn first(format: Format, length: usize, first: usize) -> Self {
         let mut head = Self::empty();
-        head.push(&[0x92, 0xce]);
-        head.push(&(length as u32).to_be_bytes());
-        head.push_item(format, first);
+        head.push(&[0x92]);
+        head.push_first(format, length, first);
         head
+    }
+
+    /// Of the first piece, of [`limits::INLINE_PAYLOAD`] bytes, of a message of `length`, at most [`limits::MESSAGE`].
+    #[must_use]
+    pub fn begin(format: Format, length: usize) -> Self {
+        let mut head = Self::empty();
+        head.push(&[0x93, NIL]);
+        head.push_first(format, length, limits::INLINE_PAYLOAD);
+        head
+    }
+
+    /// Of a piece of `length` bytes that is not the first.
+    #[must_use]
+    pub fn piece(length: usize) -> Self {
+        let mut head = Self::empty();
+        head.push(&[0x92, NIL]);
+        head.push_item(Format::Bytes, length);
+        head
+    }
+
+    /// All of the packet that gives a message up.
+    #[must_use]
+    pub fn given_up() -> Self {
+        let mut head = Self::empty();
+        head.push(&[0x91, NIL]);
+        head
+    }
+
+    fn push_first(&mut self, format: Format, length: usize, first: usize) {
+        self.push(&[0xce]);
+        self.push(&(length as u32).to_be_bytes());
+        self.push_item(format, first);
     }
 
     /// Of an array of `count` items that follow; there are fewer than 65,536 in a packet, since each has two bytes at least.
@@ -362,7 +444,7 @@ mod tests {
 
     /// The whole messages of a packet.
     fn messages(packet: &[u8]) -> Result<Vec<Message>, Breach> {
-        let Packet::Messages { count, items } = Packet::parse(packet)? else { panic!("a first part") };
+        let Packet::Messages { count, items } = Packet::parse(packet)? else { panic!("a part of a message") };
         let (mut rest, mut found) = (&packet[items], Vec::new());
         for _ in 0..count {
             let (item, after) = Item::read(rest).unwrap();
@@ -411,6 +493,25 @@ mod tests {
             let body = packet.len() - first..packet.len();
             assert_eq!(Packet::parse(&packet), Ok(Packet::First { length, format: Format::Value, body }));
         }
+    }
+
+    #[test]
+    fn a_piece_is_told_from_everything_else() {
+        let length = limits::MESSAGE;
+        for format in FORMATS {
+            let begin = packet(Head::begin(format, length), &vec![7; limits::INLINE_PAYLOAD]);
+            assert!(begin.len() <= limits::MESSAGE_PACKET);
+            let body = begin.len() - limits::INLINE_PAYLOAD..begin.len();
+            assert_eq!(Packet::parse(&begin), Ok(Packet::Begin { length, format, body }));
+        }
+        for length in [1, 255, 256, limits::INLINE_PAYLOAD] {
+            let piece = packet(Head::piece(length), &vec![7; length]);
+            assert!(piece.len() <= limits::MESSAGE_PACKET);
+            assert_eq!(Packet::parse(&piece), Ok(Packet::Piece { body: piece.len() - length..piece.len() }));
+        }
+        assert_eq!(Packet::parse(Head::given_up().as_bytes()), Ok(Packet::GivenUp));
+        let sizes = [(0, 70_000), (limits::INLINE_PAYLOAD, 70_000), (69_999, 70_000), (70_000, 70_000)];
+        assert_eq!(sizes.map(|(come, length)| next_piece(length, come)), [limits::INLINE_PAYLOAD, 4_464, 1, 0]);
     }
 
     #[test]
@@ -496,6 +597,17 @@ mod tests {
             (b"\x91\xc4\x01xy", Breach::Trailing(1)),
             (b"\x92\x05\xc4\x01xyz", Breach::Trailing(2)),
             (b"\x91\xd4\x02\xff", Breach::NotText),
+            (b"\x91\xc0x", Breach::Trailing(1)),
+            (b"\x92\xc0", Breach::Torn),
+            (b"\x92\xc0\xc0", Breach::NotAMessage(0xc0)),
+            (b"\x92\xc0\xc4\0", Breach::Piece { expected: 1, found: 0 }),
+            (b"\x92\xc0\xd4\x01x", Breach::NotAMessage(0xd4)),
+            (b"\x92\xc0\xc4\x01xy", Breach::Trailing(1)),
+            (b"\x93\xc0\x05\xc4\x01x", Breach::Piece { expected: limits::INLINE_PAYLOAD, found: 1 }),
+            (b"\x93\xc0\x01\xc4\x01x", Breach::NoRest { length: 1, first: 1 }),
+            (b"\x93\xc0\xc0\xc4\x01x", Breach::NotAMessage(0xc0)),
+            (b"\x93\xc0\xce\xff\xff\xff\xff\xc4\x01x", Breach::MessageTooLarge(u32::MAX.into())),
+            (b"\x94\xc0\xc0\xc0\xc0", Breach::NotAMessage(0xc0)),
         ];
         for (packet, breach) in cases {
             assert_eq!(Packet::parse(packet), Err(*breach), "{:x?}", &packet[..packet.len().min(20)]);
@@ -518,7 +630,8 @@ mod tests {
         assert!(batch.push(Format::Bytes, b"abc") && batch.push(Format::Failure, b"why"));
         let whole = batch.as_bytes().unwrap();
         let first = packet(Head::first(Format::Value, 70_000, 3), b"abc");
-        for packet in [whole, &first] {
+        let (piece, given_up) = (packet(Head::piece(3), b"abc"), Head::given_up());
+        for packet in [whole, &first, &piece, given_up.as_bytes()] {
             for length in 0..packet.len() {
                 assert!(Packet::parse(&packet[..length]).is_err(), "{length}");
             }
@@ -528,7 +641,7 @@ mod tests {
     #[test]
     fn random_packets_never_panic() {
         const MARKERS: [u8; 16] =
-            [0x90, 0x91, 0x92, 0x9f, 0xdc, 0xdd, 0xc4, 0xc5, 0xc6, 0xc7, 0xc9, 0xd4, 0xd8, 0xcc, 0xcf, 0x01];
+            [0x90, 0x91, 0x92, 0x93, 0xc0, 0xdd, 0xc4, 0xc5, 0xc6, 0xc7, 0xc9, 0xd4, 0xd8, 0xcc, 0xcf, 0x01];
         let mut random = Random(7);
         for _ in 0..300_000 {
             let bytes: Vec<u8> = (0..random.below(24))
@@ -537,7 +650,11 @@ mod tests {
             let _ = check_batch(&bytes);
             match Packet::parse(&bytes) {
                 Ok(Packet::Messages { .. }) => assert!(!messages(&bytes).unwrap().is_empty()),
-                Ok(Packet::First { length, body, .. }) => assert!(length > body.len() && body.end == bytes.len()),
+                Ok(Packet::First { length, body, .. } | Packet::Begin { length, body, .. }) => {
+                    assert!(length > body.len() && body.end == bytes.len());
+                }
+                Ok(Packet::Piece { body }) => assert!(!body.is_empty() && body.end == bytes.len()),
+                Ok(Packet::GivenUp) => assert_eq!(bytes.len(), 2),
                 Err(_) => {}
             }
         }

@@ -1,4 +1,5 @@
 use super::*;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use sandhog_protocol::message::{Batch, Breach};
 use std::thread;
@@ -9,15 +10,29 @@ const NEVER: Timeout = Timeout::Never;
 /// Long enough that only a hang lasts longer.
 const SOON: Timeout = Timeout::After(Duration::from_secs(60));
 
+const BOTH: [Large; 2] = [Large::Memory, Large::Pieces];
+
+/// What the largest message is, unless something else is said.
+const MOST: usize = limits::MESSAGE;
+
 fn connection() -> (Endpoint, Endpoint) {
+    connection_by(Large::Memory)
+}
+
+fn connection_by(large: Large) -> (Endpoint, Endpoint) {
     let (here, there) = pair().unwrap();
-    (Endpoint::new(here), Endpoint::new(there))
+    (Endpoint::new(here, MOST).sending(large), Endpoint::new(there, MOST).sending(large))
 }
 
 /// An end, and the bare socket of an end that keeps to no rule.
 fn liar() -> (Endpoint, OwnedFd) {
     let (here, there) = pair().unwrap();
-    (Endpoint::new(here), there)
+    (Endpoint::new(here, MOST), there)
+}
+
+/// A packet of this end's, by hand.
+fn packet(head: Head, body: &[u8]) -> Vec<u8> {
+    [head.as_bytes(), body].concat()
 }
 
 fn send_raw(socket: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
@@ -38,7 +53,11 @@ fn pattern(length: usize) -> Vec<u8> {
 
 #[test]
 fn messages_of_every_size_and_format_arrive_in_order() {
-    let (mut here, mut there) = connection();
+    BOTH.into_iter().for_each(every_size);
+}
+
+fn every_size(large: Large) {
+    let (mut here, mut there) = connection_by(large);
     let sizes = [0, 1, 15, 16, 255, 256, 65_535, limits::INLINE_PAYLOAD, limits::INLINE_PAYLOAD + 1, 200_000, 3 << 20];
     let sender = thread::spawn(move || {
         for (at, size) in sizes.into_iter().enumerate() {
@@ -61,7 +80,11 @@ fn messages_of_every_size_and_format_arrive_in_order() {
 
 #[test]
 fn the_largest_message_arrives_and_a_larger_one_is_refused() {
-    let (mut here, mut there) = connection();
+    BOTH.into_iter().for_each(the_largest);
+}
+
+fn the_largest(large: Large) {
+    let (mut here, mut there) = connection_by(large);
     let receiver = thread::spawn(move || there.recv(SOON).unwrap());
     let mut body = pattern(limits::MESSAGE);
     here.send(Format::Bytes, &body, SOON).unwrap();
@@ -94,13 +117,15 @@ fn a_batch_is_one_packet_and_is_handed_out_one_by_one_or_as_a_batch() {
 
 #[test]
 fn a_large_message_comes_as_a_batch_of_its_own() {
-    let (mut here, mut there) = connection();
-    let body = pattern(100_000);
-    here.send(Format::Value, &body, NEVER).unwrap();
-    let batch = there.recv_batch(NEVER).unwrap();
-    assert_eq!(batch[..7], [0x91, 0xc9, 0, 1, 0x86, 0xa0, 1]);
-    assert!(batch[7..] == body);
-    assert_eq!(there.received(), 1);
+    for large in BOTH {
+        let (mut here, mut there) = connection_by(large);
+        let body = pattern(100_000);
+        here.send(Format::Value, &body, NEVER).unwrap();
+        let batch = there.recv_batch(NEVER).unwrap();
+        assert_eq!(batch[..7], [0x91, 0xc9, 0, 1, 0x86, 0xa0, 1]);
+        assert!(batch[7..] == body);
+        assert_eq!(there.received(), 1);
+    }
 }
 
 #[test]
@@ -117,11 +142,13 @@ fn what_is_no_batch_is_not_sent() {
 
 #[test]
 fn a_receiver_that_does_not_read_makes_the_sender_wait_and_nothing_is_lost_or_doubled() {
-    let (mut here, mut there) = connection();
-    for large in [false, true] {
+    for (large, bytes) in
+        [(Large::Memory, 1000), (Large::Memory, 100_000), (Large::Pieces, 1000), (Large::Pieces, 70_000)]
+    {
+        let (mut here, mut there) = connection_by(large);
         let body = move |number: u32| {
             let mut body = number.to_le_bytes().to_vec();
-            body.resize(if large { 100_000 } else { 1000 }, 7);
+            body.resize(bytes, 7);
             body
         };
         let mut sent = 0;
@@ -160,8 +187,9 @@ fn waiting_for_a_message_ends_with_the_time() {
 #[test]
 fn what_was_sent_before_an_end_went_is_received_before_closed() {
     // The end that goes has read all; has not; has said so; has said so and not read.
-    for (unread, says_so) in [(false, false), (true, false), (false, true), (true, true)] {
-        let (mut here, mut there) = connection();
+    let all = [(false, false), (true, false), (false, true), (true, true)];
+    for (large, (unread, says_so)) in BOTH.into_iter().flat_map(|large| all.map(|how| (large, how))) {
+        let (mut here, mut there) = connection_by(large);
         if unread {
             there.send(Format::Bytes, b"never read", NEVER).unwrap();
         }
@@ -199,11 +227,15 @@ fn an_end_that_goes_without_reading_all_loses_nothing_that_it_sent() {
 
 #[test]
 fn an_end_that_goes_wakes_whoever_waits_for_it() {
-    let (here, mut there) = connection();
+    BOTH.into_iter().for_each(wakes);
+}
+
+fn wakes(large: Large) {
+    let (here, mut there) = connection_by(large);
     let receiver = thread::spawn(move || there.recv(SOON));
     drop(here);
     assert!(matches!(receiver.join().unwrap(), Err(Error::Closed)));
-    let (mut here, there) = connection();
+    let (mut here, there) = connection_by(large);
     while here.send(Format::Bytes, &[0; 1000], Timeout::Now).is_ok() {}
     let sender = thread::spawn(move || (here.send(Format::Bytes, b"x", SOON), here.send(Format::Bytes, b"x", NEVER)));
     drop(there);
@@ -226,8 +258,8 @@ fn disconnecting_drops_what_was_waiting() {
 #[test]
 fn an_end_of_each_direction_can_be_had_by_two_threads() {
     let (here, there) = pair().unwrap();
-    let (mut receiver, mut echo) = (Endpoint::new(here.try_clone().unwrap()), Endpoint::new(there));
-    let mut sender = Endpoint::new(here);
+    let (mut receiver, mut echo) = (Endpoint::new(here.try_clone().unwrap(), MOST), Endpoint::new(there, MOST));
+    let mut sender = Endpoint::new(here, MOST);
     let echoing = thread::spawn(move || {
         while let Ok(message) = echo.recv(SOON) {
             echo.send(message.format, &message.body, SOON).unwrap();
@@ -267,6 +299,249 @@ fn packets_that_break_the_rules_close_the_connection() {
     assert_eq!(breach(b"\x91\xd4\x02\xff", &[]), Broken::Packet(Breach::NotText));
     assert_eq!(breach(&[0x91; limits::MESSAGE_PACKET + 1], &[]), Broken::Truncated);
     assert_eq!(breach(&[0x91; 150_000], &[]), Broken::Truncated);
+    assert_eq!(breach(&packet(Head::piece(1), b"x"), &[]), Broken::Order);
+    assert_eq!(breach(Head::given_up().as_bytes(), &[]), Broken::Order);
+}
+
+const FULL: &[u8] = &[7; limits::INLINE_PAYLOAD];
+
+/// What comes of these packets behind the first piece of a message of 100,000 bytes.
+fn breach_between(packets: &[(&[u8], &[BorrowedFd<'_>])]) -> Broken {
+    let (mut here, there) = liar();
+    send_raw(&there, &packet(Head::begin(Format::Bytes, 100_000), FULL), &[]);
+    assert!(!here.look());
+    packets.iter().for_each(|(bytes, fds)| send_raw(&there, bytes, fds));
+    let Err(Error::Broken(broken)) = here.recv(SOON) else { panic!("it was taken") };
+    assert!(matches!(here.recv(SOON), Err(Error::Closed)));
+    assert!(rustix::io::write(&there, b"x").is_err(), "the liar is not told");
+    broken
+}
+
+#[test]
+fn nothing_comes_between_two_pieces_and_each_has_its_size() {
+    let all = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    let good = memfd(3, all);
+    let size = |expected, found| Broken::Packet(Breach::Piece { expected, found });
+    let rest = 100_000 - limits::INLINE_PAYLOAD;
+    let whole = packet(Head::piece(rest), &FULL[..rest]);
+    assert_eq!(breach_between(&[(b"\x91\xc4\x01x", &[])]), Broken::Order);
+    assert_eq!(breach_between(&[(b"\x92\x04\xc4\x01x", &[good.as_fd()])]), Broken::Order);
+    assert_eq!(breach_between(&[(&packet(Head::begin(Format::Bytes, 100_000), FULL), &[])]), Broken::Order);
+    assert_eq!(breach_between(&[(&packet(Head::piece(1), b"x"), &[])]), size(rest, 1));
+    assert_eq!(breach_between(&[(&packet(Head::piece(rest + 1), &FULL[..=rest]), &[])]), size(rest, rest + 1));
+    assert_eq!(breach_between(&[(&packet(Head::piece(FULL.len()), FULL), &[])]), size(rest, FULL.len()));
+    let given_up = Head::given_up();
+    assert_eq!(breach_between(&[(given_up.as_bytes(), &[]), (&whole, &[])]), Broken::Order);
+    let found = Broken::Descriptors { expected: 0, found: 1 };
+    assert_eq!(breach_between(&[(&whole, &[good.as_fd()])]), found);
+    assert_eq!(breach_between(&[(b"nonsense", &[])]), Broken::Packet(Breach::NotAnArray(b'n')));
+}
+
+#[test]
+fn a_message_in_pieces_whose_sender_goes_is_not_there() {
+    for pieces in 1..3 {
+        let (mut here, there) = liar();
+        send_raw(&there, b"\x91\xc4\x01x", &[]);
+        send_raw(&there, &packet(Head::begin(Format::Bytes, 200_000), FULL), &[]);
+        (1..pieces).for_each(|_| send_raw(&there, &packet(Head::piece(FULL.len()), FULL), &[]));
+        drop(there);
+        assert_eq!(here.recv(SOON).unwrap(), text("x"));
+        assert!(matches!(here.recv(SOON), Err(Error::Closed)));
+        assert!(matches!(here.recv_batch(NEVER), Err(Error::Closed)));
+    }
+}
+
+#[test]
+fn a_large_message_that_was_given_up_is_not_there_and_the_next_one_is() {
+    let (mut here, mut there) = connection_by(Large::Pieces);
+    let body = pattern(3 << 20);
+    for next in [&pattern(10)[..], &pattern(1 << 20)] {
+        assert!(matches!(here.send(Format::Bytes, &body, Timeout::Now), Err(Error::WouldBlock)));
+        let short = Timeout::After(Duration::from_millis(5));
+        assert!(matches!(here.send(Format::Value, &body, short), Err(Error::TimedOut)));
+        assert!(matches!(here.send_batch(b"\x91\xc4\x01x", Timeout::Now), Err(Error::WouldBlock)));
+        let expected = next.to_vec();
+        let receiver = thread::spawn(move || {
+            assert!(there.recv(SOON).unwrap().body == expected);
+            there
+        });
+        here.send(Format::Bytes, next, SOON).unwrap();
+        there = receiver.join().unwrap();
+        assert!(!there.look());
+    }
+    assert_eq!((here.sent(), there.received()), (2, 2));
+}
+
+#[test]
+fn a_large_message_goes_on_where_it_stopped() {
+    let (mut here, mut there) = connection_by(Large::Pieces);
+    let (body, mut progress, mut stops) = (pattern(1 << 20), Progress::default(), 0);
+    while let Err(error) = here.send_on(&mut progress, Format::Bytes, &body, Timeout::Now) {
+        assert!(matches!(error, Error::WouldBlock));
+        stops += 1;
+        // What has come of it so far is no message.
+        assert!(!there.look());
+        assert!(matches!(there.recv(Timeout::Now), Err(Error::WouldBlock)));
+        assert!(matches!(there.recv(Timeout::After(Duration::from_millis(1))), Err(Error::TimedOut)));
+    }
+    assert!(stops > 2, "{stops}");
+    assert!(there.look());
+    assert!(there.recv(Timeout::Now).unwrap().body == body);
+}
+
+#[test]
+fn two_ends_that_send_pieces_to_each_other_do_not_wait_for_ever() {
+    let (mut here, mut there) = connection_by(Large::Pieces);
+    let other = thread::spawn(move || {
+        there.send(Format::Bytes, &pattern(MOST), SOON).unwrap();
+        assert!(there.recv(SOON).unwrap().body == pattern(3 << 20));
+        there
+    });
+    here.send(Format::Bytes, &pattern(3 << 20), SOON).unwrap();
+    assert!(here.recv(SOON).unwrap().body == pattern(MOST));
+    let mut there = other.join().unwrap();
+    // One that sends no more is no reason to spin, and one that has gone is heard of.
+    there.finish_sending();
+    let short = Timeout::After(Duration::from_millis(20));
+    assert!(matches!(here.send(Format::Bytes, &pattern(3 << 20), short), Err(Error::TimedOut)));
+    drop(there);
+    assert!(matches!(here.send(Format::Bytes, &pattern(3 << 20), SOON), Err(Error::Closed)));
+    assert!(matches!(here.recv(SOON), Err(Error::Closed)));
+}
+
+#[test]
+fn what_is_larger_than_is_taken_closes_the_connection_unread() {
+    for (large, bytes) in [(Large::Memory, 100), (Large::Memory, 100_000), (Large::Pieces, 100_000)] {
+        let (mut here, mut there) = connection_by(large);
+        there.limit(bytes - 1);
+        here.send(Format::Bytes, b"small", NEVER).unwrap();
+        here.send(Format::Bytes, &pattern(bytes), NEVER).unwrap();
+        here.send(Format::Bytes, b"behind it", NEVER).unwrap();
+        assert_eq!(there.recv(SOON).unwrap(), text("small"));
+        let most = bytes - 1;
+        let too_large = Broken::TooLarge { length: bytes, most };
+        assert!(matches!(there.recv(SOON), Err(Error::Broken(broken)) if broken == too_large));
+        assert!(matches!(there.recv(SOON), Err(Error::Closed)));
+        assert!(matches!(there.send(Format::Bytes, b"x", SOON), Err(Error::Closed)));
+        assert!(matches!(here.send(Format::Bytes, b"x", SOON), Err(Error::Closed)));
+        let (mut here, mut there) = connection_by(large);
+        there.limit(bytes);
+        here.send(Format::Bytes, &pattern(bytes), NEVER).unwrap();
+        assert_eq!(there.recv(SOON).unwrap().body.len(), bytes);
+    }
+}
+
+#[test]
+fn of_what_is_larger_than_is_taken_only_the_first_packet_is_received() {
+    let all = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    let (mut here, there) = liar();
+    here.limit(1 << 20);
+    // Neither memory that is not as announced nor any further piece is looked at.
+    let (small, marked) = (memfd(1, all), packet(Head::first(Format::Bytes, MOST, 1), b"x"));
+    send_raw(&there, &marked, &[small.as_fd()]);
+    let too_large = Broken::TooLarge { length: MOST, most: 1 << 20 };
+    assert!(matches!(here.recv(SOON), Err(Error::Broken(broken)) if broken == too_large));
+    assert_eq!(here.bytes_received(), marked.len() as u64);
+    let (mut here, there) = liar();
+    here.limit(1 << 20);
+    let begin = packet(Head::begin(Format::Bytes, MOST), FULL);
+    send_raw(&there, &begin, &[]);
+    send_raw(&there, &packet(Head::piece(FULL.len()), FULL), &[]);
+    // Whoever looks without receiving does not swallow the reason.
+    assert!(here.look() && here.look());
+    assert!(matches!(here.recv(SOON), Err(Error::Broken(broken)) if broken == too_large));
+    assert!(matches!(here.recv(SOON), Err(Error::Closed)));
+    assert_eq!(here.bytes_received(), begin.len() as u64);
+}
+
+#[test]
+fn a_limit_that_is_lowered_holds_for_what_has_begun_to_come() {
+    let (mut here, mut there) = connection_by(Large::Pieces);
+    let body = pattern(1 << 20);
+    assert!(matches!(here.send(Format::Bytes, &body, Timeout::Now), Err(Error::WouldBlock)));
+    assert!(matches!(there.recv(Timeout::Now), Err(Error::WouldBlock)));
+    there.limit(1000);
+    let too_large = Broken::TooLarge { length: 1 << 20, most: 1000 };
+    assert!(matches!(there.recv(Timeout::Now), Err(Error::Broken(broken)) if broken == too_large));
+}
+
+#[test]
+fn a_batch_is_taken_up_to_the_first_that_is_too_large() {
+    let (mut here, mut there) = connection();
+    there.limit(3);
+    let mut batch = Batch::default();
+    assert!(["one", "two", "three", "six"].iter().all(|word| batch.push(Format::Bytes, word.as_bytes())));
+    here.send_batch(batch.as_bytes().unwrap(), NEVER).unwrap();
+    assert_eq!(there.recv_batch(NEVER).unwrap(), b"\x92\xc4\x03one\xc4\x03two");
+    assert_eq!(there.received(), 2);
+    let too_large = Broken::TooLarge { length: 5, most: 3 };
+    assert!(matches!(there.recv_batch(SOON), Err(Error::Broken(broken)) if broken == too_large));
+    assert!(matches!(there.recv(SOON), Err(Error::Closed)));
+}
+
+#[test]
+fn memory_is_taken_as_pieces_come() {
+    let (mut here, there) = liar();
+    send_raw(&there, &packet(Head::begin(Format::Bytes, MOST), FULL), &[]);
+    assert!(!here.look());
+    let most = here.memory();
+    assert!((FULL.len()..=4 * FULL.len()).contains(&most), "{most}");
+    send_raw(&there, &packet(Head::piece(FULL.len()), FULL), &[]);
+    assert!(!here.look());
+    assert!(here.memory() <= 6 * FULL.len());
+}
+
+#[test]
+fn what_is_stepped_over_costs_its_packets_and_no_memory() {
+    for large in BOTH {
+        let (mut here, mut there) = connection_by(large);
+        let mut progress = Progress::default();
+        let sizes = [5000, 200_000];
+        let mut steps = 0;
+        for size in sizes {
+            let body = pattern(size);
+            let mut is_sent = false;
+            let taken = loop {
+                if !is_sent {
+                    let sent = here.send_on(&mut progress, Format::Bytes, &body, Timeout::Now);
+                    assert!(matches!(sent, Ok(()) | Err(Error::WouldBlock)));
+                    is_sent = sent.is_ok();
+                }
+                if let Some(taken) = there.step(4096).unwrap() {
+                    break taken;
+                }
+                steps += 1;
+            };
+            progress = Progress::default();
+            assert_eq!((taken.format(), taken.length()), (Format::Bytes, size));
+            assert_eq!(taken.read().unwrap(), None);
+            assert!(there.memory() <= limits::MESSAGE_PACKET);
+        }
+        assert_eq!(steps > 0, large == Large::Pieces);
+        here.send(Format::Value, b"\xc0", NEVER).unwrap();
+        let kept = there.step(4096).unwrap().unwrap();
+        assert_eq!(kept.read().unwrap(), Some(Message { format: Format::Value, body: b"\xc0".to_vec() }));
+        assert!(matches!(there.step(4096), Err(Error::WouldBlock)));
+        assert_eq!(there.received(), 3);
+    }
+}
+
+#[test]
+fn a_sender_of_pieces_has_no_more_on_its_way_than_a_socket_holds() {
+    for bytes in [limits::INLINE_PAYLOAD, 1 << 20, MOST] {
+        let (mut here, there) = connection_by(Large::Pieces);
+        let body = pattern(bytes);
+        while here.send(Format::Bytes, &body, Timeout::Now).is_ok() {}
+        let (mut come, mut buffer) = (0, Vec::with_capacity(limits::MESSAGE_PACKET));
+        while let Ok(length) = rustix::io::retry_on_intr(|| {
+            buffer.clear();
+            rustix::net::recv(&there, spare_capacity(&mut buffer), rustix::net::RecvFlags::DONTWAIT)
+                .map(|(length, _)| length)
+        }) {
+            come += length;
+        }
+        assert!((1..=limits::SOCKET_BUFFER + limits::MESSAGE_PACKET).contains(&come), "{come}");
+    }
 }
 
 fn memfd(length: u64, seals: SealFlags) -> OwnedFd {

@@ -21,13 +21,18 @@ use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use sandhog_channel::{Batch, Endpoint, Format, Timeout};
+use sandhog_protocol::limits;
 use std::io::{self, BufWriter, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// The largest message that is taken from the job, in bytes: all that it may send. One at a time is in the command's memory, in a
+/// thread of its own, until its line has been read.
+const MOST: usize = limits::MESSAGE;
 
 /// How long a command whose job has ended waits for a reader of lines that reads nothing, as for a verdict's reader.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -141,7 +146,11 @@ fn open_channel(number: u32) -> Result<OwnedFd, Error> {
     let fd = take("--channel", number)?;
     let is = sockopt::socket_domain(&fd) == Ok(AddressFamily::UNIX)
         && sockopt::socket_type(&fd) == Ok(SocketType::SEQPACKET);
-    if is { Ok(fd) } else { Err(Error::NotPackets { number }) }
+    if !is {
+        return Err(Error::NotPackets { number });
+    }
+    sandhog_channel::bound(fd.as_fd()).map_err(system(number))?;
+    Ok(fd)
 }
 
 /// A bridge that stands.
@@ -157,7 +166,7 @@ pub(crate) struct Bridge {
 /// # Errors
 /// No thread can be started.
 pub(crate) fn bridge(lines: Lines, connection: OwnedFd) -> io::Result<Bridge> {
-    let (sending, receiving) = (Endpoint::new(connection.try_clone()?), Endpoint::new(connection));
+    let (sending, receiving) = (Endpoint::new(connection.try_clone()?, MOST), Endpoint::new(connection, MOST));
     let (written, (tell, done)) = (Arc::new(AtomicU64::new(0)), oneshot::channel());
     let output = Output { fd: lines.output, written: Arc::clone(&written) };
     thread::Builder::new().name("ipc in".into()).spawn(move || read_lines(lines.input, sending))?;

@@ -12,9 +12,7 @@ use super::streams::{Inherited, Streams, open_below};
 use super::view::{LogLine, Progress};
 use crate::config::job::Job;
 use crate::exit_code;
-use crate::ipc::pair;
 use crate::supervisor::driver::{Note, Sender};
-use rustix::net::SocketType;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::request::{ChildId, ChildJob, Level, Refused, Reply, Request};
@@ -233,7 +231,7 @@ impl Parent<'_> {
             depth: self.member.identity.depth + 1,
         };
         let (streams, piped) = Streams::of_child(&self.inherited, &job, asked.stdio).map_err(full)?;
-        let ends = asked.connected.then(|| pair(SocketType::SEQPACKET)).transpose().map_err(full)?;
+        let ends = asked.connected.then(sandhog_channel::pair).transpose().map_err(full)?;
         let (ours, connection) = ends.unzip();
         let fds = ours.into_iter().chain(piped).collect();
         let modules = asked.modules.iter().filter_map(|name| self.member.modules.get_key_value(name));

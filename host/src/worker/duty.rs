@@ -8,6 +8,7 @@ use super::{
 use crate::doctor::probes;
 use crate::ipc::{FrameBuffer, recv_frame, send_frame};
 use crate::sys::{last_words, process};
+use sandhog_channel::Large;
 use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Access, CompilePlan, GuestPlan, Program, Work};
 use sandhog_protocol::worker::{CompileReport, FromWorker, Report, SealFailure, ToWorker};
@@ -49,7 +50,7 @@ fn answer(duty: Duty) -> Option<()> {
     let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
     let report = match (work, program) {
         (Work::Guest(plan), Program::Guest { .. }) => {
-            let outside = Outside { socket: channel.as_fd(), buffer, connection };
+            let outside = Outside { socket: channel.as_fd(), buffer, connection, large: Large::Memory };
             FromWorker::Ended(run_guest(&channel, prepared, &plan, directories, outside)?)
         }
         (Work::Compile(plan), Program::Compiler) => FromWorker::Compiled(compile_module(&channel, &plan)?),

@@ -106,8 +106,12 @@ mod tests {
             rustix::thread::set_no_new_privs(true).unwrap();
             add_filter(&openat2_says(errno)).unwrap();
             seccomp::apply(Filter::Worker).unwrap();
-            let outside =
-                Outside { socket: crate::sys::process::borrow(0), buffer: FrameBuffer::default(), connection: None };
+            let outside = Outside {
+                socket: crate::sys::process::borrow(0),
+                buffer: FrameBuffer::default(),
+                connection: None,
+                large: sandhog_channel::Large::Memory,
+            };
             let report = run(&prepared, &plan(), vec![(directory, Access::ReadWrite)], outside);
             answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
         });

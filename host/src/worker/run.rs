@@ -13,6 +13,7 @@ use crate::sys::{
     last_words,
     timer::{self, Running},
 };
+use sandhog_channel::Large;
 use sandhog_protocol::{
     frame,
     plan::{Access, GuestPlan},
@@ -58,6 +59,8 @@ pub(crate) struct Outside<'a> {
     pub(super) buffer: FrameBuffer,
     /// Its parent, where it has a connection.
     pub(super) connection: Option<OwnedFd>,
+    /// How it sends large messages.
+    pub(super) large: Large,
 }
 
 /// Prepares what this worker says on `channel` (whole frames) when it runs out of time or memory; once, before [`run`].
@@ -203,7 +206,7 @@ mod tests {
     const HOUR_NS: u64 = 3_600_000_000_000;
 
     fn nobody() -> Outside<'static> {
-        Outside { socket: process::borrow(0), buffer: FrameBuffer::default(), connection: None }
+        Outside { socket: process::borrow(0), buffer: FrameBuffer::default(), connection: None, large: Large::Memory }
     }
 
     fn plan() -> GuestPlan {

@@ -84,7 +84,8 @@ mod tests {
 
     fn ours() -> WasiCtx {
         let socket = process::borrow(0).try_clone_to_owned().unwrap();
-        let session = Session::new(socket, FrameBuffer::default(), None, &GuestPlan::default());
+        let session =
+            Session::new(socket, FrameBuffer::default(), None, sandhog_channel::Large::Memory, &GuestPlan::default());
         ComponentGuest::new(&GuestPlan::default(), &[], session, Limiter::of_component(0)).unwrap().wasi
     }
 

@@ -16,8 +16,9 @@ use crate::worker::{
     run::Error,
     session::Session,
 };
-use sandhog_channel::{Endpoint, Error as ChannelError, Format, Timeout};
+use sandhog_channel::{Endpoint, Error as ChannelError, Format, Large, Timeout};
 use sandhog_protocol::{
+    limits,
     message::Message,
     worker::{End, Report},
 };
@@ -29,6 +30,10 @@ use wasmtime::{
 
 const WITHOUT_CONNECTION: &str = "it is a handler, which answers tasks that come through a connection, and this attempt has \
     none: run it with --ipc, or as a child of another job";
+
+/// The largest task that is taken, in bytes: as large as a message may be. Whoever sends tasks has started the handler and may end
+/// it, so there is nothing that a lower limit would keep from them.
+const TASK: usize = limits::MESSAGE;
 
 /// A task and an answer, as the guest sees them: `types.message`.
 #[derive(ComponentType, Lift, Lower)]
@@ -90,13 +95,14 @@ impl Instance {
 pub(super) async fn serve(
     function: &ComponentExportIndex,
     connection: Option<OwnedFd>,
+    large: Large,
     stores: Stores<'_>,
     session: Session,
 ) -> Result<Report, Error> {
     let Some(connection) = connection else {
         return Ok(Report::of(End::Refused { reason: WITHOUT_CONNECTION.to_owned() }));
     };
-    let mut endpoint = Endpoint::new(connection);
+    let mut endpoint = Endpoint::new(connection, TASK).sending(large);
     let mut store = stores.first(session)?;
     let (outcome, store) = loop {
         let mut instance = match Instance::new(stores.prepared, function, store).await {
@@ -255,7 +261,7 @@ mod tests {
     fn answers(tasks: &[(Format, &[u8])], fresh: bool) -> (Vec<(Format, Vec<u8>)>, Report) {
         let file = compiled();
         let (ours, theirs) = sandhog_channel::pair().unwrap();
-        let mut endpoint = Endpoint::new(ours);
+        let mut endpoint = Endpoint::new(ours, TASK);
         for (format, body) in tasks {
             endpoint.send(*format, body, Timeout::Now).unwrap();
         }
@@ -265,7 +271,12 @@ mod tests {
         let report = in_child(|answer| {
             let prepared = engine::load(false, Kind::Component, file).unwrap();
             let connection = theirs.take();
-            let outside = Outside { socket: process::borrow(0), buffer: FrameBuffer::default(), connection };
+            let outside = Outside {
+                socket: process::borrow(0),
+                buffer: FrameBuffer::default(),
+                connection,
+                large: Large::Memory,
+            };
             let plan = GuestPlan { memory_bytes: 1 << 20, timeout_ms: Some(20_000), fresh, ..GuestPlan::default() };
             // The tasks are all there: what is read after them is the end.
             let shut = rustix::net::shutdown(&endpoint, rustix::net::Shutdown::Write);
@@ -314,7 +325,12 @@ mod tests {
         let file = compiled();
         let report = in_child(|answer| {
             let prepared = engine::load(false, Kind::Component, file).unwrap();
-            let outside = Outside { socket: process::borrow(0), buffer: FrameBuffer::default(), connection: None };
+            let outside = Outside {
+                socket: process::borrow(0),
+                buffer: FrameBuffer::default(),
+                connection: None,
+                large: Large::Memory,
+            };
             let report = run(&prepared, &GuestPlan::default(), Vec::new(), outside);
             answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
         });

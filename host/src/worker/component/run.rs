@@ -8,6 +8,7 @@ use crate::worker::{
     session::Session,
     store::{self, Limiter},
 };
+use sandhog_channel::Large;
 use sandhog_protocol::{
     plan::{Access, GuestPlan},
     worker::{End, Report},
@@ -68,12 +69,12 @@ pub(in crate::worker) fn run(
     let timers = start_timers(plan).map_err(Error::Timers)?;
     let runtime = runtime::build().map_err(Error::Runtime)?;
     let stores = Stores { prepared, plan, directories };
-    let Outside { socket, buffer, connection } = outside;
+    let Outside { socket, buffer, connection, large } = outside;
     // The first one is for the last word.
     let socket = socket.try_clone_to_owned().map_err(Error::Socket)?;
     let report = match &prepared.entry {
         Entry::Command(function) => {
-            let session = Session::new(socket, buffer, connection, plan);
+            let session = Session::new(socket, buffer, connection, large, plan);
             let mut store = stores.first(session)?;
             let outcome = runtime.block_on(command(prepared, function, &mut store));
             let report = reported(outcome, &store);
@@ -82,8 +83,8 @@ pub(in crate::worker) fn run(
             report
         }
         Entry::Handler(function) => {
-            let session = Session::new(socket, buffer, None, plan);
-            runtime.block_on(handler::serve(function, connection, stores, session))?
+            let session = Session::new(socket, buffer, None, large, plan);
+            runtime.block_on(handler::serve(function, connection, large, stores, session))?
         }
     };
     drop(timers);
@@ -132,7 +133,7 @@ pub(in crate::worker) fn warm(prepared: &Prepared) {
     let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
     let Ok(runtime) = runtime::build() else { return };
     let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 0) else { return };
-    let session = Session::new(socket, FrameBuffer::default(), None, &plan);
+    let session = Session::new(socket, FrameBuffer::default(), None, Large::Memory, &plan);
     let stores = Stores { prepared, plan: &plan, directories: &[] };
     // Dropped inside, as all that the library makes.
     runtime.block_on(async { drop(stores.first(session)) });

@@ -3,6 +3,7 @@
 use super::types::{Error, Incoming, Outgoing, Timeout, answer};
 use super::{Parts, View};
 use crate::worker::session::{self, Connection, Source, Until};
+use sandhog_channel::Progress;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Format;
 use wasmtime::StoreContextMut;
@@ -65,7 +66,10 @@ pub(super) fn send_message<T: View + 'static>(
     if message.body.len() > limits::MESSAGE {
         return Err(session::Error::TooLarge { most: limits::MESSAGE as u64 });
     }
-    when_there_is_room(store, connection, until, |store| connection.send(format, message.body.as_le_slice(store)))
+    let mut progress = Progress::default();
+    when_there_is_room(store, connection, until, |store| {
+        connection.send(&mut progress, format, message.body.as_le_slice(store))
+    })
 }
 
 fn send_batch<T: View + 'static>(
@@ -87,7 +91,7 @@ fn when_there_is_room<T: View + 'static>(
     store: &mut Store<'_, T>,
     connection: &Connection,
     until: Until,
-    send: impl Fn(&Store<'_, T>) -> Result<(), session::Error>,
+    mut send: impl FnMut(&Store<'_, T>) -> Result<(), session::Error>,
 ) -> Result<(), session::Error> {
     loop {
         match send(store) {

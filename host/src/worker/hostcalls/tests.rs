@@ -3,7 +3,7 @@
 use super::*;
 use crate::ipc::{FrameBuffer, pair, recv_frame, send_frame};
 use rustix::net::SocketType;
-use sandhog_channel::{Endpoint, Timeout};
+use sandhog_channel::{Endpoint, Large, Timeout};
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::plan::{GuestPlan, Identity};
 use sandhog_protocol::request::{Level, Refused, Reply, Request};
@@ -53,11 +53,11 @@ fn world(plan: &GuestPlan) -> World {
     let engine = Engine::new(&config).unwrap();
     let (socket, coordinator) = pair(SocketType::STREAM).unwrap();
     let (connection, parent) = sandhog_channel::pair().unwrap();
-    let session = Session::new(socket, FrameBuffer::default(), Some(connection), plan);
+    let session = Session::new(socket, FrameBuffer::default(), Some(connection), Large::Memory, plan);
     let store = Store::new(&engine, Data { session, table: ResourceTable::new() });
     let mut linker = Linker::new(&engine);
     link(&mut linker).unwrap();
-    World { store, linker, coordinator, parent: Endpoint::new(parent) }
+    World { store, linker, coordinator, parent: Endpoint::new(parent, limits::MESSAGE) }
 }
 
 fn contract() -> (Resolve, WorldId) {

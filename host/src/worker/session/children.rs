@@ -74,7 +74,8 @@ impl Session {
             return Err(Error::Quota("files that this attempt may have open".to_owned()));
         }
         let mut fds = fds.into_iter();
-        let connection = if expected.connected { fds.next().map(Connection::new) } else { None };
+        let connection =
+            if expected.connected { fds.next().map(|socket| Connection::new(socket, self.large)) } else { None };
         let streams = expected.piped.map(|piped| if piped { fds.next() } else { None });
         for stream in streams.iter().flatten() {
             streams::never_block(stream)?;

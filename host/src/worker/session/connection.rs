@@ -1,7 +1,8 @@
 //! A guest's end of a connection, shared by all handles to it.
 
 use super::Error;
-use sandhog_channel::{Endpoint, Timeout};
+use sandhog_channel::{Endpoint, Large, Progress, Timeout};
+use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -46,15 +47,25 @@ pub(super) struct End {
 }
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd) -> Self {
-        let endpoint = Some(Endpoint::new(socket));
+    /// Takes messages of any size until [`Self::limit`].
+    pub(super) fn new(socket: OwnedFd, large: Large) -> Self {
+        let endpoint = Some(Endpoint::new(socket, limits::MESSAGE).sending(large));
         Self(Arc::new(RwLock::new(End { endpoint, counts: Counts::default(), owed: 0 })))
     }
 
+    /// The largest message that is taken from now on, in bytes; of one that is larger the connection closes.
+    pub(crate) fn limit(&self, most: u64) {
+        if let Some(endpoint) = &mut self.write().endpoint {
+            endpoint.limit(usize::try_from(most).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// Goes on from `progress` with the same message, where it has said [`Error::WouldBlock`].
+    ///
     /// # Errors
     /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::TooLarge`], [`Error::Quota`].
-    pub(crate) fn send(&self, format: Format, body: &[u8]) -> Result<(), Error> {
-        self.write().open()?.send(format, body, Timeout::Now)?;
+    pub(crate) fn send(&self, progress: &mut Progress, format: Format, body: &[u8]) -> Result<(), Error> {
+        self.write().open()?.send_on(progress, format, body, Timeout::Now)?;
         Ok(())
     }
 
@@ -66,7 +77,8 @@ impl Connection {
     }
 
     /// # Errors
-    /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::Quota`]; [`Error::Invalid`] where the other end breaks the rules.
+    /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::Quota`]; [`Error::Invalid`] where the other end breaks the rules, and
+    /// [`Error::TooLarge`] where its message is larger than is taken: the connection is closed then.
     pub(super) fn recv(&self, patience: Patience) -> Result<Message, Error> {
         self.write().receive(|endpoint| endpoint.recv(patience.into()))
     }
@@ -77,11 +89,19 @@ impl Connection {
         self.write().receive(|endpoint| endpoint.recv_batch(patience.into()))
     }
 
+    /// Whether what has come, by what the kernel says, is a whole message or the end. Where messages go in pieces they are taken in
+    /// for it, up to one message. Where they don't nobody who keeps to the rules sends any, and nothing is taken in: the
+    /// memory beside a packet would take a descriptor for as long as it waits here.
+    pub(super) fn look(&self) -> bool {
+        self.write().endpoint.as_mut().is_none_or(|endpoint| match endpoint.large() {
+            Large::Memory => true,
+            Large::Pieces => endpoint.look(),
+        })
+    }
+
     /// Closes both directions, for all handles.
     pub(crate) fn disconnect(&self) {
-        let mut end = self.write();
-        end.counts = end.counts();
-        end.endpoint = None;
+        self.write().disconnect();
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -114,7 +134,12 @@ impl Connection {
 impl End {
     /// Something can be received without asking the kernel: a message, or that there will be none.
     pub(super) fn is_due(&self) -> bool {
-        self.endpoint.as_ref().is_none_or(Endpoint::has_message)
+        self.endpoint.as_ref().is_none_or(Endpoint::is_due)
+    }
+
+    /// Whether it takes in what comes while it waits for room.
+    pub(super) fn takes_in(&self) -> bool {
+        self.endpoint.as_ref().is_some_and(Endpoint::takes_in)
     }
 
     /// None: disconnected.
@@ -133,10 +158,19 @@ impl End {
     ) -> Result<T, Error> {
         let endpoint = self.open()?;
         let before = endpoint.received();
-        let received = receive(endpoint)?;
+        let received = receive(endpoint);
         let more = endpoint.received() - before;
         self.owed = self.owed.saturating_sub(more);
-        Ok(received)
+        if let Err(sandhog_channel::Error::Broken(_)) = &received {
+            // It was closed from this side: nobody has died, and no verdict is on its way.
+            self.disconnect();
+        }
+        Ok(received?)
+    }
+
+    fn disconnect(&mut self) {
+        self.counts = self.counts();
+        self.endpoint = None;
     }
 
     fn counts(&self) -> Counts {

@@ -26,6 +26,7 @@ pub(crate) use wait::{Source, Until};
 use crate::ipc::FrameBuffer;
 use children::Child;
 use control::Control;
+use sandhog_channel::Large;
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity};
 use sandhog_protocol::request::{ChildId, Level, Reply, Request};
@@ -41,6 +42,8 @@ pub(crate) struct Session {
     control: Control,
     birth: Instant,
     about: About,
+    /// How large messages go.
+    large: Large,
     parent: Option<Connection>,
     /// Those whose handle the guest still has.
     children: BTreeMap<ChildId, Child>,
@@ -69,8 +72,15 @@ enum Heard {
 
 impl Session {
     /// `socket` leads to the coordinator and is blocking; what `buffer` holds has come by it already. `connection` leads
-    /// to the parent, where there is one and the guest itself is to have it. Time counts from here.
-    pub(crate) fn new(socket: OwnedFd, buffer: FrameBuffer, connection: Option<OwnedFd>, plan: &GuestPlan) -> Self {
+    /// to the parent, where there is one and the guest itself is to have it; `large`: how large messages go, to whomever. Time
+    /// counts from here.
+    pub(crate) fn new(
+        socket: OwnedFd,
+        buffer: FrameBuffer,
+        connection: Option<OwnedFd>,
+        large: Large,
+        plan: &GuestPlan,
+    ) -> Self {
         let about = About {
             identity: plan.identity.clone(),
             arguments: plan.args.clone(),
@@ -81,7 +91,8 @@ impl Session {
             control: Control::new(socket, buffer),
             birth: Instant::now(),
             about,
-            parent: connection.map(Connection::new),
+            large,
+            parent: connection.map(|socket| Connection::new(socket, large)),
             children: BTreeMap::new(),
             stops: false,
             listens: false,

@@ -1,8 +1,9 @@
 use super::*;
 use crate::ipc::{pair, recv_frame};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg};
-use sandhog_channel::{Endpoint, Timeout};
+use sandhog_channel::{Endpoint, Large, Progress, Timeout};
 use sandhog_protocol::frame;
+use sandhog_protocol::limits;
 use sandhog_protocol::message::Format;
 use sandhog_protocol::request::{ChildJob, ChildLimits, ChildStdio, Refused};
 use sandhog_protocol::verdict::{Usage, Verdict};
@@ -45,7 +46,7 @@ impl Coordinator {
 
 fn session() -> (Session, Coordinator) {
     let (socket, other) = pair(SocketType::STREAM).unwrap();
-    let session = Session::new(socket, FrameBuffer::default(), None, &GuestPlan::default());
+    let session = Session::new(socket, FrameBuffer::default(), None, Large::Memory, &GuestPlan::default());
     (session, Coordinator { socket: other, buffer: FrameBuffer::default() })
 }
 
@@ -88,7 +89,7 @@ fn connected_child(session: &mut Session, coordinator: &mut Coordinator, id: Chi
     coordinator.tells_with(spawned(id), &[here.as_fd()]);
     assert_eq!(session.spawn(job(true, NULL)), Ok(id));
     assert!(matches!(coordinator.hears(), Request::Spawn(_)));
-    (session.connection_to(id).unwrap(), Endpoint::new(there))
+    (session.connection_to(id).unwrap(), Endpoint::new(there, limits::MESSAGE))
 }
 
 fn soon() -> Until {
@@ -113,8 +114,8 @@ fn a_child_has_the_ends_that_came_with_it_in_their_order() {
     assert_eq!((child, session.attempt_of(child)), (7, "attempt-7"));
     assert!(session.stops);
 
-    session.connection_to(child).unwrap().send(Format::Bytes, b"hello").unwrap();
-    assert_eq!(Endpoint::new(child_end).recv(Timeout::Now).unwrap().body, b"hello");
+    session.connection_to(child).unwrap().send(&mut Progress::default(), Format::Bytes, b"hello").unwrap();
+    assert_eq!(Endpoint::new(child_end, limits::MESSAGE).recv(Timeout::Now).unwrap().body, b"hello");
     let stdin = session.take_stream(child, 0).unwrap();
     assert_eq!(write(stdin.as_fd(), b"in"), Ok(2));
     let mut bytes = [0; 8];
@@ -213,7 +214,7 @@ fn the_end_of_a_child_that_was_forgotten_is_no_matter() {
     coordinator.tells(ended(1, 0));
     assert_eq!(session.stopping(Until::Now), Ok(false));
     // Its connection lives on with its own handles.
-    connection.send(Format::Bytes, b"x").unwrap();
+    connection.send(&mut Progress::default(), Format::Bytes, b"x").unwrap();
     drop(connection);
     assert_eq!(child.recv(Timeout::Now).unwrap().body, b"x");
     assert!(matches!(child.recv(Timeout::Now), Err(sandhog_channel::Error::Closed)));
@@ -300,7 +301,7 @@ fn room_is_waited_for() {
     let (mut session, mut coordinator) = session();
     let (connection, mut child) = connected_child(&mut session, &mut coordinator, 1);
     let mut sent = 0;
-    while connection.send(Format::Bytes, &[7; 10_000]).is_ok() {
+    while connection.send(&mut Progress::default(), Format::Bytes, &[7; 10_000]).is_ok() {
         sent += 1;
     }
     assert!(sent > 2);
@@ -312,7 +313,7 @@ fn room_is_waited_for() {
         child
     });
     assert_eq!(session.wait_for(Source::Room(&connection), Until::Forever), Ok(()));
-    connection.send(Format::Bytes, b"x").unwrap();
+    connection.send(&mut Progress::default(), Format::Bytes, b"x").unwrap();
     reader.join().unwrap();
 }
 
@@ -321,7 +322,7 @@ fn each_call_has_its_own_answer() {
     let (mut session, mut coordinator) = session();
     let (connection, mut child) = connected_child(&mut session, &mut coordinator, 1);
     let task = |session: &mut Session, until| {
-        connection.send(Format::Bytes, b"task").unwrap();
+        connection.send(&mut Progress::default(), Format::Bytes, b"task").unwrap();
         connection.owes_answer();
         session.answer(1, &connection, until).map(|message| message.body)
     };
@@ -343,7 +344,7 @@ fn each_call_has_its_own_answer() {
 fn a_task_over_which_the_child_dies_is_poisoned_with_its_verdict() {
     let (mut session, mut coordinator) = session();
     let (connection, child) = connected_child(&mut session, &mut coordinator, 1);
-    connection.send(Format::Bytes, b"task").unwrap();
+    connection.send(&mut Progress::default(), Format::Bytes, b"task").unwrap();
     connection.owes_answer();
     drop(child);
     // The verdict comes a little after the end of the connection.
@@ -385,7 +386,7 @@ fn what_was_read_with_go_is_not_lost() {
     coordinator.tells(Reply::Stop);
     let mut buffer = FrameBuffer::default();
     buffer.fill(&socket).unwrap();
-    let mut session = Session::new(socket, buffer, None, &GuestPlan::default());
+    let mut session = Session::new(socket, buffer, None, Large::Memory, &GuestPlan::default());
     assert_eq!(session.stopping(Until::Now), Ok(true));
 }
 
@@ -453,15 +454,15 @@ fn a_request_that_fits_into_no_frame_is_invalid() {
 fn the_counts_of_a_connection_outlive_it() {
     let (socket, _other) = pair(SocketType::STREAM).unwrap();
     let (here, there) = pair(SocketType::SEQPACKET).unwrap();
-    let mut session = Session::new(socket, FrameBuffer::default(), Some(here), &GuestPlan::default());
-    let (parent, mut there) = (session.parent().unwrap(), Endpoint::new(there));
-    parent.send(Format::Value, &[0xc0]).unwrap();
-    parent.send(Format::Value, &[0xc0]).unwrap();
+    let mut session = Session::new(socket, FrameBuffer::default(), Some(here), Large::Memory, &GuestPlan::default());
+    let (parent, mut there) = (session.parent().unwrap(), Endpoint::new(there, limits::MESSAGE));
+    parent.send(&mut Progress::default(), Format::Value, &[0xc0]).unwrap();
+    parent.send(&mut Progress::default(), Format::Value, &[0xc0]).unwrap();
     say(&mut there, "x");
     session.recv(&parent, Until::Forever).unwrap();
     session.parent().unwrap().disconnect();
     assert_eq!(session.counts(), Counts { received: 1, sent: 2 });
-    assert_eq!(parent.send(Format::Value, &[0xc0]), Err(Error::Closed));
+    assert_eq!(parent.send(&mut Progress::default(), Format::Value, &[0xc0]), Err(Error::Closed));
     assert_eq!(there.recv(Timeout::Now).unwrap().body, [0xc0]);
 }
 
@@ -478,4 +479,98 @@ fn a_session_can_be_part_of_a_store() {
     fn send<T: Send>() {}
     send::<Session>();
     send::<Connection>();
+}
+
+/// A session whose messages go in pieces, with a connection to its parent; the parent's end.
+fn in_pieces() -> (Session, Connection, Coordinator, Endpoint) {
+    let (socket, other) = pair(SocketType::STREAM).unwrap();
+    let (here, there) = sandhog_channel::pair().unwrap();
+    let session = Session::new(socket, FrameBuffer::default(), Some(here), Large::Pieces, &GuestPlan::default());
+    let connection = session.parent().unwrap();
+    let there = Endpoint::new(there, limits::MESSAGE).sending(Large::Pieces);
+    (session, connection, Coordinator { socket: other, buffer: FrameBuffer::default() }, there)
+}
+
+/// As the guest's call does it.
+fn send(session: &mut Session, connection: &Connection, body: &[u8], until: Until) -> Result<(), Error> {
+    let mut progress = Progress::default();
+    session.patiently(Source::Room(connection), until, || connection.send(&mut progress, Format::Bytes, body))
+}
+
+#[test]
+fn a_part_of_a_message_is_not_waited_for_as_a_message() {
+    let (mut session, connection, _coordinator, mut parent) = in_pieces();
+    let (body, mut progress) = (vec![7; 1 << 20], Progress::default());
+    let message = [Source::Message(&connection)];
+    let mut parts = 0;
+    while parent.send_on(&mut progress, Format::Bytes, &body, Timeout::Now).is_err() {
+        assert_eq!(session.wait(&message, Until::Now), Err(Error::WouldBlock));
+        assert_eq!(session.wait(&message, soon()), Err(Error::TimedOut));
+        parts += 1;
+    }
+    assert!(parts > 2, "{parts}");
+    assert_eq!(session.wait(&message, Until::Forever), Ok(vec![0]));
+    assert!(session.recv(&connection, Until::Now).unwrap().body == body);
+}
+
+#[test]
+fn two_that_send_large_messages_to_each_other_do_not_wait_for_ever() {
+    let (mut session, connection, _coordinator, mut parent) = in_pieces();
+    let body = vec![7; 5 << 20];
+    let expected = body.clone();
+    let other = thread::spawn(move || {
+        parent.send(Format::Bytes, &expected, Timeout::Never).unwrap();
+        assert!(parent.recv(Timeout::Never).unwrap().body == expected);
+        assert_eq!(parent.recv(Timeout::Never).unwrap().body, b"small");
+        parent
+    });
+    let minute = Until::At(Instant::now() + Duration::from_secs(60));
+    assert_eq!(send(&mut session, &connection, &body, minute), Ok(()));
+    assert_eq!(send(&mut session, &connection, b"small", minute), Ok(()));
+    assert_eq!(session.wait(&[Source::Message(&connection)], minute), Ok(vec![0]));
+    assert!(session.recv(&connection, Until::Now).unwrap().body == body);
+    // Nobody takes this one, and what comes meanwhile makes nobody spin or forget the time.
+    let mut parent = other.join().unwrap();
+    parent.send(Format::Bytes, b"one", Timeout::Never).unwrap();
+    parent.send(Format::Bytes, b"two", Timeout::Never).unwrap();
+    assert_eq!(send(&mut session, &connection, &body, soon()), Err(Error::TimedOut));
+    assert_eq!(send(&mut session, &connection, &body, Until::Now), Err(Error::WouldBlock));
+    assert_eq!(session.recv(&connection, Until::Now).unwrap().body, b"one");
+    drop(parent);
+    assert_eq!(send(&mut session, &connection, &body, Until::Forever), Err(Error::Closed));
+    assert_eq!(session.recv(&connection, Until::Forever).unwrap().body, b"two");
+    assert_eq!(session.recv(&connection, Until::Forever), Err(Error::Closed));
+}
+
+#[test]
+fn a_message_over_the_limit_is_told_once_and_the_connection_is_closed() {
+    let (mut session, mut coordinator) = session();
+    let (connection, mut child) = connected_child(&mut session, &mut coordinator, 1);
+    connection.limit(1000);
+    say(&mut child, "small");
+    child.send(Format::Bytes, &[7; 1001], Timeout::Never).unwrap();
+    say(&mut child, "behind it");
+    let message = [Source::Message(&connection)];
+    assert_eq!(session.recv(&connection, Until::Now).unwrap().body, b"small");
+    assert_eq!(session.wait(&message, Until::Forever), Ok(vec![0]));
+    assert_eq!(session.recv(&connection, Until::Forever), Err(Error::TooLarge { most: 1000 }));
+    assert_eq!(session.wait(&message, Until::Forever), Ok(vec![0]));
+    assert_eq!(session.recv_batch(&connection, Until::Forever), Err(Error::Closed));
+    assert_eq!(connection.send(&mut Progress::default(), Format::Bytes, b"x"), Err(Error::Closed));
+    assert_eq!(connection.counts(), Counts { received: 1, sent: 0 });
+    assert!(matches!(child.send(Format::Bytes, b"x", Timeout::Never), Err(sandhog_channel::Error::Closed)));
+}
+
+#[test]
+fn an_answer_over_the_limit_is_no_death_of_the_child() {
+    let (mut session, mut coordinator) = session();
+    let (connection, mut child) = connected_child(&mut session, &mut coordinator, 1);
+    connection.limit(1000);
+    connection.send(&mut Progress::default(), Format::Bytes, b"task").unwrap();
+    connection.owes_answer();
+    child.send(Format::Bytes, &vec![7; 100_000], Timeout::Never).unwrap();
+    assert_eq!(session.answer(1, &connection, Until::Forever), Err(Error::TooLarge { most: 1000 }));
+    // It lives, so that nobody waits for its verdict.
+    assert_eq!(session.answer(1, &connection, Until::Forever), Err(Error::Closed));
+    assert_eq!(session.poisoned(1, &connection, Until::Forever), Error::Closed);
 }

@@ -59,7 +59,8 @@ impl Until {
 pub(crate) enum Source<'a> {
     /// A message has come, or the other end has gone.
     Message(&'a Connection),
-    /// There is room for a message, or the other end has gone.
+    /// There is room for a message, or for a piece of one, or the other end has gone. Where messages go in pieces, what comes
+    /// meanwhile is taken in, up to a message: two that send to each other do not wait for ever.
     Room(&'a Connection),
     /// There are bytes, or their end.
     Readable(BorrowedFd<'a>),
@@ -77,6 +78,20 @@ impl Source<'_> {
         match self {
             Self::Ended(_) | Self::Stopping => true,
             Self::Message(_) | Self::Room(_) | Self::Readable(_) | Self::Writable(_) => false,
+        }
+    }
+
+    /// Whether it is due by what poll(2) says of its descriptor. What has come of a message need not be all of it.
+    fn happened(&self, flags: PollFlags) -> bool {
+        match self {
+            Self::Message(connection) => !flags.is_empty() && connection.look(),
+            Self::Room(connection) => {
+                if flags.contains(PollFlags::IN) {
+                    connection.look();
+                }
+                !(flags - PollFlags::IN).is_empty()
+            }
+            Self::Readable(_) | Self::Writable(_) | Self::Ended(_) | Self::Stopping => !flags.is_empty(),
         }
     }
 }
@@ -200,7 +215,10 @@ impl Session {
             let socket = end.as_ref().and_then(|end| end.socket());
             let fd = match source {
                 Source::Message(_) => socket.map(|fd| (fd, PollFlags::IN)),
-                Source::Room(_) => socket.map(|fd| (fd, PollFlags::OUT)),
+                Source::Room(_) => {
+                    let more = end.as_ref().is_some_and(|end| end.takes_in());
+                    socket.map(|fd| (fd, if more { PollFlags::OUT | PollFlags::IN } else { PollFlags::OUT }))
+                }
                 Source::Readable(fd) => Some((*fd, PollFlags::IN)),
                 Source::Writable(fd) => Some((*fd, PollFlags::OUT)),
                 Source::Ended(_) | Source::Stopping => None,
@@ -210,9 +228,11 @@ impl Session {
         }
         let happened = poll_once(&mut fds, until)?;
         let flags = |place: usize| if happened { fds[place].revents() } else { PollFlags::empty() };
-        let due = places.iter().map(|place| place.is_some_and(|place| !flags(place).is_empty())).collect();
+        let told: Vec<_> = places.iter().map(|place| place.map_or(PollFlags::empty(), flags)).collect();
         let own = flags(0);
         drop(fds);
+        drop(ends);
+        let due = sources.iter().zip(told).map(|(source, flags)| source.happened(flags)).collect();
         if own.intersects(PollFlags::HUP | PollFlags::ERR) {
             return Err(Error::Gone);
         }
