@@ -240,7 +240,7 @@ pub mod sandhog {
                 TimedOut,
                 /// With a timeout of 0: it would have had to wait.
                 WouldBlock,
-                /// Larger than allowed; the most that is, in bytes.
+                /// Larger than allowed; the most that is, in bytes. Of what was to be received: the connection is closed now.
                 TooLarge(u64),
                 /// No such right was granted; which one.
                 Denied(_rt::String),
@@ -922,6 +922,10 @@ pub mod sandhog {
         ///
         /// Each direction keeps its order. While both ends live nothing is lost and nothing comes twice. A receiver that does
         /// not keep up makes the sender wait. What an end had sent before it went is received before `closed` is.
+        ///
+        /// A message of more than 64 KiB can need a receiver that takes it while it is sent. Where no cgroup counts the memory of jobs
+        /// (`sandhog run` by an ordinary user), it goes in pieces, of which at most some 280 KiB are on their way: the sender has sent it
+        /// when the last one is there. Where one does, up to four such messages of any size are sent without anybody who receives.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod channel {
             #[used]
@@ -972,6 +976,30 @@ pub mod sandhog {
                     }
                     unsafe {
                         drop(_handle as i32);
+                    }
+                }
+            }
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The largest message that is taken from now on, in bytes; 64 MiB where nothing is said. One that is larger is not read,
+                /// whoever waits for it is told `too-large`, and the connection closes: what came before it is received, what comes
+                /// after it is not, and the other end finds it `closed`. For whoever does not trust what is at the other end. It holds
+                /// for `recv`, `recv-batch`, `wait-any` and the answers of `child.call`; not for what is sent, nor for how long a
+                /// message takes.
+                #[allow(async_fn_in_trait)]
+                pub fn limit(&self, most: u64) -> () {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/channel@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]connection.limit"]
+                            fn wit_import0(_: i32, _: i64);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import0(_: i32, _: i64) {
+                            unreachable!()
+                        }
+                        wit_import0((self).handle() as i32, _rt::as_i64(&most));
                     }
                 }
             }
@@ -1219,7 +1247,7 @@ pub mod sandhog {
             }
             impl Connection {
                 #[allow(unused_unsafe, clippy::all)]
-                /// The next message.
+                /// The next message. `too-large`: it is over the `limit` of this end.
                 #[allow(async_fn_in_trait)]
                 pub fn recv(
                     &self,
@@ -1688,7 +1716,8 @@ pub mod sandhog {
             impl Connection {
                 #[allow(unused_unsafe, clippy::all)]
                 /// All messages that have arrived together, at least one, as such an array of at most 64 KiB; a handler's failures
-                /// are `ext` of type 2. A message that is larger than that comes alone, in an array of its own size.
+                /// are `ext` of type 2. A message that is larger than that comes alone, in an array of its own size. `too-large`: the
+                /// first of them is over the `limit` of this end.
                 #[allow(async_fn_in_trait)]
                 pub fn recv_batch(
                     &self,
@@ -2241,7 +2270,7 @@ pub mod sandhog {
             }
             /// Something that can be waited for.
             pub enum Source<'a> {
-                /// A message has come, or the other end has gone.
+                /// A whole message has come, or none will: the other end has gone, or sends one over the `limit`.
                 Message(&'a Connection),
                 /// There are bytes to read, or their end.
                 Bytes(&'a Reader),
@@ -3253,6 +3282,7 @@ pub mod sandhog {
                 /// A task for a handler, and its answer: the message, or the handler's error. `poisoned`: the child died over it.
                 /// `timed-out`, and with a timeout of 0 `would-block`: the answer is not there yet. If the task was sent, it is done all
                 /// the same, and the next call waits for its own answer. `invalid`: the child was started without a connection.
+                /// `too-large`: so is the task, or the answer is over the `limit` of the connection, which is closed then.
                 #[allow(async_fn_in_trait)]
                 pub fn call(
                     &self,
@@ -4524,8 +4554,8 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2762] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xcc\x14\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2808] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfa\x14\x01A\x02\x01\
 A\x0d\x01B\x0f\x01kw\x04\0\x07timeout\x03\0\0\x01m\x03\x05value\x05bytes\x07fail\
 ure\x04\0\x06format\x03\0\x02\x01p}\x01r\x02\x06format\x03\x04body\x04\x04\0\x07\
 message\x03\0\x05\x01m\x0d\x09completed\x06failed\x07trapped\x08deadline\x03cpu\x06\
@@ -4549,22 +4579,23 @@ entity\x01\x0b\x01ps\x01@\0\0\x0c\x04\0\x09arguments\x01\x0d\x01o\x02ss\x01p\x0e
 \x04donew\x05total\x16\x04notes\x01\0\x04\0\x08progress\x01\x17\x01@\x03\x05leve\
 l\x0a\x04texts\x06fields\x0f\x01\0\x04\0\x03log\x01\x18\x01@\x01\x07timeout\x03\0\
 \x7f\x04\0\x08stopping\x01\x19\x01@\x01\x06reasons\x01\0\x04\0\x06retire\x01\x1a\
-\x03\0\x19sandhog:job/process@0.1.0\x05\x03\x02\x03\0\0\x05error\x01B\x1a\x02\x03\
+\x03\0\x19sandhog:job/process@0.1.0\x05\x03\x02\x03\0\0\x05error\x01B\x1c\x02\x03\
 \x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\x02\
 \x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x04\0\x0aconnection\x03\x01\x01h\
-\x06\x01j\0\x01\x01\x01@\x03\x04self\x07\x07message\x03\x07timeout\x05\0\x08\x04\
-\0\x17[method]connection.send\x01\x09\x01j\x01\x03\x01\x01\x01@\x02\x04self\x07\x07\
-timeout\x05\0\x0a\x04\0\x17[method]connection.recv\x01\x0b\x01p}\x01@\x03\x04sel\
-f\x07\x05batch\x0c\x07timeout\x05\0\x08\x04\0\x1d[method]connection.send-batch\x01\
-\x0d\x01j\x01\x0c\x01\x01\x01@\x02\x04self\x07\x07timeout\x05\0\x0e\x04\0\x1d[me\
-thod]connection.recv-batch\x01\x0f\x01@\x01\x04self\x07\x01\0\x04\0\x1d[method]c\
-onnection.disconnect\x01\x10\x01i\x06\x01k\x11\x01@\0\0\x12\x04\0\x06parent\x01\x13\
-\x03\0\x19sandhog:job/channel@0.1.0\x05\x05\x02\x03\0\0\x07verdict\x02\x03\0\x02\
-\x0aconnection\x01BK\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\
-\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\
-\x02\x01\x06\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aconnection\x03\
-\0\x08\x01m\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\x0a\x01r\x03\x04\
-paths\x04names\x05write\x7f\x04\0\x09directory\x03\0\x0c\x01kw\x01ky\x01r\x07\x0c\
+\x06\x01@\x02\x04self\x07\x04mostw\x01\0\x04\0\x18[method]connection.limit\x01\x08\
+\x01j\0\x01\x01\x01@\x03\x04self\x07\x07message\x03\x07timeout\x05\0\x09\x04\0\x17\
+[method]connection.send\x01\x0a\x01j\x01\x03\x01\x01\x01@\x02\x04self\x07\x07tim\
+eout\x05\0\x0b\x04\0\x17[method]connection.recv\x01\x0c\x01p}\x01@\x03\x04self\x07\
+\x05batch\x0d\x07timeout\x05\0\x09\x04\0\x1d[method]connection.send-batch\x01\x0e\
+\x01j\x01\x0d\x01\x01\x01@\x02\x04self\x07\x07timeout\x05\0\x0f\x04\0\x1d[method\
+]connection.recv-batch\x01\x10\x01@\x01\x04self\x07\x01\0\x04\0\x1d[method]conne\
+ction.disconnect\x01\x11\x01i\x06\x01k\x12\x01@\0\0\x13\x04\0\x06parent\x01\x14\x03\
+\0\x19sandhog:job/channel@0.1.0\x05\x05\x02\x03\0\0\x07verdict\x02\x03\0\x02\x0a\
+connection\x01BK\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\
+\0\x07message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\x02\
+\x01\x06\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aconnection\x03\0\
+\x08\x01m\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\x0a\x01r\x03\x04p\
+aths\x04names\x05write\x7f\x04\0\x09directory\x03\0\x0c\x01kw\x01ky\x01r\x07\x0c\
 memory-bytes\x0e\x0atimeout-ns\x0e\x06cpu-ns\x0e\x04fuel\x0e\x10max-output-bytes\
 \x0e\x0emax-file-bytes\x0e\x09max-files\x0f\x04\0\x06limits\x03\0\x10\x01ps\x01o\
 \x02ss\x01p\x13\x01p\x0d\x01k\x03\x01r\x0d\x06modules\x09arguments\x12\x0benviro\
@@ -4751,9 +4782,9 @@ macro_rules! __export_handler_impl {
         "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:sandhog:job@0.1.0:handler:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2803] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2849] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf5\x14\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa3\x15\x01A\x02\x01\
 A\x11\x01B\x0f\x01kw\x04\0\x07timeout\x03\0\0\x01m\x03\x05value\x05bytes\x07fail\
 ure\x04\0\x06format\x03\0\x02\x01p}\x01r\x02\x06format\x03\x04body\x04\x04\0\x07\
 message\x03\0\x05\x01m\x0d\x09completed\x06failed\x07trapped\x08deadline\x03cpu\x06\
@@ -4777,22 +4808,23 @@ entity\x01\x0b\x01ps\x01@\0\0\x0c\x04\0\x09arguments\x01\x0d\x01o\x02ss\x01p\x0e
 \x04donew\x05total\x16\x04notes\x01\0\x04\0\x08progress\x01\x17\x01@\x03\x05leve\
 l\x0a\x04texts\x06fields\x0f\x01\0\x04\0\x03log\x01\x18\x01@\x01\x07timeout\x03\0\
 \x7f\x04\0\x08stopping\x01\x19\x01@\x01\x06reasons\x01\0\x04\0\x06retire\x01\x1a\
-\x03\0\x19sandhog:job/process@0.1.0\x05\x03\x02\x03\0\0\x05error\x01B\x1a\x02\x03\
+\x03\0\x19sandhog:job/process@0.1.0\x05\x03\x02\x03\0\0\x05error\x01B\x1c\x02\x03\
 \x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\x02\
 \x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x04\0\x0aconnection\x03\x01\x01h\
-\x06\x01j\0\x01\x01\x01@\x03\x04self\x07\x07message\x03\x07timeout\x05\0\x08\x04\
-\0\x17[method]connection.send\x01\x09\x01j\x01\x03\x01\x01\x01@\x02\x04self\x07\x07\
-timeout\x05\0\x0a\x04\0\x17[method]connection.recv\x01\x0b\x01p}\x01@\x03\x04sel\
-f\x07\x05batch\x0c\x07timeout\x05\0\x08\x04\0\x1d[method]connection.send-batch\x01\
-\x0d\x01j\x01\x0c\x01\x01\x01@\x02\x04self\x07\x07timeout\x05\0\x0e\x04\0\x1d[me\
-thod]connection.recv-batch\x01\x0f\x01@\x01\x04self\x07\x01\0\x04\0\x1d[method]c\
-onnection.disconnect\x01\x10\x01i\x06\x01k\x11\x01@\0\0\x12\x04\0\x06parent\x01\x13\
-\x03\0\x19sandhog:job/channel@0.1.0\x05\x05\x02\x03\0\0\x07verdict\x02\x03\0\x02\
-\x0aconnection\x01BK\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\
-\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\
-\x02\x01\x06\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aconnection\x03\
-\0\x08\x01m\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\x0a\x01r\x03\x04\
-paths\x04names\x05write\x7f\x04\0\x09directory\x03\0\x0c\x01kw\x01ky\x01r\x07\x0c\
+\x06\x01@\x02\x04self\x07\x04mostw\x01\0\x04\0\x18[method]connection.limit\x01\x08\
+\x01j\0\x01\x01\x01@\x03\x04self\x07\x07message\x03\x07timeout\x05\0\x09\x04\0\x17\
+[method]connection.send\x01\x0a\x01j\x01\x03\x01\x01\x01@\x02\x04self\x07\x07tim\
+eout\x05\0\x0b\x04\0\x17[method]connection.recv\x01\x0c\x01p}\x01@\x03\x04self\x07\
+\x05batch\x0d\x07timeout\x05\0\x09\x04\0\x1d[method]connection.send-batch\x01\x0e\
+\x01j\x01\x0d\x01\x01\x01@\x02\x04self\x07\x07timeout\x05\0\x0f\x04\0\x1d[method\
+]connection.recv-batch\x01\x10\x01@\x01\x04self\x07\x01\0\x04\0\x1d[method]conne\
+ction.disconnect\x01\x11\x01i\x06\x01k\x12\x01@\0\0\x13\x04\0\x06parent\x01\x14\x03\
+\0\x19sandhog:job/channel@0.1.0\x05\x05\x02\x03\0\0\x07verdict\x02\x03\0\x02\x0a\
+connection\x01BK\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\
+\0\x07message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\x02\
+\x01\x06\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aconnection\x03\0\
+\x08\x01m\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\x0a\x01r\x03\x04p\
+aths\x04names\x05write\x7f\x04\0\x09directory\x03\0\x0c\x01kw\x01ky\x01r\x07\x0c\
 memory-bytes\x0e\x0atimeout-ns\x0e\x06cpu-ns\x0e\x04fuel\x0e\x10max-output-bytes\
 \x0e\x0emax-file-bytes\x0e\x09max-files\x0f\x04\0\x06limits\x03\0\x10\x01ps\x01o\
 \x02ss\x01p\x13\x01p\x0d\x01k\x03\x01r\x0d\x06modules\x09arguments\x12\x0benviro\

@@ -66,6 +66,28 @@ impl Connection {
         Self { end: Rc::clone(&self.end), patience: Some(patience) }
     }
 
+    /// Takes no message of more than so many bytes from now on, for all clones; [`MOST_MESSAGE_BYTES`](crate::MOST_MESSAGE_BYTES)
+    /// where nothing is said. For whoever does not trust the job at the other end: one that is larger is not read, `recv` says
+    /// [`Error::TooLarge`], and the connection is closed.
+    ///
+    /// ```standalone_crate
+    /// # use sandhog::{Error, Job, Result};
+    /// # fn main() -> Result<()> {
+    /// let child = Job::new("echo").connected().spawn()?;
+    /// let connection = child.connection().unwrap();
+    /// connection.limit(1000);
+    /// connection.send_bytes(&[7; 1000])?;
+    /// assert_eq!(connection.recv_bytes()?.len(), 1000);
+    /// connection.send_bytes(&[7; 1001])?; // An echo sends back what it gets.
+    /// assert_eq!(connection.recv_bytes(), Err(Error::TooLarge { most: 1000 }));
+    /// assert_eq!(connection.recv_bytes(), Err(Error::Closed));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn limit(&self, most_bytes: u64) {
+        self.end.limit(most_bytes);
+    }
+
     /// Sends a value; waits until there is room for it.
     ///
     /// [`Error::Closed`]: nobody will receive it; [`Error::TooLarge`]: over [`MOST_MESSAGE_BYTES`](crate::MOST_MESSAGE_BYTES).
@@ -91,7 +113,8 @@ impl Connection {
     /// Waits for a value.
     ///
     /// [`Error::Closed`]: no more will come; [`Error::Invalid`]: the message was none of this type, and is gone; one that may
-    /// be of several takes [`recv_message`](Self::recv_message). [`Error::Failed`]: it is a handler's error.
+    /// be of several takes [`recv_message`](Self::recv_message). [`Error::Failed`]: it is a handler's error; [`Error::TooLarge`]: it
+    /// is over the [`limit`](Self::limit), and the connection is closed.
     pub fn recv<T: DeserializeOwned>(&self) -> Result<T> {
         self.recv_message()?.decode()
     }
@@ -196,6 +219,14 @@ pub fn parent() -> Option<Connection> {
 fn with_parent<T>(act: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     let missing = || Error::NotFound("a connection to the parent: this job was started without one".into());
     PARENT.with(|parent| act(parent.as_ref().ok_or_else(missing)?))
+}
+
+/// [`Connection::limit`] of the connection to the parent. [`Error::NotFound`]: there is none.
+pub fn limit(most_bytes: u64) -> Result<()> {
+    with_parent(|parent| {
+        parent.limit(most_bytes);
+        Ok(())
+    })
 }
 
 /// [`Connection::send`] to the parent. [`Error::NotFound`]: there is no connection; the same for all that follow.

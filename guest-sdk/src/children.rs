@@ -371,6 +371,13 @@ impl Child {
         self.connection.as_ref().ok_or_else(missing)
     }
 
+    /// [`Connection::limit`] of the connection to the child: the largest message, or answer to [`call`](Self::call), that is taken
+    /// from it. For a child that is not trusted. [`Error::NotFound`]: there is no connection.
+    pub fn limit(&self, most_bytes: u64) -> Result<()> {
+        self.connected()?.limit(most_bytes);
+        Ok(())
+    }
+
     /// [`Connection::send`] to the child. [`Error::NotFound`]: there is no connection; the same for all that follow.
     pub fn send<T: Serialize + ?Sized>(&self, value: &T) -> Result<()> {
         self.connected()?.send(value)

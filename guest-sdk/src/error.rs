@@ -18,7 +18,7 @@ pub enum Error {
     TimedOut,
     /// It would have had to wait, and was not to.
     WouldBlock,
-    /// Larger than allowed.
+    /// Larger than allowed. Of what was to be received: the connection is closed now.
     TooLarge {
         /// What is allowed, in bytes.
         most: u64,

@@ -45,6 +45,8 @@ int main(void) {
   sandhog_job_channel_own_connection_t end;
   if (!sandhog_job_channel_parent(&end)) return fail("there is no parent to talk to");
   sandhog_job_channel_borrow_connection_t parent = sandhog_job_channel_borrow_connection(end);
+  // A number has nine bytes at the most; what is larger is not read.
+  sandhog_job_channel_method_connection_limit(parent, 9);
   sandhog_job_process_ready();
 
   int64_t sum = 0;

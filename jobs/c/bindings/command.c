@@ -43,6 +43,9 @@ extern void __wasm_import_sandhog_job_process_retire(uint8_t *, size_t);
 
 // Imported Functions from `sandhog:job/channel@0.1.0`
 
+__attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("[method]connection.limit")))
+extern void __wasm_import_sandhog_job_channel_method_connection_limit(int32_t, int64_t);
+
 __attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("[method]connection.send")))
 extern void __wasm_import_sandhog_job_channel_method_connection_send(int32_t, int32_t, uint8_t *, size_t, int32_t, int64_t, uint8_t *);
 
@@ -653,6 +656,10 @@ bool sandhog_job_process_stopping(sandhog_job_process_timeout_t *timeout) {
 
 void sandhog_job_process_retire(command_string_t *reason) {
   __wasm_import_sandhog_job_process_retire((uint8_t *) (*reason).ptr, (*reason).len);
+}
+
+void sandhog_job_channel_method_connection_limit(sandhog_job_channel_borrow_connection_t self, uint64_t most) {
+  __wasm_import_sandhog_job_channel_method_connection_limit((self).__handle, (int64_t) (most));
 }
 
 bool sandhog_job_channel_method_connection_send(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_message_t *message, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err) {

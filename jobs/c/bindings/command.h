@@ -106,7 +106,7 @@ typedef struct sandhog_job_types_error_t {
 #define SANDHOG_JOB_TYPES_ERROR_TIMED_OUT 1
 // With a timeout of 0: it would have had to wait.
 #define SANDHOG_JOB_TYPES_ERROR_WOULD_BLOCK 2
-// Larger than allowed; the most that is, in bytes.
+// Larger than allowed; the most that is, in bytes. Of what was to be received: the connection is closed now.
 #define SANDHOG_JOB_TYPES_ERROR_TOO_LARGE 3
 // No such right was granted; which one.
 #define SANDHOG_JOB_TYPES_ERROR_DENIED 4
@@ -349,7 +349,7 @@ typedef struct sandhog_job_children_source_t {
   } val;
 } sandhog_job_children_source_t;
 
-// A message has come, or the other end has gone.
+// A whole message has come, or none will: the other end has gone, or sends one over the `limit`.
 #define SANDHOG_JOB_CHILDREN_SOURCE_MESSAGE 0
 // There are bytes to read, or their end.
 #define SANDHOG_JOB_CHILDREN_SOURCE_BYTES 1
@@ -469,15 +469,22 @@ extern bool sandhog_job_process_stopping(sandhog_job_process_timeout_t *timeout)
 extern void sandhog_job_process_retire(command_string_t *reason);
 
 // Imported Functions from `sandhog:job/channel@0.1.0`
+// The largest message that is taken from now on, in bytes; 64 MiB where nothing is said. One that is larger is not read,
+// whoever waits for it is told `too-large`, and the connection closes: what came before it is received, what comes
+// after it is not, and the other end finds it `closed`. For whoever does not trust what is at the other end. It holds
+// for `recv`, `recv-batch`, `wait-any` and the answers of `child.call`; not for what is sent, nor for how long a
+// message takes.
+extern void sandhog_job_channel_method_connection_limit(sandhog_job_channel_borrow_connection_t self, uint64_t most);
 // Waits for room, then sends. `too-large`: over 64 MiB. `invalid`: a failure.
 extern bool sandhog_job_channel_method_connection_send(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_message_t *message, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err);
-// The next message.
+// The next message. `too-large`: it is over the `limit` of this end.
 extern bool sandhog_job_channel_method_connection_recv(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_message_t *ret, sandhog_job_channel_error_t *err);
 // Sends many small messages at the cost of one: `batch` is one MessagePack array, each element a `bin` (format
 // bytes) or an `ext` of type 1 (format value), of 64 KiB at most in all. All of them go, or none.
 extern bool sandhog_job_channel_method_connection_send_batch(sandhog_job_channel_borrow_connection_t self, command_list_u8_t *batch, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err);
 // All messages that have arrived together, at least one, as such an array of at most 64 KiB; a handler's failures
-// are `ext` of type 2. A message that is larger than that comes alone, in an array of its own size.
+// are `ext` of type 2. A message that is larger than that comes alone, in an array of its own size. `too-large`: the
+// first of them is over the `limit` of this end.
 extern bool sandhog_job_channel_method_connection_recv_batch(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_channel_error_t *err);
 // Closes both directions. What has been sent still arrives.
 extern void sandhog_job_channel_method_connection_disconnect(sandhog_job_channel_borrow_connection_t self);
@@ -507,6 +514,7 @@ extern void sandhog_job_children_method_child_kill(sandhog_job_children_borrow_c
 // A task for a handler, and its answer: the message, or the handler's error. `poisoned`: the child died over it.
 // `timed-out`, and with a timeout of 0 `would-block`: the answer is not there yet. If the task was sent, it is done all
 // the same, and the next call waits for its own answer. `invalid`: the child was started without a connection.
+// `too-large`: so is the task, or the answer is over the `limit` of the connection, which is closed then.
 extern bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_child_t self, sandhog_job_children_message_t *task, sandhog_job_children_timeout_t *timeout, sandhog_job_children_result_message_string_t *ret, sandhog_job_children_error_t *err);
 // Starts a child. Back as soon as it is on its way: what goes wrong from then on is in its verdict. `denied`: the parent
 // may not; `not-found`: no such directory below the granted one; `quota`: too many, too deep, too fast, or no more files

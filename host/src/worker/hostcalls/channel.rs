@@ -22,6 +22,10 @@ pub(super) fn link<T: View + 'static>(channel: &mut LinkerInstance<'_, T>) -> wa
         let Parts { session, table } = store.data_mut().parts();
         Ok((session.parent().map(|connection| table.push(connection)).transpose()?,))
     })?;
+    channel.func_wrap("[method]connection.limit", |mut store: Store<'_, T>, call: (Handle, u64)| {
+        store.data_mut().parts().table.get(&call.0)?.limit(call.1);
+        Ok(())
+    })?;
     channel.func_wrap("[method]connection.send", send)?;
     channel.func_wrap(
         "[method]connection.recv",

@@ -119,6 +119,7 @@ const IMPORTS: &str = r#"
     (import "sandhog:job/process@0.1.0" "initial-data" (func $data (param i32)))
     (import "sandhog:job/process@0.1.0" "memory" (func $memory (param i32)))
     (import "sandhog:job/channel@0.1.0" "parent" (func $parent (param i32)))
+    (import "sandhog:job/channel@0.1.0" "[method]connection.limit" (func $limit (param i32 i64)))
     (import "sandhog:job/channel@0.1.0" "[method]connection.send" (func $send (param i32 i32 i32 i32 i32 i64 i32)))
     (import "sandhog:job/channel@0.1.0" "[method]connection.recv" (func $recv (param i32 i32 i64 i32)))
     (import "sandhog:job/channel@0.1.0" "[method]connection.send-batch" (func $send_batch (param i32 i32 i32 i32 i64 i32)))
@@ -204,6 +205,25 @@ fn a_message_over_the_limit_is_told_the_limit_and_not_sent() {
     );
     assert_eq!(world.run(&batch).unwrap(), TOO_LARGE);
     assert!(matches!(world.parent.recv(Timeout::Now), Err(sandhog_channel::Error::WouldBlock)));
+}
+
+#[test]
+fn what_is_over_the_limit_of_an_end_is_told_and_not_received() {
+    let mut world = world(&GuestPlan::default());
+    world.parent.send(Format::Bytes, &[7; 100], Timeout::Now).unwrap();
+    world.parent.send(Format::Bytes, &vec![7; 1 << 20], Timeout::Now).unwrap();
+    // The one that is as large as may be, and then the other.
+    let body = format!(
+        "(local $parent i32) {PARENT} (local.set $parent)
+        (call $limit (local.get $parent) (i64.const 100))
+        (call $recv (local.get $parent) (i32.const 0) (i64.const 0) (i32.const 0))
+        (call $recv (local.get $parent) (i32.const 0) (i64.const 0) (i32.const 32))
+        (i32.add (i32.mul (i32.const 1000) (i32.load (i32.const 16)))
+            (i32.add (i32.mul (i32.const 10) (i32.load8_u (i32.const 40))) (i32.load (i32.const 48))))"
+    );
+    assert_eq!(world.run(&body).unwrap(), 100 * 1000 + 10 * TOO_LARGE + 100);
+    assert!(matches!(world.parent.send(Format::Bytes, b"x", Timeout::Now), Err(sandhog_channel::Error::Closed)));
+    assert_eq!(world.store.data().session.counts(), crate::worker::session::Counts { received: 1, sent: 0 });
 }
 
 #[test]

@@ -10,6 +10,9 @@ use std::time::Duration;
 const MANY: u64 = 20_000;
 const SMALL: usize = 1000;
 
+/// Children that do not read.
+const CHILDREN: usize = 16;
+
 /// Few enough for every socket.
 const FEW: u64 = 3;
 
@@ -88,7 +91,7 @@ fn deaf_parent() -> Result<()> {
 fn careless_parent() -> Result<()> {
     let (child, connection) = start("is-hung-up-on")?;
     // It is there, and sends.
-    connection.recv_bytes()?;
+    sandhog::wait_any(&[sandhog::Source::Message(&connection)])?;
     drop(connection);
     let mut stdin = child.stdin();
     println!("{:?}", child.within(Duration::from_millis(30)).wait().map(|verdict| verdict.kind));
@@ -102,6 +105,48 @@ fn careless_parent() -> Result<()> {
 fn is_hung_up_on(parent: &Connection) -> Result<()> {
     let (number, error) = fill(parent, 0, SMALL);
     println!("child: some sent {}, then {error:?}", number > 0);
+    Ok(())
+}
+
+/// As much to each of many children as goes without any that reads; how much that was, and of how many messages.
+fn deaf_children(bytes: usize) -> Result<()> {
+    let children = (0..CHILDREN).map(|_| start("never-reads")).collect::<Result<Vec<_>>>()?;
+    let patience = Duration::from_millis(20);
+    let body = message(0, bytes);
+    let mut sent = 0;
+    for (_, connection) in &children {
+        let connection = connection.within(patience);
+        while connection.send_bytes(&body).is_ok() {
+            sent += 1;
+        }
+    }
+    println!("sent {} bytes", sent * bytes);
+    children.iter().for_each(|(child, _)| drop(child.stdin()));
+    children.iter().try_for_each(|(child, _)| child.wait().map(drop))
+}
+
+/// Until its parent lets go of its stdin.
+fn never_reads() -> Result<()> {
+    io::stdin().read_line(&mut String::new()).map(drop).map_err(|_| Error::Closed)
+}
+
+/// A child says more than its parent takes; both hear of it.
+fn says_too_much(bytes: usize) -> Result<()> {
+    let (child, connection) = start("sends-once")?;
+    child.limit(bytes as u64 - 1)?;
+    println!("{:?}, then {:?}", connection.recv_bytes(), connection.recv_bytes());
+    println!("{:?}", connection.send(&1));
+    println!("{}", child.wait()?);
+    Ok(())
+}
+
+fn sends_once(parent: &Connection, bytes: usize) -> Result<()> {
+    let sent = parent.send_bytes(&message(0, bytes));
+    // Where it went as a whole before it was looked at, the next one does not.
+    let sent = sent.and_then(|()| {
+        fill(parent, 1, bytes).1.eq(&Error::Closed).then_some(()).ok_or(Error::WouldBlock)
+    });
+    println!("child: {:?}, then {:?}", sent.err().unwrap_or(Error::Closed), parent.recv_bytes());
     Ok(())
 }
 
@@ -164,6 +209,8 @@ fn child(case: &str, bytes: usize) -> Result<()> {
         "sends-and-takes" => sends_and_takes(&parent, bytes),
         "hears-the-end" => hears_the_end(&parent),
         "goes" => goes(&parent),
+        "never-reads" => never_reads(),
+        "sends-once" => sends_once(&parent, bytes),
         _ => Err(Error::NotFound(case.into())),
     }
 }
@@ -178,6 +225,8 @@ fn main() -> Result<()> {
         "at-once" => at_once(bytes),
         "hangs-up" => hangs_up(),
         "is-left" => is_left(),
+        "deaf-children" => deaf_children(bytes),
+        "says-too-much" => says_too_much(bytes),
         case => child(case, bytes),
     }
 }
