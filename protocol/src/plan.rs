@@ -76,6 +76,15 @@ pub struct ZygotePlan {
     pub cgroup_tasks: u32,
 }
 
+impl ZygotePlan {
+    /// Whether a cgroup counts the memory that its workers make. Where none does, no worker makes any that no process owns: its
+    /// large messages go in pieces (see [`crate::message`]).
+    #[must_use]
+    pub fn counts_memory(&self) -> bool {
+        self.walls.contains(&Wall::Cgroup)
+    }
+}
+
 /// What the workers of one zygote run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Program {

@@ -196,7 +196,7 @@ impl Place {
 
     /// Where what it runs is compiled to.
     pub(crate) fn cache(&self) -> PathBuf {
-        cache(self.who)
+        kept("cache", self.who)
     }
 
     pub(crate) fn text(&self, name: &str) -> String {

@@ -35,6 +35,8 @@ pub(crate) enum Filter {
     Worker,
     /// A worker that runs a component: threads, and connections to other jobs.
     Component,
+    /// The same where no cgroup counts its memory: it makes none that no process owns.
+    UncountedComponent,
     /// A worker that compiles: threads, and no paths.
     Compiler,
 }
@@ -42,8 +44,15 @@ pub(crate) enum Filter {
 impl Filter {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Zygote, Self::Loader, Self::Loaded, Self::Worker, Self::Component, Self::Compiler];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Zygote,
+        Self::Loader,
+        Self::Loaded,
+        Self::Worker,
+        Self::Component,
+        Self::UncountedComponent,
+        Self::Compiler,
+    ];
 }
 
 /// Why a filter was not loaded.
@@ -109,6 +118,7 @@ fn prepared(filter: Filter) -> &'static [Instruction] {
     static LOADED: OnceLock<Vec<Instruction>> = OnceLock::new();
     static WORKER: OnceLock<Vec<Instruction>> = OnceLock::new();
     static COMPONENT: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static UNCOUNTED_COMPONENT: OnceLock<Vec<Instruction>> = OnceLock::new();
     static COMPILER: OnceLock<Vec<Instruction>> = OnceLock::new();
     let slot = match filter {
         Filter::Zygote => &ZYGOTE,
@@ -116,6 +126,7 @@ fn prepared(filter: Filter) -> &'static [Instruction] {
         Filter::Loaded => &LOADED,
         Filter::Worker => &WORKER,
         Filter::Component => &COMPONENT,
+        Filter::UncountedComponent => &UNCOUNTED_COMPONENT,
         Filter::Compiler => &COMPILER,
     };
     slot.get_or_init(|| program(filter))

@@ -4,7 +4,7 @@
 use super::{capabilities, code, descriptors, failure, identity, landlock, namespaces, rlimits, root, seccomp};
 use crate::sys::timer;
 use rustix::process::setsid;
-use sandhog_protocol::plan::{Access, Kind, Program, Rlimits, Wall, Walls};
+use sandhog_protocol::plan::{Access, Kind, Program, Rlimits, Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::{Ids, SpawnFailure};
 use sandhog_protocol::worker::SealFailure;
 use std::error::Error;
@@ -124,10 +124,13 @@ pub(crate) fn base_filter(program: Program) -> seccomp::Filter {
     }
 }
 
-/// The filter that a worker ends up with; `kind` is its module's, where it has one.
-pub(crate) fn final_filter(program: Program, kind: Option<Kind>) -> seccomp::Filter {
-    match (program, kind) {
-        (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) => seccomp::Filter::Component,
+/// The filter that a worker of this zygote ends up with; `kind` is its module's, where it has one.
+pub(crate) fn final_filter(plan: &ZygotePlan, kind: Option<Kind>) -> seccomp::Filter {
+    match (plan.program, kind) {
+        (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) if plan.counts_memory() => {
+            seccomp::Filter::Component
+        }
+        (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) => seccomp::Filter::UncountedComponent,
         (Program::Guest { .. }, Some(Kind::Core) | None) | (Program::Probe, _) => seccomp::Filter::Worker,
         (Program::Compiler, _) => seccomp::Filter::Compiler,
     }

@@ -72,7 +72,7 @@ fn run(token: SingleThreaded) -> Option<()> {
         Program::Compiler | Program::Probe => None,
     };
     // Compiled once here, so that a worker only loads it.
-    seccomp::prepare(steps::final_filter(plan.program, module.as_ref().map(|module| module.kind)));
+    seccomp::prepare(steps::final_filter(&plan, module.as_ref().map(|module| module.kind)));
     Zygote { token, control, plan, ids, module }.serve()
 }
 
@@ -229,7 +229,7 @@ impl Zygote {
             tasks: self.ids.is_none().then_some(u64::from(self.plan.cgroup_tasks)),
             ids: self.ids,
             directories,
-            filter: steps::final_filter(self.plan.program, self.module.as_ref().map(|module| module.kind)),
+            filter: steps::final_filter(&self.plan, self.module.as_ref().map(|module| module.kind)),
         };
         let sealed = steps::build(&steps::WORKER, &self.plan.walls, &context);
         // Their numbers are closed, or belong to 0, 1 and 2 as well: never to be closed again.
@@ -238,6 +238,7 @@ impl Zygote {
             channel,
             connection,
             program: self.plan.program,
+            memory_is_counted: self.plan.counts_memory(),
             sealed,
             directories: context.directories,
             prepared: self.module.take().map(|module| module.prepared),

@@ -43,7 +43,12 @@ impl Mailbox {
     pub(super) fn open(end: OwnedFd, attempt: AttemptNumber, inbox: Inbox) -> io::Result<Self> {
         let socket = watch(end.try_clone()?)?;
         let (sender, letters) = mpsc::channel(LETTERS);
-        let clerk = Clerk { endpoint: Endpoint::new(end, sandhog_protocol::limits::MESSAGE), attempt, inbox, waiting: VecDeque::new() };
+        let clerk = Clerk {
+            endpoint: Endpoint::new(end, sandhog_protocol::limits::MESSAGE),
+            attempt,
+            inbox,
+            waiting: VecDeque::new(),
+        };
         tokio::spawn(clerk.serve(socket, letters));
         Ok(Self(sender))
     }

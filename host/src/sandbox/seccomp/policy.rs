@@ -270,14 +270,18 @@ const PACKETS: &[Rule] = rules! {
     SYS_recvmsg [int_at_most(2, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)]: "a packet, and the descriptors beside it";
 };
 
-/// What only components have host functions for: the end of a connection, and unnamed memory for large messages. A zygote
-/// makes unnamed memory out of the data of a component's memories.
+/// Connections to other jobs. Only components have the host functions for them.
 const CONNECTIONS: &[Rule] = rules! {
     SYS_shutdown: "the end of a connection; what was sent still arrives";
+    SYS_fcntl [int(1, libc::F_GET_SEALS)]: "the check that the memory beside a packet does not change any more";
+};
+
+/// Unnamed memory for large messages, where a cgroup counts it: RLIMIT_DATA does not, and it lives on in a socket. A zygote
+/// makes such memory out of the data of a component's memories.
+const MEMORY_OF_ITS_OWN: &[Rule] = rules! {
     SYS_memfd_create [at_most(1, MEMORY)]: "unnamed memory for a message that is larger than a packet; never executable by \
         a path, since there is none";
     SYS_fcntl [int(1, libc::F_ADD_SEALS)]: "such memory does not change any more";
-    SYS_fcntl [int(1, libc::F_GET_SEALS)]: "the check of that";
 };
 
 /// The compiler was given its input and output and has no directory. Nothing is opened: questions about names
@@ -331,10 +335,15 @@ const LOADED: &[Rule] = rules! {
 pub(super) fn rules(filter: super::Filter) -> Vec<Rule> {
     let tables: &[&[Rule]] = match filter {
         super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, ZYGOTE],
-        super::Filter::Loader => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, CONNECTIONS, ZYGOTE, CODE],
+        super::Filter::Loader => {
+            &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN, ZYGOTE, CODE]
+        }
         super::Filter::Loaded => &[LOADED],
         super::Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
-        super::Filter::Component => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS],
+        super::Filter::Component => {
+            &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN]
+        }
+        super::Filter::UncountedComponent => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS],
         super::Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
     };
     tables.concat()
@@ -348,6 +357,7 @@ pub(super) const fn otherwise(filter: super::Filter) -> Answer {
         | super::Filter::Loader
         | super::Filter::Worker
         | super::Filter::Component
+        | super::Filter::UncountedComponent
         | super::Filter::Compiler => Answer::Kill,
         super::Filter::Loaded => Answer::Allow,
     }

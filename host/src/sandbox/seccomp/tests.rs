@@ -463,6 +463,19 @@ fn a_component_has_threads_and_connections_beyond_that() {
 }
 
 #[test]
+fn a_component_whose_memory_nobody_counts_makes_none_that_outlives_it() {
+    let all = names(Filter::Component);
+    let left = names(Filter::UncountedComponent);
+    let gone: Vec<_> = all.into_iter().filter(|name| !left.contains(name)).collect();
+    assert_eq!(gone, ["memfd_create"]);
+    let flags = u64::from(libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
+    let (name, seals) = (c"m".as_ptr() as u64, [0, word(libc::F_ADD_SEALS), 0, 0, 0, 0]);
+    let make = |filter| attempt(filter, number(libc::SYS_memfd_create), [name, flags, 0, 0, 0, 0]);
+    assert_eq!((make(Filter::Component), make(Filter::UncountedComponent)), (Ended::Exited(0), KILLED));
+    assert_eq!(attempt(Filter::UncountedComponent, number(libc::SYS_fcntl), seals), KILLED);
+}
+
+#[test]
 fn memory_without_a_name_is_never_made_of_huge_pages() {
     let program = program(Filter::Component);
     let make = |flags: u32| {
