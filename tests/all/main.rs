@@ -10,6 +10,7 @@ mod daemon;
 mod daemon_kit;
 mod delegated;
 mod files;
+mod floods;
 mod floor;
 mod generations;
 mod grants;

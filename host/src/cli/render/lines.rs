@@ -45,7 +45,7 @@ pub(crate) fn event(event: &Event, now_ms: u64, paper: Paper) -> String {
 fn mood(event: &Event) -> Option<Mood> {
     match event.kind.as_str() {
         "ready" | "reloaded" => Some(Mood::Good),
-        "failed" | "unhealthy" | "reload-failed" => Some(Mood::Bad),
+        "failed" | "unhealthy" | "reload-failed" | "disconnected" => Some(Mood::Bad),
         "backoff" | "recycled" | "retiring" | "skipped" => Some(Mood::Busy),
         "ended" => event.verdict.as_ref().map(super::phase::verdict_mood),
         _ => None,

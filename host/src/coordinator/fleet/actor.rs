@@ -102,6 +102,11 @@ pub(super) enum Message {
     },
     /// What was put into the store for those that wait for ids is on disk, or is not.
     Reserved(Result<(), store::Error>),
+    /// The job's connection was closed, since it broke its rules; a sentence.
+    HungUp {
+        attempt: AttemptNumber,
+        why: String,
+    },
     ShutDownNow,
 }
 
@@ -266,6 +271,7 @@ impl Daemon {
             Message::Ended { attempt, record } => self.ended(attempt, *record),
             Message::Heard { attempt, bytes, text } => self.heard(attempt, bytes, text),
             Message::Reserved(outcome) => self.reserved(outcome),
+            Message::HungUp { attempt, why } => self.hung_up(attempt, why),
             Message::ShutDownNow => self.step(state::Event::ShutdownNow),
         }
     }

@@ -236,15 +236,23 @@ impl Daemon {
     }
 
     pub(super) fn heard(&mut self, attempt: AttemptNumber, bytes: usize, message: Option<String>) {
+        let text = format!("sent a message of {} to its parent", print_about(bytes as u64));
+        self.tell_of_connection(attempt, "message", text, message);
+    }
+
+    pub(super) fn hung_up(&mut self, attempt: AttemptNumber, why: String) {
+        self.tell_of_connection(attempt, "disconnected", why, None);
+    }
+
+    fn tell_of_connection(&mut self, attempt: AttemptNumber, kind: &str, text: String, message: Option<String>) {
         let Some(running) = self.running.get(&attempt) else { return };
         let member = self.book.members.get(&running.id);
-        let text = format!("sent a message of {} to its parent", print_about(bytes as u64));
         let event = Event {
             instance: member.map(|member| member.number),
             id: Some(running.id),
             attempt: Some(running.attending.origin.attempt.clone()),
             message,
-            ..plain_event(member.map(|member| member.job.clone()), "message", &text)
+            ..plain_event(member.map(|member| member.job.clone()), kind, &text)
         };
         self.events.add(event);
     }
