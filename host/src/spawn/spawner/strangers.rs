@@ -8,8 +8,8 @@
 //!
 //! Who is a stranger. A zygote clones first and reports then, so that a child of a zygote that was asked for a worker may be
 //! that worker. Each zygote has a user namespace of its own, which its clones can't leave: so many of its unknown children
-//! as it was asked for are left alone; every other one is a stranger. One that is left alone by mistake is found when its
-//! zygote ends.
+//! as it was asked for are left alone; every other one is a stranger. One that has ended, so that nobody can tell whose it
+//! was, is left alone while any zygote is asked for one. One that is left alone by mistake is found when a zygote ends.
 
 use super::{Source, Spawner, Zygote};
 use crate::sys::process;
@@ -56,7 +56,8 @@ struct Stranger {
     number: i32,
 }
 
-/// A user namespace: device and inode of its file. `None`: it can't be looked at.
+/// A user namespace: device and inode of its file. `None`: it can't be looked at, and so it has ended: an ordinary user may
+/// not look at a process that was not dumpable and has no memory any more.
 type Place = Option<(u64, u64)>;
 
 impl Strangers {
@@ -122,9 +123,14 @@ impl Spawner {
             self.living().map(|zygote| (self.place(zygote.number), zygote.pending.len())).collect();
         let mut asked_for = HashMap::<Place, usize>::new();
         zygotes.iter().for_each(|(place, pending)| *asked_for.entry(*place).or_default() += pending);
+        let is_awaited = zygotes.iter().any(|(_, pending)| *pending > 0);
         let mut takers = HashSet::new();
         let strangers = unknown.into_iter().filter(|number| {
             let place = self.place(*number);
+            if place.is_none() {
+                // Whoever reaps a worker before it is reported never learns how it ended. It does no harm meanwhile.
+                return !is_awaited;
+            }
             let left = asked_for.entry(place).or_default();
             let is_stranger = *left == 0;
             *left = left.saturating_sub(1);
