@@ -106,6 +106,8 @@ pub(crate) struct Attempt {
     outputs: usize,
     /// What it wrote is kept, even where it was stopped.
     is_kept: bool,
+    /// Its guest had ended well when somebody wanted its end: what was wanted, until its output has had time enough.
+    late: Option<Cause>,
     facts: Facts,
 }
 
@@ -124,6 +126,7 @@ impl Attempt {
             streams,
             outputs: 0,
             is_kept: false,
+            late: None,
             facts: Facts::default(),
         }
     }
@@ -287,6 +290,9 @@ impl Attempt {
     /// A guest that ended by itself is like any program in a pipeline: its output waits for its reader, but for no other
     /// writer. One that was ended is over, even if nobody ever reads.
     fn drain_over(&mut self) -> Vec<Action> {
+        if let Some(cause) = self.late.take() {
+            return self.end_without_output(cause);
+        }
         if self.phase == Phase::Gone && self.facts.exited() {
             return vec![Action::EndOutput];
         }
@@ -296,12 +302,21 @@ impl Attempt {
         Vec::new()
     }
 
-    /// Somebody wants the end of an attempt of which nothing is left but its output. What is kept of it is kept; for whoever
-    /// else reads it the end comes first, and since not all has arrived, the guest's good end does not count.
+    /// Somebody wants the end of an attempt of which nothing is left but its output. What is kept of it is kept. Whoever else
+    /// reads it at once gets it all, and then the guest has ended as it did; a second wish waits for nobody.
     fn end_wait(&mut self, cause: Cause) -> Vec<Action> {
         if self.is_kept {
             return vec![Action::EndOutput];
         }
+        if self.facts.exited() && self.late.is_none() {
+            self.late = Some(cause);
+            return vec![Action::EndOutput, Action::LimitDrain];
+        }
+        self.end_without_output(cause)
+    }
+
+    /// Since not all has arrived, the guest's good end does not count.
+    fn end_without_output(&mut self, cause: Cause) -> Vec<Action> {
         if self.facts.exited() {
             self.facts.cause = None;
         }
@@ -566,11 +581,27 @@ mod tests {
 
     #[test]
     fn a_stop_ends_the_wait_for_a_reader() {
-        for event in [Event::Stop(StopReason::Terminate), Event::Kill(Cause::Stop(StopReason::Terminate))] {
+        let stop: fn() -> Event = || Event::Stop(StopReason::Terminate);
+        let kill: fn() -> Event = || Event::Kill(Cause::Stop(StopReason::Terminate));
+        for event in [stop, kill] {
             let mut attempt = lingering();
-            assert_eq!(attempt.step(event), [Action::Kill, Action::Finish]);
+            assert_eq!(attempt.step(event()), [Action::EndOutput, Action::LimitDrain]);
+            assert_eq!(attempt.step(Event::DrainOver), [Action::Kill, Action::Finish]);
             assert_eq!(attempt.into_facts().cause, Some(Cause::Stop(StopReason::Terminate)));
+            let mut attempt = lingering();
+            assert_eq!(attempt.step(event()), [Action::EndOutput, Action::LimitDrain]);
+            assert_eq!(attempt.step(event()), [Action::Kill, Action::Finish], "a second one waits for nobody");
         }
+    }
+
+    #[test]
+    fn a_stop_that_comes_after_a_good_end_changes_nothing_where_the_output_arrives() {
+        let mut attempt = lingering();
+        let stop = Event::Stop(StopReason::Interrupt);
+        assert_eq!(attempt.step(stop), [Action::EndOutput, Action::LimitDrain]);
+        assert_eq!(attempt.step(Event::ChannelClosed), []);
+        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert!(attempt.into_facts().exited());
     }
 
     #[test]
