@@ -74,7 +74,7 @@ fn who_follows_goes_on_with_the_next_daemon_and_sees_every_line_once() {
             drop(daemon.stop())
         }
         for running in [&logs, &events] {
-            until("a word on it", || (heard(running).matches("it is waited for").count() == round).then_some(()));
+            until("a word on its end", || (heard(running).matches("it is waited for").count() == round).then_some(()));
         }
         daemon.start_again();
         daemon.until_phase("job", Phase::Running);
@@ -85,7 +85,9 @@ fn who_follows_goes_on_with_the_next_daemon_and_sees_every_line_once() {
             (text.matches("the daemon has started").count() == round + 1).then_some(())
         });
         for running in [&logs, &events] {
-            until("a word on it", || (heard(running).matches("the daemon is back").count() == round).then_some(()));
+            until("a word on its return", || {
+                (heard(running).matches("the daemon is back").count() == round).then_some(())
+            });
         }
     }
     let shown = || -> Vec<Value> {
