@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// A look goes through all children. Between two looks the spawner does other things for so many times as long as the last
-/// one took: with 20,000 children that is some milliseconds.
+/// one took.
 const REST: u32 = 9;
 
 /// When to look again where a stranger could not be held: this process may be at its limit of open files.
