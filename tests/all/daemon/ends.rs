@@ -127,7 +127,7 @@ fn a_daemon_listens_only_once_its_spawner_will_clear_away_behind_it() {
     seen.expect_gone("killed before its spawner has answered");
     daemon.wait();
     assert!(!runtime.join("control.sock").exists());
-    flock(&fs::File::open(&path).unwrap(), FlockOperation::LockExclusive).unwrap();
+    flock(fs::File::open(&path).unwrap(), FlockOperation::LockExclusive).unwrap();
     // And the next one is as ready as any.
     let next = directories.command(&["daemon"]).start();
     next.stderr.until_has("sandhog: ready, at ");
