@@ -130,7 +130,10 @@ impl Run {
         wait_for(&format!("{name} of {:?}", self.kind), PATIENCE, || {
             let all: Vec<_> =
                 self.named(name).iter().filter_map(|process| Sealed::of(process, name == WORKER)).collect();
-            let sealed: Vec<_> = all.into_iter().filter(|sealed| sealed.filters == filters).collect();
+            // A worker bears its zygote's name until it gives itself its own.
+            let is_meant = |sealed: &Sealed| sealed.is_worker || !sealed.is_first_of_its_namespace();
+            let sealed: Vec<_> =
+                all.into_iter().filter(|sealed| sealed.filters == filters && is_meant(sealed)).collect();
             (sealed.len() >= count).then_some(sealed)
         })
     }
@@ -236,6 +239,10 @@ impl Sealed {
         Some(sealed)
     }
 
+    fn is_first_of_its_namespace(&self) -> bool {
+        self.field("NSpid").split_whitespace().last() == Some("1")
+    }
+
     fn field(&self, name: &str) -> &str {
         let line = self.status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or_default().trim()
@@ -327,8 +334,7 @@ impl Sealed {
         for kind in ["user", "mnt", "net", "ipc", "uts", "cgroup"] {
             assert_ne!(self.namespace(kind), fs::read_link(format!("/proc/self/ns/{kind}")).unwrap(), "{what}: {kind}");
         }
-        let own_number = self.field("NSpid").split_whitespace().last();
-        assert_eq!(own_number == Some("1"), self.is_worker, "{what}: a worker is alone in its pid namespace");
+        assert_eq!(self.is_first_of_its_namespace(), self.is_worker, "{what}: a worker is alone in its pid namespace");
         let core =
             self.read("limits").lines().find_map(|line| line.strip_prefix("Max core file size").map(str::to_owned));
         assert!(!self.is_worker || core.unwrap().trim_start().starts_with("0 "), "{what}: it dumps no core");
