@@ -18,6 +18,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// CAP_SETGID, CAP_SETUID and CAP_SYS_ADMIN, in its own user namespace: what a zygote makes workers with.
 const ZYGOTE_HAS: u64 = 1 << 6 | 1 << 7 | 1 << 21;
@@ -99,7 +100,7 @@ impl Run {
         wait_for(&what, PATIENCE, || {
             let run = Self::start(who, kind, padded);
             let are_there = || run.named(ZYGOTE).len() >= kind.zygotes().0;
-            wait_for(&what, PATIENCE, || (are_there() || !run.named(WORKER).is_empty()).then_some(()));
+            in_time(|| (are_there() || !run.named(WORKER).is_empty()).then_some(()))?;
             run.named(SPAWNER).iter().for_each(|spawner| spawner.signal(Signal::STOP));
             // Else they may have been ended meanwhile, and another run is looked at.
             (are_there() && run.named(WORKER).is_empty()).then_some(run)
@@ -125,9 +126,10 @@ impl Run {
         pids.into_iter().filter_map(Process::of).filter(|process| process.comm == name).collect()
     }
 
-    /// The processes of this name, once so many are there and have so many filters, which is when they are sealed.
-    fn sealed(&self, name: &str, (count, filters): (usize, usize)) -> Vec<Sealed> {
-        wait_for(&format!("{name} of {:?}", self.kind), PATIENCE, || {
+    /// The processes of this name, once so many are there and have so many filters, which is when they are sealed. None: they
+    /// were there too early, or the spawner was stopped before it had told its coordinator of them; another run is looked at.
+    fn sealed(&self, name: &str, (count, filters): (usize, usize)) -> Option<Vec<Sealed>> {
+        in_time(|| {
             let all: Vec<_> =
                 self.named(name).iter().filter_map(|process| Sealed::of(process, name == WORKER)).collect();
             // A worker bears its zygote's name until it gives itself its own.
@@ -138,11 +140,11 @@ impl Run {
         })
     }
 
-    fn zygotes(&self) -> Vec<Sealed> {
+    fn zygotes(&self) -> Option<Vec<Sealed>> {
         self.sealed(ZYGOTE, self.kind.zygotes())
     }
 
-    fn workers(&self) -> Vec<Sealed> {
+    fn workers(&self) -> Option<Vec<Sealed>> {
         self.sealed(WORKER, self.kind.workers())
     }
 }
@@ -166,13 +168,29 @@ fn for_each_process(mut see: impl FnMut(&str, &Run, &Sealed), mut see_run: impl 
     for who in Who::all() {
         let padded = Padded::new(who);
         for kind in Kind::ALL {
-            let run = Run::held(who, kind, &padded);
-            run.zygotes().iter().for_each(|zygote| see(&format!("{kind:?} of {who:?}, a zygote"), &run, zygote));
-            run.go_on();
-            run.workers().iter().for_each(|worker| see(&format!("{kind:?} of {who:?}, a worker"), &run, worker));
-            see_run(&run);
+            wait_for(&format!("all processes of {kind:?} of {who:?}"), PATIENCE, || {
+                let run = Run::held(who, kind, &padded);
+                run.zygotes()?.iter().for_each(|zygote| see(&format!("{kind:?} of {who:?}, a zygote"), &run, zygote));
+                run.go_on();
+                run.workers()?.iter().for_each(|worker| see(&format!("{kind:?} of {who:?}, a worker"), &run, worker));
+                see_run(&run);
+                Some(())
+            });
         }
     }
+}
+
+/// Looks until there is something, for far longer than it takes where it comes at all.
+fn in_time<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    const TIME: Duration = Duration::from_secs(3);
+    let from = Instant::now();
+    while from.elapsed() < TIME {
+        if let Some(seen) = look() {
+            return Some(seen);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 /// Guests with so many bytes more, in a section that nobody reads, that it takes some 50 ms to hash them: so long a zygote is
@@ -211,7 +229,7 @@ fn slow_module() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = u64::from(std::process::id()) << 32 | u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
     let mut body = format!("(drop (i64.const {number}))");
-    for turn in 0..100 {
+    for turn in 0..200 {
         body.push_str("(loop ");
         for local in (turn + 1)..(turn + 1000) {
             write!(body, "(local.set {local} (i64.add (local.get {local}) (local.get 0)))").unwrap();
