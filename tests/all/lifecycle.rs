@@ -116,9 +116,10 @@ fn a_bar_is_for_terminals_that_can_show_it() {
 
 /// A guest of which it is known that it listens.
 fn listening(deaf: bool) -> Running {
-    let run = Run::new("listens");
+    let run = Run::new("listens").flag("--log=info");
     let running = if deaf { run.arg("deaf") } else { run }.start();
     running.stdout.until("listening\n");
+    running.stderr.until_has("it is known that it listens");
     running
 }
 
