@@ -2,9 +2,9 @@
 //! back from it; each is one line, and both settle after one turn.
 #![no_main]
 
-mod cli;
+mod ipc;
 
-use cli::ipc::{read, say};
+use ipc::{read, say};
 use libfuzzer_sys::fuzz_target;
 use sandhog_protocol::message::{Format, check};
 

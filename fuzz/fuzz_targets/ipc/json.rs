@@ -1,0 +1,1 @@
+../../../host/src/ipc/json.rs

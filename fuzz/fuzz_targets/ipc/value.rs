@@ -1,0 +1,1 @@
+../../../host/src/ipc/value.rs
