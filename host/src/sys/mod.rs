@@ -12,6 +12,7 @@ pub(crate) mod artifact;
 pub(crate) mod child;
 #[cfg(test)]
 pub(crate) mod in_child;
+pub(crate) mod inherited;
 pub(crate) mod landlock;
 pub(crate) mod last_words;
 pub(crate) mod lock;
