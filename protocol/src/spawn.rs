@@ -46,6 +46,9 @@ pub enum ToSpawner {
     Resume {
         worker: WorkerId,
     },
+    /// The same for all workers, while the command itself is stopped. One that was paused alone stays so.
+    PauseAll,
+    ResumeAll,
     /// No more workers from it: end it.
     EndZygote {
         zygote: ZygoteId,

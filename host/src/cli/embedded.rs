@@ -1,5 +1,6 @@
 //! A coordinator inside this command, for as long as the command lasts.
 
+use super::job_control;
 use super::render::problem::Problem;
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::privilege;
@@ -59,7 +60,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let outcome = runtime.block_on(async {
         let coordinator = Coordinator::new(parted, view).map_err(failed)?;
-        listen(&coordinator).map_err(failed)?;
+        listen(&coordinator).and_then(|()| job_control::heed(&coordinator)).map_err(failed)?;
         let outcome = work(Arc::clone(&coordinator)).await;
         coordinator.close().await;
         outcome

@@ -18,6 +18,7 @@ mod follow;
 mod here;
 pub(crate) mod inspect;
 mod interrupt;
+mod job_control;
 pub(crate) mod ipc;
 mod look;
 pub(crate) mod manifest_file;

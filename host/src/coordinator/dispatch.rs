@@ -15,6 +15,7 @@ use crate::spawn::client::Client;
 use crate::spawn::floor::Floor;
 use crate::supervisor::attempt::Event;
 use crate::supervisor::driver::{self, Attempted, Note, Order};
+use crate::supervisor::halts;
 use crate::supervisor::outcome::Cause;
 use sandhog_protocol::plan::{Kind, Walls};
 use sandhog_protocol::spawn::{FromSpawner, ToSpawner, WeakWall};
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +155,16 @@ impl Coordinator {
     /// Ends everything that runs, for this reason; the first one counts.
     pub(crate) fn stop(&self, reason: StopReason) {
         self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(Halt::Stop(reason)).is_none());
+    }
+
+    /// Lets all workers stand still while `stop` stops this process, and go on after it.
+    pub(crate) async fn halt(&self, stop: impl FnOnce()) {
+        // Where the spawner has gone, no worker is left.
+        let _ = self.client.send(&ToSpawner::PauseAll, &[]).await;
+        let since = Instant::now();
+        stop();
+        halts::add(since.elapsed());
+        let _ = self.client.send(&ToSpawner::ResumeAll, &[]).await;
     }
 
     /// Hears of a stop of everything.

@@ -5,6 +5,7 @@
 mod admit;
 mod birth;
 mod ends;
+mod pause;
 mod rehearsal;
 mod reports;
 mod start;
@@ -18,6 +19,7 @@ use crate::sandbox::{capabilities, cgroup, descriptors, failure};
 use crate::spawn::ids::Lease;
 use crate::sys::process::{self, Child, SingleThreaded};
 use ends::reap_now;
+use pause::Pause;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, pidfd_send_signal, setsid};
 use sandhog_protocol::plan::{Wall, Walls, ZygotePlan};
@@ -124,6 +126,7 @@ struct Worker {
     /// In the namespace that /proc shows.
     number: i32,
     zygote: ZygoteId,
+    pause: Pause,
 }
 
 /// Which descriptor woke the loop.
@@ -171,6 +174,8 @@ struct Spawner {
     hierarchies: Option<cgroup::Hierarchies>,
     zygotes: HashMap<ZygoteId, Zygote>,
     workers: HashMap<WorkerId, Worker>,
+    /// All workers stand still: the command is stopped.
+    are_halted: bool,
     /// The numbers of all zygotes, workers and strangers that have not been reaped, as /proc shows them.
     children: HashSet<i32>,
     strangers: Strangers,
@@ -218,6 +223,7 @@ impl Spawner {
             hierarchies: None,
             zygotes: HashMap::new(),
             workers: HashMap::new(),
+            are_halted: false,
             children: HashSet::new(),
             strangers,
             leftovers: Leftovers::default(),
@@ -314,9 +320,29 @@ impl Spawner {
                     self.take_to_heart(&refusal)
                 }
             },
-            ToSpawner::Kill { worker } => self.signal(worker, Signal::KILL),
-            ToSpawner::Pause { worker } => self.signal(worker, Signal::STOP),
-            ToSpawner::Resume { worker } => self.signal(worker, Signal::CONT),
+            ToSpawner::Kill { worker } => {
+                // One that has ended needs no signal.
+                if let Some(worker) = self.workers.get(&worker) {
+                    let _ = pidfd_send_signal(&worker.pidfd, Signal::KILL);
+                }
+                Ok(())
+            }
+            ToSpawner::Pause { worker } => {
+                self.pause_one(worker);
+                Ok(())
+            }
+            ToSpawner::Resume { worker } => {
+                self.resume_one(worker);
+                Ok(())
+            }
+            ToSpawner::PauseAll => {
+                self.pause_all();
+                Ok(())
+            }
+            ToSpawner::ResumeAll => {
+                self.resume_all();
+                Ok(())
+            }
             ToSpawner::EndZygote { zygote } => {
                 if let Some(zygote) = self.zygotes.get(&zygote) {
                     let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
@@ -328,13 +354,5 @@ impl Spawner {
                 self.tell(&FromSpawner::Guarded, &[])
             }
         }
-    }
-
-    /// One that has ended needs no signal.
-    fn signal(&self, worker: WorkerId, signal: Signal) -> io::Result<()> {
-        if let Some(worker) = self.workers.get(&worker) {
-            let _ = pidfd_send_signal(&worker.pidfd, signal);
-        }
-        Ok(())
     }
 }

@@ -6,12 +6,15 @@
 //! nothing in it is buffered, so there is nothing to come back to; and an end that needs no help of the guest
 //! costs it nothing while it runs, and reaches it in a loop, in a sleep and in any system call alike.
 //!
+//! A worker may be made to stand still for a while, which counts for no limit of wall time: the SIGCONT that lets it go on says
+//! how long that was, and the end of its time moves. A timer that rang meanwhile is wound up again.
+//!
 //! Signals of a process that is the init of a pid namespace reach it where it has a handler: these do.
 
 use crate::sys::last_words;
 use std::{
     io, mem, ptr,
-    sync::atomic::{AtomicI32, Ordering},
+    sync::atomic::{AtomicI32, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -20,9 +23,14 @@ use std::{
 /// # Errors
 /// What sigaction(2) says.
 pub(crate) fn install() -> io::Result<()> {
-    handle(libc::SIGALRM, on_wall as *const () as libc::sighandler_t)?;
-    handle(libc::SIGPROF, on_cpu as *const () as libc::sighandler_t)
+    handle(libc::SIGALRM, on_wall as *const () as libc::sighandler_t, &[])?;
+    handle(libc::SIGPROF, on_cpu as *const () as libc::sighandler_t, &[])?;
+    // Both are pending in one that stood still: the time moves before anybody looks at it.
+    handle(libc::SIGCONT, on_go_on as *const () as libc::sighandler_t, &[libc::SIGALRM])
 }
+
+/// When the wall time ends, in nanoseconds of CLOCK_MONOTONIC; 0: never.
+static END: AtomicU64 = AtomicU64::new(0);
 
 /// Makes the timer of CPU time, once in a process and after its fork: for a worker, whose filter has no timer_create(2). It
 /// runs from [`start`] on. A worker makes it before its limits, too, for RLIMIT_SIGPENDING counts the timers of all workers
@@ -50,6 +58,7 @@ const NONE: KernelTimer = -1;
 pub(crate) fn start(wall: Option<Duration>, cpu: Option<Duration>) -> io::Result<Running> {
     let mut running = Running { wall: false, cpu: None };
     if let Some(wall) = wall {
+        END.store(now().saturating_add(nanoseconds(wall)), Ordering::Relaxed);
         set(libc::ITIMER_REAL, at_once_at_least(wall))?;
         running.wall = true;
     }
@@ -86,21 +95,57 @@ impl Drop for Running {
     }
 }
 
-extern "C" fn on_wall(_: libc::c_int) {
-    last_words::deadline();
+extern "C" fn on_wall(_: libc::c_int, _: *const libc::siginfo_t, _: *const libc::c_void) {
+    let left = END.load(Ordering::Relaxed).saturating_sub(now());
+    if left < LITTLE {
+        last_words::deadline();
+    } else {
+        let _ = set(libc::ITIMER_REAL, Duration::from_nanos(left));
+    }
 }
 
-extern "C" fn on_cpu(_: libc::c_int) {
+/// What is not worth another timer, in nanoseconds: a tick of the kernel's at 250 Hz.
+const LITTLE: u64 = 4_000_000;
+
+/// Only the spawner sends one with a value; how long this process stood still, in nanoseconds.
+extern "C" fn on_go_on(_: libc::c_int, info: *const libc::siginfo_t, _: *const libc::c_void) {
+    // SAFETY: the kernel hands a handler of SA_SIGINFO a whole structure.
+    let info = unsafe { &*info };
+    if info.si_code == libc::SI_QUEUE && END.load(Ordering::Relaxed) != 0 {
+        // SAFETY: of a signal that was queued, the value is what was queued with it.
+        let stood = unsafe { info.si_value() }.sival_ptr as u64;
+        let _ = END.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |end| Some(end.saturating_add(stood)));
+    }
+}
+
+/// Of CLOCK_MONOTONIC, in nanoseconds. Safe in a handler: clock_gettime(2) is (signal-safety(7)).
+fn now() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the C library fills a structure that outlives the call; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec.cast_unsigned().saturating_mul(1_000_000_000).saturating_add(now.tv_nsec.cast_unsigned())
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+extern "C" fn on_cpu(_: libc::c_int, _: *const libc::siginfo_t, _: *const libc::c_void) {
     last_words::out_of_cpu();
 }
 
-fn handle(signal: libc::c_int, handler: libc::sighandler_t) -> io::Result<()> {
+/// While the handler runs, `blocked` wait.
+fn handle(signal: libc::c_int, handler: libc::sighandler_t, blocked: &[libc::c_int]) -> io::Result<()> {
     // SAFETY: `sigaction` is plain data for which all zeros is a valid value: no flags, empty mask, default handler.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handler;
-    action.sa_flags = libc::SA_ONSTACK;
+    action.sa_flags = libc::SA_ONSTACK | libc::SA_SIGINFO | libc::SA_RESTART;
+    for signal in blocked {
+        // SAFETY: the set is valid and outlives the call.
+        unsafe { libc::sigaddset(&raw mut action.sa_mask, *signal) };
+    }
     // SAFETY: `action` lives through the call. The handlers, upheld in this file and in `last_words`, use
-    // nothing but atomics, write(2) and _exit(2), so they may run between any two instructions.
+    // nothing but atomics, clock_gettime(2), setitimer(2), write(2) and _exit(2), so they may run between any two instructions.
     let result = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -18,6 +18,7 @@ use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::granted::Settled;
 use crate::coordinator::record::VerdictRecord;
 use crate::coordinator::run::Halt;
+use crate::supervisor::halts;
 use crate::supervisor::outcome;
 use crate::supervisor::state::{self, AttemptNumber, Definition, Fleet, InstanceId};
 use chrono::Utc;
@@ -241,13 +242,14 @@ impl Daemon {
         end
     }
 
+    /// Since it begun, but for the time in which it stood still with all its workers.
     pub(super) fn now(&self) -> Duration {
-        self.begun.elapsed()
+        self.begun.elapsed().saturating_sub(halts::total())
     }
 
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
-        let fleet = self.fleet.next_wake().map(|at| self.begun + at);
+        let fleet = self.fleet.next_wake().map(|at| self.begun + at + halts::total());
         let look = (!self.weighed.is_empty()).then(|| self.looked + LOOK);
         let schedule = self.clock.next().map(|at| {
             let left = (at - Utc::now()).to_std().unwrap_or_default();

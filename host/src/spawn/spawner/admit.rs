@@ -56,9 +56,12 @@ impl Refusal {
 pub(super) fn admit_request(request: &ToSpawner, fds: &[OwnedFd]) -> io::Result<()> {
     let takes_some = match request {
         ToSpawner::StartZygote { .. } | ToSpawner::StartWorker { .. } | ToSpawner::Guard => true,
-        ToSpawner::Kill { .. } | ToSpawner::Pause { .. } | ToSpawner::Resume { .. } | ToSpawner::EndZygote { .. } => {
-            false
-        }
+        ToSpawner::Kill { .. }
+        | ToSpawner::Pause { .. }
+        | ToSpawner::Resume { .. }
+        | ToSpawner::PauseAll
+        | ToSpawner::ResumeAll
+        | ToSpawner::EndZygote { .. } => false,
     };
     if takes_some || fds.is_empty() { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }

@@ -1,6 +1,7 @@
 //! What zygotes say, each of which may have been taken over: the first word that is not the protocol's is the last one that
 //! is heard, and ends the zygote.
 
+use super::pause::Pause;
 use super::birth::proc_pid;
 use super::{Source, Spawner, Worker};
 use crate::ipc::{Closed, Received, recv_packet};
@@ -81,7 +82,7 @@ impl Spawner {
         self.watch(pidfd.as_fd(), Source::WorkerEnd(worker))?;
         self.tell(&FromSpawner::WorkerStarted { worker }, &[pidfd.as_fd()])?;
         self.children.insert(number);
-        self.workers.insert(worker, Worker { pidfd, number, zygote: id });
+        self.keep_worker(worker, Worker { pidfd, number, zygote: id, pause: Pause::default() });
         if let Some(zygote) = self.zygotes.get_mut(&id) {
             zygote.workers += 1;
         }

@@ -4,6 +4,7 @@
 //! for each worker. A thread waits for a stream instead, and only where a guest waits for it beside something else: see
 //! [`super::stdio`]. It is built in the worker, behind its walls; a zygote never has one.
 
+use crate::sys::signal;
 use std::{io, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,6 +29,8 @@ pub(super) fn build() -> io::Result<Runtime> {
         .thread_stack_size(STACK)
         .thread_keep_alive(IDLE)
         .thread_name("sandhog-waits")
+        // Limits of time are for the guest's own thread, one after the other.
+        .on_thread_start(signal::block_all)
         .build()
 }
 

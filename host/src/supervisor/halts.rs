@@ -1,0 +1,31 @@
+//! Time during which this process and all its workers stood still (Ctrl-Z): it counts for no limit.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// In nanoseconds. Of the process, since it stands still as a whole.
+static TOGETHER: AtomicU64 = AtomicU64::new(0);
+
+/// All such times together.
+pub(crate) fn total() -> Duration {
+    Duration::from_nanos(TOGETHER.load(Ordering::Relaxed))
+}
+
+/// It has just stood still for so long.
+pub(crate) fn add(halt: Duration) {
+    TOGETHER.fetch_add(u64::try_from(halt.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+/// Sleeps for so long, and as much longer as it stands still meanwhile.
+pub(super) async fn sleep(time: Duration) {
+    let mut until = Instant::now() + time;
+    let mut before = total();
+    loop {
+        tokio::time::sleep_until(until.into()).await;
+        let now = total();
+        if now == before {
+            return;
+        }
+        (until, before) = (until + (now - before), now);
+    }
+}
