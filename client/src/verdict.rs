@@ -61,7 +61,7 @@ mod tests {
     use sandhog_protocol::worker::TrapKind;
 
     const USAGE: &str = r#""start_us":1,"wall_ms":2,"cpu_ms":3,"peak_memory_bytes":4,"peak_rss_bytes":5,
-        "stdout_bytes":6,"stderr_bytes":7,"stdin_bytes":8,"messages_received":9,"messages_sent":10"#;
+        "output_bytes":13,"stdout_bytes":6,"stderr_bytes":7,"stdin_bytes":8,"messages_received":9,"messages_sent":10"#;
     const RECORD: &str = r#""attempt":"a1","job":"sum","module":null,"walls":["root"],"weak_walls":[],
         "missing_walls":["cgroup"]"#;
 

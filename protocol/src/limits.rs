@@ -14,6 +14,10 @@ pub const NESTING: usize = 32;
 /// and variables, which the worker bounds below it (`host/src/worker/hostcalls/text.rs`).
 pub const VALUES: usize = 1 << 17;
 
+/// What the length of one call takes before its bytes, where a worker's output goes call by call: a `u32`, for no call of a
+/// guest with 32-bit memories is longer.
+pub const OUTPUT_CALL_HEADER: usize = 4;
+
 /// Most bytes of one message's body, or of a batch with its items' headers, that travel in a packet of a connection. Below a
 /// third of the kernel's default for a socket's buffer (208 KiB), so that a sender can be one packet ahead.
 pub const INLINE_PAYLOAD: usize = 64 << 10;

@@ -157,6 +157,11 @@ pub struct GuestPlan {
     pub data: Option<Message>,
     /// Of a handler: a new instance for each task.
     pub fresh: bool,
+    /// Which of stdin, stdout and stderr the guest is to take for a terminal.
+    pub terminals: [bool; 3],
+    /// To which of stdout and stderr the worker writes the length of each of the guest's calls before its bytes
+    /// ([`crate::limits::OUTPUT_CALL_HEADER`] bytes, the lowest first), so that what was written in one call can stay whole.
+    pub whole_calls: [bool; 2],
 }
 
 /// Who an attempt is: see `wit/sandhog.wit`, `process.identity`.

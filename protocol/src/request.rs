@@ -36,6 +36,8 @@ pub enum Request {
     },
     /// It listens for a stop.
     Listens,
+    /// It reads its stdin from now on; said once, at its first read or its first wait for input.
+    Reads,
     Retire {
         reason: String,
     },
@@ -129,6 +131,10 @@ pub enum Reply {
     },
     /// It is to stop. Once.
     Stop,
+    /// Its stdin ends here because it could not be read, and not because it is at its end: an `errno`.
+    InputFailed {
+        errno: i32,
+    },
 }
 
 /// Why a request is refused; each with a sentence. The same words as in `wit/sandhog.wit`, `types.error`.

@@ -173,10 +173,13 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     /// The worker's own pages at their most, in bytes.
     pub peak_rss_bytes: u64,
-    /// What went into its stdin, in bytes.
+    /// What went into its stdin, in bytes; of a file that can be positioned, what was read of that.
     pub stdin_bytes: u64,
-    pub stdout_bytes: u64,
-    pub stderr_bytes: u64,
+    /// What it wrote to stdout and stderr together, in bytes.
+    pub output_bytes: u64,
+    /// To each of them. Where both are one open file, the worker itself says so; None where it could not.
+    pub stdout_bytes: Option<u64>,
+    pub stderr_bytes: Option<u64>,
     /// Through its connection to its parent.
     pub messages_received: u64,
     pub messages_sent: u64,

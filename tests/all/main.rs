@@ -38,6 +38,7 @@ mod run;
 mod schedules;
 mod seals;
 mod stopping;
+mod streams;
 mod support;
 mod talks;
 mod tidy;

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
 
 /// The keys that every verdict has, first and in this order.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "verdict",
     "code",
     "attempt",
@@ -22,6 +22,7 @@ const KEYS: [&str; 15] = [
     "cpu_ms",
     "peak_memory_bytes",
     "peak_rss_bytes",
+    "output_bytes",
     "stdout_bytes",
     "stderr_bytes",
 ];

@@ -60,6 +60,7 @@ pub(crate) struct Settings {
     pub user: Option<String>,
     pub compile_cpu: Option<Duration>,
     pub compile_memory_bytes: Option<u64>,
+    pub tty: bool,
     pub verdict_file: Option<PathBuf>,
     /// What follows `--ipc=`; empty where nothing does.
     pub ipc: Option<String>,
@@ -91,6 +92,8 @@ pub(crate) struct Job {
     pub family: FamilyLimits,
     /// Of a handler: a new instance for each task.
     pub fresh: bool,
+    /// Its streams are a terminal, to which whatever it writes passes.
+    pub tty: bool,
     pub stdin: Stdin,
     pub user: User,
     pub compile: CompileLimits,
@@ -175,6 +178,7 @@ impl Job {
             family: FamilyLimits::default(),
             // A handler that keeps what it has loaded is the quicker one.
             fresh: false,
+            tty: false,
             // As every other filter in a pipe.
             stdin: Stdin::Inherit,
             user: User::Auto,
@@ -208,6 +212,7 @@ impl Job {
             limits: defaults.limits.overridden(&settings)?,
             family: defaults.family.overridden(&settings)?,
             fresh: settings.fresh,
+            tty: settings.tty,
             stdin: settings.stdin.as_deref().map_or(Ok(defaults.stdin), Stdin::parse)?,
             user: settings.user.as_deref().map_or(Ok(defaults.user), User::parse)?.checked(surroundings.is_root)?,
             compile: defaults.compile.overridden(&settings)?,

@@ -162,7 +162,7 @@ impl Parent<'_> {
             Request::Heartbeat => self.life(Life::Heartbeat).await,
             Request::Retire { reason } => self.life(Life::Retire(shortened(reason, limits::RETIRE_REASON))).await,
             // Its attempt knows.
-            Request::Listens => {}
+            Request::Listens | Request::Reads => {}
         }
         Ok(None)
     }

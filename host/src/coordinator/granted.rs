@@ -22,9 +22,11 @@ use super::reopen::for_reading;
 use super::room::Held;
 use crate::config::job::{Job, Stdin};
 use crate::config::service::Service;
+use crate::sys::{inherited, process};
 use reopen::Again;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -218,7 +220,9 @@ impl Input {
     pub(crate) fn open(&self) -> Result<Option<OwnedFd>, Error> {
         match self {
             Self::None => Ok(None),
-            Self::Inherit => Ok(Some(crate::sys::process::borrow(0).try_clone_to_owned()?)),
+            // To one that was closed every read is an error, as it would be to any program.
+            Self::Inherit if inherited::was_closed(0) => Ok(Some(File::options().write(true).open("/dev/null")?.into())),
+            Self::Inherit => Ok(Some(process::borrow(0).try_clone_to_owned()?)),
             Self::File { path, file } => reader(path, file).map(Some),
         }
     }

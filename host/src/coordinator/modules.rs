@@ -325,6 +325,7 @@ pub(super) async fn compile(
         work: Work::Compile(plan::compilation(limits, threads, *fuel, *wanted)),
         ends: Some(Ends { stdio: [input, copy.into(), null.into()], connection: None }),
         directories: Vec::new(),
+        feed: None,
         pumps: Vec::new(),
         // Twice the CPU time: a compiler that sleeps is not ours.
         hard_deadline: Some(limits.cpu.saturating_mul(2)),

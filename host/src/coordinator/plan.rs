@@ -67,6 +67,8 @@ pub(crate) fn guest(job: &Job, identity: Identity, data: Option<Message>) -> Gue
         identity,
         data,
         fresh: job.fresh,
+        terminals: [false; 3],
+        whole_calls: [false; 2],
     }
 }
 

@@ -68,6 +68,7 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
         },
         limits: narrowed(&parent.limits, &asked.limits)?,
         fresh: asked.fresh,
+        tty: false,
         stdin: Stdin::None,
         verdict_file: None,
         connection: Connection::None,

@@ -14,9 +14,10 @@ use crate::config::job::{Job, User};
 use crate::supervisor::driver::{self, Attempted, Ends, GRACE, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use sandhog_protocol::message::Message;
-use sandhog_protocol::plan::{Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,10 +225,10 @@ impl Coordinator {
         halted: Halted,
     ) -> Result<(Facts, Usage), Error> {
         let job = &member.job;
-        let Opened { stdio, pumps } = ties.streams.open(family.audience.beside().as_ref())?;
+        let Opened { stdio, feed, pumps } = ties.streams.open(family.audience.beside().as_ref(), member.instead.is_none())?;
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(family::REQUESTS);
-        let (program, work) = member.program_and_work();
+        let (program, work) = member.program_and_work(&ties.streams)?;
         let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
         let (audience, name) = (family.audience.clone(), member.identity.attempt.clone());
         let order = Order {
@@ -236,6 +237,7 @@ impl Coordinator {
             work,
             ends: Some(Ends { stdio, connection: ties.connection.take() }),
             directories: member.directories.clone(),
+            feed,
             pumps,
             hard_deadline: plan::hard_deadline(&job.limits),
             requests: Some(asks),
@@ -257,21 +259,27 @@ impl Coordinator {
             ties.streams.take_back(unused.stdio);
             ties.connection = unused.connection;
         }
-        [usage.stdin_bytes, usage.stdout_bytes, usage.stderr_bytes] = ties.streams.passed();
+        let passed = ties.streams.settle();
+        (usage.stdin_bytes, usage.output_bytes) = (passed.input, passed.output);
+        if let Some(each) = passed.each {
+            [usage.stdout_bytes, usage.stderr_bytes] = each.map(Some);
+        }
         Ok((facts, usage))
     }
 }
 
 impl Member {
-    fn program_and_work(&self) -> (Program, Work) {
+    fn program_and_work(&self, streams: &Streams) -> io::Result<(Program, Work)> {
         let Self { job, identity, data, .. } = self;
-        match &self.instead {
+        Ok(match &self.instead {
             Some(instead) => (Program::Probe, Work::Probe(instead.probe.clone())),
             None => {
                 let fuel = job.limits.fuel.is_some();
-                (Program::Guest { fuel }, Work::Guest(Box::new(plan::guest(job, identity.clone(), data.clone()))))
+                let (terminals, whole_calls) = (streams.terminals(), streams.whole_calls()?);
+                let plan = GuestPlan { terminals, whole_calls, ..plan::guest(job, identity.clone(), data.clone()) };
+                (Program::Guest { fuel }, Work::Guest(Box::new(plan)))
             }
-        }
+        })
     }
 
     /// With all that it may use opened: no path of it matters any more.

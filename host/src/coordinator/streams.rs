@@ -5,10 +5,11 @@ use super::fleet::attending::Attending;
 use super::granted::Input;
 use super::rights;
 use crate::config::job::Job;
-use crate::supervisor::driver::{Direction, Pump, To};
-use crate::supervisor::output::{Beside, Meter};
-use crate::sys::process;
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use crate::supervisor::driver::{Pump, To};
+use crate::supervisor::feed::{self, Feed};
+use crate::supervisor::output::{Beside, Manner, Meter};
+use crate::sys::{inherited, process};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use sandhog_protocol::control::LogStream;
@@ -22,6 +23,10 @@ use std::sync::Arc;
 pub(super) struct Streams {
     sources: [Source; 3],
     meters: [Meter; 3],
+    /// What moves its stdin, and its children's that inherit it.
+    feed: Option<Feed>,
+    /// Whatever it writes passes, to a terminal as well; and all three are terminals to the guest.
+    tty: bool,
 }
 
 /// Where one stream leads to.
@@ -30,17 +35,37 @@ enum Source {
     Input(Input),
     /// To the command's own stream of this number.
     Command(i32),
+    /// Stderr: to where stdout leads, by the same end, so that what is written keeps its order.
+    AsStdout,
     /// The worker's end is there already; taken while a try has it.
     Given(Option<OwnedFd>),
     /// To a daemon's log.
     Kept(Arc<Attending>, LogStream),
 }
 
+/// What decides how output is passed on.
+#[derive(Clone, Copy)]
+struct How {
+    tty: bool,
+    is_guest: bool,
+}
+
 /// What one try has of the streams.
 pub(super) struct Opened {
     pub stdio: [OwnedFd; 3],
-    /// What moves the bytes between the other ends of some and the command's own streams.
+    /// What lets its input come.
+    pub feed: Option<Feed>,
+    /// What moves the bytes between the other ends of its outputs and the command's own.
     pub pumps: Vec<Pump>,
+}
+
+/// What has passed through a job's streams, in bytes.
+pub(super) struct Passed {
+    pub input: u64,
+    /// Stdout and stderr together.
+    pub output: u64,
+    /// Each of them; None where they are one.
+    pub each: Option<[u64; 2]>,
 }
 
 impl Streams {
@@ -63,22 +88,39 @@ impl Streams {
     pub(super) fn of_command(job: &Job, input: &Input) -> Self {
         let out = Meter::new(job.limits.max_output_bytes);
         let err = out.beside();
+        // What is one thing outside stays one: two ways to it would change the order of what is written.
+        let to_err = if process::is_same_file(1, 2) { Source::AsStdout } else { Source::Command(2) };
         Self {
-            sources: [Source::Input(input.clone()), Source::Command(1), Source::Command(2)],
+            sources: [Source::Input(input.clone()), Source::Command(1), to_err],
             meters: [Meter::default(), out, err],
+            feed: None,
+            tty: job.tty,
         }
     }
 
     /// Makes what one try needs; nothing moves yet.
-    /// `beside` is for those that lead to a terminal.
-    pub(super) fn open(&mut self, beside: Option<&Beside>) -> Result<Opened, Error> {
+    /// `beside` is for those that lead to a terminal; `is_guest`: no native code of ours writes to them.
+    pub(super) fn open(&mut self, beside: Option<&Beside>, is_guest: bool) -> Result<Opened, Error> {
         let mut pumps = Vec::new();
-        let mut opened = Vec::new();
-        for (number, (source, meter)) in self.sources.iter_mut().zip(&self.meters).enumerate() {
-            opened.push(source.open(number, meter, &mut pumps, beside)?);
-        }
-        let stdio = opened.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
-        Ok(Opened { stdio, pumps })
+        let input = match &mut self.sources[0] {
+            Source::Input(input) => match input.open()? {
+                Some(from) => {
+                    let (feed, theirs) = Feed::new(from, self.meters[0].clone())?;
+                    self.feed = Some(feed);
+                    theirs
+                }
+                None => feed::nothing()?,
+            },
+            other => other.given(0)?,
+        };
+        let how = How { tty: self.tty, is_guest };
+        let [_, out, err] = &mut self.sources;
+        let out = out.open(1, &self.meters[1], &mut pumps, beside, how)?;
+        let err = match err {
+            Source::AsStdout => out.try_clone()?,
+            err => err.open(2, &self.meters[2], &mut pumps, beside, how)?,
+        };
+        Ok(Opened { stdio: [input, out, err], feed: self.feed.clone(), pumps })
     }
 
     /// Takes back what a try was given and has not used.
@@ -90,9 +132,35 @@ impl Streams {
         }
     }
 
-    /// What has passed, where it passed through the coordinator: stdin, stdout, stderr, in bytes.
-    pub(super) fn passed(&self) -> [u64; 3] {
-        self.meters.each_ref().map(Meter::passed)
+    /// What has passed, where it passed through the coordinator. Its attempt has ended: of a file, what it has not read is
+    /// given back.
+    pub(super) fn settle(&mut self) -> Passed {
+        let input = self.feed.as_mut().map_or_else(|| self.meters[0].passed(), Feed::settle);
+        let [_, out, err] = &self.meters;
+        let are_one = matches!(self.sources[2], Source::AsStdout);
+        let each = (!are_one).then(|| [out.passed(), err.passed()]);
+        Passed { input, output: out.together(), each }
+    }
+
+    /// Of stdout and stderr, those whose calls of the guest's are to stay whole: see [`Manner::calls`].
+    pub(super) fn whole_calls(&self) -> io::Result<[bool; 2]> {
+        let whole = |source: &Source| match source {
+            Source::Command(number) if writable(*number)?.is_some() => is_file(process::borrow(*number)),
+            Source::AsStdout if writable(1)?.is_some() => is_file(process::borrow(1)),
+            Source::Command(_) | Source::AsStdout | Source::Input(_) | Source::Given(_) | Source::Kept(..) => Ok(false),
+        };
+        Ok([whole(&self.sources[1])?, whole(&self.sources[2])?])
+    }
+
+    /// Which of them the guest is to take for a terminal.
+    pub(super) fn terminals(&self) -> [bool; 3] {
+        let is_terminal = |source: &Source| match source {
+            Source::Input(Input::Inherit) => rustix::termios::isatty(process::borrow(0)),
+            Source::Command(number) => rustix::termios::isatty(process::borrow(*number)),
+            Source::AsStdout => rustix::termios::isatty(process::borrow(1)),
+            Source::Input(Input::File { .. } | Input::None) | Source::Given(_) | Source::Kept(..) => false,
+        };
+        self.sources.each_ref().map(|source| self.tty || is_terminal(source))
     }
 
     /// What a child of this job gets where it inherits, and of its piped streams the parent's ends. `opened` is what this
@@ -106,9 +174,12 @@ impl Streams {
         let out = Meter::within(child.limits.max_output_bytes, inherited.output.as_ref());
         let meters = [Meter::default(), out.clone(), out.beside()];
         let mut sources = Vec::new();
+        let inherits_input = wanted[0] == ChildStdio::Inherit;
+        let both = wanted[1] == ChildStdio::Inherit;
         for (number, wanted) in wanted.into_iter().enumerate() {
             sources.push(match wanted {
                 ChildStdio::Null => Source::Given(Some(null()?)),
+                ChildStdio::Inherit if number == 2 && both && inherited.outputs_are_one => Source::AsStdout,
                 ChildStdio::Inherit => inherited.streams[number].source()?,
                 ChildStdio::Piped => {
                     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -119,7 +190,8 @@ impl Streams {
             });
         }
         let sources = sources.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
-        Ok((Self { sources, meters }, parents_ends))
+        let feed = inherited.feed.clone().filter(|_| inherits_input);
+        Ok((Self { sources, meters, feed, tty: inherited.tty }, parents_ends))
     }
 
     /// What this job's children inherit; `stdio` is what its worker gets.
@@ -128,63 +200,99 @@ impl Streams {
         for (source, fd) in self.sources.iter().zip(stdio) {
             streams.push(match source {
                 Source::Command(number) => Stream::Command(*number),
+                // Without stdout beside it, it is a stream of its own.
+                Source::AsStdout => Stream::Command(2),
                 Source::Kept(by, stream) => Stream::Kept(Arc::clone(by), *stream),
                 Source::Input(_) | Source::Given(_) => Stream::Shared(fd.try_clone()?),
             });
         }
         let streams = streams.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
-        Ok(Inherited { streams, output: Some(self.meters[1].clone()) })
+        Ok(Inherited {
+            streams,
+            outputs_are_one: matches!(self.sources[2], Source::AsStdout),
+            output: Some(self.meters[1].clone()),
+            feed: self.feed.clone(),
+            tty: self.tty,
+        })
     }
 }
 
 impl Source {
+    /// The worker's end of an output.
     fn open(
         &mut self,
         number: usize,
         meter: &Meter,
         pumps: &mut Vec<Pump>,
         beside: Option<&Beside>,
+        how: How,
     ) -> Result<OwnedFd, Error> {
-        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
+        let meter = meter.clone();
         match self {
-            Self::Input(input) => {
-                let (theirs, to) = pipe()?;
-                let fed = input.open()?.map(|from| Pump {
-                    from,
-                    to: To::Stream { fd: to, beside: None },
-                    meter: meter.clone(),
-                    direction: Direction::Input,
-                });
-                pumps.extend(fed);
-                Ok(theirs)
-            }
             Self::Command(command) => {
+                let Some(fd) = writable(*command)? else { return Ok(unwritable()?) };
+                let manner = manner_of(&fd, beside, how)?;
                 let (from, theirs) = pipe()?;
-                let to = process::borrow(*command).try_clone_to_owned()?;
-                let beside = beside.filter(|_| rustix::termios::isatty(&to)).map(Arc::clone);
-                let to = To::Stream { fd: to, beside };
-                pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output });
+                pumps.push(Pump { from, to: To::Stream { fd, manner }, meter });
                 Ok(theirs)
             }
             Self::Kept(by, stream) => {
                 let (from, theirs) = pipe()?;
                 rustix::io::ioctl_fionbio(&from, true).map_err(io::Error::from)?;
-                let to = To::Sink(by.sink(*stream));
-                pumps.push(Pump { from, to, meter: meter.clone(), direction: Direction::Output });
+                pumps.push(Pump { from, to: To::Sink(by.sink(*stream)), meter });
                 Ok(theirs)
             }
-            Self::Given(fd) => {
-                fd.take().ok_or_else(|| io::Error::other(format!("stream {number} has been given away")).into())
-            }
+            Self::Given(_) | Self::Input(_) | Self::AsStdout => self.given(number),
         }
     }
+
+    fn given(&mut self, number: usize) -> Result<OwnedFd, Error> {
+        let taken = if let Self::Given(fd) = self { fd.take() } else { None };
+        taken.ok_or_else(|| io::Error::other(format!("stream {number} has been given away")).into())
+    }
+}
+
+/// How what a guest writes there is passed on: whole calls to a file, since others may write to the same one; nothing but text
+/// and colours to a terminal.
+fn manner_of(to: &OwnedFd, beside: Option<&Beside>, how: How) -> io::Result<Manner> {
+    let is_terminal = rustix::termios::isatty(to);
+    let beside = beside.filter(|_| is_terminal).map(Arc::clone);
+    Ok(Manner { beside, harmless: is_terminal && !how.tty, calls: how.is_guest && is_file(to)? })
+}
+
+fn is_file(to: impl AsFd) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(to)?.st_mode) == FileType::RegularFile)
+}
+
+/// The command's own stream, if it can be written: to one that was closed, or is open for reading only, every write is an
+/// error, as it would be to any program.
+fn writable(number: i32) -> io::Result<Option<OwnedFd>> {
+    if inherited::was_closed(number) {
+        return Ok(None);
+    }
+    let fd = process::borrow(number).try_clone_to_owned()?;
+    let access = rustix::fs::fcntl_getfl(&fd)? & OFlags::RWMODE;
+    Ok((access != OFlags::RDONLY).then_some(fd))
+}
+
+/// To which every write is EBADF.
+fn unwritable() -> io::Result<OwnedFd> {
+    Ok(File::open("/dev/null")?.into())
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe_with(PipeFlags::CLOEXEC)?)
 }
 
 /// What children of a job get where they inherit. Held for as long as the job runs.
 pub(super) struct Inherited {
     streams: [Stream; 3],
+    outputs_are_one: bool,
     /// What is counted together with the job's own output.
     output: Option<Meter>,
+    /// Lets the input come that the job reads.
+    feed: Option<Feed>,
+    tty: bool,
 }
 
 enum Stream {

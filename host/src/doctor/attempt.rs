@@ -95,6 +95,7 @@ pub(super) fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order
         work: Work::Probe(probe.to_string()),
         ends: Some(Ends { stdio: [null()?, null()?, null()?], connection: None }),
         directories: directories.into_iter().map(Arc::new).collect(),
+        feed: None,
         pumps: Vec::new(),
         hard_deadline: Some(DEADLINE),
         requests: None,

@@ -55,6 +55,8 @@ pub(crate) enum Action {
     StartWorker,
     /// Tell the worker to begin, and start its hard deadline.
     Go,
+    /// Its guest reads: let its input come.
+    Feed,
     /// See to what it asks for.
     Serve(Request),
     /// Tell it to stop, and when it has had its time.
@@ -101,6 +103,8 @@ pub(crate) struct Attempt {
     went: bool,
     /// It wants to be asked to stop.
     listens: bool,
+    /// It reads its stdin.
+    reads: bool,
     /// Output streams that are passed on from `go` on, and those of them that have not ended.
     streams: usize,
     outputs: usize,
@@ -123,6 +127,7 @@ impl Attempt {
             channel_open: true,
             went: false,
             listens: false,
+            reads: false,
             streams,
             outputs: 0,
             is_kept: false,
@@ -231,6 +236,10 @@ impl Attempt {
             (Phase::Running, FromWorker::Asks(Request::Listens)) if self.may_ask => {
                 self.listens = true;
                 Vec::new()
+            }
+            (Phase::Running, FromWorker::Asks(Request::Reads)) if self.may_ask => {
+                // Only the first time: whoever says it again has it already.
+                if std::mem::replace(&mut self.reads, true) { Vec::new() } else { vec![Action::Feed] }
             }
             (Phase::Running, FromWorker::Asks(request)) if self.may_ask => vec![Action::Serve(request)],
             (Phase::Running, FromWorker::Ended(report)) => self.reported(Cause::Reported(report)),

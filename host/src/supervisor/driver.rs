@@ -2,12 +2,15 @@
 
 use super::attempt::{Action, Attempt, Event};
 use super::channel::Channel;
+use super::feed::{Feed, Held};
+use super::halts;
 use super::outbox::Outbox;
 use super::outcome::{Cause, Facts};
-use super::output::{self, Beside, Meter, Over, Sink};
+use super::output::{self, Manner, Meter, Over, Sink};
 use crate::ipc::{self, Closed, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
 use crate::sys::ready;
+use rustix::io::Errno;
 use rustix::net::SocketType;
 use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Kind, Program, Work, WorkerPlan, ZygotePlan};
@@ -48,6 +51,8 @@ pub(crate) enum Note {
     Event(Event),
     /// Nothing more is passed on of an output stream; its reading end comes back.
     Output(output::End, OwnedFd),
+    /// Its stdin could not be read; the pipe ends when the worker knows, and the last of those who read it.
+    InputFailed(Errno, Option<Held>),
     /// Something that the worker is to be told, with its descriptors.
     Tell(Reply, Vec<OwnedFd>),
     /// The compiled module, or why there is none.
@@ -63,7 +68,9 @@ pub(crate) struct Order {
     pub ends: Option<Ends>,
     /// Its granted directories, in the order of the plan.
     pub directories: Vec<Arc<OwnedFd>>,
-    /// What is moved between the other ends of its streams and the world.
+    /// Where its stdin comes from, if anything comes.
+    pub feed: Option<Feed>,
+    /// What is moved between the other ends of its output streams and the world.
     pub pumps: Vec<Pump>,
     /// When to end a worker that does not end by its own deadline, from `go`.
     pub hard_deadline: Option<Duration>,
@@ -83,29 +90,18 @@ pub(crate) struct Ends {
     pub connection: Option<OwnedFd>,
 }
 
-/// One stream between a worker and the world.
+/// One output stream between a worker and the world.
 pub(crate) struct Pump {
     pub from: OwnedFd,
     pub to: To,
     pub meter: Meter,
-    pub direction: Direction,
 }
 
 /// Where a stream leads to.
 pub(crate) enum To {
-    Stream {
-        fd: OwnedFd,
-        /// What else writes there.
-        beside: Option<Beside>,
-    },
+    Stream { fd: OwnedFd, manner: Manner },
     /// To whoever keeps it.
     Sink(Box<dyn Sink>),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Input,
-    Output,
 }
 
 /// An attempt that is over.
@@ -131,12 +127,16 @@ struct Driver<'a> {
     module_socket: OwnedFd,
     channel: Arc<AsyncFd<OwnedFd>>,
     outbox: Outbox,
+    /// Keeps its stdin open until it has been told that this failed.
+    held: Option<Held>,
     /// What the worker has asked for and nobody has taken yet: until then nothing more of it is heard.
     asked_for: Option<Request>,
     /// The worker's end, until the worker has it.
     channel_there: Option<OwnedFd>,
     asked: Instant,
     gone: Option<Instant>,
+    /// How long this process had stood still before that.
+    stood: Duration,
     usage: Usage,
     /// Output streams that nobody reads any more.
     unread: Vec<OwnedFd>,
@@ -164,7 +164,7 @@ pub(crate) async fn drive(
     mut notes: mpsc::Receiver<Note>,
 ) -> io::Result<Attempted> {
     let has_module = matches!(order.zygote.program, Program::Guest { .. });
-    let outputs = order.pumps.iter().filter(|pump| pump.direction == Direction::Output).count();
+    let outputs = order.pumps.len();
     let is_kept = order.pumps.iter().any(|pump| matches!(pump.to, To::Sink(_)));
     let mut attempt = Attempt::new(has_module, outputs, order.requests.is_some());
     if is_kept {
@@ -207,10 +207,12 @@ impl<'a> Driver<'a> {
             module_socket,
             channel: Arc::new(ready::watch(channel)?),
             outbox: Outbox::default(),
+            held: None,
             asked_for: None,
             channel_there: Some(channel_there),
             asked,
             gone: None,
+            stood: halts::total(),
             usage: Usage::default(),
             unread: Vec::new(),
             over: Over::new(),
@@ -250,7 +252,7 @@ impl<'a> Driver<'a> {
     /// A worker that has gone needs not be told anything: the news of its end is on its way.
     fn flush(&mut self, ready: Option<AsyncFdReadyGuard<'_, OwnedFd>>) {
         match self.outbox.send(self.channel.get_ref()) {
-            Ok(()) => {}
+            Ok(()) => self.held = self.held.take().filter(|_| !self.outbox.is_empty()),
             Err(error) if error.would_block() => {
                 if let Some(mut ready) = ready {
                     ready.clear_ready();
@@ -272,6 +274,13 @@ impl<'a> Driver<'a> {
                 }
                 return None;
             }
+            Note::InputFailed(errno, held) => {
+                self.held = held;
+                if let Err(error) = self.tell(&ToWorker::Tells(Reply::InputFailed { errno: errno.raw_os_error() }), Vec::new()) {
+                    self.note_failure(&error);
+                }
+                return None;
+            }
             Note::Event(event) => event,
             Note::Output(end, from) => {
                 // A guest that still writes waits for its end, and prints nothing of a broken pipe.
@@ -288,11 +297,14 @@ impl<'a> Driver<'a> {
         };
         match &event {
             Event::WorkerEnded(exit) => {
-                self.usage.wall_ms = self.gone.map_or(0, |gone| gone.elapsed().as_millis() as u64);
+                let stood = halts::total().saturating_sub(self.stood);
+                self.usage.wall_ms =
+                    self.gone.map_or(0, |gone| gone.elapsed().saturating_sub(stood).as_millis() as u64);
                 (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
             }
             Event::Said(FromWorker::Ended(report)) => {
                 self.usage.peak_memory_bytes = report.peak_memory_bytes;
+                (self.usage.stdout_bytes, self.usage.stderr_bytes) = (report.stdout_bytes, report.stderr_bytes);
                 self.usage.messages_received = report.messages_received;
                 self.usage.messages_sent = report.messages_sent;
             }
@@ -327,6 +339,10 @@ impl<'a> Driver<'a> {
                 self.note_after(self.order.grace, Event::GraceOver);
                 self.tell(&ToWorker::Tells(Reply::Stop), Vec::new())
             }
+            Action::Feed => match &self.order.feed {
+                Some(feed) => Ok(feed.begin(self.sender.clone())?),
+                None => Ok(()),
+            },
             Action::Serve(request) => {
                 self.asked_for = Some(request);
                 Ok(())
@@ -357,16 +373,15 @@ impl<'a> Driver<'a> {
         self.client.send(&request, &fds).await?;
         self.note_after(START, Event::StartOverdue);
         // The zygote's program is still starting: nothing waits for this process now.
-        Ok(self.start_pumps(Direction::Output)?)
+        Ok(self.start_pumps()?)
     }
 
     fn go(&mut self) -> Result<(), ipc::Error> {
-        self.gone = Some(Instant::now());
+        (self.gone, self.stood) = (Some(Instant::now()), halts::total());
         self.usage.start_us = self.asked.elapsed().as_micros() as u64;
         self.release_streams();
         // First of all: what follows takes its time beside the guest.
         self.tell(&ToWorker::Go(self.order.work.clone()), Vec::new())?;
-        self.start_pumps(Direction::Input)?;
         self.arm_deadline();
         if let Some(began) = self.order.began.take() {
             began();
@@ -380,24 +395,17 @@ impl<'a> Driver<'a> {
         self.order.directories.clear();
     }
 
-    /// Those of one direction. Outputs before `go`, until which nothing comes out of them; the input
-    /// after `go`, for what it has taken is lost to whoever reads the same stream next.
-    fn start_pumps(&mut self, wanted: Direction) -> io::Result<()> {
-        for pump in self.order.pumps.extract_if(.., |pump| pump.direction == wanted) {
-            let Pump { from, to, meter, direction } = pump;
+    /// Before `go`, until which nothing comes out of them.
+    fn start_pumps(&mut self) -> io::Result<()> {
+        for Pump { from, to, meter } in std::mem::take(&mut self.order.pumps) {
             let sender = self.sender.clone();
             match to {
-                To::Stream { fd, beside } => {
-                    let (name, over) = match direction {
-                        Direction::Input => ("stdin", None),
-                        Direction::Output => ("output", Some(self.over.bell()?)),
-                    };
-                    std::thread::Builder::new().name(name.into()).spawn(move || {
-                        let end = output::pump(&from, &fd, &meter, beside.as_ref(), over.as_deref());
+                To::Stream { fd, manner } => {
+                    let over = self.over.bell()?;
+                    std::thread::Builder::new().name("output".into()).spawn(move || {
+                        let end = output::pump(&from, &fd, &meter, &manner, Some(&*over));
                         drop(fd);
-                        if direction == Direction::Output {
-                            let _ = sender.blocking_send(Note::Output(end, from));
-                        }
+                        let _ = sender.blocking_send(Note::Output(end, from));
                     })?;
                 }
                 // Thousands of these would be thousands of threads.
@@ -422,7 +430,7 @@ impl<'a> Driver<'a> {
     fn note_after(&mut self, time: Duration, event: Event) {
         let sender = self.sender.clone();
         self.tasks.spawn(async move {
-            tokio::time::sleep(time).await;
+            halts::sleep(time).await;
             let _ = sender.send(Note::Event(event)).await;
         });
     }

@@ -16,6 +16,7 @@
 pub(crate) mod attempt;
 mod channel;
 pub(crate) mod driver;
+pub(crate) mod feed;
 pub(crate) mod halts;
 mod outbox;
 pub(crate) mod outcome;

@@ -1,20 +1,26 @@
 //! Moves bytes between a worker's pipes and the streams of whoever started it: counted, bounded, without a copy
 //! where the kernel can do without one.
 
+mod calls;
+mod harmless;
+mod meter;
+mod mover;
+
+pub(crate) use meter::Meter;
+pub(super) use mover::{gives_pages, kind, lies_in, wait_for, when_ready, write_all};
+
+use mover::{Failure, Mover};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use rustix::fs::FileType;
 use rustix::io::Errno;
-use rustix::pipe::{SpliceFlags, splice};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 /// What one move takes at the most, in bytes: the size of a pipe (pipe(7)). More would not come.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// What one read of a kept stream takes at the most, in bytes: a part of a pipe, since each stream has its own while it is
 /// being kept.
@@ -23,6 +29,18 @@ const COLLECTED: usize = 16 << 10;
 /// Writes to a terminal where something else writes as well: calls what it is given once, while nothing else writes. That says
 /// whether what it wrote ended a line.
 pub(crate) type Beside = Arc<dyn Fn(&mut dyn FnMut() -> bool) + Send + Sync>;
+
+/// How what a worker writes is passed on.
+#[derive(Clone, Default)]
+pub(crate) struct Manner {
+    /// What else writes there.
+    pub beside: Option<Beside>,
+    /// Only text and colours pass: see [`harmless::Harmless`].
+    pub harmless: bool,
+    /// The length of each of the guest's calls comes before its bytes, and what was written in one call stays whole: see
+    /// [`calls`].
+    pub calls: bool,
+}
 
 /// Keeps what a stream brings.
 pub(crate) trait Sink: Send {
@@ -92,78 +110,30 @@ pub(crate) async fn is_over(over: &mut watch::Receiver<bool>) {
     }
 }
 
-/// How much may pass; shared by the streams that are limited together.
-#[derive(Clone, Default)]
-pub(crate) struct Meter {
-    limit: Option<u64>,
-    together: Arc<AtomicU64>,
-    alone: Arc<AtomicU64>,
-    /// What counts this along with more: of a child, its parent's.
-    around: Option<Arc<Meter>>,
-}
-
-impl Meter {
-    /// Limits what passes through this meter and its [`Self::beside`]s together, in bytes.
-    pub(crate) fn new(limit: Option<u64>) -> Self {
-        Self { limit, ..Self::default() }
-    }
-
-    /// Limits what passes through it, and what passes through it and all around it together.
-    pub(crate) fn within(limit: Option<u64>, around: Option<&Self>) -> Self {
-        Self { limit, around: around.map(|around| Arc::new(around.beside())), ..Self::default() }
-    }
-
-    /// Another stream under the same limit.
-    pub(crate) fn beside(&self) -> Self {
-        Self {
-            limit: self.limit,
-            together: Arc::clone(&self.together),
-            alone: Arc::default(),
-            around: self.around.clone(),
-        }
-    }
-
-    /// What has passed through this stream, in bytes.
-    pub(crate) fn passed(&self) -> u64 {
-        self.alone.load(Ordering::Relaxed)
-    }
-
-    fn left(&self) -> u64 {
-        let own = self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.together.load(Ordering::Relaxed)));
-        self.around.as_ref().map_or(own, |around| own.min(around.left()))
-    }
-
-    fn count(&self, bytes: usize) {
-        self.alone.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.together.fetch_add(bytes as u64, Ordering::Relaxed);
-        if let Some(around) = &self.around {
-            around.count(bytes);
-        }
-    }
-}
-
 /// Moves everything from one to the other; returns at the end of either, or with `over` (see [`Over::bell`]) at the end of
 /// what lies in it then. Blocks: for a thread of its own. Two streams that share a limit and write at the same moment may
 /// pass one chunk more than the limit together.
-pub(crate) fn pump(
-    from: &OwnedFd,
-    to: impl AsFd,
-    meter: &Meter,
-    beside: Option<&Beside>,
-    over: Option<&OwnedFd>,
-) -> End {
-    let mut mover = Mover::between(from, &to);
+pub(crate) fn pump(from: &OwnedFd, to: impl AsFd, meter: &Meter, manner: &Manner, over: Option<&OwnedFd>) -> End {
+    if manner.calls {
+        return calls::pump(from, to, meter, over);
+    }
+    let mut mover = Mover::between(from, &to, manner);
+    let end = move_all(&mut mover, from, &to, meter, over);
+    // What it holds back of a sequence that has no end, and the end of a colour.
+    match (&end, mover.finish(&to)) {
+        (End::Finished, Err(failure)) => ended(failure),
+        _ => end,
+    }
+}
+
+fn move_all(mover: &mut Mover, from: &OwnedFd, to: &impl AsFd, meter: &Meter, over: Option<&OwnedFd>) -> End {
     // Known once it is over.
     let mut rest = None;
     let mut is_empty = over.is_none();
-    if over.is_none() {
-        // A FIFO that nobody has opened for writing yet reads as if it had ended.
-        wait_for(from, PollFlags::IN);
-    }
     loop {
         let left = meter.left();
         // A splice says by itself that there is nothing, so that most need no look beforehand.
-        let looks = is_empty || left == 0 || matches!(mover, Mover::Copy(_));
+        let looks = is_empty || left == 0 || mover.copies();
         if rest.is_none() && looks && over.is_some_and(|over| rings_before(from, over)) {
             rest = Some(lies_in(from));
         }
@@ -173,7 +143,7 @@ pub(crate) fn pump(
             Some(_) | None => {}
         }
         let most = CHUNK.min(usize::try_from(left.min(rest.unwrap_or(u64::MAX))).unwrap_or(CHUNK));
-        match mover.move_some(from, &to, most, beside, looks || rest.is_some()) {
+        match mover.move_some(from, to, most, looks || rest.is_some()) {
             Ok(0) => return End::Finished,
             Ok(moved) => {
                 meter.count(moved);
@@ -181,11 +151,17 @@ pub(crate) fn pump(
                 is_empty = over.is_none();
             }
             Err(Failure::Empty) => is_empty = true,
-            Err(Failure::Unsuitable) => mover = Mover::copy(),
-            Err(Failure::Read(errno)) => return End::Failed(errno),
-            Err(Failure::Write(Errno::PIPE)) => return End::ReceiverGone,
-            Err(Failure::Write(errno)) => return End::Failed(errno),
+            Err(Failure::Unsuitable) => mover.copy(),
+            Err(failure) => return ended(failure),
         }
+    }
+}
+
+pub(super) fn ended(failure: Failure) -> End {
+    match failure {
+        Failure::Write(Errno::PIPE) => End::ReceiverGone,
+        Failure::Read(errno) | Failure::Write(errno) => End::Failed(errno),
+        Failure::Empty | Failure::Unsuitable => End::Failed(Errno::AGAIN),
     }
 }
 
@@ -195,11 +171,6 @@ fn rings_before(from: &OwnedFd, bell: &OwnedFd) -> bool {
     // What poll(2) could say instead, the call that follows says better.
     let _ = rustix::io::retry_on_intr(|| poll(&mut fds, None));
     fds[1].revents().contains(PollFlags::IN)
-}
-
-/// How much there is to be read, in bytes.
-pub(crate) fn lies_in(from: &OwnedFd) -> u64 {
-    rustix::io::ioctl_fionread(from).unwrap_or(0)
 }
 
 /// Hands everything to whoever keeps it; returns at the end of the stream, at the limit, or once it is over at the end of what
@@ -260,114 +231,12 @@ fn at_limit(from: &OwnedFd) -> End {
     }
 }
 
-enum Mover {
-    /// splice(2): pages change hands.
-    Splice,
-    /// For files, and for what can't be spliced.
-    Copy(Box<[u8]>),
-}
-
-enum Failure {
-    /// There is nothing to read, or no room to write.
-    Empty,
-    Unsuitable,
-    Read(Errno),
-    Write(Errno),
-}
-
-impl Mover {
-    /// Spliced is between pipes, from files, and to devices that are no terminals.
-    ///
-    /// Whoever splices from or to a terminal or a socket holds the pipe's lock while it waits for them, and then nobody can
-    /// close the pipe: a process that ends waits for a key to be pressed, and no signal reaches it. Files are written:
-    /// stdout and stderr may be one open file, and only write(2) moves its offset under a lock.
-    fn between(from: &OwnedFd, to: &impl AsFd) -> Self {
-        let kind = |fd: BorrowedFd<'_>| {
-            rustix::fs::fstat(fd).map_or(FileType::Unknown, |status| FileType::from_raw_mode(status.st_mode))
-        };
-        let gives = matches!(kind(from.as_fd()), FileType::Fifo | FileType::RegularFile);
-        let takes = match kind(to.as_fd()) {
-            FileType::Fifo => true,
-            FileType::CharacterDevice => !rustix::termios::isatty(to),
-            _ => false,
-        };
-        if gives && takes { Self::Splice } else { Self::copy() }
-    }
-
-    fn copy() -> Self {
-        Self::Copy(vec![0; CHUNK].into_boxed_slice())
-    }
-
-    fn move_some(
-        &mut self,
-        from: &OwnedFd,
-        to: &impl AsFd,
-        most: usize,
-        beside: Option<&Beside>,
-        waits: bool,
-    ) -> Result<usize, Failure> {
-        match self {
-            Self::Splice => {
-                let flags = if waits { SpliceFlags::empty() } else { SpliceFlags::NONBLOCK };
-                match rustix::io::retry_on_intr(|| splice(from, None, to, None, most, flags)) {
-                    Ok(moved) => Ok(moved),
-                    Err(Errno::AGAIN) if !waits => Err(Failure::Empty),
-                    Err(Errno::INVAL | Errno::NOSYS | Errno::AGAIN) => Err(Failure::Unsuitable),
-                    Err(errno) => Err(Failure::Write(errno)),
-                }
-            }
-            Self::Copy(buffer) => {
-                let most = most.min(buffer.len());
-                let read = when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..most]))
-                    .map_err(Failure::Read)?;
-                let bytes = &buffer[..read];
-                match beside {
-                    // Nothing is written at the end of the input.
-                    Some(beside) if read > 0 => {
-                        let mut written = Ok(());
-                        beside(&mut || {
-                            written = write_all(to, bytes);
-                            bytes.ends_with(b"\n")
-                        });
-                        written?;
-                    }
-                    Some(_) | None => write_all(to, bytes)?,
-                }
-                Ok(read)
-            }
-        }
-    }
-}
-
-fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Result<(), Failure> {
-    while !rest.is_empty() {
-        let written = when_ready(to, PollFlags::OUT, || rustix::io::write(to, rest));
-        rest = &rest[written.map_err(Failure::Write)?..];
-    }
-    Ok(())
-}
-
-/// A stream that somebody else has made non-blocking is waited for all the same.
-fn when_ready<T>(fd: &impl AsFd, flags: PollFlags, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match rustix::io::retry_on_intr(&mut call) {
-            Err(Errno::AGAIN) => {
-                wait_for(fd, flags);
-            }
-            answer => return answer,
-        }
-    }
-}
-
-/// Until it is ready. What poll(2) could say instead, the call that follows says better.
-fn wait_for(fd: &impl AsFd, flags: PollFlags) {
-    let _ = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(fd, flags)], None));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::pipe::pipe;
+
+    const PLAIN: Manner = Manner { beside: None, harmless: false, calls: false };
 
     fn filled(bytes: usize) -> OwnedFd {
         let (from, to) = pipe().unwrap();
@@ -376,28 +245,19 @@ mod tests {
     }
 
     #[test]
-    fn only_between_pipes_is_waited_in_a_splice() {
-        let (reads, writes) = pipe().unwrap();
-        let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
-        assert!(matches!(Mover::between(&reads, &writes), Mover::Splice));
-        assert!(matches!(Mover::between(&here.into(), &writes), Mover::Copy(_)));
-        assert!(matches!(Mover::between(&reads, &there), Mover::Copy(_)));
-    }
-
-    #[test]
     fn everything_passes_and_is_counted() {
         let (reads, writes) = pipe().unwrap();
         let meter = Meter::new(None);
-        assert_eq!(pump(&filled(5000), &writes, &meter, None, None), End::Finished);
+        assert_eq!(pump(&filled(5000), &writes, &meter, &PLAIN, None), End::Finished);
         assert_eq!((meter.passed(), rustix::io::read(&reads, &mut [0; 9000]).unwrap()), (5000, 5000));
     }
 
     #[test]
     fn exactly_the_limit_is_no_breach_and_one_byte_more_is() {
         let (_reads, writes) = pipe().unwrap();
-        assert_eq!(pump(&filled(100), &writes, &Meter::new(Some(100)), None, None), End::Finished);
+        assert_eq!(pump(&filled(100), &writes, &Meter::new(Some(100)), &PLAIN, None), End::Finished);
         let meter = Meter::new(Some(100));
-        assert_eq!(pump(&filled(101), &writes, &meter, None, None), End::LimitReached);
+        assert_eq!(pump(&filled(101), &writes, &meter, &PLAIN, None), End::LimitReached);
         assert_eq!(meter.passed(), 100);
     }
 
@@ -405,15 +265,15 @@ mod tests {
     fn streams_side_by_side_share_one_limit() {
         let (_reads, writes) = pipe().unwrap();
         let meter = Meter::new(Some(100));
-        assert_eq!(pump(&filled(60), &writes, &meter, None, None), End::Finished);
-        assert_eq!(pump(&filled(60), &writes, &meter.beside(), None, None), End::LimitReached);
+        assert_eq!(pump(&filled(60), &writes, &meter, &PLAIN, None), End::Finished);
+        assert_eq!(pump(&filled(60), &writes, &meter.beside(), &PLAIN, None), End::LimitReached);
     }
 
     #[test]
     fn a_receiver_that_has_gone_is_no_failure() {
         let (reads, writes) = pipe().unwrap();
         drop(reads);
-        assert_eq!(pump(&filled(1), &writes, &Meter::new(None), None, None), End::ReceiverGone);
+        assert_eq!(pump(&filled(1), &writes, &Meter::new(None), &PLAIN, None), End::ReceiverGone);
     }
 
     /// Somebody who was handed an end of a worker's pipe can keep nobody waiting for more.
@@ -428,7 +288,7 @@ mod tests {
             let bell = over.bell().unwrap();
             let meter = Meter::new(None);
             std::thread::scope(|scope| {
-                let pumping = scope.spawn(|| pump(&from, &writes, &meter, None, Some(&*bell)));
+                let pumping = scope.spawn(|| pump(&from, &writes, &meter, &PLAIN, Some(&*bell)));
                 // It has passed on what was there, and waits.
                 let mut passed = 0;
                 while passed < 5000 {
@@ -438,7 +298,7 @@ mod tests {
                 assert_eq!(pumping.join().unwrap(), End::Finished, "{kind}");
             });
             rustix::io::write(&holds, &[b'x'; 3000]).unwrap();
-            assert_eq!(pump(&from, &writes, &meter, None, Some(&*bell)), End::Finished, "{kind}");
+            assert_eq!(pump(&from, &writes, &meter, &PLAIN, Some(&*bell)), End::Finished, "{kind}");
             assert_eq!(meter.passed(), 8000, "{kind}");
         }
     }
@@ -478,7 +338,7 @@ mod tests {
     fn a_file_opened_for_appending_is_written_as_well() {
         let path = std::env::temp_dir().join(format!("sandhog-append-{}", std::process::id()));
         let file = std::fs::File::options().append(true).create(true).open(&path).unwrap();
-        assert_eq!(pump(&filled(70), &file, &Meter::new(None), None, None), End::Finished);
+        assert_eq!(pump(&filled(70), &file, &Meter::new(None), &PLAIN, None), End::Finished);
         assert_eq!(std::fs::read(&path).unwrap().len(), 70);
         std::fs::remove_file(path).unwrap();
     }

@@ -283,6 +283,29 @@ pub(crate) fn borrow(number: RawFd) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
+/// Whether two of the standard streams are one thing: the same open file, pipe, socket or terminal, so that what is written to
+/// both keeps its order. One file that was opened twice is one thing where both append, or stand at the same place.
+pub(crate) fn is_same_file(one: RawFd, other: RawFd) -> bool {
+    // kcmp(2), which a kernel may lack and a container forbid.
+    const KCMP_FILE: libc::c_int = 0;
+    let (process, first, second) = (std::process::id(), one as libc::c_ulong, other as libc::c_ulong);
+    // SAFETY: takes numbers only, and compares without changing anything.
+    if unsafe { libc::syscall(libc::SYS_kcmp, process, process, KCMP_FILE, first, second) } == 0 {
+        return true;
+    }
+    let (one, other) = (borrow(one), borrow(other));
+    let (Ok(first), Ok(second)) = (rustix::fs::fstat(one), rustix::fs::fstat(other)) else { return false };
+    if (first.st_dev, first.st_ino) != (second.st_dev, second.st_ino) {
+        return false;
+    }
+    if rustix::fs::FileType::from_raw_mode(first.st_mode) != rustix::fs::FileType::RegularFile {
+        return true;
+    }
+    let appends = |fd| rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::APPEND));
+    let place = |fd| rustix::fs::tell(fd).ok();
+    appends(one) && appends(other) || place(one) == place(other)
+}
+
 /// Moves this process into new namespaces (`CLONE_NEW…`).
 ///
 /// # Errors

@@ -380,7 +380,7 @@ mod tests {
         let engine = Engine::new(&Config::new()).unwrap();
         let mut linker = Linker::new(&engine);
         wasi::link(&mut linker).unwrap();
-        let mut store = Store::new(&engine, wasi::guest(&plan(), Vec::new()).unwrap());
+        let mut store = Store::new(&engine, wasi::guest(&plan(), Vec::new(), None).unwrap());
         let defined: Vec<_> = linker.iter(&mut store).map(|(_, name, item)| (name.to_owned(), item)).collect();
         let list = |types: Vec<wasmtime::ValType>| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let mut theirs: Vec<(String, String)> = Vec::new();

@@ -151,7 +151,12 @@ fn wait(guest: &Guest, subscriptions: &[Subscription]) -> rustix::io::Result<Rea
             Subject::Clock(time) => until = Some(until.map_or(time, |earliest: u64| earliest.min(time))),
             Subject::Ready(_) => until = Some(0),
             Subject::Stream(stream) if streams.contains(&stream) => {}
-            Subject::Stream(stream) => streams.push(stream),
+            Subject::Stream(stream) => {
+                if stream == Stream::In {
+                    guest.stdio.want_input();
+                }
+                streams.push(stream);
+            }
         }
     }
     let mut fds: Vec<PollFd<'_>> =

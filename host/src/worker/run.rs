@@ -6,7 +6,8 @@ use super::{
     guest::Guest,
     module::START,
     report::{self, Stage},
-    store, wasi,
+    session::{Control, Input},
+    stdio, store, wasi,
 };
 use crate::ipc::FrameBuffer;
 use crate::sys::{
@@ -51,7 +52,7 @@ pub(super) enum Error {
     Waits,
 }
 
-/// Whom a component speaks to, beside its streams.
+/// Whom a guest speaks to, beside its streams; only a component has a connection.
 pub(crate) struct Outside<'a> {
     /// The coordinator.
     pub(super) socket: BorrowedFd<'a>,
@@ -84,8 +85,9 @@ pub(crate) fn run(
     directories: Vec<(OwnedFd, Access)>,
     outside: Outside<'_>,
 ) -> Report {
+    stdio::keep_calls_whole(plan.whole_calls);
     let attempt = panic::catch_unwind(AssertUnwindSafe(|| match prepared {
-        Prepared::Core(module) => attempt(module, plan, directories),
+        Prepared::Core(module) => attempt(module, plan, directories, outside),
         Prepared::Component(component) => component::run(component, plan, &directories, outside),
     }));
     match attempt {
@@ -105,9 +107,17 @@ pub(super) fn panicked(payload: &(dyn Any + Send)) -> String {
     format!("panicked: {}", text.unwrap_or("no message"))
 }
 
-fn attempt(prepared: &Module, plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Result<Report, Error> {
+fn attempt(
+    prepared: &Module,
+    plan: &GuestPlan,
+    directories: Vec<(OwnedFd, Access)>,
+    outside: Outside<'_>,
+) -> Result<Report, Error> {
     let timers = start_timers(plan).map_err(Error::Timers)?;
-    let guest = wasi::guest(plan, directories)?;
+    // The first one is for the last word.
+    let socket = outside.socket.try_clone_to_owned().map_err(Error::Socket)?;
+    let input = Input::new(Control::of_core(socket, outside.buffer));
+    let guest = wasi::guest(plan, directories, Some(input))?;
     let mut store = Store::new(&prepared.engine, guest);
     store.limiter(|guest| &mut guest.limiter);
     store::give_fuel(&mut store, prepared.fuel, plan.fuel).map_err(Error::Fuel)?;
@@ -117,7 +127,9 @@ fn attempt(prepared: &Module, plan: &GuestPlan, directories: Vec<(OwnedFd, Acces
         Ok(()) => End::Exited { code: 0 },
         Err((stage, error)) => report::end(&error, stage, limiter),
     };
-    let report = Report { peak_memory_bytes: limiter.peak_bytes(), ..Report::of(end) };
+    let [stdout_bytes, stderr_bytes] = stdio::written().map(Some);
+    let report =
+        Report { peak_memory_bytes: limiter.peak_bytes(), stdout_bytes, stderr_bytes, ..Report::of(end) };
     // Only here: names in a hostile module can make a backtrace long.
     drop(timers);
     // The process ends next, and the kernel gives everything back faster than the destructors would.
@@ -141,7 +153,7 @@ pub(crate) fn warm(prepared: &Prepared) {
 
 fn warm_module(prepared: &Module) {
     let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
-    let Ok(guest) = wasi::guest(&plan, Vec::new()) else {
+    let Ok(guest) = wasi::guest(&plan, Vec::new(), None) else {
         return;
     };
     let mut store = Store::new(&prepared.engine, guest);
@@ -277,7 +289,8 @@ mod tests {
     #[test]
     fn a_guest_that_returns_has_exited_with_zero() {
         let report = report(&command(""), &plan());
-        assert_eq!(report, Report { peak_memory_bytes: 65_536, ..Report::of(End::Exited { code: 0 }) });
+        let counted = Report { stdout_bytes: Some(0), stderr_bytes: Some(0), ..Report::of(End::Exited { code: 0 }) };
+        assert_eq!(report, Report { peak_memory_bytes: 65_536, ..counted });
     }
 
     #[test]

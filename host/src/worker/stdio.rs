@@ -7,13 +7,15 @@
 //! Waiting happens inside the system call. The fds may be blocking or not.
 
 use super::guest::BadPointer;
+use super::session::Input;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, retry_on_intr},
 };
 use std::{
     io::{self, IoSlice},
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// Most buffers of one `fd_write` that go into one system call; a guest with more is told how much of them was
@@ -28,11 +30,33 @@ pub(super) enum Stream {
     Err,
 }
 
+/// What the guest has written to its stdout and its stderr, in bytes.
+static WRITTEN: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+/// The same, for the report.
+pub(super) fn written() -> [u64; 2] {
+    WRITTEN.each_ref().map(|written| written.load(Ordering::Relaxed))
+}
+
+/// To which of the two the length of each call goes first: see [`sandhog_protocol::plan::GuestPlan::whole_calls`].
+static WHOLE: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
+
+/// From here on what is written in one call to those of stdout and stderr stays whole.
+pub(super) fn keep_calls_whole(which: [bool; 2]) {
+    WHOLE.iter().zip(which).for_each(|(whole, which)| whole.store(which, Ordering::Relaxed));
+}
+
+/// Its place in what is kept of stdout and stderr, by the worker's own number of the stream.
+fn place(fd: BorrowedFd<'_>) -> Option<usize> {
+    usize::try_from(fd.as_raw_fd()).ok()?.checked_sub(1).filter(|place| *place < WRITTEN.len())
+}
+
 /// Which of the guest's descriptors are which of the worker's streams. A guest may close and renumber them.
-#[derive(Debug)]
 pub(crate) struct Stdio {
     open: Vec<(u32, Stream)>,
     fds: (io::Stdin, io::Stdout, io::Stderr),
+    /// None: nobody is to hear that it reads.
+    input: Option<Input>,
 }
 
 impl Stdio {
@@ -40,6 +64,32 @@ impl Stdio {
         Self {
             open: vec![(0, Stream::In), (1, Stream::Out), (2, Stream::Err)],
             fds: (io::stdin(), io::stdout(), io::stderr()),
+            input: None,
+        }
+    }
+
+    /// With a coordinator that lets the input come.
+    pub(super) fn with_input(self, input: Input) -> Self {
+        Self { input: Some(input), ..self }
+    }
+
+    /// To be called before stdin is waited for.
+    pub(super) fn want_input(&self) {
+        self.input.iter().for_each(Input::want);
+    }
+
+    /// Reads what is there of stdin into `buffer`, waiting for at least a byte; 0 at the end of the input.
+    ///
+    /// # Errors
+    /// What the system call says, and where the input could not be read, why.
+    pub(super) fn read(&self, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        self.want_input();
+        match read(self.fd(Stream::In), buffer)? {
+            0 => self.input.as_ref().and_then(Input::failure).map_or(Ok(0), Err),
+            length => Ok(length),
         }
     }
 
@@ -99,16 +149,52 @@ pub(super) fn write(
             used += 1;
         }
     }
-    Ok(match &buffers[..used] {
-        [] => Ok(0),
-        [one] => patiently(fd, PollFlags::OUT, || rustix::io::write(fd, one)),
-        several => patiently(fd, PollFlags::OUT, || rustix::io::writev(fd, several)),
-    })
+    Ok(write_vectored(fd, &buffers[..used]))
 }
 
 /// Writes some of `bytes`, waiting for room for at least one.
 pub(super) fn write_some(fd: BorrowedFd<'_>, bytes: &[u8]) -> rustix::io::Result<usize> {
-    patiently(fd, PollFlags::OUT, || rustix::io::write(fd, bytes))
+    write_vectored(fd, &[IoSlice::new(bytes)])
+}
+
+fn write_vectored(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    let place = place(fd);
+    let length = buffers.iter().fold(0_usize, |sum, buffer| sum.saturating_add(buffer.len()));
+    if length == 0 {
+        return Ok(0);
+    }
+    let written = match place.is_some_and(|place| WHOLE[place].load(Ordering::Relaxed)) {
+        true => write_call(fd, buffers, length)?,
+        false => write_now(fd, buffers)?,
+    };
+    if let Some(place) = place {
+        WRITTEN[place].fetch_add(written as u64, Ordering::Relaxed);
+    }
+    Ok(written)
+}
+
+/// As much as one system call takes.
+fn write_now(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    match buffers {
+        [one] => patiently(fd, PollFlags::OUT, || rustix::io::write(fd, one)),
+        several => patiently(fd, PollFlags::OUT, || rustix::io::writev(fd, several)),
+    }
+}
+
+/// All of it, its length first. Buffers that together are longer than a length can say are written one at a time.
+fn write_call(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], length: usize) -> rustix::io::Result<usize> {
+    let Ok(header) = u32::try_from(length).map(u32::to_le_bytes) else {
+        return write_call(fd, &buffers[..1], buffers[0].len());
+    };
+    let mut all = [IoSlice::new(&[]); BUFFERS + 1];
+    all[0] = IoSlice::new(&header);
+    all[1..=buffers.len()].copy_from_slice(buffers);
+    let mut rest = &mut all[..=buffers.len()];
+    while !rest.is_empty() {
+        let written = write_now(fd, rest)?;
+        IoSlice::advance_slices(&mut rest, written);
+    }
+    Ok(length)
 }
 
 /// Start and length of the guest's first buffer that is not empty; a zero length where all are.

@@ -15,6 +15,7 @@
 use super::{
     guest::{BadPointer, Exit, Guest, NoMemory},
     paths, poll,
+    session::Input,
     stdio::{self, Stdio, Stream},
     store::Limiter,
 };
@@ -52,11 +53,15 @@ pub(super) enum Error {
     Open { name: String, error: wasmtime::Error },
 }
 
-/// What a guest of `plan` starts with. Draws random numbers (seeds that no guest sees), so it has its place after the fork.
+/// What a guest of `plan` starts with. `input`: who lets its stdin come. Draws random numbers (seeds that no guest sees), so it has its place after the fork.
 ///
 /// # Errors
 /// Where a granted directory can't be opened.
-pub(super) fn guest(plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Result<Guest, Error> {
+pub(super) fn guest(
+    plan: &GuestPlan,
+    directories: Vec<(OwnedFd, Access)>,
+    input: Option<Input>,
+) -> Result<Guest, Error> {
     let birth = Instant::now();
     let mut builder = WasiCtxBuilder::new();
     builder
@@ -68,7 +73,8 @@ pub(super) fn guest(plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>) -> Re
     grant_all(&mut builder, plan, &directories)?;
     let mounts = directories.into_iter().map(|(directory, _)| directory).collect();
     let (wasi, limiter) = (builder.build_p1(), Limiter::new(plan.memory_bytes));
-    Ok(Guest { wasi, stdio: Stdio::new(), limiter, birth, mounts })
+    let stdio = input.into_iter().fold(Stdio::new(), Stdio::with_input);
+    Ok(Guest { wasi, stdio, limiter, birth, mounts })
 }
 
 /// Grants the plan's directories, in its order.
@@ -184,7 +190,7 @@ async fn fd_read(
     }
     let (start, length) = stdio::first_buffer(memory, vector, count)?;
     let buffer = memory.get_mut(start..start + length).ok_or(BadPointer { call: "fd_read" })?;
-    match stdio::read(guest.stdio.fd(stream), buffer) {
+    match guest.stdio.read(buffer) {
         Ok(length) => answer(memory, read, length, "fd_read"),
         Err(errno) => Ok(wasi_errno(errno)),
     }

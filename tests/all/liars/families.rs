@@ -329,7 +329,7 @@ fn a_command_that_can_open_no_more_files_says_so_and_goes_on() {
             Reply::ChildEnded { verdict, .. } => {
                 assert!(matches!(verdict, Verdict::Refused { .. } | Verdict::Lost { .. }))
             }
-            other @ Reply::Stop => panic!("{other:?}"),
+            other @ (Reply::Stop | Reply::InputFailed { .. }) => panic!("{other:?}"),
         }
     };
     assert!(matches!(&refused, Refused::Quota(why) if why.contains("can open no more")), "{refused:?}");

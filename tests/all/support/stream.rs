@@ -68,7 +68,7 @@ impl Stream {
     }
 
     /// All of it, once it has ended.
-    pub(super) fn whole(&self) -> Vec<u8> {
+    pub(crate) fn whole(&self) -> Vec<u8> {
         self.wait_for(|content| content.ended)
     }
 

@@ -45,6 +45,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE|-|none", value_hint = ValueHint::FilePath, help_heading = VIEW)]
     pub stdin: Option<OsString>,
 
+    /// Its streams are a terminal to it, whatever they are, and all that it writes passes unchanged. Otherwise control
+    /// sequences other than colours are shown and not obeyed where it writes to a terminal
+    #[arg(long, help_heading = VIEW)]
+    pub tty: bool,
+
     /// Write why it ended and what it used, as one JSON object, to a file, a FIFO or /dev/fd/N
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub verdict: Option<PathBuf>,
@@ -165,6 +170,7 @@ impl From<RunArgs> for Settings {
     fn from(args: RunArgs) -> Self {
         Self {
             stdin: args.stdin,
+            tty: args.tty,
             verdict_file: args.verdict,
             ipc: args.ipc,
             channel: args.channel,

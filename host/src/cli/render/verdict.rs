@@ -148,8 +148,9 @@ struct Json<'a> {
     cpu_ms: u64,
     peak_memory_bytes: u64,
     peak_rss_bytes: u64,
-    stdout_bytes: u64,
-    stderr_bytes: u64,
+    output_bytes: u64,
+    stdout_bytes: Option<u64>,
+    stderr_bytes: Option<u64>,
     stdin_bytes: u64,
     messages_received: u64,
     messages_sent: u64,
@@ -183,6 +184,7 @@ pub(crate) fn json(record: &VerdictRecord) -> Result<String, serde_json::Error> 
         cpu_ms: usage.cpu_ms,
         peak_memory_bytes: usage.peak_memory_bytes,
         peak_rss_bytes: usage.peak_rss_bytes,
+        output_bytes: usage.output_bytes,
         stdout_bytes: usage.stdout_bytes,
         stderr_bytes: usage.stderr_bytes,
         stdin_bytes: usage.stdin_bytes,
@@ -232,8 +234,9 @@ mod tests {
                 peak_memory_bytes: 4,
                 peak_rss_bytes: 5,
                 stdin_bytes: 6,
-                stdout_bytes: 7,
-                stderr_bytes: 8,
+                output_bytes: 15,
+                stdout_bytes: Some(7),
+                stderr_bytes: Some(8),
                 messages_received: 9,
                 messages_sent: 10,
             },
@@ -249,7 +252,7 @@ mod tests {
         let line = json(&record(Verdict::Completed { code: 0 })).unwrap();
         assert_eq!(
             line,
-            r#"{"verdict":"completed","code":0,"attempt":"a-1","job":"hello","module":"blake3:00","walls":["namespaces","seccomp"],"weak_walls":[],"missing_walls":[],"start_us":1,"wall_ms":2,"cpu_ms":3,"peak_memory_bytes":4,"peak_rss_bytes":5,"stdout_bytes":7,"stderr_bytes":8,"stdin_bytes":6,"messages_received":9,"messages_sent":10}"#
+            r#"{"verdict":"completed","code":0,"attempt":"a-1","job":"hello","module":"blake3:00","walls":["namespaces","seccomp"],"weak_walls":[],"missing_walls":[],"start_us":1,"wall_ms":2,"cpu_ms":3,"peak_memory_bytes":4,"peak_rss_bytes":5,"output_bytes":15,"stdout_bytes":7,"stderr_bytes":8,"stdin_bytes":6,"messages_received":9,"messages_sent":10}"#
         );
     }
 
@@ -276,7 +279,7 @@ mod tests {
 
     #[test]
     fn every_verdict_has_the_same_keys_first() {
-        const FIRST: [&str; 16] = [
+        const FIRST: [&str; 17] = [
             "verdict",
             "code",
             "attempt",
@@ -290,6 +293,7 @@ mod tests {
             "cpu_ms",
             "peak_memory_bytes",
             "peak_rss_bytes",
+            "output_bytes",
             "stdout_bytes",
             "stderr_bytes",
             "stdin_bytes",

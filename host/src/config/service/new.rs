@@ -99,6 +99,7 @@ fn settings(spec: &JobSpec) -> Result<Settings, Error> {
         max_child_depth: spec.max_child_depth,
         max_child_rate: spec.max_child_rate,
         fresh: spec.fresh,
+        tty: false,
         memory_bytes: size("memory", spec.memory.as_deref())?,
         timeout: time("timeout", spec.timeout.as_deref())?,
         cpu: time("cpu", spec.cpu.as_deref())?,

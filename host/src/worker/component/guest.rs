@@ -1,7 +1,7 @@
 //! What the store of a component holds for its guest.
 
 use super::random::Kernel;
-use super::stdio::{Output, Stdin};
+use super::stdio::{Output, Stdin, To};
 use crate::worker::hostcalls::{self, MemoryUse, Parts, View};
 use crate::worker::session::Session;
 use crate::worker::store::Limiter;
@@ -37,9 +37,9 @@ impl ComponentGuest {
             .envs(&plan.env)
             .allow_blocking_current_thread(true)
             .monotonic_clock(Monotonic(session.birth()))
-            .stdin(Stdin)
-            .stdout(Output::Out)
-            .stderr(Output::Err)
+            .stdin(Stdin { input: session.input().clone(), is_terminal: plan.terminals[0] })
+            .stdout(Output { to: To::Out, is_terminal: plan.terminals[1] })
+            .stderr(Output { to: To::Err, is_terminal: plan.terminals[2] })
             .secure_random(Kernel::new())
             .insecure_random(Kernel::new())
             .insecure_random_seed(Kernel::new().seed())

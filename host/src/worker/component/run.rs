@@ -6,6 +6,7 @@ use crate::worker::{
     report::{self, Stage},
     run::{Error, Outside, start_timers},
     session::Session,
+    stdio,
     store::{self, Limiter},
 };
 use sandhog_channel::Large;
@@ -120,8 +121,11 @@ pub(super) fn reported(outcome: Result<u32, Failure>, store: &Store<ComponentGue
         Err((stage, error)) => report::end(&error, stage, &guest.limiter),
     };
     let counts = guest.session.counts();
+    let [stdout_bytes, stderr_bytes] = stdio::written().map(Some);
     Report {
         end,
+        stdout_bytes,
+        stderr_bytes,
         peak_memory_bytes: guest.limiter.peak_bytes(),
         messages_received: counts.received,
         messages_sent: counts.sent,

@@ -6,7 +6,7 @@
 //! next wait for that stream joins it.
 
 use super::runtime;
-use crate::worker::stdio;
+use crate::worker::{session::Input, stdio};
 use bytes::{Bytes, BytesMut};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -96,41 +96,57 @@ fn failed(errno: Errno) -> StreamError {
     }
 }
 
-/// Reads at most `size` bytes, waiting for at least one.
-fn read(size: usize) -> StreamResult<Bytes> {
-    let mut buffer = BytesMut::zeroed(size.min(PIECE));
-    match stdio::read((IN.fd)(), &mut buffer) {
-        Ok(0) => Err(StreamError::Closed),
-        Ok(length) => {
-            buffer.truncate(length);
-            Ok(buffer.freeze())
+/// Where the guest reads from.
+#[derive(Clone)]
+pub(super) struct Stdin {
+    pub(super) input: Input,
+    pub(super) is_terminal: bool,
+}
+
+impl Stdin {
+    /// Reads what is there, waiting for at least one byte; 0 at the end.
+    fn read_some(&self, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+        self.input.want();
+        match stdio::read((IN.fd)(), buffer)? {
+            0 if !buffer.is_empty() => self.input.failure().map_or(Ok(0), Err),
+            length => Ok(length),
         }
-        Err(errno) => Err(failed(errno)),
+    }
+
+    /// At most `size` bytes, which is not 0.
+    fn piece(&self, size: usize) -> StreamResult<Bytes> {
+        let mut buffer = BytesMut::zeroed(size.min(PIECE));
+        match self.read_some(&mut buffer) {
+            Ok(0) => Err(StreamError::Closed),
+            Ok(length) => {
+                buffer.truncate(length);
+                Ok(buffer.freeze())
+            }
+            Err(errno) => Err(failed(errno)),
+        }
     }
 }
 
-/// Where the guest reads from.
-pub(super) struct Stdin;
-
 impl IsTerminal for Stdin {
     fn is_terminal(&self) -> bool {
-        false
+        self.is_terminal
     }
 }
 
 impl StdinStream for Stdin {
     fn async_stream(&self) -> Box<dyn AsyncRead + Send + Sync> {
-        Box::new(Concurrent { stream: &IN, waits: None })
+        Box::new(Reader { stdin: self.clone(), waits: Waits::new(&IN) })
     }
 
     fn p2_stream(&self) -> Box<dyn InputStream> {
-        Box::new(Self)
+        Box::new(self.clone())
     }
 }
 
 #[async_trait]
 impl Pollable for Stdin {
     async fn ready(&mut self) {
+        self.input.want();
         IN.ready().await;
     }
 }
@@ -138,39 +154,46 @@ impl Pollable for Stdin {
 #[async_trait]
 impl InputStream for Stdin {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        if size == 0 || !IN.is_ready() { Ok(Bytes::new()) } else { read(size) }
+        self.input.want();
+        if size == 0 || !IN.is_ready() { Ok(Bytes::new()) } else { self.piece(size) }
     }
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
-        if size == 0 { Ok(Bytes::new()) } else { read(size) }
+        if size == 0 { Ok(Bytes::new()) } else { self.piece(size) }
     }
 }
 
 /// Where the guest writes to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Output {
+pub(super) struct Output {
+    pub(super) to: To,
+    pub(super) is_terminal: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum To {
     Out,
     Err,
 }
 
 impl Output {
     fn stream(self) -> &'static Stream {
-        match self {
-            Self::Out => &OUT,
-            Self::Err => &ERR,
+        match self.to {
+            To::Out => &OUT,
+            To::Err => &ERR,
         }
     }
 }
 
 impl IsTerminal for Output {
     fn is_terminal(&self) -> bool {
-        false
+        self.is_terminal
     }
 }
 
 impl StdoutStream for Output {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Concurrent { stream: self.stream(), waits: None })
+        Box::new(Writer(Waits::new(self.stream())))
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
@@ -205,41 +228,53 @@ impl OutputStream for Output {
 }
 
 /// A stream of WASI 0.3, where the guest does other things while it waits.
-struct Concurrent {
+struct Waits {
     stream: &'static Stream,
-    waits: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+    ready: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 }
 
-impl Concurrent {
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.waits.is_none() && self.stream.is_ready() {
+impl Waits {
+    const fn new(stream: &'static Stream) -> Self {
+        Self { stream, ready: None }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.ready.is_none() && self.stream.is_ready() {
             return Poll::Ready(());
         }
         let stream = self.stream;
-        let waits = self.waits.get_or_insert_with(|| Box::pin(stream.ready()));
-        ready!(waits.as_mut().poll(context));
-        self.waits = None;
+        let ready = self.ready.get_or_insert_with(|| Box::pin(stream.ready()));
+        ready!(ready.as_mut().poll(context));
+        self.ready = None;
         Poll::Ready(())
     }
 }
 
-impl AsyncRead for Concurrent {
+struct Reader {
+    stdin: Stdin,
+    waits: Waits,
+}
+
+impl AsyncRead for Reader {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_ready(context));
-        let length = stdio::read((self.stream.fd)(), buffer.initialize_unfilled())?;
+        self.stdin.input.want();
+        ready!(self.waits.poll(context));
+        let length = self.stdin.read_some(buffer.initialize_unfilled())?;
         buffer.advance(length);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Concurrent {
+struct Writer(Waits);
+
+impl AsyncWrite for Writer {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_ready(context));
-        Poll::Ready(Ok(stdio::write_some((self.stream.fd)(), bytes)?))
+        ready!(self.0.poll(context));
+        Poll::Ready(Ok(stdio::write_some((self.0.stream.fd)(), bytes)?))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -182,8 +182,9 @@ impl From<&Ended> for Verdict {
                 cpu_ms: used.cpu_ms,
                 peak_memory_bytes: used.peak_memory_bytes,
                 stdin_bytes: used.stdin_bytes,
-                stdout_bytes: used.stdout_bytes,
-                stderr_bytes: used.stderr_bytes,
+                // A guest hears of a stream that nobody could count as of one without a byte.
+                stdout_bytes: used.stdout_bytes.unwrap_or_default(),
+                stderr_bytes: used.stderr_bytes.unwrap_or_default(),
                 messages_received: used.messages_received,
                 messages_sent: used.messages_sent,
             },

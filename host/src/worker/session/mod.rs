@@ -11,6 +11,7 @@ mod children;
 mod connection;
 mod control;
 mod error;
+mod input;
 mod streams;
 mod wait;
 
@@ -19,13 +20,14 @@ mod tests;
 
 pub(crate) use children::Ended;
 pub(crate) use connection::{Connection, Counts};
+pub(crate) use control::Control;
 pub(crate) use error::Error;
+pub(crate) use input::Input;
 pub(crate) use streams::write;
 pub(crate) use wait::{Source, Until};
 
 use crate::ipc::FrameBuffer;
 use children::Child;
-use control::Control;
 use sandhog_channel::Large;
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity};
@@ -40,6 +42,7 @@ const PROGRESS: Duration = Duration::from_millis(50);
 /// One guest's side of the conversation, from `go` to its end.
 pub(crate) struct Session {
     control: Control,
+    input: Input,
     birth: Instant,
     about: About,
     /// How large messages go.
@@ -87,8 +90,10 @@ impl Session {
             environment: plan.env.clone(),
             data: plan.data.clone(),
         };
+        let control = Control::new(socket, buffer);
         Self {
-            control: Control::new(socket, buffer),
+            input: Input::new(control.clone()),
+            control,
             birth: Instant::now(),
             about,
             large,
@@ -103,6 +108,11 @@ impl Session {
 
     pub(crate) fn about(&self) -> &About {
         &self.about
+    }
+
+    /// The guest's stdin.
+    pub(crate) fn input(&self) -> &Input {
+        &self.input
     }
 
     /// When its time began.
@@ -192,6 +202,8 @@ impl Session {
         match reply {
             Reply::Spawned { child, attempt } => Heard::Answer(Ok((child, attempt))),
             Reply::NotSpawned(why) => Heard::Answer(Err(why.into())),
+            // Whoever reads stdin hears of it: it never comes this far.
+            Reply::InputFailed { .. } => Heard::News,
             Reply::Stop => {
                 self.stops = true;
                 Heard::News
