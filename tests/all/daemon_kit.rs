@@ -31,15 +31,28 @@ impl Daemon {
 
     /// The same, with what lies in these directories already.
     pub(crate) fn start_in(scratch: Scratch) -> Self {
+        Self::start_as(scratch, &[])
+    }
+
+    /// The same, by another program: see [`Run::under`].
+    pub(crate) fn start_under(words: &[&str]) -> Self {
+        Self::start_as(Scratch::new(), words)
+    }
+
+    fn start_as(scratch: Scratch, under: &[&str]) -> Self {
         share_secret(&scratch.join("state"));
         let mut daemon = Self { running: None, scratch };
-        daemon.start_again();
+        daemon.become_ready(daemon.command(&["daemon"]).under(under));
         daemon
     }
 
     /// Starts the next one, behind one that was killed or has ended.
     pub(crate) fn start_again(&mut self) {
-        let running = self.command(&["daemon"]).start();
+        self.become_ready(self.command(&["daemon"]));
+    }
+
+    fn become_ready(&mut self, daemon: Run) {
+        let running = daemon.start();
         running.stderr.until_has("sandhog: ready, at ");
         self.running = Some(running);
     }

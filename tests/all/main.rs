@@ -17,6 +17,7 @@ mod grants;
 mod groups;
 mod health;
 mod identity;
+mod inherited;
 mod ipc_bad_input;
 mod job_logs;
 mod jobs_that_talk;

@@ -121,6 +121,7 @@ type InChild = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
 /// A command to be run: `sandhog run` of a module, or any other.
 pub(crate) struct Run {
     module: Option<PathBuf>,
+    under: Vec<OsString>,
     words: Vec<OsString>,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
@@ -158,6 +159,7 @@ impl Run {
     pub(crate) fn command(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         Self {
             module: None,
+            under: Vec::new(),
             words: words.into_iter().map(|word| word.as_ref().to_owned()).collect(),
             args: Vec::new(),
             env: Vec::new(),
@@ -172,6 +174,12 @@ impl Run {
             verdict: false,
             scratch: Scratch::new(),
         }
+    }
+
+    /// By another program, which executes it: `env --ignore-signal`.
+    pub(crate) fn under(mut self, words: &[&str]) -> Self {
+        self.under.extend(words.iter().map(OsString::from));
+        self
     }
 
     /// One word before the module, such as `--memory=64MiB`.
@@ -351,11 +359,21 @@ impl Run {
 
     /// For another user by an open descriptor: the path may lead through directories that are closed to others.
     fn executable(&mut self) -> Command {
-        let Some(user) = self.as_user else { return Command::new(sandhog()) };
+        let Some(user) = self.as_user else { return self.program(sandhog()) };
         let file = OwnedFd::from(File::open(sandhog()).unwrap());
-        let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        command.arg0("sandhog").uid(user).gid(user);
+        let mut command = self.program(format!("/proc/self/fd/{}", file.as_raw_fd()).into());
+        command.uid(user).gid(user);
+        if self.under.is_empty() {
+            command.arg0("sandhog");
+        }
         self.passed_on.push(file);
+        command
+    }
+
+    fn program(&self, path: PathBuf) -> Command {
+        let Some((program, words)) = self.under.split_first() else { return Command::new(path) };
+        let mut command = Command::new(program);
+        command.args(words).arg(path);
         command
     }
 

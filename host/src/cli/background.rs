@@ -1,4 +1,7 @@
-//! A daemon in the background, for the verbs that bring something up: where none runs, one is started.
+//! A daemon in the background, for the verbs that bring something up: where none runs, one is started. It has nothing of
+//! whoever called for it but what its work needs: see [`environment`], and what it sheds by itself.
+
+mod environment;
 
 use super::client::Client;
 use super::embedded::Failure;
@@ -6,16 +9,15 @@ use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::silence::Late;
 use crate::coordinator::{places, privilege};
-use crate::sys::process::in_own_session;
+use crate::sys::process::as_daemon;
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Gid, Uid, getegid, geteuid, getgid, getuid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use sandhog_protocol::plan::Wall;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -155,13 +157,12 @@ fn start(files: &Files, may_miss: &[Wall]) -> Result<Option<Failure>, Failure> {
 fn spawn(files: &Files, say: &OwnedFd, may_miss: &[Wall]) -> Result<Child, Error> {
     let log = || files.log.try_clone().map_err(Error::Start);
     let program = std::env::current_exe().map_err(Error::Start)?;
-    // This process has no other thread that could start something with it.
-    fcntl_setfd(say, FdFlags::empty()).map_err(|errno| Error::Pipe(errno.into()))?;
     let mut command = Command::new(program);
     command.args(["daemon", "--ready-fd", &say.as_raw_fd().to_string()]).current_dir("/");
     command.args(may_miss.iter().flat_map(|wall| ["--allow-missing", wall.name()]));
+    command.env_clear().envs(environment::of(std::env::vars_os()));
     command.stdin(Stdio::null()).stdout(log()?).stderr(log()?);
-    in_own_session(&mut command);
+    as_daemon(&mut command, say.as_fd());
     command.spawn().map_err(Error::Start)
 }
 

@@ -5,11 +5,13 @@ use super::embedded::{Failure, with_coordinator_that};
 use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
+use super::surroundings;
 use crate::config::text::escape;
 use crate::coordinator::control::{self, Patience};
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::fleet::{self, End, Handle, Places};
 use crate::coordinator::ground;
+use crate::coordinator::shed::shed;
 use crate::coordinator::terms::Terms;
 use crate::exit_code;
 use crate::sys::process::{self, SingleThreaded};
@@ -18,7 +20,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
 
 /// Keeps jobs up until it is told to end; returns the exit code.
@@ -27,6 +29,9 @@ pub(crate) fn run(token: SingleThreaded, args: DaemonArgs) -> u8 {
         Ok(starter) => starter,
         Err(failure) => return failed(&failure, None),
     };
+    if starter.is_some() {
+        say_what_stays(&shed(&token));
+    }
     let view = Arc::new(Screen::new(None));
     // Whatever fails before it is ready, whoever waits for it is told.
     let starter = Cell::new(starter);
@@ -53,6 +58,14 @@ fn failed(failure: &Failure, starter: Option<Starter>) -> u8 {
     }
     render::report(&failure.problem);
     failure.code
+}
+
+/// The first line of the log of a daemon in the background.
+fn say_what_stays(kept: &[String]) {
+    if !kept.is_empty() {
+        // Where nobody reads it there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "sandhog: kept from whoever started this: {}", escape(&kept.join("; ")));
+    }
 }
 
 /// Whoever has started this in the background waits at the other end.
@@ -110,11 +123,12 @@ async fn keep_up(coordinator: &Arc<Coordinator>, is_ready: impl FnOnce()) -> Res
 }
 
 /// The first one stops everything in reverse order, the second one at once, the third one ends this process, and the spawner
-/// clears away behind it.
+/// clears away behind it. One that the daemon was started to ignore does none of it.
 fn listen_for_signals(handle: &Handle) -> std::io::Result<()> {
     let (count, _) = watch::channel(0_u32);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let (mut signals, handle, count) = (signal(kind)?, handle.clone(), count.clone());
+        let Some(mut signals) = surroundings::hear(kind)? else { continue };
+        let (handle, count) = (handle.clone(), count.clone());
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
                 count.send_modify(|count| *count += 1);

@@ -2,6 +2,7 @@
 
 use super::job_control;
 use super::render::problem::Problem;
+use super::surroundings;
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::privilege;
 use crate::coordinator::terms::Terms;
@@ -10,7 +11,7 @@ use crate::exit_code;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::verdict::StopReason;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 /// Why a command came to nothing, and its exit code.
 pub(crate) struct Failure {
@@ -26,7 +27,7 @@ impl Failure {
 }
 
 /// As [`with_coordinator_that`]. SIGINT, SIGTERM and SIGHUP stop what runs; a second one ends the command at once, and the
-/// spawner clears away behind it.
+/// spawner clears away behind it. One that the command was started to ignore does neither.
 pub(crate) fn with_coordinator<T, F>(
     token: SingleThreaded,
     terms: &Terms,
@@ -77,7 +78,8 @@ fn listen_for_signals(coordinator: &Arc<Coordinator>) -> std::io::Result<()> {
         (SignalKind::hangup(), StopReason::Terminate, exit_code::TERMINATED),
     ];
     for (kind, reason, code) in signals {
-        let (mut signals, coordinator) = (signal(kind)?, Arc::clone(coordinator));
+        let Some(mut signals) = surroundings::hear(kind)? else { continue };
+        let coordinator = Arc::clone(coordinator);
         tokio::spawn(async move {
             if signals.recv().await.is_some() {
                 coordinator.stop(reason);

@@ -29,6 +29,7 @@ pub(crate) mod run;
 mod silence;
 mod start;
 mod startup;
+mod surroundings;
 mod until_ready;
 mod up;
 pub(crate) mod verdict_file;
@@ -45,6 +46,7 @@ const NOT_ALL: u8 = 1;
 
 /// Does what the arguments ask and says how that went.
 pub(crate) fn main(token: SingleThreaded) -> ExitCode {
+    surroundings::settle(&token);
     let code = match args::parse(std::env::args_os()) {
         Err(stop) => render::stop(&stop),
         Ok(cli) => carry_out(token, cli.command),

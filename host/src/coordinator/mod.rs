@@ -24,6 +24,7 @@ mod reopen;
 mod rights;
 mod room;
 pub(crate) mod run;
+pub(crate) mod shed;
 mod streams;
 pub(crate) mod terms;
 pub(crate) mod view;

@@ -14,6 +14,7 @@
 mod delegated;
 mod error;
 mod files;
+mod inherited;
 mod mounts;
 mod settings;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 
 pub(crate) use error::{Error, Missing};
 use files::{children, make_home, open_directory, read_file, read_path, write_file, write_setting};
+pub(crate) use inherited::{Kept, Nature, leave_units};
 use mounts::Choice;
 use rustix::{
     fs::{AtFlags, Mode, OFlags},

@@ -18,6 +18,7 @@ use crate::ipc::{Closed, Received, recv_packet, send_packet};
 use crate::sandbox::{capabilities, cgroup, descriptors, failure};
 use crate::spawn::ids::Lease;
 use crate::sys::process::{self, Child, SingleThreaded};
+use crate::sys::{inherited, signal};
 use ends::reap_now;
 use pause::Pause;
 use rustix::event::{Timespec, epoll};
@@ -196,6 +197,7 @@ impl Spawner {
     fn new(token: SingleThreaded, setting: Setting, files: Files) -> io::Result<Self> {
         // EPERM: a process group of this number exists, which the first process of a namespace can't meet.
         setsid()?;
+        forget_ignored_signals();
         let _ = rustix::thread::set_name(c"sandhog-spawner");
         capabilities::not_dumpable().map_err(io::Error::other)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -354,5 +356,16 @@ impl Spawner {
                 self.tell(&FromSpawner::Guarded, &[])
             }
         }
+    }
+}
+
+/// What the command was started to ignore is the command's business: neither zygotes nor workers inherit it. As the first
+/// process of a namespace the spawner itself hears no signal whose disposition is the default.
+fn forget_ignored_signals() {
+    // SIGPIPE and SIGXFSZ are ignored by whoever started this one, and by each zygote.
+    let ours = [libc::SIGPIPE, libc::SIGXFSZ];
+    for number in (1..=inherited::SIGNALS).filter(|number| inherited::ignores(*number) && !ours.contains(number)) {
+        // It was ignored, so it is a signal that can be.
+        let _ = signal::restore_default(number);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::{mem, ptr};
 
 /// Linux has the signals 1 to 64 (signal(7)).
-const SIGNALS: i32 = 64;
+pub(crate) const SIGNALS: i32 = 64;
 
 /// Bit N - 1: signal N was ignored.
 static IGNORED: AtomicU64 = AtomicU64::new(0);

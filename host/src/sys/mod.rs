@@ -18,6 +18,7 @@ pub(crate) mod last_words;
 pub(crate) mod lock;
 pub(crate) mod mount;
 pub(crate) mod mountinfo;
+pub(crate) mod priority;
 pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod ready;

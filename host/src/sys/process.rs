@@ -315,13 +315,24 @@ pub(crate) fn unshare(_proof: &SingleThreaded, namespaces: i32) -> io::Result<()
     if unsafe { libc::unshare(namespaces) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Lets what a command starts have a session of its own, so that no terminal's Ctrl-C or hangup concerns it: setsid(2).
-pub(crate) fn in_own_session(command: &mut impl CommandExt) {
-    // SAFETY: takes no pointer.
-    let leave = || match unsafe { libc::setsid() } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
+/// Lets what a command starts be nobody's: it has a session of its own, so that no terminal's Ctrl-C or hangup concerns it,
+/// no signal is ignored, and of the descriptors above stderr it has `kept` alone.
+pub(crate) fn as_daemon(command: &mut impl CommandExt, kept: BorrowedFd<'_>) {
+    let kept = kept.as_raw_fd();
+    let check = |answer: libc::c_long| if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    let prepare = move || {
+        // SAFETY: takes no pointer.
+        check(unsafe { libc::setsid() }.into())?;
+        (1..=super::inherited::SIGNALS).for_each(|signal| {
+            // The numbers that are the C library's own, SIGKILL and SIGSTOP are refused, and are never ignored.
+            let _ = super::signal::restore_default(signal);
+        });
+        // SAFETY: takes numbers only. Nothing is closed before the exec, so that whatever owns a descriptor here keeps it;
+        // the pipe by which a failed exec is told among them.
+        check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
+        // SAFETY: takes numbers only; whoever borrows out `kept` has it open until the command has been started.
+        check(unsafe { libc::fcntl(kept, libc::F_SETFD, 0) }.into())
     };
-    // SAFETY: between fork and exec this makes one system call, which takes no lock and allocates nothing.
-    unsafe { command.pre_exec(leave) };
+    // SAFETY: between fork and exec this makes system calls alone, which take no lock and allocate nothing.
+    unsafe { command.pre_exec(prepare) };
 }

@@ -1,6 +1,8 @@
-//! sigaction(2): what a process does on a signal; and signals with something to say.
+//! sigaction(2), sigprocmask(2): what a process does on a signal, and which are kept from it; and signals with something to
+//! say.
 #![allow(unsafe_code)]
 
+use super::process::SingleThreaded;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{io, mem, ptr};
 
@@ -91,3 +93,15 @@ pub(crate) fn queue(pidfd: BorrowedFd<'_>, signal: i32, value: u64) -> io::Resul
 }
 
 const _: () = assert!(mem::size_of::<Queued>() == mem::size_of::<libc::siginfo_t>());
+
+/// Blocks no signal any more in this process, which has one thread. What was kept from it comes now.
+///
+/// # Errors
+/// As sigprocmask(2).
+pub(crate) fn unblock_all(_: &SingleThreaded) -> io::Result<()> {
+    // SAFETY: a plain C structure for which zero bytes are a valid value, and the empty set.
+    let none: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: the kernel reads one set that outlives the call and writes nowhere.
+    let result = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

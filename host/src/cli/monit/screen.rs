@@ -2,13 +2,14 @@
 
 use super::draw::draw;
 use super::model::{Message, Model};
+use crate::cli::surroundings;
 use crossterm::event::{Event, read};
 use ratatui::DefaultTerminal;
 use std::io;
 use std::sync::mpsc::Sender;
 use std::thread::Builder;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 
 /// A terminal in our hands. Dropped, it is as it was before; a panic gives it back as well.
 pub(super) struct Screen {
@@ -59,12 +60,12 @@ fn tell_keys(tell: &Sender<Message>) {
     }
 }
 
-/// SIGTERM, SIGHUP and SIGINT, which end it as `q` does.
+/// SIGTERM, SIGHUP and SIGINT, which end it as `q` does, where they are not to be ignored.
 struct Signals {
     runtime: Runtime,
-    terminate: Signal,
-    hangup: Signal,
-    interrupt: Signal,
+    terminate: Option<Signal>,
+    hangup: Option<Signal>,
+    interrupt: Option<Signal>,
 }
 
 impl Signals {
@@ -73,7 +74,11 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (terminate, hangup, interrupt) = {
             let _inside = runtime.enter();
-            (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?, signal(SignalKind::interrupt())?)
+            (
+                surroundings::hear(SignalKind::terminate())?,
+                surroundings::hear(SignalKind::hangup())?,
+                surroundings::hear(SignalKind::interrupt())?,
+            )
         };
         Ok(Self { runtime, terminate, hangup, interrupt })
     }
@@ -81,9 +86,9 @@ impl Signals {
     fn tell(mut self, tell: &Sender<Message>) {
         self.runtime.block_on(async {
             tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.hangup.recv() => {}
-                _ = self.interrupt.recv() => {}
+                _ = surroundings::next(&mut self.terminate) => {}
+                _ = surroundings::next(&mut self.hangup) => {}
+                _ = surroundings::next(&mut self.interrupt) => {}
             }
         });
         // Nobody listens any more where it is over already.

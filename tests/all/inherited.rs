@@ -1,0 +1,268 @@
+//! Facts about what a command has inherited of whoever started it, and what it makes of that.
+
+use crate::daemon_kit::{Daemon, module};
+use crate::kit::{missing, root_or_missing};
+use crate::support::{Outcome, Run, Running, Scratch, is_root, processes, until};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// SIGPIPE and SIGXFSZ, as /proc shows a set of signals.
+const OUR_OWN: u64 = 1 << 12 | 1 << 24;
+
+/// A line of /proc/PID/status.
+fn status(pid: u32, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap().trim().to_owned()
+}
+
+/// Without the two that are the C library's own: it starts programs with them ignored.
+fn signals(pid: u32, name: &str) -> u64 {
+    u64::from_str_radix(&status(pid, name), 16).unwrap() & !(0b11 << 31)
+}
+
+/// The worker of a command, once it has sealed itself.
+fn worker_of(command: &Running) -> u32 {
+    until("the worker", || {
+        let below = processes::descendants(command.pid);
+        let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        below.into_iter().find(|pid| name(pid) == "sandhog-worker\n")
+    })
+}
+
+#[test]
+fn whoever_ignores_its_children_gets_the_verdict_all_the_same() {
+    let outcome = Run::new("hello").under(&["env", "--ignore-signal=CHLD"]).run();
+    assert_eq!((outcome.code, outcome.text(), outcome.stderr.as_str()), (0, "hello\n", ""), "{outcome:#?}");
+    // The daemon outlives its workers.
+    let daemon = Daemon::start_under(&["env", "--ignore-signal=CHLD"]);
+    daemon.start_job("job", "hello", &["--restart", "never"]);
+    daemon.until_event("job", "ended", 1);
+    assert_eq!(daemon.instances().len(), 1);
+}
+
+#[test]
+fn blocked_signals_are_heard() {
+    let running = Run::new("sleep_forever").under(&["env", "--block-signal"]).start();
+    worker_of(&running);
+    running.signal(Signal::TERM);
+    let outcome = running.wait();
+    assert_eq!(outcome.code, 143, "{outcome:#?}");
+    assert_eq!(outcome.verdict["verdict"], "stopped", "{outcome:#?}");
+}
+
+#[test]
+fn a_signal_that_is_to_be_ignored_stops_nothing_and_another_one_does() {
+    let running = Run::new("sleep_forever").under(&["env", "--ignore-signal=HUP,INT"]).start();
+    worker_of(&running);
+    for _ in 0..2 {
+        running.signal(Signal::HUP);
+        running.signal(Signal::INT);
+    }
+    running.signal(Signal::TERM);
+    let outcome = running.wait();
+    // By any of the first two it would be 130, and by the second one it would have gone at once.
+    assert_eq!((outcome.code, outcome.verdict["reason"].as_str()), (143, Some("terminate")), "{outcome:#?}");
+    assert!(outcome.stderr.contains("stopped: by SIGTERM"), "{outcome:#?}");
+}
+
+#[test]
+fn a_daemon_behind_nohup_lives_on_when_its_terminal_goes() {
+    let mut daemon = Daemon::start_under(&["nohup"]);
+    daemon.start_job("job", "sleep_forever", &[]);
+    assert_eq!(signals(daemon.pid(), "SigIgn") & 1, 1, "SIGHUP is not ignored");
+    for _ in 0..3 {
+        daemon.signal(Signal::HUP);
+    }
+    daemon.start_job("another", "sleep_forever", &[]);
+    let outcome = daemon.stop();
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+}
+
+#[test]
+fn neither_spawner_nor_worker_inherits_what_the_command_was_to_ignore_or_had_blocked() {
+    let running = Run::new("sleep_forever").under(&["env", "--ignore-signal", "--block-signal"]).start();
+    worker_of(&running);
+    for pid in processes::descendants(running.pid) {
+        assert_eq!((signals(pid, "SigIgn"), signals(pid, "SigBlk")), (OUR_OWN, 0), "{}", status(pid, "Name"));
+    }
+    assert_eq!(signals(running.pid, "SigBlk"), 0);
+}
+
+/// A daemon in the background, of a folder's own. Dropping it takes it down.
+struct Background {
+    folder: Scratch,
+}
+
+impl Background {
+    /// `sandhog start` of a sleeper by this program, which starts the daemon.
+    fn start(under: &[&str]) -> Self {
+        let background = Self { folder: Scratch::new() };
+        let words = ["start", &module("sleep_forever"), "--name", "job", "--ready", "10ms"];
+        let outcome = background.command(&words).under(under).env("SECRET", "of whoever called").run();
+        assert_eq!(outcome.code, 0, "{outcome:#?}\n{}", background.log());
+        background
+    }
+
+    fn command(&self, words: &[&str]) -> Run {
+        let path = |name: &str| self.folder.join(name).to_str().unwrap().to_owned();
+        let run = Run::command(words).current_dir(self.folder.path());
+        run.env("SANDHOG_STATE_DIR", &path("state")).env("SANDHOG_RUNTIME_DIR", &path("runtime"))
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("state/daemon.log")).unwrap_or_default()
+    }
+
+    /// Its first line says what it keeps of whoever started it, where it keeps anything.
+    fn kept(&self) -> String {
+        let log = self.log();
+        let line = log.lines().next().unwrap_or_default();
+        line.strip_prefix("sandhog: kept from whoever started this: ").unwrap_or_default().to_owned()
+    }
+
+    fn pid(&self) -> u32 {
+        let lock = fs::read_to_string(self.folder.join("state/daemon.lock")).unwrap();
+        lock.strip_prefix("process ").and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap()
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.pid().to_string()).join(name)
+    }
+
+    fn down(&self) -> Outcome {
+        self.command(&["down", "all", "--daemon"]).run()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.down();
+    }
+}
+
+#[test]
+fn a_daemon_in_the_background_has_no_descriptor_directory_umask_or_variable_of_its_starter() {
+    let lock = Scratch::new();
+    let file = lock.join("lock");
+    let script = "umask 027; exec 9>\"$0\"; flock 9; \"$@\"";
+    let daemon = Background::start(&["sh", "-c", script, file.to_str().unwrap()]);
+    let open = fs::read_dir(daemon.proc("fd")).unwrap().filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    assert!(open.into_iter().all(|path| path != file), "the lock is open");
+    let free = Run::command(["--version"]).under(&["flock", "--nonblock", file.to_str().unwrap()]).run();
+    assert_eq!(free.code, 0, "somebody keeps the lock: {free:#?}");
+    assert_eq!(fs::read_link(daemon.proc("cwd")).unwrap(), Path::new("/"));
+    assert_eq!(status(daemon.pid(), "Umask"), "0022");
+    let environment = fs::read_to_string(daemon.proc("environ")).unwrap();
+    let names: Vec<_> = environment.split_terminator('\0').map(|line| line.split('=').next().unwrap()).collect();
+    assert!(!names.contains(&"SECRET") && !names.contains(&"PATH"), "{names:?}");
+    assert!(names.contains(&"HOME") && names.contains(&"SANDHOG_STATE_DIR"), "{names:?}");
+    let name = |pid: &u32| status(*pid, "Name");
+    let spawner = processes::descendants(daemon.pid()).into_iter().find(|pid| name(pid) == "sandhog-spawner").unwrap();
+    let open = fs::read_dir(format!("/proc/{spawner}/fd")).unwrap();
+    assert!(open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok()).all(|path| path != file));
+}
+
+#[test]
+fn a_pipe_of_whoever_calls_for_a_daemon_is_closed_when_the_call_is_over() {
+    let folder = Scratch::new();
+    let background = Background { folder };
+    let words = ["start", &module("sleep_forever"), "--name", "job", "--ready", "10ms"];
+    // `cat` ends when nobody has the pipe open any more.
+    let script = "{ \"$@\" 3>&1 >/dev/null; } | cat";
+    let running = background.command(&words).under(&["sh", "-c", script, "sh"]).start();
+    let outcome = running.wait();
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    assert_eq!(background.down().code, 0);
+}
+
+#[test]
+fn a_daemon_in_the_background_ignores_no_signal_that_its_starter_ignored() {
+    let daemon = Background::start(&["env", "--ignore-signal", "--block-signal"]);
+    let pid = daemon.pid();
+    assert_eq!((signals(pid, "SigIgn"), signals(pid, "SigBlk")), (OUR_OWN, 0));
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::HUP).unwrap();
+    until("the daemon being gone", || (!daemon.folder.join("runtime/control.sock").exists()).then_some(()));
+}
+
+#[test]
+fn a_daemon_in_the_background_sheds_priorities_or_says_which_it_keeps() {
+    let script = "echo 300 > /proc/self/oom_score_adj; exec nice -n 7 ionice -c 3 taskset -c 0 \"$@\"";
+    let daemon = Background::start(&["sh", "-c", script, "sh"]);
+    let stat = fs::read_to_string(daemon.proc("stat")).unwrap();
+    let nice = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().to_owned();
+    let kept = daemon.kept();
+    assert_eq!(nice != "0", kept.contains("nice value 7 ("), "nice value {nice}; {kept}");
+    assert_eq!(fs::read_to_string(daemon.proc("oom_score_adj")).unwrap().trim(), "0");
+    assert_eq!(
+        status(daemon.pid(), "Cpus_allowed_list"),
+        status(std::process::id(), "Cpus_allowed_list"),
+        "the processors of whoever started it: {kept}"
+    );
+    if is_root() {
+        assert_eq!(nice, "0", "{kept}");
+    }
+}
+
+/// A cgroup of version 2, without limits.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// None: says what is missing.
+    fn new(ending: &str) -> Option<Self> {
+        if !root_or_missing("making a cgroup") {
+            return None;
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let point = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
+        let Some(point) = point else {
+            missing("a cgroup file system of version 2");
+            return None;
+        };
+        let path = Path::new(point).join(format!("sandhog-inherited-{}{ending}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Some(Self(path))
+    }
+
+    fn name(&self) -> &str {
+        self.0.file_name().unwrap().to_str().unwrap()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.join("cgroup.kill"), "1");
+        until("an empty cgroup", || {
+            fs::remove_dir(&self.0).is_ok().then_some(()).or_else(|| (!self.0.exists()).then_some(()))
+        });
+    }
+}
+
+#[test]
+fn a_daemon_in_the_background_leaves_the_session_it_was_called_for_from_and_names_another_cgroup() {
+    let (Some(scope), Some(other)) = (Cgroup::new(".scope"), Cgroup::new("-limits")) else { return };
+    for (cgroup, leaves) in [(&scope, true), (&other, false)] {
+        let script = "echo 0 > \"$0/cgroup.procs\"; exec \"$@\"";
+        let daemon = Background::start(&["sh", "-c", script, cgroup.0.to_str().unwrap()]);
+        let inside = fs::read_to_string(daemon.proc("cgroup")).unwrap().contains(cgroup.name());
+        assert_eq!(inside, !leaves, "{}", daemon.kept());
+        assert_eq!(daemon.kept().contains(cgroup.name()), !leaves, "{}", daemon.kept());
+        assert_eq!(daemon.down().code, 0);
+        until("the daemon being gone", || (!daemon.folder.join("runtime/control.sock").exists()).then_some(()));
+    }
+}
+
+#[test]
+fn what_a_manifest_lets_through_is_read_by_the_command_that_brings_it_up() {
+    let daemon = Background::start(&[]);
+    let words = ["start", &module("print_env"), "--name", "env", "--env", "SECRET", "--restart", "never", "--no-wait"];
+    let outcome = daemon.command(&words).env("SECRET", "word").run();
+    assert_eq!(outcome.code, 0, "{outcome:#?}");
+    until("its words", || {
+        let logs = daemon.command(&["logs", "env", "--json"]).run();
+        let said = logs.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        said.into_iter().any(|line| line["text"] == "SECRET=word").then_some(())
+    });
+}
