@@ -228,7 +228,7 @@ fn names_from_outside_leave_the_terminal_alone() {
         (hello().flag(format!("--{NAME}")), 126),
         (hello().without_verdict().flag("--verdict").flag(format!("{NAME}/missing/v")), 126),
         (Run::command([NAME]), 126),
-        (hello().cache(scratch.join(format!("{NAME}.wasm"))), 125),
+        (hello().cache(scratch.join(format!("{NAME}.wasm"))), 126),
         (hello().arg("fine").flag(format!("--argv0={NAME}")), 0),
     ] {
         let outcome = run.run();
@@ -256,10 +256,10 @@ fn a_cache_that_cannot_be_used_is_told() {
     let (file, fifo) = (scratch.file("file", ""), scratch.fifo("fifo"));
     for path in [file.clone(), fifo, file.join("below")] {
         let outcome = Run::new("hello").cache(&path).run();
-        outcome.is(125, "lost");
-        let told = outcome.verdict["why"].as_str().unwrap();
+        outcome.is(126, "refused");
+        let told = outcome.verdict["reason"].as_str().unwrap();
         assert!(told.contains(&format!("{path:?}")) && told.contains("set SANDHOG_CACHE_DIR"), "{outcome:?}");
-        assert!(outcome.stderr.starts_with(&format!("sandhog: lost: {told}\n")), "{outcome:?}");
+        assert_eq!(outcome.stderr, format!("sandhog: refused: {told}\n"));
     }
     assert_eq!(scratch.names(), ["fifo", "file"]);
 }
@@ -269,10 +269,10 @@ fn a_cache_that_others_may_write_is_not_used() {
     let scratch = Scratch::new();
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o777)).unwrap();
     let outcome = Run::new("hello").cache(scratch.path()).run();
-    outcome.is(125, "lost");
+    outcome.is(126, "refused");
     let path = scratch.path();
     assert_eq!(
-        outcome.verdict["why"],
+        outcome.verdict["reason"],
         format!(
             "others may write the directory {path:?}: make it yours alone (chown, chmod go-w), or set \
              SANDHOG_CACHE_DIR to another one"
@@ -289,7 +289,7 @@ fn another_users_cache_is_not_used() {
     }
     let scratch = Scratch::new();
     let outcome = Run::new("hello").by_ordinary_user().cache(scratch.path()).run();
-    outcome.is(125, "lost");
+    outcome.is(126, "refused");
     assert!(outcome.stderr.contains("set SANDHOG_CACHE_DIR to another one"), "{outcome:?}");
     assert!(scratch.names().is_empty());
 }
@@ -300,8 +300,8 @@ fn a_cache_that_we_may_not_write_is_told() {
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o500)).unwrap();
     for path in [scratch.path().to_path_buf(), scratch.join("below")] {
         let outcome = Run::new("hello").cache(&path).run();
-        outcome.is(125, "lost");
-        let told = outcome.verdict["why"].as_str().unwrap();
+        outcome.is(126, "refused");
+        let told = outcome.verdict["reason"].as_str().unwrap();
         assert!(told.contains(&format!("{path:?}")) && told.contains("Permission denied"), "{outcome:?}");
         assert!(told.contains("SANDHOG_CACHE_DIR"), "{outcome:?}");
     }
@@ -325,7 +325,7 @@ fn small_disk(run: Run, at: &Path, bytes: &str) -> Run {
 }
 
 #[test]
-fn a_full_disk_under_the_cache_is_told() {
+fn a_full_disk_under_the_cache_is_told_and_in_the_way_of_nothing() {
     if !is_root() {
         println!("not tried: only root can mount a small disk");
         return;
@@ -334,16 +334,16 @@ fn a_full_disk_under_the_cache_is_told() {
     for bytes in ["4k", "64k"] {
         let disk = Scratch::new();
         let outcome = small_disk(Run::new("hello").cache(disk.path()), disk.path(), bytes).run();
-        outcome.is(125, "lost");
+        outcome.is(0, "completed");
         assert_eq!(
-            outcome.verdict["why"],
+            outcome.stderr,
             format!(
-                "no room for the compiled module in the cache {:?}: No space left on device (os error 28); \
-                 make room, or set SANDHOG_CACHE_DIR to another disk",
+                "sandhog: compiled modules are not kept: no room for the compiled module in the cache {:?}: No space left \
+                 on device (os error 28); make room, or set SANDHOG_CACHE_DIR to another disk\n",
                 disk.path()
             )
         );
-        assert_eq!(outcome.text(), "");
+        assert_eq!(outcome.text(), "hello\n");
     }
     let disk = Scratch::new();
     small_disk(Run::new("hello").cache(disk.path()), disk.path(), "64m").run().printed("hello\n");

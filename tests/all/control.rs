@@ -487,7 +487,7 @@ fn a_second_daemon_to_one_directory_is_refused() {
     ] {
         let run = Run::command(["daemon"]).env("SANDHOG_STATE_DIR", &path(&state));
         let outcome = run.env("SANDHOG_RUNTIME_DIR", &path(&runtime)).run();
-        assert_eq!(outcome.code, 125, "{outcome:#?}");
+        assert_eq!(outcome.code, 126, "{outcome:#?}");
         let who = format!("process {}, at {}", daemon.pid(), daemon.socket().display());
         let said = format!("sandhog: a daemon runs already: {who}\n  hint: sandhog ps shows what it keeps up; ");
         assert!(outcome.stderr.starts_with(&said), "{outcome:#?}");

@@ -2,10 +2,11 @@
 
 use crate::daemon_kit::{Daemon, module};
 use crate::kit::{missing, root_or_missing};
-use crate::support::{Outcome, Run, Running, Scratch, is_root, processes, until};
+use crate::support::{Outcome, Run, Running, Scratch, guest, is_root, processes, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// SIGPIPE and SIGXFSZ, as /proc shows a set of signals.
@@ -265,4 +266,72 @@ fn what_a_manifest_lets_through_is_read_by_the_command_that_brings_it_up() {
         let said = logs.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         said.into_iter().any(|line| line["text"] == "SECRET=word").then_some(())
     });
+}
+
+/// `sandhog` by somebody whom no database of users knows, without any directory of Sandhog's being named.
+fn by_nobody(words: &[&str], home: Option<&str>) -> Run {
+    let mut under = vec!["env", "-u", "SANDHOG_CACHE_DIR", "-u", "SANDHOG_STATE_DIR"];
+    if home.is_none() {
+        under.extend(["-u", "HOME"]);
+    }
+    let run = Run::command(words).under(&under).by_ordinary_user();
+    home.into_iter().fold(run, |run, home| run.env("HOME", home))
+}
+
+/// A guest where others may read it.
+fn readable(scratch: &Scratch, name: &str) -> String {
+    let path = scratch.join("module.wasm");
+    fs::copy(guest(name), &path).unwrap();
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn whoever_has_no_place_for_a_cache_is_told_once_and_the_job_runs() {
+    let scratch = Scratch::new();
+    let module = readable(&scratch, "hello");
+    for (home, why) in [
+        (None, "no home directory to keep the cache in"),
+        (Some("relative"), "no home directory to keep the cache in"),
+        (Some("/nonexistent"), "failed to make the directory \"/nonexistent/.cache/sandhog\""),
+        (Some("/proc"), "failed to make the directory \"/proc/.cache/sandhog\""),
+    ] {
+        let outcome = by_nobody(&["run", &module], home).run();
+        assert_eq!((outcome.code, outcome.text()), (0, "hello\n"), "{home:?}: {outcome:#?}");
+        let told = format!("sandhog: compiled modules are not kept: {why}");
+        assert!(outcome.stderr.starts_with(&told) && outcome.stderr.lines().count() == 1, "{home:?}: {outcome:#?}");
+        let outcome = by_nobody(&["inspect", &module], home).run();
+        assert_eq!(outcome.code, 0, "{home:?}: {outcome:#?}");
+    }
+}
+
+#[test]
+fn without_a_place_for_its_state_no_daemon_starts_and_that_is_a_refusal() {
+    let scratch = Scratch::new();
+    let module = readable(&scratch, "hello");
+    for words in [&["daemon"][..], &["start", &module]] {
+        for (home, why) in [
+            (None, "no home directory to keep the state in: set SANDHOG_STATE_DIR"),
+            (Some("/proc"), "failed to make the directory \"/proc/.local/state/sandhog\""),
+        ] {
+            let outcome = by_nobody(words, home).run();
+            assert_eq!(outcome.code, 126, "{words:?}: {outcome:#?}");
+            assert!(outcome.stderr.contains(why) && !outcome.stderr.contains("report"), "{words:?}: {outcome:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_of_sandhogs_that_is_no_absolute_path_is_refused_by_every_command() {
+    let module = module("hello");
+    for name in ["SANDHOG_CACHE_DIR", "SANDHOG_STATE_DIR", "SANDHOG_RUNTIME_DIR"] {
+        for words in [&["run", module.as_str()][..], &["inspect", &module], &["daemon"], &["doctor"]] {
+            let scratch = Scratch::new();
+            let outcome = Run::command(words).current_dir(scratch.path()).env(name, "below").run();
+            assert_eq!(outcome.code, 126, "{name} {words:?}: {outcome:#?}");
+            let told = format!("sandhog: {name}=\"below\" is no absolute path: ");
+            assert!(outcome.stderr.starts_with(&told), "{name} {words:?}: {outcome:#?}");
+            assert!(scratch.names().is_empty(), "{name} {words:?}");
+        }
+    }
 }

@@ -313,7 +313,7 @@ fn a_directory_in_the_place_of_an_entry_is_told() {
     fs::remove_file(&entry).unwrap();
     fs::create_dir(&entry).unwrap();
     let outcome = cache.run("hello").run();
-    outcome.is(125, "lost");
+    outcome.is(126, "refused");
     assert!(outcome.stderr.contains("SANDHOG_CACHE_DIR"), "{outcome:?}");
 }
 

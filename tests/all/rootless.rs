@@ -160,6 +160,6 @@ fn a_cache_that_others_may_write_is_refused() {
         command.env("SANDHOG_CACHE_DIR", place.path("cache")).args(["run", &guest("hello")]);
         let output = crate::kit::finish(Running::start(&mut command));
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(125) && said.contains("others may write"), "{who:?}: {output:?}");
+        assert!(output.status.code() == Some(126) && said.contains("others may write"), "{who:?}: {output:?}");
     }
 }

@@ -9,6 +9,7 @@ use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::silence::Late;
 use crate::coordinator::{places, privilege};
+use crate::exit_code;
 use crate::sys::process::as_daemon;
 use rustix::fs::{FlockOperation, flock};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -59,7 +60,13 @@ enum Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::of(&error)
+        let code = match error {
+            Error::Place(_) | Error::Open { .. } => exit_code::REFUSED,
+            Error::Identity(_) | Error::Lock(_) | Error::Pipe(_) | Error::Start(_) | Error::Hear(_) => {
+                exit_code::SANDHOG_FAILED
+            }
+        };
+        Self { code, ..Self::of(&error) }
     }
 }
 
@@ -179,11 +186,13 @@ fn listen(hear: File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Why it did not come up: what it said, or how it ended, and the end of its log.
+/// Why it did not come up: what it said, or how it ended, and the end of its log. It has ended, or is about to.
 fn failed(mut child: Child, said: &str, files: &Files, log_length: u64) -> Failure {
-    let mut ended = || child.wait().map_or_else(|error| error.to_string(), |status| format!("it ended with {status}"));
+    let ended = child.wait();
+    // The daemon has sorted its reasons.
+    let is_refused = ended.as_ref().is_ok_and(|status| status.code() == Some(exit_code::REFUSED.into()));
     let why = if said.trim().is_empty() {
-        ended()
+        ended.map_or_else(|error| error.to_string(), |status| format!("it ended with {status}"))
     } else {
         said.trim().trim_start_matches("sandhog: ").lines().collect::<Vec<_>>().join(": ")
     };
@@ -191,7 +200,8 @@ fn failed(mut child: Child, said: &str, files: &Files, log_length: u64) -> Failu
     let tail = tail(&files.log, log_length).unwrap_or_default();
     let problem = tail.lines().fold(problem, Problem::with_detail);
     let hint = format!("its log is {}; sandhog daemon runs one in the foreground", files.log_path.display());
-    Failure { problem: problem.with_hint(hint), code: crate::exit_code::SANDHOG_FAILED }
+    let code = if is_refused { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED };
+    Failure { problem: problem.with_hint(hint), code }
 }
 
 /// The end of what was written behind `from`.

@@ -75,7 +75,19 @@ impl Error {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let problem = error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint);
-        Self { problem, code: exit_code::SANDHOG_FAILED }
+        let code = match error {
+            Error::Place(_) | Error::Stranger { .. } => exit_code::REFUSED,
+            Error::NoDaemon(_)
+            | Error::Reach { .. }
+            | Error::Runtime(_)
+            | Error::Write { .. }
+            | Error::Gone { .. }
+            | Error::Thread(_)
+            | Error::TooLong { .. }
+            | Error::Nonsense { .. }
+            | Error::Status { .. } => exit_code::SANDHOG_FAILED,
+        };
+        Self { problem, code }
     }
 }
 

@@ -5,6 +5,7 @@ use super::embedded::{Failure, with_coordinator_that};
 use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
+use super::run::refusal;
 use super::surroundings;
 use crate::config::text::escape;
 use crate::coordinator::control::{self, Patience};
@@ -91,11 +92,11 @@ impl Starter {
 async fn keep_up(coordinator: &Arc<Coordinator>, is_ready: impl FnOnce()) -> Result<(), Failure> {
     let ground = ground::take(coordinator).await.map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
-        code: exit_code::SANDHOG_FAILED,
+        code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;
-    let listener = control::bind(&ground.socket).map_err(|error| Failure::of(&error))?;
+    let listener = control::bind(&ground.socket).map_err(|error| refusal(&error))?;
     let places = Places { state: ground.state.clone(), socket: ground.socket.clone() };
-    let (handle, daemon) = fleet::start(coordinator, places).map_err(|error| Failure::of(&error))?;
+    let (handle, daemon) = fleet::start(coordinator, places).map_err(|error| refusal(&error))?;
     listen_for_signals(&handle).map_err(|error| Failure::of(&error))?;
     let (over, mut is_over) = watch::channel(false);
     let uid = ground.uid;

@@ -1,7 +1,7 @@
 //! Looks at modules and builds them, without running anything of them.
 
 use super::dispatch::{Coordinator, Error};
-use super::modules::{self, Made, Module, Settings};
+use super::modules::{self, Made, Module, Settings, Unmade};
 use crate::config::job::Job;
 use crate::supervisor::outcome::{self, Cause, Facts, Limits};
 use sandhog_protocol::inspect::Inspection;
@@ -56,16 +56,27 @@ impl Coordinator {
     async fn ask_compiler(self: &Arc<Self>, job: &Job, output: CompileOutput) -> Answer<(File, Made)> {
         let module = Arc::new(Module::open(&job.module)?);
         let settings = Settings { limits: job.compile, fuel: job.limits.fuel.is_some(), output };
-        let cache = match self.cache() {
+        let mut cache = match self.caches().usual() {
             Ok(cache) => cache,
-            Err(why) => return Ok(Err(verdict(Cause::Failed(why)))),
+            Err(cause) => return Ok(Err(verdict(cause))),
         };
         let mut walls = self.walls();
         loop {
-            match modules::compile(self, &module, &settings, &walls, &cache).await {
+            let made = modules::compile(self, &module, &settings, &walls, &cache).await;
+            let cause = match made {
                 Ok(made) => return Ok(Ok(made)),
-                Err(cause) if self.let_go(&cause, job, &mut walls).is_some() => {}
-                Err(cause) => return Ok(Err(verdict(cause))),
+                Err(Unmade::Cause(cause)) => cause,
+                Err(Unmade::Cache(error)) => match self.caches().instead(&error) {
+                    Ok(spare) => {
+                        cache = spare;
+                        continue;
+                    }
+                    Err(cause) => cause,
+                },
+            };
+            match cause {
+                cause if self.let_go(&cause, job, &mut walls).is_some() => {}
+                cause => return Ok(Err(verdict(cause))),
             }
         }
     }

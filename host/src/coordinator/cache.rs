@@ -11,7 +11,7 @@ mod secret;
 use super::places;
 use super::reopen::FromStart;
 use crate::sys::lock;
-use rustix::fs::{AtFlags, Mode, OFlags, open, openat, unlinkat};
+use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, open, openat, unlinkat};
 use sandhog_protocol::plan::Kind;
 use secret::Secret;
 use std::collections::HashMap;
@@ -61,16 +61,27 @@ pub(crate) enum Error {
         "the file system of the cache {path:?} has no unnamed files (O_TMPFILE): set SANDHOG_CACHE_DIR to a directory on a local disk"
     )]
     Unsuitable { path: PathBuf, cause: io::Error },
+    #[error("no memory for a compiled module that is not kept: {0}")]
+    Memory(io::Error),
 }
+
+/// Most that is kept in memory, in bytes: a hundred ordinary modules. What is beyond is compiled again at its next start.
+const MEMORY_BYTES: u64 = 256 << 20;
 
 /// The last bytes of an entry: what marks it and says its kind, the length and the seal of what stands before.
 const MARK: [u8; 7] = *b"sandhog";
 const FOOTER: usize = MARK.len() + 1 + 8 + blake3::OUT_LEN;
 
 /// The cache's directory, open.
-pub(crate) struct Cache {
+struct Place {
     path: PathBuf,
     dir: OwnedFd,
+}
+
+/// Compiled modules, and where they are.
+pub(crate) struct Cache {
+    /// None: in memory alone.
+    place: Option<Place>,
     secret: Secret,
     shelf: Shelf,
     turns: Mutex<HashMap<Key, Weak<Turn>>>,
@@ -91,7 +102,8 @@ pub(crate) type Turn = tokio::sync::Mutex<()>;
 
 /// Held while one module is compiled; given back when it is dropped, or by the kernel.
 pub(crate) struct Guard {
-    _file: File,
+    /// None: nobody else can have the module of a cache in memory; see [`Turn`].
+    _file: Option<File>,
 }
 
 impl Cache {
@@ -107,7 +119,22 @@ impl Cache {
             Ok(secret) => (secret, Shelf::Directory),
             Err(why) => (Secret::random().map_err(failed)?, Shelf::Memory { why, entries: Mutex::default() }),
         };
-        Ok(Self { path: path.into(), dir, secret, shelf, turns: Mutex::default() })
+        let place = Some(Place { path: path.into(), dir });
+        Ok(Self { place, secret, shelf, turns: Mutex::default() })
+    }
+
+    /// One without a directory, for as long as this process lives: `why` there is none.
+    ///
+    /// # Errors
+    /// The machine has no random numbers.
+    pub(crate) fn in_memory(why: String) -> Result<Self, Error> {
+        let secret = Secret::random().map_err(Error::Memory)?;
+        Ok(Self {
+            place: None,
+            secret,
+            shelf: Shelf::Memory { why, entries: Mutex::default() },
+            turns: Mutex::default(),
+        })
     }
 
     /// Why nothing is kept beyond this process.
@@ -127,7 +154,10 @@ impl Cache {
     pub(crate) fn open_entry(&self, key: &Key) -> Option<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match &self.shelf {
-            Shelf::Directory => File::from(openat(&self.dir, key.file_name(&self.secret), flags, Mode::empty()).ok()?),
+            Shelf::Directory => {
+                let place = self.place.as_ref()?;
+                File::from(openat(&place.dir, key.file_name(&self.secret), flags, Mode::empty()).ok()?)
+            }
             Shelf::Memory { entries, .. } => read_only(locked(entries).get(key)?).ok()?,
         };
         let status = file.metadata().ok()?;
@@ -146,7 +176,12 @@ impl Cache {
     pub(crate) fn remove(&self, key: &Key) {
         match &self.shelf {
             // Where it can't be removed it can't be replaced either, and that will be said.
-            Shelf::Directory => drop(unlinkat(&self.dir, key.file_name(&self.secret), AtFlags::empty())),
+            Shelf::Directory => {
+                let _ = self
+                    .place
+                    .as_ref()
+                    .map(|place| unlinkat(&place.dir, key.file_name(&self.secret), AtFlags::empty()));
+            }
             Shelf::Memory { entries, .. } => drop(locked(entries).remove(key)),
         }
     }
@@ -165,20 +200,22 @@ impl Cache {
 
     /// Waits until nobody else compiles this module. Blocks: for a thread of its own, see [`Turn`].
     pub(crate) fn lock(&self, key: &Key) -> Result<Guard, Error> {
+        let Some(place) = &self.place else { return Ok(Guard { _file: None }) };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(&self.dir, "lock", flags, Mode::RUSR | Mode::WUSR);
+        let file = openat(&place.dir, "lock", flags, Mode::RUSR | Mode::WUSR);
         let file = File::from(file.map_err(|errno| self.failed(errno.into()))?);
         lock::lock(file.as_fd(), key.lock_byte(), 1).map_err(|cause| self.failed(cause))?;
-        Ok(Guard { _file: file })
+        Ok(Guard { _file: Some(file) })
     }
 
     /// A file without a name for the compiler to write to: whatever gets killed, nothing of it stays.
     pub(crate) fn unnamed(&self) -> Result<File, Error> {
+        let Some(place) = &self.place else { return in_memory().map_err(Error::Memory) };
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&self.dir, ".", flags, Mode::RUSR | Mode::WUSR);
+        let opened = rustix::fs::openat(&place.dir, ".", flags, Mode::RUSR | Mode::WUSR);
         opened.map(File::from).map_err(|errno| match errno {
             rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR => {
-                Error::Unsuitable { path: self.path.clone(), cause: errno.into() }
+                Error::Unsuitable { path: place.path.clone(), cause: errno.into() }
             }
             errno => self.failed(errno.into()),
         })
@@ -195,7 +232,16 @@ impl Cache {
         match &self.shelf {
             Shelf::Directory => self.name(key, &file),
             Shelf::Memory { entries, .. } => {
-                locked(entries).insert(*key, read_only(&file.into())?.into());
+                let mut entries = locked(entries);
+                let bytes: u64 = entries
+                    .values()
+                    .filter_map(|entry| rustix::fs::fstat(entry).ok())
+                    .map(|it| it.st_size.cast_unsigned())
+                    .sum();
+                if bytes + file.metadata()?.len() > MEMORY_BYTES {
+                    entries.clear();
+                }
+                entries.insert(*key, read_only(&file.into())?.into());
                 Ok(())
             }
         }
@@ -204,8 +250,9 @@ impl Cache {
     /// linkat(2) by way of /proc, as its manual says for a file without a name.
     fn name(&self, key: &Key, file: &File) -> io::Result<()> {
         self.remove(key);
+        let place = self.place.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let (path, name) = (path_of(file.as_raw_fd()), key.file_name(&self.secret));
-        Ok(rustix::fs::linkat(rustix::fs::CWD, path, &self.dir, name, AtFlags::SYMLINK_FOLLOW)?)
+        Ok(rustix::fs::linkat(rustix::fs::CWD, path, &place.dir, name, AtFlags::SYMLINK_FOLLOW)?)
     }
 
     /// Seals what the compiler wrote, and puts the footer behind it; by position, for the compiler had the same descriptor.
@@ -240,7 +287,8 @@ impl Cache {
     }
 
     pub(crate) fn failed(&self, cause: io::Error) -> Error {
-        let path = self.path.clone();
+        let Some(Place { path, .. }) = &self.place else { return Error::Memory(cause) };
+        let path = path.clone();
         match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Error::Full { path, cause }
@@ -253,6 +301,13 @@ impl Cache {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while it holds the lock, and a table of descriptors is whole after every statement.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A file that nobody else can reach, as [`Cache::open_entry`] takes one.
+fn in_memory() -> io::Result<File> {
+    let file = rustix::fs::memfd_create("compiled", MemfdFlags::CLOEXEC)?;
+    rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+    Ok(file.into())
 }
 
 fn path_of(fd: i32) -> String {
@@ -313,7 +368,7 @@ mod tests {
         assert!(cache.find(&key).is_none());
         kept(&cache, &key);
         assert!(cache.find(&key).is_some());
-        let path = cache.path.join(key.file_name(&cache.secret));
+        let path = cache.path().join(key.file_name(&cache.secret));
         let bytes = std::fs::read(&path).unwrap();
         for place in 0..bytes.len() {
             let mut damaged = bytes.clone();
@@ -325,7 +380,7 @@ mod tests {
         }
         kept(&cache, &key);
         assert!(cache.find(&key).is_some(), "a damaged entry is replaced");
-        std::fs::remove_dir_all(&cache.path).unwrap();
+        std::fs::remove_dir_all(cache.path()).unwrap();
     }
 
     #[test]
@@ -340,7 +395,7 @@ mod tests {
         drop(held);
         assert!(cache.turn(&key(b"one")).try_lock().is_ok());
         assert_eq!(cache.turns.lock().unwrap().len(), 1);
-        std::fs::remove_dir_all(&cache.path).unwrap();
+        std::fs::remove_dir_all(cache.path()).unwrap();
     }
 
     #[test]
@@ -349,14 +404,14 @@ mod tests {
         let [one, other] = [b"one", b"two"].map(|module| Key::new(&blake3::hash(module), "engine 1"));
         kept(&cache, &one);
         kept(&cache, &other);
-        let path = |key: &Key| cache.path.join(key.file_name(&cache.secret));
+        let path = |key: &Key| cache.path().join(key.file_name(&cache.secret));
         std::fs::copy(path(&one), path(&other)).unwrap();
         assert!(cache.find(&other).is_none() && cache.find(&one).is_some());
-        let stranger = Cache::open(&cache.path, Ok(&cache.path.join("other-state"))).unwrap();
+        let stranger = Cache::open(cache.path(), Ok(&cache.path().join("other-state"))).unwrap();
         assert!(stranger.find(&one).is_none());
-        std::fs::copy(path(&one), cache.path.join(one.file_name(&stranger.secret))).unwrap();
+        std::fs::copy(path(&one), cache.path().join(one.file_name(&stranger.secret))).unwrap();
         assert!(stranger.find(&one).is_none(), "not even under its name there");
-        std::fs::remove_dir_all(&cache.path).unwrap();
+        std::fs::remove_dir_all(cache.path()).unwrap();
     }
 
     #[test]
@@ -365,17 +420,51 @@ mod tests {
         let cache = cache("names");
         let key = Key::new(&blake3::hash(b"module"), "engine 1");
         kept(&cache, &key);
-        let path = cache.path.join(key.file_name(&cache.secret));
-        std::fs::hard_link(&path, cache.path.join("second")).unwrap();
+        let path = cache.path().join(key.file_name(&cache.secret));
+        std::fs::hard_link(&path, cache.path().join("second")).unwrap();
         assert!(cache.find(&key).is_none());
         kept(&cache, &key);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o620)).unwrap();
         assert!(cache.find(&key).is_none());
         kept(&cache, &key);
-        std::fs::rename(&path, cache.path.join("third")).unwrap();
+        std::fs::rename(&path, cache.path().join("third")).unwrap();
         std::os::unix::fs::symlink("third", &path).unwrap();
         assert!(cache.find(&key).is_none(), "through a link");
-        std::fs::remove_dir_all(&cache.path).unwrap();
+        std::fs::remove_dir_all(cache.path()).unwrap();
+    }
+
+    impl Cache {
+        fn path(&self) -> &Path {
+            &self.place.as_ref().unwrap().path
+        }
+    }
+
+    #[test]
+    fn without_a_directory_entries_are_in_memory_and_read_only() {
+        let cache = Cache::in_memory("no home".into()).unwrap();
+        assert_eq!(cache.forgets(), Some("no home"));
+        let key = Key::new(&blake3::hash(b"module"), "engine 1");
+        assert!(cache.find(&key).is_none());
+        let _guard = cache.lock(&key).unwrap();
+        kept(&cache, &key);
+        let (entry, _) = cache.find(&key).unwrap();
+        assert!(rustix::io::write(&entry, b"x").is_err(), "it is read only");
+        cache.remove(&key);
+        assert!(cache.find(&key).is_none());
+    }
+
+    #[test]
+    fn no_more_than_so_much_is_kept_in_memory() {
+        let cache = Cache::in_memory("no home".into()).unwrap();
+        let key = |number: u8| Key::new(&blake3::hash(&[number]), "engine 1");
+        for number in 0..3 {
+            let file = cache.unnamed().unwrap();
+            // It takes no memory: nobody has written it.
+            file.set_len(MEMORY_BYTES / 2 - 1024).unwrap();
+            cache.put(&key(number), file).unwrap();
+        }
+        let kept = [0, 1, 2].map(|number| cache.open_entry(&key(number)).is_some());
+        assert_eq!(kept, [false, false, true]);
     }
 
     #[test]

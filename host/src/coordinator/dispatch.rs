@@ -1,11 +1,10 @@
 //! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
 
 use super::audience::{self, Audience};
-use super::cache::Cache;
+use super::caches::Caches;
 use super::granted::Guarded;
 use super::modules;
 use super::own_directories::{self, OwnDirectories};
-use super::places;
 use super::privilege::{self, Parted};
 use super::room::Room;
 use super::run::{Halt, Halted};
@@ -26,7 +25,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -88,9 +87,7 @@ pub(crate) struct Coordinator {
     own: OwnDirectories,
     /// The spawner clears away behind a daemon.
     guarded: watch::Sender<bool>,
-    cache_path: Result<PathBuf, String>,
-    state_path: Result<PathBuf, String>,
-    cache: OnceLock<Arc<Cache>>,
+    caches: Caches,
     view: Arc<dyn View>,
     /// Whether it has heard [`Self::note_once`].
     noted: AtomicBool,
@@ -112,9 +109,7 @@ impl Coordinator {
             spawner_lost: watch::Sender::new(false),
             own: OwnDirectories::find(&person, |name| std::env::var_os(name)),
             guarded: watch::Sender::new(false),
-            cache_path: places::cache(&person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
-            state_path: places::state(&person, |name| std::env::var_os(name)).map_err(|error| error.to_string()),
-            cache: OnceLock::new(),
+            caches: Caches::of(&person, |name| std::env::var_os(name)),
             view,
             noted: AtomicBool::new(false),
             room: Room::new(),
@@ -125,15 +120,9 @@ impl Coordinator {
         Ok(coordinator)
     }
 
-    /// The cache of compiled modules, opened at its first use.
-    pub(super) fn cache(&self) -> Result<Arc<Cache>, String> {
-        if let Some(cache) = self.cache.get() {
-            return Ok(Arc::clone(cache));
-        }
-        let path = self.cache_path.as_ref().map_err(Clone::clone)?;
-        let state = self.state_path.as_deref().map_err(Clone::clone);
-        let cache = Cache::open(path, state).map_err(|error| error.to_string())?;
-        Ok(Arc::clone(self.cache.get_or_init(|| Arc::new(cache))))
+    /// Where compiled modules are kept.
+    pub(super) const fn caches(&self) -> &Caches {
+        &self.caches
     }
 
     /// Sandhog's own directories, which no grant may reach into.

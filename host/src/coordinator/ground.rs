@@ -38,6 +38,14 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Somebody has to do something about the machine or its settings.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Places(_) | Self::Runs { .. } | Self::Lock { .. } => true,
+            Self::Guard(_) => false,
+        }
+    }
+
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {

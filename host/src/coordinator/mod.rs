@@ -5,6 +5,7 @@
 mod audience;
 pub(crate) mod build;
 pub(crate) mod cache;
+mod caches;
 pub(crate) mod control;
 pub(crate) mod dispatch;
 mod family;

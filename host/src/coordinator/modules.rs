@@ -204,7 +204,54 @@ pub(crate) async fn compiled(
     let fuel = job.limits.fuel.is_some();
     let hash = module.hash().await?;
     let key = Key::new(&hash, engine::settings_id(fuel));
-    let cache = coordinator.cache().map_err(failed)?;
+    let caches = coordinator.caches();
+    match of_cache(coordinator, module, job, walls, key, caches.usual()?).await {
+        Err(Unmade::Cache(error)) => {
+            let spare = caches.instead(&error)?;
+            of_cache(coordinator, module, job, walls, key, spare).await.map_err(Cause::from)
+        }
+        made => made.map_err(Cause::from),
+    }
+}
+
+/// Why there is no compiled module.
+#[derive(Debug)]
+pub(super) enum Unmade {
+    /// The cache can't be written; with another one it may go well.
+    Cache(cache::Error),
+    Cause(Cause),
+}
+
+impl From<cache::Error> for Unmade {
+    fn from(error: cache::Error) -> Self {
+        Self::Cache(error)
+    }
+}
+
+impl From<Cause> for Unmade {
+    fn from(cause: Cause) -> Self {
+        Self::Cause(cause)
+    }
+}
+
+impl From<Unmade> for Cause {
+    fn from(unmade: Unmade) -> Self {
+        match unmade {
+            Unmade::Cache(error) => failed(error),
+            Unmade::Cause(cause) => cause,
+        }
+    }
+}
+
+/// The compiled form of a module: from this cache, or made for it now.
+async fn of_cache(
+    coordinator: &Arc<Coordinator>,
+    module: &Arc<Module>,
+    job: &Job,
+    walls: &Walls,
+    key: Key,
+    cache: Arc<Cache>,
+) -> Result<(OwnedFd, Kind), Unmade> {
     let found = match cache.open_entry(&key) {
         Some(file) if is_small(&file) => cache.whole(&key, file),
         Some(file) => {
@@ -224,17 +271,17 @@ pub(crate) async fn compiled(
         move || (cache.lock(&key).map(|guard| (guard, cache.find(&key))), turn)
     });
     let (locked, turn) = waits.await?;
-    let (guard, found) = locked.map_err(failed)?;
+    let (guard, found) = locked?;
     if let Some(file) = found {
         return Ok(file);
     }
     if let Some(why) = cache.forgets() {
         coordinator.note_once(format!("compiled modules are not kept: {why}")).await;
     }
-    let settings = Settings { limits: job.compile, fuel, output: CompileOutput::Code };
+    let settings = Settings { limits: job.compile, fuel: job.limits.fuel.is_some(), output: CompileOutput::Code };
     let new = New { module: Arc::clone(module), name: job.name.clone(), settings, walls: walls.clone(), cache, key };
     // A compiler is never left alone, whatever becomes of whoever waits for it.
-    tokio::spawn(make(Arc::clone(coordinator), new, guard, turn)).await.map_err(failed)?
+    tokio::spawn(make(Arc::clone(coordinator), new, guard, turn)).await.map_err(|error| Unmade::Cause(failed(error)))?
 }
 
 /// A module that is in no cache.
@@ -254,26 +301,27 @@ async fn make(
     new: New,
     guard: Guard,
     _turn: OwnedMutexGuard<()>,
-) -> Result<(OwnedFd, Kind), Cause> {
+) -> Result<(OwnedFd, Kind), Unmade> {
     let New { module, name, settings, walls, cache, key } = new;
     let progress = coordinator.compiling(&name);
     let made = compile(&coordinator, &module, &settings, &walls, &cache).await;
     progress.finished();
     let (file, report) = made?;
-    let Made::Module { bytes, kind } = report else { return Err(failed("the compiler wrote nothing")) };
+    let Made::Module { bytes, kind } = report else { return Err(failed("the compiler wrote nothing").into()) };
     let kept = blocking(move || {
         let kept = cache.keep(&key, file, bytes, kind);
         drop(guard);
         kept
     });
-    kept.await?.map_err(failed)
+    Ok(kept.await??)
 }
 
 /// Throws a compiled form away that its engine does not load.
 pub(crate) fn forget(coordinator: &Coordinator, module: &Module, fuel: bool) {
     // One that was never hashed was never loaded.
-    if let (Ok(cache), Some(hash)) = (coordinator.cache(), module.hash.get()) {
-        cache.remove(&Key::new(hash, engine::settings_id(fuel)));
+    if let Some(hash) = module.hash.get() {
+        let key = Key::new(hash, engine::settings_id(fuel));
+        coordinator.caches().open().for_each(|cache| cache.remove(&key));
     }
 }
 
@@ -311,11 +359,11 @@ pub(super) async fn compile(
     settings: &Settings,
     walls: &Walls,
     cache: &Cache,
-) -> Result<(File, Made), Cause> {
+) -> Result<(File, Made), Unmade> {
     let Settings { limits, fuel, output: wanted } = settings;
     let copied = Arc::clone(module);
-    let input = blocking(move || copy_of(&copied)).await?.map_err(|error| Cause::Failed(error.to_string()))?;
-    let output = cache.unnamed().map_err(failed)?;
+    let input = blocking(move || copy_of(&copied)).await?.map_err(|error| Cause::Refused(error.to_string()))?;
+    let output = cache.unnamed()?;
     let copy = output.try_clone().map_err(failed)?;
     let null = File::options().read(true).write(true).open("/dev/null").map_err(failed)?;
     let threads = compiler_threads();
@@ -338,9 +386,9 @@ pub(super) async fn compile(
     compiler_outcome(attempted.facts, limits, cache).map(|made| (output, made))
 }
 
-fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Result<Made, Cause> {
+fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Result<Made, Unmade> {
     let (cpu, memory) = (units::print_duration(limits.cpu), units::print_size(limits.memory_bytes));
-    let over = |what: String| Cause::Refused(format!("compiling the module took more than {what}"));
+    let over = |what: String| Unmade::Cause(Cause::Refused(format!("compiling the module took more than {what}")));
     let too_long = || over(format!("{cpu} of CPU time; allow more with --compile-timeout if you trust it"));
     let too_much = || over(format!("{memory} of memory; allow more with --compile-memory if you trust it"));
     let out_of_memory = facts.exit.is_some_and(|exit| exit.out_of_memory);
@@ -348,21 +396,21 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
     match facts.cause {
         Some(Cause::Compiled(CompileReport::Done { bytes, kind })) => Ok(Made::Module { bytes, kind }),
         Some(Cause::Compiled(CompileReport::Inspected(inspection))) => Ok(Made::Report(inspection)),
-        Some(Cause::Compiled(CompileReport::Refused { reason })) => Err(Cause::Refused(reason)),
+        Some(Cause::Compiled(CompileReport::Refused { reason })) => Err(Cause::Refused(reason).into()),
         Some(Cause::Compiled(CompileReport::Cpu)) | Some(Cause::Deadline) => Err(too_long()),
         Some(Cause::Compiled(CompileReport::Memory)) => Err(too_much()),
         Some(Cause::Compiled(CompileReport::Unwritten { errno })) => {
-            Err(failed(cache.failed(io::Error::from_raw_os_error(errno))))
+            Err(cache.failed(io::Error::from_raw_os_error(errno)).into())
         }
         Some(Cause::Compiled(CompileReport::Broken { why })) => {
-            Err(Cause::Failed(format!("the compiler failed: {why}")))
+            Err(Cause::Failed(format!("the compiler failed: {why}")).into())
         }
         None if out_of_memory => Err(too_much()),
         None if u128::from(used_cpu) >= limits.cpu.as_micros() => Err(too_long()),
-        Some(cause @ (Cause::Spawn(_) | Cause::SpawnerLost | Cause::ZygoteLost | Cause::Stop(_))) => Err(cause),
+        Some(cause @ (Cause::Spawn(_) | Cause::SpawnerLost | Cause::ZygoteLost | Cause::Stop(_))) => Err(cause.into()),
         cause => {
             let verdict = outcome::decide(&Facts { cause, exit: facts.exit, asked: None }, &outcome::Limits::default());
-            Err(Cause::Failed(format!("the compiler ended without a result: {verdict:?}")))
+            Err(Cause::Failed(format!("the compiler ended without a result: {verdict:?}")).into())
         }
     }
 }

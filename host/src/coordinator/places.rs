@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Error {
     #[error("no home directory to keep the {what} in: set {variable}")]
     NoHome { what: &'static str, variable: &'static str },
+    #[error("{variable}={path:?} is no absolute path: a daemon, and whoever looks for it, are in other directories")]
+    Relative { path: PathBuf, variable: &'static str },
     #[error("failed to make the directory {path:?}: {cause}; set {variable} to one that you can write")]
     Make { path: PathBuf, variable: &'static str, cause: io::Error },
     #[error(
@@ -51,13 +53,13 @@ const STATE: Base = Base { what: "state", variable: STATE_VARIABLE, xdg: "XDG_ST
 
 /// Where the cache is: `SANDHOG_CACHE_DIR`, else `$XDG_CACHE_HOME/sandhog`, else `~/.cache/sandhog`.
 pub(crate) fn cache(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
-    given(CACHE.variable, &variable).map_or_else(|| CACHE.of(person, &variable), Ok)
+    given(CACHE.variable, &variable)?.map_or_else(|| CACHE.of(person, &variable), Ok)
 }
 
 /// Where a daemon keeps what must survive it: `SANDHOG_STATE_DIR`, else `/var/lib/sandhog` for root, else
 /// `$XDG_STATE_HOME/sandhog`, else `~/.local/state/sandhog`.
 pub(crate) fn state(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Error> {
-    match given(STATE.variable, &variable) {
+    match given(STATE.variable, &variable)? {
         Some(path) => Ok(path),
         None if person.uid == 0 => Ok("/var/lib/sandhog".into()),
         None => STATE.of(person, &variable),
@@ -83,7 +85,7 @@ fn runtime_of(
     variable: &impl Fn(&str) -> Option<OsString>,
     exists: impl Fn(&Path) -> bool,
 ) -> Result<PathBuf, Error> {
-    if let Some(path) = given(RUNTIME_VARIABLE, variable) {
+    if let Some(path) = given(RUNTIME_VARIABLE, variable)? {
         return Ok(path);
     }
     if person.uid == 0 {
@@ -108,8 +110,24 @@ impl Base {
     }
 }
 
-fn given(name: &str, variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    variable(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+/// Whether the operator has named a place by this variable.
+pub(super) fn is_given(name: &str, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    variable(name).is_some_and(|path| !path.is_empty())
+}
+
+/// Looks at what the operator has named, whether this command needs it or not.
+///
+/// # Errors
+/// [`Error::Relative`].
+pub(super) fn check_given(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+    [CACHE_VARIABLE, STATE_VARIABLE, RUNTIME_VARIABLE].into_iter().try_for_each(|name| given(name, &variable).map(drop))
+}
+
+fn given(name: &'static str, variable: &impl Fn(&str) -> Option<OsString>) -> Result<Option<PathBuf>, Error> {
+    match variable(name).filter(|path| !path.is_empty()).map(PathBuf::from) {
+        Some(path) if !path.is_absolute() => Err(Error::Relative { path, variable: name }),
+        given => Ok(given),
+    }
 }
 
 /// The XDG base directory specification: a relative path is invalid and to be ignored.
@@ -161,7 +179,11 @@ fn open_ids_in(places: &[&Path]) -> Result<OwnedFd, Error> {
             }
             // Not passed over: whoever did could be led to another place than others.
             Err(
-                error @ (Error::Shared { .. } | Error::NoHome { .. } | Error::LongSocket { .. } | Error::Ids { .. }),
+                error @ (Error::Shared { .. }
+                | Error::NoHome { .. }
+                | Error::Relative { .. }
+                | Error::LongSocket { .. }
+                | Error::Ids { .. }),
             ) => {
                 return Err(error);
             }
@@ -177,8 +199,8 @@ fn open_ids_in(places: &[&Path]) -> Result<OwnedFd, Error> {
 
 /// By what the cgroups of commands with one runtime directory are known: its path, or root's own.
 pub(crate) fn tag(variable: impl Fn(&str) -> Option<OsString>) -> Tag {
-    let path = given(RUNTIME_VARIABLE, &variable).unwrap_or_else(|| PathBuf::from("/run/sandhog"));
-    Tag::of(path.as_os_str().as_encoded_bytes())
+    let path = variable(RUNTIME_VARIABLE).filter(|path| !path.is_empty()).unwrap_or_else(|| "/run/sandhog".into());
+    Tag::of(path.as_encoded_bytes())
 }
 
 /// Most that is read of a file of accounts, in bytes: a hundred thousand of them.

@@ -49,8 +49,8 @@ impl Error {
     /// A wall that this machine can't give, rather than a fault of ours.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
-            Self::UserNamespace { .. } | Self::Restricted { .. } | Self::Reserved { .. } => true,
-            Self::Places(_) | Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => false,
+            Self::UserNamespace { .. } | Self::Restricted { .. } | Self::Reserved { .. } | Self::Places(_) => true,
+            Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => false,
         }
     }
 
@@ -146,6 +146,7 @@ pub(crate) struct Parted {
 
 /// Starts the spawner with the privilege that there is, and goes on without any.
 pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
+    places::check_given(|name| std::env::var_os(name))?;
     let (person, root) = (who(), is_root());
     let privilege = if let Some(Chosen { range, weak }) = ids_to_give() {
         let fixed = match terms.user {

@@ -15,7 +15,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 /// It did not start, and said this in one sentence.
 #[track_caller]
 fn expect_told(outcome: &Outcome, parts: &[&str]) {
-    assert_eq!((outcome.code, outcome.text()), (125, ""), "{outcome:#?}");
+    assert_eq!((outcome.code, outcome.text()), (126, ""), "{outcome:#?}");
     assert!(outcome.stderr.starts_with("sandhog: "), "{outcome:#?}");
     assert!(parts.iter().all(|part| outcome.stderr.contains(part)), "{parts:?}: {outcome:#?}");
     assert!(outcome.stderr.lines().count() <= 3, "{outcome:#?}");
