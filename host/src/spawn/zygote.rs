@@ -218,9 +218,9 @@ impl Zygote {
         keep.extend(connection.iter().map(AsRawFd::as_raw_fd));
         keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
-        // The worker opens each directory once more, and for a component its channel.
+        // A component's worker opens each directory once more, and its channel.
         let component = self.module.as_ref().is_some_and(|module| module.kind != Kind::Core);
-        let opened = directories.len() as u32 + u32::from(component);
+        let opened = if component { directories.len() as u32 + 1 } else { 0 };
         let reserved_files = opened + descriptors::reserved(&keep, plan.rlimits.open_files.saturating_add(opened));
         let context = steps::WorkerContext {
             reserved_files,

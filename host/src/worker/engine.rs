@@ -1,6 +1,6 @@
 //! The engine's settings, the same for compiling and running, and the loading of a compiled module.
 
-use super::{component, guest::Guest, wasi};
+use super::{component, guest::Guest, preview1};
 use crate::sys::{
     alloc,
     artifact::{self, Text},
@@ -119,7 +119,7 @@ fn for_running(fuel: bool, kind: Kind) -> Result<(Engine, Arc<Text>), Error> {
 
 fn link(engine: &Engine, module: &wasmtime::Module) -> wasmtime::Result<InstancePre<Guest>> {
     let mut linker = Linker::new(engine);
-    wasi::link(&mut linker)?;
+    preview1::link(&mut linker)?;
     linker.instantiate_pre(module)
 }
 

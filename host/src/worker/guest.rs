@@ -1,12 +1,21 @@
 //! What a store holds for its guest.
 
-use super::{stdio::Stdio, store::Limiter};
-use std::time::Instant;
-use wasmtime_wasi::p1::WasiP1Ctx;
+use super::{
+    preview1::{Table, Texts},
+    stdio::Stdio,
+    store::Limiter,
+};
+use std::{os::fd::OwnedFd, sync::Arc, time::Instant};
+use wasmtime::Memory;
 
 /// The host's side of one guest, made anew for each attempt after the fork.
 pub(crate) struct Guest {
-    pub(super) wasi: WasiP1Ctx,
+    /// Its descriptors.
+    pub(super) table: Table,
+    pub(super) args: Texts,
+    pub(super) environ: Texts,
+    /// Its memory, once it has been looked up.
+    pub(super) memory: Option<Memory>,
     pub(super) stdio: Stdio,
     pub(super) limiter: Limiter,
     /// Zero of the guest's monotonic clock.
@@ -15,7 +24,7 @@ pub(crate) struct Guest {
     /// a mount; what was opened below goes on, but from then on every step through it takes the lock of all mounts, and
     /// openat2(2) answers EAGAIN to `..` behind a symbolic link (seen on Linux 6.18).
     #[expect(dead_code, reason = "held open, never read")]
-    pub(super) mounts: Vec<std::os::fd::OwnedFd>,
+    pub(super) mounts: Vec<Arc<OwnedFd>>,
 }
 
 /// A guest's way out that is no failure: `proc_exit` with this code.

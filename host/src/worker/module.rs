@@ -1,7 +1,7 @@
 //! What kind of file is it, and can it be run? Pure: bytes in, a refusal or nothing out. Validation comes
 //! before compilation, because it takes a second where the compiler may take minutes to say the same.
 
-use super::{engine, refusal::Refusal, wasi};
+use super::{engine, preview1, refusal::Refusal};
 use sandhog_protocol::plan::Kind;
 use wasmparser::{
     BinaryReader, BinaryReaderError, FuncType, Parser, Payload, ValType, Validator, WasmFeatures,
@@ -203,7 +203,7 @@ fn provided(module: &str, name: &str, entity: EntityType) -> Option<&'static str
     let (EntityType::Func(_) | EntityType::FuncExact(_)) = entity else {
         return None;
     };
-    let (_, signature) = FUNCTIONS.iter().find(|(function, _)| module == wasi::MODULE && *function == name)?;
+    let (_, signature) = FUNCTIONS.iter().find(|(function, _)| module == preview1::MODULE && *function == name)?;
     Some(signature)
 }
 
@@ -363,6 +363,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
+    use super::super::wasi;
     use super::*;
     use sandhog_protocol::plan::GuestPlan;
     use wasmtime::{Config, Engine, Linker, Store};
@@ -379,7 +380,7 @@ mod tests {
     fn the_table_of_functions_is_what_the_linker_provides() {
         let engine = Engine::new(&Config::new()).unwrap();
         let mut linker = Linker::new(&engine);
-        wasi::link(&mut linker).unwrap();
+        preview1::link(&mut linker).unwrap();
         let mut store = Store::new(&engine, wasi::guest(&plan(), Vec::new(), None).unwrap());
         let defined: Vec<_> = linker.iter(&mut store).map(|(_, name, item)| (name.to_owned(), item)).collect();
         let list = |types: Vec<wasmtime::ValType>| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

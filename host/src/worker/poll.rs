@@ -10,8 +10,6 @@ use rustix::{
     io::Errno,
 };
 use std::time::{Duration, SystemTime};
-use wasmtime_wasi::p1::{types::Fd, wasi_snapshot_preview1::WasiSnapshotPreview1};
-use wiggle::GuestMemory;
 
 /// Most subscriptions of one call: far above what programs use, low enough that nothing here takes long.
 const SUBSCRIPTIONS: u32 = 4096;
@@ -54,7 +52,7 @@ struct Subscription {
 /// # Errors
 /// Where a list is not in the guest's memory; inside, what poll(2) says, and EINVAL where nothing or too much is asked.
 pub(super) fn poll(
-    guest: &mut Guest,
+    guest: &Guest,
     memory: &mut [u8],
     subscriptions: u32,
     events: u32,
@@ -86,22 +84,20 @@ pub(super) fn poll(
 
 const BAD_POINTER: BadPointer = BadPointer { call: "poll_oneoff" };
 
-fn parse(guest: &mut Guest, memory: &mut [u8], start: u32, count: u32) -> Result<Vec<Subscription>, BadPointer> {
+fn parse(guest: &Guest, memory: &[u8], start: u32, count: u32) -> Result<Vec<Subscription>, BadPointer> {
     let start = start as usize;
     let list = memory.get(start..start + count as usize * SUBSCRIPTION).ok_or(BAD_POINTER)?;
-    let raw: Vec<[u8; SUBSCRIPTION]> = list.as_chunks().0.to_vec();
-    let mut memory = GuestMemory::Unshared(memory);
     let now = nanoseconds(guest.birth.elapsed());
-    Ok(raw.iter().map(|raw| subscription(guest, &mut memory, raw, now)).collect())
+    Ok(list.as_chunks().0.iter().map(|raw| subscription(guest, raw, now)).collect())
 }
 
-fn subscription(guest: &mut Guest, memory: &mut GuestMemory<'_>, raw: &[u8; SUBSCRIPTION], now: u64) -> Subscription {
+fn subscription(guest: &Guest, raw: &[u8; SUBSCRIPTION], now: u64) -> Subscription {
     let descriptor = u32::from_le_bytes(part(raw, 16));
     let kind = raw[8];
     let subject = match kind {
         EVENT_CLOCK => clock(raw, now),
-        EVENT_READ => descriptor_subject(guest, memory, descriptor, |stream| stream == Stream::In),
-        EVENT_WRITE => descriptor_subject(guest, memory, descriptor, |stream| stream != Stream::In),
+        EVENT_READ => descriptor_subject(guest, descriptor, |stream| stream == Stream::In),
+        EVENT_WRITE => descriptor_subject(guest, descriptor, |stream| stream != Stream::In),
         _ => Subject::Ready(ERRNO_INVAL),
     };
     Subscription { userdata: part(raw, 0), kind, subject }
@@ -122,20 +118,12 @@ fn unix_time() -> u64 {
     nanoseconds(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
-fn descriptor_subject(
-    guest: &mut Guest,
-    memory: &mut GuestMemory<'_>,
-    descriptor: u32,
-    fits: impl Fn(Stream) -> bool,
-) -> Subject {
-    match guest.stdio.stream(descriptor) {
+fn descriptor_subject(guest: &Guest, descriptor: u32, fits: impl Fn(Stream) -> bool) -> Subject {
+    match guest.table.stream(descriptor) {
         Some(stream) if fits(stream) => Subject::Stream(stream),
         Some(_) => Subject::Ready(ERRNO_BADF),
-        // Only files have a position.
-        None => match guest.wasi.fd_tell(memory, Fd::from(descriptor)) {
-            Ok(_) => Subject::Ready(0),
-            Err(_) => Subject::Ready(ERRNO_BADF),
-        },
+        None if guest.table.is_file(descriptor) => Subject::Ready(0),
+        None => Subject::Ready(ERRNO_BADF),
     }
 }
 

@@ -51,26 +51,37 @@ fn place(fd: BorrowedFd<'_>) -> Option<usize> {
     usize::try_from(fd.as_raw_fd()).ok()?.checked_sub(1).filter(|place| *place < WRITTEN.len())
 }
 
-/// Which of the guest's descriptors are which of the worker's streams. A guest may close and renumber them.
+/// The worker's streams. Which of the guest's descriptors are which is its table's business.
 pub(crate) struct Stdio {
-    open: Vec<(u32, Stream)>,
     fds: (io::Stdin, io::Stdout, io::Stderr),
     /// None: nobody is to hear that it reads.
     input: Option<Input>,
+    terminals: [bool; 3],
 }
 
 impl Stdio {
     pub(super) fn new() -> Self {
-        Self {
-            open: vec![(0, Stream::In), (1, Stream::Out), (2, Stream::Err)],
-            fds: (io::stdin(), io::stdout(), io::stderr()),
-            input: None,
-        }
+        Self { fds: (io::stdin(), io::stdout(), io::stderr()), input: None, terminals: [false; 3] }
     }
 
     /// With a coordinator that lets the input come.
     pub(super) fn with_input(self, input: Input) -> Self {
         Self { input: Some(input), ..self }
+    }
+
+    /// Those of them that the guest is to take for terminals.
+    pub(super) fn with_terminals(self, terminals: [bool; 3]) -> Self {
+        Self { terminals, ..self }
+    }
+
+    /// Whether the guest is to take it for a terminal.
+    pub(super) fn is_terminal(&self, stream: Stream) -> bool {
+        let [input, out, err] = self.terminals;
+        match stream {
+            Stream::In => input,
+            Stream::Out => out,
+            Stream::Err => err,
+        }
     }
 
     /// To be called before stdin is waited for.
@@ -90,28 +101,6 @@ impl Stdio {
         match read(self.fd(Stream::In), buffer)? {
             0 => self.input.as_ref().and_then(Input::failure).map_or(Ok(0), Err),
             length => Ok(length),
-        }
-    }
-
-    /// Which stream the guest's `descriptor` is; None: a file, or nothing.
-    pub(super) fn stream(&self, descriptor: u32) -> Option<Stream> {
-        self.open.iter().find(|(number, _)| *number == descriptor).map(|(_, stream)| *stream)
-    }
-
-    /// The guest closed `descriptor`. The worker's own fd stays open: its number must not become another file's.
-    pub(super) fn closed(&mut self, descriptor: u32) {
-        self.open.retain(|(number, _)| *number != descriptor);
-    }
-
-    /// The guest made `to` what `from` was; `from` is gone.
-    pub(super) fn renumbered(&mut self, from: u32, to: u32) {
-        if from != to {
-            self.closed(to);
-        }
-        for (number, _) in &mut self.open {
-            if *number == from {
-                *number = to;
-            }
         }
     }
 
@@ -209,7 +198,7 @@ pub(super) fn first_buffer(memory: &[u8], vector: u32, count: u32) -> Result<(us
 }
 
 /// The guest's list of buffers: address and length, four bytes each. Nothing is allocated, however long it says that it is.
-fn buffers_at(
+pub(super) fn buffers_at(
     memory: &[u8],
     vector: u32,
     count: u32,
@@ -314,18 +303,5 @@ mod tests {
         let mut buffer = [0; 8];
         assert_eq!(read(reader.as_fd(), &mut buffer), Ok(4));
         writing.join().unwrap();
-    }
-
-    #[test]
-    fn a_renumbered_stream_keeps_its_meaning() {
-        let mut stdio = Stdio::new();
-        stdio.renumbered(1, 2);
-        assert_eq!((stdio.stream(1), stdio.stream(2)), (None, Some(Stream::Out)));
-        stdio.renumbered(2, 2);
-        assert_eq!(stdio.stream(2), Some(Stream::Out));
-        stdio.renumbered(7, 2);
-        assert_eq!(stdio.stream(2), None);
-        stdio.closed(0);
-        assert_eq!(stdio.stream(0), None);
     }
 }

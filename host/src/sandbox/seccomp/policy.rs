@@ -160,6 +160,8 @@ const OPEN_FILES: &[Rule] = rules! {
     SYS_writev: "output from several buffers; also how the runtime prints a panic";
     SYS_pread64: "input at an offset";
     SYS_pwrite64: "output at an offset";
+    SYS_preadv: "input at an offset, into several buffers";
+    SYS_pwritev: "output at an offset, from several buffers";
     SYS_pwritev2 [long(5, RWF_APPEND)]: "output at a file's end, and nothing else that its flags can do";
     SYS_close: "an fd that is done with";
     SYS_lseek: "an offset of its own files";

@@ -448,8 +448,8 @@ fn names(filter: Filter) -> Vec<&'static str> {
 fn the_worker_s_list_is_this_one() {
     let expected = "brk clock_getres clock_gettime clock_nanosleep close exit \
         exit_group faccessat2 fadvise64 fchdir fcntl fdatasync fstat fsync ftruncate futex getdents64 getpid getrandom \
-        gettid ioctl linkat lseek madvise mkdirat mmap mprotect mremap munmap newfstatat openat openat2 poll ppoll pread64 \
-        pwrite64 pwritev2 read readlinkat readv recvfrom renameat restart_syscall rt_sigaction rt_sigprocmask rt_sigreturn \
+        gettid ioctl linkat lseek madvise mkdirat mmap mprotect mremap munmap newfstatat openat openat2 poll ppoll pread64 preadv \
+        pwrite64 pwritev pwritev2 read readlinkat readv recvfrom renameat restart_syscall rt_sigaction rt_sigprocmask rt_sigreturn \
         sched_yield sendto setitimer sigaltstack statx symlinkat tgkill timer_settime unlinkat utimensat write writev";
     assert_eq!(names(Filter::Worker).join(" "), expected);
 }

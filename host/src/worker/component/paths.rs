@@ -1,8 +1,8 @@
-//! Calls of WASI 0.2 that name a path, asked again where the kernel could not tell: see [`crate::worker::paths`], which does
+//! Calls of WASI 0.2 that name a path, asked again where the kernel could not tell: see [`crate::worker::preview1`], which does
 //! it for core modules and says why. Those of WASI 0.3 are asked once.
 
 use super::ComponentGuest;
-use crate::worker::paths::TRIES;
+use crate::worker::preview1::TRIES;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::{
     filesystem::WasiFilesystemView,
