@@ -58,6 +58,12 @@ fn a_component_of_wasi_0_3_says_hello() {
 }
 
 #[test]
+fn of_two_versions_of_run_the_newer_is_called() {
+    // The older one traps.
+    Run::new("runs_of_two_versions.wat").run().is(1, "failed");
+}
+
+#[test]
 fn a_second_run_takes_the_component_from_the_cache() {
     let (scratch, component) = (Scratch::new(), Component::of("hello"));
     let entries = [0, 1].map(|_| {

@@ -3,7 +3,7 @@
 use super::{
     admit::in_binary_form,
     componentize,
-    module::{self, START, shortened_to},
+    module::{self, shortened_to},
     refusal::Refusal,
     world::{self, Entry, Name},
 };
@@ -88,7 +88,7 @@ fn of_component(bytes: &[u8], form: Form) -> Inspection {
     let exported = |name: &String| item(name, types.component_item_for_export(name).map(|item| item.ty));
     let entry = world::entry(&component);
     let world = entry.as_ref().ok().map(|entry| match entry {
-        Entry::Command => World::Command,
+        Entry::Command(_) => World::Command,
         Entry::Handler => World::Handler,
     });
     let refused = entry.and_then(|_| world::check_imports(&component)).err();
@@ -179,9 +179,8 @@ fn of_module(bytes: &[u8]) -> Inspection {
     let memories = memories(bytes);
     let wasi = |name: &str| imports.iter().any(|item| item.name.starts_with(&format!("wasi_snapshot_preview1.{name}")));
     let asked = [wasi("path_"), wasi("environ_"), wasi("sock_"), false, false];
-    let runs = exports.iter().any(|item| item.name == START) || module::has_start_section(bytes);
     Inspection {
-        world: (runs && refused.is_none()).then_some(World::Command),
+        world: refused.is_none().then_some(World::Command),
         wasi: if wasi("") { vec!["0.1".to_owned()] } else { Vec::new() },
         refused,
         needs: needs(asked, &memories),

@@ -20,11 +20,20 @@ const HANDLE_TYPE: &str = "func(task: record { format: enum { value, bytes, fail
 
 /// What a component is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    /// It exports `wasi:cli/run`.
-    Command,
+pub(super) enum Entry<'a> {
+    /// It exports this version of `wasi:cli/run`, the newest of those that can be run.
+    Command(&'a str),
     /// It exports `handle`.
     Handler,
+}
+
+/// The export by which a command is run: of all versions of `wasi:cli/run` among `exports` the newest that can be run. A
+/// program for 0.3 has that of 0.2 as well, as a stub that traps: its standard library brings it along.
+pub(super) fn newest_run<'a>(exports: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let fits =
+        |name: &Name| format!("{}/{}", name.package, name.interface) == RUN && (name.is_of("0.2") || name.is_of("0.3"));
+    let runs = exports.filter_map(|export| Name::parse(export).filter(fits).map(|name| (name.number(), export)));
+    runs.max().map(|(_, export)| export)
 }
 
 /// A name such as `wasi:cli/run@0.2.3`, taken apart.
@@ -50,6 +59,11 @@ impl<'a> Name<'a> {
     fn is_of(self, series: &str) -> bool {
         let rest = self.version.strip_prefix(series);
         rest.is_some_and(|rest| rest.starts_with('.')) && !self.version.contains('-')
+    }
+
+    /// Its version for comparing: of `0.2.10`, 0, 2 and 10.
+    fn number(self) -> Vec<u64> {
+        self.version.split('.').map_while(|part| part.parse().ok()).collect()
     }
 
     fn is_provided(self) -> bool {
@@ -122,15 +136,17 @@ fn outside(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
 ///
 /// # Errors
 /// Where it is of no world that can be run.
-pub(super) fn entry(component: &Component) -> Result<Entry, Refusal> {
+pub(super) fn entry(component: &Component) -> Result<Entry<'_>, Refusal> {
     let types = component.types.as_ref();
     let named = |package_and_interface: &str| {
         let is_it = |name: &&String| name.split('@').next() == Some(package_and_interface);
         component.exports.iter().find(is_it).map(String::as_str)
     };
+    if let Some(run) = newest_run(component.exports.iter().map(String::as_str)) {
+        return Ok(Entry::Command(run));
+    }
     if let Some(run) = named(RUN) {
-        let fits = Name::parse(run).is_some_and(|name| name.is_of("0.2") || name.is_of("0.3"));
-        return if fits { Ok(Entry::Command) } else { Err(Refusal::ComponentVersion(module::shortened(run))) };
+        return Err(Refusal::ComponentVersion(module::shortened(run)));
     }
     if let Some(ComponentEntityType::Func(id)) = types.component_item_for_export(HANDLE).map(|item| item.ty) {
         let found = function(types, id);
@@ -228,5 +244,20 @@ fn value(types: TypesRef<'_>, ty: &ComponentValType, depth: u32) -> String {
         ComponentDefinedType::Own(_) | ComponentDefinedType::Borrow(_) => "resource".to_owned(),
         ComponentDefinedType::Future { .. } => "future".to_owned(),
         ComponentDefinedType::Stream { .. } => "stream".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_run_is_the_one_that_counts_and_drafts_do_not() {
+        let newest = |exports: &[&'static str]| newest_run(exports.iter().copied());
+        assert_eq!(newest(&["wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0"]), Some("wasi:cli/run@0.3.0"));
+        assert_eq!(newest(&["wasi:cli/run@0.3.1", "wasi:cli/run@0.2.12", "handle"]), Some("wasi:cli/run@0.3.1"));
+        assert_eq!(newest(&["wasi:cli/run@0.2.12", "wasi:cli/run@0.2.9"]), Some("wasi:cli/run@0.2.12"));
+        assert_eq!(newest(&["wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0-rc-2026-03-15"]), Some("wasi:cli/run@0.2.0"));
+        assert_eq!(newest(&["wasi:cli/run@0.4.0", "wasi:cli/run", "wasi:cli/runs@0.2.0", "handle"]), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{ComponentGuest, link};
 use crate::sys::artifact::{self, Text};
-use crate::worker::engine::Error;
+use crate::worker::{engine::Error, world};
 use sandhog_protocol::plan::Kind;
 use std::fs::File;
 use wasmtime::{
@@ -30,9 +30,6 @@ pub(super) enum Entry {
     Handler(ComponentExportIndex),
 }
 
-/// The packages of `wasi:cli/run`, without their versions, and its function.
-const RUN: &str = "wasi:cli/run@";
-
 /// Loads the compiled component in `file`, and links it.
 ///
 /// # Errors
@@ -55,9 +52,8 @@ pub(in crate::worker) fn load(
 
 fn entry(engine: &Engine, component: &Component) -> Option<Entry> {
     let exports = component.component_type();
-    let run = exports.exports(engine).map(|(name, _)| name.to_owned()).find(|name| name.starts_with(RUN));
-    if let Some(name) = run {
-        let run = component.get_export_index(None, &name)?;
+    if let Some(name) = world::newest_run(exports.exports(engine).map(|(name, _)| name)) {
+        let run = component.get_export_index(None, name)?;
         return component.get_export_index(Some(&run), "run").map(Entry::Command);
     }
     component.get_export_index(None, "handle").map(Entry::Handler)
