@@ -113,6 +113,16 @@ fn a_job_whose_health_command_completes_is_left_alone() {
 }
 
 #[test]
+fn a_health_command_may_be_a_reactor_with_a_default() {
+    let daemon = Daemon::start();
+    let command = module("reactor_with_a_default.wat");
+    let lines = format!("restart = \"never\"\nhealth = {{ command = [{command:?}], every = \"10ms\", misses = 1 }}");
+    daemon.up_and_on(&quick("", &[told("job", &["ready"], &lines)]));
+    daemon.until_phase("job", Phase::Failed);
+    assert_eq!(verdicts(&daemon, "job"), [unhealthy("the command of its health check failed")]);
+}
+
+#[test]
 fn a_health_command_that_takes_too_long_has_failed() {
     let daemon = Daemon::start();
     let command = module("sleep_forever");

@@ -46,6 +46,30 @@ fn names_of_imports_leave_the_terminal_alone() {
     assert!(!outcome.stderr.contains('\x1b') && outcome.stderr.lines().count() == 1, "{:?}", outcome.stderr);
 }
 
+/// Its program says with its exit code whether it was initialized, once and before.
+#[test]
+fn a_reactor_with_a_default_is_initialized_and_its_default_is_called() {
+    Run::new("reactor_with_a_default.wat").run().is(7, "failed");
+}
+
+#[test]
+fn a_reactor_with_a_default_is_a_child_like_any_other() {
+    let mut child = std::ffi::OsString::from("--child=flaky=");
+    child.push(crate::support::guest("reactor_with_a_default.wat"));
+    let outcome = Run::new("supervisor").flag(child).arg("0").arg("1").run();
+    assert_eq!(outcome.text(), "try 1: failed with code 7\n", "{outcome:#?}");
+}
+
+#[test]
+fn a_default_that_wants_something_is_refused_by_that_name() {
+    let scratch = Scratch::new();
+    let text = "(module (func (export \"_initialize\")) (func (export \"\") (param i32)))";
+    Run::module(scratch.file("wants.wat", text)).run().refused(
+        "its default (the export with an empty name) is a function (i32) -> (), where a function without parameters and \
+         results was expected: build it as a WASI 0.1 command",
+    );
+}
+
 #[test]
 fn a_module_with_nothing_to_start_is_refused() {
     refused(

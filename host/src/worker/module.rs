@@ -250,19 +250,33 @@ fn telling(module: &str, name: &str, entity: EntityType) -> Option<Refusal> {
     }
 }
 
-/// There is something to start: `_start`, or a start function that runs by itself.
+/// There is something to start: one of [`STARTS`], or a start function that runs by itself; and what is called fits.
 fn check_start(types: &TypesRef<'_>, bytes: &[u8]) -> Result<(), Refusal> {
-    let exports = || types.core_exports().into_iter().flatten();
-    match exports().find(|(name, _)| *name == START) {
-        Some((_, entity)) => match function_type(types, entity) {
-            Some(function) if function.params().is_empty() && function.results().is_empty() => Ok(()),
-            Some(function) => Err(Refusal::Start(format!("a function {}", described(function)))),
-            None => Err(Refusal::Start("no function".to_owned())),
-        },
-        None if exports().any(|(name, _)| name == "_initialize") => Err(Refusal::Reactor),
-        None if has_start_section(bytes) => Ok(()),
-        None => Err(Refusal::Library(exports().map(|(name, _)| shortened(name)).collect())),
+    let exported = |wanted: &str| {
+        let mut exports = types.core_exports().into_iter().flatten();
+        exports.find(|(name, _)| *name == wanted).map(|(_, entity)| function_type(types, entity))
+    };
+    if exported(START) == Some(None) {
+        return Err(Refusal::Start { name: START, found: "no function".to_owned() });
     }
+    let called = |name| exported(name).flatten().map(|function| (name, function));
+    let start = STARTS.into_iter().find_map(called);
+    for (name, function) in called(INITIALIZE).into_iter().chain(start) {
+        if !function.params().is_empty() || !function.results().is_empty() {
+            return Err(Refusal::Start { name, found: format!("a function {}", described(function)) });
+        }
+    }
+    if start.is_some() {
+        return Ok(());
+    }
+    let exports = || types.core_exports().into_iter().flatten();
+    if exports().any(|(name, _)| name == INITIALIZE) {
+        return Err(Refusal::Reactor);
+    }
+    if has_start_section(bytes) {
+        return Ok(());
+    }
+    Err(Refusal::Library(exports().map(|(name, _)| shortened(name)).collect()))
 }
 
 pub(super) fn has_start_section(bytes: &[u8]) -> bool {
@@ -309,6 +323,13 @@ pub(super) fn shortened_to(text: &str, characters: usize) -> String {
 
 /// What a command exports: WASI 0.1, "application ABI".
 pub(super) const START: &str = "_start";
+
+/// What a reactor exports, to be called before anything else of it: as above.
+pub(super) const INITIALIZE: &str = "_initialize";
+
+/// The program: the first of these that is a function. A reactor's has no name (the engine's own command line calls it the
+/// default, and looks for it first); all programs of ITK are built so.
+pub(super) const STARTS: [&str; 2] = ["", START];
 
 /// WASI 0.1, `wasi_snapshot_preview1.witx`, with the sockets' `sock_accept`: parameters and results,
 /// `i` an i32, `I` an i64. A test holds it against the linker.
@@ -509,9 +530,34 @@ mod tests {
 
     #[test]
     fn a_start_of_another_type_is_refused() {
-        let refused = |what: &str| Err(Refusal::Start(what.to_owned()));
+        let refused = |found: &str| Err(Refusal::Start { name: START, found: found.to_owned() });
         assert_eq!(check_text("(module (func (export \"_start\") (param i32)))"), refused("a function (i32) -> ()"));
         assert_eq!(check_text("(module (memory (export \"_start\") 1))"), refused("no function"));
+    }
+
+    #[test]
+    fn a_reactor_with_a_default_is_a_program() {
+        let with = |exports: &str| check_text(&format!("(module (global $g i32 (i32.const 0)) (func $f) {exports})"));
+        for program in [
+            r#"(export "_initialize" (func $f)) (export "" (func $f))"#,
+            r#"(export "" (func $f))"#,
+            r#"(export "_initialize" (func $f)) (export "_start" (func $f))"#,
+            r#"(export "_initialize" (global $g)) (export "_start" (func $f))"#,
+            r#"(export "" (global $g)) (export "_start" (func $f))"#,
+        ] {
+            assert_eq!(with(program), Ok(()), "{program}");
+        }
+        assert_eq!(with(r#"(export "_initialize" (func $f)) (export "" (global $g))"#), Err(Refusal::Reactor));
+        assert_eq!(with(r#"(export "" (global $g))"#), Err(Refusal::Library(vec![String::new()])));
+        let refused = |name, found: &str| Err(Refusal::Start { name, found: found.to_owned() });
+        assert_eq!(
+            check_text(r#"(module (func (export "_initialize")) (func (export "") (param i32)))"#),
+            refused("", "a function (i32) -> ()")
+        );
+        assert_eq!(
+            check_text(r#"(module (func (export "_initialize") (result i32) (i32.const 0)) (func (export "")))"#),
+            refused("_initialize", "a function () -> (i32)")
+        );
     }
 
     #[test]

@@ -94,9 +94,10 @@ pub(super) enum Refusal {
     #[error("it imports {name} as {found}, where WASI 0.1 has {expected}: it was built against another interface")]
     Signature { name: String, found: String, expected: String },
     #[error(
-        "its `_start` is {0}, where a function without parameters and results was expected: build it as a WASI 0.1 command"
+        "its {} is {found}, where a function without parameters and results was expected: build it as a WASI 0.1 command",
+        called(name)
     )]
-    Start(String),
+    Start { name: &'static str, found: String },
     #[error(
         "it is a reactor: it exports `_initialize` and waits to be called, so there is nothing to start. Build it as a command, which exports `_start`"
     )]
@@ -107,9 +108,15 @@ pub(super) enum Refusal {
     Compiler(String),
 }
 
-/// The first few names, and how many more there are.
+/// How an export is spoken of.
+fn called(name: &str) -> String {
+    if name.is_empty() { "default (the export with an empty name)".to_owned() } else { format!("`{name}`") }
+}
+
+/// The first few names, and how many more there are. One that is empty is shown as a string.
 fn listed(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().take(NAMES).map(String::as_str).collect();
+    let visible = |name: &String| if name.is_empty() { "\"\"".to_owned() } else { name.clone() };
+    let shown: Vec<String> = names.iter().take(NAMES).map(visible).collect();
     match names.len() {
         0 => "nothing".to_owned(),
         count if count > NAMES => format!("{} and {} more", shown.join(", "), count - NAMES),

@@ -4,7 +4,7 @@ use super::{
     component,
     engine::{Module, Prepared},
     guest::Guest,
-    module::START,
+    module::{INITIALIZE, STARTS},
     report::{self, Stage},
     session::{Control, Input},
     stdio, store, wasi,
@@ -162,16 +162,20 @@ fn warm_module(prepared: &Module) {
     let _ = at_once(host.call_async(&mut store, &[], &mut []));
 }
 
-/// Instantiates the module, which runs its start function, and calls `_start` where there is one.
+/// Instantiates the module, which runs its start function, initializes it where it is a reactor, and calls its program. The
+/// compiler has seen that there is one and that the types are right.
 async fn call(prepared: &Module, store: &mut Store<Guest>) -> Result<(), (Stage, wasmtime::Error)> {
     let instantiating = |error| (Stage::Instantiating, error);
     let running = |error| (Stage::Running, error);
     let instance = prepared.instance.instantiate_async(&mut *store).await.map_err(instantiating)?;
-    if instance.get_func(&mut *store, START).is_none() {
-        return Ok(());
+    let is_there = |store: &mut Store<Guest>, name: &&str| instance.get_func(store, name).is_some();
+    let initialize = Some(INITIALIZE).filter(|name| is_there(store, name));
+    let program = STARTS.into_iter().find(|name| is_there(store, name));
+    for name in initialize.into_iter().chain(program) {
+        let function = instance.get_typed_func::<(), ()>(&mut *store, name).map_err(running)?;
+        function.call_async(&mut *store, ()).await.map_err(running)?;
     }
-    let start = instance.get_typed_func::<(), ()>(&mut *store, START).map_err(running)?;
-    start.call_async(&mut *store, ()).await.map_err(running)
+    Ok(())
 }
 
 /// What `future` comes to without ever waiting; None: it would wait. The engine's calls are futures because

@@ -57,8 +57,13 @@ fn need_in_words(need: &Need) -> String {
 
 fn listed<'a>(name: &'a str, items: &'a [Item]) -> impl Iterator<Item = (&'a str, String)> {
     let more = items.len().saturating_sub(SHOWN);
-    let shown = items.iter().take(SHOWN).map(move |item| (name, format!("{}: {}", item.name, item.kind)));
+    let shown = items.iter().take(SHOWN).map(move |item| (name, format!("{}: {}", visible(&item.name), item.kind)));
     shown.chain((more > 0).then(|| (name, format!("and {more} more (--json shows them)"))))
+}
+
+/// A name that is empty, as that of a reactor's program, is shown as a string.
+fn visible(name: &str) -> &str {
+    if name.is_empty() { "\"\"" } else { name }
 }
 
 /// As one line of JSON in which every character shows as itself.
