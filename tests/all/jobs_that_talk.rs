@@ -24,6 +24,16 @@ fn a_child_adds_up_what_its_parent_sends() {
     printed(&run.run(), "3 numbers, their sum is 42\nthe child completed after 4 messages\n");
 }
 
+/// The C library's constructors, which find the directories, run once: not for each list that comes in.
+#[test]
+fn a_program_with_a_plain_main_has_its_directories_before_and_after_a_message() {
+    let scratch = Scratch::new();
+    scratch.file("file", "x");
+    let parent = parent("main_without_the_attribute", &[("echo", "echo")]).dir(scratch.path(), "::/in");
+    let seen = "1 there, 0 variables, it says \"x\"\n";
+    printed(&parent.arg("/in").arg("file").run(), &format!("{seen}x 0\nx 1\nx 2\n{seen}"));
+}
+
 #[test]
 fn a_module_that_was_not_granted_is_not_there() {
     let outcome = parent("sum-parent", &[]).arg("1").run();

@@ -1,7 +1,11 @@
 //! Makes a component of a core module that carries a component's type, as wit-bindgen leaves it behind. Its calls of WASI
 //! 0.1 go through the adapter that the engine's makers publish, which serves them by WASI 0.2.
 
+mod constructors;
+
 use super::{module::START, refusal::Refusal};
+use constructors::without_constructors;
+use std::borrow::Cow;
 use std::ops::Range;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
@@ -30,10 +34,13 @@ pub(super) fn component(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     } else {
         WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER
     };
-    let with_codes = with_exit_codes(bytes);
+    let mut module = Cow::Borrowed(bytes);
+    for change in [with_exit_codes, without_constructors] {
+        module = change(&module).map_or(module, Cow::Owned);
+    }
     let encoded = ComponentEncoder::default()
         .validate(true)
-        .module(with_codes.as_deref().unwrap_or(bytes))
+        .module(&module)
         .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter))
         .and_then(|mut encoder| encoder.encode());
     encoded.map_err(|error| Refusal::Componentize(super::module::shortened_to(&format!("{error:#}"), 400)))

@@ -40,7 +40,7 @@ pub(crate) enum Error {
 /// change and this does not.
 #[must_use]
 pub(crate) const fn settings_id(fuel: bool) -> &'static str {
-    if fuel { "wasmtime-48.0.8/sandhog-2/fuel" } else { "wasmtime-48.0.8/sandhog-2" }
+    if fuel { "wasmtime-48.0.8/sandhog-3/fuel" } else { "wasmtime-48.0.8/sandhog-3" }
 }
 
 /// What WebAssembly a module may use: version 3.0 of the standard, without threads. Shared memories escape
@@ -190,8 +190,8 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     fn settings_do_not_change_without_a_new_id() {
         let hashes = |fuel| KINDS.map(|kind| hash_of_settings(fuel, kind));
-        assert_eq!((settings_id(false), hashes(false)), ("wasmtime-48.0.8/sandhog-2", WITHOUT_FUEL));
-        assert_eq!((settings_id(true), hashes(true)), ("wasmtime-48.0.8/sandhog-2/fuel", WITH_FUEL));
+        assert_eq!((settings_id(false), hashes(false)), ("wasmtime-48.0.8/sandhog-3", WITHOUT_FUEL));
+        assert_eq!((settings_id(true), hashes(true)), ("wasmtime-48.0.8/sandhog-3/fuel", WITH_FUEL));
     }
 
     /// Of [`KINDS`]: core modules and components without 0.3 have the same settings.
