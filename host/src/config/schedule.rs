@@ -5,13 +5,18 @@
 //! the clock, so that a time that is skipped does not come, and one that is shown twice comes twice. Every other expression
 //! means times of day: where one of them is skipped, its run takes place right after the gap; where it is shown twice, the
 //! first one counts.
+//!
+//! Which days fit is as crontab(5) has it: where one of the two day fields begins with `*`, a day has to fit both; else it
+//! fits where it fits either. [`field`] reads the fields; croner only looks for what fits next.
+
+mod field;
 
 use super::nearest::nearest;
 use super::text::escape;
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
+use field::FIELDS;
 use std::sync::Arc;
 
 /// Longest expression, in bytes: more than all numbers of all fields.
@@ -20,16 +25,6 @@ const LONGEST: usize = 512;
 /// Most settings of the clock that are looked beyond: two a year until a 29 February is a Monday again, 40 years at the
 /// most; for some years and zones four a year.
 const SETTINGS: usize = 200;
-
-/// The fields from the left, and what numbers they take.
-const FIELDS: [(&str, &str); 6] = [
-    ("second", "0 to 59"),
-    ("minute", "0 to 59"),
-    ("hour", "0 to 23"),
-    ("day of the month", "1 to 31, or L for the last day"),
-    ("month", "1 to 12, or JAN to DEC"),
-    ("day of the week", "0 (Sunday) to 7, or SUN to SAT"),
-];
 
 /// crontab(5) has them too.
 const NICKNAMES: [(&str, &str); 7] = [
@@ -234,18 +229,13 @@ fn fields(expression: &str) -> Result<Vec<&str>, Error> {
 }
 
 fn parse(expression: &str, fields: &[&str]) -> Result<Cron, Error> {
-    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build();
-    parser.parse(&fields.join(" ")).map_err(|error| {
+    field::parse(fields).map_err(|fault| {
         let expression = escape(expression).into_owned();
-        // With stars for all fields but one.
-        let is_bad = |place: usize| {
-            let alone = (0..fields.len()).map(|other| if other == place { fields[place] } else { "*" });
-            parser.parse(&alone.collect::<Vec<_>>().join(" ")).is_err()
-        };
-        match (0..fields.len()).find(|place| is_bad(*place)) {
-            None => Error::Expression { expression, why: escape(&error.to_string()).into() },
-            Some(place) => {
-                let (name, numbers) = FIELDS[place + FIELDS.len() - fields.len()];
+        match fault {
+            field::Fault::Together(why) => Error::Expression { expression, why: escape(&why).into() },
+            field::Fault::At(place) => {
+                let field = &FIELDS[place + FIELDS.len() - fields.len()];
+                let (name, numbers) = (field.name, field.numbers);
                 Error::Field { expression, name, field: escape(fields[place]).into(), numbers }
             }
         }

@@ -148,6 +148,106 @@ fn every_second_that_fits_is_a_run_and_no_other_through_a_year_of_settings() {
     }
 }
 
+/// Field, and what it says of a number.
+type Says = (&'static str, fn(u32) -> bool);
+
+const DAYS: [Says; 10] = [
+    ("*", |_| true),
+    ("*/2", |day| day % 2 == 1),
+    ("*,10", |_| true),
+    ("*/10,5", |day| day % 10 == 1 || day == 5),
+    ("10,*", |_| true),
+    ("13", |day| day == 13),
+    ("1-7", |day| day <= 7),
+    ("1-31/15,30", |day| [1, 16, 30, 31].contains(&day)),
+    ("29,30,31", |day| day >= 29),
+    ("20/5", |day| day == 20 || day == 25 || day == 30),
+];
+
+/// The days from Sunday on.
+const WEEKDAYS: [Says; 12] = [
+    ("*", |_| true),
+    ("*/2", |day| day % 2 == 0),
+    ("*/7", |day| day == 0),
+    ("*,mon", |_| true),
+    ("1", |day| day == 1),
+    ("7", |day| day == 0),
+    ("FRI", |day| day == 5),
+    ("Mon-Fri", |day| (1..=5).contains(&day)),
+    ("fri-sun", |day| day >= 5 || day == 0),
+    ("5-7", |day| day >= 5 || day == 0),
+    ("SUN-TUE,6", |day| day <= 2 || day == 6),
+    ("1-7/3", |day| day == 1 || day == 4 || day == 0),
+];
+
+const MONTHS: [Says; 5] = [
+    ("*", |_| true),
+    ("*/5", |month| month % 5 == 1),
+    ("feb", |month| month == 2),
+    ("JAN-mar,DEC", |month| month <= 3 || month == 12),
+    ("2-12/100", |month| month == 2),
+];
+
+#[test]
+fn the_days_are_those_of_cron_for_every_pair_of_day_fields_over_years() {
+    use chrono::Datelike;
+    for (day, fits_day) in DAYS {
+        for (weekday, fits_weekday) in WEEKDAYS {
+            for (month, fits_month) in MONTHS {
+                // crontab(5): a day field that begins with a star restricts nothing of itself, so both have to fit.
+                let both = day.starts_with('*') || weekday.starts_with('*');
+                let fits = |date: DateTime<Utc>| {
+                    let (one, other) = (fits_day(date.day()), fits_weekday(date.weekday().num_days_from_sunday()));
+                    fits_month(date.month()) && if both { one && other } else { one || other }
+                };
+                let expression = format!("0 0 {day} {month} {weekday}");
+                // A leap year in the middle.
+                let (start, days) = (at("2027-01-01T00:00:00Z"), 3 * 365 + 1);
+                let all = (1..days).map(|days| start + TimeDelta::days(days));
+                let expected: Vec<_> = all.filter(|date| fits(*date)).collect();
+                let schedule = schedule(&expression, "UTC");
+                let (mut runs, mut moment) = (Vec::new(), start);
+                while let Some(next) = schedule.next(moment).filter(|next| *next < start + TimeDelta::days(days)) {
+                    runs.push(next);
+                    moment = next;
+                }
+                assert_eq!(runs, expected, "{expression}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_day_field_that_begins_with_a_star_restricts_nothing() {
+    assert_eq!(
+        runs("0 0 */2 * 1", "Europe/Berlin", "2026-11-29T00:00:00Z", 3),
+        ["12-07 00:00:00 CET", "12-21 00:00:00 CET", "01-11 00:00:00 CET"]
+    );
+    // Neither begins with one: either will do.
+    assert_eq!(
+        runs("0 0 1-31/2 * 1", "UTC", "2026-11-29T12:00:00Z", 3),
+        ["11-30 00:00:00 UTC", "12-01 00:00:00 UTC", "12-03 00:00:00 UTC"]
+    );
+}
+
+#[test]
+fn lists_steps_and_names_are_as_cron_has_them() {
+    for (one, other) in [
+        ("*,10 * * * *", "* * * * *"),
+        ("*/20,15 3 * * *", "0,15,20,40 3 * * *"),
+        ("*/100 * * * *", "0 * * * *"),
+        ("50/3 * * * *", "50,53,56,59 * * * *"),
+        ("5-10/5 1-2 * * *", "5,10 1,2 * * *"),
+        ("00 007 * * *", "0 7 * * *"),
+        ("0 0 1 jan,Feb *", "0 0 1 1,2 *"),
+        ("0 0 * * SUN-MON", "0 0 * * 0,1"),
+        ("*/30,7 * * * * *", "0,7,30 * * * * *"),
+    ] {
+        let (start, more) = ("2026-01-01T00:00:00Z", 200);
+        assert_eq!(runs(one, "UTC", start, more), runs(other, "UTC", start, more), "{one}");
+    }
+}
+
 #[test]
 fn rare_days_are_found() {
     assert_eq!(runs("0 0 29 2 *", "Europe/Berlin", "2096-03-01T00:00:00Z", 1), ["02-29 00:00:00 CET"]);
@@ -196,6 +296,25 @@ fn what_is_no_schedule_is_told_what_is() {
         ("99 0 0 * * *", "the second \"99\" is none; write *, 0 to 59"),
         ("*/0 * * * *", "the minute \"*/0\" is none; write *, 0 to 59"),
         ("5-1 * * * *", "the minute \"5-1\" is none; write *, 0 to 59"),
+        ("*- * * * *", "the minute \"*-\" is none"),
+        ("*-5 * * * *", "the minute \"*-5\" is none"),
+        ("** * * * *", "the minute \"**\" is none"),
+        ("*5 * * * *", "the minute \"*5\" is none"),
+        ("1,,2 * * * *", "the minute \"1,,2\" is none"),
+        (", * * * *", "the minute \",\" is none"),
+        ("1, * * * *", "the minute \"1,\" is none"),
+        ("*/ * * * *", "the minute \"*/\" is none"),
+        ("*/-5 * * * *", "the minute \"*/-5\" is none"),
+        ("*/5/2 * * * *", "the minute \"*/5/2\" is none"),
+        ("+5 * * * *", "the minute \"+5\" is none"),
+        ("MON * * * *", "the minute \"MON\" is none"),
+        ("0 FEB * * *", "the hour \"FEB\" is none"),
+        ("0 0 * MON *", "the month \"MON\" is none"),
+        ("0 0 * * JAN", "the day of the week \"JAN\" is none"),
+        ("0 0 * * MONDAY", "the day of the week \"MONDAY\" is none"),
+        ("0 0 40W * *", "the day of the month \"40W\" is none"),
+        ("0 0 * * MON#6", "the day of the week \"MON#6\" is none"),
+        ("L * * * *", "the minute \"L\" is none"),
         ("\u{1b}[2J * * * *", "the minute \"\\u{1b}[2J\" is none; write *, 0 to 59"),
     ] {
         let sentence = refusal(expression);
