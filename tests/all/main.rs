@@ -26,6 +26,7 @@ mod kit;
 mod liars;
 mod lifecycle;
 mod limits;
+mod listings;
 mod manifests;
 mod messages;
 mod modules;

@@ -1,7 +1,7 @@
 //! What components may import: WASI, and Sandhog's own interfaces. Nothing is linked that [`PROVIDED`] does not name, and the
 //! compiler refuses whatever else a component wants.
 
-use super::{ComponentGuest, paths};
+use super::{ComponentGuest, names, paths};
 use crate::worker::hostcalls;
 use sandhog_protocol::plan::Kind;
 use wasmtime::{Engine, component::Linker};
@@ -66,6 +66,7 @@ pub(in crate::worker) fn linker(engine: &Engine, kind: Kind) -> wasmtime::Result
     hostcalls::link(&mut linker)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     paths::link(&mut linker)?;
+    names::link(&mut linker, paths::TYPES)?;
     match kind {
         Kind::Core | Kind::Component => {}
         Kind::Concurrent => wasmtime_wasi::p3::add_to_linker(&mut linker)?,

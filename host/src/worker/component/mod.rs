@@ -15,6 +15,7 @@ mod guest;
 mod handler;
 mod link;
 mod load;
+mod names;
 mod paths;
 mod random;
 mod run;

@@ -13,7 +13,7 @@ use wasmtime_wasi::{
 };
 
 /// The version is the library's.
-const TYPES: &str = "wasi:filesystem/types@0.2.12";
+pub(super) const TYPES: &str = "wasi:filesystem/types@0.2.12";
 
 macro_rules! calls {
     ($($name:literal $call:ident($($argument:ident: $type:ty),+) -> $answer:ty;)+) => {

@@ -1,14 +1,18 @@
-//! The calls that name a path, under the worker's filter, where the kernel does not come to an end with any.
+//! The calls under the worker's filter: those that name a path, where the kernel does not come to an end with any; and all
+//! of them, with whatever a guest may pass.
 
+use super::{MODULE, link};
 use crate::worker::{
     engine,
+    guest::{BadPointer, Guest},
     run::{Outside, run},
+    wasi,
 };
 use crate::{
     ipc::FrameBuffer,
     sandbox::seccomp::{self, Filter},
     sys::{
-        in_child::in_child,
+        in_child::{become_stream, in_child},
         seccomp::{Instruction, add_filter},
     },
 };
@@ -25,6 +29,7 @@ use std::{
     os::fd::OwnedFd,
     process,
 };
+use wasmtime::{Config, Engine, Func, Linker, Memory, MemoryType, Store, Val, ValType};
 
 /// How [`CALLS`] ends under the worker's filter where openat2 always says `errno`.
 fn calls_where_openat2_says(errno: i32) -> End {
@@ -142,4 +147,98 @@ fn a_guest_whose_paths_are_never_resolved_lives_and_is_not_permitted() {
     for errno in [libc::EAGAIN, libc::EPERM] {
         assert_eq!(calls_where_openat2_says(errno), End::Exited { code: 0 }, "errno {errno}");
     }
+}
+
+/// Numbers that are descriptors, flags, pointers and lengths, and none of that.
+const WORDS: &[i32] =
+    &[0, 1, 2, 3, 4, 5, 6, 8, 16, 24, 64, 100, 4096, 65_500, 65_532, 65_535, 65_536, i32::MAX, -1, -4, i32::MIN];
+const LONG_WORDS: &[i64] = &[0, 1, 2, 3, 5, 64, 66, 16384, 1 << 32, 1 << 40, i64::MAX, -1, -2, i64::MIN];
+
+/// A number from a sequence that is the same each time; Knuth's multiplier, `The Art of Computer Programming` 3.3.4.
+fn pick<T: Copy>(seed: &mut u64, values: &[T]) -> T {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    values[usize::try_from(*seed >> 33).unwrap() % values.len()]
+}
+
+/// What the guest's memory holds before each call: names, lists of buffers that lie in it and some that do not, and zeros.
+fn scene() -> Vec<u8> {
+    let mut memory = vec![0; 65_536];
+    for (at, name) in [(0, "sub"), (3, "/../x"), (8, "sub/"), (16, "../.."), (64, "x"), (100, "sub/new")] {
+        memory[at..at + name.len()].copy_from_slice(name.as_bytes());
+    }
+    for (index, word) in [4096_u32, 100, 4100, 4096, 65_000, 536, 65_000, 537, u32::MAX, u32::MAX].iter().enumerate() {
+        memory[4096 + index * 4..][..4].copy_from_slice(&word.to_le_bytes());
+    }
+    memory
+}
+
+/// Calls each function `calls` times; the answers that were errors of a pointer, and all others.
+fn call_all(linker: &Linker<Guest>, store: &mut Store<Guest>, memory: Memory, calls: u32) -> (u32, u32) {
+    let functions: Vec<(String, Func)> = linker
+        .iter(&mut *store)
+        .map(|(_, name, item)| (name.to_owned(), item))
+        .filter_map(|(name, item)| Some((name, item.into_func()?)))
+        .filter(|(name, _)| name != "proc_exit")
+        .collect();
+    let (mut seed, mut pointers, mut answers, scene) = (7, 0, 0, scene());
+    for _ in 0..calls {
+        for (name, function) in &functions {
+            // A subscription out of zeros is a time that has come; any other one may wait for ever.
+            memory.data_mut(&mut *store).copy_from_slice(if name == "poll_oneoff" { &[0; 65_536] } else { &scene });
+            let parameters: Vec<Val> = function
+                .ty(&*store)
+                .params()
+                .map(|kind| match kind {
+                    ValType::I32 => Val::I32(pick(&mut seed, WORDS)),
+                    _ => Val::I64(pick(&mut seed, LONG_WORDS)),
+                })
+                .collect();
+            let mut answer = [Val::I32(-1)];
+            match function.call(&mut *store, &parameters, &mut answer) {
+                Ok(()) => answers += u32::from((0..=76).contains(&answer[0].unwrap_i32())),
+                Err(error) => pointers += u32::from(error.downcast_ref::<BadPointer>().is_some()),
+            }
+        }
+    }
+    (pointers, answers)
+}
+
+#[test]
+fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
+    const CALLS: u32 = 3000;
+    let folder = env::temp_dir().join(format!("sandhog-any-arguments-{}", process::id()));
+    fs::create_dir_all(folder.join("sub")).unwrap();
+    fs::write(folder.join("x"), "x").unwrap();
+    seccomp::prepare(Filter::Worker);
+    let bytes = in_child(|answer| {
+        let engine = Engine::new(&Config::new()).unwrap();
+        let mut linker = Linker::new(&engine);
+        link(&mut linker).unwrap();
+        let directory = OwnedFd::from(File::open(&folder).unwrap());
+        let guest = wasi::guest(&plan(), vec![(directory, Access::ReadWrite)]).unwrap();
+        let mut store = Store::new(&engine, guest);
+        let memory = Memory::new(&mut store, MemoryType::new(1, Some(1))).unwrap();
+        store.data_mut().memory = Some(memory);
+        for number in 0..3 {
+            let null = File::options().read(true).write(true).open("/dev/null").unwrap();
+            become_stream(null.into(), number);
+        }
+        rustix::thread::set_no_new_privs(true).unwrap();
+        seccomp::apply(Filter::Worker).unwrap();
+        let (pointers, answers) = call_all(&linker, &mut store, memory, CALLS);
+        answer.write_all(format!("{} {}", pointers > 1000, pointers + answers).as_bytes()).unwrap();
+    });
+    fs::remove_dir_all(&folder).unwrap();
+    let functions = linked_functions();
+    assert_eq!(String::from_utf8(bytes).unwrap(), format!("true {}", CALLS * functions));
+}
+
+/// Those with an answer.
+fn linked_functions() -> u32 {
+    let engine = Engine::new(&Config::new()).unwrap();
+    let mut linker = Linker::new(&engine);
+    link(&mut linker).unwrap();
+    let mut store = Store::new(&engine, wasi::guest(&GuestPlan::default(), Vec::new()).unwrap());
+    let names = linker.iter(&mut store).filter(|(module, name, _)| *module == MODULE && *name != "proc_exit");
+    u32::try_from(names.count()).unwrap()
 }
