@@ -73,8 +73,8 @@ fuzz SECONDS="60":
 python: build
     @scripts/python.sh {{ sandhog }} {{ target }}
 
-# Build a guest in C and one in Python, and run each in the place of its twin in Rust
-languages: c-guest python-guest
+# Build a guest in C, one in Python and one in JavaScript, and run each in the place of its twin in Rust
+languages: c-guest python-guest js-guest
 
 # The one in C: seconds, and at first 36 MB of compiler where there is none
 c-guest: build jobs
@@ -83,6 +83,10 @@ c-guest: build jobs
 # The one in Python: a minute at first, then a second
 python-guest: build jobs
     @scripts/python-guest.sh {{ sandhog }} {{ target }}
+
+# The one in JavaScript: a minute at first, then a second
+js-guest: build jobs
+    @scripts/js-guest.sh {{ sandhog }} {{ target }}
 
 # What a fresh machine may lack
 [private]

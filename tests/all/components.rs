@@ -63,6 +63,13 @@ fn of_two_versions_of_run_the_newer_is_called() {
     Run::new("runs_of_two_versions.wat").run().is(1, "failed");
 }
 
+/// 15 is the number of `HTTP-request-denied`.
+#[test]
+fn a_request_by_http_is_denied() {
+    Run::new("sends_http.wat").run().is(15, "failed");
+    Run::new("sends_http.wat").by_ordinary_user().run().is(15, "failed");
+}
+
 #[test]
 fn a_second_run_takes_the_component_from_the_cache() {
     let (scratch, component) = (Scratch::new(), Component::of("hello"));

@@ -124,6 +124,7 @@ fn needs_of_component(imports: &[String], world: Option<World>, memories: &[Memo
         of("wasi:filesystem", ""),
         of("wasi:cli", "environment"),
         of("wasi:sockets", ""),
+        of("wasi:http", ""),
         of("sandhog:job", "children"),
         world == Some(World::Handler) || of("sandhog:job", "channel"),
     ];
@@ -131,19 +132,21 @@ fn needs_of_component(imports: &[String], world: Option<World>, memories: &[Memo
 }
 
 /// What the imports of WASI are good for.
-const OF_WASI: [&str; 3] = [
+const OF_WASI: [&str; 4] = [
     "it can open files",
     "it can read its environment",
     "it can ask for sockets, which it is denied: there is no network",
+    "it can send HTTP requests, each of which is denied: there is no network",
 ];
 
-/// What each of five imports is good for, in this order: files, environment, network, children, a connection.
-fn needs(asked: [bool; 5], memories: &[Memory]) -> Vec<Need> {
+/// What each of six imports is good for, in this order: files, environment, network, HTTP, children, a connection.
+fn needs(asked: [bool; 6], memories: &[Memory]) -> Vec<Need> {
     let need = |flag: Option<&str>, why: &str| Need { flag: flag.map(str::to_owned), why: why.to_owned() };
     let all = [
         need(Some("--dir HOST::GUEST"), OF_WASI[0]),
         need(Some("--env NAME=VALUE"), OF_WASI[1]),
         need(None, OF_WASI[2]),
+        need(None, OF_WASI[3]),
         need(Some("--child NAME=FILE"), "it can start other jobs"),
         need(Some("--ipc"), "it can exchange messages with whoever started it"),
     ];
@@ -178,7 +181,7 @@ fn of_module(bytes: &[u8]) -> Inspection {
         .collect();
     let memories = memories(bytes);
     let wasi = |name: &str| imports.iter().any(|item| item.name.starts_with(&format!("wasi_snapshot_preview1.{name}")));
-    let asked = [wasi("path_"), wasi("environ_"), wasi("sock_"), false, false];
+    let asked = [wasi("path_"), wasi("environ_"), wasi("sock_"), false, false, false];
     Inspection {
         world: refused.is_none().then_some(World::Command),
         wasi: if wasi("") { vec!["0.1".to_owned()] } else { Vec::new() },

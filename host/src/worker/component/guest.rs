@@ -1,5 +1,6 @@
 //! What the store of a component holds for its guest.
 
+use super::http::Http;
 use super::random::Kernel;
 use super::stdio::{Output, Stdin, To};
 use crate::worker::hostcalls::{self, MemoryUse, Parts, View};
@@ -10,10 +11,12 @@ use sandhog_protocol::plan::{Access, GuestPlan};
 use std::os::fd::OwnedFd;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 /// The host's side of one component, made anew for each attempt after the fork.
 pub(crate) struct ComponentGuest {
     wasi: WasiCtx,
+    http: Http,
     table: ResourceTable,
     pub(super) limiter: Limiter,
     pub(super) session: Session,
@@ -50,13 +53,19 @@ impl ComponentGuest {
         wasi::grant_all(&mut builder, plan, directories)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(hostcalls::HANDLES);
-        Ok(Self { wasi: builder.build(), table, limiter, session })
+        Ok(Self { wasi: builder.build(), http: Http::new(), table, limiter, session })
     }
 }
 
 impl WasiView for ComponentGuest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for ComponentGuest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.http.view(&mut self.table)
     }
 }
 

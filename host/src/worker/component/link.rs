@@ -1,7 +1,7 @@
 //! What components may import: WASI, and Sandhog's own interfaces. Nothing is linked that [`PROVIDED`] does not name, and the
 //! compiler refuses whatever else a component wants.
 
-use super::{ComponentGuest, names, paths};
+use super::{ComponentGuest, http, names, paths};
 use crate::worker::hostcalls;
 use sandhog_protocol::plan::Kind;
 use wasmtime::{Engine, component::Linker};
@@ -26,6 +26,7 @@ pub(in crate::worker) const PROVIDED: &[(&str, &str, &[&str])] = &[
     ),
     ("wasi:clocks", "0.2", &["monotonic-clock", "wall-clock"]),
     ("wasi:filesystem", "0.2", &["types", "preopens"]),
+    ("wasi:http", "0.2", &["types", "outgoing-handler"]),
     ("wasi:io", "0.2", &["error", "poll", "streams"]),
     ("wasi:random", "0.2", &["random", "insecure", "insecure-seed"]),
     (
@@ -52,6 +53,7 @@ pub(in crate::worker) const PROVIDED: &[(&str, &str, &[&str])] = &[
     ),
     ("wasi:clocks", "0.3", &["types", "monotonic-clock", "system-clock"]),
     ("wasi:filesystem", "0.3", &["types", "preopens"]),
+    ("wasi:http", "0.3", &["types", "client"]),
     ("wasi:random", "0.3", &["random", "insecure", "insecure-seed"]),
     ("wasi:sockets", "0.3", &["types", "ip-name-lookup"]),
     ("sandhog:job", "0.1", &["types", "process", "channel", "children"]),
@@ -67,6 +69,7 @@ pub(in crate::worker) fn linker(engine: &Engine, kind: Kind) -> wasmtime::Result
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     paths::link(&mut linker)?;
     names::link(&mut linker, paths::TYPES)?;
+    http::link(&mut linker, kind)?;
     match kind {
         Kind::Core | Kind::Component => {}
         Kind::Concurrent => wasmtime_wasi::p3::add_to_linker(&mut linker)?,

@@ -13,6 +13,7 @@
 
 mod guest;
 mod handler;
+mod http;
 mod link;
 mod load;
 mod names;

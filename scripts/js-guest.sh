@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Builds a handler in JavaScript against wit/sandhog.wit, and calls it in the place of its twin in Rust: the same caller
+# must see no difference. The first time it downloads 100 MB, and the engine compiles 12 MB: a minute in all, later a second.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+sandhog=${1:-target/release/sandhog}
+target=${2:-target}
+sandhog=${sandhog#"$PWD"/} target=${target#"$PWD"/}
+folder=$target/js-guest
+
+# Pinned by its lock file. It has a JavaScript engine inside, compiled to WebAssembly.
+fetch_tool() {
+  cmp --silent jobs/js/package-lock.json "$folder/tool/fetched" && return
+  npm --version >/dev/null 2>&1 || {
+    echo 'building it needs Node and npm. On Debian: sudo apt-get install nodejs npm' >&2
+    exit 1
+  }
+  echo 'fetching componentize-js' >&2
+  rm -rf "$folder/tool"
+  mkdir -p "$folder/tool"
+  cp jobs/js/package.json jobs/js/package-lock.json "$folder/tool/"
+  npm ci --prefix "$folder/tool" --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
+  cp jobs/js/package-lock.json "$folder/tool/fetched"
+}
+
+# No two builds give the same bytes, so each is compiled anew by the engine: only where there is something new.
+is_built() { # HANDLER
+  local source
+  for source in scripts/js-guest.sh jobs/js/build.mjs jobs/js/word_handler.js jobs/js/package-lock.json wit/sandhog.wit; do
+    [ "$1" -nt "$source" ] || return 1
+  done
+}
+
+build() { # HANDLER
+  echo 'building the handler; its first run compiles 12 MB, which takes half a minute, and the result is kept' >&2
+  # What it imports is looked for beside it.
+  cp jobs/js/build.mjs "$folder/tool/"
+  node "$folder/tool/build.mjs" jobs/js/word_handler.js wit/sandhog.wit handler "$1.new"
+  mv "$1.new" "$1"
+}
+
+call() { # HANDLER: each line of stdin is a task
+  "$sandhog" run --child "word-handler=$1" "$target/guests/caller.wasm"
+}
+
+fetch_tool
+handler=$folder/word-handler-js.wasm
+is_built "$handler" || build "$handler"
+# An empty line among the tasks: there the handler's answer is an error.
+tasks=$'We the People of the United States of America\n\nin Order to form a more perfect Union'
+printf '$ %s run --child word-handler=%s %s/guests/caller.wasm\n' "$sandhog" "$handler" "$target"
+in_js=$(call "$handler" <<<"$tasks")
+in_rust=$(call "$target/guests/word-handler.wasm" <<<"$tasks")
+printf '%s\n' "$in_js"
+if [ "$in_js" != "$in_rust" ]; then
+  printf 'but in Rust:\n%s\n' "$in_rust" >&2
+  exit 1
+fi
+echo 'The twin in Rust says the same.'
