@@ -74,6 +74,8 @@ pub struct ZygotePlan {
     pub cgroup_memory_bytes: u64,
     /// Tasks (processes and threads) of zygote and workers together.
     pub cgroup_tasks: u32,
+    /// The engine notes at each trap what a core dump needs.
+    pub coredump: bool,
 }
 
 impl ZygotePlan {
@@ -102,6 +104,8 @@ pub struct WorkerPlan {
     pub rlimits: Rlimits,
     /// It has a connection to its parent.
     pub connected: bool,
+    /// A file for its core dump comes along.
+    pub coredump: bool,
     pub directories: Vec<Access>,
     /// Where the program is a probe: the steps of a zygote that lies, instead of a clone.
     pub lie: Option<String>,

@@ -63,6 +63,8 @@ pub struct Report {
     /// Through its connection to its parent.
     pub messages_received: u64,
     pub messages_sent: u64,
+    /// None: it had no file for one, or the engine did not end the guest.
+    pub coredump: Option<Coredump>,
 }
 
 impl Report {
@@ -76,8 +78,18 @@ impl Report {
             stderr_bytes: None,
             messages_received: 0,
             messages_sent: 0,
+            coredump: None,
         }
     }
+}
+
+/// What became of a core dump.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Coredump {
+    /// So many bytes are in its file.
+    Written { bytes: u64 },
+    /// There is none; a sentence for people.
+    Failed { why: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

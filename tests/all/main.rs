@@ -5,6 +5,7 @@ mod chaos;
 mod command_line;
 mod components;
 mod control;
+mod coredumps;
 mod crashers;
 mod daemon;
 mod daemon_kit;

@@ -10,6 +10,7 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod completions;
 mod concerns;
+mod coredump_file;
 pub(crate) mod daemon;
 pub(crate) mod doctor;
 mod down;

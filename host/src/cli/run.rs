@@ -1,6 +1,7 @@
 //! `sandhog run`: one job, in the foreground.
 
 use super::args::RunArgs;
+use super::coredump_file::CoredumpFile;
 use super::embedded::{Failure, with_coordinator};
 use super::ipc::{self, Bridge, Other};
 use super::render;
@@ -38,7 +39,8 @@ pub(super) fn run_or_instead(
     match try_run(token, args, probes, instead) {
         Ok(record) => {
             if let Some(problem) = render::verdict::sentence(&record.verdict) {
-                render::report(&problem);
+                let hint = render::verdict::about_coredump(&record);
+                render::report(&hint.into_iter().fold(problem, Problem::with_hint));
             }
             exit_code::of(&record.verdict)
         }
@@ -76,11 +78,16 @@ async fn run_job(
 ) -> Result<VerdictRecord, Failure> {
     // Opened before the run: a verdict that can't be written is better known before than after.
     let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| refusal(&error))?;
+    let core = job.coredump_file.as_deref().map(CoredumpFile::open).transpose().map_err(|error| refusal(&error))?;
+    let coredump = core.as_ref().map(CoredumpFile::for_worker).transpose().map_err(|error| Failure::of(&error))?;
     let attempt = registry::new_attempt_id().map_err(|error| Failure::of(&error))?;
     let (connection, bridge) = connect(other).map_err(|error| Failure::of(&error))?;
-    let answer = coordinator.run(job, attempt.clone(), connection, instead).await;
+    let mut answer = coordinator.run(job, attempt.clone(), connection, coredump, instead).await;
     if let Some(bridge) = bridge {
         bridge.finish().await;
+    }
+    if let (Ok(record), Some(core)) = (&mut answer, core) {
+        record.coredump = Some(core.finish(record.dumped.take()));
     }
     let record = answer.as_ref().cloned().unwrap_or_else(|error| {
         VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, attempt, job.name.clone())

@@ -60,6 +60,8 @@ pub(crate) enum Error {
     NoVerdictFile,
     #[error("--verdict -: stdout belongs to the guest")]
     VerdictOnStdout,
+    #[error("--coredump: name a file")]
+    NoCoredumpFile,
 }
 
 impl Error {
@@ -92,6 +94,7 @@ impl Error {
                 Some("leave --user out for an identity that nobody else has, or name one: --user 1000:1000")
             }
             Self::UserNeedsRoot { .. } => Some("leave --user out: the worker then keeps your identity"),
+            Self::NoCoredumpFile => Some("stdout belongs to the guest: --coredump FILE"),
             Self::NoVerdictFile | Self::VerdictOnStdout => {
                 Some("name a file, or a pipe of your own: --verdict /dev/fd/3 3>verdict.json")
             }

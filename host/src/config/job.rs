@@ -62,6 +62,7 @@ pub(crate) struct Settings {
     pub compile_memory_bytes: Option<u64>,
     pub tty: bool,
     pub verdict_file: Option<PathBuf>,
+    pub coredump_file: Option<PathBuf>,
     /// What follows `--ipc=`; empty where nothing does.
     pub ipc: Option<String>,
     pub channel: Option<u32>,
@@ -98,6 +99,8 @@ pub(crate) struct Job {
     pub user: User,
     pub compile: CompileLimits,
     pub verdict_file: Option<PathBuf>,
+    /// Where a core dump goes.
+    pub coredump_file: Option<PathBuf>,
     pub connection: Connection,
     /// Required walls that the operator lets go.
     pub allow_missing: Walls,
@@ -119,6 +122,8 @@ pub(crate) struct Limits {
     pub max_file_bytes: u64,
     /// Files that it may hold open.
     pub max_files: u32,
+    /// A trap leaves a core dump, and what making that takes in memory is allowed.
+    pub coredump: bool,
 }
 
 /// How many children a job and all that it starts may have: a family.
@@ -184,6 +189,7 @@ impl Job {
             user: User::Auto,
             compile: CompileLimits::default(),
             verdict_file: None,
+            coredump_file: None,
             // Nobody outside talks to it.
             connection: Connection::None,
             // Fail closed.
@@ -217,6 +223,7 @@ impl Job {
             user: settings.user.as_deref().map_or(Ok(defaults.user), User::parse)?.checked(surroundings.is_root)?,
             compile: defaults.compile.overridden(&settings)?,
             verdict_file: settings.verdict_file.map(checked_verdict_file).transpose()?,
+            coredump_file: settings.coredump_file.map(checked_coredump_file).transpose()?,
             connection: Connection::new(settings.ipc.as_deref(), settings.channel)?,
             allow_missing: settings.allow_missing,
         };
@@ -250,6 +257,8 @@ impl Default for Limits {
             max_file_bytes: 1 << 30,
             // What wasi-libc programs expect at the least, and a leak is seen early.
             max_files: 256,
+            // It takes memory beside the guest's, and holds whatever secrets the guest had.
+            coredump: false,
         }
     }
 }
@@ -268,6 +277,7 @@ impl Limits {
             max_output_bytes: settings.max_output_bytes.or(self.max_output_bytes),
             max_file_bytes: settings.max_file_bytes.unwrap_or(self.max_file_bytes),
             max_files: settings.max_files.map_or(Ok(self.max_files), checked_files)?,
+            coredump: settings.coredump_file.is_some(),
         })
     }
 }
@@ -408,6 +418,10 @@ fn checked_verdict_file(path: PathBuf) -> Result<PathBuf, Error> {
     if path == Path::new("-") { Err(Error::VerdictOnStdout) } else { Ok(path) }
 }
 
+fn checked_coredump_file(path: PathBuf) -> Result<PathBuf, Error> {
+    if path.as_os_str().is_empty() || path == Path::new("-") { Err(Error::NoCoredumpFile) } else { Ok(path) }
+}
+
 fn at_most_memory(flag: &'static str, bytes: u64) -> Result<u64, Error> {
     if bytes > MEMORY_MOST { Err(Error::MemoryTooLarge { flag, bytes }) } else { Ok(bytes) }
 }
@@ -448,6 +462,7 @@ mod tests {
                 max_output_bytes: None,
                 max_file_bytes: 1 << 30,
                 max_files: 256,
+                coredump: false,
             }
         );
         assert_eq!(job.compile, CompileLimits { cpu: Duration::from_secs(120), memory_bytes: 2 << 30 });

@@ -371,7 +371,7 @@ pub(super) async fn compile(
         zygote: plan::compiler_zygote(limits, threads, walls),
         worker: plan::compiler_worker(limits),
         work: Work::Compile(plan::compilation(limits, threads, *fuel, *wanted)),
-        ends: Some(Ends { stdio: [input, copy.into(), null.into()], connection: None }),
+        ends: Some(Ends { stdio: [input, copy.into(), null.into()], connection: None, coredump: None }),
         directories: Vec::new(),
         feed: None,
         pumps: Vec::new(),

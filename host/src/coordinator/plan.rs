@@ -30,8 +30,9 @@ pub(crate) fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
     ZygotePlan {
         walls: walls.clone(),
         program: Program::Guest { fuel: limits.fuel.is_some() },
-        cgroup_memory_bytes: limits.memory_bytes + WORKER_MEMORY + ZYGOTE_MEMORY,
+        cgroup_memory_bytes: memory(limits) + WORKER_MEMORY + ZYGOTE_MEMORY,
         cgroup_tasks: GUEST_TASKS,
+        coredump: limits.coredump,
     }
 }
 
@@ -39,14 +40,21 @@ pub(crate) fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {
     WorkerPlan {
         rlimits: guest_rlimits(&job.limits),
         connected,
+        coredump: job.limits.coredump,
         directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
         lie: None,
     }
 }
 
+/// What the guest's memory may take of the worker's, in bytes. The engine makes a core dump in memory before it is written:
+/// all that is not zero twice, in buffers that grow by doubling.
+fn memory(limits: &Limits) -> u64 {
+    if limits.coredump { limits.memory_bytes.saturating_mul(5) } else { limits.memory_bytes }
+}
+
 fn guest_rlimits(limits: &Limits) -> Rlimits {
     Rlimits {
-        data_bytes: limits.memory_bytes + WORKER_MEMORY,
+        data_bytes: memory(limits) + WORKER_MEMORY,
         file_bytes: limits.max_file_bytes,
         open_files: limits.max_files,
         // A second behind the timer in the worker, rounded up.
@@ -83,6 +91,7 @@ pub(crate) fn compiler_zygote(limits: &CompileLimits, threads: u32, walls: &Wall
         program: Program::Compiler,
         cgroup_memory_bytes: limits.memory_bytes + WORKER_MEMORY + ZYGOTE_MEMORY,
         cgroup_tasks: GUEST_TASKS + threads,
+        coredump: false,
     }
 }
 
@@ -96,6 +105,7 @@ pub(crate) fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
             cpu_s: Some(limits.cpu.as_secs().saturating_add(2)),
         },
         connected: false,
+        coredump: false,
         directories: Vec::new(),
         lie: None,
     }

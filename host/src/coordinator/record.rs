@@ -3,6 +3,8 @@
 use sandhog_protocol::plan::Wall;
 use sandhog_protocol::spawn::WeakWall;
 use sandhog_protocol::verdict::{Usage, Verdict};
+use sandhog_protocol::worker::Coredump;
+use std::path::PathBuf;
 
 /// An attempt that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +22,27 @@ pub(crate) struct VerdictRecord {
     /// Required walls that the operator let go.
     pub missing_walls: Vec<Wall>,
     pub usage: Usage,
+    /// What the worker says of the core dump that was asked for.
+    pub dumped: Option<Coredump>,
+    /// What became of it: where it is, or why there is none. None: nobody asked.
+    pub coredump: Option<Result<PathBuf, String>>,
 }
 
 impl VerdictRecord {
     /// A record that knows no more than how it ended.
     pub(crate) fn new(verdict: Verdict, attempt: String, job: String) -> Self {
         let (walls, weak_walls, missing_walls) = (Vec::new(), Vec::new(), Vec::new());
-        Self { verdict, attempt, job, module: None, walls, weak_walls, missing_walls, usage: Usage::default() }
+        Self {
+            verdict,
+            attempt,
+            job,
+            module: None,
+            walls,
+            weak_walls,
+            missing_walls,
+            usage: Usage::default(),
+            dumped: None,
+            coredump: None,
+        }
     }
 }

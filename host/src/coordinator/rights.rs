@@ -71,6 +71,7 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
         tty: false,
         stdin: Stdin::None,
         verdict_file: None,
+        coredump_file: None,
         connection: Connection::None,
         ..parent.clone()
     };
@@ -163,6 +164,8 @@ fn narrowed(parent: &Limits, asked: &ChildLimits) -> Result<Limits, Refused> {
         max_file_bytes: least("max-file", Some(parent.max_file_bytes), asked.max_file_bytes)?
             .unwrap_or(parent.max_file_bytes),
         max_files: least("max-files", Some(parent.max_files), asked.max_files)?.unwrap_or(parent.max_files),
+        // The parent's alone: there is one file.
+        coredump: false,
     })
 }
 

@@ -91,11 +91,13 @@ pub(super) struct Ties {
     pub streams: Streams,
     /// The worker's end of its connection.
     pub connection: Option<OwnedFd>,
+    /// The file for its core dump.
+    pub coredump: Option<OwnedFd>,
 }
 
 impl Coordinator {
     /// Runs a job to its verdict, and whatever it starts. `connection`: the job's end of its connection to whoever
-    /// started it; `instead`: what takes the place of its guest, not of its children's.
+    /// started it; `coredump`: the file for its core dump; `instead`: what takes the place of its guest, not of its children's.
     ///
     /// # Errors
     /// Where there is nothing to run: no module, no such directory. What happens to a run is a verdict, not an error.
@@ -104,6 +106,7 @@ impl Coordinator {
         job: &Job,
         attempt: String,
         connection: Option<OwnedFd>,
+        coredump: Option<OwnedFd>,
         instead: Option<Instead>,
     ) -> Result<VerdictRecord, Error> {
         if !self.is_root()
@@ -113,7 +116,7 @@ impl Coordinator {
         }
         let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
         let granted = Opener::now(self.own_directories()).open(job)?;
-        let ties = Ties { streams: Streams::of_command(job, &granted.input), connection };
+        let ties = Ties { streams: Streams::of_command(job, &granted.input), connection, coredump };
         let member = Member { instead, ..Member::new(job.clone(), granted, identity) };
         self.run_family(member, ties, self.screen(), GRACE, self.stopped()).await
     }
@@ -126,7 +129,14 @@ impl Coordinator {
         let Kept { job, granted, identity, connection, attending, grace } = kept;
         let streams = Streams::kept(&job, &granted.input, &attending);
         let member = Member::new(job, granted, identity);
-        self.run_family(member, Ties { streams, connection }, Audience::Daemon(attending), grace, halted).await
+        self.run_family(
+            member,
+            Ties { streams, connection, coredump: None },
+            Audience::Daemon(attending),
+            grace,
+            halted,
+        )
+        .await
     }
 
     /// The command of a health check: nobody hears what it says.
@@ -138,7 +148,7 @@ impl Coordinator {
     ) -> Result<VerdictRecord, Error> {
         let identity =
             Identity { attempt: registry::new_attempt_id()?, job: job.name.clone(), number: 1, ..Identity::default() };
-        let ties = Ties { streams: Streams::null(job)?, connection: None };
+        let ties = Ties { streams: Streams::null(job)?, connection: None, coredump: None };
         let member = Member::new(job.clone(), granted, identity);
         self.run_family(member, ties, Audience::Nobody, GRACE, halted).await
     }
@@ -184,7 +194,8 @@ impl Coordinator {
             }
         };
         let verdict = outcome::decide(&facts, &plan::named(&job.limits));
-        Ok(self.record(member, verdict, usage, walls, missing_walls).await)
+        let record = self.record(member, verdict, usage, walls, missing_walls).await;
+        Ok(VerdictRecord { dumped: facts.into_coredump(), ..record })
     }
 
     /// The wall for want of which it came to nothing, if it can be tried again without that one.
@@ -235,7 +246,7 @@ impl Coordinator {
             zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
             worker: WorkerPlan { lie, ..plan::guest_worker(job, ties.connection.is_some()) },
             work,
-            ends: Some(Ends { stdio, connection: ties.connection.take() }),
+            ends: Some(Ends { stdio, connection: ties.connection.take(), coredump: ties.coredump.take() }),
             directories: member.directories.clone(),
             feed,
             pumps,
@@ -258,6 +269,7 @@ impl Coordinator {
         if let Some(unused) = unused {
             ties.streams.take_back(unused.stdio);
             ties.connection = unused.connection;
+            ties.coredump = unused.coredump;
         }
         let passed = ties.streams.settle();
         (usage.stdin_bytes, usage.output_bytes) = (passed.input, passed.output);

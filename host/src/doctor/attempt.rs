@@ -80,6 +80,7 @@ pub(super) fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order
             program: Program::Probe,
             cgroup_memory_bytes: CGROUP_BYTES,
             cgroup_tasks: CGROUP_TASKS,
+            coredump: false,
         },
         worker: WorkerPlan {
             rlimits: Rlimits {
@@ -89,11 +90,12 @@ pub(super) fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order
                 cpu_s: Some(CPU_S),
             },
             connected: false,
+            coredump: false,
             directories: directories.iter().map(|_| Access::ReadOnly).collect(),
             lie: probe.zygotes_lie().map(str::to_owned),
         },
         work: Work::Probe(probe.to_string()),
-        ends: Some(Ends { stdio: [null()?, null()?, null()?], connection: None }),
+        ends: Some(Ends { stdio: [null()?, null()?, null()?], connection: None, coredump: None }),
         directories: directories.into_iter().map(Arc::new).collect(),
         feed: None,
         pumps: Vec::new(),

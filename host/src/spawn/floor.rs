@@ -135,6 +135,7 @@ impl Floor {
         at_most("directories", plan.directories.len(), limits::DIRECTORIES)?;
         match program {
             Program::Compiler if plan.connected => Err(Breach::Compiler { what: "a connection" }),
+            Program::Compiler if plan.coredump => Err(Breach::Compiler { what: "a file for a core dump" }),
             Program::Compiler if !plan.directories.is_empty() => Err(Breach::Compiler { what: "a directory" }),
             Program::Compiler | Program::Guest { .. } | Program::Probe => Ok(()),
         }
@@ -171,12 +172,13 @@ mod tests {
 
     fn zygote(program: Program, without: &[Wall]) -> ZygotePlan {
         let walls = Wall::ALL.into_iter().filter(|wall| !without.contains(wall)).collect();
-        ZygotePlan { walls, program, cgroup_memory_bytes: 1000, cgroup_tasks: 10 }
+        ZygotePlan { walls, program, cgroup_memory_bytes: 1000, cgroup_tasks: 10, coredump: false }
     }
 
     fn worker() -> WorkerPlan {
         let rlimits = Rlimits { data_bytes: 900, file_bytes: 800, open_files: 20, cpu_s: Some(7) };
-        WorkerPlan { rlimits, connected: true, directories: vec![Access::ReadWrite; limits::DIRECTORIES], lie: None }
+        let directories = vec![Access::ReadWrite; limits::DIRECTORIES];
+        WorkerPlan { rlimits, connected: true, coredump: false, directories, lie: None }
     }
 
     #[test]

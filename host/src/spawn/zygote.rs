@@ -92,7 +92,7 @@ fn wait_for_the_end(control: &OwnedFd) -> Option<()> {
 /// Loads the module, gives up what only that needed, and says so. Inside none: it can't be loaded, and whoever has it has been
 /// told or has gone. Outside none: a wall can't be built.
 fn load_and_give_up(socket: OwnedFd, control: &OwnedFd, plan: &ZygotePlan, fuel: bool) -> Option<Option<Module>> {
-    let (answer, module) = match load(&socket, fuel) {
+    let (answer, module) = match load(&socket, fuel, plan.coredump) {
         Some(Ok(module)) => {
             if let Err(failure) = steps::build(&steps::LOADED, &plan.walls, &()) {
                 return unsealed(control, failure).map(|()| None);
@@ -107,7 +107,7 @@ fn load_and_give_up(socket: OwnedFd, control: &OwnedFd, plan: &ZygotePlan, fuel:
 
 /// Waits for the compiled module and loads it; or why it can't be loaded. None where whoever has it has gone, or does not
 /// speak our protocol.
-fn load(socket: &OwnedFd, fuel: bool) -> Option<Result<Module, Loaded>> {
+fn load(socket: &OwnedFd, fuel: bool, coredump: bool) -> Option<Result<Module, Loaded>> {
     let Received { message: Load::Module { kind }, fds } = recv_packet(socket).ok()?.ok()?;
     let [file] = <[OwnedFd; 1]>::try_from(fds).ok()?;
     if fcntl_getfl(&file).ok()? & OFlags::ACCMODE != OFlags::RDONLY {
@@ -115,7 +115,7 @@ fn load(socket: &OwnedFd, fuel: bool) -> Option<Result<Module, Loaded>> {
         return Some(Err(Loaded::Refused { reason: "the compiled module came open for writing".into() }));
     }
     let first = file.as_raw_fd();
-    Some(match engine::load(fuel, kind, file.into()) {
+    Some(match engine::load_for(fuel, coredump, kind, file.into()) {
         Ok(prepared) => {
             // The kernel gives the lowest number that is free, so those of unnamed files follow on the file's.
             let end = (first..).find(|number| !process::is_open(*number))?;
@@ -208,6 +208,7 @@ impl Zygote {
             process::exit_now(1)
         };
         let connection = if plan.connected { fds.next() } else { None };
+        let coredump = if plan.coredump { fds.next() } else { None };
         let directories: Vec<(OwnedFd, Access)> = fds.zip(plan.directories).collect();
         for (number, stream) in [&stdin, &stdout, &stderr].into_iter().enumerate() {
             if process::place(stream.as_fd(), number as RawFd).is_err() {
@@ -215,7 +216,7 @@ impl Zygote {
             }
         }
         let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
-        keep.extend(connection.iter().map(AsRawFd::as_raw_fd));
+        keep.extend(connection.iter().chain(&coredump).map(AsRawFd::as_raw_fd));
         keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         // A component's worker opens each directory once more, and its channel.
@@ -237,6 +238,7 @@ impl Zygote {
         worker::work(Duty {
             channel,
             connection,
+            coredump,
             program: self.plan.program,
             memory_is_counted: self.plan.counts_memory(),
             sealed,

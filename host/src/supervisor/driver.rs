@@ -88,6 +88,8 @@ pub(crate) struct Ends {
     pub stdio: [OwnedFd; 3],
     /// Its connection to its parent, where it has one.
     pub connection: Option<OwnedFd>,
+    /// The file for its core dump, where one is wanted.
+    pub coredump: Option<OwnedFd>,
 }
 
 /// One output stream between a worker and the world.
@@ -366,7 +368,8 @@ impl<'a> Driver<'a> {
 
     async fn start_worker(&mut self) -> Result<(), ipc::Error> {
         let Some(channel) = self.channel_there.take() else { return Ok(()) };
-        let ends = self.order.ends.iter().flat_map(|ends| ends.stdio.iter().chain(&ends.connection));
+        let ends =
+            self.order.ends.iter().flat_map(|ends| ends.stdio.iter().chain(&ends.connection).chain(&ends.coredump));
         let ends = std::iter::once(&channel).chain(ends).map(AsFd::as_fd);
         let fds: Vec<BorrowedFd<'_>> = ends.chain(self.order.directories.iter().map(AsFd::as_fd)).collect();
         let request = ToSpawner::StartWorker { zygote: self.id, worker: self.id, plan: self.order.worker.clone() };

@@ -4,7 +4,7 @@ use crate::config::text::escape;
 use sandhog_protocol::limits;
 use sandhog_protocol::spawn::{Exit, How, SpawnFailure};
 use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, Verdict};
-use sandhog_protocol::worker::{CompileReport, End, ProbeReport, Report};
+use sandhog_protocol::worker::{CompileReport, Coredump, End, ProbeReport, Report};
 
 /// Why an attempt ended, as far as Sandhog saw it coming.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,15 @@ impl Facts {
     /// The guest ended by itself.
     pub(crate) fn exited(&self) -> bool {
         matches!(self.cause, Some(Cause::Reported(Report { end: End::Exited { .. }, .. })))
+    }
+
+    /// What the worker says of its core dump.
+    pub(crate) fn into_coredump(self) -> Option<Coredump> {
+        let Some(Cause::Reported(report)) = self.cause else { return None };
+        report.coredump.map(|coredump| match coredump {
+            Coredump::Written { .. } => coredump,
+            Coredump::Failed { why } => Coredump::Failed { why: shorten(&why) },
+        })
     }
 
     /// Nobody waits for its output.

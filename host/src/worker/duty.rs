@@ -20,6 +20,8 @@ pub(crate) struct Duty {
     pub channel: OwnedFd,
     /// To its parent, where it has one.
     pub connection: Option<OwnedFd>,
+    /// The file for its core dump, where one is wanted.
+    pub coredump: Option<OwnedFd>,
     /// What its zygote is for: it does that work, and no other.
     pub program: Program,
     /// Whether a cgroup counts what it makes: see [`sandhog_protocol::plan::ZygotePlan::counts_memory`].
@@ -40,7 +42,7 @@ pub(crate) fn work(duty: Duty) -> ! {
 
 /// `None` where the coordinator has gone or does not speak our protocol: there is nobody to tell.
 fn answer(duty: Duty) -> Option<()> {
-    let Duty { channel, connection, program, memory_is_counted, sealed, directories, prepared } = duty;
+    let Duty { channel, connection, coredump, program, memory_is_counted, sealed, directories, prepared } = duty;
     let large = if memory_is_counted { Large::Memory } else { Large::Pieces };
     if let Err(failure) = sealed {
         return send_frame(&channel, &FromWorker::Unsealed(failure)).ok();
@@ -53,7 +55,7 @@ fn answer(duty: Duty) -> Option<()> {
     let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
     let report = match (work, program) {
         (Work::Guest(plan), Program::Guest { .. }) => {
-            let outside = Outside { socket: channel.as_fd(), buffer, connection, large };
+            let outside = Outside { socket: channel.as_fd(), buffer, connection, large, coredump };
             FromWorker::Ended(run_guest(&channel, prepared, &plan, directories, outside)?)
         }
         (Work::Compile(plan), Program::Compiler) => FromWorker::Compiled(compile_module(&channel, &plan)?),

@@ -72,12 +72,13 @@ pub(crate) struct Module {
 
 /// Loads the compiled module in `file`. What is mapped again by each instance has to stay open for as long as the
 /// process lives: the file, and unnamed files of a component's memories, whose numbers follow on the file's. Starts no
-/// thread, opens no path, draws no random number; installs the timers' signal handlers.
+/// thread, opens no path, draws no random number; installs the timers' signal handlers. With `coredump` the engine notes at
+/// each trap what a core dump needs.
 ///
 /// # Errors
 /// [`Error::Stale`] where the file is not one that this engine compiled with these settings.
-pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
-    let (engine, text) = for_running(fuel, kind)?;
+pub(crate) fn load_for(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
+    let (engine, text) = for_running(fuel, coredump, kind)?;
     let prepared = match kind {
         Kind::Core => Prepared::Core(load_module(engine, &text, fuel, file)?),
         Kind::Component | Kind::Concurrent => {
@@ -90,6 +91,12 @@ pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error
     // The stack for signals, which forks inherit.
     Engine::tls_eager_initialize();
     Ok(prepared)
+}
+
+/// As [`load_for`], without core dumps.
+#[cfg(test)]
+pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
+    load_for(fuel, false, kind, file)
 }
 
 fn load_module(engine: Engine, text: &Text, fuel: bool, file: File) -> Result<Module, Error> {
@@ -110,9 +117,11 @@ pub(super) fn for_compiling(fuel: bool, kind: Kind, parallel: bool) -> Result<En
 }
 
 /// An engine that has no compiler and loads one module, whose code is then to be found by the second.
-fn for_running(fuel: bool, kind: Kind) -> Result<(Engine, Arc<Text>), Error> {
+fn for_running(fuel: bool, coredump: bool, kind: Kind) -> Result<(Engine, Arc<Text>), Error> {
     let (mut config, text) = (config(fuel, kind), Arc::new(Text::default()));
     config.enable_compiler(false);
+    // No part of the compiled code. It costs each end of a guest that is no return, so only where one is wanted.
+    config.coredump_on_trap(coredump);
     config.with_custom_code_memory(Some(text.hook()));
     Ok((Engine::new(&config).map_err(Error::Engine)?, text))
 }
@@ -203,7 +212,7 @@ mod tests {
     #[test]
     fn the_validator_allows_what_the_engine_allows() {
         for kind in KINDS {
-            let theirs = for_running(false, kind).unwrap().0.get_wasm_features();
+            let theirs = for_running(false, false, kind).unwrap().0.get_wasm_features();
             let ours = match kind {
                 // The engine needs it to exist, and is given modules only.
                 Kind::Core => features(kind).union(WasmFeatures::COMPONENT_MODEL),
@@ -238,7 +247,7 @@ mod tests {
             let ended = child::run(|| {
                 // Where the kernel does not know it, it is still seen that the file is what is executed.
                 let _ = process::refuse_exec_gain();
-                let (engine, text) = for_running(false, kind).unwrap();
+                let (engine, text) = for_running(false, false, kind).unwrap();
                 assert_eq!(code_of(&name), 0);
                 let found = match kind {
                     Kind::Core => {

@@ -16,6 +16,7 @@ mod admit;
 pub(crate) mod compile;
 mod component;
 mod componentize;
+mod coredump;
 mod duty;
 pub(crate) mod engine;
 mod guest;

@@ -1,7 +1,7 @@
 //! One attempt: build, instantiate, run, report. In a process of its own, forked after the module was loaded.
 
 use super::{
-    component,
+    component, coredump,
     engine::{Module, Prepared},
     guest::Guest,
     module::{INITIALIZE, STARTS},
@@ -62,6 +62,8 @@ pub(crate) struct Outside<'a> {
     pub(super) connection: Option<OwnedFd>,
     /// How it sends large messages.
     pub(super) large: Large,
+    /// The file for its core dump, where one is wanted.
+    pub(super) coredump: Option<OwnedFd>,
 }
 
 /// Prepares what this worker says on `channel` (whole frames) when it runs out of time or memory; once, before [`run`].
@@ -122,16 +124,16 @@ fn attempt(
     store.limiter(|guest| &mut guest.limiter);
     store::give_fuel(&mut store, prepared.fuel, plan.fuel).map_err(Error::Fuel)?;
     let outcome = at_once(call(prepared, &mut store));
-    let limiter = &store.data().limiter;
-    let end = match outcome.ok_or(Error::Waits)? {
-        Ok(()) => End::Exited { code: 0 },
-        Err((stage, error)) => report::end(&error, stage, limiter),
+    let (end, error) = match outcome.ok_or(Error::Waits)? {
+        Ok(()) => (End::Exited { code: 0 }, None),
+        Err((stage, error)) => (report::end(&error, stage, &store.data().limiter), Some(error)),
     };
-    let [stdout_bytes, stderr_bytes] = stdio::written().map(Some);
-    let report =
-        Report { peak_memory_bytes: limiter.peak_bytes(), stdout_bytes, stderr_bytes, ..Report::of(end) };
-    // Only here: names in a hostile module can make a backtrace long.
+    // Only here: names in a hostile module can make a backtrace long. A core dump is not the guest's time.
     drop(timers);
+    let coredump = error.and_then(|error| coredump::write(&error, &end, &mut store, plan.args.first(), outside.coredump));
+    let peak_memory_bytes = store.data().limiter.peak_bytes();
+    let [stdout_bytes, stderr_bytes] = stdio::written().map(Some);
+    let report = Report { peak_memory_bytes, stdout_bytes, stderr_bytes, coredump, ..Report::of(end) };
     // The process ends next, and the kernel gives everything back faster than the destructors would.
     mem::forget(store);
     Ok(report)
@@ -222,7 +224,13 @@ mod tests {
     const HOUR_NS: u64 = 3_600_000_000_000;
 
     fn nobody() -> Outside<'static> {
-        Outside { socket: process::borrow(0), buffer: FrameBuffer::default(), connection: None, large: Large::Memory }
+        Outside {
+            socket: process::borrow(0),
+            buffer: FrameBuffer::default(),
+            connection: None,
+            large: Large::Memory,
+            coredump: None,
+        }
     }
 
     fn plan() -> GuestPlan {

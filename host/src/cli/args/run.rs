@@ -53,6 +53,10 @@ pub(crate) struct RunArgs {
     /// Write why it ended and what it used, as one JSON object, to a file, a FIFO or /dev/fd/N
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub verdict: Option<PathBuf>,
+
+    /// Leave a core dump of WebAssembly in a file when the engine ends it, for a debugger
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub coredump: Option<PathBuf>,
 }
 
 /// Grants and limits: what every command has that runs a job.
@@ -172,6 +176,7 @@ impl From<RunArgs> for Settings {
             stdin: args.stdin,
             tty: args.tty,
             verdict_file: args.verdict,
+            coredump_file: args.coredump,
             ipc: args.ipc,
             channel: args.channel,
             ..args.job.settings(args.module, args.args)

@@ -69,6 +69,16 @@ pub(crate) fn sentence(verdict: &Verdict) -> Option<Problem> {
     }
 }
 
+/// What is to be said of a core dump after [`sentence`]: where it is, why there is none, or how to get one.
+pub(crate) fn about_coredump(record: &VerdictRecord) -> Option<String> {
+    match (&record.coredump, &record.verdict) {
+        (Some(Ok(path)), _) => Some(format!("the core dump for a debugger is in {}", path.display())),
+        (Some(Err(why)), _) => Some(format!("there is no core dump: {why}")),
+        (None, Verdict::Trapped { .. }) => Some("--coredump FILE keeps its memory for a debugger".to_owned()),
+        (None, _) => None,
+    }
+}
+
 fn named(syscall: Option<&str>) -> String {
     syscall.map(|syscall| format!(": {syscall}")).unwrap_or_default()
 }
@@ -154,6 +164,11 @@ struct Json<'a> {
     stdin_bytes: u64,
     messages_received: u64,
     messages_sent: u64,
+    /// The file's name, null where there is none, and then why; both absent where nobody asked for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coredump: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_coredump: Option<&'a str>,
     #[serde(flatten)]
     details: Map<String, Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -190,6 +205,11 @@ pub(crate) fn json(record: &VerdictRecord) -> Result<String, serde_json::Error> 
         stdin_bytes: usage.stdin_bytes,
         messages_received: usage.messages_received,
         messages_sent: usage.messages_sent,
+        coredump: record.coredump.as_ref().map(|dump| match dump {
+            Ok(path) => path.to_string_lossy().into(),
+            Err(_) => Value::Null,
+        }),
+        no_coredump: record.coredump.as_ref().and_then(|dump| dump.as_ref().err()).map(String::as_str),
         details,
         weak_reasons,
     })
@@ -240,6 +260,8 @@ mod tests {
                 messages_received: 9,
                 messages_sent: 10,
             },
+            dumped: None,
+            coredump: None,
         }
     }
 

@@ -114,6 +114,7 @@ fn settings(spec: &JobSpec) -> Result<Settings, Error> {
         allow_missing: spec.allow_missing.iter().map(|word| wall(word)).collect::<Result<_, _>>()?,
         // There is no command that could have them.
         verdict_file: None,
+        coredump_file: None,
         ipc: None,
         channel: None,
     })

@@ -22,6 +22,8 @@ enum Place {
     Socket,
     /// A standard stream: a pipe, a file, or nothing. A socket would be somebody else's, a directory a grant.
     Stream,
+    /// A regular file for a core dump.
+    Dump,
     Directory,
 }
 
@@ -30,16 +32,18 @@ impl Place {
         match (self, FileType::from_raw_mode(status.st_mode)) {
             (Self::Socket, FileType::Socket)
             | (Self::Stream, FileType::Fifo | FileType::RegularFile)
+            | (Self::Dump, FileType::RegularFile)
             | (Self::Directory, FileType::Directory) => true,
             (Self::Stream, FileType::CharacterDevice) => (major(status.st_rdev), minor(status.st_rdev)) == NULL,
-            (Self::Socket | Self::Stream | Self::Directory, _) => false,
+            (Self::Socket | Self::Stream | Self::Dump | Self::Directory, _) => false,
         }
     }
 }
 
-/// How many descriptors of a worker are passed on as they are: channel, three streams, and its connection if it has one.
+/// How many descriptors of a worker are passed on as they are: channel, three streams, its connection and the file for its
+/// core dump if it has them.
 pub(super) fn plain_fds(plan: &WorkerPlan) -> usize {
-    4 + usize::from(plan.connected)
+    4 + usize::from(plan.connected) + usize::from(plan.coredump)
 }
 
 impl Refusal {
@@ -85,6 +89,7 @@ impl Spawner {
         self.setting.floor.admits_worker(program, plan).map_err(below)?;
         let mut places = vec![Place::Socket, Place::Stream, Place::Stream, Place::Stream];
         places.extend(plan.connected.then_some(Place::Socket));
+        places.extend(plan.coredump.then_some(Place::Dump));
         places.extend(plan.directories.iter().map(|_| Place::Directory));
         admit_fds(&places, fds)
     }

@@ -50,6 +50,7 @@ impl Spawner {
             program: Program::Compiler,
             cgroup_memory_bytes: MEMORY_BYTES,
             cgroup_tasks: TASKS,
+            coredump: false,
         };
         let Settled { lease, name, cgroup } = match self.settle(&plan) {
             Ok(settled) => settled,

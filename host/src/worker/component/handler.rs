@@ -95,7 +95,7 @@ impl Instance {
 pub(super) async fn serve(
     function: &ComponentExportIndex,
     connection: Option<OwnedFd>,
-    large: Large,
+    (large, coredump): (Large, Option<OwnedFd>),
     stores: Stores<'_>,
     session: Session,
 ) -> Result<Report, Error> {
@@ -104,7 +104,7 @@ pub(super) async fn serve(
     };
     let mut endpoint = Endpoint::new(connection, TASK).sending(large);
     let mut store = stores.first(session)?;
-    let (outcome, store) = loop {
+    let (outcome, mut store) = loop {
         let mut instance = match Instance::new(stores.prepared, function, store).await {
             Ok(instance) => instance,
             Err((failure, store)) => break (Err(failure), store),
@@ -116,7 +116,7 @@ pub(super) async fn serve(
             Err(failure) => break (Err(failure), instance.store),
         }
     };
-    let report = reported(outcome, &store);
+    let report = reported(outcome, &mut store, stores.plan, coredump);
     std::mem::forget(store);
     Ok(counted(report, &endpoint))
 }
@@ -276,6 +276,7 @@ mod tests {
                 buffer: FrameBuffer::default(),
                 connection,
                 large: Large::Memory,
+                coredump: None,
             };
             let plan = GuestPlan { memory_bytes: 1 << 20, timeout_ms: Some(20_000), fresh, ..GuestPlan::default() };
             // The tasks are all there: what is read after them is the end.
@@ -330,6 +331,7 @@ mod tests {
                 buffer: FrameBuffer::default(),
                 connection: None,
                 large: Large::Memory,
+                coredump: None,
             };
             let report = run(&prepared, &GuestPlan::default(), Vec::new(), outside);
             answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();

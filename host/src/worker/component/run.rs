@@ -3,6 +3,7 @@
 use super::{ComponentGuest, Prepared, handler, load::Entry, runtime};
 use crate::ipc::FrameBuffer;
 use crate::worker::{
+    coredump,
     report::{self, Stage},
     run::{Error, Outside, start_timers},
     session::Session,
@@ -70,7 +71,7 @@ pub(in crate::worker) fn run(
     let timers = start_timers(plan).map_err(Error::Timers)?;
     let runtime = runtime::build().map_err(Error::Runtime)?;
     let stores = Stores { prepared, plan, directories };
-    let Outside { socket, buffer, connection, large } = outside;
+    let Outside { socket, buffer, connection, large, coredump } = outside;
     // The first one is for the last word.
     let socket = socket.try_clone_to_owned().map_err(Error::Socket)?;
     let report = match &prepared.entry {
@@ -78,14 +79,14 @@ pub(in crate::worker) fn run(
             let session = Session::new(socket, buffer, connection, large, plan);
             let mut store = stores.first(session)?;
             let outcome = runtime.block_on(command(prepared, function, &mut store));
-            let report = reported(outcome, &store);
+            let report = reported(outcome, &mut store, plan, coredump);
             // The process ends next, and the kernel gives everything back faster than the destructors would.
             mem::forget(store);
             report
         }
         Entry::Handler(function) => {
             let session = Session::new(socket, buffer, None, large, plan);
-            runtime.block_on(handler::serve(function, connection, large, stores, session))?
+            runtime.block_on(handler::serve(function, connection, (large, coredump), stores, session))?
         }
     };
     drop(timers);
@@ -114,12 +115,18 @@ async fn command(
 }
 
 /// What the guest came to, with what it used.
-pub(super) fn reported(outcome: Result<u32, Failure>, store: &Store<ComponentGuest>) -> Report {
-    let guest = store.data();
-    let end = match outcome {
-        Ok(code) => End::Exited { code },
-        Err((stage, error)) => report::end(&error, stage, &guest.limiter),
+pub(super) fn reported(
+    outcome: Result<u32, Failure>,
+    store: &mut Store<ComponentGuest>,
+    plan: &GuestPlan,
+    file: Option<OwnedFd>,
+) -> Report {
+    let (end, error) = match outcome {
+        Ok(code) => (End::Exited { code }, None),
+        Err((stage, error)) => (report::end(&error, stage, &store.data().limiter), Some(error)),
     };
+    let coredump = error.and_then(|error| coredump::write(&error, &end, store, plan.args.first(), file));
+    let guest = store.data();
     let counts = guest.session.counts();
     let [stdout_bytes, stderr_bytes] = stdio::written().map(Some);
     Report {
@@ -129,6 +136,7 @@ pub(super) fn reported(outcome: Result<u32, Failure>, store: &Store<ComponentGue
         peak_memory_bytes: guest.limiter.peak_bytes(),
         messages_received: counts.received,
         messages_sent: counts.sent,
+        coredump,
     }
 }
 

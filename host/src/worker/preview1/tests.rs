@@ -49,6 +49,7 @@ fn calls_where_openat2_says(errno: i32) -> End {
             buffer: FrameBuffer::default(),
             connection: None,
             large: sandhog_channel::Large::Memory,
+            coredump: None,
         };
         let report = run(&prepared, &plan(), vec![(directory, Access::ReadWrite)], outside);
         answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
