@@ -205,7 +205,8 @@ pub enum ChangeKind {
     Delete,
 }
 
-/// `POST /v1/{start,stop,restart,reload,delete}`, and `/v1/signal` with a signal.
+/// `POST /v1/{start,stop,restart,reload,delete}`, and `/v1/signal` with a signal. To start a job with a schedule by its name
+/// runs it now; by its group, or by `all`, it only waits for its time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ask {
@@ -258,6 +259,28 @@ pub struct Done {
     pub problems: Vec<String>,
     /// What the operator should know of an [`Apply`], a sentence each.
     pub warnings: Vec<String>,
+    /// Those for which there was nothing to do.
+    #[serde(default)]
+    pub unchanged: Vec<Unchanged>,
+}
+
+/// A job, or an instance of it, that is as it was asked to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unchanged {
+    pub job: String,
+    /// None: the job as a whole.
+    pub instance: Option<u32>,
+    /// How it is, as the end of a sentence: "it is stopped already".
+    pub why: String,
+}
+
+/// A line of `GET /v1/jobs`: a job, whether or not it has an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobLine {
+    pub job: String,
+    pub group: String,
+    /// How many it is to have.
+    pub instances: u64,
 }
 
 /// Where an instance is in its life.
@@ -316,6 +339,20 @@ pub struct Instance {
     pub next_ms: Option<u64>,
     /// What the attempt said of its progress last.
     pub progress: Option<String>,
+    /// Limits that a retry has changed: of the attempt that runs, or of the next one.
+    #[serde(default)]
+    pub raised: Vec<Raised>,
+}
+
+/// A limit that a retry has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raised {
+    /// The key of its setting: memory, timeout, cpu or max_output.
+    pub limit: String,
+    /// What the job's own settings say.
+    pub configured: String,
+    /// What is in force.
+    pub now: String,
 }
 
 /// An attempt that has ended.

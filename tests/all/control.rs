@@ -59,6 +59,7 @@ fn good_requests() -> Vec<(&'static str, &'static str, Value)> {
         ("POST", "/v1/start", select.clone()),
         ("GET", "/v1/daemon", Value::Null),
         ("GET", "/v1/instances", Value::Null),
+        ("GET", "/v1/jobs", Value::Null),
         ("GET", "/v1/jobs/{name}", Value::Null),
         ("GET", "/v1/logs", Value::Null),
         ("GET", "/v1/events", Value::Null),

@@ -133,3 +133,52 @@ fn a_health_command_that_takes_too_long_has_failed() {
     daemon.until_phase("job", Phase::Failed);
     assert_eq!(verdicts(&daemon, "job"), [unhealthy("the command of its health check failed")]);
 }
+
+#[test]
+fn nothing_is_expected_of_a_job_that_is_paused() {
+    let daemon = Daemon::start();
+    let lines = "ready = \"said\"\nhealth = { heartbeat = \"700ms\", misses = 1 }";
+    let manifest = |words: &[&str], name: &str| told(name, words, &format!("{lines}\nintensity.restarts = 100"));
+    let jobs = [manifest(&["beat 100", "ready"], "job"), manifest(&["ready", "hang"], "witness")];
+    daemon.up_and_on(&quick("", &jobs));
+    daemon.until_event("job", "ready", 1);
+    let before = daemon.instance("job");
+    daemon.well(&["signal", "job", "STOP"]);
+    daemon.until_event("witness", "unhealthy", daemon.count("witness", "unhealthy") + 3);
+    let paused = daemon.instance("job");
+    assert_eq!((paused.attempt, paused.paused), (before.attempt.clone(), true), "{}", daemon.story());
+    daemon.well(&["signal", "job", "CONT"]);
+    daemon.until_event("witness", "unhealthy", daemon.count("witness", "unhealthy") + 2);
+    assert_eq!(daemon.instance("job").attempt, before.attempt, "it beats again: {}", daemon.story());
+    daemon.tell_and_on("job", "hang");
+    daemon.until_event("job", "unhealthy", 1);
+}
+
+/// It needs the job to be ready, and is what decides here: it fails from the start.
+#[test]
+fn a_health_command_does_not_run_while_its_job_is_paused() {
+    let daemon = Daemon::start();
+    let check =
+        format!("health = {{ command = [{:?}, \"/nowhere\"], every = \"1s\", misses = 1 }}", module("read_file"));
+    let witness = "health = { heartbeat = \"1s\", misses = 2 }\nintensity.restarts = 100";
+    let jobs = [
+        told("job", &["ready", "listen"], &format!("ready = \"said\"\n{check}")),
+        told("witness", &["ready", "hang"], &format!("ready = \"said\"\n{witness}")),
+    ];
+    daemon.up_and_on(&quick("", &jobs));
+    daemon.until_event("job", "ready", 1);
+    daemon.well(&["signal", "job", "STOP"]);
+    daemon.until_event("witness", "unhealthy", daemon.count("witness", "unhealthy") + 2);
+    assert_eq!(daemon.count("job", "unhealthy"), 0, "{}", daemon.story());
+    daemon.well(&["signal", "job", "CONT"]);
+    daemon.until_event("job", "unhealthy", 1);
+}
+
+#[test]
+fn a_job_that_does_not_run_can_not_be_paused_and_says_so() {
+    let daemon = Daemon::start();
+    daemon.start_job("job", "does_as_told", &["--ready=said", "--", "listen", "ready"]);
+    daemon.well(&["stop", "job"]);
+    let signal = daemon.run(&["signal", "job", "STOP"]);
+    assert_eq!((signal.code, signal.stderr.contains("\n    job/0: it does not run\n")), (1, true), "{signal:?}");
+}

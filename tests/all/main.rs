@@ -38,6 +38,7 @@ mod replacing;
 mod restarts;
 mod rootless;
 mod run;
+mod scaled;
 mod schedules;
 mod seals;
 mod stopping;

@@ -145,3 +145,69 @@ fn a_stopped_job_does_not_run_when_it_is_due() {
     daemon.until_event("other", "ended", others + 2);
     assert_eq!((daemon.instance("job").phase, runs(&daemon).len()), (Phase::Stopped, before));
 }
+
+/// Its schedule is far away.
+fn far_away(overlap: &str) -> Daemon {
+    let daemon = Daemon::start();
+    let month = now_ms() / 1000 / 86_400 % 365 / 31 + 6;
+    let lines = format!("schedule = \"0 0 1 {} *\"\noverlap = \"{overlap}\"\nready = \"said\"", month % 12 + 1);
+    daemon.up_well(&quick("", &[told("job", &["listen", "ready"], &lines)]));
+    daemon
+}
+
+#[test]
+fn a_job_with_a_schedule_runs_now_where_it_is_named_and_its_schedule_goes_on() {
+    let daemon = far_away("skip");
+    let next = daemon.instance("job").next_ms;
+    assert_eq!(daemon.well(&["start", "job"]).text(), "job/0: running\n");
+    let again = daemon.run(&["start", "job"]);
+    let why = "\n    job/0: its last run has not ended, so it does not run again (overlap = \"skip\")\n";
+    assert_eq!((again.code, again.stderr.contains(why)), (1, true), "{again:?}");
+    daemon.tell_and_on("job", "exit 0");
+    daemon.until_phase("job", Phase::Scheduled);
+    daemon.well(&["start", "job/0"]);
+    daemon.tell_and_on("job", "exit 3");
+    let job = daemon.until_phase("job", Phase::Scheduled);
+    assert_eq!((job.next_ms, runs(&daemon).len()), (next, 2));
+}
+
+/// By a group or by all, only what is down is brought up; restart and reload make no run of a job that waits for its time.
+#[test]
+fn a_job_with_a_schedule_does_not_run_by_a_word_that_does_not_name_it() {
+    let daemon = far_away("skip");
+    let waits = "job/0: nothing to do: it waits for its time by the schedule already\n";
+    let group = daemon.instance("job").group;
+    for words in [["start", "all"], ["start", &group], ["restart", "job"], ["reload", "job"]] {
+        assert_eq!(daemon.well(&words).text(), waits, "{words:?}");
+    }
+    daemon.well(&["stop", "job"]);
+    assert_eq!(daemon.well(&["start", "job"]).text(), "job/0: scheduled\n", "one that is stopped waits again");
+    assert_eq!(runs(&daemon).len(), 0);
+}
+
+#[test]
+fn a_run_out_of_turn_waits_for_the_last_one_or_takes_its_place() {
+    let daemon = far_away("queue");
+    daemon.well(&["start", "job"]);
+    let queued = "job/0: nothing to do: its last run has not ended; another one follows\n";
+    assert_eq!(daemon.well(&["start", "job"]).text(), queued);
+    daemon.tell_and_on("job", "exit 0");
+    daemon.until_event("job", "ready", 2);
+    let daemon = far_away("replace");
+    daemon.well(&["start", "job"]);
+    assert_eq!(daemon.well(&["start", "job"]).text(), "job/0: running\n");
+    assert_eq!(runs(&daemon).len(), 2);
+}
+
+#[test]
+fn a_run_out_of_turn_that_goes_wrong_is_told() {
+    let daemon = Daemon::start();
+    let job = told("job", &["exit 3"], "schedule = \"0 0 1 1 *\"");
+    daemon.up_well(&quick("", &[job]));
+    let start = daemon.run(&["start", "job"]);
+    assert_eq!(
+        (start.code, start.stderr.contains("\n    job/0: the last run failed with code 3\n")),
+        (1, true),
+        "{start:?}"
+    );
+}

@@ -6,6 +6,7 @@ use super::embedded::Failure;
 use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::{NOT_ALL, interrupt, render, said};
+use crate::config::text::escape;
 use crate::coordinator::fleet::Verb;
 use crate::exit_code;
 use sandhog_protocol::control::{Answer, Ask, Done, Scale, Send};
@@ -34,11 +35,16 @@ pub(super) fn scale(args: ScaleArgs) -> u8 {
 fn try_scale(args: ScaleArgs) -> Result<u8, Failure> {
     let wait = waits(args.wait);
     let _line = waiting(wait, "scaling", &args.job);
+    let job = args.job.clone();
     let scale = Scale { job: args.job, instances: args.instances, wait };
     let mut client = Client::connect()?;
     let (path, wait) = ("/v1/scale", scale.wait);
     let done: Done = if wait { client.post_and_wait(path, &scale) } else { client.post(path, &scale) }?;
-    Ok(show(&done, args.json, "not all went well", HINT))
+    if !args.json && args.instances == 0 && done.unchanged.is_empty() {
+        let text = format!("{0}: has no instance now, and stays: sandhog start {0} brings it up again\n", escape(&job));
+        return Ok(shown(render::answer(text.as_bytes()), &done, FAILED, HINT));
+    }
+    Ok(show(&done, args.json, FAILED, HINT))
 }
 
 /// `signal`.
@@ -90,6 +96,8 @@ pub(super) const fn doing(verb: Verb) -> &'static str {
     words(verb).doing
 }
 
+const FAILED: &str = "not all went well";
+
 const HINT: &str = "sandhog ps says how they are, sandhog events what has happened";
 
 /// How a verb is spoken of.
@@ -128,12 +136,17 @@ pub(super) fn end(verb: Verb, done: &Done, json: bool) -> u8 {
 
 /// Shows what is done, and on stderr what is not.
 pub(super) fn show(done: &Done, json: bool, failed: &str, hint: &str) -> u8 {
-    let shown = if json { render::answer_json(done) } else { render::answer(render::done::text(done).as_bytes()) };
+    let code = if json { render::answer_json(done) } else { render::answer(render::done::text(done).as_bytes()) };
+    shown(code, done, failed, hint)
+}
+
+/// Says on stderr what is not done; `code`: the exit code of what was shown.
+fn shown(code: u8, done: &Done, failed: &str, hint: &str) -> u8 {
     if done.problems.is_empty() {
-        return shown;
+        return code;
     }
     render::report(&render::done::problems(failed, &done.problems, hint));
-    NOT_ALL.max(shown)
+    NOT_ALL.max(code)
 }
 
 /// Whether to wait: what people expect of a command that is over.

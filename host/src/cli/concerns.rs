@@ -1,6 +1,6 @@
 //! Which events concern what was selected.
 
-use sandhog_protocol::control::{Event, Instance};
+use sandhog_protocol::control::{Event, Instance, JobLine};
 use std::collections::BTreeSet;
 
 /// What an event may be about.
@@ -14,14 +14,13 @@ pub(super) enum Concerns {
 }
 
 impl Concerns {
-    /// Those that the words select; `instances` are what the daemon takes them for. A whole job is selected by its name or
-    /// by that of its group, and then its later instances are, too.
-    pub(super) fn of(select: &[String], instances: Vec<Instance>) -> Self {
+    /// Those that the words select; `instances` and `jobs`, those as a whole, are what the daemon takes them for. Of a job
+    /// as a whole its later instances are selected, too.
+    pub(super) fn of(select: &[String], instances: Vec<Instance>, jobs: Vec<JobLine>) -> Self {
         if select.iter().any(|word| word == "all") {
             return Self::All;
         }
-        let whole = |instance: &&Instance| select.iter().any(|word| *word == instance.job || *word == instance.group);
-        let jobs = instances.iter().filter(whole).map(|instance| instance.job.clone()).collect();
+        let jobs = jobs.into_iter().map(|line| line.job).collect();
         Self::Some { jobs, ids: instances.iter().map(|instance| instance.id).collect() }
     }
 
@@ -46,7 +45,8 @@ mod tests {
 
     #[test]
     fn a_job_is_selected_with_its_later_instances_and_an_id_alone() {
-        let concerns = Concerns::of(&["web".into(), "9".into()], vec![running(1, "web"), running(9, "db")]);
+        let web = JobLine { job: "web".into(), group: "default".into(), instances: 1 };
+        let concerns = Concerns::of(&["web".into(), "9".into()], vec![running(1, "web"), running(9, "db")], vec![web]);
         assert!(concerns.has(&about("web", 1)));
         assert!(concerns.has(&about("web", 77)));
         assert!(concerns.has(&about("db", 9)));
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn all_has_the_daemons_own_as_well() {
-        let concerns = Concerns::of(&["all".into()], Vec::new());
+        let concerns = Concerns::of(&["all".into()], Vec::new(), Vec::new());
         assert!(concerns.has(&Event { job: None, id: None, ..event("daemon-started", "") }));
     }
 }

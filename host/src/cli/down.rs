@@ -10,7 +10,7 @@ use super::{ask, manifest_file, render, said};
 use crate::coordinator::fleet::Verb;
 use crate::coordinator::ground;
 use crate::exit_code;
-use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, Instance, Shutdown};
+use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, Shutdown};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,9 @@ fn try_run(args: &DownArgs) -> Result<u8, Failure> {
         let _: serde_json::Value = client.post("/v1/shutdown", &Shutdown::default())?;
         // Everything has gone then, its socket too.
         client.while_it(ground::wait_for_end)?.map_err(|error| Failure::of(&error))?;
+        if done == Done::default() && !args.json {
+            return Ok(render::answer(b"the daemon has ended\n"));
+        }
     }
     Ok(ask::end(Verb::Delete, &done, args.json))
 }
@@ -74,14 +77,9 @@ fn nothing_runs(json: bool) -> u8 {
     }
 }
 
-/// Stops what is selected, those that come after others first, and then forgets it.
+/// Stops what is selected, those that come after others first, and forgets it. Not by `stop`: what stops already would be
+/// stopped for the second time, which is without grace.
 fn delete(client: &mut Client, select: Vec<String>, wait: bool) -> Result<Done, Failure> {
-    if select.iter().any(|word| word == "all") && client.get::<Vec<Instance>>("/v1/instances")?.is_empty() {
-        return Ok(Done::default());
-    }
-    if wait {
-        ask::ask(client, Verb::Stop, select.clone(), true)?;
-    }
     ask::ask(client, Verb::Delete, select, wait)
 }
 

@@ -8,7 +8,7 @@ use super::follow::{Gap, Shown, follow};
 use super::render::{self, Paper, time};
 use super::said;
 use crate::exit_code;
-use sandhog_protocol::control::{Daemon, Event, Instance, Job, LogLine};
+use sandhog_protocol::control::{Daemon, Event, Instance, Job, JobLine, LogLine};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -35,15 +35,45 @@ pub(super) fn ps(args: &PsArgs) -> u8 {
 
 /// What `ps` prints of these.
 pub(super) fn try_ps(select: &[String], json: bool) -> Result<u8, Failure> {
-    let instances = match Client::try_connect()? {
-        Some(mut client) => client.get::<Vec<Instance>>(&instances_of(select))?,
-        None if json => Vec::new(),
+    let (instances, empty) = match Client::try_connect()? {
+        Some(mut client) => {
+            (client.get::<Vec<Instance>>(&instances_of(select))?, without_instance(&mut client, select)?)
+        }
+        None if json => (Vec::new(), Vec::new()),
         None => return Ok(render::answer(NO_DAEMON.as_bytes())),
     };
     if json {
-        return Ok(render::answer_json(&instances));
+        let all = instances.into_iter().map(|one| Row::Instance(Box::new(one)));
+        return Ok(render::answer_json(&all.chain(empty.into_iter().map(Row::of_none)).collect::<Vec<_>>()));
     }
-    Ok(render::answer(render::ps::text(&instances, time::now_ms(), Paper::of_stdout()).as_bytes()))
+    Ok(render::answer(render::ps::text(&instances, &empty, time::now_ms(), Paper::of_stdout()).as_bytes()))
+}
+
+/// One of what `ps --json` lists.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Row {
+    Instance(Box<Instance>),
+    /// A job that has no instance; with keys that an instance has, too.
+    None {
+        id: Option<u64>,
+        job: String,
+        group: String,
+        instance: Option<u32>,
+        phase: &'static str,
+    },
+}
+
+impl Row {
+    fn of_none(job: JobLine) -> Self {
+        Self::None { id: None, job: job.job, group: job.group, instance: None, phase: render::ps::NO_INSTANCE }
+    }
+}
+
+/// The jobs among those that are selected that have no instance.
+pub(super) fn without_instance(client: &mut Client, select: &[String]) -> Result<Vec<JobLine>, Failure> {
+    let jobs: Vec<JobLine> = client.get(&query("/v1/jobs", &selects(select)))?;
+    Ok(jobs.into_iter().filter(|job| job.instances == 0).collect())
 }
 
 /// The path of those instances.
@@ -163,7 +193,10 @@ fn try_events(args: &EventsArgs) -> Result<u8, Failure> {
 fn concerns_of(client: &mut Client, select: &[String]) -> Result<Concerns, Failure> {
     Ok(match select {
         [] => Concerns::All,
-        select => Concerns::of(select, client.get(&instances_of(select))?),
+        select => {
+            let instances = client.get(&instances_of(select))?;
+            Concerns::of(select, instances, client.get(&query("/v1/jobs", &selects(select)))?)
+        }
     })
 }
 

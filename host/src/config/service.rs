@@ -9,6 +9,7 @@ pub(crate) mod settings;
 pub(crate) mod words;
 
 pub(crate) use error::Error;
+pub(crate) use retry::raised;
 
 use super::job::Job;
 use super::schedule::Schedule;

@@ -30,11 +30,12 @@ pub(crate) enum Next {
     Again(Option<Retry>),
 }
 
-/// `stop_on` comes first, then `retry_on`, then `restart`.
+/// `stop_on` comes first, then `retry_on`, then `restart`. One that was refused is never tried again: another try would be
+/// given the same module and the same grants, and refused as well, until somebody speaks who can change that.
 #[must_use]
 pub(crate) fn after(verdict: &Verdict, rules: &Rules) -> Next {
     let kind = verdict.kind();
-    if rules.stop_on.contains(&kind) {
+    if kind == VerdictKind::Refused || rules.stop_on.contains(&kind) {
         return ended(kind);
     }
     if let Some(retry) = rules.retry_on.iter().find(|retry| retry.on == kind) {
@@ -146,6 +147,9 @@ pub(crate) fn too_often(intensity: Intensity, verdict: &Verdict) -> String {
 /// Why an instance is given up that its rules don't start again.
 #[must_use]
 pub(crate) fn not_again(verdict: &Verdict) -> String {
+    if verdict.kind() == VerdictKind::Refused {
+        return format!("it {}", words(verdict));
+    }
     format!("the attempt {}, and its rules don't start it again", words(verdict))
 }
 
@@ -215,6 +219,17 @@ mod tests {
         rules.stop_on = [VerdictKind::Failed].into();
         assert_eq!(after(&FAILED, &rules), Next::GiveUp);
         assert_eq!(after(&COMPLETED, &Rules { stop_on: [VerdictKind::Completed].into(), ..rules }), Next::Finish);
+    }
+
+    #[test]
+    fn what_was_refused_is_never_tried_again() {
+        let refused = Verdict::Refused { reason: "it is no module".into() };
+        for restart in [Restart::Never, Restart::OnFailure, Restart::Always] {
+            assert_eq!(after(&refused, &rules(restart)), Next::GiveUp);
+        }
+        let rules = Rules { retry_on: vec![retry(VerdictKind::Refused)], ..rules(Restart::Always) };
+        assert_eq!(after(&refused, &rules), Next::GiveUp);
+        assert_eq!(not_again(&refused), "it was refused: it is no module");
     }
 
     #[test]

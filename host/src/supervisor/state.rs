@@ -38,6 +38,9 @@
 //!   A run that is given up ends no schedule.
 //! - Those that a strategy stops start again at once, in dependency order; the pause is for the one that failed.
 //! - A job without instances keeps nobody waiting; one that is not defined does.
+//! - What was refused is not tried again, by an heir neither: it would be refused for the same reason.
+//! - While an attempt is paused nothing is expected of it: no word, no heartbeat, no check, no replacement. When it goes on,
+//!   misses are counted from none, and the pause is no part of its start-up time.
 
 mod ends;
 mod instance;
@@ -114,6 +117,11 @@ pub(crate) enum Event {
     Start {
         ids: Vec<InstanceId>,
     },
+    /// The same, but each that waits for its time by a schedule, or runs by one, runs now as if it were due. One that is
+    /// down only waits for its time again.
+    Run {
+        ids: Vec<InstanceId>,
+    },
     /// They are to be down, those that come after others first.
     Stop {
         ids: Vec<InstanceId>,
@@ -151,6 +159,15 @@ pub(crate) enum Event {
     Checked {
         attempt: AttemptNumber,
         healthy: bool,
+    },
+    /// Its worker is held by somebody, or goes on: while it is held nothing is expected of it.
+    Paused {
+        attempt: AttemptNumber,
+        paused: bool,
+    },
+    /// The daemon itself was held, and could not look at anything for so long.
+    Halted {
+        late: Duration,
     },
     /// Resident memory of the attempt, in bytes.
     Memory {
@@ -221,9 +238,10 @@ pub(crate) enum Notice {
         attempt: AttemptNumber,
         verdict: Verdict,
     },
-    /// The next try comes after this pause.
+    /// The next try comes after this pause; with these limits in place of its own.
     Backoff {
         pause: Duration,
+        raised: Boosts,
     },
     Failed {
         why: String,
@@ -277,6 +295,10 @@ pub(crate) struct Seen {
     pub next: Option<Duration>,
     /// A reload that concerns it has not ended.
     pub reloading: bool,
+    /// Another run follows the one that has not ended.
+    pub queued: bool,
+    /// Limits that retries have changed: of the attempt that counts, or of the next one.
+    pub raised: Boosts,
 }
 
 /// All instances of all jobs.
@@ -341,6 +363,7 @@ impl Fleet {
             Event::Define { definition, places } => self.define(definition, places),
             Event::Delete { job } => self.delete(&job),
             Event::Start { ids } => self.start_all(&ids),
+            Event::Run { ids } => self.run_all(&ids),
             Event::Stop { ids } => self.stop_all(&ids),
             Event::Restart { ids } => self.restart_all(&ids),
             Event::Reload { ids } => self.reload_all(&ids),
@@ -350,6 +373,8 @@ impl Fleet {
             Event::Ready { attempt } => self.said_ready(attempt),
             Event::Heartbeat { attempt } => self.heartbeat(attempt),
             Event::Checked { attempt, healthy } => self.checked(attempt, healthy),
+            Event::Paused { attempt, paused } => self.set_paused(attempt, paused),
+            Event::Halted { late } => self.excuse_all(late),
             Event::Memory { attempt, bytes } => self.memory(attempt, bytes),
             Event::Retire { attempt, reason } => self.retire(attempt, reason),
             Event::Ended { attempt, verdict } => self.ended(attempt, verdict),
@@ -385,6 +410,8 @@ impl Fleet {
             restarts: instance.restarts,
             next,
             reloading: self.is_reloading(id, instance),
+            queued: instance.queued,
+            raised: instance.raised(),
         })
     }
 

@@ -29,11 +29,16 @@ Examples:
   sandhog start web.wasm --dir /srv/data::/data:rw --memory 64MiB --restart always
   sandhog start backup.wasm --schedule '0 3 * * *' --time-zone Europe/Berlin
   sandhog start web                                    start a job that was stopped, or has failed
-  sandhog start all
+  sandhog start backup                                 run a job with a schedule now, out of turn
+  sandhog start all                                    start what is down; runs nothing out of turn
 
 A word that ends in .wasm or .wat, is a file here, or has a slash (but for NAME/INSTANCE) is a module,
 and then a new job is made. All others name jobs that are there. What follows -- goes to the guest.
-A new job stays until sandhog delete, also when the daemon is started anew.";
+A new job stays until sandhog delete, also when the daemon is started anew.
+
+A job with a schedule that is named runs now: its rule for runs that meet (--overlap) holds, and its
+schedule goes on. One that was stopped, or is meant by its group or all, only waits for its time again.
+A job without an instance (sandhog scale web 0) gets one.";
 
 pub(super) const STOP: &str = "\
 Examples:
@@ -48,7 +53,8 @@ Examples:
   sandhog restart web    stop it and start it again
   sandhog restart all
 
-There is a pause without it. sandhog reload has none.";
+There is a pause without it. sandhog reload has none. A job with a schedule does not run by it: its run
+ends, if there is one, and it waits for its time.";
 
 pub(super) const RELOAD: &str = "\
 Examples:
@@ -65,8 +71,11 @@ Examples:
 
 pub(super) const SCALE: &str = "\
 Examples:
-  sandhog scale web 4    it is to have four instances
-  sandhog scale web 0    none; it is kept all the same";
+  sandhog scale web 4    it is to have four instances, and all four are to be up
+  sandhog scale web 0    none; it is kept all the same: sandhog start web brings it up again
+
+Instances that were stopped, have failed or have done their work are started. sandhog up brings a job to
+what its manifest says.";
 
 pub(super) const PS: &str = "\
 Examples:
@@ -113,7 +122,7 @@ The message is JSON, as a line of --ipc; a text stands in quotes.";
 
 pub(super) const SIGNAL: &str = "\
 Examples:
-  sandhog signal web STOP   halt it
+  sandhog signal web STOP   halt it: nothing is expected of it meanwhile, no heartbeat and no health check
   sandhog signal web CONT   let it go on
   sandhog signal web KILL   end it at once; whether it is started again, its restart rule says";
 

@@ -84,6 +84,7 @@ fn serve(mut client: Client, select: &[String], orders: &Receiver<Order>, tell: 
 
 fn see(client: &mut Client, select: &[String], of: &str) -> Result<Message, Failure> {
     let instances = client.get(&look::instances_of(select))?;
+    let empty = look::without_instance(client, select)?;
     let mut log = Vec::new();
     if !of.is_empty() {
         // One that is gone has no log; that it is gone, the instances say.
@@ -92,14 +93,17 @@ fn see(client: &mut Client, select: &[String], of: &str) -> Result<Message, Fail
             ControlFlow::Continue(())
         });
     }
-    Ok(Message::Seen { instances, of: of.to_owned(), log })
+    Ok(Message::Seen { instances, empty, of: of.to_owned(), log })
 }
 
 /// In a sentence, what came of it.
 fn carry_out(client: &mut Client, verb: Verb, select: String) -> String {
     let doing = ask::doing(verb);
     match ask::ask(client, verb, vec![select.clone()], false) {
-        Ok(done) if done.problems.is_empty() => format!("{doing} {select}"),
+        Ok(done) if done.problems.is_empty() => match done.unchanged.first() {
+            Some(one) => format!("{select}: nothing to do: {}", one.why),
+            None => format!("{doing} {select}"),
+        },
         Ok(done) => done.problems.join("; "),
         Err(failure) => failure.problem.what().to_owned(),
     }

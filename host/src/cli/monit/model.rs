@@ -3,7 +3,7 @@
 use crate::cli::render::phase;
 use crate::coordinator::fleet::Verb;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use sandhog_protocol::control::{Instance, LogLine};
+use sandhog_protocol::control::{Instance, JobLine, LogLine};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many samples are kept of an instance: two minutes, and the width of a wide screen.
@@ -20,6 +20,7 @@ pub(super) enum Message {
     /// How everything is, and the log of what was looked at.
     Seen {
         instances: Vec<Instance>,
+        empty: Vec<JobLine>,
         of: String,
         log: Vec<LogLine>,
     },
@@ -50,6 +51,8 @@ pub(super) struct History {
 pub(super) struct Model {
     pub now_ms: u64,
     pub instances: Vec<Instance>,
+    /// Jobs that have no instance.
+    pub empty: Vec<JobLine>,
     pub history: BTreeMap<u64, History>,
     /// The id of the one that is looked at.
     pub selected: Option<u64>,
@@ -70,6 +73,7 @@ impl Model {
         Self {
             now_ms: 0,
             instances: Vec::new(),
+            empty: Vec::new(),
             history: BTreeMap::new(),
             selected: None,
             log: Vec::new(),
@@ -120,7 +124,10 @@ pub(super) fn update(model: &mut Model, message: Message) -> Effect {
         Message::Key(key) if key.kind == KeyEventKind::Release => Effect::None,
         Message::Key(key) => press(model, key),
         Message::Resized => Effect::None,
-        Message::Seen { instances, of, log } => see(model, instances, &of, log),
+        Message::Seen { instances, empty, of, log } => {
+            model.empty = empty;
+            see(model, instances, &of, log)
+        }
         Message::Said(text) => {
             model.said = Some(text);
             Effect::None
@@ -220,7 +227,7 @@ mod tests {
 
     fn seen(ids: &[u64]) -> Message {
         let instances = ids.iter().map(|id| running(*id, &format!("job{id}"))).collect();
-        Message::Seen { instances, of: String::new(), log: Vec::new() }
+        Message::Seen { instances, empty: Vec::new(), of: String::new(), log: Vec::new() }
     }
 
     fn model(ids: &[u64]) -> Model {
@@ -295,6 +302,7 @@ mod tests {
     fn a_log_that_is_not_followed_stands_still_and_that_of_another_one_is_not_shown() {
         let mut model = model(&[1, 2]);
         let log = |text: &str, of: &str| Message::Seen {
+            empty: Vec::new(),
             instances: vec![running(1, "job1"), running(2, "job2")],
             of: of.into(),
             log: vec![line("job1", LogStream::Out, text)],

@@ -3,8 +3,8 @@
 use super::phase;
 use super::problem::Problem;
 use crate::config::text::escape;
-use sandhog_protocol::control::{Answer, Change, ChangeKind, Done, Instance};
-use std::collections::BTreeMap;
+use sandhog_protocol::control::{Answer, Change, ChangeKind, Done, Instance, Unchanged};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A line for each job that an `up` concerns, as it is done or would be.
 pub(crate) fn changes(changes: &[Change], dry_run: bool) -> String {
@@ -30,21 +30,39 @@ fn line(change: &Change, dry_run: bool) -> String {
     format!("{}: {what}{keys}\n", escape(&change.job))
 }
 
-/// What a verb did: to jobs where it concerns jobs, else to instances.
+/// What a verb did, to jobs and to instances, and for which of them there was nothing to do.
 pub(crate) fn text(done: &Done) -> String {
-    match (done.changes.is_empty(), done.instances.is_empty()) {
-        (false, _) => changes(&done.changes, false),
-        (true, false) => instances(&done.instances),
-        (true, true) => "done\n".into(),
+    let mut text = if done.changes.is_empty() { String::new() } else { changes(&done.changes, false) };
+    // Of a job that is deleted nothing more is of interest.
+    if done.changes.iter().all(|change| change.change != ChangeKind::Delete) {
+        let known: BTreeSet<_> = done.unchanged.iter().map(|one| (one.job.as_str(), one.instance)).collect();
+        let is_known = |one: &Instance, instance| known.contains(&(one.job.as_str(), instance));
+        let is_new = |one: &&Instance| !is_known(one, None) && !is_known(one, Some(one.instance));
+        text += &instances(&done.instances.iter().filter(is_new).collect::<Vec<_>>());
     }
+    text += &unchanged(&done.unchanged);
+    if text.is_empty() && done.problems.is_empty() { "nothing to do: there is no job\n".into() } else { text }
 }
 
+/// A line for each, such as `web/0: it runs already`; of many, how many there are.
+fn unchanged(unchanged: &[Unchanged]) -> String {
+    if unchanged.len() > EACH {
+        return format!("nothing to do for {}\n", unchanged.len());
+    }
+    let line = |one: &Unchanged| {
+        let instance = one.instance.map(|instance| format!("/{instance}")).unwrap_or_default();
+        format!("{}{instance}: nothing to do: {}\n", escape(&one.job), escape(&one.why))
+    };
+    unchanged.iter().map(line).collect()
+}
+
+/// As many lines as are read.
+const EACH: usize = 20;
+
 /// A line for each instance, such as `web/0: running`; of many, how many there are of each state.
-fn instances(instances: &[Instance]) -> String {
-    /// As many lines as are read.
-    const EACH: usize = 20;
+fn instances(instances: &[&Instance]) -> String {
     if instances.len() <= EACH {
-        let line = |one: &Instance| format!("{}: {}\n", escape(&phase::label(one)), phase::state(one));
+        let line = |one: &&Instance| format!("{}: {}\n", escape(&phase::label(one)), phase::state(one));
         return instances.iter().map(line).collect();
     }
     let mut counts = BTreeMap::<_, usize>::new();
@@ -118,9 +136,22 @@ mod tests {
         use super::super::samples::{instance, running};
         use sandhog_protocol::control::Phase;
         let mut list: Vec<_> = (0..2).map(|id| running(id, "web")).collect();
-        assert_eq!(instances(&list), "web/0: running\nweb/0: running\n");
+        assert_eq!(instances(&list.iter().collect::<Vec<_>>()), "web/0: running\nweb/0: running\n");
         list.extend((0..30).map(|id| instance(id, "cron", Phase::Stopped)));
-        assert_eq!(instances(&list), "2 running\n30 stopped\n");
+        assert_eq!(instances(&list.iter().collect::<Vec<_>>()), "2 running\n30 stopped\n");
+    }
+
+    #[test]
+    fn what_had_nothing_to_do_says_so_and_is_named_once() {
+        use super::super::samples::running;
+        let one = |job: &str, instance, why: &str| Unchanged { job: job.into(), instance, why: why.into() };
+        let unchanged = vec![one("web", Some(0), "it runs already"), one("db\n", None, "it has no instance")];
+        let done = Done { instances: vec![running(1, "web"), running(2, "api")], unchanged, ..Done::default() };
+        assert_eq!(
+            text(&done),
+            "api/0: running\nweb/0: nothing to do: it runs already\ndb\\n: nothing to do: it has no instance\n"
+        );
+        assert_eq!(text(&Done::default()), "nothing to do: there is no job\n");
     }
 
     #[test]

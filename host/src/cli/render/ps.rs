@@ -5,7 +5,7 @@ use super::phase::{self, Mood};
 use super::time::rough;
 use super::width::{cut, pad, pad_left, width};
 use crate::config::text::escape;
-use sandhog_protocol::control::{Instance, Phase};
+use sandhog_protocol::control::{Instance, JobLine, Phase};
 
 /// What there is to say where there is nothing to list.
 pub(crate) const NOTHING: &str = "\
@@ -23,6 +23,10 @@ const NARROWEST: usize = 8;
 const GAP: usize = 2;
 const COLUMNS: usize = 10;
 const JOB: usize = 1;
+const STATE: usize = 3;
+
+/// The state of a job that has no instance, in the table and in JSON.
+pub(crate) const NO_INSTANCE: &str = "none";
 
 struct Column {
     heading: &'static str,
@@ -55,12 +59,13 @@ struct Cell {
     mood: Option<Mood>,
 }
 
-/// The table, and on a terminal why some have failed.
-pub(crate) fn text(instances: &[Instance], now_ms: u64, paper: Paper) -> String {
-    if instances.is_empty() {
+/// The table, with jobs that have no instance last, and on a terminal why some have failed.
+pub(crate) fn text(instances: &[Instance], empty: &[JobLine], now_ms: u64, paper: Paper) -> String {
+    if instances.is_empty() && empty.is_empty() {
         return NOTHING.into();
     }
-    let rows: Vec<_> = instances.iter().map(|instance| row(instance, now_ms)).collect();
+    let rows: Vec<_> =
+        instances.iter().map(|instance| row(instance, now_ms)).chain(empty.iter().map(row_of_none)).collect();
     let mut text = lay_out(&rows, paper);
     if paper.is_terminal {
         text.push_str(&reasons(instances));
@@ -87,6 +92,14 @@ fn row(instance: &Instance, now_ms: u64) -> [Cell; COLUMNS] {
         or_none(instance.memory_bytes.map(phase::memory)),
         or_none(instance.pid.map(|pid| pid.to_string())),
     ]
+}
+
+/// Of a job that has no instance.
+fn row_of_none(job: &JobLine) -> [Cell; COLUMNS] {
+    let mut cells = std::array::from_fn(|_| Cell { text: "-".into(), mood: None });
+    cells[JOB].text = escape(&job.job).into_owned();
+    cells[STATE] = Cell { text: NO_INSTANCE.into(), mood: Some(Mood::Quiet) };
+    cells
 }
 
 /// What is shown of the table: which columns, how wide, with which headings.
@@ -191,7 +204,7 @@ mod tests {
     #[test]
     fn a_table_is_this() {
         assert_eq!(
-            text(&two(), NOON, PIPE),
+            text(&two(), &[], NOON, PIPE),
             "\
 ID  JOB     INSTANCE  STATE    LAST       RESTARTS  UPTIME    CPU   MEMORY   PID
  1  web            0  running  -                 0    2h3m  12.3%  12.3MiB  4242
@@ -201,15 +214,29 @@ ID  JOB     INSTANCE  STATE    LAST       RESTARTS  UPTIME    CPU   MEMORY   PID
     }
 
     #[test]
+    fn a_job_without_an_instance_has_a_line() {
+        let empty = [JobLine { job: "api".into(), group: "shop".into(), instances: 0 }];
+        assert_eq!(
+            text(&[running(1, "web")], &empty, NOON, PIPE),
+            "\
+ID  JOB  INSTANCE  STATE    LAST  RESTARTS  UPTIME    CPU   MEMORY   PID
+ 1  web         0  running  -            0    2h3m  12.3%  12.3MiB  4242
+ -  api         -  none     -            -       -      -        -     -
+"
+        );
+        assert!(text(&[], &empty, NOON, PIPE).contains("none"));
+    }
+
+    #[test]
     fn a_narrow_terminal_loses_columns_but_no_line_is_wrapped() {
         let mut instances = two();
         instances.push(running(13, "a-job-with-quite-a-long-name-図書館"));
         for columns in 25..120 {
-            let table = text(&instances, NOON, Paper { width: Some(columns), ..PIPE });
+            let table = text(&instances, &[], NOON, Paper { width: Some(columns), ..PIPE });
             assert!(table.lines().all(|line| width(line) <= columns), "{columns}:\n{table}");
         }
         assert_eq!(
-            text(&instances, NOON, Paper { width: Some(40), ..PIPE }),
+            text(&instances, &[], NOON, Paper { width: Some(40), ..PIPE }),
             "\
 ID  JOB       #  STATE    LAST       RST
  1  web       0  running  -            0
@@ -221,7 +248,7 @@ ID  JOB       #  STATE    LAST       RST
 
     #[test]
     fn on_a_terminal_it_says_why_one_has_failed() {
-        let text = text(&two(), NOON, Paper { is_terminal: true, ..PIPE });
+        let text = text(&two(), &[], NOON, Paper { is_terminal: true, ..PIPE });
         assert!(
             text.ends_with(
                 "\nworker/0 failed: 6 restarts within 1m\nlook at: sandhog logs worker; sandhog show worker\n"
@@ -231,8 +258,8 @@ ID  JOB       #  STATE    LAST       RST
 
     #[test]
     fn colour_does_not_move_a_column() {
-        let plain = text(&two(), NOON, PIPE);
-        let painted = text(&two(), NOON, Paper { colour: true, ..PIPE });
+        let plain = text(&two(), &[], NOON, PIPE);
+        let painted = text(&two(), &[], NOON, Paper { colour: true, ..PIPE });
         assert!(painted.contains("\x1b[32mrunning\x1b[0m"), "{painted:?}");
         let mut stripped = painted;
         for code in ["\x1b[32m", "\x1b[31m", "\x1b[0m"] {
@@ -243,11 +270,11 @@ ID  JOB       #  STATE    LAST       RST
 
     #[test]
     fn nothing_to_list_says_what_to_type() {
-        assert!(text(&[], NOON, PIPE).contains("sandhog up"));
+        assert!(text(&[], &[], NOON, PIPE).contains("sandhog up"));
     }
 
     #[test]
     fn a_name_cannot_write_to_the_terminal() {
-        assert!(!text(&[running(1, "a\x1b[2J\n")], NOON, PIPE).contains('\x1b'));
+        assert!(!text(&[running(1, "a\x1b[2J\n")], &[], NOON, PIPE).contains('\x1b'));
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn instance(id: u64, job: &str, phase: Phase) -> Instance {
         last: None,
         next_ms: None,
         progress: None,
+        raised: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::time::{local, rough, utc};
 use super::width::{pad, width};
 use crate::config::text::escape;
 use crate::config::units::print_duration;
-use sandhog_protocol::control::{Ended, Instance, Job, Phase};
+use sandhog_protocol::control::{Ended, Instance, Job, Phase, Raised};
 use std::time::Duration;
 
 /// The job, its instances, how they ended, and its settings.
@@ -22,6 +22,12 @@ pub(crate) fn text(job: &Job, now_ms: u64, paper: Paper) -> String {
         text.push('\n');
         text += &heading(&format!("Instance {}", instance.instance), paper);
         text += &pairs(&facts(instance, now_ms, paper));
+    }
+    if job.instances.is_empty() {
+        text += &format!(
+            "\nIt has no instance: sandhog start {0} gives it one, sandhog scale {0} N as many as you want.\n",
+            escape(&job.spec.name)
+        );
     }
     text += &ends(&job.ended, now_ms, paper);
     text.push('\n');
@@ -60,7 +66,13 @@ fn facts(instance: &Instance, now_ms: u64, paper: Paper) -> Vec<(&'static str, S
         Some(("restarts", instance.restarts.to_string())),
         some("next", instance.next_ms.map(until)),
     ];
-    all.into_iter().flatten().collect()
+    let raised = instance.raised.iter().map(|one| ("raised", raised(one)));
+    all.into_iter().flatten().chain(raised).collect()
+}
+
+/// A limit that a retry has changed.
+fn raised(one: &Raised) -> String {
+    format!("{} {}, by a retry; configured is {}", escape(&one.limit), escape(&one.now), escape(&one.configured))
 }
 
 /// How its last attempts ended, newest first.
@@ -102,7 +114,11 @@ mod tests {
             spec: JobSpec { name: "web".into(), group: "shop".into(), ..JobSpec::default() },
             source: Some("/srv/sandhog.toml".into()),
             settings: vec![("module".into(), "/srv/web.wasm".into()), ("memory".into(), "512MiB".into())],
-            instances: vec![Instance { restarts: 1, ..running(7, "web") }],
+            instances: vec![Instance {
+                restarts: 1,
+                raised: vec![Raised { limit: "memory".into(), configured: "512MiB".into(), now: "1GiB".into() }],
+                ..running(7, "web")
+            }],
             ended: vec![ended(Verdict::Failed { code: 3 }, 3, "it ended with code 3")],
         };
         let paper = Paper { is_terminal: false, colour: false, width: None };
@@ -123,6 +139,7 @@ Instance 0
   cpu       12.3%
   memory    12.3MiB
   restarts  1
+  raised    memory 1GiB, by a retry; configured is 512MiB
 
 Last ends
   2026-11-21T11:59:00.000Z  failed(3)  it ended with code 3  ran 0s, cpu 0s, memory 0B

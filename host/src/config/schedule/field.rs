@@ -139,7 +139,8 @@ fn last_number(field: &Field, text: &str) -> Option<u8> {
 }
 
 fn number(field: &Field, text: &str) -> Option<u8> {
-    let named = || field.names.iter().zip(field.named_from..).find(|(name, _)| **name == text).map(|(_, number)| number);
+    let named =
+        || field.names.iter().zip(field.named_from..).find(|(name, _)| **name == text).map(|(_, number)| number);
     let number = digits(text).and_then(|number| u8::try_from(number).ok());
     number.or_else(named).filter(|number| field.range.contains(number))
 }

@@ -50,6 +50,8 @@ pub(crate) enum Error {
     RetryAndStop { verdict: &'static str },
     #[error("retry_on stopped: who stops a job does not want another try")]
     RetryStopped,
+    #[error("retry_on refused: another try would be refused for the same reason; leave it out")]
+    RetryRefused,
     #[error("retry_on {verdict}: no limit makes it, so there is none to change; leave times and at_most out")]
     NothingToChange { verdict: &'static str },
     #[error("retry_on {verdict}: the job has no limit to start from; set {limit}, or leave times out")]
@@ -105,6 +107,7 @@ impl Error {
             Self::RetryTwice { .. }
             | Self::RetryAndStop { .. }
             | Self::RetryStopped
+            | Self::RetryRefused
             | Self::NothingToChange { .. }
             | Self::NoLimit { .. }
             | Self::Times { .. }

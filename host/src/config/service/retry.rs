@@ -83,8 +83,20 @@ pub(super) fn retry_on(
 fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
     let on = verdict("retry_on", &spec.verdict)?;
     let verdict = on.name();
-    if on == VerdictKind::Stopped {
-        return Err(Error::RetryStopped);
+    match on {
+        VerdictKind::Stopped => return Err(Error::RetryStopped),
+        VerdictKind::Refused => return Err(Error::RetryRefused),
+        VerdictKind::Completed
+        | VerdictKind::Failed
+        | VerdictKind::Trapped
+        | VerdictKind::Deadline
+        | VerdictKind::Cpu
+        | VerdictKind::Memory
+        | VerdictKind::Output
+        | VerdictKind::Denied
+        | VerdictKind::Killed
+        | VerdictKind::Unhealthy
+        | VerdictKind::Lost => {}
     }
     let Some(times) = spec.times else {
         return match &spec.at_most {
@@ -112,6 +124,20 @@ fn at_most(verdict: &'static str, text: &str, limit: &Limit, value: u64) -> Resu
         }
         Some(_) | None => Ok(at_most),
     }
+}
+
+/// The limits that retries have changed, for people: key, the job's own, what is in force.
+pub(crate) fn raised(own: &Boosts, now: &Boosts) -> Vec<(&'static str, String, String)> {
+    let value = |on, boosts: &Boosts| limit_of(on, boosts).and_then(|limit| Some((limit.value?, limit)));
+    let line = |on| {
+        let (now, limit) = value(on, now)?;
+        let shown = |value| limit.unit.print(value);
+        Some((limit.key, value(on, own).map_or_else(|| "none".into(), |(own, _)| shown(own)), shown(now)))
+    };
+    [VerdictKind::Memory, VerdictKind::Deadline, VerdictKind::Cpu, VerdictKind::Output]
+        .into_iter()
+        .filter_map(line)
+        .collect()
 }
 
 /// What a retry's `at_most` is as people write it.

@@ -27,6 +27,7 @@ impl Answers for Handle {
         match call {
             Call::Daemon => whole(&self.daemon().await?),
             Call::Instances { select } => whole(&self.instances(select).await?),
+            Call::Jobs { select } => whole(&self.jobs(select).await?),
             Call::Job { name } => whole(&self.job(name).await?),
             Call::Apply(apply) => whole(&self.apply(apply).await?),
             Call::Ask(verb, ask) => whole(&self.ask(verb, ask).await?),

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 pub(super) enum Call {
     Daemon,
     Instances { select: Vec<String> },
+    Jobs { select: Vec<String> },
     Job { name: String },
     Apply(Apply),
     Ask(Verb, Ask),
@@ -29,6 +30,7 @@ pub(super) fn read(route: &Route, name: Option<String>, query: &str, body: &[u8]
     Ok(match route.target {
         Target::Daemon => Call::Daemon,
         Target::Instances => Call::Instances { select: query.all("select") },
+        Target::Jobs => Call::Jobs { select: query.all("select") },
         Target::Job => Call::Job { name: name.unwrap_or_default() },
         Target::Apply => Call::Apply(json(body)?),
         Target::Ask(verb) => Call::Ask(verb, ask(verb, json(body)?)?),

@@ -22,6 +22,7 @@ pub(super) struct Route {
 pub(super) enum Target {
     Daemon,
     Instances,
+    Jobs,
     Job,
     Apply,
     Ask(Verb),
@@ -33,9 +34,10 @@ pub(super) enum Target {
     Document,
 }
 
-pub(super) static ROUTES: [Route; 16] = [
+pub(super) static ROUTES: [Route; 17] = [
     get("/v1/daemon", &[], Target::Daemon),
     get("/v1/instances", &["select"], Target::Instances),
+    get("/v1/jobs", &["select"], Target::Jobs),
     get("/v1/jobs/{name}", &[], Target::Job),
     post("/v1/apply", APPLY_BYTES, Target::Apply),
     post("/v1/start", BODY_BYTES, Target::Ask(Verb::Start)),

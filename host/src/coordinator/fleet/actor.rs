@@ -42,6 +42,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often the clock is looked at while a schedule waits: somebody may have set it.
 const CLOCK_LOOK: Duration = Duration::from_secs(30);
 
+/// So late for its own next look it is where it was held (by SIGSTOP, or with its whole machine) or had no processor: what
+/// attempts have said meanwhile may not have come through yet.
+const HALTED: Duration = Duration::from_secs(2);
+
 /// How often it leaves a sign of life: the next daemon learns from it which runs by a schedule it has missed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
@@ -148,6 +152,8 @@ pub(crate) struct Daemon {
     pub(super) touched: BTreeSet<InstanceId>,
     /// Those of them that were not ready in time.
     pub(super) late: BTreeSet<InstanceId>,
+    /// Those of which a run did not take place since that was looked at.
+    pub(super) skipped: BTreeSet<InstanceId>,
     pub(super) begun: Instant,
     pub(super) begun_ms: u64,
     /// The operator's words so far that settled what jobs may use: see [`crate::coordinator::granted::Record::settled`].
@@ -195,6 +201,7 @@ pub(crate) fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(H
         checks: Arc::new(Semaphore::new(most)),
         touched: BTreeSet::new(),
         late: BTreeSet::new(),
+        skipped: BTreeSet::new(),
         begun,
         begun_ms,
         words: 0,
@@ -305,7 +312,11 @@ impl Daemon {
             self.looked = Instant::now();
             self.look_at_memory();
         }
-        if self.fleet.next_wake().is_some_and(|at| at <= self.now()) {
+        if let Some(at) = self.fleet.next_wake().filter(|at| *at <= self.now()) {
+            let late = self.now().saturating_sub(at);
+            if late >= HALTED {
+                self.step(state::Event::Halted { late });
+            }
             self.step(state::Event::Tick);
         }
     }
@@ -357,6 +368,7 @@ impl Daemon {
             self.hear_of(waiter, &touched);
         }
         self.late.clear();
+        self.skipped.clear();
         for mut waiter in waiters {
             if waiter.is_over() {
                 self.answer(waiter);

@@ -6,8 +6,9 @@ use super::changes::{self, change};
 use super::parked::Asked;
 use super::select::Named;
 use super::settle::{Prepared, surroundings};
+use super::verbs::{up_already, whole};
 use super::waits::{Goal, Waiter};
-use super::{Refusal, RefusalKind, Reply};
+use super::{Refusal, RefusalKind, Reply, Verb};
 use crate::config::service::{self, Service, Strategy};
 use crate::config::text::escape;
 use crate::coordinator::granted::{FileId, Record, Settled, WasWritable};
@@ -216,7 +217,7 @@ impl Daemon {
             self.tell_of_job(&name, "created");
         }
         let entry = self.book.put(defined);
-        entry.instances.split_off(&instances);
+        let gone = entry.instances.split_off(&instances);
         let mut new = Vec::new();
         for number in 0..instances {
             if !entry.instances.contains_key(&number)
@@ -231,6 +232,8 @@ impl Daemon {
         let place = |id| Place { id, wanted: true, failed: None, finished: false, restarts: 0 };
         let places = all.into_iter().map(place).collect();
         self.step(Event::Define { definition: definition(&service), places });
+        // Were this process killed before they have stopped, the next daemon would take them for its own.
+        gone.into_values().for_each(|id| self.store.delete_instance(id));
         for (id, _) in new {
             self.perform(crate::supervisor::state::Action::Save { id });
         }
@@ -256,7 +259,7 @@ impl Daemon {
             if self.book.group(&entry.spec.group).is_empty() {
                 self.store.delete_group(&entry.spec.group);
             }
-            if entry.instances.is_empty() {
+            if !self.book.is_leaving(job) {
                 self.logs.remove(job.clone());
             }
             self.step(Event::Delete { job: job.clone() });
@@ -295,13 +298,13 @@ impl Daemon {
     }
 
     pub(super) fn scale(&mut self, scale: Scale, reply: Reply<Done>) {
-        let (spec, service) = match self.to_scale(&scale) {
-            Ok(scaled) => scaled,
+        let service = match self.to_scale(&scale) {
+            Ok((_, service)) => service,
             Err(refusal) => return drop(reply.send(Err(refusal))),
         };
         let missing = self.missing(&scale.job, service.instances);
         match self.new_ids(missing) {
-            Ok(Some(ids)) => self.carry_out_scale(scale.wait, spec, service, ids, reply),
+            Ok(Some(ids)) => self.carry_out_scale(&scale, ids, reply),
             Ok(None) => self.park(Asked::Scale(scale, reply), missing),
             Err(refusal) => drop(reply.send(Err(refusal))),
         }
@@ -316,32 +319,53 @@ impl Daemon {
         Ok((spec, Arc::new(service)))
     }
 
-    /// `ids` are for instances that are new.
-    fn carry_out_scale(
-        &mut self,
-        wait: bool,
-        spec: JobSpec,
-        service: Arc<Service>,
-        mut ids: Vec<InstanceId>,
-        reply: Reply<Done>,
-    ) {
-        let (job, count) = (spec.name.clone(), service.instances);
-        let Some(entry) = self.book.entry(&job) else { return };
-        let (settled, source) = (entry.settled.clone(), entry.source.clone());
-        let before = self.instances_of(&job);
-        // More of the same: nothing is opened anew.
-        self.define(Defined { spec, service, settled, source }, count, &mut ids);
-        let after = self.instances_of(&job);
-        self.step(Event::Start { ids: after.difference(&before).copied().collect() });
+    /// The job has so many instances from now on; `ids` are for those that are new. More of the same: nothing is opened
+    /// anew.
+    pub(super) fn define_anew(&mut self, job: &str, count: u64, ids: &mut Vec<InstanceId>) -> Result<(), Refusal> {
+        let (spec, service) = self.to_scale(&Scale { job: job.into(), instances: count, wait: false })?;
+        let Some(entry) = self.book.entry(job) else { return Ok(()) };
+        let (settled, source, count) = (entry.settled.clone(), entry.source.clone(), service.instances);
+        self.define(Defined { spec, service, settled, source }, count, ids);
+        Ok(())
+    }
+
+    /// `ids` are for instances that are new. All that it has then are to be up.
+    fn carry_out_scale(&mut self, scale: &Scale, mut ids: Vec<InstanceId>, reply: Reply<Done>) {
+        let job = &scale.job;
+        let before = self.instances_of(job);
+        if let Err(refusal) = self.define_anew(job, scale.instances, &mut ids) {
+            return drop(reply.send(Err(refusal)));
+        }
+        let after = self.instances_of(job);
+        let mut done = Done::default();
+        if before != after {
+            done.changes.push(changed(job.clone()));
+        }
+        let all: Vec<InstanceId> = after.iter().copied().collect();
+        let up = self.unchanged(&all, |seen, scheduled| up_already(Verb::Start, seen, scheduled));
+        if before == after && up.len() == all.len() {
+            let why = match all.len() {
+                0 => "it has no instance already".into(),
+                1 => "it has 1 instance already, which is up".into(),
+                many => format!("it has {many} instances already, and each is up"),
+            };
+            done.unchanged.push(whole(job.clone(), &why));
+        }
+        self.step(Event::Start { ids: all });
         let gone = before.difference(&after).map(|id| (*id, Goal::Gone));
         let goals: BTreeMap<_, _> = after.iter().map(|id| (*id, Goal::Up)).chain(gone).collect();
-        let waiter = Waiter::new(goals, Done::default(), reply);
-        if wait { self.wait_for(waiter) } else { self.answer(waiter) }
+        let waiter = Waiter::new(goals, done, reply);
+        if scale.wait { self.wait_for(waiter) } else { self.answer(waiter) }
     }
 
     fn instances_of(&self, job: &str) -> BTreeSet<InstanceId> {
         self.book.entry(job).into_iter().flat_map(|entry| entry.instances.values().copied()).collect()
     }
+}
+
+/// A job that has another number of instances.
+pub(super) fn changed(job: String) -> Change {
+    Change { job, change: ChangeKind::Change, keys: vec!["instances".into()] }
 }
 
 /// A job that is there no more.

@@ -18,7 +18,7 @@ pub(super) struct Book {
     groups: BTreeMap<String, BTreeSet<String>>,
     pub members: HashMap<InstanceId, Member>,
     /// Instances of jobs that are deleted, which have not stopped yet.
-    leaving: HashMap<String, usize>,
+    leaving: HashMap<String, BTreeSet<InstanceId>>,
 }
 
 /// A job.
@@ -101,10 +101,24 @@ impl Book {
     /// A job is deleted; its instances stay until they have stopped.
     pub(super) fn delete(&mut self, job: &str) -> Option<Entry> {
         let entry = self.take(job)?;
-        if !entry.instances.is_empty() {
-            *self.leaving.entry(job.to_owned()).or_default() += entry.instances.len();
+        // Those as well that it had too many and that stop still.
+        let of_it = self.members.iter().filter(|(_, member)| member.job == job);
+        let ids: Vec<InstanceId> = of_it.map(|(id, _)| *id).collect();
+        if !ids.is_empty() {
+            self.leaving.entry(job.to_owned()).or_default().extend(ids);
         }
         Some(entry)
+    }
+
+    /// Whether it is one that its job has, and not on its way out of it.
+    pub(super) fn is_kept(&self, id: InstanceId) -> bool {
+        let number = |member: &Member| self.jobs.get(&member.job)?.instances.get(&member.number).copied();
+        self.members.get(&id).and_then(number) == Some(id)
+    }
+
+    /// Whether instances of a job of this name that was deleted have not stopped yet.
+    pub(super) fn is_leaving(&self, job: &str) -> bool {
+        self.leaving.contains_key(job)
     }
 
     fn take(&mut self, job: &str) -> Option<Entry> {
@@ -119,10 +133,10 @@ impl Book {
     }
 
     /// An instance is gone; whether nothing is left of its job.
-    pub(super) fn forget(&mut self, member: &Member) -> bool {
+    pub(super) fn forget(&mut self, id: InstanceId, member: &Member) -> bool {
         let Some(left) = self.leaving.get_mut(&member.job) else { return false };
-        *left -= 1;
-        let is_last = *left == 0;
+        left.remove(&id);
+        let is_last = left.is_empty();
         if is_last {
             self.leaving.remove(&member.job);
         }
@@ -164,5 +178,13 @@ impl Named for Book {
 
     fn names(&self) -> Vec<&str> {
         self.jobs.keys().chain(self.groups.keys()).map(String::as_str).collect()
+    }
+
+    fn jobs(&self) -> Vec<&str> {
+        self.jobs.keys().map(String::as_str).collect()
+    }
+
+    fn leaving(&self, job: &str) -> Vec<InstanceId> {
+        self.leaving.get(job).into_iter().flatten().copied().collect()
     }
 }

@@ -27,6 +27,7 @@ mod sample;
 mod select;
 mod settle;
 mod store;
+mod verbs;
 mod waits;
 
 pub(crate) use actor::{End, Places, start};
@@ -35,7 +36,7 @@ use super::dispatch::Coordinator;
 use actor::{Inbox, Message};
 use logs::Logs;
 use sandhog_protocol::control::{
-    Answer, Apply, Ask, Daemon as About, Done, Event, Instance, Job, LogLine, Problem, Scale, Send,
+    Answer, Apply, Ask, Daemon as About, Done, Event, Instance, Job, JobLine, LogLine, Problem, Scale, Send,
 };
 use settle::{Known, Named, Opened, Prepared};
 use std::collections::BTreeMap;
@@ -106,6 +107,7 @@ type Wanted = BTreeMap<String, Option<BTreeSet<u32>>>;
 enum Request {
     About(Reply<About>),
     Instances(Vec<String>, Reply<Vec<Instance>>),
+    Jobs(Vec<String>, Reply<Vec<JobLine>>),
     Job(String, Reply<Job>),
     /// What is there, beside the jobs of these names.
     Known(BTreeSet<String>, Reply<Known>),
@@ -146,6 +148,11 @@ impl Handle {
     /// `select` as in [`Ask::select`]; empty: all.
     pub(crate) async fn instances(&self, select: Vec<String>) -> Result<Vec<Instance>, Refusal> {
         self.call(|reply| Request::Instances(select, reply)).await
+    }
+
+    /// Jobs that are meant as a whole, with an instance or without; empty: all.
+    pub(crate) async fn jobs(&self, select: Vec<String>) -> Result<Vec<JobLine>, Refusal> {
+        self.call(|reply| Request::Jobs(select, reply)).await
     }
 
     pub(crate) async fn job(&self, name: String) -> Result<Job, Refusal> {

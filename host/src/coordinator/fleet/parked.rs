@@ -1,10 +1,10 @@
 //! Requests that need more ids than are reserved: they are put aside until the disk has them, and nobody else waits.
 
 use super::actor::{Daemon, Message};
-use super::settle::Prepared;
-use super::{Refusal, RefusalKind, Reply, store};
+use super::settle::{Opened, Prepared};
+use super::{Refusal, RefusalKind, Reply, Verb, store};
 use crate::supervisor::state::InstanceId;
-use sandhog_protocol::control::{Done, Scale};
+use sandhog_protocol::control::{Ask, Done, Scale};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -15,17 +15,18 @@ const INSTANCES: u64 = 20_000;
 pub(super) enum Asked {
     Apply(Box<Prepared>, Reply<Done>),
     Scale(Scale, Reply<Done>),
+    Ask(Verb, Ask, Opened, Reply<Done>),
 }
 
 impl Asked {
     fn reply(&self) -> &Reply<Done> {
         match self {
-            Self::Apply(_, reply) | Self::Scale(_, reply) => reply,
+            Self::Apply(_, reply) | Self::Scale(_, reply) | Self::Ask(.., reply) => reply,
         }
     }
 
     fn refuse(self, refusal: Refusal) {
-        let (Self::Apply(_, reply) | Self::Scale(_, reply)) = self;
+        let (Self::Apply(_, reply) | Self::Scale(_, reply) | Self::Ask(.., reply)) = self;
         // Whoever asked may have gone.
         let _ = reply.send(Err(refusal));
     }
@@ -99,6 +100,7 @@ impl Daemon {
         match asked {
             Asked::Apply(prepared, reply) => self.apply(prepared, reply),
             Asked::Scale(scale, reply) => self.scale(scale, reply),
+            Asked::Ask(verb, ask, opened, reply) => self.ask(verb, ask, opened, reply),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::now_ms;
 use super::sample::Use;
 use super::store::InstanceRow;
 use crate::config::job::Job;
-use crate::config::service::Boosts;
+use crate::config::service::{Boosts, raised};
 use crate::config::text::escape;
 use crate::config::units::{print_about, print_duration};
 use crate::coordinator::dispatch::Coordinator;
@@ -108,10 +108,13 @@ impl Daemon {
         }
     }
 
-    /// Pauses the worker of an attempt, if it has begun, or lets it go on. However often that is asked for, one request is on
-    /// its way to the spawner at a time, and only the last wish counts.
-    pub(super) fn set_paused(&mut self, attempt: AttemptNumber, paused: bool) {
-        let Some(running) = self.running.get_mut(&attempt) else { return };
+    /// Pauses the worker of an attempt, or lets it go on; false where it has not begun, so that there is nothing to pause.
+    /// However often that is asked for, one request is on its way to the spawner at a time, and only the last wish counts.
+    pub(super) fn set_paused(&mut self, attempt: AttemptNumber, paused: bool) -> bool {
+        let Some(running) = self.running.get_mut(&attempt) else { return false };
+        if paused && running.attending.worker().is_none() {
+            return false;
+        }
         running.paused = paused;
         match (&running.wish, running.attending.worker()) {
             (Some(wish), _) => drop(wish.send_replace(paused)),
@@ -122,6 +125,7 @@ impl Daemon {
             }
             (None, _) => {}
         }
+        true
     }
 
     /// Runs the command of a health check.
@@ -146,6 +150,10 @@ impl Daemon {
     pub(super) fn save(&mut self, id: InstanceId) {
         self.touched.insert(id);
         let (Some(seen), Some(member)) = (self.fleet.see(id), self.book.members.get(&id)) else { return };
+        // What leaves is none of its job's any more, nor of another one's of the same name.
+        if !self.book.is_kept(id) {
+            return;
+        }
         let row = InstanceRow {
             id,
             instance: member.number,
@@ -163,7 +171,7 @@ impl Daemon {
         self.store.delete_instance(id);
         let Some(member) = self.book.members.remove(&id) else { return };
         // With the last one of a job that is deleted goes its log.
-        if self.book.forget(&member) {
+        if self.book.forget(id, &member) {
             self.logs.remove(member.job);
         }
     }
@@ -181,7 +189,11 @@ impl Daemon {
         if matches!(notice, Notice::Unhealthy { check, .. } if check == "ready") {
             self.late.insert(id);
         }
+        if matches!(notice, Notice::Skipped) {
+            self.skipped.insert(id);
+        }
         let (kind, text) = said(notice);
+        let text = text + &self.with_raised(id, notice);
         let (attempt, verdict) = match notice {
             Notice::Ended { attempt, verdict } => (Some(*attempt), Some(verdict.clone())),
             Notice::Starting { attempt }
@@ -211,6 +223,15 @@ impl Daemon {
         };
         self.events.add(event);
         self.note(id, attempt.unwrap_or_default(), &text);
+    }
+
+    /// Of another try: which of its limits are others than its own.
+    fn with_raised(&self, id: InstanceId, notice: &Notice) -> String {
+        let (Notice::Backoff { raised: now, .. }, Some(service)) = (notice, self.book.service_of(id)) else {
+            return String::new();
+        };
+        let line = |(key, own, now): (_, String, String)| format!(", with {key} {now} instead of {own}");
+        raised(&service.rules.limits, now).into_iter().map(line).collect()
     }
 
     /// The end of an attempt that this daemon did not see.
@@ -372,7 +393,7 @@ fn said(notice: &Notice) -> (&'static str, String) {
         Notice::Starting { .. } => ("starting", "starts".into()),
         Notice::Ready { .. } => ("ready", "is ready".into()),
         Notice::Ended { verdict, .. } => ("ended", format!("has ended: {}", outcome::brief(verdict))),
-        Notice::Backoff { pause } => ("backoff", format!("is started again in {}", print_duration(*pause))),
+        Notice::Backoff { pause, .. } => ("backoff", format!("is started again in {}", print_duration(*pause))),
         Notice::Failed { why } => ("failed", format!("is given up: {why}")),
         Notice::Stopping { .. } => ("stopping", "is asked to stop".into()),
         Notice::Stopped => ("stopped", "has stopped".into()),

@@ -1,17 +1,14 @@
 //! What sessions ask for, answered.
 
 use super::actor::Daemon;
-use super::apply::deleted;
 use super::mailbox::{Letter, message_of};
-use super::select::select;
+use super::select::{Selected, select};
 use super::settle::{Known, Named, Opened};
-use super::waits::{Goal, Waiter};
 use super::{About, Refusal, RefusalKind, Reply, Request, Verb, Wanted};
+use crate::config::service::{Boosts, raised};
 use crate::config::text::escape;
-use crate::coordinator::run::Halt;
-use crate::supervisor::state::{AttemptNumber, Event, InstanceId};
-use sandhog_protocol::control::{Answer, Ask, Done, Instance, Job, Phase, Send};
-use sandhog_protocol::verdict::StopReason;
+use crate::supervisor::state::{Event, InstanceId};
+use sandhog_protocol::control::{Answer, Instance, Job, JobLine, Phase, Raised, Send};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +23,7 @@ impl Daemon {
         match request {
             Request::About(reply) => drop(reply.send(Ok(self.about()))),
             Request::Instances(words, reply) => drop(reply.send(self.instances(&words))),
+            Request::Jobs(words, reply) => drop(reply.send(self.lines(&words))),
             Request::Job(name, reply) => drop(reply.send(self.job(&name))),
             Request::Known(names, reply) => drop(reply.send(Ok(self.known(&names)))),
             Request::Apply(prepared, reply) => self.apply(prepared, reply),
@@ -56,13 +54,28 @@ impl Daemon {
     }
 
     fn instances(&mut self, words: &[String]) -> Result<Vec<Instance>, Refusal> {
-        let all = ["all".to_owned()];
-        let ids = select(&self.book, if words.is_empty() { &all } else { words })?;
+        let ids = self.selected(words)?.ids;
         let now = Instant::now();
         for running in self.running.values_mut().filter(|running| ids.contains(&running.id)) {
             running.look(now);
         }
         Ok(ids.into_iter().filter_map(|id| self.view(id)).collect())
+    }
+
+    /// No word means all.
+    fn selected(&self, words: &[String]) -> Result<Selected, Refusal> {
+        let all = ["all".to_owned()];
+        select(&self.book, if words.is_empty() { &all } else { words })
+    }
+
+    /// The jobs that are meant as a whole.
+    fn lines(&self, words: &[String]) -> Result<Vec<JobLine>, Refusal> {
+        let line = |job: String| {
+            let entry = self.book.entry(&job)?;
+            let (group, instances) = (entry.spec.group.clone(), entry.instances.len() as u64);
+            Some(JobLine { job, group, instances })
+        };
+        Ok(self.selected(words)?.jobs.into_iter().filter_map(line).collect())
     }
 
     /// An instance as people see it.
@@ -91,13 +104,21 @@ impl Daemon {
             last: member.ends.front().cloned(),
             next_ms: seen.next.map(at_ms).or_else(|| scheduled().filter(|_| seen.phase == Phase::Scheduled)),
             progress: running.and_then(|running| running.attending.how_far()),
+            raised: self.raised(id, &seen.raised),
         })
     }
 
+    /// The limits that retries have changed.
+    fn raised(&self, id: InstanceId, now: &Boosts) -> Vec<Raised> {
+        let Some(service) = self.book.service_of(id) else { return Vec::new() };
+        let all = raised(&service.rules.limits, now).into_iter();
+        all.map(|(limit, configured, now)| Raised { limit: limit.into(), configured, now }).collect()
+    }
+
     fn job(&mut self, word: &str) -> Result<Job, Refusal> {
-        let ids = select(&self.book, &[word.to_owned()])?;
-        let jobs: BTreeSet<&str> =
-            ids.iter().filter_map(|id| self.book.members.get(id)).map(|member| member.job.as_str()).collect();
+        let selected = select(&self.book, &[word.to_owned()])?;
+        let of_ids = selected.ids.iter().filter_map(|id| self.book.members.get(id)).map(|member| member.job.as_str());
+        let jobs: BTreeSet<&str> = of_ids.chain(selected.jobs.iter().map(String::as_str)).collect();
         let name = match jobs.iter().collect::<Vec<_>>()[..] {
             [job] => (*job).to_owned(),
             [] => word.to_owned(),
@@ -130,7 +151,10 @@ impl Daemon {
             return Ok(self.book.jobs().keys().map(|name| (name.clone(), None)).collect());
         }
         let mut wanted: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
-        for id in select(&self.book, words)? {
+        let selected = select(&self.book, words)?;
+        // Those without an instance have lines of the past.
+        wanted.extend(selected.jobs.into_iter().map(|job| (job, BTreeSet::new())));
+        for id in selected.ids {
             if let Some(member) = self.book.members.get(&id) {
                 wanted.entry(member.job.clone()).or_default().insert(member.number);
             }
@@ -159,15 +183,17 @@ impl Daemon {
     /// The jobs of what is selected, but for those that a start leaves as they are.
     fn to_open(&self, verb: Verb, words: &[String]) -> Result<Vec<Named>, Refusal> {
         let runs = |id: &InstanceId| self.fleet.see(*id).is_some_and(|seen| seen.attempt.is_some());
-        let ids = select(&self.book, words)?.into_iter().filter(|id| verb != Verb::Start || !runs(id));
-        let jobs: BTreeSet<&str> =
-            ids.filter_map(|id| self.book.members.get(&id).map(|member| member.job.as_str())).collect();
+        let Selected { ids, jobs: whole, .. } = select(&self.book, words)?;
+        let ids = ids.into_iter().filter(|id| verb != Verb::Start || !runs(id));
+        let of_ids = ids.filter_map(|id| self.book.members.get(&id).map(|member| member.job.as_str()));
+        let is_empty = |job: &&str| self.book.entry(job).is_some_and(|entry| entry.instances.is_empty());
+        let jobs: BTreeSet<&str> = of_ids.chain(whole.iter().map(String::as_str).filter(is_empty)).collect();
         let named = |name: &str| Some((name.to_owned(), Arc::clone(&self.book.entry(name)?.service)));
         Ok(jobs.into_iter().filter_map(named).collect())
     }
 
     /// Takes over what was opened. Returns, of those that could not be, the jobs and sentences: they stay as they are.
-    fn take_over(&mut self, opened: Opened) -> BTreeMap<String, String> {
+    pub(super) fn take_over(&mut self, opened: Opened) -> BTreeMap<String, String> {
         let mut failed = BTreeMap::new();
         for ((job, service), settled) in opened {
             // One that was described anew meanwhile was opened anew as well.
@@ -182,116 +208,6 @@ impl Daemon {
             }
         }
         failed
-    }
-
-    fn ask(&mut self, verb: Verb, ask: Ask, opened: Opened, reply: Reply<Done>) {
-        match self.asked(verb, &ask, opened) {
-            Ok((goals, done)) => {
-                let waiter = Waiter::new(goals, done, reply);
-                if ask.wait { self.wait_for(waiter) } else { self.answer(waiter) }
-            }
-            Err(refusal) => drop(reply.send(Err(refusal))),
-        }
-    }
-
-    /// Begins what was asked for, and says what each instance is to become.
-    fn asked(&mut self, verb: Verb, ask: &Ask, opened: Opened) -> Result<(Goals, Done), Refusal> {
-        if ask.select.is_empty() {
-            let sentence = "nothing is selected: give names, ids, NAME/INSTANCE, a group, or all";
-            return Err(Refusal::new(RefusalKind::Invalid, sentence));
-        }
-        let mut ids: Vec<InstanceId> = select(&self.book, &ask.select)?.into_iter().collect();
-        let failed = self.take_over(opened);
-        ids.retain(|id| self.book.members.get(id).is_none_or(|member| !failed.contains_key(&member.job)));
-        let problems: Vec<String> = failed.into_iter().map(|(job, why)| format!("{job}: {why}")).collect();
-        let done = || Done { problems: problems.clone(), ..Done::default() };
-        let goals = |goal| (ids.iter().map(|id| (*id, goal)).collect(), done());
-        match verb {
-            Verb::Start => {
-                self.step(Event::Start { ids: ids.clone() });
-                Ok(goals(Goal::Up))
-            }
-            Verb::Stop => {
-                self.step(Event::Stop { ids: ids.clone() });
-                Ok(goals(Goal::Down))
-            }
-            Verb::Restart => {
-                let old = |id: &InstanceId| self.fleet.see(*id).and_then(|seen| seen.attempt);
-                let goals = ids.iter().map(|id| (*id, Goal::Anew(old(id)))).collect();
-                self.step(Event::Restart { ids: ids.clone() });
-                Ok((goals, done()))
-            }
-            Verb::Reload => {
-                for id in &ids {
-                    if let Some(member) = self.book.members.get_mut(id) {
-                        member.reload_problem = None;
-                    }
-                }
-                self.step(Event::Reload { ids: ids.clone() });
-                Ok(goals(Goal::Reloaded))
-            }
-            Verb::Delete => {
-                let jobs = self.whole_jobs(&ids)?;
-                let _together = self.store.together();
-                self.delete(&jobs);
-                let changes = jobs.into_iter().map(deleted).collect();
-                Ok((goals(Goal::Gone).0, Done { changes, ..Done::default() }))
-            }
-            Verb::Signal => {
-                let problems = self.signal(&ids, ask.signal.as_deref().unwrap_or_default())?;
-                // It is on its way; what becomes of it is the supervisor's.
-                Ok((goals(Goal::Sent).0, Done { problems, ..Done::default() }))
-            }
-        }
-    }
-
-    /// Jobs are deleted as a whole.
-    fn whole_jobs(&self, ids: &[InstanceId]) -> Result<Vec<String>, Refusal> {
-        let selected: BTreeSet<InstanceId> = ids.iter().copied().collect();
-        let jobs: BTreeSet<&str> =
-            ids.iter().filter_map(|id| self.book.members.get(id)).map(|member| member.job.as_str()).collect();
-        let mut whole = Vec::new();
-        for job in jobs {
-            // One that is being deleted already needs no more.
-            let Some(entry) = self.book.entry(job) else { continue };
-            if !entry.instances.values().all(|id| selected.contains(id)) {
-                let refusal = Refusal::new(RefusalKind::Invalid, format!("{job} has more instances than these"));
-                return Err(
-                    refusal.with_hint(&format!("a job is deleted as a whole; for fewer: sandhog scale {job} N"))
-                );
-            }
-            whole.push(job.to_owned());
-        }
-        Ok(whole)
-    }
-
-    /// A guest has no signals: it is asked to stop, ended, paused or resumed. Returns who could not be.
-    fn signal(&mut self, ids: &[InstanceId], signal: &str) -> Result<Vec<String>, Refusal> {
-        let attempt = |id: &InstanceId| self.fleet.see(*id).and_then(|seen| seen.attempt);
-        let (run, rest): (Vec<InstanceId>, Vec<InstanceId>) = ids.iter().partition(|id| attempt(id).is_some());
-        let attempts: Vec<AttemptNumber> = run.iter().filter_map(attempt).collect();
-        let name = signal.strip_prefix("SIG").unwrap_or(signal);
-        for attempt in attempts {
-            match name {
-                "TERM" | "INT" | "HUP" => self.halt(attempt, Halt::Stop(StopReason::Operator)),
-                "KILL" => self.halt(attempt, Halt::Shoot),
-                "STOP" => self.set_paused(attempt, true),
-                "CONT" => self.set_paused(attempt, false),
-                _ => break,
-            }
-        }
-        match name {
-            "TERM" | "INT" | "HUP" | "KILL" | "STOP" | "CONT" => {
-                let member = |id: &InstanceId| self.book.members.get(id);
-                Ok(rest.iter().filter_map(member).map(|member| format!("{}: it does not run", member.name())).collect())
-            }
-            _ => {
-                let sentence = format!("a guest has no signal \"{}\"", escape(signal));
-                let hint = "TERM, INT and HUP ask it to stop, KILL ends it, STOP pauses it, CONT resumes it; \
-                            for anything else, send it a message";
-                Err(Refusal::new(RefusalKind::Invalid, sentence).with_hint(hint))
-            }
-        }
     }
 
     fn send(&self, send: &Send, mut reply: Reply<Vec<Answer>>) {
@@ -322,7 +238,7 @@ impl Daemon {
         let invalid = |sentence: String| Refusal::new(RefusalKind::Invalid, sentence);
         let (format, body) = message_of(&send.message).map_err(invalid)?;
         let mut posted = Vec::new();
-        for id in select(&self.book, &send.select)? {
+        for id in select(&self.book, &send.select)?.ids {
             let Some(member) = self.book.members.get(&id) else { continue };
             let (answer, answered) = oneshot::channel();
             let (sent, was_sent) = oneshot::channel();
@@ -352,9 +268,6 @@ impl Daemon {
         Ok(posted)
     }
 }
-
-/// What instances are to become.
-type Goals = Vec<(InstanceId, Goal)>;
 
 /// A message that is on its way.
 struct Posted {

@@ -1,4 +1,5 @@
-//! Which instances words mean: names of jobs and groups, ids, `NAME/INSTANCE`, `all`.
+//! Which jobs and instances words mean: names of jobs and groups, ids, `NAME/INSTANCE`, `all`. A job is meant as a whole
+//! where its name, its group's or `all` is said, also if it has no instance.
 
 use super::{Refusal, RefusalKind};
 use crate::config::text::escape;
@@ -15,41 +16,78 @@ pub(super) trait Named {
     fn all(&self) -> Vec<InstanceId>;
     /// Names to guess from.
     fn names(&self) -> Vec<&str>;
+    /// The names of all jobs.
+    fn jobs(&self) -> Vec<&str>;
+    /// The instances of a job that is deleted, as long as one of them stops; none: there is no such job.
+    fn leaving(&self, job: &str) -> Vec<InstanceId>;
 }
 
-/// All instances that the words mean, each once. No word means none.
+/// What words mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Selected {
+    /// Each once, in the order of their ids.
+    pub ids: BTreeSet<InstanceId>,
+    /// Jobs that are meant as a whole.
+    pub jobs: BTreeSet<String>,
+    /// Those of `ids` that are meant by their own names, or by those of their jobs, and not only as some of many.
+    pub by_name: BTreeSet<InstanceId>,
+}
+
+impl Selected {
+    fn by_name(&mut self, ids: impl IntoIterator<Item = InstanceId>) {
+        for id in ids {
+            self.ids.insert(id);
+            self.by_name.insert(id);
+        }
+    }
+}
+
+/// All that the words mean. No word means nothing.
 ///
 /// # Errors
 /// A word that means nothing; one sentence, with the nearest name.
-pub(super) fn select(named: &impl Named, words: &[String]) -> Result<BTreeSet<InstanceId>, Refusal> {
-    let mut selected = BTreeSet::new();
+pub(super) fn select(named: &impl Named, words: &[String]) -> Result<Selected, Refusal> {
+    let mut selected = Selected::default();
     for word in words {
-        selected.extend(one(named, word)?);
+        add(named, word, &mut selected)?;
     }
     Ok(selected)
 }
 
-fn one(named: &impl Named, word: &str) -> Result<Vec<InstanceId>, Refusal> {
+fn add(named: &impl Named, word: &str, selected: &mut Selected) -> Result<(), Refusal> {
     if word == "all" {
-        return Ok(named.all());
+        selected.ids.extend(named.all());
+        selected.jobs.extend(named.jobs().into_iter().map(str::to_owned));
+        return Ok(());
     }
     if let Some(instances) = named.job(word) {
-        return Ok(instances.values().copied().collect());
+        selected.by_name(instances.values().copied());
+        selected.jobs.insert(word.to_owned());
+        return Ok(());
     }
     if let Ok(id) = word.parse::<InstanceId>() {
-        return if named.has_instance(id) { Ok(vec![id]) } else { Err(unknown(format!("there is no instance {id}"))) };
+        let is_there = named.has_instance(id);
+        selected.by_name(is_there.then_some(id));
+        return if is_there { Ok(()) } else { Err(unknown(format!("there is no instance {id}"))) };
     }
     if let Some((job, number)) = word.split_once('/') {
         let instances = named.job(job).ok_or_else(|| nearest(named, job))?;
-        let id = number.parse().ok().and_then(|number: u32| instances.get(&number));
+        let id = number.parse().ok().and_then(|number: u32| instances.get(&number).copied());
+        selected.by_name(id);
         let missing = || unknown(format!("the job {job} has no instance \"{}\"", escape(number)));
-        return id.map(|id| vec![*id]).ok_or_else(missing);
+        return id.map(drop).ok_or_else(missing);
     }
     let jobs = named.group(word);
-    if jobs.is_empty() {
+    let leaving = named.leaving(word);
+    if jobs.is_empty() && leaving.is_empty() {
         return Err(nearest(named, word));
     }
-    Ok(jobs.into_iter().filter_map(|job| named.job(job)).flat_map(|instances| instances.values().copied()).collect())
+    selected.by_name(leaving);
+    for job in jobs {
+        selected.ids.extend(named.job(job).into_iter().flat_map(|instances| instances.values().copied()));
+        selected.jobs.insert(job.to_owned());
+    }
+    Ok(())
 }
 
 fn unknown(sentence: String) -> Refusal {
@@ -90,13 +128,39 @@ mod tests {
         fn names(&self) -> Vec<&str> {
             self.0.keys().copied().collect()
         }
+        fn jobs(&self) -> Vec<&str> {
+            self.names()
+        }
+        fn leaving(&self, job: &str) -> Vec<InstanceId> {
+            if job == "old" { vec![3] } else { Vec::new() }
+        }
+    }
+
+    fn named() -> Two {
+        let api = BTreeMap::from([(0, 4), (1, 7)]);
+        Two(BTreeMap::from([("api", api), ("worker", BTreeMap::from([(0, 5)])), ("zero", BTreeMap::new())]))
     }
 
     fn selected(words: &[&str]) -> Result<Vec<InstanceId>, Refusal> {
-        let api = BTreeMap::from([(0, 4), (1, 7)]);
-        let two = Two(BTreeMap::from([("api", api), ("worker", BTreeMap::from([(0, 5)]))]));
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        select(&two, &words).map(|ids| ids.into_iter().collect())
+        select(&named(), &words).map(|selected| selected.ids.into_iter().collect())
+    }
+
+    #[test]
+    fn a_job_is_meant_as_a_whole_by_its_name_its_group_or_all_also_without_an_instance() {
+        for (words, jobs, by_name) in [
+            (&["zero"][..], &["zero"][..], &[][..]),
+            (&["api"], &["api"], &[4, 7]),
+            (&["api/0", "7"], &[], &[4, 7]),
+            (&["shop"], &["api", "worker", "zero"], &[]),
+            (&["all", "5"], &["api", "worker", "zero"], &[5]),
+            (&["old"], &[], &[3]),
+        ] {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let selected = select(&named(), &words).unwrap();
+            assert_eq!(selected.jobs.iter().collect::<Vec<_>>(), jobs, "{words:?}");
+            assert_eq!(selected.by_name.into_iter().collect::<Vec<_>>(), by_name, "{words:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(super) enum Goal {
     Up,
     /// The same, by another attempt than this one.
     Anew(Option<AttemptNumber>),
+    /// A run out of turn, by another attempt than this one: ready, or over.
+    Run(Option<AttemptNumber>),
     /// Without an attempt.
     Down,
     /// Its reload is over.
@@ -37,7 +39,7 @@ pub(super) fn far(goal: Goal, seen: Option<&Seen>) -> Far {
     let Some(seen) = seen else {
         return match goal {
             Goal::Down | Goal::Gone | Goal::Sent => Far::There,
-            Goal::Up | Goal::Anew(_) | Goal::Reloaded => Far::Never("it was deleted meanwhile".into()),
+            Goal::Up | Goal::Anew(_) | Goal::Run(_) | Goal::Reloaded => Far::Never("it was deleted meanwhile".into()),
         };
     };
     match goal {
@@ -52,8 +54,10 @@ pub(super) fn far(goal: Goal, seen: Option<&Seen>) -> Far {
             }
         }
         Goal::Reloaded if seen.reloading => Far::OnItsWay,
-        Goal::Anew(old) if old.is_some() && seen.attempt == old => Far::OnItsWay,
-        Goal::Up | Goal::Anew(_) | Goal::Reloaded => up(seen),
+        Goal::Anew(old) | Goal::Run(old) if old.is_some() && seen.attempt == old => Far::OnItsWay,
+        // A run that went wrong says so; one of the past is none of this one's.
+        Goal::Run(_) if seen.phase == Phase::Scheduled => seen.why.clone().map_or(Far::There, Far::Never),
+        Goal::Up | Goal::Anew(_) | Goal::Run(_) | Goal::Reloaded => up(seen),
     }
 }
 
@@ -128,6 +132,7 @@ impl Waiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::service::Boosts;
     use std::time::Duration;
 
     fn seen(phase: Phase) -> Seen {
@@ -142,6 +147,8 @@ mod tests {
             restarts: 0,
             next: None,
             reloading: false,
+            queued: false,
+            raised: Boosts::default(),
         }
     }
 
@@ -164,6 +171,15 @@ mod tests {
         assert_eq!(far(Goal::Down, Some(&seen(Phase::Starting))), again);
         assert_eq!(far(Goal::Down, None), Far::There);
         assert_eq!(far(Goal::Gone, Some(&seen(Phase::Stopped))), Far::OnItsWay);
+    }
+
+    #[test]
+    fn a_run_out_of_turn_is_waited_for_until_it_is_ready_or_over() {
+        let over = |why: Option<&str>| Seen { why: why.map(Into::into), ..seen(Phase::Scheduled) };
+        assert_eq!(far(Goal::Run(None), Some(&seen(Phase::Running))), Far::There);
+        assert_eq!(far(Goal::Run(Some(1)), Some(&seen(Phase::Running))), Far::OnItsWay, "the one that is replaced");
+        assert_eq!(far(Goal::Run(Some(1)), Some(&over(None))), Far::There);
+        assert_eq!(far(Goal::Run(None), Some(&over(Some("it failed")))), Far::Never("it failed".into()));
     }
 
     #[test]

@@ -173,8 +173,9 @@ impl Fleet {
         if let Some(retry) = retry {
             instance.boosts = restart::boosted(instance.boosts, rules.limits, retry);
         }
+        let raised = instance.boosts;
         self.enter(id, Slot::Pausing { until: now.saturating_add(pause) });
-        self.tell(id, Notice::Backoff { pause });
+        self.tell(id, Notice::Backoff { pause, raised });
         if rules.overlap.is_none() {
             self.take_others_along(id);
         }

@@ -252,6 +252,26 @@ impl Instance {
         }
     }
 
+    /// All attempts that nobody has told to go.
+    pub(super) fn counting_all(&mut self) -> impl Iterator<Item = &mut Attempt> {
+        let (attempt, heir) = match &mut self.slot {
+            Slot::Up { attempt, heir: Heir::Coming { attempt: heir, .. } } => (Some(attempt), Some(heir)),
+            Slot::Up { attempt, heir: Heir::None | Heir::Pausing { .. } } | Slot::Held { attempt, .. } => {
+                (Some(attempt), None)
+            }
+            Slot::Down(_) | Slot::Waiting | Slot::Pausing { .. } | Slot::Ending { .. } => (None, None),
+        };
+        attempt.into_iter().chain(heir)
+    }
+
+    /// Limits that retries have changed: those of the attempt that counts, or of the next one.
+    pub(super) fn raised(&self) -> Boosts {
+        match &self.slot {
+            Slot::Up { attempt, .. } | Slot::Held { attempt, .. } => attempt.boosts,
+            Slot::Down(_) | Slot::Waiting | Slot::Pausing { .. } | Slot::Ending { .. } => self.boosts,
+        }
+    }
+
     fn saved(&self) -> Saved {
         let (failed, finished) = (self.failed().is_some(), self.is_finished());
         Saved { wanted: self.wanted, failed, finished, restarts: self.restarts }

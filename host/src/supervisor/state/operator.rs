@@ -212,6 +212,19 @@ impl Fleet {
         self.start_all(&others);
     }
 
+    /// A run of each, out of turn, where it is due by a schedule; others are to be up.
+    pub(super) fn run_all(&mut self, ids: &[InstanceId]) {
+        for id in ids {
+            let Some(instance) = self.instances.get(id).filter(|instance| !instance.doomed) else { continue };
+            let overlap = self.jobs.get(&instance.job).and_then(|job| job.rules()?.overlap);
+            let takes_place = instance.wanted && !matches!(instance.slot, Slot::Down(Rest::Failed(_)));
+            match overlap.filter(|_| takes_place && self.mode == Mode::Serving) {
+                Some(overlap) => self.run(*id, overlap),
+                None => self.start(*id),
+            }
+        }
+    }
+
     /// A run is due of each instance whose runs are to take place.
     pub(super) fn due(&mut self, job: &str) {
         let overlap = self.jobs.get(job).and_then(|job| job.rules()?.overlap);

@@ -28,7 +28,7 @@ impl Fleet {
         // Whoever hears of it can look at it.
         self.actions.push(Action::Spawn { id, attempt: number, boosts });
         self.tell(id, Notice::Starting { attempt: number });
-        Some(Attempt::new(number, rules))
+        Some(Attempt::new(number, rules, boosts))
     }
 
     /// Does something to an attempt that nobody has told to go, and gives its instance.
@@ -49,6 +49,22 @@ impl Fleet {
 
     pub(super) fn began(&mut self, number: AttemptNumber) {
         self.with(number, Attempt::begin);
+    }
+
+    pub(super) fn set_paused(&mut self, number: AttemptNumber, paused: bool) {
+        self.with(number, if paused { Attempt::pause } else { Attempt::resume });
+    }
+
+    /// Nobody could look at anything for so long.
+    pub(super) fn excuse_all(&mut self, late: std::time::Duration) {
+        let now = self.now;
+        let ids: Vec<InstanceId> = self.instances.keys().copied().collect();
+        for id in ids {
+            if let Some(instance) = self.instances.get_mut(&id) {
+                instance.counting_all().for_each(|attempt| attempt.excuse(late, now));
+                self.settle(id);
+            }
+        }
     }
 
     pub(super) fn heartbeat(&mut self, number: AttemptNumber) {

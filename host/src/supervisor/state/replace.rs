@@ -1,13 +1,13 @@
 //! Attempts that take the place of others: reload, recycling, retirement. Nothing is told to go before its heir is ready.
 //!
-//! Must not: start what is not up, or decide about restarts.
+//! Must not: start what is not up, or decide about restarts of what is down.
 
 use super::instance::{Heir, Instance, Leaving, Slot};
 use super::order::Job;
 use super::watch::Attempt;
 use super::{Action, AttemptNumber, End, Fleet, InstanceId, Mode, Notice};
 use crate::supervisor::restart;
-use sandhog_protocol::verdict::Verdict;
+use sandhog_protocol::verdict::{Verdict, VerdictKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -222,10 +222,14 @@ impl Fleet {
         let Slot::Up { attempt, heir } = &mut instance.slot else { return };
         let Heir::Coming { tries, .. } = *heir else { return };
         *heir = Heir::None;
-        if attempt.is_overdue {
+        // Another one would be refused as well: see `restart::after`. The old one stays.
+        if attempt.is_overdue && verdict.kind() == VerdictKind::Refused {
+            self.tell(id, Notice::ReloadFailed { why: restart::not_again(verdict) });
+        } else if attempt.is_overdue {
             let pause = restart::pause(backoff, tries, dice);
             *heir = Heir::Pausing { until: now.saturating_add(pause), tries: tries.saturating_add(1) };
-            self.tell(id, Notice::Backoff { pause });
+            let raised = instance.boosts;
+            self.tell(id, Notice::Backoff { pause, raised });
         }
         self.settle(id);
     }
@@ -245,7 +249,9 @@ impl Fleet {
         let Some(instance) = self.instances.get_mut(&id) else { return false };
         let scheduled = self.jobs.get(&instance.job).and_then(Job::rules).is_some_and(|rules| rules.overlap.is_some());
         match &mut instance.slot {
-            Slot::Up { attempt, .. } if attempt.number == number && !scheduled && !attempt.is_condemned() => {
+            Slot::Up { attempt, .. }
+                if attempt.number == number && !scheduled && !attempt.is_condemned() && !attempt.is_paused() =>
+            {
                 !std::mem::replace(&mut attempt.is_overdue, true)
             }
             Slot::Up { .. }

@@ -60,6 +60,8 @@ struct Live {
     ready: bool,
     /// It has been told to go, or has been killed.
     told: bool,
+    /// Somebody holds it.
+    paused: bool,
 }
 
 /// What was asked of an instance.
@@ -78,6 +80,8 @@ struct Asked {
     /// Failures that were followed by another try.
     retries: VecDeque<Duration>,
     last: Option<VerdictKind>,
+    /// It was refused, and nobody has asked for it since.
+    refused: bool,
 }
 
 struct World {
@@ -205,6 +209,8 @@ impl World {
             self.next_id += 1;
         }
         for id in &ids {
+            // Somebody has spoken.
+            self.asked.get_mut(id).unwrap().refused = false;
             let wanted = !self.asked[id].stopped;
             places.push(Place { id: *id, wanted, failed: None, finished: false, restarts: 0 });
         }
@@ -238,6 +244,47 @@ impl World {
         asked.stopped = false;
         asked.stopping &= told || asked.restarting || self.leaving;
         asked.retries.clear();
+        asked.refused = false;
+    }
+
+    /// So many instances as there are, or others; all of them are to be up.
+    fn scale(&mut self, name: &str) {
+        let count = self.dice.below(5) as usize;
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        let mut gone = Vec::new();
+        while job.ids.len() > count {
+            gone.extend(job.ids.pop_last());
+        }
+        while job.ids.len() < count {
+            job.ids.insert(self.next_id);
+            self.asked.insert(self.next_id, Asked { job: name.into(), ..Asked::default() });
+            self.next_id += 1;
+        }
+        let (ids, group, after) = (job.ids.clone(), job.group.clone(), job.after.clone());
+        let definition = Definition { job: name.into(), group, after, rules: Arc::new(job.rules.clone()) };
+        gone.into_iter().for_each(|id| self.ask_to_stop(id));
+        let place = |id: &InstanceId| Place { id: *id, wanted: true, failed: None, finished: false, restarts: 0 };
+        self.step(Event::Define { definition, places: ids.iter().map(place).collect() });
+        ids.iter().for_each(|id| self.ask_to_start(*id));
+        self.step(Event::Start { ids: ids.iter().copied().collect() });
+        for id in ids {
+            let seen = self.fleet.see(id).unwrap();
+            let is_down = matches!(seen.phase, Phase::Idle | Phase::Stopped | Phase::Failed);
+            self.check(seen.wanted && (!is_down || self.leaving), "all that a job is scaled to are to be up");
+        }
+    }
+
+    /// Somebody holds an attempt that runs, or lets it go on.
+    fn hold(&mut self) {
+        let held: Vec<_> = self.live.keys().copied().collect();
+        if held.is_empty() {
+            return;
+        }
+        let attempt = held[self.dice.below(held.len() as u64) as usize];
+        let live = self.live.get_mut(&attempt).unwrap();
+        live.paused = !live.paused;
+        let paused = live.paused;
+        self.step(Event::Paused { attempt, paused });
     }
 
     fn some_ids(&mut self) -> Vec<InstanceId> {
@@ -250,7 +297,17 @@ impl World {
         let names: Vec<_> = self.jobs.keys().cloned().collect();
         let name = names.get(self.dice.below(8) as usize).cloned().unwrap_or_default();
         let ids = self.some_ids();
-        match self.dice.below(16) {
+        match self.dice.below(21) {
+            16 => self.scale(&name),
+            17 => self.hold(),
+            18 => {
+                let late = self.dice.millis(5000);
+                self.step(Event::Halted { late });
+            }
+            19 => {
+                ids.iter().for_each(|id| self.ask_to_start(*id));
+                self.step(Event::Run { ids });
+            }
             0..=2 => self.define(),
             3 => self.delete(&name),
             4..=6 => {
@@ -265,7 +322,7 @@ impl World {
                 for id in &ids {
                     self.ask_to_stop(*id);
                     let asked = self.asked.get_mut(id).unwrap();
-                    (asked.stopped, asked.restarting) = (false, true);
+                    (asked.stopped, asked.restarting, asked.refused) = (false, true, false);
                     asked.retries.clear();
                 }
                 self.step(Event::Restart { ids });
@@ -276,7 +333,11 @@ impl World {
             }
             13 | 14 => {
                 let ids = self.jobs.get(&name).map(|job| job.ids.clone()).unwrap_or_default();
-                ids.iter().for_each(|id| self.asked.get_mut(id).unwrap().retries.clear());
+                for id in &ids {
+                    let asked = self.asked.get_mut(id).unwrap();
+                    asked.refused = false;
+                    asked.retries.clear();
+                }
                 self.step(Event::Due { job: name });
             }
             _ => self.stray(),
@@ -389,10 +450,15 @@ impl World {
         self.events += 1;
         match &event {
             Event::Ended { attempt, verdict } => {
+                let seen = self.live.get(attempt).and_then(|live| self.fleet.see(live.id));
                 if let Some(live) = self.live.remove(attempt) {
                     let runs = self.live.values().any(|other| other.id == live.id);
+                    let refused = verdict.kind() == VerdictKind::Refused && !live.told && !runs;
+                    let is_up = seen.is_some_and(|seen| matches!(seen.phase, Phase::Starting | Phase::Running));
+                    let runs_again = self.fleet.see(live.id).is_some_and(|seen| seen.queued);
                     let asked = self.asked.get_mut(&live.id).unwrap();
                     asked.last = Some(verdict.kind());
+                    asked.refused = refused && is_up && !runs_again;
                     asked.stopping &= runs;
                 }
             }
@@ -444,6 +510,7 @@ impl World {
         let (others, untold) = self.runs(id);
         self.check(others <= 1, "no third attempt");
         self.check(!self.asked[&id].stopped, "what is started is wanted");
+        self.check(!self.asked[&id].refused, "what was refused is not tried again");
         self.check(self.fleet.see(id).is_some_and(|seen| seen.wanted || seen.finished), "what is started is wanted");
         let job = &self.jobs[&self.asked[&id].job];
         if untold == 0 {
@@ -451,7 +518,7 @@ impl World {
             self.check(ready, "it comes after what is not ready");
         }
         let rules = Arc::new(job.rules.clone());
-        self.live.insert(attempt, Live { id, rules: Arc::clone(&rules), ready: false, told: false });
+        self.live.insert(attempt, Live { id, rules: Arc::clone(&rules), ready: false, told: false, paused: false });
         self.fate(attempt, &rules);
     }
 
@@ -515,8 +582,9 @@ impl World {
                 Verdict::Stopped { graceful: false, reason }
             }
             End::Unhealthy(check) => {
-                let ready = self.live[&attempt].ready;
+                let Live { ready, paused, .. } = self.live[&attempt];
                 self.check((check == READY) != ready, "ready is not healthy");
+                self.check(!paused, "nothing is expected of what is paused");
                 Verdict::Unhealthy { check }
             }
             End::Replaced => Verdict::Stopped { graceful: false, reason },
@@ -546,6 +614,8 @@ impl World {
         self.check(instances == self.asked.len(), "the same instances");
         self.check(fleet.attempts.len() == self.live.len(), "the same attempts");
         self.check(fleet.wakes.len() <= instances, "one time for each instance");
+        let is_there = |name: &String| fleet.jobs.get(name).is_some_and(|job| job.definition.is_some());
+        self.check(self.jobs.keys().all(is_there), "a job is there, with instances or without");
         self.check(fleet.groups.len() <= 2 && fleet.jobs.len() <= 8, "no job or group that is not there");
         self.check(fleet.reloads.is_empty() && fleet.actions.is_empty(), "nothing is left over");
     }
@@ -563,6 +633,11 @@ impl World {
             _ => true,
         };
         self.agenda = agenda.into_iter().filter(|(_, event)| harmless(event)).collect();
+        let paused: Vec<_> = self.live.iter().filter(|(_, live)| live.paused).map(|(number, _)| *number).collect();
+        for attempt in paused {
+            self.live.get_mut(&attempt).unwrap().paused = false;
+            self.step(Event::Paused { attempt, paused: false });
+        }
         let runs: Vec<_> = self.live.iter().map(|(number, live)| (*number, live.rules.overlap.is_some())).collect();
         for (attempt, is_run) in runs {
             self.later(Duration::ZERO, Event::Heartbeat { attempt });

@@ -238,7 +238,7 @@ fn one_that_was_ready_for_a_while_has_the_first_pause_again() {
     let longest = kit
         .told(id)
         .iter()
-        .filter_map(|notice| if let Notice::Backoff { pause } = notice { Some(*pause) } else { None })
+        .filter_map(|notice| if let Notice::Backoff { pause, .. } = notice { Some(*pause) } else { None })
         .max();
     assert!(longest > Some(seconds(1)), "{longest:?}");
     kit.ready(id);
@@ -783,4 +783,189 @@ fn a_restart_waits_for_an_attempt_that_still_drains() {
     assert_eq!((kit.phase(id), kit.attempt(id)), (Phase::Backoff, 1));
     assert_eq!(kit.step(Event::Restart { ids: vec![id] }), []);
     assert_eq!(kit.ended(1), [spawn(id, 3)]);
+}
+
+fn refused() -> Verdict {
+    Verdict::Refused { reason: "it is no module".into() }
+}
+
+#[test]
+fn what_was_refused_has_failed_at_once_and_is_tried_again_when_somebody_asks() {
+    for restart in [Restart::OnFailure, Restart::Always] {
+        let mut kit = Kit::new();
+        let id = kit.job("web", &[], 1, Rules { restart, ..said() })[0];
+        assert_eq!(kit.end(id, refused()), []);
+        let seen = kit.see(id);
+        assert_eq!((seen.phase, seen.restarts), (Phase::Failed, 0));
+        assert_eq!(seen.why.as_deref(), Some("it was refused: it is no module"));
+        assert_eq!(kit.pass(seconds(10_000)), []);
+        assert_eq!(kit.step(Event::Start { ids: vec![id] }), [spawn(id, 2)]);
+    }
+}
+
+#[test]
+fn a_run_that_was_refused_is_over_and_the_next_one_is_tried() {
+    let mut kit = Kit::new();
+    let rules = Rules { restart: Restart::OnFailure, ..scheduled(Overlap::Skip) };
+    let id = kit.job("report", &[], 1, rules)[0];
+    for attempt in 1..3 {
+        assert_eq!(kit.step(Event::Due { job: "report".into() }), [spawn(id, attempt)]);
+        kit.end(id, refused());
+        assert_eq!(kit.see(id).why.as_deref(), Some("the last run was refused: it is no module"));
+        assert_eq!((kit.phase(id), kit.pass(seconds(1000))), (Phase::Scheduled, Vec::new()));
+    }
+}
+
+#[test]
+fn an_heir_that_is_refused_has_no_other_one_behind_it() {
+    let mut kit = Kit::new();
+    let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(100), ..said() });
+    kit.pass(seconds(1000));
+    assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 200 }), [spawn(id, 2)]);
+    assert_eq!(kit.step(Event::Ended { attempt: 2, verdict: refused() }), []);
+    let why = "it was refused: it is no module".into();
+    assert_eq!(kit.notices.last(), Some(&(id, Notice::ReloadFailed { why })));
+    assert_eq!(kit.pass(seconds(10_000)), []);
+    assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 300 }), []);
+    assert_eq!((kit.phase(id), kit.attempt(id)), (Phase::Running, 1), "the old one stays");
+}
+
+fn pause(attempt: AttemptNumber) -> Event {
+    Event::Paused { attempt, paused: true }
+}
+
+fn resume(attempt: AttemptNumber) -> Event {
+    Event::Paused { attempt, paused: false }
+}
+
+#[test]
+fn nothing_is_expected_of_what_is_paused_and_its_misses_are_counted_anew() {
+    let mut kit = Kit::new();
+    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), misses: 2, ..said() });
+    assert_eq!(kit.pass(seconds(15)), [], "one is missed");
+    assert_eq!(kit.step(pause(1)), []);
+    assert_eq!(kit.pass(seconds(10_000)), []);
+    assert_eq!(kit.step(pause(1)), [], "once more");
+    kit.step(resume(1));
+    assert_eq!(kit.pass(seconds(19)), [], "the one before the pause is forgotten");
+    let unhealthy = Action::Kill { attempt: 1, why: End::Unhealthy("heartbeat".into()) };
+    assert_eq!(kit.pass(seconds(1)), [unhealthy]);
+    assert_eq!(kit.phase(id), Phase::Stopping);
+}
+
+#[test]
+fn a_check_that_ran_while_its_attempt_was_paused_counts_for_nothing() {
+    let mut kit = Kit::new();
+    kit.up("web", &[], Rules { check_every: Some(seconds(5)), misses: 1, ..said() });
+    assert_eq!(kit.pass(seconds(5)), [Action::Check { attempt: 1 }]);
+    kit.step(pause(1));
+    assert_eq!(kit.pass(seconds(100)), []);
+    kit.step(resume(1));
+    assert_eq!(kit.step(Event::Checked { attempt: 1, healthy: false }), [], "it began before the pause");
+    assert_eq!(kit.pass(seconds(4)), []);
+    assert_eq!(kit.pass(seconds(1)), [Action::Check { attempt: 1 }]);
+    kit.step(pause(1));
+    assert_eq!(kit.step(Event::Checked { attempt: 1, healthy: false }), [], "it ended in the pause");
+    kit.step(resume(1));
+    assert_eq!(kit.pass(seconds(5)), [Action::Check { attempt: 1 }]);
+    let unhealthy = Action::Kill { attempt: 1, why: End::Unhealthy("command".into()) };
+    assert_eq!(kit.step(Event::Checked { attempt: 1, healthy: false }), [unhealthy]);
+}
+
+#[test]
+fn a_pause_is_no_part_of_the_time_to_be_ready_in() {
+    let mut kit = Kit::new();
+    kit.job("web", &[], 1, Rules { start_timeout: seconds(10), ..said() });
+    kit.step(Event::Launched { attempt: 1 });
+    kit.pass(seconds(4));
+    kit.step(pause(1));
+    assert_eq!(kit.pass(seconds(1000)), []);
+    kit.step(resume(1));
+    assert_eq!(kit.pass(Duration::from_millis(5999)), []);
+    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy("ready".into()) }]);
+    // Nor has it lived meanwhile.
+    let id = kit.job("api", &[], 1, Rules { ready: Ready::Lived(seconds(3)), ..said() })[0];
+    kit.step(Event::Began { attempt: 2 });
+    kit.pass(seconds(2));
+    kit.step(pause(2));
+    kit.pass(seconds(60));
+    assert_eq!(kit.phase(id), Phase::Starting);
+    kit.step(resume(2));
+    kit.pass(seconds(1));
+    assert_eq!(kit.phase(id), Phase::Running);
+}
+
+#[test]
+fn what_is_paused_is_not_replaced_for_its_memory() {
+    let mut kit = Kit::new();
+    let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(100), ..said() });
+    kit.pass(seconds(1000));
+    kit.step(pause(1));
+    assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 200 }), []);
+    kit.step(resume(1));
+    assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 200 }), [spawn(id, 2)]);
+}
+
+#[test]
+fn where_the_daemon_was_held_nobody_has_missed_anything() {
+    let mut kit = Kit::new();
+    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), misses: 1, ..said() });
+    kit.job("slow", &[], 1, Rules { start_timeout: seconds(10), ..said() });
+    kit.step(Event::Launched { attempt: 2 });
+    kit.now += seconds(100);
+    assert_eq!(kit.step(Event::Halted { late: seconds(99) }), []);
+    assert_eq!(kit.step(Event::Tick), []);
+    assert_eq!(kit.step(Event::Heartbeat { attempt: 1 }), []);
+    let unhealthy = |attempt, check: &str| Action::Kill { attempt, why: End::Unhealthy(check.into()) };
+    assert_eq!(kit.pass(seconds(1)), [unhealthy(1, "heartbeat")]);
+    assert_eq!(kit.pass(seconds(8)), [unhealthy(2, "ready")]);
+}
+
+#[test]
+fn a_job_with_a_schedule_runs_out_of_turn_and_its_schedule_goes_on() {
+    let mut kit = Kit::new();
+    let id = kit.job("report", &[], 1, scheduled(Overlap::Skip))[0];
+    assert_eq!(kit.step(Event::Start { ids: vec![id] }), [], "it waits for its time");
+    assert_eq!(kit.step(Event::Run { ids: vec![id] }), [spawn(id, 1)]);
+    assert_eq!(kit.step(Event::Run { ids: vec![id] }), []);
+    assert_eq!(kit.notices.last(), Some(&(id, Notice::Skipped)), "its rule for runs that meet holds");
+    kit.end(id, COMPLETED);
+    assert_eq!(kit.phase(id), Phase::Scheduled);
+    assert_eq!(kit.step(Event::Due { job: "report".into() }), [spawn(id, 2)]);
+    kit.end(id, COMPLETED);
+    kit.step(Event::Stop { ids: vec![id] });
+    assert_eq!(kit.step(Event::Run { ids: vec![id] }), [], "one that is stopped waits for its time again");
+    assert_eq!(kit.phase(id), Phase::Scheduled);
+}
+
+#[test]
+fn a_run_out_of_turn_waits_for_the_one_before_it_or_takes_its_place() {
+    let mut kit = Kit::new();
+    let id = kit.job("queue", &[], 1, scheduled(Overlap::Queue))[0];
+    kit.step(Event::Run { ids: vec![id] });
+    assert_eq!((kit.step(Event::Run { ids: vec![id] }), kit.see(id).queued), (Vec::new(), true));
+    assert_eq!(kit.end(id, COMPLETED), [spawn(id, 2)]);
+    let id = kit.job("replace", &[], 1, scheduled(Overlap::Replace))[0];
+    assert_eq!(kit.step(Event::Run { ids: vec![id] }), [spawn(id, 3)]);
+    assert_eq!(kit.step(Event::Run { ids: vec![id] }), [replaced(3)]);
+    assert_eq!(kit.ended(3), [spawn(id, 4)]);
+}
+
+#[test]
+fn limits_that_retries_have_changed_are_seen_and_told() {
+    let limits = Boosts { memory_bytes: Some(100), ..Boosts::default() };
+    let retry = Retry { on: VerdictKind::Memory, times: Some(2), at_most: None };
+    let mut kit = Kit::new();
+    let id = kit.up("web", &[], Rules { retry_on: vec![retry], limits, ..said() });
+    let memory = Verdict::Memory { limit: "100B".into(), wall: MemoryWall::Engine };
+    let raised = Boosts { memory_bytes: Some(200), ..Boosts::default() };
+    assert_eq!(kit.see(id).raised, Boosts::default());
+    kit.end(id, memory);
+    assert!(matches!(kit.notices.last(), Some((_, Notice::Backoff { raised: told, .. })) if *told == raised));
+    assert_eq!(kit.see(id).raised, raised, "of the next one");
+    assert_eq!(kit.pass(seconds(1)), [Action::Spawn { id, attempt: 2, boosts: raised }]);
+    kit.ready(id);
+    // Whatever is forgotten for the next one: this one runs with them.
+    kit.pass(seconds(100_000));
+    assert_eq!(kit.see(id).raised, raised);
 }

@@ -3,7 +3,7 @@
 //! Must not: know its instance.
 
 use super::AttemptNumber;
-use crate::config::service::{Ready, Rules};
+use crate::config::service::{Boosts, Ready, Rules};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +13,13 @@ pub(super) struct Attempt {
     pub number: AttemptNumber,
     /// Those that it was started with: how it is watched does not change while it runs.
     pub rules: Arc<Rules>,
+    /// Limits of it that retries have changed.
+    pub boosts: Boosts,
     pub stage: Stage,
     /// It takes too much memory, or has said that it must end: it is to be replaced.
     pub is_overdue: bool,
+    /// Since when it is paused: nothing is expected of it meanwhile, and no time counts.
+    paused: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -54,8 +58,14 @@ pub(super) struct Checks {
 
 #[derive(Clone, Copy, Debug)]
 enum Checking {
-    Pause { until: Duration },
-    Running { since: Duration },
+    Pause {
+        until: Duration,
+    },
+    /// `counts`: it has not been paused since.
+    Running {
+        since: Duration,
+        counts: bool,
+    },
 }
 
 /// What the time that has passed means to an attempt.
@@ -78,8 +88,56 @@ const HEARTBEAT: &str = "heartbeat";
 pub(super) const COMMAND: &str = "command";
 
 impl Attempt {
-    pub(super) fn new(number: AttemptNumber, rules: Arc<Rules>) -> Self {
-        Self { number, rules, stage: Stage::Starting { launched: None, began: None }, is_overdue: false }
+    pub(super) fn new(number: AttemptNumber, rules: Arc<Rules>, boosts: Boosts) -> Self {
+        let stage = Stage::Starting { launched: None, began: None };
+        Self { number, rules, boosts, stage, is_overdue: false, paused: None }
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// It can do nothing from now on.
+    pub(super) fn pause(&mut self, now: Duration) {
+        if self.paused.is_none() {
+            self.paused = Some(now);
+            if let Stage::Ready { checks: Some(Checks { state: Checking::Running { counts, .. }, .. }), .. } =
+                &mut self.stage
+            {
+                *counts = false;
+            }
+        }
+    }
+
+    /// It goes on: what is expected of it begins anew, and the time of the pause is no part of any other.
+    pub(super) fn resume(&mut self, now: Duration) {
+        let Some(paused) = self.paused.take() else { return };
+        let later = |at: Duration| at.saturating_add(now.saturating_sub(at.max(paused)));
+        match &mut self.stage {
+            Stage::Starting { launched, began } => (*launched, *began) = (launched.map(later), began.map(later)),
+            Stage::Ready { since, heart, checks } => {
+                *since = later(*since);
+                if let Some(heart) = heart {
+                    (heart.due, heart.missed) = (now.saturating_add(heart.every), 0);
+                }
+                if let Some(checks) = checks {
+                    checks.missed = 0;
+                    if let Checking::Pause { until } = &mut checks.state {
+                        *until = now.saturating_add(checks.every);
+                    }
+                }
+            }
+            Stage::Condemned { .. } => {}
+        }
+    }
+
+    /// Nobody has looked for so long: its word may be on its way, and was not late for that.
+    pub(super) fn excuse(&mut self, late: Duration, now: Duration) {
+        match &mut self.stage {
+            Stage::Starting { launched, .. } => *launched = launched.map(|at| at.saturating_add(late)),
+            Stage::Ready { heart: Some(heart), .. } => heart.due = heart.due.max(now.saturating_add(heart.every)),
+            Stage::Ready { heart: None, .. } | Stage::Condemned { .. } => {}
+        }
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -149,7 +207,11 @@ impl Attempt {
     /// Whether it is unhealthy now. An answer that nobody has asked for counts for nothing.
     pub(super) fn checked(&mut self, healthy: bool, now: Duration) -> bool {
         let Stage::Ready { checks: Some(checks), .. } = &mut self.stage else { return false };
-        let Checking::Running { since } = checks.state else { return false };
+        let Checking::Running { since, counts } = checks.state else { return false };
+        if !counts {
+            checks.state = Checking::Pause { until: now.saturating_add(checks.every) };
+            return false;
+        }
         checks.missed = if healthy { 0 } else { checks.missed + 1 };
         checks.state = Checking::Pause { until: now.max(since.saturating_add(checks.every)) };
         checks.missed >= self.rules.misses.max(1)
@@ -161,6 +223,9 @@ impl Attempt {
     }
 
     pub(super) fn wake(&self) -> Option<Duration> {
+        if self.is_paused() {
+            return None;
+        }
         match &self.stage {
             Stage::Starting { launched, began } => earlier(self.overdue(*launched), self.lived(*began)),
             Stage::Ready { heart, checks, .. } => earlier(heart.map(|heart| heart.due), checks.and_then(Checks::wake)),
@@ -180,6 +245,9 @@ impl Attempt {
     /// machine slept for example, is one miss, however late it is.
     pub(super) fn due(&mut self, now: Duration) -> Due {
         let misses = self.rules.misses.max(1);
+        if self.is_paused() {
+            return Due::Nothing;
+        }
         match &mut self.stage {
             Stage::Starting { launched, began } => {
                 let (launched, began) = (*launched, *began);
@@ -224,7 +292,7 @@ impl Checks {
     fn start(&mut self, now: Duration) -> bool {
         let is_due = matches!(self.state, Checking::Pause { until } if until <= now);
         if is_due {
-            self.state = Checking::Running { since: now };
+            self.state = Checking::Running { since: now, counts: true };
         }
         is_due
     }

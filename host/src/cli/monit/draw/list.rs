@@ -3,6 +3,7 @@
 use super::style_of;
 use crate::cli::monit::model::{History, Model};
 use crate::cli::monit::spark::spark;
+use crate::cli::render::ps::NO_INSTANCE;
 use crate::cli::render::width::{cut, pad, pad_left};
 use crate::cli::render::{phase, time};
 use crate::config::text::escape;
@@ -50,7 +51,7 @@ const COLUMNS: [Column; 8] = [
 type Cell = (String, Style);
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    if model.instances.is_empty() {
+    if model.instances.is_empty() && model.empty.is_empty() {
         let text = if model.is_new { "looking …" } else { "no jobs: sandhog up, or sandhog start FILE.wasm" };
         return frame.render_widget(Paragraph::new(text), area);
     }
@@ -65,6 +66,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         let row = line(label, cells(instance, model).into_iter(), shown, name);
         let style = if is_selected { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
         lines.push(row.style(style));
+    }
+    // Nothing can be done to them here; where there is room they show that they are there.
+    for job in model.empty.iter().take(usize::from(area.height).saturating_sub(lines.len())) {
+        let quiet = style_of(Mood::Quiet);
+        let state = std::iter::once((NO_INSTANCE.to_owned(), quiet));
+        lines.push(line((escape(&job.job).into_owned(), quiet), state, shown, name));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }

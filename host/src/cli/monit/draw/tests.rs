@@ -12,8 +12,8 @@ fn model() -> Model {
     let failed = Instance { last, restarts: 6, why: Some("6 restarts".into()), ..instance(2, "worker", Phase::Failed) };
     let instances = || vec![running(1, "web"), failed.clone()];
     let log = || vec![line("web", LogStream::Out, "hello\x1b[2J"), line("web", LogStream::Err, "oh")];
-    update(&mut model, Message::Seen { instances: instances(), of: String::new(), log: Vec::new() });
-    update(&mut model, Message::Seen { instances: instances(), of: "web/0".into(), log: log() });
+    update(&mut model, Message::Seen { instances: instances(), empty: Vec::new(), of: String::new(), log: Vec::new() });
+    update(&mut model, Message::Seen { instances: instances(), empty: Vec::new(), of: "web/0".into(), log: log() });
     model.now_ms = NOON + 8000;
     model
 }
@@ -66,7 +66,7 @@ fn little_room_shows_the_names_and_states() {
 fn the_selected_one_is_in_the_picture_however_many_there_are() {
     let mut model = Model::new();
     let instances: Vec<_> = (0..10_000).map(|id| running(id, &format!("job{id}"))).collect();
-    update(&mut model, Message::Seen { instances, of: String::new(), log: Vec::new() });
+    update(&mut model, Message::Seen { instances, empty: Vec::new(), of: String::new(), log: Vec::new() });
     for id in [0, 3, 5000, 9999] {
         model.selected = Some(id);
         let rows = picture(&model, 80, 24);

@@ -235,6 +235,7 @@ fn instance() -> Instance {
         last: Some(ended(Verdict::Completed { code: 0 })),
         next_ms: Some(1),
         progress: text(),
+        raised: vec![Raised { limit: "memory".into(), configured: "1MiB".into(), now: "2MiB".into() }],
     }
 }
 
@@ -259,10 +260,17 @@ fn requests_are_written_as_they_are_described() {
 fn answers_are_written_as_they_are_described() {
     let answer = Answer { id: 1, job: "x".into(), instance: 0, message: text(), error: text() };
     hold_to("Answer", &answer);
+    hold_to("JobLine", &JobLine { job: "x".into(), group: "x".into(), instances: 0 });
     let changes = vec![change(ChangeKind::Create)];
     hold_to(
         "Done",
-        &Done { changes, instances: vec![instance()], problems: vec!["x".into()], warnings: vec!["x".into()] },
+        &Done {
+            changes,
+            instances: vec![instance()],
+            problems: vec!["x".into()],
+            warnings: vec!["x".into()],
+            unchanged: vec![Unchanged { job: "x".into(), instance: Some(0), why: "x".into() }],
+        },
     );
     hold_to(
         "Job",
