@@ -97,6 +97,7 @@ fn a_verb_that_has_nothing_to_do_says_so() {
     for words in [&["stop", "web"][..], &["stop", "all"], &["signal", "web", "TERM"]] {
         says(&daemon, words, "web: nothing to do: it has no instance\n");
     }
+    says(&daemon, &["send", "web", "1"], "nothing to do: there is no instance\n");
     daemon.well(&["delete", "web"]);
     for verb in ["start", "stop", "restart", "reload", "delete"] {
         says(&daemon, &[verb, "all"], "nothing to do: there is no job\n");

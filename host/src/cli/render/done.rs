@@ -95,6 +95,9 @@ pub(crate) fn problems(what: &str, problems: &[String], hint: &str) -> Problem {
 
 /// A line for each instance that was sent something: what it answered, or why not.
 pub(crate) fn answers(answers: &[Answer]) -> String {
+    if answers.is_empty() {
+        return "nothing to do: there is no instance\n".into();
+    }
     let line = |answer: &Answer| {
         let said = match (&answer.error, &answer.message) {
             (Some(error), _) => escape(error).into_owned(),
@@ -165,6 +168,7 @@ mod tests {
         };
         let list =
             [answer(Some("{\"ok\":true}"), None), answer(None, None), answer(None, Some("not sent: it is stopped"))];
+        assert_eq!(answers(&[]), "nothing to do: there is no instance\n");
         assert_eq!(answers(&list), "web/2: {\"ok\":true}\nweb/2: sent\nweb/2: not sent: it is stopped\n");
     }
 
