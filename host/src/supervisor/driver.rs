@@ -385,6 +385,10 @@ impl<'a> Driver<'a> {
         self.release_streams();
         // First of all: what follows takes its time beside the guest.
         self.tell(&ToWorker::Go(self.order.work.clone()), Vec::new())?;
+        // Native code of ours does not say that it reads.
+        if let (Some(feed), Work::Probe(_)) = (&self.order.feed, &self.order.work) {
+            feed.begin(self.sender.clone())?;
+        }
         self.arm_deadline();
         if let Some(began) = self.order.began.take() {
             began();
