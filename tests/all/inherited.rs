@@ -335,3 +335,67 @@ fn a_directory_of_sandhogs_that_is_no_absolute_path_is_refused_by_every_command(
         }
     }
 }
+
+/// A run under `ulimit` with these words.
+fn limited(guest: &str, limit: &str) -> Run {
+    Run::new(guest).under(&["bash", "-c", &format!("ulimit {limit}; exec \"$@\""), "bash"])
+}
+
+#[test]
+fn a_hard_limit_that_is_too_low_is_named_and_a_soft_one_is_raised() {
+    for (limit, told) in [
+        ("-v 3000000", "sandhog: RLIMIT_AS (ulimit -v) is 3000000KiB, and Sandhog needs 6GiB: "),
+        ("-n 64", "sandhog: RLIMIT_NOFILE (ulimit -n) is 64, and Sandhog needs 128: "),
+        ("-s 64", "sandhog: RLIMIT_STACK (ulimit -s) is 64KiB, and Sandhog needs 1MiB: "),
+        ("-d 10000", "sandhog: RLIMIT_DATA (ulimit -d) is 10000KiB, and Sandhog needs 64MiB: "),
+    ] {
+        let outcome = limited("hello", limit).run();
+        assert_eq!(outcome.code, 126, "{limit}: {outcome:#?}");
+        assert!(outcome.stderr.starts_with(told), "{limit}: {outcome:#?}");
+        let soft = limited("hello", &format!("-S {limit}")).run();
+        assert_eq!((soft.code, soft.text()), (0, "hello\n"), "soft {limit}: {soft:#?}");
+    }
+    limited("hello", "-n 128").run().printed("hello\n");
+}
+
+#[test]
+fn a_limit_of_cpu_time_that_is_inherited_is_a_limit_of_the_job() {
+    let outcome = limited("spin_forever", "-t 1").run();
+    outcome.is(124, "cpu");
+    assert!(outcome.stderr.contains("900ms"), "{outcome:#?}");
+    let daemon = Run::command(["daemon"]).under(&["bash", "-c", "ulimit -t 100; exec \"$@\"", "bash"]).run();
+    assert_eq!(daemon.code, 126, "{daemon:#?}");
+    assert!(daemon.stderr.contains("RLIMIT_CPU (ulimit -t) is "), "{daemon:#?}");
+}
+
+#[test]
+fn a_compiled_module_that_is_too_long_for_the_limit_on_files_is_refused() {
+    let cache = Scratch::new();
+    let outcome = limited("hello", "-f 16").cache(cache.join("cache")).run();
+    outcome.is(126, "refused");
+    assert!(outcome.stderr.contains("RLIMIT_FSIZE (ulimit -f) is 16KiB"), "{outcome:#?}");
+}
+
+#[test]
+fn a_count_of_the_past_beyond_its_limit_names_the_flag_and_the_limit() {
+    for (words, flag) in [(["logs", "-n", "100000"], "'--lines "), (["events", "-n", "100000"], "'--last ")] {
+        let outcome = Run::command(words).run();
+        assert_eq!(outcome.code, 126, "{outcome:#?}");
+        assert!(outcome.stderr.contains(flag) && outcome.stderr.contains("more than 10000, "), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn root_without_capabilities_or_in_a_chroot_is_told_what_is_missing() {
+    if !root_or_missing("root that lacks something") {
+        return;
+    }
+    let bare = Run::new("hello").under(&["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]).run();
+    assert_eq!(bare.code, 126, "{bare:#?}");
+    assert!(bare.stderr.contains("this root lacks capabilities") && bare.stderr.contains("CAP_SYS_ADMIN"), "{bare:#?}");
+    let root = Scratch::new();
+    let script = "mount --make-rprivate / && mount --rbind / \"$0\" && exec chroot \"$0\" \"$@\"";
+    let inside = Run::new("hello").under(&["unshare", "-m", "sh", "-c", script, root.path().to_str().unwrap()]).run();
+    assert_eq!(inside.code, 126, "{inside:#?}");
+    assert!(inside.stderr.contains("start it outside of the chroot"), "{inside:#?}");
+}

@@ -65,8 +65,10 @@ fn a_line_that_says_no_message_is_told_with_what_is_wrong_with_it() {
     closes(b"{\"$bytes\":\"?\"}\n", "what \"$bytes\" has is not base64: Invalid symbol 63, offset 0.");
     closes(b"{\"$failure\":7}\n", "\"$failure\" does not have what belongs to it");
     closes(b"[{\"$failure\":\"no\"}]\n", "\"$failure\" is a whole message, not a part of one");
+    closes(b"\"\\ud800\"\n", "half of a surrogate pair, \\ud800 to \\udfff, stands alone at column 8: it is no text");
+    closes(b"[-1e400]\n", "the number at column 7 is larger than a float of 64 bits");
     let deep = ["[".repeat(1000), "]".repeat(1000)].concat() + "\n";
-    closes(deep.as_bytes(), "it is no JSON: recursion limit exceeded at column 128");
+    closes(deep.as_bytes(), "it is nested deeper than 127 levels, at column 128");
 }
 
 #[test]

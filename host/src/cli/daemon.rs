@@ -12,6 +12,7 @@ use crate::coordinator::control::{self, Patience};
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::fleet::{self, End, Handle, Places};
 use crate::coordinator::ground;
+use crate::coordinator::own_limits;
 use crate::coordinator::shed::shed;
 use crate::coordinator::terms::Terms;
 use crate::exit_code;
@@ -32,6 +33,9 @@ pub(crate) fn run(token: SingleThreaded, args: DaemonArgs) -> u8 {
     };
     if starter.is_some() {
         say_what_stays(&shed(&token));
+    }
+    if let Err(error) = own_limits::check_for_daemon() {
+        return failed(&refusal(&error), starter);
     }
     let view = Arc::new(Screen::new(None));
     // Whatever fails before it is ready, whoever waits for it is told.

@@ -4,6 +4,7 @@ use super::job_control;
 use super::render::problem::Problem;
 use super::surroundings;
 use crate::coordinator::dispatch::Coordinator;
+use crate::coordinator::own_limits;
 use crate::coordinator::privilege;
 use crate::coordinator::terms::Terms;
 use crate::coordinator::view::View;
@@ -51,8 +52,7 @@ pub(crate) fn with_coordinator_that<T, F>(
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    // The spawner needs them as well.
-    privilege::open_as_many_files_as_allowed();
+    own_limits::check().map_err(|error| Failure { code: exit_code::REFUSED, ..Failure::of(&error) })?;
     let parted = privilege::split(token, terms).map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },

@@ -38,6 +38,7 @@ pub(crate) mod whole_file;
 mod words;
 
 use crate::coordinator::fleet::Verb;
+use crate::coordinator::own_limits;
 use crate::sys::process::SingleThreaded;
 use args::Command;
 use std::process::ExitCode;
@@ -48,6 +49,12 @@ const NOT_ALL: u8 = 1;
 /// Does what the arguments ask and says how that went.
 pub(crate) fn main(token: SingleThreaded) -> ExitCode {
     surroundings::settle(&token);
+    // Before anything deeper: a stack that is too small ends a process without a word.
+    own_limits::raise();
+    if let Err(error) = own_limits::check_own() {
+        render::report(&render::problem::Problem::of(&error));
+        return ExitCode::from(crate::exit_code::REFUSED);
+    }
     let code = match args::parse(std::env::args_os()) {
         Err(stop) => render::stop(&stop),
         Ok(cli) => carry_out(token, cli.command),

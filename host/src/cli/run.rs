@@ -11,6 +11,7 @@ use super::verdict_file::VerdictFile;
 use crate::config::job::{Job, Settings, Surroundings};
 use crate::coordinator::dispatch::{self, Coordinator};
 use crate::coordinator::modules;
+use crate::coordinator::own_limits;
 use crate::coordinator::privilege;
 use crate::coordinator::record::VerdictRecord;
 use crate::coordinator::registry;
@@ -58,7 +59,12 @@ fn try_run(
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
     let level = args.job.log.map_or(Some(Level::Info), |log| log.0);
-    let job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
+    let mut job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
+    if let Some(most) = own_limits::cpu() {
+        // What the kernel would end without a word, ends with one.
+        job.limits.cpu = Some(job.limits.cpu.map_or(most, |cpu| cpu.min(most)));
+        job.compile.cpu = job.compile.cpu.min(most);
+    }
     let terms = Terms::of(&job).with_probes(probes);
     // By its numbers, so before anything else is opened.
     let other = Other::open(job.connection).map_err(|error| Failure {

@@ -2,10 +2,12 @@
 //! has named by [`places::CACHE_VARIABLE`] must be usable, and may be full.
 
 use super::cache::{self, Cache};
+use super::own_limits;
 use super::places;
 use super::privilege::Person;
 use crate::supervisor::outcome::Cause;
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -73,6 +75,10 @@ impl Caches {
 fn verdict_of(error: &cache::Error, is_given: bool) -> Option<Cause> {
     match error {
         cache::Error::Memory(_) => Some(Cause::Failed(error.to_string())),
+        // Memory would be no better: it is a file as well.
+        cache::Error::Full { cause, .. } if cause.kind() == io::ErrorKind::FileTooLarge => {
+            Some(Cause::Refused(format!("the compiled module is too large a file: {}", too_large())))
+        }
         cache::Error::Full { .. } => None,
         cache::Error::Place(_) | cache::Error::Use { .. } | cache::Error::Unsuitable { .. } => {
             is_given.then(|| Cause::Refused(error.to_string()))
@@ -80,10 +86,13 @@ fn verdict_of(error: &cache::Error, is_given: bool) -> Option<Cause> {
     }
 }
 
+fn too_large() -> String {
+    own_limits::file_size_in_words().unwrap_or_else(|| "the file system takes no larger one".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
 
     #[test]
     fn only_a_named_place_is_insisted_on_and_it_may_be_full() {

@@ -15,6 +15,7 @@ pub(crate) mod ground;
 pub(crate) mod modules;
 mod mounts;
 pub(crate) mod own_directories;
+pub(crate) mod own_limits;
 pub(crate) mod places;
 pub(crate) mod plan;
 pub(crate) mod privilege;

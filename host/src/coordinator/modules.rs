@@ -3,6 +3,7 @@
 use super::cache::{self, Cache, Guard, Key, Turn};
 use super::dispatch::Coordinator;
 use super::granted::{FileId, ModuleRecord};
+use super::own_limits;
 use super::plan;
 use super::reopen::{FromStart, for_reading};
 use crate::config::job::{CompileLimits, Job};
@@ -362,7 +363,7 @@ pub(super) async fn compile(
 ) -> Result<(File, Made), Unmade> {
     let Settings { limits, fuel, output: wanted } = settings;
     let copied = Arc::clone(module);
-    let input = blocking(move || copy_of(&copied)).await?.map_err(|error| Cause::Refused(error.to_string()))?;
+    let input = blocking(move || copy_of(&copied)).await?.map_err(|error| not_copied(&error))?;
     let output = cache.unnamed()?;
     let copy = output.try_clone().map_err(failed)?;
     let null = File::options().read(true).write(true).open("/dev/null").map_err(failed)?;
@@ -413,6 +414,13 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
             Err(Cause::Failed(format!("the compiler ended without a result: {verdict:?}")).into())
         }
     }
+}
+
+/// The copy is a file, though it is in memory.
+fn not_copied(error: &Error) -> Cause {
+    let too_long = matches!(error, Error::Read { cause, .. } if cause.kind() == io::ErrorKind::FileTooLarge);
+    let limit = own_limits::file_size_in_words().filter(|_| too_long);
+    Cause::Refused(limit.map_or_else(|| error.to_string(), |limit| format!("the module is too large a file: {limit}")))
 }
 
 /// The module in memory that nobody can change any more, and that is what was hashed: each compiler has one of its own.

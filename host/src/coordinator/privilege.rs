@@ -13,7 +13,6 @@ use crate::spawn::{Delegated, Privilege, Setting, leftovers};
 use crate::sys::accounts::{self, Account};
 use crate::sys::process::{self, SingleThreaded};
 use rustix::process::{Gid, Uid, getegid, geteuid};
-use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::ffi::OsString;
 use std::io;
@@ -50,6 +49,7 @@ impl Error {
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::UserNamespace { .. } | Self::Restricted { .. } | Self::Reserved { .. } | Self::Places(_) => true,
+            Self::Spawner(client::Error::Fork(cause)) => cause.raw_os_error() == Some(libc::EAGAIN),
             Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => false,
         }
     }
@@ -57,9 +57,16 @@ impl Error {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::UserNamespace { .. } | Self::Restricted { .. } if geteuid().is_root() => Some(
+                "this root lacks capabilities, and is treated as an ordinary user: start it with CAP_SYS_ADMIN, CAP_SETUID, \
+                 CAP_SETGID and CAP_KILL (docker run --cap-add), or as a user other than root",
+            ),
+            Self::Spawner(client::Error::Fork(cause)) if cause.raw_os_error() == Some(libc::EAGAIN) => Some(
+                "this user has as many processes as RLIMIT_NPROC (ulimit -u) lets it have: end some, or raise that limit",
+            ),
             Self::UserNamespace { .. } => Some(
                 "try one of: sysctl kernel.unprivileged_userns_clone=1 (Debian), a larger user.max_user_namespaces, \
-                 an AppArmor profile for sandhog that allows userns (Ubuntu), or start it as root",
+                 an AppArmor profile for sandhog that allows userns (Ubuntu), a start outside of any chroot, or start it as root",
             ),
             Self::Restricted { .. } => Some(
                 "Ubuntu restricts them: give sandhog an AppArmor profile that allows userns, or \
@@ -232,12 +239,4 @@ fn become_person(person: &Person) -> io::Result<()> {
     } else {
         Ok(())
     }
-}
-
-/// Each child takes some ten descriptors, and the soft limit is 1024 on most machines for the sake of select(2), which nobody
-/// here uses. Workers have limits of their own.
-pub(crate) fn open_as_many_files_as_allowed() {
-    let limit = rustix::process::getrlimit(Resource::Nofile);
-    // Where it can't be raised, whoever needs more is told so.
-    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

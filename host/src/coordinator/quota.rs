@@ -31,10 +31,16 @@ impl Quota {
             return Err(Refused::Quota(what));
         }
         if self.alive >= alive {
-            return Err(Refused::Quota(format!("{alive} children are alive, which is the most (--max-children)")));
+            return Err(Refused::Quota(match alive {
+                1 => "1 child is alive, which is the most (--max-children)".into(),
+                alive => format!("{alive} children are alive, which is the most (--max-children)"),
+            }));
         }
         if self.left < 1.0 {
-            return Err(Refused::Quota(format!("{rate} children in a second are the most (--max-child-rate)")));
+            return Err(Refused::Quota(match rate {
+                1 => "1 child in a second is the most (--max-child-rate)".into(),
+                rate => format!("{rate} children in a second are the most (--max-child-rate)"),
+            }));
         }
         self.left -= 1.0;
         self.alive += 1;

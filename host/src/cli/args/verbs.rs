@@ -2,6 +2,7 @@
 
 use super::run::wall_parser;
 use crate::config::units::{parse_count, parse_duration};
+use crate::coordinator::control::PAST_MOST;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
 use sandhog_protocol::plan::Wall;
@@ -11,6 +12,17 @@ use std::time::Duration;
 
 /// Lines and events of the past that are shown unless a number is given: what fits on a screen with the prompt.
 const PAST: u64 = 20;
+
+/// As many lines or events of the past as one answer has.
+fn parse_past(text: &str) -> Result<u64, String> {
+    let count = parse_count(text).map_err(|error| error.to_string())?;
+    if count > PAST_MOST as u64 {
+        return Err(format!(
+            "more than {PAST_MOST}, the most of the past in one answer; the files of the logs have the rest"
+        ));
+    }
+    Ok(count)
+}
 
 /// What every verb has that can wait for its work to be done.
 #[derive(Clone, Copy, Debug, Args)]
@@ -141,7 +153,7 @@ pub(crate) struct LogsArgs {
     pub follow: bool,
 
     /// How many lines of the past
-    #[arg(short = 'n', long, value_name = "COUNT", value_parser = parse_count, default_value_t = PAST)]
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = parse_past, default_value_t = PAST)]
     pub lines: u64,
 
     /// Print one JSON object a line, with the text as it was written
@@ -160,7 +172,7 @@ pub(crate) struct EventsArgs {
     pub follow: bool,
 
     /// How many events of the past
-    #[arg(short = 'n', long, value_name = "COUNT", value_parser = parse_count, default_value_t = PAST)]
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = parse_past, default_value_t = PAST)]
     pub last: u64,
 
     /// Print one JSON object a line

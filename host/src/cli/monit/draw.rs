@@ -128,7 +128,9 @@ fn describe(instance: &Instance, now_ms: u64, columns: usize) -> Vec<Line<'stati
     let mut lines = vec![Line::from(vec![state, Span::raw(format!(" for {since}"))])];
     let texts = [
         instance.why.as_deref().map(|why| escape(why).into_owned()),
-        instance.pid.map(|pid| format!("pid {pid}, {} restarts", instance.restarts)),
+        instance.pid.map(|pid| {
+            format!("pid {pid}, {} {}", instance.restarts, if instance.restarts == 1 { "restart" } else { "restarts" })
+        }),
         instance.last.as_ref().map(|last| format!("last: {}", escape(&last.text))),
         instance.next_ms.map(|next| format!("next in {}", time::rough(next.saturating_sub(now_ms)))),
         instance.progress.as_deref().map(|progress| escape(progress).into_owned()),

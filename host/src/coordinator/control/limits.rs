@@ -28,7 +28,7 @@ pub(super) const SELECTORS: usize = 1_000;
 pub(super) const PARAMETER_BYTES: usize = 256;
 
 /// Past lines of a log, or past events, in one answer. Who wants more reads the files.
-pub(super) const LINES: usize = 10_000;
+pub(crate) const LINES: usize = 10_000;
 
 /// Past lines of a log where nobody says how many.
 pub(super) const USUAL_LINES: usize = 100;

@@ -35,7 +35,10 @@ impl Line for LogLine {
             instance: 0,
             attempt: String::new(),
             stream: LogStream::Sandhog,
-            text: format!("{count} lines of all jobs were left out: they came faster than they were read"),
+            text: match count {
+                1 => "1 line of all jobs was left out: it came faster than it was read".into(),
+                count => format!("{count} lines of all jobs were left out: they came faster than they were read"),
+            },
         })
     }
 }

@@ -17,6 +17,7 @@ mod routes;
 mod session;
 pub(crate) mod socket;
 
+pub(crate) use limits::LINES as PAST_MOST;
 pub(crate) use limits::Patience;
 pub(crate) use session::PAST_LINES;
 pub(crate) use socket::bind;

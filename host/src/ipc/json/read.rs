@@ -11,7 +11,13 @@ use std::fmt;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("it is no JSON: {}", without_line(.0))]
-    NotJson(#[from] serde_json::Error),
+    NotJson(serde_json::Error),
+    #[error("half of a surrogate pair, \\ud800 to \\udfff, stands alone at column {column}: it is no text")]
+    HalfOfAPair { column: usize },
+    #[error("the number at column {column} is larger than a float of 64 bits")]
+    Huge { column: usize },
+    #[error("it is nested deeper than 127 levels, at column {column}")]
+    Deep { column: usize },
     #[error("an object whose only key is \"{0}\" means nothing; keys that begin with $ are ours")]
     UnknownWord(String),
     #[error("\"{0}\" does not have what belongs to it")]
@@ -22,6 +28,19 @@ pub(crate) enum Error {
     NotBase64 { word: &'static str, source: base64::DecodeError },
     #[error("it is larger than MessagePack can say")]
     TooLarge(#[from] super::pack::TooLarge),
+}
+
+/// The parser tells its reasons in words alone. These three are grammatical JSON.
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        let (said, column) = (error.to_string(), error.column());
+        match said.split(" at line ").next().unwrap_or_default() {
+            "lone leading surrogate in hex escape" | "unexpected end of hex escape" => Self::HalfOfAPair { column },
+            "number out of range" => Self::Huge { column },
+            "recursion limit exceeded" => Self::Deep { column },
+            _ => Self::NotJson(error),
+        }
+    }
 }
 
 /// A message of the parser's without its " at line 1": the lines are counted elsewhere.

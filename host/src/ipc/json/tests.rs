@@ -114,9 +114,14 @@ fn other_forms_of_the_same_come_in_as_well() {
 fn what_means_nothing_is_refused_by_name() {
     assert!(refusal("{").starts_with("it is no JSON: "));
     assert!(refusal("1 2").starts_with("it is no JSON: "));
-    assert!(refusal("\"\\ud800\"").starts_with("it is no JSON: "));
+    for half in ["\\ud800", "\\udc00", "\\ud800\\u0041", "\\udbffx"] {
+        assert!(refusal(&format!("\"{half}\"")).starts_with("half of a surrogate pair"), "{half}");
+    }
+    for huge in ["1e400", "-1e400", "[1e309]"] {
+        assert!(refusal(huge).ends_with("is larger than a float of 64 bits"), "{huge}");
+    }
     assert!(refusal("\"\u{1}\"").starts_with("it is no JSON: "));
-    assert!(refusal(&"[".repeat(100_000)).starts_with("it is no JSON: "));
+    assert!(refusal(&"[".repeat(100_000)).starts_with("it is nested deeper than 127 levels"));
     assert!(read(b"\"\xff\"").is_err());
     assert_eq!(
         refusal(r#"[{"$byte":"x"}]"#),

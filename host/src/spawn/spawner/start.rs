@@ -110,7 +110,7 @@ impl Spawner {
         let (waits, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|errno| Refusal::new(None, "make a pipe", io::Error::from(errno)))?;
         match process::fork_into(&self.token, born_into.flags(), cgroup.and_then(cgroup::Cgroup::birthplace))
-            .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", error))?
+            .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", explained(&error)))?
         {
             Forked::Parent(child) => Ok((child, go)),
             Forked::Child => {
@@ -263,6 +263,20 @@ impl Spawner {
                 opened
             }
         }
+    }
+}
+
+/// Why a fork with namespaces failed, with what is missing; source: clone(2), user_namespaces(7).
+fn explained(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => format!(
+            "{error}: this process may have no user namespace, as none may in a chroot; start it outside of the chroot, or as a \
+             container's root (pivot_root) with CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID and CAP_KILL"
+        ),
+        Some(libc::EAGAIN) => {
+            format!("{error}: this user has as many processes as RLIMIT_NPROC (ulimit -u) lets it have")
+        }
+        _ => error.to_string(),
     }
 }
 
