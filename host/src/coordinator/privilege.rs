@@ -27,6 +27,9 @@ pub(crate) enum Error {
     UserNamespace { cause: io::Error },
     #[error("this machine gives a new user namespace no rights: {cause}")]
     Restricted { cause: io::Error },
+    /// User 0, which can't do what root does.
+    #[error("root has no capabilities here, and no user namespace of its own either: {cause}")]
+    Powerless { cause: io::Error },
     #[error(transparent)]
     Places(#[from] places::Error),
     #[error(transparent)]
@@ -48,7 +51,11 @@ impl Error {
     /// A wall that this machine can't give, rather than a fault of ours.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
-            Self::UserNamespace { .. } | Self::Restricted { .. } | Self::Reserved { .. } | Self::Places(_) => true,
+            Self::UserNamespace { .. }
+            | Self::Restricted { .. }
+            | Self::Powerless { .. }
+            | Self::Reserved { .. }
+            | Self::Places(_) => true,
             Self::Spawner(client::Error::Fork(cause)) => cause.raw_os_error() == Some(libc::EAGAIN),
             Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => false,
         }
@@ -57,7 +64,7 @@ impl Error {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::UserNamespace { .. } | Self::Restricted { .. } if geteuid().is_root() => Some(
+            Self::Powerless { .. } => Some(
                 "this root lacks capabilities, and is treated as an ordinary user: start it with CAP_SYS_ADMIN, CAP_SETUID, \
                  CAP_SETGID and CAP_KILL (docker run --cap-add), or as a user other than root",
             ),
@@ -214,14 +221,20 @@ fn delegated() -> Result<Delegated, String> {
 /// A user and mount namespace in which this process keeps its ids and may clone mounts and make namespaces.
 fn enter_user_namespace(token: &SingleThreaded) -> Result<(), Error> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
-    process::unshare(token, libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(|cause| Error::UserNamespace { cause })?;
+    process::unshare(token, libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(|cause| match uid {
+        0 => Error::Powerless { cause },
+        _ => Error::UserNamespace { cause },
+    })?;
     let map = IdMap { uids: vec![(uid, uid)], gids: vec![(gid, gid)], deny_setgroups: true };
     let process = rustix::fs::open(
         "/proc/self",
         rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
         rustix::fs::Mode::empty(),
     );
-    let restricted = |cause: io::Error| Error::Restricted { cause };
+    let restricted = |cause: io::Error| match uid {
+        0 => Error::Powerless { cause },
+        _ => Error::Restricted { cause },
+    };
     let process = process.map_err(|errno| restricted(errno.into()))?;
     namespaces::map_ids(process.as_fd(), &map).map_err(|error| restricted(io::Error::other(describe(&error))))
 }
