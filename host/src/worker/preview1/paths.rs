@@ -186,6 +186,7 @@ pub(super) fn unlink_file(
 }
 
 /// `path_rename`
+#[expect(clippy::too_many_arguments, reason = "the call has them")]
 pub(super) fn rename(
     guest: &mut Guest,
     memory: &mut [u8],
@@ -250,6 +251,7 @@ pub(super) fn symlink(
 }
 
 /// `path_readlink`. One that begins at a root of the host's is not told.
+#[expect(clippy::too_many_arguments, reason = "the call has them")]
 pub(super) fn readlink(
     guest: &mut Guest,
     memory: &mut [u8],

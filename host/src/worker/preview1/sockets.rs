@@ -11,6 +11,7 @@ pub(super) fn accept(guest: &mut Guest, _: &mut [u8], number: u32, _: u32, _: u3
 }
 
 /// `sock_recv`
+#[expect(clippy::too_many_arguments, reason = "the call has them")]
 pub(super) fn receive(
     guest: &mut Guest,
     _: &mut [u8],

@@ -126,7 +126,6 @@ pub(super) fn raise(_: &mut Guest, _: &mut [u8], _: u32) -> Result<(), Failure> 
 }
 
 /// `sched_yield`: there is nobody to step aside for.
-#[expect(clippy::unnecessary_wraps, reason = "as all calls")]
 pub(super) fn step_aside(_: &mut Guest, _: &mut [u8]) -> Result<(), Failure> {
     Ok(())
 }
