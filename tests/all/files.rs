@@ -665,3 +665,26 @@ fn a_real_picture_is_filtered_right() {
 
 /// The gray picture's file. Its pixels were compared once with those that Python computes from the original.
 const GRAY: &str = "e33b43dab62267871898303a1aacf08d25f4cab9f0f1f53c2bf2eeca64da92d7";
+
+#[test]
+fn a_file_moves_from_one_directory_of_a_grant_to_another_and_not_into_another_grant() {
+    for who in Who::all() {
+        let place = Place::new(who);
+        place.folder("out").folder("out/a").folder("out/b").folder("else");
+        fs::write(place.path("out/a/file"), "content").unwrap();
+        place.settle();
+        let guest = guest("moves_file");
+        let grants = ["--dir", "out::/out:rw", "--dir", "else::/else:rw"];
+        let moved = |from: &str, link: &str, to: &str| {
+            let mut args = grants.to_vec();
+            args.extend([guest.as_str(), "--", from, link, to]);
+            place.run(&args)
+        };
+        moved("/out/a/file", "/out/b/link", "/out/b/moved").expect("completed", 0);
+        let content = |name: &str| fs::read_to_string(place.path(name)).ok();
+        assert_eq!((content("out/a/file"), content("out/b/moved")), (None, Some("content".into())), "{who:?}");
+        assert_eq!(content("out/b/link"), Some("content".into()), "{who:?}");
+        moved("/out/b/moved", "/out/a/link", "/else/moved").expect("failed", 1);
+        assert_eq!((content("else/moved"), content("out/b/moved")), (None, Some("content".into())), "{who:?}");
+    }
+}

@@ -25,7 +25,7 @@ use crate::sys::landlock::{self, Handled};
 use sandhog_protocol::plan::Access;
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 /// Rights on files, `LANDLOCK_ACCESS_FS_*` of `linux/landlock.h`, with the ABI that they came with.
@@ -165,15 +165,22 @@ pub(crate) fn apply(directories: &[(BorrowedFd<'_>, Access)]) -> Result<Applied,
 /// this process and those that it makes, and there is no network. For a zygote. Were files denied, its workers' grants
 /// would be, too: of two rulesets each has to allow. The process must be single-threaded and have `no_new_privs` set.
 ///
+/// But for one right: moving and linking a file from one directory to another (REFER) is denied by each ruleset that does not
+/// allow it itself, whatever it is about. So it is allowed beneath `directories`, which are the workers'.
+///
 /// Before ABI 4 that is nothing, and nothing is done.
 ///
 /// # Errors
 /// As [`apply`].
-pub(crate) fn stay_inside() -> Result<Applied, Error> {
+pub(crate) fn stay_inside(directories: &[OwnedFd]) -> Result<Applied, Error> {
     let abi = landlock::abi().map_err(Error::Missing)?;
-    let handled = Handled { file_rights: 0, ..handled(abi) };
+    let handled = Handled { file_rights: file::REFER, ..handled(abi) };
     if handled.net_rights | handled.scopes != 0 {
         let ruleset = landlock::create_ruleset(&handled).map_err(|source| Error::Create { abi, source })?;
+        for (index, directory) in directories.iter().enumerate() {
+            landlock::allow_beneath(ruleset.as_fd(), directory.as_fd(), file::REFER)
+                .map_err(|source| Error::Allow { index, source })?;
+        }
         landlock::restrict_self(ruleset.as_fd(), flags(abi)).map_err(Error::Restrict)?;
     }
     Ok(Applied { abi })
@@ -436,7 +443,7 @@ mod tests {
         let outside = rustix::process::getpid();
         let ended = child::run(|| {
             rustix::thread::set_no_new_privs(true).unwrap();
-            stay_inside().unwrap();
+            stay_inside(&[]).unwrap();
             let own = rustix::process::getpid();
             assert!(denied(UnixStream::connect_addr(&address)));
             assert_eq!(rustix::process::test_kill_process(outside), Err(rustix::io::Errno::PERM));

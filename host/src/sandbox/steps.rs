@@ -25,6 +25,8 @@ pub(crate) struct Step<C: 'static> {
 pub(crate) struct ZygoteContext {
     /// Its own descriptors.
     pub keep: Vec<RawFd>,
+    /// Those that its workers are granted.
+    pub directories: Vec<OwnedFd>,
     pub filter: seccomp::Filter,
 }
 
@@ -64,8 +66,8 @@ pub(crate) static ZYGOTE: [Step<ZygoteContext>; 10] = [
     Step {
         name: "signals stay inside",
         wall: Some(Wall::Landlock),
-        build: |_| {
-            landlock::stay_inside()?;
+        build: |context| {
+            landlock::stay_inside(&context.directories)?;
             Ok(())
         },
     },

@@ -44,7 +44,8 @@ fn run(token: SingleThreaded) -> Option<()> {
         return None;
     }
     let (control, module) = (process::inherited(fds::CONTROL)?, process::inherited(fds::MODULE)?);
-    let Received { message: ToZygote::Setup { plan, ids }, .. } = recv_packet(&control).ok()?.ok()? else {
+    let Received { message: ToZygote::Setup { plan, ids }, fds: directories } = recv_packet(&control).ok()?.ok()?
+    else {
         return None;
     };
     let _ = rustix::thread::set_name(c"sandhog-zygote");
@@ -57,13 +58,14 @@ fn run(token: SingleThreaded) -> Option<()> {
     {
         return unsealed(&control, failure("limits", &error));
     }
-    let context = steps::ZygoteContext {
-        keep: vec![0, 1, 2, fds::CONTROL, fds::MODULE],
-        filter: steps::base_filter(plan.program),
-    };
+    let mut keep = vec![0, 1, 2, fds::CONTROL, fds::MODULE];
+    keep.extend(directories.iter().map(AsRawFd::as_raw_fd));
+    let context = steps::ZygoteContext { keep, directories, filter: steps::base_filter(plan.program) };
     if let Err(failure) = steps::build(&steps::ZYGOTE, &plan.walls, &context) {
         return unsealed(&control, failure);
     }
+    // Each worker gets mounts of its own.
+    drop(context);
     let module = match plan.program {
         Program::Guest { fuel } => match load_and_give_up(module, &control, &plan, fuel)? {
             Some(module) => Some(module),
@@ -219,9 +221,12 @@ impl Zygote {
         keep.extend(connection.iter().chain(&coredump).map(AsRawFd::as_raw_fd));
         keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
-        // A component's worker opens each directory once more, and its channel.
-        let component = self.module.as_ref().is_some_and(|module| module.kind != Kind::Core);
-        let opened = if component { directories.len() as u32 + 1 } else { 0 };
+        // A guest's worker opens its channel once more, that of a component each directory as well.
+        let opened = match self.module.as_ref().map(|module| module.kind) {
+            Some(Kind::Component | Kind::Concurrent) => directories.len() as u32 + 1,
+            Some(Kind::Core) => 1,
+            None => 0,
+        };
         let reserved_files = opened + descriptors::reserved(&keep, plan.rlimits.open_files.saturating_add(opened));
         let context = steps::WorkerContext {
             reserved_files,

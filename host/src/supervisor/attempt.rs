@@ -5,7 +5,7 @@ use super::output;
 use crate::sandbox::steps;
 use sandhog_protocol::request::Request;
 use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
-use sandhog_protocol::verdict::StopReason;
+use sandhog_protocol::verdict::{StopReason, UNDELIVERED};
 use sandhog_protocol::worker::FromWorker;
 
 /// What happens to an attempt.
@@ -275,7 +275,7 @@ impl Attempt {
             output::End::Finished => return Vec::new(),
             output::End::LimitReached => Cause::OutputLimit,
             output::End::ReceiverGone => Cause::Stop(StopReason::OutputClosed),
-            output::End::Failed(errno) => Cause::Failed(format!("the job's output can't be passed on: {errno}")),
+            output::End::Failed(errno) => Cause::Failed(format!("{UNDELIVERED}{errno}")),
         };
         // The guest may have ended well before that showed, but what it wrote has not arrived.
         if self.facts.exited() {

@@ -2,18 +2,19 @@
 
 use super::attempt::{Action, Attempt, Event};
 use super::channel::Channel;
-use super::feed::{Feed, Held};
+use super::feed::Held;
 use super::halts;
+pub(crate) use super::order::{Ends, Order, Pump, To};
 use super::outbox::Outbox;
 use super::outcome::{Cause, Facts};
-use super::output::{self, Manner, Meter, Over, Sink};
+use super::output::{self, Over};
 use crate::ipc::{self, Closed, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
 use crate::sys::ready;
 use rustix::io::Errno;
 use rustix::net::SocketType;
 use sandhog_protocol::VERSION;
-use sandhog_protocol::plan::{Kind, Program, Work, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Kind, Program, Work};
 use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
 use sandhog_protocol::verdict::{StopReason, Usage};
@@ -57,53 +58,6 @@ pub(crate) enum Note {
     Tell(Reply, Vec<OwnedFd>),
     /// The compiled module, or why there is none.
     Module(Result<(OwnedFd, Kind), Cause>),
-}
-
-/// All that one attempt needs.
-pub(crate) struct Order {
-    pub zygote: ZygotePlan,
-    pub worker: WorkerPlan,
-    pub work: Work,
-    /// What the worker is given; none once it has it.
-    pub ends: Option<Ends>,
-    /// Its granted directories, in the order of the plan.
-    pub directories: Vec<Arc<OwnedFd>>,
-    /// Where its stdin comes from, if anything comes.
-    pub feed: Option<Feed>,
-    /// What is moved between the other ends of its output streams and the world.
-    pub pumps: Vec<Pump>,
-    /// When to end a worker that does not end by its own deadline, from `go`.
-    pub hard_deadline: Option<Duration>,
-    /// Where what the guest asks for goes; where it is none, asking is a breach.
-    pub requests: Option<mpsc::Sender<Request>>,
-    /// How long it may take to stop once it was asked.
-    pub grace: Duration,
-    /// Is called when the guest begins.
-    pub began: Option<Box<dyn FnOnce() + Send>>,
-}
-
-/// A worker's ends of what it is joined to the world by.
-pub(crate) struct Ends {
-    /// Stdin, stdout, stderr.
-    pub stdio: [OwnedFd; 3],
-    /// Its connection to its parent, where it has one.
-    pub connection: Option<OwnedFd>,
-    /// The file for its core dump, where one is wanted.
-    pub coredump: Option<OwnedFd>,
-}
-
-/// One output stream between a worker and the world.
-pub(crate) struct Pump {
-    pub from: OwnedFd,
-    pub to: To,
-    pub meter: Meter,
-}
-
-/// Where a stream leads to.
-pub(crate) enum To {
-    Stream { fd: OwnedFd, manner: Manner },
-    /// To whoever keeps it.
-    Sink(Box<dyn Sink>),
 }
 
 /// An attempt that is over.
@@ -199,7 +153,9 @@ impl<'a> Driver<'a> {
         let asked = Instant::now();
         let request = ToSpawner::StartZygote { zygote: id, plan: order.zygote.clone() };
         // Where this fails the spawner has gone, and its end of the socket says so.
-        let _ = client.send(&request, &[module_there.as_fd()]).await;
+        let directories = order.directories.iter().map(AsFd::as_fd);
+        let fds: Vec<BorrowedFd<'_>> = std::iter::once(module_there.as_fd()).chain(directories).collect();
+        let _ = client.send(&request, &fds).await;
         let mut driver = Self {
             client,
             id,
@@ -278,7 +234,9 @@ impl<'a> Driver<'a> {
             }
             Note::InputFailed(errno, held) => {
                 self.held = held;
-                if let Err(error) = self.tell(&ToWorker::Tells(Reply::InputFailed { errno: errno.raw_os_error() }), Vec::new()) {
+                if let Err(error) =
+                    self.tell(&ToWorker::Tells(Reply::InputFailed { errno: errno.raw_os_error() }), Vec::new())
+                {
                     self.note_failure(&error);
                 }
                 return None;

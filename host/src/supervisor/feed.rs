@@ -244,12 +244,11 @@ fn copied_from_stream(from: &OwnedFd, to: &OwnedFd, meter: &Meter) -> End {
         output::wait_for(to, PollFlags::OUT);
         let lies = usize::try_from(output::lies_in(to)).unwrap_or(size);
         let most = size.saturating_sub(lies).clamp(1, buffer.len());
-        let read =
-            match output::when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..most])) {
-                Ok(0) => return End::Finished,
-                Ok(read) => read,
-                Err(errno) => return End::Failed(errno),
-            };
+        let read = match output::when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..most])) {
+            Ok(0) => return End::Finished,
+            Ok(read) => read,
+            Err(errno) => return End::Failed(errno),
+        };
         match output::write_all(to, &buffer[..read]) {
             Ok(()) => meter.count(read),
             Err(failure) => return output::ended(failure),

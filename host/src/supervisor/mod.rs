@@ -18,6 +18,7 @@ mod channel;
 pub(crate) mod driver;
 pub(crate) mod feed;
 pub(crate) mod halts;
+mod order;
 mod outbox;
 pub(crate) mod outcome;
 pub(crate) mod output;

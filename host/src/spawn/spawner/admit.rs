@@ -4,6 +4,7 @@
 use super::{Guard, Refusal, Spawner};
 use crate::spawn::floor::Breach;
 use rustix::fs::{FileType, Stat, fstat, major, minor};
+use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Program, Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{ToSpawner, ZygoteId};
 use std::io;
@@ -81,7 +82,11 @@ impl Spawner {
             let text = format!("{} zygotes are the most of this command", self.zygotes.len());
             return Err(Refusal::new(None, STEP, io::Error::other(text)));
         }
-        admit_fds(&[Place::Socket], fds)
+        // The directories of its workers, about which its own wall has to know.
+        let directories = fds.len().saturating_sub(1).min(limits::DIRECTORIES);
+        let places: Vec<Place> =
+            std::iter::once(Place::Socket).chain(std::iter::repeat_n(Place::Directory, directories)).collect();
+        admit_fds(&places, fds)
     }
 
     pub(super) fn admit_worker(&self, program: Program, plan: &WorkerPlan, fds: &[OwnedFd]) -> Result<(), Refusal> {

@@ -110,7 +110,11 @@ impl Spawner {
             return code_of(Some(Wall::Namespaces));
         }
         let keep = vec![0, 1, 2];
-        let zygote = steps::ZygoteContext { keep: keep.clone(), filter: steps::base_filter(Program::Compiler) };
+        let zygote = steps::ZygoteContext {
+            keep: keep.clone(),
+            directories: Vec::new(),
+            filter: steps::base_filter(Program::Compiler),
+        };
         let worker = steps::WorkerContext {
             rlimits: Rlimits { data_bytes: MEMORY_BYTES, file_bytes: 0, open_files: 16, cpu_s: None },
             reserved_files: descriptors::reserved(&keep, 16),

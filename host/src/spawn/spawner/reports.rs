@@ -1,8 +1,8 @@
 //! What zygotes say, each of which may have been taken over: the first word that is not the protocol's is the last one that
 //! is heard, and ends the zygote.
 
-use super::pause::Pause;
 use super::birth::proc_pid;
+use super::pause::Pause;
 use super::{Source, Spawner, Worker};
 use crate::ipc::{Closed, Received, recv_packet};
 use crate::sandbox::{failure, steps};

@@ -37,8 +37,9 @@ impl Spawner {
     pub(super) fn start_zygote(&mut self, id: ZygoteId, plan: ZygotePlan, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         let refuse = |step, error: io::Error| Refusal::new(None, step, error);
         self.admit_zygote(id, &plan, &fds)?;
-        let [module] =
-            <[OwnedFd; 1]>::try_from(fds).map_err(|_| refuse("read a request", io::ErrorKind::InvalidInput.into()))?;
+        let mut fds = fds.into_iter();
+        let module = fds.next().ok_or_else(|| refuse("read a request", io::ErrorKind::InvalidInput.into()))?;
+        let directories: Vec<OwnedFd> = fds.collect();
         let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
         rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
         let own_namespaces = plan.walls.contains(&Wall::Namespaces);
@@ -65,7 +66,9 @@ impl Spawner {
                 .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
         }
         // Before it goes on: it may end at once, with the reason in its last words, and then nothing can be sent.
-        send_packet(&zygote.control, &setup, &[]).map_err(|error| Refusal::new(None, "start a zygote", error))?;
+        let directories: Vec<BorrowedFd<'_>> = directories.iter().map(AsFd::as_fd).collect();
+        send_packet(&zygote.control, &setup, &directories)
+            .map_err(|error| Refusal::new(None, "start a zygote", error))?;
         rustix::io::write(&go, b"g").map_err(|errno| refuse("start a zygote", errno.into()))?;
         let zygote = &self.zygotes[&id];
         let watched = self.watch(zygote.control.as_fd(), Source::Control(id));

@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn text_passes_as_it_is() {
-        for text in ["", "a\tb\r\n", "12%\x08\x08\x0813%", "zoë 图 👩\u{200d}🔬 نمی\u{200c}خواهم", "\u{ad}\u{feff}"] {
+        for text in ["", "a\tb\r\n", "12%\x08\x08\x0813%", "zoë 图 👩\u{200d}🔬 نمی\u{200c}خواهم", "\u{ad}\u{feff}"]
+        {
             assert_eq!(shown(text.as_bytes()), text);
         }
     }
@@ -247,7 +248,9 @@ mod tests {
             let mut rest = text.as_str();
             while let Some(at) = rest.find('\x1b') {
                 rest = &rest[at + 1..];
-                let numbers = rest.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+                let numbers = rest
+                    .strip_prefix('[')
+                    .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
                 assert!(numbers.is_some_and(|after| after.starts_with('m')), "{text:?}");
             }
             assert!(text.chars().all(|c| !c.is_control() || "\n\t\r\x08\x1b".contains(c)), "{text:?}");

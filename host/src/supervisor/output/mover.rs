@@ -148,7 +148,11 @@ pub(in crate::supervisor) fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Resul
 }
 
 /// A stream that somebody else has made non-blocking is waited for all the same.
-pub(in crate::supervisor) fn when_ready<T>(fd: &impl AsFd, flags: PollFlags, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(in crate::supervisor) fn when_ready<T>(
+    fd: &impl AsFd,
+    flags: PollFlags,
+    mut call: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, Errno> {
     loop {
         match rustix::io::retry_on_intr(&mut call) {
             Err(Errno::AGAIN) => {
