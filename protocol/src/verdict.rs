@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// What [`Verdict::Lost`] begins with where the worker broke the protocol: it was taken over, or Sandhog has a fault.
 pub const BREACH: &str = "protocol: ";
 
+/// What [`Verdict::Lost`] begins with where what the guest wrote could not be passed on: a full disk, a limit on files.
+pub const UNDELIVERED: &str = "the job's output can't be passed on: ";
+
 /// Why an attempt ended. A time-out is never a success; a kill for memory is never a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]

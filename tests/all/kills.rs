@@ -332,7 +332,7 @@ fn a_closed_terminal_ends_the_run() {
 }
 
 #[test]
-fn a_closed_stdin_is_an_error_to_whoever_reads_it() {
+fn a_closed_stdin_is_an_empty_one() {
     for who in Who::all() {
         let place = Place::new(who);
         let run = |closed: &str, name: &str| {
@@ -341,8 +341,7 @@ fn a_closed_stdin_is_an_error_to_whoever_reads_it() {
             crate::kit::finish(Running::start(command.args(["run", &guest(name)])))
         };
         let output = run("<&-", "cat");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(1) && said.contains("Bad file descriptor"), "{who:?}: {output:?}");
+        assert!(output.status.success() && output.stdout.is_empty(), "{who:?}: {output:?}");
         for closed in [">&-", "2>&-", "<&- 2>&-"] {
             let output = run(closed, "hello");
             assert_eq!(output.stdout, if closed == ">&-" { "" } else { "hello\n" }.as_bytes(), "{who:?}: {output:?}");

@@ -22,11 +22,10 @@ use super::reopen::for_reading;
 use super::room::Held;
 use crate::config::job::{Job, Stdin};
 use crate::config::service::Service;
-use crate::sys::{inherited, process};
+use crate::sys::process;
 use reopen::Again;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -220,8 +219,7 @@ impl Input {
     pub(crate) fn open(&self) -> Result<Option<OwnedFd>, Error> {
         match self {
             Self::None => Ok(None),
-            // To one that was closed every read is an error, as it would be to any program.
-            Self::Inherit if inherited::was_closed(0) => Ok(Some(File::options().write(true).open("/dev/null")?.into())),
+            // One that was closed is empty: the standard library opens /dev/null in its place.
             Self::Inherit => Ok(Some(process::borrow(0).try_clone_to_owned()?)),
             Self::File { path, file } => reader(path, file).map(Some),
         }

@@ -236,7 +236,8 @@ impl Coordinator {
         halted: Halted,
     ) -> Result<(Facts, Usage), Error> {
         let job = &member.job;
-        let Opened { stdio, feed, pumps } = ties.streams.open(family.audience.beside().as_ref(), member.instead.is_none())?;
+        let Opened { stdio, feed, pumps } =
+            ties.streams.open(family.audience.beside().as_ref(), member.instead.is_none())?;
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(family::REQUESTS);
         let (program, work) = member.program_and_work(&ties.streams)?;

@@ -111,7 +111,7 @@ fn is_worth_a_word(resource: Resource, hard: u64) -> bool {
 }
 
 fn shed_cgroups() -> Vec<String> {
-    let kept = match cgroup::leave_units() {
+    let kept = match cgroup::leave() {
         Ok(kept) => kept,
         Err(error) => return vec![format!("perhaps a cgroup ({error})")],
     };
@@ -124,8 +124,7 @@ fn in_words(cgroup::Kept { path, nature, cause }: &cgroup::Kept) -> String {
         Nature::Unit => "a unit of the service manager's, so that the daemon may end with it",
         Nature::Other => "whose limits hold",
     };
-    let cause = cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
-    format!("the cgroup {}, {what}{cause}", path.display())
+    format!("the cgroup {}, {what} ({cause})", path.display())
 }
 
 #[cfg(test)]
@@ -135,7 +134,7 @@ mod tests {
     #[test]
     fn a_cgroup_that_stays_is_told_with_what_follows() {
         let kept = |path: &str, nature, cause| in_words(&cgroup::Kept { path: path.into(), nature, cause });
-        let denied = || Some(io::Error::from(io::ErrorKind::PermissionDenied));
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
         assert_eq!(
             kept("/user.slice/session-3.scope", Nature::Session, denied()),
             "the cgroup /user.slice/session-3.scope, that of a login session, so that logging out may end the daemon \
@@ -145,6 +144,6 @@ mod tests {
             kept("/a.scope", Nature::Unit, denied()),
             "the cgroup /a.scope, a unit of the service manager's, so that the daemon may end with it (permission denied)"
         );
-        assert_eq!(kept("/ci", Nature::Other, None), "the cgroup /ci, whose limits hold");
+        assert_eq!(kept("/ci", Nature::Other, denied()), "the cgroup /ci, whose limits hold (permission denied)");
     }
 }

@@ -22,7 +22,7 @@ mod tests;
 
 pub(crate) use error::{Error, Missing};
 use files::{children, make_home, open_directory, read_file, read_path, write_file, write_setting};
-pub(crate) use inherited::{Kept, Nature, leave_units};
+pub(crate) use inherited::{Kept, Nature, leave};
 use mounts::Choice;
 use rustix::{
     fs::{AtFlags, Mode, OFlags},

@@ -86,9 +86,7 @@ pub(crate) fn queue(pidfd: BorrowedFd<'_>, signal: i32, value: u64) -> io::Resul
     let (errno, code) = (0, libc::SI_QUEUE);
     let info = Queued { signal, errno, code, padding: 0, pid: 0, uid: 0, value, rest: [0; 12] };
     // SAFETY: `info` has the size and the layout of the structure that the kernel reads, and outlives the call.
-    let result = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, &raw const info, 0)
-    };
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, &raw const info, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

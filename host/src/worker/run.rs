@@ -130,7 +130,8 @@ fn attempt(
     };
     // Only here: names in a hostile module can make a backtrace long. A core dump is not the guest's time.
     drop(timers);
-    let coredump = error.and_then(|error| coredump::write(&error, &end, &mut store, plan.args.first(), outside.coredump));
+    let coredump =
+        error.and_then(|error| coredump::write(&error, &end, &mut store, plan.args.first(), outside.coredump));
     let peak_memory_bytes = store.data().limiter.peak_bytes();
     let [stdout_bytes, stderr_bytes] = stdio::written().map(Some);
     let report = Report { peak_memory_bytes, stdout_bytes, stderr_bytes, coredump, ..Report::of(end) };

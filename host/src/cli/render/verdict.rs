@@ -5,7 +5,7 @@ use crate::config::units;
 use crate::coordinator::record::VerdictRecord;
 use sandhog_protocol::plan::Wall;
 use sandhog_protocol::spawn::WeakWall;
-use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, Verdict};
+use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, UNDELIVERED, Verdict};
 use sandhog_protocol::worker::TrapKind;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -61,6 +61,9 @@ pub(crate) fn sentence(verdict: &Verdict) -> Option<Problem> {
             format!("lost: {why}"),
             "do not trust this module: no guest's worker says that; if it is yours, please report it as a fault of Sandhog",
         ),
+        Verdict::Lost { why } if why.starts_with(UNDELIVERED) => {
+            said(format!("lost: {why}"), "make room where stdout and stderr lead to, or let them lead elsewhere")
+        }
         Verdict::Lost { why } => said(
             format!("lost: {why}"),
             "a fault of Sandhog or of this machine, not of the guest; try again, and report it if it comes back",

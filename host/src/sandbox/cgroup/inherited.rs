@@ -1,7 +1,8 @@
 //! The cgroups that whoever started this process has put it in, and the way out of them.
 //!
-//! A unit of systemd's (a login session, the terminal's scope, a service) is left where that is allowed: its end is no end of a
-//! daemon. Any other cgroup is somebody's limit, and stays. Sources: cgroups(7), systemd.scope(5), systemd.kill(5).
+//! They are left where that is allowed: the end of a unit of systemd's (a login session, the terminal's scope, a service) is no
+//! end of a daemon, and a limit was meant for whoever called for it. The way leads to where the first process is: limits of the
+//! whole machine, or of a container, hold on. Sources: cgroups(7), systemd.scope(5), systemd.kill(5).
 
 use super::delegated;
 use super::files::{open_directory, write_file};
@@ -28,32 +29,42 @@ pub(crate) struct Kept {
     /// As /proc/self/cgroup has it, where a whole hierarchy is mounted.
     pub path: PathBuf,
     pub nature: Nature,
-    /// Why it could not be left; none where it was not tried.
-    pub cause: Option<io::Error>,
+    /// Why it could not be left.
+    pub cause: io::Error,
 }
 
-/// Leaves all units. What this process is in that is not the root of its hierarchy, each path once.
+/// Goes where the first process is. What could not be left, each path once.
 ///
 /// # Errors
 /// /proc can't be read.
-pub(crate) fn leave_units() -> io::Result<Vec<Kept>> {
+pub(crate) fn leave() -> io::Result<Vec<Kept>> {
     let read = |path: &str| read_path(path).map_err(io::Error::other);
-    let (mountinfo, own) = (read("/proc/self/mountinfo")?, read("/proc/self/cgroup")?);
+    let (mountinfo, own, first) = (read("/proc/self/mountinfo")?, read("/proc/self/cgroup")?, read("/proc/1/cgroup")?);
     let mut kept: Vec<Kept> = Vec::new();
-    for (root, path) in places(&mountinfo, &own) {
-        let nature = nature(&path);
-        let cause = match nature {
-            Nature::Session | Nature::Unit => match leave(&root) {
-                Ok(()) => continue,
-                Err(error) => Some(error),
-            },
-            Nature::Other => None,
-        };
-        if kept.iter().all(|other| other.path != path) {
-            kept.push(Kept { path, nature, cause });
+    for (path, to) in ways(&mountinfo, &own, &first) {
+        if let Err(cause) = enter(&to)
+            && kept.iter().all(|other| other.path != path)
+        {
+            kept.push(Kept { nature: nature(&path), path, cause });
         }
     }
     Ok(kept)
+}
+
+/// Of each hierarchy in which this process is not where the first one is: where it is, and the directory to go to. A service
+/// manager's own unit is no place for others, so that its place is the root.
+fn ways(mountinfo: &str, own: &str, first: &str) -> Vec<(PathBuf, PathBuf)> {
+    let firsts = places(mountinfo, first);
+    let ways = places(mountinfo, own).into_iter().filter_map(|(root, path)| {
+        let first = firsts.iter().find(|(other, _)| *other == root).map(|(_, first)| first);
+        let to = match first {
+            Some(first) if *first == path => return None,
+            Some(first) if nature(first) == Nature::Other => root.join(first.strip_prefix("/").unwrap_or(first)),
+            Some(_) | None => root,
+        };
+        Some((path, to))
+    });
+    ways.collect()
 }
 
 /// The visible root of each hierarchy that this process is not at, and where it is below.
@@ -77,9 +88,9 @@ fn nature(path: &Path) -> Nature {
     }
 }
 
-fn leave(root: &Path) -> io::Result<()> {
-    let root = open_directory(rustix::fs::CWD, root)?;
-    write_file(root.as_fd(), "cgroup.procs", "0")
+fn enter(directory: &Path) -> io::Result<()> {
+    let directory = open_directory(rustix::fs::CWD, directory)?;
+    write_file(directory.as_fd(), "cgroup.procs", "0")
 }
 
 #[cfg(test)]
@@ -106,6 +117,19 @@ mod tests {
             found,
             [("/sys/fs/cgroup/memory".into(), "/ci/job".into()), ("/sys/fs/cgroup/unified".into(), session.into())]
         );
+    }
+
+    #[test]
+    fn the_way_leads_to_where_the_first_process_is() {
+        let own = "4:memory:/ci/job\n0::/user.slice/user-0.slice/session-3.scope\n";
+        let session = PathBuf::from("/user.slice/user-0.slice/session-3.scope");
+        let at = |memory: &str, unified: &str| ways(MOUNTS, own, &format!("4:memory:{memory}\n0::{unified}\n"));
+        let (memory, unified) = (PathBuf::from("/sys/fs/cgroup/memory"), PathBuf::from("/sys/fs/cgroup/unified"));
+        let both = [("/ci/job".into(), memory.clone()), (session.clone(), unified.clone())];
+        assert_eq!(at("/", "/init.scope"), both);
+        // The limits of a container are nobody's who called.
+        assert_eq!(at("/ci/job", "/"), [(session.clone(), unified)]);
+        assert_eq!(at("/ci", session.to_str().unwrap()), [("/ci/job".into(), memory.join("ci"))]);
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
         let mut linker = Linker::new(&engine);
         link(&mut linker).unwrap();
         let directory = OwnedFd::from(File::open(&folder).unwrap());
-        let guest = wasi::guest(&plan(), vec![(directory, Access::ReadWrite)]).unwrap();
+        let guest = wasi::guest(&plan(), vec![(directory, Access::ReadWrite)], None).unwrap();
         let mut store = Store::new(&engine, guest);
         let memory = Memory::new(&mut store, MemoryType::new(1, Some(1))).unwrap();
         store.data_mut().memory = Some(memory);
@@ -239,7 +239,7 @@ fn linked_functions() -> u32 {
     let engine = Engine::new(&Config::new()).unwrap();
     let mut linker = Linker::new(&engine);
     link(&mut linker).unwrap();
-    let mut store = Store::new(&engine, wasi::guest(&GuestPlan::default(), Vec::new()).unwrap());
+    let mut store = Store::new(&engine, wasi::guest(&GuestPlan::default(), Vec::new(), None).unwrap());
     let names = linker.iter(&mut store).filter(|(module, name, _)| *module == MODULE && *name != "proc_exit");
     u32::try_from(names.count()).unwrap()
 }
