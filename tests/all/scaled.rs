@@ -79,7 +79,7 @@ fn up_brings_a_job_to_what_the_manifest_says_and_down_takes_one_without_an_insta
     assert_eq!(daemon.up_well(&manifest).text(), "web: changed: instances\nready: 2 instances\n");
     daemon.well(&["scale", "web", "0"]);
     says(&daemon, &["down"], "web: deleted\n");
-    says(&daemon, &["down"], "nothing to do: there is no job\n");
+    says(&daemon, &["down"], "nothing to do: there is no job of this manifest\n");
 }
 
 #[test]

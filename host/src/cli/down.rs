@@ -36,7 +36,7 @@ fn try_run(args: &DownArgs) -> Result<u8, Failure> {
         Target::Jobs(_) | Target::DaemonAlone => None,
     };
     let Some(mut client) = Client::try_connect()? else { return Ok(nothing_runs(args.json)) };
-    let wait = ask::waits(args.wait);
+    let (wait, of_manifest) = (ask::waits(args.wait), source.is_some());
     let done = match (target, source) {
         (Target::Jobs(select), _) => delete(&mut client, select, wait)?,
         (Target::Manifest(_), source) => delete_all_of(&mut client, source, wait)?,
@@ -50,6 +50,9 @@ fn try_run(args: &DownArgs) -> Result<u8, Failure> {
         if done == Done::default() && !args.json {
             return Ok(render::answer(b"the daemon has ended\n"));
         }
+    }
+    if of_manifest && done == Done::default() && !args.json {
+        return Ok(render::answer(b"nothing to do: there is no job of this manifest\n"));
     }
     Ok(ask::end(Verb::Delete, &done, args.json))
 }

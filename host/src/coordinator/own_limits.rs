@@ -102,6 +102,13 @@ pub(crate) fn cpu() -> Option<Duration> {
     getrlimit(Resource::Cpu).maximum.map(|seconds| Duration::from_secs(seconds).saturating_sub(BEFORE_CPU))
 }
 
+/// That a limit of CPU time is this process's own, where that is so.
+pub(crate) fn cpu_in_words(limit: &str) -> Option<String> {
+    let seconds = getrlimit(Resource::Cpu).maximum?;
+    let is_own = cpu().is_some_and(|most| print_duration(most) == limit);
+    is_own.then(|| format!("RLIMIT_CPU (ulimit -t) is {seconds}s: start sandhog with a higher hard limit"))
+}
+
 /// That files may not be longer, where that is so.
 pub(crate) fn file_size_in_words() -> Option<String> {
     getrlimit(Resource::Fsize).maximum.map(|bytes| format!("RLIMIT_FSIZE (ulimit -f) is {}", print_size(bytes)))
