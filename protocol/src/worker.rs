@@ -57,9 +57,9 @@ pub struct Report {
     pub end: End,
     /// Linear memories at their largest, in bytes.
     pub peak_memory_bytes: u64,
-    /// What the guest wrote to its stdout and its stderr, in bytes, as the worker counted it; None: it could not say.
-    pub stdout_bytes: Option<u64>,
-    pub stderr_bytes: Option<u64>,
+    /// What the guest wrote to its stdout and its stderr, in bytes, as the worker counted it; None: it could not say. In a box,
+    /// since reports travel in errors.
+    pub written_bytes: Option<Box<[u64; 2]>>,
     /// Through its connection to its parent.
     pub messages_received: u64,
     pub messages_sent: u64,
@@ -71,15 +71,7 @@ impl Report {
     /// A report that knows no more than how it ended.
     #[must_use]
     pub const fn of(end: End) -> Self {
-        Self {
-            end,
-            peak_memory_bytes: 0,
-            stdout_bytes: None,
-            stderr_bytes: None,
-            messages_received: 0,
-            messages_sent: 0,
-            coredump: None,
-        }
+        Self { end, peak_memory_bytes: 0, written_bytes: None, messages_received: 0, messages_sent: 0, coredump: None }
     }
 }
 

@@ -51,7 +51,7 @@ fn a_trap_leaves_a_core_dump_that_the_verdict_names() {
 fn a_component_leaves_one_as_a_core_module_does() {
     let scratch = Scratch::new();
     for (number, guest) in ["does_as_told", "traps_in_0_3.wat"].into_iter().enumerate() {
-        let file = scratch.join(&format!("core{number}"));
+        let file = scratch.join(format!("core{number}"));
         dumping(guest, &file).arg("trap").run().is(134, "trapped");
         assert!(is_a_dump(&file), "{guest}");
     }

@@ -40,7 +40,8 @@ pub(super) fn run_or_instead(
     match try_run(token, args, probes, instead) {
         Ok(record) => {
             if let Some(problem) = render::verdict::sentence(&record.verdict) {
-                let limit = if let Verdict::Cpu { limit } = &record.verdict { own_limits::cpu_in_words(limit) } else { None };
+                let limit =
+                    if let Verdict::Cpu { limit } = &record.verdict { own_limits::cpu_in_words(limit) } else { None };
                 let hints = render::verdict::about_coredump(&record).into_iter().chain(limit);
                 render::report(&hints.fold(problem, Problem::with_hint));
             }

@@ -264,7 +264,9 @@ impl<'a> Driver<'a> {
             }
             Event::Said(FromWorker::Ended(report)) => {
                 self.usage.peak_memory_bytes = report.peak_memory_bytes;
-                (self.usage.stdout_bytes, self.usage.stderr_bytes) = (report.stdout_bytes, report.stderr_bytes);
+                let written = report.written_bytes.as_deref();
+                self.usage.stdout_bytes = written.map(|[stdout, _]| *stdout);
+                self.usage.stderr_bytes = written.map(|[_, stderr]| *stderr);
                 self.usage.messages_received = report.messages_received;
                 self.usage.messages_sent = report.messages_sent;
             }

@@ -133,8 +133,7 @@ fn attempt(
     let coredump =
         error.and_then(|error| coredump::write(&error, &end, &mut store, plan.args.first(), outside.coredump));
     let peak_memory_bytes = store.data().limiter.peak_bytes();
-    let [stdout_bytes, stderr_bytes] = stdio::written().map(Some);
-    let report = Report { peak_memory_bytes, stdout_bytes, stderr_bytes, coredump, ..Report::of(end) };
+    let report = Report { peak_memory_bytes, written_bytes: stdio::written(), coredump, ..Report::of(end) };
     // The process ends next, and the kernel gives everything back faster than the destructors would.
     mem::forget(store);
     Ok(report)
@@ -302,7 +301,7 @@ mod tests {
     #[test]
     fn a_guest_that_returns_has_exited_with_zero() {
         let report = report(&command(""), &plan());
-        let counted = Report { stdout_bytes: Some(0), stderr_bytes: Some(0), ..Report::of(End::Exited { code: 0 }) };
+        let counted = Report { written_bytes: Some(Box::new([0; 2])), ..Report::of(End::Exited { code: 0 }) };
         assert_eq!(report, Report { peak_memory_bytes: 65_536, ..counted });
     }
 

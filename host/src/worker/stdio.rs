@@ -34,8 +34,8 @@ pub(super) enum Stream {
 static WRITTEN: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
 /// The same, for the report.
-pub(super) fn written() -> [u64; 2] {
-    WRITTEN.each_ref().map(|written| written.load(Ordering::Relaxed))
+pub(super) fn written() -> Option<Box<[u64; 2]>> {
+    Some(Box::new(WRITTEN.each_ref().map(|written| written.load(Ordering::Relaxed))))
 }
 
 /// To which of the two the length of each call goes first: see [`sandhog_protocol::plan::GuestPlan::whole_calls`].

@@ -145,7 +145,11 @@ mod tests {
         let (mut calls, mut passed) = (Calls::default(), Vec::new());
         for piece in bytes.chunks(piece) {
             calls.take(piece);
-            calls.pass(|bytes| Ok(passed.push(bytes.to_vec()))).unwrap();
+            let keep = |bytes: &[u8]| {
+                passed.push(bytes.to_vec());
+                Ok(())
+            };
+            calls.pass(keep).unwrap();
         }
         passed
     }

@@ -128,11 +128,9 @@ pub(super) fn reported(
     let coredump = error.and_then(|error| coredump::write(&error, &end, store, plan.args.first(), file));
     let guest = store.data();
     let counts = guest.session.counts();
-    let [stdout_bytes, stderr_bytes] = stdio::written().map(Some);
     Report {
         end,
-        stdout_bytes,
-        stderr_bytes,
+        written_bytes: stdio::written(),
         peak_memory_bytes: guest.limiter.peak_bytes(),
         messages_received: counts.received,
         messages_sent: counts.sent,
