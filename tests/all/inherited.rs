@@ -369,6 +369,17 @@ fn a_limit_of_cpu_time_that_is_inherited_is_a_limit_of_the_job() {
 }
 
 #[test]
+fn under_a_limit_on_files_a_daemon_sets_its_logs_aside_and_loses_nothing() {
+    let daemon = Background::start(&["bash", "-c", "ulimit -f 2000; exec \"$@\"", "bash"]);
+    let words = ["start", &module("floods_lines.wat"), "--name", "noisy", "--no-wait"];
+    assert_eq!(daemon.command(&words).run().code, 0);
+    until("logs that were set aside", || daemon.folder.join("state/logs/noisy.log.2").exists().then_some(()));
+    let events = daemon.command(&["events"]).run();
+    assert!(!events.text().contains("lost"), "{events:#?}");
+    assert_eq!(daemon.down().code, 0);
+}
+
+#[test]
 fn a_compiled_module_that_is_too_long_for_the_limit_on_files_is_refused() {
     let cache = Scratch::new();
     let outcome = limited("hello", "-f 16").cache(cache.join("cache")).run();

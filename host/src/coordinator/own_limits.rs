@@ -109,6 +109,11 @@ pub(crate) fn cpu_in_words(limit: &str) -> Option<String> {
     is_own.then(|| format!("RLIMIT_CPU (ulimit -t) is {seconds}s: start sandhog with a higher hard limit"))
 }
 
+/// The longest file that this process may write, in bytes; None: the kernel sets no limit.
+pub(crate) fn file_size() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
+}
+
 /// That files may not be longer, where that is so.
 pub(crate) fn file_size_in_words() -> Option<String> {
     getrlimit(Resource::Fsize).maximum.map(|bytes| format!("RLIMIT_FSIZE (ulimit -f) is {}", print_size(bytes)))

@@ -1,6 +1,7 @@
 //! The files themselves: opened, appended to, set aside when they are full, removed.
 
 use crate::config::service::LogRules;
+use crate::coordinator::own_limits;
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use std::collections::HashMap;
@@ -22,6 +23,8 @@ pub(super) struct Files {
     open: HashMap<Arc<str>, Open>,
     /// Grows with each use.
     uses: u64,
+    /// No file may be longer, in bytes, whatever its rules are (RLIMIT_FSIZE): it is set aside before.
+    longest: u64,
 }
 
 struct Open {
@@ -45,7 +48,7 @@ pub(super) struct Failure {
 
 impl Files {
     pub(super) fn new(directory: Arc<Dir>) -> Self {
-        Self { directory, open: HashMap::new(), uses: 0 }
+        Self { directory, open: HashMap::new(), uses: 0, longest: own_limits::file_size().unwrap_or(u64::MAX) }
     }
 
     /// Appends whole lines. Where it fails the rest of them is dropped, and the next ones are tried anew.
@@ -62,7 +65,7 @@ impl Files {
     /// Writes as many lines as the file has room for, or sets it aside. Returns how many bytes it wrote.
     fn append_some(&mut self, job: &Arc<str>, rules: LogRules, lines: &[u8]) -> io::Result<usize> {
         let length = self.make_ready(job)?;
-        let room = usize::try_from(rules.file_bytes.saturating_sub(length)).unwrap_or(usize::MAX);
+        let room = usize::try_from(rules.file_bytes.min(self.longest).saturating_sub(length)).unwrap_or(usize::MAX);
         let fits = if lines.len() <= room { lines.len() } else { end_of_last_line(&lines[..room]) };
         if fits == 0 && length > 0 {
             self.set_aside(job, rules.files)?;
