@@ -195,6 +195,10 @@ fn a_closed_output_is_an_error_as_it_is_to_echo() {
     let run = |closed| Run::new("write_errors.wat").in_child(move || close_in_child(closed)).run();
     assert_eq!(run(1).code, 16 * BADF);
     assert_eq!(run(2).code, BADF);
+    // Beside the real one, what takes its place is another thing.
+    let null = || OpenOptions::new().write(true).open("/dev/null").unwrap();
+    assert_eq!(Run::new("write_errors.wat").stderr_to(null()).in_child(|| close_in_child(1)).run().code, 16 * BADF);
+    assert_eq!(Run::new("write_errors.wat").stdout_to(null()).in_child(|| close_in_child(2)).run().code, BADF);
     let read_only = File::open("/dev/null").unwrap();
     assert_eq!(Run::new("write_errors.wat").stdout_to(read_only).run().code, 16 * BADF);
     Run::new("write_errors.wat").run().is(0, "completed");

@@ -22,6 +22,9 @@ pub(super) fn heed(coordinator: &Arc<Coordinator>) -> std::io::Result<()> {
                 // A read that waits for a terminal asks again and again: what is left over when `fg` has come is stale.
                 if number == libc::SIGTSTP || is_in_background() {
                     coordinator.halt(|| drop(signal::let_happen(number))).await;
+                } else {
+                    // Whoever has asked for it goes on.
+                    coordinator.halt(|| ()).await;
                 }
             }
         });

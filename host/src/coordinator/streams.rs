@@ -89,7 +89,9 @@ impl Streams {
         let out = Meter::new(job.limits.max_output_bytes);
         let err = out.beside();
         // What is one thing outside stays one: two ways to it would change the order of what is written.
-        let to_err = if process::is_same_file(1, 2) { Source::AsStdout } else { Source::Command(2) };
+        // Not where one is closed: the standard library has opened /dev/null in its place, which the other may really be.
+        let are_open = [1, 2].iter().all(|number| writable(*number).is_ok_and(|fd| fd.is_some()));
+        let to_err = if are_open && process::is_same_file(1, 2) { Source::AsStdout } else { Source::Command(2) };
         Self {
             sources: [Source::Input(input.clone()), Source::Command(1), to_err],
             meters: [Meter::default(), out, err],
@@ -174,12 +176,20 @@ impl Streams {
         let out = Meter::within(child.limits.max_output_bytes, inherited.output.as_ref());
         let meters = [Meter::default(), out.clone(), out.beside()];
         let mut sources = Vec::new();
-        let inherits_input = wanted[0] == ChildStdio::Inherit;
+        let mut feed = None;
         let both = wanted[1] == ChildStdio::Inherit;
         for (number, wanted) in wanted.into_iter().enumerate() {
             sources.push(match wanted {
                 ChildStdio::Null => Source::Given(Some(null()?)),
                 ChildStdio::Inherit if number == 2 && both && inherited.outputs_are_one => Source::AsStdout,
+                ChildStdio::Inherit if number == 0 => {
+                    let mut source = inherited.streams[0].source()?;
+                    if let (Some(of_parent), Source::Given(Some(theirs))) = (&inherited.feed, &mut source) {
+                        let (own, fd) = of_parent.inherited(theirs.try_clone()?)?;
+                        (feed, *theirs) = (Some(own), fd);
+                    }
+                    source
+                }
                 ChildStdio::Inherit => inherited.streams[number].source()?,
                 ChildStdio::Piped => {
                     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -190,7 +200,6 @@ impl Streams {
             });
         }
         let sources = sources.try_into().map_err(|_| io::Error::other("three streams were expected"))?;
-        let feed = inherited.feed.clone().filter(|_| inherits_input);
         Ok((Self { sources, meters, feed, tty: inherited.tty }, parents_ends))
     }
 

@@ -6,7 +6,9 @@
 //! is an error to the guest, not the end of its input.
 
 use super::driver::{Note, Sender};
+use super::halts;
 use super::output::{self, End, Meter};
+use crate::sys::inherited;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
@@ -35,6 +37,8 @@ struct State {
     /// Those whose guests read, to be told of a failure.
     readers: Vec<Sender>,
     failed: Option<Errno>,
+    /// Our end of a pipe that was made after the failure.
+    held: Option<Held>,
 }
 
 /// What gives back what was not read of a file.
@@ -74,6 +78,19 @@ impl Feed {
         Ok((Self(Arc::new(Shared { state, meter, file })), theirs))
     }
 
+    /// For somebody who inherits it: the same one, with the same worker's end; or where it has failed already, one of its own
+    /// that fails as well, since the pipe of the others has come to its end.
+    ///
+    /// # Errors
+    /// As pipe(2): EMFILE.
+    pub(crate) fn inherited(&self, theirs: OwnedFd) -> io::Result<(Self, OwnedFd)> {
+        let Some(errno) = locked(&self.0.state).failed else { return Ok((self.clone(), theirs)) };
+        let (theirs, to) = pipe_with(PipeFlags::CLOEXEC)?;
+        let state = State { failed: Some(errno), held: Some(Arc::new(to)), ..State::default() };
+        let shared = Shared { state: Arc::new(Mutex::new(state)), meter: Meter::default(), file: None };
+        Ok((Self(Arc::new(shared)), theirs))
+    }
+
     /// A guest reads: the first one sets it going. `reader` is told where it fails.
     ///
     /// # Errors
@@ -81,9 +98,11 @@ impl Feed {
     pub(crate) fn begin(&self, reader: Sender) -> io::Result<()> {
         let mut state = locked(&self.0.state);
         if let Some(errno) = state.failed {
-            // The pipe has come to its end already, or is about to: this one is told as soon as the rest were.
-            let _ = reader.try_send(Note::InputFailed(errno, None));
+            let _ = reader.try_send(Note::InputFailed(errno, state.held.take()));
+            return Ok(());
         }
+        // Those whose attempts have ended need no place: there may be many after each other.
+        state.readers.retain(|reader| !reader.is_closed());
         state.readers.push(reader);
         let Some((from, to)) = state.ends.take() else { return Ok(()) };
         drop(state);
@@ -215,8 +234,7 @@ fn has_room(to: &OwnedFd, bell: &OwnedFd) -> bool {
 
 /// Until the end of either.
 fn from_stream(from: &OwnedFd, to: &OwnedFd, meter: &Meter) -> End {
-    // A FIFO that nobody has opened for writing yet reads as if it had ended. A terminal is asked at once: to read it from
-    // the background stops whoever does, and to wait for it does not.
+    // A FIFO that nobody has opened for writing yet reads as if it had ended.
     if !rustix::termios::isatty(from) {
         output::wait_for(from, PollFlags::IN);
     }
@@ -244,6 +262,7 @@ fn copied_from_stream(from: &OwnedFd, to: &OwnedFd, meter: &Meter) -> End {
         output::wait_for(to, PollFlags::OUT);
         let lies = usize::try_from(output::lies_in(to)).unwrap_or(size);
         let most = size.saturating_sub(lies).clamp(1, buffer.len());
+        stop_in_background(from);
         let read = match output::when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..most])) {
             Ok(0) => return End::Finished,
             Ok(read) => read,
@@ -252,6 +271,20 @@ fn copied_from_stream(from: &OwnedFd, to: &OwnedFd, meter: &Meter) -> End {
         match output::write_all(to, &buffer[..read]) {
             Ok(()) => meter.count(read),
             Err(failure) => return output::ended(failure),
+        }
+    }
+}
+
+/// Whoever reads a terminal from the background is stopped, with its process group, until it is in the foreground. The kernel
+/// would say so at each read (SIGTTIN, termios(3)), again and again until the process stands still; here it is said once.
+/// What the kernel then says of an orphaned group, or where the signal is ignored, is for the read to hear.
+fn stop_in_background(from: &OwnedFd) {
+    let group = rustix::process::getpgrp();
+    let is_in_background = rustix::termios::tcgetpgrp(from).is_ok_and(|foreground| foreground != group);
+    if is_in_background && !inherited::ignores(libc::SIGTTIN) {
+        let before = halts::count();
+        if rustix::process::kill_process_group(group, rustix::process::Signal::TTIN).is_ok() {
+            halts::wait_for_one_after(before);
         }
     }
 }
@@ -334,6 +367,34 @@ mod tests {
         rustix::io::ioctl_fionbio(&reads, false).unwrap();
         drop(held);
         assert_eq!(reads.read(&mut [0; 1]).unwrap(), 0);
+    }
+
+    #[test]
+    fn who_inherits_after_a_failure_hears_of_it_before_the_end() {
+        let (feed, _reads, mut notes) = feed(fs::File::open("/").unwrap().into());
+        assert!(matches!(notes.blocking_recv(), Some(Note::InputFailed(Errno::ISDIR, Some(_)))));
+        let (other, _) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let (child, reads) = feed.inherited(other).unwrap();
+        let (sender, mut notes) = mpsc::channel(8);
+        child.begin(sender).unwrap();
+        let Some(Note::InputFailed(errno, Some(held))) = notes.blocking_recv() else {
+            panic!("no word of the failure")
+        };
+        assert_eq!(errno, Errno::ISDIR);
+        drop((held, child));
+        assert_eq!(fs::File::from(reads).read(&mut [0; 1]).unwrap(), 0);
+    }
+
+    #[test]
+    fn readers_that_have_ended_are_not_kept() {
+        let (theirs, _ours) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (feed, _reads, _notes) = feed(theirs.into());
+        for _ in 0..1000 {
+            let (sender, notes) = mpsc::channel(8);
+            drop(notes);
+            feed.begin(sender).unwrap();
+        }
+        assert!(locked(&feed.0.state).readers.len() <= 2);
     }
 
     #[test]

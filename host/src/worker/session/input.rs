@@ -21,6 +21,8 @@ impl Input {
     /// To be called before stdin is read or waited for: nothing comes before that.
     pub(crate) fn want(&self) {
         if !self.wanted.swap(true, Ordering::Relaxed) {
+            // What it has said and nobody has wanted to know could be in the way of its hearing this.
+            let _ = self.control.input_failed();
             // Where the coordinator has gone, this process is about to end as well.
             let _ = self.control.ask(Request::Reads);
         }
