@@ -58,8 +58,14 @@ fn guest_rlimits(limits: &Limits) -> Rlimits {
         file_bytes: limits.max_file_bytes,
         open_files: limits.max_files,
         // A second behind the timer in the worker, rounded up.
-        cpu_s: limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2)),
+        cpu_s: limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2 + dumping(limits).as_secs())),
     }
+}
+
+/// What a core dump may take beside the guest's own time: some 10 s for each GiB, measured.
+fn dumping(limits: &Limits) -> Duration {
+    let gibibytes = limits.memory_bytes.div_ceil(1 << 30);
+    if limits.coredump { Duration::from_secs(gibibytes.saturating_mul(30)) } else { Duration::ZERO }
 }
 
 pub(crate) fn guest(job: &Job, identity: Identity, data: Option<Message>) -> GuestPlan {
@@ -82,7 +88,7 @@ pub(crate) fn guest(job: &Job, identity: Identity, data: Option<Message>) -> Gue
 
 /// When a worker is killed that has not ended by its own deadline.
 pub(crate) fn hard_deadline(limits: &Limits) -> Option<Duration> {
-    limits.timeout.map(|timeout| timeout.saturating_add(DEADLINE_SLACK))
+    limits.timeout.map(|timeout| timeout.saturating_add(DEADLINE_SLACK).saturating_add(dumping(limits)))
 }
 
 pub(crate) fn compiler_zygote(limits: &CompileLimits, threads: u32, walls: &Walls) -> ZygotePlan {

@@ -71,6 +71,12 @@ pub(crate) fn start(wall: Option<Duration>, cpu: Option<Duration>) -> io::Result
     Ok(running)
 }
 
+/// Stops both clocks, whoever has started them.
+pub(crate) fn stop() {
+    let cpu = Some(CPU_TIMER.load(Ordering::Relaxed)).filter(|timer| *timer != NONE);
+    drop(Running { wall: true, cpu });
+}
+
 /// To the kernel, zero means never.
 fn at_once_at_least(limit: Duration) -> Duration {
     limit.max(Duration::from_micros(1))

@@ -2,6 +2,7 @@
 //! conventions ("Coredump"), written to the file that came along. The worker knows no name of it.
 
 use super::run::panicked;
+use crate::sys::timer;
 use sandhog_protocol::worker::{Coredump, End};
 use std::{
     fs::File,
@@ -20,6 +21,8 @@ pub(super) fn write<T: 'static>(
     file: Option<OwnedFd>,
 ) -> Option<Coredump> {
     let file = file.filter(|_| is_wanted(end))?;
+    // It is not the guest's time that this takes.
+    timer::stop();
     let failed = |why: String| Some(Coredump::Failed { why });
     let Some(dump) = error.downcast_ref::<WasmCoreDump>() else {
         return failed("the engine has none: no code of the guest was running".to_owned());
