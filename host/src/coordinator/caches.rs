@@ -65,6 +65,11 @@ impl Caches {
         Ok(Arc::clone(self.spare.get_or_init(|| Arc::new(spare))))
     }
 
+    /// The one in memory, where something had to go there.
+    pub(super) fn spare(&self) -> Option<Arc<Cache>> {
+        self.spare.get().map(Arc::clone)
+    }
+
     /// Those that are open.
     pub(super) fn open(&self) -> impl Iterator<Item = &Arc<Cache>> {
         self.own.get().into_iter().chain(self.spare.get())

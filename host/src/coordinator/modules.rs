@@ -206,6 +206,10 @@ pub(crate) async fn compiled(
     let hash = module.hash().await?;
     let key = Key::new(&hash, engine::settings_id(fuel));
     let caches = coordinator.caches();
+    // The person's own cache would be full once more, and all the work in vain.
+    if let Some(spare) = caches.spare().filter(|spare| spare.open_entry(&key).is_some()) {
+        return of_cache(coordinator, module, job, walls, key, spare).await.map_err(Cause::from);
+    }
     match of_cache(coordinator, module, job, walls, key, caches.usual()?).await {
         Err(Unmade::Cache(error)) => {
             let spare = caches.instead(&error)?;
