@@ -174,6 +174,24 @@ fn a_health_command_does_not_run_while_its_job_is_paused() {
     daemon.until_event("job", "unhealthy", 1);
 }
 
+/// Neither on the worker's own clock nor on the one behind it.
+#[test]
+fn a_limit_of_time_does_not_count_while_a_job_is_paused() {
+    let daemon = Daemon::start();
+    let lines = "ready = \"said\"\ntimeout = \"1s\"\nintensity.restarts = 100";
+    let jobs = ["job", "witness"].map(|name| told(name, &["ready", "listen"], lines));
+    daemon.up_and_on(&quick("", &jobs));
+    daemon.until_event("job", "ready", 1);
+    daemon.well(&["signal", "job", "STOP"]);
+    let ends = daemon.count("job", "ended");
+    let paused = daemon.instance("job");
+    daemon.until_event("witness", "ended", daemon.count("witness", "ended") + 3);
+    assert_eq!(daemon.instance("job").attempt, paused.attempt, "{}", daemon.story());
+    assert_eq!(daemon.count("job", "ended"), ends, "{}", daemon.story());
+    daemon.well(&["signal", "job", "CONT"]);
+    daemon.until_event("job", "ended", ends + 1);
+}
+
 #[test]
 fn a_job_that_does_not_run_can_not_be_paused_and_says_so() {
     let daemon = Daemon::start();

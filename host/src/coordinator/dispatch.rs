@@ -156,6 +156,16 @@ impl Coordinator {
         let _ = self.client.send(&ToSpawner::ResumeAll, &[]).await;
     }
 
+    /// Lets one worker stand still, or go on; its limit of time does not count what is between.
+    pub(super) async fn pause(&self, worker: u32, paused: bool) {
+        let request = if paused { ToSpawner::Pause { worker } } else { ToSpawner::Resume { worker } };
+        // Where it fails the spawner has gone, and everything with it.
+        let _ = self.ask_spawner(&request, &[]).await;
+        if let Some(route) = self.route(worker) {
+            let _ = route.notes.send(Note::Paused(paused)).await;
+        }
+    }
+
     /// Hears of a stop of everything.
     pub(crate) fn stopped(&self) -> Halted {
         self.stop.subscribe()

@@ -8,6 +8,7 @@ pub(crate) use super::order::{Ends, Order, Pump, To};
 use super::outbox::Outbox;
 use super::outcome::{Cause, Facts};
 use super::output::{self, Over};
+use super::pause::{Due, Pause};
 use crate::ipc::{self, Closed, pair, send_packet};
 use crate::spawn::client::{Client, recv_ready};
 use crate::sys::ready;
@@ -54,6 +55,8 @@ pub(crate) enum Note {
     Output(output::End, OwnedFd),
     /// Its stdin could not be read; the pipe ends when the worker knows, and the last of those who read it.
     InputFailed(Errno, Option<Held>),
+    /// Its worker stands still from now on, or goes on.
+    Paused(bool),
     /// Something that the worker is to be told, with its descriptors.
     Tell(Reply, Vec<OwnedFd>),
     /// The compiled module, or why there is none.
@@ -93,6 +96,7 @@ struct Driver<'a> {
     gone: Option<Instant>,
     /// How long this process had stood still before that.
     stood: Duration,
+    pause: Pause,
     usage: Usage,
     /// Output streams that nobody reads any more.
     unread: Vec<OwnedFd>,
@@ -171,6 +175,7 @@ impl<'a> Driver<'a> {
             asked,
             gone: None,
             stood: halts::total(),
+            pause: Pause::default(),
             usage: Usage::default(),
             unread: Vec::new(),
             over: Over::new(),
@@ -241,6 +246,24 @@ impl<'a> Driver<'a> {
                 }
                 return None;
             }
+            Note::Paused(true) => {
+                self.pause.begin(Instant::now());
+                return None;
+            }
+            Note::Paused(false) => {
+                if let Some(more) = self.pause.end(Instant::now()) {
+                    self.note_after(more, Event::DeadlinePassed);
+                }
+                return None;
+            }
+            Note::Event(Event::DeadlinePassed) => match self.pause.due() {
+                Due::Now => Event::DeadlinePassed,
+                Due::Later => return None,
+                Due::In(more) => {
+                    self.note_after(more, Event::DeadlinePassed);
+                    return None;
+                }
+            },
             Note::Event(event) => event,
             Note::Output(end, from) => {
                 // A guest that still writes waits for its end, and prints nothing of a broken pipe.
@@ -257,7 +280,7 @@ impl<'a> Driver<'a> {
         };
         match &event {
             Event::WorkerEnded(exit) => {
-                let stood = halts::total().saturating_sub(self.stood);
+                let stood = halts::total().saturating_sub(self.stood) + self.pause.total(Instant::now());
                 self.usage.wall_ms =
                     self.gone.map_or(0, |gone| gone.elapsed().saturating_sub(stood).as_millis() as u64);
                 (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);

@@ -22,5 +22,6 @@ mod order;
 mod outbox;
 pub(crate) mod outcome;
 pub(crate) mod output;
+mod pause;
 mod restart;
 pub(crate) mod state;

@@ -4,7 +4,6 @@ use super::actor::{Daemon, definition};
 use super::book::{Defined, Member};
 use super::changes::{self, change};
 use super::parked::Asked;
-use super::select::Named;
 use super::settle::{Prepared, surroundings};
 use super::verbs::{up_already, whole};
 use super::waits::{Goal, Waiter};
@@ -228,6 +227,7 @@ impl Daemon {
             }
         }
         let all: Vec<InstanceId> = entry.instances.values().copied().collect();
+        self.book.let_go(&name, &gone);
         self.book.members.extend(new.iter().map(|(id, number)| (*id, Member::new(&name, &group, *number, Vec::new()))));
         let place = |id| Place { id, wanted: true, failed: None, finished: false, restarts: 0 };
         let places = all.into_iter().map(place).collect();
@@ -256,7 +256,7 @@ impl Daemon {
             let Some(entry) = self.book.delete(job) else { continue };
             self.store.delete_job(job);
             left.extend(entry.settled.ok());
-            if self.book.group(&entry.spec.group).is_empty() {
+            if !self.book.has_group(&entry.spec.group) {
                 self.store.delete_group(&entry.spec.group);
             }
             if !self.book.is_leaving(job) {

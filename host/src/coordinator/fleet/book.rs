@@ -19,6 +19,8 @@ pub(super) struct Book {
     pub members: HashMap<InstanceId, Member>,
     /// Instances of jobs that are deleted, which have not stopped yet.
     leaving: HashMap<String, BTreeSet<InstanceId>>,
+    /// Those that a job has too many, which have not stopped yet.
+    surplus: HashMap<String, BTreeSet<InstanceId>>,
 }
 
 /// A job.
@@ -102,12 +104,24 @@ impl Book {
     pub(super) fn delete(&mut self, job: &str) -> Option<Entry> {
         let entry = self.take(job)?;
         // Those as well that it had too many and that stop still.
-        let of_it = self.members.iter().filter(|(_, member)| member.job == job);
-        let ids: Vec<InstanceId> = of_it.map(|(id, _)| *id).collect();
+        let surplus = self.surplus.remove(job).unwrap_or_default();
+        let ids: Vec<InstanceId> = entry.instances.values().copied().chain(surplus).collect();
         if !ids.is_empty() {
             self.leaving.entry(job.to_owned()).or_default().extend(ids);
         }
         Some(entry)
+    }
+
+    /// A job has these no longer, and they stop.
+    pub(super) fn let_go(&mut self, job: &str, ids: &BTreeMap<u32, InstanceId>) {
+        if !ids.is_empty() {
+            self.surplus.entry(job.to_owned()).or_default().extend(ids.values());
+        }
+    }
+
+    /// Whether a group has jobs.
+    pub(super) fn has_group(&self, name: &str) -> bool {
+        self.groups.contains_key(name)
     }
 
     /// Whether it is one that its job has, and not on its way out of it.
@@ -134,6 +148,12 @@ impl Book {
 
     /// An instance is gone; whether nothing is left of its job.
     pub(super) fn forget(&mut self, id: InstanceId, member: &Member) -> bool {
+        if let Some(surplus) = self.surplus.get_mut(&member.job) {
+            surplus.remove(&id);
+            if surplus.is_empty() {
+                self.surplus.remove(&member.job);
+            }
+        }
         let Some(left) = self.leaving.get_mut(&member.job) else { return false };
         left.remove(&id);
         let is_last = left.is_empty();

@@ -19,7 +19,6 @@ use crate::supervisor::outcome;
 use crate::supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
 use sandhog_protocol::control::{Ended, Event};
 use sandhog_protocol::plan::Identity;
-use sandhog_protocol::spawn::ToSpawner;
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -312,9 +311,7 @@ async fn pause_as_wished(coordinator: Arc<Coordinator>, worker: u32, mut wished:
     while wished.changed().await.is_ok() {
         let paused = *wished.borrow_and_update();
         if std::mem::replace(&mut is_paused, paused) != paused {
-            let request = if paused { ToSpawner::Pause { worker } } else { ToSpawner::Resume { worker } };
-            // Where it fails the spawner has gone, and everything with it.
-            let _ = coordinator.ask_spawner(&request, &[]).await;
+            coordinator.pause(worker, paused).await;
         }
     }
 }
