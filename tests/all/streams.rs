@@ -297,12 +297,11 @@ fn state_of(pid: u32) -> char {
 }
 
 /// A shell with job control on a terminal of its own.
-fn shell(terminal: &Terminal, script: &str) -> std::process::Child {
-    let scratch = std::env::temp_dir().join(format!("sandhog-shell-{}", std::process::id()));
+fn shell(terminal: &Terminal, scratch: &Scratch, script: &str) -> std::process::Child {
     let script = script.replace("SANDHOG", sandhog().to_str().unwrap());
     let mut command = Command::new("setsid");
     command.args(["--ctty", "--wait", "bash", "--norc", "-mc", &script]);
-    command.env("HOME", &scratch).env("TERM", "xterm").env("SANDHOG_STATE_DIR", scratch.join("state"));
+    command.env("HOME", scratch.path()).env("TERM", "xterm").env("SANDHOG_STATE_DIR", scratch.join("state"));
     command.env("SANDHOG_CACHE_DIR", scratch.join("cache"));
     command.stdin(terminal.end()).stdout(terminal.end()).stderr(terminal.end()).spawn().unwrap()
 }
@@ -324,7 +323,8 @@ fn a_job_in_the_background_of_a_terminal_is_stopped_when_it_reads_and_not_before
         hello.display(),
         cat.display()
     );
-    let mut shell = shell(&terminal, &script);
+    let scratch = Scratch::new();
+    let mut shell = shell(&terminal, &scratch, &script);
     shows(&terminal, "first 0");
     // 128 and SIGTTIN.
     shows(&terminal, "second 149");
@@ -338,7 +338,8 @@ fn a_job_in_the_background_of_a_terminal_is_stopped_when_it_reads_and_not_before
 fn ctrl_z_at_a_terminal_halts_and_fg_goes_on() {
     let terminal = Terminal::new(24, 80);
     let script = format!("SANDHOG run {}; echo first $?; fg; echo second $?", guest("stdin_lines").display());
-    let mut shell = shell(&terminal, &script);
+    let scratch = Scratch::new();
+    let mut shell = shell(&terminal, &scratch, &script);
     terminal.press("one\n");
     shows(&terminal, "one\none");
     terminal.press("\x1a");
