@@ -15,8 +15,10 @@ use serde_json::Value;
 use std::io::Write;
 use std::thread;
 
-/// What the command may need at its most, in bytes: some 16 MiB by itself, and what one worker can make it keep.
-const FLAT: u64 = 72 << 20;
+/// What the command may need at its most, in bytes: some 16 MiB by itself, and what one worker can make it keep, which is nine
+/// messages of 8 MiB each (`limits::VALUES`): one that is read, one and two that wait for their attempt, one that it has, one and
+/// two that wait to be served, one that is, and the growing list of the first.
+const FLAT: u64 = (16 + 9 * 8) << 20;
 
 /// A worker that says what a test makes up.
 struct Liar {
