@@ -24,11 +24,7 @@ pub(super) fn read(
     result: u32,
 ) -> Result<(), Failure> {
     let length = match guest.table.get(number)? {
-        Entry::Stream(Stream::In) => {
-            let (start, length) = stdio::first_buffer(memory, vector, count).map_err(|_| Failure::Pointer)?;
-            let buffer = memory.get_mut(start..start + length).ok_or(Failure::Pointer)?;
-            guest.stdio.read(buffer)?
-        }
+        Entry::Stream(Stream::In) => guest.stdio.read(memory::first(memory, vector, count)?)?,
         Entry::Stream(Stream::Out | Stream::Err) | Entry::Directory(_) => return Err(Errno::Badf.into()),
         Entry::File(File { fd, .. }) => memory::to_fill(memory, (vector, count), |buffers| match buffers {
             [] => retry_on_intr(|| rustix::io::read(fd, &mut [0; 0])),
@@ -72,7 +68,7 @@ pub(super) fn write(
 ) -> Result<(), Failure> {
     let length = match guest.table.get(number)? {
         Entry::Stream(stream @ (Stream::Out | Stream::Err)) => {
-            stdio::write(guest.stdio.fd(*stream), memory, vector, count).map_err(|_| Failure::Pointer)??
+            memory::to_write(memory, (vector, count), |buffers| stdio::write(guest.stdio.fd(*stream), buffers))?
         }
         Entry::Stream(Stream::In) | Entry::Directory(_) => return Err(Errno::Badf.into()),
         Entry::File(File { fd, .. }) => memory::to_write(memory, (vector, count), |buffers| match buffers {

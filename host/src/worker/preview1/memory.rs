@@ -2,12 +2,8 @@
 //! checked here, and nothing is allocated by one.
 
 use super::errno::{Errno, Failure};
-use crate::worker::stdio::buffers_at;
+use crate::worker::stdio::BUFFERS;
 use std::io::{IoSlice, IoSliceMut};
-
-/// Most buffers of one call that go into one system call; a guest with more is told how much of them was taken. C libraries
-/// use two.
-pub(super) const BUFFERS: usize = 16;
 
 /// Longest path that a call looks at, in bytes: twice PATH_MAX of `linux/limits.h`, which is what the kernel takes. Its own
 /// answer to a longer one is the same.
@@ -95,14 +91,29 @@ impl Range {
     }
 }
 
+/// The guest's list of buffers: address and length, four bytes each. Nothing is allocated, however long it says that it is.
+fn buffers_at(memory: &[u8], vector: u32, count: u32) -> Result<impl Iterator<Item = Range>, Failure> {
+    let start = vector as usize;
+    let list = memory.get(start..start.saturating_add(count as usize * 8)).ok_or(Failure::Pointer)?;
+    let (pairs, _) = list.as_chunks::<8>();
+    Ok(pairs.iter().map(|[a, b, c, d, e, f, g, h]| Range {
+        start: u32::from_le_bytes([*a, *b, *c, *d]) as usize,
+        length: u32::from_le_bytes([*e, *f, *g, *h]) as usize,
+    }))
+}
+
+/// The guest's first buffer that is not empty, to be filled; an empty one where all are.
+pub(super) fn first(memory: &mut [u8], vector: u32, count: u32) -> Result<&mut [u8], Failure> {
+    let first = buffers_at(memory, vector, count)?.find(|range| range.length > 0).unwrap_or_default();
+    memory.get_mut(first.start..first.end()).ok_or(Failure::Pointer)
+}
+
 /// The first buffers that are not empty, and how many these are. All of the list is checked.
 fn ranges(memory: &[u8], vector: u32, count: u32) -> Result<([Range; BUFFERS], usize), Failure> {
     let (mut ranges, mut used) = ([Range::default(); BUFFERS], 0);
-    for buffer in buffers_at(memory, vector, count, "") {
-        let (start, length) = buffer.map_err(|_| Failure::Pointer)?;
-        let range = Range { start, length };
+    for range in buffers_at(memory, vector, count)? {
         memory.get(range.start..range.end()).ok_or(Failure::Pointer)?;
-        if length > 0 && used < BUFFERS {
+        if range.length > 0 && used < BUFFERS {
             ranges[used] = range;
             used += 1;
         }
@@ -121,6 +132,8 @@ fn apart(ranges: &[Range; BUFFERS], used: usize) -> ([usize; BUFFERS], usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::stdio;
+    use std::os::fd::AsFd;
 
     /// A memory with a list of buffers at 0.
     fn memory(buffers: &[(u32, u32)]) -> Vec<u8> {
@@ -130,6 +143,26 @@ mod tests {
             pair[4..].copy_from_slice(&length.to_le_bytes());
         }
         memory
+    }
+
+    #[test]
+    fn all_buffers_of_a_write_go_out_in_order() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let mut memory = memory(&[(100, 5), (0, 0), (200, 6)]);
+        memory[100..105].copy_from_slice(b"hello");
+        memory[200..206].copy_from_slice(b" world");
+        assert_eq!(to_write(&memory, (0, 3), |buffers| stdio::write(writer.as_fd(), buffers)), Ok(11));
+        drop(writer);
+        assert_eq!(std::io::read_to_string(std::fs::File::from(reader)).unwrap(), "hello world");
+    }
+
+    #[test]
+    fn a_first_buffer_outside_of_the_memory_is_none() {
+        let mut memory = memory(&[(0, 0), (500, 100), (100, 5)]);
+        assert_eq!(first(&mut memory, 0, 2), Err(Failure::Pointer));
+        assert_eq!(first(&mut memory, 510, 1), Err(Failure::Pointer));
+        assert_eq!(first(&mut memory, 16, 1).unwrap().len(), 5);
+        assert!(first(&mut memory, 0, 1).unwrap().is_empty());
     }
 
     fn filled(buffers: &[(u32, u32)]) -> Result<(usize, Vec<u8>), Failure> {
