@@ -17,7 +17,6 @@ use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
 use std::collections::BTreeMap;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -236,11 +235,11 @@ impl Coordinator {
         halted: Halted,
     ) -> Result<(Facts, Usage), Error> {
         let job = &member.job;
-        let Opened { stdio, feed, pumps } =
+        let Opened { stdio, feed, pumps, whole_calls } =
             ties.streams.open(family.audience.beside().as_ref(), member.instead.is_none())?;
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(family::REQUESTS);
-        let (program, work) = member.program_and_work(&ties.streams)?;
+        let (program, work) = member.program_and_work(ties.streams.terminals(), whole_calls);
         let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
         let (audience, name) = (family.audience.clone(), member.identity.attempt.clone());
         let order = Order {
@@ -282,17 +281,16 @@ impl Coordinator {
 }
 
 impl Member {
-    fn program_and_work(&self, streams: &Streams) -> io::Result<(Program, Work)> {
+    fn program_and_work(&self, terminals: [bool; 3], whole_calls: [bool; 2]) -> (Program, Work) {
         let Self { job, identity, data, .. } = self;
-        Ok(match &self.instead {
+        match &self.instead {
             Some(instead) => (Program::Probe, Work::Probe(instead.probe.clone())),
             None => {
                 let fuel = job.limits.fuel.is_some();
-                let (terminals, whole_calls) = (streams.terminals(), streams.whole_calls()?);
                 let plan = GuestPlan { terminals, whole_calls, ..plan::guest(job, identity.clone(), data.clone()) };
                 (Program::Guest { fuel }, Work::Guest(Box::new(plan)))
             }
-        })
+        }
     }
 
     /// With all that it may use opened: no path of it matters any more.

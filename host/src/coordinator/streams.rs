@@ -57,6 +57,14 @@ pub(super) struct Opened {
     pub feed: Option<Feed>,
     /// What moves the bytes between the other ends of its outputs and the command's own.
     pub pumps: Vec<Pump>,
+    /// Of stdout and stderr, those whose calls of the guest's stay whole: see [`Manner::calls`].
+    pub whole_calls: [bool; 2],
+}
+
+/// The worker's end of an output.
+struct End {
+    fd: OwnedFd,
+    whole_calls: bool,
 }
 
 /// What has passed through a job's streams, in bytes.
@@ -90,7 +98,7 @@ impl Streams {
         let err = out.beside();
         // What is one thing outside stays one: two ways to it would change the order of what is written.
         // Not where one is closed: the standard library has opened /dev/null in its place, which the other may really be.
-        let are_open = [1, 2].iter().all(|number| writable(*number).is_ok_and(|fd| fd.is_some()));
+        let are_open = [1, 2].iter().all(|number| is_writable(*number).unwrap_or(false));
         let to_err = if are_open && process::is_same_file(1, 2) { Source::AsStdout } else { Source::Command(2) };
         Self {
             sources: [Source::Input(input.clone()), Source::Command(1), to_err],
@@ -119,10 +127,11 @@ impl Streams {
         let [_, out, err] = &mut self.sources;
         let out = out.open(1, &self.meters[1], &mut pumps, beside, how)?;
         let err = match err {
-            Source::AsStdout => out.try_clone()?,
+            Source::AsStdout => End { fd: out.fd.try_clone()?, ..out },
             err => err.open(2, &self.meters[2], &mut pumps, beside, how)?,
         };
-        Ok(Opened { stdio: [input, out, err], feed: self.feed.clone(), pumps })
+        let whole_calls = [out.whole_calls, err.whole_calls];
+        Ok(Opened { stdio: [input, out.fd, err.fd], feed: self.feed.clone(), pumps, whole_calls })
     }
 
     /// Takes back what a try was given and has not used.
@@ -142,16 +151,6 @@ impl Streams {
         let are_one = matches!(self.sources[2], Source::AsStdout);
         let each = (!are_one).then(|| [out.passed(), err.passed()]);
         Passed { input, output: out.together(), each }
-    }
-
-    /// Of stdout and stderr, those whose calls of the guest's are to stay whole: see [`Manner::calls`].
-    pub(super) fn whole_calls(&self) -> io::Result<[bool; 2]> {
-        let whole = |source: &Source| match source {
-            Source::Command(number) if writable(*number)?.is_some() => is_file(process::borrow(*number)),
-            Source::AsStdout if writable(1)?.is_some() => is_file(process::borrow(1)),
-            Source::Command(_) | Source::AsStdout | Source::Input(_) | Source::Given(_) | Source::Kept(..) => Ok(false),
-        };
-        Ok([whole(&self.sources[1])?, whole(&self.sources[2])?])
     }
 
     /// Which of them the guest is to take for a terminal.
@@ -184,9 +183,10 @@ impl Streams {
                 ChildStdio::Inherit if number == 2 && both && inherited.outputs_are_one => Source::AsStdout,
                 ChildStdio::Inherit if number == 0 => {
                     let mut source = inherited.streams[0].source()?;
-                    if let (Some(of_parent), Source::Given(Some(theirs))) = (&inherited.feed, &mut source) {
-                        let (own, fd) = of_parent.inherited(theirs.try_clone()?)?;
-                        (feed, *theirs) = (Some(own), fd);
+                    if let Some(of_parent) = &inherited.feed {
+                        let (own, theirs) = of_parent.inherited()?;
+                        feed = Some(own);
+                        source = theirs.map_or(source, |theirs| Source::Given(Some(theirs)));
                     }
                     source
                 }
@@ -235,23 +235,28 @@ impl Source {
         pumps: &mut Vec<Pump>,
         beside: Option<&Beside>,
         how: How,
-    ) -> Result<OwnedFd, Error> {
+    ) -> Result<End, Error> {
         let meter = meter.clone();
+        let plain = |fd| End { fd, whole_calls: false };
         match self {
             Self::Command(command) => {
-                let Some(fd) = writable(*command)? else { return Ok(unwritable()?) };
+                if !is_writable(*command)? {
+                    return Ok(plain(unwritable()?));
+                }
+                let fd = process::borrow(*command).try_clone_to_owned()?;
                 let manner = manner_of(&fd, beside, how)?;
                 let (from, theirs) = pipe()?;
+                let end = End { fd: theirs, whole_calls: manner.calls };
                 pumps.push(Pump { from, to: To::Stream { fd, manner }, meter });
-                Ok(theirs)
+                Ok(end)
             }
             Self::Kept(by, stream) => {
                 let (from, theirs) = pipe()?;
                 rustix::io::ioctl_fionbio(&from, true).map_err(io::Error::from)?;
                 pumps.push(Pump { from, to: To::Sink(by.sink(*stream)), meter });
-                Ok(theirs)
+                Ok(plain(theirs))
             }
-            Self::Given(_) | Self::Input(_) | Self::AsStdout => self.given(number),
+            Self::Given(_) | Self::Input(_) | Self::AsStdout => self.given(number).map(plain),
         }
     }
 
@@ -265,23 +270,16 @@ impl Source {
 /// and colours to a terminal.
 fn manner_of(to: &OwnedFd, beside: Option<&Beside>, how: How) -> io::Result<Manner> {
     let is_terminal = rustix::termios::isatty(to);
+    let is_file = FileType::from_raw_mode(fstat(to)?.st_mode) == FileType::RegularFile;
     let beside = beside.filter(|_| is_terminal).map(Arc::clone);
-    Ok(Manner { beside, harmless: is_terminal && !how.tty, calls: how.is_guest && is_file(to)? })
+    Ok(Manner { beside, harmless: is_terminal && !how.tty, calls: how.is_guest && is_file })
 }
 
-fn is_file(to: impl AsFd) -> io::Result<bool> {
-    Ok(FileType::from_raw_mode(fstat(to)?.st_mode) == FileType::RegularFile)
-}
-
-/// The command's own stream, if it can be written: to one that was closed, or is open for reading only, every write is an
+/// Whether the command's own stream can be written: to one that was closed, or is open for reading only, every write is an
 /// error, as it would be to any program.
-fn writable(number: i32) -> io::Result<Option<OwnedFd>> {
-    if inherited::was_closed(number) {
-        return Ok(None);
-    }
-    let fd = process::borrow(number).try_clone_to_owned()?;
-    let access = rustix::fs::fcntl_getfl(&fd)? & OFlags::RWMODE;
-    Ok((access != OFlags::RDONLY).then_some(fd))
+fn is_writable(number: i32) -> io::Result<bool> {
+    let access = rustix::fs::fcntl_getfl(process::borrow(number))? & OFlags::RWMODE;
+    Ok(!inherited::was_closed(number) && access != OFlags::RDONLY)
 }
 
 /// To which every write is EBADF.
