@@ -9,13 +9,12 @@ use super::driver::{Note, Sender};
 use super::halts;
 use super::output::{self, End, Meter};
 use crate::sys::inherited;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, pipe_with, splice};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -49,8 +48,6 @@ struct File {
     rest: OwnedFd,
     /// Becomes readable when nobody reads any more.
     bell: Arc<OwnedFd>,
-    /// Taken from the source, and not in the pipe yet.
-    in_hand: Arc<AtomicU64>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -69,7 +66,6 @@ impl Feed {
                 source: from.try_clone()?,
                 rest: theirs.try_clone()?,
                 bell: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
-                in_hand: Arc::default(),
                 thread: Mutex::default(),
             }),
             _ => None,
@@ -78,17 +74,17 @@ impl Feed {
         Ok((Self(Arc::new(Shared { state, meter, file })), theirs))
     }
 
-    /// For somebody who inherits it: the same one, with the same worker's end; or where it has failed already, one of its own
-    /// that fails as well, since the pipe of the others has come to its end.
+    /// For somebody who inherits it: the same one; or where it has failed already, one of its own that fails as well, with a
+    /// worker's end of its own, since the pipe of the others has come to its end.
     ///
     /// # Errors
     /// As pipe(2): EMFILE.
-    pub(crate) fn inherited(&self, theirs: OwnedFd) -> io::Result<(Self, OwnedFd)> {
-        let Some(errno) = locked(&self.0.state).failed else { return Ok((self.clone(), theirs)) };
+    pub(crate) fn inherited(&self) -> io::Result<(Self, Option<OwnedFd>)> {
+        let Some(errno) = locked(&self.0.state).failed else { return Ok((self.clone(), None)) };
         let (theirs, to) = pipe_with(PipeFlags::CLOEXEC)?;
         let state = State { failed: Some(errno), held: Some(Arc::new(to)), ..State::default() };
         let shared = Shared { state: Arc::new(Mutex::new(state)), meter: Meter::default(), file: None };
-        Ok((Self(Arc::new(shared)), theirs))
+        Ok((Self(Arc::new(shared)), Some(theirs)))
     }
 
     /// A guest reads: the first one sets it going. `reader` is told where it fails.
@@ -111,10 +107,10 @@ impl Feed {
 
     fn start(&self, from: OwnedFd, to: OwnedFd) -> io::Result<()> {
         let (state, meter) = (Arc::clone(&self.0.state), self.0.meter.clone());
-        let file = self.0.file.as_ref().map(|file| (Arc::clone(&file.bell), Arc::clone(&file.in_hand)));
+        let bell = self.0.file.as_ref().map(|file| Arc::clone(&file.bell));
         let thread = Builder::new().name("stdin".into()).spawn(move || {
-            let end = match &file {
-                Some((bell, in_hand)) => from_file(&from, &to, &meter, bell, in_hand),
+            let end = match &bell {
+                Some(bell) => from_file(&from, &to, &meter, bell),
                 None => from_stream(&from, &to, &meter),
             };
             if let End::Failed(errno) = end {
@@ -145,13 +141,10 @@ impl Shared {
         if let Some(thread) = locked(&file.thread).take() {
             let _ = thread.join();
         }
-        let lies = output::lies_in(&file.rest);
-        let unread = lies + file.in_hand.load(Ordering::Relaxed);
-        self.meter.take_back(lies);
-        if let Ok(unread @ 1..) = i64::try_from(unread) {
-            // A file whose position is somebody else's by now is not ours to set.
-            let _ = rustix::fs::seek(&file.source, SeekFrom::Current(-unread));
-        }
+        let unread = output::lies_in(&file.rest);
+        self.meter.take_back(unread);
+        // A file whose position is somebody else's by now is not ours to set.
+        let _ = step_back(&file.source, unread);
     }
 }
 
@@ -180,8 +173,16 @@ fn fail(state: &Mutex<State>, errno: Errno, to: OwnedFd) {
     }
 }
 
+/// So much of a file has not been read after all.
+fn step_back(source: &OwnedFd, bytes: u64) -> Result<(), Errno> {
+    match i64::try_from(bytes) {
+        Ok(bytes @ 1..) => rustix::fs::seek(source, SeekFrom::Current(-bytes)).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Until its end, or until the bell rings.
-fn from_file(from: &OwnedFd, to: &OwnedFd, meter: &Meter, bell: &OwnedFd, in_hand: &AtomicU64) -> End {
+fn from_file(from: &OwnedFd, to: &OwnedFd, meter: &Meter, bell: &OwnedFd) -> End {
     if let Err(errno) = rustix::io::ioctl_fionbio(to, true) {
         return End::Failed(errno);
     }
@@ -189,47 +190,35 @@ fn from_file(from: &OwnedFd, to: &OwnedFd, meter: &Meter, bell: &OwnedFd, in_han
         match rustix::io::retry_on_intr(|| splice(from, None, to, None, output::CHUNK, SpliceFlags::NONBLOCK)) {
             Ok(0) => return End::Finished,
             Ok(moved) => meter.count(moved),
-            Err(Errno::AGAIN) if has_room(to, bell) => {}
-            Err(Errno::AGAIN) => return End::ReceiverGone,
-            Err(Errno::INVAL | Errno::NOSYS) => return copied_from_file(from, to, meter, bell, in_hand),
-            Err(Errno::PIPE) => return End::ReceiverGone,
+            Err(Errno::AGAIN) if !output::rings_before((to, PollFlags::OUT), bell) => {}
+            Err(Errno::AGAIN | Errno::PIPE) => return End::ReceiverGone,
+            Err(Errno::INVAL | Errno::NOSYS) => return copied_from_file(from, to, meter, bell),
             Err(errno) => return End::Failed(errno),
         }
     }
 }
 
-/// As [`from_file`], of files that can't be spliced, such as those of /proc.
-fn copied_from_file(from: &OwnedFd, to: &OwnedFd, meter: &Meter, bell: &OwnedFd, in_hand: &AtomicU64) -> End {
+/// As [`from_file`], of files that can't be spliced, such as those of /proc. What the pipe has no room for is read once more.
+fn copied_from_file(from: &OwnedFd, to: &OwnedFd, meter: &Meter, bell: &OwnedFd) -> End {
     let mut buffer = vec![0; output::CHUNK];
-    loop {
+    while !output::rings_before((to, PollFlags::OUT), bell) {
         let read = match rustix::io::retry_on_intr(|| rustix::io::read(from, &mut buffer)) {
             Ok(0) => return End::Finished,
             Ok(read) => read,
             Err(errno) => return End::Failed(errno),
         };
-        let mut rest = &buffer[..read];
-        while !rest.is_empty() {
-            in_hand.store(rest.len() as u64, Ordering::Relaxed);
-            match rustix::io::retry_on_intr(|| rustix::io::write(to, rest)) {
-                Ok(written) => {
-                    meter.count(written);
-                    rest = &rest[written..];
-                }
-                Err(Errno::AGAIN) if has_room(to, bell) => {}
-                Err(Errno::AGAIN | Errno::PIPE) => return End::ReceiverGone,
-                Err(errno) => return End::Failed(errno),
-            }
+        let written = match rustix::io::retry_on_intr(|| rustix::io::write(to, &buffer[..read])) {
+            Ok(written) => written,
+            Err(Errno::AGAIN) => 0,
+            Err(Errno::PIPE) => return End::ReceiverGone,
+            Err(errno) => return End::Failed(errno),
+        };
+        meter.count(written);
+        if let Err(errno) = step_back(from, (read - written) as u64) {
+            return End::Failed(errno);
         }
-        in_hand.store(0, Ordering::Relaxed);
     }
-}
-
-/// Waits for room in the pipe; false: the bell rings.
-fn has_room(to: &OwnedFd, bell: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(to, PollFlags::OUT), PollFd::new(bell, PollFlags::IN)];
-    // What poll(2) could say instead, the call that follows says better.
-    let _ = rustix::io::retry_on_intr(|| poll(&mut fds, None));
-    !fds[1].revents().contains(PollFlags::IN)
+    End::ReceiverGone
 }
 
 /// Until the end of either.
@@ -373,8 +362,8 @@ mod tests {
     fn who_inherits_after_a_failure_hears_of_it_before_the_end() {
         let (feed, _reads, mut notes) = feed(fs::File::open("/").unwrap().into());
         assert!(matches!(notes.blocking_recv(), Some(Note::InputFailed(Errno::ISDIR, Some(_)))));
-        let (other, _) = pipe_with(PipeFlags::CLOEXEC).unwrap();
-        let (child, reads) = feed.inherited(other).unwrap();
+        let (child, reads) = feed.inherited().unwrap();
+        let reads = reads.unwrap();
         let (sender, mut notes) = mpsc::channel(8);
         child.begin(sender).unwrap();
         let Some(Note::InputFailed(errno, Some(held))) = notes.blocking_recv() else {

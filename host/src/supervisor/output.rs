@@ -134,7 +134,7 @@ fn move_all(mover: &mut Mover, from: &OwnedFd, to: &impl AsFd, meter: &Meter, ov
         let left = meter.left();
         // A splice says by itself that there is nothing, so that most need no look beforehand.
         let looks = is_empty || left == 0 || mover.copies();
-        if rest.is_none() && looks && over.is_some_and(|over| rings_before(from, over)) {
+        if rest.is_none() && looks && over.is_some_and(|over| rings_before((from, PollFlags::IN), over)) {
             rest = Some(lies_in(from));
         }
         match rest {
@@ -165,9 +165,9 @@ pub(super) fn ended(failure: Failure) -> End {
     }
 }
 
-/// Waits until there is something to read, or the bell rings; whether it does.
-fn rings_before(from: &OwnedFd, bell: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(from, PollFlags::IN), PollFd::new(bell, PollFlags::IN)];
+/// Waits until a stream is ready, or the bell rings; whether it does.
+pub(super) fn rings_before((stream, ready): (&OwnedFd, PollFlags), bell: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(stream, ready), PollFd::new(bell, PollFlags::IN)];
     // What poll(2) could say instead, the call that follows says better.
     let _ = rustix::io::retry_on_intr(|| poll(&mut fds, None));
     fds[1].revents().contains(PollFlags::IN)

@@ -87,7 +87,7 @@ fn move_all(
     // Known once it is over.
     let mut rest = None;
     loop {
-        if rest.is_none() && over.is_some_and(|over| rings_before(from, over)) {
+        if rest.is_none() && over.is_some_and(|over| rings_before((from, PollFlags::IN), over)) {
             rest = Some(lies_in(from));
         }
         let most = usize::try_from(rest.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(buffer.len());

@@ -4,7 +4,7 @@
 //! A colour is a CSI sequence of SGR (ECMA-48, 8.3.117): ESC `[`, digits with `;` and `:` between them, `m`. Everything else
 //! that begins with ESC could move the cursor, set the title, ask the terminal for an answer, or write into the clipboard.
 
-use crate::config::text::is_plain;
+use crate::config::text::{escape, is_plain};
 use std::fmt::Write;
 
 /// Longest sequence of a colour that passes, in bytes; more than 16 numbers is nothing that programs write.
@@ -147,16 +147,18 @@ fn is_harmless(character: char) -> bool {
 }
 
 fn written_out(character: char) -> String {
-    format!("\\u{{{:x}}}", u32::from(character))
+    escape(character.encode_utf8(&mut [0; 4])).into_owned()
 }
 
 fn show_byte(text: &mut String, byte: u8) {
-    // Writing to a String does not fail.
-    let _ = match byte {
-        ESC => write!(text, "{}", written_out(char::from(ESC))),
-        byte if passes(byte) => write!(text, "{}", char::from(byte)),
-        byte => write!(text, "\\x{byte:02x}"),
-    };
+    if byte == ESC {
+        text.push_str(&written_out(char::from(ESC)));
+    } else if passes(byte) {
+        text.push(char::from(byte));
+    } else {
+        // Writing to a String does not fail.
+        let _ = write!(text, "\\x{byte:02x}");
+    }
 }
 
 #[cfg(test)]
