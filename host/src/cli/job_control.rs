@@ -1,10 +1,11 @@
 //! A command in a shell with job control: Ctrl-Z halts it with all that it runs, `fg` and `bg` let it go on; reading from a
 //! terminal in the background halts it as well.
 
+use super::surroundings;
 use crate::coordinator::dispatch::Coordinator;
-use crate::sys::{inherited, process, signal};
+use crate::sys::{process, signal};
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal as listen};
+use tokio::signal::unix::SignalKind;
 
 /// From here on such signals halt the workers before they stop this process. Those that whoever started it lets it ignore stay
 /// ignored.
@@ -13,19 +14,17 @@ use tokio::signal::unix::{SignalKind, signal as listen};
 /// As sigaction(2).
 pub(super) fn heed(coordinator: &Arc<Coordinator>) -> std::io::Result<()> {
     for number in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
-        if inherited::ignores(number) {
-            continue;
-        }
-        let (mut signals, coordinator) = (listen(SignalKind::from_raw(number))?, Arc::clone(coordinator));
+        let Some(mut signals) = surroundings::hear(SignalKind::from_raw(number))? else { continue };
+        let coordinator = Arc::clone(coordinator);
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                // A read that waits for a terminal asks again and again: what is left over when `fg` has come is stale.
-                if number == libc::SIGTSTP || is_in_background() {
-                    coordinator.halt(|| drop(signal::let_happen(number))).await;
-                } else {
-                    // Whoever has asked for it goes on.
-                    coordinator.halt(|| ()).await;
-                }
+                let stop = || {
+                    // A read that waits for a terminal may have asked before `fg` came: it goes on.
+                    if number == libc::SIGTSTP || is_in_background() {
+                        let _ = signal::let_happen(number);
+                    }
+                };
+                coordinator.halt(stop).await;
             }
         });
     }

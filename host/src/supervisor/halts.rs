@@ -1,44 +1,45 @@
 //! Time during which this process and all its workers stood still (Ctrl-Z): it counts for no limit.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// In nanoseconds. Of the process, since it stands still as a whole.
-static TOGETHER: AtomicU64 = AtomicU64::new(0);
+/// All such times, of the process, since it stands still as a whole.
+struct Halts {
+    count: u64,
+    total: Duration,
+}
+
+static HALTS: Mutex<Halts> = Mutex::new(Halts { count: 0, total: Duration::ZERO });
+
+/// Who waits for the next one to be over.
+static OVER: Condvar = Condvar::new();
+
+fn halts() -> MutexGuard<'static, Halts> {
+    // Nothing panics while it holds this.
+    HALTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// All such times together.
 pub(crate) fn total() -> Duration {
-    Duration::from_nanos(TOGETHER.load(Ordering::Relaxed))
+    halts().total
 }
 
 /// It has just stood still for so long.
 pub(crate) fn add(halt: Duration) {
-    TOGETHER.fetch_add(u64::try_from(halt.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    *counted() += 1;
+    let mut halts = halts();
+    (halts.count, halts.total) = (halts.count + 1, halts.total + halt);
     OVER.notify_all();
-}
-
-/// How often it has stood still, and who waits for the next time to be over.
-static COUNT: Mutex<u64> = Mutex::new(0);
-static OVER: Condvar = Condvar::new();
-
-fn counted() -> MutexGuard<'static, u64> {
-    // A number is whole after every statement.
-    COUNT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How often it has stood still.
 pub(super) fn count() -> u64 {
-    *counted()
+    halts().count
 }
 
 /// Until it has stood still more often than that, and goes on. Blocks: for a thread of its own.
 pub(super) fn wait_for_one_after(before: u64) {
-    let mut count = counted();
-    while *count <= before {
-        count = OVER.wait(count).unwrap_or_else(PoisonError::into_inner);
-    }
+    let halts = OVER.wait_while(halts(), |halts| halts.count <= before);
+    drop(halts.unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Sleeps for so long, and as much longer as it stands still meanwhile.
