@@ -26,11 +26,7 @@ fn signals(pid: u32, name: &str) -> u64 {
 
 /// The worker of a command, once it has sealed itself.
 fn worker_of(command: &Running) -> u32 {
-    until("the worker", || {
-        let below = processes::descendants(command.pid);
-        let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        below.into_iter().find(|pid| name(pid) == "sandhog-worker\n")
-    })
+    until("the worker", || processes::worker_of(command.pid))
 }
 
 #[test]

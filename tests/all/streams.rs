@@ -1,6 +1,6 @@
 //! What a command's stdin, stdout and stderr are to the guest: the same as to any other program.
 
-use crate::support::{DEADLINE, Outcome, Run, Running, Scratch, Terminal, guest, sandhog, terminal, until};
+use crate::support::{Outcome, Run, Running, Scratch, Terminal, guest, processes, sandhog, terminal, until};
 use rustix::process::{Pid, Signal, WaitOptions, getpgid, kill_process_group, waitpid};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -258,7 +258,7 @@ fn what_stands_still_by_ctrl_z_does_nothing_and_uses_up_no_time() {
     const LIMIT: Duration = Duration::from_secs(2);
     let begin = Instant::now();
     let (run, group) = as_job(Run::new("sleep_forever").flag("--timeout=2s"));
-    let worker = until("the worker", || worker_of(run.pid));
+    let worker = until("the worker", || processes::worker_of(run.pid));
     until("its guest", || (state_of(worker) == 'S').then_some(()));
     stops(group);
     let stopped = Instant::now();
@@ -290,14 +290,6 @@ fn what_stood_still_goes_on_and_ends_well() {
     run.wait().printed("one\ntwo\n");
 }
 
-/// The worker of a command: below its spawner.
-fn worker_of(command: u32) -> Option<u32> {
-    let children = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let numbers = |text: String| text.split_whitespace().map(|number| number.parse().unwrap()).collect::<Vec<u32>>();
-    let mut below = numbers(children(command)).into_iter().flat_map(|spawner| numbers(children(spawner)));
-    below.find(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sandhog-worker\n"))
-}
-
 fn state_of(pid: u32) -> char {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     status.rsplit_once(") ").unwrap().1.chars().next().unwrap()
@@ -314,11 +306,7 @@ fn shell(terminal: &Terminal, scratch: &Scratch, script: &str) -> std::process::
 }
 
 fn shows(terminal: &Terminal, text: &str) {
-    let start = Instant::now();
-    while !terminal.screen().contents().contains(text) {
-        assert!(start.elapsed() < DEADLINE, "waited for {text:?} in vain: {}", terminal.screen().contents());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until(&format!("{text:?} on the terminal"), || terminal.screen().contents().contains(text).then_some(()));
 }
 
 #[test]

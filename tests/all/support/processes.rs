@@ -63,3 +63,9 @@ pub(crate) fn descriptors(pid: u32) -> usize {
 pub(crate) fn is_alive(pid: u32) -> bool {
     fs::exists(format!("/proc/{pid}")).unwrap()
 }
+
+/// The worker of a command, once its zygote has made it.
+pub(crate) fn worker_of(command: u32) -> Option<u32> {
+    let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    descendants(command).into_iter().find(|pid| name(pid) == "sandhog-worker\n")
+}
