@@ -44,22 +44,8 @@ build() { # HANDLER
   mv "$1.new" "$1"
 }
 
-call() { # HANDLER: each line of stdin is a task
-  "$sandhog" run --child "word-handler=$1" "$target/guests/caller.wasm"
-}
-
 fetch "$folder/tool" $tool
 fetch "$folder/library" $library
 handler=$folder/word-handler-python.wasm
 is_built "$handler" || build "$handler"
-# An empty line among the tasks: there the handler's answer is an error.
-tasks=$'We the People of the United States of America\n\nin Order to form a more perfect Union'
-printf '$ %s run --child word-handler=%s %s/guests/caller.wasm\n' "$sandhog" "$handler" "$target"
-in_python=$(call "$handler" <<<"$tasks")
-in_rust=$(call "$target/guests/word-handler.wasm" <<<"$tasks")
-printf '%s\n' "$in_python"
-if [ "$in_python" != "$in_rust" ]; then
-  printf 'but in Rust:\n%s\n' "$in_rust" >&2
-  exit 1
-fi
-echo 'The twin in Rust says the same.'
+exec scripts/as-word-handler.sh "$sandhog" "$target" "$handler"
