@@ -1,13 +1,14 @@
 //! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
 
-use super::audience::{self, Audience};
 use super::caches::Caches;
 use super::granted::Guarded;
 use super::modules;
+use super::observer::Observer;
 use super::own_directories::{self, OwnDirectories};
 use super::privilege::{self, Parted};
 use super::room::Room;
-use super::run::{Halt, Halted};
+use super::screen::{Screen, show};
+use super::stop::{Halt, Halted};
 use super::view::View;
 use crate::ipc::{self, Closed, Received};
 use crate::spawn::client::Client;
@@ -137,7 +138,7 @@ impl Coordinator {
     /// A word to whoever started the command, the first one only.
     pub(super) async fn note_once(&self, text: String) {
         if !self.noted.swap(true, Ordering::Relaxed) {
-            audience::show(&self.view, &self.stopped(), move |view| view.note(&text)).await;
+            show(&self.view, &self.stopped(), move |view| view.note(&text)).await;
         }
     }
 
@@ -176,8 +177,8 @@ impl Coordinator {
     }
 
     /// Whoever started the command hears of what runs.
-    pub(super) fn screen(&self) -> Audience {
-        Audience::Screen(Arc::clone(&self.view), self.stopped())
+    pub(super) fn screen(&self) -> Arc<dyn Observer> {
+        Arc::new(Screen::new(Arc::clone(&self.view), self.stopped()))
     }
 
     /// Carries out something at the spawner that has no answer.

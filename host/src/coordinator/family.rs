@@ -1,13 +1,14 @@
 //! What a job starts, and all that follows from it: the children of one attempt, each an attempt like any other, within the
 //! rights of its parent and the bounds of its family.
 
-use super::audience::{Audience, Life};
 use super::dispatch::{Coordinator, Error};
+use super::observer::{Life, Observer};
 use super::quota::Quota;
 use super::record::VerdictRecord;
 use super::registry;
 use super::rights::{self, Child};
-use super::run::{Halt, Halted, Member, Ties};
+use super::run::{Member, Ties};
+use super::stop::{Halt, Halted};
 use super::streams::{Inherited, Streams, open_below};
 use super::view::{LogLine, Progress};
 use crate::config::job::Job;
@@ -34,7 +35,7 @@ pub(super) const REQUESTS: usize = 2;
 pub(super) struct Family {
     coordinator: Arc<Coordinator>,
     /// Who hears of its members.
-    pub(super) audience: Audience,
+    pub(super) observer: Arc<dyn Observer>,
     /// How long a member may take to stop once it was asked.
     pub(super) grace: Duration,
     quota: Mutex<Quota>,
@@ -53,10 +54,15 @@ struct Running {
 type Run = Pin<Box<dyn Future<Output = Result<VerdictRecord, Error>> + Send>>;
 
 impl Family {
-    pub(super) fn new(coordinator: &Arc<Coordinator>, job: &Job, audience: Audience, grace: Duration) -> Arc<Self> {
+    pub(super) fn new(
+        coordinator: &Arc<Coordinator>,
+        job: &Job,
+        observer: Arc<dyn Observer>,
+        grace: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
             coordinator: Arc::clone(coordinator),
-            audience,
+            observer,
             grace,
             quota: Mutex::new(Quota::new(job.family, Instant::now())),
             detached: Mutex::default(),
@@ -118,7 +124,7 @@ pub(super) async fn serve(
         let _ = tell.send(Note::Tell(reply, fds)).await;
     }
     if parent.has_progress {
-        family.audience.progress(&member.identity.attempt, None).await;
+        family.observer.progress(&member.identity.attempt, None).await;
     }
     parent.leave().await;
 }
@@ -155,7 +161,7 @@ impl Parent<'_> {
                 self.has_progress = true;
                 let note = shortened(note, limits::PROGRESS_NOTE);
                 let progress = Progress { job: self.member.job.name.clone(), done, total, note };
-                self.family.audience.progress(&self.member.identity.attempt, Some(progress)).await;
+                self.family.observer.progress(&self.member.identity.attempt, Some(progress)).await;
             }
             Request::Log { level, text, fields } => self.log(level, text, fields).await,
             Request::Ready => self.life(Life::Ready).await,
@@ -195,11 +201,11 @@ impl Parent<'_> {
             text: cut(text),
             fields: fields.into_iter().map(|(name, value)| (cut(name), cut(value))).collect(),
         };
-        self.family.audience.log(line).await;
+        self.family.observer.log(line).await;
     }
 
     async fn life(&self, life: Life) {
-        self.family.audience.life(&self.member.job.name, &self.member.identity.attempt, life).await;
+        self.family.observer.life(&self.member.job.name, &self.member.identity.attempt, life).await;
     }
 
     fn spawn(&mut self, asked: ChildJob) -> Result<Answer, Refused> {

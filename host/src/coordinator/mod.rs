@@ -2,7 +2,6 @@
 //!
 //! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print.
 
-mod audience;
 pub(crate) mod build;
 pub(crate) mod cache;
 mod caches;
@@ -14,6 +13,7 @@ pub(crate) mod granted;
 pub(crate) mod ground;
 pub(crate) mod modules;
 mod mounts;
+mod observer;
 pub(crate) mod own_directories;
 pub(crate) mod own_limits;
 pub(crate) mod places;
@@ -26,7 +26,9 @@ mod reopen;
 mod rights;
 mod room;
 pub(crate) mod run;
+mod screen;
 pub(crate) mod shed;
+mod stop;
 mod streams;
 pub(crate) mod terms;
 pub(crate) mod view;

@@ -1,53 +1,26 @@
 //! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
 
-use super::audience::Audience;
 use super::dispatch::{Born, Compiled, Coordinator, Error};
 use super::family::{self, Family};
-use super::fleet::attending::Attending;
 use super::granted::{Granted, Opener};
 use super::modules::{self, Module};
+use super::observer::{Keeper, Nobody, Observer};
 use super::plan;
 use super::record::VerdictRecord;
 use super::registry;
+use super::stop::Halted;
 use super::streams::{Opened, Streams};
 use crate::config::job::{Job, User};
 use crate::supervisor::driver::{self, Attempted, Ends, GRACE, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
-use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
+use sandhog_protocol::verdict::{Usage, Verdict};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-
-/// How an attempt is ended from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Halt {
-    /// With grace, where the guest listens.
-    Stop(StopReason),
-    /// At once.
-    Kill(StopReason),
-    /// At once, since a check of this name failed.
-    Unhealthy(&'static str),
-    /// By SIGKILL, since somebody asked for that.
-    Shoot,
-}
-
-impl Halt {
-    /// What it makes of an attempt.
-    pub(super) fn cause(self) -> Cause {
-        match self {
-            Self::Stop(reason) | Self::Kill(reason) => Cause::Stop(reason),
-            Self::Unhealthy(check) => Cause::Unhealthy(check),
-            Self::Shoot => Cause::Shot,
-        }
-    }
-}
-
-/// Hears of it.
-pub(super) type Halted = watch::Receiver<Option<Halt>>;
+use tokio::sync::mpsc;
 
 /// One attempt's guest with all that it may use, opened.
 pub(super) struct Member {
@@ -80,7 +53,9 @@ pub(super) struct Kept {
     pub identity: Identity,
     /// The worker's end of its connection.
     pub connection: Option<OwnedFd>,
-    pub attending: Arc<Attending>,
+    pub observer: Arc<dyn Observer>,
+    /// Keeps what it writes.
+    pub keeper: Arc<dyn Keeper>,
     /// How long it may take to stop once it was asked.
     pub grace: Duration,
 }
@@ -125,17 +100,10 @@ impl Coordinator {
     /// # Errors
     /// Of the coordinator's own.
     pub(super) async fn run_kept(self: &Arc<Self>, kept: Kept, halted: Halted) -> Result<VerdictRecord, Error> {
-        let Kept { job, granted, identity, connection, attending, grace } = kept;
-        let streams = Streams::kept(&job, &granted.input, &attending);
+        let Kept { job, granted, identity, connection, observer, keeper, grace } = kept;
+        let streams = Streams::kept(&job, &granted.input, &keeper);
         let member = Member::new(job, granted, identity);
-        self.run_family(
-            member,
-            Ties { streams, connection, coredump: None },
-            Audience::Daemon(attending),
-            grace,
-            halted,
-        )
-        .await
+        self.run_family(member, Ties { streams, connection, coredump: None }, observer, grace, halted).await
     }
 
     /// The command of a health check: nobody hears what it says.
@@ -149,18 +117,18 @@ impl Coordinator {
             Identity { attempt: registry::new_attempt_id()?, job: job.name.clone(), number: 1, ..Identity::default() };
         let ties = Ties { streams: Streams::null(job)?, connection: None, coredump: None };
         let member = Member::new(job.clone(), granted, identity);
-        self.run_family(member, ties, Audience::Nobody, GRACE, halted).await
+        self.run_family(member, ties, Arc::new(Nobody), GRACE, halted).await
     }
 
     async fn run_family(
         self: &Arc<Self>,
         member: Member,
         ties: Ties,
-        audience: Audience,
+        observer: Arc<dyn Observer>,
         grace: Duration,
         halted: Halted,
     ) -> Result<VerdictRecord, Error> {
-        let family = Family::new(self, &member.job, audience, grace);
+        let family = Family::new(self, &member.job, observer, grace);
         let record = family.run(&Arc::new(member), ties, halted.clone()).await;
         family.wait_for_detached(halted).await;
         record
@@ -236,12 +204,12 @@ impl Coordinator {
     ) -> Result<(Facts, Usage), Error> {
         let job = &member.job;
         let Opened { stdio, feed, pumps, whole_calls } =
-            ties.streams.open(family.audience.beside().as_ref(), member.instead.is_none())?;
+            ties.streams.open(family.observer.beside().as_ref(), member.instead.is_none())?;
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(family::REQUESTS);
         let (program, work) = member.program_and_work(ties.streams.terminals(), whole_calls);
         let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
-        let (audience, name) = (family.audience.clone(), member.identity.attempt.clone());
+        let (observer, name) = (Arc::clone(&family.observer), member.identity.attempt.clone());
         let order = Order {
             zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
             worker: WorkerPlan { lie, ..plan::guest_worker(job, ties.connection.is_some()) },
@@ -253,7 +221,7 @@ impl Coordinator {
             hard_deadline: plan::hard_deadline(&job.limits),
             requests: Some(asks),
             grace: family.grace,
-            began: Some(Box::new(move || audience.began(&name))),
+            began: Some(Box::new(move || observer.began(&name))),
         };
         let compiled = member.instead.is_none().then(|| -> Compiled {
             let (coordinator, member, walls) = (Arc::clone(self), Arc::clone(member), walls.clone());
@@ -261,8 +229,8 @@ impl Coordinator {
         });
         let (sender, notes) = mpsc::channel(driver::NOTES);
         let served = family::serve(family, member, inherited, requests, sender.clone());
-        let (audience, name) = (family.audience.clone(), member.identity.attempt.clone());
-        let born: Born = Arc::new(move |worker, pidfd| audience.born(&name, worker, &pidfd));
+        let (observer, name) = (Arc::clone(&family.observer), member.identity.attempt.clone());
+        let born: Born = Arc::new(move |worker, pidfd| observer.born(&name, worker, &pidfd));
         let attempted = self.attempt(order, compiled, halted, (sender, notes), Some(born));
         let (attempted, ()) = tokio::join!(attempted, served);
         let Attempted { facts, mut usage, unused } = attempted?;

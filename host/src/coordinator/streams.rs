@@ -1,8 +1,8 @@
 //! What a job is given open: its standard streams and its granted directories.
 
 use super::dispatch::Error;
-use super::fleet::attending::Attending;
 use super::granted::Input;
+use super::observer::Keeper;
 use super::rights;
 use crate::config::job::Job;
 use crate::supervisor::driver::{Pump, To};
@@ -40,7 +40,7 @@ enum Source {
     /// The worker's end is there already; taken while a try has it.
     Given(Option<OwnedFd>),
     /// To a daemon's log.
-    Kept(Arc<Attending>, LogStream),
+    Kept(Arc<dyn Keeper>, LogStream),
 }
 
 /// What decides how output is passed on.
@@ -78,7 +78,7 @@ pub(super) struct Passed {
 
 impl Streams {
     /// Those of a job that a daemon starts: nobody types, and what it writes is kept.
-    pub(super) fn kept(job: &Job, input: &Input, by: &Arc<Attending>) -> Self {
+    pub(super) fn kept(job: &Job, input: &Input, by: &Arc<dyn Keeper>) -> Self {
         let kept = |stream| Source::Kept(Arc::clone(by), stream);
         Self {
             sources: [Source::Input(input.clone()), kept(LogStream::Out), kept(LogStream::Err)],
@@ -304,7 +304,7 @@ pub(super) struct Inherited {
 
 enum Stream {
     Command(i32),
-    Kept(Arc<Attending>, LogStream),
+    Kept(Arc<dyn Keeper>, LogStream),
     /// The parent's own end, once more.
     Shared(OwnedFd),
 }

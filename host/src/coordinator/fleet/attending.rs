@@ -5,8 +5,8 @@ use super::logs::{Logs, Origin};
 use super::sample;
 use crate::config::service::LogRules;
 use crate::config::text::escape;
-use crate::coordinator::audience::Life;
-use crate::coordinator::view::{self, Progress};
+use crate::coordinator::observer::{Keeper, Life, Observer, Told};
+use crate::coordinator::view::{LogLine, Progress};
 use crate::supervisor::output::Sink;
 use crate::supervisor::state::AttemptNumber;
 use sandhog_protocol::control::LogStream;
@@ -92,29 +92,6 @@ impl Attending {
         Some(text)
     }
 
-    /// Where one of its streams, or of its children's, is kept.
-    pub(crate) fn sink(&self, stream: LogStream) -> Box<dyn Sink> {
-        Box::new(Kept(self.logs.stream(self.origin.clone(), stream, self.rules)))
-    }
-
-    pub(crate) fn born(&self, attempt: &str, worker: u32, pidfd: &OwnedFd) {
-        if attempt == self.origin.attempt {
-            let mut said = self.said();
-            let _ = self.born.set(Born { worker, pid: sample::pid_of(pidfd), at_ms: super::now_ms() });
-            said.permit = None;
-            for message in said.held.drain(..) {
-                let _ = self.inbox.send(message);
-            }
-        }
-    }
-
-    /// Its guest begins now.
-    pub(crate) fn began(&self, attempt: &str) {
-        if attempt == self.origin.attempt {
-            self.pass_on(Message::Began { attempt: self.number });
-        }
-    }
-
     /// News of its worker comes by another way, and may come later than what that says.
     fn pass_on(&self, message: Message) {
         let mut said = self.said();
@@ -125,26 +102,6 @@ impl Attending {
         drop(said);
         // Where nobody hears it the daemon has ended.
         let _ = self.inbox.send(message);
-    }
-
-    /// A line of its log, or of a child's.
-    pub(crate) async fn log(&self, line: &view::LogLine) {
-        if self.rules.level.is_some_and(|least| line.level >= least) {
-            self.logs.line(&self.origin, LogStream::Log, self.rules, &line.say(line.level.name())).await;
-        }
-    }
-
-    pub(crate) fn progress(&self, attempt: &str, progress: Option<Progress>) {
-        if attempt == self.origin.attempt {
-            self.said().progress = progress;
-        }
-    }
-
-    /// Children live their own lives: only the attempt itself is heard.
-    pub(in crate::coordinator) fn life(&self, attempt: &str, life: Life) {
-        if attempt == self.origin.attempt && self.is_news(&life) {
-            self.pass_on(Message::Life { attempt: self.number, life });
-        }
     }
 
     /// Whether it has not said so before.
@@ -159,6 +116,54 @@ impl Attending {
                 is_due && said.heartbeat.replace(now) != Some(now)
             }
         }
+    }
+}
+
+impl Observer for Attending {
+    fn log(&self, line: LogLine) -> Told<'_> {
+        Box::pin(async move {
+            if self.rules.level.is_some_and(|least| line.level >= least) {
+                self.logs.line(&self.origin, LogStream::Log, self.rules, &line.say(line.level.name())).await;
+            }
+        })
+    }
+
+    fn progress(&self, attempt: &str, progress: Option<Progress>) -> Told<'_> {
+        if attempt == self.origin.attempt {
+            self.said().progress = progress;
+        }
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Children live their own lives: only the attempt itself is heard.
+    fn life(&self, _job: &str, attempt: &str, life: Life) -> Told<'_> {
+        if attempt == self.origin.attempt && self.is_news(&life) {
+            self.pass_on(Message::Life { attempt: self.number, life });
+        }
+        Box::pin(std::future::ready(()))
+    }
+
+    fn born(&self, attempt: &str, worker: u32, pidfd: &OwnedFd) {
+        if attempt == self.origin.attempt {
+            let mut said = self.said();
+            let _ = self.born.set(Born { worker, pid: sample::pid_of(pidfd), at_ms: super::now_ms() });
+            said.permit = None;
+            for message in said.held.drain(..) {
+                let _ = self.inbox.send(message);
+            }
+        }
+    }
+
+    fn began(&self, attempt: &str) {
+        if attempt == self.origin.attempt {
+            self.pass_on(Message::Began { attempt: self.number });
+        }
+    }
+}
+
+impl Keeper for Attending {
+    fn sink(&self, stream: LogStream) -> Box<dyn Sink> {
+        Box::new(Kept(self.logs.stream(self.origin.clone(), stream, self.rules)))
     }
 }
 

@@ -14,7 +14,8 @@ use crate::config::units::{print_about, print_duration};
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::record::VerdictRecord;
 use crate::coordinator::registry;
-use crate::coordinator::run::{Halt, Halted, Kept};
+use crate::coordinator::run::Kept;
+use crate::coordinator::stop::{Halt, Halted};
 use crate::supervisor::outcome;
 use crate::supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
 use sandhog_protocol::control::{Ended, Event};
@@ -63,7 +64,8 @@ impl Daemon {
             (Ok(_), Err(why)) => Err(Verdict::Refused { reason: why.clone() }),
             (Ok(identity), Ok(settled)) => {
                 let granted = settled.job.clone();
-                Ok(Kept { job, granted, identity, connection, attending: Arc::clone(&attending), grace })
+                let (observer, keeper) = (attending.clone(), attending.clone());
+                Ok(Kept { job, granted, identity, connection, observer, keeper, grace })
             }
         };
         tokio::spawn(run(

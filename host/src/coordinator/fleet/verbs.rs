@@ -9,7 +9,7 @@ use super::waits::{Goal, Waiter};
 use super::{Refusal, RefusalKind, Reply, Verb};
 use crate::config::service::Overlap;
 use crate::config::text::escape;
-use crate::coordinator::run::Halt;
+use crate::coordinator::stop::Halt;
 use crate::supervisor::state::{AttemptNumber, Event, InstanceId, Seen};
 use sandhog_protocol::control::{Ask, Change, Done, Phase, Unchanged};
 use sandhog_protocol::verdict::StopReason;

@@ -1,0 +1,32 @@
+//! How an attempt is ended from outside: below those who ask for it and those who do it.
+
+use crate::supervisor::outcome::Cause;
+use sandhog_protocol::verdict::StopReason;
+use tokio::sync::watch;
+
+/// How an attempt is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// With grace, where the guest listens.
+    Stop(StopReason),
+    /// At once.
+    Kill(StopReason),
+    /// At once, since a check of this name failed.
+    Unhealthy(&'static str),
+    /// By SIGKILL, since somebody asked for that.
+    Shoot,
+}
+
+impl Halt {
+    /// What it makes of an attempt.
+    pub(crate) fn cause(self) -> Cause {
+        match self {
+            Self::Stop(reason) | Self::Kill(reason) => Cause::Stop(reason),
+            Self::Unhealthy(check) => Cause::Unhealthy(check),
+            Self::Shoot => Cause::Shot,
+        }
+    }
+}
+
+/// Hears of it.
+pub(crate) type Halted = watch::Receiver<Option<Halt>>;
