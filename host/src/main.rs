@@ -2,10 +2,11 @@
 
 mod cli;
 mod config;
-mod coordinator;
+mod daemon;
 mod doctor;
 mod exit_code;
 mod ipc;
+mod runtime;
 mod sandbox;
 mod spawn;
 mod supervisor;

@@ -9,16 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-/// Which rooms of the host a room may know. The way of a job: main, cli, coordinator, supervisor, spawn, worker; below
+/// Which rooms of the host a room may know. The way of a job: main, cli, daemon, runtime, supervisor, spawn, worker; below
 /// them all the ground floor: ipc, sandbox, config, sys. `protocol` is a crate of its own.
 const IMPORTS: &[(&str, &[&str])] = &[
     // A zygote is this executable under another name, so `main` knows the two ways to begin.
     ("main", &["cli", "spawn", "sys"]),
     // The doctor's table names what was tried.
-    ("cli", &["doctor", "probes", "coordinator", "ipc", "config", "exit_code", "sys"]),
-    ("doctor", &["coordinator", "supervisor", "probes", "config", "sandbox", "sys"]),
+    ("cli", &["doctor", "probes", "daemon", "runtime", "ipc", "config", "exit_code", "sys"]),
+    ("doctor", &["runtime", "supervisor", "probes", "config", "sandbox", "sys"]),
+    // Attempts are asked of `runtime`: whoever keeps jobs up does not know how one goes.
+    ("daemon", &["runtime", "supervisor", "ipc", "config", "exit_code", "sys"]),
     // The cache's key needs the engine's settings; the rest of `worker` is none of its business.
-    ("coordinator", &["supervisor", "spawn", "worker", "ipc", "sandbox", "config", "exit_code", "sys"]),
+    ("runtime", &["supervisor", "spawn", "worker", "ipc", "sandbox", "config", "exit_code", "sys"]),
     ("supervisor", &["spawn", "ipc", "sandbox", "config", "sys"]),
     // A zygote that lies, for tests of those who hear it, tells lies of `probes`.
     ("spawn", &["worker", "probes", "ipc", "sandbox", "sys"]),
@@ -156,8 +158,8 @@ fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
     let words = ["tokio", "rustix", "libc", "std::time", "std::os", "std::io", "std::fs", "Instant", "async"];
     let pure = [
         "host/src/supervisor/attempt.rs",
-        "host/src/coordinator/plan.rs",
-        "host/src/coordinator/rights.rs",
+        "host/src/runtime/plan.rs",
+        "host/src/runtime/rights.rs",
         "host/src/exit_code.rs",
         "host/src/spawn/floor.rs",
         "host/src/spawn/range.rs",
@@ -173,7 +175,7 @@ fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
 
 #[test]
 fn a_runtime_is_on_the_coordinators_side_and_in_one_file_of_components() {
-    let rooms = ["cli", "doctor", "coordinator", "supervisor"];
+    let rooms = ["cli", "doctor", "daemon", "runtime", "supervisor"];
     // The second line: where a component's worker has its runtime, and the streams that wait in it.
     let files = ["host/src/spawn/client.rs", "host/src/sys/ready.rs"];
     let files = [files, ["host/src/worker/component/runtime.rs", "host/src/worker/component/stdio.rs"]].concat();
@@ -204,14 +206,16 @@ fn the_host_has_no_code_for_a_network() {
 #[test]
 fn the_fleets_task_waits_for_its_next_message_and_nothing_else_until_its_end() {
     let mut waits = Vec::new();
-    for source in sources(&["host/src/coordinator/fleet"]) {
+    for source in sources(&["host/src/daemon/fleet"]) {
         for (start, _) in source.product.match_indices("impl Daemon {") {
             let methods = &source.product[start..start + end_of_item(&source.product[start..])];
             waits.extend(names_behind(methods, "async fn ").into_iter().map(str::to_owned));
         }
     }
     assert_eq!(waits, ["run", "end"]);
-    let broken = uses(&["block_on", "block_in_place"], |path| path.starts_with("host/src/coordinator/"));
+    let broken = uses(&["block_on", "block_in_place"], |path| {
+        path.starts_with("host/src/runtime/") || path.starts_with("host/src/daemon/")
+    });
     assert_none(&broken, "a task that waits while others could go on");
 }
 

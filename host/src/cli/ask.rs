@@ -7,7 +7,7 @@ use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::{NOT_ALL, interrupt, render, said};
 use crate::config::text::escape;
-use crate::coordinator::fleet::Verb;
+use crate::daemon::fleet::Verb;
 use crate::exit_code;
 use sandhog_protocol::control::{Answer, Ask, Done, Scale, Send};
 

@@ -5,9 +5,10 @@
 use super::embedded::Failure;
 use super::render::problem::Problem;
 use super::silence::{Silence, Takes, Tell, on_stderr};
-use crate::coordinator::control::PAST_LINES;
-use crate::coordinator::{ground, places, privilege};
+use crate::daemon::control::PAST_LINES;
+use crate::daemon::ground;
 use crate::exit_code;
+use crate::runtime::{places, privilege};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;

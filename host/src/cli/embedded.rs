@@ -3,12 +3,12 @@
 use super::job_control;
 use super::render::problem::Problem;
 use super::surroundings;
-use crate::coordinator::dispatch::Coordinator;
-use crate::coordinator::own_limits;
-use crate::coordinator::privilege;
-use crate::coordinator::terms::Terms;
-use crate::coordinator::view::View;
 use crate::exit_code;
+use crate::runtime::dispatch::Coordinator;
+use crate::runtime::own_limits;
+use crate::runtime::privilege;
+use crate::runtime::terms::Terms;
+use crate::runtime::view::View;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::verdict::StopReason;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! terminal in the background halts it as well.
 
 use super::surroundings;
-use crate::coordinator::dispatch::Coordinator;
+use crate::runtime::dispatch::Coordinator;
 use crate::sys::{process, signal};
 use std::sync::Arc;
 use tokio::signal::unix::SignalKind;

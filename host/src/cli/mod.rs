@@ -37,8 +37,8 @@ pub(crate) mod verdict_file;
 pub(crate) mod whole_file;
 mod words;
 
-use crate::coordinator::fleet::Verb;
-use crate::coordinator::own_limits;
+use crate::daemon::fleet::Verb;
+use crate::runtime::own_limits;
 use crate::sys::process::SingleThreaded;
 use args::Command;
 use std::process::ExitCode;

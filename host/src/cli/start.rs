@@ -12,7 +12,7 @@ use crate::config::job;
 use crate::config::service::Service;
 use crate::config::text::escape;
 use crate::config::units::{print_duration, print_size};
-use crate::coordinator::fleet::Verb;
+use crate::daemon::fleet::Verb;
 use crate::exit_code;
 use sandhog_protocol::control::{Apply, JobSpec};
 use sandhog_protocol::plan::{Access, Wall};

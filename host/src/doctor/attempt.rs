@@ -2,7 +2,7 @@
 
 use super::probes::Probe;
 use super::stage::{self, Stage};
-use crate::coordinator::dispatch::Coordinator;
+use crate::runtime::dispatch::Coordinator;
 use crate::supervisor::driver::{self, Attempted, Ends, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use rustix::fs::{Mode, OFlags};

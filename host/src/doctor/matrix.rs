@@ -3,7 +3,7 @@
 use super::attempt::{Error, Tried, attempt};
 use super::stage::Stage;
 use super::{TRIALS, Trial};
-use crate::coordinator::dispatch::Coordinator;
+use crate::runtime::dispatch::Coordinator;
 use sandhog_protocol::plan::{Wall, Walls};
 use sandhog_protocol::spawn::WeakWall;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::run::wall_parser;
 use crate::config::units::{parse_count, parse_duration};
-use crate::coordinator::control::PAST_MOST;
+use crate::daemon::control::PAST_MOST;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
 use sandhog_protocol::plan::Wall;

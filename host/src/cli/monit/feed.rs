@@ -5,7 +5,7 @@ use crate::cli::client::{Client, query};
 use crate::cli::embedded::Failure;
 use crate::cli::render::problem::Problem;
 use crate::cli::{ask, look};
-use crate::coordinator::fleet::Verb;
+use crate::daemon::fleet::Verb;
 use sandhog_protocol::control::LogLine;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

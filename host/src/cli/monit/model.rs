@@ -1,7 +1,7 @@
 //! What is shown, and what happens to it. Pure: time and news come in, and what is to be done goes out.
 
 use crate::cli::render::phase;
-use crate::coordinator::fleet::Verb;
+use crate::daemon::fleet::Verb;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use sandhog_protocol::control::{Instance, JobLine, LogLine};
 use std::collections::{BTreeMap, VecDeque};

@@ -3,7 +3,7 @@
 use super::progress::Progress as Line;
 use super::{colour, is_dumb, variable};
 use crate::config::text::escape;
-use crate::coordinator::view::{LogLine, Progress, View};
+use crate::runtime::view::{LogLine, Progress, View};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sandhog_protocol::request::Level;
 use std::io::{self, IsTerminal, Write as _};

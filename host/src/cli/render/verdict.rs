@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::config::units;
-use crate::coordinator::record::VerdictRecord;
+use crate::runtime::record::VerdictRecord;
 use sandhog_protocol::plan::Wall;
 use sandhog_protocol::spawn::WeakWall;
 use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, UNDELIVERED, Verdict};

@@ -9,7 +9,7 @@ use std::{io, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 
 /// Most threads beside the guest's own: one for each of three streams, two for files. What would need more of them waits
-/// until one is free. `coordinator::plan` counts them among the tasks of a worker.
+/// until one is free. `runtime::plan` counts them among the tasks of a worker.
 const THREADS: usize = 5;
 
 /// The stack of such a thread, in bytes: it makes one system call on files.

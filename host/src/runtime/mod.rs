@@ -1,0 +1,33 @@
+//! Attempts, from a job to its verdict, and all that the process needs for them: modules and their cache, what jobs are granted,
+//! privilege and how it is given up.
+//!
+//! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print, know the daemon's
+//! jobs, HTTP or a database.
+
+pub(crate) mod build;
+pub(crate) mod cache;
+mod caches;
+pub(crate) mod dispatch;
+mod family;
+pub(crate) mod granted;
+pub(crate) mod modules;
+mod mounts;
+pub(crate) mod observer;
+pub(crate) mod own_directories;
+pub(crate) mod own_limits;
+pub(crate) mod places;
+pub(crate) mod plan;
+pub(crate) mod privilege;
+mod quota;
+pub(crate) mod record;
+pub(crate) mod registry;
+mod reopen;
+mod rights;
+mod room;
+pub(crate) mod run;
+mod screen;
+pub(crate) mod shed;
+pub(crate) mod stop;
+mod streams;
+pub(crate) mod terms;
+pub(crate) mod view;
