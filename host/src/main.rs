@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod daemon;
+mod dirs;
 mod doctor;
 mod exit_code;
 mod ipc;

@@ -15,12 +15,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // A zygote is this executable under another name, so `main` knows the two ways to begin.
     ("main", &["cli", "spawn", "sys"]),
     // The doctor's table names what was tried.
-    ("cli", &["doctor", "probes", "daemon", "runtime", "ipc", "config", "exit_code", "sys"]),
+    ("cli", &["doctor", "probes", "daemon", "runtime", "dirs", "ipc", "config", "exit_code", "sys"]),
     ("doctor", &["runtime", "supervisor", "probes", "config", "sandbox", "sys"]),
     // Attempts are asked of `runtime`: whoever keeps jobs up does not know how one goes.
-    ("daemon", &["runtime", "supervisor", "ipc", "config", "exit_code", "sys"]),
+    ("daemon", &["runtime", "dirs", "supervisor", "ipc", "config", "exit_code", "sys"]),
     // The cache's key needs the engine's settings; the rest of `worker` is none of its business.
-    ("runtime", &["supervisor", "spawn", "worker", "ipc", "sandbox", "config", "exit_code", "sys"]),
+    ("runtime", &["dirs", "supervisor", "spawn", "worker", "ipc", "sandbox", "config", "exit_code", "sys"]),
+    // Who runs this and where things lie; whoever has privilege is above it.
+    ("dirs", &["config", "sys"]),
     ("supervisor", &["spawn", "ipc", "sandbox", "config", "sys"]),
     // A zygote that lies, for tests of those who hear it, tells lies of `probes`.
     ("spawn", &["worker", "probes", "ipc", "sandbox", "sys"]),

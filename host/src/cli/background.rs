@@ -8,8 +8,10 @@ use super::embedded::Failure;
 use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::silence::Late;
+use crate::dirs::person::Person;
+use crate::dirs::places;
 use crate::exit_code;
-use crate::runtime::{places, privilege};
+use crate::runtime::privilege;
 use crate::sys::process::as_daemon;
 use rustix::fs::{FlockOperation, flock};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -125,7 +127,7 @@ impl Files {
 }
 
 /// Does something as the person behind sudo, in whose directories root is to make nothing of its own.
-fn as_person<T>(person: &privilege::Person, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+fn as_person<T>(person: &Person, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     if !person.behind_sudo {
         return work();
     }

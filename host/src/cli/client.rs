@@ -6,9 +6,9 @@ use super::embedded::Failure;
 use super::render::problem::Problem;
 use super::silence::{Silence, Takes, Tell, on_stderr};
 use crate::daemon::control::PAST_LINES;
-use crate::daemon::ground;
+use crate::dirs::{lock, places};
 use crate::exit_code;
-use crate::runtime::{places, privilege};
+use crate::runtime::privilege;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -233,7 +233,7 @@ impl Client {
             answer => return answer,
         };
         let state = places::state(&privilege::who(), |name| std::env::var_os(name)).ok();
-        let Some(socket) = state.and_then(|state| ground::socket_of(&state)) else { return Err(missed) };
+        let Some(socket) = state.and_then(|state| lock::socket_of(&state)) else { return Err(missed) };
         let old = std::mem::replace(&mut self.socket, socket);
         self.knock().inspect_err(|_| self.socket = old).map_err(|_| missed)
     }

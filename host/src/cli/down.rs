@@ -8,8 +8,9 @@ use super::render::progress::Progress;
 use super::words::{as_text, is_path};
 use super::{ask, manifest_file, render, said};
 use crate::daemon::fleet::Verb;
-use crate::daemon::ground;
+use crate::dirs::lock;
 use crate::exit_code;
+use crate::runtime::privilege;
 use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, Shutdown};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ fn try_run(args: &DownArgs) -> Result<u8, Failure> {
         let _line = Progress::start("ending the daemon");
         let _: serde_json::Value = client.post("/v1/shutdown", &Shutdown::default())?;
         // Everything has gone then, its socket too.
-        client.while_it(ground::wait_for_end)?.map_err(|error| Failure::of(&error))?;
+        client.while_it(|| lock::wait_for_end(&privilege::who()))?.map_err(|error| Failure::of(&error))?;
         if done == Done::default() && !args.json {
             return Ok(render::answer(b"the daemon has ended\n"));
         }

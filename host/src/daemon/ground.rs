@@ -1,14 +1,13 @@
 //! What a daemon stands on: its directories, its locks, and somebody who clears away behind it whatever becomes of it.
 
-use crate::config::text::escape;
+use crate::dirs::{lock, places};
 use crate::ipc;
 use crate::runtime::dispatch::Coordinator;
-use crate::runtime::places;
 use crate::runtime::privilege;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -18,21 +17,14 @@ use std::time::Duration;
 /// How long what the last daemon left may take to be cleared away: its spawner ends every worker, and waits for each.
 const CLEARING: Duration = Duration::from_secs(30);
 
-/// The name of the lock, in the state directory and in the runtime directory: one daemon to each.
-const LOCK: &str = "daemon.lock";
-
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
     Places(#[from] places::Error),
     #[error("a daemon runs already: {who}")]
     Runs { who: String },
-    #[error("failed to lock {path:?}")]
-    Lock {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
     #[error("failed to hand the locks to the spawner")]
     Guard(#[source] ipc::Error),
 }
@@ -41,7 +33,7 @@ impl Error {
     /// Somebody has to do something about the machine or its settings.
     pub(crate) const fn is_refusal(&self) -> bool {
         match self {
-            Self::Places(_) | Self::Runs { .. } | Self::Lock { .. } => true,
+            Self::Places(_) | Self::Runs { .. } | Self::Lock(_) => true,
             Self::Guard(_) => false,
         }
     }
@@ -53,7 +45,7 @@ impl Error {
                 "sandhog ps shows what it keeps up; another one beside it needs another SANDHOG_STATE_DIR and \
                  SANDHOG_RUNTIME_DIR",
             ),
-            Self::Places(_) | Self::Lock { .. } | Self::Guard(_) => None,
+            Self::Places(_) | Self::Lock(_) | Self::Guard(_) => None,
         }
     }
 }
@@ -78,7 +70,7 @@ pub(crate) async fn take(coordinator: &Arc<Coordinator>) -> Result<Ground, Error
     places::make_private(&state, "SANDHOG_STATE_DIR")?;
     places::make_private(&runtime, "SANDHOG_RUNTIME_DIR")?;
     let socket = places::control_socket(&person, variable)?;
-    let locks = [lock(&state.join(LOCK)).await?, lock(&runtime.join(LOCK)).await?];
+    let locks = [take_lock(&state.join(lock::NAME)).await?, take_lock(&runtime.join(lock::NAME)).await?];
     let name = format!("process {}, at {}\n", std::process::id(), socket.to_string_lossy());
     for lock in &locks {
         // Whoever meets the lock is told whose it is; where that can't be written, they are told its path.
@@ -86,7 +78,7 @@ pub(crate) async fn take(coordinator: &Arc<Coordinator>) -> Result<Ground, Error
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = open(&runtime, flags, Mode::empty());
-    let directory = directory.map_err(|errno| Error::Lock { path: runtime, source: errno.into() })?;
+    let directory = directory.map_err(|errno| lock::Error::Lock { path: runtime, source: errno.into() })?;
     let fds = [locks[0].as_fd(), locks[1].as_fd(), directory.as_fd()];
     // Before there is a socket.
     coordinator.guard(&fds).await.map_err(Error::Guard)?;
@@ -94,8 +86,8 @@ pub(crate) async fn take(coordinator: &Arc<Coordinator>) -> Result<Ground, Error
 }
 
 /// The lock, as soon as whoever clears away behind the last daemon has let it go.
-async fn lock(path: &Path) -> Result<OwnedFd, Error> {
-    let failed = |source: io::Error| Error::Lock { path: path.into(), source };
+async fn take_lock(path: &Path) -> Result<OwnedFd, Error> {
+    let failed = |source: io::Error| Error::Lock(lock::Error::Lock { path: path.into(), source });
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| failed(errno.into()))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -103,7 +95,7 @@ async fn lock(path: &Path) -> Result<OwnedFd, Error> {
         Err(Errno::WOULDBLOCK) => {}
         Err(errno) => return Err(failed(errno.into())),
     }
-    if let Some((socket, _)) = holder(path)
+    if let Some((socket, _)) = lock::holder(path)
         && is_listened_to(&socket).await
     {
         return Err(runs(path));
@@ -117,34 +109,8 @@ async fn lock(path: &Path) -> Result<OwnedFd, Error> {
     }
 }
 
-/// The socket of the daemon that holds a lock, and how it names itself.
-fn holder(path: &Path) -> Option<(PathBuf, String)> {
-    /// A process's number, the longest path of a socket, and some words.
-    const MOST: u64 = 256;
-    let mut name = String::new();
-    std::fs::File::open(path).ok()?.take(MOST).read_to_string(&mut name).ok()?;
-    let (_, socket) = name.trim_end().split_once(", at ")?;
-    Some((socket.into(), escape(name.trim_end()).into_owned()))
-}
-
-/// Waits until the person's daemon has gone, and all that it had.
-///
-/// # Errors
-/// Its lock can't be waited for.
-pub(crate) fn wait_for_end() -> Result<(), Error> {
-    let path = places::state(&privilege::who(), |name| std::env::var_os(name))?.join(LOCK);
-    let failed = |errno: Errno| Error::Lock { path: path.clone(), source: errno.into() };
-    let file = open(&path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-    rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockShared)).map_err(failed)
-}
-
-/// Where the daemon of this state directory listens, if one does.
-pub(crate) fn socket_of(state: &Path) -> Option<PathBuf> {
-    holder(&state.join(LOCK)).map(|(socket, _)| socket)
-}
-
 fn runs(path: &Path) -> Error {
-    Error::Runs { who: holder(path).map_or_else(|| format!("its lock is {path:?}"), |(_, name)| name) }
+    Error::Runs { who: lock::holder(path).map_or_else(|| format!("its lock is {path:?}"), |(_, name)| name) }
 }
 
 /// A daemon that hangs listens, too, though all places for connections may be taken: nobody waits for one here.

@@ -8,8 +8,8 @@
 
 mod secret;
 
-use super::places;
 use super::reopen::FromStart;
+use crate::dirs::places;
 use crate::sys::lock;
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, open, openat, unlinkat};
 use sandhog_protocol::plan::Kind;

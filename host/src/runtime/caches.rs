@@ -3,8 +3,8 @@
 
 use super::cache::{self, Cache};
 use super::own_limits;
-use super::places;
-use super::privilege::Person;
+use crate::dirs::person::Person;
+use crate::dirs::places;
 use crate::supervisor::outcome::Cause;
 use std::ffi::OsString;
 use std::io;

@@ -15,7 +15,6 @@ mod mounts;
 pub(crate) mod observer;
 pub(crate) mod own_directories;
 pub(crate) mod own_limits;
-pub(crate) mod places;
 pub(crate) mod plan;
 pub(crate) mod privilege;
 mod quota;

@@ -12,9 +12,9 @@
 mod look;
 
 use super::mounts::{Mount, Mounts};
-use super::places;
-use super::privilege::Person;
 use crate::config::grants::Directory;
+use crate::dirs::person::Person;
+use crate::dirs::places;
 use sandhog_protocol::plan::Access;
 use std::ffi::OsString;
 use std::io;

@@ -1,23 +1,24 @@
 //! Who started the command, what privilege that gives, and how it is given up: the spawner keeps it, nobody else.
 
-use super::places;
 use super::terms::Terms;
 use crate::config::job::User;
+use crate::dirs::person::Person;
+use crate::dirs::places;
 use crate::sandbox::namespaces::{self, IdMap};
 use crate::sandbox::{capabilities, cgroup, describe};
 use crate::spawn::client::{self, Launched, launch};
 use crate::spawn::floor::Floor;
-use crate::spawn::ids::Ids;
+use crate::spawn::ids::{Ids, Tag};
 use crate::spawn::range::{self, Chosen, Range};
 use crate::spawn::{Delegated, Privilege, Setting, leftovers};
-use crate::sys::accounts::{self, Account};
+use crate::sys::accounts;
 use crate::sys::process::{self, SingleThreaded};
 use rustix::process::{Gid, Uid, getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -89,15 +90,6 @@ impl Error {
     }
 }
 
-/// Who started the command: whose files are granted, whose cache is used.
-pub(crate) struct Person {
-    pub uid: u32,
-    pub gid: u32,
-    pub home: Option<PathBuf>,
-    pub behind_sudo: bool,
-    pub account: Option<Account>,
-}
-
 /// Whether this process was started with the right to give other processes ids and limits: root with its capabilities
 /// and with the ids that workers get, not merely uid 0 of some user namespace. Looked up once, before any of it is
 /// given up.
@@ -134,19 +126,7 @@ fn chosen_ids() -> Option<Chosen> {
 
 /// Who started this command.
 pub(crate) fn who() -> Person {
-    person(is_root(), |name| std::env::var_os(name))
-}
-
-/// The person: behind sudo the one who called it, else whoever this process runs as.
-fn person(root: bool, variable: impl Fn(&str) -> Option<OsString>) -> Person {
-    let number = |name| variable(name)?.to_str()?.parse::<u32>().ok();
-    let behind = root.then(|| Some((number("SUDO_UID")?, number("SUDO_GID")?))).flatten().filter(|(uid, _)| *uid != 0);
-    let (uid, gid) = behind.unwrap_or((geteuid().as_raw(), getegid().as_raw()));
-    // The user database is files, modules, perhaps a server: asked only where the environment does not say enough.
-    let is_needed = behind.is_some() || variable("HOME").is_none();
-    let account = is_needed.then(|| accounts::account(uid)).flatten();
-    let home = account.as_ref().map(|account| account.home.clone()).filter(|home| home.is_absolute());
-    Person { uid, gid, home, behind_sudo: behind.is_some(), account }
+    Person::of(is_root(), |name| std::env::var_os(name))
 }
 
 /// What is left after [`split`].
@@ -170,7 +150,7 @@ pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Erro
             User::Ids { uid, gid } => Some((uid, gid)),
             User::Auto | User::Keep => None,
         };
-        let tag = places::tag(|name| std::env::var_os(name));
+        let tag = tag(|name| std::env::var_os(name));
         let ids = Ids::new(places::open_ids()?, *range, tag, fixed).map_err(Error::Ids)?;
         Privilege::Root { ids: Rc::new(ids), weak: weak.clone() }
     } else {
@@ -197,10 +177,15 @@ pub(crate) fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Erro
 /// may still remove what is root's, as the person behind sudo it may not.
 pub(crate) fn sweep() {
     let Some(Chosen { range, .. }) = ids_to_give() else { return };
-    let tag = places::tag(|name| std::env::var_os(name));
+    let tag = tag(|name| std::env::var_os(name));
     if let Some(ids) = places::open_ids().ok().and_then(|file| Ids::new(file, *range, tag, None).ok()) {
         leftovers::sweep(&Rc::new(ids));
     }
+}
+
+/// By what the cgroups of commands with one runtime directory are known.
+fn tag(variable: impl Fn(&str) -> Option<OsString>) -> Tag {
+    Tag::of(places::common(variable).as_encoded_bytes())
 }
 
 /// Cgroups of an ordinary user's own, where somebody has handed some over; else why there are none.
@@ -212,7 +197,7 @@ fn delegated() -> Result<Delegated, String> {
         error => format!("failed to {}", describe(&error)),
     })?;
     let locks = hierarchies.locks().map_err(|error| format!("failed to open its cgroup: {error}"))?;
-    let tag = places::tag(|name| std::env::var_os(name));
+    let tag = tag(|name| std::env::var_os(name));
     let numbers =
         Ids::new(locks, NUMBERS, tag, None).map_err(|error| format!("failed to look at its cgroup: {error}"))?;
     Ok(Delegated { hierarchies, numbers: Rc::new(numbers) })
@@ -251,5 +236,18 @@ fn become_person(person: &Person) -> io::Result<()> {
         Err(io::Error::other("it can be undone"))
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_that_of_the_runtime_directory() {
+        let given = |path: &'static str| move |name: &str| (name == "SANDHOG_RUNTIME_DIR").then(|| path.into());
+        // The test vector of FNV-1a for "a".
+        assert_eq!(tag(given("a")), Tag(0xaf63_dc4c_8601_ec8c));
+        assert_eq!(tag(|_| None), tag(given("/run/sandhog")));
     }
 }

@@ -5,7 +5,7 @@
 //! Whoever can read the secret could write entries of their own. So a file that others may read, or that is not of this
 //! person, is taken for no secret: it is made anew, and so is every entry, once.
 
-use crate::runtime::places;
+use crate::dirs::places;
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, open, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};

@@ -1,7 +1,6 @@
 //! Where Sandhog keeps things: the cache of compiled modules, a daemon's state, and the runtime directory with its socket.
 
-use super::privilege::Person;
-use crate::spawn::ids::Tag;
+use super::person::Person;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::io;
@@ -44,9 +43,9 @@ struct Base {
 }
 
 /// The variables that move Sandhog's own directories.
-pub(super) const CACHE_VARIABLE: &str = "SANDHOG_CACHE_DIR";
-pub(super) const STATE_VARIABLE: &str = "SANDHOG_STATE_DIR";
-pub(super) const RUNTIME_VARIABLE: &str = "SANDHOG_RUNTIME_DIR";
+pub(crate) const CACHE_VARIABLE: &str = "SANDHOG_CACHE_DIR";
+pub(crate) const STATE_VARIABLE: &str = "SANDHOG_STATE_DIR";
+pub(crate) const RUNTIME_VARIABLE: &str = "SANDHOG_RUNTIME_DIR";
 
 const CACHE: Base = Base { what: "cache", variable: CACHE_VARIABLE, xdg: "XDG_CACHE_HOME", below_home: ".cache" };
 const STATE: Base = Base { what: "state", variable: STATE_VARIABLE, xdg: "XDG_STATE_HOME", below_home: ".local/state" };
@@ -111,7 +110,7 @@ impl Base {
 }
 
 /// Whether the operator has named a place by this variable.
-pub(super) fn is_given(name: &str, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+pub(crate) fn is_given(name: &str, variable: impl Fn(&str) -> Option<OsString>) -> bool {
     variable(name).is_some_and(|path| !path.is_empty())
 }
 
@@ -119,7 +118,7 @@ pub(super) fn is_given(name: &str, variable: impl Fn(&str) -> Option<OsString>) 
 ///
 /// # Errors
 /// [`Error::Relative`].
-pub(super) fn check_given(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), Error> {
+pub(crate) fn check_given(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), Error> {
     [CACHE_VARIABLE, STATE_VARIABLE, RUNTIME_VARIABLE].into_iter().try_for_each(|name| given(name, &variable).map(drop))
 }
 
@@ -197,10 +196,9 @@ fn open_ids_in(places: &[&Path]) -> Result<OwnedFd, Error> {
     Err(failed)
 }
 
-/// By what the cgroups of commands with one runtime directory are known: its path, or root's own.
-pub(crate) fn tag(variable: impl Fn(&str) -> Option<OsString>) -> Tag {
-    let path = variable(RUNTIME_VARIABLE).filter(|path| !path.is_empty()).unwrap_or_else(|| "/run/sandhog".into());
-    Tag::of(path.as_encoded_bytes())
+/// What commands with one runtime directory have in common: the path that the operator has given, else root's own.
+pub(crate) fn common(variable: impl Fn(&str) -> Option<OsString>) -> OsString {
+    variable(RUNTIME_VARIABLE).filter(|path| !path.is_empty()).unwrap_or_else(|| "/run/sandhog".into())
 }
 
 /// Most that is read of a file of accounts, in bytes: a hundred thousand of them.
@@ -310,10 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_that_of_the_runtime_directory() {
-        // The test vector of FNV-1a for "a".
-        assert_eq!(tag(lookup(&[("SANDHOG_RUNTIME_DIR", "a")])), Tag(0xaf63_dc4c_8601_ec8c));
-        assert_eq!(tag(lookup(&[])), tag(lookup(&[("SANDHOG_RUNTIME_DIR", "/run/sandhog")])));
+    fn what_commands_have_in_common_is_their_runtime_directory() {
+        assert_eq!(common(lookup(&[("SANDHOG_RUNTIME_DIR", "a")])), "a");
+        assert_eq!(common(lookup(&[])), common(lookup(&[("SANDHOG_RUNTIME_DIR", "/run/sandhog")])));
     }
 
     #[test]
