@@ -23,7 +23,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("runtime", &["dirs", "supervisor", "spawn", "worker", "ipc", "sandbox", "config", "exit_code", "sys"]),
     // Who runs this and where things lie; whoever has privilege is above it.
     ("dirs", &["config", "sys"]),
-    ("supervisor", &["spawn", "ipc", "sandbox", "config", "sys"]),
+    ("supervisor", &["config"]),
     // A zygote that lies, for tests of those who hear it, tells lies of `probes`.
     ("spawn", &["worker", "probes", "ipc", "sandbox", "sys"]),
     // What tries the walls in a guest's place: `doctor/probes`, which knows nothing of the doctor. See `room`.
@@ -157,27 +157,26 @@ fn the_protocol_is_data_without_io_and_without_paths_of_the_host() {
 
 #[test]
 fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
-    let words = ["tokio", "rustix", "libc", "std::time", "std::os", "std::io", "std::fs", "Instant", "async"];
+    let words =
+        ["tokio", "rustix", "libc", "std::time", "std::os", "std::io", "std::fs", "Instant", "SystemTime", "async"];
     let pure = [
-        "host/src/supervisor/attempt.rs",
         "host/src/runtime/plan.rs",
         "host/src/runtime/rights.rs",
         "host/src/exit_code.rs",
         "host/src/spawn/floor.rs",
         "host/src/spawn/range.rs",
     ];
-    let fleet = ["host/src/supervisor/state", "host/src/supervisor/restart.rs"];
-    let is_fleet = |path: &str| fleet.iter().any(|fleet| path.starts_with(fleet));
+    let decides = |path: &str| path.starts_with("host/src/supervisor/");
     // These have durations; that is no clock.
-    let has_durations = |use_: &str| use_.contains("plan.rs") || use_.contains("rights.rs") || is_fleet(use_);
-    let broken = uses(&words, |path| pure.contains(&path) || is_fleet(path));
+    let has_durations = |use_: &str| use_.contains("plan.rs") || use_.contains("rights.rs") || decides(use_);
+    let broken = uses(&words, |path| pure.contains(&path) || decides(path));
     let broken: Vec<_> = broken.into_iter().filter(|use_| !has_durations(use_) || !use_.contains("time")).collect();
     assert_none(&broken, "a decision that does not only decide");
 }
 
 #[test]
 fn a_runtime_is_on_the_coordinators_side_and_in_one_file_of_components() {
-    let rooms = ["cli", "doctor", "daemon", "runtime", "supervisor"];
+    let rooms = ["cli", "doctor", "daemon", "runtime"];
     // The second line: where a component's worker has its runtime, and the streams that wait in it.
     let files = ["host/src/spawn/client.rs", "host/src/sys/ready.rs"];
     let files = [files, ["host/src/worker/component/runtime.rs", "host/src/worker/component/stdio.rs"]].concat();

@@ -3,7 +3,7 @@
 use super::probes::Probe;
 use super::stage::{self, Stage};
 use crate::runtime::dispatch::Coordinator;
-use crate::supervisor::driver::{self, Attempted, Ends, Order};
+use crate::runtime::driver::{self, Attempted, Ends, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use rustix::fs::{Mode, OFlags};
 use sandhog_protocol::plan::{Access, Program, Rlimits, Wall, Walls, Work, WorkerPlan, ZygotePlan};

@@ -5,7 +5,7 @@ use super::attempt::{self, Error, Tried};
 use super::probes::Probe;
 use super::stage::Stage;
 use crate::runtime::dispatch::Coordinator;
-use crate::supervisor::driver::{self, Order};
+use crate::runtime::driver::{self, Order};
 use crate::supervisor::outcome::{Cause, Facts};
 use rustix::fs::{Mode, OFlags};
 use sandhog_protocol::limits;

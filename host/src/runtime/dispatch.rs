@@ -1,7 +1,9 @@
 //! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
 
 use super::caches::Caches;
+use super::driver::{self, Attempted, Note, Order};
 use super::granted::Guarded;
+use super::halts;
 use super::modules;
 use super::observer::Observer;
 use super::own_directories::{self, OwnDirectories};
@@ -14,8 +16,6 @@ use crate::ipc::{self, Closed, Received};
 use crate::spawn::client::Client;
 use crate::spawn::floor::Floor;
 use crate::supervisor::attempt::Event;
-use crate::supervisor::driver::{self, Attempted, Note, Order};
-use crate::supervisor::halts;
 use crate::supervisor::outcome::Cause;
 use sandhog_protocol::plan::{Kind, Walls};
 use sandhog_protocol::spawn::{FromSpawner, ToSpawner, WeakWall};

@@ -2,6 +2,7 @@
 //! rights of its parent and the bounds of its family.
 
 use super::dispatch::{Coordinator, Error};
+use super::driver::{Note, Sender};
 use super::observer::{Life, Observer};
 use super::quota::Quota;
 use super::record::VerdictRecord;
@@ -13,7 +14,6 @@ use super::streams::{Inherited, Streams, open_below};
 use super::view::{LogLine, Progress};
 use crate::config::job::Job;
 use crate::exit_code;
-use crate::supervisor::driver::{Note, Sender};
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::request::{ChildId, ChildJob, Level, Refused, Reply, Request};

@@ -2,13 +2,13 @@
 
 use super::cache::{self, Cache, Guard, Key, Turn};
 use super::dispatch::Coordinator;
+use super::driver::{self, Ends, Order};
 use super::granted::{FileId, ModuleRecord};
 use super::own_limits;
 use super::plan;
 use super::reopen::{FromStart, for_reading};
 use crate::config::job::{CompileLimits, Job};
 use crate::config::units;
-use crate::supervisor::driver::{self, Ends, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use crate::worker::engine;
 use rustix::fs::{MemfdFlags, Mode, OFlags};

@@ -1,8 +1,8 @@
 //! What whoever observes an attempt, and all that it starts, is told: a screen, or the daemon. Those are elsewhere, and know
 //! this file; it knows neither.
 
+use super::output::{Beside, Sink};
 use super::view::{LogLine, Progress};
-use crate::supervisor::output::{Beside, Sink};
 use sandhog_protocol::control::LogStream;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;

@@ -1,6 +1,7 @@
 //! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
 
 use super::dispatch::{Born, Compiled, Coordinator, Error};
+use super::driver::{self, Attempted, Ends, GRACE, Order};
 use super::family::{self, Family};
 use super::granted::{Granted, Opener};
 use super::modules::{self, Module};
@@ -11,7 +12,6 @@ use super::registry;
 use super::stop::Halted;
 use super::streams::{Opened, Streams};
 use crate::config::job::{Job, User};
-use crate::supervisor::driver::{self, Attempted, Ends, GRACE, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};

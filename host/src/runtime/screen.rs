@@ -1,9 +1,9 @@
 //! Somebody in front of a terminal as the observer of what runs. A stop of the command is not held up by a slow one.
 
 use super::observer::{Life, Observer, Told};
+use super::output::Beside;
 use super::stop::Halted;
 use super::view::{LogLine, Progress, View};
-use crate::supervisor::output::Beside;
 use sandhog_protocol::request::Level;
 use std::sync::Arc;
 

@@ -1,13 +1,13 @@
 //! What a job is given open: its standard streams and its granted directories.
 
 use super::dispatch::Error;
+use super::driver::{Pump, To};
+use super::feed::{self, Feed};
 use super::granted::Input;
 use super::observer::Keeper;
+use super::output::{Beside, Manner, Meter};
 use super::rights;
 use crate::config::job::Job;
-use crate::supervisor::driver::{Pump, To};
-use crate::supervisor::feed::{self, Feed};
-use crate::supervisor::output::{Beside, Manner, Meter};
 use crate::sys::{inherited, process};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;

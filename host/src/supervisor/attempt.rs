@@ -1,12 +1,23 @@
 //! One attempt as a pure state machine: events in, actions out.
 
 use super::outcome::{Cause, Facts};
-use super::output;
-use crate::sandbox::steps;
 use sandhog_protocol::request::Request;
 use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
 use sandhog_protocol::verdict::{StopReason, UNDELIVERED};
-use sandhog_protocol::worker::FromWorker;
+use sandhog_protocol::worker::{FromWorker, SealFailure};
+
+/// How an output stream came to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum OutputEnd {
+    /// The sender has closed and everything is through.
+    Finished,
+    /// The receiver has gone.
+    ReceiverGone,
+    /// The limit is used up and there was more.
+    LimitReached,
+    /// Reading or writing failed.
+    Failed { why: String },
+}
 
 /// What happens to an attempt.
 #[derive(Debug)]
@@ -28,7 +39,7 @@ pub(crate) enum Event {
     /// What came on the channel is not our protocol.
     ChannelBroken(String),
     /// Nothing more is passed on of one of its output streams, and why; once for each stream.
-    OutputEnded(output::End),
+    OutputEnded(OutputEnd),
     /// The hard limit behind the worker's own deadline.
     DeadlinePassed,
     /// The worker has reported long ago and has not ended.
@@ -112,13 +123,20 @@ pub(crate) struct Attempt {
     is_kept: bool,
     /// Its guest had ended well when somebody wanted its end: what was wanted, until its output has had time enough.
     late: Option<Cause>,
+    /// A failed step with the wall that it belongs to.
+    with_wall: fn(SealFailure) -> SpawnFailure,
     facts: Facts,
 }
 
 impl Attempt {
     /// An attempt whose zygote has been asked for. `has_module`: its zygote loads one; `streams`: outputs that are
-    /// passed on; `may_ask`: its requests are served.
-    pub(crate) fn new(has_module: bool, streams: usize, may_ask: bool) -> Self {
+    /// passed on; `may_ask`: its requests are served; `with_wall`: which wall a step of sealing belongs to.
+    pub(crate) fn new(
+        has_module: bool,
+        streams: usize,
+        may_ask: bool,
+        with_wall: fn(SealFailure) -> SpawnFailure,
+    ) -> Self {
         let phase = Phase::Waiting { zygote: false, module: !has_module };
         Self {
             phase,
@@ -132,6 +150,7 @@ impl Attempt {
             outputs: 0,
             is_kept: false,
             late: None,
+            with_wall,
             facts: Facts::default(),
         }
     }
@@ -231,7 +250,7 @@ impl Attempt {
                 if is_adopted { vec![Action::Go, Action::EndZygote] } else { vec![Action::Go] }
             }
             (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
-                self.kill(Cause::Spawn(steps::with_wall(failure)))
+                self.kill(Cause::Spawn((self.with_wall)(failure)))
             }
             (Phase::Running, FromWorker::Asks(Request::Listens)) if self.may_ask => {
                 self.listens = true;
@@ -250,7 +269,7 @@ impl Attempt {
             (Phase::Gone, FromWorker::Compiled(report)) if self.went => self.last_words(Cause::Compiled(report)),
             (Phase::Gone, FromWorker::Probed(report)) if self.went => self.last_words(Cause::Probed(report)),
             (Phase::Gone, FromWorker::Unsealed(failure)) if !self.went => {
-                self.last_words(Cause::Spawn(steps::with_wall(failure)))
+                self.last_words(Cause::Spawn((self.with_wall)(failure)))
             }
             // So it may what the guest said for people.
             (
@@ -269,13 +288,13 @@ impl Attempt {
         }
     }
 
-    fn output_ended(&mut self, end: output::End) -> Vec<Action> {
+    fn output_ended(&mut self, end: OutputEnd) -> Vec<Action> {
         self.outputs = self.outputs.saturating_sub(1);
         let cause = match end {
-            output::End::Finished => return Vec::new(),
-            output::End::LimitReached => Cause::OutputLimit,
-            output::End::ReceiverGone => Cause::Stop(StopReason::OutputClosed),
-            output::End::Failed(errno) => Cause::Failed(format!("{UNDELIVERED}{errno}")),
+            OutputEnd::Finished => return Vec::new(),
+            OutputEnd::LimitReached => Cause::OutputLimit,
+            OutputEnd::ReceiverGone => Cause::Stop(StopReason::OutputClosed),
+            OutputEnd::Failed { why } => Cause::Failed(format!("{UNDELIVERED}{why}")),
         };
         // The guest may have ended well before that showed, but what it wrote has not arrived.
         if self.facts.exited() {
@@ -409,14 +428,19 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sandhog_protocol::plan::Wall;
     use sandhog_protocol::request::Level;
     use sandhog_protocol::spawn::How;
-    use sandhog_protocol::worker::{CompileReport, End, ProbeReport, Report, SealFailure};
+    use sandhog_protocol::worker::{CompileReport, End, ProbeReport, Report};
 
     const EXIT: Exit = Exit { how: How::Exited(0), cpu_us: 1, peak_rss_bytes: 1, out_of_memory: false };
 
+    fn new_attempt(has_module: bool, streams: usize, may_ask: bool) -> Attempt {
+        Attempt::new(has_module, streams, may_ask, |failure| SpawnFailure { wall: Some(Wall::Seccomp), failure })
+    }
+
     fn running() -> Attempt {
-        let mut attempt = Attempt::new(true, 2, true);
+        let mut attempt = new_attempt(true, 2, true);
         assert_eq!(attempt.step(Event::ZygoteStarted), []);
         assert_eq!(attempt.step(Event::ModuleReady), [Action::Load, Action::StartWorker]);
         assert_eq!(attempt.step(Event::WorkerStarted), []);
@@ -436,11 +460,11 @@ mod tests {
     fn it_finishes_when_worker_channel_and_both_streams_are_at_their_end() {
         let mut attempt = running();
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
-        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), []);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Finished)), []);
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
         assert_eq!(attempt.step(Event::DrainOver), [Action::EndOutput], "a reader may take its time, a writer may not");
-        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Finished)), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }
 
@@ -468,7 +492,7 @@ mod tests {
         assert_eq!(attempt.step(ready()), [Action::Serve(Request::Ready)]);
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
         assert_eq!(attempt.step(ready()), [Action::Kill]);
-        let mut early = Attempt::new(false, 0, true);
+        let mut early = new_attempt(false, 0, true);
         assert_eq!(early.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(early.step(ready()), [Action::Kill]);
         assert!(matches!(early.into_facts().cause, Some(Cause::Breach(_))));
@@ -504,7 +528,7 @@ mod tests {
             8 => Event::ExitOverdue,
             9 => Event::StartOverdue,
             10 => Event::DeadlinePassed,
-            11 => Event::OutputEnded(output::End::Finished),
+            11 => Event::OutputEnded(OutputEnd::Finished),
             other => lie(chance / 16 + other),
         }
     }
@@ -520,11 +544,11 @@ mod tests {
         };
         for _ in 0..100_000 {
             let is_regular = chance() % 2 == 0;
-            let mut attempt = if is_regular { running() } else { Attempt::new(true, 2, true) };
+            let mut attempt = if is_regular { running() } else { new_attempt(true, 2, true) };
             let (mut went, mut over, mut reported) = (usize::from(is_regular), 0, false);
             let mut events: Vec<Event> = (0..chance() % 12).map(|_| chance_event(chance())).collect();
             events.extend([Event::WorkerEnded(EXIT), Event::ChannelClosed, Event::DrainOver]);
-            events.extend([0; 2].map(|_| Event::OutputEnded(output::End::Finished)));
+            events.extend([0; 2].map(|_| Event::OutputEnded(OutputEnd::Finished)));
             for event in events {
                 let told = format!("{event:?}");
                 let actions = attempt.step(event);
@@ -545,11 +569,11 @@ mod tests {
     fn a_report_that_its_end_overtakes_still_counts() {
         let mut attempt = running();
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
-        for event in [ended(), Event::OutputEnded(output::End::Finished)] {
+        for event in [ended(), Event::OutputEnded(OutputEnd::Finished)] {
             assert_eq!(attempt.step(event), []);
         }
         assert_eq!(attempt.step(Event::ChannelClosed), []);
-        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Finished)), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }
 
@@ -557,7 +581,7 @@ mod tests {
     fn output_that_did_not_arrive_counts_more_than_a_good_end() {
         let mut attempt = running();
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
-        assert_eq!(attempt.step(Event::OutputEnded(output::End::Failed(rustix::io::Errno::NOSPC))), [Action::Kill]);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Failed { why: "no space".into() })), [Action::Kill]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Failed(_))));
     }
 
@@ -574,7 +598,7 @@ mod tests {
     fn lingering() -> Attempt {
         let mut attempt = running();
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
-        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), []);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Finished)), []);
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
         attempt
     }
@@ -584,7 +608,7 @@ mod tests {
         let mut attempt = lingering();
         assert_eq!(attempt.step(Event::DeadlinePassed), [Action::EndOutput]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
-        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Finished)), [Action::Finish]);
         assert!(attempt.into_facts().exited());
     }
 
@@ -609,7 +633,7 @@ mod tests {
         let stop = Event::Stop(StopReason::Interrupt);
         assert_eq!(attempt.step(stop), [Action::EndOutput, Action::LimitDrain]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
-        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Finished)), [Action::Finish]);
         assert!(attempt.into_facts().exited());
     }
 
@@ -619,13 +643,13 @@ mod tests {
         assert_eq!(attempt.step(Event::Stop(StopReason::Terminate)), [Action::EndOutput]);
         assert_eq!(attempt.step(Event::Kill(Cause::Shot)), [Action::EndOutput]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
-        assert_eq!(attempt.step(Event::OutputEnded(output::End::Finished)), [Action::Finish]);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Finished)), [Action::Finish]);
         assert!(attempt.into_facts().exited());
     }
 
     #[test]
     fn a_zygote_lives_until_its_worker_is_known() {
-        let mut attempt = Attempt::new(false, 0, true);
+        let mut attempt = new_attempt(false, 0, true);
         assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(attempt.step(hello()), [Action::Go], "the spawner has not said so yet");
         assert_eq!(attempt.step(Event::WorkerStarted), [Action::EndZygote]);
@@ -633,7 +657,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_never_starts_is_given_up() {
-        let mut attempt = Attempt::new(false, 0, true);
+        let mut attempt = new_attempt(false, 0, true);
         assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(attempt.step(Event::StartOverdue), [Action::Kill]);
         let mut attempt = running();
@@ -664,7 +688,7 @@ mod tests {
 
     #[test]
     fn a_wall_that_fails_is_named_even_if_the_workers_end_is_known_first() {
-        let mut attempt = Attempt::new(false, 0, true);
+        let mut attempt = new_attempt(false, 0, true);
         let _ = attempt.step(Event::ZygoteStarted);
         let _ = attempt.step(Event::WorkerStarted);
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
@@ -676,7 +700,7 @@ mod tests {
 
     #[test]
     fn it_never_finishes_twice() {
-        let mut attempt = Attempt::new(true, 2, true);
+        let mut attempt = new_attempt(true, 2, true);
         assert_eq!(attempt.step(Event::SpawnerLost), [Action::Finish]);
         assert_eq!(attempt.step(Event::SpawnerLost), []);
         assert_eq!(attempt.step(Event::Stop(StopReason::Interrupt)), []);
@@ -691,7 +715,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_arrives_after_the_stop_is_killed_as_well() {
-        let mut attempt = Attempt::new(false, 0, true);
+        let mut attempt = new_attempt(false, 0, true);
         assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
         assert_eq!(attempt.step(Event::Stop(StopReason::Terminate)), [Action::Kill]);
         assert_eq!(attempt.step(Event::WorkerStarted), [Action::Kill]);
@@ -701,7 +725,7 @@ mod tests {
 
     #[test]
     fn a_report_before_go_is_a_breach() {
-        let mut attempt = Attempt::new(false, 0, true);
+        let mut attempt = new_attempt(false, 0, true);
         let _ = attempt.step(Event::ZygoteStarted);
         assert_eq!(attempt.step(ended()), [Action::Kill]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Breach(_))));

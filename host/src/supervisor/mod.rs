@@ -1,4 +1,4 @@
-//! One attempt, from the request to its verdict.
+//! Decisions: what is to be done for one attempt, and which instances of which jobs are to be up.
 //!
 //! ```text
 //!  Waiting ──module and zygote──▶ Cloning ──started──▶ Sealing ──hello──▶ Running ──report──▶ Reported
@@ -8,20 +8,15 @@
 //!                                                                    Ended: exactly one verdict
 //! ```
 //!
-//! [`attempt`] decides (no clock, no process, no I/O), [`driver`] performs, [`outcome`] turns what is known at the end
-//! into the verdict, [`output`] moves the streams, [`channel`] hears the worker.
+//! [`attempt`] decides for one attempt, [`outcome`] turns what is known at the end into the verdict, [`pause`] knows by how
+//! much a deadline moves. Above single attempts is [`state`], with [`restart`].
 //!
-//! Above single attempts is [`state`]: which instances of which jobs are to be up. It decides as well, with [`restart`].
+//! Must not: do anything. There is no clock here (times come in as arguments, as durations since a beginning), no descriptor,
+//! no process, no runtime; who performs is above.
 
 pub(crate) mod attempt;
-mod channel;
-pub(crate) mod driver;
-pub(crate) mod feed;
-pub(crate) mod halts;
-mod order;
-mod outbox;
 pub(crate) mod outcome;
-pub(crate) mod output;
-mod pause;
+pub(crate) mod pause;
 mod restart;
+mod signal;
 pub(crate) mod state;

@@ -1,5 +1,6 @@
 //! From what is known at an attempt's end to its one verdict. Nothing here asks the system anything.
 
+use super::signal;
 use crate::config::text::escape;
 use sandhog_protocol::limits;
 use sandhog_protocol::spawn::{Exit, How, SpawnFailure};
@@ -79,7 +80,7 @@ pub(crate) struct Limits {
 /// can lie, and a kill for memory looks like any other to it.
 #[must_use]
 pub(crate) fn decide(facts: &Facts, limits: &Limits) -> Verdict {
-    if let Some(Exit { how: How::Signalled(libc::SIGSYS), .. }) = facts.exit {
+    if let Some(Exit { how: How::Signalled(signal::SIGSYS), .. }) = facts.exit {
         return Verdict::Denied { syscall: None };
     }
     if let (Some(reason), true) = (facts.asked, facts.exited()) {
@@ -174,16 +175,23 @@ fn by_report(report: &Report, limits: &Limits) -> Verdict {
 /// A worker that ended without a word.
 fn by_exit(exit: Exit, limits: &Limits) -> Verdict {
     match exit.how {
-        How::Signalled(libc::SIGKILL | libc::SIGXCPU) if limits.cpu_us.is_some_and(|limit| exit.cpu_us >= limit) => {
+        How::Signalled(signal::SIGKILL | signal::SIGXCPU)
+            if limits.cpu_us.is_some_and(|limit| exit.cpu_us >= limit) =>
+        {
             Verdict::Cpu { limit: limits.cpu.clone() }
         }
-        How::Signalled(libc::SIGKILL) if exit.out_of_memory => {
+        How::Signalled(signal::SIGKILL) if exit.out_of_memory => {
             Verdict::Memory { limit: limits.memory.clone(), wall: MemoryWall::Cgroup }
         }
         How::Signalled(
-            signal @ (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT | libc::SIGTRAP),
-        ) => Verdict::Killed { signal: signal_name(signal), by: Killer::Fault },
-        How::Signalled(signal) => Verdict::Killed { signal: signal_name(signal), by: Killer::Outside },
+            signal @ (signal::SIGSEGV
+            | signal::SIGBUS
+            | signal::SIGILL
+            | signal::SIGFPE
+            | signal::SIGABRT
+            | signal::SIGTRAP),
+        ) => Verdict::Killed { signal: signal::name(signal), by: Killer::Fault },
+        How::Signalled(signal) => Verdict::Killed { signal: signal::name(signal), by: Killer::Outside },
         How::Exited(code) => lost(&format!("the worker exited with code {code} and without a report")),
     }
 }
@@ -201,32 +209,6 @@ fn shorten(text: &str) -> String {
     format!("{}…", &text[..text.floor_char_boundary(limits::REPORT_TEXT)])
 }
 
-/// signal(7)'s name of what ends a process, or the number of a signal that hardly anybody sends.
-fn signal_name(signal: i32) -> String {
-    const NAMES: [(i32, &str); 18] = [
-        (libc::SIGHUP, "SIGHUP"),
-        (libc::SIGINT, "SIGINT"),
-        (libc::SIGQUIT, "SIGQUIT"),
-        (libc::SIGILL, "SIGILL"),
-        (libc::SIGTRAP, "SIGTRAP"),
-        (libc::SIGABRT, "SIGABRT"),
-        (libc::SIGBUS, "SIGBUS"),
-        (libc::SIGFPE, "SIGFPE"),
-        (libc::SIGKILL, "SIGKILL"),
-        (libc::SIGUSR1, "SIGUSR1"),
-        (libc::SIGSEGV, "SIGSEGV"),
-        (libc::SIGUSR2, "SIGUSR2"),
-        (libc::SIGPIPE, "SIGPIPE"),
-        (libc::SIGALRM, "SIGALRM"),
-        (libc::SIGTERM, "SIGTERM"),
-        (libc::SIGXCPU, "SIGXCPU"),
-        (libc::SIGXFSZ, "SIGXFSZ"),
-        (libc::SIGSYS, "SIGSYS"),
-    ];
-    let named = NAMES.iter().find(|(number, _)| *number == signal);
-    named.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_kill_for_memory_is_never_a_crash() {
-        let mut facts = ended(How::Signalled(libc::SIGKILL));
+        let mut facts = ended(How::Signalled(signal::SIGKILL));
         assert!(matches!(decide(&facts, &Limits::default()), Verdict::Killed { by: Killer::Outside, .. }));
         facts.exit.as_mut().unwrap().out_of_memory = true;
         assert!(matches!(decide(&facts, &Limits::default()), Verdict::Memory { wall: MemoryWall::Cgroup, .. }));
@@ -249,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_forbidden_call_comes_before_whatever_the_worker_says() {
-        let mut facts = ended(How::Signalled(libc::SIGSYS));
+        let mut facts = ended(How::Signalled(signal::SIGSYS));
         facts.cause = reported(End::Exited { code: 0 });
         assert_eq!(decide(&facts, &Limits::default()), Verdict::Denied { syscall: None });
     }
@@ -281,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_kernels_cpu_limit_is_a_verdict_of_its_own() {
-        let mut facts = ended(How::Signalled(libc::SIGKILL));
+        let mut facts = ended(How::Signalled(signal::SIGKILL));
         facts.exit.as_mut().unwrap().cpu_us = 3_000_000;
         let limits = Limits { cpu: "2s".into(), cpu_us: Some(2_000_000), ..Limits::default() };
         assert_eq!(decide(&facts, &limits), Verdict::Cpu { limit: "2s".into() });
@@ -293,11 +275,5 @@ mod tests {
             Facts { cause: reported(End::Broken { why: "ä".repeat(limits::REPORT_TEXT) }), exit: None, asked: None };
         let Verdict::Lost { why } = decide(&facts, &Limits::default()) else { panic!() };
         assert!(why.len() <= limits::REPORT_TEXT + 3 && why.ends_with('…'));
-    }
-
-    #[test]
-    fn signals_have_the_names_of_the_manual() {
-        assert_eq!(signal_name(libc::SIGSEGV), "SIGSEGV");
-        assert_eq!(signal_name(40), "signal 40");
     }
 }

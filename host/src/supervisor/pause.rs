@@ -1,11 +1,11 @@
 //! An attempt whose worker stands still by the operator's word: its limit of wall time does not count that.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What has been of it so far.
 #[derive(Debug, Default)]
-pub(super) struct Pause {
-    since: Option<Instant>,
+pub(crate) struct Pause {
+    since: Option<Duration>,
     /// All that are over, together.
     total: Duration,
     /// So much of that has moved the deadline already.
@@ -17,7 +17,7 @@ pub(super) struct Pause {
 /// What follows from a deadline that has come.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub(super) enum Due {
+pub(crate) enum Due {
     Now,
     /// It comes again after so long.
     In(Duration),
@@ -27,18 +27,18 @@ pub(super) enum Due {
 
 impl Pause {
     /// It stands still from now on.
-    pub(super) fn begin(&mut self, now: Instant) {
+    pub(crate) fn begin(&mut self, now: Duration) {
         self.since.get_or_insert(now);
     }
 
     /// It goes on; after how long a deadline comes that has come meanwhile.
-    pub(super) fn end(&mut self, now: Instant) -> Option<Duration> {
+    pub(crate) fn end(&mut self, now: Duration) -> Option<Duration> {
         self.total += now - self.since.take()?;
         std::mem::take(&mut self.due).then(|| self.move_on())
     }
 
     /// The deadline has come.
-    pub(super) fn due(&mut self) -> Due {
+    pub(crate) fn due(&mut self) -> Due {
         if self.since.is_some() {
             self.due = true;
             return Due::Later;
@@ -50,7 +50,7 @@ impl Pause {
     }
 
     /// How long it has stood still.
-    pub(super) fn total(&self, now: Instant) -> Duration {
+    pub(crate) fn total(&self, now: Duration) -> Duration {
         self.total + self.since.map_or(Duration::ZERO, |since| now - since)
     }
 
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_deadline_comes_later_by_all_that_stood_still_before() {
-        let (mut pause, now) = (Pause::default(), Instant::now());
+        let (mut pause, now) = (Pause::default(), 7 * SECOND);
         pause.begin(now);
         assert_eq!(pause.end(now + SECOND), None);
         pause.begin(now + 2 * SECOND);
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_deadline_that_comes_while_it_stands_still_waits() {
-        let (mut pause, now) = (Pause::default(), Instant::now());
+        let (mut pause, now) = (Pause::default(), 7 * SECOND);
         pause.begin(now);
         assert_eq!(pause.due(), Due::Later);
         assert_eq!(pause.total(now + SECOND), SECOND);

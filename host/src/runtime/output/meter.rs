@@ -45,7 +45,7 @@ impl Meter {
     }
 
     /// So much of it has not passed after all.
-    pub(in crate::supervisor) fn take_back(&self, bytes: u64) {
+    pub(in crate::runtime) fn take_back(&self, bytes: u64) {
         self.alone.fetch_sub(bytes, Ordering::Relaxed);
         self.together.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -56,7 +56,7 @@ impl Meter {
         self.around.as_ref().map_or(own, |around| own.min(around.left()))
     }
 
-    pub(in crate::supervisor) fn count(&self, bytes: usize) {
+    pub(in crate::runtime) fn count(&self, bytes: usize) {
         self.alone.fetch_add(bytes as u64, Ordering::Relaxed);
         self.together.fetch_add(bytes as u64, Ordering::Relaxed);
         if let Some(around) = &self.around {

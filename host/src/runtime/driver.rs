@@ -1,16 +1,17 @@
 //! Performs one attempt: feeds what happens into [`Attempt`] and does what it says.
 
-use super::attempt::{Action, Attempt, Event};
 use super::channel::Channel;
 use super::feed::Held;
 use super::halts;
 pub(crate) use super::order::{Ends, Order, Pump, To};
 use super::outbox::Outbox;
-use super::outcome::{Cause, Facts};
 use super::output::{self, Over};
-use super::pause::{Due, Pause};
 use crate::ipc::{self, Closed, pair, send_packet};
+use crate::sandbox::steps::with_wall;
 use crate::spawn::client::{Client, recv_ready};
+use crate::supervisor::attempt::{Action, Attempt, Event};
+use crate::supervisor::outcome::{Cause, Facts};
+use crate::supervisor::pause::{Due, Pause};
 use crate::sys::ready;
 use rustix::io::Errno;
 use rustix::net::SocketType;
@@ -126,7 +127,7 @@ pub(crate) async fn drive(
     let has_module = matches!(order.zygote.program, Program::Guest { .. });
     let outputs = order.pumps.len();
     let is_kept = order.pumps.iter().any(|pump| matches!(pump.to, To::Sink(_)));
-    let mut attempt = Attempt::new(has_module, outputs, order.requests.is_some());
+    let mut attempt = Attempt::new(has_module, outputs, order.requests.is_some(), with_wall);
     if is_kept {
         attempt = attempt.keeping_output();
     }
@@ -247,11 +248,11 @@ impl<'a> Driver<'a> {
                 return None;
             }
             Note::Paused(true) => {
-                self.pause.begin(Instant::now());
+                self.pause.begin(self.asked.elapsed());
                 return None;
             }
             Note::Paused(false) => {
-                if let Some(more) = self.pause.end(Instant::now()) {
+                if let Some(more) = self.pause.end(self.asked.elapsed()) {
                     self.note_after(more, Event::DeadlinePassed);
                 }
                 return None;
@@ -270,7 +271,7 @@ impl<'a> Driver<'a> {
                 if end != output::End::Finished {
                     self.unread.push(from);
                 }
-                Event::OutputEnded(end)
+                Event::OutputEnded(end.into())
             }
             Note::Module(Ok(module)) => {
                 self.module = Some(module);
@@ -280,7 +281,7 @@ impl<'a> Driver<'a> {
         };
         match &event {
             Event::WorkerEnded(exit) => {
-                let stood = halts::total().saturating_sub(self.stood) + self.pause.total(Instant::now());
+                let stood = halts::total().saturating_sub(self.stood) + self.pause.total(self.asked.elapsed());
                 self.usage.wall_ms =
                     self.gone.map_or(0, |gone| gone.elapsed().saturating_sub(stood).as_millis() as u64);
                 (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);

@@ -23,7 +23,7 @@ pub(super) struct Copy {
 }
 
 /// Why nothing was moved.
-pub(in crate::supervisor) enum Failure {
+pub(in crate::runtime) enum Failure {
     /// There is nothing to read, or no room to write.
     Empty,
     Unsuitable,
@@ -115,16 +115,16 @@ fn buffer() -> Box<[u8]> {
 }
 
 /// Whether what comes from there can be spliced.
-pub(in crate::supervisor) fn gives_pages(from: &impl AsFd) -> bool {
+pub(in crate::runtime) fn gives_pages(from: &impl AsFd) -> bool {
     matches!(kind(from), FileType::Fifo | FileType::RegularFile)
 }
 
-pub(in crate::supervisor) fn kind(fd: &impl AsFd) -> FileType {
+pub(in crate::runtime) fn kind(fd: &impl AsFd) -> FileType {
     rustix::fs::fstat(fd).map_or(FileType::Unknown, |status| FileType::from_raw_mode(status.st_mode))
 }
 
 /// How much there is to be read, in bytes.
-pub(in crate::supervisor) fn lies_in(from: &impl AsFd) -> u64 {
+pub(in crate::runtime) fn lies_in(from: &impl AsFd) -> u64 {
     rustix::io::ioctl_fionread(from).unwrap_or(0)
 }
 
@@ -139,7 +139,7 @@ fn write_beside(beside: Option<&Beside>, to: &impl AsFd, bytes: &[u8]) -> Result
     written
 }
 
-pub(in crate::supervisor) fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Result<(), Failure> {
+pub(in crate::runtime) fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Result<(), Failure> {
     while !rest.is_empty() {
         let written = when_ready(to, PollFlags::OUT, || rustix::io::write(to, rest));
         rest = &rest[written.map_err(Failure::Write)?..];
@@ -148,7 +148,7 @@ pub(in crate::supervisor) fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Resul
 }
 
 /// A stream that somebody else has made non-blocking is waited for all the same.
-pub(in crate::supervisor) fn when_ready<T>(
+pub(in crate::runtime) fn when_ready<T>(
     fd: &impl AsFd,
     flags: PollFlags,
     mut call: impl FnMut() -> Result<T, Errno>,
@@ -164,7 +164,7 @@ pub(in crate::supervisor) fn when_ready<T>(
 }
 
 /// Until it is ready. What poll(2) could say instead, the call that follows says better.
-pub(in crate::supervisor) fn wait_for(fd: &impl AsFd, flags: PollFlags) {
+pub(in crate::runtime) fn wait_for(fd: &impl AsFd, flags: PollFlags) {
     let _ = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(fd, flags)], None));
 }
 

@@ -9,6 +9,7 @@ mod mover;
 pub(crate) use meter::Meter;
 pub(super) use mover::{gives_pages, kind, lies_in, wait_for, when_ready, write_all};
 
+use crate::supervisor::attempt::OutputEnd;
 use mover::{Failure, Mover};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
@@ -62,6 +63,17 @@ pub(crate) enum End {
     LimitReached,
     /// Reading or writing failed.
     Failed(Errno),
+}
+
+impl From<End> for OutputEnd {
+    fn from(end: End) -> Self {
+        match end {
+            End::Finished => Self::Finished,
+            End::ReceiverGone => Self::ReceiverGone,
+            End::LimitReached => Self::LimitReached,
+            End::Failed(errno) => Self::Failed { why: errno.to_string() },
+        }
+    }
 }
 
 /// Tells those that wait for a worker's streams that it has been gone for a while. All that it wrote lies in them by now: so
