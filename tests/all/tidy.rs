@@ -2,6 +2,7 @@
 //!
 //! Must not: run anything, look outside the repository, or know how a room does its work.
 
+mod circles;
 mod source;
 
 use source::{end_of_item, files, is_word, lines_with, names_behind, read, root, sources, without_tests};
@@ -170,7 +171,8 @@ fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
     // These have durations; that is no clock.
     let has_durations = |use_: &str| use_.contains("plan.rs") || use_.contains("rights.rs") || decides(use_);
     let broken = uses(&words, |path| pure.contains(&path) || decides(path));
-    let broken: Vec<_> = broken.into_iter().filter(|use_| !has_durations(use_) || !use_.ends_with(" std::time")).collect();
+    let broken: Vec<_> =
+        broken.into_iter().filter(|use_| !has_durations(use_) || !use_.ends_with(" std::time")).collect();
     assert_none(&broken, "a decision that does not only decide");
 }
 
