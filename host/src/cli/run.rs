@@ -10,8 +10,9 @@ use super::render::screen::Screen;
 use super::verdict_file::VerdictFile;
 use crate::config::job::{Job, Settings, Surroundings};
 use crate::exit_code;
-use crate::runtime::dispatch::{self, Coordinator};
-use crate::runtime::modules;
+use crate::runtime::dispatch::Coordinator;
+use crate::runtime::error;
+use crate::runtime::module;
 use crate::runtime::own_limits;
 use crate::runtime::privilege;
 use crate::runtime::record::VerdictRecord;
@@ -125,7 +126,7 @@ pub(super) fn surroundings() -> Surroundings<'static> {
 }
 
 /// What a coordinator was asked for, or why there is none.
-pub(super) fn given<T>(answer: Result<Result<T, Verdict>, dispatch::Error>) -> Result<T, Failure> {
+pub(super) fn given<T>(answer: Result<Result<T, Verdict>, error::Error>) -> Result<T, Failure> {
     match answer {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(verdict)) => {
@@ -145,21 +146,21 @@ pub(super) fn refusal(error: &(dyn std::error::Error + 'static)) -> Failure {
 }
 
 /// What can't be started is refused; a module that is not there has a code of its own, as in a shell.
-fn code_of(error: &dispatch::Error) -> u8 {
+fn code_of(error: &error::Error) -> u8 {
     match error {
-        dispatch::Error::Module(modules::Error::NotFound { .. }) => exit_code::MODULE_NOT_FOUND,
-        dispatch::Error::Module(
-            modules::Error::Directory { .. }
-            | modules::Error::NotAFile { .. }
-            | modules::Error::TooLarge { .. }
-            | modules::Error::Read { .. }
-            | modules::Error::Changed { .. },
+        error::Error::Module(module::Error::NotFound { .. }) => exit_code::MODULE_NOT_FOUND,
+        error::Error::Module(
+            module::Error::Directory { .. }
+            | module::Error::NotAFile { .. }
+            | module::Error::TooLarge { .. }
+            | module::Error::Read { .. }
+            | module::Error::Changed { .. },
         )
-        | dispatch::Error::Directory { .. }
-        | dispatch::Error::Own(_)
-        | dispatch::Error::Stdin { .. }
-        | dispatch::Error::Guarded(_)
-        | dispatch::Error::User { .. } => exit_code::REFUSED,
-        dispatch::Error::Start(_) => exit_code::SANDHOG_FAILED,
+        | error::Error::Directory { .. }
+        | error::Error::Own(_)
+        | error::Error::Stdin { .. }
+        | error::Error::Guarded(_)
+        | error::Error::User { .. } => exit_code::REFUSED,
+        error::Error::Start(_) => exit_code::SANDHOG_FAILED,
     }
 }

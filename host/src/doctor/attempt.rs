@@ -4,6 +4,7 @@ use super::probes::Probe;
 use super::stage::{self, Stage};
 use crate::runtime::dispatch::Coordinator;
 use crate::runtime::driver::{self, Attempted, Ends, Order};
+use crate::runtime::note;
 use crate::supervisor::outcome::{self, Cause, Facts};
 use rustix::fs::{Mode, OFlags};
 use sandhog_protocol::plan::{Access, Program, Rlimits, Wall, Walls, Work, WorkerPlan, ZygotePlan};
@@ -63,7 +64,7 @@ pub(crate) async fn attempt(
     walls: &Walls,
 ) -> Result<Tried, Error> {
     let order = order(stage, probe, walls)?;
-    let notes = mpsc::channel(driver::NOTES);
+    let notes = mpsc::channel(note::NOTES);
     let Attempted { facts, .. } =
         coordinator.attempt(order, None, coordinator.stopped(), notes, None).await.map_err(Error::Start)?;
     if let Some(Cause::Stop(reason)) = facts.cause {

@@ -5,7 +5,8 @@ use super::attempt::{self, Error, Tried};
 use super::probes::Probe;
 use super::stage::Stage;
 use crate::runtime::dispatch::Coordinator;
-use crate::runtime::driver::{self, Order};
+use crate::runtime::driver::Order;
+use crate::runtime::note;
 use crate::supervisor::outcome::{Cause, Facts};
 use rustix::fs::{Mode, OFlags};
 use sandhog_protocol::limits;
@@ -80,7 +81,7 @@ impl Plan {
         // Its worker is one of a compiler's, which does nothing that a probe does: whether it was started is all.
         order.zygote.program = Program::Compiler;
         self.change(&mut order).map_err(Error::Start)?;
-        let notes = mpsc::channel(driver::NOTES);
+        let notes = mpsc::channel(note::NOTES);
         let attempted = coordinator.attempt(order, None, coordinator.stopped(), notes, None).await;
         Ok(attempted.map_err(Error::Start)?.facts)
     }

@@ -1,7 +1,9 @@
 //! Looks at modules and builds them, without running anything of them.
 
-use super::dispatch::{Coordinator, Error};
-use super::modules::{self, Made, Module, Settings, Unmade};
+use super::dispatch::Coordinator;
+use super::error::Error;
+use super::module::Module;
+use super::modules::{self, Made, Settings, Unmade};
 use crate::config::job::Job;
 use crate::supervisor::outcome::{self, Cause, Facts, Limits};
 use sandhog_protocol::inspect::Inspection;

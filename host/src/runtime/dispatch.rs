@@ -1,12 +1,11 @@
 //! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
 
 use super::caches::Caches;
-use super::driver::{self, Attempted, Note, Order};
-use super::granted::Guarded;
+use super::driver::{self, Attempted, Order};
 use super::halts;
-use super::modules;
+use super::note::Note;
 use super::observer::Observer;
-use super::own_directories::{self, OwnDirectories};
+use super::own_directories::OwnDirectories;
 use super::privilege::{self, Parted};
 use super::room::Room;
 use super::screen::{Screen, show};
@@ -23,36 +22,11 @@ use sandhog_protocol::verdict::StopReason;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(transparent)]
-    Module(#[from] modules::Error),
-    #[error("failed to open the directory {path:?} of --dir: {cause}")]
-    Directory { path: PathBuf, cause: io::Error },
-    #[error(transparent)]
-    Own(#[from] own_directories::Error),
-    #[error("failed to open {path:?} of --stdin: {cause}")]
-    Stdin { path: PathBuf, cause: io::Error },
-    #[error(transparent)]
-    Guarded(#[from] Guarded),
-    #[error("--user {given}: only root may give a worker another identity; leave --user away")]
-    User { given: &'static str },
-    #[error("failed to start: {0}")]
-    Start(io::Error),
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Start(error)
-    }
-}
 
 /// Over when it is dropped or told so.
 pub(crate) struct Compiling(Option<Box<dyn Send>>);
@@ -302,7 +276,7 @@ async fn pass_halt_on(mut halted: Halted, sender: mpsc::Sender<Note>) {
     loop {
         let halt = *halted.borrow_and_update();
         let note = halt.map(|halt| match halt {
-            Halt::Stop(reason) => driver::stop(reason),
+            Halt::Stop(reason) => Note::stop(reason),
             Halt::Kill(_) | Halt::Unhealthy(_) | Halt::Shoot => Note::Event(Event::Kill(halt.cause())),
         });
         if let Some(note) = note {

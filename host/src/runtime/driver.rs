@@ -1,8 +1,8 @@
 //! Performs one attempt: feeds what happens into [`Attempt`] and does what it says.
 
 use super::channel::Channel;
-use super::feed::Held;
 use super::halts;
+use super::note::{Held, Note, Sender};
 pub(crate) use super::order::{Ends, Order, Pump, To};
 use super::outbox::Outbox;
 use super::output::{self, Over};
@@ -13,13 +13,12 @@ use crate::supervisor::attempt::{Action, Attempt, Event};
 use crate::supervisor::outcome::{Cause, Facts};
 use crate::supervisor::pause::{Due, Pause};
 use crate::sys::ready;
-use rustix::io::Errno;
 use rustix::net::SocketType;
 use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Kind, Program, Work};
 use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
-use sandhog_protocol::verdict::{StopReason, Usage};
+use sandhog_protocol::verdict::Usage;
 use sandhog_protocol::worker::{FromWorker, ToWorker};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,9 +26,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc;
-
-/// Messages that may wait for one attempt. Its spawner sends five at most, its streams one each, each of its children one.
-pub(crate) const NOTES: usize = 64;
 
 /// Messages of the worker that may wait here; the rest waits in its socket, and the worker with it. Few: each may take the
 /// memory of a whole frame (see `limits::VALUES`).
@@ -49,21 +45,6 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// swaps may take seconds.
 const START: Duration = Duration::from_secs(30);
 
-/// What reaches the driver.
-pub(crate) enum Note {
-    Event(Event),
-    /// Nothing more is passed on of an output stream; its reading end comes back.
-    Output(output::End, OwnedFd),
-    /// Its stdin could not be read; the pipe ends when the worker knows, and the last of those who read it.
-    InputFailed(Errno, Option<Held>),
-    /// Its worker stands still from now on, or goes on.
-    Paused(bool),
-    /// Something that the worker is to be told, with its descriptors.
-    Tell(Reply, Vec<OwnedFd>),
-    /// The compiled module, or why there is none.
-    Module(Result<(OwnedFd, Kind), Cause>),
-}
-
 /// An attempt that is over.
 pub(crate) struct Attempted {
     pub facts: Facts,
@@ -71,9 +52,6 @@ pub(crate) struct Attempted {
     /// What the worker was to be given, where it never began: whoever tries again needs it.
     pub unused: Option<Ends>,
 }
-
-/// Where notes go.
-pub(crate) type Sender = mpsc::Sender<Note>;
 
 /// What the worker says.
 type Said = mpsc::Receiver<Event>;
@@ -104,13 +82,6 @@ struct Driver<'a> {
     over: Over,
     /// Ended with the driver.
     tasks: tokio::task::JoinSet<()>,
-}
-
-impl Note {
-    /// What the worker asked for is not our protocol.
-    pub(crate) fn breach(what: String) -> Self {
-        Self::Event(Event::ChannelBroken(what))
-    }
 }
 
 /// Runs one attempt to its end. `id` names its zygote and its worker to the spawner.
@@ -477,9 +448,4 @@ async fn hand_on(to: Option<&mpsc::Sender<Request>>, request: &mut Option<Reques
         },
         _ => std::future::pending().await,
     }
-}
-
-/// A stop as a note, for whoever listens for signals.
-pub(crate) fn stop(reason: StopReason) -> Note {
-    Note::Event(Event::Stop(reason))
 }

@@ -1,8 +1,9 @@
 //! What a job starts, and all that follows from it: the children of one attempt, each an attempt like any other, within the
 //! rights of its parent and the bounds of its family.
 
-use super::dispatch::{Coordinator, Error};
-use super::driver::{Note, Sender};
+use super::dispatch::Coordinator;
+use super::error::Error;
+use super::note::{Note, Sender};
 use super::observer::{Life, Observer};
 use super::quota::Quota;
 use super::record::VerdictRecord;

@@ -5,8 +5,8 @@
 //! A file is left where the guest stopped: what still lies in the pipe at the end is given back. A source that can't be read
 //! is an error to the guest, not the end of its input.
 
-use super::driver::{Note, Sender};
 use super::halts;
+use super::note::{Held, Note, Sender};
 use super::output::{self, End, Meter};
 use crate::sys::inherited;
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
@@ -50,9 +50,6 @@ struct File {
     bell: Arc<OwnedFd>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
-
-/// Our end of a pipe whose reader is to hear of a failure before it sees the pipe's end.
-pub(crate) type Held = Arc<OwnedFd>;
 
 impl Feed {
     /// Nothing moves yet. The second is the worker's end.

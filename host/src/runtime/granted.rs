@@ -4,66 +4,37 @@
 //! Must not: be called by anything but a verb of the operator's ([`Opener::now`]) and the start of a daemon
 //! ([`Opener::again`]).
 
+mod guarded;
 mod record;
 mod reopen;
+mod settled;
+mod usable;
 mod walk;
 mod warnings;
 mod writable;
 
-pub(crate) use record::{ModuleRecord, Record, WasWritable};
-pub(crate) use reopen::{Guarded, writable_then};
+pub(crate) use guarded::Guarded;
+pub(crate) use record::{Record, WasWritable};
+pub(crate) use reopen::writable_then;
+pub(crate) use settled::Settled;
+pub(crate) use usable::{Granted, Input};
 pub(crate) use warnings::{Exposed, exposed, exposing};
 pub(crate) use writable::{FileId, Writable};
 
-use super::dispatch::Error;
-use super::modules::Module;
+use super::error::Error;
+use super::module::Module;
 use super::own_directories::{OwnDirectories, Seen};
-use super::reopen::for_reading;
 use super::room::Held;
 use crate::config::job::{Job, Stdin};
 use crate::config::service::Service;
-use crate::sys::process;
-use reopen::Again;
+use reopen::{Again, Role};
 use rustix::fs::{FileType, Mode, OFlags};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use usable::reader;
 use warnings::passed;
-
-/// All that one job may use of the file system, opened.
-#[derive(Clone)]
-pub(crate) struct Granted {
-    pub module: Arc<Module>,
-    /// In the order of the job's grants.
-    pub directories: Vec<Arc<OwnedFd>>,
-    /// What it may start, by the names that it knows.
-    pub modules: BTreeMap<String, Arc<Module>>,
-    pub input: Input,
-}
-
-/// Where stdin comes from.
-#[derive(Clone)]
-pub(crate) enum Input {
-    /// The command's own.
-    Inherit,
-    /// A file, which each attempt reads from its start; opened with `O_PATH`, so that a FIFO has no reader between attempts.
-    File { path: PathBuf, file: Arc<OwnedFd> },
-    /// It ends at once.
-    None,
-}
-
-/// The same of a job that is kept up, and what is remembered of it.
-pub(crate) struct Settled {
-    pub job: Granted,
-    /// For the command of its health check.
-    pub check: Option<Granted>,
-    pub record: Record,
-    /// Directories that its paths lead through: who may write one of them may lead them elsewhere.
-    passes: HashSet<FileId>,
-    _held: Held,
-}
 
 /// Opens what jobs may use. Jobs that have a path in common share what it leads to.
 pub(crate) struct Opener<'a> {
@@ -198,53 +169,5 @@ impl<'a> Opener<'a> {
         }
         self.opened += 1;
         Ok(Input::File { path: path.clone(), file })
-    }
-}
-
-/// What a module is to a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role<'a> {
-    Module,
-    /// Under this name.
-    Child(&'a str),
-    /// The command of its health check.
-    Check,
-}
-
-impl Input {
-    /// What one attempt reads; `None`: it ends at once.
-    ///
-    /// # Errors
-    /// The file can't be read (any more).
-    pub(crate) fn open(&self) -> Result<Option<OwnedFd>, Error> {
-        match self {
-            Self::None => Ok(None),
-            // One that was closed is empty: the standard library opens /dev/null in its place.
-            Self::Inherit => Ok(Some(process::borrow(0).try_clone_to_owned()?)),
-            Self::File { path, file } => reader(path, file).map(Some),
-        }
-    }
-}
-
-/// A FIFO that nobody writes to yet would be waited for here, and nothing else would go on; whoever reads it waits.
-fn reader(path: &Path, file: &OwnedFd) -> Result<OwnedFd, Error> {
-    let fail = |cause| Error::Stdin { path: path.into(), cause };
-    let reader = for_reading(file).map_err(fail)?;
-    let status = rustix::fs::fstat(&reader).map_err(|errno| fail(errno.into()))?;
-    match FileType::from_raw_mode(status.st_mode) {
-        FileType::Directory => Err(fail(io::ErrorKind::IsADirectory.into())),
-        _ => Ok(reader),
-    }
-}
-
-impl Settled {
-    /// Which of a job's settings lead to something else than `before`, as keys of a manifest.
-    pub(crate) fn differing(&self, before: &Self) -> Vec<&'static str> {
-        self.record.differing(&before.record)
-    }
-
-    /// Directories by which somebody who may write there could lead it elsewhere.
-    pub(crate) fn passes(&self) -> impl Iterator<Item = FileId> {
-        self.passes.iter().copied()
     }
 }

@@ -2,16 +2,21 @@
 //! where the kernel can do without one.
 
 mod calls;
+mod end;
 mod harmless;
+mod manner;
 mod meter;
 mod mover;
 
+pub(crate) use end::End;
+pub(super) use end::ended;
+pub(super) use manner::CHUNK;
+pub(crate) use manner::{Beside, Manner};
 pub(crate) use meter::Meter;
-pub(super) use mover::{gives_pages, kind, lies_in, wait_for, when_ready, write_all};
+pub(super) use mover::{gives_pages, kind, lies_in, rings_before, wait_for, when_ready, write_all};
 
-use crate::supervisor::attempt::OutputEnd;
 use mover::{Failure, Mover};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,28 +25,9 @@ use std::sync::Arc;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-/// What one move takes at the most, in bytes: the size of a pipe (pipe(7)). More would not come.
-pub(super) const CHUNK: usize = 64 << 10;
-
 /// What one read of a kept stream takes at the most, in bytes: a part of a pipe, since each stream has its own while it is
 /// being kept.
 const COLLECTED: usize = 16 << 10;
-
-/// Writes to a terminal where something else writes as well: calls what it is given once, while nothing else writes. That says
-/// whether what it wrote ended a line.
-pub(crate) type Beside = Arc<dyn Fn(&mut dyn FnMut() -> bool) + Send + Sync>;
-
-/// How what a worker writes is passed on.
-#[derive(Clone, Default)]
-pub(crate) struct Manner {
-    /// What else writes there.
-    pub beside: Option<Beside>,
-    /// Only text and colours pass: see [`harmless::Harmless`].
-    pub harmless: bool,
-    /// The length of each of the guest's calls comes before its bytes, and what was written in one call stays whole: see
-    /// [`calls`].
-    pub calls: bool,
-}
 
 /// Keeps what a stream brings.
 pub(crate) trait Sink: Send {
@@ -50,30 +36,6 @@ pub(crate) trait Sink: Send {
 
     /// Nothing more comes.
     fn end(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
-}
-
-/// How a stream came to its end.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The sender has closed and everything is through.
-    Finished,
-    /// The receiver has gone.
-    ReceiverGone,
-    /// The limit is used up and there was more.
-    LimitReached,
-    /// Reading or writing failed.
-    Failed(Errno),
-}
-
-impl From<End> for OutputEnd {
-    fn from(end: End) -> Self {
-        match end {
-            End::Finished => Self::Finished,
-            End::ReceiverGone => Self::ReceiverGone,
-            End::LimitReached => Self::LimitReached,
-            End::Failed(errno) => Self::Failed { why: errno.to_string() },
-        }
-    }
 }
 
 /// Tells those that wait for a worker's streams that it has been gone for a while. All that it wrote lies in them by now: so
@@ -167,22 +129,6 @@ fn move_all(mover: &mut Mover, from: &OwnedFd, to: &impl AsFd, meter: &Meter, ov
             Err(failure) => return ended(failure),
         }
     }
-}
-
-pub(super) fn ended(failure: Failure) -> End {
-    match failure {
-        Failure::Write(Errno::PIPE) => End::ReceiverGone,
-        Failure::Read(errno) | Failure::Write(errno) => End::Failed(errno),
-        Failure::Empty | Failure::Unsuitable => End::Failed(Errno::AGAIN),
-    }
-}
-
-/// Waits until a stream is ready, or the bell rings; whether it does.
-pub(super) fn rings_before((stream, ready): (&OwnedFd, PollFlags), bell: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(stream, ready), PollFd::new(bell, PollFlags::IN)];
-    // What poll(2) could say instead, the call that follows says better.
-    let _ = rustix::io::retry_on_intr(|| poll(&mut fds, None));
-    fds[1].revents().contains(PollFlags::IN)
 }
 
 /// Hands everything to whoever keeps it; returns at the end of the stream, at the limit, or once it is over at the end of what

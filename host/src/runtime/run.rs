@@ -1,10 +1,13 @@
 //! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
 
-use super::dispatch::{Born, Compiled, Coordinator, Error};
-use super::driver::{self, Attempted, Ends, GRACE, Order};
+use super::dispatch::{Born, Compiled, Coordinator};
+use super::driver::{Attempted, Ends, GRACE, Order};
+use super::error::Error;
 use super::family::{self, Family};
 use super::granted::{Granted, Opener};
-use super::modules::{self, Module};
+use super::module::Module;
+use super::modules;
+use super::note;
 use super::observer::{Keeper, Nobody, Observer};
 use super::plan;
 use super::record::VerdictRecord;
@@ -227,7 +230,7 @@ impl Coordinator {
             let (coordinator, member, walls) = (Arc::clone(self), Arc::clone(member), walls.clone());
             Box::pin(async move { modules::compiled(&coordinator, &member.module, &member.job, &walls).await })
         });
-        let (sender, notes) = mpsc::channel(driver::NOTES);
+        let (sender, notes) = mpsc::channel(note::NOTES);
         let served = family::serve(family, member, inherited, requests, sender.clone());
         let (observer, name) = (Arc::clone(&family.observer), member.identity.attempt.clone());
         let born: Born = Arc::new(move |worker, pidfd| observer.born(&name, worker, &pidfd));

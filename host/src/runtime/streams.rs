@@ -1,7 +1,7 @@
 //! What a job is given open: its standard streams and its granted directories.
 
-use super::dispatch::Error;
 use super::driver::{Pump, To};
+use super::error::Error;
 use super::feed::{self, Feed};
 use super::granted::Input;
 use super::observer::Keeper;

@@ -1,7 +1,7 @@
 //! What the operator has settled before anything untrusted is read, as far as the spawner goes by it.
 
-use super::modules::compiler_threads;
 use super::plan;
+use super::processors::compiler_threads;
 use crate::config::job::{CompileLimits, FILES_MOST, FamilyLimits, Job, Limits, MEMORY_MOST, User};
 use crate::spawn::floor::{Floor, Most, standing};
 use sandhog_protocol::limits;

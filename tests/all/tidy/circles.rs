@@ -65,21 +65,8 @@ const ALLOWED: &[&[&str]] = &[
     ],
     &["host/src/doctor/probes.rs", "host/src/doctor/probes/tries.rs"],
     &["host/src/doctor/probes/lies.rs", "host/src/doctor/probes/zygotes.rs"],
-    &[
-        "host/src/runtime/dispatch.rs",
-        "host/src/runtime/granted.rs",
-        "host/src/runtime/granted/record.rs",
-        "host/src/runtime/granted/reopen.rs",
-        "host/src/runtime/granted/warnings.rs",
-        "host/src/runtime/modules.rs",
-        "host/src/runtime/privilege.rs",
-        "host/src/runtime/terms.rs",
-    ],
-    &["host/src/runtime/driver.rs", "host/src/runtime/feed.rs", "host/src/runtime/order.rs"],
     // Attempts start attempts.
     &["host/src/runtime/family.rs", "host/src/runtime/run.rs"],
-    &["host/src/runtime/output.rs", "host/src/runtime/output/calls.rs", "host/src/runtime/output/mover.rs"],
-    &["host/src/runtime/own_directories.rs", "host/src/runtime/own_directories/look.rs"],
     &[
         "host/src/sandbox/cgroup.rs",
         "host/src/sandbox/cgroup/delegated.rs",

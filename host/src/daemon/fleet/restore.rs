@@ -5,7 +5,7 @@ use super::book::{Defined, Member};
 use super::settle::surroundings;
 use super::store::{self, InstanceRow, StoredInstance, StoredJob};
 use crate::config::service::{Service, Strategy};
-use crate::runtime::dispatch::Error;
+use crate::runtime::error::Error;
 use crate::runtime::granted::{Opener, Record, Settled, WasWritable, writable_then};
 use crate::supervisor::outcome;
 use crate::supervisor::state::{Event, InstanceId, Place};

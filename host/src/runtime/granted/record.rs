@@ -1,10 +1,10 @@
 //! What is remembered of what a job was granted, so that it is known again by the next daemon.
 
+use super::usable::{Granted, Input};
 use super::writable::{FileId, Status};
-use super::{Granted, Input};
 use crate::config::job::Job;
-use crate::runtime::dispatch::Error;
-use crate::runtime::modules::{Module, Stamp};
+use crate::runtime::error::Error;
+use crate::runtime::module::{Module, Stamp};
 use crate::runtime::mounts::path_of;
 use sandhog_protocol::plan::Access;
 use serde::{Deserialize, Serialize};

@@ -2,12 +2,13 @@
 //! on another device or out of a backup. Where a job may write, nothing is reached through a link, and what lies there has to
 //! be what the operator granted.
 
+use super::guarded::Guarded;
 use super::record::{DirectoryRecord, Record, WasWritable};
 use super::walk::{self, Guard, Links, Place, walk};
 use super::writable::{FileId, Until, Writable};
-use super::{Error, Role};
 use crate::config::service::Service;
-use crate::runtime::modules::{self, Module};
+use crate::runtime::error::Error;
+use crate::runtime::module::{self, Module};
 use crate::runtime::mounts::Mounts;
 use rustix::io::Errno;
 use sandhog_protocol::plan::Access;
@@ -16,21 +17,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why a path of a job is not opened again. The verb that accepts it is told where the job's name is known.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Guarded {
-    #[error("{what} {path:?} leads through the link {at:?}, and a job may write {through:?}, where that link lies")]
-    Link { what: &'static str, path: PathBuf, at: PathBuf, through: PathBuf },
-    #[error(
-        "the {what} {path:?} is not the one that was granted: another {what} lies there now, and a job may write \
-         {through:?}, where it lies"
-    )]
-    Replaced { what: &'static str, path: PathBuf, through: PathBuf },
-    #[error(
-        "the module {path:?} is not the one that was granted: its bytes are others now, and a job may write {through:?}, \
-         where it lies"
-    )]
-    Changed { path: PathBuf, through: PathBuf },
+/// What a module is to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role<'a> {
+    Module,
+    /// Under this name.
+    Child(&'a str),
+    /// The command of its health check.
+    Check,
 }
 
 /// What one job was granted, and where jobs may write.
@@ -66,7 +60,7 @@ impl Again<'_> {
         role: Role<'_>,
         there: Option<&Arc<Module>>,
     ) -> Result<Arc<Module>, Error> {
-        let place = self.place("the module", path, |errno| modules::Error::of(path, errno.into()).into())?;
+        let place = self.place("the module", path, |errno| module::Error::of(path, errno.into()).into())?;
         let module = match there.filter(|there| there.is_at(place.status.id)) {
             Some(there) => Arc::clone(there),
             None => Arc::new(Module::of_place(path, &place.fd)?),
@@ -89,7 +83,7 @@ impl Again<'_> {
                 }
             }
             // It need not be read to be known: nobody whom it would have to be kept from could have changed it.
-            None => known.into_iter().for_each(|known| module.assume(known)),
+            None => known.into_iter().for_each(|known| module.assume(&known.hash, &known.stamp)),
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! What lies where a job may write, and should not: that job could replace it before the operator names it again.
 
-use super::Settled;
 use super::record::DirectoryRecord;
 use super::reopen::add;
+use super::settled::Settled;
 use super::walk::{Guard, Links, walk};
 use super::writable::{FileId, Until, Writable};
 use crate::config::job::Stdin;

@@ -5,8 +5,10 @@
 //! A bare pipe would not do: it takes a write of more than a page (PIPE_BUF, pipe(7)) in parts where it is full, and what is
 //! read from it has no borders.
 
-use super::mover::{Failure, lies_in, when_ready, write_all};
-use super::{CHUNK, End, Meter, ended, rings_before};
+use super::end::{End, ended};
+use super::manner::CHUNK;
+use super::meter::Meter;
+use super::mover::{Failure, lies_in, rings_before, when_ready, write_all};
 use rustix::event::PollFlags;
 use sandhog_protocol::limits::OUTPUT_CALL_HEADER;
 use std::os::fd::{AsFd, OwnedFd};

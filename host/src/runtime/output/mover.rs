@@ -1,7 +1,7 @@
 //! Moves some bytes from one stream to another: by the kernel alone where it can, else through a buffer.
 
 use super::harmless::Harmless;
-use super::{Beside, CHUNK, Manner};
+use super::manner::{Beside, CHUNK, Manner};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -166,6 +166,14 @@ pub(in crate::runtime) fn when_ready<T>(
 /// Until it is ready. What poll(2) could say instead, the call that follows says better.
 pub(in crate::runtime) fn wait_for(fd: &impl AsFd, flags: PollFlags) {
     let _ = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(fd, flags)], None));
+}
+
+/// Waits until a stream is ready, or the bell rings; whether it does.
+pub(in crate::runtime) fn rings_before((stream, ready): (&OwnedFd, PollFlags), bell: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(stream, ready), PollFd::new(bell, PollFlags::IN)];
+    // What poll(2) could say instead, the call that follows says better.
+    let _ = rustix::io::retry_on_intr(|| poll(&mut fds, None));
+    fds[1].revents().contains(PollFlags::IN)
 }
 
 #[cfg(test)]

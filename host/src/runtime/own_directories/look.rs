@@ -1,6 +1,6 @@
 //! Looks at directories: device and inode of each on the way there and of each above, and the mounts that they are in.
 
-use super::{Grant, Inode, Kind, Own, Place};
+use super::relation::{Grant, Inode, Kind, Own, Place};
 use crate::runtime::mounts::{Mount, Mounts, path_of};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, StatxFlags, open, openat, readlinkat, statx};
 use rustix::io::Errno;

@@ -1,0 +1,30 @@
+//! What a job that is kept up was granted, for as long as it is known.
+
+use super::record::Record;
+use super::usable::Granted;
+use super::writable::FileId;
+use crate::runtime::room::Held;
+use std::collections::HashSet;
+
+/// What a job that is kept up may use, opened, and what is remembered of it.
+pub(crate) struct Settled {
+    pub job: Granted,
+    /// For the command of its health check.
+    pub check: Option<Granted>,
+    pub record: Record,
+    /// Directories that its paths lead through: who may write one of them may lead them elsewhere.
+    pub(super) passes: HashSet<FileId>,
+    pub(super) _held: Held,
+}
+
+impl Settled {
+    /// Which of a job's settings lead to something else than `before`, as keys of a manifest.
+    pub(crate) fn differing(&self, before: &Self) -> Vec<&'static str> {
+        self.record.differing(&before.record)
+    }
+
+    /// Directories by which somebody who may write there could lead it elsewhere.
+    pub(crate) fn passes(&self) -> impl Iterator<Item = FileId> {
+        self.passes.iter().copied()
+    }
+}
