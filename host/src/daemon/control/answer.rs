@@ -1,6 +1,5 @@
 //! From a call to what is sent back: the daemon's jobs answer, here it becomes JSON.
 
-use super::DOCUMENT;
 use super::call::Call;
 use super::lines::Tail;
 use super::refused::Refused;
@@ -9,6 +8,9 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use sandhog_protocol::control::{Event, LogLine, Shutdown};
 use serde::Serialize;
+
+/// The description of the routes and bodies.
+pub(super) const DOCUMENT: &str = include_str!("openapi.json");
 
 /// Who answers calls: the daemon's jobs, or a test.
 pub(super) trait Answers: Clone + Send + Sync + 'static {

@@ -24,9 +24,6 @@ pub(crate) use socket::bind;
 
 use super::fleet::Handle;
 
-/// The description of the routes and bodies.
-const DOCUMENT: &str = include_str!("openapi.json");
-
 /// Serves the person with this uid, and root, until `stop` is done; then says good-bye to those who are connected, and
 /// removes the socket. Nothing that a client does ends it, and a fault of ours while serving one ends that one's
 /// connection alone.

@@ -4,13 +4,16 @@ use super::attending::Attending;
 use super::book::{Book, Member};
 use super::clock::Clock;
 use super::events::Events;
+use super::handle::Handle;
 use super::logs::Logs;
 use super::mailbox::Mailbox;
+use super::message::{Inbox, Message};
+use super::now::now_ms;
 use super::parked::Parked;
+use super::request::Reply;
 use super::sample::{self, Use};
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
-use super::{Handle, Reply, Request, now_ms};
 use crate::config::service::Service;
 use crate::config::text::escape;
 use crate::runtime::dispatch::Coordinator;
@@ -71,48 +74,6 @@ pub(crate) enum End {
     ShutDown,
     /// The spawner has gone, and every worker with it.
     SpawnerLost,
-}
-
-/// What wakes the actor. Without a bound: what a guest can bring about is bounded where it comes in, see [`Attending`] and
-/// [`super::mailbox`], and sessions are counted.
-pub(super) type Inbox = mpsc::UnboundedSender<Message>;
-
-pub(super) enum Message {
-    Request(Request),
-    /// The turn of this attempt to start has come.
-    Launched {
-        attempt: AttemptNumber,
-    },
-    /// The guest of this attempt has begun.
-    Began {
-        attempt: AttemptNumber,
-    },
-    Life {
-        attempt: AttemptNumber,
-        life: Life,
-    },
-    Checked {
-        attempt: AttemptNumber,
-        healthy: bool,
-    },
-    Ended {
-        attempt: AttemptNumber,
-        record: Box<VerdictRecord>,
-    },
-    /// The job has sent something to its parent; as JSON, where that is short enough.
-    Heard {
-        attempt: AttemptNumber,
-        bytes: usize,
-        text: Option<String>,
-    },
-    /// What was put into the store for those that wait for ids is on disk, or is not.
-    Reserved(Result<(), store::Error>),
-    /// The job's connection was closed, since it broke its rules; a sentence.
-    HungUp {
-        attempt: AttemptNumber,
-        why: String,
-    },
-    ShutDownNow,
 }
 
 /// An attempt that runs.

@@ -2,12 +2,13 @@
 
 use super::actor::{Daemon, definition};
 use super::book::{Defined, Member};
-use super::changes::{self, change};
+use super::changes::{self, change, changed, deleted};
 use super::parked::Asked;
+use super::refusal::{Refusal, RefusalKind};
+use super::request::{Reply, Verb};
 use super::settle::{Prepared, surroundings};
 use super::verbs::{up_already, whole};
 use super::waits::{Goal, Waiter};
-use super::{Refusal, RefusalKind, Reply, Verb};
 use crate::config::service::{self, Service, Strategy};
 use crate::config::text::escape;
 use crate::runtime::granted::{FileId, Record, Settled, WasWritable};
@@ -361,16 +362,6 @@ impl Daemon {
     fn instances_of(&self, job: &str) -> BTreeSet<InstanceId> {
         self.book.entry(job).into_iter().flat_map(|entry| entry.instances.values().copied()).collect()
     }
-}
-
-/// A job that has another number of instances.
-pub(super) fn changed(job: String) -> Change {
-    Change { job, change: ChangeKind::Change, keys: vec!["instances".into()] }
-}
-
-/// A job that is there no more.
-pub(super) fn deleted(job: String) -> Change {
-    Change { job, change: ChangeKind::Delete, keys: Vec::new() }
 }
 
 fn invalid(sentence: String) -> Refusal {

@@ -1,7 +1,8 @@
 //! One attempt as the daemon attends it: what it says is kept, and how it goes is passed on to the fleet.
 
-use super::actor::{Inbox, Message};
 use super::logs::{Logs, Origin};
+use super::message::{Inbox, Message};
+use super::now::now_ms;
 use super::sample;
 use crate::config::service::LogRules;
 use crate::config::text::escape;
@@ -146,7 +147,7 @@ impl Observer for Attending {
     fn born(&self, attempt: &str, worker: u32, pidfd: &OwnedFd) {
         if attempt == self.origin.attempt {
             let mut said = self.said();
-            let _ = self.born.set(Born { worker, pid: sample::pid_of(pidfd), at_ms: super::now_ms() });
+            let _ = self.born.set(Born { worker, pid: sample::pid_of(pidfd), at_ms: now_ms() });
             said.permit = None;
             for message in said.held.drain(..) {
                 let _ = self.inbox.send(message);

@@ -53,6 +53,16 @@ fn fields(spec: &JobSpec) -> Map<String, Value> {
     }
 }
 
+/// A job that has another number of instances.
+pub(super) fn changed(job: String) -> Change {
+    Change { job, change: ChangeKind::Change, keys: vec!["instances".into()] }
+}
+
+/// A job that is there no more.
+pub(super) fn deleted(job: String) -> Change {
+    Change { job, change: ChangeKind::Delete, keys: Vec::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

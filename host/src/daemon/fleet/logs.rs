@@ -5,36 +5,31 @@
 
 mod files;
 mod line;
+mod problem;
 mod tail;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+use super::now::now_ms;
 use crate::config::service::LogRules;
 use crate::config::text::escape;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use line::LINE_BYTES;
+pub(crate) use problem::Problem;
 use rustix::fs::{AtFlags, Mode};
 use sandhog_protocol::control::{LogLine, LogStream};
 use std::borrow::Cow;
-use std::fmt;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
-use writer::{Order, Ordered, Piece, Writer};
-
-/// Longest text of one line, in bytes; a longer one becomes several. As much as a pipe holds, so that what a guest
-/// writes at once is rarely cut.
-const LINE_BYTES: usize = 64 << 10;
+use writer::{Order, Ordered, Piece, QUEUE, Writer};
 
 /// What goes to the thread at once, in bytes, but for a last line.
 const PIECE_BYTES: usize = 64 << 10;
-
-/// Pieces that wait for the thread: 4 MiB of them, or 8 where lines are as long as they may be. Then guests wait.
-const QUEUE: usize = 64;
 
 /// What the daemon's own task has told the thread and the thread has not done, in bytes: three notes on each of the 20,000
 /// instances that a daemon has at the most. That task does not wait: what is beyond it is lost, and counted.
@@ -61,27 +56,6 @@ pub(crate) struct Logs {
     notes: Arc<Semaphore>,
     problem: Arc<Mutex<Option<Problem>>>,
     now_ms: fn() -> u64,
-}
-
-/// Lines that could not be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    /// Of all jobs, since this was last asked for.
-    pub lines: u64,
-    /// The job that it happened to last, and why.
-    pub job: String,
-    pub cause: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (job, cause) = (escape(&self.job), escape(&self.cause));
-        match self.lines {
-            0 => write!(out, "the log of {job} can't be removed: {cause}"),
-            1 => write!(out, "a line of the log of {job} is lost: {cause}"),
-            lines => write!(out, "{lines} lines of logs are lost, the last one of {job}: {cause}"),
-        }
-    }
 }
 
 /// Why something that the daemon's own task had to say was not taken in.
@@ -197,14 +171,6 @@ impl Logs {
     }
 }
 
-impl Problem {
-    fn add(to: &Mutex<Option<Self>>, lines: u64, job: &str, cause: String) {
-        let mut problem = to.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = problem.as_ref().map_or(0, |problem| problem.lines) + lines;
-        *problem = Some(Self { lines, job: job.to_owned(), cause });
-    }
-}
-
 /// The text without an end of a line in it, or anything else that a reader would not see as itself; of what is too long for
 /// one line, the beginning.
 fn one_line(text: &str) -> Cow<'_, str> {
@@ -283,11 +249,6 @@ impl Sink {
             self.logs.order(Order::Write(Piece { job: self.job.clone(), rules: self.rules, bytes })).await;
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn closed() -> io::Error {

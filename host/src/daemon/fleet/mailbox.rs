@@ -5,7 +5,7 @@
 //! made text on a thread; what nobody waits for and no event shows is dropped where it comes; and what is larger than an answer
 //! may be is not read at all.
 
-use super::actor::{Inbox, Message};
+use super::message::{Inbox, Message};
 use crate::config::units::print_size;
 use crate::ipc::json;
 use crate::supervisor::state::AttemptNumber;

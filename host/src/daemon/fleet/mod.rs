@@ -12,16 +12,22 @@
 
 mod actor;
 mod apply;
-pub(crate) mod attending;
+mod attending;
 mod book;
 mod changes;
 mod clock;
 mod events;
+mod handle;
 mod logs;
 mod mailbox;
+mod message;
+mod now;
 mod parked;
 mod perform;
+mod refusal;
+mod request;
 mod requests;
+mod reserve;
 mod restore;
 mod sample;
 mod select;
@@ -31,216 +37,6 @@ mod verbs;
 mod waits;
 
 pub(crate) use actor::{End, Places, start};
-
-use crate::runtime::dispatch::Coordinator;
-use actor::{Inbox, Message};
-use logs::Logs;
-use sandhog_protocol::control::{
-    Answer, Apply, Ask, Daemon as About, Done, Event, Instance, Job, JobLine, LogLine, Problem, Scale, Send,
-};
-use settle::{Known, Named, Opened, Prepared};
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::{broadcast, oneshot};
-
-/// Why a request came to nothing: [`Problem`] with what kind it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub kind: RefusalKind,
-    pub problem: Problem,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusalKind {
-    /// What was sent makes no sense: 400.
-    Invalid,
-    /// Nothing is called so: 404.
-    NotFound,
-    /// It can't be now: 409.
-    Conflict,
-    /// A fault of the daemon's own, or it is going: 503.
-    Unavailable,
-}
-
-impl Refusal {
-    fn new(kind: RefusalKind, error: impl Into<String>) -> Self {
-        Self { kind, problem: Problem { error: error.into(), hint: None } }
-    }
-
-    fn with_hint(mut self, hint: &str) -> Self {
-        self.problem.hint = Some(hint.into());
-        self
-    }
-}
-
-/// What a session does to a request of `logs`.
-pub(crate) struct LogTail {
-    /// What is there already, oldest first.
-    pub lines: Vec<LogLine>,
-    /// What comes, where it was asked for: from right behind `lines`, nothing left out but what a slow reader was too slow
-    /// for.
-    pub follow: Option<broadcast::Receiver<LogLine>>,
-    /// Of `follow`: whether a line is one of those that were asked for.
-    pub concerns: Box<dyn Fn(&LogLine) -> bool + std::marker::Send + Sync>,
-}
-
-/// The way to the fleet, for sessions.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    inbox: Inbox,
-    logs: Logs,
-    coordinator: Arc<Coordinator>,
-}
-
-/// Lines that are looked through for those of one instance.
-const LOOKED_THROUGH: usize = 10_000;
-
-/// Where an answer goes.
-type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
-
-/// Jobs whose logs were asked for; of each these instances, or all.
-type Wanted = BTreeMap<String, Option<BTreeSet<u32>>>;
-
-/// What a session asks.
-enum Request {
-    About(Reply<About>),
-    Instances(Vec<String>, Reply<Vec<Instance>>),
-    Jobs(Vec<String>, Reply<Vec<JobLine>>),
-    Job(String, Reply<Job>),
-    /// What is there, beside the jobs of these names.
-    Known(BTreeSet<String>, Reply<Known>),
-    Apply(Box<Prepared>, Reply<Done>),
-    /// Jobs of which a verb opens anew what they may use.
-    ToOpen(Verb, Vec<String>, Reply<Vec<Named>>),
-    Ask(Verb, Ask, Opened, Reply<Done>),
-    Scale(Scale, Reply<Done>),
-    Send(Send, Reply<Vec<Answer>>),
-    Logs(Vec<String>, Reply<Wanted>),
-    Events(u64, usize, Reply<(Vec<Event>, broadcast::Receiver<Event>)>),
-    ShutDown(Reply<()>),
-}
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Start,
-    Stop,
-    Restart,
-    Reload,
-    Delete,
-    Signal,
-}
-
-impl Handle {
-    async fn call<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Refusal> {
-        let going = || Refusal::new(RefusalKind::Unavailable, "the daemon is ending");
-        let (reply, answer) = oneshot::channel();
-        self.inbox.send(Message::Request(request(reply))).map_err(|_| going())?;
-        answer.await.map_err(|_| going())?
-    }
-
-    pub(crate) async fn daemon(&self) -> Result<About, Refusal> {
-        self.call(Request::About).await
-    }
-
-    /// `select` as in [`Ask::select`]; empty: all.
-    pub(crate) async fn instances(&self, select: Vec<String>) -> Result<Vec<Instance>, Refusal> {
-        self.call(|reply| Request::Instances(select, reply)).await
-    }
-
-    /// Jobs that are meant as a whole, with an instance or without; empty: all.
-    pub(crate) async fn jobs(&self, select: Vec<String>) -> Result<Vec<JobLine>, Refusal> {
-        self.call(|reply| Request::Jobs(select, reply)).await
-    }
-
-    pub(crate) async fn job(&self, name: String) -> Result<Job, Refusal> {
-        self.call(|reply| Request::Job(name, reply)).await
-    }
-
-    /// What the jobs may use is opened now, for a dry run too.
-    pub(crate) async fn apply(&self, apply: Apply) -> Result<Done, Refusal> {
-        let names = apply.jobs.iter().map(|job| job.name.clone()).collect();
-        let known = self.call(|reply| Request::Known(names, reply)).await?;
-        let coordinator = Arc::clone(&self.coordinator);
-        let prepared = blocking(move || settle::prepare(apply, &known, coordinator.own_directories())).await??;
-        self.call(|reply| Request::Apply(Box::new(prepared), reply)).await
-    }
-
-    /// Starts, stops, … what is selected. Answers at once, or when it is done ([`Ask::wait`]).
-    pub(crate) async fn ask(&self, verb: Verb, ask: Ask) -> Result<Done, Refusal> {
-        let opened = match verb {
-            Verb::Start | Verb::Restart | Verb::Reload => {
-                let select = ask.select.clone();
-                let jobs = self.call(|reply| Request::ToOpen(verb, select, reply)).await?;
-                let coordinator = Arc::clone(&self.coordinator);
-                blocking(move || settle::open(jobs, coordinator.own_directories())).await?
-            }
-            Verb::Stop | Verb::Delete | Verb::Signal => Opened::new(),
-        };
-        self.call(|reply| Request::Ask(verb, ask, opened, reply)).await
-    }
-
-    pub(crate) async fn scale(&self, scale: Scale) -> Result<Done, Refusal> {
-        self.call(|reply| Request::Scale(scale, reply)).await
-    }
-
-    pub(crate) async fn send(&self, send: Send) -> Result<Vec<Answer>, Refusal> {
-        self.call(|reply| Request::Send(send, reply)).await
-    }
-
-    /// The last `count` lines of what is selected, and those that come, where they are to be followed. Nothing is selected:
-    /// all.
-    pub(crate) async fn logs(&self, select: Vec<String>, count: usize, follow: bool) -> Result<LogTail, Refusal> {
-        // Jobs that come later are among all.
-        let all = select.is_empty();
-        let wanted = self.call(|reply| Request::Logs(select, reply)).await?;
-        let jobs = wanted.keys().cloned().collect();
-        // Instances share a file: those of one may stand far apart.
-        let most = if wanted.values().all(Option::is_none) { count } else { count.max(LOOKED_THROUGH) };
-        let concerns = move |line: &LogLine| {
-            let some = wanted.get(&line.job);
-            all || some.is_some_and(|some| some.as_ref().is_none_or(|some| some.contains(&line.instance)))
-        };
-        let failed = |error| Refusal::new(RefusalKind::Unavailable, format!("the logs can't be read: {error}"));
-        let (lines, follow) = self.logs.tail(jobs, most, follow).await.map_err(failed)?;
-        let lines: Vec<LogLine> = lines.into_iter().filter(&concerns).collect();
-        let lines = lines.split_at(lines.len().saturating_sub(count)).1.to_vec();
-        Ok(LogTail { lines, follow, concerns: Box::new(concerns) })
-    }
-
-    /// Events since this number, as far as they are kept (the last 10,000), and those that come. 0: none of the past ones
-    /// but the last `last`.
-    pub(crate) async fn events(
-        &self,
-        since: u64,
-        last: usize,
-    ) -> Result<(Vec<Event>, broadcast::Receiver<Event>), Refusal> {
-        self.call(|reply| Request::Events(since, last, reply)).await
-    }
-
-    /// Stops everything in reverse order; the daemon ends then.
-    pub(crate) async fn shut_down(&self) -> Result<(), Refusal> {
-        self.call(Request::ShutDown).await
-    }
-
-    /// The same at once, without grace: a second signal.
-    pub(crate) fn shut_down_now(&self) {
-        // Where nobody hears it, it is over already.
-        let _ = self.inbox.send(Message::ShutDownNow);
-    }
-}
-
-/// Work that may wait for a disk, on a thread of its own.
-async fn blocking<T: std::marker::Send + 'static>(
-    work: impl FnOnce() -> T + std::marker::Send + 'static,
-) -> Result<T, Refusal> {
-    let failed = |error: tokio::task::JoinError| Refusal::new(RefusalKind::Unavailable, error.to_string());
-    tokio::task::spawn_blocking(work).await.map_err(failed)
-}
-
-/// Milliseconds since 1970-01-01 UTC.
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-}
+pub(crate) use handle::{Handle, LogTail};
+pub(crate) use refusal::{Refusal, RefusalKind};
+pub(crate) use request::Verb;

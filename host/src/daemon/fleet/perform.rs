@@ -1,10 +1,11 @@
 //! Does what the supervisor says, and tells those who watch.
 
-use super::actor::{Daemon, Message, Running};
+use super::actor::{Daemon, Running};
 use super::attending::Attending;
 use super::logs::Origin;
 use super::mailbox::Mailbox;
-use super::now_ms;
+use super::message::Message;
+use super::now::now_ms;
 use super::sample::Use;
 use super::store::InstanceRow;
 use crate::config::job::Job;

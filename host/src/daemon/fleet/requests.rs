@@ -2,13 +2,14 @@
 
 use super::actor::Daemon;
 use super::mailbox::{Letter, message_of};
+use super::refusal::{Refusal, RefusalKind};
+use super::request::{Reply, Request, Verb, Wanted};
 use super::select::{Selected, select};
 use super::settle::{Known, Named, Opened};
-use super::{About, Refusal, RefusalKind, Reply, Request, Verb, Wanted};
 use crate::config::service::{Boosts, raised};
 use crate::config::text::escape;
 use crate::supervisor::state::{Event, InstanceId};
-use sandhog_protocol::control::{Answer, Instance, Job, JobLine, Phase, Raised, Send};
+use sandhog_protocol::control::{Answer, Daemon as About, Instance, Job, JobLine, Phase, Raised, Send};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Which jobs and instances words mean: names of jobs and groups, ids, `NAME/INSTANCE`, `all`. A job is meant as a whole
 //! where its name, its group's or `all` is said, also if it has no instance.
 
-use super::{Refusal, RefusalKind};
+use super::refusal::{Refusal, RefusalKind};
 use crate::config::text::escape;
 use crate::supervisor::state::InstanceId;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,7 +3,7 @@
 //!
 //! Must not: change anything; see [`super::apply`] and [`super::requests`] for what follows.
 
-use super::{Refusal, RefusalKind};
+use super::refusal::{Refusal, RefusalKind};
 use crate::config::job::Surroundings;
 use crate::config::service::Service;
 use crate::config::text::escape;

@@ -3,108 +3,29 @@
 //!
 //! Must not: know what a job means. It keeps what it is given, and gives it back.
 
+mod error;
 mod file;
 mod ids;
 mod pending;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use crate::config::text::escape;
+pub(crate) use error::Error;
+pub(crate) use rows::{InstanceRow, Stored, StoredInstance, StoredJob};
+
 use crate::runtime::granted::{Record, WasWritable};
 use ids::Ids;
 use pending::Change;
 use rusqlite::Connection;
 use sandhog_protocol::control::{Ended, GroupSpec, JobSpec};
 use serde::Serialize;
-use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use writer::Shared;
-
-/// Ended attempts that are kept of each instance.
-pub(crate) const ENDED: usize = 10;
-
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(
-        "failed to open the daemon's state {path:?}: {cause}; set SANDHOG_STATE_DIR to a directory that you can write"
-    )]
-    Open { path: PathBuf, cause: Arc<io::Error> },
-    #[error("the daemon's state {path:?} can't be used: {cause}")]
-    Use { path: PathBuf, cause: Arc<rusqlite::Error> },
-    #[error("the daemon's state {path:?} is in use: another daemon, or a program that looks into it; end that first")]
-    Busy { path: PathBuf },
-    #[error(
-        "the daemon's state {path:?} is damaged ({}): put a copy from before in its place, or move it away with the files \
-         beside it, start the daemon and give it the jobs again by `sandhog up`",
-        escape(what)
-    )]
-    Damaged { path: PathBuf, what: String },
-    #[error(
-        "the daemon's state {path:?} was written by a newer sandhog (version {found}, this one knows {known}): \
-         use that one, or another SANDHOG_STATE_DIR"
-    )]
-    Newer { path: PathBuf, found: i64, known: i64 },
-    #[error(
-        "{path:?} is a database, but not one of sandhog's: move it away, or set SANDHOG_STATE_DIR to another directory"
-    )]
-    Foreign { path: PathBuf },
-    #[error("failed to write the daemon's state {path:?}: {cause}; it is tried again until it succeeds")]
-    Write { path: PathBuf, cause: Arc<rusqlite::Error> },
-    #[error("nobody writes the daemon's state {path:?} any more: a fault of sandhog's; start the daemon again")]
-    Ended { path: PathBuf },
-}
-
-/// What there was when the daemon started.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Stored {
-    pub groups: Vec<GroupSpec>,
-    /// In the order that they were given.
-    pub jobs: Vec<StoredJob>,
-    /// Directories that jobs could write.
-    pub was_writable: Vec<WasWritable>,
-    /// The last sign of life of the daemon before: see [`Store::put_alive`].
-    pub alive_ms: Option<u64>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StoredJob {
-    pub spec: JobSpec,
-    pub source: Option<String>,
-    /// What it was granted.
-    pub granted: Option<Record>,
-    /// When its last run by the schedule was due.
-    pub last_due_ms: Option<u64>,
-    /// By their ids.
-    pub instances: Vec<StoredInstance>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct StoredInstance {
-    pub row: InstanceRow,
-    /// Newest first.
-    pub ended: Vec<Ended>,
-}
-
-/// What changes of an instance, but for how its attempts ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct InstanceRow {
-    pub id: u64,
-    /// From 0.
-    pub instance: u32,
-    /// It is to be up.
-    pub wanted: bool,
-    /// It was given up, for this reason.
-    pub failed: Option<String>,
-    /// It has done its work.
-    pub finished: bool,
-    /// The attempt that runs.
-    pub attempt: Option<String>,
-    pub restarts: u64,
-}
 
 /// The way to the thread that writes. What is put is on its way at once, and is there when [`Store::kept`] has.
 /// What is newer takes the place of what has not been written yet, so that a disk that is full or slow costs no memory.
@@ -192,7 +113,7 @@ impl Store {
         self.shared.put(Change::DeleteInstance { id });
     }
 
-    /// The last [`ENDED`] of each instance are kept.
+    /// The last [`rows::ENDED`] of each instance are kept.
     pub(crate) fn add_ended(&self, id: u64, ended: &Ended) {
         if let Some(ended) = self.text(ended) {
             self.shared.put(Change::AddEnded { id, ended: [ended].into() });

@@ -1,12 +1,13 @@
 //! What people ask of jobs that are there: begun here, with a word for each for which there is nothing to do.
 
 use super::actor::Daemon;
-use super::apply::{changed, deleted};
+use super::changes::{changed, deleted};
 use super::parked::Asked;
+use super::refusal::{Refusal, RefusalKind};
+use super::request::{Reply, Verb};
 use super::select::{Named, Selected, select};
 use super::settle::Opened;
 use super::waits::{Goal, Waiter};
-use super::{Refusal, RefusalKind, Reply, Verb};
 use crate::config::service::Overlap;
 use crate::config::text::escape;
 use crate::runtime::stop::Halt;

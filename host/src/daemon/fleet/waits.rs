@@ -1,6 +1,6 @@
 //! Who waits for what they asked for to be done. Pure: what an instance is like comes in.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::supervisor::state::{AttemptNumber, InstanceId, Seen};
 use sandhog_protocol::control::{Done, Phase};
 use std::collections::BTreeMap;

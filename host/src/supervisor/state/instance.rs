@@ -2,8 +2,8 @@
 //!
 //! Must not: know other instances, jobs, or groups.
 
+use super::message::{AttemptNumber, End};
 use super::watch::{Attempt, Stage, earlier};
-use super::{AttemptNumber, End};
 use crate::config::service::Boosts;
 use crate::supervisor::restart::History;
 use sandhog_protocol::control::Phase;

@@ -7,8 +7,8 @@
 //!
 //! Must not: know what an instance is doing.
 
-use super::replace::Reload;
-use super::{Definition, InstanceId};
+use super::message::{Definition, InstanceId};
+use super::reload::Reload;
 use crate::config::service::Rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

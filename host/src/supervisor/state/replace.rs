@@ -4,29 +4,13 @@
 
 use super::instance::{Heir, Instance, Leaving, Slot};
 use super::order::Job;
+use super::reload::{Reload, Step};
 use super::watch::Attempt;
 use super::{Action, AttemptNumber, End, Fleet, InstanceId, Mode, Notice};
 use crate::supervisor::restart;
 use sandhog_protocol::verdict::{Verdict, VerdictKind};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A reload of a job.
-#[derive(Debug, Default)]
-pub(super) struct Reload {
-    /// Instances whose turn comes yet.
-    queue: BTreeSet<InstanceId>,
-    step: Option<Step>,
-}
-
-/// The instance whose turn it is.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    id: InstanceId,
-    /// Once its place was free: the old attempt and the new one.
-    attempts: Option<(AttemptNumber, AttemptNumber)>,
-}
 
 /// How a turn stands.
 enum Turn {

@@ -6,8 +6,9 @@
 
 use super::watch::READY;
 use super::*;
-use crate::config::service::{Intensity, Overlap, Ready, Restart, Retry};
-use sandhog_protocol::verdict::{MemoryWall, StopReason, VerdictKind};
+use crate::config::service::{Boosts, Intensity, Overlap, Ready, Restart, Retry, Rules};
+use sandhog_protocol::control::Phase;
+use sandhog_protocol::verdict::{MemoryWall, StopReason, Verdict, VerdictKind};
 use std::collections::VecDeque;
 
 /// Events in all worlds together, at the least.

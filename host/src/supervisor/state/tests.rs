@@ -1,6 +1,7 @@
 use super::*;
-use crate::config::service::{Intensity, Overlap, Ready, Restart, Retry};
-use sandhog_protocol::verdict::{MemoryWall, StopReason, VerdictKind};
+use crate::config::service::{Boosts, Intensity, Overlap, Ready, Restart, Retry, Rules};
+use sandhog_protocol::control::Phase;
+use sandhog_protocol::verdict::{MemoryWall, StopReason, Verdict, VerdictKind};
 
 const COMPLETED: Verdict = Verdict::Completed { code: 0 };
 const FAILED: Verdict = Verdict::Failed { code: 3 };

@@ -2,7 +2,7 @@
 //!
 //! Must not: know its instance.
 
-use super::AttemptNumber;
+use super::message::AttemptNumber;
 use crate::config::service::{Boosts, Ready, Rules};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Facts about `openapi.json`: what it says is what there is.
 
-use crate::daemon::control::DOCUMENT;
+use crate::daemon::control::answer::DOCUMENT;
 use crate::daemon::control::limits::{LINES, SELECTORS, USUAL_LINES};
 use crate::daemon::control::routes::ROUTES;
 use sandhog_protocol::control::*;

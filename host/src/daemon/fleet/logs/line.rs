@@ -4,6 +4,10 @@
 use chrono::{DateTime, SecondsFormat};
 use sandhog_protocol::control::{LogLine, LogStream};
 
+/// Longest text of one line, in bytes; a longer one becomes several. As much as a pipe holds, so that what a guest
+/// writes at once is rarely cut.
+pub(super) const LINE_BYTES: usize = 64 << 10;
+
 /// Everything in front of a line's text.
 pub(super) struct Head {
     /// Behind the time.

@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 const BLOCK: usize = 64 << 10;
 
 /// No line of ours is longer: what is, comes from elsewhere, and its beginning will do.
-const LONGEST_LINE: usize = 2 * super::LINE_BYTES;
+const LONGEST_LINE: usize = 2 * line::LINE_BYTES;
 
 /// What is handed out at once, in bytes, however many lines were asked for.
 pub(super) const BYTES: usize = 64 << 20;

@@ -1,7 +1,8 @@
 //! The one thread that writes: takes what has come in, writes it at once, tells those who follow.
 
 use super::files::{Failure, Files, Identity};
-use super::{Problem, QUEUE, line};
+use super::line;
+use super::problem::Problem;
 use crate::config::service::LogRules;
 use cap_std::fs::Dir;
 use sandhog_protocol::control::LogLine;
@@ -9,6 +10,9 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
+
+/// Pieces that wait for the thread: 4 MiB of them, or 8 where lines are as long as they may be. Then guests wait.
+pub(super) const QUEUE: usize = 64;
 
 /// An order, and what it takes of the room that its sender has.
 pub(super) struct Ordered {

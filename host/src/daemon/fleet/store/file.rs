@@ -1,6 +1,7 @@
 //! The file: opened, checked, made where it is missing, read.
 
-use super::{Error, InstanceRow, Stored, StoredInstance, StoredJob};
+use super::error::Error;
+use super::rows::{InstanceRow, Stored, StoredInstance, StoredJob};
 use crate::runtime::granted::Record;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 use rustix::fs::{Mode, OFlags};

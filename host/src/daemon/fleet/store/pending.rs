@@ -1,6 +1,6 @@
 //! What is still to be written: in order, and no more of it than there are things that it is about.
 
-use super::{ENDED, InstanceRow};
+use super::rows::{ENDED, InstanceRow};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// A change of the state. Each is about rows that no other kind of `Put` or `Add` touches, so that a later one may take

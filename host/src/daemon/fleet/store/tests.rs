@@ -4,6 +4,7 @@ use sandhog_protocol::verdict::{Usage, Verdict};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Set for the process that is to be killed: where its state is.

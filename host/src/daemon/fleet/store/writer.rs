@@ -1,7 +1,9 @@
 //! The thread that writes: all that is pending at once, in one transaction; tried again where it fails.
 
+use super::error::Error;
+use super::file;
 use super::pending::{Change, Pending};
-use super::{ENDED, Error, file};
+use super::rows::ENDED;
 use rusqlite::{Connection, params};
 use std::io;
 use std::path::{Path, PathBuf};
