@@ -10,9 +10,10 @@ use super::parked::Parked;
 use super::sample::{self, Use};
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
-use super::{Handle, Reply, Request, now_ms};
+use super::{Handle, Reply, Request};
 use crate::config::service::Service;
 use crate::config::text::escape;
+use crate::config::time;
 use crate::coordinator::audience::Life;
 use crate::coordinator::dispatch::Coordinator;
 use crate::coordinator::granted::Settled;
@@ -21,7 +22,7 @@ use crate::coordinator::run::Halt;
 use crate::supervisor::halts;
 use crate::supervisor::outcome;
 use crate::supervisor::state::{self, AttemptNumber, Definition, Fleet, InstanceId};
-use chrono::Utc;
+use crate::sys::clock::now_ms;
 use sandhog_protocol::control::{Done, Ended};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -259,8 +260,8 @@ impl Daemon {
         let fleet = self.fleet.next_wake().map(|at| self.begun + at + halts::total());
         let look = (!self.weighed.is_empty()).then(|| self.looked + LOOK);
         let schedule = self.clock.next().map(|at| {
-            let left = (at - Utc::now()).to_std().unwrap_or_default();
-            now + left.min(CLOCK_LOOK)
+            let left = at.duration_since(time::at(now_ms())).try_into().unwrap_or_default();
+            now + CLOCK_LOOK.min(left)
         });
         let alive = self.alive + SIGN_OF_LIFE;
         [fleet, look, schedule].into_iter().flatten().fold(alive, Instant::min)
@@ -305,7 +306,7 @@ impl Daemon {
         if let Some(problem) = self.logs.problem() {
             self.tell_of_itself("problem", &problem.to_string());
         }
-        for job in self.clock.due(Utc::now()) {
+        for job in self.clock.due(time::at(now_ms())) {
             self.is_due(&job);
         }
         if !self.weighed.is_empty() && self.looked.elapsed() >= LOOK {

@@ -10,9 +10,10 @@ use super::waits::{Goal, Waiter};
 use super::{Refusal, RefusalKind, Reply, Verb};
 use crate::config::service::{self, Service, Strategy};
 use crate::config::text::escape;
+use crate::config::time;
 use crate::coordinator::granted::{FileId, Record, Settled, WasWritable};
 use crate::supervisor::state::{Event, InstanceId, Place};
-use chrono::Utc;
+use crate::sys::clock::now_ms;
 use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, GroupSpec, JobSpec, Phase, Scale};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -211,7 +212,7 @@ impl Daemon {
         {
             self.remember(&name, settled);
         }
-        self.clock.set(&name, service.schedule.as_ref(), Utc::now());
+        self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
         if self.book.entry(&name).is_none() {
             self.tell_of_job(&name, "created");
         }
@@ -252,7 +253,7 @@ impl Daemon {
         self.step(Event::Stop { ids });
         let mut left = Vec::new();
         for job in jobs {
-            self.clock.set(job, None, Utc::now());
+            self.clock.set(job, None, time::at(now_ms()));
             let Some(entry) = self.book.delete(job) else { continue };
             self.store.delete_job(job);
             left.extend(entry.settled.ok());

@@ -9,6 +9,7 @@ use crate::coordinator::audience::Life;
 use crate::coordinator::view::{self, Progress};
 use crate::supervisor::output::Sink;
 use crate::supervisor::state::AttemptNumber;
+use crate::sys::clock::now_ms;
 use sandhog_protocol::control::LogStream;
 use std::fmt::Write;
 use std::os::fd::OwnedFd;
@@ -100,7 +101,7 @@ impl Attending {
     pub(crate) fn born(&self, attempt: &str, worker: u32, pidfd: &OwnedFd) {
         if attempt == self.origin.attempt {
             let mut said = self.said();
-            let _ = self.born.set(Born { worker, pid: sample::pid_of(pidfd), at_ms: super::now_ms() });
+            let _ = self.born.set(Born { worker, pid: sample::pid_of(pidfd), at_ms: now_ms() });
             said.permit = None;
             for message in said.held.drain(..) {
                 let _ = self.inbox.send(message);

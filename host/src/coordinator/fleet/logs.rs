@@ -12,6 +12,7 @@ mod writer;
 
 use crate::config::service::LogRules;
 use crate::config::text::escape;
+use crate::sys::clock::now_ms;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode};
@@ -22,7 +23,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use writer::{Order, Ordered, Piece, Writer};
 
@@ -283,11 +283,6 @@ impl Sink {
             self.logs.order(Order::Write(Piece { job: self.job.clone(), rules: self.rules, bytes })).await;
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn closed() -> io::Error {

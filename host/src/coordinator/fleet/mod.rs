@@ -42,7 +42,6 @@ use settle::{Known, Named, Opened, Prepared};
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, oneshot};
 
 /// Why a request came to nothing: [`Problem`] with what kind it is.
@@ -238,9 +237,4 @@ async fn blocking<T: std::marker::Send + 'static>(
 ) -> Result<T, Refusal> {
     let failed = |error: tokio::task::JoinError| Refusal::new(RefusalKind::Unavailable, error.to_string());
     tokio::task::spawn_blocking(work).await.map_err(failed)
-}
-
-/// Milliseconds since 1970-01-01 UTC.
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
