@@ -179,6 +179,12 @@ fn the_time_of_day_is_asked_for_in_one_place() {
 }
 
 #[test]
+fn near_names_are_looked_for_in_one_place() {
+    let broken = uses(&["strsim"], |path| path != "host/src/config/nearest.rs");
+    assert_none(&broken, "ask `config::nearest`, so that a slip is as near everywhere");
+}
+
+#[test]
 fn a_runtime_is_on_the_coordinators_side_and_in_one_file_of_components() {
     let rooms = ["cli", "doctor", "coordinator", "supervisor"];
     // The second line: where a component's worker has its runtime, and the streams that wait in it.

@@ -313,7 +313,7 @@ impl Daemon {
 
     /// The job as it is to be.
     fn to_scale(&self, scale: &Scale) -> Result<(JobSpec, Arc<Service>), Refusal> {
-        let missing = || super::select::nearest(&self.book, &scale.job);
+        let missing = || super::select::nothing_called(&self.book, &scale.job);
         let mut spec = self.book.entry(&scale.job).ok_or_else(missing)?.spec.clone();
         spec.instances = Some(scale.instances);
         let service = Service::new(&spec, surroundings()).map_err(|error| invalid(error.to_string()))?;
