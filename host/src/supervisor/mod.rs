@@ -25,3 +25,4 @@ pub(crate) mod output;
 mod pause;
 mod restart;
 pub(crate) mod state;
+pub(crate) mod verdict_text;

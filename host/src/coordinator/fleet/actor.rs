@@ -20,8 +20,8 @@ use crate::coordinator::granted::Settled;
 use crate::coordinator::record::VerdictRecord;
 use crate::coordinator::run::Halt;
 use crate::supervisor::halts;
-use crate::supervisor::outcome;
 use crate::supervisor::state::{self, AttemptNumber, Definition, Fleet, InstanceId};
+use crate::supervisor::verdict_text;
 use crate::sys::clock::now_ms;
 use sandhog_protocol::control::{Done, Ended};
 use std::collections::{BTreeSet, HashMap};
@@ -347,7 +347,7 @@ impl Daemon {
         let ended = Ended {
             attempt: record.attempt,
             at_ms: now_ms(),
-            text: outcome::brief(&record.verdict),
+            text: verdict_text::brief(&record.verdict),
             code: crate::exit_code::of(&record.verdict),
             verdict: record.verdict.clone(),
             usage: record.usage,

@@ -16,6 +16,7 @@ use crate::coordinator::registry;
 use crate::coordinator::run::{Halt, Halted, Kept};
 use crate::supervisor::outcome;
 use crate::supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
+use crate::supervisor::verdict_text;
 use crate::sys::clock::now_ms;
 use sandhog_protocol::control::{Ended, Event};
 use sandhog_protocol::plan::Identity;
@@ -389,7 +390,7 @@ fn said(notice: &Notice) -> (&'static str, String) {
     match notice {
         Notice::Starting { .. } => ("starting", "starts".into()),
         Notice::Ready { .. } => ("ready", "is ready".into()),
-        Notice::Ended { verdict, .. } => ("ended", format!("has ended: {}", outcome::brief(verdict))),
+        Notice::Ended { verdict, .. } => ("ended", format!("has ended: {}", verdict_text::brief(verdict))),
         Notice::Backoff { pause, .. } => ("backoff", format!("is started again in {}", print_duration(*pause))),
         Notice::Failed { why } => ("failed", format!("is given up: {why}")),
         Notice::Stopping { .. } => ("stopping", "is asked to stop".into()),

@@ -8,8 +8,8 @@ use crate::config::service::{Service, Strategy};
 use crate::config::time;
 use crate::coordinator::dispatch::Error;
 use crate::coordinator::granted::{Opener, Record, Settled, WasWritable, writable_then};
-use crate::supervisor::outcome;
 use crate::supervisor::state::{Event, InstanceId, Place};
+use crate::supervisor::verdict_text;
 use crate::sys::clock::now_ms;
 use sandhog_protocol::control::Ended;
 use sandhog_protocol::verdict::{Usage, Verdict};
@@ -101,7 +101,7 @@ impl Daemon {
             attempt,
             // When it was found: nobody saw it.
             at_ms: self.begun_ms,
-            text: outcome::brief(&verdict),
+            text: verdict_text::brief(&verdict),
             code: crate::exit_code::of(&verdict),
             verdict,
             usage: Usage::default(),

@@ -6,7 +6,7 @@ use super::instance::{Heir, Instance, Leaving, Slot};
 use super::order::Job;
 use super::watch::Attempt;
 use super::{Action, AttemptNumber, End, Fleet, InstanceId, Mode, Notice};
-use crate::supervisor::restart;
+use crate::supervisor::{restart, verdict_text};
 use sandhog_protocol::verdict::{Verdict, VerdictKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -128,7 +128,7 @@ impl Fleet {
         let Some(name) = self.instances.get(&id).map(|instance| Arc::clone(&instance.job)) else { return };
         let Some(job) = self.jobs.get_mut(&name).filter(|job| job.launched(new).is_some()) else { return };
         job.reload = None;
-        let why = format!("the new attempt {} before it was ready", restart::words(verdict));
+        let why = format!("the new attempt {} before it was ready", verdict_text::clause(verdict));
         self.tell(id, Notice::ReloadFailed { why });
     }
 
