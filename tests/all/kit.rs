@@ -13,7 +13,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -176,22 +175,19 @@ fn kept(what: &str, who: Who) -> PathBuf {
 /// A folder of somebody's own for one test; gone with the value.
 pub(crate) struct Place {
     pub who: Who,
-    root: PathBuf,
+    root: tempfile::TempDir,
 }
 
 impl Place {
     pub(crate) fn new(who: Who) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("sandhog-kit-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let root = std::env::temp_dir().join(name);
-        fs::create_dir(&root).unwrap();
+        let root = tempfile::tempdir().unwrap();
         let place = Self { who, root };
         place.settle();
         place
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        self.root.path().join(name)
     }
 
     /// Where what it runs is compiled to.
@@ -227,7 +223,7 @@ impl Place {
     /// Everything here belongs to whom the place belongs to.
     pub(crate) fn settle(&self) -> &Self {
         if is_root() {
-            give(&self.root, self.who.uid());
+            give(self.root.path(), self.who.uid());
         }
         self
     }
@@ -240,9 +236,9 @@ impl Place {
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", &self.root).env("SANDHOG_CACHE_DIR", kept("cache", self.who));
+        command.env("HOME", self.root.path()).env("SANDHOG_CACHE_DIR", kept("cache", self.who));
         command.env("SANDHOG_STATE_DIR", kept("state", self.who));
-        command.current_dir(&self.root).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.current_dir(self.root.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if is_root() && self.who != Who::Root {
             command.uid(self.who.uid()).gid(self.who.uid());
         }
@@ -294,12 +290,6 @@ fn give(path: &Path, uid: u32) {
     lchown(path, Some(uid), Some(uid)).unwrap();
     if fs::symlink_metadata(path).unwrap().is_dir() {
         fs::read_dir(path).unwrap().flatten().for_each(|entry| give(&entry.path(), uid));
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.root);
     }
 }
 

@@ -177,6 +177,19 @@ fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
 }
 
 #[test]
+fn the_time_of_day_is_asked_for_in_one_place() {
+    let words = ["SystemTime", "UNIX_EPOCH", "libc::CLOCK_REALTIME", "Timestamp::now", "ZonedDateTime::now"];
+    let broken = uses(&words, |path| path != "host/src/sys/clock.rs");
+    assert_none(&broken, "ask `sys::clock`, or let the time come in as an argument");
+}
+
+#[test]
+fn near_names_are_looked_for_in_one_place() {
+    let broken = uses(&["strsim"], |path| path != "host/src/config/nearest.rs");
+    assert_none(&broken, "ask `config::nearest`, so that a slip is as near everywhere");
+}
+
+#[test]
 fn a_runtime_is_on_the_coordinators_side_and_in_one_file_of_components() {
     let rooms = ["cli", "doctor", "daemon", "runtime"];
     // The second line: where a component's worker has its runtime, and the streams that wait in it.

@@ -13,7 +13,6 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -101,27 +100,18 @@ fn as_root(walls: &str) -> bool {
 }
 
 /// A directory that goes with the test.
-struct Scratch(PathBuf);
+struct Scratch(tempfile::TempDir);
 
 impl Scratch {
     fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("sandhog-walls-{}-{number}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
-        Self(path)
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        Self(directory)
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
+        let entries = fs::read_dir(self.0.path()).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -174,7 +164,7 @@ fn as_root_every_wall_stands_and_stops_its_probe_alone() {
 #[test]
 fn for_an_ordinary_user_identity_and_cgroup_are_weak_and_the_rest_stands() {
     let scratch = Scratch::new();
-    let own = scratch.0.join("sandhog");
+    let own = scratch.0.path().join("sandhog");
     fs::copy(executable(), &own).unwrap();
     let mut command = Command::new(&own);
     command.args(["doctor", "--json"]).stdin(Stdio::null());
@@ -290,7 +280,7 @@ fn nothing_changes_in_a_directory_that_is_granted_for_reading() {
 fn no_socket_leads_anywhere() {
     let scratch = Scratch::new();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-    let path = scratch.0.join("socket");
+    let path = scratch.0.path().join("socket");
     let _path = UnixListener::bind(&path).unwrap();
     let name = format!("sandhog-walls-{}", std::process::id());
     let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
@@ -435,9 +425,9 @@ fn neither_do_they_without_walls() {
 #[test]
 fn the_doctor_leaves_nothing_behind() {
     let scratch = Scratch::new();
-    assert!(doctor(&[]).env("TMPDIR", &scratch.0).output().unwrap().status.success());
+    assert!(doctor(&[]).env("TMPDIR", scratch.0.path()).output().unwrap().status.success());
     assert_eq!(scratch.names(), [""; 0]);
-    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", &scratch.0).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.0.path()).stderr(Stdio::null()).spawn().unwrap();
     wait_until(|| !scratch.names().is_empty());
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -448,15 +438,15 @@ fn the_doctor_leaves_nothing_behind() {
 #[test]
 fn the_next_doctor_removes_what_a_killed_one_left() {
     let scratch = Scratch::new();
-    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", &scratch.0).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.0.path()).stdout(Stdio::null()).spawn().unwrap();
     wait_until(|| !scratch.names().is_empty());
-    let left = scratch.0.join(&scratch.names()[0]);
+    let left = scratch.0.path().join(&scratch.names()[0]);
     wait_until(|| left.join("granted/setuid").exists());
-    doctor(&["--probe", "proc"]).env("TMPDIR", &scratch.0).output().unwrap();
+    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.0.path()).output().unwrap();
     assert!(left.exists(), "its owner is alive");
     child.kill().unwrap();
     child.wait().unwrap();
-    doctor(&["--probe", "proc"]).env("TMPDIR", &scratch.0).output().unwrap();
+    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.0.path()).output().unwrap();
     assert_eq!(scratch.names(), [""; 0]);
 }
 

@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn of_the_log_the_end_of_what_is_new_is_shown() {
-        let path = std::env::temp_dir().join(format!("sandhog-tail-{}", std::process::id()));
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let options = || OpenOptions::new().read(true).append(true).create(true).open(&path).unwrap();
         let mut log = options();
         log.write_all(b"old\nnew\n").unwrap();
@@ -255,6 +255,5 @@ mod tests {
         assert_eq!(tail(&log, 100).unwrap(), "");
         log.write_all(&[b'y'; 10_000]).unwrap();
         assert_eq!(tail(&log, 4).unwrap().len(), 4096);
-        std::fs::remove_file(path).unwrap();
     }
 }

@@ -4,6 +4,8 @@ use super::args::CheckArgs;
 use super::embedded::Failure;
 use super::manifest_file::{self, Manifest};
 use super::{render, said};
+use crate::config::time;
+use crate::sys::clock;
 
 /// Checks the manifest, prints the settings of its jobs, and returns the exit code.
 pub(crate) fn run(args: &CheckArgs) -> u8 {
@@ -18,5 +20,5 @@ fn try_run(args: &CheckArgs) -> Result<u8, Failure> {
     if args.json {
         return Ok(render::answer_json(&render::manifest::json(&manifest)));
     }
-    Ok(render::answer(render::manifest::text(&manifest, chrono::Utc::now()).as_bytes()))
+    Ok(render::answer(render::manifest::text(&manifest, time::at(clock::now_ms())).as_bytes()))
 }

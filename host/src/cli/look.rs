@@ -5,9 +5,10 @@ use super::client::{Client, Over, path, query};
 use super::concerns::Concerns;
 use super::embedded::Failure;
 use super::follow::{Gap, Shown, follow};
-use super::render::{self, Paper, time};
+use super::render::{self, Paper};
 use super::said;
 use crate::exit_code;
+use crate::sys::clock;
 use sandhog_protocol::control::{Daemon, Event, Instance, Job, JobLine, LogLine};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
@@ -46,7 +47,7 @@ pub(super) fn try_ps(select: &[String], json: bool) -> Result<u8, Failure> {
         let all = instances.into_iter().map(|one| Row::Instance(Box::new(one)));
         return Ok(render::answer_json(&all.chain(empty.into_iter().map(Row::of_none)).collect::<Vec<_>>()));
     }
-    Ok(render::answer(render::ps::text(&instances, &empty, time::now_ms(), Paper::of_stdout()).as_bytes()))
+    Ok(render::answer(render::ps::text(&instances, &empty, clock::now_ms(), Paper::of_stdout()).as_bytes()))
 }
 
 /// One of what `ps --json` lists.
@@ -95,7 +96,7 @@ fn try_show(args: &ShowArgs) -> Result<u8, Failure> {
     if args.json {
         return Ok(render::answer_json(&job));
     }
-    Ok(render::answer(render::show::text(&job, time::now_ms(), Paper::of_stdout()).as_bytes()))
+    Ok(render::answer(render::show::text(&job, clock::now_ms(), Paper::of_stdout()).as_bytes()))
 }
 
 /// `logs`.
@@ -133,7 +134,7 @@ fn follow_logs(
     lines: u64,
     show: impl Fn(&LogLine) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
-    let mut shown = Shown::nothing(time::now_ms());
+    let mut shown = Shown::nothing(clock::now_ms());
     follow(client, |client, gap| {
         let resumes = gap.is_open();
         let path = logs_of(select, if resumes { LINES_KEPT } else { lines }, true);
@@ -271,7 +272,7 @@ impl Printer {
     fn print<T: Serialize>(&mut self, value: &T, show: impl Fn(&T, u64, Paper) -> String) -> ControlFlow<()> {
         let text = match serde_json::to_string(value) {
             Ok(line) if self.json => line + "\n",
-            Ok(_) => show(value, time::now_ms(), self.paper),
+            Ok(_) => show(value, clock::now_ms(), self.paper),
             Err(error) => return self.stop(error.into()),
         };
         let mut stdout = io::stdout().lock();

@@ -10,13 +10,13 @@ use super::{ask, background, said, up};
 use crate::config::grants::{Directory, Grants};
 use crate::config::job;
 use crate::config::service::Service;
+use crate::config::service::words::{LEVELS, word};
 use crate::config::text::escape;
 use crate::config::units::{print_duration, print_size};
 use crate::daemon::fleet::Verb;
 use crate::exit_code;
 use sandhog_protocol::control::{Apply, JobSpec};
 use sandhog_protocol::plan::{Access, Wall};
-use sandhog_protocol::request::Level;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -159,20 +159,9 @@ fn with_limits(spec: JobSpec, args: &JobArgs) -> Result<JobSpec, Failure> {
         compile_timeout: time(args.compile.compile_timeout),
         compile_memory: size(args.compile.compile_memory),
         allow_missing: args.compile.allow_missing.iter().copied().map(|wall| Wall::name(wall).to_owned()).collect(),
-        log: args.log.map(|level| level_of(level.0).to_owned()),
+        log: args.log.map(|level| word(level.0, &LEVELS).to_owned()),
         ..spec
     })
-}
-
-const fn level_of(level: Option<Level>) -> &'static str {
-    match level {
-        Some(Level::Trace) => "trace",
-        Some(Level::Debug) => "debug",
-        Some(Level::Info) => "info",
-        Some(Level::Warn) => "warn",
-        Some(Level::Error) => "error",
-        None => "off",
-    }
 }
 
 /// What travels as JSON is UTF-8.

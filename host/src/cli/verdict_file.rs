@@ -151,22 +151,17 @@ mod tests {
     use super::*;
     use rustix::fs::{FileType, mknodat, open};
     use std::os::unix::fs::symlink;
-    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A directory of its own for each test, removed at its end.
-    struct Scratch(PathBuf);
+    struct Scratch(tempfile::TempDir);
 
     impl Scratch {
         fn new() -> Self {
-            static NEXT: AtomicU32 = AtomicU32::new(0);
-            let number = NEXT.fetch_add(1, Ordering::SeqCst);
-            let path = std::env::temp_dir().join(format!("sandhog-verdict-{}-{number}", std::process::id()));
-            fs::create_dir(&path).unwrap();
-            Self(path)
+            Self(tempfile::tempdir().unwrap())
         }
 
         fn path(&self, name: &str) -> PathBuf {
-            self.0.join(name)
+            self.0.path().join(name)
         }
 
         fn fifo(&self) -> PathBuf {
@@ -176,14 +171,8 @@ mod tests {
         }
 
         fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).unwrap();
+            let entries = fs::read_dir(self.0.path()).unwrap();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -233,7 +222,7 @@ mod tests {
     fn what_cannot_be_written_is_known_before_the_start() {
         let scratch = Scratch::new();
         symlink("nowhere", scratch.path("dangling")).unwrap();
-        assert!(matches!(VerdictFile::open(&scratch.0), Err(Error::Directory(_))));
+        assert!(matches!(VerdictFile::open(scratch.0.path()), Err(Error::Directory(_))));
         assert!(matches!(VerdictFile::open(Path::new("/")), Err(Error::Directory(_))));
         for name in ["missing/v.json", "dangling"] {
             assert!(matches!(VerdictFile::open(&scratch.path(name)), Err(Error::Open { .. })), "{name}");

@@ -120,14 +120,12 @@ mod tests {
 
     #[test]
     fn a_link_stays_and_what_it_leads_to_is_replaced() {
-        let directory = std::env::temp_dir().join(format!("sandhog-target-{}", std::process::id()));
-        std::fs::create_dir(&directory).unwrap();
-        let (file, link) = (directory.join("file"), directory.join("link"));
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
         std::fs::write(&file, "old").unwrap();
         symlink("file", &link).unwrap();
         Target::find(&link).unwrap().write(|file| file.write_all(b"new")).unwrap();
         assert!(link.is_symlink());
         assert_eq!(std::fs::read(&file).unwrap(), b"new");
-        std::fs::remove_dir_all(directory).unwrap();
     }
 }

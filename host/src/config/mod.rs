@@ -12,4 +12,5 @@ pub(crate) mod nearest;
 pub(crate) mod schedule;
 pub(crate) mod service;
 pub(crate) mod text;
+pub(crate) mod time;
 pub(crate) mod units;

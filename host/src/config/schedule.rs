@@ -7,16 +7,18 @@
 //! first one counts.
 //!
 //! Which days fit is as crontab(5) has it: where one of the two day fields begins with `*`, a day has to fit both; else it
-//! fits where it fits either. [`field`] reads the fields; croner only looks for what fits next.
+//! fits where it fits either. [`field`] reads the fields, [`pattern`] looks for what fits next.
 
 mod field;
+mod pattern;
 
 use super::nearest::nearest;
 use super::text::escape;
-use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
-use chrono_tz::{TZ_VARIANTS, Tz};
-use croner::Cron;
 use field::FIELDS;
+use jiff::civil::DateTime;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp};
+use pattern::Pattern;
 use std::sync::Arc;
 
 /// Longest expression, in bytes: more than all numbers of all fields.
@@ -42,10 +44,10 @@ const NICKNAMES: [(&str, &str); 7] = [
 pub(crate) struct Schedule {
     /// As people wrote it: five fields (crontab(5)), or six with seconds in front, or `@daily` and its like.
     pub expression: String,
-    pub time_zone: Tz,
+    pub time_zone: TimeZone,
     /// Runs that were missed while no daemon ran take place as one, as soon as one does.
     pub catch_up: bool,
-    cron: Arc<Cron>,
+    pattern: Arc<Pattern>,
     /// It means times of day: none of its seconds, minutes and hours begins with `*`.
     is_fixed: bool,
 }
@@ -53,8 +55,8 @@ pub(crate) struct Schedule {
 /// The rest follows from these.
 impl PartialEq for Schedule {
     fn eq(&self, other: &Self) -> bool {
-        let parts = |of: &Self| (of.time_zone, of.catch_up);
-        self.expression == other.expression && parts(self) == parts(other)
+        let has_its_times = self.expression == other.expression && self.time_zone == other.time_zone;
+        has_its_times && self.catch_up == other.catch_up
     }
 }
 
@@ -79,8 +81,6 @@ pub(crate) enum Error {
          */5, or several of them with commas"
     )]
     Field { expression: String, name: &'static str, field: String, numbers: &'static str },
-    #[error("schedule \"{expression}\": {why}")]
-    Expression { expression: String, why: String },
     #[error("schedule \"{0}\": there is no such day, so it never comes")]
     Never(String),
     #[error("time_zone \"{name}\": there is no such time zone; {advice}")]
@@ -96,7 +96,6 @@ impl Error {
             | Self::Fields { .. }
             | Self::Nickname(_)
             | Self::Field { .. }
-            | Self::Expression { .. }
             | Self::Never(_) => "schedule",
             Self::TimeZone { .. } => "time_zone",
         }
@@ -109,42 +108,49 @@ impl Schedule {
     /// # Errors
     /// It is none, or no day fits it, or there is no such time zone.
     pub(crate) fn new(expression: &str, time_zone: Option<&str>, catch_up: bool) -> Result<Self, Error> {
-        let time_zone = time_zone.map_or(Ok(Tz::UTC), parse_time_zone)?;
+        let time_zone = time_zone.map_or(Ok(TimeZone::UTC), parse_time_zone)?;
         let fields = fields(expression)?;
-        let cron = parse(expression, &fields)?;
+        let pattern = parse(expression, &fields)?;
         // From the left: the second, where it is there, the minute and the hour.
         let of_the_clock = &fields[..fields.len() - 3];
         let schedule = Self {
             expression: expression.into(),
             time_zone,
             catch_up,
-            cron: Arc::new(cron),
+            pattern: Arc::new(pattern),
             is_fixed: !of_the_clock.iter().any(|field| field.starts_with('*')),
         };
         // From a certain day, so that the answer is the same on every day.
         let never = || Error::Never(escape(expression).into());
-        schedule.next_shown(NaiveDateTime::default()).ok_or_else(never)?;
+        schedule.pattern.next(FIRST_DAY).ok_or_else(never)?;
         Ok(schedule)
     }
 
+    /// What its time zone is called.
+    pub(crate) fn time_zone_name(&self) -> &str {
+        self.time_zone.iana_name().unwrap_or("UTC")
+    }
+
     /// Its first run after this moment; None: in the next decades there is none.
-    pub(crate) fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(crate) fn next(&self, after: Timestamp) -> Option<Timestamp> {
         // Runs are at whole seconds. Up to here there is none.
-        let mut from = DateTime::from_timestamp(after.timestamp(), 0)?;
+        let mut from = Timestamp::from_second(after.as_second() - i64::from(after.subsec_nanosecond() < 0)).ok()?;
         for _ in 0..SETTINGS {
-            let offset = self.offset(from.checked_add_signed(SECOND)?);
-            let shown = self.next_shown(from.naive_utc().checked_add_signed(offset)?)?;
-            let next = (shown - offset).and_utc();
+            let offset = self.time_zone.to_offset(from.checked_add(SECOND).ok()?);
+            let shown = self.pattern.next(offset.to_datetime(from))?;
+            let next = offset.to_timestamp(shown).ok()?;
             if let Some(set) = self.first_setting(from, next) {
-                let was_skipped = shown < set.naive_utc() + self.offset(set);
+                let was_skipped = shown < self.time_zone.to_datetime(set);
                 if self.is_fixed && was_skipped {
                     return Some(set);
                 }
-                from = set - SECOND;
+                from = set.checked_sub(SECOND).ok()?;
                 continue;
             }
             match self.first_time(shown, next) {
-                Some(first) if self.is_fixed => from = self.end_of_repetition(first, next)? - SECOND,
+                Some(first) if self.is_fixed => {
+                    from = self.end_of_repetition(first, next)?.checked_sub(SECOND).ok()?;
+                }
                 Some(_) | None => return Some(next),
             }
         }
@@ -152,60 +158,43 @@ impl Schedule {
     }
 
     /// Whether it should have run after the one moment and not after the other.
-    pub(crate) fn was_due(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> bool {
+    pub(crate) fn was_due(&self, after: Timestamp, until: Timestamp) -> bool {
         self.next(after).is_some_and(|next| next <= until)
     }
 
-    /// The next thing that a clock shows that fits.
-    fn next_shown(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
-        // A clock that is never set: what croner does when one is set depends on less than all fields.
-        self.cron.find_next_occurrence(&after.and_utc(), false).ok().map(|next| next.naive_utc())
-    }
-
-    /// What the clock shows beyond UTC.
-    fn offset(&self, at: DateTime<Utc>) -> TimeDelta {
-        let offset = self.time_zone.offset_from_utc_datetime(&at.naive_utc()).fix();
-        TimeDelta::seconds(offset.local_minus_utc().into())
-    }
-
     /// When the clock is set for the first time: after `from`, and up to `until`.
-    fn first_setting(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let (mut before, offset) = (from + SECOND, self.offset(from + SECOND));
-        // No clock is set twice a day.
-        let mut after = loop {
-            let day = (before + TimeDelta::days(1)).min(until);
-            if self.offset(day) != offset {
-                break day;
-            }
-            if day >= until {
-                return None;
-            }
-            before = day;
-        };
-        while after - before > SECOND {
-            let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
-            if self.offset(middle) == offset { before = middle } else { after = middle }
-        }
-        Some(after)
+    fn first_setting(&self, from: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let from = from.checked_add(SECOND).ok()?;
+        let offset = self.time_zone.to_offset(from);
+        // Some of them change no more than what the time is called.
+        let changes = self.time_zone.following(from).take_while(|change| change.timestamp() <= until);
+        changes.into_iter().find(|change| change.offset() != offset).map(|change| change.timestamp())
     }
 
     /// When the clock showed this before, where it shows it for the second time.
-    fn first_time(&self, shown: NaiveDateTime, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let first = self.time_zone.from_local_datetime(&shown).earliest()?.to_utc();
+    fn first_time(&self, shown: DateTime, at: Timestamp) -> Option<Timestamp> {
+        let first = self.time_zone.to_ambiguous_timestamp(shown).earlier().ok()?;
         (first < at).then_some(first)
     }
 
     /// When the clock shows something new again.
-    fn end_of_repetition(&self, first: DateTime<Utc>, second: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        Some(self.first_setting(first, second)? + (second - first))
+    fn end_of_repetition(&self, first: Timestamp, second: Timestamp) -> Option<Timestamp> {
+        self.first_setting(first, second)?.checked_add(second.duration_since(first)).ok()
     }
 }
 
-const SECOND: TimeDelta = TimeDelta::seconds(1);
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-fn parse_time_zone(name: &str) -> Result<Tz, Error> {
-    name.parse().map_err(|_| {
-        let near = nearest(name, TZ_VARIANTS.iter().map(|zone| zone.name()));
+/// From here on a schedule is looked through once, whether it ever comes.
+const FIRST_DAY: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+fn parse_time_zone(name: &str) -> Result<TimeZone, Error> {
+    let zones = TimeZoneDatabase::bundled();
+    // The database does not mind how a name is written. We do: one zone has one name in a manifest, on a screen and in a file.
+    let zone = zones.get(name).ok().filter(|zone| zone.iana_name() == Some(name));
+    zone.ok_or_else(|| {
+        let known: Vec<_> = zones.available().collect();
+        let near = nearest(name, known.iter().map(|zone| zone.as_str()));
         let advice = near
             .map_or_else(|| "write UTC, or one such as Europe/Berlin".into(), |near| format!("did you mean {near}?"));
         Error::TimeZone { name: escape(name).into(), advice }
@@ -228,17 +217,11 @@ fn fields(expression: &str) -> Result<Vec<&str>, Error> {
     }
 }
 
-fn parse(expression: &str, fields: &[&str]) -> Result<Cron, Error> {
-    field::parse(fields).map_err(|fault| {
-        let expression = escape(expression).into_owned();
-        match fault {
-            field::Fault::Together(why) => Error::Expression { expression, why: escape(&why).into() },
-            field::Fault::At(place) => {
-                let field = &FIELDS[place + FIELDS.len() - fields.len()];
-                let (name, numbers) = (field.name, field.numbers);
-                Error::Field { expression, name, field: escape(fields[place]).into(), numbers }
-            }
-        }
+fn parse(expression: &str, fields: &[&str]) -> Result<Pattern, Error> {
+    field::parse(fields).map_err(|place| {
+        let field = &FIELDS[place + FIELDS.len() - fields.len()];
+        let (expression, written) = (escape(expression).into(), escape(fields[place]).into());
+        Error::Field { expression, name: field.name, field: written, numbers: field.numbers }
     })
 }
 

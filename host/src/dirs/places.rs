@@ -293,8 +293,8 @@ mod tests {
 
     #[test]
     fn ids_are_locked_in_one_place_and_in_the_next_only_where_that_can_t_be_made() {
-        let base = std::env::temp_dir().join(format!("sandhog-places-{}", std::process::id()));
-        std::fs::create_dir(&base).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path();
         let (file, place) = (base.join("file"), base.join("place"));
         std::fs::write(&file, "").unwrap();
         assert!(open_ids_in(&[&place, &base.join("next")]).is_ok() && !base.join("next").exists());
@@ -304,7 +304,6 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(open_ids_in(&[&place, &base.join("next")]), Err(Error::Shared { .. })));
-        std::fs::remove_dir_all(&base).unwrap();
     }
 
     #[test]

@@ -350,9 +350,11 @@ mod tests {
     use std::io::Write;
 
     /// A cache with a state beside it.
-    fn cache(name: &str) -> Cache {
-        let path = std::env::temp_dir().join(format!("sandhog-cache-{name}-{}", std::process::id()));
-        Cache::open(&path, Ok(&path.join("state"))).unwrap()
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cache");
+        let cache = Cache::open(&path, Ok(&path.join("state"))).unwrap();
+        (directory, cache)
     }
 
     fn kept(cache: &Cache, key: &Key) {
@@ -363,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_found_until_a_single_bit_of_it_changes() {
-        let cache = cache("damage");
+        let (_directory, cache) = cache();
         let key = Key::new(&blake3::hash(b"module"), "engine 1");
         assert!(cache.find(&key).is_none());
         kept(&cache, &key);
@@ -380,12 +382,11 @@ mod tests {
         }
         kept(&cache, &key);
         assert!(cache.find(&key).is_some(), "a damaged entry is replaced");
-        std::fs::remove_dir_all(cache.path()).unwrap();
     }
 
     #[test]
     fn who_wants_one_module_has_one_turn_and_it_goes_with_the_last_of_them() {
-        let cache = cache("turns");
+        let (_directory, cache) = cache();
         let key = |module: &[u8]| Key::new(&blake3::hash(module), "engine 1");
         let (first, second) = (cache.turn(&key(b"one")), cache.turn(&key(b"one")));
         let held = first.clone().try_lock_owned().unwrap();
@@ -395,12 +396,11 @@ mod tests {
         drop(held);
         assert!(cache.turn(&key(b"one")).try_lock().is_ok());
         assert_eq!(cache.turns.lock().unwrap().len(), 1);
-        std::fs::remove_dir_all(cache.path()).unwrap();
     }
 
     #[test]
     fn an_entry_under_another_key_or_of_another_state_is_none() {
-        let cache = cache("keys");
+        let (_directory, cache) = cache();
         let [one, other] = [b"one", b"two"].map(|module| Key::new(&blake3::hash(module), "engine 1"));
         kept(&cache, &one);
         kept(&cache, &other);
@@ -411,13 +411,12 @@ mod tests {
         assert!(stranger.find(&one).is_none());
         std::fs::copy(path(&one), cache.path().join(one.file_name(&stranger.secret))).unwrap();
         assert!(stranger.find(&one).is_none(), "not even under its name there");
-        std::fs::remove_dir_all(cache.path()).unwrap();
     }
 
     #[test]
     fn an_entry_with_a_second_name_or_that_others_may_write_is_none() {
         use std::os::unix::fs::PermissionsExt;
-        let cache = cache("names");
+        let (_directory, cache) = cache();
         let key = Key::new(&blake3::hash(b"module"), "engine 1");
         kept(&cache, &key);
         let path = cache.path().join(key.file_name(&cache.secret));
@@ -430,7 +429,6 @@ mod tests {
         std::fs::rename(&path, cache.path().join("third")).unwrap();
         std::os::unix::fs::symlink("third", &path).unwrap();
         assert!(cache.find(&key).is_none(), "through a link");
-        std::fs::remove_dir_all(cache.path()).unwrap();
     }
 
     impl Cache {
@@ -469,7 +467,8 @@ mod tests {
 
     #[test]
     fn without_a_state_entries_last_as_long_as_the_process() {
-        let path = std::env::temp_dir().join(format!("sandhog-cache-forgets-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cache");
         let cache = Cache::open(&path, Err("no home".into())).unwrap();
         assert_eq!(cache.forgets(), Some("no home"));
         let key = Key::new(&blake3::hash(b"module"), "engine 1");
@@ -479,7 +478,6 @@ mod tests {
         cache.remove(&key);
         assert!(cache.find(&key).is_none());
         assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
-        std::fs::remove_dir(path).unwrap();
     }
 
     #[test]
@@ -491,11 +489,10 @@ mod tests {
     #[test]
     fn a_directory_that_others_may_write_is_refused() {
         use std::os::unix::fs::PermissionsExt;
-        let path = std::env::temp_dir().join(format!("sandhog-cache-shared-{}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
         let state = path.join("state");
-        assert!(matches!(Cache::open(&path, Ok(&state)), Err(Error::Place(places::Error::Shared { .. }))));
-        std::fs::remove_dir(path).unwrap();
+        assert!(matches!(Cache::open(path, Ok(&state)), Err(Error::Place(places::Error::Shared { .. }))));
     }
 }

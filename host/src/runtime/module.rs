@@ -223,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_large_module_that_many_start_at_once_is_read_once_and_is_no_other() {
-        let path = std::env::temp_dir().join(format!("sandhog-module-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("module");
         let bytes: Vec<u8> = (0..16 * SMALL as u32).map(|number| number.to_le_bytes()[number as usize % 3]).collect();
         std::fs::write(&path, &bytes).unwrap();
         let module = Arc::new(Module::open(&path).unwrap());
@@ -249,6 +250,5 @@ mod tests {
             assert_eq!(module.hash().await.unwrap(), blake3::hash(&bytes));
             assert!(matches!(copy_of(&module), Err(Error::Changed { .. })));
         });
-        std::fs::remove_file(path).unwrap();
     }
 }

@@ -294,10 +294,10 @@ mod tests {
 
     #[test]
     fn a_file_opened_for_appending_is_written_as_well() {
-        let path = std::env::temp_dir().join(format!("sandhog-append-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         let file = std::fs::File::options().append(true).create(true).open(&path).unwrap();
         assert_eq!(pump(&filled(70), &file, &Meter::new(None), &PLAIN, None), End::Finished);
         assert_eq!(std::fs::read(&path).unwrap().len(), 70);
-        std::fs::remove_file(path).unwrap();
     }
 }

@@ -1,8 +1,8 @@
 //! Ids of attempts.
 
+use crate::sys::clock;
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A new attempt's id: never used again, and of one coordinator later ones sort behind earlier ones. 48 bits of time in
 /// milliseconds and 80 of chance, in Crockford's base 32: the ULID format, with its rule for several in one millisecond.
@@ -10,7 +10,7 @@ pub(crate) fn new_attempt_id() -> io::Result<String> {
     static LAST: Mutex<u128> = Mutex::new(0);
     let mut chance = [0; 10];
     rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty())?;
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let millis = u128::from(clock::now_ms());
     let chance = chance.iter().fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     *last = (millis << 80 | chance).max(*last + 1);

@@ -66,11 +66,6 @@ mod tests {
     use super::*;
     use std::fs;
     use std::io::Write;
-    use std::path::PathBuf;
-
-    fn place(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("sandhog-reopen-{name}-{}", std::process::id()))
-    }
 
     fn read(file: OwnedFd) -> String {
         let mut text = String::new();
@@ -80,19 +75,20 @@ mod tests {
 
     #[test]
     fn every_opening_of_one_descriptor_reads_from_the_start() {
-        let path = place("start");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("start");
         fs::write(&path, "all of it").unwrap();
         let mut file = File::open(&path).unwrap();
         file.read_exact(&mut [0; 4]).unwrap();
         let (first, second) = (for_reading(&file).unwrap(), for_reading(&file).unwrap());
         assert_eq!((read(first), read(second)), ("all of it".into(), "all of it".into()));
         assert_eq!(read(file.into()), "of it", "the original stays where it was");
-        fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn who_reads_by_position_moves_nobody() {
-        let path = place("position");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("position");
         fs::write(&path, "all of it").unwrap();
         let mut file = File::open(&path).unwrap();
         file.read_exact(&mut [0; 4]).unwrap();
@@ -106,23 +102,21 @@ mod tests {
         }
         assert_eq!(texts, ["all of it", "all of it"]);
         assert_eq!(read(file.into()), "of it", "the original stays where it was");
-        fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn what_is_opened_again_is_the_same_file_whatever_its_path_leads_to() {
-        let path = place("same");
+        let directory = tempfile::tempdir().unwrap();
+        let (path, victim) = (directory.path().join("same"), directory.path().join("victim"));
         fs::write(&path, "ours").unwrap();
         let file = File::open(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        fs::write(place("victim"), "theirs").unwrap();
-        std::os::unix::fs::symlink(place("victim"), &path).unwrap();
+        fs::write(&victim, "theirs").unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
         assert_eq!(read(for_reading(&file).unwrap()), "ours");
         // Only a path, and no right to read it by itself.
-        let named = rustix::fs::open(place("victim"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let named = rustix::fs::open(&victim, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
         assert_eq!(read(for_reading(&named).unwrap()), "theirs");
-        fs::remove_file(&path).unwrap();
-        fs::remove_file(place("victim")).unwrap();
     }
 
     #[test]
@@ -137,10 +131,10 @@ mod tests {
 
     #[test]
     fn a_fifo_that_is_known_by_its_place_alone_is_opened_without_its_other_end() {
-        let path = place("fifo");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
         let named = rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
         assert_eq!(read(for_reading(&named).unwrap()), "", "nobody writes");
-        fs::remove_file(&path).unwrap();
     }
 }

@@ -365,7 +365,8 @@ mod tests {
 
     #[test]
     fn somebody_who_renames_without_end_holds_nobody_up() {
-        let place = std::env::temp_dir().join(format!("sandhog-renames-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path();
         std::fs::create_dir_all(place.join("a/b")).unwrap();
         std::os::unix::fs::symlink("b/../".repeat(500) + "b", place.join("a/far")).unwrap();
         let over = AtomicBool::new(false);
@@ -387,6 +388,5 @@ mod tests {
             }
             over.store(true, Ordering::Relaxed);
         });
-        std::fs::remove_dir_all(&place).unwrap();
     }
 }

@@ -274,28 +274,21 @@ mod tests {
     }
 
     /// A directory of a test's own, with a file in it; removed in the end.
-    struct Scratch(PathBuf);
+    struct Scratch(tempfile::TempDir);
 
     impl Scratch {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("sandhog-landlock-{}-{name}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            fs::write(path.join("file"), "content").unwrap();
-            Self(path)
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join("file"), "content").unwrap();
+            Self(directory)
         }
 
         fn open(&self) -> OwnedFd {
-            rustix::fs::open(&self.0, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap()
+            rustix::fs::open(self.0.path(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap()
         }
 
         fn join(&self, name: &str) -> PathBuf {
-            self.0.join(name)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+            self.0.path().join(name)
         }
     }
 
@@ -334,7 +327,7 @@ mod tests {
         if !there() {
             return;
         }
-        let other = Scratch::new("nothing");
+        let other = Scratch::new();
         let file = other.join("file");
         assert!(behind(&[], || {
             denied(fs::read(&file))
@@ -352,7 +345,7 @@ mod tests {
         if !there() {
             return;
         }
-        let (granted, other) = (Scratch::new("ro"), Scratch::new("ro-other"));
+        let (granted, other) = (Scratch::new(), Scratch::new());
         assert!(behind(&[(&granted, Access::ReadOnly)], || {
             let file = granted.join("file");
             fs::read(&file).is_ok()
@@ -373,7 +366,7 @@ mod tests {
         if !there() {
             return;
         }
-        let (granted, second) = (Scratch::new("rw"), Scratch::new("rw-second"));
+        let (granted, second) = (Scratch::new(), Scratch::new());
         let directories = [(&granted, Access::ReadWrite), (&second, Access::ReadWrite)];
         assert!(behind(&directories, || {
             let new = granted.join("new");
@@ -397,7 +390,7 @@ mod tests {
             eprintln!("landlock: no ABI 2 here, so that moving names between directories was not tried");
             return;
         }
-        let (one, two, reading) = (Scratch::new("one"), Scratch::new("two"), Scratch::new("reading"));
+        let (one, two, reading) = (Scratch::new(), Scratch::new(), Scratch::new());
         let directories = [(&one, Access::ReadWrite), (&two, Access::ReadWrite), (&reading, Access::ReadOnly)];
         assert!(behind(&directories, || {
             fs::rename(one.join("file"), two.join("moved")).is_ok()
@@ -438,7 +431,7 @@ mod tests {
         let name = format!("sandhog-landlock-zygote-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(name).unwrap();
         let _listener = UnixListener::bind_addr(&address).unwrap();
-        let (granted, other) = (Scratch::new("zygote"), Scratch::new("zygote-other"));
+        let (granted, other) = (Scratch::new(), Scratch::new());
         let opened = granted.open();
         let outside = rustix::process::getpid();
         let ended = child::run(|| {
@@ -467,7 +460,7 @@ mod tests {
         if !there() {
             return;
         }
-        let other = Scratch::new("open");
+        let other = Scratch::new();
         let directory = other.open();
         let file = fs::File::open(other.join("file")).unwrap();
         assert!(behind(&[], || {

@@ -149,23 +149,17 @@ mod tests {
 
     const RANGE: Range = Range { first: 300_001, count: 9 };
 
-    struct File(std::path::PathBuf);
+    struct File(tempfile::TempPath);
 
     impl File {
-        fn new(test: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("sandhog-ids-{}-{test}", std::process::id())))
+        fn new() -> Self {
+            Self(tempfile::NamedTempFile::new().unwrap().into_temp_path())
         }
 
         fn ids(&self, range: Range, tag: u64) -> Rc<Ids> {
             let mut options = std::fs::File::options();
             let file = options.read(true).write(true).create(true).truncate(false).open(&self.0).unwrap();
             Rc::new(Ids::new(file.into(), range, Tag(tag), None).unwrap())
-        }
-    }
-
-    impl Drop for File {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_file(&self.0);
         }
     }
 
@@ -177,7 +171,7 @@ mod tests {
 
     #[test]
     fn two_commands_and_two_zygotes_of_one_never_share_an_id() {
-        let file = File::new("two");
+        let file = File::new();
         let (one, two) = (file.ids(RANGE, 1), file.ids(RANGE, 2));
         let leases = [one.lease().unwrap(), two.lease().unwrap(), one.lease().unwrap(), two.lease().unwrap()];
         assert_eq!(ids_of(&leases), (300_001..300_009).collect::<Vec<_>>());
@@ -194,7 +188,7 @@ mod tests {
 
     #[test]
     fn commands_whose_ranges_overlap_never_share_an_id() {
-        let file = File::new("overlap");
+        let file = File::new();
         // Of which the pairs of the one lie across those of the other.
         let (one, other) = (file.ids(RANGE, 1), file.ids(Range { first: 300_000, count: 8 }, 1));
         let mut leases = vec![one.lease().unwrap(), other.lease().unwrap(), one.lease().unwrap()];
@@ -208,7 +202,7 @@ mod tests {
 
     #[test]
     fn ids_end_with_their_range_be_it_at_the_end_of_all_numbers() {
-        let file = File::new("end");
+        let file = File::new();
         let ids = file.ids(Range { first: u32::MAX - 3, count: 3 }, 1);
         let lease = ids.lease().unwrap();
         assert_eq!((lease.zygote, lease.worker_uid), (u32::MAX - 3, u32::MAX - 2));
@@ -217,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_name_of_somebody_elses_is_nobodys_id() {
-        let file = File::new("names");
+        let file = File::new();
         let ids = file.ids(RANGE, 1);
         let file_tag = format!("{:016x}", ids.file_tag);
         for end in [
@@ -244,14 +238,14 @@ mod tests {
         // Of whichever range and runtime directory.
         assert!(ids.claim_stale(&format!("{file_tag}-00000000000000ff-7")).is_some());
         // Of the same directory in another machine's file.
-        let other = File::new("other");
+        let other = File::new();
         let name = other.ids(RANGE, 1).lease().unwrap().name();
         assert!(ids.claim_stale(&name).is_none() && other.ids(RANGE, 2).claim_stale(&name).is_some());
     }
 
     #[test]
     fn fixed_ids_take_the_place_of_the_workers_own() {
-        let file = File::new("fixed");
+        let file = File::new();
         let ids = file.ids(RANGE, 1);
         let fixed = Rc::new(Ids::new(ids.as_fd().try_clone_to_owned().unwrap(), RANGE, Tag(1), Some((7, 8))).unwrap());
         let lease = fixed.lease().unwrap();

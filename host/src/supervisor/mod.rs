@@ -20,3 +20,4 @@ pub(crate) mod pause;
 mod restart;
 mod signal;
 pub(crate) mod state;
+pub(crate) mod verdict_text;

@@ -1,7 +1,6 @@
 //! From what is known at an attempt's end to its one verdict. Nothing here asks the system anything.
 
 use super::signal;
-use crate::config::text::escape;
 use sandhog_protocol::limits;
 use sandhog_protocol::spawn::{Exit, How, SpawnFailure};
 use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, Verdict};
@@ -97,31 +96,6 @@ pub(crate) fn decide(facts: &Facts, limits: &Limits) -> Verdict {
 #[must_use]
 pub(crate) fn never_began(cause: Option<Cause>) -> Verdict {
     decide(&Facts { cause, exit: None, asked: None }, &Limits::default())
-}
-
-/// The verdict in a few words: a column of a table, the end of a sentence.
-#[must_use]
-/// One line, whatever the guest has put into it.
-pub(crate) fn brief(verdict: &Verdict) -> String {
-    let kind = verdict.kind().name();
-    let text = match verdict {
-        Verdict::Completed { .. } | Verdict::Stopped { graceful: true, .. } => kind.into(),
-        Verdict::Failed { code } => format!("{kind} with code {code}"),
-        Verdict::Trapped { message, .. } => format!("{kind}: {message}"),
-        Verdict::Deadline { limit }
-        | Verdict::Cpu { limit }
-        | Verdict::Memory { limit, .. }
-        | Verdict::Output { limit } => {
-            format!("{kind}: more than {limit}")
-        }
-        Verdict::Denied { syscall } => syscall.as_ref().map_or(kind.into(), |syscall| format!("{kind}: {syscall}")),
-        Verdict::Killed { signal, .. } => format!("{kind} by {signal}"),
-        Verdict::Stopped { graceful: false, .. } => format!("{kind} by force"),
-        Verdict::Unhealthy { check } => format!("{kind}: {check}"),
-        Verdict::Lost { why } => format!("{kind}: {why}"),
-        Verdict::Refused { reason } => format!("{kind}: {reason}"),
-    };
-    escape(&text).into_owned()
 }
 
 fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {

@@ -4,14 +4,11 @@
 //! Must not: know a clock or a timer, or who else is concerned.
 
 use crate::config::service::{Backoff, Boosts, Intensity, Restart, Retry, Rules};
-use crate::config::text::escape;
 use crate::config::units::print_duration;
+use crate::supervisor::verdict_text::clause;
 use sandhog_protocol::verdict::{Verdict, VerdictKind};
 use std::collections::VecDeque;
 use std::time::Duration;
-
-/// Longest text of a verdict in a sentence of ours, in bytes: what is longer is in the verdict itself.
-const WORDS: usize = 200;
 
 /// Entries in which past restarts are counted. Up to this many are counted one by one; where more are allowed, the oldest
 /// ones share an entry, and with it the later time of the two: they count a little longer, and never less.
@@ -141,43 +138,16 @@ impl History {
 pub(crate) fn too_often(intensity: Intensity, verdict: &Verdict) -> String {
     let (count, within) = (intensity.restarts, print_duration(intensity.within));
     let restarts = if count == 1 { "1 restart".into() } else { format!("{count} restarts") };
-    format!("{restarts} in {within}; the last attempt {}", words(verdict))
+    format!("{restarts} in {within}; the last attempt {}", clause(verdict))
 }
 
 /// Why an instance is given up that its rules don't start again.
 #[must_use]
 pub(crate) fn not_again(verdict: &Verdict) -> String {
     if verdict.kind() == VerdictKind::Refused {
-        return format!("it {}", words(verdict));
+        return format!("it {}", clause(verdict));
     }
-    format!("the attempt {}, and its rules don't start it again", words(verdict))
-}
-
-/// What became of an attempt, as the end of a sentence.
-#[must_use]
-pub(crate) fn words(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Completed { .. } => "completed".into(),
-        Verdict::Failed { code } => format!("failed with code {code}"),
-        Verdict::Trapped { message, .. } => format!("trapped: {}", quoted(message)),
-        Verdict::Deadline { limit } => format!("met its time limit of {}", quoted(limit)),
-        Verdict::Cpu { limit } => format!("met its CPU limit of {}", quoted(limit)),
-        Verdict::Memory { limit, .. } => format!("met its memory limit of {}", quoted(limit)),
-        Verdict::Output { limit } => format!("met its output limit of {}", quoted(limit)),
-        Verdict::Denied { syscall: Some(call) } => format!("made the forbidden system call {}", quoted(call)),
-        Verdict::Denied { syscall: None } => "made a forbidden system call".into(),
-        Verdict::Killed { signal, .. } => format!("was killed by {}", quoted(signal)),
-        Verdict::Stopped { .. } => "was stopped".into(),
-        Verdict::Unhealthy { check } => format!("was unhealthy ({})", quoted(check)),
-        Verdict::Lost { why } => format!("was lost: {}", quoted(why)),
-        Verdict::Refused { reason } => format!("was refused: {}", quoted(reason)),
-    }
-}
-
-/// A text of a verdict, harmless and short: a guest may have chosen it.
-fn quoted(text: &str) -> String {
-    let cut = &text[..text.floor_char_boundary(WORDS)];
-    if cut.len() == text.len() { escape(text).into_owned() } else { format!("{}…", escape(cut)) }
+    format!("the attempt {}, and its rules don't start it again", clause(verdict))
 }
 
 #[cfg(test)]
@@ -284,8 +254,5 @@ mod tests {
         assert_eq!(too_often(intensity, &FAILED), "5 restarts in 1m; the last attempt failed with code 3");
         let memory = Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Engine };
         assert_eq!(not_again(&memory), "the attempt met its memory limit of 64MiB, and its rules don't start it again");
-        let hostile = Verdict::Refused { reason: format!("\x1b[2J{}", "ä".repeat(500)) };
-        let words = words(&hostile);
-        assert!(words.starts_with("was refused: \\u{1b}[2Jä") && words.ends_with('…') && words.len() < 250);
     }
 }

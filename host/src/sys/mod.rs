@@ -10,6 +10,7 @@ pub(crate) mod alloc;
 pub(crate) mod artifact;
 #[cfg(test)]
 pub(crate) mod child;
+pub(crate) mod clock;
 #[cfg(test)]
 pub(crate) mod in_child;
 pub(crate) mod inherited;

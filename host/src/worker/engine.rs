@@ -240,7 +240,8 @@ mod tests {
                 Kind::Component | Kind::Concurrent => compiler.precompile_component(&module),
             };
             let name = format!("sandhog-engine-{kind:?}-{}", std::process::id());
-            let path = std::env::temp_dir().join(&name);
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(&name);
             std::fs::write(&path, compiled.unwrap()).unwrap();
             let file = File::open(&path).unwrap();
             std::fs::remove_file(&path).unwrap();

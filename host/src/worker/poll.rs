@@ -5,11 +5,12 @@ use super::{
     stdio::{self, Stream},
     wasi::nanoseconds,
 };
+use crate::sys::clock;
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     io::Errno,
 };
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Most subscriptions of one call: far above what programs use, low enough that nothing here takes long.
 const SUBSCRIPTIONS: u32 = 4096;
@@ -115,7 +116,7 @@ fn clock(raw: &[u8; SUBSCRIPTION], now: u64) -> Subject {
 }
 
 fn unix_time() -> u64 {
-    nanoseconds(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+    nanoseconds(clock::since_1970())
 }
 
 fn descriptor_subject(guest: &Guest, descriptor: u32, fits: impl Fn(Stream) -> bool) -> Subject {

@@ -16,10 +16,11 @@ mod spark;
 
 use super::args::MonitArgs;
 use super::embedded::Failure;
+use super::render::Paper;
 use super::render::problem::Problem;
-use super::render::{Paper, time};
 use super::{look, said};
 use crate::exit_code;
+use crate::sys::clock;
 use feed::Feed;
 use model::{Effect, Message, Model};
 use screen::Screen;
@@ -52,7 +53,7 @@ fn watch(select: &[String]) -> Result<u8, Failure> {
 fn show(screen: &mut Screen, feed: &Feed, told: &Receiver<Message>) -> io::Result<()> {
     let mut model = Model::new();
     loop {
-        model.now_ms = time::now_ms();
+        model.now_ms = clock::now_ms();
         screen.draw(&model)?;
         let Ok(first) = told.recv() else { return Ok(()) };
         // All that has come meanwhile, then one picture.

@@ -2,9 +2,10 @@
 
 use super::Paper;
 use super::phase::Mood;
-use super::time::{local, utc};
+use super::time::local;
 use super::width::harmless;
 use crate::config::text::escape;
+use crate::config::time::utc;
 use clap::builder::styling::{AnsiColor, Style};
 use sandhog_protocol::control::{Event, LogLine, LogStream};
 

@@ -3,7 +3,7 @@
 use crate::config::manifest::Manifest;
 use crate::config::service::settings::{NONE, quoted};
 use crate::config::service::{Service, Strategy};
-use chrono::{DateTime, SecondsFormat, Utc};
+use jiff::Timestamp;
 use sandhog_protocol::control::GroupSpec;
 use serde_json::{Map, Value, json};
 use toml::de::DeValue;
@@ -15,7 +15,7 @@ const MARK: usize = 40;
 const RUNS: usize = 3;
 
 /// A manifest in which every setting is written. Of variables there are the names only.
-pub(crate) fn text(manifest: &Manifest, now: DateTime<Utc>) -> String {
+pub(crate) fn text(manifest: &Manifest, now: Timestamp) -> String {
     let mut text = String::new();
     for (index, group) in manifest.groups.iter().enumerate() {
         if index == 0 {
@@ -41,10 +41,10 @@ pub(crate) fn text(manifest: &Manifest, now: DateTime<Utc>) -> String {
 }
 
 /// When a job with a schedule runs next: what one wants to see of it.
-fn runs(service: &Service, now: DateTime<Utc>) -> String {
+fn runs(service: &Service, now: Timestamp) -> String {
     let Some(schedule) = &service.schedule else { return String::new() };
     let times = std::iter::successors(schedule.next(now), |last| schedule.next(*last)).take(RUNS);
-    let times: Vec<String> = times.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true)).collect();
+    let times: Vec<String> = times.map(|time| time.to_string()).collect();
     format!("# runs next at {}\n", times.join(", "))
 }
 
@@ -131,7 +131,7 @@ args = ["a\"\n\u001b"]
 
     #[test]
     fn every_setting_is_shown_and_defaults_are_marked() {
-        let text = text(&parse(TEXT), DateTime::UNIX_EPOCH);
+        let text = text(&parse(TEXT), Timestamp::UNIX_EPOCH);
         let start = "name = \"shop\"\nstrategy = \"one-for-one\"                 # default\n\n[group.\"b.1\"]\n\
                      strategy = \"one-for-all\"\n\n[job.web]\ngroup = \"shop\"                           # default\n\
                      module = \"/srv/web.wasm\"\n";
@@ -152,7 +152,7 @@ args = ["a\"\n\u001b"]
     #[test]
     fn what_is_shown_is_a_manifest_with_the_same_settings() {
         let first = parse(TEXT);
-        let second = parse(&text(&first, DateTime::UNIX_EPOCH));
+        let second = parse(&text(&first, Timestamp::UNIX_EPOCH));
         let but_env = |manifest: &Manifest| {
             let settings = manifest.services[0].settings().into_iter();
             settings.filter(|(key, _)| key != "env").collect::<Vec<_>>()

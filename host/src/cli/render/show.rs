@@ -2,9 +2,10 @@
 
 use super::Paper;
 use super::phase::{self, Mood};
-use super::time::{local, rough, utc};
+use super::time::{local, rough};
 use super::width::{pad, width};
 use crate::config::text::escape;
+use crate::config::time::utc;
 use crate::config::units::print_duration;
 use sandhog_protocol::control::{Ended, Instance, Job, Phase, Raised};
 use std::time::Duration;

@@ -1,10 +1,9 @@
 //! The fields of a cron expression, read as cron(8) reads them: lists of `*`, numbers, names and ranges, each but a number
-//! with a step. What crontab(5) does not have, such as `L`, `15W` and `MON#2`, is left to croner, in the day fields alone.
+//! with a step. The day fields also have what crontab(5) does not: `L`, `15W` and `?`, `5L`, `MON#2` and a `+` in front.
 //!
 //! Must not: know a time.
 
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
+use super::pattern::{Days, Pattern, Set, Weekdays};
 use std::ops::RangeInclusive;
 
 /// A field, and which numbers it takes.
@@ -12,16 +11,14 @@ pub(super) struct Field {
     pub name: &'static str,
     /// In words.
     pub numbers: &'static str,
-    range: RangeInclusive<u8>,
+    range: RangeInclusive<i8>,
     /// Names, the first one of the number `named_from`.
     names: &'static [&'static str],
-    named_from: u8,
-    /// Characters of what only croner knows.
-    more: &'static [char],
+    named_from: i8,
 }
 
-const fn plain(name: &'static str, numbers: &'static str, most: u8) -> Field {
-    Field { name, numbers, range: 0..=most, names: &[], named_from: 0, more: &[] }
+const fn plain(name: &'static str, numbers: &'static str, most: i8) -> Field {
+    Field { name, numbers, range: 0..=most, names: &[], named_from: 0 }
 }
 
 /// The fields from the left.
@@ -35,7 +32,6 @@ pub(super) const FIELDS: [Field; 6] = [
         range: 1..=31,
         names: &[],
         named_from: 0,
-        more: &['L', 'W', '?'],
     },
     Field {
         name: "month",
@@ -43,7 +39,6 @@ pub(super) const FIELDS: [Field; 6] = [
         range: 1..=12,
         names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
         named_from: 1,
-        more: &[],
     },
     Field {
         name: "day of the week",
@@ -51,73 +46,100 @@ pub(super) const FIELDS: [Field; 6] = [
         range: 0..=7,
         names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
         named_from: 0,
-        more: &['L', '#', '?', '+'],
     },
 ];
 
-/// Where the day fields stand.
+/// Where the fields stand.
+const SECOND: usize = 0;
+const MINUTE: usize = 1;
+const HOUR: usize = 2;
 const DAY_OF_MONTH: usize = 3;
+const MONTH: usize = 4;
 const DAY_OF_WEEK: usize = 5;
 
-/// What is wrong with an expression.
-pub(super) enum Fault {
-    /// The field in this place, from the left.
-    At(usize),
-    /// Each field is right; why they are not together.
-    Together(String),
-}
-
-/// An expression of five fields, or of six, the second first.
-pub(super) fn parse(fields: &[&str]) -> Result<Cron, Fault> {
+/// An expression of five fields, or of six, the second first. The error is the place of a field that is none, from the left.
+pub(super) fn parse(fields: &[&str]) -> Result<Pattern, usize> {
     let missing = FIELDS.len() - fields.len();
-    let mut lists = vec!["0".to_owned(); missing];
-    for (place, field) in fields.iter().enumerate() {
-        lists.push(list(&FIELDS[place + missing], field).ok_or(Fault::At(place))?);
-    }
-    let restricts_nothing = |place: usize| fields[place - missing].starts_with(['*', '?']);
-    let both = restricts_nothing(DAY_OF_MONTH) || restricts_nothing(DAY_OF_WEEK);
-    let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Optional).dom_and_dow(both).build();
-    parser.parse(&lists.join(" ")).map_err(|error| {
-        // What is no list of numbers was left to croner: with stars for all fields but one it says which one it is.
-        let is_bad = |place: &usize| {
-            let alone = (0..lists.len()).map(|other| if other == *place { lists[other].as_str() } else { "*" });
-            parser.parse(&alone.collect::<Vec<_>>().join(" ")).is_err()
-        };
-        let bad = (missing..lists.len()).find(is_bad);
-        bad.map_or_else(|| Fault::Together(error.to_string()), |place| Fault::At(place - missing))
+    let text = |place: usize| place.checked_sub(missing).map_or("0", |place| fields[place]).to_ascii_uppercase();
+    let set = |place: usize| set(&FIELDS[place], &text(place)).ok_or_else(|| place.saturating_sub(missing));
+    let (day, weekday) = (text(DAY_OF_MONTH), text(DAY_OF_WEEK));
+    Ok(Pattern {
+        seconds: set(SECOND)?,
+        minutes: set(MINUTE)?,
+        hours: set(HOUR)?,
+        days: days(&starred(&day)).ok_or(DAY_OF_MONTH - missing)?,
+        months: set(MONTH)?,
+        weekdays: weekdays(&starred(weekday.strip_prefix('+').unwrap_or(&weekday))).ok_or(DAY_OF_WEEK - missing)?,
+        both: day.starts_with(['*', '?']) || weekday.starts_with(['*', '?', '+']),
     })
 }
 
-/// The field as a list of numbers for croner, or as it is where that alone knows it; None: it is no such field.
-fn list(field: &Field, text: &str) -> Option<String> {
-    if text == "*" {
-        return Some(text.into());
+fn set(field: &Field, text: &str) -> Option<Set> {
+    let mut set = Set::default();
+    for item in text.split(',') {
+        set.add(numbers(field, item)?);
     }
-    let items: Option<Vec<String>> = text.split(',').map(|item| item_of(field, item)).collect();
-    items.map(|items| items.join(","))
+    Some(set)
 }
 
-fn item_of(field: &Field, item: &str) -> Option<String> {
-    let upper = item.to_ascii_uppercase();
-    match numbers(field, &upper) {
-        Some(numbers) => Some(numbers.iter().map(u8::to_string).collect::<Vec<_>>().join(",")),
-        None => has_more(field, &upper).then_some(upper),
+/// A day field; in its place a `?`, alone or with a step, is a `*`.
+fn starred(text: &str) -> String {
+    match text.strip_prefix('?') {
+        Some(rest) if !rest.contains(',') => format!("*{rest}"),
+        Some(_) | None => text.to_owned(),
     }
 }
 
-/// Whether an item has, beside numbers and names, something that croner knows in this field.
-fn has_more(field: &Field, item: &str) -> bool {
-    let mut rest = item.to_owned();
-    for name in field.names {
-        rest = rest.replace(name, "");
+fn days(text: &str) -> Option<Days> {
+    let (field, mut days) = (&FIELDS[DAY_OF_MONTH], Days::default());
+    for item in text.split(',') {
+        if let Some(numbers) = numbers(field, item) {
+            days.numbers.add(numbers);
+        } else if let Some(day) = item.strip_suffix('W') {
+            days.nearest_workdays.add(Set::of([number(field, day)?]));
+        } else if item == "L" {
+            days.is_last = true;
+        } else {
+            return None;
+        }
     }
-    let is_more = |character: char| field.more.contains(&character);
-    let is_known = |character: char| character.is_ascii_digit() || "-/*".contains(character) || is_more(character);
-    rest.contains(is_more) && rest.chars().all(is_known)
+    Some(days)
+}
+
+fn weekdays(text: &str) -> Option<Weekdays> {
+    let mut weekdays = Weekdays::default();
+    for item in text.split(',') {
+        if let Some(every) = weekdays_of(item) {
+            weekdays.every.add(every);
+        } else if let Some((of, nth)) = item.split_once('#').filter(|(of, _)| *of != "*") {
+            set_of_nth(&mut weekdays, nth)?.add(weekdays_of(of)?);
+        } else {
+            let of = number(&FIELDS[DAY_OF_WEEK], item.strip_suffix('L')?)?;
+            weekdays.last.add(Set::of([of % 7]));
+        }
+    }
+    Some(weekdays)
+}
+
+/// Where those weekdays are that come as the `nth` one of their month, 1 to 5 or `L`.
+fn set_of_nth<'a>(weekdays: &'a mut Weekdays, nth: &str) -> Option<&'a mut Set> {
+    if nth == "L" {
+        return Some(&mut weekdays.last);
+    }
+    weekdays.nth.get_mut(usize::from(digits(nth)?).checked_sub(1)?)
+}
+
+/// Numbers of a week in which 7 is Sunday as well as 0.
+fn weekdays_of(item: &str) -> Option<Set> {
+    let mut set = numbers(&FIELDS[DAY_OF_WEEK], item)?;
+    if set.has(7) {
+        set.add(Set::of([0]));
+    }
+    Some(set)
 }
 
 /// What an item of crontab(5) stands for; none of it is out of the field's range.
-fn numbers(field: &Field, item: &str) -> Option<Vec<u8>> {
+fn numbers(field: &Field, item: &str) -> Option<Set> {
     let (range, step) = match item.split_once('/') {
         Some((range, step)) => (range, Some(digits(step).filter(|step| *step > 0)?)),
         None => (item, None),
@@ -130,18 +152,18 @@ fn numbers(field: &Field, item: &str) -> Option<Vec<u8>> {
         None => (number(field, range)?, number(field, range)?),
     };
     let numbers = (first..=last).step_by(usize::from(step.unwrap_or(1)));
-    (first <= last).then(|| numbers.collect())
+    (first <= last).then(|| Set::of(numbers))
 }
 
 /// A range ends with a Sunday as the seventh day: FRI-SUN.
-fn last_number(field: &Field, text: &str) -> Option<u8> {
+fn last_number(field: &Field, text: &str) -> Option<i8> {
     if text == "SUN" && !field.names.is_empty() && *field.range.end() == 7 { Some(7) } else { number(field, text) }
 }
 
-fn number(field: &Field, text: &str) -> Option<u8> {
+fn number(field: &Field, text: &str) -> Option<i8> {
     let named =
         || field.names.iter().zip(field.named_from..).find(|(name, _)| **name == text).map(|(_, number)| number);
-    let number = digits(text).and_then(|number| u8::try_from(number).ok());
+    let number = digits(text).and_then(|number| i8::try_from(number).ok());
     number.or_else(named).filter(|number| field.range.contains(number))
 }
 

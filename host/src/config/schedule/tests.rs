@@ -8,7 +8,7 @@ fn refusal(expression: &str) -> String {
     Schedule::new(expression, None, false).unwrap_err().to_string()
 }
 
-fn at(text: &str) -> DateTime<Utc> {
+fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -20,7 +20,7 @@ fn runs(expression: &str, zone: &str, after: &str, count: usize) -> Vec<String> 
     for _ in 0..count {
         let next = schedule.next(moment).unwrap();
         assert!(next > moment);
-        runs.push(next.with_timezone(&schedule.time_zone).format("%m-%d %H:%M:%S %Z").to_string());
+        runs.push(next.to_zoned_datetime(schedule.time_zone.clone()).strftime("%m-%d %H:%M:%S %Z").to_string());
         moment = next;
     }
     runs
@@ -47,7 +47,7 @@ fn five_fields_six_and_nicknames_are_schedules() {
 
 #[test]
 fn the_zone_is_utc_where_none_is_given() {
-    assert_eq!(Schedule::new("@daily", None, true).unwrap().time_zone, Tz::UTC);
+    assert_eq!(Schedule::new("@daily", None, true).unwrap().time_zone, TimeZone::UTC);
 }
 
 #[test]
@@ -128,18 +128,17 @@ fn every_second_that_fits_is_a_run_and_no_other_through_a_year_of_settings() {
         let schedule = schedule(expression, "Europe/Berlin");
         for start in ["2026-03-28T23:00:00Z", "2026-10-24T22:00:00Z"] {
             let (start, mut runs, mut expected) = (at(start), Vec::new(), Vec::new());
-            let end = start + TimeDelta::hours(6);
+            let end = start + SignedDuration::from_hours(6);
             let mut moment = start;
             while let Some(next) = schedule.next(moment).filter(|next| *next <= end) {
                 runs.push(next);
                 moment = next;
             }
             for minute in 1..=360 {
-                let moment = start + TimeDelta::minutes(minute);
-                let shown = moment.with_timezone(&Tz::Europe__Berlin);
-                let fits_hour = minutes == 7 || ["01", "02", "03"].contains(&&*shown.format("%H").to_string());
-                let shown: i64 = shown.format("%M").to_string().parse().unwrap();
-                if shown % minutes == 0 && fits_hour {
+                let moment = start + SignedDuration::from_mins(minute);
+                let shown = schedule.time_zone.to_datetime(moment);
+                let fits_hour = minutes == 7 || [1, 2, 3].contains(&shown.hour());
+                if shown.minute() % minutes == 0 && fits_hour {
                     expected.push(moment);
                 }
             }
@@ -149,7 +148,7 @@ fn every_second_that_fits_is_a_run_and_no_other_through_a_year_of_settings() {
 }
 
 /// Field, and what it says of a number.
-type Says = (&'static str, fn(u32) -> bool);
+type Says = (&'static str, fn(i8) -> bool);
 
 const DAYS: [Says; 10] = [
     ("*", |_| true),
@@ -190,24 +189,26 @@ const MONTHS: [Says; 5] = [
 
 #[test]
 fn the_days_are_those_of_cron_for_every_pair_of_day_fields_over_years() {
-    use chrono::Datelike;
     for (day, fits_day) in DAYS {
         for (weekday, fits_weekday) in WEEKDAYS {
             for (month, fits_month) in MONTHS {
                 // crontab(5): a day field that begins with a star restricts nothing of itself, so both have to fit.
                 let both = day.starts_with('*') || weekday.starts_with('*');
-                let fits = |date: DateTime<Utc>| {
-                    let (one, other) = (fits_day(date.day()), fits_weekday(date.weekday().num_days_from_sunday()));
+                let fits = |date: Timestamp| {
+                    let date = TimeZone::UTC.to_datetime(date);
+                    let (one, other) = (fits_day(date.day()), fits_weekday(date.weekday().to_sunday_zero_offset()));
                     fits_month(date.month()) && if both { one && other } else { one || other }
                 };
                 let expression = format!("0 0 {day} {month} {weekday}");
                 // A leap year in the middle.
                 let (start, days) = (at("2027-01-01T00:00:00Z"), 3 * 365 + 1);
-                let all = (1..days).map(|days| start + TimeDelta::days(days));
+                let all = (1..days).map(|days| start + SignedDuration::from_hours(24 * days));
                 let expected: Vec<_> = all.filter(|date| fits(*date)).collect();
                 let schedule = schedule(&expression, "UTC");
                 let (mut runs, mut moment) = (Vec::new(), start);
-                while let Some(next) = schedule.next(moment).filter(|next| *next < start + TimeDelta::days(days)) {
+                while let Some(next) =
+                    schedule.next(moment).filter(|next| *next < start + SignedDuration::from_hours(24 * days))
+                {
                     runs.push(next);
                     moment = next;
                 }
@@ -254,7 +255,48 @@ fn rare_days_are_found() {
     let schedule = schedule("0 12 29 2 +MON", "America/New_York");
     assert_eq!(schedule.next(at("2072-03-01T00:00:00Z")), Some(at("2112-02-29T17:00:00Z")));
     assert_eq!(schedule.next(at("5000-01-01T00:00:00Z")), None);
-    assert_eq!(schedule.next(DateTime::<Utc>::MAX_UTC), None);
+    assert_eq!(schedule.next(Timestamp::MAX), None);
+}
+
+#[test]
+fn last_days_nearest_workdays_and_nth_weekdays_are_what_they_are_called() {
+    for (fields, days) in [
+        ("L * *", ["01-31", "02-28", "03-31"]),
+        ("L,1 * *", ["01-31", "02-01", "02-28"]),
+        // A Sunday's is the Monday behind it, a Saturday's the Friday before.
+        ("15w 2,3,8 *", ["02-16", "03-16", "08-14"]),
+        ("28W * *", ["01-28", "02-27", "03-27"]),
+        // In the same month: 1 August 2026 is a Saturday, 31 May a Sunday, and 31 January a Saturday.
+        ("1W 7-10 *", ["07-01", "08-03", "09-01"]),
+        ("31W * *", ["01-30", "03-31", "05-29"]),
+        ("30W 1-5 *", ["01-30", "03-30", "04-30"]),
+        ("* * MON#2", ["01-12", "02-09", "03-09"]),
+        ("* * fri#5", ["01-30", "05-29", "07-31"]),
+        ("* * SAT-SUN#1", ["01-03", "01-04", "02-01"]),
+        ("* * 5L", ["01-30", "02-27", "03-27"]),
+        ("* * 5#L", ["01-30", "02-27", "03-27"]),
+        ("* * SUNL", ["01-25", "02-22", "03-29"]),
+        ("* * 7L", ["01-25", "02-22", "03-29"]),
+        ("13 * +FRI", ["02-13", "03-13", "11-13"]),
+        ("13 2-4 FRI#1", ["02-06", "02-13", "03-06"]),
+        ("? * MON#1", ["01-05", "02-02", "03-02"]),
+        ("?/2 * 1", ["01-05", "01-19", "02-09"]),
+        ("29-31 * ?", ["01-29", "01-30", "01-31"]),
+    ] {
+        let expected = days.map(|day| format!("{day} 00:00:00 UTC"));
+        assert_eq!(runs(&format!("0 0 {fields}"), "UTC", "2026-01-01T12:00:00Z", 3), expected, "{fields}");
+    }
+}
+
+#[test]
+fn a_zone_has_one_name() {
+    let schedule = schedule("@daily", "Europe/Berlin");
+    assert_eq!(schedule.time_zone_name(), "Europe/Berlin");
+    for other in ["europe/berlin", "EUROPE/BERLIN", "utc", "Etc/Unknown"] {
+        let refusal = Schedule::new("@daily", Some(other), false).unwrap_err();
+        assert!(matches!(refusal, Error::TimeZone { .. }), "{other}");
+    }
+    assert_eq!(Schedule::new("@daily", None, false).unwrap().time_zone_name(), "UTC");
 }
 
 #[test]
@@ -314,6 +356,18 @@ fn what_is_no_schedule_is_told_what_is() {
         ("0 0 * * MONDAY", "the day of the week \"MONDAY\" is none"),
         ("0 0 40W * *", "the day of the month \"40W\" is none"),
         ("0 0 * * MON#6", "the day of the week \"MON#6\" is none"),
+        ("0 0 * * MON#0", "the day of the week \"MON#0\" is none"),
+        ("0 0 * * 1#2#3", "the day of the week \"1#2#3\" is none"),
+        ("0 0 * * *#1", "the day of the week \"*#1\" is none"),
+        ("0 0 * * 1-5L", "the day of the week \"1-5L\" is none"),
+        ("0 0 * * L", "the day of the week \"L\" is none"),
+        ("0 0 * * +", "the day of the week \"+\" is none"),
+        ("0 0 * * 1,+2", "the day of the week \"1,+2\" is none"),
+        ("0 0 * * 1,?", "the day of the week \"1,?\" is none"),
+        ("0 0 15W3 * *", "the day of the month \"15W3\" is none"),
+        ("0 0 LW * *", "the day of the month \"LW\" is none"),
+        ("0 0 5L * *", "the day of the month \"5L\" is none"),
+        ("0 0 ?,1 * *", "the day of the month \"?,1\" is none"),
         ("L * * * *", "the minute \"L\" is none"),
         ("\u{1b}[2J * * * *", "the minute \"\\u{1b}[2J\" is none; write *, 0 to 59"),
     ] {

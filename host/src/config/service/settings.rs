@@ -138,7 +138,7 @@ impl List {
     fn schedule(&mut self, service: &Service) {
         let Some(schedule) = &service.schedule else { return self.plain("schedule", NONE) };
         self.text("schedule", &schedule.expression);
-        self.text("time_zone", schedule.time_zone.name());
+        self.text("time_zone", schedule.time_zone_name());
         self.maybe("overlap", service.rules.overlap, |list, key, overlap| list.text(key, word(overlap, &OVERLAPS)));
         self.plain("catch_up", schedule.catch_up);
     }

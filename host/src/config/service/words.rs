@@ -34,7 +34,7 @@ pub(super) fn meaning<T: Copy>(key: &'static str, word: &str, known: &[(&'static
 }
 
 /// The word for it. Every value has one.
-pub(super) fn word<T: PartialEq>(meaning: T, known: &[(&'static str, T)]) -> &'static str {
+pub(crate) fn word<T: PartialEq>(meaning: T, known: &[(&'static str, T)]) -> &'static str {
     known.iter().find(|(_, other)| *other == meaning).map_or("", |(name, _)| name)
 }
 

@@ -1,13 +1,13 @@
 //! Answers that are a line of JSON for each thing that has happened, and that may go on for as long as somebody listens.
 
 use super::limits::LINES_AHEAD;
+use crate::sys::clock;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use sandhog_protocol::control::{Event, LogLine, LogStream};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
 
@@ -28,9 +28,8 @@ pub(super) trait Line: Clone + Serialize + Send + Sync + 'static {
 
 impl Line for LogLine {
     fn left_out(count: u64) -> Option<Self> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Some(Self {
-            at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            at_ms: clock::now_ms(),
             job: String::new(),
             instance: 0,
             attempt: String::new(),

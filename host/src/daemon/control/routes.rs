@@ -3,6 +3,7 @@
 use super::limits::{APPLY_BYTES, BODY_BYTES};
 use super::query::decode;
 use super::refused::{Refused, shown};
+use crate::config::nearest::nearest;
 use crate::daemon::fleet::Verb;
 use hyper::{Method, StatusCode};
 
@@ -87,11 +88,8 @@ fn fit<'a>(form: &str, path: &'a str) -> Option<Option<&'a str>> {
 
 fn unknown(path: &str) -> Refused {
     let refused = Refused::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", shown(path)));
-    // A longer path is no slip of the hand.
-    let is_near = |route: &&Route| path.len() <= 64 && strsim::damerau_levenshtein(route.path, path) <= 3;
-    let near = ROUTES.iter().filter(is_near).min_by_key(|route| strsim::damerau_levenshtein(route.path, path));
-    match near {
-        Some(route) => refused.with_hint(format!("do you mean {}? GET /v1/openapi.json has them all", route.path)),
+    match nearest(path, ROUTES.iter().map(|route| route.path)) {
+        Some(near) => refused.with_hint(format!("do you mean {near}? GET /v1/openapi.json has them all")),
         None => refused.with_hint("GET /v1/openapi.json has all that there is"),
     }
 }

@@ -82,6 +82,7 @@ fn event(number: u64) -> Event {
 /// A socket that is served, in a directory of its own.
 struct Server {
     path: PathBuf,
+    _directory: tempfile::TempDir,
     fake: Fake,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
@@ -91,15 +92,16 @@ const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(30);
 const CALM: Patience = Patience { head: LONG, body: LONG, read: LONG, follow: LONG, farewell: LONG };
 
-fn place(name: &str) -> PathBuf {
-    let directory = std::env::temp_dir().join(format!("sandhog-control-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    directory.join("control.sock")
+/// Where a socket is to be, and what it goes with.
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sock");
+    (directory, path)
 }
 
 impl Server {
-    fn start(name: &str, patience: Patience) -> Self {
-        let path = place(name);
+    fn start(patience: Patience) -> Self {
+        let (directory, path) = place();
         let (events, lines) = (broadcast::channel(4).0, broadcast::channel(4).0);
         let fake = Fake { calls: Arc::default(), events, lines, waits: Arc::default() };
         let (stop, stopped) = oneshot::channel();
@@ -108,7 +110,7 @@ impl Server {
         let served = tokio::spawn(serve(listener, owner, fake.clone(), patience, async move {
             let _ = stopped.await;
         }));
-        Self { path, fake, stop: Some(stop), served }
+        Self { path, _directory: directory, fake, stop: Some(stop), served }
     }
 
     async fn connect(&self) -> UnixStream {
@@ -138,7 +140,6 @@ impl Server {
         self.stop.take().unwrap().send(()).unwrap();
         self.served.await.unwrap();
         assert!(!self.path.exists(), "the socket's file goes with it");
-        std::fs::remove_dir(self.path.parent().unwrap()).unwrap();
     }
 }
 
@@ -187,7 +188,7 @@ fn refusal(answer: &str) -> (u16, Problem) {
 
 #[tokio::test]
 async fn a_request_is_answered_in_json() {
-    let server = Server::start("json", CALM);
+    let server = Server::start(CALM);
     let answer = server.get("/v1/daemon").await;
     assert_eq!(status(&answer), 200);
     assert!(answer.contains("content-type: application/json\r\n"));
@@ -197,7 +198,7 @@ async fn a_request_is_answered_in_json() {
 
 #[tokio::test]
 async fn each_route_is_the_call_that_it_says() {
-    let server = Server::start("calls", CALM);
+    let server = Server::start(CALM);
     server.get("/v1/jobs/a%2Fb%20%C3%A9").await;
     server.post("/v1/stop", r#"{"select":["a"],"wait":true}"#).await;
     server.post("/v1/signal", r#"{"select":["a"],"signal":"HUP"}"#).await;
@@ -224,7 +225,7 @@ async fn each_route_is_the_call_that_it_says() {
 
 #[tokio::test]
 async fn what_is_not_there_is_refused_with_what_is() {
-    let server = Server::start("unknown", CALM);
+    let server = Server::start(CALM);
     let (code, problem) = refusal(&server.get("/v1/instance").await);
     assert_eq!((code, problem.error.as_str()), (404, "there is nothing at /v1/instance"));
     assert_eq!(problem.hint.unwrap(), "do you mean /v1/instances? GET /v1/openapi.json has them all");
@@ -244,7 +245,7 @@ async fn what_is_not_there_is_refused_with_what_is() {
 
 #[tokio::test]
 async fn a_query_is_what_its_route_knows_and_nothing_else() {
-    let server = Server::start("query", CALM);
+    let server = Server::start(CALM);
     let long = format!("/v1/instances?select={}", "a".repeat(257));
     let many = format!("/v1/instances?{}", "select=a&".repeat(1002));
     let wrong = [
@@ -273,7 +274,7 @@ async fn a_query_is_what_its_route_knows_and_nothing_else() {
 
 #[tokio::test]
 async fn a_body_is_what_its_route_knows_and_nothing_else() {
-    let server = Server::start("body", CALM);
+    let server = Server::start(CALM);
     let deep = format!("{{\"jobs\":{}", "[".repeat(100_000));
     let wrong = [
         ("/v1/stop", "", "it is no JSON object"),
@@ -302,7 +303,7 @@ async fn a_body_is_what_its_route_knows_and_nothing_else() {
 
 #[tokio::test]
 async fn what_is_no_http_1_1_is_refused() {
-    let server = Server::start("http", CALM);
+    let server = Server::start(CALM);
     let answer = server.say(b"GET /v1/daemon HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 505 "), "{answer}");
     for bytes in [b"\x00\x01\x02\x03\r\n\r\n".as_slice(), b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"] {
@@ -316,7 +317,7 @@ async fn what_is_no_http_1_1_is_refused() {
 
 #[tokio::test]
 async fn a_connection_serves_one_request_after_the_other() {
-    let server = Server::start("kept", CALM);
+    let server = Server::start(CALM);
     let mut stream = server.connect().await;
     for _ in 0..3 {
         stream.write_all(KEPT.as_bytes()).await.unwrap();
@@ -333,7 +334,7 @@ async fn a_connection_serves_one_request_after_the_other() {
 
 #[tokio::test]
 async fn two_hundred_connections_are_served_and_more_wait_for_their_turn() {
-    let server = Server::start("many", CALM);
+    let server = Server::start(CALM);
     let mut streams = Vec::new();
     for _ in 0..200 {
         streams.push(server.connect().await);
@@ -355,7 +356,7 @@ async fn two_hundred_connections_are_served_and_more_wait_for_their_turn() {
 
 #[tokio::test]
 async fn a_fault_while_serving_one_ends_that_one_alone() {
-    let server = Server::start("panic", CALM);
+    let server = Server::start(CALM);
     let mut other = server.connect().await;
     assert_eq!(server.get("/v1/jobs/panic").await, "");
     other.write_all(KEPT.as_bytes()).await.unwrap();
@@ -366,7 +367,7 @@ async fn a_fault_while_serving_one_ends_that_one_alone() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_waits_for_is_given_up() {
-    let server = Server::start("given-up", CALM);
+    let server = Server::start(CALM);
     let (sender, mut receiver) = mpsc::channel(1);
     *server.fake.waits.lock().unwrap() = Some(sender);
     let mut stream = server.connect().await;
@@ -378,7 +379,7 @@ async fn an_answer_that_nobody_waits_for_is_given_up() {
 
 #[tokio::test]
 async fn idle_connections_do_not_keep_a_daemon_from_ending() {
-    let server = Server::start("idle", CALM);
+    let server = Server::start(CALM);
     let mut stream = server.connect().await;
     stream.write_all(KEPT.as_bytes()).await.unwrap();
     one(&mut stream).await;
@@ -390,7 +391,7 @@ async fn idle_connections_do_not_keep_a_daemon_from_ending() {
 
 #[tokio::test]
 async fn the_socket_is_the_persons_alone_and_a_stale_one_is_replaced() {
-    let path = place("stale");
+    let (_directory, path) = place();
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "it is left behind by one that was killed");
     let listener: Listener = bind(&path).unwrap();
@@ -400,7 +401,6 @@ async fn the_socket_is_the_persons_alone_and_a_stale_one_is_replaced() {
     std::fs::write(&path, "mine").unwrap();
     assert!(matches!(bind(&path), Err(socket::Error::InTheWay(there)) if there == path));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
-    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
 }
 
 #[test]
@@ -411,7 +411,7 @@ fn only_the_person_and_root_may_speak() {
 
 #[tokio::test]
 async fn a_stranger_is_told_so_and_reaches_no_route() {
-    let server = Server::start("stranger", CALM);
+    let server = Server::start(CALM);
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let (_closes, closing) = tokio::sync::watch::channel(());
     let shared = session::Shared {

@@ -8,7 +8,6 @@ use super::handle::Handle;
 use super::logs::Logs;
 use super::mailbox::Mailbox;
 use super::message::{Inbox, Message};
-use super::now::now_ms;
 use super::parked::Parked;
 use super::request::Reply;
 use super::sample::{self, Use};
@@ -16,15 +15,16 @@ use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
 use crate::config::service::Service;
 use crate::config::text::escape;
+use crate::config::time;
 use crate::runtime::dispatch::Coordinator;
 use crate::runtime::granted::Settled;
 use crate::runtime::halts;
 use crate::runtime::observer::Life;
 use crate::runtime::record::VerdictRecord;
 use crate::runtime::stop::Halt;
-use crate::supervisor::outcome;
 use crate::supervisor::state::{self, AttemptNumber, Definition, Fleet, InstanceId};
-use chrono::Utc;
+use crate::supervisor::verdict_text;
+use crate::sys::clock::now_ms;
 use sandhog_protocol::control::{Done, Ended};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -220,8 +220,8 @@ impl Daemon {
         let fleet = self.fleet.next_wake().map(|at| self.begun + at + halts::total());
         let look = (!self.weighed.is_empty()).then(|| self.looked + LOOK);
         let schedule = self.clock.next().map(|at| {
-            let left = (at - Utc::now()).to_std().unwrap_or_default();
-            now + left.min(CLOCK_LOOK)
+            let left = at.duration_since(time::at(now_ms())).try_into().unwrap_or_default();
+            now + CLOCK_LOOK.min(left)
         });
         let alive = self.alive + SIGN_OF_LIFE;
         [fleet, look, schedule].into_iter().flatten().fold(alive, Instant::min)
@@ -266,7 +266,7 @@ impl Daemon {
         if let Some(problem) = self.logs.problem() {
             self.tell_of_itself("problem", &problem.to_string());
         }
-        for job in self.clock.due(Utc::now()) {
+        for job in self.clock.due(time::at(now_ms())) {
             self.is_due(&job);
         }
         if !self.weighed.is_empty() && self.looked.elapsed() >= LOOK {
@@ -307,7 +307,7 @@ impl Daemon {
         let ended = Ended {
             attempt: record.attempt,
             at_ms: now_ms(),
-            text: outcome::brief(&record.verdict),
+            text: verdict_text::brief(&record.verdict),
             code: crate::exit_code::of(&record.verdict),
             verdict: record.verdict.clone(),
             usage: record.usage,

@@ -11,9 +11,10 @@ use super::verbs::{up_already, whole};
 use super::waits::{Goal, Waiter};
 use crate::config::service::{self, Service, Strategy};
 use crate::config::text::escape;
+use crate::config::time;
 use crate::runtime::granted::{FileId, Record, Settled, WasWritable};
 use crate::supervisor::state::{Event, InstanceId, Place};
-use chrono::Utc;
+use crate::sys::clock::now_ms;
 use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, GroupSpec, JobSpec, Phase, Scale};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -212,7 +213,7 @@ impl Daemon {
         {
             self.remember(&name, settled);
         }
-        self.clock.set(&name, service.schedule.as_ref(), Utc::now());
+        self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
         if self.book.entry(&name).is_none() {
             self.tell_of_job(&name, "created");
         }
@@ -253,7 +254,7 @@ impl Daemon {
         self.step(Event::Stop { ids });
         let mut left = Vec::new();
         for job in jobs {
-            self.clock.set(job, None, Utc::now());
+            self.clock.set(job, None, time::at(now_ms()));
             let Some(entry) = self.book.delete(job) else { continue };
             self.store.delete_job(job);
             left.extend(entry.settled.ok());
@@ -313,7 +314,7 @@ impl Daemon {
 
     /// The job as it is to be.
     fn to_scale(&self, scale: &Scale) -> Result<(JobSpec, Arc<Service>), Refusal> {
-        let missing = || super::select::nearest(&self.book, &scale.job);
+        let missing = || super::select::nothing_called(&self.book, &scale.job);
         let mut spec = self.book.entry(&scale.job).ok_or_else(missing)?.spec.clone();
         spec.instances = Some(scale.instances);
         let service = Service::new(&spec, surroundings()).map_err(|error| invalid(error.to_string()))?;

@@ -2,7 +2,6 @@
 
 use super::logs::{Logs, Origin};
 use super::message::{Inbox, Message};
-use super::now::now_ms;
 use super::sample;
 use crate::config::service::LogRules;
 use crate::config::text::escape;
@@ -10,6 +9,7 @@ use crate::runtime::observer::{Keeper, Life, Observer, Told};
 use crate::runtime::output::Sink;
 use crate::runtime::view::{LogLine, Progress};
 use crate::supervisor::state::AttemptNumber;
+use crate::sys::clock::now_ms;
 use sandhog_protocol::control::LogStream;
 use std::fmt::Write;
 use std::os::fd::OwnedFd;

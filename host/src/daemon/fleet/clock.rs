@@ -1,19 +1,19 @@
 //! When jobs with a schedule are due. Pure: the time of day comes in.
 
 use crate::config::schedule::Schedule;
-use chrono::{DateTime, Utc};
+use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
 #[derive(Default)]
 pub(super) struct Clock {
-    schedules: HashMap<String, (Schedule, DateTime<Utc>)>,
+    schedules: HashMap<String, (Schedule, Timestamp)>,
     /// The next time of each.
-    next: BTreeSet<(DateTime<Utc>, String)>,
+    next: BTreeSet<(Timestamp, String)>,
 }
 
 impl Clock {
     /// A job runs by this schedule, or by none, from now on.
-    pub(super) fn set(&mut self, job: &str, schedule: Option<&Schedule>, now: DateTime<Utc>) {
+    pub(super) fn set(&mut self, job: &str, schedule: Option<&Schedule>, now: Timestamp) {
         if let Some((_, at)) = self.schedules.remove(job) {
             self.next.remove(&(at, job.to_owned()));
         }
@@ -24,16 +24,16 @@ impl Clock {
     }
 
     /// When the first one is due.
-    pub(super) fn next(&self) -> Option<DateTime<Utc>> {
+    pub(super) fn next(&self) -> Option<Timestamp> {
         self.next.first().map(|(at, _)| *at)
     }
 
-    pub(super) fn next_of(&self, job: &str) -> Option<DateTime<Utc>> {
+    pub(super) fn next_of(&self, job: &str) -> Option<Timestamp> {
         self.schedules.get(job).map(|(_, at)| *at)
     }
 
     /// Those that are due by now, each once, however often it was due meanwhile.
-    pub(super) fn due(&mut self, now: DateTime<Utc>) -> Vec<String> {
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<String> {
         let mut due = Vec::new();
         while let Some((at, job)) = self.next.pop_first() {
             if at > now {
@@ -52,7 +52,7 @@ impl Clock {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> DateTime<Utc> {
+    fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 

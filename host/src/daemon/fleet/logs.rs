@@ -11,9 +11,9 @@ mod tail;
 mod tests;
 mod writer;
 
-use super::now::now_ms;
 use crate::config::service::LogRules;
 use crate::config::text::escape;
+use crate::sys::clock::now_ms;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use line::LINE_BYTES;

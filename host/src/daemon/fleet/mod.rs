@@ -21,7 +21,6 @@ mod handle;
 mod logs;
 mod mailbox;
 mod message;
-mod now;
 mod parked;
 mod perform;
 mod refusal;

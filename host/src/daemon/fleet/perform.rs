@@ -5,7 +5,6 @@ use super::attending::Attending;
 use super::logs::Origin;
 use super::mailbox::Mailbox;
 use super::message::Message;
-use super::now::now_ms;
 use super::sample::Use;
 use super::store::InstanceRow;
 use crate::config::job::Job;
@@ -19,6 +18,8 @@ use crate::runtime::run::Kept;
 use crate::runtime::stop::{Halt, Halted};
 use crate::supervisor::outcome;
 use crate::supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
+use crate::supervisor::verdict_text;
+use crate::sys::clock::now_ms;
 use sandhog_protocol::control::{Ended, Event};
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::verdict::{StopReason, Verdict};
@@ -392,7 +393,7 @@ fn said(notice: &Notice) -> (&'static str, String) {
     match notice {
         Notice::Starting { .. } => ("starting", "starts".into()),
         Notice::Ready { .. } => ("ready", "is ready".into()),
-        Notice::Ended { verdict, .. } => ("ended", format!("has ended: {}", outcome::brief(verdict))),
+        Notice::Ended { verdict, .. } => ("ended", format!("has ended: {}", verdict_text::brief(verdict))),
         Notice::Backoff { pause, .. } => ("backoff", format!("is started again in {}", print_duration(*pause))),
         Notice::Failed { why } => ("failed", format!("is given up: {why}")),
         Notice::Stopping { .. } => ("stopping", "is asked to stop".into()),

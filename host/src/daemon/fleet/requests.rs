@@ -8,6 +8,7 @@ use super::select::{Selected, select};
 use super::settle::{Known, Named, Opened};
 use crate::config::service::{Boosts, raised};
 use crate::config::text::escape;
+use crate::config::time;
 use crate::supervisor::state::{Event, InstanceId};
 use sandhog_protocol::control::{Answer, Daemon as About, Instance, Job, JobLine, Phase, Raised, Send};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +86,7 @@ impl Daemon {
         let at_ms = |at: Duration| self.begun_ms + at.as_millis() as u64;
         let running = seen.attempt.and_then(|attempt| self.running.get(&attempt));
         let born = running.and_then(|running| running.attending.worker());
-        let scheduled = || self.clock.next_of(&member.job).and_then(|at| u64::try_from(at.timestamp_millis()).ok());
+        let scheduled = || self.clock.next_of(&member.job).and_then(time::ms);
         Some(Instance {
             id,
             job: member.job.clone(),

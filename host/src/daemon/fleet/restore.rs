@@ -5,11 +5,12 @@ use super::book::{Defined, Member};
 use super::settle::surroundings;
 use super::store::{self, InstanceRow, StoredInstance, StoredJob};
 use crate::config::service::{Service, Strategy};
+use crate::config::time;
 use crate::runtime::error::Error;
 use crate::runtime::granted::{Opener, Record, Settled, WasWritable, writable_then};
-use crate::supervisor::outcome;
 use crate::supervisor::state::{Event, InstanceId, Place};
-use chrono::{DateTime, Utc};
+use crate::supervisor::verdict_text;
+use crate::sys::clock::now_ms;
 use sandhog_protocol::control::Ended;
 use sandhog_protocol::verdict::{Usage, Verdict};
 use std::sync::Arc;
@@ -100,7 +101,7 @@ impl Daemon {
             attempt,
             // When it was found: nobody saw it.
             at_ms: self.begun_ms,
-            text: outcome::brief(&verdict),
+            text: verdict_text::brief(&verdict),
             code: crate::exit_code::of(&verdict),
             verdict,
             usage: Usage::default(),
@@ -115,7 +116,7 @@ impl Daemon {
     fn bring_back(&mut self, defined: Defined, old: Vec<StoredInstance>) {
         let (name, group, service) =
             (defined.spec.name.clone(), defined.spec.group.clone(), Arc::clone(&defined.service));
-        self.clock.set(&name, service.schedule.as_ref(), Utc::now());
+        self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
         let entry = self.book.put(defined);
         let mut places = Vec::new();
         let (mut members, mut lost) = (Vec::new(), Vec::new());
@@ -153,6 +154,5 @@ fn refusal(error: &Error, job: &str) -> String {
 /// A run that should have taken place while no daemon ran, and is to take place now.
 fn missed_since(service: &Service, last_due_ms: Option<u64>) -> bool {
     let (Some(schedule), Some(last)) = (&service.schedule, last_due_ms) else { return false };
-    let last = i64::try_from(last).ok().and_then(DateTime::from_timestamp_millis);
-    schedule.catch_up && last.is_some_and(|last| schedule.was_due(last, Utc::now()))
+    schedule.catch_up && schedule.was_due(time::at(last), time::at(now_ms()))
 }

@@ -2,6 +2,7 @@
 //! where its name, its group's or `all` is said, also if it has no instance.
 
 use super::refusal::{Refusal, RefusalKind};
+use crate::config::nearest::nearest;
 use crate::config::text::escape;
 use crate::supervisor::state::InstanceId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +72,7 @@ fn add(named: &impl Named, word: &str, selected: &mut Selected) -> Result<(), Re
         return if is_there { Ok(()) } else { Err(unknown(format!("there is no instance {id}"))) };
     }
     if let Some((job, number)) = word.split_once('/') {
-        let instances = named.job(job).ok_or_else(|| nearest(named, job))?;
+        let instances = named.job(job).ok_or_else(|| nothing_called(named, job))?;
         let id = number.parse().ok().and_then(|number: u32| instances.get(&number).copied());
         selected.by_name(id);
         let missing = || unknown(format!("the job {job} has no instance \"{}\"", escape(number)));
@@ -80,7 +81,7 @@ fn add(named: &impl Named, word: &str, selected: &mut Selected) -> Result<(), Re
     let jobs = named.group(word);
     let leaving = named.leaving(word);
     if jobs.is_empty() && leaving.is_empty() {
-        return Err(nearest(named, word));
+        return Err(nothing_called(named, word));
     }
     selected.by_name(leaving);
     for job in jobs {
@@ -95,14 +96,11 @@ fn unknown(sentence: String) -> Refusal {
 }
 
 /// That there is nothing of this name, with the nearest one that there is.
-pub(super) fn nearest(named: &impl Named, word: &str) -> Refusal {
+pub(super) fn nothing_called(named: &impl Named, word: &str) -> Refusal {
     let refusal = unknown(format!("no job and no group is called \"{}\"", escape(word)));
-    let names = named.names();
-    let near = names.into_iter().map(|name| (strsim::damerau_levenshtein(name, word), name));
-    match near.min() {
-        // As far as one slip for every three letters.
-        Some((slips, name)) if slips * 3 <= word.chars().count() => refusal.with_hint(&format!("did you mean {name}?")),
-        Some(_) | None => refusal,
+    match nearest(word, named.names()) {
+        Some(near) => refusal.with_hint(&format!("did you mean {near}?")),
+        None => refusal,
     }
 }
 

@@ -148,34 +148,27 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     /// A directory for one test; gone with the value.
-    struct State(PathBuf);
+    struct State(tempfile::TempDir);
 
     impl State {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("sandhog-secret-{name}-{}", std::process::id()));
-            fs::create_dir(&path).unwrap();
-            fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
-            Self(path)
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
+            Self(directory)
         }
 
         fn file(&self) -> PathBuf {
-            self.0.join(NAME)
+            self.0.path().join(NAME)
         }
 
         fn secret(&self) -> Secret {
-            Secret::of_state(&self.0).unwrap()
-        }
-    }
-
-    impl Drop for State {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
+            Secret::of_state(self.0.path()).unwrap()
         }
     }
 
     #[test]
     fn a_secret_stays_and_is_its_owners_alone() {
-        let state = State::new("stays");
+        let state = State::new();
         let secret = state.secret();
         assert!(secret == state.secret());
         assert!(secret.0 != Secret::random().unwrap().0);
@@ -186,7 +179,7 @@ mod tests {
 
     #[test]
     fn many_that_make_it_at_once_have_the_same() {
-        let state = State::new("race");
+        let state = State::new();
         let all: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| state.secret())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -196,8 +189,8 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_of_ours_is_made_anew() {
-        let state = State::new("unfit");
-        let other = state.0.join("other");
+        let state = State::new();
+        let other = state.0.path().join("other");
         type Spoil<'a> = (&'a str, &'a dyn Fn(&Path));
         let spoils: [Spoil<'_>; 7] = [
             ("short", &|file| fs::write(file, [7; 31]).unwrap()),
@@ -208,7 +201,7 @@ mod tests {
                 fs::rename(file, &other).unwrap();
                 symlink(&other, file).unwrap();
             }),
-            ("a second name", &|file| fs::hard_link(file, state.0.join("second")).unwrap()),
+            ("a second name", &|file| fs::hard_link(file, state.0.path().join("second")).unwrap()),
             ("a pipe", &|file| {
                 fs::remove_file(file).unwrap();
                 let fifo = rustix::fs::FileType::Fifo;
@@ -226,9 +219,9 @@ mod tests {
 
     #[test]
     fn a_directory_in_its_place_is_told() {
-        let state = State::new("directory");
+        let state = State::new();
         fs::create_dir(state.file()).unwrap();
-        let error = Secret::of_state(&state.0).err().unwrap().to_string();
+        let error = Secret::of_state(state.0.path()).err().unwrap().to_string();
         assert!(error.contains("cache.key") && error.contains("SANDHOG_STATE_DIR"), "{error}");
     }
 }

@@ -169,15 +169,16 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     /// `writable/` is what a job may write, `other/` is not.
-    fn scene(name: &str) -> (PathBuf, Writable) {
-        let scene = std::env::temp_dir().join(format!("sandhog-walk-{name}-{}", std::process::id()));
+    fn scene() -> (tempfile::TempDir, PathBuf, Writable) {
+        let directory = tempfile::tempdir().unwrap();
+        let scene = directory.path();
         fs::create_dir_all(scene.join("writable/sub/deep")).unwrap();
         fs::create_dir_all(scene.join("other")).unwrap();
         fs::write(scene.join("other/file"), "").unwrap();
         let scene = scene.canonicalize().unwrap();
         let mut writable = Writable::default();
         writable.add(&scene.join("writable"), looked(&scene.join("writable")).id, Until::Now);
-        (scene, writable)
+        (directory, scene, writable)
     }
 
     fn guard(writable: &Writable, links: Links) -> Guard<'_> {
@@ -190,16 +191,15 @@ mod tests {
 
     #[test]
     fn what_lies_below_a_writable_directory_is_reached_through_it_and_the_directory_itself_is_not() {
-        let (scene, writable) = scene("below");
+        let (_directory, scene, writable) = scene();
         let through = |path: &str| walk(&scene.join(path), guard(&writable, Links::Refuse)).unwrap().through.is_some();
         assert!(through("writable/sub") && through("writable/sub/deep") && through("writable/../other/file"));
         assert!(!through("writable") && !through("other/file") && !through("other/../writable"));
-        fs::remove_dir_all(scene).unwrap();
     }
 
     #[test]
     fn a_link_is_followed_outside_of_writable_directories_only() {
-        let (scene, writable) = scene("links");
+        let (_directory, scene, writable) = scene();
         symlink("other", scene.join("current")).unwrap();
         symlink("writable/sub", scene.join("into")).unwrap();
         symlink("../../other", scene.join("writable/sub/out")).unwrap();
@@ -219,12 +219,11 @@ mod tests {
         // Back out of it: whoever may write there has a say in what `..` of a moved directory is.
         assert_eq!(refused("writable/../into/deep").map(|(at, _)| at), Some(scene.join("into")));
         assert_eq!(to("writable/file", Links::Follow).unwrap().status, file);
-        fs::remove_dir_all(scene).unwrap();
     }
 
     #[test]
     fn what_jobs_could_write_before_the_operator_spoke_counts_for_nothing() {
-        let (scene, _) = scene("before");
+        let (_directory, scene, _) = scene();
         let mut writable = Writable::default();
         writable.add(&scene.join("writable"), looked(&scene.join("writable")).id, Until::Then(3));
         let through = |settled| {
@@ -232,16 +231,14 @@ mod tests {
             walk(&scene.join("writable/sub"), guard).unwrap().through.is_some()
         };
         assert_eq!([2, 3, 4].map(through), [true, false, false]);
-        fs::remove_dir_all(scene).unwrap();
     }
 
     #[test]
     fn links_that_go_round_end() {
-        let (scene, writable) = scene("round");
+        let (_directory, scene, writable) = scene();
         symlink("b", scene.join("a")).unwrap();
         symlink("a", scene.join("b")).unwrap();
         assert!(matches!(walk(&scene.join("a"), guard(&writable, Links::Refuse)), Err(Error::Open(Errno::LOOP))));
-        fs::remove_dir_all(scene).unwrap();
     }
 
     #[test]

@@ -122,13 +122,14 @@ mod tests {
     use super::*;
     use rustix::pipe::pipe;
     use std::fs::{self, File};
-    use std::path::PathBuf;
 
     const WHOLE: Manner = Manner { beside: None, harmless: false, calls: true };
 
-    fn file(name: &str) -> (PathBuf, File) {
-        let path = std::env::temp_dir().join(format!("sandhog-calls-{name}-{}", std::process::id()));
-        let file = File::options().append(true).create(true).open(&path).unwrap();
+    /// Its name goes with the first value.
+    fn file() -> (tempfile::TempPath, File) {
+        let (file, path) = tempfile::NamedTempFile::new().unwrap().into_parts();
+        drop(file);
+        let file = File::options().append(true).open(&path).unwrap();
         (path, file)
     }
 
@@ -183,25 +184,23 @@ mod tests {
 
     #[test]
     fn everything_arrives_and_is_counted_without_the_lengths() {
-        let ((path, file), meter) = (file("all"), Meter::new(None));
+        let ((path, file), meter) = (file(), Meter::new(None));
         let bytes = [call(b"one\n"), call(b"two\n"), vec![9, 0, 0, 0, b'e', b'n', b'd']].concat();
         assert_eq!(super::super::pump(&sent(&bytes), &file, &meter, &WHOLE, None), End::Finished);
         assert_eq!((fs::read(&path).unwrap(), meter.passed()), (b"one\ntwo\nend".to_vec(), 11));
-        fs::remove_file(path).unwrap();
     }
 
     #[test]
     fn the_limit_cuts_a_call() {
-        let ((path, file), meter) = (file("cut"), Meter::new(Some(6)));
+        let ((path, file), meter) = (file(), Meter::new(Some(6)));
         let bytes = [call(b"one\n"), call(b"two\n")].concat();
         assert_eq!(pump(&sent(&bytes), &file, &meter, None), End::LimitReached);
         assert_eq!(fs::read(&path).unwrap(), b"one\ntw");
-        fs::remove_file(path).unwrap();
     }
 
     #[test]
     fn once_it_is_over_what_lies_there_passes_though_somebody_holds_the_other_end() {
-        let (path, file) = file("held");
+        let (path, file) = file();
         let (reads, writes) = pipe().unwrap();
         rustix::io::write(&writes, &call(b"one\n")).unwrap();
         let mut over = Over::new();
@@ -209,6 +208,5 @@ mod tests {
         over.tell();
         assert_eq!(pump(&reads, &file, &Meter::new(None), Some(&bell)), End::Finished);
         assert_eq!(fs::read(&path).unwrap(), b"one\n");
-        fs::remove_file(path).unwrap();
     }
 }

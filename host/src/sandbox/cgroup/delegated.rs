@@ -136,11 +136,12 @@ mod tests {
     }
 
     /// A version 2 hierarchy with one cgroup `unit`, which this user owns.
-    struct Fake(PathBuf);
+    struct Fake(tempfile::TempDir);
 
     impl Fake {
-        fn new(test: &str, controllers: &str, processes: &str) -> Self {
-            let root = std::env::temp_dir().join(format!("sandhog-delegated-{}-{test}", std::process::id()));
+        fn new(controllers: &str, processes: &str) -> Self {
+            let place = tempfile::tempdir().unwrap();
+            let root = place.path();
             for directory in [root.join("unit"), root.join("unit").join(ASIDE), root.join("unit/sandhog")] {
                 fs::create_dir_all(&directory).unwrap();
                 for file in ["cgroup.procs", "cgroup.subtree_control"] {
@@ -149,28 +150,22 @@ mod tests {
             }
             fs::write(root.join("unit/cgroup.controllers"), controllers).unwrap();
             fs::write(root.join("unit/cgroup.procs"), processes).unwrap();
-            Self(root)
+            Self(place)
         }
 
         fn take(&self, own: &str) -> Result<Hierarchies, Error> {
-            let line = format!("30 23 0:26 / {} rw - cgroup2 cgroup2 rw\n", self.0.display());
+            let line = format!("30 23 0:26 / {} rw - cgroup2 cgroup2 rw\n", self.0.path().display());
             take(parse(&line), own, KNOWN, 77)
         }
 
         fn read(&self, file: &str) -> String {
-            fs::read_to_string(self.0.join("unit").join(file)).unwrap()
-        }
-    }
-
-    impl Drop for Fake {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+            fs::read_to_string(self.0.path().join("unit").join(file)).unwrap()
         }
     }
 
     #[test]
     fn a_process_that_is_alone_in_its_own_cgroup_steps_aside_and_has_children_limited() {
-        let fake = Fake::new("alone", "cpu memory pids\n", "77\n");
+        let fake = Fake::new("cpu memory pids\n", "77\n");
         let hierarchies = fake.take("0::/unit\n").unwrap();
         assert_eq!(fake.read("sandhog-itself/cgroup.procs"), "0");
         assert_eq!(fake.read("cgroup.subtree_control"), "+memory +pids");
@@ -181,7 +176,7 @@ mod tests {
     #[test]
     fn a_cgroup_with_other_processes_is_left_as_it_is() {
         for processes in ["77\n78\n", "78\n", "0\n77\n", ""] {
-            let fake = Fake::new("shared", "memory pids", processes);
+            let fake = Fake::new("memory pids", processes);
             assert!(matches!(fake.take("0::/unit\n"), Err(Error::Shared { .. })), "{processes:?}");
             assert_eq!(
                 (fake.read("sandhog-itself/cgroup.procs"), fake.read("cgroup.subtree_control")),
@@ -195,20 +190,20 @@ mod tests {
         let refused = |answer: Result<Hierarchies, Error>| {
             matches!(answer, Err(Error::Missing { why: Missing::NotHandedOver, .. }))
         };
-        assert!(refused(Fake::new("pids", "cpu pids", "77").take("0::/unit\n")));
-        assert!(refused(Fake::new("none", "", "77").take("0::/unit\n")));
-        assert!(refused(Fake::new("elsewhere", "memory pids", "77").take("0::/other\n")));
-        let fake = Fake::new("files", "memory pids", "77");
-        fs::remove_file(fake.0.join("unit/cgroup.subtree_control")).unwrap();
+        assert!(refused(Fake::new("cpu pids", "77").take("0::/unit\n")));
+        assert!(refused(Fake::new("", "77").take("0::/unit\n")));
+        assert!(refused(Fake::new("memory pids", "77").take("0::/other\n")));
+        let fake = Fake::new("memory pids", "77");
+        fs::remove_file(fake.0.path().join("unit/cgroup.subtree_control")).unwrap();
         assert!(refused(fake.take("0::/unit\n")));
         // Root may write everywhere, and is asked for its own directory only.
         if !rustix::process::geteuid().is_root() {
-            let fake = Fake::new("mode", "memory pids", "77");
-            fs::set_permissions(fake.0.join("unit/cgroup.procs"), fs::Permissions::from_mode(0o444)).unwrap();
+            let fake = Fake::new("memory pids", "77");
+            fs::set_permissions(fake.0.path().join("unit/cgroup.procs"), fs::Permissions::from_mode(0o444)).unwrap();
             assert!(refused(fake.take("0::/unit\n")));
         } else {
-            let fake = Fake::new("owner", "memory pids", "77");
-            std::os::unix::fs::chown(fake.0.join("unit"), Some(54_321), None).unwrap();
+            let fake = Fake::new("memory pids", "77");
+            std::os::unix::fs::chown(fake.0.path().join("unit"), Some(54_321), None).unwrap();
             assert!(refused(fake.take("0::/unit\n")));
         }
     }

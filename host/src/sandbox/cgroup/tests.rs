@@ -8,7 +8,7 @@ use crate::sys::child::{self, Ended};
 use std::{
     fs,
     os::fd::AsFd,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -17,27 +17,28 @@ use std::{
 };
 
 /// A directory that looks like a mounted hierarchy, with one cgroup `job` in it. It takes every value and obeys none.
-struct Fake(PathBuf);
+struct Fake(tempfile::TempDir);
 
 impl Fake {
-    fn new(test: &str, version: Version) -> Self {
-        let root = std::env::temp_dir().join(format!("sandhog-cgroup-{}-{test}", std::process::id()));
+    fn new(version: Version) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
         let job = root.join("sandhog/job");
         fs::create_dir_all(&job).unwrap();
         let files: &[&str] = match version {
             Version::V1 => &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control", "pids.max"],
             Version::V2 => &["memory.max", "memory.swap.max", "memory.events", "pids.max", "cgroup.kill"],
         };
-        for directory in [&root, &root.join("sandhog"), &job] {
+        for directory in [root, &root.join("sandhog"), &job] {
             fs::write(directory.join("cgroup.subtree_control"), "").unwrap();
             fs::write(directory.join("cgroup.procs"), "").unwrap();
         }
         files.iter().for_each(|file| fs::write(job.join(file), "").unwrap());
-        Self(root)
+        Self(directory)
     }
 
     fn hierarchy(&self, version: Version) -> Arc<Hierarchy> {
-        let choice = Choice { version, point: self.0.clone(), controllers: Controller::ALL.to_vec() };
+        let choice = Choice { version, point: self.0.path().to_owned(), controllers: Controller::ALL.to_vec() };
         Arc::new(Hierarchy::open(&choice).unwrap())
     }
 
@@ -46,17 +47,11 @@ impl Fake {
     }
 
     fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.0.join(file)).unwrap()
+        fs::read_to_string(self.0.path().join(file)).unwrap()
     }
 
     fn write(&self, file: &str, content: &str) {
-        fs::write(self.0.join("sandhog/job").join(file), content).unwrap();
-    }
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        fs::write(self.0.path().join("sandhog/job").join(file), content).unwrap();
     }
 }
 
@@ -64,7 +59,7 @@ const LIMITS: Limits = Limits { memory_bytes: 1 << 26, tasks: 7 };
 
 #[test]
 fn version_2_enables_its_controllers_twice_and_limits_memory_swap_and_tasks() {
-    let fake = Fake::new("v2", Version::V2);
+    let fake = Fake::new(Version::V2);
     let job = fake.job(Version::V2);
     job.limit(LIMITS).unwrap();
     assert_eq!(fake.read("cgroup.subtree_control"), "+memory +pids");
@@ -76,9 +71,9 @@ fn version_2_enables_its_controllers_twice_and_limits_memory_swap_and_tasks() {
 
 #[test]
 fn what_is_enabled_already_is_not_touched() {
-    let fake = Fake::new("enabled", Version::V2);
+    let fake = Fake::new(Version::V2);
     for directory in ["", "sandhog/"] {
-        let file = fake.0.join(directory).join("cgroup.subtree_control");
+        let file = fake.0.path().join(directory).join("cgroup.subtree_control");
         fs::write(&file, "cpu memory pids\n").unwrap();
     }
     fake.hierarchy(Version::V2);
@@ -87,16 +82,16 @@ fn what_is_enabled_already_is_not_touched() {
 
 #[test]
 fn a_kernel_without_swap_files_limits_the_rest() {
-    let fake = Fake::new("noswap", Version::V2);
-    fs::remove_file(fake.0.join("sandhog/job/memory.swap.max")).unwrap();
+    let fake = Fake::new(Version::V2);
+    fs::remove_file(fake.0.path().join("sandhog/job/memory.swap.max")).unwrap();
     fake.job(Version::V2).limit(LIMITS).unwrap();
     assert_eq!(fake.read("sandhog/job/pids.max"), "7");
 }
 
 #[test]
 fn a_limit_that_can_t_be_set_is_an_error_that_names_it() {
-    let fake = Fake::new("broken", Version::V2);
-    fs::remove_file(fake.0.join("sandhog/job/pids.max")).unwrap();
+    let fake = Fake::new(Version::V2);
+    fs::remove_file(fake.0.path().join("sandhog/job/pids.max")).unwrap();
     let error = fake.job(Version::V2).limit(LIMITS).unwrap_err();
     assert_eq!(error.to_string(), "set pids.max of the cgroup job");
 }
@@ -104,7 +99,7 @@ fn a_limit_that_can_t_be_set_is_an_error_that_names_it() {
 #[test]
 fn a_kill_for_memory_is_seen_in_both_versions() {
     for (version, file) in [(Version::V1, "memory.oom_control"), (Version::V2, "memory.events")] {
-        let fake = Fake::new(file, version);
+        let fake = Fake::new(version);
         let job = fake.job(version);
         fake.write(file, "oom_kill_disable 0\noom_kill 0\n");
         assert!(!job.out_of_memory().unwrap());

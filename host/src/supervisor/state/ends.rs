@@ -7,6 +7,7 @@ use super::watch::Attempt;
 use super::{Action, AttemptNumber, End, Fleet, InstanceId, Mode, Notice};
 use crate::config::service::{Backoff, Retry, Rules, Strategy};
 use crate::supervisor::restart::{self, Next};
+use crate::supervisor::verdict_text;
 use sandhog_protocol::verdict::{Verdict, VerdictKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -122,7 +123,7 @@ impl Fleet {
             Next::Again(retry) => self.try_again(id, attempt, verdict, retry, &rules),
             Next::Finish if is_run => self.run_over(id, LastRun::Well),
             Next::Rest | Next::GiveUp if is_run => {
-                self.run_over(id, LastRun::Badly(format!("the last run {}", restart::words(verdict))));
+                self.run_over(id, LastRun::Badly(format!("the last run {}", verdict_text::clause(verdict))));
             }
             Next::Finish => self.at_rest(id, Rest::Finished, Notice::Finished),
             Next::Rest => self.at_rest(id, Rest::Stopped, Notice::Stopped),

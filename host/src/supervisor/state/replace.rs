@@ -7,7 +7,7 @@ use super::order::Job;
 use super::reload::{Reload, Step};
 use super::watch::Attempt;
 use super::{Action, AttemptNumber, End, Fleet, InstanceId, Mode, Notice};
-use crate::supervisor::restart;
+use crate::supervisor::{restart, verdict_text};
 use sandhog_protocol::verdict::{Verdict, VerdictKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +112,7 @@ impl Fleet {
         let Some(name) = self.instances.get(&id).map(|instance| Arc::clone(&instance.job)) else { return };
         let Some(job) = self.jobs.get_mut(&name).filter(|job| job.launched(new).is_some()) else { return };
         job.reload = None;
-        let why = format!("the new attempt {} before it was ready", restart::words(verdict));
+        let why = format!("the new attempt {} before it was ready", verdict_text::clause(verdict));
         self.tell(id, Notice::ReloadFailed { why });
     }
 

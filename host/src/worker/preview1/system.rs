@@ -6,13 +6,13 @@ use super::{
     memory::{self, bytes_mut, put_size},
     status,
 };
+use crate::sys::clock;
 use crate::worker::wasi;
 use rustix::{
     io::retry_on_intr,
     rand::{GetRandomFlags, getrandom},
     time::{ClockId, clock_getres},
 };
-use std::time::SystemTime;
 
 /// `typenames.witx`, `clockid`. The two of CPU time, 2 and 3, are told to nobody.
 const REALTIME: u32 = 0;
@@ -99,7 +99,7 @@ pub(super) fn clock_time(
     result: u32,
 ) -> Result<(), Failure> {
     let now = match id {
-        REALTIME => wasi::nanoseconds(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()),
+        REALTIME => wasi::nanoseconds(clock::since_1970()),
         MONOTONIC => wasi::nanoseconds(guest.birth.elapsed()),
         other => return Err(no_clock(other).into()),
     };

@@ -23,24 +23,23 @@ use sandhog_protocol::{
     worker::{End, Report},
 };
 use std::{
-    env,
     fs::{self, File},
     io::Write,
     os::fd::OwnedFd,
-    process,
 };
 use wasmtime::{Config, Engine, Func, Linker, Memory, MemoryType, Store, Val, ValType};
 
 /// How [`CALLS`] ends under the worker's filter where openat2 always says `errno`.
 fn calls_where_openat2_says(errno: i32) -> End {
     let file = compiled(CALLS);
-    let folder = env::temp_dir().join(format!("sandhog-paths-{}-{errno}", process::id()));
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
     fs::create_dir_all(folder.join("sub")).unwrap();
     fs::write(folder.join("x"), "x").unwrap();
     seccomp::prepare(Filter::Worker);
     let bytes = in_child(|answer| {
         let prepared = engine::load(false, Kind::Core, file).unwrap();
-        let directory = OwnedFd::from(File::open(&folder).unwrap());
+        let directory = OwnedFd::from(File::open(folder).unwrap());
         rustix::thread::set_no_new_privs(true).unwrap();
         add_filter(&openat2_says(errno)).unwrap();
         seccomp::apply(Filter::Worker).unwrap();
@@ -55,7 +54,6 @@ fn calls_where_openat2_says(errno: i32) -> End {
         answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
     });
     let kept = fs::read_to_string(folder.join("x"));
-    fs::remove_dir_all(&folder).unwrap();
     assert_eq!(kept.unwrap(), "x");
     // Nothing: it was killed.
     frame::decode_body::<Report>(&bytes).expect("the worker lives").end
@@ -207,7 +205,8 @@ fn call_all(linker: &Linker<Guest>, store: &mut Store<Guest>, memory: Memory, ca
 #[test]
 fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
     const CALLS: u32 = 3000;
-    let folder = env::temp_dir().join(format!("sandhog-any-arguments-{}", process::id()));
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
     fs::create_dir_all(folder.join("sub")).unwrap();
     fs::write(folder.join("x"), "x").unwrap();
     seccomp::prepare(Filter::Worker);
@@ -215,7 +214,7 @@ fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
         let engine = Engine::new(&Config::new()).unwrap();
         let mut linker = Linker::new(&engine);
         link(&mut linker).unwrap();
-        let directory = OwnedFd::from(File::open(&folder).unwrap());
+        let directory = OwnedFd::from(File::open(folder).unwrap());
         let guest = wasi::guest(&plan(), vec![(directory, Access::ReadWrite)], None).unwrap();
         let mut store = Store::new(&engine, guest);
         let memory = Memory::new(&mut store, MemoryType::new(1, Some(1))).unwrap();
@@ -229,7 +228,6 @@ fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
         let (pointers, answers) = call_all(&linker, &mut store, memory, CALLS);
         answer.write_all(format!("{} {}", pointers > 1000, pointers + answers).as_bytes()).unwrap();
     });
-    fs::remove_dir_all(&folder).unwrap();
     let functions = linked_functions();
     assert_eq!(String::from_utf8(bytes).unwrap(), format!("true {}", CALLS * functions));
 }

@@ -12,7 +12,7 @@ async fn flood(mut stream: impl AsyncWriteExt + Unpin, piece: &[u8]) {
 
 #[tokio::test]
 async fn four_gibibytes_that_are_announced_are_refused_unread() {
-    let server = Server::start("announced", CALM);
+    let server = Server::start(CALM);
     let head = format!("POST /v1/apply HTTP/1.1\r\nhost: s\r\ncontent-length: {}\r\n\r\n", 4_u64 << 30);
     assert_eq!(refusal(&server.say(head.as_bytes()).await).0, 413);
     let head = head.replace("content-length", "expect: 100-continue\r\ncontent-length");
@@ -22,7 +22,7 @@ async fn four_gibibytes_that_are_announced_are_refused_unread() {
 
 #[tokio::test]
 async fn bytes_without_end_are_refused_at_the_bound() {
-    let server = Server::start("endless", CALM);
+    let server = Server::start(CALM);
     for (path, piece) in [("/v1/stop", 1 << 10), ("/v1/apply", 1 << 20)] {
         let (mut reading, mut writing) = server.connect().await.into_split();
         let head = format!("POST {path} HTTP/1.1\r\nhost: s\r\ntransfer-encoding: chunked\r\n\r\n");
@@ -53,7 +53,7 @@ async fn all_bodies_together_have_one_bound() {
 
 #[tokio::test]
 async fn ten_thousand_jobs_are_not_too_many() {
-    let server = Server::start("jobs", CALM);
+    let server = Server::start(CALM);
     let job = sandhog_protocol::control::JobSpec {
         name: "n".repeat(60),
         module: "/m".repeat(100),
@@ -70,7 +70,7 @@ async fn ten_thousand_jobs_are_not_too_many() {
 
 #[tokio::test]
 async fn jobs_of_two_bytes_are_counted_while_they_are_read() {
-    let server = Server::start("counted", CALM);
+    let server = Server::start(CALM);
     let jobs = vec!["{}"; sandhog_protocol::limits::JOBS + 1].join(",");
     let (code, problem) = refusal(&server.post("/v1/apply", &format!("{{\"jobs\":[{jobs}]}}")).await);
     assert_eq!(code, 400);
@@ -80,7 +80,7 @@ async fn jobs_of_two_bytes_are_counted_while_they_are_read() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_waited_for_only_so_long() {
-    let server = Server::start("stalling", Patience { body: SHORT, ..CALM });
+    let server = Server::start(Patience { body: SHORT, ..CALM });
     let head = "POST /v1/stop HTTP/1.1\r\nhost: s\r\ncontent-length: 100\r\n\r\n{";
     assert_eq!(refusal(&server.say(head.as_bytes()).await).0, 408);
     // Byte by byte it takes as long: the time is that of the whole body.
@@ -104,7 +104,7 @@ async fn trickle(mut stream: impl AsyncWriteExt + Unpin, piece: &'static [u8]) {
 
 #[tokio::test]
 async fn a_head_that_does_not_come_is_waited_for_only_so_long() {
-    let server = Server::start("loris", Patience { head: SHORT, ..CALM });
+    let server = Server::start(Patience { head: SHORT, ..CALM });
     assert_eq!(server.say(b"").await, "", "nothing at all");
     assert_eq!(server.say(b"GET /v1/daemon HTTP/1.1\r\nhost:").await, "");
     let (mut reading, writing) = server.connect().await.into_split();
@@ -120,7 +120,7 @@ async fn a_head_that_does_not_come_is_waited_for_only_so_long() {
 
 #[tokio::test]
 async fn a_head_without_end_is_refused_at_the_bound() {
-    let server = Server::start("head", CALM);
+    let server = Server::start(CALM);
     for piece in ["a: b\r\n".repeat(100), "x".repeat(1 << 10)] {
         let (mut reading, mut writing) = server.connect().await.into_split();
         writing.write_all(b"GET /v1/daemon HTTP/1.1\r\nlong: ").await.unwrap();
@@ -146,7 +146,7 @@ async fn be_deaf(server: &Server) -> usize {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_hung_up_on() {
-    let server = Server::start("deaf", Patience { read: SHORT, ..CALM });
+    let server = Server::start(Patience { read: SHORT, ..CALM });
     assert!(be_deaf(&server).await < LARGE);
     assert_eq!(status(&server.get("/v1/daemon").await), 200);
     server.stop().await;
@@ -154,7 +154,7 @@ async fn a_client_that_does_not_read_is_hung_up_on() {
 
 #[tokio::test]
 async fn who_follows_may_pause_for_longer() {
-    let server = Server::start("pause", Patience { read: SHORT, ..CALM });
+    let server = Server::start(Patience { read: SHORT, ..CALM });
     let mut stream = server.connect().await;
     stream.write_all(request("GET", "/v1/events?follow=true", "").as_bytes()).await.unwrap();
     stream.readable().await.unwrap();

@@ -36,7 +36,7 @@ fn line(job: &str, text: &str) -> LogLine {
 
 #[tokio::test]
 async fn a_stream_is_a_line_for_each_thing_that_happens() {
-    let server = Server::start("stream", CALM);
+    let server = Server::start(CALM);
     let mut stream = follow(&server, "/v1/events?follow=true").await;
     assert_eq!(next::<Event>(&mut stream).await, event(1));
     for number in 2..100 {
@@ -49,7 +49,7 @@ async fn a_stream_is_a_line_for_each_thing_that_happens() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_followed_ends_by_itself() {
-    let server = Server::start("tail", CALM);
+    let server = Server::start(CALM);
     let answer = server.get("/v1/events").await;
     assert_eq!(status(&answer), 200);
     assert!(answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
@@ -59,7 +59,7 @@ async fn a_stream_that_is_not_followed_ends_by_itself() {
 
 #[tokio::test]
 async fn a_stream_ends_with_its_client() {
-    let server = Server::start("gone", CALM);
+    let server = Server::start(CALM);
     let stream = follow(&server, "/v1/events?follow=true").await;
     assert_eq!(server.fake.events.receiver_count(), 1);
     drop(stream);
@@ -69,7 +69,7 @@ async fn a_stream_ends_with_its_client() {
 
 #[tokio::test]
 async fn a_stream_ends_with_the_daemon_and_its_last_lines_are_told() {
-    let server = Server::start("last", CALM);
+    let server = Server::start(CALM);
     let mut stream = follow(&server, "/v1/events?follow=true").await;
     for number in 2..5 {
         server.fake.events.send(event(number)).unwrap();
@@ -85,7 +85,7 @@ async fn a_stream_ends_with_the_daemon_and_its_last_lines_are_told() {
 
 #[tokio::test]
 async fn only_what_was_asked_for_is_told_and_what_is_left_out_is_said() {
-    let server = Server::start("lag", CALM);
+    let server = Server::start(CALM);
     let mut stream = follow(&server, "/v1/logs?follow=true").await;
     server.fake.lines.send(line("other", "no")).unwrap();
     server.fake.lines.send(line("wanted", "yes")).unwrap();
@@ -106,7 +106,7 @@ async fn only_what_was_asked_for_is_told_and_what_is_left_out_is_said() {
 
 #[tokio::test]
 async fn a_follower_that_does_not_read_holds_no_more_than_the_channels() {
-    let server = Server::start("slow", Patience { farewell: SHORT, ..CALM });
+    let server = Server::start(Patience { farewell: SHORT, ..CALM });
     let stream = follow(&server, "/v1/logs?follow=true").await;
     let large = "x".repeat(64 << 10);
     // Nobody waits for the follower: what does not fit is left out, and the sender goes on.

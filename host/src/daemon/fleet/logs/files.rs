@@ -214,15 +214,13 @@ fn end_of_first_line(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
 
     const RULES: LogRules = LogRules { file_bytes: 1 << 20, files: 3, level: None };
 
-    fn files(name: &str) -> (Files, PathBuf) {
-        let path = std::env::temp_dir().join(format!("sandhog-log-files-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let directory = Dir::open_ambient_dir(&path, cap_std::ambient_authority()).unwrap();
-        (Files::new(Arc::new(directory)), path)
+    fn files() -> (Files, tempfile::TempDir) {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority()).unwrap();
+        (Files::new(Arc::new(directory)), place)
     }
 
     fn append(files: &mut Files, job: &str, rules: LogRules, lines: &str) -> Result<(), Failure> {
@@ -231,7 +229,8 @@ mod tests {
 
     #[test]
     fn a_thousand_jobs_need_few_descriptors() {
-        let (mut files, path) = files("many");
+        let (mut files, place) = files();
+        let path = place.path();
         for round in 0..3 {
             for job in 0..1_000 {
                 assert!(append(&mut files, &format!("job-{job}"), RULES, &format!("{round}\n")).is_ok());
@@ -241,33 +240,33 @@ mod tests {
         for job in 0..1_000 {
             assert_eq!(std::fs::read_to_string(path.join(format!("job-{job}.log"))).unwrap(), "0\n1\n2\n");
         }
-        std::fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn a_full_disk_drops_lines_until_there_is_room() {
-        let (mut files, path) = files("full");
+        let (mut files, place) = files();
+        let path = place.path();
         assert!(append(&mut files, "a", RULES, "before\n").is_ok());
         files.open.get_mut("a").unwrap().file = File::options().write(true).open("/dev/full").unwrap();
         let failure = append(&mut files, "a", RULES, "one\ntwo\n").unwrap_err();
         assert_eq!((failure.lines, failure.cause.kind()), (2, io::ErrorKind::StorageFull));
         assert!(append(&mut files, "a", RULES, "after\n").is_ok());
         assert_eq!(std::fs::read_to_string(path.join("a.log")).unwrap(), "before\nafter\n");
-        std::fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn a_line_that_was_cut_off_gets_its_end() {
-        let (mut files, path) = files("cut");
+        let (mut files, place) = files();
+        let path = place.path();
         std::fs::write(path.join("a.log"), "whole\ncut o").unwrap();
         assert!(append(&mut files, "a", RULES, "new\n").is_ok());
         assert_eq!(std::fs::read_to_string(path.join("a.log")).unwrap(), "whole\ncut o\nnew\n");
-        std::fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn files_are_as_long_as_they_may_be_and_no_more_are_kept() {
-        let (mut files, path) = files("full-files");
+        let (mut files, place) = files();
+        let path = place.path();
         let rules = LogRules { file_bytes: 8, files: 2, level: None };
         assert!(append(&mut files, "a", rules, "111\n222\n333\n444\n5555555555\n666\n777\n").is_ok());
         let text = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
@@ -277,12 +276,12 @@ mod tests {
         assert_eq!([text("a.log"), text("a.log.1"), text("a.log.2")], ["888\n", "666\n777\n", ""]);
         assert!(append(&mut files, "a", LogRules { files: 0, ..rules }, "999\n000\n").is_ok());
         assert_eq!([text("a.log"), text("a.log.1")], ["000\n", "666\n777\n"]);
-        std::fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn setting_aside_that_was_cut_off_loses_nothing() {
-        let (mut files, path) = files("gap");
+        let (mut files, place) = files();
+        let path = place.path();
         // What it leaves where it ends after its first renames.
         for (name, text) in [("a.log", "4\n"), ("a.log.1", "3\n"), ("a.log.3", "2\n")] {
             std::fs::write(path.join(name), text).unwrap();
@@ -291,12 +290,12 @@ mod tests {
         let text = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
         let all = ["a.log.3", "a.log.2", "a.log.1", "a.log"].map(text);
         assert_eq!(all, ["2\n", "3\n", "4\n", "5\n"]);
-        std::fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn a_file_that_somebody_takes_away_is_made_anew() {
-        let (mut files, path) = files("taken");
+        let (mut files, place) = files();
+        let path = place.path();
         assert!(append(&mut files, "a", RULES, "one\n").is_ok());
         std::fs::rename(path.join("a.log"), path.join("elsewhere")).unwrap();
         assert!(append(&mut files, "a", RULES, "two\n").is_ok());
@@ -309,12 +308,12 @@ mod tests {
         assert!(append(&mut files, "a", RULES, "four\n").is_ok());
         assert_eq!(std::fs::read_to_string(path.join("a.log")).unwrap(), "edited\nfour\n");
         assert_eq!(std::fs::read_to_string(path.join("elsewhere")).unwrap(), "one\n");
-        std::fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn what_is_no_file_of_ours_is_not_written_to() {
-        let (mut files, path) = files("foreign");
+        let (mut files, place) = files();
+        let path = place.path();
         std::fs::write(path.join("target"), "mine\n").unwrap();
         std::os::unix::fs::symlink("target", path.join("link.log")).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, path.join("fifo.log"), Mode::RWXU).unwrap();
@@ -323,25 +322,24 @@ mod tests {
             assert_eq!(append(&mut files, job, RULES, "x\n").unwrap_err().lines, 1, "{job:?}");
         }
         assert_eq!(std::fs::read_to_string(path.join("target")).unwrap(), "mine\n");
-        std::fs::remove_dir_all(path).unwrap();
     }
 
     #[test]
     fn a_job_is_removed_with_all_its_files_and_no_other_ones() {
-        let (mut files, path) = files("remove");
+        let (mut files, place) = files();
+        let path = place.path();
         let rules = LogRules { file_bytes: 2, files: 5, level: None };
         for job in ["a", "a.log", "ab", "a.log.1"] {
             assert!(append(&mut files, job, rules, "1\n2\n3\n4\n").is_ok());
         }
         std::fs::remove_file(path.join("a.log.2")).unwrap();
         assert!(files.remove("a").is_ok());
-        let names = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> = names.collect();
         names.sort();
         let others = ["a.log", "a.log.1", "ab"].map(|job| ["", ".1", ".2", ".3"].map(|end| format!("{job}.log{end}")));
         let mut others = others.concat();
         others.sort();
         assert_eq!(names, others);
-        std::fs::remove_dir_all(path).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! One line of a log file: `2026-11-21T16:13:00.123Z INSTANCE ATTEMPT out|err|log|sandhog TEXT`. The text is what the
 //! guest wrote, byte by byte.
 
-use chrono::{DateTime, SecondsFormat};
+use crate::config::time;
 use sandhog_protocol::control::{LogLine, LogStream};
 
 /// Longest text of one line, in bytes; a longer one becomes several. As much as a pipe holds, so that what a guest
@@ -29,7 +29,7 @@ impl Head {
     pub(super) fn stamp(&mut self, at_ms: u64) {
         if self.at_ms != Some(at_ms) {
             self.at_ms = Some(at_ms);
-            self.bytes = (time(at_ms) + &self.origin).into_bytes();
+            self.bytes = (time::utc(at_ms) + &self.origin).into_bytes();
         }
     }
 
@@ -42,10 +42,9 @@ impl Head {
 pub(super) fn parse(job: &str, line: &[u8]) -> Option<LogLine> {
     let mut words = line.splitn(5, |byte| *byte == b' ');
     let mut word = || std::str::from_utf8(words.next()?).ok();
-    let at = DateTime::parse_from_rfc3339(word()?).ok()?;
+    let at_ms = time::parse(word()?)?;
     let (instance, attempt, stream) = (word()?.parse().ok()?, word()?.to_owned(), stream(word()?)?);
     let text = String::from_utf8_lossy(words.next()?).into_owned();
-    let at_ms = u64::try_from(at.timestamp_millis()).ok()?;
     Some(LogLine { at_ms, job: job.to_owned(), instance, attempt, stream, text })
 }
 
@@ -55,12 +54,6 @@ pub(super) fn place_to_cut(text: &[u8], most: usize) -> usize {
     let begins_one = |place: &usize| text[*place] & 0b1100_0000 != 0b1000_0000;
     let places = most.saturating_sub(LONGEST_CHARACTER - 1).max(1)..=most;
     places.rev().find(begins_one).unwrap_or(most)
-}
-
-/// UTC, to the millisecond; what no calendar has is the beginning of time.
-fn time(at_ms: u64) -> String {
-    let at = i64::try_from(at_ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 const fn name(stream: LogStream) -> &'static str {
@@ -132,7 +125,7 @@ mod tests {
         }
         let line = parse("api", b"2026-11-21T16:13:00.123Z 3 a7 out \xff\xfe").unwrap();
         assert_eq!(line.text, "\u{fffd}\u{fffd}");
-        assert_eq!(time(u64::MAX), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time::utc(u64::MAX), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]

@@ -243,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_file_backwards_is_the_file() {
-        let path = std::env::temp_dir().join(format!("sandhog-backwards-{}", std::process::id()));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         // Around the edges of blocks.
         let lengths = [0, 1, BLOCK - 1, 0, BLOCK, 3, BLOCK + 1, 2 * BLOCK - 7, 5, 0];
         let lines: Vec<_> = lengths.iter().map(|length| "x".repeat(*length)).collect();
@@ -258,21 +259,19 @@ mod tests {
             let expected: Vec<_> = lengths.iter().copied().chain((!end.is_empty()).then_some(0)).collect();
             assert_eq!(read, expected);
         }
-        std::fs::remove_file(path).unwrap();
     }
 
     #[test]
     fn many_files_need_one_descriptor_and_many_lines_are_bounded() {
-        let path = std::env::temp_dir().join(format!("sandhog-tail-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path();
         let lines = "2026-11-21T16:13:00.123Z 0 x out \n".repeat(200);
         for number in 0..2_000 {
             std::fs::write(path.join(file_name("a", number).unwrap()), &lines).unwrap();
         }
-        let directory = Dir::open_ambient_dir(&path, ambient_authority()).unwrap();
+        let directory = Dir::open_ambient_dir(path, ambient_authority()).unwrap();
         let (file, length) = look_at(&File::open(path.join("a.log")).unwrap()).unwrap();
         let end = End { job: "a".into(), file, length };
         assert_eq!(read(&directory, &[end], usize::MAX, false).unwrap().len(), BYTES / LINE_COST);
-        std::fs::remove_dir_all(path).unwrap();
     }
 }

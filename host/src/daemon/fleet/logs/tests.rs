@@ -8,8 +8,11 @@ use std::task::{Context, Waker};
 
 const RULES: LogRules = LogRules { file_bytes: 64 << 10, files: 10_000, level: None };
 
-fn place(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("sandhog-logs-{}-{name}", std::process::id()))
+/// A place for logs, which is not there yet, and what it goes with.
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("logs");
+    (directory, place)
 }
 
 fn of(job: &str, instance: u32) -> Origin {
@@ -47,7 +50,7 @@ fn check_numbers(lines: &[LogLine], streams: u32, each: usize) {
 fn of_a_hundred_thousand_lines_of_several_streams_none_is_lost_or_doubled_while_files_are_set_aside() {
     const STREAMS: u32 = 8;
     const EACH: usize = 12_500;
-    let place = place("many");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, STREAMS as usize * EACH).unwrap();
         let writers: Vec<_> = (0..STREAMS)
@@ -95,13 +98,12 @@ fn of_a_hundred_thousand_lines_of_several_streams_none_is_lost_or_doubled_while_
         assert_eq!(logs.problem(), None);
         logs.close().await;
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn who_follows_the_file_by_its_name_sees_every_line_whole() {
     use std::io::Read;
-    let place = place("by-name");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, LogRules { file_bytes: 200, files: 1, level: None });
@@ -126,7 +128,6 @@ fn who_follows_the_file_by_its_name_sees_every_line_whole() {
         assert_eq!(numbers, (0..300).collect::<Vec<_>>());
         assert!(place.join("a.log.1").exists());
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 fn same(one: &std::fs::File, other: &std::fs::File) -> bool {
@@ -135,7 +136,7 @@ fn same(one: &std::fs::File, other: &std::fs::File) -> bool {
 
 #[test]
 fn what_a_guest_writes_is_kept_byte_by_byte() {
-    let place = place("bytes");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
@@ -152,12 +153,11 @@ fn what_a_guest_writes_is_kept_byte_by_byte() {
         let bytes = std::fs::read(place.join("a.log")).unwrap();
         assert!(bytes.windows(9).any(|window| window == b" bad \xff\xfe\n2"));
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn a_guest_that_writes_no_newline_gets_lines_all_the_same() {
-    let place = place("long");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         let rules = LogRules { file_bytes: 1 << 20, files: 1, level: None };
@@ -173,12 +173,11 @@ fn a_guest_that_writes_no_newline_gets_lines_all_the_same() {
         assert!(lines.iter().all(|line| line.text.len() <= LINE_BYTES));
         assert_eq!(texts(&lines).concat(), text, "no character was cut");
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn words_of_sandhogs_own_are_whole_lines() {
-    let place = place("own");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
@@ -191,12 +190,11 @@ fn words_of_sandhogs_own_are_whole_lines() {
         let streams: Vec<_> = lines.iter().map(|line| line.stream).collect();
         assert_eq!(streams, [LogStream::Sandhog, LogStream::Log, LogStream::Out]);
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn one_event_is_one_line_whatever_is_in_it() {
-    let place = place("one-line");
+    let (_directory, place) = place();
     let forged = "bored\nhas ended: denied";
     let ends = ["\n", "\r", "\r\n", "\u{85}", "\u{2028}", "\u{2029}", "\u{b}", "\u{c}", "\u{1b}[1A", "\u{202e}", "\0"];
     run(async {
@@ -220,7 +218,6 @@ fn one_event_is_one_line_whatever_is_in_it() {
         let file = std::fs::read_to_string(place.join("a.log")).unwrap();
         assert_eq!(file.lines().count(), lines.len());
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 fn without_thread(place: &std::path::Path) -> (Logs, mpsc::UnboundedReceiver<Ordered>) {
@@ -230,7 +227,7 @@ fn without_thread(place: &std::path::Path) -> (Logs, mpsc::UnboundedReceiver<Ord
 
 #[test]
 fn what_sandhog_says_comes_behind_what_was_written_before_and_never_waits() {
-    let place = place("behind");
+    let (_directory, place) = place();
     let (logs, mut received) = without_thread(&place);
     let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
     // As much as waits without anybody who writes.
@@ -245,13 +242,12 @@ fn what_sandhog_says_comes_behind_what_was_written_before_and_never_waits() {
     }
     let [.., Order::Write(before), Order::Write(note), Order::Remove { job }] = &orders[..] else { panic!() };
     assert!(before.bytes.ends_with(b"x\n") && note.bytes.ends_with(b" sandhog has ended\n") && job == "a");
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn words_of_sandhogs_own_that_nobody_writes_are_bounded_and_those_that_are_lost_are_counted() {
     const WORDS: u64 = 300_000;
-    let place = place("lost");
+    let (_directory, place) = place();
     let (logs, mut received) = without_thread(&place);
     for _ in 0..WORDS {
         logs.note(&of("a", 0), RULES, "is asked to stop");
@@ -268,12 +264,11 @@ fn words_of_sandhogs_own_that_nobody_writes_are_bounded_and_those_that_are_lost_
     // There is room again.
     logs.note(&of("a", 0), RULES, "has stopped");
     assert_eq!(logs.problem(), None);
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn a_disk_that_does_not_take_it_makes_the_guest_wait_and_costs_no_memory() {
-    let place = place("slow");
+    let (_directory, place) = place();
     std::fs::create_dir_all(&place).unwrap();
     let (logs, mut received) = without_thread(&place);
     let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
@@ -295,13 +290,12 @@ fn a_disk_that_does_not_take_it_makes_the_guest_wait_and_costs_no_memory() {
         }
     }
     assert_eq!(lines, 1 << 20);
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn lines_of_several_jobs_come_in_the_order_of_their_times_and_only_the_last() {
     static NOW: AtomicU64 = AtomicU64::new(0);
-    let place = place("merge");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::with_clock(&place, 1, || NOW.load(Ordering::SeqCst)).unwrap();
         for (at_ms, job) in [(10, "b"), (20, "a"), (20, "c"), (30, "b"), (40, "a"), (35, "a"), (50, "c")] {
@@ -316,12 +310,11 @@ fn lines_of_several_jobs_come_in_the_order_of_their_times_and_only_the_last() {
             assert_eq!(last, all[7 - count..], "{count}");
         }
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn the_end_of_a_log_of_gigabytes_is_read_and_no_more() {
-    let place = place("large");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         // A hole, which takes no room.
@@ -331,12 +324,11 @@ fn the_end_of_a_log_of_gigabytes_is_read_and_no_more() {
         let (lines, _) = logs.tail(vec!["a".into()], 2, false).await.unwrap();
         assert_eq!(texts(&lines), ["two", "three"]);
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn what_is_damaged_is_no_error() {
-    let place = place("damaged");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         let good = "2026-11-21T16:13:00.123Z 0 x out";
@@ -349,12 +341,11 @@ fn what_is_damaged_is_no_error() {
         let (lines, _) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
         assert_eq!(texts(&lines), ["one", "t", "two", "three"]);
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn what_can_not_be_written_is_dropped_and_told_and_the_guest_goes_on() {
-    let place = place("problem");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         std::fs::create_dir(place.join("a.log")).unwrap();
@@ -371,12 +362,11 @@ fn what_can_not_be_written_is_dropped_and_told_and_the_guest_goes_on() {
         assert_eq!(logs.problem(), None);
         assert_eq!(logs.tail(vec!["../b".into()], 10, false).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn logs_are_for_their_owner_only() {
-    let place = place("private");
+    let (_directory, place) = place();
     std::fs::create_dir_all(&place).unwrap();
     std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).unwrap();
     run(async {
@@ -389,12 +379,11 @@ fn logs_are_for_their_owner_only() {
         logs.remove("a".into());
         assert!(logs.tail(vec!["a".into()], 1, false).await.is_err());
     });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[test]
 fn a_job_that_is_removed_begins_anew() {
-    let place = place("anew");
+    let (_directory, place) = place();
     run(async {
         let logs = Logs::open(&place, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
@@ -405,5 +394,4 @@ fn a_job_that_is_removed_begins_anew() {
         sink.write(b"new\n").await;
         assert_eq!(texts(&logs.tail(vec!["a".into()], 9, false).await.unwrap().0), ["new"]);
     });
-    std::fs::remove_dir_all(place).unwrap();
 }

@@ -11,17 +11,15 @@ use std::process::{Command, Stdio};
 const VICTIM: &str = "SANDHOG_TEST_STORE";
 
 /// A directory for one state, removed at the end.
-struct Place(PathBuf);
+struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sandhog-store-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn state(&self) -> PathBuf {
-        self.0.join("state.db")
+        self.0.path().join("state.db")
     }
 
     fn open(&self) -> (Store, Stored) {
@@ -30,12 +28,6 @@ impl Place {
 
     fn refused(&self) -> Error {
         Store::open(&self.state()).map(drop).unwrap_err()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -76,7 +68,7 @@ fn numbers(instance: &StoredInstance) -> Vec<u64> {
 
 #[test]
 fn everything_that_was_put_is_there_again() {
-    let place = Place::new("again");
+    let place = Place::new();
     run(async {
         let (store, stored) = place.open();
         assert_eq!(stored, Stored::default());
@@ -112,7 +104,7 @@ fn everything_that_was_put_is_there_again() {
 
 #[test]
 fn the_last_ten_of_each_instance_are_kept_however_they_were_written() {
-    let place = Place::new("ten");
+    let place = Place::new();
     run(async {
         let (store, _) = place.open();
         store.put_job(&job("a"), None, 0);
@@ -135,7 +127,7 @@ fn the_last_ten_of_each_instance_are_kept_however_they_were_written() {
 
 #[test]
 fn what_is_deleted_takes_what_belongs_to_it_along() {
-    let place = Place::new("delete");
+    let place = Place::new();
     run(async {
         let (store, _) = place.open();
         for (id, name) in [(1, "a"), (2, "b"), (3, "b")] {
@@ -164,7 +156,7 @@ fn what_is_deleted_takes_what_belongs_to_it_along() {
 
 #[test]
 fn an_id_is_never_given_again() {
-    let place = Place::new("ids");
+    let place = Place::new();
     run(async {
         let mut given = BTreeSet::new();
         for round in 0..4 {
@@ -187,7 +179,7 @@ fn an_id_is_never_given_again() {
 
 #[test]
 fn twenty_thousand_ids_wait_for_one_write_and_those_after_them_for_none() {
-    let place = Place::new("many-ids");
+    let place = Place::new();
     run(async {
         let (mut store, _) = place.open();
         store.kept().await.unwrap();
@@ -204,7 +196,7 @@ fn twenty_thousand_ids_wait_for_one_write_and_those_after_them_for_none() {
 
 #[test]
 fn who_waits_for_a_thread_that_has_ended_is_told() {
-    let place = Place::new("over");
+    let place = Place::new();
     run(async {
         let (mut store, _) = place.open();
         let early = store.kept();
@@ -240,7 +232,7 @@ fn a_victim_writes_until_it_is_killed() {
 
 #[test]
 fn what_was_written_is_there_after_a_kill() {
-    let place = Place::new("kill");
+    let place = Place::new();
     let name = module_path!().split_once("::").unwrap().1.to_owned() + "::a_victim_writes_until_it_is_killed";
     let mut last = 0;
     for round in 1..=20 {
@@ -282,7 +274,7 @@ fn what_was_written_is_there_after_a_kill() {
 
 #[test]
 fn a_log_that_is_cut_anywhere_gives_the_state_of_an_earlier_moment() {
-    let place = Place::new("cut");
+    let place = Place::new();
     run(async {
         let (store, _) = place.open();
         for round in 1..=20 {
@@ -294,12 +286,12 @@ fn a_log_that_is_cut_anywhere_gives_the_state_of_an_earlier_moment() {
             store.kept().await.unwrap();
         }
         // Nothing is being written now.
-        let (state, log) = (fs::read(place.state()).unwrap(), fs::read(place.0.join("state.db-wal")).unwrap());
-        let copy = Place::new("cut-copy");
+        let (state, log) = (fs::read(place.state()).unwrap(), fs::read(place.0.path().join("state.db-wal")).unwrap());
+        let copy = Place::new();
         let mut moments = BTreeSet::new();
         for length in (0..=log.len()).step_by(997).chain([log.len()]) {
             fs::write(copy.state(), &state).unwrap();
-            fs::write(copy.0.join("state.db-wal"), &log[..length]).unwrap();
+            fs::write(copy.0.path().join("state.db-wal"), &log[..length]).unwrap();
             let (store, stored) = copy.open();
             let due = stored.jobs.first().and_then(|job| job.last_due_ms);
             assert_eq!(due, stored.alive_ms, "one change is there as a whole");
@@ -312,7 +304,7 @@ fn a_log_that_is_cut_anywhere_gives_the_state_of_an_earlier_moment() {
 
 #[test]
 fn a_damaged_state_is_refused_and_left_as_it_is() {
-    let place = Place::new("damaged");
+    let place = Place::new();
     run(async {
         let (store, _) = place.open();
         for number in 0..200 {
@@ -347,7 +339,7 @@ fn a_damaged_state_is_refused_and_left_as_it_is() {
 
 #[test]
 fn a_job_that_can_not_be_read_is_a_damage_and_not_a_job_less() {
-    let place = Place::new("json");
+    let place = Place::new();
     run(async {
         let (store, _) = place.open();
         store.put_job(&job("a"), None, 0);
@@ -362,14 +354,14 @@ fn a_job_that_can_not_be_read_is_a_damage_and_not_a_job_less() {
 
 #[test]
 fn the_state_of_a_newer_sandhog_or_of_another_program_is_left_alone() {
-    let place = Place::new("newer");
+    let place = Place::new();
     drop(file::open(&place.state()).unwrap());
     let newer = rusqlite::Connection::open(place.state()).unwrap();
     newer.execute_batch("PRAGMA user_version = 3").unwrap();
     drop(newer);
     assert!(matches!(place.refused(), Error::Newer { found: 3, known: 2, .. }));
 
-    let place = Place::new("foreign");
+    let place = Place::new();
     let foreign = rusqlite::Connection::open(place.state()).unwrap();
     foreign.execute_batch("CREATE TABLE job (name TEXT)").unwrap();
     drop(foreign);
@@ -380,7 +372,7 @@ fn the_state_of_a_newer_sandhog_or_of_another_program_is_left_alone() {
 
 #[test]
 fn two_daemons_never_have_one_state() {
-    let place = Place::new("busy");
+    let place = Place::new();
     let (store, _) = place.open();
     assert!(matches!(place.refused(), Error::Busy { .. }));
     run(store.close()).unwrap();
@@ -390,21 +382,21 @@ fn two_daemons_never_have_one_state() {
 #[test]
 fn the_state_is_for_its_owner_only_and_not_behind_a_symlink() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new("private");
+    let place = Place::new();
     let (store, _) = place.open();
     store.put_alive(1);
     run(store.kept()).unwrap();
     for name in ["state.db", "state.db-wal"] {
-        assert_eq!(fs::metadata(place.0.join(name)).unwrap().permissions().mode() & 0o7777, 0o600, "{name}");
+        assert_eq!(fs::metadata(place.0.path().join(name)).unwrap().permissions().mode() & 0o7777, 0o600, "{name}");
     }
-    std::os::unix::fs::symlink("state.db", place.0.join("link")).unwrap();
-    assert!(matches!(Store::open(&place.0.join("link")), Err(Error::Open { .. })));
-    assert!(matches!(Store::open(&place.0.join("missing/state.db")), Err(Error::Open { .. })));
+    std::os::unix::fs::symlink("state.db", place.0.path().join("link")).unwrap();
+    assert!(matches!(Store::open(&place.0.path().join("link")), Err(Error::Open { .. })));
+    assert!(matches!(Store::open(&place.0.path().join("missing/state.db")), Err(Error::Open { .. })));
 }
 
 #[test]
 fn a_full_disk_is_told_once_and_everything_is_written_when_there_is_room() {
-    let place = Place::new("full");
+    let place = Place::new();
     run(async {
         let connection = file::open(&place.state()).unwrap();
         connection.query_row("PRAGMA max_page_count = 30", [], |row| row.get::<_, i64>(0)).unwrap();
@@ -437,7 +429,7 @@ fn a_full_disk_is_told_once_and_everything_is_written_when_there_is_room() {
 
 #[test]
 fn what_waits_grows_with_the_instances_and_not_with_what_happens() {
-    let place = Place::new("flat");
+    let place = Place::new();
     run(async {
         let (store, _) = place.open();
         for round in 0..50 {
