@@ -4,6 +4,7 @@
 //! Times of day are milliseconds since 1970-01-01 UTC; durations and sizes that people have set stay as they wrote them
 //! (`30s`, `64MiB`).
 
+use crate::kinds::kinds;
 use crate::limits;
 use crate::verdict::{Usage, Verdict};
 use serde::de::{Error, SeqAccess, Visitor};
@@ -415,14 +416,60 @@ pub struct Event {
     pub instance: Option<u32>,
     pub id: Option<u64>,
     pub attempt: Option<String>,
-    /// created, starting, ready, ended, backoff, failed, stopping, stopped, unhealthy, recycled, retiring, reloaded,
-    /// reload-failed, due, skipped, message, deleted, daemon-started, daemon-stopping.
-    pub kind: String,
+    pub kind: EventKind,
     /// One sentence.
     pub text: String,
     pub verdict: Option<Verdict>,
     /// What the job sent to its parent, as JSON text.
     pub message: Option<String>,
+}
+
+kinds! {
+    /// What has happened.
+    pub enum EventKind {
+        /// A job is new.
+        Created = "created",
+        /// An attempt starts.
+        Starting = "starting",
+        /// An attempt does its work from now on.
+        Ready = "ready",
+        /// An attempt has ended; the verdict says how.
+        Ended = "ended",
+        /// An instance is started again after a pause.
+        Backoff = "backoff",
+        /// An instance is given up, or a job can't be brought back.
+        Failed = "failed",
+        /// An attempt is asked to stop.
+        Stopping = "stopping",
+        /// An instance has stopped, as somebody asked.
+        Stopped = "stopped",
+        /// An instance has done its work and is not started again.
+        Finished = "finished",
+        /// A check of an attempt has failed.
+        Unhealthy = "unhealthy",
+        /// An attempt takes too much memory and is replaced.
+        Recycled = "recycled",
+        /// An attempt asks to be replaced.
+        Retiring = "retiring",
+        /// Another attempt has taken the place of one.
+        Reloaded = "reloaded",
+        /// An attempt was to be replaced and is not.
+        ReloadFailed = "reload-failed",
+        /// A run by the schedule does not take place, since the last one has not ended.
+        Skipped = "skipped",
+        /// A job has sent a message to its parent.
+        Message = "message",
+        /// A job can send and get no more messages.
+        Disconnected = "disconnected",
+        /// A job was deleted.
+        Deleted = "deleted",
+        /// The daemon can't keep what it should: a disk is full.
+        Problem = "problem",
+        /// The daemon has started.
+        DaemonStarted = "daemon-started",
+        /// The daemon stops everything and ends.
+        DaemonStopping = "daemon-stopping",
+    }
 }
 
 /// `GET /v1/daemon`.
@@ -449,4 +496,16 @@ pub struct Problem {
     pub error: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::Word;
+    use crate::kinds::tests::{NEWER, hold};
+
+    #[test]
+    fn every_kind_of_event_is_its_word() {
+        hold(EventKind::ALL, EventKind::Unknown(Word::new(NEWER).unwrap()));
+    }
 }

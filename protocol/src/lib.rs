@@ -16,6 +16,7 @@
 pub mod control;
 pub mod frame;
 pub mod inspect;
+pub mod kinds;
 pub mod limits;
 pub mod message;
 pub mod plan;

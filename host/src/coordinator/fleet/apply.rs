@@ -13,7 +13,7 @@ use crate::config::text::escape;
 use crate::coordinator::granted::{FileId, Record, Settled, WasWritable};
 use crate::supervisor::state::{Event, InstanceId, Place};
 use chrono::Utc;
-use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, GroupSpec, JobSpec, Phase, Scale};
+use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, EventKind, GroupSpec, JobSpec, Phase, Scale};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -213,7 +213,7 @@ impl Daemon {
         }
         self.clock.set(&name, service.schedule.as_ref(), Utc::now());
         if self.book.entry(&name).is_none() {
-            self.tell_of_job(&name, "created");
+            self.tell_of_job(&name, EventKind::Created);
         }
         let entry = self.book.put(defined);
         let gone = entry.instances.split_off(&instances);
@@ -263,7 +263,7 @@ impl Daemon {
                 self.logs.remove(job.clone());
             }
             self.step(Event::Delete { job: job.clone() });
-            self.tell_of_job(job, "deleted");
+            self.tell_of_job(job, EventKind::Deleted);
         }
         self.leave(left.iter().map(|settled| &settled.record));
     }

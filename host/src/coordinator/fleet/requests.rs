@@ -8,7 +8,7 @@ use super::{About, Refusal, RefusalKind, Reply, Request, Verb, Wanted};
 use crate::config::service::{Boosts, raised};
 use crate::config::text::escape;
 use crate::supervisor::state::{Event, InstanceId};
-use sandhog_protocol::control::{Answer, Instance, Job, JobLine, Phase, Raised, Send};
+use sandhog_protocol::control::{Answer, EventKind, Instance, Job, JobLine, Phase, Raised, Send};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl Daemon {
             Request::Logs(words, reply) => drop(reply.send(self.wanted(&words))),
             Request::Events(since, last, reply) => drop(reply.send(Ok(self.events.listen(since, last)))),
             Request::ShutDown(reply) => {
-                self.tell_of_itself("daemon-stopping", "the daemon stops everything and ends");
+                self.tell_of_itself(EventKind::DaemonStopping, "the daemon stops everything and ends");
                 self.step(Event::Shutdown);
                 drop(reply.send(Ok(())));
             }

@@ -10,7 +10,7 @@ use crate::coordinator::granted::{Opener, Record, Settled, WasWritable, writable
 use crate::supervisor::outcome;
 use crate::supervisor::state::{Event, InstanceId, Place};
 use chrono::{DateTime, Utc};
-use sandhog_protocol::control::Ended;
+use sandhog_protocol::control::{Ended, EventKind};
 use sandhog_protocol::verdict::{Usage, Verdict};
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Daemon {
                 Ok(service) => described.push((job, Arc::new(service))),
                 Err(error) => {
                     let text = format!("the job {} of an earlier daemon can't be kept up: {error}", job.spec.name);
-                    self.tell_of_itself("failed", &text);
+                    self.tell_of_itself(EventKind::Failed, &text);
                 }
             }
         }

@@ -289,7 +289,7 @@ fn answers_are_written_as_they_are_described() {
     let verdict = Some(Verdict::Completed { code: 0 });
     let (instance, id) = (Some(0), Some(1));
     let (job, attempt, message) = (text(), text(), text());
-    let (kind, text) = ("due".to_owned(), "x".to_owned());
+    let (kind, text) = (EventKind::Ready, "x".to_owned());
     hold_to("Event", &Event { number: 1, at_ms: 1, job, instance, id, attempt, kind, text, verdict, message });
 }
 
@@ -308,6 +308,7 @@ fn every_word_is_described() {
     use Phase::{Backoff, Failed, Idle, Running, Scheduled, Starting, Stopped, Stopping, Waiting};
     let phases = [Idle, Waiting, Scheduled, Starting, Running, Stopping, Backoff, Stopped, Failed];
     hold_words(&schemas["Phase"], &phases);
+    hold_words(&schemas["EventKind"], EventKind::ALL);
     hold_words(&schemas["LogStream"], &[LogStream::Out, LogStream::Err, LogStream::Log, LogStream::Sandhog]);
     use TrapKind::*;
     let traps = [Unreachable, OutOfBoundsMemory, OutOfBoundsTable, UndefinedElement, IndirectCallTypeMismatch];
