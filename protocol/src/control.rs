@@ -4,6 +4,7 @@
 //! Times of day are milliseconds since 1970-01-01 UTC; durations and sizes that people have set stay as they wrote them
 //! (`30s`, `64MiB`).
 
+use crate::kinds::kinds;
 use crate::limits;
 use crate::verdict::{Usage, Verdict};
 use serde::de::{Error, SeqAccess, Visitor};
@@ -192,17 +193,18 @@ pub struct Change {
     pub keys: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ChangeKind {
-    /// It is new.
-    Create,
-    /// It is as it was, and is started where it is not up.
-    Keep,
-    /// It runs with other settings: reloaded, one instance at a time.
-    Change,
-    /// The manifest has it no more.
-    Delete,
+kinds! {
+    /// What an [`Apply`] does to a job.
+    pub enum ChangeKind {
+        /// It is new.
+        Create = "create",
+        /// It is as it was, and is started where it is not up.
+        Keep = "keep",
+        /// It runs with other settings: reloaded, one instance at a time.
+        Change = "change",
+        /// The manifest has it no more.
+        Delete = "delete",
+    }
 }
 
 /// `POST /v1/{start,stop,restart,reload,delete}`, and `/v1/signal` with a signal. To start a job with a schedule by its name
@@ -283,26 +285,26 @@ pub struct JobLine {
     pub instances: u64,
 }
 
-/// Where an instance is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Not to be up: never started, or it has ended and is not to be started again.
-    Idle,
-    /// For what it comes after.
-    Waiting,
-    /// For its next time by the schedule.
-    Scheduled,
-    Starting,
-    /// Ready.
-    Running,
-    Stopping,
-    /// For the next try.
-    Backoff,
-    /// Somebody has stopped it.
-    Stopped,
-    /// Given up.
-    Failed,
+kinds! {
+    /// Where an instance is in its life.
+    pub enum Phase {
+        /// Not to be up: never started, or it has ended and is not to be started again.
+        Idle = "idle",
+        /// For what it comes after.
+        Waiting = "waiting",
+        /// For its next time by the schedule.
+        Scheduled = "scheduled",
+        Starting = "starting",
+        /// Ready.
+        Running = "running",
+        Stopping = "stopping",
+        /// For the next try.
+        Backoff = "backoff",
+        /// Somebody has stopped it.
+        Stopped = "stopped",
+        /// Given up.
+        Failed = "failed",
+    }
 }
 
 /// One instance of a job: a line of `ps`.
@@ -393,15 +395,16 @@ pub struct LogLine {
     pub text: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogStream {
-    Out,
-    Err,
-    /// The guest's `log`.
-    Log,
-    /// Sandhog's own word on the attempt.
-    Sandhog,
+kinds! {
+    /// Where a line of a log comes from.
+    pub enum LogStream {
+        Out = "out",
+        Err = "err",
+        /// The guest's `log`.
+        Log = "log",
+        /// Sandhog's own word on the attempt.
+        Sandhog = "sandhog",
+    }
 }
 
 /// Something that has happened. `GET /v1/events` answers with one of them a line.
@@ -415,14 +418,60 @@ pub struct Event {
     pub instance: Option<u32>,
     pub id: Option<u64>,
     pub attempt: Option<String>,
-    /// created, starting, ready, ended, backoff, failed, stopping, stopped, unhealthy, recycled, retiring, reloaded,
-    /// reload-failed, due, skipped, message, deleted, daemon-started, daemon-stopping.
-    pub kind: String,
+    pub kind: EventKind,
     /// One sentence.
     pub text: String,
     pub verdict: Option<Verdict>,
     /// What the job sent to its parent, as JSON text.
     pub message: Option<String>,
+}
+
+kinds! {
+    /// What has happened.
+    pub enum EventKind {
+        /// A job is new.
+        Created = "created",
+        /// An attempt starts.
+        Starting = "starting",
+        /// An attempt does its work from now on.
+        Ready = "ready",
+        /// An attempt has ended; the verdict says how.
+        Ended = "ended",
+        /// An instance is started again after a pause.
+        Backoff = "backoff",
+        /// An instance is given up, or a job can't be brought back.
+        Failed = "failed",
+        /// An attempt is asked to stop.
+        Stopping = "stopping",
+        /// An instance has stopped, as somebody asked.
+        Stopped = "stopped",
+        /// An instance has done its work and is not started again.
+        Finished = "finished",
+        /// A check of an attempt has failed.
+        Unhealthy = "unhealthy",
+        /// An attempt takes too much memory and is replaced.
+        Recycled = "recycled",
+        /// An attempt asks to be replaced.
+        Retiring = "retiring",
+        /// Another attempt has taken the place of one.
+        Reloaded = "reloaded",
+        /// An attempt was to be replaced and is not.
+        ReloadFailed = "reload-failed",
+        /// A run by the schedule does not take place, since the last one has not ended.
+        Skipped = "skipped",
+        /// A job has sent a message to its parent.
+        Message = "message",
+        /// A job can send and get no more messages.
+        Disconnected = "disconnected",
+        /// A job was deleted.
+        Deleted = "deleted",
+        /// The daemon can't keep what it should: a disk is full.
+        Problem = "problem",
+        /// The daemon has started.
+        DaemonStarted = "daemon-started",
+        /// The daemon stops everything and ends.
+        DaemonStopping = "daemon-stopping",
+    }
 }
 
 /// `GET /v1/daemon`.
@@ -449,4 +498,20 @@ pub struct Problem {
     pub error: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::Word;
+    use crate::kinds::tests::{NEWER, hold};
+
+    #[test]
+    fn every_kind_that_a_daemon_says_is_its_word() {
+        let newer = Word::new(NEWER).unwrap();
+        hold(EventKind::ALL, EventKind::Unknown(newer));
+        hold(ChangeKind::ALL, ChangeKind::Unknown(newer));
+        hold(Phase::ALL, Phase::Unknown(newer));
+        hold(LogStream::ALL, LogStream::Unknown(newer));
+    }
 }

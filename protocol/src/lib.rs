@@ -13,9 +13,11 @@
 //! - The first message on a worker's channel carries [`VERSION`], both ways.
 //! - An unknown message, or one that the state does not allow, ends the sender; it is never skipped.
 
+pub mod causes;
 pub mod control;
 pub mod frame;
 pub mod inspect;
+pub mod kinds;
 pub mod limits;
 pub mod message;
 pub mod plan;

@@ -196,14 +196,14 @@ impl Daemon {
     /// Waits for the `count`th event of this kind of an instance, and gives it.
     pub(crate) fn until_event(&self, name: &str, kind: &str, count: usize) -> Event {
         self.until(&format!("{name} {kind} {count} times"), |events| {
-            let mut found = events.iter().filter(|event| concerns(event, name) && event.kind == kind);
+            let mut found = events.iter().filter(|event| concerns(event, name) && event.kind.as_str() == kind);
             found.nth(count - 1).cloned()
         })
     }
 
     /// How many events of this kind an instance has had.
     pub(crate) fn count(&self, name: &str, kind: &str) -> usize {
-        self.events_of(name).iter().filter(|event| event.kind == kind).count()
+        self.events_of(name).iter().filter(|event| event.kind.as_str() == kind).count()
     }
 
     /// What has happened and how all are, for whoever reads of a failure.

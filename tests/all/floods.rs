@@ -25,7 +25,7 @@ fn what_is_larger_than_the_daemon_takes_closes_its_connection_and_nobody_waits()
         daemon.until_event(name, "ended", 1);
         let said = daemon.run(&["send", name, "1", "--wait", "30s"]);
         assert_eq!(said.text(), format!("{name}/0: not sent: it does not run\n"), "{said:#?}");
-        assert!(!daemon.events_of(name).iter().any(|event| event.kind == "message"));
+        assert!(!daemon.events_of(name).iter().any(|event| event.kind.as_str() == "message"));
     }
     daemon.tell("other", "print y");
     let after = memory();

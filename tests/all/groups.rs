@@ -11,7 +11,7 @@ fn job(name: &str, after: &str) -> String {
 
 /// The number of an instance's last event of this kind.
 fn number(events: &[Event], name: &str, kind: &str) -> u64 {
-    let event = events.iter().rev().find(|event| concerns(event, name) && event.kind == kind);
+    let event = events.iter().rev().find(|event| concerns(event, name) && event.kind.as_str() == kind);
     event.unwrap_or_else(|| panic!("no {kind} of {name} in {events:#?}")).number
 }
 

@@ -1,6 +1,7 @@
 //! What the README says of jobs that are kept up, held to the executable: its manifest, the example services, and their demo.
 
 use crate::support::{Run, Scratch, guest, sandhog};
+use sandhog_protocol::control::EventKind;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fs;
@@ -88,6 +89,15 @@ fn the_readmes_manifest_has_every_key_and_its_default() {
             assert!(is_told(comment, &shown[key], &defaults[key]), "{line}: the default is {}", defaults[key]);
         }
     }
+}
+
+#[test]
+fn the_readme_lists_every_kind_of_event() {
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    let (_, list) = readme.split_once("The `kind` of an event is one of these").unwrap();
+    let told: Vec<_> = list.split("\n\n").next().unwrap().split('`').skip(1).step_by(2).collect();
+    let known: Vec<_> = EventKind::ALL.iter().map(EventKind::as_str).collect();
+    assert_eq!(told, known);
 }
 
 #[test]

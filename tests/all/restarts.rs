@@ -22,7 +22,7 @@ fn attempts(daemon: &Daemon, name: &str) -> usize {
 /// The pauses of a job, as its events tell them.
 fn pauses(daemon: &Daemon, name: &str) -> Vec<Duration> {
     let events = daemon.events_of(name);
-    events.iter().filter(|event| event.kind == "backoff").map(pause).collect()
+    events.iter().filter(|event| event.kind.as_str() == "backoff").map(pause).collect()
 }
 
 fn pause(event: &Event) -> Duration {

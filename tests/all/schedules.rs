@@ -23,7 +23,7 @@ fn at(second: u64, more: u64) -> String {
 }
 
 fn runs(daemon: &Daemon) -> Vec<Event> {
-    daemon.events_of("job").into_iter().filter(|event| event.kind == "starting").collect()
+    daemon.events_of("job").into_iter().filter(|event| event.kind.as_str() == "starting").collect()
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_run_that_is_due_while_another_one_runs_takes_its_place() {
     let daemon = overlapping("replace");
     daemon.until_event("job", "ready", 2);
     let events = daemon.events();
-    let ended = events.iter().find(|event| concerns(event, "job") && event.kind == "ended").unwrap();
+    let ended = events.iter().find(|event| concerns(event, "job") && event.kind.as_str() == "ended").unwrap();
     let verdict = json!({"verdict": "stopped", "graceful": true, "reason": "replaced"});
     assert_eq!(json!(ended.verdict), verdict);
     // The old one has ended before the new one begins.

@@ -144,6 +144,7 @@ fn no_wall_knows_another() {
 fn the_protocol_is_data_without_io_and_without_paths_of_the_host() {
     let manifest = read("protocol/Cargo.toml");
     let (_, dependencies) = manifest.split_once("[dependencies]").unwrap();
+    let dependencies = dependencies.split("\n[").next().unwrap();
     let names: Vec<_> = dependencies.lines().filter_map(|line| line.split_once(".workspace")).collect();
     assert_eq!(
         names.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
@@ -290,6 +291,28 @@ fn nothing_is_unwrapped_and_nothing_is_left_to_do() {
         }
     }
     assert_none(&broken, "an error that nobody handles");
+}
+
+#[test]
+fn an_error_does_not_repeat_its_source() {
+    let mut broken = Vec::new();
+    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src"]) {
+        for variant in read(&source.path).split("#[error(").skip(1) {
+            let variant = variant.split("\n}").next().unwrap();
+            let Some((said, holds)) = variant.split_once(")]") else { continue };
+            let has_source = ["#[source]", "#[from]", " source: "].iter().any(|word| holds.contains(word));
+            if has_source && ["{0", "{source", "(.0)"].iter().any(|word| said.contains(word)) {
+                broken.push(format!("{}: {said}", source.path));
+            }
+        }
+    }
+    assert_none(&broken, "whoever shows the chain of causes says one twice");
+}
+
+#[test]
+fn the_causes_of_an_error_are_walked_in_one_place() {
+    let broken = uses(&["error.source()", "(*error).source()"], |path| path != "protocol/src/causes.rs");
+    assert_none(&broken, "another way to say an error with its causes");
 }
 
 #[test]

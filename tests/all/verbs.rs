@@ -124,7 +124,7 @@ fn every_event_of_an_attempt_names_it() {
     let attempt = daemon.instance("job").attempt;
     daemon.tell("job", "print x");
     daemon.well(&["stop", "job"]);
-    for event in daemon.events_of("job").iter().filter(|event| !["created", "stopped"].contains(&&*event.kind)) {
+    for event in daemon.events_of("job").iter().filter(|event| !["created", "stopped"].contains(&event.kind.as_str())) {
         assert_eq!(event.attempt, attempt, "{event:?}");
     }
 }

@@ -38,9 +38,10 @@ impl Concerns {
 mod tests {
     use super::*;
     use crate::cli::render::samples::{event, running};
+    use sandhog_protocol::control::EventKind;
 
     fn about(job: &str, id: u64) -> Event {
-        Event { job: Some(job.into()), id: Some(id), ..event("ready", "") }
+        Event { job: Some(job.into()), id: Some(id), ..event(EventKind::Ready, "") }
     }
 
     #[test]
@@ -51,12 +52,12 @@ mod tests {
         assert!(concerns.has(&about("web", 77)));
         assert!(concerns.has(&about("db", 9)));
         assert!(!concerns.has(&about("db", 10)));
-        assert!(!concerns.has(&Event { job: None, id: None, ..event("daemon-started", "") }));
+        assert!(!concerns.has(&Event { job: None, id: None, ..event(EventKind::DaemonStarted, "") }));
     }
 
     #[test]
     fn all_has_the_daemons_own_as_well() {
         let concerns = Concerns::of(&["all".into()], Vec::new(), Vec::new());
-        assert!(concerns.has(&Event { job: None, id: None, ..event("daemon-started", "") }));
+        assert!(concerns.has(&Event { job: None, id: None, ..event(EventKind::DaemonStarted, "") }));
     }
 }

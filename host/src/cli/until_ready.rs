@@ -5,7 +5,7 @@ use super::embedded::Failure;
 use super::render::problem::Problem;
 use super::render::progress::Progress;
 use crate::exit_code;
-use sandhog_protocol::control::{Change, ChangeKind, Event, Instance, Phase};
+use sandhog_protocol::control::{Change, ChangeKind, Event, EventKind, Instance, Phase};
 use sandhog_protocol::verdict::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -83,7 +83,7 @@ fn advance(awaited: &mut Awaited, asks: &mut Client, event: &Event) -> Result<()
         Next::LookAtAll => "/v1/instances".to_owned(),
     };
     // One that has been deleted meanwhile is not found: then there is nothing to wait for.
-    let is_one = event.kind == "deleted";
+    let is_one = event.kind == EventKind::Deleted;
     match asks.get::<Vec<Instance>>(&path) {
         Ok(instances) => awaited.see(&instances),
         Err(_) if is_one => awaited.see_nothing_of(event.id),
@@ -174,18 +174,36 @@ impl Awaited {
     }
 
     fn hear_of(&mut self, id: u64, event: &Event) -> Next {
-        match event.kind.as_str() {
-            "ready" if !self.pending.get(&id).is_some_and(|pending| pending.is_reloaded) => self.settle(id, None),
-            "reloaded" => self.settle(id, None),
-            "reload-failed" => self.reload_failed(id, &event.text),
+        match event.kind {
+            EventKind::Ready if !self.pending.get(&id).is_some_and(|pending| pending.is_reloaded) => {
+                self.settle(id, None)
+            }
+            EventKind::Reloaded => self.settle(id, None),
+            EventKind::ReloadFailed => self.reload_failed(id, &event.text),
             // It is tried again, perhaps for ever: nobody waits for that. What runs while it is reloaded may be unhealthy.
-            "unhealthy" if !self.pending.get(&id).is_some_and(|pending| pending.is_reloaded) => {
+            EventKind::Unhealthy if !self.pending.get(&id).is_some_and(|pending| pending.is_reloaded) => {
                 self.settle(id, Some(event.text.clone()));
             }
-            "starting" => self.set_phase(id, Phase::Starting),
-            "failed" | "ended" | "stopped" | "deleted" | "skipped" => return Next::Look(id),
+            EventKind::Starting => self.set_phase(id, Phase::Starting),
+            EventKind::Failed | EventKind::Ended | EventKind::Stopped | EventKind::Deleted | EventKind::Skipped => {
+                return Next::Look(id);
+            }
+            // What a newer daemon says may be the end of it.
+            EventKind::Unknown(_) => return Next::Look(id),
             // Whatever else happens to it, it is neither ready nor lost by that.
-            _ => {}
+            EventKind::Ready
+            | EventKind::Unhealthy
+            | EventKind::Created
+            | EventKind::Backoff
+            | EventKind::Stopping
+            | EventKind::Finished
+            | EventKind::Recycled
+            | EventKind::Retiring
+            | EventKind::Message
+            | EventKind::Disconnected
+            | EventKind::Problem
+            | EventKind::DaemonStarted
+            | EventKind::DaemonStopping => {}
         }
         Next::Wait
     }
@@ -257,7 +275,7 @@ fn standing(instance: &Instance) -> Standing {
     let why = |text: &str| instance.why.clone().unwrap_or_else(|| text.to_owned());
     match instance.phase {
         Phase::Running | Phase::Scheduled => Standing::Ready,
-        Phase::Starting | Phase::Stopping | Phase::Waiting | Phase::Backoff => Standing::Under,
+        Phase::Starting | Phase::Stopping | Phase::Waiting | Phase::Backoff | Phase::Unknown(_) => Standing::Under,
         Phase::Stopped => Standing::Failed(why("somebody has stopped it")),
         Phase::Failed => Standing::Failed(why("it has failed")),
         Phase::Idle => match &instance.last {

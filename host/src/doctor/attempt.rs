@@ -36,9 +36,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) enum Error {
     #[error(transparent)]
     Stage(#[from] stage::Error),
-    #[error("failed to open /dev/null: {0}")]
+    #[error("failed to open /dev/null")]
     Null(#[source] io::Error),
-    #[error("failed to start a probe: {0}")]
+    #[error("failed to start a probe")]
     Start(#[source] io::Error),
     #[error("stopped before all was tried")]
     Stopped(StopReason),
@@ -130,18 +130,19 @@ fn judge(facts: &Facts) -> Tried {
             found
         }
         (Verdict::Memory { .. }, _) => (Some(true), "out of memory".into()),
-        (Verdict::Cpu { limit }, _) => (Some(true), format!("out of CPU time ({limit})")),
+        (Verdict::Cpu { limit, .. }, _) => (Some(true), format!("out of CPU time ({limit})")),
         (Verdict::Deadline { limit }, _) => (Some(false), format!("still at it after {limit}")),
         (Verdict::Killed { signal, .. }, _) => (None, format!("ended by {signal}")),
         (Verdict::Refused { reason }, _) => (None, reason.clone()),
-        (Verdict::Lost { why }, _) => (None, why.clone()),
-        (Verdict::Unhealthy { check }, _) => (None, check.clone()),
+        (Verdict::Lost { why, .. }, _) => (None, why.clone()),
+        (Verdict::Unhealthy { check }, _) => (None, check.failure().to_owned()),
         (
             Verdict::Completed { .. }
             | Verdict::Failed { .. }
             | Verdict::Trapped { .. }
             | Verdict::Output { .. }
-            | Verdict::Stopped { .. },
+            | Verdict::Stopped { .. }
+            | Verdict::Unknown,
             _,
         ) => (None, "no report of a probe".into()),
     };

@@ -6,6 +6,7 @@ use super::reopen::{FromStart, for_reading};
 use crate::supervisor::outcome::Cause;
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use sandhog_protocol::limits;
+use sandhog_protocol::verdict::LostCause;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -214,7 +215,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 /// A fault of ours or of the machine's.
 pub(super) fn failed(error: impl std::fmt::Display) -> Cause {
-    Cause::Failed(error.to_string())
+    Cause::Failed(LostCause::Machine, error.to_string())
 }
 
 #[cfg(test)]

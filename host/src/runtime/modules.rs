@@ -14,6 +14,7 @@ use crate::supervisor::outcome::{self, Cause, Facts};
 use crate::worker::engine;
 use sandhog_protocol::inspect::Inspection;
 use sandhog_protocol::plan::{CompileOutput, Kind, Walls, Work};
+use sandhog_protocol::verdict::LostCause;
 use sandhog_protocol::worker::CompileReport;
 use std::fs::File;
 use std::io;
@@ -225,14 +226,14 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
             Err(cache.failed(io::Error::from_raw_os_error(errno)).into())
         }
         Some(Cause::Compiled(CompileReport::Broken { why })) => {
-            Err(Cause::Failed(format!("the compiler failed: {why}")).into())
+            Err(Cause::Failed(LostCause::Compiler, format!("the compiler failed: {why}")).into())
         }
         None if out_of_memory => Err(too_much()),
         None if u128::from(used_cpu) >= limits.cpu.as_micros() => Err(too_long()),
         Some(cause @ (Cause::Spawn(_) | Cause::SpawnerLost | Cause::ZygoteLost | Cause::Stop(_))) => Err(cause.into()),
         cause => {
             let verdict = outcome::decide(&Facts { cause, exit: facts.exit, asked: None }, &outcome::Limits::default());
-            Err(Cause::Failed(format!("the compiler ended without a result: {verdict:?}")).into())
+            Err(Cause::Failed(LostCause::Compiler, format!("the compiler ended without a result: {verdict:?}")).into())
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How an attempt is ended from outside: below those who ask for it and those who do it.
 
 use crate::supervisor::outcome::Cause;
-use sandhog_protocol::verdict::StopReason;
+use sandhog_protocol::verdict::{HealthCheck, StopReason};
 use tokio::sync::watch;
 
 /// How an attempt is ended from outside.
@@ -11,8 +11,8 @@ pub(crate) enum Halt {
     Stop(StopReason),
     /// At once.
     Kill(StopReason),
-    /// At once, since a check of this name failed.
-    Unhealthy(&'static str),
+    /// At once, since this check failed.
+    Unhealthy(HealthCheck),
     /// By SIGKILL, since somebody asked for that.
     Shoot,
 }

@@ -3,7 +3,7 @@
 use super::outcome::{Cause, Facts};
 use sandhog_protocol::request::Request;
 use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
-use sandhog_protocol::verdict::{StopReason, UNDELIVERED};
+use sandhog_protocol::verdict::{LostCause, StopReason};
 use sandhog_protocol::worker::{FromWorker, SealFailure};
 
 /// How an output stream came to its end.
@@ -294,7 +294,9 @@ impl Attempt {
             OutputEnd::Finished => return Vec::new(),
             OutputEnd::LimitReached => Cause::OutputLimit,
             OutputEnd::ReceiverGone => Cause::Stop(StopReason::OutputClosed),
-            OutputEnd::Failed { why } => Cause::Failed(format!("{UNDELIVERED}{why}")),
+            OutputEnd::Failed { why } => {
+                Cause::Failed(LostCause::Output, format!("the job's output can't be passed on: {why}"))
+            }
         };
         // The guest may have ended well before that showed, but what it wrote has not arrived.
         if self.facts.exited() {
@@ -310,7 +312,9 @@ impl Attempt {
 
     fn start_overdue(&mut self) -> Vec<Action> {
         match self.phase {
-            Phase::Cloning | Phase::Sealing => self.kill(Cause::Failed("its worker did not start in time".into())),
+            Phase::Cloning | Phase::Sealing => {
+                self.kill(Cause::Failed(LostCause::Start, "its worker did not start in time".into()))
+            }
             Phase::Waiting { .. } | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended => Vec::new(),
         }
     }
@@ -582,7 +586,7 @@ mod tests {
         let mut attempt = running();
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
         assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Failed { why: "no space".into() })), [Action::Kill]);
-        assert!(matches!(attempt.into_facts().cause, Some(Cause::Failed(_))));
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Failed(LostCause::Output, _))));
     }
 
     #[test]

@@ -60,7 +60,8 @@ fn ended(kind: VerdictKind) -> Next {
         | VerdictKind::Killed
         | VerdictKind::Unhealthy
         | VerdictKind::Lost
-        | VerdictKind::Refused => Next::GiveUp,
+        | VerdictKind::Refused
+        | VerdictKind::Unknown => Next::GiveUp,
     }
 }
 
@@ -87,7 +88,8 @@ pub(crate) fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
         | VerdictKind::Stopped
         | VerdictKind::Unhealthy
         | VerdictKind::Lost
-        | VerdictKind::Refused => {}
+        | VerdictKind::Refused
+        | VerdictKind::Unknown => {}
     }
     changed
 }

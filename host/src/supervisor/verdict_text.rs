@@ -18,7 +18,7 @@ pub(crate) fn brief(verdict: &Verdict) -> String {
         Verdict::Failed { code } => format!("{kind} with code {code}"),
         Verdict::Trapped { message, .. } => format!("{kind}: {message}"),
         Verdict::Deadline { limit }
-        | Verdict::Cpu { limit }
+        | Verdict::Cpu { limit, .. }
         | Verdict::Memory { limit, .. }
         | Verdict::Output { limit } => {
             format!("{kind}: more than {limit}")
@@ -26,9 +26,10 @@ pub(crate) fn brief(verdict: &Verdict) -> String {
         Verdict::Denied { syscall } => syscall.as_ref().map_or(kind.into(), |syscall| format!("{kind}: {syscall}")),
         Verdict::Killed { signal, .. } => format!("{kind} by {signal}"),
         Verdict::Stopped { graceful: false, .. } => format!("{kind} by force"),
-        Verdict::Unhealthy { check } => format!("{kind}: {check}"),
-        Verdict::Lost { why } => format!("{kind}: {why}"),
+        Verdict::Unhealthy { check } => format!("{kind}: {}", check.failure()),
+        Verdict::Lost { why, .. } => format!("{kind}: {why}"),
         Verdict::Refused { reason } => format!("{kind}: {reason}"),
+        Verdict::Unknown => "ended in a way that this version does not know".into(),
     };
     escape(&text).into_owned()
 }
@@ -41,16 +42,17 @@ pub(crate) fn clause(verdict: &Verdict) -> String {
         Verdict::Failed { code } => format!("failed with code {code}"),
         Verdict::Trapped { message, .. } => format!("trapped: {}", quoted(message)),
         Verdict::Deadline { limit } => format!("met its time limit of {}", quoted(limit)),
-        Verdict::Cpu { limit } => format!("met its CPU limit of {}", quoted(limit)),
+        Verdict::Cpu { limit, .. } => format!("met its CPU limit of {}", quoted(limit)),
         Verdict::Memory { limit, .. } => format!("met its memory limit of {}", quoted(limit)),
         Verdict::Output { limit } => format!("met its output limit of {}", quoted(limit)),
         Verdict::Denied { syscall: Some(call) } => format!("made the forbidden system call {}", quoted(call)),
         Verdict::Denied { syscall: None } => "made a forbidden system call".into(),
         Verdict::Killed { signal, .. } => format!("was killed by {}", quoted(signal)),
         Verdict::Stopped { .. } => "was stopped".into(),
-        Verdict::Unhealthy { check } => format!("was unhealthy ({})", quoted(check)),
-        Verdict::Lost { why } => format!("was lost: {}", quoted(why)),
+        Verdict::Unhealthy { check } => format!("was unhealthy ({})", quoted(check.failure())),
+        Verdict::Lost { why, .. } => format!("was lost: {}", quoted(why)),
         Verdict::Refused { reason } => format!("was refused: {}", quoted(reason)),
+        Verdict::Unknown => "ended in a way that this version does not know".into(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::width::harmless;
 use crate::config::text::escape;
 use crate::config::time::utc;
 use clap::builder::styling::{AnsiColor, Style};
-use sandhog_protocol::control::{Event, LogLine, LogStream};
+use sandhog_protocol::control::{Event, EventKind, LogLine, LogStream};
 
 /// Colours that are read well on black and on white, and are none of a [`Mood`].
 const JOBS: [AnsiColor; 4] = [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightCyan];
@@ -19,12 +19,12 @@ pub(crate) fn log(line: &LogLine, now_ms: u64, paper: Paper) -> String {
         "" => "sandhog".to_owned(),
         job => format!("{}/{}", escape(job), line.instance),
     };
-    let (stream, mood) = match line.stream {
-        LogStream::Out => ("out", None),
-        LogStream::Err => ("err", Some(Mood::Bad)),
-        LogStream::Log => ("log", None),
-        LogStream::Sandhog => ("sandhog", Some(Mood::Busy)),
+    let mood = match line.stream {
+        LogStream::Out | LogStream::Log | LogStream::Unknown(_) => None,
+        LogStream::Err => Some(Mood::Bad),
+        LogStream::Sandhog => Some(Mood::Busy),
     };
+    let stream = line.stream.as_str();
     let stream = mood.map_or_else(|| stream.to_owned(), |mood| mood.paint(stream, paper.colour));
     let time = time(line.at_ms, now_ms, paper);
     format!("{time} {} {stream} {}\n", in_its_colour(&label, &line.job, paper), harmless(&line.text))
@@ -42,14 +42,23 @@ pub(crate) fn event(event: &Event, now_ms: u64, paper: Paper) -> String {
     format!("{time} {} {text}{message}\n", in_its_colour(&label, job, paper))
 }
 
-/// Kinds are text on the wire, so that an older command shows what a newer daemon says.
 fn mood(event: &Event) -> Option<Mood> {
-    match event.kind.as_str() {
-        "ready" | "reloaded" => Some(Mood::Good),
-        "failed" | "unhealthy" | "reload-failed" | "disconnected" => Some(Mood::Bad),
-        "backoff" | "recycled" | "retiring" | "skipped" => Some(Mood::Busy),
-        "ended" => event.verdict.as_ref().map(super::phase::verdict_mood),
-        _ => None,
+    match event.kind {
+        EventKind::Ready | EventKind::Reloaded => Some(Mood::Good),
+        EventKind::Failed | EventKind::Unhealthy | EventKind::ReloadFailed | EventKind::Disconnected => Some(Mood::Bad),
+        EventKind::Backoff | EventKind::Recycled | EventKind::Retiring | EventKind::Skipped => Some(Mood::Busy),
+        EventKind::Ended => event.verdict.as_ref().map(super::phase::verdict_mood),
+        EventKind::Created
+        | EventKind::Starting
+        | EventKind::Stopping
+        | EventKind::Stopped
+        | EventKind::Finished
+        | EventKind::Message
+        | EventKind::Deleted
+        | EventKind::Problem
+        | EventKind::DaemonStarted
+        | EventKind::DaemonStopping
+        | EventKind::Unknown(_) => None,
     }
 }
 
@@ -84,11 +93,11 @@ mod tests {
 
     #[test]
     fn an_event_is_this() {
-        let ready = samples::event("ready", "it is ready after 12ms");
+        let ready = samples::event(EventKind::Ready, "it is ready after 12ms");
         assert_eq!(event(&ready, NOON, PIPE), "2026-11-21T12:00:00.005Z web/0 it is ready after 12ms\n");
-        let daemon = Event { job: None, instance: None, id: None, ..samples::event("daemon-started", "up") };
+        let daemon = Event { job: None, instance: None, id: None, ..samples::event(EventKind::DaemonStarted, "up") };
         assert_eq!(event(&daemon, NOON, PIPE), "2026-11-21T12:00:00.005Z sandhog up\n");
-        let message = Event { message: Some("{\"a\":1}".into()), ..samples::event("message", "it says") };
+        let message = Event { message: Some("{\"a\":1}".into()), ..samples::event(EventKind::Message, "it says") };
         assert!(event(&message, NOON, PIPE).ends_with("web/0 it says {\"a\":1}\n"));
     }
 

@@ -1,6 +1,6 @@
 //! Instances, lines and events for tests.
 
-use sandhog_protocol::control::{Ended, Event, Instance, LogLine, LogStream, Phase};
+use sandhog_protocol::control::{Ended, Event, EventKind, Instance, LogLine, LogStream, Phase};
 use sandhog_protocol::verdict::{Usage, Verdict};
 
 /// 2026-11-21 12:00:00 UTC.
@@ -49,7 +49,7 @@ pub(crate) fn line(job: &str, stream: LogStream, text: &str) -> LogLine {
     LogLine { at_ms: NOON + 123, job: job.into(), instance: 0, attempt: "a-1".into(), stream, text: text.into() }
 }
 
-pub(crate) fn event(kind: &str, text: &str) -> Event {
+pub(crate) fn event(kind: EventKind, text: &str) -> Event {
     Event {
         number: 1,
         at_ms: NOON + 5,
@@ -57,7 +57,7 @@ pub(crate) fn event(kind: &str, text: &str) -> Event {
         instance: Some(0),
         id: Some(1),
         attempt: None,
-        kind: kind.into(),
+        kind,
         text: text.into(),
         verdict: None,
         message: None,

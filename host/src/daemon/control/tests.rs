@@ -17,7 +17,7 @@ use super::{Patience, session, socket};
 use crate::daemon::fleet::Verb;
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use sandhog_protocol::control::{Daemon, Done, Event, LogLine, Problem};
+use sandhog_protocol::control::{Daemon, Done, Event, EventKind, LogLine, Problem};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -72,7 +72,7 @@ fn event(number: u64) -> Event {
         instance: None,
         id: None,
         attempt: None,
-        kind: "due".into(),
+        kind: EventKind::Ready,
         text: String::new(),
         verdict: None,
         message: None,

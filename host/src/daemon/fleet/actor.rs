@@ -25,7 +25,7 @@ use crate::runtime::stop::Halt;
 use crate::supervisor::state::{self, AttemptNumber, Definition, Fleet, InstanceId};
 use crate::supervisor::verdict_text;
 use crate::sys::clock::now_ms;
-use sandhog_protocol::control::{Done, Ended};
+use sandhog_protocol::control::{Done, Ended, EventKind};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
@@ -171,7 +171,10 @@ pub(crate) fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(H
         places,
         is_over: false,
     };
-    daemon.tell_of_itself("daemon-started", concat!("the daemon has started, version ", env!("CARGO_PKG_VERSION")));
+    daemon.tell_of_itself(
+        EventKind::DaemonStarted,
+        concat!("the daemon has started, version ", env!("CARGO_PKG_VERSION")),
+    );
     daemon.restore(stored);
     Ok((Handle { inbox, logs, coordinator: Arc::clone(coordinator) }, daemon))
 }
@@ -261,10 +264,10 @@ impl Daemon {
             self.store.put_alive(now_ms());
         }
         if let Some(problem) = self.store.problem() {
-            self.tell_of_itself("problem", &problem.to_string());
+            self.tell_of_itself(EventKind::Problem, &problem.to_string());
         }
         if let Some(problem) = self.logs.problem() {
-            self.tell_of_itself("problem", &problem.to_string());
+            self.tell_of_itself(EventKind::Problem, &problem.to_string());
         }
         for job in self.clock.due(time::at(now_ms())) {
             self.is_due(&job);

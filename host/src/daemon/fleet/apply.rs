@@ -15,7 +15,7 @@ use crate::config::time;
 use crate::runtime::granted::{FileId, Record, Settled, WasWritable};
 use crate::supervisor::state::{Event, InstanceId, Place};
 use crate::sys::clock::now_ms;
-use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, GroupSpec, JobSpec, Phase, Scale};
+use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, EventKind, GroupSpec, JobSpec, Phase, Scale};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -185,7 +185,11 @@ impl Daemon {
                 ChangeKind::Change if change.keys.is_empty() || changes::needs_reload(change) => {
                     to_reload.extend(old.unwrap_or_default());
                 }
-                ChangeKind::Create | ChangeKind::Keep | ChangeKind::Change | ChangeKind::Delete => {}
+                ChangeKind::Create
+                | ChangeKind::Keep
+                | ChangeKind::Change
+                | ChangeKind::Delete
+                | ChangeKind::Unknown(_) => {}
             }
         }
         // Those that ran go on until their replacements are ready; those that did not are started.
@@ -215,7 +219,7 @@ impl Daemon {
         }
         self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
         if self.book.entry(&name).is_none() {
-            self.tell_of_job(&name, "created");
+            self.tell_of_job(&name, EventKind::Created);
         }
         let entry = self.book.put(defined);
         let gone = entry.instances.split_off(&instances);
@@ -265,7 +269,7 @@ impl Daemon {
                 self.logs.remove(job.clone());
             }
             self.step(Event::Delete { job: job.clone() });
-            self.tell_of_job(job, "deleted");
+            self.tell_of_job(job, EventKind::Deleted);
         }
         self.leave(left.iter().map(|settled| &settled.record));
     }

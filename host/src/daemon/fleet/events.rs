@@ -1,6 +1,6 @@
 //! What has happened, for those who watch: the last ones are kept, new ones are handed to everybody who listens.
 
-use sandhog_protocol::control::Event;
+use sandhog_protocol::control::{Event, EventKind};
 use std::collections::VecDeque;
 use tokio::sync::broadcast;
 
@@ -9,9 +9,6 @@ const KEPT: usize = 10_000;
 
 /// Of those, what jobs have sent: one that talks without end must not push out what happens to the others.
 const MESSAGES_KEPT: usize = 1_000;
-
-/// The kind of a message.
-const MESSAGE: &str = "message";
 
 /// Events that may wait for a slow listener; it misses the oldest ones then, and sees that by their numbers.
 const WAITING: usize = 4096;
@@ -32,10 +29,8 @@ impl Events {
     pub(super) fn add(&mut self, mut event: Event) {
         self.last += 1;
         event.number = self.last;
-        let (kept, most) = match event.kind.as_str() {
-            MESSAGE => (&mut self.messages, MESSAGES_KEPT),
-            _ => (&mut self.kept, KEPT),
-        };
+        let is_message = event.kind == EventKind::Message;
+        let (kept, most) = if is_message { (&mut self.messages, MESSAGES_KEPT) } else { (&mut self.kept, KEPT) };
         if kept.len() == most {
             kept.pop_front();
         }
@@ -68,7 +63,7 @@ mod tests {
             instance: None,
             id: None,
             attempt: None,
-            kind: "ready".into(),
+            kind: EventKind::Ready,
             text: String::new(),
             verdict: None,
             message: None,
@@ -91,7 +86,7 @@ mod tests {
     fn what_one_job_says_without_end_pushes_nothing_else_out() {
         let mut events = Events::new();
         events.add(event());
-        (0..MESSAGES_KEPT + 5).for_each(|_| events.add(Event { kind: MESSAGE.into(), ..event() }));
+        (0..MESSAGES_KEPT + 5).for_each(|_| events.add(Event { kind: EventKind::Message, ..event() }));
         let (kept, _) = events.listen(0, KEPT);
         assert_eq!((kept.len(), kept[0].number, kept[1].number), (MESSAGES_KEPT + 1, 1, 7));
     }

@@ -20,9 +20,9 @@ use crate::supervisor::outcome;
 use crate::supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
 use crate::supervisor::verdict_text;
 use crate::sys::clock::now_ms;
-use sandhog_protocol::control::{Ended, Event};
+use sandhog_protocol::control::{Ended, Event, EventKind};
 use sandhog_protocol::plan::Identity;
-use sandhog_protocol::verdict::{StopReason, Verdict};
+use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Daemon {
         let job = boosted(service.job.clone(), boosts);
         let grace = service.rules.grace;
         let kept = match (identity, &settled) {
-            (Err(error), _) => Err(Verdict::Lost { why: format!("there is no id for another attempt: {error}") }),
+            (Err(error), _) => Err(no_id(&error)),
             (Ok(_), Err(why)) => Err(Verdict::Refused { reason: why.clone() }),
             (Ok(identity), Ok(settled)) => {
                 let granted = settled.job.clone();
@@ -189,7 +189,7 @@ impl Daemon {
             self.touched.extend(self.book.entry(&job).iter().flat_map(|entry| entry.instances.values()));
         }
         let Some(member) = self.book.members.get(&id) else { return };
-        if matches!(notice, Notice::Unhealthy { check, .. } if check == "ready") {
+        if matches!(notice, Notice::Unhealthy { check, .. } if *check == HealthCheck::Ready) {
             self.late.insert(id);
         }
         if matches!(notice, Notice::Skipped) {
@@ -246,7 +246,7 @@ impl Daemon {
             id: Some(id),
             attempt: Some(ended.attempt.clone()),
             verdict: Some(ended.verdict.clone()),
-            ..plain_event(Some(member.job.clone()), "ended", &text)
+            ..plain_event(Some(member.job.clone()), EventKind::Ended, &text)
         };
         self.events.add(event);
         self.note(id, ended.attempt.clone(), &text);
@@ -261,14 +261,14 @@ impl Daemon {
 
     pub(super) fn heard(&mut self, attempt: AttemptNumber, bytes: usize, message: Option<String>) {
         let text = format!("sent a message of {} to its parent", print_about(bytes as u64));
-        self.tell_of_connection(attempt, "message", text, message);
+        self.tell_of_connection(attempt, EventKind::Message, text, message);
     }
 
     pub(super) fn hung_up(&mut self, attempt: AttemptNumber, why: String) {
-        self.tell_of_connection(attempt, "disconnected", why, None);
+        self.tell_of_connection(attempt, EventKind::Disconnected, why, None);
     }
 
-    fn tell_of_connection(&mut self, attempt: AttemptNumber, kind: &str, text: String, message: Option<String>) {
+    fn tell_of_connection(&mut self, attempt: AttemptNumber, kind: EventKind, text: String, message: Option<String>) {
         let Some(running) = self.running.get(&attempt) else { return };
         let member = self.book.members.get(&running.id);
         let event = Event {
@@ -282,18 +282,18 @@ impl Daemon {
     }
 
     /// Something that concerns no job.
-    pub(super) fn tell_of_itself(&mut self, kind: &str, text: &str) {
+    pub(super) fn tell_of_itself(&mut self, kind: EventKind, text: &str) {
         self.events.add(plain_event(None, kind, text));
     }
 
     /// Something that concerns a job as a whole.
-    pub(super) fn tell_of_job(&mut self, job: &str, kind: &str) {
+    pub(super) fn tell_of_job(&mut self, job: &str, kind: EventKind) {
         self.events.add(plain_event(Some(job.into()), kind, &format!("is {kind}")));
     }
 }
 
 /// What it says is one line, whatever a guest has put into it: who prints it is not to take care.
-fn plain_event(job: Option<String>, kind: &str, text: &str) -> Event {
+fn plain_event(job: Option<String>, kind: EventKind, text: &str) -> Event {
     Event {
         number: 0,
         at_ms: now_ms(),
@@ -301,7 +301,7 @@ fn plain_event(job: Option<String>, kind: &str, text: &str) -> Event {
         instance: None,
         id: None,
         attempt: None,
-        kind: kind.into(),
+        kind,
         text: escape(text).into_owned(),
         verdict: None,
         message: None,
@@ -352,6 +352,10 @@ async fn run(
     let _ = attending.inbox.send(Message::Ended { attempt: attending.number, record: Box::new(record) });
 }
 
+fn no_id(error: &impl std::fmt::Display) -> Verdict {
+    Verdict::Lost { why: format!("there is no id for another attempt: {error}"), cause: LostCause::Machine }
+}
+
 /// The job with the limits of another try.
 fn boosted(mut job: Job, boosts: Boosts) -> Job {
     let limits = &mut job.limits;
@@ -363,20 +367,11 @@ fn boosted(mut job: Job, boosts: Boosts) -> Job {
     job
 }
 
-fn reason_of(why: &End) -> Result<StopReason, &'static str> {
+fn reason_of(why: &End) -> Result<StopReason, HealthCheck> {
     match why {
         End::Operator => Ok(StopReason::Operator),
         End::Replaced => Ok(StopReason::Replaced),
-        End::Unhealthy(check) => Err(failed_check(check)),
-    }
-}
-
-/// What is wrong with one that has failed the check of this name.
-fn failed_check(name: &str) -> &'static str {
-    match name {
-        "ready" => "it was not ready in time",
-        "heartbeat" => "its heartbeats have stopped",
-        _ => "the command of its health check failed",
+        End::Unhealthy(check) => Err(*check),
     }
 }
 
@@ -389,23 +384,27 @@ fn kill_for(why: &End) -> Halt {
 }
 
 /// The kind of an event, and its sentence.
-fn said(notice: &Notice) -> (&'static str, String) {
+fn said(notice: &Notice) -> (EventKind, String) {
     match notice {
-        Notice::Starting { .. } => ("starting", "starts".into()),
-        Notice::Ready { .. } => ("ready", "is ready".into()),
-        Notice::Ended { verdict, .. } => ("ended", format!("has ended: {}", verdict_text::brief(verdict))),
-        Notice::Backoff { pause, .. } => ("backoff", format!("is started again in {}", print_duration(*pause))),
-        Notice::Failed { why } => ("failed", format!("is given up: {why}")),
-        Notice::Stopping { .. } => ("stopping", "is asked to stop".into()),
-        Notice::Stopped => ("stopped", "has stopped".into()),
-        Notice::Finished => ("finished", "has done its work".into()),
-        Notice::Recycled { bytes, .. } => {
-            ("recycled", format!("takes {} of memory and is replaced", print_about(*bytes)))
+        Notice::Starting { .. } => (EventKind::Starting, "starts".into()),
+        Notice::Ready { .. } => (EventKind::Ready, "is ready".into()),
+        Notice::Ended { verdict, .. } => (EventKind::Ended, format!("has ended: {}", verdict_text::brief(verdict))),
+        Notice::Backoff { pause, .. } => {
+            (EventKind::Backoff, format!("is started again in {}", print_duration(*pause)))
         }
-        Notice::Retiring { reason, .. } => ("retiring", format!("wants to be replaced: {reason}")),
-        Notice::Unhealthy { check, .. } => ("unhealthy", format!("is unhealthy: {}", failed_check(check))),
-        Notice::Reloaded { .. } => ("reloaded", "another attempt has taken its place".into()),
-        Notice::ReloadFailed { why } => ("reload-failed", format!("is not replaced: {why}")),
-        Notice::Skipped => ("skipped", "is due, but its last run has not ended: this one does not take place".into()),
+        Notice::Failed { why } => (EventKind::Failed, format!("is given up: {why}")),
+        Notice::Stopping { .. } => (EventKind::Stopping, "is asked to stop".into()),
+        Notice::Stopped => (EventKind::Stopped, "has stopped".into()),
+        Notice::Finished => (EventKind::Finished, "has done its work".into()),
+        Notice::Recycled { bytes, .. } => {
+            (EventKind::Recycled, format!("takes {} of memory and is replaced", print_about(*bytes)))
+        }
+        Notice::Retiring { reason, .. } => (EventKind::Retiring, format!("wants to be replaced: {reason}")),
+        Notice::Unhealthy { check, .. } => (EventKind::Unhealthy, format!("is unhealthy: {}", check.failure())),
+        Notice::Reloaded { .. } => (EventKind::Reloaded, "another attempt has taken its place".into()),
+        Notice::ReloadFailed { why } => (EventKind::ReloadFailed, format!("is not replaced: {why}")),
+        Notice::Skipped => {
+            (EventKind::Skipped, "is due, but its last run has not ended: this one does not take place".into())
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::config::service::{Boosts, raised};
 use crate::config::text::escape;
 use crate::config::time;
 use crate::supervisor::state::{Event, InstanceId};
-use sandhog_protocol::control::{Answer, Daemon as About, Instance, Job, JobLine, Phase, Raised, Send};
+use sandhog_protocol::control::{Answer, Daemon as About, EventKind, Instance, Job, JobLine, Phase, Raised, Send};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ impl Daemon {
             Request::Logs(words, reply) => drop(reply.send(self.wanted(&words))),
             Request::Events(since, last, reply) => drop(reply.send(Ok(self.events.listen(since, last)))),
             Request::ShutDown(reply) => {
-                self.tell_of_itself("daemon-stopping", "the daemon stops everything and ends");
+                self.tell_of_itself(EventKind::DaemonStopping, "the daemon stops everything and ends");
                 self.step(Event::Shutdown);
                 drop(reply.send(Ok(())));
             }

@@ -11,8 +11,8 @@ use crate::runtime::granted::{Opener, Record, Settled, WasWritable, writable_the
 use crate::supervisor::state::{Event, InstanceId, Place};
 use crate::supervisor::verdict_text;
 use crate::sys::clock::now_ms;
-use sandhog_protocol::control::Ended;
-use sandhog_protocol::verdict::{Usage, Verdict};
+use sandhog_protocol::control::{Ended, EventKind};
+use sandhog_protocol::verdict::{LostCause, Usage, Verdict};
 use std::sync::Arc;
 
 impl Daemon {
@@ -46,7 +46,7 @@ impl Daemon {
                 Ok(service) => described.push((job, Arc::new(service))),
                 Err(error) => {
                     let text = format!("the job {} of an earlier daemon can't be kept up: {error}", job.spec.name);
-                    self.tell_of_itself("failed", &text);
+                    self.tell_of_itself(EventKind::Failed, &text);
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Daemon {
     /// An attempt ran when the last daemon was ended, and ended with it.
     fn was_lost(&mut self, id: InstanceId, attempt: String) {
         let why = "the daemon was ended from outside, and every worker with it";
-        let verdict = Verdict::Lost { why: why.into() };
+        let verdict = Verdict::Lost { why: why.into(), cause: LostCause::Daemon };
         let ended = Ended {
             attempt,
             // When it was found: nobody saw it.

@@ -4,11 +4,10 @@
 //!
 //! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_WORLDS=N` tries that many.
 
-use super::watch::READY;
 use super::*;
 use crate::config::service::{Boosts, Intensity, Overlap, Ready, Restart, Retry, Rules};
 use sandhog_protocol::control::Phase;
-use sandhog_protocol::verdict::{MemoryWall, StopReason, Verdict, VerdictKind};
+use sandhog_protocol::verdict::{HealthCheck, MemoryWall, StopReason, Verdict, VerdictKind};
 use std::collections::VecDeque;
 
 /// Events in all worlds together, at the least.
@@ -584,7 +583,7 @@ impl World {
             }
             End::Unhealthy(check) => {
                 let Live { ready, paused, .. } = self.live[&attempt];
-                self.check((check == READY) != ready, "ready is not healthy");
+                self.check((check == HealthCheck::Ready) != ready, "ready is not healthy");
                 self.check(!paused, "nothing is expected of what is paused");
                 Verdict::Unhealthy { check }
             }
@@ -665,7 +664,7 @@ impl World {
                     Phase::Scheduled => seen.wanted && runs == 0 && job.rules.overlap.is_some(),
                     Phase::Failed => seen.failed.is_some() && runs == 0,
                     Phase::Idle | Phase::Stopped => !seen.wanted && runs == 0,
-                    Phase::Starting | Phase::Stopping | Phase::Backoff => false,
+                    Phase::Starting | Phase::Stopping | Phase::Backoff | Phase::Unknown(_) => false,
                 };
                 self.check(expected && !seen.reloading, &format!("{name} {id} does not settle: {seen:?}, {runs}"));
             }

@@ -5,7 +5,9 @@ use crate::daemon::control::limits::{LINES, SELECTORS, USUAL_LINES};
 use crate::daemon::control::routes::ROUTES;
 use sandhog_protocol::control::*;
 use sandhog_protocol::limits;
-use sandhog_protocol::verdict::{Killer, MemoryWall, StopReason, Usage, Verdict, VerdictKind};
+use sandhog_protocol::verdict::{
+    CpuLimit, HealthCheck, Killer, LostCause, MemoryWall, StopReason, Usage, Verdict, VerdictKind,
+};
 use sandhog_protocol::worker::TrapKind;
 use serde::Serialize;
 use serde_json::Value;
@@ -289,7 +291,7 @@ fn answers_are_written_as_they_are_described() {
     let verdict = Some(Verdict::Completed { code: 0 });
     let (instance, id) = (Some(0), Some(1));
     let (job, attempt, message) = (text(), text(), text());
-    let (kind, text) = ("due".to_owned(), "x".to_owned());
+    let (kind, text) = (EventKind::Ready, "x".to_owned());
     hold_to("Event", &Event { number: 1, at_ms: 1, job, instance, id, attempt, kind, text, verdict, message });
 }
 
@@ -303,25 +305,22 @@ fn hold_words<T: Serialize>(schema: &Value, all: &[T]) {
 fn every_word_is_described() {
     let document = document();
     let schemas = &document["components"]["schemas"];
-    use ChangeKind::{Change, Create, Delete, Keep};
-    hold_words(&schemas["ChangeKind"], &[Create, Keep, Change, Delete]);
-    use Phase::{Backoff, Failed, Idle, Running, Scheduled, Starting, Stopped, Stopping, Waiting};
-    let phases = [Idle, Waiting, Scheduled, Starting, Running, Stopping, Backoff, Stopped, Failed];
-    hold_words(&schemas["Phase"], &phases);
-    hold_words(&schemas["LogStream"], &[LogStream::Out, LogStream::Err, LogStream::Log, LogStream::Sandhog]);
-    use TrapKind::*;
-    let traps = [Unreachable, OutOfBoundsMemory, OutOfBoundsTable, UndefinedElement, IndirectCallTypeMismatch];
-    let more = [IntegerOverflow, IntegerDivideByZero, InvalidConversion, StackOverflow, UncaughtException, Other];
-    hold_words(&schemas["TrapKind"], &[traps.as_slice(), &more].concat());
+    hold_words(&schemas["ChangeKind"], ChangeKind::ALL);
+    hold_words(&schemas["Phase"], Phase::ALL);
+    hold_words(&schemas["EventKind"], EventKind::ALL);
+    hold_words(&schemas["LogStream"], LogStream::ALL);
+    hold_words(&schemas["TrapKind"], TrapKind::ALL);
     let of = |verdict: &str, field: &str| {
         let all = schemas["Verdict"]["oneOf"].as_array().unwrap();
         let one = all.iter().find(|one| one["properties"]["verdict"]["const"] == verdict).unwrap();
         one["properties"][field].clone()
     };
-    hold_words(&of("memory", "wall"), &[MemoryWall::Engine, MemoryWall::Data, MemoryWall::Cgroup]);
-    hold_words(&of("killed", "by"), &[Killer::Outside, Killer::Fault]);
-    use StopReason::{Interrupt, Operator, OutputClosed, Parent, Replaced, Terminate};
-    hold_words(&of("stopped", "reason"), &[Interrupt, Terminate, OutputClosed, Parent, Operator, Replaced]);
+    hold_words(&of("cpu", "exceeded"), CpuLimit::ALL);
+    hold_words(&of("memory", "wall"), MemoryWall::ALL);
+    hold_words(&of("killed", "by"), Killer::ALL);
+    hold_words(&of("stopped", "reason"), StopReason::ALL);
+    hold_words(&of("unhealthy", "check"), HealthCheck::ALL);
+    hold_words(&of("lost", "cause"), LostCause::ALL);
 }
 
 #[test]
