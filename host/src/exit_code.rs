@@ -74,11 +74,16 @@ pub(crate) fn of(verdict: &Verdict) -> u8 {
         Verdict::Denied { .. } => DENIED,
         Verdict::Stopped { reason: StopReason::Interrupt, .. } => INTERRUPTED,
         Verdict::Stopped {
-            reason: StopReason::Terminate | StopReason::Parent | StopReason::Operator | StopReason::Replaced,
+            reason:
+                StopReason::Terminate
+                | StopReason::Parent
+                | StopReason::Operator
+                | StopReason::Replaced
+                | StopReason::Unknown(_),
             ..
         } => TERMINATED,
         Verdict::Stopped { reason: StopReason::OutputClosed, .. } => OUTPUT_CLOSED,
-        Verdict::Unhealthy { .. } | Verdict::Lost { .. } => SANDHOG_FAILED,
+        Verdict::Unhealthy { .. } | Verdict::Lost { .. } | Verdict::Unknown => SANDHOG_FAILED,
         Verdict::Refused { .. } => REFUSED,
     }
 }
@@ -86,7 +91,7 @@ pub(crate) fn of(verdict: &Verdict) -> u8 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use sandhog_protocol::verdict::{Killer, MemoryWall};
+    use sandhog_protocol::verdict::{CpuLimit, HealthCheck, Killer, LostCause, MemoryWall};
     use sandhog_protocol::worker::TrapKind;
 
     /// One verdict of each kind, and of each way to stop.
@@ -98,7 +103,8 @@ pub(crate) mod tests {
             Verdict::Failed { code: 3 },
             Verdict::Trapped { trap: TrapKind::Unreachable, message: text(), backtrace: vec![text()] },
             Verdict::Deadline { limit: "30s".into() },
-            Verdict::Cpu { limit: "10s".into() },
+            Verdict::Cpu { limit: "10s".into(), exceeded: CpuLimit::Time },
+            Verdict::Cpu { limit: "1000".into(), exceeded: CpuLimit::Fuel },
             Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Engine },
             Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Data },
             Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Cgroup },
@@ -106,13 +112,14 @@ pub(crate) mod tests {
             Verdict::Denied { syscall: Some("socket".into()) },
             Verdict::Denied { syscall: None },
             Verdict::Killed { signal: "SIGKILL".into(), by: Killer::Outside },
+            Verdict::Killed { signal: "SIGKILL".into(), by: Killer::Operator },
             Verdict::Killed { signal: "SIGSEGV".into(), by: Killer::Fault },
             stopped(StopReason::Interrupt),
             stopped(StopReason::Terminate),
             stopped(StopReason::OutputClosed),
             stopped(StopReason::Parent),
-            Verdict::Unhealthy { check: text() },
-            Verdict::Lost { why: text() },
+            Verdict::Unhealthy { check: HealthCheck::Heartbeat },
+            Verdict::Lost { why: text(), cause: LostCause::Zygote },
             Verdict::Refused { reason: text() },
         ]
     }

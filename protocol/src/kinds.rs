@@ -107,6 +107,13 @@ macro_rules! kinds {
             }
         }
 
+        /// Of a message of a version that did not say it.
+        impl Default for $name {
+            fn default() -> Self {
+                Self::Unknown($crate::kinds::Word::default())
+            }
+        }
+
         impl From<$crate::kinds::Word> for $name {
             fn from(word: $crate::kinds::Word) -> Self {
                 match word.as_str() {

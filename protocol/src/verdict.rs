@@ -1,13 +1,8 @@
 //! Why an attempt ended, and what it used. Every attempt has exactly one verdict.
 
+use crate::kinds::kinds;
 use crate::worker::TrapKind;
 use serde::{Deserialize, Serialize};
-
-/// What [`Verdict::Lost`] begins with where the worker broke the protocol: it was taken over, or Sandhog has a fault.
-pub const BREACH: &str = "protocol: ";
-
-/// What [`Verdict::Lost`] begins with where what the guest wrote could not be passed on: a full disk, a limit on files.
-pub const UNDELIVERED: &str = "the job's output can't be passed on: ";
 
 /// Why an attempt ended. A time-out is never a success; a kill for memory is never a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +17,11 @@ pub enum Verdict {
     /// It ran longer than `--timeout`.
     Deadline { limit: String },
     /// It used more than `--cpu` or `--fuel`.
-    Cpu { limit: String },
+    Cpu {
+        limit: String,
+        #[serde(default)]
+        exceeded: CpuLimit,
+    },
     /// It needed more memory than it has; `wall` says who noticed.
     Memory { limit: String, wall: MemoryWall },
     /// It wrote more than `--max-output`.
@@ -34,11 +33,18 @@ pub enum Verdict {
     /// It was asked to stop. `graceful`: it ended by itself.
     Stopped { graceful: bool, reason: StopReason },
     /// A health check failed.
-    Unhealthy { check: String },
-    /// Sandhog lost it: a fault of ours or of the machine; the guest's only where it begins with [`BREACH`].
-    Lost { why: String },
+    Unhealthy { check: HealthCheck },
+    /// Sandhog lost it: a fault of ours or of the machine; the guest's only where the cause is [`LostCause::Protocol`].
+    Lost {
+        why: String,
+        #[serde(default)]
+        cause: LostCause,
+    },
     /// It never started.
     Refused { reason: String },
+    /// A verdict of a newer version.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What kind of verdict: its name without the details.
@@ -58,10 +64,13 @@ pub enum VerdictKind {
     Unhealthy,
     Lost,
     Refused,
+    /// Of a newer version.
+    #[serde(other)]
+    Unknown,
 }
 
 impl VerdictKind {
-    /// All of them, in the order of the type.
+    /// All that this version gives, in the order of the type.
     pub const ALL: [Self; 13] = [
         Self::Completed,
         Self::Failed,
@@ -95,6 +104,7 @@ impl VerdictKind {
             Self::Unhealthy => "unhealthy",
             Self::Lost => "lost",
             Self::Refused => "refused",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -117,50 +127,114 @@ impl Verdict {
             Self::Unhealthy { .. } => VerdictKind::Unhealthy,
             Self::Lost { .. } => VerdictKind::Lost,
             Self::Refused { .. } => VerdictKind::Refused,
+            Self::Unknown => VerdictKind::Unknown,
         }
     }
 }
 
-/// Who noticed that an attempt needs too much memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MemoryWall {
-    /// The engine's limit on linear memories.
-    Engine,
-    /// The limit on the worker's own data, RLIMIT_DATA.
-    Data,
-    /// The cgroup: the kernel killed it.
-    Cgroup,
+kinds! {
+    /// Which limit on computing an attempt has met.
+    pub enum CpuLimit {
+        /// `--cpu`: time on a processor.
+        Time = "time",
+        /// `--fuel`: units of the engine.
+        Fuel = "fuel",
+    }
 }
 
-/// Who sent the signal that ended a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Killer {
-    /// Somebody outside Sandhog.
-    Outside,
-    /// Somebody asked Sandhog for it.
-    Operator,
-    /// The kernel, for a fault of the worker itself (SIGSEGV, SIGBUS …).
-    Fault,
+kinds! {
+    /// Who noticed that an attempt needs too much memory.
+    pub enum MemoryWall {
+        /// The engine's limit on linear memories.
+        Engine = "engine",
+        /// The limit on the worker's own data, RLIMIT_DATA.
+        Data = "data",
+        /// The cgroup: the kernel killed it.
+        Cgroup = "cgroup",
+    }
 }
 
-/// Why an attempt was asked to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopReason {
-    /// Ctrl-C: SIGINT to the command.
-    Interrupt,
-    /// SIGTERM or SIGHUP to the command.
-    Terminate,
-    /// Whoever read the output has gone away.
-    OutputClosed,
-    /// The attempt that started it asked for it, or ended.
-    Parent,
-    /// Somebody asked for it: `stop`, `restart`, `down`, `signal`.
-    Operator,
-    /// Another attempt takes its place.
-    Replaced,
+kinds! {
+    /// Who sent the signal that ended a worker.
+    pub enum Killer {
+        /// Somebody outside Sandhog.
+        Outside = "outside",
+        /// Somebody asked Sandhog for it.
+        Operator = "operator",
+        /// The kernel, for a fault of the worker itself (SIGSEGV, SIGBUS …).
+        Fault = "fault",
+    }
+}
+
+kinds! {
+    /// Why an attempt was asked to stop.
+    pub enum StopReason {
+        /// Ctrl-C: SIGINT to the command.
+        Interrupt = "interrupt",
+        /// SIGTERM or SIGHUP to the command.
+        Terminate = "terminate",
+        /// Whoever read the output has gone away.
+        OutputClosed = "output_closed",
+        /// The attempt that started it asked for it, or ended.
+        Parent = "parent",
+        /// Somebody asked for it: `stop`, `restart`, `down`, `signal`.
+        Operator = "operator",
+        /// Another attempt takes its place.
+        Replaced = "replaced",
+    }
+}
+
+kinds! {
+    /// Which check of an attempt failed.
+    pub enum HealthCheck {
+        /// It was to be ready within its `start_timeout`.
+        Ready = "ready",
+        /// It was to call `heartbeat`.
+        Heartbeat = "heartbeat",
+        /// The command of its health check was to complete.
+        Command = "command",
+    }
+}
+
+impl HealthCheck {
+    /// What is wrong with an attempt that has failed it, as a clause for people. Of another version, the word itself.
+    #[must_use]
+    pub fn failure(&self) -> &str {
+        match self {
+            Self::Ready => "it was not ready in time",
+            Self::Heartbeat => "its heartbeats have stopped",
+            Self::Command => "the command of its health check failed",
+            Self::Unknown(word) => word.as_str(),
+        }
+    }
+}
+
+kinds! {
+    /// Where the fault lies that an attempt was lost by.
+    pub enum LostCause {
+        /// The worker broke the protocol: it was taken over, or Sandhog has a fault.
+        Protocol = "protocol",
+        /// What the guest wrote could not be passed on: a full disk, a limit on files.
+        Output = "output",
+        /// The worker itself failed, and said so.
+        Worker = "worker",
+        /// The worker ended without a report.
+        NoReport = "no_report",
+        /// Its zygote ended before it could start.
+        Zygote = "zygote",
+        /// The spawner ended, and every worker with it.
+        Spawner = "spawner",
+        /// The daemon was ended, and every worker with it.
+        Daemon = "daemon",
+        /// A step of its start failed, or took too long.
+        Start = "start",
+        /// The compiler failed.
+        Compiler = "compiler",
+        /// The compiled module does not load, though it was made anew.
+        StaleModule = "stale_module",
+        /// The machine can't give what a run needs.
+        Machine = "machine",
+    }
 }
 
 /// What an attempt used.
@@ -186,4 +260,54 @@ pub struct Usage {
     /// Through its connection to its parent.
     pub messages_received: u64,
     pub messages_sent: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::Word;
+    use crate::kinds::tests::{NEWER, hold};
+
+    #[test]
+    fn every_kind_in_a_verdict_is_its_word() {
+        let newer = Word::new(NEWER).unwrap();
+        hold(CpuLimit::ALL, CpuLimit::Unknown(newer));
+        hold(MemoryWall::ALL, MemoryWall::Unknown(newer));
+        hold(Killer::ALL, Killer::Unknown(newer));
+        hold(StopReason::ALL, StopReason::Unknown(newer));
+        hold(HealthCheck::ALL, HealthCheck::Unknown(newer));
+        hold(LostCause::ALL, LostCause::Unknown(newer));
+        hold(TrapKind::ALL, TrapKind::Other);
+    }
+
+    #[test]
+    fn a_verdict_of_a_newer_version_is_read() {
+        let newer = r#"{"verdict":"frozen","by":"frost","since":[1]}"#;
+        assert_eq!(serde_json::from_str::<Verdict>(newer).unwrap(), Verdict::Unknown);
+        let newer = std::collections::BTreeMap::from([("verdict", "frozen")]);
+        let newer = rmp_serde::to_vec_named(&newer).unwrap();
+        assert_eq!(rmp_serde::from_slice::<Verdict>(&newer).unwrap(), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_verdict_of_an_older_version_is_read() {
+        let read = |text: &str| serde_json::from_str::<Verdict>(text).unwrap();
+        let (cause, exceeded) = (LostCause::default(), CpuLimit::default());
+        assert_eq!(read(r#"{"verdict":"lost","why":"x"}"#), Verdict::Lost { why: "x".into(), cause });
+        assert_eq!(read(r#"{"verdict":"cpu","limit":"1s"}"#), Verdict::Cpu { limit: "1s".into(), exceeded });
+        let older = "the command of its health check failed";
+        let Verdict::Unhealthy { check } = read(&format!(r#"{{"verdict":"unhealthy","check":"{older}"}}"#)) else {
+            panic!();
+        };
+        assert_eq!(check.failure(), older);
+    }
+
+    #[test]
+    fn every_kind_of_verdict_is_its_name_and_one_of_a_newer_version_is_unknown() {
+        for kind in VerdictKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        let newer: VerdictKind = serde_json::from_str("\"frozen\"").unwrap();
+        assert_eq!(newer, VerdictKind::Unknown);
+    }
 }

@@ -7,6 +7,7 @@
 //! ```
 
 use crate::inspect::Inspection;
+use crate::kinds::kinds;
 use crate::plan::{Kind, Work};
 use crate::request::{Reply, Request};
 use serde::{Deserialize, Serialize};
@@ -113,22 +114,23 @@ pub enum End {
     },
 }
 
-/// Why the engine ended a guest. Names of the WebAssembly specification where it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrapKind {
-    Unreachable,
-    OutOfBoundsMemory,
-    OutOfBoundsTable,
-    UndefinedElement,
-    IndirectCallTypeMismatch,
-    IntegerOverflow,
-    IntegerDivideByZero,
-    InvalidConversion,
-    StackOverflow,
-    UncaughtException,
-    /// Any other trap of the engine; the message says which.
-    Other,
+kinds! {
+    /// Why the engine ended a guest. Names of the WebAssembly specification where it has one.
+    pub enum TrapKind {
+        Unreachable = "unreachable",
+        OutOfBoundsMemory = "out_of_bounds_memory",
+        OutOfBoundsTable = "out_of_bounds_table",
+        UndefinedElement = "undefined_element",
+        IndirectCallTypeMismatch = "indirect_call_type_mismatch",
+        IntegerOverflow = "integer_overflow",
+        IntegerDivideByZero = "integer_divide_by_zero",
+        InvalidConversion = "invalid_conversion",
+        StackOverflow = "stack_overflow",
+        UncaughtException = "uncaught_exception",
+        /// Any other trap of the engine; the message says which.
+        Other = "other",
+    }
+    else Other
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

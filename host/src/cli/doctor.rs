@@ -126,7 +126,8 @@ fn failure(error: &attempt::Error) -> Failure {
             | StopReason::OutputClosed
             | StopReason::Parent
             | StopReason::Operator
-            | StopReason::Replaced,
+            | StopReason::Replaced
+            | StopReason::Unknown(_),
         ) => exit_code::TERMINATED,
         attempt::Error::Stage(_) | attempt::Error::Null(_) | attempt::Error::Start(_) => exit_code::SANDHOG_FAILED,
     };

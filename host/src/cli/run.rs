@@ -21,7 +21,7 @@ use crate::exit_code;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::plan::Walls;
 use sandhog_protocol::request::Level;
-use sandhog_protocol::verdict::Verdict;
+use sandhog_protocol::verdict::{CpuLimit, Verdict};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -40,8 +40,11 @@ pub(super) fn run_or_instead(
     match try_run(token, args, probes, instead) {
         Ok(record) => {
             if let Some(problem) = render::verdict::sentence(&record.verdict) {
-                let limit =
-                    if let Verdict::Cpu { limit } = &record.verdict { own_limits::cpu_in_words(limit) } else { None };
+                let limit = if let Verdict::Cpu { limit, exceeded: CpuLimit::Time } = &record.verdict {
+                    own_limits::cpu_in_words(limit)
+                } else {
+                    None
+                };
                 let hints = render::verdict::about_coredump(&record).into_iter().chain(limit);
                 render::report(&hints.fold(problem, Problem::with_hint));
             }

@@ -6,7 +6,7 @@ use crate::config::job::Job;
 use crate::supervisor::outcome::{self, Cause, Facts, Limits};
 use sandhog_protocol::inspect::Inspection;
 use sandhog_protocol::plan::{CompileOutput, Kind};
-use sandhog_protocol::verdict::Verdict;
+use sandhog_protocol::verdict::{LostCause, Verdict};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -87,5 +87,5 @@ fn verdict(cause: Cause) -> Verdict {
 }
 
 fn strange() -> Verdict {
-    Verdict::Lost { why: "the compiler did something else than what it was asked".into() }
+    Verdict::Lost { why: "the compiler did something else than what it was asked".into(), cause: LostCause::Compiler }
 }

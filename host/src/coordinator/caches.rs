@@ -6,6 +6,7 @@ use super::own_limits;
 use super::places;
 use super::privilege::Person;
 use crate::supervisor::outcome::Cause;
+use sandhog_protocol::verdict::LostCause;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -61,7 +62,8 @@ impl Caches {
         if let Some(spare) = self.spare.get() {
             return Ok(Arc::clone(spare));
         }
-        let spare = Cache::in_memory(error.to_string()).map_err(|error| Cause::Failed(error.to_string()))?;
+        let spare = Cache::in_memory(error.to_string())
+            .map_err(|error| Cause::Failed(LostCause::Machine, error.to_string()))?;
         Ok(Arc::clone(self.spare.get_or_init(|| Arc::new(spare))))
     }
 
@@ -79,7 +81,7 @@ impl Caches {
 /// Why nothing takes the place of a cache that has failed; none where something does.
 fn verdict_of(error: &cache::Error, is_given: bool) -> Option<Cause> {
     match error {
-        cache::Error::Memory(_) => Some(Cause::Failed(error.to_string())),
+        cache::Error::Memory(_) => Some(Cause::Failed(LostCause::Machine, error.to_string())),
         // Memory would be no better: it is a file as well.
         cache::Error::Full { cause, .. } if cause.kind() == io::ErrorKind::FileTooLarge => {
             Some(Cause::Refused(format!("the compiled module is too large a file: {}", too_large())))
@@ -108,6 +110,6 @@ mod tests {
         assert_eq!(verdict_of(&denied(), false), None);
         assert!(matches!(verdict_of(&denied(), true), Some(Cause::Refused(_))));
         let memory = cache::Error::Memory(io::ErrorKind::OutOfMemory.into());
-        assert!(matches!(verdict_of(&memory, false), Some(Cause::Failed(_))));
+        assert!(matches!(verdict_of(&memory, false), Some(Cause::Failed(LostCause::Machine, _))));
     }
 }

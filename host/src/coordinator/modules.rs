@@ -15,6 +15,7 @@ use rustix::fs::{MemfdFlags, Mode, OFlags};
 use sandhog_protocol::inspect::Inspection;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{CompileOutput, Kind, Walls, Work};
+use sandhog_protocol::verdict::LostCause;
 use sandhog_protocol::worker::CompileReport;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -408,14 +409,14 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
             Err(cache.failed(io::Error::from_raw_os_error(errno)).into())
         }
         Some(Cause::Compiled(CompileReport::Broken { why })) => {
-            Err(Cause::Failed(format!("the compiler failed: {why}")).into())
+            Err(Cause::Failed(LostCause::Compiler, format!("the compiler failed: {why}")).into())
         }
         None if out_of_memory => Err(too_much()),
         None if u128::from(used_cpu) >= limits.cpu.as_micros() => Err(too_long()),
         Some(cause @ (Cause::Spawn(_) | Cause::SpawnerLost | Cause::ZygoteLost | Cause::Stop(_))) => Err(cause.into()),
         cause => {
             let verdict = outcome::decide(&Facts { cause, exit: facts.exit, asked: None }, &outcome::Limits::default());
-            Err(Cause::Failed(format!("the compiler ended without a result: {verdict:?}")).into())
+            Err(Cause::Failed(LostCause::Compiler, format!("the compiler ended without a result: {verdict:?}")).into())
         }
     }
 }
@@ -450,7 +451,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 fn failed(error: impl std::fmt::Display) -> Cause {
-    Cause::Failed(error.to_string())
+    Cause::Failed(LostCause::Machine, error.to_string())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::supervisor::driver::{self, Attempted, Ends, GRACE, Order};
 use crate::supervisor::outcome::{self, Cause, Facts};
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
-use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
+use sandhog_protocol::verdict::{HealthCheck, StopReason, Usage, Verdict};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ pub(crate) enum Halt {
     Stop(StopReason),
     /// At once.
     Kill(StopReason),
-    /// At once, since a check of this name failed.
-    Unhealthy(&'static str),
+    /// At once, since this check failed.
+    Unhealthy(HealthCheck),
     /// By SIGKILL, since somebody asked for that.
     Shoot,
 }

@@ -129,18 +129,19 @@ fn judge(facts: &Facts) -> Tried {
             found
         }
         (Verdict::Memory { .. }, _) => (Some(true), "out of memory".into()),
-        (Verdict::Cpu { limit }, _) => (Some(true), format!("out of CPU time ({limit})")),
+        (Verdict::Cpu { limit, .. }, _) => (Some(true), format!("out of CPU time ({limit})")),
         (Verdict::Deadline { limit }, _) => (Some(false), format!("still at it after {limit}")),
         (Verdict::Killed { signal, .. }, _) => (None, format!("ended by {signal}")),
         (Verdict::Refused { reason }, _) => (None, reason.clone()),
-        (Verdict::Lost { why }, _) => (None, why.clone()),
-        (Verdict::Unhealthy { check }, _) => (None, check.clone()),
+        (Verdict::Lost { why, .. }, _) => (None, why.clone()),
+        (Verdict::Unhealthy { check }, _) => (None, check.failure().to_owned()),
         (
             Verdict::Completed { .. }
             | Verdict::Failed { .. }
             | Verdict::Trapped { .. }
             | Verdict::Output { .. }
-            | Verdict::Stopped { .. },
+            | Verdict::Stopped { .. }
+            | Verdict::Unknown,
             _,
         ) => (None, "no report of a probe".into()),
     };

@@ -5,7 +5,7 @@ use super::output;
 use crate::sandbox::steps;
 use sandhog_protocol::request::Request;
 use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
-use sandhog_protocol::verdict::{StopReason, UNDELIVERED};
+use sandhog_protocol::verdict::{LostCause, StopReason};
 use sandhog_protocol::worker::FromWorker;
 
 /// What happens to an attempt.
@@ -275,7 +275,9 @@ impl Attempt {
             output::End::Finished => return Vec::new(),
             output::End::LimitReached => Cause::OutputLimit,
             output::End::ReceiverGone => Cause::Stop(StopReason::OutputClosed),
-            output::End::Failed(errno) => Cause::Failed(format!("{UNDELIVERED}{errno}")),
+            output::End::Failed(errno) => {
+                Cause::Failed(LostCause::Output, format!("the job's output can't be passed on: {errno}"))
+            }
         };
         // The guest may have ended well before that showed, but what it wrote has not arrived.
         if self.facts.exited() {
@@ -291,7 +293,9 @@ impl Attempt {
 
     fn start_overdue(&mut self) -> Vec<Action> {
         match self.phase {
-            Phase::Cloning | Phase::Sealing => self.kill(Cause::Failed("its worker did not start in time".into())),
+            Phase::Cloning | Phase::Sealing => {
+                self.kill(Cause::Failed(LostCause::Start, "its worker did not start in time".into()))
+            }
             Phase::Waiting { .. } | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended => Vec::new(),
         }
     }
@@ -558,7 +562,7 @@ mod tests {
         let mut attempt = running();
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
         assert_eq!(attempt.step(Event::OutputEnded(output::End::Failed(rustix::io::Errno::NOSPC))), [Action::Kill]);
-        assert!(matches!(attempt.into_facts().cause, Some(Cause::Failed(_))));
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Failed(LostCause::Output, _))));
     }
 
     #[test]

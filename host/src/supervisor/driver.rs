@@ -18,7 +18,7 @@ use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Kind, Program, Work};
 use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
-use sandhog_protocol::verdict::{StopReason, Usage};
+use sandhog_protocol::verdict::{LostCause, StopReason, Usage};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -449,7 +449,7 @@ impl<'a> Driver<'a> {
     /// A process that has gone can't be told anything; that it has gone is on its way as an event of its own, with how.
     fn note_failure(&self, error: &ipc::Error) {
         if !error.is_gone() {
-            let cause = Cause::Failed(format!("failed to talk to a process of ours: {error}"));
+            let cause = Cause::Failed(LostCause::Machine, format!("failed to talk to a process of ours: {error}"));
             let _ = self.sender.try_send(Note::Event(Event::ModuleFailed(cause)));
         }
     }

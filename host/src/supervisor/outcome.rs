@@ -3,7 +3,7 @@
 use crate::config::text::escape;
 use sandhog_protocol::limits;
 use sandhog_protocol::spawn::{Exit, How, SpawnFailure};
-use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, Verdict};
+use sandhog_protocol::verdict::{CpuLimit, HealthCheck, Killer, LostCause, MemoryWall, StopReason, Verdict};
 use sandhog_protocol::worker::{CompileReport, Coredump, End, ProbeReport, Report};
 
 /// Why an attempt ended, as far as Sandhog saw it coming.
@@ -13,8 +13,8 @@ pub(crate) enum Cause {
     Refused(String),
     /// The compiled module is of another engine: it must be made again.
     Stale(String),
-    /// The machine or this installation can't provide what a run needs, wall or not.
-    Failed(String),
+    /// The machine or this installation can't provide what a run needs, wall or not; where the fault lies, and a sentence.
+    Failed(LostCause, String),
     /// A step of starting or sealing failed.
     Spawn(SpawnFailure),
     ZygoteLost,
@@ -27,8 +27,8 @@ pub(crate) enum Cause {
     Deadline,
     OutputLimit,
     Stop(StopReason),
-    /// A check of this name failed.
-    Unhealthy(&'static str),
+    /// This check failed.
+    Unhealthy(HealthCheck),
     /// Somebody asked for its end by SIGKILL.
     Shot,
 }
@@ -88,7 +88,7 @@ pub(crate) fn decide(facts: &Facts, limits: &Limits) -> Verdict {
     match (&facts.cause, facts.exit) {
         (Some(cause), _) => by_cause(cause, limits),
         (None, Some(exit)) => by_exit(exit, limits),
-        (None, None) => lost("it ended and nobody said why"),
+        (None, None) => lost(LostCause::NoReport, "it ended and nobody said why"),
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn brief(verdict: &Verdict) -> String {
         Verdict::Failed { code } => format!("{kind} with code {code}"),
         Verdict::Trapped { message, .. } => format!("{kind}: {message}"),
         Verdict::Deadline { limit }
-        | Verdict::Cpu { limit }
+        | Verdict::Cpu { limit, .. }
         | Verdict::Memory { limit, .. }
         | Verdict::Output { limit } => {
             format!("{kind}: more than {limit}")
@@ -116,9 +116,10 @@ pub(crate) fn brief(verdict: &Verdict) -> String {
         Verdict::Denied { syscall } => syscall.as_ref().map_or(kind.into(), |syscall| format!("{kind}: {syscall}")),
         Verdict::Killed { signal, .. } => format!("{kind} by {signal}"),
         Verdict::Stopped { graceful: false, .. } => format!("{kind} by force"),
-        Verdict::Unhealthy { check } => format!("{kind}: {check}"),
-        Verdict::Lost { why } => format!("{kind}: {why}"),
+        Verdict::Unhealthy { check } => format!("{kind}: {}", check.failure()),
+        Verdict::Lost { why, .. } => format!("{kind}: {why}"),
         Verdict::Refused { reason } => format!("{kind}: {reason}"),
+        Verdict::Unknown => "ended in a way that this version does not know".into(),
     };
     escape(&text).into_owned()
 }
@@ -126,18 +127,18 @@ pub(crate) fn brief(verdict: &Verdict) -> String {
 fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
     match cause {
         Cause::Refused(reason) => Verdict::Refused { reason: shorten(reason) },
-        Cause::Failed(why) => lost(why),
-        Cause::Stale(why) => lost(&format!("the compiled module does not load: {why}")),
+        Cause::Failed(cause, why) => lost(*cause, why),
+        Cause::Stale(why) => lost(LostCause::StaleModule, &format!("the compiled module does not load: {why}")),
         Cause::Spawn(failure) => spawn_failure(failure),
-        Cause::ZygoteLost => lost("its zygote ended before it could start"),
-        Cause::SpawnerLost => lost("the spawner ended, and every worker with it"),
-        Cause::Breach(what) => lost(&format!("{BREACH}the worker sent {what}")),
+        Cause::ZygoteLost => lost(LostCause::Zygote, "its zygote ended before it could start"),
+        Cause::SpawnerLost => lost(LostCause::Spawner, "the spawner ended, and every worker with it"),
+        Cause::Breach(what) => breach(what),
         Cause::Reported(report) => by_report(report, limits),
-        Cause::Compiled(_) | Cause::Probed(_) => lost("a report of another kind of worker"),
+        Cause::Compiled(_) | Cause::Probed(_) => lost(LostCause::Worker, "a report of another kind of worker"),
         Cause::Deadline => Verdict::Deadline { limit: limits.timeout.clone() },
         Cause::OutputLimit => Verdict::Output { limit: limits.output.clone() },
         Cause::Stop(reason) => Verdict::Stopped { graceful: false, reason: *reason },
-        Cause::Unhealthy(check) => Verdict::Unhealthy { check: (*check).into() },
+        Cause::Unhealthy(check) => Verdict::Unhealthy { check: *check },
         Cause::Shot => Verdict::Killed { signal: "SIGKILL".into(), by: Killer::Operator },
     }
 }
@@ -149,7 +150,7 @@ fn spawn_failure(failure: &SpawnFailure) -> Verdict {
         Some(wall) => Verdict::Refused {
             reason: format!("the wall {:?} can't be built here: {}: {}", wall.name(), failure.step, failure.what),
         },
-        None => lost(&format!("failed to {}: {}", failure.step, failure.what)),
+        None => lost(LostCause::Start, &format!("failed to {}: {}", failure.step, failure.what)),
     }
 }
 
@@ -163,11 +164,13 @@ fn by_report(report: &Report, limits: &Limits) -> Verdict {
             backtrace: backtrace.iter().take(limits::BACKTRACE).map(|frame| shorten(frame)).collect(),
         },
         End::Deadline => Verdict::Deadline { limit: limits.timeout.clone() },
-        End::Cpu => Verdict::Cpu { limit: limits.cpu.clone() },
-        End::Fuel => Verdict::Cpu { limit: limits.fuel.clone() },
+        End::Cpu => cpu_time(limits),
+        End::Fuel => Verdict::Cpu { limit: limits.fuel.clone(), exceeded: CpuLimit::Fuel },
+        // Worker and coordinator are of one executable.
+        End::Memory { wall: MemoryWall::Unknown(wall) } => breach(&format!("{wall:?}, which is no limit on memory")),
         End::Memory { wall } => Verdict::Memory { limit: limits.memory.clone(), wall: *wall },
         End::Refused { reason } => Verdict::Refused { reason: shorten(reason) },
-        End::Broken { why } => lost(why),
+        End::Broken { why } => lost(LostCause::Worker, why),
     }
 }
 
@@ -175,7 +178,7 @@ fn by_report(report: &Report, limits: &Limits) -> Verdict {
 fn by_exit(exit: Exit, limits: &Limits) -> Verdict {
     match exit.how {
         How::Signalled(libc::SIGKILL | libc::SIGXCPU) if limits.cpu_us.is_some_and(|limit| exit.cpu_us >= limit) => {
-            Verdict::Cpu { limit: limits.cpu.clone() }
+            cpu_time(limits)
         }
         How::Signalled(libc::SIGKILL) if exit.out_of_memory => {
             Verdict::Memory { limit: limits.memory.clone(), wall: MemoryWall::Cgroup }
@@ -184,13 +187,23 @@ fn by_exit(exit: Exit, limits: &Limits) -> Verdict {
             signal @ (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGABRT | libc::SIGTRAP),
         ) => Verdict::Killed { signal: signal_name(signal), by: Killer::Fault },
         How::Signalled(signal) => Verdict::Killed { signal: signal_name(signal), by: Killer::Outside },
-        How::Exited(code) => lost(&format!("the worker exited with code {code} and without a report")),
+        How::Exited(code) => {
+            lost(LostCause::NoReport, &format!("the worker exited with code {code} and without a report"))
+        }
     }
 }
 
 /// A worker may have chosen some of the words: a decoder quotes what it did not know.
-fn lost(why: &str) -> Verdict {
-    Verdict::Lost { why: shorten(why) }
+fn lost(cause: LostCause, why: &str) -> Verdict {
+    Verdict::Lost { why: shorten(why), cause }
+}
+
+fn breach(what: &str) -> Verdict {
+    lost(LostCause::Protocol, &format!("protocol: the worker sent {what}"))
+}
+
+fn cpu_time(limits: &Limits) -> Verdict {
+    Verdict::Cpu { limit: limits.cpu.clone(), exceeded: CpuLimit::Time }
 }
 
 /// A text that a worker sent, no longer than people read.
@@ -284,15 +297,23 @@ mod tests {
         let mut facts = ended(How::Signalled(libc::SIGKILL));
         facts.exit.as_mut().unwrap().cpu_us = 3_000_000;
         let limits = Limits { cpu: "2s".into(), cpu_us: Some(2_000_000), ..Limits::default() };
-        assert_eq!(decide(&facts, &limits), Verdict::Cpu { limit: "2s".into() });
+        assert_eq!(decide(&facts, &limits), Verdict::Cpu { limit: "2s".into(), exceeded: CpuLimit::Time });
     }
 
     #[test]
     fn texts_of_a_worker_are_cut_on_a_character() {
         let facts =
             Facts { cause: reported(End::Broken { why: "ä".repeat(limits::REPORT_TEXT) }), exit: None, asked: None };
-        let Verdict::Lost { why } = decide(&facts, &Limits::default()) else { panic!() };
+        let Verdict::Lost { why, cause: LostCause::Worker } = decide(&facts, &Limits::default()) else { panic!() };
         assert!(why.len() <= limits::REPORT_TEXT + 3 && why.ends_with('…'));
+    }
+
+    #[test]
+    fn a_worker_that_names_an_unknown_wall_breaks_the_protocol() {
+        let wall = MemoryWall::default();
+        let facts = Facts { cause: reported(End::Memory { wall }), ..ended(How::Exited(0)) };
+        let verdict = decide(&facts, &Limits::default());
+        assert!(matches!(verdict, Verdict::Lost { cause: LostCause::Protocol, .. }), "{verdict:?}");
     }
 
     #[test]

@@ -63,7 +63,8 @@ fn ended(kind: VerdictKind) -> Next {
         | VerdictKind::Killed
         | VerdictKind::Unhealthy
         | VerdictKind::Lost
-        | VerdictKind::Refused => Next::GiveUp,
+        | VerdictKind::Refused
+        | VerdictKind::Unknown => Next::GiveUp,
     }
 }
 
@@ -90,7 +91,8 @@ pub(crate) fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
         | VerdictKind::Stopped
         | VerdictKind::Unhealthy
         | VerdictKind::Lost
-        | VerdictKind::Refused => {}
+        | VerdictKind::Refused
+        | VerdictKind::Unknown => {}
     }
     changed
 }
@@ -161,16 +163,17 @@ pub(crate) fn words(verdict: &Verdict) -> String {
         Verdict::Failed { code } => format!("failed with code {code}"),
         Verdict::Trapped { message, .. } => format!("trapped: {}", quoted(message)),
         Verdict::Deadline { limit } => format!("met its time limit of {}", quoted(limit)),
-        Verdict::Cpu { limit } => format!("met its CPU limit of {}", quoted(limit)),
+        Verdict::Cpu { limit, .. } => format!("met its CPU limit of {}", quoted(limit)),
         Verdict::Memory { limit, .. } => format!("met its memory limit of {}", quoted(limit)),
         Verdict::Output { limit } => format!("met its output limit of {}", quoted(limit)),
         Verdict::Denied { syscall: Some(call) } => format!("made the forbidden system call {}", quoted(call)),
         Verdict::Denied { syscall: None } => "made a forbidden system call".into(),
         Verdict::Killed { signal, .. } => format!("was killed by {}", quoted(signal)),
         Verdict::Stopped { .. } => "was stopped".into(),
-        Verdict::Unhealthy { check } => format!("was unhealthy ({})", quoted(check)),
-        Verdict::Lost { why } => format!("was lost: {}", quoted(why)),
+        Verdict::Unhealthy { check } => format!("was unhealthy ({})", quoted(check.failure())),
+        Verdict::Lost { why, .. } => format!("was lost: {}", quoted(why)),
         Verdict::Refused { reason } => format!("was refused: {}", quoted(reason)),
+        Verdict::Unknown => "ended in a way that this version does not know".into(),
     }
 }
 

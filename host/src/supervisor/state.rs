@@ -58,7 +58,7 @@ use crate::config::service::{Boosts, Rules, Strategy};
 use instance::{Instance, LastRun, Line, Rest, Slot};
 use order::Jobs;
 use sandhog_protocol::control::Phase;
-use sandhog_protocol::verdict::Verdict;
+use sandhog_protocol::verdict::{HealthCheck, Verdict};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -221,8 +221,8 @@ pub(crate) enum End {
     Operator,
     /// Another one takes its place: reload, recycling, retirement, a schedule, a group's strategy.
     Replaced,
-    /// A check failed; its name: `ready`, `heartbeat` or `command`.
-    Unhealthy(String),
+    /// This check failed.
+    Unhealthy(HealthCheck),
 }
 
 /// What people hear of.
@@ -263,7 +263,7 @@ pub(crate) enum Notice {
     },
     Unhealthy {
         attempt: AttemptNumber,
-        check: String,
+        check: HealthCheck,
     },
     /// Another attempt has taken its place.
     Reloaded {

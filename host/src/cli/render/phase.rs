@@ -63,7 +63,8 @@ pub(crate) const fn verdict_mood(verdict: &Verdict) -> Mood {
         | Verdict::Killed { .. }
         | Verdict::Unhealthy { .. }
         | Verdict::Lost { .. }
-        | Verdict::Refused { .. } => Mood::Bad,
+        | Verdict::Refused { .. }
+        | Verdict::Unknown => Mood::Bad,
     }
 }
 

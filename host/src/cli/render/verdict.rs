@@ -1,11 +1,10 @@
 //! A verdict in words for people, and as the JSON object of `--verdict` for tools.
 
 use super::problem::Problem;
-use crate::config::units;
 use crate::coordinator::record::VerdictRecord;
 use sandhog_protocol::plan::Wall;
 use sandhog_protocol::spawn::WeakWall;
-use sandhog_protocol::verdict::{BREACH, Killer, MemoryWall, StopReason, UNDELIVERED, Verdict};
+use sandhog_protocol::verdict::{CpuLimit, Killer, LostCause, MemoryWall, StopReason, Verdict};
 use sandhog_protocol::worker::TrapKind;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,20 +19,13 @@ pub(crate) fn sentence(verdict: &Verdict) -> Option<Problem> {
     let said = |what: String, hint: &str| Some(Problem::new(what).with_hint(hint));
     match verdict {
         Verdict::Completed { .. } | Verdict::Failed { .. } => None,
-        Verdict::Stopped { reason: StopReason::OutputClosed, .. } => None,
-        Verdict::Stopped { reason: StopReason::Parent, .. } => Some(Problem::new("stopped: by its parent")),
-        Verdict::Stopped { reason: StopReason::Operator, .. } => Some(Problem::new("stopped: somebody asked for it")),
-        Verdict::Stopped { reason: StopReason::Replaced, .. } => {
-            Some(Problem::new("stopped: another one takes its place"))
-        }
-        Verdict::Stopped { reason: StopReason::Interrupt, .. } => Some(Problem::new("stopped: by Ctrl-C")),
-        Verdict::Stopped { reason: StopReason::Terminate, .. } => Some(Problem::new("stopped: by SIGTERM or SIGHUP")),
+        Verdict::Stopped { reason, .. } => stopped(*reason),
         Verdict::Trapped { trap, message, backtrace } => Some(trapped(*trap, message, backtrace)),
         Verdict::Deadline { limit } => said(
             format!("deadline: the guest ran longer than {limit} (--timeout)"),
             "give it more, or look for what it waits for",
         ),
-        Verdict::Cpu { limit } => Some(cpu(limit)),
+        Verdict::Cpu { limit, exceeded } => Some(cpu(limit, *exceeded)),
         Verdict::Memory { limit, wall } => Some(memory(limit, *wall)),
         Verdict::Output { limit } => said(
             format!("output: the guest wrote more than {limit} to stdout and stderr (--max-output)"),
@@ -43,32 +35,17 @@ pub(crate) fn sentence(verdict: &Verdict) -> Option<Problem> {
             format!("denied: the worker made a system call that no guest needs{}", named(syscall.as_deref())),
             "do not trust this module; if it is yours, please report it as a fault of Sandhog",
         ),
-        Verdict::Killed { signal, by: Killer::Outside } => said(
-            format!("killed: {signal}, sent by somebody outside Sandhog"),
-            "look for an operator, or for a machine that ran out of memory (dmesg)",
+        Verdict::Killed { signal, by } => Some(killed(signal, *by)),
+        Verdict::Unhealthy { check } => said(
+            format!("unhealthy: {}", check.failure()),
+            "the guest lives but does not answer; look for what it waits for",
         ),
-        Verdict::Killed { signal, by: Killer::Operator } => {
-            Some(Problem::new(format!("killed: {signal}, somebody asked for it")))
-        }
-        Verdict::Killed { signal, by: Killer::Fault } => said(
-            format!("killed: {signal}, a fault of the worker itself"),
-            "do not trust this module; please report it as a fault of Sandhog",
-        ),
-        Verdict::Unhealthy { check } => {
-            said(format!("unhealthy: {check}"), "the guest lives but does not answer; look for what it waits for")
-        }
-        Verdict::Lost { why } if why.starts_with(BREACH) => said(
-            format!("lost: {why}"),
-            "do not trust this module: no guest's worker says that; if it is yours, please report it as a fault of Sandhog",
-        ),
-        Verdict::Lost { why } if why.starts_with(UNDELIVERED) => {
-            said(format!("lost: {why}"), "make room where stdout and stderr lead to, or let them lead elsewhere")
-        }
-        Verdict::Lost { why } => said(
-            format!("lost: {why}"),
-            "a fault of Sandhog or of this machine, not of the guest; try again, and report it if it comes back",
-        ),
+        Verdict::Lost { why, cause } => Some(lost(why, *cause)),
         Verdict::Refused { reason } => Some(Problem::new(format!("refused: {reason}"))),
+        Verdict::Unknown => said(
+            "it ended in a way that this version does not know".into(),
+            "whatever ran it is of a newer version of Sandhog",
+        ),
     }
 }
 
@@ -86,14 +63,59 @@ fn named(syscall: Option<&str>) -> String {
     syscall.map(|syscall| format!(": {syscall}")).unwrap_or_default()
 }
 
-/// A limit with a unit of time is `--cpu`'s; one without is `--fuel`'s.
-fn cpu(limit: &str) -> Problem {
-    let what = if units::parse_duration(limit).is_ok() {
-        format!("cpu: the guest used more than {limit} of CPU time (--cpu)")
-    } else {
-        format!("cpu: the guest used more than {limit} units of fuel (--fuel)")
+fn cpu(limit: &str, exceeded: CpuLimit) -> Problem {
+    let what = match exceeded {
+        CpuLimit::Time => format!("cpu: the guest used more than {limit} of CPU time (--cpu)"),
+        CpuLimit::Fuel => format!("cpu: the guest used more than {limit} units of fuel (--fuel)"),
+        CpuLimit::Unknown(_) => format!("cpu: the guest computed more than {limit} allows"),
     };
     Problem::new(what).with_hint("give it more, or look for a loop that does not end")
+}
+
+/// Why it was lost is a sentence; where the fault lies says what to do.
+fn lost(why: &str, cause: LostCause) -> Problem {
+    let hint = match cause {
+        LostCause::Protocol => {
+            "do not trust this module: no guest's worker says that; if it is yours, please report it as a fault of Sandhog"
+        }
+        LostCause::Output => "make room where stdout and stderr lead to, or let them lead elsewhere",
+        LostCause::Worker
+        | LostCause::NoReport
+        | LostCause::Zygote
+        | LostCause::Spawner
+        | LostCause::Daemon
+        | LostCause::Start
+        | LostCause::Compiler
+        | LostCause::StaleModule
+        | LostCause::Machine
+        | LostCause::Unknown(_) => {
+            "a fault of Sandhog or of this machine, not of the guest; try again, and report it if it comes back"
+        }
+    };
+    Problem::new(format!("lost: {why}")).with_hint(hint)
+}
+
+fn stopped(reason: StopReason) -> Option<Problem> {
+    match reason {
+        StopReason::OutputClosed => None,
+        StopReason::Parent => Some(Problem::new("stopped: by its parent")),
+        StopReason::Operator => Some(Problem::new("stopped: somebody asked for it")),
+        StopReason::Replaced => Some(Problem::new("stopped: another one takes its place")),
+        StopReason::Interrupt => Some(Problem::new("stopped: by Ctrl-C")),
+        StopReason::Terminate => Some(Problem::new("stopped: by SIGTERM or SIGHUP")),
+        StopReason::Unknown(word) => Some(Problem::new(format!("stopped: {word}"))),
+    }
+}
+
+fn killed(signal: &str, by: Killer) -> Problem {
+    match by {
+        Killer::Outside => Problem::new(format!("killed: {signal}, sent by somebody outside Sandhog"))
+            .with_hint("look for an operator, or for a machine that ran out of memory (dmesg)"),
+        Killer::Operator => Problem::new(format!("killed: {signal}, somebody asked for it")),
+        Killer::Fault => Problem::new(format!("killed: {signal}, a fault of the worker itself"))
+            .with_hint("do not trust this module; please report it as a fault of Sandhog"),
+        Killer::Unknown(word) => Problem::new(format!("killed: {signal}, by {word}")),
+    }
 }
 
 fn memory(limit: &str, wall: MemoryWall) -> Problem {
@@ -103,6 +125,7 @@ fn memory(limit: &str, wall: MemoryWall) -> Problem {
         MemoryWall::Cgroup => {
             format!("memory: the kernel ended the worker, which used more than --memory {limit} allows")
         }
+        MemoryWall::Unknown(_) => format!("memory: it needed more than --memory {limit} allows"),
     };
     Problem::new(what).with_hint("give it more, or look for a leak")
 }
@@ -373,8 +396,14 @@ mod tests {
             said(Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Engine }),
             "sandhog: memory: the guest needed more than 64MiB (--memory)\n  hint: give it more, or look for a leak\n"
         );
-        assert!(said(Verdict::Cpu { limit: "10s".into() }).contains("more than 10s of CPU time (--cpu)"));
-        assert!(said(Verdict::Cpu { limit: "1000".into() }).contains("more than 1000 units of fuel (--fuel)"));
+        assert!(
+            said(Verdict::Cpu { limit: "10s".into(), exceeded: CpuLimit::Time })
+                .contains("more than 10s of CPU time (--cpu)")
+        );
+        assert!(
+            said(Verdict::Cpu { limit: "1000".into(), exceeded: CpuLimit::Fuel })
+                .contains("more than 1000 units of fuel (--fuel)")
+        );
         assert!(said(Verdict::Deadline { limit: "30s".into() }).contains("longer than 30s (--timeout)"));
     }
 

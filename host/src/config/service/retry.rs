@@ -96,7 +96,9 @@ fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
         | VerdictKind::Denied
         | VerdictKind::Killed
         | VerdictKind::Unhealthy
-        | VerdictKind::Lost => {}
+        | VerdictKind::Lost
+        // It has no name that a manifest could say.
+        | VerdictKind::Unknown => {}
     }
     let Some(times) = spec.times else {
         return match &spec.at_most {
@@ -161,7 +163,8 @@ fn limit_of(on: VerdictKind, limits: &Boosts) -> Option<Limit> {
         | VerdictKind::Stopped
         | VerdictKind::Unhealthy
         | VerdictKind::Lost
-        | VerdictKind::Refused => None,
+        | VerdictKind::Refused
+        | VerdictKind::Unknown => None,
     }
 }
 

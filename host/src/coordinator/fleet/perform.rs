@@ -19,7 +19,7 @@ use crate::supervisor::outcome;
 use crate::supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
 use sandhog_protocol::control::{Ended, Event, EventKind};
 use sandhog_protocol::plan::Identity;
-use sandhog_protocol::verdict::{StopReason, Verdict};
+use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Daemon {
         let job = boosted(service.job.clone(), boosts);
         let grace = service.rules.grace;
         let kept = match (identity, &settled) {
-            (Err(error), _) => Err(Verdict::Lost { why: format!("there is no id for another attempt: {error}") }),
+            (Err(error), _) => Err(no_id(&error)),
             (Ok(_), Err(why)) => Err(Verdict::Refused { reason: why.clone() }),
             (Ok(identity), Ok(settled)) => {
                 let granted = settled.job.clone();
@@ -185,7 +185,7 @@ impl Daemon {
             self.touched.extend(self.book.entry(&job).iter().flat_map(|entry| entry.instances.values()));
         }
         let Some(member) = self.book.members.get(&id) else { return };
-        if matches!(notice, Notice::Unhealthy { check, .. } if check == "ready") {
+        if matches!(notice, Notice::Unhealthy { check, .. } if *check == HealthCheck::Ready) {
             self.late.insert(id);
         }
         if matches!(notice, Notice::Skipped) {
@@ -348,6 +348,10 @@ async fn run(
     let _ = attending.inbox.send(Message::Ended { attempt: attending.number, record: Box::new(record) });
 }
 
+fn no_id(error: &impl std::fmt::Display) -> Verdict {
+    Verdict::Lost { why: format!("there is no id for another attempt: {error}"), cause: LostCause::Machine }
+}
+
 /// The job with the limits of another try.
 fn boosted(mut job: Job, boosts: Boosts) -> Job {
     let limits = &mut job.limits;
@@ -359,20 +363,11 @@ fn boosted(mut job: Job, boosts: Boosts) -> Job {
     job
 }
 
-fn reason_of(why: &End) -> Result<StopReason, &'static str> {
+fn reason_of(why: &End) -> Result<StopReason, HealthCheck> {
     match why {
         End::Operator => Ok(StopReason::Operator),
         End::Replaced => Ok(StopReason::Replaced),
-        End::Unhealthy(check) => Err(failed_check(check)),
-    }
-}
-
-/// What is wrong with one that has failed the check of this name.
-fn failed_check(name: &str) -> &'static str {
-    match name {
-        "ready" => "it was not ready in time",
-        "heartbeat" => "its heartbeats have stopped",
-        _ => "the command of its health check failed",
+        End::Unhealthy(check) => Err(*check),
     }
 }
 
@@ -401,7 +396,7 @@ fn said(notice: &Notice) -> (EventKind, String) {
             (EventKind::Recycled, format!("takes {} of memory and is replaced", print_about(*bytes)))
         }
         Notice::Retiring { reason, .. } => (EventKind::Retiring, format!("wants to be replaced: {reason}")),
-        Notice::Unhealthy { check, .. } => (EventKind::Unhealthy, format!("is unhealthy: {}", failed_check(check))),
+        Notice::Unhealthy { check, .. } => (EventKind::Unhealthy, format!("is unhealthy: {}", check.failure())),
         Notice::Reloaded { .. } => (EventKind::Reloaded, "another attempt has taken its place".into()),
         Notice::ReloadFailed { why } => (EventKind::ReloadFailed, format!("is not replaced: {why}")),
         Notice::Skipped => {

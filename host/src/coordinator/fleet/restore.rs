@@ -11,7 +11,7 @@ use crate::supervisor::outcome;
 use crate::supervisor::state::{Event, InstanceId, Place};
 use chrono::{DateTime, Utc};
 use sandhog_protocol::control::{Ended, EventKind};
-use sandhog_protocol::verdict::{Usage, Verdict};
+use sandhog_protocol::verdict::{LostCause, Usage, Verdict};
 use std::sync::Arc;
 
 impl Daemon {
@@ -95,7 +95,7 @@ impl Daemon {
     /// An attempt ran when the last daemon was ended, and ended with it.
     fn was_lost(&mut self, id: InstanceId, attempt: String) {
         let why = "the daemon was ended from outside, and every worker with it";
-        let verdict = Verdict::Lost { why: why.into() };
+        let verdict = Verdict::Lost { why: why.into(), cause: LostCause::Daemon };
         let ended = Ended {
             attempt,
             // When it was found: nobody saw it.

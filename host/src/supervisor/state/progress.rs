@@ -3,8 +3,9 @@
 //! Must not: know why an attempt was started, or what follows its end.
 
 use super::instance::{Heir, Slot};
-use super::watch::{Attempt, COMMAND, Due};
+use super::watch::{Attempt, Due};
 use super::{Action, AttemptNumber, End, Fleet, InstanceId, Notice};
+use sandhog_protocol::verdict::HealthCheck;
 
 impl Fleet {
     /// Starts an attempt of an instance that waits for nothing any more.
@@ -73,7 +74,7 @@ impl Fleet {
 
     pub(super) fn checked(&mut self, number: AttemptNumber, healthy: bool) {
         if let Some((id, true)) = self.with(number, |attempt, now| attempt.checked(healthy, now)) {
-            self.condemn(id, number, COMMAND);
+            self.condemn(id, number, HealthCheck::Command);
         }
     }
 
@@ -85,10 +86,10 @@ impl Fleet {
     }
 
     /// It has failed a check: it is killed, and the verdict of its end says so.
-    fn condemn(&mut self, id: InstanceId, number: AttemptNumber, check: &str) {
+    fn condemn(&mut self, id: InstanceId, number: AttemptNumber, check: HealthCheck) {
         self.with(number, |attempt, _| attempt.condemn());
-        self.tell(id, Notice::Unhealthy { attempt: number, check: check.into() });
-        self.actions.push(Action::Kill { attempt: number, why: End::Unhealthy(check.into()) });
+        self.tell(id, Notice::Unhealthy { attempt: number, check });
+        self.actions.push(Action::Kill { attempt: number, why: End::Unhealthy(check) });
     }
 
     /// Looks at every instance whose time has come, once.

@@ -4,10 +4,9 @@
 //!
 //! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_WORLDS=N` tries that many.
 
-use super::watch::READY;
 use super::*;
 use crate::config::service::{Intensity, Overlap, Ready, Restart, Retry};
-use sandhog_protocol::verdict::{MemoryWall, StopReason, VerdictKind};
+use sandhog_protocol::verdict::{HealthCheck, MemoryWall, StopReason, VerdictKind};
 use std::collections::VecDeque;
 
 /// Events in all worlds together, at the least.
@@ -583,7 +582,7 @@ impl World {
             }
             End::Unhealthy(check) => {
                 let Live { ready, paused, .. } = self.live[&attempt];
-                self.check((check == READY) != ready, "ready is not healthy");
+                self.check((check == HealthCheck::Ready) != ready, "ready is not healthy");
                 self.check(!paused, "nothing is expected of what is paused");
                 Verdict::Unhealthy { check }
             }

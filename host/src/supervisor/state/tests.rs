@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::service::{Intensity, Overlap, Ready, Restart, Retry};
-use sandhog_protocol::verdict::{MemoryWall, StopReason, VerdictKind};
+use sandhog_protocol::verdict::{HealthCheck, MemoryWall, StopReason, VerdictKind};
 
 const COMPLETED: Verdict = Verdict::Completed { code: 0 };
 const FAILED: Verdict = Verdict::Failed { code: 3 };
@@ -171,7 +171,7 @@ fn one_that_does_not_become_ready_in_time_is_unhealthy() {
     assert_eq!(kit.pass(seconds(1000)), []);
     kit.step(Event::Launched { attempt: 1 });
     assert_eq!(kit.pass(Duration::from_millis(6999)), []);
-    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy("ready".into()) }]);
+    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Ready) }]);
     assert_eq!(kit.pass(seconds(100)), [], "once");
 }
 
@@ -411,8 +411,8 @@ fn a_heartbeat_that_is_missed_too_often_is_the_end() {
     kit.pass(seconds(15));
     kit.step(Event::Heartbeat { attempt: 1 });
     assert_eq!(kit.pass(seconds(19)), []);
-    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy("heartbeat".into()) }]);
-    kit.end(id, Verdict::Unhealthy { check: "heartbeat".into() });
+    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Heartbeat) }]);
+    kit.end(id, Verdict::Unhealthy { check: HealthCheck::Heartbeat });
     assert_eq!(kit.phase(id), Phase::Backoff);
 }
 
@@ -439,7 +439,7 @@ fn a_check_runs_alone_and_its_misses_count_in_a_row() {
         actions
     };
     assert_eq!(answers(&[false, true, false]), []);
-    assert_eq!(answers(&[false]), [Action::Kill { attempt: 1, why: End::Unhealthy("command".into()) }]);
+    assert_eq!(answers(&[false]), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Command) }]);
 }
 
 #[test]
@@ -490,8 +490,8 @@ fn a_new_one_that_does_not_become_ready_in_time_fails_the_reload() {
     let id = kit.up("web", &[], Rules { start_timeout: seconds(5), ..said() });
     kit.step(Event::Reload { ids: vec![id] });
     kit.step(Event::Launched { attempt: 2 });
-    assert_eq!(kit.pass(seconds(5)), [Action::Kill { attempt: 2, why: End::Unhealthy("ready".into()) }]);
-    kit.step(Event::Ended { attempt: 2, verdict: Verdict::Unhealthy { check: "ready".into() } });
+    assert_eq!(kit.pass(seconds(5)), [Action::Kill { attempt: 2, why: End::Unhealthy(HealthCheck::Ready) }]);
+    kit.step(Event::Ended { attempt: 2, verdict: Verdict::Unhealthy { check: HealthCheck::Ready } });
     assert!(matches!(kit.notices.last(), Some((_, Notice::ReloadFailed { .. }))));
     assert_eq!(kit.phase(id), Phase::Running);
 }
@@ -702,7 +702,7 @@ fn other_rules_count_from_the_next_attempt_on() {
     kit.end(id, FAILED);
     kit.pass(seconds(1));
     kit.ready(id);
-    assert_eq!(kit.pass(seconds(3)), [Action::Kill { attempt: 2, why: End::Unhealthy("heartbeat".into()) }]);
+    assert_eq!(kit.pass(seconds(3)), [Action::Kill { attempt: 2, why: End::Unhealthy(HealthCheck::Heartbeat) }]);
 }
 
 #[test]
@@ -768,7 +768,7 @@ fn one_that_was_killed_for_its_health_has_no_heir_but_another_try() {
     kit.pass(seconds(1));
     assert_eq!(kit.step(Event::Reload { ids: vec![id] }), []);
     assert_eq!(kit.step(Event::Retire { attempt: 1, reason: "late".into() }), []);
-    kit.end(id, Verdict::Unhealthy { check: "heartbeat".into() });
+    kit.end(id, Verdict::Unhealthy { check: HealthCheck::Heartbeat });
     assert_eq!((kit.phase(id), kit.see(id).reloading), (Phase::Backoff, false));
     assert_eq!(kit.pass(seconds(1)), [spawn(id, 2)]);
 }
@@ -848,7 +848,7 @@ fn nothing_is_expected_of_what_is_paused_and_its_misses_are_counted_anew() {
     assert_eq!(kit.step(pause(1)), [], "once more");
     kit.step(resume(1));
     assert_eq!(kit.pass(seconds(19)), [], "the one before the pause is forgotten");
-    let unhealthy = Action::Kill { attempt: 1, why: End::Unhealthy("heartbeat".into()) };
+    let unhealthy = Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Heartbeat) };
     assert_eq!(kit.pass(seconds(1)), [unhealthy]);
     assert_eq!(kit.phase(id), Phase::Stopping);
 }
@@ -868,7 +868,7 @@ fn a_check_that_ran_while_its_attempt_was_paused_counts_for_nothing() {
     assert_eq!(kit.step(Event::Checked { attempt: 1, healthy: false }), [], "it ended in the pause");
     kit.step(resume(1));
     assert_eq!(kit.pass(seconds(5)), [Action::Check { attempt: 1 }]);
-    let unhealthy = Action::Kill { attempt: 1, why: End::Unhealthy("command".into()) };
+    let unhealthy = Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Command) };
     assert_eq!(kit.step(Event::Checked { attempt: 1, healthy: false }), [unhealthy]);
 }
 
@@ -882,7 +882,7 @@ fn a_pause_is_no_part_of_the_time_to_be_ready_in() {
     assert_eq!(kit.pass(seconds(1000)), []);
     kit.step(resume(1));
     assert_eq!(kit.pass(Duration::from_millis(5999)), []);
-    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy("ready".into()) }]);
+    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Ready) }]);
     // Nor has it lived meanwhile.
     let id = kit.job("api", &[], 1, Rules { ready: Ready::Lived(seconds(3)), ..said() })[0];
     kit.step(Event::Began { attempt: 2 });
@@ -916,9 +916,9 @@ fn where_the_daemon_was_held_nobody_has_missed_anything() {
     assert_eq!(kit.step(Event::Halted { late: seconds(99) }), []);
     assert_eq!(kit.step(Event::Tick), []);
     assert_eq!(kit.step(Event::Heartbeat { attempt: 1 }), []);
-    let unhealthy = |attempt, check: &str| Action::Kill { attempt, why: End::Unhealthy(check.into()) };
-    assert_eq!(kit.pass(seconds(1)), [unhealthy(1, "heartbeat")]);
-    assert_eq!(kit.pass(seconds(8)), [unhealthy(2, "ready")]);
+    let unhealthy = |attempt, check| Action::Kill { attempt, why: End::Unhealthy(check) };
+    assert_eq!(kit.pass(seconds(1)), [unhealthy(1, HealthCheck::Heartbeat)]);
+    assert_eq!(kit.pass(seconds(8)), [unhealthy(2, HealthCheck::Ready)]);
 }
 
 #[test]

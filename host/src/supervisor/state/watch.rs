@@ -4,6 +4,7 @@
 
 use super::AttemptNumber;
 use crate::config::service::{Boosts, Ready, Rules};
+use sandhog_protocol::verdict::HealthCheck;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,16 +77,11 @@ pub(super) enum Due {
     Ready,
     Check,
     /// Has failed the check of this name.
-    Unhealthy(&'static str),
+    Unhealthy(HealthCheck),
 }
 
 /// Shortest interval of a check: no setting makes the fleet spin.
 const FINEST: Duration = Duration::from_millis(1);
-
-/// The names of the checks.
-pub(super) const READY: &str = "ready";
-const HEARTBEAT: &str = "heartbeat";
-pub(super) const COMMAND: &str = "command";
 
 impl Attempt {
     pub(super) fn new(number: AttemptNumber, rules: Arc<Rules>, boosts: Boosts) -> Self {
@@ -254,14 +250,14 @@ impl Attempt {
                 if self.lived(began).is_some_and(|at| at <= now) {
                     Due::Ready
                 } else if self.overdue(launched).is_some_and(|at| at <= now) {
-                    Due::Unhealthy(READY)
+                    Due::Unhealthy(HealthCheck::Ready)
                 } else {
                     Due::Nothing
                 }
             }
             Stage::Ready { heart, checks, .. } => {
                 if heart.as_mut().is_some_and(|heart| heart.misses(now) >= misses) {
-                    return Due::Unhealthy(HEARTBEAT);
+                    return Due::Unhealthy(HealthCheck::Heartbeat);
                 }
                 if checks.as_mut().is_some_and(|checks| checks.start(now)) { Due::Check } else { Due::Nothing }
             }

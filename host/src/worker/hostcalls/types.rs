@@ -207,23 +207,25 @@ const fn kind(verdict: &Why) -> VerdictKind {
         Why::Unhealthy { .. } => VerdictKind::Unhealthy,
         Why::Lost { .. } => VerdictKind::Lost,
         Why::Refused { .. } => VerdictKind::Refused,
+        // The coordinator is of this version: it says no such thing.
+        Why::Unknown => VerdictKind::Lost,
     }
 }
 
 /// The limit, the trap, the signal or the reason; empty where the kind says it all.
 fn detail(verdict: &Why) -> String {
     match verdict {
-        Why::Completed { .. } | Why::Failed { .. } => String::new(),
+        Why::Completed { .. } | Why::Failed { .. } | Why::Unknown => String::new(),
         Why::Trapped { message, .. } => message.clone(),
-        Why::Deadline { limit } | Why::Cpu { limit } | Why::Memory { limit, .. } | Why::Output { limit } => {
+        Why::Deadline { limit } | Why::Cpu { limit, .. } | Why::Memory { limit, .. } | Why::Output { limit } => {
             limit.clone()
         }
         Why::Denied { syscall } => syscall.clone().unwrap_or_default(),
         Why::Killed { signal, .. } => signal.clone(),
         Why::Stopped { graceful: true, .. } => "it ended by itself".to_owned(),
         Why::Stopped { graceful: false, .. } => "it was ended".to_owned(),
-        Why::Unhealthy { check } => check.clone(),
-        Why::Lost { why } => why.clone(),
+        Why::Unhealthy { check } => check.failure().to_owned(),
+        Why::Lost { why, .. } => why.clone(),
         Why::Refused { reason } => reason.clone(),
     }
 }

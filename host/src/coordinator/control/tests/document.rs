@@ -5,7 +5,9 @@ use crate::coordinator::control::limits::{LINES, SELECTORS, USUAL_LINES};
 use crate::coordinator::control::routes::ROUTES;
 use sandhog_protocol::control::*;
 use sandhog_protocol::limits;
-use sandhog_protocol::verdict::{Killer, MemoryWall, StopReason, Usage, Verdict, VerdictKind};
+use sandhog_protocol::verdict::{
+    CpuLimit, HealthCheck, Killer, LostCause, MemoryWall, StopReason, Usage, Verdict, VerdictKind,
+};
 use sandhog_protocol::worker::TrapKind;
 use serde::Serialize;
 use serde_json::Value;
@@ -310,19 +312,18 @@ fn every_word_is_described() {
     hold_words(&schemas["Phase"], &phases);
     hold_words(&schemas["EventKind"], EventKind::ALL);
     hold_words(&schemas["LogStream"], &[LogStream::Out, LogStream::Err, LogStream::Log, LogStream::Sandhog]);
-    use TrapKind::*;
-    let traps = [Unreachable, OutOfBoundsMemory, OutOfBoundsTable, UndefinedElement, IndirectCallTypeMismatch];
-    let more = [IntegerOverflow, IntegerDivideByZero, InvalidConversion, StackOverflow, UncaughtException, Other];
-    hold_words(&schemas["TrapKind"], &[traps.as_slice(), &more].concat());
+    hold_words(&schemas["TrapKind"], TrapKind::ALL);
     let of = |verdict: &str, field: &str| {
         let all = schemas["Verdict"]["oneOf"].as_array().unwrap();
         let one = all.iter().find(|one| one["properties"]["verdict"]["const"] == verdict).unwrap();
         one["properties"][field].clone()
     };
-    hold_words(&of("memory", "wall"), &[MemoryWall::Engine, MemoryWall::Data, MemoryWall::Cgroup]);
-    hold_words(&of("killed", "by"), &[Killer::Outside, Killer::Fault]);
-    use StopReason::{Interrupt, Operator, OutputClosed, Parent, Replaced, Terminate};
-    hold_words(&of("stopped", "reason"), &[Interrupt, Terminate, OutputClosed, Parent, Operator, Replaced]);
+    hold_words(&of("cpu", "exceeded"), CpuLimit::ALL);
+    hold_words(&of("memory", "wall"), MemoryWall::ALL);
+    hold_words(&of("killed", "by"), Killer::ALL);
+    hold_words(&of("stopped", "reason"), StopReason::ALL);
+    hold_words(&of("unhealthy", "check"), HealthCheck::ALL);
+    hold_words(&of("lost", "cause"), LostCause::ALL);
 }
 
 #[test]
