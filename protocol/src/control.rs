@@ -193,17 +193,18 @@ pub struct Change {
     pub keys: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ChangeKind {
-    /// It is new.
-    Create,
-    /// It is as it was, and is started where it is not up.
-    Keep,
-    /// It runs with other settings: reloaded, one instance at a time.
-    Change,
-    /// The manifest has it no more.
-    Delete,
+kinds! {
+    /// What an [`Apply`] does to a job.
+    pub enum ChangeKind {
+        /// It is new.
+        Create = "create",
+        /// It is as it was, and is started where it is not up.
+        Keep = "keep",
+        /// It runs with other settings: reloaded, one instance at a time.
+        Change = "change",
+        /// The manifest has it no more.
+        Delete = "delete",
+    }
 }
 
 /// `POST /v1/{start,stop,restart,reload,delete}`, and `/v1/signal` with a signal. To start a job with a schedule by its name
@@ -284,26 +285,26 @@ pub struct JobLine {
     pub instances: u64,
 }
 
-/// Where an instance is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Not to be up: never started, or it has ended and is not to be started again.
-    Idle,
-    /// For what it comes after.
-    Waiting,
-    /// For its next time by the schedule.
-    Scheduled,
-    Starting,
-    /// Ready.
-    Running,
-    Stopping,
-    /// For the next try.
-    Backoff,
-    /// Somebody has stopped it.
-    Stopped,
-    /// Given up.
-    Failed,
+kinds! {
+    /// Where an instance is in its life.
+    pub enum Phase {
+        /// Not to be up: never started, or it has ended and is not to be started again.
+        Idle = "idle",
+        /// For what it comes after.
+        Waiting = "waiting",
+        /// For its next time by the schedule.
+        Scheduled = "scheduled",
+        Starting = "starting",
+        /// Ready.
+        Running = "running",
+        Stopping = "stopping",
+        /// For the next try.
+        Backoff = "backoff",
+        /// Somebody has stopped it.
+        Stopped = "stopped",
+        /// Given up.
+        Failed = "failed",
+    }
 }
 
 /// One instance of a job: a line of `ps`.
@@ -394,15 +395,16 @@ pub struct LogLine {
     pub text: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogStream {
-    Out,
-    Err,
-    /// The guest's `log`.
-    Log,
-    /// Sandhog's own word on the attempt.
-    Sandhog,
+kinds! {
+    /// Where a line of a log comes from.
+    pub enum LogStream {
+        Out = "out",
+        Err = "err",
+        /// The guest's `log`.
+        Log = "log",
+        /// Sandhog's own word on the attempt.
+        Sandhog = "sandhog",
+    }
 }
 
 /// Something that has happened. `GET /v1/events` answers with one of them a line.
@@ -505,7 +507,11 @@ mod tests {
     use crate::kinds::tests::{NEWER, hold};
 
     #[test]
-    fn every_kind_of_event_is_its_word() {
-        hold(EventKind::ALL, EventKind::Unknown(Word::new(NEWER).unwrap()));
+    fn every_kind_that_a_daemon_says_is_its_word() {
+        let newer = Word::new(NEWER).unwrap();
+        hold(EventKind::ALL, EventKind::Unknown(newer));
+        hold(ChangeKind::ALL, ChangeKind::Unknown(newer));
+        hold(Phase::ALL, Phase::Unknown(newer));
+        hold(LogStream::ALL, LogStream::Unknown(newer));
     }
 }

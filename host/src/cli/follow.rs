@@ -161,7 +161,7 @@ impl Shown {
 fn digest(line: &LogLine) -> u64 {
     let LogLine { at_ms, job, instance, attempt, stream, text } = line;
     let mut hasher = DefaultHasher::new();
-    (at_ms, job, instance, attempt, *stream as u8, text).hash(&mut hasher);
+    (at_ms, job, instance, attempt, stream, text).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -275,7 +275,7 @@ fn standing(instance: &Instance) -> Standing {
     let why = |text: &str| instance.why.clone().unwrap_or_else(|| text.to_owned());
     match instance.phase {
         Phase::Running | Phase::Scheduled => Standing::Ready,
-        Phase::Starting | Phase::Stopping | Phase::Waiting | Phase::Backoff => Standing::Under,
+        Phase::Starting | Phase::Stopping | Phase::Waiting | Phase::Backoff | Phase::Unknown(_) => Standing::Under,
         Phase::Stopped => Standing::Failed(why("somebody has stopped it")),
         Phase::Failed => Standing::Failed(why("it has failed")),
         Phase::Idle => match &instance.last {

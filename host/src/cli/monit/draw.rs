@@ -76,7 +76,7 @@ fn title(model: &Model) -> Line<'static> {
     ];
     for (place, (state, count)) in counts.into_iter().enumerate() {
         spans.push(Span::raw(if place == 0 { ": " } else { ", " }));
-        spans.push(Span::styled(format!("{count} {}", phase::name(state)), style_of(phase::mood(state))));
+        spans.push(Span::styled(format!("{count} {state}"), style_of(phase::mood(state))));
     }
     Line::from(spans)
 }
@@ -123,7 +123,7 @@ fn facts(frame: &mut Frame<'_>, area: Rect, instance: &Instance, model: &Model) 
 }
 
 fn describe(instance: &Instance, now_ms: u64, columns: usize) -> Vec<Line<'static>> {
-    let state = Span::styled(phase::state(instance), style_of(phase::mood(instance.phase)));
+    let state = Span::styled(phase::state(instance).to_owned(), style_of(phase::mood(instance.phase)));
     let since = time::rough(now_ms.saturating_sub(instance.since_ms));
     let mut lines = vec![Line::from(vec![state, Span::raw(format!(" for {since}"))])];
     let texts = [
@@ -175,7 +175,7 @@ fn log(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 
 fn log_rows(line: &LogLine, now_ms: u64, columns: usize) -> Vec<Line<'static>> {
     let style = match line.stream {
-        LogStream::Out | LogStream::Log => Style::new(),
+        LogStream::Out | LogStream::Log | LogStream::Unknown(_) => Style::new(),
         LogStream::Err => style_of(Mood::Bad),
         LogStream::Sandhog => style_of(Mood::Busy),
     };

@@ -24,6 +24,7 @@ fn line(change: &Change, dry_run: bool) -> String {
         (ChangeKind::Change, true) => "would be changed",
         (ChangeKind::Delete, false) => "deleted",
         (ChangeKind::Delete, true) => "would be deleted",
+        (ChangeKind::Unknown(word), _) => &word.to_string(),
     };
     let keys: Vec<_> = change.keys.iter().map(|key| escape(key)).collect();
     let keys = if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
@@ -69,7 +70,7 @@ fn instances(instances: &[&Instance]) -> String {
     for instance in instances {
         *counts.entry(instance.phase).or_default() += 1;
     }
-    counts.into_iter().map(|(phase, count)| format!("{count} {}\n", phase::name(phase))).collect()
+    counts.into_iter().map(|(phase, count)| format!("{count} {phase}\n")).collect()
 }
 
 /// How many have become ready.

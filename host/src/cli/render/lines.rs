@@ -18,12 +18,12 @@ pub(crate) fn log(line: &LogLine, now_ms: u64, paper: Paper) -> String {
         "" => "sandhog".to_owned(),
         job => format!("{}/{}", escape(job), line.instance),
     };
-    let (stream, mood) = match line.stream {
-        LogStream::Out => ("out", None),
-        LogStream::Err => ("err", Some(Mood::Bad)),
-        LogStream::Log => ("log", None),
-        LogStream::Sandhog => ("sandhog", Some(Mood::Busy)),
+    let mood = match line.stream {
+        LogStream::Out | LogStream::Log | LogStream::Unknown(_) => None,
+        LogStream::Err => Some(Mood::Bad),
+        LogStream::Sandhog => Some(Mood::Busy),
     };
+    let stream = line.stream.as_str();
     let stream = mood.map_or_else(|| stream.to_owned(), |mood| mood.paint(stream, paper.colour));
     let time = time(line.at_ms, now_ms, paper);
     format!("{time} {} {stream} {}\n", in_its_colour(&label, &line.job, paper), harmless(&line.text))

@@ -13,23 +13,9 @@ pub(crate) enum Mood {
     Quiet,
 }
 
-pub(crate) const fn name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Idle => "idle",
-        Phase::Waiting => "waiting",
-        Phase::Scheduled => "scheduled",
-        Phase::Starting => "starting",
-        Phase::Running => "running",
-        Phase::Stopping => "stopping",
-        Phase::Backoff => "backoff",
-        Phase::Stopped => "stopped",
-        Phase::Failed => "failed",
-    }
-}
-
 /// Its state in a word: that it is held counts more than what it would do.
-pub(crate) const fn state(instance: &Instance) -> &'static str {
-    if instance.paused { "paused" } else { name(instance.phase) }
+pub(crate) fn state(instance: &Instance) -> &str {
+    if instance.paused { "paused" } else { instance.phase.as_str() }
 }
 
 pub(crate) const fn mood(phase: Phase) -> Mood {
@@ -37,7 +23,7 @@ pub(crate) const fn mood(phase: Phase) -> Mood {
         Phase::Running => Mood::Good,
         Phase::Waiting | Phase::Starting | Phase::Stopping | Phase::Backoff => Mood::Busy,
         Phase::Failed => Mood::Bad,
-        Phase::Idle | Phase::Scheduled | Phase::Stopped => Mood::Quiet,
+        Phase::Idle | Phase::Scheduled | Phase::Stopped | Phase::Unknown(_) => Mood::Quiet,
     }
 }
 

@@ -183,7 +183,11 @@ impl Daemon {
                 ChangeKind::Change if change.keys.is_empty() || changes::needs_reload(change) => {
                     to_reload.extend(old.unwrap_or_default());
                 }
-                ChangeKind::Create | ChangeKind::Keep | ChangeKind::Change | ChangeKind::Delete => {}
+                ChangeKind::Create
+                | ChangeKind::Keep
+                | ChangeKind::Change
+                | ChangeKind::Delete
+                | ChangeKind::Unknown(_) => {}
             }
         }
         // Those that ran go on until their replacements are ready; those that did not are started.

@@ -306,7 +306,8 @@ pub(super) fn up_already(verb: Verb, seen: &Seen, scheduled: bool) -> Option<Str
         | Phase::Stopping
         | Phase::Backoff
         | Phase::Stopped
-        | Phase::Failed => None,
+        | Phase::Failed
+        | Phase::Unknown(_) => None,
     }
 }
 
@@ -322,6 +323,7 @@ fn down_already(seen: &Seen) -> Option<String> {
         | Phase::Running
         | Phase::Stopping
         | Phase::Backoff
-        | Phase::Failed => None,
+        | Phase::Failed
+        | Phase::Unknown(_) => None,
     }
 }

@@ -70,7 +70,7 @@ fn up(seen: &Seen) -> Far {
         Phase::Stopped => Far::Never("it was stopped meanwhile".into()),
         Phase::Failed => Far::Never(why()),
         Phase::Waiting => Far::Waits(why()),
-        Phase::Starting | Phase::Stopping | Phase::Backoff => Far::OnItsWay,
+        Phase::Starting | Phase::Stopping | Phase::Backoff | Phase::Unknown(_) => Far::OnItsWay,
     }
 }
 

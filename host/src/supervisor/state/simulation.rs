@@ -663,7 +663,7 @@ impl World {
                     Phase::Scheduled => seen.wanted && runs == 0 && job.rules.overlap.is_some(),
                     Phase::Failed => seen.failed.is_some() && runs == 0,
                     Phase::Idle | Phase::Stopped => !seen.wanted && runs == 0,
-                    Phase::Starting | Phase::Stopping | Phase::Backoff => false,
+                    Phase::Starting | Phase::Stopping | Phase::Backoff | Phase::Unknown(_) => false,
                 };
                 self.check(expected && !seen.reloading, &format!("{name} {id} does not settle: {seen:?}, {runs}"));
             }

@@ -17,7 +17,7 @@ impl Head {
     pub(super) fn new(instance: u32, attempt: &str, stream: LogStream) -> Self {
         let attempt: String = attempt.chars().filter(char::is_ascii_graphic).collect();
         let attempt = if attempt.is_empty() { "-" } else { &attempt };
-        let origin = format!(" {instance} {attempt} {} ", name(stream));
+        let origin = format!(" {instance} {attempt} {} ", stream);
         Self { origin, at_ms: None, bytes: Vec::new() }
     }
 
@@ -59,18 +59,8 @@ fn time(at_ms: u64) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-const fn name(stream: LogStream) -> &'static str {
-    match stream {
-        LogStream::Out => "out",
-        LogStream::Err => "err",
-        LogStream::Log => "log",
-        LogStream::Sandhog => "sandhog",
-    }
-}
-
 fn stream(word: &str) -> Option<LogStream> {
-    let all = [LogStream::Out, LogStream::Err, LogStream::Log, LogStream::Sandhog];
-    all.into_iter().find(|stream| name(*stream) == word)
+    LogStream::ALL.iter().copied().find(|stream| stream.as_str() == word)
 }
 
 #[cfg(test)]
