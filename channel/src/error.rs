@@ -16,10 +16,10 @@ pub enum Error {
     #[error("larger than {most} bytes")]
     TooLarge { most: usize },
     /// What was to be sent is no batch, or a failure that is no text.
-    #[error("not to be sent: {0}")]
+    #[error("not to be sent")]
     Invalid(#[source] Breach),
     /// The other end sent what it may not.
-    #[error("the other end broke the rules: {0}")]
+    #[error("the other end broke the rules")]
     Broken(#[from] Broken),
     #[error("failed to {what}")]
     System {
@@ -39,7 +39,7 @@ impl Error {
 /// In what the other end broke the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    #[error("{0}")]
+    #[error(transparent)]
     Packet(#[from] Breach),
     /// Nothing of it was read but its first packet.
     #[error("message of {length} bytes, where at most {most} are taken")]

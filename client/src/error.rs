@@ -25,21 +25,21 @@ pub enum Error {
     #[error("not to be sent: {0}")]
     Invalid(String),
     /// What was received is of another type. It has been taken: the next call gets the next message.
-    #[error("a message of another type: {0}")]
+    #[error("a message of another type")]
     Unexpected(#[source] rmp_serde::decode::Error),
     /// What was received has another format; it has been taken.
     #[error("a message of the format {found:?}")]
     Format { found: Format },
     /// The worker does not keep to the rules of a connection, or its message is larger than [`crate::Connection::limit`] says. The
     /// connection is closed.
-    #[error("the job broke the rules of its connection: {0}")]
+    #[error("the job broke the rules of its connection")]
     Broken(#[source] Broken),
     #[error("there is no executable {}: build or install sandhog, or name it by SANDHOG or Job::executable", .0.display())]
     NoExecutable(OsString),
     /// `sandhog` ended without a verdict: a wrong argument, or it was killed. What it says of it is on its stderr.
     #[error("sandhog gave no verdict; it ended with {0}")]
     NoVerdict(std::process::ExitStatus),
-    #[error("sandhog gave a verdict that is none: {0}")]
+    #[error("sandhog gave a verdict that is none")]
     BadVerdict(#[source] serde_json::Error),
     #[error("failed to {what}")]
     System {

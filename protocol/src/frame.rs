@@ -22,9 +22,9 @@ pub enum Error {
     Trailing(usize),
     #[error("not MessagePack: byte {0:#04x}")]
     NotMessagePack(u8),
-    #[error("not a message of this protocol: {0}")]
+    #[error("not a message of this protocol")]
     Decode(#[from] rmp_serde::decode::Error),
-    #[error("failed to encode a message: {0}")]
+    #[error("failed to encode a message")]
     Encode(#[from] rmp_serde::encode::Error),
 }
 

@@ -13,6 +13,7 @@
 //! - The first message on a worker's channel carries [`VERSION`], both ways.
 //! - An unknown message, or one that the state does not allow, ends the sender; it is never skipped.
 
+pub mod causes;
 pub mod control;
 pub mod frame;
 pub mod inspect;

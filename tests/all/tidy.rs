@@ -274,6 +274,28 @@ fn nothing_is_unwrapped_and_nothing_is_left_to_do() {
 }
 
 #[test]
+fn an_error_does_not_repeat_its_source() {
+    let mut broken = Vec::new();
+    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src"]) {
+        for variant in read(&source.path).split("#[error(").skip(1) {
+            let variant = variant.split("\n}").next().unwrap();
+            let Some((said, holds)) = variant.split_once(")]") else { continue };
+            let has_source = ["#[source]", "#[from]", " source: "].iter().any(|word| holds.contains(word));
+            if has_source && ["{0", "{source", "(.0)"].iter().any(|word| said.contains(word)) {
+                broken.push(format!("{}: {said}", source.path));
+            }
+        }
+    }
+    assert_none(&broken, "whoever shows the chain of causes says one twice");
+}
+
+#[test]
+fn the_causes_of_an_error_are_walked_in_one_place() {
+    let broken = uses(&["error.source()", "(*error).source()"], |path| path != "protocol/src/causes.rs");
+    assert_none(&broken, "another way to say an error with its causes");
+}
+
+#[test]
 fn a_file_has_one_subject() {
     let mut broken = Vec::new();
     // A file of tests is a list of facts: it has a subject, and no length.

@@ -21,6 +21,7 @@ use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use sandhog_channel::{Batch, Endpoint, Format, Timeout};
+use sandhog_protocol::causes;
 use sandhog_protocol::limits;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -199,18 +200,18 @@ impl Bridge {
 /// What ends a bridge before its time.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("line {number}: {source}")]
+    #[error("line {number}")]
     Line { number: u64, source: json::Error },
     #[error("line {number} is longer than {LONGEST} bytes")]
     TooLong { number: u64 },
-    #[error("failed to read lines: {0}")]
-    Read(io::Error),
-    #[error("failed to write lines: {0}")]
-    Write(io::Error),
-    #[error("message {number} of the job can't be said in JSON: {source}")]
+    #[error("failed to read lines")]
+    Read(#[source] io::Error),
+    #[error("failed to write lines")]
+    Write(#[source] io::Error),
+    #[error("message {number} of the job can't be said in JSON")]
     Unsayable { number: u64, source: value::Error },
     #[error(transparent)]
-    Channel(sandhog_channel::Error),
+    Channel(#[from] sandhog_channel::Error),
 }
 
 impl Trouble {
@@ -225,7 +226,8 @@ impl Trouble {
             | Self::Write(_)
             | Self::Unsayable { .. }
             | Self::Channel(_) => {
-                render::report(&Problem::new(format!("--ipc: {self}; the connection to the job is closed")));
+                let what = causes::one_line(self);
+                render::report(&Problem::new(format!("--ipc: {what}; the connection to the job is closed")));
             }
         }
     }

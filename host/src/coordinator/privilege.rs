@@ -4,7 +4,7 @@ use super::places;
 use super::terms::Terms;
 use crate::config::job::User;
 use crate::sandbox::namespaces::{self, IdMap};
-use crate::sandbox::{capabilities, cgroup, describe};
+use crate::sandbox::{capabilities, cgroup};
 use crate::spawn::client::{self, Launched, launch};
 use crate::spawn::floor::Floor;
 use crate::spawn::ids::Ids;
@@ -14,6 +14,7 @@ use crate::sys::accounts::{self, Account};
 use crate::sys::process::{self, SingleThreaded};
 use rustix::process::{Gid, Uid, getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use sandhog_protocol::causes;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
@@ -209,7 +210,7 @@ fn delegated() -> Result<Delegated, String> {
     const NUMBERS: Range = Range { first: 1, count: 2 << 20 };
     let hierarchies = cgroup::delegated().map_err(|error| match error {
         cgroup::Error::Missing { why: cgroup::Missing::NotHandedOver, .. } => "no cgroup was handed over to it".into(),
-        error => format!("failed to {}", describe(&error)),
+        error => format!("failed to {}", causes::one_line(&error)),
     })?;
     let locks = hierarchies.locks().map_err(|error| format!("failed to open its cgroup: {error}"))?;
     let tag = places::tag(|name| std::env::var_os(name));
@@ -236,7 +237,7 @@ fn enter_user_namespace(token: &SingleThreaded) -> Result<(), Error> {
         _ => Error::Restricted { cause },
     };
     let process = process.map_err(|errno| restricted(errno.into()))?;
-    namespaces::map_ids(process.as_fd(), &map).map_err(|error| restricted(io::Error::other(describe(&error))))
+    namespaces::map_ids(process.as_fd(), &map).map_err(|error| restricted(io::Error::other(causes::one_line(&error))))
 }
 
 /// Gives up root for good: groups, group, user, and a look back.

@@ -35,9 +35,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) enum Error {
     #[error(transparent)]
     Stage(#[from] stage::Error),
-    #[error("failed to open /dev/null: {0}")]
+    #[error("failed to open /dev/null")]
     Null(#[source] io::Error),
-    #[error("failed to start a probe: {0}")]
+    #[error("failed to start a probe")]
     Start(#[source] io::Error),
     #[error("stopped before all was tried")]
     Stopped(StopReason),

@@ -12,17 +12,17 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("failed to make a directory for the probes; set TMPDIR to one that can be written: {0}")]
+    #[error("failed to make a directory for the probes; set TMPDIR to one that can be written")]
     Directory(#[source] io::Error),
-    #[error("failed to make the file {path:?} for the probes: {source}")]
+    #[error("failed to make the file {path:?} for the probes")]
     File {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("failed to listen on 127.0.0.1 for the probes: {0}")]
+    #[error("failed to listen on 127.0.0.1 for the probes")]
     Listen(#[source] io::Error),
-    #[error("failed to open the probes' directory: {0}")]
+    #[error("failed to open the probes' directory")]
     Open(#[source] io::Error),
 }
 

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Why a message could not be sent or received.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("failed to use the socket: {0}")]
+    #[error("failed to use the socket")]
     Socket(#[from] io::Error),
     #[error(transparent)]
     Frame(#[from] frame::Error),

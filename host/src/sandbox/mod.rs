@@ -15,27 +15,21 @@ pub(crate) mod root;
 pub(crate) mod seccomp;
 pub(crate) mod steps;
 
+use sandhog_protocol::causes;
 use sandhog_protocol::worker::SealFailure;
 
 /// An error of a mechanism as the plain data that crosses a process's border.
 pub(crate) fn failure(step: &str, error: &(dyn std::error::Error + 'static)) -> SealFailure {
-    SealFailure { step: step.into(), errno: errno_of(error), what: describe(error) }
+    SealFailure { step: step.into(), errno: errno_of(error), what: causes::one_line(error) }
 }
 
 /// The kernel's error number at the root of an error, 0 where there is none.
 fn errno_of(error: &(dyn std::error::Error + 'static)) -> i32 {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain
+    causes::chain(error)
         .filter_map(|error| {
             let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
             io.or_else(|| error.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error()))
         })
         .last()
         .unwrap_or(0)
-}
-
-/// The error and its causes in one line.
-pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -9,6 +9,7 @@ use crate::sys::process::{self, Child, Forked, SingleThreaded};
 use crate::worker::engine::{self, Prepared};
 use crate::worker::{self, Duty};
 use rustix::fs::{OFlags, fcntl_getfl};
+use sandhog_protocol::causes;
 use sandhog_protocol::plan::{Access, Kind, Program, Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, ToZygote, WorkerId};
 use sandhog_protocol::worker::SealFailure;
@@ -123,9 +124,9 @@ fn load(socket: &OwnedFd, fuel: bool, coredump: bool) -> Option<Result<Module, L
             let end = (first..).find(|number| !process::is_open(*number))?;
             Ok(Module { prepared, kind, files: first..end })
         }
-        Err(error @ engine::Error::Stale(_)) => Err(Loaded::Stale { why: error.to_string() }),
+        Err(error @ engine::Error::Stale(_)) => Err(Loaded::Stale { why: causes::one_line(&error) }),
         Err(error @ (engine::Error::Engine(_) | engine::Error::Timers(_) | engine::Error::Link(_))) => {
-            Err(Loaded::Refused { reason: error.to_string() })
+            Err(Loaded::Refused { reason: causes::one_line(&error) })
         }
     })
 }

@@ -14,12 +14,12 @@ use crate::spawn::client::{Client, recv_ready};
 use crate::sys::ready;
 use rustix::io::Errno;
 use rustix::net::SocketType;
-use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Kind, Program, Work};
 use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
 use sandhog_protocol::verdict::{LostCause, StopReason, Usage};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
+use sandhog_protocol::{VERSION, causes};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -435,7 +435,7 @@ impl<'a> Driver<'a> {
                 let event = match channel.next_frame().await {
                     Ok(Ok(message)) => Event::Said(message),
                     Ok(Err(Closed)) => Event::ChannelClosed,
-                    Err(error) => Event::ChannelBroken(error.to_string()),
+                    Err(error) => Event::ChannelBroken(causes::one_line(&error)),
                 };
                 let last = !matches!(event, Event::Said(_));
                 if sender.send(event).await.is_err() || last {
@@ -449,7 +449,8 @@ impl<'a> Driver<'a> {
     /// A process that has gone can't be told anything; that it has gone is on its way as an event of its own, with how.
     fn note_failure(&self, error: &ipc::Error) {
         if !error.is_gone() {
-            let cause = Cause::Failed(LostCause::Machine, format!("failed to talk to a process of ours: {error}"));
+            let why = format!("failed to talk to a process of ours: {}", causes::one_line(error));
+            let cause = Cause::Failed(LostCause::Machine, why);
             let _ = self.sender.try_send(Note::Event(Event::ModuleFailed(cause)));
         }
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::sys::{alloc, last_words, timer};
 use sandhog_protocol::{
-    frame, limits,
+    causes, frame, limits,
     plan::{CompileOutput, CompilePlan, Kind},
     worker::CompileReport,
 };
@@ -27,13 +27,13 @@ use std::{
 enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error("failed to start the CPU timer: {0}")]
+    #[error("failed to start the CPU timer")]
     Timer(#[source] io::Error),
-    #[error("failed to read the module: {0}")]
+    #[error("failed to read the module")]
     Read(#[source] io::Error),
     #[error(transparent)]
     Engine(#[from] engine::Error),
-    #[error("failed to write the compiled module: {0}")]
+    #[error("failed to write the compiled module")]
     Write(#[source] io::Error),
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileR
         Ok(Ok(report)) => report,
         Ok(Err(Error::Refused(refusal))) => CompileReport::Refused { reason: refusal.to_string() },
         Ok(Err(Error::Write(error))) => CompileReport::Unwritten { errno: error.raw_os_error().unwrap_or(libc::EIO) },
-        Ok(Err(error)) => CompileReport::Broken { why: error.to_string() },
+        Ok(Err(error)) => CompileReport::Broken { why: causes::one_line(&error) },
         Err(payload) => CompileReport::Broken { why: panicked(payload.as_ref()) },
     }
 }

@@ -16,7 +16,7 @@ use crate::sys::{
 };
 use sandhog_channel::Large;
 use sandhog_protocol::{
-    frame,
+    causes, frame,
     plan::{Access, GuestPlan},
     worker::{End, Report},
 };
@@ -38,15 +38,15 @@ use wasmtime::{Caller, Func, Store};
 /// Why an attempt could not even begin.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("failed to start the timers: {0}")]
+    #[error("failed to start the timers")]
     Timers(#[source] io::Error),
-    #[error("failed to set the fuel: {0:#}")]
+    #[error("failed to set the fuel")]
     Fuel(#[source] wasmtime::Error),
     #[error(transparent)]
     Host(#[from] wasi::Error),
-    #[error("failed to duplicate the coordinator's socket: {0}")]
+    #[error("failed to duplicate the coordinator's socket")]
     Socket(#[source] io::Error),
-    #[error("failed to build the runtime: {0}")]
+    #[error("failed to build the runtime")]
     Runtime(#[source] io::Error),
     #[error("failed to call the guest: a host function waits where none may")]
     Waits,
@@ -94,7 +94,7 @@ pub(crate) fn run(
     }));
     match attempt {
         Ok(Ok(report)) => report,
-        Ok(Err(error)) => without_guest(report::broken(&error.to_string())),
+        Ok(Err(error)) => without_guest(report::broken(&causes::one_line(&error))),
         Err(payload) => without_guest(report::broken(&panicked(payload.as_ref()))),
     }
 }

@@ -23,10 +23,10 @@ use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtxBuilder};
 pub(super) enum Error {
     #[error("failed to take {files} granted directories for {names} names")]
     Directories { names: usize, files: usize },
-    #[error("failed to enter the granted directory {name}: {error}")]
-    Enter { name: String, error: io::Error },
-    #[error("failed to open the granted directory {name}: {error:#}")]
-    Open { name: String, error: wasmtime::Error },
+    #[error("failed to enter the granted directory {name}")]
+    Enter { name: String, source: io::Error },
+    #[error("failed to open the granted directory {name}")]
+    Open { name: String, source: wasmtime::Error },
 }
 
 /// What a core module of `plan` starts with. `input`: who lets its stdin come.
@@ -81,8 +81,8 @@ fn grant(builder: &mut WasiCtxBuilder, name: &str, directory: &OwnedFd, access: 
         Access::ReadOnly => FsPerms::ReadOnly,
         Access::ReadWrite => FsPerms::ReadWrite,
     };
-    rustix::process::fchdir(directory).map_err(|errno| Error::Enter { name: name.to_owned(), error: errno.into() })?;
-    builder.preopened_dir(".", name, permissions).map_err(|error| Error::Open { name: name.to_owned(), error })?;
+    rustix::process::fchdir(directory).map_err(|errno| Error::Enter { name: name.to_owned(), source: errno.into() })?;
+    builder.preopened_dir(".", name, permissions).map_err(|source| Error::Open { name: name.to_owned(), source })?;
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use crate::config::{job, text::escape};
 use clap::builder::styling::{AnsiColor, Effects, Style};
+use sandhog_protocol::causes;
 use std::error::Error;
-use std::iter::successors;
 
 const NAME: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -23,8 +23,7 @@ impl Problem {
 
     /// An error and its causes, with the hint of those that have one.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
-        let chain = successors(Some(error), |error| (*error).source());
-        let problem = Self::new(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "));
+        let problem = Self::new(causes::one_line(error));
         let hint = error.downcast_ref::<job::Error>().and_then(job::Error::hint);
         hint.into_iter().fold(problem, Self::with_hint)
     }

@@ -11,6 +11,7 @@ use crate::ipc::json;
 use crate::supervisor::state::AttemptNumber;
 use crate::sys::ready::watch;
 use sandhog_channel::{Broken, Endpoint, Error, Format, Incoming, Timeout};
+use sandhog_protocol::causes;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -187,7 +188,7 @@ impl Clerk {
             }
             Err(Error::WouldBlock) => Err("it has not read what was sent to it before".into()),
             Err(Error::Closed) => Err(self.hung_up.clone().unwrap_or_else(|| "it has closed its connection".into())),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(causes::one_line(&error)),
         };
         // Whoever sent it may have gone.
         let _ = sent.send(said);
@@ -302,7 +303,8 @@ impl Write for Bounded {
 /// A message as JSON, as on `--ipc`.
 fn text_of(format: Format, body: &[u8]) -> Said {
     let mut text = Bounded(Vec::new());
-    let sayable = json::say(format, body).map_err(|error| format!("its message is no MessagePack: {error}"))?;
+    let sayable = json::say(format, body)
+        .map_err(|error| format!("its message is no MessagePack: {}", causes::one_line(&error)))?;
     sayable.write(&mut text).map_err(|error| error.to_string())?;
     String::from_utf8(text.0).map_err(|error| error.to_string())
 }
@@ -312,7 +314,7 @@ fn text_of(format: Format, body: &[u8]) -> Said {
 /// # Errors
 /// One sentence.
 pub(super) fn message_of(text: &str) -> Result<(Format, Vec<u8>), String> {
-    json::read(text.as_bytes()).map_err(|error| format!("the message can't be sent: {error}"))
+    json::read(text.as_bytes()).map_err(|error| format!("the message can't be sent: {}", causes::one_line(&error)))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(crate) enum Error {
     Misused(&'static str),
     #[error("\"{0}\" is a whole message, not a part of one")]
     Misplaced(&'static str),
-    #[error("what \"{word}\" has is not base64: {source}")]
+    #[error("what \"{word}\" has is not base64")]
     NotBase64 { word: &'static str, source: base64::DecodeError },
     #[error("it is larger than MessagePack can say")]
     TooLarge(#[from] super::pack::TooLarge),

@@ -18,7 +18,7 @@ use crate::worker::{
 };
 use sandhog_channel::{Endpoint, Error as ChannelError, Format, Large, Timeout};
 use sandhog_protocol::{
-    limits,
+    causes, limits,
     message::Message,
     worker::{End, Report},
 };
@@ -140,14 +140,14 @@ async fn answer_all(endpoint: &mut Endpoint, instance: &mut Instance, fresh: boo
         let task = match endpoint.recv(Timeout::Never) {
             Ok(task) => task,
             Err(ChannelError::Closed) => return Ok(Next::Nothing),
-            Err(error) => return Ok(Next::Broken(error.to_string())),
+            Err(error) => return Ok(Next::Broken(causes::one_line(&error))),
         };
         let answer = instance.call(task).await?;
         match send(endpoint, answer) {
             Ok(()) if fresh => return Ok(Next::Instance),
             Ok(()) => {}
             Err(ChannelError::Closed) => return Ok(Next::Nothing),
-            Err(error) => return Ok(Next::Broken(error.to_string())),
+            Err(error) => return Ok(Next::Broken(causes::one_line(&error))),
         }
     }
 }
@@ -160,7 +160,7 @@ fn send(endpoint: &mut Endpoint, answer: Answer) -> Result<(), ChannelError> {
     };
     match sent {
         Err(error @ (ChannelError::TooLarge { .. } | ChannelError::Invalid(_))) => {
-            let text = format!("the handler's answer can't be sent: {error}");
+            let text = format!("the handler's answer can't be sent: {}", causes::one_line(&error));
             endpoint.send(Format::Failure, text.as_bytes(), Timeout::Never)
         }
         other => other,

@@ -5,6 +5,7 @@ use crate::ipc::{FrameBuffer, send_encoded};
 use crate::sys::last_words;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
+use sandhog_protocol::causes;
 use sandhog_protocol::frame;
 use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
@@ -60,7 +61,8 @@ impl Control {
     /// [`Error::Gone`]; [`Error::Invalid`] where it does not fit into one frame.
     pub(super) fn ask(&self, request: Request) -> Result<(), Error> {
         // Before the hold: running out of memory is told by last words.
-        let frame = frame::encode(&FromWorker::Asks(request)).map_err(|error| Error::Invalid(error.to_string()))?;
+        let frame =
+            frame::encode(&FromWorker::Asks(request)).map_err(|error| Error::Invalid(causes::one_line(&error)))?;
         last_words::hold_while(|| send_encoded(&self.socket, &frame)).map_err(|_| Error::Gone)
     }
 

@@ -3,6 +3,7 @@
 use super::Ended;
 use rustix::io::Errno;
 use sandhog_channel::Broken;
+use sandhog_protocol::causes;
 use sandhog_protocol::request::Refused;
 use std::sync::Arc;
 
@@ -64,8 +65,8 @@ impl From<sandhog_channel::Error> for Error {
             Of::TooLarge { most } => Self::TooLarge { most: most as u64 },
             // Of what came in, and the connection is closed: nobody knows better than the guest what it said that it takes.
             Of::Broken(Broken::TooLarge { most, .. }) => Self::TooLarge { most: most as u64 },
-            Of::Invalid(_) | Of::Broken(_) => Self::Invalid(error.to_string()),
-            Of::System { what, source } => Self::Quota(format!("failed to {what}: {source}")),
+            Of::Invalid(_) | Of::Broken(_) => Self::Invalid(causes::one_line(&error)),
+            Of::System { .. } => Self::Quota(causes::one_line(&error)),
         }
     }
 }
