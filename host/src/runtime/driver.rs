@@ -14,13 +14,12 @@ use crate::supervisor::outcome::{Cause, Facts};
 use crate::supervisor::pause::{Due, Pause};
 use crate::sys::ready;
 use rustix::net::SocketType;
-use sandhog_protocol::VERSION;
-use sandhog_protocol::causes;
 use sandhog_protocol::plan::{Kind, Program, Work};
 use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
 use sandhog_protocol::verdict::{LostCause, Usage};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
+use sandhog_protocol::{VERSION, causes};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -422,10 +421,8 @@ impl<'a> Driver<'a> {
     /// A process that has gone can't be told anything; that it has gone is on its way as an event of its own, with how.
     fn note_failure(&self, error: &ipc::Error) {
         if !error.is_gone() {
-            let cause = Cause::Failed(
-                LostCause::Machine,
-                format!("failed to talk to a process of ours: {}", causes::one_line(error)),
-            );
+            let why = format!("failed to talk to a process of ours: {}", causes::one_line(error));
+            let cause = Cause::Failed(LostCause::Machine, why);
             let _ = self.sender.try_send(Note::Event(Event::ModuleFailed(cause)));
         }
     }

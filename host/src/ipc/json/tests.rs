@@ -15,7 +15,7 @@ fn value(json: &str) -> Vec<u8> {
 }
 
 fn refusal(json: &str) -> String {
-    read(json.as_bytes()).unwrap_err().to_string()
+    sandhog_protocol::causes::one_line(&read(json.as_bytes()).unwrap_err())
 }
 
 /// Both ways.
