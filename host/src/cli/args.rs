@@ -1,6 +1,7 @@
 //! What can be said on the command line, as clap types. No I/O: what is to be shown is returned.
 
 mod examples;
+mod flags;
 mod parse;
 mod run;
 mod start;
@@ -8,13 +9,14 @@ mod tools;
 mod verb_examples;
 mod verbs;
 
+pub(crate) use flags::{JobFlags, OfStart};
 pub(crate) use parse::{Stop, long_help, parse};
-pub(crate) use run::{JobArgs, RunArgs};
+pub(crate) use run::RunArgs;
 pub(crate) use start::StartArgs;
 pub(crate) use tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
 pub(crate) use verbs::{
-    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, PsArgs, ScaleArgs, SendArgs, ShowArgs,
-    SignalArgs, StartupArgs, UpArgs, WaitArgs,
+    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, PsArgs, ScaleArgs, SendArgs,
+    ShowArgs, SignalArgs, StartupArgs, UpArgs, WaitArgs,
 };
 
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};

@@ -8,7 +8,7 @@ use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::verdict_file::VerdictFile;
-use crate::config::job::{Job, Settings, Surroundings};
+use crate::config::job::{Job, Surroundings};
 use crate::coordinator::dispatch::{self, Coordinator};
 use crate::coordinator::modules;
 use crate::coordinator::own_limits;
@@ -20,7 +20,6 @@ use crate::coordinator::terms::Terms;
 use crate::exit_code;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::plan::Walls;
-use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::Verdict;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -60,8 +59,9 @@ fn try_run(
     probes: Option<Walls>,
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
-    let level = args.job.log.map_or(Some(Level::Info), |log| log.0);
-    let mut job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
+    let level = args.job.log().map_err(|error| refusal(&error))?;
+    let settings = args.settings().map_err(|error| refusal(&error))?;
+    let mut job = Job::new(settings, surroundings()).map_err(|error| refusal(&error))?;
     if let Some(most) = own_limits::cpu() {
         // What the kernel would end without a word, ends with one.
         job.limits.cpu = Some(job.limits.cpu.map_or(most, |cpu| cpu.min(most)));

@@ -11,5 +11,6 @@ pub(crate) mod manifest;
 pub(crate) mod nearest;
 pub(crate) mod schedule;
 pub(crate) mod service;
+pub(crate) mod setting;
 pub(crate) mod text;
 pub(crate) mod units;

@@ -22,6 +22,7 @@ use super::reopen::for_reading;
 use super::room::Held;
 use crate::config::job::{Job, Stdin};
 use crate::config::service::Service;
+use crate::config::setting::Setting;
 use crate::sys::process;
 use reopen::Again;
 use rustix::fs::{FileType, Mode, OFlags};
@@ -239,7 +240,7 @@ fn reader(path: &Path, file: &OwnedFd) -> Result<OwnedFd, Error> {
 
 impl Settled {
     /// Which of a job's settings lead to something else than `before`, as keys of a manifest.
-    pub(crate) fn differing(&self, before: &Self) -> Vec<&'static str> {
+    pub(crate) fn differing(&self, before: &Self) -> Vec<Setting> {
         self.record.differing(&before.record)
     }
 

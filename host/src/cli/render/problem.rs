@@ -1,5 +1,6 @@
 //! What went wrong, where, and what to do: the one form of every message on stderr.
 
+use crate::config::setting::Names;
 use crate::config::{job, text::escape};
 use clap::builder::styling::{AnsiColor, Effects, Style};
 use std::error::Error;
@@ -25,7 +26,7 @@ impl Problem {
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         let chain = successors(Some(error), |error| (*error).source());
         let problem = Self::new(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "));
-        let hint = error.downcast_ref::<job::Error>().and_then(job::Error::hint);
+        let hint = error.downcast_ref::<job::Error>().and_then(|error| error.hint(Names::Flags));
         hint.into_iter().fold(problem, Self::with_hint)
     }
 

@@ -88,7 +88,7 @@ fn named(syscall: Option<&str>) -> String {
 
 /// A limit with a unit of time is `--cpu`'s; one without is `--fuel`'s.
 fn cpu(limit: &str) -> Problem {
-    let what = if units::parse_duration(limit).is_ok() {
+    let what = if limit.parse::<units::Time>().is_ok() {
         format!("cpu: the guest used more than {limit} of CPU time (--cpu)")
     } else {
         format!("cpu: the guest used more than {limit} units of fuel (--fuel)")

@@ -334,7 +334,7 @@ fn an_unknown_time_zone_is_told_its_neighbour() {
         refusal("\u{1b}").to_string(),
         "time_zone \"\\u{1b}\": there is no such time zone; write UTC, or one such as Europe/Berlin"
     );
-    assert_eq!(refusal("").key(), "time_zone");
+    assert_eq!(refusal("").setting, Setting::TimeZone);
 }
 
 #[test]
