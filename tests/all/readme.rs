@@ -91,6 +91,11 @@ fn the_readmes_manifest_has_every_key_and_its_default() {
 }
 
 #[test]
+fn the_readmes_manifest_is_the_one_that_schema_prints() {
+    assert_eq!(manifest(), Run::command(["schema", "--sample"]).run().text());
+}
+
+#[test]
 fn the_example_services_are_a_manifest() {
     let text = fs::read_to_string(repository("jobs/services/sandhog.toml")).unwrap();
     let place = Scratch::new();

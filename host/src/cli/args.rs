@@ -15,7 +15,7 @@ pub(crate) use run::RunArgs;
 pub(crate) use start::StartArgs;
 pub(crate) use tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
 pub(crate) use verbs::{
-    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, PsArgs, ScaleArgs, SendArgs,
+    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, PsArgs, ScaleArgs, SchemaArgs, SendArgs,
     ShowArgs, SignalArgs, StartupArgs, UpArgs, WaitArgs,
 };
 
@@ -108,6 +108,9 @@ pub(crate) enum Command {
     /// Check a manifest and print every setting that it comes to
     #[command(after_help = verb::CHECK)]
     Check(CheckArgs),
+    /// Print the schema of manifests for editors, or their reference for people
+    #[command(after_help = verb::SCHEMA)]
+    Schema(SchemaArgs),
     /// Keep jobs up, in the foreground
     #[command(after_help = verb::DAEMON)]
     Daemon(DaemonArgs),
@@ -175,6 +178,7 @@ pub(crate) enum Topic {
     Send,
     Signal,
     Check,
+    Schema,
     Daemon,
     Startup,
     Build,

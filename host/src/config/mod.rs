@@ -9,6 +9,7 @@ pub(crate) mod grants;
 pub(crate) mod job;
 pub(crate) mod manifest;
 pub(crate) mod nearest;
+pub(crate) mod reference;
 pub(crate) mod schedule;
 pub(crate) mod service;
 pub(crate) mod setting;

@@ -45,7 +45,7 @@ impl Answers for Handle {
                 self.shut_down().await?;
                 whole(&Shutdown {})
             }
-            Call::Document => Ok(Answer::Whole(Bytes::from_static(DOCUMENT.as_bytes()))),
+            Call::Document => Ok(Answer::Whole(DOCUMENT.clone())),
         }
     }
 }

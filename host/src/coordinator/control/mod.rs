@@ -1,13 +1,14 @@
 //! The daemon's control socket: HTTP/JSON on a Unix socket for the person whose daemon it is.
 //!
 //! A connection goes through [`socket`] (who is it?), [`session`] (bytes, sizes and times), [`routes`] and [`call`]
-//! (what is asked for?), and comes back by [`answer`] and [`lines`]. What there is to ask for is in `openapi.json`, which
+//! (what is asked for?), and comes back by [`answer`] and [`lines`]. What there is to ask for is in [`document`], which
 //! `GET /v1/openapi.json` answers with.
 //!
 //! Must not: know how a job is run. A request becomes a call of [`super::fleet::Handle`].
 
 mod answer;
 mod call;
+mod document;
 mod limits;
 mod lines;
 mod patient;
@@ -17,15 +18,13 @@ mod routes;
 mod session;
 pub(crate) mod socket;
 
+use document::DOCUMENT;
 pub(crate) use limits::LINES as PAST_MOST;
 pub(crate) use limits::Patience;
 pub(crate) use session::PAST_LINES;
 pub(crate) use socket::bind;
 
 use super::fleet::Handle;
-
-/// The description of the routes and bodies.
-const DOCUMENT: &str = include_str!("openapi.json");
 
 /// Serves the person with this uid, and root, until `stop` is done; then says good-bye to those who are connected, and
 /// removes the socket. Nothing that a client does ends it, and a fault of ours while serving one ends that one's
