@@ -6,6 +6,7 @@
 
 use crate::kinds::kinds;
 use crate::limits;
+use crate::units::{Size, Time, Written};
 use crate::verdict::{Usage, Verdict};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -34,17 +35,17 @@ pub struct JobSpec {
     pub max_child_rate: Option<u64>,
     pub net: Option<String>,
     pub fresh: bool,
-    pub memory: Option<String>,
-    pub timeout: Option<String>,
-    pub cpu: Option<String>,
+    pub memory: Option<Written<Size>>,
+    pub timeout: Option<Written<Time>>,
+    pub cpu: Option<Written<Time>>,
     pub fuel: Option<u64>,
-    pub max_output: Option<String>,
-    pub max_file: Option<String>,
+    pub max_output: Option<Written<Size>>,
+    pub max_file: Option<Written<Size>>,
     pub max_files: Option<u64>,
     pub stdin: Option<String>,
     pub user: Option<String>,
-    pub compile_timeout: Option<String>,
-    pub compile_memory: Option<String>,
+    pub compile_timeout: Option<Written<Time>>,
+    pub compile_memory: Option<Written<Size>>,
     pub allow_missing: Vec<String>,
     /// Least level of its log that is kept: trace, debug, info, warn, error or off.
     pub log: Option<String>,
@@ -60,10 +61,10 @@ pub struct JobSpec {
     /// `said`: when it says so; a time: when it has lived that long; none: whichever comes first, its word or a second.
     pub ready: Option<String>,
     /// How long it may take to be ready.
-    pub start_timeout: Option<String>,
+    pub start_timeout: Option<Written<Time>>,
     pub health: HealthSpec,
     /// How long it may take to stop once it was asked.
-    pub grace: Option<String>,
+    pub grace: Option<Written<Time>>,
     pub recycle: RecycleSpec,
     /// When to run it: a cron expression. A job with one runs then, and is not kept up.
     pub schedule: Option<String>,
@@ -90,17 +91,17 @@ pub struct RetrySpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackoffSpec {
-    pub first: Option<String>,
-    pub most: Option<String>,
+    pub first: Option<Written<Time>>,
+    pub most: Option<Written<Time>>,
     /// How long an attempt has to be ready for the next pause to be the first one again.
-    pub reset_after: Option<String>,
+    pub reset_after: Option<Written<Time>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IntensitySpec {
     pub restarts: Option<u64>,
-    pub within: Option<String>,
+    pub within: Option<Written<Time>>,
 }
 
 /// Checks; each that is set is made.
@@ -108,13 +109,13 @@ pub struct IntensitySpec {
 #[serde(deny_unknown_fields, default)]
 pub struct HealthSpec {
     /// It is to call `heartbeat` at least this often.
-    pub heartbeat: Option<String>,
+    pub heartbeat: Option<Written<Time>>,
     /// A module and its arguments, run sealed with the grants of the job: healthy where it completes.
     pub command: Vec<String>,
     /// How often the command runs.
-    pub every: Option<String>,
+    pub every: Option<Written<Time>>,
     /// How long the command may take.
-    pub timeout: Option<String>,
+    pub timeout: Option<Written<Time>>,
     /// Misses in a row that make the attempt unhealthy.
     pub misses: Option<u64>,
 }
@@ -123,14 +124,14 @@ pub struct HealthSpec {
 #[serde(deny_unknown_fields, default)]
 pub struct RecycleSpec {
     /// Resident memory of its worker at which an attempt is replaced.
-    pub memory: Option<String>,
+    pub memory: Option<Written<Size>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogsSpec {
     /// Longest log file; a longer one is set aside.
-    pub size: Option<String>,
+    pub size: Option<Written<Size>>,
     /// How many are kept beside the one that is written to.
     pub files: Option<u64>,
 }

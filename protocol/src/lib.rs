@@ -23,6 +23,7 @@ pub mod message;
 pub mod plan;
 pub mod request;
 pub mod spawn;
+pub mod units;
 pub mod verdict;
 pub mod worker;
 

@@ -40,6 +40,7 @@ mod rootless;
 mod run;
 mod scaled;
 mod schedules;
+mod schema;
 mod seals;
 mod stopping;
 mod streams;

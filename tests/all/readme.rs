@@ -101,6 +101,11 @@ fn the_readme_lists_every_kind_of_event() {
 }
 
 #[test]
+fn the_readmes_manifest_is_the_one_that_schema_prints() {
+    assert_eq!(manifest(), Run::command(["schema", "--sample"]).run().text());
+}
+
+#[test]
 fn the_example_services_are_a_manifest() {
     let text = fs::read_to_string(repository("jobs/services/sandhog.toml")).unwrap();
     let place = Scratch::new();

@@ -50,8 +50,15 @@ const JOB_LINES: usize = 100;
 const ABI: &str = "guest-sdk/src/abi.rs";
 
 /// Hosts that files may name in an address.
-const HOSTS: &[&str] =
-    &["github.com", "keepachangelog.com", "semver.org", "www.apache.org", "docs.kernel.org", "man7.org"];
+const HOSTS: &[&str] = &[
+    "github.com",
+    "json-schema.org",
+    "keepachangelog.com",
+    "semver.org",
+    "www.apache.org",
+    "docs.kernel.org",
+    "man7.org",
+];
 
 /// The room of a file of the host.
 fn room(path: &str) -> &str {

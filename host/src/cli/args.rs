@@ -1,6 +1,7 @@
 //! What can be said on the command line, as clap types. No I/O: what is to be shown is returned.
 
 mod examples;
+mod flags;
 mod parse;
 mod run;
 mod start;
@@ -8,13 +9,14 @@ mod tools;
 mod verb_examples;
 mod verbs;
 
+pub(crate) use flags::{JobFlags, OfStart};
 pub(crate) use parse::{Stop, long_help, parse};
-pub(crate) use run::{JobArgs, RunArgs};
+pub(crate) use run::RunArgs;
 pub(crate) use start::StartArgs;
 pub(crate) use tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
 pub(crate) use verbs::{
-    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, PsArgs, ScaleArgs, SendArgs, ShowArgs,
-    SignalArgs, StartupArgs, UpArgs, WaitArgs,
+    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, PsArgs, ScaleArgs, SchemaArgs, SendArgs,
+    ShowArgs, SignalArgs, StartupArgs, UpArgs, WaitArgs,
 };
 
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
@@ -106,6 +108,9 @@ pub(crate) enum Command {
     /// Check a manifest and print every setting that it comes to
     #[command(after_help = verb::CHECK)]
     Check(CheckArgs),
+    /// Print the schema of manifests for editors, or their reference for people
+    #[command(after_help = verb::SCHEMA)]
+    Schema(SchemaArgs),
     /// Keep jobs up, in the foreground
     #[command(after_help = verb::DAEMON)]
     Daemon(DaemonArgs),
@@ -173,6 +178,7 @@ pub(crate) enum Topic {
     Send,
     Signal,
     Check,
+    Schema,
     Daemon,
     Startup,
     Build,

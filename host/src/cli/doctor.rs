@@ -63,7 +63,8 @@ fn try_probe(token: SingleThreaded, name: &str, args: &DoctorArgs) -> Result<u8,
 /// What a coordinator that was taken over gets of the spawner of this `run`.
 fn try_plan(token: SingleThreaded, name: &str, args: RunArgs) -> Result<u8, Failure> {
     let plan = Plan::parse(name).ok_or_else(|| refused(format!("there is no plan {name:?}")))?;
-    let job = Job::new(args.into(), run::surroundings()).map_err(|error| run::refusal(&error))?;
+    let settings = args.settings().map_err(|error| run::refusal(&error))?;
+    let job = Job::new(settings, run::surroundings()).map_err(|error| run::refusal(&error))?;
     let tried = with_coordinator(token, &Terms::of(&job), Arc::new(Screen::new(None)), |coordinator| async move {
         let stage = Stage::new().map_err(|error| Failure::of(&error))?;
         plan.ask(&coordinator, &stage).await.map_err(|error| failure(&error))

@@ -33,7 +33,8 @@ pub(crate) fn run(token: SingleThreaded, args: InspectArgs) -> u8 {
 }
 
 fn try_inspect(token: SingleThreaded, args: InspectArgs) -> Result<Box<Inspection>, Failure> {
-    let job = Job::new(args.into(), run::surroundings()).map_err(|error| refusal(&error))?;
+    let settings = args.compile.settings(args.module).map_err(|error| refusal(&error))?;
+    let job = Job::new(settings, run::surroundings()).map_err(|error| refusal(&error))?;
     let view = Arc::new(Screen::new(None));
     with_coordinator(
         token,

@@ -8,6 +8,7 @@ use crate::config::grants::Directory;
 use crate::config::manifest::{Around, Fault, LONGEST};
 use crate::config::service::Service;
 use crate::config::service::group::FAULTS_MOST;
+use crate::config::setting::Setting;
 use crate::exit_code;
 use crate::runtime::granted;
 use crate::runtime::own_directories::OwnDirectories;
@@ -93,8 +94,10 @@ pub(crate) fn source(file: Option<&Path>) -> Result<String, Failure> {
 /// What is not, with its places.
 pub(crate) fn check_files(file: Option<&Path>, manifest: &Manifest) -> Result<(), Failure> {
     let services = manifest.services.iter().enumerate();
-    let missing = services.flat_map(|(index, service)| missing(service).map(move |(key, text)| (index, key, text)));
-    let faults: Vec<_> = missing.take(FAULTS_MOST).map(|(index, key, text)| manifest.fault(index, key, text)).collect();
+    let missing =
+        services.flat_map(|(index, service)| missing(service).map(move |(setting, text)| (index, setting, text)));
+    let faults: Vec<_> =
+        missing.take(FAULTS_MOST).map(|(index, setting, text)| manifest.fault(index, setting, text)).collect();
     if faults.is_empty() { Ok(()) } else { Err(told(path(file), &faults)) }
 }
 
@@ -103,9 +106,9 @@ pub(crate) fn exposed(file: Option<&Path>, manifest: &Manifest) -> Vec<String> {
     let services: Vec<&Service> = manifest.services.iter().collect();
     let exposed = granted::exposed(&services, [], Some(Path::new(&manifest.source)));
     let path = path(file).display();
-    let line = |exposed: granted::Exposed| match exposed.job {
-        Some(index) => {
-            let Fault { line, column, text } = manifest.fault(index, exposed.key, exposed.to_string());
+    let line = |exposed: granted::Exposed| match exposed.job.zip(exposed.setting) {
+        Some((index, setting)) => {
+            let Fault { line, column, text } = manifest.fault(index, setting, exposed.to_string());
             format!("{path}:{line}:{column}: {text}")
         }
         None => exposed.to_string(),
@@ -194,17 +197,18 @@ fn resolve(path: &Path) -> Option<PathBuf> {
     Some(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
 }
 
-/// What a service names and is not there: the key, and a sentence.
-fn missing(service: &Service) -> impl Iterator<Item = (&'static str, String)> {
+/// What a service names and is not there: the setting, and a sentence.
+fn missing(service: &Service) -> impl Iterator<Item = (Setting, String)> {
     let job = &service.job;
-    let module = [("module", job.module.as_path())].into_iter();
-    let check = service.check.iter().map(|check| ("health.command", check.job.module.as_path()));
-    let children = job.grants.modules.iter().map(|(_, file)| ("child", file.as_path()));
-    let modules = module.chain(check).chain(children).filter_map(|(key, path)| Some((key, path, not_a_module(path)?)));
+    let module = [(Setting::Module, job.module.as_path())].into_iter();
+    let check = service.check.iter().map(|check| (Setting::HealthCommand, check.job.module.as_path()));
+    let children = job.grants.modules.iter().map(|(_, file)| (Setting::Child, file.as_path()));
+    let modules =
+        module.chain(check).chain(children).filter_map(|(setting, path)| Some((setting, path, not_a_module(path)?)));
     let directories = job.grants.directories.iter();
     let directories =
-        directories.filter_map(|directory| Some(("dir", directory.host.as_path(), not_granted(directory)?)));
-    modules.chain(directories).map(|(key, path, why)| (key, format!("{key} {path:?}: {why}")))
+        directories.filter_map(|directory| Some((Setting::Dir, directory.host.as_path(), not_granted(directory)?)));
+    modules.chain(directories).map(|(setting, path, why)| (setting, format!("{} {path:?}: {why}", setting.key())))
 }
 
 /// Why there is no module at this path.

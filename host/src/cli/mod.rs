@@ -27,6 +27,7 @@ mod monit;
 pub(crate) mod new;
 pub(crate) mod render;
 pub(crate) mod run;
+mod schema;
 mod silence;
 mod start;
 mod startup;
@@ -81,6 +82,7 @@ fn carry_out(token: SingleThreaded, command: Command) -> u8 {
         Command::Send(args) => ask::send(args),
         Command::Signal(args) => ask::signal(args),
         Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(args),
         Command::Daemon(args) => daemon::run(token, args),
         Command::Startup(args) => startup::run(args),
         Command::Doctor(args) => doctor::run(token, args),

@@ -8,7 +8,7 @@ use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::verdict_file::VerdictFile;
-use crate::config::job::{Job, Settings, Surroundings};
+use crate::config::job::{Job, Surroundings};
 use crate::exit_code;
 use crate::runtime::dispatch::Coordinator;
 use crate::runtime::error;
@@ -21,7 +21,6 @@ use crate::runtime::run::Instead;
 use crate::runtime::terms::Terms;
 use crate::sys::process::SingleThreaded;
 use sandhog_protocol::plan::Walls;
-use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::{CpuLimit, Verdict};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -64,8 +63,9 @@ fn try_run(
     probes: Option<Walls>,
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
-    let level = args.job.log.map_or(Some(Level::Info), |log| log.0);
-    let mut job = Job::new(Settings::from(args), surroundings()).map_err(|error| refusal(&error))?;
+    let level = args.job.log().map_err(|error| refusal(&error))?;
+    let settings = args.settings().map_err(|error| refusal(&error))?;
+    let mut job = Job::new(settings, surroundings()).map_err(|error| refusal(&error))?;
     if let Some(most) = own_limits::cpu() {
         // What the kernel would end without a word, ends with one.
         job.limits.cpu = Some(job.limits.cpu.map_or(most, |cpu| cpu.min(most)));

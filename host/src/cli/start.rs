@@ -1,6 +1,6 @@
 //! `sandhog start`: a new job out of a module and flags, or jobs that were stopped.
 
-use super::args::{JobArgs, StartArgs};
+use super::args::{JobFlags, OfStart, StartArgs};
 use super::embedded::Failure;
 use super::manifest_file::not_a_module;
 use super::render::problem::Problem;
@@ -10,17 +10,15 @@ use super::{ask, background, said, up};
 use crate::config::grants::{Directory, Grants};
 use crate::config::job;
 use crate::config::service::Service;
-use crate::config::service::words::{LEVELS, word};
+use crate::config::setting::Setting;
 use crate::config::text::escape;
-use crate::config::units::{print_duration, print_size};
 use crate::daemon::fleet::Verb;
 use crate::exit_code;
 use sandhog_protocol::control::{Apply, JobSpec};
-use sandhog_protocol::plan::{Access, Wall};
+use sandhog_protocol::plan::Access;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Starts them and returns the exit code.
 pub(super) fn run(args: StartArgs) -> u8 {
@@ -29,10 +27,10 @@ pub(super) fn run(args: StartArgs) -> u8 {
 
 fn try_run(args: StartArgs) -> Result<u8, Failure> {
     let (waits, json) = (ask::waits(args.wait), args.json);
-    let may_miss = args.job.compile.allow_missing.clone();
+    let may_miss = args.job.allow_missing();
     let is_module = |word: &OsString| is_path(word, &["wasm", "wat"], Path::is_file);
     if args.words.iter().any(is_module) {
-        let group = args.service.group();
+        let group = args.group();
         let job = spec(args, &here()?)?;
         if let Some(why) = not_a_module(Path::new(&job.module)) {
             let problem = Problem::new(format!("{:?}: {why}", escape(&job.module)));
@@ -55,7 +53,7 @@ fn try_run(args: StartArgs) -> Result<u8, Failure> {
 fn start_again(args: StartArgs, waits: bool, json: bool) -> Result<u8, Failure> {
     let names = as_text(&args.words)?;
     let described = spec(StartArgs { words: vec![OsString::new()], ..args }, Path::new("/"))?;
-    if described != plain() {
+    if described != JobSpec::default() {
         let problem =
             Problem::new(format!("flags are for a module, and \"{}\" is the name of a job", escape(&names[0])));
         return Err(refused(problem.with_hint("for a new job: sandhog start FILE.wasm --name NAME")));
@@ -63,11 +61,6 @@ fn start_again(args: StartArgs, waits: bool, json: bool) -> Result<u8, Failure> 
     let mut client = background::daemon(&[])?;
     let done = ask::ask(&mut client, Verb::Start, names, waits)?;
     Ok(ask::end(Verb::Start, &done, json))
-}
-
-/// A job of which no flag says anything.
-fn plain() -> JobSpec {
-    JobSpec { net: Some("none".into()), ..JobSpec::default() }
 }
 
 fn here() -> Result<PathBuf, Failure> {
@@ -85,19 +78,20 @@ fn spec(args: StartArgs, here: &Path) -> Result<JobSpec, Failure> {
         return Err(refused(problem.with_hint("what the guest gets as arguments goes after --")));
     };
     let module = PathBuf::from(module);
-    let service = args.service.spec();
     let stem = || module.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut health = service.health.clone();
-    if let Some(command) = health.command.first_mut() {
+    let mut spec = with_grants(&args.job, here)?;
+    if let Some(command) = spec.health.command.first_mut() {
         *command = text("--health-command", here.join(&*command).as_os_str())?;
     }
-    let stdin = args.stdin.as_deref().map(|stdin| stdin_of(stdin, here)).transpose()?;
-    let name = if service.name.is_empty() { stem() } else { service.name.clone() };
-    let arguments = args.args.iter().map(|arg| text("an argument of the guest", arg)).collect::<Result<_, _>>()?;
-    let granted = with_grants(service, &args.job, here)?;
-    let limited = with_limits(granted, &args.job)?;
+    if spec.name.is_empty() {
+        spec.name = stem();
+    }
+    spec.args = args.args.iter().map(|arg| text("an argument of the guest", arg)).collect::<Result<_, _>>()?;
+    spec.stdin = args.job.texts(Setting::Stdin).last().map(|stdin| stdin_of(stdin, here)).transpose()?;
+    spec.argv0 = args.job.texts(Setting::Argv0).last().map(|name| text("--argv0", name)).transpose()?;
     let module = if module.as_os_str().is_empty() { module } else { here.join(module) };
-    Ok(JobSpec { name, module: text("the module", module.as_os_str())?, args: arguments, stdin, health, ..limited })
+    spec.module = text("the module", module.as_os_str())?;
+    Ok(spec)
 }
 
 /// A file, or `none`; there is no stdin of a command that a daemon could read.
@@ -112,9 +106,11 @@ fn stdin_of(stdin: &OsStr, here: &Path) -> Result<String, Failure> {
     }
 }
 
-fn with_grants(spec: JobSpec, args: &JobArgs, here: &Path) -> Result<JobSpec, Failure> {
+/// What the flags say, with grants as the daemon takes them.
+fn with_grants(flags: &JobFlags<OfStart>, here: &Path) -> Result<JobSpec, Failure> {
     let variable = |name: &str| std::env::var_os(name);
-    let grants = Grants::new(&args.directories, &args.env, &args.children, &variable)
+    let of = |setting| flags.texts(setting);
+    let grants = Grants::new(of(Setting::Dir), of(Setting::Env), of(Setting::Child), &variable)
         .map_err(|error| refused(Problem::of(&job::Error::from(error))))?;
     let dir = grants.directories.iter().map(|directory| directory_of(directory, here)).collect::<Result<_, _>>()?;
     let child = |(name, file): &(String, PathBuf)| {
@@ -124,9 +120,7 @@ fn with_grants(spec: JobSpec, args: &JobArgs, here: &Path) -> Result<JobSpec, Fa
         dir,
         env: grants.env.into_iter().collect::<BTreeMap<_, _>>(),
         child: grants.modules.iter().map(child).collect::<Result<_, _>>()?,
-        allow_detached: args.allow_detached,
-        net: Some(args.net.clone()),
-        ..spec
+        ..flags.spec.clone()
     })
 }
 
@@ -138,30 +132,6 @@ fn directory_of(directory: &Directory, here: &Path) -> Result<String, Failure> {
     };
     let host = text("--dir", here.join(&directory.host).as_os_str())?;
     Ok(format!("{host}::{}:{access}", directory.guest))
-}
-
-fn with_limits(spec: JobSpec, args: &JobArgs) -> Result<JobSpec, Failure> {
-    let (size, time) = (|bytes: Option<u64>| bytes.map(print_size), |time: Option<Duration>| time.map(print_duration));
-    Ok(JobSpec {
-        argv0: args.argv0.as_deref().map(|name| text("--argv0", name)).transpose()?,
-        max_children: args.max_children,
-        max_child_depth: args.max_child_depth,
-        max_child_rate: args.max_child_rate,
-        fresh: args.fresh,
-        memory: size(args.memory),
-        timeout: time(args.timeout),
-        cpu: time(args.cpu),
-        fuel: args.fuel,
-        max_output: size(args.max_output),
-        max_file: size(args.max_file),
-        max_files: args.max_files,
-        user: args.user.clone(),
-        compile_timeout: time(args.compile.compile_timeout),
-        compile_memory: size(args.compile.compile_memory),
-        allow_missing: args.compile.allow_missing.iter().copied().map(|wall| Wall::name(wall).to_owned()).collect(),
-        log: args.log.map(|level| word(level.0, &LEVELS).to_owned()),
-        ..spec
-    })
 }
 
 /// What travels as JSON is UTF-8.
@@ -200,7 +170,7 @@ mod tests {
     #[test]
     fn a_module_alone_is_a_job_with_its_name() {
         let spec = spec_of(&["jobs/web.wasm"]);
-        assert_eq!(spec, JobSpec { name: "web".into(), module: "/home/p/jobs/web.wasm".into(), ..plain() });
+        assert_eq!(spec, JobSpec { name: "web".into(), module: "/home/p/jobs/web.wasm".into(), ..JobSpec::default() });
     }
 
     #[test]

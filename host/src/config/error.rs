@@ -1,15 +1,20 @@
 //! Why there is no such job: one sentence each, and what to do about it.
 
-use super::job::{CHILDREN_MOST, COMPILE_MEMORY_LEAST, FILES_MOST, MEMORY_LEAST, MEMORY_MOST, NAME_LONGEST};
-use super::units::print_size;
+use super::job::NAME_LONGEST;
+use super::setting::{self, Names, Setting, Usual, Wrong};
 use super::{connection, grants};
 use sandhog_protocol::limits;
 
-/// Why there is no such job. The text names the flag and what was given.
+/// Why there is no such job. The text names settings by their flags; see [`Error::told`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
-    #[error(transparent)]
-    Grants(#[from] grants::Error),
+    #[error("{}", .0.told(Names::Flags))]
+    Grants(grants::Error),
+    /// A value that is out of its bounds.
+    #[error("{}", .0.told(Names::Flags))]
+    Value(setting::Error),
+    #[error("{}", .0.told(Names::Flags))]
+    Wrong(Wrong<Why>),
     #[error(transparent)]
     Connection(#[from] connection::Error),
     #[error("no module is given")]
@@ -22,40 +27,8 @@ pub(crate) enum Error {
     ArgumentNotUtf8 { number: usize, shown: String },
     #[error("argument {number} holds a null character: \"{shown}\"")]
     ArgumentNull { number: usize, shown: String },
-    #[error("--argv0 is not UTF-8, or holds a null character: \"{0}\"")]
-    Argv0(String),
     #[error("arguments, variables and paths of directories take {0} bytes, more than {limit}", limit = limits::ARGUMENTS)]
     ArgumentsTooLong(usize),
-    #[error("--memory {}: less than {}, one page of WebAssembly memory", print_size(*.0), print_size(MEMORY_LEAST))]
-    MemoryTooSmall(u64),
-    #[error("{flag} {}: more than {}, the most that one job can have", print_size(*.bytes), print_size(MEMORY_MOST))]
-    MemoryTooLarge { flag: &'static str, bytes: u64 },
-    #[error(
-        "--compile-memory {}: less than {}, which the compiler needs for itself",
-        print_size(*.0),
-        print_size(COMPILE_MEMORY_LEAST)
-    )]
-    CompileMemoryTooSmall(u64),
-    #[error("{flag} 0: no job can run for no time")]
-    NoTime { flag: &'static str },
-    #[error("--fuel 0: no job can run on no fuel")]
-    NoFuel,
-    #[error("--max-files 0: a guest needs at least one open file")]
-    NoFiles,
-    #[error("--max-files {0}: more than {FILES_MOST}, the most that the kernel allows one process")]
-    TooManyFiles(u64),
-    #[error("{flag} {count}: more than {CHILDREN_MOST}, the most that one job can have")]
-    TooManyChildren { flag: &'static str, count: u64 },
-    #[error("--stdin: the name of the file is empty")]
-    NoStdinFile,
-    #[error("--user \"{0}\": neither auto, keep nor UID:GID")]
-    UserUnknown(String),
-    #[error("--user {0}: a guest is never root")]
-    UserIsRoot(String),
-    #[error("--user keep: you are root, and a guest is never root")]
-    UserKeepsRoot,
-    #[error("--user {uid}:{gid}: only root can give a worker another identity")]
-    UserNeedsRoot { uid: u32, gid: u32 },
     #[error("--verdict: the name of the file is empty")]
     NoVerdictFile,
     #[error("--verdict -: stdout belongs to the guest")]
@@ -64,40 +37,120 @@ pub(crate) enum Error {
     NoCoredumpFile,
 }
 
+/// Why a setting of a job can't be met, where it is neither a grant nor out of bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Why {
+    #[error("not UTF-8, or it holds a null character")]
+    Argv0,
+    #[error("the name of the file is empty")]
+    NoFile,
+    #[error("neither auto, keep nor UID:GID")]
+    UserUnknown,
+    #[error("a guest is never root")]
+    UserIsRoot,
+    #[error("you are root, and a guest is never root")]
+    UserKeepsRoot,
+    #[error("only root can give a worker another identity")]
+    UserNeedsRoot,
+}
+
+// By hand: what is converted is the whole error and no cause of it, which would be said twice.
+impl From<grants::Error> for Error {
+    fn from(error: grants::Error) -> Self {
+        Self::Grants(error)
+    }
+}
+
+impl From<setting::Error> for Error {
+    fn from(error: setting::Error) -> Self {
+        Self::Value(error)
+    }
+}
+
+impl From<Wrong<Why>> for Error {
+    fn from(error: Wrong<Why>) -> Self {
+        Self::Wrong(error)
+    }
+}
+
 impl Error {
-    /// What to do, where the error alone does not say it.
-    pub(crate) const fn hint(&self) -> Option<&'static str> {
+    /// Which setting it is about; None: none that people write by that name.
+    pub(crate) const fn setting(&self) -> Option<Setting> {
         match self {
-            Self::Grants(error) => error.hint(),
-            Self::Connection(error) => error.hint(),
-            Self::NoModule => Some("write sandhog run FILE, where FILE is a .wasm or .wat"),
-            Self::NameNotPlain(_) | Self::NameLength(_) => {
-                Some("a job is named after its module: give the file a plain name, or a link to it that has one")
-            }
-            Self::ArgumentNotUtf8 { .. } | Self::ArgumentNull { .. } | Self::Argv0(_) => {
-                Some("guests get UTF-8 text; hand other bytes over in a file or on stdin")
-            }
-            Self::ArgumentsTooLong(_) => Some("hand the rest over in a file or on stdin"),
-            Self::MemoryTooSmall(_) => Some("leave --memory out for 512MiB"),
-            Self::MemoryTooLarge { .. } => None,
-            Self::CompileMemoryTooSmall(_) => Some("leave --compile-memory out for 2GiB"),
-            Self::NoTime { flag } => match flag.as_bytes() {
-                b"--compile-timeout" => Some("leave it out for 120s"),
-                _ => Some("leave it out for no limit"),
-            },
-            Self::NoFuel => Some("leave it out for no limit"),
-            Self::NoFiles => Some("leave --max-files out for 256"),
-            Self::TooManyFiles(_) | Self::TooManyChildren { .. } => None,
-            Self::NoStdinFile => Some("write --stdin none for no input, --stdin - for the command's own"),
-            Self::UserUnknown(_) => Some("write both ids, such as --user 1000:1000"),
-            Self::UserIsRoot(_) | Self::UserKeepsRoot => {
-                Some("leave --user out for an identity that nobody else has, or name one: --user 1000:1000")
-            }
-            Self::UserNeedsRoot { .. } => Some("leave --user out: the worker then keeps your identity"),
-            Self::NoCoredumpFile => Some("stdout belongs to the guest: --coredump FILE"),
-            Self::NoVerdictFile | Self::VerdictOnStdout => {
-                Some("name a file, or a pipe of your own: --verdict /dev/fd/3 3>verdict.json")
+            Self::Grants(error) => Some(error.setting),
+            Self::Value(error) => Some(error.setting),
+            Self::Wrong(error) => Some(error.setting),
+            Self::NoModule => Some(Setting::Module),
+            Self::NameNotPlain(_) | Self::NameLength(_) => Some(Setting::Name),
+            Self::ArgumentNotUtf8 { .. } | Self::ArgumentNull { .. } => Some(Setting::Args),
+            Self::ArgumentsTooLong(_) => None,
+            Self::Connection(_) | Self::NoVerdictFile | Self::VerdictOnStdout | Self::NoCoredumpFile => None,
+        }
+    }
+
+    /// One sentence, with settings called as they are where it is read.
+    pub(crate) fn told(&self, names: Names) -> String {
+        match self {
+            Self::Grants(error) => error.told(names),
+            Self::Value(error) => error.told(names),
+            Self::Wrong(error) => error.told(names),
+            Self::NoModule | Self::NameNotPlain(_) | Self::NameLength(_) => self.to_string(),
+            Self::ArgumentNotUtf8 { .. } | Self::ArgumentNull { .. } | Self::ArgumentsTooLong(_) => self.to_string(),
+            Self::Connection(_) | Self::NoVerdictFile | Self::VerdictOnStdout | Self::NoCoredumpFile => {
+                self.to_string()
             }
         }
+    }
+
+    /// What to do, where the error alone does not say it.
+    pub(crate) fn hint(&self, names: Names) -> Option<String> {
+        match self {
+            Self::Grants(error) => Some(error.why.hint(names)),
+            Self::Value(error) => hint_of_value(error, names),
+            Self::Wrong(error) => Some(error.why.hint(names)),
+            Self::Connection(error) => error.hint().map(Into::into),
+            Self::NoModule => Some("write sandhog run FILE, where FILE is a .wasm or .wat".into()),
+            Self::NameNotPlain(_) | Self::NameLength(_) => {
+                Some("a job is named after its module: give the file a plain name, or a link to it that has one".into())
+            }
+            Self::ArgumentNotUtf8 { .. } | Self::ArgumentNull { .. } => Some(UTF8.into()),
+            Self::ArgumentsTooLong(_) => Some("hand the rest over in a file or on stdin".into()),
+            Self::NoCoredumpFile => Some("stdout belongs to the guest: --coredump FILE".into()),
+            Self::NoVerdictFile | Self::VerdictOnStdout => {
+                Some("name a file, or a pipe of your own: --verdict /dev/fd/3 3>verdict.json".into())
+            }
+        }
+    }
+}
+
+const UTF8: &str = "guests get UTF-8 text; hand other bytes over in a file or on stdin";
+
+impl Why {
+    fn hint(self, names: Names) -> String {
+        let (user, stdin) = (names.of(Setting::User), names.of(Setting::Stdin));
+        match (self, names) {
+            (Self::Argv0, _) => UTF8.into(),
+            (Self::NoFile, _) => format!("write {stdin} none for no input, {stdin} - for the command's own"),
+            (Self::UserUnknown, _) => format!("write both ids, such as {user} 1000:1000"),
+            (Self::UserIsRoot | Self::UserKeepsRoot, Names::Flags) => {
+                format!("leave {user} out for an identity that nobody else has, or name one: {user} 1000:1000")
+            }
+            (Self::UserIsRoot | Self::UserKeepsRoot, Names::Keys) => {
+                format!("leave {user} out for an identity that nobody else has")
+            }
+            (Self::UserNeedsRoot, _) => format!("leave {user} out: the worker then keeps your identity"),
+        }
+    }
+}
+
+/// What there is without the setting.
+fn hint_of_value(error: &setting::Error, names: Names) -> Option<String> {
+    match error.why {
+        setting::Why::Zero(_) | setting::Why::Less { .. } => {}
+        setting::Why::Unreadable(_) | setting::Why::Word { .. } | setting::Why::More { .. } => return None,
+    }
+    match error.setting.facts().usual {
+        Usual::Nothing => Some("leave it out for no limit".into()),
+        usual => usual.to_text().map(|usual| format!("leave {} out for {usual}", names.of(error.setting))),
     }
 }

@@ -1,5 +1,6 @@
 //! The one list of rights of a job. Both walls are built from this value, so that neither is wider than the other.
 
+use super::setting::{Names, Setting, Wrong};
 use super::text::{escape, is_plain};
 use sandhog_protocol::{limits, plan::Access};
 use std::ffi::{OsStr, OsString};
@@ -29,68 +30,71 @@ pub(crate) struct Directory {
     pub access: Access,
 }
 
-/// Why a grant is refused. Values of variables are never named: they may be secrets.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("--dir \"{0}\": no path of the host is given")]
-    NoHostPath(String),
-    #[error("--dir \"{0}\": the guest's path is empty")]
-    NoGuestPath(String),
-    #[error("--dir \"{0}\": the path holds a null character")]
-    Null(String),
-    #[error("--dir \"{0}\": what follows the last colon is neither ro nor rw")]
-    UnknownAccess(String),
-    #[error("--dir \"{0}\": the guest's path is not UTF-8")]
-    GuestPathNotUtf8(String),
-    #[error("--dir \"{0}\": another directory has the same path in the guest")]
-    SameGuestPath(String),
-    #[error("--dir: {0} directories are more than {limit}", limit = limits::DIRECTORIES)]
+/// A grant that is refused. Values of variables are never named: they may be secrets.
+pub(crate) type Error = Wrong<Why>;
+
+/// Why a grant is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Why {
+    #[error("no path of the host is given")]
+    NoHostPath,
+    #[error("the guest's path is empty")]
+    NoGuestPath,
+    #[error("the path holds a null character")]
+    Null,
+    #[error("what follows the last colon is neither ro nor rw")]
+    UnknownAccess,
+    #[error("the guest's path is not UTF-8")]
+    GuestPathNotUtf8,
+    #[error("another directory has the same path in the guest")]
+    SameGuestPath,
+    #[error("{0} directories are more than {limit}", limit = limits::DIRECTORIES)]
     TooManyDirectories(usize),
-    #[error("--env \"{0}\": the variable has no name")]
-    NoName(String),
-    #[error("--env: the name \"{0}\" is not UTF-8")]
-    NameNotUtf8(String),
-    #[error("--env {0}: the value is not UTF-8")]
-    ValueNotUtf8(String),
-    #[error("--env {0}: name or value holds a null character")]
-    NullInVariable(String),
-    #[error("--env {0}: not set here, so there is nothing to pass on")]
-    NotSet(String),
-    #[error("--env {0}: given twice")]
-    SameName(String),
-    #[error("--child \"{0}\": a name and a file, with = between them, were expected")]
-    NoChild(String),
-    #[error("--child \"{0}\": the name holds characters that do not show as themselves")]
-    ChildName(String),
-    #[error("--child {0}: given twice")]
-    SameChild(String),
-    #[error("--child: {0} modules are more than {limit}", limit = limits::MODULES)]
+    #[error("the variable has no name")]
+    NoName,
+    #[error("the name is not UTF-8")]
+    NameNotUtf8,
+    #[error("the value is not UTF-8")]
+    ValueNotUtf8,
+    #[error("name or value holds a null character")]
+    NullInVariable,
+    #[error("not set here, so there is nothing to pass on")]
+    NotSet,
+    #[error("given twice")]
+    SameName,
+    #[error("a name and a file, with = between them, were expected")]
+    NoChild,
+    #[error("the name holds characters that do not show as themselves")]
+    ChildName,
+    #[error("given twice")]
+    SameChild,
+    #[error("{0} modules are more than {limit}", limit = limits::MODULES)]
     TooManyChildren(usize),
 }
 
-impl Error {
+impl Why {
     /// What to do, where the error alone does not say it.
-    pub(crate) const fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(self, names: Names) -> String {
+        let (dir, env, child) = (names.of(Setting::Dir), names.of(Setting::Env), names.of(Setting::Child));
         match self {
-            Self::NoHostPath(_) | Self::NoGuestPath(_) | Self::Null(_) => {
-                Some("write --dir HOST, --dir HOST::GUEST or --dir HOST::GUEST:rw")
+            Self::NoHostPath | Self::NoGuestPath | Self::Null => {
+                format!("write {dir} HOST, {dir} HOST::GUEST or {dir} HOST::GUEST:rw")
             }
-            Self::UnknownAccess(_) => Some(
-                "write HOST::GUEST for another name in the guest; end a path with a colon in its name with :ro or :rw",
-            ),
-            Self::GuestPathNotUtf8(_) => Some("give it a name in the guest: --dir HOST::GUEST"),
-            Self::SameGuestPath(_) => Some("give one of them another name: --dir HOST::GUEST"),
-            Self::TooManyDirectories(_) => Some("grant a directory that holds several of them"),
-            Self::NoName(_) => Some("write --env NAME=VALUE, or --env NAME to pass one on"),
-            Self::NameNotUtf8(_) | Self::ValueNotUtf8(_) | Self::NullInVariable(_) => {
-                Some("guests get UTF-8 text; hand other bytes over in a file or on stdin")
+            Self::UnknownAccess => {
+                "write HOST::GUEST for another name in the guest; end a path with a colon in its name with :ro or :rw"
+                    .into()
             }
-            Self::NotSet(_) => Some("set it, or write --env NAME=VALUE; NAME= gives an empty value"),
-            Self::SameName(_) | Self::SameChild(_) => Some("leave one of them out"),
-            Self::NoChild(_) | Self::ChildName(_) => {
-                Some("write --child NAME=FILE; the guest starts FILE by that NAME")
+            Self::GuestPathNotUtf8 => format!("give it a name in the guest: {dir} HOST::GUEST"),
+            Self::SameGuestPath => format!("give one of them another name: {dir} HOST::GUEST"),
+            Self::TooManyDirectories(_) => "grant a directory that holds several of them".into(),
+            Self::NoName => format!("write {env} NAME=VALUE, or {env} NAME to pass one on"),
+            Self::NameNotUtf8 | Self::ValueNotUtf8 | Self::NullInVariable => {
+                "guests get UTF-8 text; hand other bytes over in a file or on stdin".into()
             }
-            Self::TooManyChildren(_) => Some("one child can be told by its arguments what to be"),
+            Self::NotSet => format!("set it, or write {env} NAME=VALUE; NAME= gives an empty value"),
+            Self::SameName | Self::SameChild => "leave one of them out".into(),
+            Self::NoChild | Self::ChildName => format!("write {child} NAME=FILE; the guest starts FILE by that NAME"),
+            Self::TooManyChildren(_) => "one child can be told by its arguments what to be".into(),
         }
     }
 }
@@ -107,7 +111,7 @@ impl Grants {
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Error> {
         if directories.len() > limits::DIRECTORIES {
-            return Err(Error::TooManyDirectories(directories.len()));
+            return Err(Wrong::whole(Setting::Dir, Why::TooManyDirectories(directories.len())));
         }
         let mut grants = Self::default();
         for text in directories {
@@ -117,7 +121,7 @@ impl Grants {
             grants.add_variable(parse_variable(text, variable)?)?;
         }
         if children.len() > limits::MODULES {
-            return Err(Error::TooManyChildren(children.len()));
+            return Err(Wrong::whole(Setting::Child, Why::TooManyChildren(children.len())));
         }
         for text in children {
             grants.add_child(parse_child(text)?)?;
@@ -128,7 +132,7 @@ impl Grants {
     fn add_directory(&mut self, directory: Directory) -> Result<(), Error> {
         let path = components(&directory.guest);
         if self.directories.iter().any(|other| components(&other.guest) == path) {
-            return Err(Error::SameGuestPath(escape(&directory.guest).into()));
+            return Err(Wrong::text(Setting::Dir, &directory.guest, Why::SameGuestPath));
         }
         self.directories.push(directory);
         Ok(())
@@ -136,7 +140,7 @@ impl Grants {
 
     fn add_child(&mut self, (name, file): (String, PathBuf)) -> Result<(), Error> {
         if self.modules.iter().any(|(other, _)| *other == name) {
-            return Err(Error::SameChild(name));
+            return Err(Wrong::given(Setting::Child, name, Why::SameChild));
         }
         self.modules.push((name, file));
         Ok(())
@@ -144,7 +148,7 @@ impl Grants {
 
     fn add_variable(&mut self, (name, value): (String, String)) -> Result<(), Error> {
         if self.env.iter().any(|(other, _)| *other == name) {
-            return Err(Error::SameName(escape(&name).into()));
+            return Err(Wrong::given(Setting::Env, escape(&name), Why::SameName));
         }
         self.env.push((name, value));
         Ok(())
@@ -153,14 +157,14 @@ impl Grants {
 
 /// `NAME=FILE`.
 fn parse_child(text: &OsStr) -> Result<(String, PathBuf), Error> {
-    let shown = || escape(&text.to_string_lossy()).into_owned();
-    let place = text.as_bytes().iter().position(|byte| *byte == b'=').ok_or_else(|| Error::NoChild(shown()))?;
+    let wrong = |why| Wrong::text(Setting::Child, &text.to_string_lossy(), why);
+    let place = text.as_bytes().iter().position(|byte| *byte == b'=').ok_or_else(|| wrong(Why::NoChild))?;
     let (name, file) = (&text.as_bytes()[..place], &text.as_bytes()[place + 1..]);
     if name.is_empty() || file.is_empty() {
-        return Err(Error::NoChild(shown()));
+        return Err(wrong(Why::NoChild));
     }
     let name = std::str::from_utf8(name).ok().filter(|name| name.chars().all(is_plain));
-    let name = name.ok_or_else(|| Error::ChildName(shown()))?;
+    let name = name.ok_or_else(|| wrong(Why::ChildName))?;
     Ok((name.into(), PathBuf::from(OsStr::from_bytes(file))))
 }
 
@@ -176,22 +180,22 @@ impl Directory {
     /// # Errors
     /// The path or the access is not one.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, Error> {
-        let shown = || escape(&text.to_string_lossy()).into_owned();
+        let wrong = |why| Wrong::text(Setting::Dir, &text.to_string_lossy(), why);
         let bytes = text.as_bytes();
         if bytes.contains(&0) {
-            return Err(Error::Null(shown()));
+            return Err(wrong(Why::Null));
         }
         let (paths, access) = split_access(bytes);
         let (host, guest) = split_paths(paths);
         if access.is_none() && (host.contains(&b':') || guest.is_some_and(|guest| guest.contains(&b':'))) {
-            return Err(Error::UnknownAccess(shown()));
+            return Err(wrong(Why::UnknownAccess));
         }
         if host.is_empty() {
-            return Err(Error::NoHostPath(shown()));
+            return Err(wrong(Why::NoHostPath));
         }
-        let guest = std::str::from_utf8(guest.unwrap_or(host)).map_err(|_| Error::GuestPathNotUtf8(shown()))?;
+        let guest = std::str::from_utf8(guest.unwrap_or(host)).map_err(|_| wrong(Why::GuestPathNotUtf8))?;
         if guest.is_empty() {
-            return Err(Error::NoGuestPath(shown()));
+            return Err(wrong(Why::NoGuestPath));
         }
         let host = PathBuf::from(OsStr::from_bytes(host));
         Ok(Self { host, guest: guest.into(), access: access.unwrap_or(Access::ReadOnly) })
@@ -215,17 +219,20 @@ fn parse_variable(text: &OsStr, variable: &dyn Fn(&str) -> Option<OsString>) -> 
     let border = bytes.iter().position(|byte| *byte == b'=');
     let (name, value) = border.map_or((bytes, None), |at| (&bytes[..at], Some(&bytes[at + 1..])));
     if name.is_empty() {
-        return Err(Error::NoName("=…".into()));
+        return Err(Wrong::text(Setting::Env, "=…", Why::NoName));
     }
-    let lossy = || escape(&String::from_utf8_lossy(name)).into_owned();
-    let Ok(name) = std::str::from_utf8(name) else { return Err(Error::NameNotUtf8(lossy())) };
+    let lossy = String::from_utf8_lossy(name);
+    let wrong = |why| Wrong::given(Setting::Env, escape(&lossy), why);
+    let Ok(name) = std::str::from_utf8(name) else {
+        return Err(Wrong::text(Setting::Env, &lossy, Why::NameNotUtf8));
+    };
     let value = match value {
         Some(value) => value.to_vec(),
-        None => variable(name).ok_or_else(|| Error::NotSet(lossy()))?.into_encoded_bytes(),
+        None => variable(name).ok_or_else(|| wrong(Why::NotSet))?.into_encoded_bytes(),
     };
-    let value = String::from_utf8(value).map_err(|_| Error::ValueNotUtf8(lossy()))?;
+    let value = String::from_utf8(value).map_err(|_| wrong(Why::ValueNotUtf8))?;
     if name.contains('\0') || value.contains('\0') {
-        return Err(Error::NullInVariable(lossy()));
+        return Err(wrong(Why::NullInVariable));
     }
     Ok((name.into(), value))
 }
@@ -237,6 +244,14 @@ mod tests {
     fn directory(text: &str) -> Result<(String, String, Access), Error> {
         let directory = Directory::parse(OsStr::new(text))?;
         Ok((directory.host.to_str().unwrap().into(), directory.guest, directory.access))
+    }
+
+    fn quoted(setting: Setting, shown: &str, why: Why) -> Error {
+        Wrong::given(setting, format!("\"{shown}\""), why)
+    }
+
+    fn dir(shown: &str, why: Why) -> Result<(String, String, Access), Error> {
+        Err(quoted(Setting::Dir, shown, why))
     }
 
     fn granted(host: &str, guest: &str, access: Access) -> Result<(String, String, Access), Error> {
@@ -273,29 +288,29 @@ mod tests {
         };
         assert_eq!(children(&["a=b=c.wasm"]), Ok(vec![("a".to_owned(), PathBuf::from("b=c.wasm"))]));
         for text in ["a", "=b", "a=", ""] {
-            assert_eq!(children(&[text]), Err(Error::NoChild(text.into())));
+            assert_eq!(children(&[text]), Err(quoted(Setting::Child, text, Why::NoChild)));
         }
-        assert_eq!(children(&["a\n=b"]), Err(Error::ChildName("a\\n=b".into())));
-        assert_eq!(children(&["a=b", "a=c"]), Err(Error::SameChild("a".into())));
+        assert_eq!(children(&["a\n=b"]), Err(quoted(Setting::Child, "a\\n=b", Why::ChildName)));
+        assert_eq!(children(&["a=b", "a=c"]), Err(Wrong::given(Setting::Child, "a", Why::SameChild)));
     }
 
     #[test]
     fn a_mistyped_access_is_never_part_of_a_name() {
         for text in ["data:wr", "data:", "/a:/b", "/a::b::/c", "/a::/b:RW", "::::"] {
             let error = directory(text).unwrap_err();
-            let refused = matches!(error, Error::UnknownAccess(_) | Error::NoHostPath(_));
+            let refused = matches!(error.why, Why::UnknownAccess | Why::NoHostPath);
             assert!(refused, "{text}: {error}");
         }
     }
 
     #[test]
     fn an_empty_path_is_refused() {
-        assert_eq!(directory(""), Err(Error::NoHostPath(String::new())));
-        assert_eq!(directory(":rw"), Err(Error::NoHostPath(":rw".into())));
-        assert_eq!(directory("::/data"), Err(Error::NoHostPath("::/data".into())));
-        assert_eq!(directory("/a::"), Err(Error::NoGuestPath("/a::".into())));
-        assert_eq!(directory("/a:::rw"), Err(Error::NoGuestPath("/a:::rw".into())));
-        assert_eq!(directory("/a\0b"), Err(Error::Null("/a\\u{0}b".into())));
+        assert_eq!(directory(""), dir("", Why::NoHostPath));
+        assert_eq!(directory(":rw"), dir(":rw", Why::NoHostPath));
+        assert_eq!(directory("::/data"), dir("::/data", Why::NoHostPath));
+        assert_eq!(directory("/a::"), dir("/a::", Why::NoGuestPath));
+        assert_eq!(directory("/a:::rw"), dir("/a:::rw", Why::NoGuestPath));
+        assert_eq!(directory("/a\0b"), dir("/a\\u{0}b", Why::Null));
     }
 
     #[test]
@@ -303,7 +318,7 @@ mod tests {
         for pair in
             [["/a::/data", "/b::/data"], ["/a::/data", "/b::/data/"], ["/a::/x/./y", "/b::/x//y:rw"], [".", "./"]]
         {
-            assert!(matches!(grants(&pair, &[]), Err(Error::SameGuestPath(_))), "{pair:?}");
+            assert!(matches!(grants(&pair, &[]), Err(Error { why: Why::SameGuestPath, .. })), "{pair:?}");
         }
         assert_eq!(grants(&["/a::data", "/b::/data"], &[]).unwrap().directories.len(), 2);
     }
@@ -311,7 +326,7 @@ mod tests {
     #[test]
     fn a_host_path_need_not_be_text_if_the_guest_path_is() {
         let bytes = OsStr::from_bytes(b"/srv/\xff");
-        assert_eq!(Directory::parse(bytes), Err(Error::GuestPathNotUtf8("/srv/\u{fffd}".into())));
+        assert_eq!(Directory::parse(bytes), Err(quoted(Setting::Dir, "/srv/\u{fffd}", Why::GuestPathNotUtf8)));
         let named = Directory::parse(OsStr::from_bytes(b"/srv/\xff::/data")).unwrap();
         assert_eq!((named.host.as_os_str(), named.guest.as_str()), (bytes, "/data"));
     }
@@ -320,7 +335,7 @@ mod tests {
     fn one_directory_too_many_is_refused() {
         let names: Vec<String> = (0..=limits::DIRECTORIES).map(|number| format!("/d{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        assert_eq!(grants(&names, &[]), Err(Error::TooManyDirectories(65)));
+        assert_eq!(grants(&names, &[]), Err(Wrong::whole(Setting::Dir, Why::TooManyDirectories(65))));
         assert_eq!(grants(&names[1..], &[]).unwrap().directories.len(), 64);
     }
 
@@ -333,9 +348,9 @@ mod tests {
 
     #[test]
     fn a_variable_that_cannot_be_given_is_refused_without_its_value() {
-        assert_eq!(grants(&[], &["NOT_THERE"]), Err(Error::NotSet("NOT_THERE".into())));
-        assert_eq!(grants(&[], &["BYTES"]), Err(Error::ValueNotUtf8("BYTES".into())));
-        assert_eq!(grants(&[], &["A=1", "A=2"]), Err(Error::SameName("A".into())));
+        assert_eq!(grants(&[], &["NOT_THERE"]), Err(Wrong::given(Setting::Env, "NOT_THERE", Why::NotSet)));
+        assert_eq!(grants(&[], &["BYTES"]), Err(Wrong::given(Setting::Env, "BYTES", Why::ValueNotUtf8)));
+        assert_eq!(grants(&[], &["A=1", "A=2"]), Err(Wrong::given(Setting::Env, "A", Why::SameName)));
         let error = grants(&[], &["=secret"]).unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
     }
@@ -343,6 +358,6 @@ mod tests {
     #[test]
     fn a_name_in_an_error_cannot_write_to_the_terminal() {
         let error = grants(&["/a\x1b[2J::"], &[]).unwrap_err();
-        assert_eq!(error.to_string(), "--dir \"/a\\u{1b}[2J::\": the guest's path is empty");
+        assert_eq!(error.told(Names::Flags), "--dir \"/a\\u{1b}[2J::\": the guest's path is empty");
     }
 }

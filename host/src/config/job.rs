@@ -2,31 +2,17 @@
 
 use super::connection::Connection;
 use super::grants::Grants;
+use super::setting::{self, Setting, Wrong, count, plain_size, plain_time, words};
 use super::text::{escape, is_plain};
+use super::units::{Size, Time, duration};
+use sandhog_protocol::control::JobSpec;
 use sandhog_protocol::{limits, plan::Walls};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use super::error::Error;
-
-/// One page of WebAssembly memory, in bytes: the smallest that a guest with a memory can have.
-/// Source: WebAssembly Core Specification, "Memory Instances".
-pub(crate) const MEMORY_LEAST: u64 = 64 << 10;
-
-/// Most memory of one guest, in bytes. One 32-bit memory ends at 4 GiB; sixteen of them are more than any module
-/// that we know of has, and more than most machines.
-pub(crate) const MEMORY_MOST: u64 = 64 << 30;
-
-/// Least memory of the compiler, in bytes: below it the compiler itself has no room.
-pub(crate) const COMPILE_MEMORY_LEAST: u64 = 16 << 20;
-
-/// Most files that a guest may hold open: what the kernel allows one process (`fs.nr_open`, 1048576 unless it was
-/// changed), less room for the worker's own.
-pub(crate) const FILES_MOST: u32 = (1 << 20) - 1024;
-
-/// Most children of one family: each is a zygote and a worker, and a machine has some ten thousand processes.
-pub(crate) const CHILDREN_MOST: u32 = 10_000;
+pub(crate) use super::error::{Error, Why};
+pub(crate) use super::setting::{FILES_MOST, MEMORY_LEAST, MEMORY_MOST};
 
 /// Longest name of a job, in bytes: it will be part of file names, which end at 255 (`NAME_MAX`).
 pub(crate) const NAME_LONGEST: usize = 200;
@@ -49,17 +35,17 @@ pub(crate) struct Settings {
     pub max_child_depth: Option<u64>,
     pub max_child_rate: Option<u64>,
     pub fresh: bool,
-    pub memory_bytes: Option<u64>,
-    pub timeout: Option<Duration>,
-    pub cpu: Option<Duration>,
+    pub memory: Option<Size>,
+    pub timeout: Option<Time>,
+    pub cpu: Option<Time>,
     pub fuel: Option<u64>,
-    pub max_output_bytes: Option<u64>,
-    pub max_file_bytes: Option<u64>,
+    pub max_output: Option<Size>,
+    pub max_file: Option<Size>,
     pub max_files: Option<u64>,
     pub stdin: Option<OsString>,
     pub user: Option<String>,
-    pub compile_cpu: Option<Duration>,
-    pub compile_memory_bytes: Option<u64>,
+    pub compile_timeout: Option<Time>,
+    pub compile_memory: Option<Size>,
     pub tty: bool,
     pub verdict_file: Option<PathBuf>,
     pub coredump_file: Option<PathBuf>,
@@ -67,6 +53,43 @@ pub(crate) struct Settings {
     pub ipc: Option<String>,
     pub channel: Option<u32>,
     pub allow_missing: Walls,
+}
+
+impl Settings {
+    /// Those of a job as programs describe it. Its texts are UTF-8, and its stdin and environment come from elsewhere than a
+    /// command's: both are for others to say.
+    ///
+    /// # Errors
+    /// The first one that can't be read.
+    pub(crate) fn of(spec: &JobSpec) -> Result<Self, setting::Error> {
+        let size = |setting, size| setting::size(setting, size);
+        let texts = |texts: &[String]| texts.iter().map(OsString::from).collect();
+        Ok(Self {
+            name: Some(spec.name.clone()),
+            module: PathBuf::from(&spec.module),
+            argv0: spec.argv0.as_ref().map(OsString::from),
+            args: texts(&spec.args),
+            directories: texts(&spec.dir),
+            children: texts(&spec.child),
+            detached: spec.allow_detached,
+            max_children: spec.max_children,
+            max_child_depth: spec.max_child_depth,
+            max_child_rate: spec.max_child_rate,
+            fresh: spec.fresh,
+            memory: size(Setting::Memory, spec.memory.as_ref())?,
+            timeout: setting::time(Setting::Timeout, spec.timeout.as_ref())?,
+            cpu: setting::time(Setting::Cpu, spec.cpu.as_ref())?,
+            fuel: spec.fuel,
+            max_output: size(Setting::MaxOutput, spec.max_output.as_ref())?,
+            max_file: size(Setting::MaxFile, spec.max_file.as_ref())?,
+            max_files: spec.max_files,
+            user: spec.user.clone(),
+            compile_timeout: setting::time(Setting::CompileTimeout, spec.compile_timeout.as_ref())?,
+            compile_memory: size(Setting::CompileMemory, spec.compile_memory.as_ref())?,
+            allow_missing: spec.allow_missing.iter().map(|word| words::wall(word)).collect::<Result<_, _>>()?,
+            ..Self::default()
+        })
+    }
 }
 
 /// What a job depends on beside its settings.
@@ -243,20 +266,16 @@ impl Job {
 
 impl Default for Limits {
     fn default() -> Self {
+        let (size, count) = (|of: Setting| of.facts().usual.to_size(), |of: Setting| of.facts().usual.to_count());
+        let time = |of: Setting| of.facts().usual.to_time().map(duration);
         Self {
-            // Enough for an interpreter or a picture, little enough for several at once on a small machine.
-            memory_bytes: 512 << 20,
-            // Somebody watches a command in the foreground and can end it.
-            timeout: None,
-            cpu: None,
-            // Counting fuel makes a guest slower.
-            fuel: None,
-            // Output goes to whoever asked for it, and a full pipe makes the guest wait.
-            max_output_bytes: None,
-            // No disk is filled by one file in one slip.
-            max_file_bytes: 1 << 30,
-            // What wasi-libc programs expect at the least, and a leak is seen early.
-            max_files: 256,
+            memory_bytes: size(Setting::Memory).map_or(MEMORY_LEAST, Size::to_bytes),
+            timeout: time(Setting::Timeout),
+            cpu: time(Setting::Cpu),
+            fuel: count(Setting::Fuel),
+            max_output_bytes: size(Setting::MaxOutput).map(Size::to_bytes),
+            max_file_bytes: size(Setting::MaxFile).map_or(0, Size::to_bytes),
+            max_files: count(Setting::MaxFiles).map_or(1, narrow),
             // It takes memory beside the guest's, and holds whatever secrets the guest had.
             coredump: false,
         }
@@ -265,18 +284,16 @@ impl Default for Limits {
 
 impl Limits {
     fn overridden(self, settings: &Settings) -> Result<Self, Error> {
-        let memory_bytes = settings.memory_bytes.unwrap_or(self.memory_bytes);
-        if memory_bytes < MEMORY_LEAST {
-            return Err(Error::MemoryTooSmall(memory_bytes));
-        }
+        let memory = plain_size(Setting::Memory, settings.memory)?;
         Ok(Self {
-            memory_bytes: at_most_memory("--memory", memory_bytes)?,
-            timeout: settings.timeout.map(|time| some_time("--timeout", time)).transpose()?.or(self.timeout),
-            cpu: settings.cpu.map(|time| some_time("--cpu", time)).transpose()?.or(self.cpu),
-            fuel: if settings.fuel == Some(0) { return Err(Error::NoFuel) } else { settings.fuel.or(self.fuel) },
-            max_output_bytes: settings.max_output_bytes.or(self.max_output_bytes),
-            max_file_bytes: settings.max_file_bytes.unwrap_or(self.max_file_bytes),
-            max_files: settings.max_files.map_or(Ok(self.max_files), checked_files)?,
+            memory_bytes: memory.map_or(self.memory_bytes, Size::to_bytes),
+            timeout: plain_time(Setting::Timeout, settings.timeout)?.map(duration),
+            cpu: plain_time(Setting::Cpu, settings.cpu)?.map(duration),
+            fuel: count(Setting::Fuel, settings.fuel)?,
+            max_output_bytes: plain_size(Setting::MaxOutput, settings.max_output)?.map(Size::to_bytes),
+            max_file_bytes: plain_size(Setting::MaxFile, settings.max_file)?
+                .map_or(self.max_file_bytes, Size::to_bytes),
+            max_files: count(Setting::MaxFiles, settings.max_files)?.map_or(self.max_files, narrow),
             coredump: settings.coredump_file.is_some(),
         })
     }
@@ -284,13 +301,11 @@ impl Limits {
 
 impl Default for FamilyLimits {
     fn default() -> Self {
+        let count = |of: Setting| of.facts().usual.to_count().map_or(0, narrow);
         Self {
-            // A pool of twice the processors of most machines.
-            alive: 16,
-            // A child, its child, and one more: who needs more knows why.
-            depth: 3,
-            // A start takes some milliseconds of a processor: most of one processor at the worst.
-            rate: 100,
+            alive: count(Setting::MaxChildren),
+            depth: count(Setting::MaxChildDepth),
+            rate: count(Setting::MaxChildRate),
         }
     }
 }
@@ -298,47 +313,41 @@ impl Default for FamilyLimits {
 impl FamilyLimits {
     fn overridden(self, settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
-            alive: at_most_children("--max-children", settings.max_children, self.alive)?,
-            depth: at_most_children("--max-child-depth", settings.max_child_depth, self.depth)?,
-            rate: at_most_children("--max-child-rate", settings.max_child_rate, self.rate)?,
+            alive: count(Setting::MaxChildren, settings.max_children)?.map_or(self.alive, narrow),
+            depth: count(Setting::MaxChildDepth, settings.max_child_depth)?.map_or(self.depth, narrow),
+            rate: count(Setting::MaxChildRate, settings.max_child_rate)?.map_or(self.rate, narrow),
         })
     }
 }
 
-fn at_most_children(flag: &'static str, count: Option<u64>, default: u32) -> Result<u32, Error> {
-    match count {
-        None => Ok(default),
-        Some(count) if count <= u64::from(CHILDREN_MOST) => Ok(count as u32),
-        Some(count) => Err(Error::TooManyChildren { flag, count }),
-    }
-}
-
 impl Default for CompileLimits {
-    /// Honest modules of 30 MB were measured at 12 to 60 s and up to 700 MB: twice that and more, so that nobody
-    /// who compiles their own modules meets the limits.
     fn default() -> Self {
-        Self { cpu: Duration::from_secs(120), memory_bytes: 2 << 30 }
+        let (cpu, memory) = (Setting::CompileTimeout.facts().usual, Setting::CompileMemory.facts().usual);
+        Self {
+            cpu: duration(cpu.to_time().unwrap_or_default()),
+            memory_bytes: memory.to_size().unwrap_or_default().to_bytes(),
+        }
     }
 }
 
 impl CompileLimits {
     fn overridden(self, settings: &Settings) -> Result<Self, Error> {
-        let memory_bytes = settings.compile_memory_bytes.unwrap_or(self.memory_bytes);
-        if memory_bytes < COMPILE_MEMORY_LEAST {
-            return Err(Error::CompileMemoryTooSmall(memory_bytes));
-        }
-        Ok(Self {
-            cpu: some_time("--compile-timeout", settings.compile_cpu.unwrap_or(self.cpu))?,
-            memory_bytes: at_most_memory("--compile-memory", memory_bytes)?,
-        })
+        let memory = plain_size(Setting::CompileMemory, settings.compile_memory)?;
+        let cpu = plain_time(Setting::CompileTimeout, settings.compile_timeout)?;
+        Ok(Self { cpu: cpu.map_or(self.cpu, duration), memory_bytes: memory.map_or(self.memory_bytes, Size::to_bytes) })
     }
+}
+
+/// Bounds of the list keep all counts that become 32 bits below that.
+fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 impl Stdin {
     /// `FILE`, `-` for the command's own, or `none`.
     fn parse(text: &OsStr) -> Result<Self, Error> {
         match text.as_encoded_bytes() {
-            b"" => Err(Error::NoStdinFile),
+            b"" => Err(Wrong::whole(Setting::Stdin, Why::NoFile).into()),
             b"-" => Ok(Self::Inherit),
             b"none" => Ok(Self::None),
             _ => Ok(Self::File(PathBuf::from(text))),
@@ -349,22 +358,25 @@ impl Stdin {
 impl User {
     /// `auto`, `keep` or `UID:GID`.
     fn parse(text: &str) -> Result<Self, Error> {
-        let unknown = || Error::UserUnknown(escape(text).into());
+        let unknown = || Wrong::text(Setting::User, text, Why::UserUnknown);
+        let is_root = || Wrong::given(Setting::User, escape(text), Why::UserIsRoot);
         match text {
             "auto" => return Ok(Self::Auto),
             "keep" => return Ok(Self::Keep),
-            "0" | "root" => return Err(Error::UserIsRoot(text.into())),
+            "0" | "root" => return Err(is_root().into()),
             _ => {}
         }
         let (uid, gid) = text.split_once(':').ok_or_else(unknown)?;
         let (uid, gid) = (id(uid).ok_or_else(unknown)?, id(gid).ok_or_else(unknown)?);
-        if uid == 0 || gid == 0 { Err(Error::UserIsRoot(escape(text).into())) } else { Ok(Self::Ids { uid, gid }) }
+        if uid == 0 || gid == 0 { Err(is_root().into()) } else { Ok(Self::Ids { uid, gid }) }
     }
 
     fn checked(self, is_root: bool) -> Result<Self, Error> {
         match self {
-            Self::Keep if is_root => Err(Error::UserKeepsRoot),
-            Self::Ids { uid, gid } if !is_root => Err(Error::UserNeedsRoot { uid, gid }),
+            Self::Keep if is_root => Err(Wrong::given(Setting::User, "keep", Why::UserKeepsRoot).into()),
+            Self::Ids { uid, gid } if !is_root => {
+                Err(Wrong::given(Setting::User, format_args!("{uid}:{gid}"), Why::UserNeedsRoot).into())
+            }
             Self::Auto | Self::Keep | Self::Ids { .. } => Ok(self),
         }
     }
@@ -388,7 +400,7 @@ fn checked_name(name: String) -> Result<String, Error> {
 
 fn checked_argv0(text: &OsStr) -> Result<String, Error> {
     let plain = text.to_str().filter(|text| !text.contains('\0'));
-    plain.map(str::to_owned).ok_or_else(|| Error::Argv0(escape(&text.to_string_lossy()).into()))
+    plain.map(str::to_owned).ok_or_else(|| Wrong::text(Setting::Argv0, &text.to_string_lossy(), Why::Argv0).into())
 }
 
 fn checked_arguments(args: &[OsString]) -> Result<Vec<String>, Error> {
@@ -403,14 +415,6 @@ fn checked_arguments(args: &[OsString]) -> Result<Vec<String>, Error> {
     args.iter().enumerate().map(checked).collect()
 }
 
-fn checked_files(count: u64) -> Result<u32, Error> {
-    match u32::try_from(count) {
-        Ok(0) => Err(Error::NoFiles),
-        Ok(count) if count <= FILES_MOST => Ok(count),
-        Ok(_) | Err(_) => Err(Error::TooManyFiles(count)),
-    }
-}
-
 fn checked_verdict_file(path: PathBuf) -> Result<PathBuf, Error> {
     if path.as_os_str().is_empty() {
         return Err(Error::NoVerdictFile);
@@ -420,14 +424,6 @@ fn checked_verdict_file(path: PathBuf) -> Result<PathBuf, Error> {
 
 fn checked_coredump_file(path: PathBuf) -> Result<PathBuf, Error> {
     if path.as_os_str().is_empty() || path == Path::new("-") { Err(Error::NoCoredumpFile) } else { Ok(path) }
-}
-
-fn at_most_memory(flag: &'static str, bytes: u64) -> Result<u64, Error> {
-    if bytes > MEMORY_MOST { Err(Error::MemoryTooLarge { flag, bytes }) } else { Ok(bytes) }
-}
-
-fn some_time(flag: &'static str, time: Duration) -> Result<Duration, Error> {
-    if time.as_millis() == 0 { Err(Error::NoTime { flag }) } else { Ok(time) }
 }
 
 #[cfg(test)]
@@ -477,11 +473,11 @@ mod tests {
             args: vec!["a".into(), "-b".into()],
             directories: vec!["/srv::/data:rw".into()],
             env: vec!["A=1".into()],
-            memory_bytes: Some(64 << 20),
-            timeout: Some(Duration::from_secs(1)),
+            memory: Some(Size::bytes(64 << 20)),
+            timeout: Some(Time::millis(1000)),
             fuel: Some(7),
-            max_output_bytes: Some(0),
-            max_file_bytes: Some(0),
+            max_output: Some(Size::bytes(0)),
+            max_file: Some(Size::bytes(0)),
             max_files: Some(3),
             stdin: Some("none".into()),
             ..hello()
@@ -496,9 +492,12 @@ mod tests {
 
     #[test]
     fn memory_is_at_least_a_page_and_at_most_64_gib() {
-        let with = |bytes| Settings { memory_bytes: Some(bytes), ..hello() };
+        let with = |bytes| Settings { memory: Some(Size::bytes(bytes)), ..hello() };
         assert_eq!(refusal(with(0)).to_string(), "--memory 0B: less than 64KiB, one page of WebAssembly memory");
-        assert_eq!(refusal(with(MEMORY_LEAST - 1)), Error::MemoryTooSmall(65_535));
+        assert_eq!(
+            refusal(with(MEMORY_LEAST - 1)).to_string(),
+            "--memory 65535B: less than 64KiB, one page of WebAssembly memory"
+        );
         assert_eq!(
             refusal(with(1 << 40)).to_string(),
             "--memory 1TiB: more than 64GiB, the most that one job can have"
@@ -510,20 +509,38 @@ mod tests {
 
     #[test]
     fn a_limit_of_nothing_is_refused() {
-        let no_time = |flag| Error::NoTime { flag };
-        let zero = Some(Duration::ZERO);
-        assert_eq!(refusal(Settings { timeout: zero, ..hello() }), no_time("--timeout"));
-        assert_eq!(refusal(Settings { cpu: zero, ..hello() }), no_time("--cpu"));
-        assert_eq!(refusal(Settings { compile_cpu: zero, ..hello() }), no_time("--compile-timeout"));
-        assert_eq!(refusal(Settings { fuel: Some(0), ..hello() }), Error::NoFuel);
-        assert_eq!(refusal(Settings { max_files: Some(0), ..hello() }), Error::NoFiles);
-        assert_eq!(refusal(Settings { compile_memory_bytes: Some(0), ..hello() }), Error::CompileMemoryTooSmall(0));
+        let zero = Some(Time::default());
+        for (settings, setting, why) in [
+            (Settings { timeout: zero, ..hello() }, Setting::Timeout, "--timeout 0: no job can run for no time"),
+            (Settings { cpu: zero, ..hello() }, Setting::Cpu, "--cpu 0: no job can run for no time"),
+            (
+                Settings { compile_timeout: zero, ..hello() },
+                Setting::CompileTimeout,
+                "--compile-timeout 0: no job can run for no time",
+            ),
+            (Settings { fuel: Some(0), ..hello() }, Setting::Fuel, "--fuel 0: no job can run on no fuel"),
+            (
+                Settings { max_files: Some(0), ..hello() },
+                Setting::MaxFiles,
+                "--max-files 0: a guest needs at least one open file",
+            ),
+            (
+                Settings { compile_memory: Some(Size::default()), ..hello() },
+                Setting::CompileMemory,
+                "--compile-memory 0B: less than 16MiB, which the compiler needs for itself",
+            ),
+        ] {
+            let error = refusal(settings);
+            assert_eq!((error.setting(), error.to_string()), (Some(setting), why.to_owned()));
+        }
     }
 
     #[test]
     fn more_files_than_a_process_can_have_are_refused() {
         for count in [u64::from(FILES_MOST) + 1, u64::MAX] {
-            assert_eq!(refusal(Settings { max_files: Some(count), ..hello() }), Error::TooManyFiles(count));
+            let sentence = refusal(Settings { max_files: Some(count), ..hello() }).to_string();
+            let why = "more than 1047552, the most that the kernel allows one process";
+            assert_eq!(sentence, format!("--max-files {count}: {why}"));
         }
     }
 
@@ -554,16 +571,20 @@ mod tests {
         assert!(matches!(refusal(many_empty), Error::ArgumentsTooLong(_)));
     }
 
+    fn user_error(given: &str, why: Why) -> Error {
+        Wrong::given(Setting::User, given, why).into()
+    }
+
     #[test]
     fn a_guest_is_never_root() {
         let with = |user: &str| Settings { user: Some(user.into()), ..hello() };
         for user in ["0", "0:0", "0:1000", "1000:0", "00:5", "root"] {
             for surroundings in [PERSON, ROOT] {
                 let error = Job::new(with(user), surroundings).unwrap_err();
-                assert_eq!(error, Error::UserIsRoot(user.into()), "{user}");
+                assert_eq!(error, user_error(user, Why::UserIsRoot), "{user}");
             }
         }
-        assert_eq!(Job::new(with("keep"), ROOT).unwrap_err(), Error::UserKeepsRoot);
+        assert_eq!(Job::new(with("keep"), ROOT).unwrap_err(), user_error("keep", Why::UserKeepsRoot));
         assert_eq!(Job::new(with("keep"), PERSON).unwrap().user, User::Keep);
     }
 
@@ -572,9 +593,9 @@ mod tests {
         let with = |user: &str| Settings { user: Some(user.into()), ..hello() };
         assert_eq!(Job::new(with("7:8"), ROOT).unwrap().user, User::Ids { uid: 7, gid: 8 });
         assert_eq!(Job::new(with("auto"), ROOT).unwrap().user, User::Auto);
-        assert_eq!(refusal(with("7:8")), Error::UserNeedsRoot { uid: 7, gid: 8 });
+        assert_eq!(refusal(with("7:8")), user_error("7:8", Why::UserNeedsRoot));
         for user in ["", "1000", "a:b", "1:", ":1", "+1:1", "1:2:3", "4294967295:1", "-1:1"] {
-            assert_eq!(refusal(with(user)), Error::UserUnknown(user.into()), "{user}");
+            assert_eq!(refusal(with(user)), Wrong::text(Setting::User, user, Why::UserUnknown).into(), "{user}");
         }
     }
 
@@ -584,7 +605,7 @@ mod tests {
         assert_eq!(stdin("-"), Ok(Stdin::Inherit));
         assert_eq!(stdin("none"), Ok(Stdin::None));
         assert_eq!(stdin("./none"), Ok(Stdin::File("./none".into())));
-        assert_eq!(stdin(""), Err(Error::NoStdinFile));
+        assert_eq!(stdin(""), Err(Wrong::whole(Setting::Stdin, Why::NoFile).into()));
     }
 
     #[test]

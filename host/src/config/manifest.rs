@@ -2,7 +2,6 @@
 //!
 //! Must not: open a file. What is at a path, and what a variable is set to, comes in as an argument.
 
-mod fields;
 mod job;
 mod lines;
 mod paths;
@@ -14,11 +13,12 @@ use super::nearest::nearest;
 use super::service::group::{self, FAULTS_MOST};
 use super::service::name::{self, Of};
 use super::service::{DEFAULT_GROUP, Service, Strategy};
+use super::setting::{Setting, TABLES, Top};
 use super::text::escape;
 use job::Draft;
 use lines::Lines;
 use sandhog_protocol::control::{GroupSpec, JobSpec};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -29,9 +29,6 @@ pub(crate) const LONGEST: u64 = 1 << 20;
 
 /// Most jobs of one manifest: a machine has room for some ten thousand processes.
 pub(crate) const JOBS_MOST: usize = 10_000;
-
-/// Keys of the manifest itself.
-const KEYS: [&str; 5] = ["name", "strategy", "group", "defaults", "job"];
 
 /// A manifest, checked.
 #[derive(Debug)]
@@ -53,13 +50,13 @@ pub(crate) struct Manifest {
 #[derive(Clone, Debug, Default)]
 struct Places {
     job: usize,
-    keys: std::collections::BTreeMap<&'static str, usize>,
+    keys: BTreeMap<Setting, usize>,
 }
 
 impl Places {
-    /// Of a key; of the job itself where the key is not written.
-    fn of(&self, key: Option<&str>) -> usize {
-        key.and_then(|key| self.keys.get(key)).copied().unwrap_or(self.job)
+    /// Of a setting; of the job itself where it is not written.
+    fn of(&self, setting: Option<Setting>) -> usize {
+        setting.and_then(|setting| self.keys.get(&setting)).copied().unwrap_or(self.job)
     }
 }
 
@@ -101,21 +98,21 @@ impl Manifest {
         let checked: Vec<_> = services.iter().collect();
         let groups = read.groups.iter().map(|group| group.name.as_str());
         for group::Fault { index, error } in group::check(&checked, groups) {
-            reader.fault(places[index].of(error.key()), error.to_string());
+            reader.fault(places[index].of(error.setting()), error.to_string());
         }
         reader.finish(&lines)?;
         Ok(Self { source: around.file.into(), groups: read.groups, jobs: specs, services, places, lines })
     }
 
-    /// A fault of a job that is known only now; `key` as manifests have it.
-    pub(crate) fn fault(&self, index: usize, key: &str, text: String) -> Fault {
-        let place = self.places.get(index).map_or(0, |places| places.of(Some(key)));
+    /// A fault of a job that is known only now.
+    pub(crate) fn fault(&self, index: usize, setting: Setting, text: String) -> Fault {
+        let place = self.places.get(index).map_or(0, |places| places.of(Some(setting)));
         self.lines.fault(place, text)
     }
 
     /// Whether the job's setting is written in the manifest, not a default of Sandhog's.
-    pub(crate) fn is_set(&self, index: usize, key: &str) -> bool {
-        self.places.get(index).is_some_and(|places| places.keys.contains_key(key))
+    pub(crate) fn is_set(&self, index: usize, setting: Setting) -> bool {
+        self.places.get(index).is_some_and(|places| places.keys.contains_key(&setting))
     }
 }
 
@@ -131,13 +128,13 @@ impl Whole {
     fn read(table: &DeTable<'_>, reader: &mut Reader<'_>) -> Self {
         let (mut own, mut groups, mut defaults, mut jobs) = (GroupSpec::default(), Vec::new(), None, Vec::new());
         for (key, value) in reader.entries(table) {
-            match canonical(key.get_ref()).as_str() {
-                "name" => own.name = own_name(value, reader).unwrap_or_default(),
-                "strategy" => own.strategy = strategy(value, reader),
-                "group" => groups = tables("group", value, reader),
-                "defaults" => defaults = reader.table("defaults", value, "[defaults]"),
-                "job" => jobs = tables("job", value, reader),
-                _ => unknown(key, reader),
+            match Top::find(&canonical(key.get_ref())) {
+                Some(Top::Name) => own.name = own_name(value, reader).unwrap_or_default(),
+                Some(Top::Strategy) => own.strategy = strategy(value, reader),
+                Some(Top::Group) => groups = tables("group", value, reader),
+                Some(Top::Defaults) => defaults = reader.table("defaults", value, "[defaults]"),
+                Some(Top::Job) => jobs = tables("job", value, reader),
+                None => unknown(key, reader),
             }
         }
         if own.name.is_empty() {
@@ -172,7 +169,7 @@ fn checked(jobs: &[Entry<'_, '_>], defaults: &Draft, group: &str, reader: &mut R
             Ok(service) => checked.push((service, draft)),
             Err(error) => {
                 let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-                reader.fault(draft.places.of(error.key()), format!("{error}{hint}"));
+                reader.fault(draft.places.of(error.setting()), format!("{error}{hint}"));
             }
         }
     }
@@ -244,12 +241,13 @@ fn tables<'t, 'i>(key: &str, value: &'t Spanned<DeValue<'i>>, reader: &mut Reade
 
 fn unknown(key: &Spanned<DeString<'_>>, reader: &mut Reader<'_>) {
     let (word, shown) = (canonical(key.get_ref()), value::short(key.get_ref()));
-    let advice = match nearest(&word, KEYS) {
-        _ if fields::find(&word).is_some() || fields::is_table(&word) => {
+    let keys = Top::ALL.map(Top::key);
+    let advice = match nearest(&word, keys) {
+        _ if Setting::find(&word).is_some() || TABLES.contains(&word.as_str()) => {
             format!("{shown} is a key of jobs; write it into [job.NAME], or into [defaults] for all of them")
         }
         Some(near) => format!("there is no key {shown}; did you mean {near}?"),
-        None => format!("there is no key {shown}; a manifest has {}", KEYS.join(", ")),
+        None => format!("there is no key {shown}; a manifest has {}", keys.join(", ")),
     };
     reader.fault(key.span().start, advice);
 }

@@ -13,6 +13,7 @@ mod field;
 mod pattern;
 
 use super::nearest::nearest;
+use super::setting::{Setting, Wrong};
 use super::text::escape;
 use field::FIELDS;
 use jiff::civil::DateTime;
@@ -62,44 +63,32 @@ impl PartialEq for Schedule {
 
 impl Eq for Schedule {}
 
-/// Why there is no such schedule. The text names the key and what was given.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("schedule: nothing is given; write five fields, such as \"30 2 * * *\"")]
+/// A setting of which no schedule comes.
+pub(crate) type Error = Wrong<Why>;
+
+/// Why there is no such schedule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Why {
+    #[error("nothing is given; write five fields, such as \"30 2 * * *\"")]
     Empty,
-    #[error("schedule: {0} bytes are more than {LONGEST}")]
+    #[error("{0} bytes are more than {LONGEST}")]
     TooLong(usize),
     #[error(
-        "schedule \"{expression}\": {count} fields; write minute, hour, day of the month, month and day of the week, such as \
+        "{0} fields; write minute, hour, day of the month, month and day of the week, such as \
          \"30 2 * * *\", or six with the second in front"
     )]
-    Fields { expression: String, count: usize },
-    #[error("schedule \"{0}\": write one of @yearly, @monthly, @weekly, @daily and @hourly, or five fields")]
-    Nickname(String),
+    Fields(usize),
+    #[error("write one of @yearly, @monthly, @weekly, @daily and @hourly, or five fields")]
+    Nickname,
     #[error(
-        "schedule \"{expression}\": the {name} \"{field}\" is none; write *, {numbers}, ranges such as 1-5, steps such as \
+        "the {name} \"{field}\" is none; write *, {numbers}, ranges such as 1-5, steps such as \
          */5, or several of them with commas"
     )]
-    Field { expression: String, name: &'static str, field: String, numbers: &'static str },
-    #[error("schedule \"{0}\": there is no such day, so it never comes")]
-    Never(String),
-    #[error("time_zone \"{name}\": there is no such time zone; {advice}")]
-    TimeZone { name: String, advice: String },
-}
-
-impl Error {
-    /// The key that it is about.
-    pub(crate) const fn key(&self) -> &'static str {
-        match self {
-            Self::Empty
-            | Self::TooLong(_)
-            | Self::Fields { .. }
-            | Self::Nickname(_)
-            | Self::Field { .. }
-            | Self::Never(_) => "schedule",
-            Self::TimeZone { .. } => "time_zone",
-        }
-    }
+    Field { name: &'static str, field: String, numbers: &'static str },
+    #[error("there is no such day, so it never comes")]
+    Never,
+    #[error("there is no such time zone; {advice}")]
+    TimeZone { advice: String },
 }
 
 impl Schedule {
@@ -121,7 +110,7 @@ impl Schedule {
             is_fixed: !of_the_clock.iter().any(|field| field.starts_with('*')),
         };
         // From a certain day, so that the answer is the same on every day.
-        let never = || Error::Never(escape(expression).into());
+        let never = || Wrong::text(Setting::Schedule, expression, Why::Never);
         schedule.pattern.next(FIRST_DAY).ok_or_else(never)?;
         Ok(schedule)
     }
@@ -197,31 +186,30 @@ fn parse_time_zone(name: &str) -> Result<TimeZone, Error> {
         let near = nearest(name, known.iter().map(|zone| zone.as_str()));
         let advice = near
             .map_or_else(|| "write UTC, or one such as Europe/Berlin".into(), |near| format!("did you mean {near}?"));
-        Error::TimeZone { name: escape(name).into(), advice }
+        Wrong::text(Setting::TimeZone, name, Why::TimeZone { advice })
     })
 }
 
 /// Five fields or six.
 fn fields(expression: &str) -> Result<Vec<&str>, Error> {
     if expression.len() > LONGEST {
-        return Err(Error::TooLong(expression.len()));
+        return Err(Wrong::whole(Setting::Schedule, Why::TooLong(expression.len())));
     }
-    let shown = || escape(expression).into();
     let nickname = NICKNAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(expression.trim()));
     let fields: Vec<_> = nickname.map_or(expression, |(_, fields)| fields).split_ascii_whitespace().collect();
     match fields.len() {
-        0 => Err(Error::Empty),
-        _ if fields[0].starts_with('@') => Err(Error::Nickname(shown())),
+        0 => Err(Wrong::whole(Setting::Schedule, Why::Empty)),
+        _ if fields[0].starts_with('@') => Err(Wrong::text(Setting::Schedule, expression, Why::Nickname)),
         5 | 6 => Ok(fields),
-        count => Err(Error::Fields { expression: shown(), count }),
+        count => Err(Wrong::text(Setting::Schedule, expression, Why::Fields(count))),
     }
 }
 
 fn parse(expression: &str, fields: &[&str]) -> Result<Pattern, Error> {
     field::parse(fields).map_err(|place| {
         let field = &FIELDS[place + FIELDS.len() - fields.len()];
-        let (expression, written) = (escape(expression).into(), escape(fields[place]).into());
-        Error::Field { expression, name: field.name, field: written, numbers: field.numbers }
+        let why = Why::Field { name: field.name, field: escape(fields[place]).into(), numbers: field.numbers };
+        Wrong::text(Setting::Schedule, expression, why)
     })
 }
 

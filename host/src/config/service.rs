@@ -1,18 +1,23 @@
 //! A job that is kept up, checked: what runs, and the rules by which it is started, watched, and started again.
 
+mod effective;
 pub(crate) mod error;
 pub(crate) mod group;
 pub(crate) mod name;
 mod new;
 mod retry;
 pub(crate) mod settings;
-pub(crate) mod words;
 
+pub(crate) use super::setting::words::{Overlap, Restart, Strategy};
 pub(crate) use error::Error;
 pub(crate) use retry::raised;
 
 use super::job::Job;
 use super::schedule::Schedule;
+use super::setting::words::{LEVELS, RESTARTS, find};
+use super::setting::{Setting, Usual};
+use super::units::duration;
+use sandhog_protocol::control::JobSpec;
 use sandhog_protocol::verdict::VerdictKind;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,6 +38,8 @@ pub(crate) struct Service {
     /// What `health.command` runs.
     pub check: Option<Check>,
     pub logs: LogRules,
+    /// What was written, with every setting that was not as it is then.
+    spec: JobSpec,
 }
 
 /// How an instance is started, watched, and started again.
@@ -62,14 +69,6 @@ pub(crate) struct Rules {
     pub overlap: Option<Overlap>,
     /// Limits from which retries with a change start.
     pub limits: Boosts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Restart {
-    Never,
-    /// After every verdict but `completed`, and `stopped` where it was asked to stop.
-    OnFailure,
-    Always,
 }
 
 /// Try again after this verdict.
@@ -117,29 +116,6 @@ pub(crate) enum Ready {
     Lived(Duration),
 }
 
-/// What happens to the others of a group when one of it ends and is to be started again. The names are those of
-/// Erlang/OTP, "Supervisor Behaviour".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Strategy {
-    #[default]
-    OneForOne,
-    /// All are stopped and started again.
-    OneForAll,
-    /// Those that come after it are.
-    RestForOne,
-}
-
-/// What happens when a run is due and the last one has not ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Overlap {
-    /// The new one does not take place.
-    Skip,
-    /// It takes place afterwards; one waits at the most.
-    Queue,
-    /// The old one is stopped first.
-    Replace,
-}
-
 /// The command of a health check: a module that runs sealed, with the grants of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Check {
@@ -160,20 +136,17 @@ pub(crate) struct LogRules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            // A service that ends well has done its work.
-            restart: Restart::OnFailure,
+            restart: usual_word(Setting::Restart).and_then(|word| find(word, &RESTARTS).ok()).unwrap_or(Restart::Never),
             retry_on: Vec::new(),
             stop_on: BTreeSet::new(),
             backoff: Backoff::default(),
             intensity: Intensity::default(),
-            // Long enough to find out what is wrong with its settings, short enough to wait for.
-            ready: Ready::Lived(Duration::from_secs(1)),
-            // A large module may be compiled first.
-            start_timeout: Duration::from_secs(150),
+            ready: Ready::Lived(usual_time(Setting::Ready)),
+            start_timeout: usual_time(Setting::StartTimeout),
             heartbeat: None,
             check_every: None,
-            misses: 3,
-            grace: Duration::from_secs(5),
+            misses: usual_count(Setting::HealthMisses),
+            grace: usual_time(Setting::Grace),
             recycle_memory_bytes: None,
             overlap: None,
             limits: Boosts::default(),
@@ -183,20 +156,43 @@ impl Default for Rules {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { first: Duration::from_millis(100), most: Duration::from_secs(30), reset_after: Duration::from_secs(10) }
+        Self {
+            first: usual_time(Setting::BackoffFirst),
+            most: usual_time(Setting::BackoffMost),
+            reset_after: usual_time(Setting::BackoffResetAfter),
+        }
     }
 }
 
 impl Default for Intensity {
     fn default() -> Self {
-        Self { restarts: 5, within: Duration::from_secs(60) }
+        Self { restarts: usual_count(Setting::IntensityRestarts), within: usual_time(Setting::IntensityWithin) }
     }
 }
 
 impl Default for LogRules {
     fn default() -> Self {
-        // A hundred megabytes for a job at the most.
-        Self { file_bytes: 16 << 20, files: 5, level: Some(sandhog_protocol::request::Level::Info) }
+        Self {
+            file_bytes: Setting::LogsSize.facts().usual.to_size().unwrap_or_default().to_bytes(),
+            files: usual_count(Setting::LogsFiles),
+            level: usual_word(Setting::Log).and_then(|word| find(word, &LEVELS).ok()).flatten(),
+        }
+    }
+}
+
+fn usual_time(setting: Setting) -> Duration {
+    duration(setting.facts().usual.to_time().unwrap_or_default())
+}
+
+fn usual_count(setting: Setting) -> u32 {
+    setting.facts().usual.to_count().and_then(|count| u32::try_from(count).ok()).unwrap_or_default()
+}
+
+fn usual_word(setting: Setting) -> Option<&'static str> {
+    match setting.facts().usual {
+        Usual::Word(word) => Some(word),
+        Usual::Size(_) | Usual::Time(_) | Usual::Count(_) | Usual::No => None,
+        Usual::Nothing | Usual::Depends(_) | Usual::Needed => None,
     }
 }
 

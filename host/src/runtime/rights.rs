@@ -184,6 +184,7 @@ fn least<T: PartialOrd + Copy>(name: &str, parent: Option<T>, asked: Option<T>) 
 mod tests {
     use super::*;
     use crate::config::job::{Settings, Surroundings};
+    use crate::config::units::{Size, Time};
     use sandhog_protocol::request::ChildStdio;
 
     fn parent(detached: bool) -> Job {
@@ -191,8 +192,8 @@ mod tests {
             module: "parent.wasm".into(),
             directories: vec!["/srv/in::/in".into(), "/srv/in/deep::/in/deep:rw".into()],
             children: vec!["a=a.wasm".into(), "b=b.wasm".into()],
-            memory_bytes: Some(64 << 20),
-            timeout: Some(Duration::from_secs(10)),
+            memory: Some(Size::bytes(64 << 20)),
+            timeout: Some(Time::millis(10_000)),
             detached,
             ..Settings::default()
         };

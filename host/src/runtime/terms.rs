@@ -85,8 +85,8 @@ fn zygotes(family: &FamilyLimits) -> usize {
 mod tests {
     use super::*;
     use crate::config::job::{Settings, Surroundings};
+    use crate::config::units::{Size, Time};
     use sandhog_protocol::plan::{Program, WorkerPlan, ZygotePlan};
-    use std::time::Duration;
 
     fn job(settings: Settings) -> Job {
         let settings = Settings { module: "a.wasm".into(), ..settings };
@@ -107,21 +107,21 @@ mod tests {
     #[test]
     fn each_command_can_do_its_own_job_and_no_larger_one() {
         let small = || Settings {
-            memory_bytes: Some(64 << 10),
-            max_file_bytes: Some(1),
+            memory: Some(Size::bytes(64 << 10)),
+            max_file: Some(Size::bytes(1)),
             max_files: Some(1),
-            cpu: Some(Duration::from_millis(1)),
-            compile_cpu: Some(Duration::from_millis(1)),
-            compile_memory_bytes: Some(16 << 20),
+            cpu: Some(Time::millis(1)),
+            compile_timeout: Some(Time::millis(1)),
+            compile_memory: Some(Size::bytes(16 << 20)),
             ..Settings::default()
         };
         let changes: [fn(&mut Settings); 6] = [
-            |settings| settings.memory_bytes = Some(3 << 30),
-            |settings| settings.max_file_bytes = Some(u64::MAX),
+            |settings| settings.memory = Some(Size::bytes(3 << 30)),
+            |settings| settings.max_file = Some(Size::bytes(u64::MAX)),
             |settings| settings.max_files = Some(1000),
             |settings| settings.cpu = None,
-            |settings| settings.cpu = Some(Duration::from_secs(1000)),
-            |settings| settings.compile_memory_bytes = Some(8 << 30),
+            |settings| settings.cpu = Some(Time::millis(1_000_000)),
+            |settings| settings.compile_memory = Some(Size::bytes(8 << 30)),
         ];
         let floor = Terms::of(&job(small())).floor(true, false);
         assert!(is_admitted(&floor, &job(small())));
@@ -137,11 +137,11 @@ mod tests {
     #[test]
     fn a_daemon_can_do_every_job() {
         let largest = job(Settings {
-            memory_bytes: Some(MEMORY_MOST),
-            max_file_bytes: Some(u64::MAX),
+            memory: Some(Size::bytes(MEMORY_MOST)),
+            max_file: Some(Size::bytes(u64::MAX)),
             max_files: Some(FILES_MOST.into()),
-            compile_memory_bytes: Some(MEMORY_MOST),
-            compile_cpu: Some(Duration::from_secs(1 << 40)),
+            compile_memory: Some(Size::bytes(MEMORY_MOST)),
+            compile_timeout: Some(Time::millis(1000 << 40)),
             ..Settings::default()
         });
         assert!(is_admitted(&Terms::of_daemon(Walls::new()).floor(true, false), &largest));

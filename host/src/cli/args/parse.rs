@@ -114,10 +114,9 @@ pub(crate) fn long_help(topic: Option<Topic>) -> Option<StyledStr> {
 mod tests {
     use super::super::{Command, RunArgs};
     use super::*;
-    use crate::config::{job::Settings, units};
+    use crate::config::units::{self, Size, Time};
     use sandhog_protocol::plan::Wall;
     use std::path::PathBuf;
-    use std::time::Duration;
 
     fn parsed(words: &[&str]) -> Result<Cli, Stop> {
         parse(["sandhog"].iter().chain(words).map(OsString::from))
@@ -207,19 +206,19 @@ mod tests {
             "x",
             "--y",
         ];
-        let settings = Settings::from(run(&words));
+        let settings = run(&words).settings().unwrap();
         assert_eq!(settings.module, PathBuf::from("hello.wasm"));
         assert_eq!(settings.args, ["x", "--y"]);
         assert_eq!(settings.directories, ["a", "b::/b:rw"]);
         assert_eq!(settings.env, ["A=1", "HOME"]);
-        assert_eq!((settings.memory_bytes, settings.fuel), (Some(64 << 20), Some(1000)));
-        assert_eq!((settings.timeout, settings.cpu), (Some(Duration::from_secs(30)), Some(Duration::from_secs(10))));
-        assert_eq!((settings.max_output_bytes, settings.max_file_bytes), (Some(16 << 20), Some(1 << 30)));
+        assert_eq!((settings.memory.map(Size::to_bytes), settings.fuel), (Some(64 << 20), Some(1000)));
+        assert_eq!((settings.timeout, settings.cpu), (Some(Time::millis(30_000)), Some(Time::millis(10_000))));
+        assert_eq!((settings.max_output, settings.max_file), (Some(Size::bytes(16 << 20)), Some(Size::bytes(1 << 30))));
         assert_eq!((settings.max_files, settings.stdin), (Some(64), Some("none".into())));
         assert_eq!((settings.argv0, settings.user), (Some("me".into()), Some("7:8".into())));
         assert_eq!(settings.allow_missing, [Wall::Root, Wall::Cgroup, Wall::Landlock].into());
-        assert_eq!(settings.compile_cpu, Some(Duration::from_secs(60)));
-        assert_eq!(settings.compile_memory_bytes, Some(1 << 30));
+        assert_eq!(settings.compile_timeout, Some(Time::millis(60_000)));
+        assert_eq!(settings.compile_memory, Some(Size::bytes(1 << 30)));
         assert_eq!(settings.verdict_file, Some("v.json".into()));
         assert_eq!((settings.ipc, settings.channel), (Some("4,5".into()), None));
     }
@@ -322,7 +321,7 @@ mod tests {
             ("--max-file", units::print_size(limits.max_file_bytes)),
             ("--max-files", limits.max_files.to_string()),
             ("--compile-memory", units::print_size(compile.memory_bytes)),
-            ("--compile-timeout", format!("{}s", compile.cpu.as_secs())),
+            ("--compile-timeout", units::print_duration(compile.cpu)),
         ] {
             let after = text.split(&format!("{flag} <")).nth(1).unwrap();
             let described = after.split(" --").next().unwrap();

@@ -1,8 +1,8 @@
 //! Flags of the commands that build, inspect, make and examine.
 
-use super::run::{CompileArgs, RunArgs, wall_parser};
+use super::flags::{JobFlags, OfBuild};
+use super::run::{RunArgs, wall_parser};
 use super::{Command, Stop, parse};
-use crate::config::job::Settings;
 use clap::{Args, ValueHint};
 use sandhog_protocol::plan::Wall;
 use std::ffi::OsString;
@@ -23,13 +23,7 @@ pub(crate) struct BuildArgs {
     pub json: bool,
 
     #[command(flatten)]
-    pub compile: CompileArgs,
-}
-
-impl From<BuildArgs> for Settings {
-    fn from(args: BuildArgs) -> Self {
-        args.compile.settings(args.module)
-    }
+    pub compile: JobFlags<OfBuild>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -43,7 +37,7 @@ pub(crate) struct InspectArgs {
     pub json: bool,
 
     #[command(flatten)]
-    pub compile: CompileArgs,
+    pub compile: JobFlags<OfBuild>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -55,12 +49,6 @@ pub(crate) struct NewArgs {
     /// A handler: a function that is called for each task
     #[arg(long)]
     pub handler: bool,
-}
-
-impl From<InspectArgs> for Settings {
-    fn from(args: InspectArgs) -> Self {
-        args.compile.settings(args.module)
-    }
 }
 
 #[derive(Clone, Debug, Args)]

@@ -134,6 +134,16 @@ Examples:
 
 Nothing is started, and no daemon is needed.";
 
+pub(super) const SCHEMA: &str = "\
+Examples:
+  sandhog schema > sandhog.schema.json     the JSON schema (2020-12) of sandhog.toml
+  sandhog schema --reference               every key: what it takes, its default, its flag
+  sandhog schema --sample > sandhog.toml   a manifest to begin with
+  sandhog schema --man > sandhog.toml.5    a manual page: man ./sandhog.toml.5
+
+An editor with Taplo (Even Better TOML) checks and completes a manifest that begins with this line:
+  #:schema ./sandhog.schema.json";
+
 pub(super) const DAEMON: &str = "\
 Examples:
   sandhog daemon         until Ctrl-C or SIGTERM, which stop all jobs in reverse order; a second one at once

@@ -1,7 +1,7 @@
 //! Flags of the verbs that concern jobs which are kept up.
 
 use super::run::wall_parser;
-use crate::config::units::{parse_count, parse_duration};
+use crate::config::units::{self, Time, duration, parse_count};
 use crate::daemon::control::PAST_MOST;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
@@ -22,6 +22,10 @@ fn parse_past(text: &str) -> Result<u64, String> {
         ));
     }
     Ok(count)
+}
+
+fn parse_duration(text: &str) -> Result<Duration, units::Error> {
+    text.parse::<Time>().map(duration)
 }
 
 /// What every verb has that can wait for its work to be done.
@@ -45,6 +49,21 @@ pub(crate) struct CheckArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// The reference of all keys, in Markdown
+    #[arg(long, group = "form")]
+    pub reference: bool,
+
+    /// The manual page sandhog.toml(5), in roff
+    #[arg(long, group = "form")]
+    pub man: bool,
+
+    /// A manifest with every key and what it means
+    #[arg(long, group = "form")]
+    pub sample: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -3,6 +3,7 @@
 use crate::config::manifest::Manifest;
 use crate::config::service::settings::{NONE, quoted};
 use crate::config::service::{Service, Strategy};
+use crate::config::setting::Setting;
 use jiff::Timestamp;
 use sandhog_protocol::control::GroupSpec;
 use serde_json::{Map, Value, json};
@@ -27,11 +28,12 @@ pub(crate) fn text(manifest: &Manifest, now: Timestamp) -> String {
     }
     for (index, service) in manifest.services.iter().enumerate() {
         text.push_str(&format!("\n[job.{}]\n", key(&service.job.name)));
-        for (name, value) in service.settings() {
+        for (setting, value) in service.settings() {
             // What a list of names says in a manifest is something else: to pass them on.
-            let line = match name.as_str() {
-                "env" if value != "[]" => format!("# env = {value}: values are not shown\n"),
-                name => line(name, &value, !manifest.is_set(index, name)),
+            let line = if setting == Setting::Env && value != "[]" {
+                format!("# env = {value}: values are not shown\n")
+            } else {
+                line(setting.key(), &value, !manifest.is_set(index, setting))
             };
             text.push_str(&line);
         }
@@ -53,8 +55,10 @@ pub(crate) fn json(manifest: &Manifest) -> Value {
     let group = |group: &GroupSpec| json!({ "name": group.name, "strategy": strategy(group) });
     let jobs = manifest.services.iter().enumerate().map(|(index, service)| {
         let settings = service.settings();
-        let set: Vec<_> = settings.iter().map(|(key, _)| key).filter(|key| manifest.is_set(index, key)).collect();
-        let values: Map<_, _> = settings.iter().map(|(key, value)| (key.clone(), parsed(value))).collect();
+        let set = settings.iter().filter(|(setting, _)| manifest.is_set(index, *setting));
+        let set: Vec<_> = set.map(|(setting, _)| setting.key()).collect();
+        let values: Map<_, _> =
+            settings.iter().map(|(setting, value)| (setting.key().to_owned(), parsed(value))).collect();
         json!({ "name": service.job.name, "set": set, "settings": values })
     });
     json!({
@@ -155,7 +159,7 @@ args = ["a\"\n\u001b"]
         let second = parse(&text(&first, Timestamp::UNIX_EPOCH));
         let but_env = |manifest: &Manifest| {
             let settings = manifest.services[0].settings().into_iter();
-            settings.filter(|(key, _)| key != "env").collect::<Vec<_>>()
+            settings.filter(|(setting, _)| *setting != Setting::Env).collect::<Vec<_>>()
         };
         assert_eq!(but_env(&first), but_env(&second));
         assert_eq!(first.groups.len(), second.groups.len());

@@ -1,5 +1,6 @@
 //! What went wrong, where, and what to do: the one form of every message on stderr.
 
+use crate::config::setting::Names;
 use crate::config::{job, text::escape};
 use clap::builder::styling::{AnsiColor, Effects, Style};
 use sandhog_protocol::causes;
@@ -24,7 +25,7 @@ impl Problem {
     /// An error and its causes, with the hint of those that have one.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         let problem = Self::new(causes::one_line(error));
-        let hint = error.downcast_ref::<job::Error>().and_then(job::Error::hint);
+        let hint = error.downcast_ref::<job::Error>().and_then(|error| error.hint(Names::Flags));
         hint.into_iter().fold(problem, Self::with_hint)
     }
 

@@ -1,16 +1,14 @@
 //! One `[job.NAME]` on top of the defaults.
 
 use super::Places;
-use super::fields::{self, Field, Kind};
 use super::value::{Reader, canonical, short};
 use crate::config::nearest::nearest;
 use crate::config::service::name::{self, Of};
+use crate::config::setting::{Setting, TABLES, Takes};
 use sandhog_protocol::control::{JobSpec, RetrySpec};
+use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
-
-/// What the clock needs to know; a job without a schedule has no use for it.
-const OF_SCHEDULES: [&str; 3] = ["time_zone", "overlap", "catch_up"];
 
 /// A job as it is written, and where.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +23,7 @@ impl Draft {
     /// `[defaults]`.
     pub(super) fn defaults(table: &DeTable<'_>, reader: &mut Reader<'_>) -> Self {
         let mut draft = Self::default();
-        draft.read_table(None, table, &|key| fields::is_own(key), reader);
+        draft.read_table(None, table, &|setting| setting.facts().is_own, reader);
         draft
     }
 
@@ -59,20 +57,22 @@ impl Draft {
         &mut self,
         inside: Option<&str>,
         table: &DeTable<'_>,
-        is_misplaced: &dyn Fn(&str) -> bool,
+        is_misplaced: &dyn Fn(Setting) -> bool,
         reader: &mut Reader<'_>,
     ) {
         for (key, value) in reader.entries(table) {
             let word = canonical(key.get_ref());
             let whole = inside.map_or_else(|| word.clone(), |inside| format!("{inside}.{word}"));
-            if is_misplaced(&whole) {
-                let text = format!("{whole} is of one job, and no default; write it into [job.NAME]");
-                reader.fault(key.span().start, text);
-            } else if let Some(field) = fields::find(&whole) {
-                self.places.keys.insert(field.key, value.span().start);
-                self.set(field, value, reader);
-            } else if let (Some(example), None) = (fields::table(&whole), inside) {
-                if let Some(table) = reader.table(&whole, value, example) {
+            if let Some(setting) = Setting::find(&whole) {
+                if is_misplaced(setting) {
+                    let text = format!("{whole} is of one job, and no default; write it into [job.NAME]");
+                    reader.fault(key.span().start, text);
+                    continue;
+                }
+                self.places.keys.insert(setting, value.span().start);
+                self.set(setting, value, reader);
+            } else if inside.is_none() && TABLES.contains(&whole.as_str()) {
+                if let Some(table) = reader.table(&whole, value, &example_of_table(&whole)) {
                     self.read_table(Some(&whole), table, is_misplaced, reader);
                 }
             } else {
@@ -81,67 +81,76 @@ impl Draft {
         }
     }
 
-    fn set(&mut self, field: &Field, value: &Value<'_>, reader: &mut Reader<'_>) {
-        let Field { key, kind, example } = field;
-        let (spec, place) = (&mut self.spec, value.span().start);
-        match kind {
-            Kind::Module => {
+    fn set(&mut self, setting: Setting, value: &Value<'_>, reader: &mut Reader<'_>) {
+        let (key, example, place) = (setting.key(), &*setting.example(), value.span().start);
+        let spec = &mut self.spec;
+        match setting.takes() {
+            Takes::Name(field) | Takes::Group(field) => {
+                *(field.set)(spec) = reader.text(key, value, example).unwrap_or_default();
+            }
+            Takes::Module(field) => {
                 let text = reader.text(key, value, example);
-                spec.module = text.map(|text| reader.path(key, place, &text)).unwrap_or_default();
+                *(field.set)(spec) = text.map(|text| reader.path(key, place, &text)).unwrap_or_default();
             }
-            Kind::Group => spec.group = reader.text(key, value, example).unwrap_or_default(),
-            Kind::Text(to) => *to(spec) = reader.text(key, value, example),
-            Kind::Quantity(to) => *to(spec) = reader.quantity(key, value, example),
-            Kind::Count(to) => *to(spec) = reader.count_of(key, value),
-            Kind::Flag(to) => *to(spec) = reader.flag(key, value).unwrap_or_default(),
-            Kind::Stdin => {
+            Takes::Text(field) | Takes::GuestName(field) | Takes::Word(field, _) => {
+                *(field.set)(spec) = reader.text(key, value, example)
+            }
+            Takes::Size(field) => *(field.set)(spec) = reader.quantity(key, value, example).map(Into::into),
+            Takes::Time(field) => *(field.set)(spec) = reader.quantity(key, value, example).map(Into::into),
+            Takes::Ready(field) => *(field.set)(spec) = reader.quantity(key, value, "\"said\" or \"1s\""),
+            Takes::Count(field) => *(field.set)(spec) = reader.count_of(key, value, example),
+            Takes::Flag(field) => *(field.set)(spec) = reader.flag(key, value).unwrap_or_default(),
+            Takes::Stdin(field) => {
                 let text = reader.text(key, value, example);
-                spec.stdin = text.map(|text| reader.stdin(place, &text));
+                *(field.set)(spec) = text.map(|text| reader.stdin(place, &text));
             }
-            Kind::Texts(to) => {
-                let texts = reader.texts(key, value, example).unwrap_or_default();
-                *to(spec) = texts.into_iter().map(|(_, text)| text).collect();
+            Takes::Texts(field) | Takes::Words(field, _) => {
+                *(field.set)(spec) = reader.texts(key, value, example, |_, _, text| text);
             }
-            Kind::Directories => {
-                let texts = reader.texts(key, value, example).unwrap_or_default();
-                spec.dir = texts.into_iter().map(|(place, text)| reader.directory(place, &text)).collect();
+            Takes::Directories(field) => {
+                *(field.set)(spec) =
+                    reader.texts(key, value, example, |reader, place, text| reader.directory(place, &text));
             }
-            Kind::Children => {
-                let texts = reader.texts(key, value, example).unwrap_or_default();
-                spec.child = texts.into_iter().map(|(place, text)| reader.child(place, &text)).collect();
+            Takes::Children(field) => {
+                *(field.set)(spec) =
+                    reader.texts(key, value, example, |reader, place, text| reader.child(place, &text));
             }
-            Kind::Command => {
-                let mut texts = reader.texts(key, value, example).unwrap_or_default();
-                if let Some((place, module)) = texts.first_mut() {
-                    *module = reader.path(key, *place, module);
-                }
-                spec.health.command = texts.into_iter().map(|(_, text)| text).collect();
-            }
-            Kind::Environment => environment(spec, value, example, reader),
-            Kind::Retries => spec.retry_on = retries(value, example, reader),
+            Takes::Command(field) => *(field.set)(spec) = command(key, value, example, reader),
+            Takes::Environment(field) => environment((field.set)(spec), value, example, reader),
+            Takes::Retries(field) => *(field.set)(spec) = retries(value, example, reader),
         }
     }
 
-    /// Defaults are for all jobs, and those about the clock for jobs with a schedule.
+    /// Defaults are for all jobs, and those that need a setting which this job does not have, such as its schedule, are
+    /// for the others.
     fn forget_the_clock(&mut self, defaults: &Self) {
-        if self.spec.schedule.is_some() {
-            return;
-        }
-        for key in OF_SCHEDULES {
-            if self.places.keys.get(key) == defaults.places.keys.get(key) && self.places.keys.remove(key).is_some() {
-                match key {
-                    "time_zone" => self.spec.time_zone = None,
-                    "overlap" => self.spec.overlap = None,
-                    _ => self.spec.catch_up = false,
-                }
+        for setting in Setting::keys() {
+            let Some(with) = &setting.facts().with else { continue };
+            let is_default = self.places.keys.get(&setting) == defaults.places.keys.get(&setting);
+            if is_default && !with.settings.iter().any(|other| other.takes().is_set(&self.spec)) {
+                self.places.keys.remove(&setting);
+                setting.takes().copy(&JobSpec::default(), &mut self.spec);
             }
         }
     }
 }
 
+/// A table of a job, as people would write it.
+fn example_of_table(table: &str) -> String {
+    let inside = |setting: &Setting| setting.split().0 == Some(table);
+    let first = Setting::keys().find(inside);
+    first.map_or_else(String::new, |setting| format!("{{ {} = {} }}", setting.split().1, setting.example()))
+}
+
+/// What can stand directly in a job, or in one of its tables.
+fn names(table: Option<&str>) -> Vec<&'static str> {
+    let settings = Setting::keys().map(Setting::split).filter(|(of, _)| *of == table);
+    settings.map(|(_, key)| key).chain(TABLES.iter().copied().filter(|_| table.is_none())).collect()
+}
+
 fn unknown(key: &Spanned<DeString<'_>>, inside: Option<&str>, reader: &mut Reader<'_>) {
     let (word, shown) = (canonical(key.get_ref()), short(key.get_ref()));
-    let known = fields::names(inside);
+    let known = names(inside);
     let place = inside.map_or_else(String::new, |inside| format!(" in {inside}"));
     let advice = match nearest(&word, known.iter().copied()) {
         Some(near) => format!("; did you mean {near}?"),
@@ -151,29 +160,29 @@ fn unknown(key: &Spanned<DeString<'_>>, inside: Option<&str>, reader: &mut Reade
 }
 
 /// A table of names and values, or a list as `--env` has it. A table adds to the defaults, a list replaces them.
-fn environment(spec: &mut JobSpec, value: &Value<'_>, example: &str, reader: &mut Reader<'_>) {
+fn environment(env: &mut BTreeMap<String, String>, value: &Value<'_>, example: &str, reader: &mut Reader<'_>) {
     if let Some(table) = value.get_ref().as_table() {
         for (name, value) in table {
             if let Some(value) = variable(name.get_ref(), value, reader) {
-                spec.env.insert(name.get_ref().to_string(), value);
+                env.insert(name.get_ref().to_string(), value);
             }
         }
         return;
     }
-    spec.env.clear();
+    env.clear();
     let texts = if value.get_ref().is_array() {
-        reader.texts("env", value, "[\"LANG=C\", \"HOME\"]")
+        reader.texts("env", value, "[\"LANG=C\", \"HOME\"]", |_, place, text| (place, text))
     } else {
         reader.wrong_type("env", value, "a table", example);
-        None
+        Vec::new()
     };
-    for (place, text) in texts.unwrap_or_default() {
+    for (place, text) in texts {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (text.as_str(), passed_on(&text, place, reader)),
         };
         if let Some(value) = value
-            && spec.env.insert(name.into(), value).is_some()
+            && env.insert(name.into(), value).is_some()
         {
             reader.fault(place, format!("env: {} is there twice; leave one of them out", short(name)));
         }
@@ -199,6 +208,15 @@ fn passed_on(name: &str, place: usize, reader: &mut Reader<'_>) -> Option<String
     value.map_err(|_| reader.fault(place, format!("env.{shown}: its value is not UTF-8, and guests get UTF-8"))).ok()
 }
 
+/// The module's path is one; what follows are its arguments.
+fn command(key: &str, value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<String> {
+    let mut texts = reader.texts(key, value, example, |_, place, text| (place, text));
+    if let Some((place, module)) = texts.first_mut() {
+        *module = reader.path(key, *place, module);
+    }
+    texts.into_iter().map(|(_, text)| text).collect()
+}
+
 fn retries(value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<RetrySpec> {
     let mut retries = Vec::new();
     for value in reader.list("retry_on", value, example).unwrap_or_default() {
@@ -217,7 +235,7 @@ fn retry(table: &DeTable<'_>, whole: &Value<'_>, reader: &mut Reader<'_>) -> Ret
     for (key, value) in reader.entries(table) {
         match canonical(key.get_ref()).as_str() {
             "verdict" => retry.verdict = reader.text("verdict", value, "\"memory\"").unwrap_or_default(),
-            "times" => retry.times = reader.count_of("times", value),
+            "times" => retry.times = reader.count_of("times", value, "2"),
             "at_most" => retry.at_most = reader.quantity("at_most", value, "\"1GiB\""),
             _ => {
                 let text =

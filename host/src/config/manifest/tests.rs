@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::setting::Takes;
 use std::ffi::OsString;
 
 /// A folder with one link that leaves it, and one that does not.
@@ -116,8 +117,12 @@ fn a_jobs_own_key_wins_tables_merge_and_lists_replace() {
     assert_eq!((web.stop_on.len(), db.stop_on.len()), (0, 1));
     // What is about the clock concerns those that have one.
     assert_eq!((web.time_zone.as_deref(), report.time_zone.as_deref()), (None, Some("Europe/Berlin")));
-    assert!(manifest.is_set(0, "memory") && manifest.is_set(0, "backoff.most") && !manifest.is_set(0, "cpu"));
-    assert!(!manifest.is_set(0, "time_zone") && manifest.is_set(2, "time_zone"));
+    assert!(
+        manifest.is_set(0, Setting::Memory)
+            && manifest.is_set(0, Setting::BackoffMost)
+            && !manifest.is_set(0, Setting::Cpu)
+    );
+    assert!(!manifest.is_set(0, Setting::TimeZone) && manifest.is_set(2, Setting::TimeZone));
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn an_unknown_key_is_told_its_neighbour_and_its_place() {
     assert_eq!(fault("  max-chldren = 3"), "3:3: there is no key max-chldren; did you mean max_children?");
     assert_eq!(fault("backoff.fisrt = '1s'"), "3:9: there is no key fisrt in backoff; did you mean first?");
     assert_eq!(fault("recycle = { cpu = '1s' }"), "3:13: there is no key cpu in recycle; there are memory");
-    assert!(fault("\"\\u001b[2J\" = 1").starts_with("3:1: there is no key \\u{1b}[2J; there are module, group, argv0"));
+    assert!(fault("\"\\u001b[2J\" = 1").starts_with("3:1: there is no key \\u{1b}[2J; there are group, module, args"));
     assert_eq!(faults("[jobs.a]\nmodule = 'a'\n"), ["1:2: there is no key jobs; did you mean job?"]);
     assert_eq!(
         faults("memory = '1GiB'\nnonsense = 1\n"),
@@ -187,15 +192,15 @@ fn a_number_has_a_unit_where_it_needs_one() {
 fn a_value_of_another_type_is_told_which_goes_here() {
     for (line, text) in [
         ("restart = true", "3:11: restart takes text, such as \"always\", and not true or false"),
-        ("instances = '4'", "3:13: instances takes a whole number, such as 4, and not text"),
-        ("instances = 4.0", "3:13: instances takes a whole number, such as 4, and not a number with a fraction"),
+        ("instances = '4'", "3:13: instances takes a whole number, such as 1, and not text"),
+        ("instances = 4.0", "3:13: instances takes a whole number, such as 1, and not a number with a fraction"),
         ("instances = -1", "3:13: instances = -1: below zero"),
         ("fuel = 99999999999999999999", "3:8: fuel = 99999999999999999999: more than can be counted"),
         ("fresh = 1", "3:9: fresh takes true or false, such as true, and not a number"),
-        ("after = 'db'", "3:9: after takes a list, such as [\"database\"], and not text"),
-        ("args = [80]", "3:9: args takes text, such as [\"--port\", \"8080\"], and not a number"),
-        ("backoff = 3", "3:11: backoff takes a table, such as { first = \"1s\" }, and not a number"),
-        ("env = 1", "3:7: env takes a table, such as { LANG = \"C\" }, and not a number"),
+        ("after = 'db'", "3:9: after takes a list, such as [\"db\"], and not text"),
+        ("args = [80]", "3:9: args takes text, such as [\"--fast\"], and not a number"),
+        ("backoff = 3", "3:11: backoff takes a table, such as { first = \"100ms\" }, and not a number"),
+        ("env = 1", "3:7: env takes a table, such as { MODE = \"shop\", HOME = true }, and not a number"),
         ("schedule = 2026-01-01", "3:12: schedule takes text, such as \"30 2 * * *\", and not a date or a time of day"),
         ("retry_on = [{ times = 2 }]", "3:13: retry_on: the verdict is missing; write verdict = \"memory\", times = 2"),
     ] {
@@ -390,16 +395,10 @@ fn every_field_is_a_key_of_a_manifest_and_of_its_service() {
     // Of a service with everything that shows only where it is set.
     let text = "[job.a]\nmodule = 'a'\nschedule = '@daily'\nhealth.command = ['c']\n";
     let settings = parse(text).services[0].settings();
-    for (key, _) in &settings {
-        assert!(fields::find(key).is_some(), "{key} is printed and can't be written");
-    }
-    let printed: HashSet<_> = settings.iter().map(|(key, _)| key.as_str()).collect();
-    let written = fields::names(None).into_iter().filter(|name| !fields::is_table(name)).map(str::to_owned);
-    let tables = fields::names(None).into_iter().filter(|name| fields::is_table(name));
-    let inner =
-        tables.flat_map(|table| fields::names(Some(table)).into_iter().map(move |key| format!("{table}.{key}")));
-    for key in written.chain(inner) {
-        assert!(printed.contains(key.as_str()), "{key} can be written and is not printed");
+    let printed: Vec<_> = settings.iter().map(|(setting, _)| *setting).collect();
+    assert_eq!(printed, Setting::keys().collect::<Vec<_>>());
+    for setting in Setting::keys() {
+        assert_eq!(Setting::find(setting.key()), Some(setting), "{} can't be written", setting.key());
     }
 }
 
@@ -407,17 +406,10 @@ fn every_field_is_a_key_of_a_manifest_and_of_its_service() {
 fn every_field_goes_to_its_own_place() {
     // Each alone: no two of them may set the same thing.
     let mut seen = Vec::new();
-    let names = fields::names(None).into_iter();
-    let keys = names.flat_map(|name| match fields::is_table(name) {
-        true => fields::names(Some(name)).into_iter().map(|key| format!("{name}.{key}")).collect(),
-        false => vec![name.to_owned()],
-    });
-    for key in keys.filter(|key| {
-        key != "module" && key != "ready" && !["time_zone", "overlap", "catch_up"].contains(&key.as_str())
-    }) {
-        let example = fields::find(&key).unwrap().example;
+    for setting in Setting::keys().filter(|setting| *setting != Setting::Module && setting.facts().with.is_none()) {
+        let (key, value) = (setting.key(), other_than_usual(setting));
         let spec = Manifest::parse(
-            &format!("name = 'g'\n[job.a]\nmodule = 'a'\n{key} = {example}\n"),
+            &format!("name = 'g'\n[job.a]\nmodule = 'a'\n{key} = {value}\n"),
             &Around {
                 file: "/srv/site/sandhog.toml",
                 surroundings: Surroundings { is_root: true, variable: &variable },
@@ -431,6 +423,14 @@ fn every_field_goes_to_its_own_place() {
         };
         assert!(!seen.contains(&spec), "{key}");
         seen.push(spec);
+    }
+}
+
+/// A value of the setting's kind.
+fn other_than_usual(setting: Setting) -> String {
+    match setting.takes() {
+        Takes::Flag(_) => "true".into(),
+        _ => setting.example(),
     }
 }
 

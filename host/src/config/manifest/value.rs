@@ -116,9 +116,9 @@ impl<'a> Reader<'a> {
         None
     }
 
-    pub(super) fn count_of(&mut self, key: &str, value: &Value<'_>) -> Option<u64> {
+    pub(super) fn count_of(&mut self, key: &str, value: &Value<'_>, example: &str) -> Option<u64> {
         let Some(number) = value.get_ref().as_integer() else {
-            self.wrong_type(key, value, "a whole number", "4");
+            self.wrong_type(key, value, "a whole number", example);
             return None;
         };
         let count = u64::from_str_radix(number.as_str(), number.radix());
@@ -149,11 +149,18 @@ impl<'a> Reader<'a> {
         list
     }
 
-    /// A list of texts, each with its place.
-    pub(super) fn texts(&mut self, key: &str, value: &Value<'_>, example: &str) -> Option<Vec<(usize, String)>> {
-        let values = self.list(key, value, example)?;
+    /// A list of texts, each of which `take` makes something of; none where one of them is no text.
+    pub(super) fn texts<T>(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        example: &str,
+        take: impl Fn(&mut Self, usize, String) -> T,
+    ) -> Vec<T> {
+        let values = self.list(key, value, example).unwrap_or_default();
         let text = |value: &Value<'_>| Some((value.span().start, self.text(key, value, example)?));
-        values.into_iter().map(text).collect()
+        let texts: Option<Vec<_>> = values.into_iter().map(text).collect();
+        texts.into_iter().flatten().map(|(place, text)| take(self, place, text)).collect()
     }
 
     pub(super) fn wrong_type(&mut self, key: &str, value: &Value<'_>, wanted: &str, example: &str) {

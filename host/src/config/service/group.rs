@@ -2,6 +2,7 @@
 
 use super::Service;
 use crate::config::nearest::nearest;
+use crate::config::setting::Setting;
 use crate::config::text::escape;
 use std::collections::HashMap;
 
@@ -43,12 +44,12 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The key that it is about; None: the job as a whole.
-    pub(crate) const fn key(&self) -> Option<&'static str> {
+    /// The setting that it is about; None: the job as a whole.
+    pub(crate) const fn setting(&self) -> Option<Setting> {
         match self {
             Self::SameName(_) | Self::NamedAsGroup(_) => None,
             Self::Missing { .. } | Self::Itself(_) | Self::OtherGroup { .. } | Self::Scheduled(_) | Self::Circle(_) => {
-                Some("after")
+                Some(Setting::After)
             }
         }
     }

@@ -5,6 +5,9 @@ use crate::config::text::escape;
 /// Longest name, in bytes: more does not fit into a line of `ps`.
 pub(crate) const LONGEST: usize = 64;
 
+/// What a name looks like, as a regular expression; [`check`] knows more.
+pub(crate) const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
+
 /// What such a name is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {

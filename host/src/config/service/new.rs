@@ -1,37 +1,20 @@
 //! From what people have written to a service that has been checked.
 
+use super::error::Why;
 use super::name::{self, Of};
-use super::words::{LEVELS, OVERLAPS, RESTARTS, meaning, wall};
 use super::{
-    Backoff, Check, DEFAULT_GROUP, Error, Intensity, LogRules, Overlap, Ready, Restart, Rules, Service, Strategy,
-    retry, words,
+    Backoff, Check, DEFAULT_GROUP, Error, Intensity, LogRules, Overlap, Ready, Restart, Rules, Service, effective,
+    retry,
 };
 use crate::config::job::{Job, Settings, Stdin, Surroundings, User};
 use crate::config::schedule::Schedule;
-use crate::config::units::{parse_duration, parse_size};
+use crate::config::setting::words::{LEVELS, OVERLAPS, RESTARTS, meaning};
+use crate::config::setting::{self, Setting, Wrong, count, time};
+use crate::config::units::{Time, Written, duration, print_duration};
 use sandhog_protocol::control::JobSpec;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-/// Most instances of a job: each is two processes, and a machine has some ten thousand.
-pub(crate) const INSTANCES_MOST: u64 = 1000;
-
-/// Most misses in a row: at a check every ten seconds that is three hours.
-const MISSES_MOST: u64 = 1000;
-
-/// Most restarts that are counted: the time of each is kept.
-const RESTARTS_MOST: u64 = 10_000;
-
-/// Shortest log file, in bytes: some lines long.
-const LOG_LEAST: u64 = 4096;
-
-/// Most log files of a job: more would be a directory that takes long to look through.
-const LOG_FILES_MOST: u64 = 1000;
-
-/// How often the command of a health check runs, and how long it may take.
-const CHECK_EVERY: Duration = Duration::from_secs(10);
-const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Service {
     /// The service that a table of a manifest describes. Paths are absolute.
@@ -39,41 +22,31 @@ impl Service {
     /// # Errors
     /// The first setting that can't be met.
     pub(crate) fn new(spec: &JobSpec, surroundings: Surroundings<'_>) -> Result<Self, Error> {
-        name::check(Of::Job, &spec.name).map_err(|error| Error::Name { key: "name", error })?;
+        name::check(Of::Job, &spec.name).map_err(|error| Error::Name { setting: Setting::Name, error })?;
         let group = if spec.group.is_empty() { DEFAULT_GROUP } else { &spec.group };
-        name::check(Of::Group, group).map_err(|error| Error::Name { key: "group", error })?;
+        name::check(Of::Group, group).map_err(|error| Error::Name { setting: Setting::Group, error })?;
         let settings = settings(spec)?;
         let job = Job::new(settings.clone(), surroundings).map_err(Error::Job)?;
         check_paths(&job)?;
         if let User::Ids { uid, gid } = job.user {
-            return Err(Error::Ids { uid, gid });
+            return Err(Wrong::given(Setting::User, format_args!("{uid}:{gid}"), Why::Ids).into());
         }
         let schedule = schedule(spec)?;
-        Ok(Self {
+        let rules = rules(spec, &job, schedule.is_some())?;
+        let service = Self {
             group: group.into(),
-            after: each_once("after", &spec.after)?,
+            after: each_once(Setting::After, &spec.after)?,
             instances: instances(spec.instances, schedule.is_some())?,
-            rules: rules(spec, &job, schedule.is_some())?,
             check: check(spec, settings, surroundings)?,
             logs: logs(spec)?,
+            spec: effective::spec(spec, &job, &rules, schedule.as_ref()),
+            rules,
             schedule,
             job,
-        })
-    }
-}
-
-impl Strategy {
-    /// The strategy of a group; the default where none is named.
-    ///
-    /// # Errors
-    /// There is none of that name.
-    pub(crate) fn new(word: Option<&str>) -> Result<Self, Error> {
-        word.map_or(Ok(Self::default()), |word| meaning("strategy", word, &words::STRATEGIES))
-    }
-
-    /// As manifests have it.
-    pub(crate) fn name(self) -> &'static str {
-        words::word(self, &words::STRATEGIES)
+        };
+        // Last: what it is has to be right before what it goes with.
+        check_company(spec)?;
+        Ok(service)
     }
 }
 
@@ -83,47 +56,28 @@ fn settings(spec: &JobSpec) -> Result<Settings, Error> {
         return Err(Error::NoModule);
     }
     if let Some(network) = spec.net.as_deref().filter(|network| *network != "none") {
-        return Err(Error::Network(network.into()));
+        return Err(Wrong::text(Setting::Net, network, Why::Network).into());
     }
-    let words = |words: &[String]| words.iter().map(OsString::from).collect();
-    Ok(Settings {
-        name: Some(spec.name.clone()),
-        module: PathBuf::from(&spec.module),
-        argv0: spec.argv0.as_ref().map(OsString::from),
-        args: words(&spec.args),
-        directories: words(&spec.dir),
-        env: variables(spec)?,
-        children: words(&spec.child),
-        detached: spec.allow_detached,
-        max_children: spec.max_children,
-        max_child_depth: spec.max_child_depth,
-        max_child_rate: spec.max_child_rate,
-        fresh: spec.fresh,
-        tty: false,
-        memory_bytes: size("memory", spec.memory.as_deref())?,
-        timeout: time("timeout", spec.timeout.as_deref())?,
-        cpu: time("cpu", spec.cpu.as_deref())?,
-        fuel: spec.fuel,
-        max_output_bytes: size("max_output", spec.max_output.as_deref())?,
-        max_file_bytes: size("max_file", spec.max_file.as_deref())?,
-        max_files: spec.max_files,
-        stdin: Some(stdin(spec.stdin.as_deref())?),
-        user: spec.user.clone(),
-        compile_cpu: time("compile_timeout", spec.compile_timeout.as_deref())?,
-        compile_memory_bytes: size("compile_memory", spec.compile_memory.as_deref())?,
-        allow_missing: spec.allow_missing.iter().map(|word| wall(word)).collect::<Result<_, _>>()?,
-        // There is no command that could have them.
-        verdict_file: None,
-        coredump_file: None,
-        ipc: None,
-        channel: None,
-    })
+    let settings = Settings::of(spec).map_err(|error| Error::Job(error.into()))?;
+    Ok(Settings { env: variables(spec)?, stdin: Some(stdin(spec.stdin.as_deref())?), ..settings })
+}
+
+/// Settings that mean nothing without another one.
+fn check_company(spec: &JobSpec) -> Result<(), Error> {
+    for setting in Setting::ALL.iter().filter(|setting| setting.takes().is_set(spec)) {
+        if let Some(with) = &setting.facts().with
+            && !with.settings.iter().any(|other| other.takes().is_set(spec))
+        {
+            return Err(Wrong::whole(*setting, Why::Stray(with.why)).into());
+        }
+    }
+    Ok(())
 }
 
 fn variables(spec: &JobSpec) -> Result<Vec<OsString>, Error> {
     let variable = |(name, value): (&String, &String)| match name.as_str() {
-        "" => Err(Error::VariableName(name.clone())),
-        name if name.contains('=') => Err(Error::VariableName(name.into())),
+        "" => Err(Wrong::text(Setting::Env, name, Why::VariableName).into()),
+        name if name.contains('=') => Err(Wrong::text(Setting::Env, name, Why::VariableName).into()),
         name => Ok(format!("{name}={value}").into()),
     };
     spec.env.iter().map(variable).collect()
@@ -132,150 +86,128 @@ fn variables(spec: &JobSpec) -> Result<Vec<OsString>, Error> {
 fn stdin(text: Option<&str>) -> Result<OsString, Error> {
     match text {
         None => Ok("none".into()),
-        Some("") => Err(Error::NoStdinFile),
-        Some("-") => Err(Error::NoStdin),
+        Some("") => Err(Wrong::whole(Setting::Stdin, Why::NoStdinFile).into()),
+        Some("-") => Err(Wrong::text(Setting::Stdin, "-", Why::NoStdin).into()),
         Some(file) => Ok(file.into()),
     }
 }
 
 /// The daemon is somewhere else than whoever wrote the paths.
 fn check_paths(job: &Job) -> Result<(), Error> {
-    let directories = job.grants.directories.iter().map(|directory| ("dir", directory.host.as_path()));
-    let children = job.grants.modules.iter().map(|(_, file)| ("child", file.as_path()));
+    let directories = job.grants.directories.iter().map(|directory| (Setting::Dir, directory.host.as_path()));
+    let children = job.grants.modules.iter().map(|(_, file)| (Setting::Child, file.as_path()));
     let stdin = match &job.stdin {
-        Stdin::File(file) => Some(("stdin", file.as_path())),
+        Stdin::File(file) => Some((Setting::Stdin, file.as_path())),
         Stdin::Inherit | Stdin::None => None,
     };
-    let mut paths = [("module", job.module.as_path())].into_iter().chain(directories).chain(children).chain(stdin);
-    let relative = paths.find(|(_, path)| path.is_relative());
-    match relative {
-        Some((key, path)) => Err(Error::Relative { key, path: path.to_string_lossy().into() }),
+    let module = [(Setting::Module, job.module.as_path())];
+    let mut paths = module.into_iter().chain(directories).chain(children).chain(stdin);
+    match paths.find(|(_, path)| path.is_relative()) {
+        Some((setting, path)) => Err(Wrong::text(setting, &path.to_string_lossy(), Why::Relative).into()),
         None => Ok(()),
     }
 }
 
 fn schedule(spec: &JobSpec) -> Result<Option<Schedule>, Error> {
-    let Some(expression) = &spec.schedule else {
-        let keys =
-            [("time_zone", spec.time_zone.is_some()), ("overlap", spec.overlap.is_some()), ("catch_up", spec.catch_up)];
-        let stray = keys.into_iter().find(|(_, is_set)| *is_set);
-        return stray.map_or(Ok(None), |(key, _)| Err(Error::NoSchedule { key }));
-    };
+    let Some(expression) = &spec.schedule else { return Ok(None) };
     Ok(Some(Schedule::new(expression, spec.time_zone.as_deref(), spec.catch_up)?))
 }
 
-fn instances(count: Option<u64>, scheduled: bool) -> Result<u32, Error> {
-    match at_most("instances", count, INSTANCES_MOST, "the most of one job")? {
-        None => Ok(1),
-        Some(count) if scheduled && count != 1 => Err(Error::ScheduledInstances(count.into())),
-        Some(count) => Ok(count),
+fn instances(written: Option<u64>, scheduled: bool) -> Result<u32, Error> {
+    match narrow(count(Setting::Instances, written)?) {
+        count if scheduled && count != 1 => {
+            Err(Wrong::given(Setting::Instances, count, Why::ScheduledInstances).into())
+        }
+        count => Ok(count),
     }
 }
 
 fn rules(spec: &JobSpec, job: &Job, scheduled: bool) -> Result<Rules, Error> {
-    let defaults = Rules::default();
     let stop_on = retry::stop_on(&spec.stop_on)?;
     let limits = retry::limits(job);
-    let rules = Rules {
+    let start_timeout = lasts(Setting::StartTimeout, spec.start_timeout.as_ref())?;
+    let heartbeat = time(Setting::HealthHeartbeat, spec.health.heartbeat.as_ref())?;
+    let every = lasts(Setting::HealthEvery, spec.health.every.as_ref())?;
+    let recycle = setting::size(Setting::RecycleMemory, spec.recycle.memory.as_ref())?;
+    Ok(Rules {
         restart: restart(spec.restart.as_deref(), scheduled)?,
         retry_on: retry::retry_on(&spec.retry_on, &stop_on, &limits)?,
         stop_on,
         backoff: backoff(spec)?,
         intensity: intensity(spec)?,
-        ready: ready(spec.ready.as_deref())?.unwrap_or(defaults.ready),
-        start_timeout: some_time("start_timeout", spec.start_timeout.as_deref())?.unwrap_or(defaults.start_timeout),
-        heartbeat: some_time("health.heartbeat", spec.health.heartbeat.as_deref())?,
-        misses: some("health.misses", spec.health.misses, MISSES_MOST)?.unwrap_or(defaults.misses),
-        check_every: check_every(spec)?,
-        grace: time("grace", spec.grace.as_deref())?.unwrap_or(defaults.grace),
-        recycle_memory_bytes: recycle(spec)?,
+        ready: ready(spec.ready.as_deref(), start_timeout)?,
+        start_timeout,
+        heartbeat: heartbeat.map(duration),
+        misses: narrow(count(Setting::HealthMisses, spec.health.misses)?),
+        check_every: (!spec.health.command.is_empty()).then_some(every),
+        grace: lasts(Setting::Grace, spec.grace.as_ref())?,
+        recycle_memory_bytes: recycle.map(|size| size.to_bytes()),
         overlap: overlap(spec, scheduled)?,
         limits,
-    };
-    match rules.ready {
-        Ready::Lived(time) if time > rules.start_timeout => {
-            Err(Error::ReadyTooLate { ready: time, start_timeout: rules.start_timeout })
-        }
-        Ready::Lived(_) | Ready::Said => Ok(rules),
-    }
+    })
 }
 
 /// What runs by the clock is run again by the clock.
 fn restart(word: Option<&str>, scheduled: bool) -> Result<Restart, Error> {
     let default = if scheduled { Restart::Never } else { Rules::default().restart };
-    match word.map_or(Ok(default), |word| meaning("restart", word, &RESTARTS))? {
-        Restart::Always if scheduled => Err(Error::ScheduledRestart),
+    match word.map_or(Ok(default), |word| meaning(Setting::Restart, word, &RESTARTS))? {
+        Restart::Always if scheduled => Err(Wrong::given(Setting::Restart, "always", Why::ScheduledRestart).into()),
         restart => Ok(restart),
     }
 }
 
+/// Where one end of the pauses is set alone, it moves the other.
 fn backoff(spec: &JobSpec) -> Result<Backoff, Error> {
-    let (spec, defaults) = (&spec.backoff, Backoff::default());
-    let first = some_time("backoff.first", spec.first.as_deref())?;
-    let most = some_time("backoff.most", spec.most.as_deref())?;
+    let spec = &spec.backoff;
+    let first = lasts(Setting::BackoffFirst, spec.first.as_ref())?;
+    let most = lasts(Setting::BackoffMost, spec.most.as_ref())?;
     let backoff = Backoff {
-        first: first.unwrap_or_else(|| most.map_or(defaults.first, |most| most.min(defaults.first))),
-        most: most.unwrap_or_else(|| first.map_or(defaults.most, |first| first.max(defaults.most))),
-        reset_after: some_time("backoff.reset_after", spec.reset_after.as_deref())?.unwrap_or(defaults.reset_after),
+        first: if spec.first.is_none() { first.min(most) } else { first },
+        most: if spec.most.is_none() { most.max(first) } else { most },
+        reset_after: lasts(Setting::BackoffResetAfter, spec.reset_after.as_ref())?,
     };
-    let Backoff { first, most, .. } = backoff;
-    if most < first { Err(Error::Backoff { first, most }) } else { Ok(backoff) }
+    if backoff.most < backoff.first {
+        let why = Why::Backoff(print_duration(first));
+        return Err(Wrong::given(Setting::BackoffMost, print_duration(most), why).into());
+    }
+    Ok(backoff)
 }
 
 fn intensity(spec: &JobSpec) -> Result<Intensity, Error> {
-    let (spec, defaults) = (&spec.intensity, Intensity::default());
-    let why = "the most that are counted";
     Ok(Intensity {
-        restarts: at_most("intensity.restarts", spec.restarts, RESTARTS_MOST, why)?.unwrap_or(defaults.restarts),
-        within: some_time("intensity.within", spec.within.as_deref())?.unwrap_or(defaults.within),
+        restarts: narrow(count(Setting::IntensityRestarts, spec.intensity.restarts)?),
+        within: lasts(Setting::IntensityWithin, spec.intensity.within.as_ref())?,
     })
 }
 
 /// `said`, or a time.
-fn ready(text: Option<&str>) -> Result<Option<Ready>, Error> {
-    match text {
-        Some("said") => Ok(Some(Ready::Said)),
-        Some(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => Err(Error::Ready(text.into())),
-        text => Ok(time("ready", text)?.map(Ready::Lived)),
-    }
-}
-
-fn recycle(spec: &JobSpec) -> Result<Option<u64>, Error> {
-    match size("recycle.memory", spec.recycle.memory.as_deref())? {
-        Some(0) => {
-            Err(Error::Zero { key: "recycle.memory", why: "every worker has more; leave it out for no recycling" })
+fn ready(text: Option<&str>, start_timeout: Duration) -> Result<Ready, Error> {
+    let lived = match text {
+        Some("said") => return Ok(Ready::Said),
+        Some(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
+            return Err(Wrong::text(Setting::Ready, text, Why::Ready).into());
         }
-        bytes => Ok(bytes),
+        text => lasts(Setting::Ready, text.map(Into::into).as_ref())?,
+    };
+    if lived > start_timeout {
+        let why = Why::ReadyTooLate(print_duration(start_timeout));
+        return Err(Wrong::given(Setting::Ready, print_duration(lived), why).into());
     }
+    Ok(Ready::Lived(lived))
 }
 
 fn overlap(spec: &JobSpec, scheduled: bool) -> Result<Option<Overlap>, Error> {
-    let word = spec.overlap.as_deref().map(|word| meaning("overlap", word, &OVERLAPS)).transpose()?;
-    // Two at once are what nobody expects.
-    Ok(scheduled.then(|| word.unwrap_or(Overlap::Skip)))
-}
-
-fn check_every(spec: &JobSpec) -> Result<Option<Duration>, Error> {
-    let health = &spec.health;
-    let has_command = !health.command.is_empty();
-    let stray = [
-        ("health.every", health.every.is_some() && !has_command),
-        ("health.timeout", health.timeout.is_some() && !has_command),
-        ("health.misses", health.misses.is_some() && !has_command && health.heartbeat.is_none()),
-    ];
-    if let Some((key, _)) = stray.into_iter().find(|(_, is_set)| *is_set) {
-        return Err(Error::NoCheck { key });
-    }
-    let every = some_time("health.every", spec.health.every.as_deref())?.unwrap_or(CHECK_EVERY);
-    Ok((!spec.health.command.is_empty()).then_some(every))
+    let usual = Setting::Overlap.facts().usual.to_text().unwrap_or_default();
+    let overlap = meaning(Setting::Overlap, spec.overlap.as_ref().unwrap_or(&usual), &OVERLAPS)?;
+    Ok(scheduled.then_some(overlap))
 }
 
 /// The command of the health check, with what the job is granted, but alone: it starts nobody and talks to nobody.
 fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> Result<Option<Check>, Error> {
-    let timeout = some_time("health.timeout", spec.health.timeout.as_deref())?.unwrap_or(CHECK_TIMEOUT);
+    let timeout = time(Setting::HealthTimeout, spec.health.timeout.as_ref())?;
     let Some((module, args)) = spec.health.command.split_first() else { return Ok(None) };
     if !Path::new(module).is_absolute() {
-        return Err(Error::Relative { key: "health.command", path: module.clone() });
+        return Err(Wrong::text(Setting::HealthCommand, module, Why::Relative).into());
     }
     let settings = Settings {
         module: module.into(),
@@ -284,7 +216,7 @@ fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> 
         children: Vec::new(),
         detached: false,
         fresh: false,
-        timeout: Some(timeout),
+        timeout,
         stdin: Some("none".into()),
         ..settings
     };
@@ -292,54 +224,29 @@ fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> 
 }
 
 fn logs(spec: &JobSpec) -> Result<LogRules, Error> {
-    let defaults = LogRules::default();
-    let file_bytes = size("logs.size", spec.logs.size.as_deref())?.unwrap_or(defaults.file_bytes);
-    if file_bytes < LOG_LEAST {
-        let why = "which holds some lines";
-        return Err(Error::TooSmall { key: "logs.size", bytes: file_bytes, least: LOG_LEAST, why });
-    }
+    let size = setting::size(Setting::LogsSize, spec.logs.size.as_ref())?;
+    let level = LogRules::default().level;
     Ok(LogRules {
-        file_bytes,
-        files: at_most("logs.files", spec.logs.files, LOG_FILES_MOST, "the most of one job")?.unwrap_or(defaults.files),
-        level: spec.log.as_deref().map_or(Ok(defaults.level), |word| meaning("log", word, &LEVELS))?,
+        file_bytes: size.unwrap_or_default().to_bytes(),
+        files: narrow(count(Setting::LogsFiles, spec.logs.files)?),
+        level: spec.log.as_deref().map_or(Ok(level), |word| meaning(Setting::Log, word, &LEVELS))?,
     })
 }
 
-fn each_once(key: &'static str, names: &[String]) -> Result<Vec<String>, Error> {
+fn each_once(setting: Setting, names: &[String]) -> Result<Vec<String>, Error> {
     let mut seen = std::collections::HashSet::new();
     match names.iter().find(|name| !seen.insert(*name)) {
-        Some(name) => Err(Error::Twice { key, word: name.clone() }),
+        Some(name) => Err(Wrong::text(setting, name, Why::Twice).into()),
         None => Ok(names.to_vec()),
     }
 }
 
-fn size(key: &'static str, text: Option<&str>) -> Result<Option<u64>, Error> {
-    let parse = |text: &str| parse_size(text).map_err(|error| Error::Value { key, text: text.into(), error });
-    text.map(parse).transpose()
+/// A time that has a usual value.
+fn lasts(setting: Setting, written: Option<&Written<Time>>) -> Result<Duration, Error> {
+    Ok(duration(time(setting, written)?.unwrap_or_default()))
 }
 
-fn time(key: &'static str, text: Option<&str>) -> Result<Option<Duration>, Error> {
-    let parse = |text: &str| parse_duration(text).map_err(|error| Error::Value { key, text: text.into(), error });
-    text.map(parse).transpose()
-}
-
-fn some_time(key: &'static str, text: Option<&str>) -> Result<Option<Duration>, Error> {
-    match time(key, text)? {
-        Some(Duration::ZERO) => Err(Error::NoTime { key }),
-        time => Ok(time),
-    }
-}
-
-fn at_most(key: &'static str, count: Option<u64>, most: u64, why: &'static str) -> Result<Option<u32>, Error> {
-    match count {
-        Some(count) if count > most => Err(Error::TooMany { key, count, most, why }),
-        count => Ok(count.and_then(|count| u32::try_from(count).ok())),
-    }
-}
-
-fn some(key: &'static str, count: Option<u64>, most: u64) -> Result<Option<u32>, Error> {
-    match at_most(key, count, most, "the most that are counted")? {
-        Some(0) => Err(Error::Zero { key, why: "write 1 or more" }),
-        count => Ok(count),
-    }
+/// A count that has a usual value; bounds of the list keep it below 32 bits.
+fn narrow(count: Option<u64>) -> u32 {
+    u32::try_from(count.unwrap_or_default()).unwrap_or(u32::MAX)
 }

@@ -1,9 +1,11 @@
 //! After which verdicts another try is made, and with what changed.
 
-use super::words::verdict;
+use super::error::{RetryWhy, Why};
 use super::{Boosts, Error, Retry};
 use crate::config::job::{Job, MEMORY_MOST};
-use crate::config::units::{self, parse_duration, parse_size, print_duration, print_size};
+use crate::config::setting::words::verdict;
+use crate::config::setting::{self, Setting, Wrong};
+use crate::config::units::{self, Size, Time};
 use sandhog_protocol::control::RetrySpec;
 use sandhog_protocol::verdict::VerdictKind;
 use std::collections::BTreeSet;
@@ -22,22 +24,22 @@ enum Unit {
 impl Unit {
     fn parse(self, text: &str) -> Result<u64, units::Error> {
         match self {
-            Self::Bytes => parse_size(text),
-            Self::Milliseconds => parse_duration(text).map(millis),
+            Self::Bytes => text.parse().map(Size::to_bytes),
+            Self::Milliseconds => text.parse().map(Time::to_millis),
         }
     }
 
     fn print(self, value: u64) -> String {
         match self {
-            Self::Bytes => print_size(value),
-            Self::Milliseconds => print_duration(Duration::from_millis(value)),
+            Self::Bytes => Size::bytes(value).to_string(),
+            Self::Milliseconds => Time::millis(value).to_string(),
         }
     }
 }
 
 /// The limit behind a verdict.
 struct Limit {
-    key: &'static str,
+    setting: Setting,
     unit: Unit,
     value: Option<u64>,
     /// More is never possible.
@@ -55,7 +57,7 @@ pub(super) fn limits(job: &Job) -> Boosts {
 }
 
 pub(super) fn stop_on(words: &[String]) -> Result<BTreeSet<VerdictKind>, Error> {
-    words.iter().map(|word| verdict("stop_on", word)).collect()
+    words.iter().map(|word| Ok(verdict(Setting::StopOn, word)?)).collect()
 }
 
 /// # Errors
@@ -68,12 +70,11 @@ pub(super) fn retry_on(
     let (mut retries, mut seen) = (Vec::new(), BTreeSet::new());
     for spec in specs {
         let retry = parse(spec, limits)?;
-        let verdict = retry.on.name();
         if !seen.insert(retry.on) {
-            return Err(Error::RetryTwice { verdict });
+            return Err(Wrong::given(Setting::RetryOn, retry.on.name(), Why::Twice).into());
         }
         if stop_on.contains(&retry.on) {
-            return Err(Error::RetryAndStop { verdict });
+            return Err(wrong(retry.on, RetryWhy::AndStop));
         }
         retries.push(retry);
     }
@@ -81,11 +82,10 @@ pub(super) fn retry_on(
 }
 
 fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
-    let on = verdict("retry_on", &spec.verdict)?;
-    let verdict = on.name();
+    let on = verdict(Setting::RetryOn, &spec.verdict)?;
     match on {
-        VerdictKind::Stopped => return Err(Error::RetryStopped),
-        VerdictKind::Refused => return Err(Error::RetryRefused),
+        VerdictKind::Stopped => return Err(wrong(on, RetryWhy::Stopped)),
+        VerdictKind::Refused => return Err(wrong(on, RetryWhy::Refused)),
         VerdictKind::Completed
         | VerdictKind::Failed
         | VerdictKind::Trapped
@@ -102,27 +102,32 @@ fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
     }
     let Some(times) = spec.times else {
         return match &spec.at_most {
-            Some(_) => Err(Error::AtMostAlone { verdict }),
+            Some(_) => Err(wrong(on, RetryWhy::AtMostAlone)),
             None => Ok(Retry { on, times: None, at_most: None }),
         };
     };
-    let limit = limit_of(on, limits).ok_or(Error::NothingToChange { verdict })?;
-    let value = limit.value.ok_or(Error::NoLimit { verdict, limit: limit.key })?;
-    let times = u32::try_from(times).ok().filter(|times| (2..=TIMES_MOST).contains(&u64::from(*times)));
-    let times = times.ok_or(Error::Times { verdict, times: spec.times.unwrap_or_default() })?;
-    let at_most = spec.at_most.as_deref().map(|text| at_most(verdict, text, &limit, value)).transpose()?;
-    Ok(Retry { on, times: Some(times), at_most: at_most.or(limit.most) })
+    let limit = limit_of(on, limits).ok_or_else(|| wrong(on, RetryWhy::NothingToChange))?;
+    let value = limit.value.ok_or_else(|| wrong(on, RetryWhy::NoLimit(limit.setting)))?;
+    let few = u32::try_from(times).ok().filter(|times| (2..=TIMES_MOST).contains(&u64::from(*times)));
+    let few = few.ok_or_else(|| wrong(on, RetryWhy::Times(times)))?;
+    let at_most = spec.at_most.as_deref().map(|text| at_most(on, text, &limit, value)).transpose()?;
+    Ok(Retry { on, times: Some(few), at_most: at_most.or(limit.most) })
 }
 
-fn at_most(verdict: &'static str, text: &str, limit: &Limit, value: u64) -> Result<u64, Error> {
-    let at_most = limit.unit.parse(text).map_err(|error| Error::Value { key: "retry_on", text: text.into(), error })?;
+fn wrong(on: VerdictKind, why: RetryWhy) -> Error {
+    Wrong::given(Setting::RetryOn, on.name(), Why::Retry(why)).into()
+}
+
+fn at_most(on: VerdictKind, text: &str, limit: &Limit, value: u64) -> Result<u64, Error> {
+    let unreadable = |error| Wrong::text(Setting::RetryOn, text, setting::Why::Unreadable(error));
+    let at_most = limit.unit.parse(text).map_err(unreadable)?;
     let shown = |value| limit.unit.print(value);
     if at_most <= value {
-        return Err(Error::AtMost { verdict, at_most: shown(at_most), limit: shown(value) });
+        return Err(wrong(on, RetryWhy::AtMost { at_most: shown(at_most), limit: shown(value) }));
     }
     match limit.most {
         Some(most) if at_most > most => {
-            Err(Error::AtMostTooLarge { verdict, at_most: shown(at_most), most: shown(most) })
+            Err(wrong(on, RetryWhy::AtMostTooLarge { at_most: shown(at_most), most: shown(most) }))
         }
         Some(_) | None => Ok(at_most),
     }
@@ -134,7 +139,7 @@ pub(crate) fn raised(own: &Boosts, now: &Boosts) -> Vec<(&'static str, String, S
     let line = |on| {
         let (now, limit) = value(on, now)?;
         let shown = |value| limit.unit.print(value);
-        Some((limit.key, value(on, own).map_or_else(|| "none".into(), |(own, _)| shown(own)), shown(now)))
+        Some((limit.setting.key(), value(on, own).map_or_else(|| "none".into(), |(own, _)| shown(own)), shown(now)))
     };
     [VerdictKind::Memory, VerdictKind::Deadline, VerdictKind::Cpu, VerdictKind::Output]
         .into_iter()
@@ -149,12 +154,12 @@ pub(super) fn print_at_most(on: VerdictKind, value: u64) -> String {
 
 /// The limit that an attempt met with this verdict; None: there is none.
 fn limit_of(on: VerdictKind, limits: &Boosts) -> Option<Limit> {
-    let limit = |key, unit, value, most| Some(Limit { key, unit, value, most });
+    let limit = |setting, unit, value, most| Some(Limit { setting, unit, value, most });
     match on {
-        VerdictKind::Memory => limit("memory", Unit::Bytes, limits.memory_bytes, Some(MEMORY_MOST)),
-        VerdictKind::Deadline => limit("timeout", Unit::Milliseconds, limits.timeout_ms, None),
-        VerdictKind::Cpu => limit("cpu", Unit::Milliseconds, limits.cpu_ms, None),
-        VerdictKind::Output => limit("max_output", Unit::Bytes, limits.output_bytes, None),
+        VerdictKind::Memory => limit(Setting::Memory, Unit::Bytes, limits.memory_bytes, Some(MEMORY_MOST)),
+        VerdictKind::Deadline => limit(Setting::Timeout, Unit::Milliseconds, limits.timeout_ms, None),
+        VerdictKind::Cpu => limit(Setting::Cpu, Unit::Milliseconds, limits.cpu_ms, None),
+        VerdictKind::Output => limit(Setting::MaxOutput, Unit::Bytes, limits.output_bytes, None),
         VerdictKind::Completed
         | VerdictKind::Failed
         | VerdictKind::Trapped

@@ -1,6 +1,8 @@
 use super::group::{self, Fault};
 use super::*;
 use crate::config::job::Surroundings;
+use crate::config::setting::Takes;
+use crate::config::units::{Size, Time};
 use sandhog_protocol::control::{JobSpec, RetrySpec};
 
 const PERSON: Surroundings<'static> = Surroundings { is_root: false, variable: &|_| None };
@@ -17,10 +19,10 @@ fn refusal(change: impl FnOnce(&mut JobSpec)) -> (Option<&'static str>, String) 
     let mut spec = web();
     change(&mut spec);
     let error = Service::new(&spec, PERSON).unwrap_err();
-    (error.key(), error.to_string())
+    (error.setting().map(Setting::key), error.to_string())
 }
 
-fn some(text: &str) -> Option<String> {
+fn some<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
     Some(text.into())
 }
 
@@ -94,17 +96,18 @@ fn all_set() -> JobSpec {
 const ALL_SET: &[&str] = &[
     r#"group = "site""#,
     r#"module = "/srv/web.wasm""#,
-    r#"argv0 = "httpd""#,
     r#"args = ["-v", "a \"b\""]"#,
+    "instances = 4",
+    r#"after = ["db"]"#,
+    r#"argv0 = "httpd""#,
+    r#"stdin = "/srv/input""#,
+    "fresh = true",
+    r#"log = "off""#,
     r#"dir = ["/srv/data::/data:rw"]"#,
     r#"env = ["TOKEN"]"#,
     r#"child = ["resize=/srv/resize.wasm"]"#,
     "allow_detached = true",
     r#"net = "none""#,
-    "max_children = 2",
-    "max_child_depth = 1",
-    "max_child_rate = 3",
-    "fresh = true",
     r#"memory = "64MiB""#,
     r#"timeout = "1m""#,
     r#"cpu = "10s""#,
@@ -112,25 +115,25 @@ const ALL_SET: &[&str] = &[
     r#"max_output = "1MiB""#,
     r#"max_file = "2MiB""#,
     "max_files = 64",
-    r#"stdin = "/srv/input""#,
+    "max_children = 2",
+    "max_child_depth = 1",
+    "max_child_rate = 3",
     r#"user = "auto""#,
+    r#"allow_missing = ["cgroup"]"#,
     r#"compile_timeout = "1m""#,
     r#"compile_memory = "1GiB""#,
-    r#"allow_missing = ["cgroup"]"#,
-    r#"after = ["db"]"#,
-    "instances = 4",
     r#"restart = "always""#,
     r#"retry_on = [{ verdict = "memory", times = 2, at_most = "1GiB" }, { verdict = "deadline", times = 3 }, "failed"]"#,
     r#"stop_on = ["denied"]"#,
+    r#"grace = "0s""#,
     r#"backoff.first = "1s""#,
     r#"backoff.most = "1m""#,
     r#"backoff.reset_after = "5s""#,
     "intensity.restarts = 9",
     r#"intensity.within = "2m""#,
+    r#"recycle.memory = "200MiB""#,
     r#"ready = "said""#,
     r#"start_timeout = "20s""#,
-    r#"grace = "0s""#,
-    r#"recycle.memory = "200MiB""#,
     r#"health.heartbeat = "3s""#,
     r#"health.command = ["/srv/check.wasm", "--fast"]"#,
     r#"health.every = "30s""#,
@@ -139,14 +142,14 @@ const ALL_SET: &[&str] = &[
     "schedule = none",
     r#"logs.size = "1MiB""#,
     "logs.files = 2",
-    r#"log = "off""#,
 ];
 
 #[test]
 fn every_setting_has_its_place() {
     let service = service(&all_set());
     assert_eq!(service.rules.retry_on[0], Retry { on: VerdictKind::Memory, times: Some(2), at_most: Some(1 << 30) });
-    let settings: Vec<_> = service.settings().into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let settings = service.settings().into_iter();
+    let settings: Vec<_> = settings.map(|(setting, value)| format!("{} = {value}", setting.key())).collect();
     assert_eq!(settings, ALL_SET);
 }
 
@@ -156,15 +159,15 @@ fn a_schedule_changes_what_is_the_default() {
     let scheduled = service(&spec);
     assert_eq!((scheduled.rules.restart, scheduled.rules.overlap), (Restart::Never, Some(Overlap::Skip)));
     let settings = scheduled.settings();
-    let shown: Vec<_> = settings.iter().skip_while(|(key, _)| key != "schedule").take(4).collect();
-    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let shown: Vec<_> = settings.iter().skip_while(|(setting, _)| *setting != Setting::Schedule).take(4).collect();
+    let pair = |setting: Setting, value: &str| (setting, value.to_owned());
     assert_eq!(
         shown,
         [
-            &pair("schedule", "\"30 2 * * *\""),
-            &pair("time_zone", "\"Europe/Berlin\""),
-            &pair("overlap", "\"skip\""),
-            &pair("catch_up", "false"),
+            &pair(Setting::Schedule, "\"30 2 * * *\""),
+            &pair(Setting::TimeZone, "\"Europe/Berlin\""),
+            &pair(Setting::Overlap, "\"skip\""),
+            &pair(Setting::CatchUp, "false"),
         ]
     );
     (spec.overlap, spec.restart, spec.instances) = (some("replace"), some("on-failure"), Some(1));
@@ -248,7 +251,7 @@ fn what_run_refuses_is_refused_in_the_words_of_a_manifest() {
     let root = Surroundings { is_root: true, variable: &|_| None };
     let ids = Service::new(&JobSpec { user: some("7:8"), ..web() }, root).unwrap_err();
     assert_eq!(
-        (ids.key(), ids.to_string()),
+        (ids.setting().map(Setting::key), ids.to_string()),
         (Some("user"), "user 7:8: a daemon gives each worker an id that nobody else has; leave user out".into())
     );
     let spec = JobSpec { user: some("0"), ..web() };
@@ -392,6 +395,34 @@ fn what_no_job_can_have_is_refused() {
     for (change, key, sentence) in refused {
         assert_eq!(refusal(change), (*key, (*sentence).into()));
     }
+}
+
+#[test]
+fn every_bound_of_the_list_is_kept_by_the_setting_that_has_it() {
+    let (mut below, mut above) = (0, 0);
+    for setting in Setting::ALL {
+        let bounds = setting.facts().bounds;
+        let mut broken = Vec::new();
+        if bounds.floor() > 0 {
+            broken.push(bounds.floor() - 1);
+            below += 1;
+        }
+        if let Some((most, _)) = bounds.most {
+            broken.push(most + 1);
+            above += 1;
+        }
+        for value in broken {
+            let (key, sentence) = refusal(|spec| match setting.takes() {
+                Takes::Size(field) => *(field.set)(spec) = Some(Size::bytes(value).into()),
+                Takes::Time(field) => *(field.set)(spec) = Some(Time::millis(value).into()),
+                Takes::Count(field) => *(field.set)(spec) = Some(value),
+                _ => panic!("{setting:?} has bounds and is no number"),
+            });
+            assert_eq!(key, Some(setting.key()), "{value}: {sentence}");
+            assert!(sentence.starts_with(&format!("{} ", setting.key())), "{sentence}");
+        }
+    }
+    assert!(below > 10 && above > 8, "{below} and {above}");
 }
 
 #[test]

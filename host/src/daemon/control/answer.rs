@@ -1,6 +1,7 @@
 //! From a call to what is sent back: the daemon's jobs answer, here it becomes JSON.
 
 use super::call::Call;
+use super::document::DOCUMENT;
 use super::lines::Tail;
 use super::refused::Refused;
 use crate::daemon::fleet::{Handle, LogTail};
@@ -8,9 +9,6 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use sandhog_protocol::control::{Event, LogLine, Shutdown};
 use serde::Serialize;
-
-/// The description of the routes and bodies.
-pub(super) const DOCUMENT: &str = include_str!("openapi.json");
 
 /// Who answers calls: the daemon's jobs, or a test.
 pub(super) trait Answers: Clone + Send + Sync + 'static {
@@ -47,7 +45,7 @@ impl Answers for Handle {
                 self.shut_down().await?;
                 whole(&Shutdown {})
             }
-            Call::Document => Ok(Answer::Whole(Bytes::from_static(DOCUMENT.as_bytes()))),
+            Call::Document => Ok(Answer::Whole(DOCUMENT.clone())),
         }
     }
 }

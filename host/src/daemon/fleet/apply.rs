@@ -80,7 +80,7 @@ impl Daemon {
         let old = self.book.entry(&spec.name);
         let mut change = change(old.map(|entry| &entry.spec), spec);
         if let Some(Ok(before)) = old.map(|entry| &entry.settled) {
-            let keys = settled.differing(before).into_iter().map(str::to_owned);
+            let keys = settled.differing(before).into_iter().map(|setting| setting.key().to_owned());
             let new: Vec<String> = keys.filter(|key| !change.keys.contains(key)).collect();
             if !new.is_empty() {
                 change.change = ChangeKind::Change;

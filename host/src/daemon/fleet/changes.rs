@@ -1,28 +1,7 @@
 //! What is different between two descriptions of a job.
 
+use crate::config::setting::{self, Setting};
 use sandhog_protocol::control::{Change, ChangeKind, JobSpec};
-use serde_json::{Map, Value};
-
-/// Keys that say how a job is kept up, not what runs: they change without another attempt.
-const QUIET: &[&str] = &[
-    "after",
-    "backoff",
-    "catch_up",
-    "group",
-    "grace",
-    "health",
-    "instances",
-    "intensity",
-    "overlap",
-    "ready",
-    "recycle",
-    "restart",
-    "retry_on",
-    "schedule",
-    "start_timeout",
-    "stop_on",
-    "time_zone",
-];
 
 /// What becomes of a job that is to be as `new` says.
 pub(super) fn change(old: Option<&JobSpec>, new: &JobSpec) -> Change {
@@ -37,20 +16,13 @@ pub(super) fn change(old: Option<&JobSpec>, new: &JobSpec) -> Change {
 
 /// Whether what runs has to be replaced for the change to be true of it.
 pub(super) fn needs_reload(change: &Change) -> bool {
-    change.keys.iter().any(|key| !QUIET.contains(&key.as_str()))
+    let needs = |setting: Setting| setting.facts().change == setting::Change::Attempt;
+    change.keys.iter().any(|key| Setting::find(key).is_none_or(needs))
 }
 
 fn differing(old: &JobSpec, new: &JobSpec) -> Vec<String> {
-    let (old, new) = (fields(old), fields(new));
-    new.into_iter().filter(|(key, value)| old.get(key) != Some(value)).map(|(key, _)| key).collect()
-}
-
-fn fields(spec: &JobSpec) -> Map<String, Value> {
-    match serde_json::to_value(spec) {
-        Ok(Value::Object(fields)) => fields,
-        // Plain data is always an object; were it not so, nothing would be equal to it.
-        Ok(_) | Err(_) => Map::new(),
-    }
+    let differing = Setting::ALL.iter().filter(|setting| !setting.takes().is_same(old, new));
+    differing.map(|setting| setting.key().to_owned()).collect()
 }
 
 /// A job that has another number of instances.
@@ -74,7 +46,7 @@ mod tests {
         assert_eq!(change(Some(&old), &old).change, ChangeKind::Keep);
         let new = JobSpec { memory: None, grace: Some("1s".into()), ..old.clone() };
         let changed = change(Some(&old), &new);
-        assert_eq!((changed.change, &*changed.keys), (ChangeKind::Change, &["grace".to_owned(), "memory".into()][..]));
+        assert_eq!((changed.change, &*changed.keys), (ChangeKind::Change, &["memory".to_owned(), "grace".into()][..]));
         assert!(needs_reload(&changed));
     }
 
@@ -83,7 +55,7 @@ mod tests {
         let old = JobSpec::default();
         let new = JobSpec { instances: Some(3), restart: Some("always".into()), ..JobSpec::default() };
         assert!(!needs_reload(&change(Some(&old), &new)));
-        let known: Vec<String> = fields(&old).keys().cloned().collect();
-        assert!(QUIET.iter().all(|key| known.contains(&(*key).to_owned())), "{known:?}");
+        let new = JobSpec { max_files: Some(3), ..old.clone() };
+        assert!(needs_reload(&change(Some(&old), &new)));
     }
 }

@@ -142,7 +142,7 @@ impl Daemon {
         Ok(Job {
             spec: entry.spec.clone(),
             source: entry.source.clone(),
-            settings: entry.service.settings(),
+            settings: entry.service.settings().into_iter().map(|(of, value)| (of.key().to_owned(), value)).collect(),
             instances,
             ended,
         })

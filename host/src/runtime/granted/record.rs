@@ -3,6 +3,7 @@
 use super::usable::{Granted, Input};
 use super::writable::{FileId, Status};
 use crate::config::job::Job;
+use crate::config::setting::Setting;
 use crate::runtime::error::Error;
 use crate::runtime::module::{Module, Stamp};
 use crate::runtime::mounts::path_of;
@@ -91,21 +92,21 @@ impl Record {
         })
     }
 
-    /// Which settings lead to something else than `before`, as keys of a manifest.
-    pub(super) fn differing(&self, before: &Self) -> Vec<&'static str> {
+    /// Which settings lead to something else than `before`.
+    pub(super) fn differing(&self, before: &Self) -> Vec<Setting> {
         let hash = |module: &Option<ModuleRecord>| module.as_ref().map(|module| module.hash.clone());
         let children = |record: &Self| -> Vec<(String, String)> {
             record.children.iter().map(|(name, module)| (name.clone(), module.hash.clone())).collect()
         };
         let directories = |record: &Self| record.directories.iter().map(|directory| directory.id).collect::<Vec<_>>();
         let all = [
-            ("module", hash(&self.module) != hash(&before.module)),
-            ("child", children(self) != children(before)),
-            ("dir", directories(self) != directories(before)),
-            ("stdin", self.stdin != before.stdin),
-            ("health", hash(&self.check) != hash(&before.check)),
+            (Setting::Module, hash(&self.module) != hash(&before.module)),
+            (Setting::Child, children(self) != children(before)),
+            (Setting::Dir, directories(self) != directories(before)),
+            (Setting::Stdin, self.stdin != before.stdin),
+            (Setting::HealthCommand, hash(&self.check) != hash(&before.check)),
         ];
-        all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+        all.into_iter().filter(|(_, differs)| *differs).map(|(setting, _)| setting).collect()
     }
 
     /// Directories that the job may write.

@@ -3,6 +3,7 @@
 use super::record::Record;
 use super::usable::Granted;
 use super::writable::FileId;
+use crate::config::setting::Setting;
 use crate::runtime::room::Held;
 use std::collections::HashSet;
 
@@ -19,7 +20,7 @@ pub(crate) struct Settled {
 
 impl Settled {
     /// Which of a job's settings lead to something else than `before`, as keys of a manifest.
-    pub(crate) fn differing(&self, before: &Self) -> Vec<&'static str> {
+    pub(crate) fn differing(&self, before: &Self) -> Vec<Setting> {
         self.record.differing(&before.record)
     }
 

@@ -7,6 +7,7 @@ use super::walk::{Guard, Links, walk};
 use super::writable::{FileId, Until, Writable};
 use crate::config::job::Stdin;
 use crate::config::service::Service;
+use crate::config::setting::Setting;
 use crate::runtime::mounts::Mounts;
 use sandhog_protocol::plan::Access;
 use std::collections::HashSet;
@@ -17,8 +18,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Exposed {
     /// Of the jobs that were given; `None`: the manifest itself.
     pub job: Option<usize>,
-    /// As keys of a manifest.
-    pub key: &'static str,
+    /// Which of its settings names it.
+    pub setting: Option<Setting>,
     pub path: PathBuf,
     /// The directory that a job may write.
     pub through: PathBuf,
@@ -26,7 +27,8 @@ pub(crate) struct Exposed {
 
 impl std::fmt::Display for Exposed {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { key, path, through, .. } = self;
+        let Self { setting, path, through, .. } = self;
+        let key = setting.map_or("manifest", Setting::key);
         write!(
             out,
             "{key} {path:?} lies in {through:?}, which a job may write: that job can put something else in its place"
@@ -52,13 +54,13 @@ pub(crate) fn exposed<'a>(
     }
     let _ = Mounts::now().and_then(|mounts| writable.see_through(&mounts));
     let guard = Guard { writable: &writable, settled: 0, links: Links::Follow };
-    let look = |job, key, path: &Path| {
+    let look = |job, setting, path: &Path| {
         let through = walk(path, guard).ok()?.through?;
-        Some(Exposed { job, key, path: path.into(), through })
+        Some(Exposed { job, setting, path: path.into(), through })
     };
-    let manifest = manifest.into_iter().filter_map(|path| look(None, "manifest", path));
+    let manifest = manifest.into_iter().filter_map(|path| look(None, None, path));
     let named = jobs.iter().enumerate().flat_map(|(index, service)| {
-        named(service).into_iter().filter_map(move |(key, path)| look(Some(index), key, path))
+        named(service).into_iter().filter_map(move |(setting, path)| look(Some(index), Some(setting), path))
     });
     manifest.chain(named).collect()
 }
@@ -76,15 +78,15 @@ pub(super) fn passed(service: &Service) -> HashSet<FileId> {
     ways.flat_map(|place| place.passed).collect()
 }
 
-/// The paths of a job, and their keys.
-fn named(service: &Service) -> Vec<(&'static str, &Path)> {
+/// The paths of a job, and the settings that name them.
+fn named(service: &Service) -> Vec<(Setting, &Path)> {
     let job = &service.job;
-    let mut all = vec![("module", job.module.as_path())];
-    all.extend(service.check.iter().map(|check| ("health.command", check.job.module.as_path())));
-    all.extend(job.grants.modules.iter().map(|(_, file)| ("child", file.as_path())));
-    all.extend(job.grants.directories.iter().map(|directory| ("dir", directory.host.as_path())));
+    let mut all = vec![(Setting::Module, job.module.as_path())];
+    all.extend(service.check.iter().map(|check| (Setting::HealthCommand, check.job.module.as_path())));
+    all.extend(job.grants.modules.iter().map(|(_, file)| (Setting::Child, file.as_path())));
+    all.extend(job.grants.directories.iter().map(|directory| (Setting::Dir, directory.host.as_path())));
     match &job.stdin {
-        Stdin::File(path) => all.push(("stdin", path)),
+        Stdin::File(path) => all.push((Setting::Stdin, path)),
         Stdin::Inherit | Stdin::None => {}
     }
     all

@@ -1,6 +1,7 @@
 //! Facts about `openapi.json`: what it says is what there is.
 
-use crate::daemon::control::answer::DOCUMENT;
+use crate::config::setting::{Setting, Takes};
+use crate::daemon::control::document::DOCUMENT;
 use crate::daemon::control::limits::{LINES, SELECTORS, USUAL_LINES};
 use crate::daemon::control::routes::ROUTES;
 use sandhog_protocol::control::*;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn document() -> Value {
-    serde_json::from_str(DOCUMENT).unwrap()
+    serde_json::from_slice(&DOCUMENT).unwrap()
 }
 
 /// What a reference stands for, else the value itself.
@@ -163,54 +164,28 @@ fn text() -> Option<String> {
     Some("x".into())
 }
 
+/// Every setting with something in it.
 fn job_spec() -> JobSpec {
     let list = || vec!["x".to_owned()];
-    JobSpec {
-        name: "x".into(),
-        group: "x".into(),
-        module: "x".into(),
-        argv0: text(),
-        args: list(),
-        dir: list(),
-        env: [("k".to_owned(), "v".to_owned())].into(),
-        child: list(),
-        allow_detached: true,
-        max_children: Some(1),
-        max_child_depth: Some(1),
-        max_child_rate: Some(1),
-        net: text(),
-        fresh: true,
-        memory: text(),
-        timeout: text(),
-        cpu: text(),
-        fuel: Some(1),
-        max_output: text(),
-        max_file: text(),
-        max_files: Some(1),
-        stdin: text(),
-        user: text(),
-        compile_timeout: text(),
-        compile_memory: text(),
-        allow_missing: list(),
-        log: text(),
-        after: list(),
-        instances: Some(1),
-        restart: text(),
-        retry_on: vec![RetrySpec { verdict: "memory".into(), times: Some(2), at_most: text() }],
-        stop_on: list(),
-        backoff: BackoffSpec { first: text(), most: text(), reset_after: text() },
-        intensity: IntensitySpec { restarts: Some(1), within: text() },
-        ready: text(),
-        start_timeout: text(),
-        health: HealthSpec { heartbeat: text(), command: list(), every: text(), timeout: text(), misses: Some(1) },
-        grace: text(),
-        recycle: RecycleSpec { memory: text() },
-        schedule: text(),
-        time_zone: text(),
-        overlap: text(),
-        catch_up: true,
-        logs: LogsSpec { size: text(), files: Some(1) },
+    let mut spec = JobSpec::default();
+    for setting in Setting::ALL {
+        match setting.takes() {
+            Takes::Name(field) | Takes::Module(field) | Takes::Group(field) => *(field.set)(&mut spec) = "x".into(),
+            Takes::Text(field) | Takes::GuestName(field) | Takes::Word(field, _) => *(field.set)(&mut spec) = text(),
+            Takes::Ready(field) | Takes::Stdin(field) => *(field.set)(&mut spec) = text(),
+            Takes::Size(field) => *(field.set)(&mut spec) = Some("x".into()),
+            Takes::Time(field) => *(field.set)(&mut spec) = Some("x".into()),
+            Takes::Count(field) => *(field.set)(&mut spec) = Some(1),
+            Takes::Flag(field) => *(field.set)(&mut spec) = true,
+            Takes::Texts(field) | Takes::Words(field, _) | Takes::Command(field) => *(field.set)(&mut spec) = list(),
+            Takes::Directories(field) | Takes::Children(field) => *(field.set)(&mut spec) = list(),
+            Takes::Environment(field) => *(field.set)(&mut spec) = [("k".to_owned(), "v".to_owned())].into(),
+            Takes::Retries(field) => {
+                *(field.set)(&mut spec) = vec![RetrySpec { verdict: "memory".into(), times: Some(2), at_most: text() }];
+            }
+        }
     }
+    spec
 }
 
 fn ended(verdict: Verdict) -> Ended {
