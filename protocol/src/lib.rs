@@ -15,6 +15,9 @@
 
 pub mod causes;
 pub mod control;
+#[cfg(any(test, feature = "examples"))]
+pub mod examples;
+pub mod exit_code;
 pub mod frame;
 pub mod inspect;
 pub mod kinds;
@@ -23,9 +26,10 @@ pub mod message;
 pub mod plan;
 pub mod request;
 pub mod spawn;
+pub mod start;
 pub mod units;
 pub mod verdict;
 pub mod worker;
 
-/// The protocol's version. Both ends come from one executable, so any difference is an error.
+/// The protocol's version. Both ends come from one build, so any difference is an error.
 pub const VERSION: u32 = 2;

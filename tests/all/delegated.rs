@@ -112,7 +112,7 @@ fn a_wall_that_was_handed_over_is_not_left_out() {
     let Some(handed) = Handed::new() else { return };
     let script = format!("set -e; {}\nexec \"$0\" \"$@\"", handed.enter());
     let mut command = handed.place.command(Path::new("sh"));
-    command.args(["-c", &script]).arg(crate::kit::program());
+    command.args(["-c", &script]).arg(crate::kit::hostile());
     command.args(["doctor", "--probe", "plan:without-cgroup", "--", &guest("hello")]);
     let output = crate::kit::finish(crate::kit::Running::start(&mut command));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));

@@ -1,5 +1,5 @@
 //! Facts about the spawner's floor, by a coordinator that was taken over: the command is an honest `run` in all but what it
-//! asks of its spawner (`host/src/doctor/hostile.rs`).
+//! asks of its spawner (`host/doctor/src/hostile.rs`).
 
 use crate::daemon_kit::{Daemon, module};
 use crate::kit::{self, Place, Running, Who, guest, root_or_missing};
@@ -44,7 +44,7 @@ impl Command {
     }
 
     fn output(&self, words: &[&str]) -> Output {
-        let mut command = self.place.sandhog();
+        let mut command = self.place.command(kit::hostile());
         command.args(words);
         if self.sudo {
             let uid = kit::NOBODY_IN_PARTICULAR.to_string();

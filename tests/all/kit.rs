@@ -4,6 +4,7 @@
 
 pub(crate) mod traces;
 
+use crate::installed::installed;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use serde_json::Value;
@@ -12,7 +13,6 @@ use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -81,52 +81,6 @@ pub(crate) fn own_mounts() -> rustix::io::Result<()> {
     mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
 }
 
-/// The executable and the folder of guests, where everybody can reach them.
-struct Installed {
-    program: PathBuf,
-    guests: PathBuf,
-    cache: PathBuf,
-}
-
-fn installed() -> &'static Installed {
-    static INSTALLED: OnceLock<Installed> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let release = test.parent().and_then(Path::parent).unwrap();
-        let program = std::env::var_os("SANDHOG_BIN").map_or_else(|| release.join("sandhog"), PathBuf::from);
-        let program = program.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let target = program.parent().and_then(Path::parent).unwrap().to_path_buf();
-        let found = Installed { guests: target.join("guests"), cache: target.clone(), program };
-        let reachable = target.ancestors().all(|folder| fs::metadata(folder).unwrap().mode_bits() & 0o005 == 0o005);
-        if is_root() && !reachable { found.copied() } else { found }
-    })
-}
-
-impl Installed {
-    /// In a repository that only root may enter an ordinary user finds nothing: a copy elsewhere, kept for the next time.
-    fn copied(self) -> Self {
-        let to = std::env::temp_dir().join("sandhog-tests");
-        let guests = to.join("guests");
-        fs::create_dir_all(&guests).unwrap();
-        copy_new(&self.program, &to.join("sandhog"));
-        for guest in fs::read_dir(&self.guests).unwrap().flatten() {
-            copy_new(&guest.path(), &guests.join(guest.file_name()));
-        }
-        Self { program: to.join("sandhog"), guests, cache: to }
-    }
-}
-
-/// Beside and renamed: an executable that runs can't be written to.
-fn copy_new(from: &Path, to: &Path) {
-    let changed = |path: &Path| fs::metadata(path).and_then(|status| status.modified()).ok();
-    if changed(to) < changed(from) {
-        let beside = to.with_extension(format!("new-{}", std::process::id()));
-        fs::copy(from, &beside).unwrap();
-        fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(beside, to).unwrap();
-    }
-}
-
 trait ModeBits {
     fn mode_bits(&self) -> u32;
 }
@@ -140,6 +94,11 @@ impl ModeBits for fs::Metadata {
 /// The permission bits of a file, setuid and the like included.
 pub(crate) fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode_bits()
+}
+
+/// The command that lies.
+pub(crate) fn hostile() -> &'static Path {
+    &installed().hostile
 }
 
 pub(crate) fn program() -> &'static Path {

@@ -19,6 +19,7 @@ mod groups;
 mod health;
 mod identity;
 mod inherited;
+mod installed;
 mod ipc_bad_input;
 mod job_logs;
 mod jobs_that_talk;

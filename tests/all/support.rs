@@ -6,6 +6,8 @@ mod scratch;
 mod stream;
 mod terminal;
 
+pub(crate) use crate::installed::sandhog;
+use crate::installed::{hostile, installed, target};
 pub(crate) use outcome::Outcome;
 pub(crate) use scratch::{Scratch, chown, names_in};
 use stream::Stream;
@@ -15,9 +17,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -34,23 +36,10 @@ const LOOK: Duration = Duration::from_millis(2);
 /// An id that no account and no worker has (workers are numbered far above).
 pub(crate) const ORDINARY: u32 = 54_321;
 
-/// target/release, where the executable lies: the tests themselves are in target/release/deps.
-fn release() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    deps.parent().and_then(Path::parent).unwrap().to_path_buf()
-}
-
-/// The executable under test.
-pub(crate) fn sandhog() -> PathBuf {
-    let path = std::env::var_os("SANDHOG_BIN").map_or_else(|| release().join("sandhog"), PathBuf::from);
-    assert!(path.exists(), "{path:?} is missing: cargo build --release, or set SANDHOG_BIN");
-    path
-}
-
 /// A guest by its name: `hello` for hello.wasm, or with its ending: `reactor.wat`.
 pub(crate) fn guest(name: &str) -> PathBuf {
     let file = if name.contains('.') { name.to_owned() } else { format!("{name}.wasm") };
-    let path = release().parent().unwrap().join("guests").join(file);
+    let path = target().join("guests").join(file);
     assert!(path.exists(), "{path:?} is missing: ./just jobs");
     path
 }
@@ -60,7 +49,7 @@ pub(crate) fn guest(name: &str) -> PathBuf {
 fn shared_cache() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
-        let target = release().parent().unwrap().to_path_buf();
+        let target = target();
         let open = rustix::fs::access(&target, rustix::fs::Access::WRITE_OK).is_ok();
         let name = format!("sandhog-test-cache-{}", rustix::process::geteuid().as_raw());
         if open { target } else { std::env::temp_dir() }.join(name)
@@ -134,6 +123,8 @@ pub(crate) struct Run {
     in_child: Option<InChild>,
     passed_on: Vec<OwnedFd>,
     verdict: bool,
+    /// It lies: see [`Self::liar`].
+    hostile: bool,
     scratch: Scratch,
 }
 
@@ -148,11 +139,11 @@ impl Run {
         Self { module: Some(path.into()), verdict: true, ..Self::command(["run"]) }
     }
 
-    /// Native code in the guest's place, which tells this lie (`host/src/doctor/probes/lies.rs`). As [`Self::new`], but a
+    /// Native code in the guest's place, which tells this lie (`host/probes/src/lies.rs`). As [`Self::new`], but a
     /// worker that lies has no guest's limits: give it some.
     pub(crate) fn liar(lie: &str) -> Self {
         let words = ["doctor", "--probe", &format!("lie:{lie}")].map(OsString::from);
-        Self { module: Some(guest("hello")), verdict: true, ..Self::command(words) }
+        Self { module: Some(guest("hello")), verdict: true, hostile: true, ..Self::command(words) }
     }
 
     /// `sandhog` with these words.
@@ -172,6 +163,7 @@ impl Run {
             in_child: None,
             passed_on: Vec::new(),
             verdict: false,
+            hostile: false,
             scratch: Scratch::new(),
         }
     }
@@ -357,16 +349,18 @@ impl Run {
         command
     }
 
-    /// For another user by an open descriptor: the path may lead through directories that are closed to others.
+    /// For another user where everybody can reach it: the path may lead through directories that are closed to others.
     fn executable(&mut self) -> Command {
-        let Some(user) = self.as_user else { return self.program(sandhog()) };
-        let file = OwnedFd::from(File::open(sandhog()).unwrap());
-        let mut command = self.program(format!("/proc/self/fd/{}", file.as_raw_fd()).into());
-        command.uid(user).gid(user);
-        if self.under.is_empty() {
-            command.arg0("sandhog");
+        let path = match (self.as_user, self.hostile) {
+            (None, false) => sandhog(),
+            (None, true) => hostile().to_path_buf(),
+            (Some(_), false) => installed().program.clone(),
+            (Some(_), true) => installed().hostile.clone(),
+        };
+        let mut command = self.program(path);
+        if let Some(user) = self.as_user {
+            command.uid(user).gid(user);
         }
-        self.passed_on.push(file);
         command
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Each probe that a wall stops has its twin: the same probe without any wall, which comes through.
 
+use crate::installed::{installed, sandhog};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +12,6 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,14 +35,8 @@ const TGKILL: u64 = 234;
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn executable() -> PathBuf {
-    // target/release/deps/all-HASH
-    let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("sandhog"));
-    std::env::var_os("SANDHOG_BIN").map(PathBuf::from).or_else(beside).unwrap()
-}
-
 fn doctor(args: &[&str]) -> Command {
-    let mut command = Command::new(executable());
+    let mut command = Command::new(sandhog());
     command.arg("doctor").args(args).stdin(Stdio::null());
     command
 }
@@ -163,10 +157,8 @@ fn as_root_every_wall_stands_and_stops_its_probe_alone() {
 
 #[test]
 fn for_an_ordinary_user_identity_and_cgroup_are_weak_and_the_rest_stands() {
-    let scratch = Scratch::new();
-    let own = scratch.0.path().join("sandhog");
-    fs::copy(executable(), &own).unwrap();
-    let mut command = Command::new(&own);
+    // Where everybody can reach it.
+    let mut command = Command::new(&installed().program);
     command.args(["doctor", "--json"]).stdin(Stdio::null());
     if is_root() {
         command.uid(ORDINARY).gid(ORDINARY);
@@ -406,7 +398,7 @@ fn neither_descriptors_nor_secrets_of_the_parent_reach_a_worker() {
         "for number in {20..119}; do eval \"exec $number</etc/passwd\"; done; exec \"$0\" doctor --probe \"$1\"";
     for name in ["fds", "env"] {
         let mut command = Command::new("bash");
-        command.args(["-c", plant]).arg(executable()).arg(name).env("SECRET", "hunter2");
+        command.args(["-c", plant]).arg(sandhog()).arg(name).env("SECRET", "hunter2");
         let found = json(&command.output().unwrap());
         assert_eq!(found["stopped"], true, "{found}");
     }

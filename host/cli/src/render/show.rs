@@ -1,0 +1,154 @@
+//! What `show` says of a job, in sections.
+
+use super::Paper;
+use super::phase::{self, Mood};
+use super::time::{local, rough};
+use super::width::{pad, width};
+use sandhog_protocol::control::{Ended, Instance, Job, Phase, Raised};
+use sandhog_spec::text::escape;
+use sandhog_spec::time::utc;
+use sandhog_spec::units::print_duration;
+use std::time::Duration;
+
+/// The job, its instances, how they ended, and its settings.
+pub fn text(job: &Job, now_ms: u64, paper: Paper) -> String {
+    let source = job.source.as_deref().unwrap_or("sandhog start");
+    let mut text = heading("Job", paper);
+    text += &pairs(&[
+        ("name", escape(&job.spec.name).into_owned()),
+        ("group", escape(&job.spec.group).into_owned()),
+        ("from", escape(source).into_owned()),
+    ]);
+    for instance in &job.instances {
+        text.push('\n');
+        text += &heading(&format!("Instance {}", instance.instance), paper);
+        text += &pairs(&facts(instance, now_ms, paper));
+    }
+    if job.instances.is_empty() {
+        text += &format!(
+            "\nIt has no instance: sandhog start {0} gives it one, sandhog scale {0} N as many as you want.\n",
+            escape(&job.spec.name)
+        );
+    }
+    text += &ends(&job.ended, now_ms, paper);
+    text.push('\n');
+    text += &heading("Settings", paper);
+    let settings = job.settings.iter().map(|(key, value)| (key.as_str(), escape(value).into_owned()));
+    text + &pairs(&settings.collect::<Vec<_>>())
+}
+
+fn heading(text: &str, paper: Paper) -> String {
+    if paper.colour { format!("\x1b[1m{text}\x1b[0m\n") } else { format!("{text}\n") }
+}
+
+/// `  KEY  VALUE`, the values below each other.
+fn pairs(pairs: &[(&str, String)]) -> String {
+    let columns = pairs.iter().map(|(key, _)| width(&escape(key))).max().unwrap_or(0);
+    pairs.iter().map(|(key, value)| format!("  {}  {value}\n", pad(&escape(key), columns))).collect()
+}
+
+fn facts(instance: &Instance, now_ms: u64, paper: Paper) -> Vec<(&'static str, String)> {
+    let time = |ms| if paper.is_terminal { local(ms, now_ms) } else { utc(ms) };
+    let state = phase::mood(instance.phase).paint(phase::state(instance), paper.colour);
+    let state = format!("{state}, for {}", rough(now_ms.saturating_sub(since_ms(instance))));
+    let why = instance.why.as_deref().map(|why| format!(": {}", escape(why))).unwrap_or_default();
+    let some = |key, value: Option<String>| value.map(|value| (key, value));
+    let until = |at: u64| format!("{}, in {}", time(at), rough(at.saturating_sub(now_ms)));
+    let started = |start| format!("{}, {} ago", time(start), rough(now_ms.saturating_sub(start)));
+    let all = [
+        Some(("state", state + &why)),
+        Some(("id", instance.id.to_string())),
+        some("attempt", instance.attempt.as_deref().map(|attempt| escape(attempt).into_owned())),
+        some("pid", instance.pid.map(|pid| pid.to_string())),
+        some("started", instance.started_ms.map(started)),
+        some("cpu", instance.cpu_permille.map(phase::cpu)),
+        some("memory", instance.memory_bytes.map(phase::memory)),
+        some("progress", instance.progress.as_deref().map(|text| escape(text).into_owned())),
+        Some(("restarts", instance.restarts.to_string())),
+        some("next", instance.next_ms.map(until)),
+    ];
+    let raised = instance.raised.iter().map(|one| ("raised", raised(one)));
+    all.into_iter().flatten().chain(raised).collect()
+}
+
+/// A limit that a retry has changed.
+fn raised(one: &Raised) -> String {
+    format!("{} {}, by a retry; configured is {}", escape(&one.limit), escape(&one.now), escape(&one.configured))
+}
+
+/// How its last attempts ended, newest first.
+fn ends(ended: &[Ended], now_ms: u64, paper: Paper) -> String {
+    if ended.is_empty() {
+        return String::new();
+    }
+    let time = |ms| if paper.is_terminal { local(ms, now_ms) } else { utc(ms) };
+    let mut text = format!("\n{}", heading("Last ends", paper));
+    for end in ended {
+        let verdict = phase::verdict_mood(&end.verdict).paint(&phase::verdict(end), paper.colour);
+        let usage = format!(
+            "ran {}, cpu {}, memory {}",
+            print_duration(Duration::from_millis(end.usage.wall_ms)),
+            print_duration(Duration::from_millis(end.usage.cpu_ms)),
+            phase::memory(end.usage.peak_rss_bytes)
+        );
+        let usage = Mood::Quiet.paint(&usage, paper.colour);
+        text.push_str(&format!("  {}  {verdict}  {}  {usage}\n", time(end.at_ms), escape(&end.text)));
+    }
+    text
+}
+
+/// Since when it is as it is: what runs, since it began, whatever ran before in its place.
+fn since_ms(instance: &Instance) -> u64 {
+    instance.started_ms.filter(|_| instance.phase == Phase::Running).unwrap_or(instance.since_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{NOON, ended, running};
+    use super::*;
+    use sandhog_protocol::control::JobSpec;
+    use sandhog_protocol::verdict::Verdict;
+
+    #[test]
+    fn a_job_is_shown_like_this() {
+        let job = Job {
+            spec: JobSpec { name: "web".into(), group: "shop".into(), ..JobSpec::default() },
+            source: Some("/srv/sandhog.toml".into()),
+            settings: vec![("module".into(), "/srv/web.wasm".into()), ("memory".into(), "512MiB".into())],
+            instances: vec![Instance {
+                restarts: 1,
+                raised: vec![Raised { limit: "memory".into(), configured: "512MiB".into(), now: "1GiB".into() }],
+                ..running(7, "web")
+            }],
+            ended: vec![ended(Verdict::Failed { code: 3 }, 3, "it ended with code 3")],
+        };
+        let paper = Paper { is_terminal: false, colour: false, width: None };
+        assert_eq!(
+            text(&job, NOON + 8000, paper),
+            "\
+Job
+  name   web
+  group  shop
+  from   /srv/sandhog.toml
+
+Instance 0
+  state     running, for 2h3m
+  id        7
+  attempt   a-7
+  pid       4242
+  started   2026-11-21T09:57:00.000Z, 2h3m ago
+  cpu       12.3%
+  memory    12.3MiB
+  restarts  1
+  raised    memory 1GiB, by a retry; configured is 512MiB
+
+Last ends
+  2026-11-21T11:59:00.000Z  failed(3)  it ended with code 3  ran 0s, cpu 0s, memory 0B
+
+Settings
+  module  /srv/web.wasm
+  memory  512MiB
+"
+        );
+    }
+}

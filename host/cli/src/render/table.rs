@@ -1,0 +1,82 @@
+//! Tables for people: columns as wide as their widest cell.
+
+use sandhog_protocol::exit_code;
+use sandhog_spec::text::escape;
+
+/// The table with its heading, two spaces between columns, without spaces at the ends of lines.
+pub fn table<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
+    let heading = heading.map(str::to_owned);
+    let rows: Vec<_> =
+        std::iter::once(&heading).chain(rows).map(|row| row.each_ref().map(|cell| escape(cell))).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// What `sandhog help exit-codes` says.
+pub fn exit_codes() -> String {
+    let rows = exit_code::table().iter().map(|row| {
+        let verdicts = if row.verdicts.is_empty() { "-".into() } else { row.verdicts.join(", ") };
+        [row.code.to_string(), verdicts, row.meaning.into()]
+    });
+    let table = table(["CODE", "VERDICT", "MEANING"], &rows.collect::<Vec<_>>());
+    format!(
+        "The exit code of sandhog run is the guest's own, except where Sandhog ended it:\n\n{table}\n\
+         Every other code is the guest's (verdict: failed). One above 255 becomes 255.\n\
+         A guest may use the same numbers. To know for certain: sandhog run --verdict FILE\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_cells_are_harmless() {
+        let rows = [["a".to_owned(), "b".to_owned()], ["longer\n".to_owned(), String::new()]];
+        assert_eq!(table(["X", "Y"], &rows), "X         Y\na         b\nlonger\\n\n");
+    }
+
+    #[test]
+    fn the_help_on_exit_codes_is_the_table_of_exit_codes() {
+        let text = exit_codes();
+        for row in exit_code::table() {
+            let line = text.lines().find(|line| line.starts_with(&format!("{} ", row.code))).unwrap();
+            assert!(line.ends_with(row.meaning), "{line}");
+            assert!(line.contains(&row.verdicts.join(", ")), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_help_on_exit_codes_reads_like_this() {
+        assert_eq!(
+            exit_codes(),
+            "\
+The exit code of sandhog run is the guest's own, except where Sandhog ended it:
+
+CODE  VERDICT          MEANING
+0     completed        the guest ended with code 0
+124   deadline, cpu    it ran longer than --timeout, or used more than --cpu or --fuel
+125   lost, unhealthy  Sandhog itself failed, lost the worker, or a check failed
+126   refused          it never started: bad flag, module or grant, or a wall that can't be built
+127   -                there is no such module
+130   stopped          stopped by Ctrl-C
+134   trapped          the engine ended the guest: it did what WebAssembly forbids
+137   memory, killed   it needed more memory than it has, or a signal ended it
+141   stopped          whoever read its output went away
+143   stopped          stopped by SIGTERM or SIGHUP
+153   output           it wrote more than --max-output
+159   denied           it made a system call that no guest needs
+
+Every other code is the guest's (verdict: failed). One above 255 becomes 255.
+A guest may use the same numbers. To know for certain: sandhog run --verdict FILE
+"
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! `sandhog run`: one job, in the foreground.
+
+use super::args::RunArgs;
+use super::coredump_file::CoredumpFile;
+use super::embedded::{Failure, with_coordinator};
+use super::ipc::{self, Bridge, Other};
+use super::render;
+use super::render::problem::Problem;
+use super::render::screen::Screen;
+use super::verdict_file::VerdictFile;
+use sandhog_protocol::exit_code;
+use sandhog_protocol::plan::Walls;
+use sandhog_protocol::verdict::{CpuLimit, Verdict};
+use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::error;
+use sandhog_runtime::module;
+use sandhog_runtime::own_limits;
+use sandhog_runtime::privilege;
+use sandhog_runtime::record::VerdictRecord;
+use sandhog_runtime::registry;
+use sandhog_runtime::run::Instead;
+use sandhog_runtime::terms::Terms;
+use sandhog_spec::job::{Job, Surroundings};
+use sandhog_sys::process::SingleThreaded;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Runs the job and returns the exit code: the guest's own, or what `exit_code` says of the verdict.
+pub fn run(token: SingleThreaded, args: RunArgs) -> u8 {
+    run_or_instead(token, args, None, |_| None)
+}
+
+/// As [`run`], but with what `instead` says in the guest's place; `probes`: the walls that have to stand around that.
+pub(super) fn run_or_instead(
+    token: SingleThreaded,
+    args: RunArgs,
+    probes: Option<Walls>,
+    instead: impl FnOnce(&Coordinator) -> Option<Instead>,
+) -> u8 {
+    match try_run(token, args, probes, instead) {
+        Ok(record) => {
+            if let Some(problem) = render::verdict::sentence(&record.verdict) {
+                let limit = if let Verdict::Cpu { limit, exceeded: CpuLimit::Time } = &record.verdict {
+                    own_limits::cpu_in_words(limit)
+                } else {
+                    None
+                };
+                let hints = render::verdict::about_coredump(&record).into_iter().chain(limit);
+                render::report(&hints.fold(problem, Problem::with_hint));
+            }
+            exit_code::of(&record.verdict)
+        }
+        Err(failure) => {
+            render::report(&failure.problem);
+            failure.code
+        }
+    }
+}
+
+fn try_run(
+    token: SingleThreaded,
+    args: RunArgs,
+    probes: Option<Walls>,
+    instead: impl FnOnce(&Coordinator) -> Option<Instead>,
+) -> Result<VerdictRecord, Failure> {
+    let level = args.job.log().map_err(|error| refusal(&error))?;
+    let settings = args.settings().map_err(|error| refusal(&error))?;
+    let mut job = Job::new(settings, surroundings()).map_err(|error| refusal(&error))?;
+    if let Some(most) = own_limits::cpu() {
+        // What the kernel would end without a word, ends with one.
+        job.limits.cpu = Some(job.limits.cpu.map_or(most, |cpu| cpu.min(most)));
+        job.compile.cpu = job.compile.cpu.min(most);
+    }
+    let terms = Terms::of(&job).with_probes(probes);
+    // By its numbers, so before anything else is opened.
+    let other = Other::open(job.connection).map_err(|error| Failure {
+        problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
+        code: exit_code::REFUSED,
+    })?;
+    with_coordinator(token, &terms, Arc::new(Screen::new(level)), |coordinator| async move {
+        run_job(&coordinator, &job, other, instead(&coordinator)).await
+    })
+}
+
+async fn run_job(
+    coordinator: &Arc<Coordinator>,
+    job: &Job,
+    other: Other,
+    instead: Option<Instead>,
+) -> Result<VerdictRecord, Failure> {
+    // Opened before the run: a verdict that can't be written is better known before than after.
+    let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| refusal(&error))?;
+    let core = job.coredump_file.as_deref().map(CoredumpFile::open).transpose().map_err(|error| refusal(&error))?;
+    let coredump = core.as_ref().map(CoredumpFile::for_worker).transpose().map_err(|error| Failure::of(&error))?;
+    let attempt = registry::new_attempt_id().map_err(|error| Failure::of(&error))?;
+    let (connection, bridge) = connect(other).map_err(|error| Failure::of(&error))?;
+    let mut answer = coordinator.run(job, attempt.clone(), connection, coredump, instead).await;
+    if let Some(bridge) = bridge {
+        bridge.finish().await;
+    }
+    if let (Ok(record), Some(core)) = (&mut answer, core) {
+        record.coredump = Some(core.finish(record.dumped.take()));
+    }
+    let record = answer.as_ref().cloned().unwrap_or_else(|error| {
+        VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, attempt, job.name.clone())
+    });
+    if let Some(file) = file {
+        let line = render::verdict::json(&record).map_err(|error| Failure::of(&error))?;
+        file.write(&line).map_err(|error| Failure::of(&error))?;
+    }
+    answer.map_err(|error| failure_of(&error, code_of(&error)))
+}
+
+/// The job's end of its connection, and the bridge where there is one.
+fn connect(other: Other) -> std::io::Result<(Option<OwnedFd>, Option<Bridge>)> {
+    match other {
+        Other::None => Ok((None, None)),
+        Other::Channel(end) => Ok((Some(end), None)),
+        Other::Lines(lines) => {
+            let (end, ours) = sandhog_channel::pair()?;
+            Ok((Some(end), Some(ipc::bridge(lines, ours)?)))
+        }
+    }
+}
+
+/// What a job depends on beside its settings.
+pub(super) fn surroundings() -> Surroundings<'static> {
+    Surroundings { is_root: privilege::is_root(), variable: &|name| std::env::var_os(name) }
+}
+
+/// What a coordinator was asked for, or why there is none.
+pub(super) fn given<T>(answer: Result<Result<T, Verdict>, error::Error>) -> Result<T, Failure> {
+    match answer {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(verdict)) => {
+            let problem = render::verdict::sentence(&verdict).unwrap_or_else(|| Problem::new("it came to nothing"));
+            Err(Failure { problem, code: exit_code::of(&verdict) })
+        }
+        Err(error) => Err(failure_of(&error, code_of(&error))),
+    }
+}
+
+pub(super) fn failure_of(error: &(dyn std::error::Error + 'static), code: u8) -> Failure {
+    Failure { code, ..Failure::of(error) }
+}
+
+pub(super) fn refusal(error: &(dyn std::error::Error + 'static)) -> Failure {
+    failure_of(error, exit_code::REFUSED)
+}
+
+/// What can't be started is refused; a module that is not there has a code of its own, as in a shell.
+fn code_of(error: &error::Error) -> u8 {
+    match error {
+        error::Error::Module(module::Error::NotFound { .. }) => exit_code::MODULE_NOT_FOUND,
+        error::Error::Module(
+            module::Error::Directory { .. }
+            | module::Error::NotAFile { .. }
+            | module::Error::TooLarge { .. }
+            | module::Error::Read { .. }
+            | module::Error::Changed { .. },
+        )
+        | error::Error::Directory { .. }
+        | error::Error::Own(_)
+        | error::Error::Stdin { .. }
+        | error::Error::Guarded(_)
+        | error::Error::User { .. } => exit_code::REFUSED,
+        error::Error::Start(_) => exit_code::SANDHOG_FAILED,
+    }
+}

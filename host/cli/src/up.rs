@@ -1,0 +1,108 @@
+//! `sandhog up`: the jobs of a manifest are brought up, and waited for.
+
+use super::args::UpArgs;
+use super::client::Client;
+use super::embedded::Failure;
+use super::manifest_file::{self, Manifest};
+use super::render::problem::Problem;
+use super::until_ready::{last_event, wait};
+use super::{NOT_ALL, ask, background, interrupt, render, said};
+use sandhog_protocol::control::{Apply, Change, ChangeKind, Done};
+use sandhog_protocol::exit_code;
+use sandhog_protocol::plan::Wall;
+use sandhog_spec::text::escape;
+use std::path::Path;
+
+/// Brings them up and returns the exit code.
+pub(super) fn run(args: &UpArgs) -> u8 {
+    said(try_run(args))
+}
+
+fn try_run(args: &UpArgs) -> Result<u8, Failure> {
+    let file = args.file.as_deref();
+    let manifest = manifest_file::load(file)?;
+    manifest_file::check_files(file, &manifest)?;
+    if args.dry_run {
+        return dry_run(file, manifest, args.json);
+    }
+    bring_up(apply(manifest, false), &args.allow_missing, ask::waits(args.wait), args.json)
+}
+
+fn apply(manifest: Manifest, dry_run: bool) -> Apply {
+    Apply { source: Some(manifest.source), groups: manifest.groups, jobs: manifest.jobs, dry_run, create: false }
+}
+
+/// Without a daemon nothing is up, so all would be new.
+fn dry_run(file: Option<&Path>, manifest: Manifest, json: bool) -> Result<u8, Failure> {
+    let done = match Client::try_connect()? {
+        Some(mut client) => client.post("/v1/apply", &apply(manifest, true))?,
+        None => Done {
+            warnings: manifest_file::exposed(file, &manifest),
+            changes: manifest.jobs.into_iter().map(|job| created(job.name)).collect(),
+            ..Done::default()
+        },
+    };
+    render::warn(&done.warnings);
+    if json {
+        return Ok(render::answer_json(&done));
+    }
+    let shown = render::answer(render::done::changes(&done.changes, true).as_bytes());
+    if done.problems.is_empty() {
+        return Ok(shown);
+    }
+    render::report(&render::done::problems("this can't be brought up", &done.problems, "nothing was changed"));
+    Ok(NOT_ALL.max(shown))
+}
+
+/// The first wall that a job may do without and the command does not name.
+fn not_said(apply: &Apply, may_miss: &[Wall]) -> Option<String> {
+    let mut asked = apply.jobs.iter().flat_map(|job| &job.allow_missing);
+    asked.find(|wall| !may_miss.iter().any(|said| said.name() == **wall)).map(|wall| escape(wall).into_owned())
+}
+
+fn created(job: String) -> Change {
+    Change { job, change: ChangeKind::Create, keys: Vec::new() }
+}
+
+/// Hands the jobs to the daemon, which may have to be started, and waits until they are ready. `may_miss`: what one that is
+/// started lets jobs do without.
+pub(super) fn bring_up(apply: Apply, may_miss: &[Wall], waits: bool, json: bool) -> Result<u8, Failure> {
+    if let Some(wall) = not_said(&apply, may_miss)
+        && Client::try_connect()?.is_none()
+    {
+        let problem = Problem::new(format!(
+            "a job may do without the wall \"{wall}\" (allow_missing), and no daemon runs: one lets jobs do so only where \
+             that was said when it was started"
+        ));
+        let hint = format!("sandhog up --allow-missing {wall}, or sandhog daemon --allow-missing {wall}");
+        return Err(Failure { problem: problem.with_hint(hint), code: exit_code::REFUSED });
+    }
+    let mut client = background::daemon(may_miss)?;
+    let since = last_event(&mut client)?;
+    let mut done: Done = client.post("/v1/apply", &apply)?;
+    render::warn(&done.warnings);
+    let mut shown = exit_code::SUCCESS;
+    if !json {
+        shown = render::answer(render::done::changes(&done.changes, false).as_bytes());
+    }
+    if waits {
+        interrupt::says("not waited for: the jobs stay up", "sandhog ps says how they are; sandhog down ends them");
+        let outcome = wait(since, &done.changes, &done.instances)?;
+        if !json {
+            shown = shown.max(render::answer(render::done::ready(outcome.ready).as_bytes()));
+        }
+        done.problems.extend(outcome.problems);
+    }
+    if json {
+        shown = render::answer_json(&done);
+    }
+    if done.problems.is_empty() {
+        return Ok(shown);
+    }
+    render::report(&render::done::problems(
+        "not all are ready",
+        &done.problems,
+        "sandhog logs NAME says what they wrote",
+    ));
+    Ok(NOT_ALL.max(shown))
+}

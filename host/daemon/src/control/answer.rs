@@ -1,0 +1,59 @@
+//! From a call to what is sent back: the daemon's jobs answer, here it becomes JSON.
+
+use super::call::Call;
+use super::document::DOCUMENT;
+use super::lines::Tail;
+use super::refused::Refused;
+use crate::fleet::{Handle, LogTail};
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use sandhog_protocol::control::{Event, LogLine, Shutdown};
+use serde::Serialize;
+
+/// Who answers calls: the daemon's jobs, or a test.
+pub(super) trait Answers: Clone + Send + Sync + 'static {
+    fn answer(&self, call: Call) -> impl Future<Output = Result<Answer, Refused>> + Send;
+}
+
+/// What an answer consists of.
+pub(super) enum Answer {
+    Whole(Bytes),
+    Log(Tail<LogLine>),
+    Events(Tail<Event>),
+}
+
+impl Answers for Handle {
+    async fn answer(&self, call: Call) -> Result<Answer, Refused> {
+        match call {
+            Call::Daemon => whole(&self.daemon().await?),
+            Call::Instances { select } => whole(&self.instances(select).await?),
+            Call::Jobs { select } => whole(&self.jobs(select).await?),
+            Call::Job { name } => whole(&self.job(name).await?),
+            Call::Apply(apply) => whole(&self.apply(apply).await?),
+            Call::Ask(verb, ask) => whole(&self.ask(verb, ask).await?),
+            Call::Scale(scale) => whole(&self.scale(scale).await?),
+            Call::Send(send) => whole(&self.send(send).await?),
+            Call::Logs { select, lines, follow } => {
+                let LogTail { lines: first, follow: then, concerns } = self.logs(select, lines, follow).await?;
+                Ok(Answer::Log(Tail { first, then, concerns }))
+            }
+            Call::Events { since, last, follow } => {
+                let (first, then) = self.events(since, last).await?;
+                Ok(Answer::Events(Tail { first, then: follow.then_some(then), concerns: Box::new(|_| true) }))
+            }
+            Call::ShutDown => {
+                self.shut_down().await?;
+                whole(&Shutdown {})
+            }
+            Call::Document => Ok(Answer::Whole(DOCUMENT.clone())),
+        }
+    }
+}
+
+/// JSON, with a line's end for whoever looks at it in a terminal.
+pub(super) fn whole(value: &impl Serialize) -> Result<Answer, Refused> {
+    let mut text = serde_json::to_vec(value)
+        .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the answer is no JSON: {error}")))?;
+    text.push(b'\n');
+    Ok(Answer::Whole(text.into()))
+}

@@ -1,0 +1,42 @@
+//! The daemon's control socket: HTTP/JSON on a Unix socket for the person whose daemon it is.
+//!
+//! A connection goes through [`socket`] (who is it?), [`session`] (bytes, sizes and times), [`routes`] and [`call`]
+//! (what is asked for?), and comes back by [`answer`] and [`lines`]. What there is to ask for is in [`document`], which
+//! `GET /v1/openapi.json` answers with.
+//!
+//! Must not: know how a job is run. A request becomes a call of [`super::fleet::Handle`].
+
+mod answer;
+mod call;
+mod document;
+mod limits;
+mod lines;
+mod patient;
+mod query;
+mod refused;
+mod routes;
+mod session;
+pub mod socket;
+
+pub use limits::LINES as PAST_MOST;
+pub use limits::Patience;
+pub use session::PAST_LINES;
+pub use socket::bind;
+
+use super::fleet::Handle;
+
+/// Serves the person with this uid, and root, until `stop` is done; then says good-bye to those who are connected, and
+/// removes the socket. Nothing that a client does ends it, and a fault of ours while serving one ends that one's
+/// connection alone.
+pub async fn serve(
+    listener: socket::Listener,
+    owner: u32,
+    jobs: Handle,
+    patience: Patience,
+    stop: impl Future<Output = ()>,
+) {
+    socket::serve(listener, owner, jobs, patience, stop).await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! One attempt as the daemon attends it: what it says is kept, and how it goes is passed on to the fleet.
+
+use super::logs::{Logs, Origin};
+use super::message::{Inbox, Message};
+use super::sample;
+use sandhog_protocol::control::LogStream;
+use sandhog_runtime::observer::{Keeper, Life, Observer, Told};
+use sandhog_runtime::output::Sink;
+use sandhog_runtime::view::{LogLine, Progress};
+use sandhog_spec::service::LogRules;
+use sandhog_spec::text::escape;
+use sandhog_supervisor::state::AttemptNumber;
+use sandhog_sys::clock::now_ms;
+use std::fmt::Write;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Two heartbeats within this time are one: a guest that does nothing else must not keep the daemon busy.
+const HEARTBEAT_LEAST: Duration = Duration::from_millis(50);
+
+pub struct Attending {
+    pub(super) number: AttemptNumber,
+    pub(super) origin: Origin,
+    pub(super) rules: LogRules,
+    pub(super) logs: Logs,
+    pub(super) inbox: Inbox,
+    born: OnceLock<Born>,
+    said: Mutex<Said>,
+}
+
+/// A worker that has begun.
+#[derive(Clone, Copy)]
+pub(super) struct Born {
+    /// Its number at the spawner.
+    pub worker: u32,
+    /// None: it has gone already.
+    pub pid: Option<u32>,
+    pub at_ms: u64,
+}
+
+#[derive(Default)]
+struct Said {
+    ready: bool,
+    retired: bool,
+    heartbeat: Option<Instant>,
+    progress: Option<Progress>,
+    /// Others may start once this one has.
+    permit: Option<OwnedSemaphorePermit>,
+    /// What it has said before there was news of its worker: few things, each once.
+    held: Vec<Message>,
+}
+
+impl Attending {
+    pub(super) fn new(number: AttemptNumber, origin: Origin, rules: LogRules, logs: Logs, inbox: Inbox) -> Self {
+        Self { number, origin, rules, logs, inbox, born: OnceLock::new(), said: Mutex::default() }
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
+        // Nothing panics while it holds the lock, and what it holds is whole after every statement.
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds a place among those that start until its worker has begun.
+    pub(super) fn hold(&self, permit: OwnedSemaphorePermit) {
+        self.said().permit = Some(permit);
+        let _ = self.inbox.send(Message::Launched { attempt: self.number });
+    }
+
+    /// It has begun, or never will.
+    pub(super) fn let_others_start(&self) {
+        self.said().permit = None;
+    }
+
+    pub(super) fn worker(&self) -> Option<Born> {
+        self.born.get().copied()
+    }
+
+    /// How far it is, as it said last; one line, whatever it said.
+    pub(super) fn how_far(&self) -> Option<String> {
+        let said = self.said();
+        let progress = said.progress.as_ref()?;
+        let mut text = match progress.total {
+            Some(total) => format!("{}/{total}", progress.done),
+            None => progress.done.to_string(),
+        };
+        if !progress.note.is_empty() {
+            // Writing to a String does not fail.
+            let _ = write!(text, " {}", escape(&progress.note));
+        }
+        Some(text)
+    }
+
+    /// News of its worker comes by another way, and may come later than what that says.
+    fn pass_on(&self, message: Message) {
+        let mut said = self.said();
+        if self.born.get().is_none() {
+            said.held.push(message);
+            return;
+        }
+        drop(said);
+        // Where nobody hears it the daemon has ended.
+        let _ = self.inbox.send(message);
+    }
+
+    /// Whether it has not said so before.
+    fn is_news(&self, life: &Life) -> bool {
+        let mut said = self.said();
+        match life {
+            Life::Ready => !std::mem::replace(&mut said.ready, true),
+            Life::Retire(_) => !std::mem::replace(&mut said.retired, true),
+            Life::Heartbeat => {
+                let now = Instant::now();
+                let is_due = said.heartbeat.is_none_or(|last| now.duration_since(last) >= HEARTBEAT_LEAST);
+                is_due && said.heartbeat.replace(now) != Some(now)
+            }
+        }
+    }
+}
+
+impl Observer for Attending {
+    fn log(&self, line: LogLine) -> Told<'_> {
+        Box::pin(async move {
+            if self.rules.level.is_some_and(|least| line.level >= least) {
+                self.logs.line(&self.origin, LogStream::Log, self.rules, &line.say(line.level.name())).await;
+            }
+        })
+    }
+
+    fn progress(&self, attempt: &str, progress: Option<Progress>) -> Told<'_> {
+        if attempt == self.origin.attempt {
+            self.said().progress = progress;
+        }
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Children live their own lives: only the attempt itself is heard.
+    fn life(&self, _job: &str, attempt: &str, life: Life) -> Told<'_> {
+        if attempt == self.origin.attempt && self.is_news(&life) {
+            self.pass_on(Message::Life { attempt: self.number, life });
+        }
+        Box::pin(std::future::ready(()))
+    }
+
+    fn born(&self, attempt: &str, worker: u32, pidfd: &OwnedFd) {
+        if attempt == self.origin.attempt {
+            let mut said = self.said();
+            let _ = self.born.set(Born { worker, pid: sample::pid_of(pidfd), at_ms: now_ms() });
+            said.permit = None;
+            for message in said.held.drain(..) {
+                let _ = self.inbox.send(message);
+            }
+        }
+    }
+
+    fn began(&self, attempt: &str) {
+        if attempt == self.origin.attempt {
+            self.pass_on(Message::Began { attempt: self.number });
+        }
+    }
+}
+
+impl Keeper for Attending {
+    fn sink(&self, stream: LogStream) -> Box<dyn Sink> {
+        Box::new(Kept(self.logs.stream(self.origin.clone(), stream, self.rules)))
+    }
+}
+
+/// A stream on its way to the log.
+struct Kept(super::logs::Sink);
+
+impl Sink for Kept {
+    fn write<'a>(&'a mut self, bytes: &'a [u8]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(self.0.write(bytes))
+    }
+
+    fn end(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.end())
+    }
+}

@@ -1,0 +1,50 @@
+//! What wakes the one task: below those who send it and the one that receives it.
+
+use super::request::Request;
+use super::store;
+use sandhog_runtime::observer::Life;
+use sandhog_runtime::record::VerdictRecord;
+use sandhog_supervisor::state::AttemptNumber;
+use tokio::sync::mpsc;
+
+/// What wakes the actor. Without a bound: what a guest can bring about is bounded where it comes in, see [`super::attending`] and
+/// [`super::mailbox`], and sessions are counted.
+pub(super) type Inbox = mpsc::UnboundedSender<Message>;
+
+pub(super) enum Message {
+    Request(Request),
+    /// The turn of this attempt to start has come.
+    Launched {
+        attempt: AttemptNumber,
+    },
+    /// The guest of this attempt has begun.
+    Began {
+        attempt: AttemptNumber,
+    },
+    Life {
+        attempt: AttemptNumber,
+        life: Life,
+    },
+    Checked {
+        attempt: AttemptNumber,
+        healthy: bool,
+    },
+    Ended {
+        attempt: AttemptNumber,
+        record: Box<VerdictRecord>,
+    },
+    /// The job has sent something to its parent; as JSON, where that is short enough.
+    Heard {
+        attempt: AttemptNumber,
+        bytes: usize,
+        text: Option<String>,
+    },
+    /// What was put into the store for those that wait for ids is on disk, or is not.
+    Reserved(Result<(), store::Error>),
+    /// The job's connection was closed, since it broke its rules; a sentence.
+    HungUp {
+        attempt: AttemptNumber,
+        why: String,
+    },
+    ShutDownNow,
+}

@@ -1,0 +1,41 @@
+//! The daemon's jobs: one task owns them all, asks [`sandhog_supervisor::state`] what to do, and does it.
+//!
+//! ```text
+//!  sessions ──Handle──▶ actor ──Event──▶ supervisor::state
+//!                        │  ▲               │ Action
+//!            book, waits ┘  └── attending ◀─┴─▶ perform ──▶ runtime::run
+//! ```
+//!
+//! Must not: decide anything about restarts, speak HTTP, print, wait for anything while others do. The one task waits for its
+//! next message and the next time, and for nothing else: not for the disk ([`store`], [`logs`] and [`parked`] say how), not
+//! for the spawner, not for a job. Only when it is over, and nobody is served any more, does it wait until all is written.
+
+mod actor;
+mod apply;
+mod attending;
+mod book;
+mod changes;
+mod clock;
+mod events;
+mod handle;
+mod logs;
+mod mailbox;
+mod message;
+mod parked;
+mod perform;
+mod refusal;
+mod request;
+mod requests;
+mod reserve;
+mod restore;
+mod sample;
+mod select;
+mod settle;
+mod store;
+mod verbs;
+mod waits;
+
+pub use actor::{End, Places, start};
+pub use handle::{Handle, LogTail};
+pub use refusal::{Refusal, RefusalKind};
+pub use request::Verb;

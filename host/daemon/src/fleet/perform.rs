@@ -1,0 +1,410 @@
+//! Does what the supervisor says, and tells those who watch.
+
+use super::actor::{Daemon, Running};
+use super::attending::Attending;
+use super::logs::Origin;
+use super::mailbox::Mailbox;
+use super::message::Message;
+use super::sample::Use;
+use super::store::InstanceRow;
+use sandhog_protocol::control::{Ended, Event, EventKind};
+use sandhog_protocol::plan::Identity;
+use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
+use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::record::VerdictRecord;
+use sandhog_runtime::registry;
+use sandhog_runtime::run::Kept;
+use sandhog_runtime::stop::{Halt, Halted};
+use sandhog_spec::job::Job;
+use sandhog_spec::service::{Boosts, raised};
+use sandhog_spec::text::escape;
+use sandhog_spec::units::{print_about, print_duration};
+use sandhog_supervisor::outcome;
+use sandhog_supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
+use sandhog_supervisor::verdict_text;
+use sandhog_sys::clock::now_ms;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+impl Daemon {
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { id, attempt, boosts } => self.spawn(id, attempt, boosts),
+            Action::Stop { attempt, why } => self.stop(attempt, &why),
+            Action::Kill { attempt, why } => self.halt(attempt, kill_for(&why)),
+            Action::Check { attempt } => self.check(attempt),
+            Action::Tell { id, notice } => self.tell(id, &notice),
+            Action::Save { id } => self.save(id),
+            Action::Removed { id } => self.removed(id),
+            Action::Over => self.is_over = true,
+        }
+    }
+
+    /// Starts an attempt: nothing here waits, and whatever goes wrong is a verdict of it.
+    fn spawn(&mut self, id: InstanceId, attempt: AttemptNumber, boosts: Boosts) {
+        let (Some(entry), Some(member)) = (self.book.entry_of(id), self.book.members.get(&id)) else { return };
+        let (service, settled) = (Arc::clone(&entry.service), entry.settled.clone());
+        let restarts = self.fleet.see(id).map_or(0, |seen| seen.restarts);
+        let identity = registry::new_attempt_id().map(|name| Identity {
+            attempt: name,
+            job: service.job.name.clone(),
+            instance: member.number,
+            number: u32::try_from(restarts).unwrap_or(u32::MAX).saturating_add(1),
+            ..Identity::default()
+        });
+        let name = identity.as_ref().map_or_else(|_| String::new(), |identity| identity.attempt.clone());
+        let origin = Origin { job: service.job.name.clone(), instance: member.number, attempt: name };
+        let attending = Arc::new(Attending::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
+        let (halt, halted) = watch::channel(None);
+        let (connection, mailbox) = self.connection(attempt).unzip();
+        let job = boosted(service.job.clone(), boosts);
+        let grace = service.rules.grace;
+        let kept = match (identity, &settled) {
+            (Err(error), _) => Err(no_id(&error)),
+            (Ok(_), Err(why)) => Err(Verdict::Refused { reason: why.clone() }),
+            (Ok(identity), Ok(settled)) => {
+                let granted = settled.job.clone();
+                let (observer, keeper) = (attending.clone(), attending.clone());
+                Ok(Kept { job, granted, identity, connection, observer, keeper, grace })
+            }
+        };
+        tokio::spawn(run(
+            Arc::clone(&self.coordinator),
+            Arc::clone(&self.starts),
+            kept,
+            Arc::clone(&attending),
+            halted,
+        ));
+        if service.rules.recycle_memory_bytes.is_some() {
+            self.weighed.insert(attempt);
+        }
+        let settled = settled.ok();
+        let running =
+            Running { id, halt, attending, mailbox, service, settled, used: Use::default(), paused: false, wish: None };
+        self.running.insert(attempt, running);
+        // Where this process is killed, the next daemon knows what it took along.
+        self.save(id);
+    }
+
+    /// The worker's end and ours; without one where there are no descriptors left, which the start will say.
+    fn connection(&self, attempt: AttemptNumber) -> Option<(OwnedFd, Mailbox)> {
+        let (theirs, ours) = sandhog_channel::pair().ok()?;
+        Some((theirs, Mailbox::open(ours, attempt, self.inbox.clone()).ok()?))
+    }
+
+    fn stop(&mut self, attempt: AttemptNumber, why: &End) {
+        // One that is paused can't hear it.
+        if self.running.get(&attempt).is_some_and(|running| running.paused) {
+            self.set_paused(attempt, false);
+        }
+        self.halt(attempt, stop_for(why));
+    }
+
+    pub(super) fn halt(&self, attempt: AttemptNumber, halt: Halt) {
+        if let Some(running) = self.running.get(&attempt) {
+            running.halt.send_if_modified(|now| {
+                let is_stronger = matches!(now, None | Some(Halt::Stop(_))) && *now != Some(halt);
+                is_stronger.then(|| *now = Some(halt)).is_some()
+            });
+        }
+    }
+
+    /// Pauses the worker of an attempt, or lets it go on; false where it has not begun, so that there is nothing to pause.
+    /// However often that is asked for, one request is on its way to the spawner at a time, and only the last wish counts.
+    pub(super) fn set_paused(&mut self, attempt: AttemptNumber, paused: bool) -> bool {
+        let Some(running) = self.running.get_mut(&attempt) else { return false };
+        if paused && running.attending.worker().is_none() {
+            return false;
+        }
+        running.paused = paused;
+        match (&running.wish, running.attending.worker()) {
+            (Some(wish), _) => drop(wish.send_replace(paused)),
+            (None, Some(born)) if paused => {
+                let (wish, wished) = watch::channel(paused);
+                running.wish = Some(wish);
+                tokio::spawn(pause_as_wished(Arc::clone(&self.coordinator), born.worker, wished));
+            }
+            (None, _) => {}
+        }
+        true
+    }
+
+    /// Runs the command of a health check.
+    fn check(&self, attempt: AttemptNumber) {
+        let Some(running) = self.running.get(&attempt) else { return };
+        // Rules of now, where the job has been given others meanwhile.
+        let entry = self.book.entry_of(running.id);
+        let service = entry.map_or(&running.service, |entry| &entry.service);
+        let settled = entry.and_then(|entry| entry.settled.as_ref().ok()).or(running.settled.as_ref());
+        let granted = settled.and_then(|settled| settled.check.clone());
+        let (Some(check), Some(granted)) = (service.check.clone(), granted) else { return };
+        let (coordinator, places, inbox) =
+            (Arc::clone(&self.coordinator), Arc::clone(&self.checks), self.inbox.clone());
+        tokio::spawn(async move {
+            let _place = places.acquire_owned().await;
+            let record = coordinator.run_check(&check.job, granted, coordinator.stopped()).await;
+            let healthy = record.is_ok_and(|record| matches!(record.verdict, Verdict::Completed { .. }));
+            let _ = inbox.send(Message::Checked { attempt, healthy });
+        });
+    }
+
+    pub(super) fn save(&mut self, id: InstanceId) {
+        self.touched.insert(id);
+        let (Some(seen), Some(member)) = (self.fleet.see(id), self.book.members.get(&id)) else { return };
+        // What leaves is none of its job's any more, nor of another one's of the same name.
+        if !self.book.is_kept(id) {
+            return;
+        }
+        let row = InstanceRow {
+            id,
+            instance: member.number,
+            wanted: seen.wanted,
+            failed: seen.failed,
+            finished: seen.finished,
+            attempt: seen.attempt.and_then(|attempt| self.running.get(&attempt)).map(Running::name),
+            restarts: seen.restarts,
+        };
+        self.store.put_instance(&member.job, row);
+    }
+
+    fn removed(&mut self, id: InstanceId) {
+        self.touched.insert(id);
+        self.store.delete_instance(id);
+        let Some(member) = self.book.members.remove(&id) else { return };
+        // With the last one of a job that is deleted goes its log.
+        if self.book.forget(id, &member) {
+            self.logs.remove(member.job);
+        }
+    }
+
+    fn tell(&mut self, id: InstanceId, notice: &Notice) {
+        self.touched.insert(id);
+        let Some(member) = self.book.members.get_mut(&id) else { return };
+        if let Notice::ReloadFailed { why } = notice {
+            member.reload_problem = Some(format!("the reload failed, and what ran before runs on: {why}"));
+            // The reload of the whole job is over.
+            let job = member.job.clone();
+            self.touched.extend(self.book.entry(&job).iter().flat_map(|entry| entry.instances.values()));
+        }
+        let Some(member) = self.book.members.get(&id) else { return };
+        if matches!(notice, Notice::Unhealthy { check, .. } if *check == HealthCheck::Ready) {
+            self.late.insert(id);
+        }
+        if matches!(notice, Notice::Skipped) {
+            self.skipped.insert(id);
+        }
+        let (kind, text) = said(notice);
+        let text = text + &self.with_raised(id, notice);
+        let (attempt, verdict) = match notice {
+            Notice::Ended { attempt, verdict } => (Some(*attempt), Some(verdict.clone())),
+            Notice::Starting { attempt }
+            | Notice::Ready { attempt }
+            | Notice::Stopping { attempt }
+            | Notice::Recycled { attempt, .. }
+            | Notice::Retiring { attempt, .. }
+            | Notice::Unhealthy { attempt, .. } => (Some(*attempt), None),
+            Notice::Reloaded { new, .. } => (Some(*new), None),
+            Notice::Backoff { .. }
+            | Notice::Failed { .. }
+            | Notice::Stopped
+            | Notice::Finished
+            | Notice::ReloadFailed { .. }
+            | Notice::Skipped => (None, None),
+        };
+        let running = attempt.and_then(|attempt| self.running.get(&attempt));
+        // What has ended is not among those that run any more.
+        let ended = || verdict.as_ref().and(member.ends.front()).map(|ended| ended.attempt.clone());
+        let attempt = running.map(|running| running.attending.origin.attempt.clone()).or_else(ended);
+        let event = Event {
+            instance: Some(member.number),
+            id: Some(id),
+            attempt: attempt.clone(),
+            verdict,
+            ..plain_event(Some(member.job.clone()), kind, &text)
+        };
+        self.events.add(event);
+        self.note(id, attempt.unwrap_or_default(), &text);
+    }
+
+    /// Of another try: which of its limits are others than its own.
+    fn with_raised(&self, id: InstanceId, notice: &Notice) -> String {
+        let (Notice::Backoff { raised: now, .. }, Some(service)) = (notice, self.book.service_of(id)) else {
+            return String::new();
+        };
+        let line = |(key, own, now): (_, String, String)| format!(", with {key} {now} instead of {own}");
+        raised(&service.rules.limits, now).into_iter().map(line).collect()
+    }
+
+    /// The end of an attempt that this daemon did not see.
+    pub(super) fn tell_of_end(&mut self, id: InstanceId, ended: &Ended) {
+        let Some(member) = self.book.members.get(&id) else { return };
+        let text = format!("has ended: {}", ended.text);
+        let event = Event {
+            instance: Some(member.number),
+            id: Some(id),
+            attempt: Some(ended.attempt.clone()),
+            verdict: Some(ended.verdict.clone()),
+            ..plain_event(Some(member.job.clone()), EventKind::Ended, &text)
+        };
+        self.events.add(event);
+        self.note(id, ended.attempt.clone(), &text);
+    }
+
+    /// Sandhog's own word, in the log of the job.
+    fn note(&self, id: InstanceId, attempt: String, text: &str) {
+        let (Some(member), Some(service)) = (self.book.members.get(&id), self.book.service_of(id)) else { return };
+        let origin = Origin { job: member.job.clone(), instance: member.number, attempt };
+        self.logs.note(&origin, service.logs, text);
+    }
+
+    pub(super) fn heard(&mut self, attempt: AttemptNumber, bytes: usize, message: Option<String>) {
+        let text = format!("sent a message of {} to its parent", print_about(bytes as u64));
+        self.tell_of_connection(attempt, EventKind::Message, text, message);
+    }
+
+    pub(super) fn hung_up(&mut self, attempt: AttemptNumber, why: String) {
+        self.tell_of_connection(attempt, EventKind::Disconnected, why, None);
+    }
+
+    fn tell_of_connection(&mut self, attempt: AttemptNumber, kind: EventKind, text: String, message: Option<String>) {
+        let Some(running) = self.running.get(&attempt) else { return };
+        let member = self.book.members.get(&running.id);
+        let event = Event {
+            instance: member.map(|member| member.number),
+            id: Some(running.id),
+            attempt: Some(running.attending.origin.attempt.clone()),
+            message,
+            ..plain_event(member.map(|member| member.job.clone()), kind, &text)
+        };
+        self.events.add(event);
+    }
+
+    /// Something that concerns no job.
+    pub(super) fn tell_of_itself(&mut self, kind: EventKind, text: &str) {
+        self.events.add(plain_event(None, kind, text));
+    }
+
+    /// Something that concerns a job as a whole.
+    pub(super) fn tell_of_job(&mut self, job: &str, kind: EventKind) {
+        self.events.add(plain_event(Some(job.into()), kind, &format!("is {kind}")));
+    }
+}
+
+/// What it says is one line, whatever a guest has put into it: who prints it is not to take care.
+fn plain_event(job: Option<String>, kind: EventKind, text: &str) -> Event {
+    Event {
+        number: 0,
+        at_ms: now_ms(),
+        job,
+        instance: None,
+        id: None,
+        attempt: None,
+        kind,
+        text: escape(text).into_owned(),
+        verdict: None,
+        message: None,
+    }
+}
+
+/// Has a worker paused and resumed as it is wished, until its attempt has ended.
+async fn pause_as_wished(coordinator: Arc<Coordinator>, worker: u32, mut wished: watch::Receiver<bool>) {
+    let mut is_paused = false;
+    wished.mark_changed();
+    while wished.changed().await.is_ok() {
+        let paused = *wished.borrow_and_update();
+        if std::mem::replace(&mut is_paused, paused) != paused {
+            coordinator.pause(worker, paused).await;
+        }
+    }
+}
+
+/// One attempt, from waiting for its turn to its verdict.
+async fn run(
+    coordinator: Arc<Coordinator>,
+    starts: Arc<Semaphore>,
+    kept: Result<Kept, Verdict>,
+    attending: Arc<Attending>,
+    mut halted: Halted,
+) {
+    let record = match kept {
+        Ok(kept) => {
+            let (name, job) = (kept.identity.attempt.clone(), kept.job.name.clone());
+            let verdict = |verdict| VerdictRecord::new(verdict, name.clone(), job.clone());
+            tokio::select! {
+                biased;
+                Ok(halt) = async { halted.clone().wait_for(Option::is_some).await.map(|halt| *halt) } => {
+                    verdict(outcome::never_began(halt.map(Halt::cause)))
+                }
+                Ok(permit) = starts.acquire_owned() => {
+                    attending.hold(permit);
+                    halted.mark_unchanged();
+                    let record = coordinator.run_kept(kept, halted).await;
+                    record.unwrap_or_else(|error| verdict(Verdict::Refused { reason: error.to_string() }))
+                }
+                else => verdict(outcome::never_began(None)),
+            }
+        }
+        Err(verdict) => VerdictRecord::new(verdict, attending.origin.attempt.clone(), attending.origin.job.clone()),
+    };
+    attending.let_others_start();
+    let _ = attending.inbox.send(Message::Ended { attempt: attending.number, record: Box::new(record) });
+}
+
+fn no_id(error: &impl std::fmt::Display) -> Verdict {
+    Verdict::Lost { why: format!("there is no id for another attempt: {error}"), cause: LostCause::Machine }
+}
+
+/// The job with the limits of another try.
+fn boosted(mut job: Job, boosts: Boosts) -> Job {
+    let limits = &mut job.limits;
+    let Boosts { memory_bytes, timeout_ms, cpu_ms, output_bytes } = boosts;
+    limits.memory_bytes = memory_bytes.unwrap_or(limits.memory_bytes);
+    limits.timeout = timeout_ms.map(Duration::from_millis).or(limits.timeout);
+    limits.cpu = cpu_ms.map(Duration::from_millis).or(limits.cpu);
+    limits.max_output_bytes = output_bytes.or(limits.max_output_bytes);
+    job
+}
+
+fn reason_of(why: &End) -> Result<StopReason, HealthCheck> {
+    match why {
+        End::Operator => Ok(StopReason::Operator),
+        End::Replaced => Ok(StopReason::Replaced),
+        End::Unhealthy(check) => Err(*check),
+    }
+}
+
+fn stop_for(why: &End) -> Halt {
+    reason_of(why).map_or_else(Halt::Unhealthy, Halt::Stop)
+}
+
+fn kill_for(why: &End) -> Halt {
+    reason_of(why).map_or_else(Halt::Unhealthy, Halt::Kill)
+}
+
+/// The kind of an event, and its sentence.
+fn said(notice: &Notice) -> (EventKind, String) {
+    match notice {
+        Notice::Starting { .. } => (EventKind::Starting, "starts".into()),
+        Notice::Ready { .. } => (EventKind::Ready, "is ready".into()),
+        Notice::Ended { verdict, .. } => (EventKind::Ended, format!("has ended: {}", verdict_text::brief(verdict))),
+        Notice::Backoff { pause, .. } => {
+            (EventKind::Backoff, format!("is started again in {}", print_duration(*pause)))
+        }
+        Notice::Failed { why } => (EventKind::Failed, format!("is given up: {why}")),
+        Notice::Stopping { .. } => (EventKind::Stopping, "is asked to stop".into()),
+        Notice::Stopped => (EventKind::Stopped, "has stopped".into()),
+        Notice::Finished => (EventKind::Finished, "has done its work".into()),
+        Notice::Recycled { bytes, .. } => {
+            (EventKind::Recycled, format!("takes {} of memory and is replaced", print_about(*bytes)))
+        }
+        Notice::Retiring { reason, .. } => (EventKind::Retiring, format!("wants to be replaced: {reason}")),
+        Notice::Unhealthy { check, .. } => (EventKind::Unhealthy, format!("is unhealthy: {}", check.failure())),
+        Notice::Reloaded { .. } => (EventKind::Reloaded, "another attempt has taken its place".into()),
+        Notice::ReloadFailed { why } => (EventKind::ReloadFailed, format!("is not replaced: {why}")),
+        Notice::Skipped => {
+            (EventKind::Skipped, "is due, but its last run has not ended: this one does not take place".into())
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! What sessions ask for, answered.
+
+use super::actor::Daemon;
+use super::mailbox::{Letter, message_of};
+use super::refusal::{Refusal, RefusalKind};
+use super::request::{Reply, Request, Verb, Wanted};
+use super::select::{Selected, select};
+use super::settle::{Known, Named, Opened};
+use sandhog_protocol::control::{Answer, Daemon as About, EventKind, Instance, Job, JobLine, Phase, Raised, Send};
+use sandhog_spec::service::{Boosts, raised};
+use sandhog_spec::text::escape;
+use sandhog_spec::time;
+use sandhog_supervisor::state::{Event, InstanceId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Longest wait for a job's answer.
+const ANSWER_MOST: Duration = Duration::from_secs(3600);
+
+impl Daemon {
+    pub(super) fn request(&mut self, request: Request) {
+        // Whoever asked may have gone: then nobody gets the answer.
+        match request {
+            Request::About(reply) => drop(reply.send(Ok(self.about()))),
+            Request::Instances(words, reply) => drop(reply.send(self.instances(&words))),
+            Request::Jobs(words, reply) => drop(reply.send(self.lines(&words))),
+            Request::Job(name, reply) => drop(reply.send(self.job(&name))),
+            Request::Known(names, reply) => drop(reply.send(Ok(self.known(&names)))),
+            Request::Apply(prepared, reply) => self.apply(prepared, reply),
+            Request::ToOpen(verb, words, reply) => drop(reply.send(self.to_open(verb, &words))),
+            Request::Ask(verb, ask, opened, reply) => self.ask(verb, ask, opened, reply),
+            Request::Scale(scale, reply) => self.scale(scale, reply),
+            Request::Send(send, reply) => self.send(&send, reply),
+            Request::Logs(words, reply) => drop(reply.send(self.wanted(&words))),
+            Request::Events(since, last, reply) => drop(reply.send(Ok(self.events.listen(since, last)))),
+            Request::ShutDown(reply) => {
+                self.tell_of_itself(EventKind::DaemonStopping, "the daemon stops everything and ends");
+                self.step(Event::Shutdown);
+                drop(reply.send(Ok(())));
+            }
+        }
+    }
+
+    fn about(&self) -> About {
+        About {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            started_ms: self.begun_ms,
+            state_dir: self.places.state.to_string_lossy().into_owned(),
+            socket: self.places.socket.to_string_lossy().into_owned(),
+            jobs: self.book.jobs().len() as u64,
+            instances: self.book.members.len() as u64,
+        }
+    }
+
+    fn instances(&mut self, words: &[String]) -> Result<Vec<Instance>, Refusal> {
+        let ids = self.selected(words)?.ids;
+        let now = Instant::now();
+        for running in self.running.values_mut().filter(|running| ids.contains(&running.id)) {
+            running.look(now);
+        }
+        Ok(ids.into_iter().filter_map(|id| self.view(id)).collect())
+    }
+
+    /// No word means all.
+    fn selected(&self, words: &[String]) -> Result<Selected, Refusal> {
+        let all = ["all".to_owned()];
+        select(&self.book, if words.is_empty() { &all } else { words })
+    }
+
+    /// The jobs that are meant as a whole.
+    fn lines(&self, words: &[String]) -> Result<Vec<JobLine>, Refusal> {
+        let line = |job: String| {
+            let entry = self.book.entry(&job)?;
+            let (group, instances) = (entry.spec.group.clone(), entry.instances.len() as u64);
+            Some(JobLine { job, group, instances })
+        };
+        Ok(self.selected(words)?.jobs.into_iter().filter_map(line).collect())
+    }
+
+    /// An instance as people see it.
+    pub(super) fn view(&self, id: InstanceId) -> Option<Instance> {
+        let (seen, member) = (self.fleet.see(id)?, self.book.members.get(&id)?);
+        let at_ms = |at: Duration| self.begun_ms + at.as_millis() as u64;
+        let running = seen.attempt.and_then(|attempt| self.running.get(&attempt));
+        let born = running.and_then(|running| running.attending.worker());
+        let scheduled = || self.clock.next_of(&member.job).and_then(time::ms);
+        Some(Instance {
+            id,
+            job: member.job.clone(),
+            group: member.group.clone(),
+            instance: member.number,
+            phase: seen.phase,
+            why: seen.failed.or(seen.why).map(|why| escape(&why).into_owned()),
+            reloading: seen.reloading,
+            paused: running.is_some_and(|running| running.paused),
+            since_ms: at_ms(seen.since),
+            attempt: running.map(|running| running.attending.origin.attempt.clone()),
+            pid: born.and_then(|born| born.pid),
+            started_ms: born.map(|born| born.at_ms),
+            cpu_permille: running.and_then(|running| running.used.cpu_permille),
+            memory_bytes: running.and_then(|running| running.used.memory_bytes),
+            restarts: seen.restarts,
+            last: member.ends.front().cloned(),
+            next_ms: seen.next.map(at_ms).or_else(|| scheduled().filter(|_| seen.phase == Phase::Scheduled)),
+            progress: running.and_then(|running| running.attending.how_far()),
+            raised: self.raised(id, &seen.raised),
+        })
+    }
+
+    /// The limits that retries have changed.
+    fn raised(&self, id: InstanceId, now: &Boosts) -> Vec<Raised> {
+        let Some(service) = self.book.service_of(id) else { return Vec::new() };
+        let all = raised(&service.rules.limits, now).into_iter();
+        all.map(|(limit, configured, now)| Raised { limit: limit.into(), configured, now }).collect()
+    }
+
+    fn job(&mut self, word: &str) -> Result<Job, Refusal> {
+        let selected = select(&self.book, &[word.to_owned()])?;
+        let of_ids = selected.ids.iter().filter_map(|id| self.book.members.get(id)).map(|member| member.job.as_str());
+        let jobs: BTreeSet<&str> = of_ids.chain(selected.jobs.iter().map(String::as_str)).collect();
+        let name = match jobs.iter().collect::<Vec<_>>()[..] {
+            [job] => (*job).to_owned(),
+            [] => word.to_owned(),
+            _ => {
+                let sentence = format!("\"{}\" means {} jobs; name one", escape(word), jobs.len());
+                return Err(Refusal::new(RefusalKind::Invalid, sentence).with_hint("sandhog ps shows them"));
+            }
+        };
+        let name = name.as_str();
+        let instances = self.instances(&[name.to_owned()])?;
+        let missing = || {
+            let sentence = format!("no job is called \"{}\"", escape(name));
+            Refusal::new(RefusalKind::NotFound, sentence).with_hint("sandhog ps shows what there is")
+        };
+        let entry = self.book.entry(name).ok_or_else(missing)?;
+        let members = entry.instances.values().filter_map(|id| self.book.members.get(id));
+        let mut ended: Vec<_> = members.flat_map(|member| member.ends.iter().cloned()).collect();
+        ended.sort_by_key(|ended| std::cmp::Reverse(ended.at_ms));
+        Ok(Job {
+            spec: entry.spec.clone(),
+            source: entry.source.clone(),
+            settings: entry.service.settings().into_iter().map(|(of, value)| (of.key().to_owned(), value)).collect(),
+            instances,
+            ended,
+        })
+    }
+
+    fn wanted(&self, words: &[String]) -> Result<Wanted, Refusal> {
+        if words.is_empty() {
+            return Ok(self.book.jobs().keys().map(|name| (name.clone(), None)).collect());
+        }
+        let mut wanted: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+        let selected = select(&self.book, words)?;
+        // Those without an instance have lines of the past.
+        wanted.extend(selected.jobs.into_iter().map(|job| (job, BTreeSet::new())));
+        for id in selected.ids {
+            if let Some(member) = self.book.members.get(&id) {
+                wanted.entry(member.job.clone()).or_default().insert(member.number);
+            }
+        }
+        let is_whole = |job: &str, some: &BTreeSet<u32>| {
+            self.book.entry(job).is_some_and(|entry| entry.instances.keys().all(|number| some.contains(number)))
+        };
+        Ok(wanted
+            .into_iter()
+            .map(|(job, some)| {
+                let all = is_whole(&job, &some);
+                (job, (!all).then_some(some))
+            })
+            .collect())
+    }
+
+    fn known(&self, names: &BTreeSet<String>) -> Known {
+        let others = self.book.jobs().iter().filter(|(name, _)| !names.contains(*name));
+        let settled = others.filter_map(|(name, entry)| Some((name.clone(), Arc::clone(entry.settled.as_ref().ok()?))));
+        Known {
+            sources: self.book.jobs().values().filter_map(|entry| entry.source.clone()).collect(),
+            others: settled.collect(),
+        }
+    }
+
+    /// The jobs of what is selected, but for those that a start leaves as they are.
+    fn to_open(&self, verb: Verb, words: &[String]) -> Result<Vec<Named>, Refusal> {
+        let runs = |id: &InstanceId| self.fleet.see(*id).is_some_and(|seen| seen.attempt.is_some());
+        let Selected { ids, jobs: whole, .. } = select(&self.book, words)?;
+        let ids = ids.into_iter().filter(|id| verb != Verb::Start || !runs(id));
+        let of_ids = ids.filter_map(|id| self.book.members.get(&id).map(|member| member.job.as_str()));
+        let is_empty = |job: &&str| self.book.entry(job).is_some_and(|entry| entry.instances.is_empty());
+        let jobs: BTreeSet<&str> = of_ids.chain(whole.iter().map(String::as_str).filter(is_empty)).collect();
+        let named = |name: &str| Some((name.to_owned(), Arc::clone(&self.book.entry(name)?.service)));
+        Ok(jobs.into_iter().filter_map(named).collect())
+    }
+
+    /// Takes over what was opened. Returns, of those that could not be, the jobs and sentences: they stay as they are.
+    pub(super) fn take_over(&mut self, opened: Opened) -> BTreeMap<String, String> {
+        let mut failed = BTreeMap::new();
+        for ((job, service), settled) in opened {
+            // One that was described anew meanwhile was opened anew as well.
+            let is_it = self.book.entry(&job).is_some_and(|entry| Arc::ptr_eq(&entry.service, &service));
+            match settled {
+                Ok(settled) if is_it => {
+                    self.remember(&job, &settled);
+                    self.book.settle(&job, settled);
+                }
+                Err(why) if is_it => drop(failed.insert(job, why)),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        failed
+    }
+
+    fn send(&self, send: &Send, mut reply: Reply<Vec<Answer>>) {
+        match self.sent(send) {
+            Ok(letters) => {
+                let wait = Duration::from_millis(send.wait_ms).min(ANSWER_MOST);
+                tokio::spawn(async move {
+                    let until = tokio::time::Instant::now() + wait;
+                    let answers = async {
+                        let mut answers = Vec::new();
+                        for letter in letters {
+                            answers.push(letter.answer(until).await);
+                        }
+                        answers
+                    };
+                    tokio::select! {
+                        answers = answers => drop(reply.send(Ok(answers))),
+                        // Nobody waits for them any more.
+                        () = reply.closed() => {}
+                    }
+                });
+            }
+            Err(refusal) => drop(reply.send(Err(refusal))),
+        }
+    }
+
+    fn sent(&self, send: &Send) -> Result<Vec<Posted>, Refusal> {
+        let invalid = |sentence: String| Refusal::new(RefusalKind::Invalid, sentence);
+        let (format, body) = message_of(&send.message).map_err(invalid)?;
+        let mut posted = Vec::new();
+        for id in select(&self.book, &send.select)?.ids {
+            let Some(member) = self.book.members.get(&id) else { continue };
+            let (answer, answered) = oneshot::channel();
+            let (sent, was_sent) = oneshot::channel();
+            let letter = Letter { format, body: body.clone(), answer: (send.wait_ms > 0).then_some(answer), sent };
+            let running =
+                self.fleet.see(id).and_then(|seen| seen.attempt).and_then(|attempt| self.running.get(&attempt));
+            let problem = match running.and_then(|running| running.mailbox.as_ref()).map(|mailbox| mailbox.post(letter))
+            {
+                None => Some("not sent: it does not run"),
+                Some(Err(_)) => {
+                    Some("not sent: it has not read what was sent to it before, or has closed its connection")
+                }
+                Some(Ok(())) => None,
+            };
+            posted.push(Posted {
+                answer: Answer {
+                    id,
+                    job: member.job.clone(),
+                    instance: member.number,
+                    message: None,
+                    error: problem.map(Into::into),
+                },
+                was_sent,
+                answered: (send.wait_ms > 0).then_some(answered),
+            });
+        }
+        Ok(posted)
+    }
+}
+
+/// A message that is on its way.
+struct Posted {
+    answer: Answer,
+    was_sent: oneshot::Receiver<Result<(), String>>,
+    answered: Option<oneshot::Receiver<Result<String, String>>>,
+}
+
+impl Posted {
+    /// What became of it.
+    async fn answer(self, until: tokio::time::Instant) -> Answer {
+        let Self { mut answer, was_sent, answered } = self;
+        if answer.error.is_some() {
+            return answer;
+        }
+        let gone = || "it has ended, or closed its connection".to_owned();
+        match (was_sent.await, answered) {
+            (Err(_), _) => answer.error = Some(gone()),
+            (Ok(Err(why)), _) => answer.error = Some(format!("not sent: {why}")),
+            (Ok(Ok(())), None) => {}
+            (Ok(Ok(())), Some(answered)) => match tokio::time::timeout_at(until, answered).await {
+                Err(_) => answer.error = Some("sent, but it has not answered in time".into()),
+                Ok(Err(_)) => answer.error = Some(gone()),
+                Ok(Ok(Err(why))) => answer.error = Some(why),
+                Ok(Ok(Ok(text))) => answer.message = Some(text),
+            },
+        }
+        answer
+    }
+}

@@ -1,0 +1,11 @@
+//! The jobs that a daemon keeps up, and those who ask it for something.
+//!
+//! ```text
+//! control (HTTP and JSON) ──▶ fleet (one task, store, logs, events) ──▶ runtime (an attempt)
+//! ```
+//!
+//! Must not: know how an attempt goes; that is asked of `runtime`.
+
+pub mod control;
+pub mod fleet;
+pub mod ground;

@@ -1,0 +1,9 @@
+//! Who runs this, and where Sandhog keeps things of theirs: cache, state, runtime directory, and the locks in them; and where its executables lie.
+//!
+//! Must not: change who this process is, or know what is kept there.
+
+pub mod accounts;
+pub mod executables;
+pub mod lock;
+pub mod person;
+pub mod places;

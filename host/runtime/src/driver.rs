@@ -1,0 +1,452 @@
+//! Performs one attempt: feeds what happens into [`Attempt`] and does what it says.
+
+use super::channel::Channel;
+use super::halts;
+use super::note::{Held, Note, Sender};
+pub use super::order::{Ends, Order, Pump, To};
+use super::outbox::Outbox;
+use super::output::{self, Over};
+use crate::spawner::{Client, recv_ready};
+use rustix::net::SocketType;
+use sandhog_ipc::{self as ipc, Closed, pair, send_packet};
+use sandhog_protocol::plan::{Kind, Program, Work};
+use sandhog_protocol::request::{Reply, Request};
+use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
+use sandhog_protocol::verdict::{LostCause, Usage};
+use sandhog_protocol::worker::{FromWorker, ToWorker};
+use sandhog_protocol::{VERSION, causes};
+use sandhog_sandbox::steps::with_wall;
+use sandhog_supervisor::attempt::{Action, Attempt, Event};
+use sandhog_supervisor::outcome::{Cause, Facts};
+use sandhog_supervisor::pause::{Due, Pause};
+use sandhog_sys::ready;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::sync::mpsc;
+
+/// Messages of the worker that may wait here; the rest waits in its socket, and the worker with it. Few: each may take the
+/// memory of a whole frame (see `limits::VALUES`).
+const SAID: usize = 2;
+
+/// How long a guest that was asked to stop may take, where nothing else is said.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a worker may take from its report to its end: it does nothing any more but `_exit`.
+const EXIT: Duration = Duration::from_secs(5);
+
+/// How long the output of a guest that was ended waits for its reader: what lies in a pipe is read at once by
+/// whoever reads at all. And how long a stream of any worker that has gone may stay open: its own end is closed by then.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a worker may take from the request to its greeting. It takes a millisecond; a machine that pages and
+/// swaps may take seconds.
+const START: Duration = Duration::from_secs(30);
+
+/// An attempt that is over.
+pub struct Attempted {
+    pub facts: Facts,
+    pub usage: Usage,
+    /// What the worker was to be given, where it never began: whoever tries again needs it.
+    pub unused: Option<Ends>,
+}
+
+/// What the worker says.
+type Said = mpsc::Receiver<Event>;
+
+struct Driver<'a> {
+    client: &'a Client,
+    id: u32,
+    order: Order,
+    sender: Sender,
+    module: Option<(OwnedFd, Kind)>,
+    module_socket: OwnedFd,
+    channel: Arc<AsyncFd<OwnedFd>>,
+    outbox: Outbox,
+    /// Keeps its stdin open until it has been told that this failed.
+    held: Option<Held>,
+    /// What the worker has asked for and nobody has taken yet: until then nothing more of it is heard.
+    asked_for: Option<Request>,
+    /// The worker's end, until the worker has it.
+    channel_there: Option<OwnedFd>,
+    asked: Instant,
+    gone: Option<Instant>,
+    /// How long this process had stood still before that.
+    stood: Duration,
+    pause: Pause,
+    usage: Usage,
+    /// Output streams that nobody reads any more.
+    unread: Vec<OwnedFd>,
+    over: Over,
+    /// Ended with the driver.
+    tasks: tokio::task::JoinSet<()>,
+}
+
+/// Runs one attempt to its end. `id` names its zygote and its worker to the spawner.
+///
+/// # Errors
+/// Only where this process itself is at its limits (EMFILE).
+pub async fn drive(
+    client: &Client,
+    id: u32,
+    order: Order,
+    sender: Sender,
+    mut notes: mpsc::Receiver<Note>,
+) -> io::Result<Attempted> {
+    let has_module = matches!(order.zygote.program, Program::Guest { .. });
+    let outputs = order.pumps.len();
+    let is_kept = order.pumps.iter().any(|pump| matches!(pump.to, To::Sink(_)));
+    let mut attempt = Attempt::new(has_module, outputs, order.requests.is_some(), with_wall);
+    if is_kept {
+        attempt = attempt.keeping_output();
+    }
+    let (mut driver, mut said) = Driver::start(client, id, order, sender).await?;
+    while let Some(event) = driver.next(&mut notes, &mut said).await {
+        for action in attempt.step(event) {
+            if action == Action::Finish {
+                driver.finish().await;
+                let Driver { usage, order, .. } = driver;
+                return Ok(Attempted { facts: attempt.into_facts(), usage, unused: order.ends });
+            }
+            if let Err(error) = driver.perform(action).await {
+                driver.note_failure(&error);
+            }
+        }
+    }
+    Err(io::ErrorKind::BrokenPipe.into())
+}
+
+impl<'a> Driver<'a> {
+    async fn start(client: &'a Client, id: u32, order: Order, sender: Sender) -> io::Result<(Self, Said)> {
+        let (module_socket, module_there) = pair(SocketType::SEQPACKET)?;
+        let (channel, channel_there) = pair(SocketType::STREAM)?;
+        // The greeting waits in the socket until the worker is there.
+        ipc::send_frame(&channel, &ToWorker::Hello { version: VERSION }).map_err(io::Error::other)?;
+        rustix::io::ioctl_fionbio(&channel, true)?;
+        rustix::io::ioctl_fionbio(&module_socket, true)?;
+        let asked = Instant::now();
+        let request = ToSpawner::StartZygote { zygote: id, plan: order.zygote.clone() };
+        // Where this fails the spawner has gone, and its end of the socket says so.
+        let directories = order.directories.iter().map(AsFd::as_fd);
+        let fds: Vec<BorrowedFd<'_>> = std::iter::once(module_there.as_fd()).chain(directories).collect();
+        let _ = client.send(&request, &fds).await;
+        let mut driver = Self {
+            client,
+            id,
+            order,
+            sender,
+            module: None,
+            module_socket,
+            channel: Arc::new(ready::watch(channel)?),
+            outbox: Outbox::default(),
+            held: None,
+            asked_for: None,
+            channel_there: Some(channel_there),
+            asked,
+            gone: None,
+            stood: halts::total(),
+            pause: Pause::default(),
+            usage: Usage::default(),
+            unread: Vec::new(),
+            over: Over::new(),
+            tasks: tokio::task::JoinSet::new(),
+        };
+        let said = driver.listen();
+        Ok((driver, said))
+    }
+
+    /// What happens next, as an event. Meanwhile the worker is told what it is to be told, and what it has asked for is
+    /// handed on: neither holds anything else up.
+    async fn next(&mut self, notes: &mut mpsc::Receiver<Note>, said: &mut Said) -> Option<Event> {
+        loop {
+            let hears = self.asked_for.is_none() && !self.outbox.is_full();
+            let channel = Arc::clone(&self.channel);
+            let note = tokio::select! {
+                note = notes.recv() => note?,
+                Some(event) = said.recv(), if hears => Note::Event(event),
+                () = hand_on(self.order.requests.as_ref(), &mut self.asked_for) => continue,
+                ready = channel.writable(), if !self.outbox.is_empty() => {
+                    self.flush(ready.ok());
+                    continue;
+                }
+            };
+            if let Some(event) = self.take_in(note) {
+                return Some(event);
+            }
+        }
+    }
+
+    fn tell(&mut self, message: &ToWorker, fds: Vec<OwnedFd>) -> Result<(), ipc::Error> {
+        self.outbox.put(message, fds)?;
+        self.flush(None);
+        Ok(())
+    }
+
+    /// A worker that has gone needs not be told anything: the news of its end is on its way.
+    fn flush(&mut self, ready: Option<AsyncFdReadyGuard<'_, OwnedFd>>) {
+        match self.outbox.send(self.channel.get_ref()) {
+            Ok(()) => self.held = self.held.take().filter(|_| !self.outbox.is_empty()),
+            Err(error) if error.would_block() => {
+                if let Some(mut ready) = ready {
+                    ready.clear_ready();
+                }
+            }
+            Err(error) => {
+                self.outbox = Outbox::default();
+                self.note_failure(&error);
+            }
+        }
+    }
+
+    /// A note as the event that it means, if it means one; what it carries stays here.
+    fn take_in(&mut self, note: Note) -> Option<Event> {
+        let event = match note {
+            Note::Tell(reply, fds) => {
+                if let Err(error) = self.tell(&ToWorker::Tells(reply), fds) {
+                    self.note_failure(&error);
+                }
+                return None;
+            }
+            Note::InputFailed(errno, held) => {
+                self.held = held;
+                if let Err(error) =
+                    self.tell(&ToWorker::Tells(Reply::InputFailed { errno: errno.raw_os_error() }), Vec::new())
+                {
+                    self.note_failure(&error);
+                }
+                return None;
+            }
+            Note::Paused(true) => {
+                self.pause.begin(self.asked.elapsed());
+                return None;
+            }
+            Note::Paused(false) => {
+                if let Some(more) = self.pause.end(self.asked.elapsed()) {
+                    self.note_after(more, Event::DeadlinePassed);
+                }
+                return None;
+            }
+            Note::Event(Event::DeadlinePassed) => match self.pause.due() {
+                Due::Now => Event::DeadlinePassed,
+                Due::Later => return None,
+                Due::In(more) => {
+                    self.note_after(more, Event::DeadlinePassed);
+                    return None;
+                }
+            },
+            Note::Event(event) => event,
+            Note::Output(end, from) => {
+                // A guest that still writes waits for its end, and prints nothing of a broken pipe.
+                if end != output::End::Finished {
+                    self.unread.push(from);
+                }
+                Event::OutputEnded(end.into())
+            }
+            Note::Module(Ok(module)) => {
+                self.module = Some(module);
+                Event::ModuleReady
+            }
+            Note::Module(Err(cause)) => Event::ModuleFailed(cause),
+        };
+        match &event {
+            Event::WorkerEnded(exit) => {
+                let stood = halts::total().saturating_sub(self.stood) + self.pause.total(self.asked.elapsed());
+                self.usage.wall_ms =
+                    self.gone.map_or(0, |gone| gone.elapsed().saturating_sub(stood).as_millis() as u64);
+                (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
+            }
+            Event::Said(FromWorker::Ended(report)) => {
+                self.usage.peak_memory_bytes = report.peak_memory_bytes;
+                let written = report.written_bytes.as_deref();
+                self.usage.stdout_bytes = written.map(|[stdout, _]| *stdout);
+                self.usage.stderr_bytes = written.map(|[_, stderr]| *stderr);
+                self.usage.messages_received = report.messages_received;
+                self.usage.messages_sent = report.messages_sent;
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    async fn perform(&mut self, action: Action) -> Result<(), ipc::Error> {
+        match action {
+            Action::Load => self.load(),
+            Action::StartWorker => self.start_worker().await,
+            Action::Go => self.go(),
+            Action::Kill => {
+                self.client.send(&ToSpawner::Kill { worker: self.id }, &[]).await?;
+                self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
+            }
+            Action::EndZygote => self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await,
+            Action::LimitExit => {
+                self.note_after(EXIT, Event::ExitOverdue);
+                Ok(())
+            }
+            Action::LimitDrain => {
+                self.note_after(DRAIN, Event::DrainOver);
+                Ok(())
+            }
+            Action::EndOutput => {
+                self.over.tell();
+                Ok(())
+            }
+            Action::AskToStop => {
+                self.note_after(self.order.grace, Event::GraceOver);
+                self.tell(&ToWorker::Tells(Reply::Stop), Vec::new())
+            }
+            Action::Feed => match &self.order.feed {
+                Some(feed) => Ok(feed.begin(self.sender.clone())?),
+                None => Ok(()),
+            },
+            Action::Serve(request) => {
+                self.asked_for = Some(request);
+                Ok(())
+            }
+            Action::Finish => Ok(()),
+        }
+    }
+
+    fn load(&mut self) -> Result<(), ipc::Error> {
+        let Some((module, kind)) = self.module.take() else { return Ok(()) };
+        send_packet(&self.module_socket, &Load::Module { kind }, &[module.as_fd()])?;
+        let (socket, sender) = (ready::watch(self.module_socket.try_clone()?)?, self.sender.clone());
+        self.tasks.spawn(async move {
+            // A zygote that closes without an answer ends, which its spawner reports.
+            if let Ok(Ok(answer)) = recv_ready::<Loaded>(&socket).await {
+                let _ = sender.send(Note::Event(Event::Loaded(answer.message))).await;
+            }
+        });
+        Ok(())
+    }
+
+    async fn start_worker(&mut self) -> Result<(), ipc::Error> {
+        let Some(channel) = self.channel_there.take() else { return Ok(()) };
+        let ends =
+            self.order.ends.iter().flat_map(|ends| ends.stdio.iter().chain(&ends.connection).chain(&ends.coredump));
+        let ends = std::iter::once(&channel).chain(ends).map(AsFd::as_fd);
+        let fds: Vec<BorrowedFd<'_>> = ends.chain(self.order.directories.iter().map(AsFd::as_fd)).collect();
+        let request = ToSpawner::StartWorker { zygote: self.id, worker: self.id, plan: self.order.worker.clone() };
+        self.client.send(&request, &fds).await?;
+        self.note_after(START, Event::StartOverdue);
+        // The zygote's program is still starting: nothing waits for this process now.
+        Ok(self.start_pumps()?)
+    }
+
+    fn go(&mut self) -> Result<(), ipc::Error> {
+        (self.gone, self.stood) = (Some(Instant::now()), halts::total());
+        self.usage.start_us = self.asked.elapsed().as_micros() as u64;
+        self.release_streams();
+        // First of all: what follows takes its time beside the guest.
+        self.tell(&ToWorker::Go(self.order.work.clone()), Vec::new())?;
+        // Native code of ours does not say that it reads.
+        if let (Some(feed), Work::Probe(_)) = (&self.order.feed, &self.order.work) {
+            feed.begin(self.sender.clone())?;
+        }
+        self.arm_deadline();
+        if let Some(began) = self.order.began.take() {
+            began();
+        }
+        Ok(())
+    }
+
+    /// The worker has its ends now: with ours gone, it alone keeps them open.
+    fn release_streams(&mut self) {
+        self.order.ends = None;
+        self.order.directories.clear();
+    }
+
+    /// Before `go`, until which nothing comes out of them.
+    fn start_pumps(&mut self) -> io::Result<()> {
+        for Pump { from, to, meter } in std::mem::take(&mut self.order.pumps) {
+            let sender = self.sender.clone();
+            match to {
+                To::Stream { fd, manner } => {
+                    let over = self.over.bell()?;
+                    std::thread::Builder::new().name("output".into()).spawn(move || {
+                        let end = output::pump(&from, &fd, &meter, &manner, Some(&*over));
+                        drop(fd);
+                        let _ = sender.blocking_send(Note::Output(end, from));
+                    })?;
+                }
+                // Thousands of these would be thousands of threads.
+                To::Sink(sink) => {
+                    let (from, over) = (ready::watch(from)?, self.over.hear());
+                    self.tasks.spawn(async move {
+                        let end = output::collect(&from, sink, &meter, over).await;
+                        let _ = sender.send(Note::Output(end, from.into_inner())).await;
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn arm_deadline(&mut self) {
+        if let Some(limit) = self.order.hard_deadline {
+            self.note_after(limit, Event::DeadlinePassed);
+        }
+    }
+
+    fn note_after(&mut self, time: Duration, event: Event) {
+        let sender = self.sender.clone();
+        self.tasks.spawn(async move {
+            halts::sleep(time).await;
+            let _ = sender.send(Note::Event(event)).await;
+        });
+    }
+
+    /// Passes on what the worker says, frame by frame, until it closes or breaks the protocol, or once it is over until the end
+    /// of what lies in the socket then.
+    fn listen(&mut self) -> Said {
+        let mut channel = Channel::new(Arc::clone(&self.channel), self.over.hear());
+        let (sender, said) = mpsc::channel(SAID);
+        self.tasks.spawn(async move {
+            loop {
+                let event = match channel.next_frame().await {
+                    Ok(Ok(message)) => Event::Said(message),
+                    Ok(Err(Closed)) => Event::ChannelClosed,
+                    Err(error) => Event::ChannelBroken(causes::one_line(&error)),
+                };
+                let last = !matches!(event, Event::Said(_));
+                if sender.send(event).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+        said
+    }
+
+    /// A process that has gone can't be told anything; that it has gone is on its way as an event of its own, with how.
+    fn note_failure(&self, error: &ipc::Error) {
+        if !error.is_gone() {
+            let why = format!("failed to talk to a process of ours: {}", causes::one_line(error));
+            let cause = Cause::Failed(LostCause::Machine, why);
+            let _ = self.sender.try_send(Note::Event(Event::ModuleFailed(cause)));
+        }
+    }
+
+    /// The zygote has served its attempt.
+    async fn finish(&mut self) {
+        self.tasks.abort_all();
+        let _ = self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await;
+    }
+}
+
+/// Hands a request on as soon as there is room for it. Waits for ever where there is none to hand on; nothing of it is lost
+/// when it is dropped before.
+async fn hand_on(to: Option<&mpsc::Sender<Request>>, request: &mut Option<Request>) {
+    match (to, request.is_some()) {
+        (Some(to), true) => match to.reserve().await {
+            Ok(place) => {
+                if let Some(request) = request.take() {
+                    place.send(request);
+                }
+            }
+            // Nobody serves it any more: it is over for this attempt.
+            Err(_) => *request = None,
+        },
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,293 @@
+//! What a job starts, and all that follows from it: the children of one attempt, each an attempt like any other, within the
+//! rights of its parent and the bounds of its family.
+
+use super::dispatch::Coordinator;
+use super::error::Error;
+use super::note::{Note, Sender};
+use super::observer::{Life, Observer};
+use super::quota::Quota;
+use super::record::VerdictRecord;
+use super::registry;
+use super::rights::{self, Child};
+use super::run::{Member, Ties};
+use super::stop::{Halt, Halted};
+use super::streams::{Inherited, Streams, open_below};
+use super::view::{LogLine, Progress};
+use sandhog_protocol::exit_code;
+use sandhog_protocol::limits;
+use sandhog_protocol::plan::Identity;
+use sandhog_protocol::request::{ChildId, ChildJob, Level, Refused, Reply, Request};
+use sandhog_protocol::verdict::{StopReason, Verdict};
+use sandhog_spec::job::Job;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Requests of one guest that wait to be served; the guest waits behind them. Few: each may take the memory of a whole
+/// frame (see `limits::VALUES`).
+pub(super) const REQUESTS: usize = 2;
+
+/// A job with all that it starts.
+pub(super) struct Family {
+    coordinator: Arc<Coordinator>,
+    /// Who hears of its members.
+    pub(super) observer: Arc<dyn Observer>,
+    /// How long a member may take to stop once it was asked.
+    pub(super) grace: Duration,
+    quota: Mutex<Quota>,
+    /// Children whose parents have ended.
+    detached: Mutex<Vec<Running>>,
+}
+
+/// A child that runs.
+struct Running {
+    halt: watch::Sender<Option<Halt>>,
+    task: JoinHandle<()>,
+    detached: bool,
+}
+
+/// The way of one member to its verdict; boxed, since members start members.
+type Run = Pin<Box<dyn Future<Output = Result<VerdictRecord, Error>> + Send>>;
+
+impl Family {
+    pub(super) fn new(
+        coordinator: &Arc<Coordinator>,
+        job: &Job,
+        observer: Arc<dyn Observer>,
+        grace: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            coordinator: Arc::clone(coordinator),
+            observer,
+            grace,
+            quota: Mutex::new(Quota::new(job.family, Instant::now())),
+            detached: Mutex::default(),
+        })
+    }
+
+    pub(super) fn run(self: &Arc<Self>, member: &Arc<Member>, ties: Ties, halted: Halted) -> Run {
+        let (family, member) = (Arc::clone(self), Arc::clone(member));
+        Box::pin(async move { family.coordinator.try_member(&family, &member, ties, halted).await })
+    }
+
+    /// Until no child is left that outlives its parent. A stop of the command is theirs, too.
+    pub(super) async fn wait_for_detached(&self, mut stopped: Halted) {
+        loop {
+            let Some(mut running) = locked(&self.detached).pop() else { return };
+            tokio::select! {
+                _ = &mut running.task => {}
+                Ok(halt) = async { stopped.wait_for(Option::is_some).await.map(|halt| *halt) } => {
+                    running.halt.send_replace(halt);
+                    let _ = (&mut running.task).await;
+                }
+            }
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these, and what they hold is whole after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves what one attempt's guest asks for until the attempt has ended, then ends its children and waits for them. `tell`
+/// is the way to its worker.
+pub(super) async fn serve(
+    family: &Arc<Family>,
+    member: &Arc<Member>,
+    inherited: Inherited,
+    mut requests: mpsc::Receiver<Request>,
+    tell: Sender,
+) {
+    let (ended, mut ends) = mpsc::unbounded_channel();
+    let mut parent =
+        Parent { family, member, inherited, children: HashMap::new(), last: 0, has_progress: false, ended };
+    loop {
+        let (reply, fds) = tokio::select! {
+            request = requests.recv() => match request {
+                Some(request) => match parent.serve(request).await {
+                    Ok(Some(answer)) => answer,
+                    Ok(None) => continue,
+                    Err(breach) => {
+                        let _ = tell.send(Note::breach(breach)).await;
+                        continue;
+                    }
+                },
+                None => break,
+            },
+            Some((child, record)) = ends.recv() => (parent.ended(child, record), Vec::new()),
+        };
+        let _ = tell.send(Note::Tell(reply, fds)).await;
+    }
+    if parent.has_progress {
+        family.observer.progress(&member.identity.attempt, None).await;
+    }
+    parent.leave().await;
+}
+
+/// One attempt as a parent.
+struct Parent<'a> {
+    family: &'a Arc<Family>,
+    member: &'a Arc<Member>,
+    inherited: Inherited,
+    /// Those that have not ended.
+    children: HashMap<ChildId, Running>,
+    /// The number that was given last.
+    last: ChildId,
+    /// It has told how far it is, which may be on the screen.
+    has_progress: bool,
+    ended: mpsc::UnboundedSender<(ChildId, VerdictRecord)>,
+}
+
+/// What a worker is told, with descriptors.
+type Answer = (Reply, Vec<OwnedFd>);
+
+impl Parent<'_> {
+    /// # Errors
+    /// What no honest worker asks.
+    async fn serve(&mut self, request: Request) -> Result<Option<Answer>, String> {
+        match request {
+            Request::Spawn(asked) => {
+                let refused = |refused| (Reply::NotSpawned(refused), Vec::new());
+                return Ok(Some(self.spawn(*asked).unwrap_or_else(refused)));
+            }
+            Request::Stop { child } => self.halt(child, Halt::Stop(StopReason::Parent))?,
+            Request::Kill { child } => self.halt(child, Halt::Kill(StopReason::Parent))?,
+            Request::Progress { done, total, note } => {
+                self.has_progress = true;
+                let note = shortened(note, limits::PROGRESS_NOTE);
+                let progress = Progress { job: self.member.job.name.clone(), done, total, note };
+                self.family.observer.progress(&self.member.identity.attempt, Some(progress)).await;
+            }
+            Request::Log { level, text, fields } => self.log(level, text, fields).await,
+            Request::Ready => self.life(Life::Ready).await,
+            Request::Heartbeat => self.life(Life::Heartbeat).await,
+            Request::Retire { reason } => self.life(Life::Retire(shortened(reason, limits::RETIRE_REASON))).await,
+            // Its attempt knows.
+            Request::Listens | Request::Reads => {}
+        }
+        Ok(None)
+    }
+
+    fn halt(&self, child: ChildId, halt: Halt) -> Result<(), String> {
+        if child == 0 || child > self.last {
+            return Err(format!("the number {child} of a child that it never had"));
+        }
+        // One that has ended needs no end.
+        if let Some(running) = self.children.get(&child) {
+            running.halt.send_if_modified(|now| {
+                let stronger = matches!(now, None | Some(Halt::Stop(_))) && *now != Some(halt);
+                stronger.then(|| *now = Some(halt)).is_some()
+            });
+        }
+        Ok(())
+    }
+
+    async fn log(&self, level: Level, text: String, mut fields: Vec<(String, String)>) {
+        fields.truncate(limits::LOG_FIELDS);
+        let mut left = limits::LOG_TEXT;
+        let mut cut = |text: String| {
+            let text = shortened(text, left);
+            left -= text.len();
+            text
+        };
+        let line = LogLine {
+            job: self.member.job.name.clone(),
+            level,
+            text: cut(text),
+            fields: fields.into_iter().map(|(name, value)| (cut(name), cut(value))).collect(),
+        };
+        self.family.observer.log(line).await;
+    }
+
+    async fn life(&self, life: Life) {
+        self.family.observer.life(&self.member.job.name, &self.member.identity.attempt, life).await;
+    }
+
+    fn spawn(&mut self, asked: ChildJob) -> Result<Answer, Refused> {
+        let Child { job, directories } = rights::narrow(&self.member.job, &asked)?;
+        let mut opened = Vec::new();
+        for (index, way) in &directories {
+            let parents = self.member.directories.get(*index);
+            let parents = parents.ok_or_else(|| Refused::Invalid("no such directory".into()))?;
+            opened.push(open_below(parents, way)?);
+        }
+        let depth = self.member.identity.depth + 1;
+        locked(&self.family.quota).admit(depth, Instant::now())?;
+        self.start(job, opened, asked).inspect_err(|_| locked(&self.family.quota).ended())
+    }
+
+    /// Starts a child that was admitted.
+    fn start(&mut self, job: Job, directories: Vec<Arc<OwnedFd>>, asked: ChildJob) -> Result<Answer, Refused> {
+        let full = |error: io::Error| Refused::Quota(format!("the coordinator can open no more: {error}"));
+        self.family.coordinator.check_room().map_err(full)?;
+        let module = self.member.modules.get(&asked.module).map(Arc::clone);
+        let module = module.ok_or_else(|| Refused::NotFound(asked.module.clone()))?;
+        let attempt = registry::new_attempt_id().map_err(full)?;
+        let identity = Identity {
+            attempt: attempt.clone(),
+            job: job.name.clone(),
+            instance: 0,
+            number: 1,
+            parent: Some(self.member.identity.attempt.clone()),
+            depth: self.member.identity.depth + 1,
+        };
+        let (streams, piped) = Streams::of_child(&self.inherited, &job, asked.stdio).map_err(full)?;
+        let ends = asked.connected.then(sandhog_channel::pair).transpose().map_err(full)?;
+        let (ours, connection) = ends.unzip();
+        let fds = ours.into_iter().chain(piped).collect();
+        let modules = asked.modules.iter().filter_map(|name| self.member.modules.get_key_value(name));
+        let modules = modules.map(|(name, module)| (name.clone(), Arc::clone(module))).collect();
+        let member = Member { job, module, directories, modules, identity, data: asked.data, instead: None };
+        let child = self.begin(Arc::new(member), Ties { streams, connection, coredump: None }, asked.detached);
+        Ok((Reply::Spawned { child, attempt }, fds))
+    }
+
+    fn begin(&mut self, member: Arc<Member>, ties: Ties, detached: bool) -> ChildId {
+        self.last += 1;
+        let child = self.last;
+        let (halt, halted) = watch::channel(None);
+        let run = self.family.run(&member, ties, halted);
+        let (family, ended) = (Arc::clone(self.family), self.ended.clone());
+        let task = tokio::spawn(async move {
+            let record = run.await.unwrap_or_else(|error| {
+                let identity = member.identity.clone();
+                VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, identity.attempt, identity.job)
+            });
+            locked(&family.quota).ended();
+            // Nobody hears it whose parent has ended.
+            let _ = ended.send((child, record));
+        });
+        self.children.insert(child, Running { halt, task, detached });
+        child
+    }
+
+    fn ended(&mut self, child: ChildId, record: VerdictRecord) -> Reply {
+        self.children.remove(&child);
+        let code = exit_code::of(&record.verdict).into();
+        Reply::ChildEnded { child, verdict: record.verdict, code, usage: record.usage }
+    }
+
+    /// The attempt has ended: its children do so as well, but for the detached ones.
+    async fn leave(self) {
+        let (detached, attached): (Vec<_>, Vec<_>) = self.children.into_values().partition(|child| child.detached);
+        locked(&self.family.detached).extend(detached);
+        for child in &attached {
+            child.halt.send_replace(Some(Halt::Kill(StopReason::Parent)));
+        }
+        for child in attached {
+            let _ = child.task.await;
+        }
+    }
+}
+
+/// At most this many bytes of it, cut between characters.
+fn shortened(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
+    text
+}

@@ -1,0 +1,44 @@
+//! Attempts, from a job to its verdict, and all that the process needs for them: modules and their cache, what jobs are granted,
+//! privilege and how it is given up.
+//!
+//! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print, know the daemon's
+//! jobs, HTTP or a database.
+
+pub mod build;
+pub mod cache;
+mod caches;
+mod channel;
+pub mod dispatch;
+pub mod driver;
+pub mod error;
+mod family;
+mod feed;
+pub mod granted;
+pub mod halts;
+pub mod module;
+pub mod modules;
+mod mounts;
+pub mod note;
+pub mod observer;
+mod order;
+mod outbox;
+pub mod output;
+pub mod own_directories;
+pub mod own_limits;
+pub mod plan;
+pub mod privilege;
+mod processors;
+mod quota;
+pub mod record;
+pub mod registry;
+mod reopen;
+mod rights;
+mod room;
+pub mod run;
+mod screen;
+pub mod shed;
+pub mod spawner;
+pub mod stop;
+mod streams;
+pub mod terms;
+pub mod view;

@@ -1,0 +1,60 @@
+//! What an attempt is made of.
+
+use super::feed::Feed;
+use super::output::{Manner, Meter, Sink};
+use sandhog_protocol::plan::{Work, WorkerPlan, ZygotePlan};
+use sandhog_protocol::request::Request;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// All that one attempt needs.
+pub struct Order {
+    pub zygote: ZygotePlan,
+    pub worker: WorkerPlan,
+    pub work: Work,
+    /// What the worker is given; none once it has it.
+    pub ends: Option<Ends>,
+    /// Its granted directories, in the order of the plan.
+    pub directories: Vec<Arc<OwnedFd>>,
+    /// Where its stdin comes from, if anything comes.
+    pub feed: Option<Feed>,
+    /// What is moved between the other ends of its output streams and the world.
+    pub pumps: Vec<Pump>,
+    /// When to end a worker that does not end by its own deadline, from `go`.
+    pub hard_deadline: Option<Duration>,
+    /// Where what the guest asks for goes; where it is none, asking is a breach.
+    pub requests: Option<mpsc::Sender<Request>>,
+    /// How long it may take to stop once it was asked.
+    pub grace: Duration,
+    /// Is called when the guest begins.
+    pub began: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// A worker's ends of what it is joined to the world by.
+pub struct Ends {
+    /// Stdin, stdout, stderr.
+    pub stdio: [OwnedFd; 3],
+    /// Its connection to its parent, where it has one.
+    pub connection: Option<OwnedFd>,
+    /// The file for its core dump, where one is wanted.
+    pub coredump: Option<OwnedFd>,
+}
+
+/// One output stream between a worker and the world.
+pub struct Pump {
+    pub from: OwnedFd,
+    pub to: To,
+    pub meter: Meter,
+}
+
+/// Where a stream leads to.
+pub enum To {
+    Stream {
+        fd: OwnedFd,
+        manner: Manner,
+    },
+    /// To whoever keeps it.
+    Sink(Box<dyn Sink>),
+}

@@ -1,0 +1,160 @@
+//! From a job's one list of grants to the plans of its processes. Pure: whoever carries a plan out adds nothing.
+
+use sandhog_protocol::limits;
+use sandhog_protocol::message::Message;
+use sandhog_protocol::plan::{
+    CompileOutput, CompilePlan, GuestPlan, Identity, Program, Rlimits, Walls, WorkerPlan, ZygotePlan,
+};
+use sandhog_spawner::floor::Most;
+use sandhog_spec::job::{CompileLimits, Job, Limits};
+use sandhog_spec::units;
+use sandhog_supervisor::outcome;
+use std::time::Duration;
+
+/// What a worker needs beside its guest's memory, in bytes: engine, event loop, stacks and buffers took below 12 MiB
+/// in every measurement; the rest is room for the engine's tables and for a guest's call of many megabytes.
+pub const WORKER_MEMORY: u64 = 64 << 20;
+
+/// What the zygote has of its own in the same cgroup, in bytes.
+const ZYGOTE_MEMORY: u64 = 32 << 20;
+
+/// Zygote and worker, one of each to spare while the kernel still counts one that has ended, and the threads of a
+/// component's worker.
+const GUEST_TASKS: u32 = 4 + 8;
+
+/// How much later than the worker's own deadline it is killed from outside: a worker that is fine needs a millisecond
+/// for it, one on a busy machine some hundreds.
+const DEADLINE_SLACK: Duration = Duration::from_millis(500);
+
+pub fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
+    ZygotePlan {
+        walls: walls.clone(),
+        program: Program::Guest { fuel: limits.fuel.is_some() },
+        cgroup_memory_bytes: memory(limits) + WORKER_MEMORY + ZYGOTE_MEMORY,
+        cgroup_tasks: GUEST_TASKS,
+        coredump: limits.coredump,
+    }
+}
+
+pub fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {
+    WorkerPlan {
+        rlimits: guest_rlimits(&job.limits),
+        connected,
+        coredump: job.limits.coredump,
+        directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
+        lie: None,
+    }
+}
+
+/// What the guest's memory may take of the worker's, in bytes. The engine makes a core dump in memory before it is written:
+/// all that is not zero twice, in buffers that grow by doubling.
+fn memory(limits: &Limits) -> u64 {
+    if limits.coredump { limits.memory_bytes.saturating_mul(5) } else { limits.memory_bytes }
+}
+
+fn guest_rlimits(limits: &Limits) -> Rlimits {
+    Rlimits {
+        data_bytes: memory(limits) + WORKER_MEMORY,
+        file_bytes: limits.max_file_bytes,
+        open_files: limits.max_files,
+        // A second behind the timer in the worker, rounded up.
+        cpu_s: limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2 + dumping(limits).as_secs())),
+    }
+}
+
+/// What a core dump may take beside the guest's own time: some 10 s for each GiB, measured.
+fn dumping(limits: &Limits) -> Duration {
+    let gibibytes = limits.memory_bytes.div_ceil(1 << 30);
+    if limits.coredump { Duration::from_secs(gibibytes.saturating_mul(30)) } else { Duration::ZERO }
+}
+
+pub fn guest(job: &Job, identity: Identity, data: Option<Message>) -> GuestPlan {
+    let limits = &job.limits;
+    GuestPlan {
+        args: std::iter::once(&job.argv0).chain(&job.args).cloned().collect(),
+        env: job.grants.env.clone(),
+        directories: job.grants.directories.iter().map(|directory| directory.guest.clone()).collect(),
+        memory_bytes: limits.memory_bytes,
+        timeout_ms: limits.timeout.map(millis),
+        cpu_ms: limits.cpu.map(millis),
+        fuel: limits.fuel,
+        identity,
+        data,
+        fresh: job.fresh,
+        terminals: [false; 3],
+        whole_calls: [false; 2],
+    }
+}
+
+/// When a worker is killed that has not ended by its own deadline.
+pub fn hard_deadline(limits: &Limits) -> Option<Duration> {
+    limits.timeout.map(|timeout| timeout.saturating_add(DEADLINE_SLACK).saturating_add(dumping(limits)))
+}
+
+pub fn compiler_zygote(limits: &CompileLimits, threads: u32, walls: &Walls) -> ZygotePlan {
+    ZygotePlan {
+        walls: walls.clone(),
+        program: Program::Compiler,
+        cgroup_memory_bytes: limits.memory_bytes + WORKER_MEMORY + ZYGOTE_MEMORY,
+        cgroup_tasks: GUEST_TASKS + threads,
+        coredump: false,
+    }
+}
+
+pub fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
+    WorkerPlan {
+        rlimits: Rlimits {
+            data_bytes: limits.memory_bytes,
+            file_bytes: limits::ARTIFACT,
+            // It opens none; the few are for what its threads may need for a moment.
+            open_files: 16,
+            cpu_s: Some(limits.cpu.as_secs().saturating_add(2)),
+        },
+        connected: false,
+        coredump: false,
+        directories: Vec::new(),
+        lie: None,
+    }
+}
+
+/// The largest limits of what a job with these limits starts: itself, its children, who have no more, and compilers with
+/// this many threads. How many of them there are is said elsewhere.
+pub fn most(limits: &Limits, compile: &CompileLimits, threads: u32) -> Most {
+    let (guest, compiler) = (guest_rlimits(limits), compiler_worker(compile).rlimits);
+    let walls = Walls::new();
+    let zygotes = [guest_zygote(limits, &walls), compiler_zygote(compile, threads, &walls)];
+    Most {
+        zygotes: 0,
+        cgroup_memory_bytes: zygotes.iter().map(|zygote| zygote.cgroup_memory_bytes).max().unwrap_or(0),
+        cgroup_tasks: zygotes.iter().map(|zygote| zygote.cgroup_tasks).max().unwrap_or(0),
+        data_bytes: guest.data_bytes.max(compiler.data_bytes),
+        file_bytes: guest.file_bytes.max(compiler.file_bytes),
+        open_files: guest.open_files.max(compiler.open_files),
+        cpu_s: guest.cpu_s.and_then(|guest| Some(guest.max(compiler.cpu_s?))),
+    }
+}
+
+pub fn compilation(limits: &CompileLimits, threads: u32, fuel: bool, output: CompileOutput) -> CompilePlan {
+    CompilePlan { fuel, threads, cpu_ms: millis(limits.cpu), output }
+}
+
+/// The limits as a verdict names them. `own`: the limit of CPU time that this process itself has and hands on. Near its end the
+/// kernel may be first: it goes by ticks, each counted whole for whoever runs at its end, so that on a busy machine a process
+/// that it kills has really used less.
+pub fn named(limits: &Limits, own: Option<Duration>) -> outcome::Limits {
+    let by_the_kernel = limits.cpu.is_some() && limits.cpu == own;
+    let duration = |limit: Option<Duration>| limit.map(units::print_duration).unwrap_or_default();
+    outcome::Limits {
+        memory: units::print_size(limits.memory_bytes),
+        timeout: duration(limits.timeout),
+        cpu: duration(limits.cpu),
+        cpu_us: limits.cpu.map(|cpu| millis(cpu).saturating_mul(1000) / if by_the_kernel { 2 } else { 1 }),
+        fuel: limits.fuel.map(|fuel| fuel.to_string()).unwrap_or_default(),
+        output: limits.max_output_bytes.map(units::print_size).unwrap_or_default(),
+    }
+}
+
+/// In milliseconds, at least one.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}

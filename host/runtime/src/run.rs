@@ -1,0 +1,273 @@
+//! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
+
+use super::dispatch::{Born, Compiled, Coordinator};
+use super::driver::{Attempted, Ends, GRACE, Order};
+use super::error::Error;
+use super::family::{self, Family};
+use super::granted::{Granted, Opener};
+use super::module::Module;
+use super::modules;
+use super::note;
+use super::observer::{Keeper, Nobody, Observer};
+use super::own_limits;
+use super::plan;
+use super::record::VerdictRecord;
+use super::registry;
+use super::stop::Halted;
+use super::streams::{Opened, Streams};
+use sandhog_protocol::message::Message;
+use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
+use sandhog_protocol::verdict::{Usage, Verdict};
+use sandhog_spec::job::{Job, User};
+use sandhog_supervisor::outcome::{self, Cause, Facts};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// One attempt's guest with all that it may use, opened.
+pub(super) struct Member {
+    pub job: Job,
+    pub module: Arc<Module>,
+    /// In the order of the job's grants.
+    pub directories: Vec<Arc<OwnedFd>>,
+    /// What it may start.
+    pub modules: BTreeMap<String, Arc<Module>>,
+    pub identity: Identity,
+    pub data: Option<Message>,
+    /// What runs in the guest's place, where the guest does not.
+    pub instead: Option<Instead>,
+}
+
+/// Native code of `sandhog doctor` in a guest's place, with all that the guest would be granted.
+#[derive(Clone, Debug)]
+pub struct Instead {
+    /// Its name.
+    pub probe: String,
+    pub walls: Walls,
+    /// What its zygote does instead of cloning a worker.
+    pub lie: Option<String>,
+}
+
+/// One attempt of a job that the daemon keeps up.
+pub struct Kept {
+    pub job: Job,
+    pub granted: Granted,
+    pub identity: Identity,
+    /// The worker's end of its connection.
+    pub connection: Option<OwnedFd>,
+    pub observer: Arc<dyn Observer>,
+    /// Keeps what it writes.
+    pub keeper: Arc<dyn Keeper>,
+    /// How long it may take to stop once it was asked.
+    pub grace: Duration,
+}
+
+/// What of a member is used up by its start.
+pub(super) struct Ties {
+    pub streams: Streams,
+    /// The worker's end of its connection.
+    pub connection: Option<OwnedFd>,
+    /// The file for its core dump.
+    pub coredump: Option<OwnedFd>,
+}
+
+impl Coordinator {
+    /// Runs a job to its verdict, and whatever it starts. `connection`: the job's end of its connection to whoever
+    /// started it; `coredump`: the file for its core dump; `instead`: what takes the place of its guest, not of its children's.
+    ///
+    /// # Errors
+    /// Where there is nothing to run: no module, no such directory. What happens to a run is a verdict, not an error.
+    pub async fn run(
+        self: &Arc<Self>,
+        job: &Job,
+        attempt: String,
+        connection: Option<OwnedFd>,
+        coredump: Option<OwnedFd>,
+        instead: Option<Instead>,
+    ) -> Result<VerdictRecord, Error> {
+        if !self.is_root()
+            && let User::Ids { .. } = job.user
+        {
+            return Err(Error::User { given: "UID:GID" });
+        }
+        let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
+        let granted = Opener::now(self.own_directories()).open(job)?;
+        let ties = Ties { streams: Streams::of_command(job, &granted.input), connection, coredump };
+        let member = Member { instead, ..Member::new(job.clone(), granted, identity) };
+        self.run_family(member, ties, self.screen(), GRACE, self.stopped()).await
+    }
+
+    /// One attempt of a job that the daemon keeps up, to its verdict, with whatever it starts. No path is opened.
+    ///
+    /// # Errors
+    /// Of the coordinator's own.
+    pub async fn run_kept(self: &Arc<Self>, kept: Kept, halted: Halted) -> Result<VerdictRecord, Error> {
+        let Kept { job, granted, identity, connection, observer, keeper, grace } = kept;
+        let streams = Streams::kept(&job, &granted.input, &keeper);
+        let member = Member::new(job, granted, identity);
+        self.run_family(member, Ties { streams, connection, coredump: None }, observer, grace, halted).await
+    }
+
+    /// The command of a health check: nobody hears what it says.
+    pub async fn run_check(
+        self: &Arc<Self>,
+        job: &Job,
+        granted: Granted,
+        halted: Halted,
+    ) -> Result<VerdictRecord, Error> {
+        let identity =
+            Identity { attempt: registry::new_attempt_id()?, job: job.name.clone(), number: 1, ..Identity::default() };
+        let ties = Ties { streams: Streams::null(job)?, connection: None, coredump: None };
+        let member = Member::new(job.clone(), granted, identity);
+        self.run_family(member, ties, Arc::new(Nobody), GRACE, halted).await
+    }
+
+    async fn run_family(
+        self: &Arc<Self>,
+        member: Member,
+        ties: Ties,
+        observer: Arc<dyn Observer>,
+        grace: Duration,
+        halted: Halted,
+    ) -> Result<VerdictRecord, Error> {
+        let family = Family::new(self, &member.job, observer, grace);
+        let record = family.run(&Arc::new(member), ties, halted.clone()).await;
+        family.wait_for_detached(halted).await;
+        record
+    }
+
+    /// The tries of one member: until it starts, or can't. Walls that may be missing are let go one after the other.
+    pub(super) async fn try_member(
+        self: &Arc<Self>,
+        family: &Arc<Family>,
+        member: &Arc<Member>,
+        mut ties: Ties,
+        halted: Halted,
+    ) -> Result<VerdictRecord, Error> {
+        let job = &member.job;
+        let mut walls = member.instead.as_ref().map_or_else(|| self.walls(), |instead| instead.walls.clone());
+        let mut missing_walls = Vec::new();
+        let mut remade = false;
+        let (facts, usage) = loop {
+            let (facts, usage) = self.try_once(family, member, &mut ties, &walls, halted.clone()).await?;
+            match &facts.cause {
+                Some(Cause::Stale(_)) if !remade => {
+                    modules::forget(self, &member.module, job.limits.fuel.is_some());
+                    remade = true;
+                }
+                Some(cause) => match self.let_go(cause, job, &mut walls) {
+                    Some(wall) => missing_walls.push(wall),
+                    None => break (facts, usage),
+                },
+                None => break (facts, usage),
+            }
+        };
+        let verdict = outcome::decide(&facts, &plan::named(&job.limits, own_limits::cpu()));
+        let record = self.record(member, verdict, usage, walls, missing_walls).await;
+        Ok(VerdictRecord { dumped: facts.into_coredump(), ..record })
+    }
+
+    /// The wall for want of which it came to nothing, if it can be tried again without that one.
+    pub(super) fn let_go(&self, cause: &Cause, job: &Job, walls: &mut Walls) -> Option<Wall> {
+        let Cause::Spawn(failure) = cause else { return None };
+        let may_miss = |wall: &Wall| job.allow_missing.contains(wall) && self.may_miss().contains(wall);
+        failure.wall.filter(|wall| may_miss(wall) && walls.remove(wall))
+    }
+
+    async fn record(
+        &self,
+        member: &Member,
+        verdict: Verdict,
+        usage: Usage,
+        mut walls: Walls,
+        missing_walls: Vec<Wall>,
+    ) -> VerdictRecord {
+        let mut record = VerdictRecord::new(verdict, member.identity.attempt.clone(), member.job.name.clone());
+        record.module = member.module.name();
+        record.usage = usage;
+        // A run that was refused had no walls around it.
+        if !matches!(record.verdict, Verdict::Refused { .. }) {
+            record.weak_walls = self.weak_walls().await;
+            walls.retain(|wall| !record.weak_walls.iter().any(|weak| weak.wall == *wall));
+            record.walls = walls.into_iter().collect();
+            record.missing_walls = missing_walls;
+        }
+        record
+    }
+
+    /// One try, with its zygote starting beside the search for its compiled module, and its requests served.
+    async fn try_once(
+        self: &Arc<Self>,
+        family: &Arc<Family>,
+        member: &Arc<Member>,
+        ties: &mut Ties,
+        walls: &Walls,
+        halted: Halted,
+    ) -> Result<(Facts, Usage), Error> {
+        let job = &member.job;
+        let Opened { stdio, feed, pumps, whole_calls } =
+            ties.streams.open(family.observer.beside().as_ref(), member.instead.is_none())?;
+        let inherited = ties.streams.inherited(&stdio)?;
+        let (asks, requests) = mpsc::channel(family::REQUESTS);
+        let (program, work) = member.program_and_work(ties.streams.terminals(), whole_calls);
+        let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
+        let (observer, name) = (Arc::clone(&family.observer), member.identity.attempt.clone());
+        let order = Order {
+            zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
+            worker: WorkerPlan { lie, ..plan::guest_worker(job, ties.connection.is_some()) },
+            work,
+            ends: Some(Ends { stdio, connection: ties.connection.take(), coredump: ties.coredump.take() }),
+            directories: member.directories.clone(),
+            feed,
+            pumps,
+            hard_deadline: plan::hard_deadline(&job.limits),
+            requests: Some(asks),
+            grace: family.grace,
+            began: Some(Box::new(move || observer.began(&name))),
+        };
+        let compiled = member.instead.is_none().then(|| -> Compiled {
+            let (coordinator, member, walls) = (Arc::clone(self), Arc::clone(member), walls.clone());
+            Box::pin(async move { modules::compiled(&coordinator, &member.module, &member.job, &walls).await })
+        });
+        let (sender, notes) = mpsc::channel(note::NOTES);
+        let served = family::serve(family, member, inherited, requests, sender.clone());
+        let (observer, name) = (Arc::clone(&family.observer), member.identity.attempt.clone());
+        let born: Born = Arc::new(move |worker, pidfd| observer.born(&name, worker, &pidfd));
+        let attempted = self.attempt(order, compiled, halted, (sender, notes), Some(born));
+        let (attempted, ()) = tokio::join!(attempted, served);
+        let Attempted { facts, mut usage, unused } = attempted?;
+        if let Some(unused) = unused {
+            ties.streams.take_back(unused.stdio);
+            ties.connection = unused.connection;
+            ties.coredump = unused.coredump;
+        }
+        let passed = ties.streams.settle();
+        (usage.stdin_bytes, usage.output_bytes) = (passed.input, passed.output);
+        if let Some(each) = passed.each {
+            [usage.stdout_bytes, usage.stderr_bytes] = each.map(Some);
+        }
+        Ok((facts, usage))
+    }
+}
+
+impl Member {
+    fn program_and_work(&self, terminals: [bool; 3], whole_calls: [bool; 2]) -> (Program, Work) {
+        let Self { job, identity, data, .. } = self;
+        match &self.instead {
+            Some(instead) => (Program::Probe, Work::Probe(instead.probe.clone())),
+            None => {
+                let fuel = job.limits.fuel.is_some();
+                let plan = GuestPlan { terminals, whole_calls, ..plan::guest(job, identity.clone(), data.clone()) };
+                (Program::Guest { fuel }, Work::Guest(Box::new(plan)))
+            }
+        }
+    }
+
+    /// With all that it may use opened: no path of it matters any more.
+    fn new(job: Job, granted: Granted, identity: Identity) -> Self {
+        let Granted { module, directories, modules, input: _ } = granted;
+        Self { job, module, directories, modules, identity, data: None, instead: None }
+    }
+}

@@ -1,0 +1,107 @@
+//! The coordinator's end of the spawner's socket: starts the spawner, sends requests, hears answers.
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::net::SocketType;
+use sandhog_ipc::{self as ipc, Closed, Received, pair, recv_packet, send_packet};
+use sandhog_protocol::spawn::{FromSpawner, ToSpawner};
+use sandhog_spawner::Setting;
+use sandhog_spawner::spawner::{self, Files};
+use sandhog_sys::process::{self, Child, Forked, How, Reaped, SingleThreaded};
+use sandhog_sys::ready::watch;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tokio::io::unix::AsyncFd;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("open {path}")]
+    Open {
+        path: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("make the spawner's socket")]
+    Socket(#[source] io::Error),
+    #[error("start the spawner in a pid namespace of its own")]
+    Fork(#[source] io::Error),
+}
+
+/// A spawner that runs, before this process has threads.
+pub struct Launched {
+    socket: OwnedFd,
+    child: Child,
+}
+
+/// Forks the spawner. Everything that this process has open and locked is its as well, up to its first step.
+pub fn launch(token: SingleThreaded, setting: Setting) -> Result<(SingleThreaded, Launched), Error> {
+    let open = |path: &'static str, flags: OFlags| {
+        openat(rustix::fs::CWD, path, flags | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| Error::Open { path, source: errno.into() })
+    };
+    let (socket, theirs) = pair(SocketType::SEQPACKET).map_err(Error::Socket)?;
+    let files = Files {
+        coordinator: theirs,
+        proc: open("/proc", OFlags::PATH | OFlags::DIRECTORY)?,
+        null: open("/dev/null", OFlags::RDWR)?,
+    };
+    match process::fork(&token, libc::CLONE_NEWPID).map_err(Error::Fork)? {
+        Forked::Child => {
+            drop(socket);
+            spawner::main(token, setting, files)
+        }
+        Forked::Parent(child) => Ok((token, Launched { socket, child })),
+    }
+}
+
+impl Launched {
+    /// Takes part in the event loop from here on.
+    pub fn connect(self) -> io::Result<Client> {
+        rustix::io::ioctl_fionbio(&self.socket, true)?;
+        Ok(Client { socket: watch(self.socket)?, pidfd: watch(self.child.pidfd)? })
+    }
+}
+
+/// The spawner, as the coordinator sees it.
+pub struct Client {
+    socket: AsyncFd<OwnedFd>,
+    pidfd: AsyncFd<OwnedFd>,
+}
+
+impl Client {
+    /// Sends one request with its descriptors.
+    pub async fn send(&self, request: &ToSpawner, fds: &[BorrowedFd<'_>]) -> Result<(), ipc::Error> {
+        loop {
+            let mut ready = self.socket.writable().await?;
+            match send_packet(self.socket.get_ref(), request, fds) {
+                Err(error) if error.would_block() => ready.clear_ready(),
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The next answer; `Closed` when the spawner has gone.
+    pub async fn recv(&self) -> Result<Result<Received<FromSpawner>, Closed>, ipc::Error> {
+        recv_ready(&self.socket).await
+    }
+
+    /// Tells the spawner to clear away and end, and waits until it has. False: somebody killed it before it could.
+    pub async fn close(&self) -> bool {
+        let _ = rustix::net::shutdown(self.socket.get_ref(), rustix::net::Shutdown::Both);
+        let _ = self.pidfd.readable().await;
+        let ended = process::reap(self.pidfd.get_ref().as_fd());
+        !matches!(ended, Ok(Some(Reaped { how: How::Signalled(_), .. })))
+    }
+}
+
+/// Waits for one packet on a socket that does not block.
+pub async fn recv_ready<T: serde::de::DeserializeOwned>(
+    socket: &AsyncFd<OwnedFd>,
+) -> Result<Result<Received<T>, Closed>, ipc::Error> {
+    loop {
+        let mut ready = socket.readable().await?;
+        match recv_packet(socket.get_ref()) {
+            Err(error) if error.would_block() => ready.clear_ready(),
+            answer => return answer,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What the operator has settled before anything untrusted is read, as far as the spawner goes by it.
+
+use super::plan;
+use super::processors::compiler_threads;
+use sandhog_protocol::limits;
+use sandhog_protocol::plan::Walls;
+use sandhog_spawner::floor::{Floor, Most, standing};
+use sandhog_spec::job::{CompileLimits, FILES_MOST, FamilyLimits, Job, Limits, MEMORY_MOST, User};
+
+/// A command's own settings; a daemon has none of a job's.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    pub(super) user: User,
+    /// Walls that may be missing where they can't be built.
+    may_miss: Walls,
+    /// What has to stand around native code of the doctor's, where there is any.
+    probes: Option<Walls>,
+    most: Most,
+    daemon: bool,
+}
+
+impl Terms {
+    /// Of a command that runs or compiles this job, and what the job starts.
+    pub fn of(job: &Job) -> Self {
+        Self {
+            user: job.user,
+            may_miss: job.allow_missing.clone(),
+            probes: None,
+            most: Most { zygotes: zygotes(&job.family), ..plan::most(&job.limits, &job.compile, compiler_threads()) },
+            daemon: false,
+        }
+    }
+
+    /// The same, with native code of the doctor's behind these walls at least.
+    pub fn with_probes(self, probes: Option<Walls>) -> Self {
+        Self { probes, ..self }
+    }
+
+    /// Of a doctor that tries walls by native code alone.
+    pub fn of_doctor() -> Self {
+        Self {
+            user: User::Auto,
+            may_miss: Walls::new(),
+            probes: Some(Walls::new()),
+            most: Most {
+                zygotes: zygotes(&FamilyLimits::default()),
+                ..plan::most(&Limits::default(), &CompileLimits::default(), compiler_threads())
+            },
+            daemon: false,
+        }
+    }
+
+    /// Of a daemon: its jobs come later, each within what any job may have.
+    pub fn of_daemon(may_miss: Walls) -> Self {
+        let limits = Limits {
+            memory_bytes: MEMORY_MOST,
+            max_file_bytes: u64::MAX,
+            max_files: FILES_MOST,
+            cpu: None,
+            ..Limits::default()
+        };
+        let compile = CompileLimits { memory_bytes: MEMORY_MOST, ..CompileLimits::default() };
+        let most = Most { zygotes: limits::PROCESSES, ..plan::most(&limits, &compile, compiler_threads()) };
+        Self { user: User::Auto, may_miss, probes: None, most, daemon: true }
+    }
+
+    /// As the spawner is to hold them. `cgroups`: some were handed over to somebody who is not root.
+    pub(super) fn floor(&self, root: bool, cgroups: bool) -> Floor {
+        Floor {
+            walls: standing(root, cgroups),
+            may_miss: self.may_miss.clone(),
+            probes: self.probes.clone(),
+            most: self.most,
+            daemon: self.daemon,
+        }
+    }
+}
+
+/// Each attempt of a family may have a compiler beside it, and one that has ended is still there for a moment.
+fn zygotes(family: &FamilyLimits) -> usize {
+    (family.alive as usize).saturating_add(2).saturating_mul(4).max(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandhog_protocol::plan::{Program, WorkerPlan, ZygotePlan};
+    use sandhog_spec::job::{Settings, Surroundings};
+    use sandhog_spec::units::{Size, Time};
+
+    fn job(settings: Settings) -> Job {
+        let settings = Settings { module: "a.wasm".into(), ..settings };
+        Job::new(settings, Surroundings { is_root: true, variable: &|_| None }).unwrap()
+    }
+
+    fn is_admitted(floor: &Floor, job: &Job) -> bool {
+        let walls = standing(true, false);
+        let plans: [(ZygotePlan, WorkerPlan); 2] = [
+            (plan::guest_zygote(&job.limits, &walls), plan::guest_worker(job, true)),
+            (plan::compiler_zygote(&job.compile, compiler_threads(), &walls), plan::compiler_worker(&job.compile)),
+        ];
+        plans.iter().all(|(zygote, worker)| {
+            floor.admits_zygote(zygote, &Walls::new()).is_ok() && floor.admits_worker(zygote.program, worker).is_ok()
+        })
+    }
+
+    #[test]
+    fn each_command_can_do_its_own_job_and_no_larger_one() {
+        let small = || Settings {
+            memory: Some(Size::bytes(64 << 10)),
+            max_file: Some(Size::bytes(1)),
+            max_files: Some(1),
+            cpu: Some(Time::millis(1)),
+            compile_timeout: Some(Time::millis(1)),
+            compile_memory: Some(Size::bytes(16 << 20)),
+            ..Settings::default()
+        };
+        let changes: [fn(&mut Settings); 6] = [
+            |settings| settings.memory = Some(Size::bytes(3 << 30)),
+            |settings| settings.max_file = Some(Size::bytes(u64::MAX)),
+            |settings| settings.max_files = Some(1000),
+            |settings| settings.cpu = None,
+            |settings| settings.cpu = Some(Time::millis(1_000_000)),
+            |settings| settings.compile_memory = Some(Size::bytes(8 << 30)),
+        ];
+        let floor = Terms::of(&job(small())).floor(true, false);
+        assert!(is_admitted(&floor, &job(small())));
+        for change in changes {
+            let mut settings = small();
+            change(&mut settings);
+            let larger = job(settings);
+            assert!(!is_admitted(&floor, &larger), "{larger:?}");
+            assert!(is_admitted(&Terms::of(&larger).floor(true, false), &larger), "{larger:?}");
+        }
+    }
+
+    #[test]
+    fn a_daemon_can_do_every_job() {
+        let largest = job(Settings {
+            memory: Some(Size::bytes(MEMORY_MOST)),
+            max_file: Some(Size::bytes(u64::MAX)),
+            max_files: Some(FILES_MOST.into()),
+            compile_memory: Some(Size::bytes(MEMORY_MOST)),
+            compile_timeout: Some(Time::millis(1000 << 40)),
+            ..Settings::default()
+        });
+        assert!(is_admitted(&Terms::of_daemon(Walls::new()).floor(true, false), &largest));
+        assert!(is_admitted(&Terms::of_daemon(Walls::new()).floor(true, false), &job(Settings::default())));
+    }
+
+    #[test]
+    fn only_the_doctor_has_native_code() {
+        let native = |terms: &Terms| {
+            let job = job(Settings::default());
+            let plan = plan::guest_zygote(&job.limits, &standing(true, false));
+            let plan = ZygotePlan { program: Program::Probe, ..plan };
+            terms.floor(true, false).admits_zygote(&plan, &Walls::new()).is_ok()
+        };
+        assert!(native(&Terms::of_doctor()));
+        assert!(!native(&Terms::of(&job(Settings::default()))) && !native(&Terms::of_daemon(Walls::new())));
+    }
+}

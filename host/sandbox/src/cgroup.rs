@@ -1,0 +1,448 @@
+//! The wall that counts what many processes use together: memory with swap, and tasks. For the privileged
+//! spawner, as root or in a cgroup that was handed over; else RLIMIT_NPROC and the data limit stand in for it.
+//!
+//! It must not decide how much a job gets, and it must not walk a path twice: [`discover`] opens one directory,
+//! `sandhog`, in each hierarchy that is needed (one on a version 2 machine, one or two on a version 1 machine), and
+//! everything else is relative to that fd, so that a later pivot does not matter. That directory stays when the
+//! last cgroup in it is gone: another command may be about to use it.
+//!
+//! Root's cgroups are made at the visible root of a hierarchy, not below the caller's own cgroup: version 2 lets no cgroup
+//! have both processes and limited children. Others have theirs below their own ([`delegated`]).
+//!
+//! Which kernel document says what: see [`mounts`] and [`settings`].
+
+mod delegated;
+mod error;
+mod files;
+mod inherited;
+mod mounts;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use error::{Error, Missing};
+use files::{children, make_home, open_directory, read_file, read_path, write_file, write_setting};
+pub use inherited::{Kept, Nature, leave};
+use mounts::Choice;
+use rustix::{
+    fs::{AtFlags, Mode, OFlags},
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal},
+};
+use std::{
+    fs, io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The directory of all our cgroups, in each hierarchy.
+const HOME: &str = "sandhog";
+
+/// The step of a zygote's start that this wall is, as in its failures.
+pub const STEP: &str = "limit a cgroup";
+
+/// A version of the kernel's interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    V1,
+    V2,
+}
+
+/// What can be limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    Memory,
+    Tasks,
+}
+
+impl Controller {
+    const ALL: [Self; 2] = [Self::Memory, Self::Tasks];
+
+    /// The kernel's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Tasks => "pids",
+        }
+    }
+}
+
+/// What a cgroup may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    memory_bytes: u64,
+    tasks: u32,
+}
+
+/// One hierarchy that is needed.
+#[derive(Debug)]
+struct Hierarchy {
+    version: Version,
+    controllers: Vec<Controller>,
+    /// Where `home` is, for messages.
+    path: PathBuf,
+    /// The directory of all our cgroups.
+    home: OwnedFd,
+}
+
+/// The hierarchies that limit memory and tasks on this machine.
+#[derive(Clone, Debug)]
+pub struct Hierarchies {
+    hierarchies: Vec<Arc<Hierarchy>>,
+    swap_is_limited: bool,
+}
+
+/// Finds the hierarchies, makes the directory `sandhog` in each, and lets its children be limited. Once, before any
+/// pivot; as root.
+///
+/// # Errors
+/// [`Error::Missing`] says what the machine lacks; the others, which step failed.
+pub fn discover() -> Result<Hierarchies, Error> {
+    let mut mounts = mounts::parse(&read_path("/proc/self/mountinfo")?);
+    for mount in mounts.iter_mut().filter(|mount| mount.version == Version::V2) {
+        let offered = read_path(mount.point.join("cgroup.controllers"))?;
+        mount.controllers = offered.split_ascii_whitespace().map(str::to_owned).collect();
+    }
+    let known = read_path("/proc/cgroups")?;
+    let choices = mounts::choose(&Controller::ALL, &mounts, &known)
+        .map_err(|(controller, why)| Error::Missing { controller, why })?;
+    Hierarchies::open(&choices)
+}
+
+/// The hierarchies in which this process's own cgroup was handed over to it, ready as after [`discover`]. In version 2 it
+/// then is in a child of that cgroup, with all that it starts. While it has one thread.
+///
+/// # Errors
+/// As for [`discover`]; [`Error::Shared`] where somebody else is in it as well.
+pub fn delegated() -> Result<Hierarchies, Error> {
+    let mounts = mounts::parse(&read_path("/proc/self/mountinfo")?);
+    let (own, known) = (read_path("/proc/self/cgroup")?, read_path("/proc/cgroups")?);
+    delegated::take(mounts, &own, &known, rustix::process::getpid().as_raw_nonzero().get())
+}
+
+impl Hierarchies {
+    /// A file of the first one's, open for writing: whoever has cgroups here has this file, and may lock bytes of it
+    /// (fcntl(2)), which a cgroup's own file system leaves to the kernel.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn locks(&self) -> io::Result<OwnedFd> {
+        let home = self.hierarchies.first().ok_or(io::ErrorKind::NotFound)?.home.as_fd();
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(rustix::fs::openat(home, "cgroup.procs", flags, Mode::empty())?)
+    }
+
+    /// Its descriptors.
+    pub fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.hierarchies.iter().map(|hierarchy| hierarchy.home.as_fd())
+    }
+
+    fn open(choices: &[Choice]) -> Result<Self, Error> {
+        let hierarchies: Result<Vec<_>, _> =
+            choices.iter().map(|choice| Hierarchy::open(choice).map(Arc::new)).collect();
+        let hierarchies = hierarchies?;
+        let swap_is_limited = hierarchies.iter().any(|hierarchy| hierarchy.limits_swap());
+        Ok(Self { hierarchies, swap_is_limited })
+    }
+
+    /// What this machine's cgroups leave open, a sentence for people. None: nothing.
+    pub fn weakness(&self) -> Option<String> {
+        // No such file: a kernel without swap.
+        let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+        settings::swap_weakness(self.swap_is_limited, &swaps)
+    }
+
+    /// The names of all our cgroups, whoever made them.
+    fn names(&self) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for hierarchy in &self.hierarchies {
+            let listed = children(hierarchy.home.as_fd());
+            names.extend(listed.map_err(|source| Error::List { path: hierarchy.path.clone(), source })?);
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+impl Hierarchy {
+    fn open(choice: &Choice) -> Result<Self, Error> {
+        let Choice { version, point, controllers } = choice;
+        let mount = open_directory(rustix::fs::CWD, point);
+        let mount = mount.map_err(|source| Error::Open { path: point.clone(), source })?;
+        let path = point.join(HOME);
+        enable(*version, controllers, mount.as_fd(), point)?;
+        let home = make_home(mount.as_fd()).map_err(|source| Error::Home { path: path.clone(), source })?;
+        enable(*version, controllers, home.as_fd(), &path)?;
+        Ok(Self { version: *version, controllers: controllers.clone(), path, home })
+    }
+
+    fn limits_swap(&self) -> bool {
+        let file = settings::swap_file(self.version);
+        self.controllers.contains(&Controller::Memory)
+            && rustix::fs::accessat(&self.home, file, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
+    }
+}
+
+/// A cgroup of ours: one directory in each hierarchy. Dropping it removes it, if it is empty by then.
+#[derive(Debug)]
+pub struct Cgroup {
+    name: String,
+    places: Vec<Place>,
+}
+
+/// A cgroup's directory in one hierarchy.
+#[derive(Debug)]
+struct Place {
+    hierarchy: Arc<Hierarchy>,
+    directory: OwnedFd,
+}
+
+/// What became of a wish for a cgroup.
+#[derive(Debug)]
+#[must_use]
+pub enum Created {
+    /// With its limits; nobody is in it yet.
+    New(Cgroup),
+    /// Somebody who was killed has left one of this name behind, and it does not go at once: here it is, to be ended.
+    Occupied(Cgroup),
+}
+
+/// Makes the cgroup `name` with its limits.
+///
+/// - `name`: letters, digits, `-` and `_`, at most 64. The caller alone has the right to it: what bears it already was
+///   left behind by somebody who was killed, and goes first.
+/// - `memory_bytes`: memory and swap together. Linux rounds down to whole pages.
+/// - `tasks`: processes and threads.
+///
+/// # Errors
+/// The step that failed; nothing is left behind.
+pub fn create(hierarchies: &Hierarchies, name: &str, memory_bytes: u64, tasks: u32) -> Result<Created, Error> {
+    if !is_name(name) {
+        return Err(Error::Name { name: name.to_owned() });
+    }
+    let cgroup = match make(hierarchies, name) {
+        Err(Error::Make { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+            let mut left = left_behind(hierarchies, name);
+            if left.end().is_err() {
+                return Ok(Created::Occupied(left));
+            }
+            make(hierarchies, name)?
+        }
+        made => made?,
+    };
+    cgroup.limit(Limits { memory_bytes, tasks })?;
+    Ok(Created::New(cgroup))
+}
+
+fn make(hierarchies: &Hierarchies, name: &str) -> Result<Cgroup, Error> {
+    let mut cgroup = Cgroup { name: name.to_owned(), places: Vec::new() };
+    for hierarchy in &hierarchies.hierarchies {
+        let place = Place::make(hierarchy, name).map_err(|source| Error::Make { name: name.to_owned(), source })?;
+        cgroup.places.push(place);
+    }
+    Ok(cgroup)
+}
+
+/// What there is of a cgroup that somebody else made. In some hierarchies it may never have been made, or be removed already.
+fn left_behind(hierarchies: &Hierarchies, name: &str) -> Cgroup {
+    let opened = hierarchies.hierarchies.iter().map(|hierarchy| Place::open(hierarchy, name));
+    Cgroup { name: name.to_owned(), places: opened.filter_map(Result::ok).collect() }
+}
+
+impl Cgroup {
+    /// Moves the caller, which has one thread, into those parts of the cgroup that [`Self::birthplace`] can't put it
+    /// into. Its later children are born there. Memory that it already has stays counted where it was.
+    ///
+    /// By `tasks` and of itself, not by `cgroup.procs` and of somebody else: a thread that moves itself can't end or
+    /// exec meanwhile, so the kernel takes no global lock, whose taking lets the writer wait for an RCU grace period
+    /// after any quiet (`cgroup_procs_write_start` in kernel/cgroup/cgroup.c; measured: 40 microseconds against 15 ms).
+    ///
+    /// # Errors
+    /// [`Error::Enter`]. It may be in a part of the hierarchies then.
+    pub fn enter(&self) -> Result<(), Error> {
+        for place in self.places.iter().filter(|place| place.hierarchy.version == Version::V1) {
+            write_file(place.directory.as_fd(), "tasks", "0")
+                .map_err(|source| Error::Enter { name: self.name.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    /// The directory into whose cgroup a child can be forked: the version 2 one, if there is one. No write can move a
+    /// process there without the wait that [`Self::enter`] avoids.
+    pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
+        self.places.iter().find(|place| place.hierarchy.version == Version::V2).map(|place| place.directory.as_fd())
+    }
+
+    /// Has the kernel killed a process in here because the memory limit was reached?
+    ///
+    /// # Errors
+    /// [`Error::Count`].
+    pub fn out_of_memory(&self) -> Result<bool, Error> {
+        for place in self.places.iter().filter(|place| place.limits(Controller::Memory)) {
+            let file = settings::kills_file(place.hierarchy.version);
+            let content = read_file(place.directory.as_fd(), file).map_err(|source| Error::Count {
+                name: self.name.clone(),
+                file,
+                source,
+            })?;
+            if settings::kills(&content).is_some_and(|kills| kills > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes the cgroup if nobody is in it, which the kernel alone can say for certain; else kills everything in it, for
+    /// the next call to find it empty.
+    ///
+    /// Version 2 kills in one step, whatever the pid namespace (`cgroup.kill`, Linux 5.14). Version 1 has none: each
+    /// process is killed by its pidfd, after a second look that it is still in here; the limit on tasks bounds how many
+    /// there can be. Version 1 does not even list a process that is in no pid namespace below the caller's: then nobody is
+    /// killed, and the cgroup stays for as long as that process lives.
+    ///
+    /// # Errors
+    /// It is not gone yet. [`Error::Remove`]: somebody was in it, and has been killed. [`Error::Kill`],
+    /// [`Error::Foreign`]: or could not be.
+    pub fn end(&mut self) -> Result<(), Error> {
+        let Err(removed) = self.remove() else { return Ok(()) };
+        self.places.iter().try_for_each(|place| self.kill_round(place))?;
+        Err(removed)
+    }
+
+    /// Kills what is in one place now.
+    fn kill_round(&self, place: &Place) -> Result<(), Error> {
+        let failed = |source| Error::Kill { name: self.name.clone(), source };
+        if place.kill_at_once().map_err(failed)? {
+            return Ok(());
+        }
+        let pids: Option<Vec<Pid>> = place.processes().map_err(failed)?.into_iter().map(Pid::from_raw).collect();
+        place.kill_each(&pids.ok_or_else(|| Error::Foreign { name: self.name.clone() })?).map_err(failed)
+    }
+
+    fn limit(&self, limits: Limits) -> Result<(), Error> {
+        for place in &self.places {
+            let Hierarchy { version, controllers, .. } = &*place.hierarchy;
+            for setting in settings::settings(*version, controllers, limits) {
+                let file = setting.file;
+                write_setting(place.directory.as_fd(), &setting).map_err(|source| Error::Limit {
+                    name: self.name.clone(),
+                    file,
+                    source,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes it from those hierarchies in which nobody is in it. It is fine where it was not there.
+    fn remove(&mut self) -> Result<(), Error> {
+        let Self { name, places } = self;
+        let mut result = Ok(());
+        places.retain(|place| match rustix::fs::unlinkat(&place.hierarchy.home, &*name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => false,
+            Err(errno) => {
+                result = Err(Error::Remove { name: name.clone(), source: errno.into() });
+                true
+            }
+        });
+        result
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Nobody is left to be told; the sweep at the next start removes what stays.
+        let _ = self.remove();
+    }
+}
+
+impl Place {
+    fn make(hierarchy: &Arc<Hierarchy>, name: &str) -> io::Result<Self> {
+        rustix::fs::mkdirat(&hierarchy.home, name, Mode::from_raw_mode(0o755))?;
+        Self::open(hierarchy, name).inspect_err(|_| {
+            let _ = rustix::fs::unlinkat(&hierarchy.home, name, AtFlags::REMOVEDIR);
+        })
+    }
+
+    fn open(hierarchy: &Arc<Hierarchy>, name: &str) -> io::Result<Self> {
+        let directory = open_directory(hierarchy.home.as_fd(), Path::new(name))?;
+        Ok(Self { hierarchy: Arc::clone(hierarchy), directory })
+    }
+
+    fn limits(&self, controller: Controller) -> bool {
+        self.hierarchy.controllers.contains(&controller)
+    }
+
+    /// Process ids as the kernel shows them to the caller. One that its pid namespace can't see is 0 in version 2, and
+    /// absent in version 1.
+    fn processes(&self) -> io::Result<Vec<i32>> {
+        let list = read_file(self.directory.as_fd(), "cgroup.procs")?;
+        let pids = list.split_ascii_whitespace().map(|pid| pid.parse().map_err(io::Error::other));
+        pids.collect()
+    }
+
+    /// False: this kernel has no such thing.
+    fn kill_at_once(&self) -> io::Result<bool> {
+        match self.hierarchy.version {
+            Version::V1 => Ok(false),
+            Version::V2 => match write_file(self.directory.as_fd(), "cgroup.kill", "1") {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                other => other.map(|()| true),
+            },
+        }
+    }
+
+    /// A pid may have been given to somebody else since it was read. So it is held first, by a pidfd, and
+    /// then has to be listed still.
+    fn kill_each(&self, pids: &[Pid]) -> io::Result<()> {
+        let mut held = Vec::new();
+        for pid in pids {
+            match rustix::process::pidfd_open(*pid, PidfdFlags::empty()) {
+                Ok(pidfd) => held.push((*pid, pidfd)),
+                Err(Errno::SRCH) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let listed = self.processes()?;
+        for (pid, pidfd) in held {
+            if listed.contains(&pid.as_raw_nonzero().get()) {
+                match rustix::process::pidfd_send_signal(pidfd, Signal::KILL) {
+                    Ok(()) | Err(Errno::SRCH) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The cgroups whose names `is_stale` says yes to, to be ended: what others left behind when they were killed. It must say no
+/// to a name whose owner is alive.
+///
+/// # Errors
+/// [`Error::List`].
+pub fn stale(hierarchies: &Hierarchies, mut is_stale: impl FnMut(&str) -> bool) -> Result<Vec<Cgroup>, Error> {
+    let names = hierarchies.names()?.into_iter().filter(|name| is_stale(name));
+    Ok(names.map(|name| left_behind(hierarchies, &name)).collect())
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// Version 2: lets children have these controllers. Version 1 knows no such step.
+fn enable(version: Version, controllers: &[Controller], directory: BorrowedFd<'_>, path: &Path) -> Result<(), Error> {
+    const FILE: &str = "cgroup.subtree_control";
+    match version {
+        Version::V1 => Ok(()),
+        Version::V2 => {
+            let enabled = read_file(directory, FILE).map_err(|source| Error::Read { path: path.join(FILE), source })?;
+            settings::enable(controllers, &enabled)
+                .map_or(Ok(()), |words| write_file(directory, FILE, &words))
+                .map_err(|source| Error::Enable { path: path.to_owned(), source })
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The wall of system calls: an allow-list as data ([`policy`]), a compiler from it to classic BPF
+//! ([`program`]), and the one function that loads the result.
+//!
+//! It must not decide anything by itself: what a process may call stands in the tables, with a reason for
+//! each rule, and whatever a list does not name kills the process (SECCOMP_RET_KILL_PROCESS, seccomp(2)).
+//!
+//! Filters stack, and the kernel obeys the strictest: a zygote's filter therefore allows whatever its
+//! workers' filters allow, and a worker's filter can only take away.
+
+mod names;
+mod policy;
+mod program;
+#[cfg(test)]
+mod tests;
+
+use sandhog_sys::seccomp::{self, Instruction};
+use std::{collections::BTreeMap, io, sync::OnceLock};
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!(
+    "the allow-lists of system calls in sandbox/seccomp/policy.rs are written and tried for x86_64 only; \
+     another architecture needs its own architecture check and its own names for the older calls"
+);
+
+/// A list of system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// A zygote that loads no module, after its namespaces, and every worker of it until it has its own filter.
+    Zygote,
+    /// The same for a zygote that loads a module.
+    Loader,
+    /// What such a zygote, and each worker of it, gives up beside that once the module is loaded.
+    Loaded,
+    /// A worker that runs a core module, or a probe in a guest's place.
+    Worker,
+    /// A worker that runs a component: threads, and connections to other jobs.
+    Component,
+    /// The same where no cgroup counts its memory: it makes none that no process owns.
+    UncountedComponent,
+    /// A worker that compiles: threads, and no paths.
+    Compiler,
+}
+
+impl Filter {
+    /// All of them.
+    #[cfg(test)]
+    pub const ALL: [Self; 7] = [
+        Self::Zygote,
+        Self::Loader,
+        Self::Loaded,
+        Self::Worker,
+        Self::Component,
+        Self::UncountedComponent,
+        Self::Compiler,
+    ];
+}
+
+/// Why a filter was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// EACCES: `no_new_privs` is not set and the caller lacks CAP_SYS_ADMIN.
+    #[error("load the filter of system calls")]
+    Load(#[source] io::Error),
+}
+
+/// The program that the kernel runs before each system call. Pure.
+pub fn program(filter: Filter) -> Vec<Instruction> {
+    program::compile(&policy::rules(filter), policy::otherwise(filter))
+}
+
+/// Compiles `filter`, so that [`apply`] in a child that is forked later has only to load it.
+pub fn prepare(filter: Filter) {
+    prepared(filter);
+}
+
+/// Loads `filter` into the calling thread, for good. The process must be single-threaded and must have
+/// `no_new_privs` set.
+///
+/// # Errors
+/// [`Error::Load`]; nothing has changed then.
+pub fn apply(filter: Filter) -> Result<(), Error> {
+    seccomp::add_filter(prepared(filter)).map_err(Error::Load)
+}
+
+/// The name of a system call of this architecture, as in its manual page. None: no such call is known.
+pub fn name(number: u32) -> Option<&'static str> {
+    names::name(number)
+}
+
+/// Calls by number, each with its name and the reasons for it.
+pub type Calls = BTreeMap<u32, (&'static str, Vec<&'static str>)>;
+
+/// The calls that a filter lets through, some of them only with certain arguments.
+pub fn allowed(filter: Filter) -> Calls {
+    listed(filter, |answer| answer == policy::Answer::Allow)
+}
+
+/// The calls that a filter answers with an error, whatever their arguments, instead of ending the process.
+pub fn answered(filter: Filter) -> Calls {
+    let allowed = allowed(filter);
+    let mut calls = listed(filter, |answer| answer != policy::Answer::Allow);
+    calls.retain(|number, _| !allowed.contains_key(number));
+    calls
+}
+
+fn listed(filter: Filter, is_meant: impl Fn(policy::Answer) -> bool) -> Calls {
+    let mut calls = Calls::new();
+    for rule in policy::rules(filter).iter().filter(|rule| is_meant(rule.answer)) {
+        let (_, reasons) = calls.entry(rule.number).or_insert_with(|| (rule.name, Vec::new()));
+        reasons.push(rule.why);
+    }
+    calls
+}
+
+fn prepared(filter: Filter) -> &'static [Instruction] {
+    static ZYGOTE: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static LOADER: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static LOADED: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static WORKER: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static COMPONENT: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static UNCOUNTED_COMPONENT: OnceLock<Vec<Instruction>> = OnceLock::new();
+    static COMPILER: OnceLock<Vec<Instruction>> = OnceLock::new();
+    let slot = match filter {
+        Filter::Zygote => &ZYGOTE,
+        Filter::Loader => &LOADER,
+        Filter::Loaded => &LOADED,
+        Filter::Worker => &WORKER,
+        Filter::Component => &COMPONENT,
+        Filter::UncountedComponent => &UNCOUNTED_COMPONENT,
+        Filter::Compiler => &COMPILER,
+    };
+    slot.get_or_init(|| program(filter))
+}

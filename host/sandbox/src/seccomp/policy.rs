@@ -1,0 +1,366 @@
+//! Which system calls a process may make: tables, and a reason for each line. No code decides anything.
+//!
+//! A table is read from above: the first rule of a call whose conditions all hold gives the answer. A call
+//! that no rule answers kills the process; in the one table that takes away from another, it is allowed ([`otherwise`]).
+//!
+//! What a filter can't see: it sees numbers, not what pointers point to. Paths, socket addresses and the
+//! argument of openat2(2) are held by the other walls.
+
+use libc::c_long;
+
+/// One line of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) number: u32,
+    /// All of them have to hold. None: always.
+    pub(super) conditions: &'static [Condition],
+    pub(super) answer: Answer,
+    /// Who needs the call, and for what.
+    pub(super) why: &'static str,
+}
+
+/// Holds where `argument & mask == equals`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Condition {
+    /// Counted from 0; a system call has at most six.
+    pub(super) argument: u8,
+    pub(super) mask: u64,
+    pub(super) equals: u64,
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Allow,
+    /// It is not made; the caller is told this errno.
+    Errno(u16),
+    /// The end of the process.
+    Kill,
+}
+
+/// The whole of an argument that the kernel takes as a long or as a pointer.
+const fn long(argument: u8, equals: u64) -> Condition {
+    Condition { argument, mask: u64::MAX, equals }
+}
+
+/// An argument that the kernel takes as an int: it does not look at the upper half, and nor do we.
+const fn int(argument: u8, equals: i32) -> Condition {
+    int_bits(argument, -1, equals)
+}
+
+/// Bits of an argument that the kernel takes as an int.
+const fn int_bits(argument: u8, mask: i32, equals: i32) -> Condition {
+    Condition { argument, mask: word(mask), equals: word(equals) }
+}
+
+/// An argument that the kernel takes as an int has no bit outside of these.
+const fn int_at_most(argument: u8, bits: i32) -> Condition {
+    int_bits(argument, !bits, 0)
+}
+
+/// The same for a futex's operation: which thread it concerns and by which clock is left open.
+const fn futex(operation: i32) -> Condition {
+    int_bits(1, !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME), operation)
+}
+
+/// An int that may be an open descriptor: not below 0, as AT_FDCWD is.
+const fn descriptor(argument: u8) -> Condition {
+    int_bits(argument, i32::MIN, 0)
+}
+
+/// The argument has no bit outside of these.
+const fn at_most(argument: u8, bits: i32) -> Condition {
+    Condition { argument, mask: !word(bits), equals: 0 }
+}
+
+/// An int as it lies in the lower half of a register.
+const fn word(int: i32) -> u64 {
+    int.cast_unsigned() as u64
+}
+
+const fn number(call: c_long) -> u32 {
+    call.cast_unsigned() as u32
+}
+
+/// `CALL [conditions] => errno: reason;`, the middle two where there are any.
+macro_rules! rules {
+    ($($call:ident $([$($condition:expr),+])? $(=> $errno:ident)?: $why:literal;)+) => {
+        &[$(Rule {
+            name: stringify!($call).split_at("SYS_".len()).1,
+            number: number(libc::$call),
+            conditions: &[$($($condition),+)?],
+            answer: rules!(@answer $($errno)?),
+            why: $why,
+        }),+]
+    };
+    (@answer) => { Answer::Allow };
+    (@answer kill) => { Answer::Kill };
+    (@answer $errno:ident) => { Answer::Errno(libc::$errno as u16) };
+}
+
+/// Bits of `openat`'s flags that decide what it may open.
+pub(super) const OPEN_KIND: i32 =
+    libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | libc::O_TMPFILE | libc::O_DIRECTORY;
+
+/// More bits of them, which tell a listing from a step of a walk by hand.
+pub(super) const LISTING_KIND: i32 = OPEN_KIND | libc::O_PATH | libc::O_NOFOLLOW;
+
+/// RWF_APPEND, `linux/fs.h`.
+const RWF_APPEND: u64 = 0x10;
+
+/// Readable and writable; never executable.
+const DATA_PAGES: i32 = libc::PROT_READ | libc::PROT_WRITE;
+
+/// Readable and executable; never writable.
+const CODE_PAGES: i32 = libc::PROT_READ | libc::PROT_EXEC;
+
+/// A process's own pages, of a file or of none, which RLIMIT_DATA counts as soon as they can be written. Not among them:
+/// MAP_SHARED, which it never counts, and what grows by itself, is locked, filled at once, or made of huge pages.
+const PRIVATE_PAGES: Condition = Condition {
+    argument: 3,
+    mask: !word(libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE | libc::MAP_STACK),
+    equals: word(libc::MAP_PRIVATE),
+};
+
+/// What flags of an open file may not become: signals to whoever asked for them once, and pipes whose reader loses what it
+/// does not read at once. Both would reach whoever else has the same open file.
+const NEITHER_SIGNALS_NOR_PACKETS: Condition = int_bits(2, libc::O_ASYNC | libc::O_DIRECT, 0);
+
+/// How a packet or a frame is sent: never out of band (MSG_OOB), never without a copy (MSG_ZEROCOPY).
+const SENDING: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+
+/// What glibc's pthread_create(3) passes to clone(2), no more and no less. CLONE_DETACHED does nothing.
+const THREAD: i32 = libc::CLONE_VM
+    | libc::CLONE_FS
+    | libc::CLONE_FILES
+    | libc::CLONE_SIGHAND
+    | libc::CLONE_THREAD
+    | libc::CLONE_SYSVSEM
+    | libc::CLONE_SETTLS
+    | libc::CLONE_PARENT_SETTID
+    | libc::CLONE_CHILD_CLEARTID;
+
+/// A worker: the spawner's child and the first process of a pid namespace, with a pidfd. Beside
+/// CLONE_PARENT the signal at exit is the caller's own, whatever is asked for, so that 0 is enough.
+pub(super) const WORKER: i32 = libc::CLONE_PARENT | libc::CLONE_NEWPID | libc::CLONE_PIDFD;
+
+/// MADV_GUARD_INSTALL and MADV_GUARD_REMOVE, `asm-generic/mman-common.h`, from Linux 6.13 on.
+const GUARD_INSTALL: i32 = 102;
+const GUARD_REMOVE: i32 = 103;
+
+/// Flags of memfd_create(2): no huge pages. MFD_NOEXEC_SEAL, `linux/memfd.h`, is unknown before Linux 6.3.
+const MEMORY: i32 = (libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | 0x8).cast_signed();
+
+/// What every worker does with the files that it was given or has opened.
+const OPEN_FILES: &[Rule] = rules! {
+    SYS_read: "input";
+    SYS_write: "output";
+    SYS_readv: "input into several buffers";
+    SYS_writev: "output from several buffers; also how the runtime prints a panic";
+    SYS_pread64: "input at an offset";
+    SYS_pwrite64: "output at an offset";
+    SYS_preadv: "input at an offset, into several buffers";
+    SYS_pwritev: "output at an offset, from several buffers";
+    SYS_pwritev2 [long(5, RWF_APPEND)]: "output at a file's end, and nothing else that its flags can do";
+    SYS_close: "an fd that is done with";
+    SYS_lseek: "an offset of its own files";
+    SYS_fstat: "kind and size of a file that it has open";
+    SYS_ftruncate: "length of a file that it may write; Landlock holds the right to the fd";
+    SYS_fcntl [int(1, libc::F_GETFL)]: "is this fd for reading, for writing, non-blocking?";
+    SYS_fcntl [int(1, libc::F_SETFL), NEITHER_SIGNALS_NOR_PACKETS]: "non-blocking mode, append mode";
+    SYS_fcntl [int(1, libc::F_GETFD)]: "is this fd open?";
+    SYS_fcntl [int(1, libc::F_SETFD)]: "close-on-exec";
+    SYS_fcntl [int(1, libc::F_DUPFD_CLOEXEC)]: "a second fd of the same file: the event loop's, a cloned handle";
+    SYS_ioctl [int(1, libc::TCGETS as i32)]: "is this fd a terminal? No other command, none that types into one";
+    SYS_poll: "waiting for streams";
+    SYS_ppoll: "waiting for streams, to the nanosecond";
+    SYS_sendto [int_at_most(3, SENDING), long(4, 0)]: "the channel to the coordinator, which is connected: no address";
+    SYS_recvfrom [int(3, 0), long(4, 0)]: "the channel to the coordinator";
+};
+
+/// Memory as data.
+const DATA: &[Rule] = rules! {
+    SYS_mmap [at_most(2, DATA_PAGES), PRIVATE_PAGES]: "memory for the guest and the allocator; nothing executable, nothing \
+        that no limit counts";
+    SYS_mprotect [at_most(2, DATA_PAGES)]: "growing a guest's memory, guard pages; nothing executable";
+    SYS_munmap: "giving memory back";
+    SYS_mremap [at_most(3, libc::MREMAP_MAYMOVE)]: "growing an allocation; keeps its protection";
+    SYS_brk: "the allocator's heap";
+    SYS_madvise [int(2, libc::MADV_DONTNEED)]: "clearing memory, and what the allocator gives back";
+    SYS_madvise [int(2, libc::MADV_FREE)]: "memory that the allocator may lose";
+};
+
+/// Time, locks, signals to itself, randomness, and the end.
+const SELF: &[Rule] = rules! {
+    SYS_futex [futex(libc::FUTEX_WAIT)]: "locks: nothing that inherits priorities, moves waiters or computes";
+    SYS_futex [futex(libc::FUTEX_WAKE)]: "the same";
+    SYS_futex [futex(libc::FUTEX_WAIT_BITSET)]: "the same, until a time";
+    SYS_futex [futex(libc::FUTEX_WAKE_BITSET)]: "the same";
+    SYS_sched_yield: "a lock that spins before it sleeps";
+    SYS_clock_gettime: "clocks that the vDSO does not serve: CPU time";
+    SYS_clock_getres: "a guest asks how fine a clock is";
+    SYS_clock_nanosleep: "sleeping";
+    SYS_restart_syscall: "the kernel's own, when a sleep goes on after SIGSTOP and SIGCONT, a freeze or a suspend";
+    SYS_setitimer [int(0, libc::ITIMER_REAL)]: "the limit of wall time";
+    SYS_timer_settime: "the limit of CPU time: starting and stopping the timer that was made before this filter";
+    SYS_sigaltstack: "the stack for the handler of a guest's stack overflow";
+    SYS_rt_sigreturn: "the end of a signal handler: traps arrive as signals";
+    SYS_rt_sigaction: "abort puts SIGABRT back to its default";
+    SYS_rt_sigprocmask: "abort unblocks SIGABRT; a new thread starts with signals blocked";
+    SYS_getpid: "abort names itself";
+    SYS_gettid: "abort names its thread";
+    SYS_tgkill => EPERM: "abort signals itself, and without a signal ends by an instruction that nobody may execute, which is how a \
+        worker ends anyway: the first process of a pid namespace ignores SIGABRT. Without root, all of a person's workers have \
+        one id, so that a signal could reach the others";
+    SYS_getrandom: "random numbers for the guest and for hash maps";
+    SYS_exit: "the end of a thread";
+    SYS_exit_group: "the end";
+};
+
+/// What a guest's worker opens from a descriptor. It stands before [`PATHS`], and in no zygote's table: of two filters
+/// that answer with an errno the kernel takes the later one's (seccomp(2)).
+///
+/// After four EAGAIN of openat2 (a rename or a mount anywhere on the machine while it resolved a `..`: nobody's
+/// fault), or one EPERM (an immutable file), the engine's library begins to walk the path itself: openat, step by
+/// step, each from the descriptor before. It is not let to, and not killed for it: EALREADY, which no call on
+/// files gives and which the library passes on (of EAGAIN it would make EIO), tells `worker::paths` that it tried.
+const WALK: &[Rule] = rules! {
+    SYS_openat [descriptor(0), int_bits(2, LISTING_KIND, libc::O_DIRECTORY | libc::O_NOFOLLOW)]: "`.` of an open \
+        directory, to list it";
+    SYS_openat [descriptor(0)] => EALREADY: "a step of a walk by hand: answered, never taken";
+};
+
+/// Names below the granted directories. Landlock and the mounts hold which, and what for.
+pub(super) const PATHS: &[Rule] = rules! {
+    SYS_openat [int_bits(2, OPEN_KIND, libc::O_DIRECTORY)]: "a directory for reading, never a file and nothing new: \
+        how the engine opens a granted directory";
+    SYS_faccessat2 => EALREADY: "a walk by hand asks it at each `.` and `..`";
+    SYS_openat2: "every other open of a guest, with RESOLVE_BENEATH";
+    SYS_fchdir: "the engine opens a granted directory as `.`, which it first has to be";
+    SYS_statx: "attributes of a name or of an open file";
+    SYS_newfstatat: "the same, as older libraries ask";
+    SYS_readlinkat: "where a symbolic link points";
+    SYS_getdents64: "the entries of a directory";
+    SYS_mkdirat: "a new directory";
+    SYS_unlinkat: "removing a file or a directory";
+    SYS_renameat: "a new name";
+    SYS_linkat: "a second name";
+    SYS_symlinkat: "a symbolic link";
+    SYS_utimensat: "times of a file; the one change of attributes that there is: never chmod, chown, setxattr";
+    SYS_fsync: "a guest makes a file durable";
+    SYS_fdatasync: "a guest makes a file's content durable";
+    SYS_fadvise64: "a guest says how it is going to read";
+};
+
+/// Threads as glibc makes them.
+const THREADS: &[Rule] = rules! {
+    SYS_clone [long(0, word(THREAD))]: "a thread of this process, and nothing else that clone can make";
+    SYS_clone3 => ENOSYS: "its flags lie behind a pointer; told that there is no such call, glibc uses clone";
+    SYS_set_robust_list: "a new thread: locks that it would leave behind";
+    SYS_rseq: "a new thread: which CPU it runs on";
+    SYS_sched_getaffinity: "how many CPUs there are: arenas of the allocator, bounds of a new thread's stack";
+    SYS_prctl [int(0, libc::PR_SET_NAME)]: "the name of a new thread";
+    SYS_madvise [int(2, GUARD_INSTALL)]: "the guard of a new thread's stack, glibc 2.42 and newer";
+    SYS_madvise [int(2, GUARD_REMOVE)]: "a stack that is used again with a smaller guard";
+};
+
+/// Packets, with descriptors beside them: a component's connections to other jobs, and a zygote's sockets. They are
+/// socketpairs that others have made.
+const PACKETS: &[Rule] = rules! {
+    SYS_sendmsg [int_at_most(2, SENDING)]: "a packet, and what is beside it; the socket is connected: an address is an error";
+    SYS_recvmsg [int_at_most(2, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)]: "a packet, and the descriptors beside it";
+};
+
+/// Connections to other jobs. Only components have the host functions for them.
+const CONNECTIONS: &[Rule] = rules! {
+    SYS_shutdown: "the end of a connection; what was sent still arrives";
+    SYS_fcntl [int(1, libc::F_GET_SEALS)]: "the check that the memory beside a packet does not change any more";
+};
+
+/// Unnamed memory for large messages, where a cgroup counts it: RLIMIT_DATA does not, and it lives on in a socket. A zygote
+/// makes such memory out of the data of a component's memories.
+const MEMORY_OF_ITS_OWN: &[Rule] = rules! {
+    SYS_memfd_create [at_most(1, MEMORY)]: "unnamed memory for a message that is larger than a packet; never executable by \
+        a path, since there is none";
+    SYS_fcntl [int(1, libc::F_ADD_SEALS)]: "such memory does not change any more";
+};
+
+/// The compiler was given its input and output and has no directory. Nothing is opened: questions about names
+/// are answered as if there were none, because the C library and the standard library ask a few, do without an
+/// answer, and ask only now and then, so that killing them would end an honest compilation by chance.
+const NO_PATHS: &[Rule] = rules! {
+    SYS_openat => ENOENT: "the allocator asks /proc whether memory is overcommitted before it shrinks a thread's heap; \
+        whoever counts CPUs asks for its cgroup";
+    SYS_statx => ENOSYS: "the standard library asks for the size of its input before it reads; without an answer it reads on";
+    SYS_newfstatat => ENOSYS: "what it asks next";
+};
+
+/// What a zygote does beyond its workers: it clones them, and every worker builds its own walls before it gives up these
+/// rights with its own filter.
+const ZYGOTE: &[Rule] = rules! {
+    SYS_openat => ENOENT: "what is not a directory for reading: refused and not killed for the compiler's sake. \
+        A guest's own filter kills it";
+    SYS_clone [long(0, word(WORKER))]: "a worker, and no other kind of process";
+    SYS_recvfrom [int(3, libc::MSG_PEEK | libc::MSG_TRUNC), long(4, 0)]: "how long the spawner's next packet is";
+    SYS_dup2: "a worker's streams become its fds 0, 1 and 2";
+    SYS_close_range: "a worker keeps only its own fds";
+    SYS_timer_create [int(0, libc::CLOCK_PROCESS_CPUTIME_ID)]: "a worker's limit of CPU time";
+    SYS_setgroups: "a worker's identity: no supplementary groups";
+    SYS_setresgid: "a worker's identity";
+    SYS_setresuid: "a worker's identity";
+    SYS_getuid: "a worker checks that the step is irreversible";
+    SYS_getgid: "the same";
+    SYS_capget: "a worker checks that it has no capability";
+    SYS_capset: "a worker gives up its capabilities";
+    SYS_prctl [int(0, libc::PR_SET_NO_NEW_PRIVS)]: "needed by Landlock and by this wall";
+    SYS_prctl [int(0, libc::PR_SET_DUMPABLE), long(1, 0)]: "a worker is not dumpable";
+    SYS_prlimit64 [int(0, 0)]: "a worker's limits: its own, not another process's";
+    SYS_landlock_create_ruleset: "a worker's Landlock wall";
+    SYS_landlock_add_rule: "the directories in it";
+    SYS_landlock_restrict_self: "raising it";
+    SYS_seccomp [int(0, libc::SECCOMP_SET_MODE_FILTER as i32), int(1, 0)]: "a worker's own filter; no listener, nothing for other threads";
+};
+
+/// What a zygote does beyond that to load a compiled module.
+const CODE: &[Rule] = rules! {
+    SYS_mmap [long(2, word(CODE_PAGES)), long(3, word(libc::MAP_PRIVATE | libc::MAP_FIXED)), descriptor(4)]: "the code of the \
+        compiled module, from its file and over what was mapped of it before: those pages were never writable";
+};
+
+/// What a zygote gives up when its module is loaded, for itself and for its workers.
+const LOADED: &[Rule] = rules! {
+    SYS_mmap [int_bits(2, libc::PROT_EXEC, libc::PROT_EXEC)] => kill: "all code is there";
+};
+
+/// The table of a filter.
+pub(super) fn rules(filter: super::Filter) -> Vec<Rule> {
+    let tables: &[&[Rule]] = match filter {
+        super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, ZYGOTE],
+        super::Filter::Loader => {
+            &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN, ZYGOTE, CODE]
+        }
+        super::Filter::Loaded => &[LOADED],
+        super::Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
+        super::Filter::Component => {
+            &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN]
+        }
+        super::Filter::UncountedComponent => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS],
+        super::Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
+    };
+    tables.concat()
+}
+
+/// What happens to a call that no rule answers. A list of what is allowed kills; one that only takes away from another
+/// filter leaves it to that.
+pub(super) const fn otherwise(filter: super::Filter) -> Answer {
+    match filter {
+        super::Filter::Zygote
+        | super::Filter::Loader
+        | super::Filter::Worker
+        | super::Filter::Component
+        | super::Filter::UncountedComponent
+        | super::Filter::Compiler => Answer::Kill,
+        super::Filter::Loaded => Answer::Allow,
+    }
+}

@@ -1,0 +1,269 @@
+//! The least that the spawner goes by, whatever its coordinator asks for. It is settled by the operator's word, before
+//! the spawner is forked and before anything untrusted is read: a coordinator that is taken over later can't ask for
+//! less than that. Pure.
+
+use sandhog_protocol::limits;
+use sandhog_protocol::plan::{Program, Rlimits, Wall, Walls, WorkerPlan, ZygotePlan};
+use std::fmt::Display;
+
+/// What no plan may go below, and what none may go beyond.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// The walls that stand around every process.
+    pub walls: Walls,
+    /// Those of them that the operator lets go where they can't be built.
+    pub may_miss: Walls,
+    /// Where the command tries walls (`sandhog doctor`): what has to stand around the native code that does. None:
+    /// there is no such code.
+    pub probes: Option<Walls>,
+    pub most: Most,
+    /// It keeps jobs up, and has locks and a socket to leave behind.
+    pub daemon: bool,
+}
+
+/// The largest limits that a plan may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most {
+    /// Zygotes at the same time, those included that have ended and whose workers have not.
+    pub zygotes: usize,
+    /// Memory of a zygote and its workers, in bytes.
+    pub cgroup_memory_bytes: u64,
+    /// Tasks of a zygote and its workers.
+    pub cgroup_tasks: u32,
+    pub data_bytes: u64,
+    pub file_bytes: u64,
+    pub open_files: u32,
+    /// In seconds. None: unlimited.
+    pub cpu_s: Option<u64>,
+}
+
+/// Where a plan goes below the floor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    #[error("the wall {:?} is not in the plan, and was not let go when the command began", .0.name())]
+    Wall(Wall),
+    #[error(
+        "the wall {:?} may be missing where it can't be built, and it can: its failure had another cause or was made up",
+        .0.name()
+    )]
+    Buildable(Wall),
+    #[error("the plan is for native code, and only the doctor has any")]
+    Probe,
+    #[error("{what}: the plan says {asked}, and {most} is the most")]
+    Limit { what: &'static str, asked: String, most: String },
+    #[error("{what}: the plan has it, and a compiler has none")]
+    Compiler { what: &'static str },
+    #[error("there is a zygote with the number {0} already")]
+    Number(u32),
+    #[error("descriptors: {what}")]
+    Descriptors { what: &'static str },
+}
+
+impl Breach {
+    /// No coordinator of ours asks for this: whoever does is not ours any more.
+    pub fn is_hostile(&self) -> bool {
+        match self {
+            // One of ours believes a worker that says that a wall could not be built.
+            Self::Buildable(_) => false,
+            Self::Wall(_)
+            | Self::Probe
+            | Self::Limit { .. }
+            | Self::Compiler { .. }
+            | Self::Number(_)
+            | Self::Descriptors { .. } => true,
+        }
+    }
+}
+
+/// The walls that can stand: without root there are no ids to give, and no cgroups unless some were handed over.
+pub fn standing(root: bool, cgroups: bool) -> Walls {
+    let absent = |wall: &Wall| match wall {
+        Wall::Identity => !root,
+        Wall::Cgroup => !root && !cgroups,
+        Wall::Namespaces
+        | Wall::Root
+        | Wall::Capabilities
+        | Wall::Rlimits
+        | Wall::Directories
+        | Wall::Landlock
+        | Wall::Seccomp => false,
+    };
+    Wall::ALL.into_iter().filter(|wall| !absent(wall)).collect()
+}
+
+impl Floor {
+    /// Whether a zygote may be started so. `failed`: the walls that the spawner has seen fail itself.
+    ///
+    /// # Errors
+    /// The first thing that goes below the floor.
+    pub fn admits_zygote(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
+        self.admits_walls(plan, failed)?;
+        let Most { cgroup_memory_bytes, cgroup_tasks, .. } = self.most;
+        at_most("memory of the cgroup", plan.cgroup_memory_bytes, cgroup_memory_bytes)?;
+        at_most("tasks of the cgroup", plan.cgroup_tasks, cgroup_tasks)
+    }
+
+    fn admits_walls(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
+        let probes = match plan.program {
+            Program::Probe => Some(self.probes.as_ref().ok_or(Breach::Probe)?),
+            Program::Guest { .. } | Program::Compiler => None,
+        };
+        for wall in self.walls.difference(&plan.walls) {
+            let is_let_go = self.may_miss.contains(wall);
+            match probes {
+                Some(needed) if !needed.contains(wall) => {}
+                Some(_) | None if !is_let_go => return Err(Breach::Wall(*wall)),
+                Some(_) | None if !failed.contains(wall) => return Err(Breach::Buildable(*wall)),
+                Some(_) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a worker may be started so, by a zygote for this program.
+    ///
+    /// # Errors
+    /// The first thing that goes beyond the floor.
+    pub fn admits_worker(&self, program: Program, plan: &WorkerPlan) -> Result<(), Breach> {
+        let Rlimits { data_bytes, file_bytes, open_files, cpu_s } = plan.rlimits;
+        at_most("data", data_bytes, self.most.data_bytes)?;
+        at_most("file size", file_bytes, self.most.file_bytes)?;
+        at_most("open files", open_files, self.most.open_files)?;
+        if let Some(most) = self.most.cpu_s {
+            at_most("CPU seconds", cpu_s.unwrap_or(u64::MAX), most)?;
+        }
+        at_most("directories", plan.directories.len(), limits::DIRECTORIES)?;
+        match program {
+            Program::Compiler if plan.connected => Err(Breach::Compiler { what: "a connection" }),
+            Program::Compiler if plan.coredump => Err(Breach::Compiler { what: "a file for a core dump" }),
+            Program::Compiler if !plan.directories.is_empty() => Err(Breach::Compiler { what: "a directory" }),
+            Program::Compiler | Program::Guest { .. } | Program::Probe => Ok(()),
+        }
+    }
+}
+
+fn at_most<T: PartialOrd + Display>(what: &'static str, asked: T, most: T) -> Result<(), Breach> {
+    if asked <= most {
+        return Ok(());
+    }
+    Err(Breach::Limit { what, asked: asked.to_string(), most: most.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sandhog_protocol::plan::Access;
+
+    fn floor() -> Floor {
+        let most = Most {
+            zygotes: 4,
+            cgroup_memory_bytes: 1000,
+            cgroup_tasks: 10,
+            data_bytes: 900,
+            file_bytes: 800,
+            open_files: 20,
+            cpu_s: Some(7),
+        };
+        let walls = Wall::ALL.into();
+        Floor { walls, may_miss: [Wall::Landlock].into(), probes: None, most, daemon: false }
+    }
+
+    const GUEST: Program = Program::Guest { fuel: false };
+
+    fn zygote(program: Program, without: &[Wall]) -> ZygotePlan {
+        let walls = Wall::ALL.into_iter().filter(|wall| !without.contains(wall)).collect();
+        ZygotePlan { walls, program, cgroup_memory_bytes: 1000, cgroup_tasks: 10, coredump: false }
+    }
+
+    fn worker() -> WorkerPlan {
+        let rlimits = Rlimits { data_bytes: 900, file_bytes: 800, open_files: 20, cpu_s: Some(7) };
+        let directories = vec![Access::ReadWrite; limits::DIRECTORIES];
+        WorkerPlan { rlimits, connected: true, coredump: false, directories, lie: None }
+    }
+
+    #[test]
+    fn no_wall_is_left_out_but_one_that_may_be_and_was_seen_to_fail() {
+        let floor = floor();
+        let none = Walls::new();
+        assert_eq!(floor.admits_zygote(&zygote(GUEST, &[]), &none), Ok(()));
+        let failed = Wall::ALL.into();
+        for wall in Wall::ALL.into_iter().filter(|wall| *wall != Wall::Landlock) {
+            for program in [GUEST, Program::Guest { fuel: true }, Program::Compiler] {
+                let plan = zygote(program, &[wall]);
+                assert_eq!(floor.admits_zygote(&plan, &failed), Err(Breach::Wall(wall)), "{wall:?}");
+                assert!(Breach::Wall(wall).is_hostile());
+            }
+        }
+        let without = zygote(GUEST, &[Wall::Landlock]);
+        assert_eq!(floor.admits_zygote(&without, &none), Err(Breach::Buildable(Wall::Landlock)));
+        assert!(!Breach::Buildable(Wall::Landlock).is_hostile());
+        assert_eq!(floor.admits_zygote(&without, &[Wall::Landlock].into()), Ok(()));
+        assert!(floor.admits_zygote(&zygote(GUEST, &Wall::ALL), &failed).is_err());
+    }
+
+    #[test]
+    fn native_code_is_the_doctors_alone_and_only_behind_the_walls_that_were_named() {
+        let (none, plan) = (Walls::new(), zygote(Program::Probe, &[]));
+        assert_eq!(floor().admits_zygote(&plan, &none), Err(Breach::Probe));
+        let doctor = Floor { probes: Some([Wall::Seccomp].into()), may_miss: Walls::new(), ..floor() };
+        assert_eq!(doctor.admits_zygote(&plan, &none), Ok(()));
+        assert_eq!(doctor.admits_zygote(&zygote(Program::Probe, &[Wall::Landlock, Wall::Root]), &none), Ok(()));
+        let seccomp = zygote(Program::Probe, &[Wall::Seccomp]);
+        assert_eq!(doctor.admits_zygote(&seccomp, &none), Err(Breach::Wall(Wall::Seccomp)));
+        // The doctor's guests and compilers are like any other's.
+        let guest = zygote(GUEST, &[Wall::Landlock]);
+        assert_eq!(doctor.admits_zygote(&guest, &none), Err(Breach::Wall(Wall::Landlock)));
+    }
+
+    #[test]
+    fn a_wall_that_can_t_stand_here_need_not() {
+        assert_eq!(standing(true, false), Wall::ALL.into());
+        let without = |plan: &[Wall], root, cgroups| {
+            Floor { walls: standing(root, cgroups), ..floor() }.admits_zygote(&zygote(GUEST, plan), &Walls::new())
+        };
+        assert_eq!(without(&[Wall::Identity, Wall::Cgroup], false, false), Ok(()));
+        assert_eq!(without(&[Wall::Identity, Wall::Cgroup], false, true), Err(Breach::Wall(Wall::Cgroup)));
+        assert_eq!(without(&[Wall::Identity], true, true), Err(Breach::Wall(Wall::Identity)));
+    }
+
+    #[test]
+    fn no_limit_is_larger_than_the_largest() {
+        let floor = floor();
+        let none = Walls::new();
+        let memory = ZygotePlan { cgroup_memory_bytes: 1001, ..zygote(GUEST, &[]) };
+        let tasks = ZygotePlan { cgroup_tasks: u32::MAX, ..zygote(GUEST, &[]) };
+        for plan in [memory, tasks] {
+            assert!(matches!(floor.admits_zygote(&plan, &none), Err(Breach::Limit { .. })), "{plan:?}");
+        }
+        assert_eq!(floor.admits_worker(GUEST, &worker()), Ok(()));
+        let changes: [fn(&mut WorkerPlan); 6] = [
+            |plan| plan.rlimits.data_bytes += 1,
+            |plan| plan.rlimits.file_bytes = u64::MAX,
+            |plan| plan.rlimits.open_files += 1,
+            |plan| plan.rlimits.cpu_s = Some(8),
+            |plan| plan.rlimits.cpu_s = None,
+            |plan| plan.directories.push(Access::ReadOnly),
+        ];
+        for change in changes {
+            let mut plan = worker();
+            change(&mut plan);
+            let breach = floor.admits_worker(GUEST, &plan).unwrap_err();
+            assert!(matches!(breach, Breach::Limit { .. }) && breach.is_hostile(), "{plan:?}");
+        }
+        let unlimited = Floor { most: Most { cpu_s: None, ..floor.most }, ..floor };
+        let forever = WorkerPlan { rlimits: Rlimits { cpu_s: None, ..worker().rlimits }, ..worker() };
+        assert_eq!(unlimited.admits_worker(GUEST, &forever), Ok(()));
+    }
+
+    #[test]
+    fn a_compiler_has_neither_directory_nor_connection() {
+        let bare = WorkerPlan { connected: false, directories: Vec::new(), ..worker() };
+        assert_eq!(floor().admits_worker(Program::Compiler, &bare), Ok(()));
+        let connected = WorkerPlan { connected: true, ..bare.clone() };
+        let granted = WorkerPlan { directories: vec![Access::ReadOnly], ..bare };
+        for plan in [connected, granted] {
+            let breach = floor().admits_worker(Program::Compiler, &plan);
+            assert!(matches!(breach, Err(Breach::Compiler { .. })), "{plan:?}");
+        }
+    }
+}

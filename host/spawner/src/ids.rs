@@ -1,0 +1,254 @@
+//! Host ids for zygotes and workers. Each id in use is a locked byte of one file of the machine, at the id's own place,
+//! so that no two commands ever share one, whatever their runtime directories are and whatever range each was given. The
+//! kernel gives a lock back whatever gets killed.
+
+use super::range::Range;
+use sandhog_sys::lock;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+/// Where one spawner's ids come from.
+pub struct Ids {
+    /// Open for writing.
+    file: OwnedFd,
+    range: Range,
+    /// Which file that is, in names elsewhere: a container that shares the cgroups and not the file knows nothing of theirs.
+    file_tag: u64,
+    /// What this process holds itself: its own locks are never in its own way.
+    held: RefCell<BTreeSet<u32>>,
+    /// In names elsewhere, so that people can tell whose they are.
+    tag: Tag,
+    /// `--user UID:GID`: what all workers get instead of an id of the range.
+    fixed: Option<(u32, u32)>,
+}
+
+/// Whose names are whose: of 16 hexadecimal digits, the same for all commands with one runtime directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(pub u64);
+
+impl Tag {
+    /// FNV-1a.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(
+            bytes
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)),
+        )
+    }
+}
+
+/// The ids of one zygote and its workers, for as long as this lives.
+pub struct Lease {
+    ids: Rc<Ids>,
+    /// The zygote's, and the number that names its cgroup.
+    pub zygote: u32,
+    pub worker_uid: u32,
+    pub worker_gid: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("lock an id in the machine's file of ids")]
+    Lock(#[source] io::Error),
+    #[error("all ids from {} to {} are in use", .0.first, .0.last())]
+    Exhausted(Range),
+}
+
+impl Ids {
+    /// # Errors
+    /// As fstat(2).
+    pub fn new(file: OwnedFd, range: Range, tag: Tag, fixed: Option<(u32, u32)>) -> io::Result<Self> {
+        let status = rustix::fs::fstat(&file)?;
+        let file_tag = Tag::of(&[status.st_dev.to_le_bytes(), status.st_ino.to_le_bytes()].concat()).0;
+        Ok(Self { file, range, file_tag, held: RefCell::default(), tag, fixed })
+    }
+
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Takes two free ids: the zygote's and its workers', which fixed ones replace.
+    pub fn lease(self: &Rc<Self>) -> Result<Lease, Error> {
+        let zygote = self.take_pair()?;
+        Ok(self.hold(zygote))
+    }
+
+    /// The zygote id in a name of [`Lease::name`] if nobody holds it, so that what bears the name is a leftover and
+    /// stays one while it is swept, whoever left it; `None` for other names: they are somebody else's.
+    pub fn claim_stale(self: &Rc<Self>, name: &str) -> Option<Lease> {
+        let zygote = self.id_of(name)?;
+        let free = !self.held.borrow().contains(&zygote) && lock::try_lock(self.file.as_fd(), zygote.into(), 2).ok()?;
+        free.then(|| self.hold(zygote))
+    }
+
+    /// The first free pair of neighbours, jumping over what others hold. Always from the start, so that ids stay low
+    /// and names of cgroups repeat; a lock that is lost in a race is simply somebody else's.
+    fn take_pair(self: &Rc<Self>) -> Result<u32, Error> {
+        let Range { first, count } = self.range;
+        let mut offset = 0;
+        // Neither overflows: the last id of a range is below the largest number.
+        while offset + 2 <= count {
+            let zygote = first + offset;
+            if self.held.borrow().contains(&zygote) {
+                offset += 2;
+                continue;
+            }
+            match lock::end_of_conflict(self.file.as_fd(), zygote.into(), 2).map_err(Error::Lock)? {
+                Some(end) => {
+                    let past = end.saturating_sub(first.into()).next_multiple_of(2);
+                    offset = u32::try_from(past).unwrap_or(count).clamp(offset + 1, count);
+                }
+                None if lock::try_lock(self.file.as_fd(), zygote.into(), 2).map_err(Error::Lock)? => return Ok(zygote),
+                None => {}
+            }
+        }
+        Err(Error::Exhausted(self.range))
+    }
+
+    /// The id in a name of those who lock this file; not the last one, which has no neighbour.
+    fn id_of(&self, name: &str) -> Option<u32> {
+        let rest = name.strip_prefix(&format!("{:016x}-", self.file_tag))?;
+        let (tag, digits) = rest.split_once('-')?;
+        let tag = Tag(u64::from_str_radix(tag, 16).ok()?);
+        let id: u32 = digits.parse().ok().filter(|id| *id != 0 && *id < u32::MAX - 1)?;
+        (name == self.name(tag, id)).then_some(id)
+    }
+
+    fn name(&self, tag: Tag, id: u32) -> String {
+        format!("{:016x}-{:016x}-{id}", self.file_tag, tag.0)
+    }
+
+    fn hold(self: &Rc<Self>, zygote: u32) -> Lease {
+        self.held.borrow_mut().insert(zygote);
+        let (worker_uid, worker_gid) = self.fixed.unwrap_or((zygote + 1, zygote + 1));
+        Lease { ids: Rc::clone(self), zygote, worker_uid, worker_gid }
+    }
+}
+
+impl Lease {
+    /// A name that no other zygote of this machine has.
+    pub fn name(&self) -> String {
+        self.ids.name(self.ids.tag, self.zygote)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.ids.held.borrow_mut().remove(&self.zygote);
+        // It fails only for a range that could not have been locked; the kernel drops all locks with the file.
+        let _ = lock::unlock(self.ids.file.as_fd(), self.zygote.into(), 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANGE: Range = Range { first: 300_001, count: 9 };
+
+    struct File(tempfile::TempPath);
+
+    impl File {
+        fn new() -> Self {
+            Self(tempfile::NamedTempFile::new().unwrap().into_temp_path())
+        }
+
+        fn ids(&self, range: Range, tag: u64) -> Rc<Ids> {
+            let mut options = std::fs::File::options();
+            let file = options.read(true).write(true).create(true).truncate(false).open(&self.0).unwrap();
+            Rc::new(Ids::new(file.into(), range, Tag(tag), None).unwrap())
+        }
+    }
+
+    fn ids_of(leases: &[Lease]) -> Vec<u32> {
+        let mut taken: Vec<u32> = leases.iter().flat_map(|lease| [lease.zygote, lease.worker_uid]).collect();
+        taken.sort_unstable();
+        taken
+    }
+
+    #[test]
+    fn two_commands_and_two_zygotes_of_one_never_share_an_id() {
+        let file = File::new();
+        let (one, two) = (file.ids(RANGE, 1), file.ids(RANGE, 2));
+        let leases = [one.lease().unwrap(), two.lease().unwrap(), one.lease().unwrap(), two.lease().unwrap()];
+        assert_eq!(ids_of(&leases), (300_001..300_009).collect::<Vec<_>>());
+        assert!(
+            matches!(one.lease(), Err(Error::Exhausted(RANGE))) && matches!(two.lease(), Err(Error::Exhausted(RANGE)))
+        );
+        let name = leases[1].name();
+        assert!(name.ends_with("-0000000000000002-300003"), "{name}");
+        assert!(one.claim_stale(&name).is_none() && two.claim_stale(&name).is_none(), "held");
+        drop(leases);
+        assert!(one.claim_stale(&name).is_some(), "free again");
+        assert_eq!(ids_of(&[two.lease().unwrap()]), [300_001, 300_002]);
+    }
+
+    #[test]
+    fn commands_whose_ranges_overlap_never_share_an_id() {
+        let file = File::new();
+        // Of which the pairs of the one lie across those of the other.
+        let (one, other) = (file.ids(RANGE, 1), file.ids(Range { first: 300_000, count: 8 }, 1));
+        let mut leases = vec![one.lease().unwrap(), other.lease().unwrap(), one.lease().unwrap()];
+        while let Ok(lease) = other.lease() {
+            leases.push(lease);
+        }
+        let taken = ids_of(&leases);
+        assert!(taken.windows(2).all(|pair| pair[0] != pair[1]), "{taken:?}");
+        assert!(taken.len() >= 6, "{taken:?}");
+    }
+
+    #[test]
+    fn ids_end_with_their_range_be_it_at_the_end_of_all_numbers() {
+        let file = File::new();
+        let ids = file.ids(Range { first: u32::MAX - 3, count: 3 }, 1);
+        let lease = ids.lease().unwrap();
+        assert_eq!((lease.zygote, lease.worker_uid), (u32::MAX - 3, u32::MAX - 2));
+        assert!(ids.lease().is_err());
+    }
+
+    #[test]
+    fn a_name_of_somebody_elses_is_nobodys_id() {
+        let file = File::new();
+        let ids = file.ids(RANGE, 1);
+        let file_tag = format!("{:016x}", ids.file_tag);
+        for end in [
+            "",
+            "-",
+            "-300001",
+            "-1-300001",
+            "-0000000000000001-",
+            "-0000000000000001-0",
+            "-0000000000000001-0300001",
+            "-0000000000000001-+300001",
+            "-0000000000000001-4294967295",
+            "-0000000000000001-4294967294",
+            "-0000000000000001-99999999999",
+            "-00000000000000001-300001",
+            "-000000000000000A-300001",
+            "-+000000000000001-300001",
+        ] {
+            assert!(ids.claim_stale(&format!("{file_tag}{end}")).is_none(), "{end:?}");
+        }
+        for name in ["", "test-12-300001", "0000000000000001-300001", "0000000000000001-0000000000000001-300001"] {
+            assert!(ids.claim_stale(name).is_none(), "{name:?}");
+        }
+        // Of whichever range and runtime directory.
+        assert!(ids.claim_stale(&format!("{file_tag}-00000000000000ff-7")).is_some());
+        // Of the same directory in another machine's file.
+        let other = File::new();
+        let name = other.ids(RANGE, 1).lease().unwrap().name();
+        assert!(ids.claim_stale(&name).is_none() && other.ids(RANGE, 2).claim_stale(&name).is_some());
+    }
+
+    #[test]
+    fn fixed_ids_take_the_place_of_the_workers_own() {
+        let file = File::new();
+        let ids = file.ids(RANGE, 1);
+        let fixed = Rc::new(Ids::new(ids.as_fd().try_clone_to_owned().unwrap(), RANGE, Tag(1), Some((7, 8))).unwrap());
+        let lease = fixed.lease().unwrap();
+        assert_eq!((lease.zygote, lease.worker_uid, lease.worker_gid), (300_001, 7, 8));
+    }
+}

@@ -1,0 +1,370 @@
+//! The one process that keeps privilege: pid 1 of the runner's pid namespace, so that the kernel ends every zygote
+//! and worker with it. It has one thread, reads bounded requests from the coordinator and bounded answers from
+//! zygotes, and opens no path that either of them names.
+
+mod admit;
+mod birth;
+mod ends;
+mod pause;
+mod rehearsal;
+mod reports;
+mod start;
+mod strangers;
+mod weak;
+
+use super::leftovers::Leftovers;
+use super::{Delegated, Executables, Privilege, Setting};
+use crate::ids::Lease;
+use ends::reap_now;
+use pause::Pause;
+use rustix::event::{Timespec, epoll};
+use rustix::process::{Signal, pidfd_send_signal, setsid};
+use sandhog_ipc::{Closed, Received, recv_packet, send_packet};
+use sandhog_protocol::plan::{Wall, Walls, ZygotePlan};
+use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WorkerId, ZygoteId};
+use sandhog_sandbox::{capabilities, cgroup, descriptors, failure};
+use sandhog_sys::process::{self, Child, SingleThreaded};
+use sandhog_sys::{inherited, signal};
+use start::Settled;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+use strangers::{StrangerId, Strangers};
+
+/// What the spawner keeps open from before it was forked.
+pub struct Files {
+    /// Its channel to the coordinator.
+    pub coordinator: OwnedFd,
+    /// /proc as a directory.
+    pub proc: OwnedFd,
+    /// /dev/null, for what a zygote has instead of standard streams.
+    pub null: OwnedFd,
+}
+
+/// Runs until the coordinator closes its end; then everything below has gone.
+pub fn main(token: SingleThreaded, setting: Setting, files: Files) -> ! {
+    let code = match Spawner::new(token, setting, files).and_then(|mut spawner| {
+        let end = spawner.serve();
+        spawner.clear();
+        end
+    }) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    };
+    process::exit_now(code)
+}
+
+/// Why a request could not be carried out, and which wall that concerns.
+struct Refusal {
+    wall: Option<Wall>,
+    step: &'static str,
+    error: Box<dyn std::error::Error>,
+}
+
+impl Refusal {
+    fn new(wall: Option<Wall>, step: &'static str, error: impl Into<Box<dyn std::error::Error>>) -> Self {
+        Self { wall, step, error: error.into() }
+    }
+
+    fn report(&self) -> SpawnFailure {
+        SpawnFailure { wall: self.wall, failure: failure(self.step, self.error.as_ref()) }
+    }
+}
+
+struct Zygote {
+    pidfd: OwnedFd,
+    /// In the namespace that /proc shows.
+    number: i32,
+    control: OwnedFd,
+    plan: ZygotePlan,
+    /// Above the leases, and so dropped before them: its name is an id, which must not be somebody else's by then.
+    cgroup: Option<cgroup::Cgroup>,
+    lease: Option<Lease>,
+    /// Names the cgroup where there is no lease of ids.
+    name: Option<Lease>,
+    /// Workers that were asked for and have not been reported yet.
+    pending: Vec<WorkerId>,
+    /// Workers that live.
+    workers: usize,
+    /// It has closed its socket or broken the protocol: nothing that it says counts any more.
+    silenced: bool,
+    /// It has ended; it is kept for the cgroup of its last workers.
+    ended: bool,
+    /// Why it ended, in its own words or in ours.
+    last_words: Option<SpawnFailure>,
+}
+
+impl Zygote {
+    fn new(
+        child: Child,
+        number: i32,
+        control: OwnedFd,
+        plan: ZygotePlan,
+        Settled { lease, name, cgroup }: Settled,
+    ) -> Self {
+        Self {
+            pidfd: child.pidfd,
+            number,
+            control,
+            plan,
+            cgroup,
+            lease,
+            name,
+            pending: Vec::new(),
+            workers: 0,
+            silenced: false,
+            ended: false,
+            last_words: None,
+        }
+    }
+}
+
+struct Worker {
+    pidfd: OwnedFd,
+    /// In the namespace that /proc shows.
+    number: i32,
+    zygote: ZygoteId,
+    pause: Pause,
+}
+
+/// Which descriptor woke the loop.
+#[derive(Clone, Copy)]
+enum Source {
+    Coordinator,
+    Control(ZygoteId),
+    ZygoteEnd(ZygoteId),
+    WorkerEnd(WorkerId),
+    StrangerEnd(StrangerId),
+}
+
+impl Source {
+    const KIND: u32 = 32;
+
+    fn data(self) -> epoll::EventData {
+        let (kind, id) = match self {
+            Self::Coordinator => (0, 0),
+            Self::Control(zygote) => (1, zygote),
+            Self::ZygoteEnd(zygote) => (2, zygote),
+            Self::WorkerEnd(worker) => (3, worker),
+            Self::StrangerEnd(stranger) => (4, stranger),
+        };
+        epoll::EventData::new_u64(kind << Self::KIND | u64::from(id))
+    }
+
+    fn of(data: epoll::EventData) -> Self {
+        let id = data.u64() as u32;
+        match data.u64() >> Self::KIND {
+            1 => Self::Control(id),
+            2 => Self::ZygoteEnd(id),
+            3 => Self::WorkerEnd(id),
+            4 => Self::StrangerEnd(id),
+            _ => Self::Coordinator,
+        }
+    }
+}
+
+struct Spawner {
+    token: SingleThreaded,
+    setting: Setting,
+    files: Files,
+    epoll: OwnedFd,
+    /// Found at the first zygote that is to have a cgroup.
+    hierarchies: Option<cgroup::Hierarchies>,
+    zygotes: HashMap<ZygoteId, Zygote>,
+    workers: HashMap<WorkerId, Worker>,
+    /// All workers stand still: the command is stopped.
+    are_halted: bool,
+    /// The numbers of all zygotes, workers and strangers that have not been reaped, as /proc shows them.
+    children: HashSet<i32>,
+    strangers: Strangers,
+    leftovers: Leftovers,
+    guard: Option<Guard>,
+    /// The walls that it has seen fail itself: of those that may be missing, only these may.
+    failed: Walls,
+}
+
+/// What outlives a daemon that was killed. The locks go last: no other daemon begins before this one's things are gone.
+struct Guard {
+    /// Where its control socket is.
+    sockets: OwnedFd,
+    _locks: [OwnedFd; 2],
+}
+
+impl Spawner {
+    fn new(token: SingleThreaded, setting: Setting, files: Files) -> io::Result<Self> {
+        // EPERM: a process group of this number exists, which the first process of a namespace can't meet.
+        setsid()?;
+        forget_ignored_signals();
+        let _ = rustix::thread::set_name(c"sandhog-spawner");
+        capabilities::not_dumpable().map_err(io::Error::other)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut keep = vec![0, 1, 2, epoll.as_raw_fd()];
+        let Executables { worker, compiler, .. } = &setting.executables;
+        keep.extend([&files.coordinator, worker, compiler, &files.proc, &files.null].map(|fd| fd.as_raw_fd()));
+        match &setting.privilege {
+            Privilege::Root { ids, .. } => keep.push(ids.as_fd().as_raw_fd()),
+            Privilege::Rootless { cgroups: Ok(Delegated { hierarchies, numbers }) } => {
+                keep.push(numbers.as_fd().as_raw_fd());
+                keep.extend(hierarchies.as_fds().map(|fd| fd.as_raw_fd()));
+            }
+            Privilege::Rootless { cgroups: Err(_) } => {}
+        }
+        descriptors::keep_only(&keep).map_err(io::Error::other)?;
+        // Its standard streams are the command's own: a spawner that outlives the command must not hold a pipe open.
+        for number in 0..=2 {
+            process::place(files.null.as_fd(), number)?;
+        }
+        let strangers = Strangers::new(&files.proc);
+        let mut spawner = Self {
+            token,
+            setting,
+            files,
+            epoll,
+            hierarchies: None,
+            zygotes: HashMap::new(),
+            workers: HashMap::new(),
+            are_halted: false,
+            children: HashSet::new(),
+            strangers,
+            leftovers: Leftovers::default(),
+            guard: None,
+            failed: Walls::new(),
+        };
+        spawner.failed = spawner.rehearse();
+        spawner.watch(spawner.files.coordinator.as_fd(), Source::Coordinator)?;
+        spawner.tell(&FromSpawner::Ready { weak: spawner.weak_walls() }, &[])?;
+        Ok(spawner)
+    }
+
+    fn watch(&self, fd: BorrowedFd<'_>, source: Source) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, source.data(), epoll::EventFlags::IN)?)
+    }
+
+    fn tell(&self, message: &FromSpawner, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        send_packet(&self.files.coordinator, message, fds).map_err(io::Error::other)
+    }
+
+    /// Until the coordinator has gone. A breach of the protocol by the coordinator is an end as well.
+    fn serve(&mut self) -> io::Result<()> {
+        if self.setting.floor.walls.contains(&Wall::Cgroup) {
+            // While the coordinator still starts. Whoever needs them asks again, and hears why there are none.
+            let _ = self.hierarchies();
+        }
+        let mut events = Vec::with_capacity(64);
+        loop {
+            events.clear();
+            let pause = self.pause();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), pause.as_ref()) {
+                Err(rustix::io::Errno::INTR) => continue,
+                answer => answer?,
+            };
+            for event in &events {
+                match Source::of(event.data) {
+                    Source::Coordinator => {
+                        match recv_packet::<ToSpawner>(&self.files.coordinator).map_err(io::Error::other)? {
+                            Ok(request) => self.request(request)?,
+                            Err(Closed) => return Ok(()),
+                        }
+                    }
+                    Source::Control(zygote) => self.hear_zygote(zygote)?,
+                    Source::ZygoteEnd(zygote) => self.reap_zygote(zygote)?,
+                    Source::WorkerEnd(worker) => self.reap_worker(worker)?,
+                    Source::StrangerEnd(stranger) => self.reap_stranger(stranger),
+                }
+            }
+            self.look_around();
+        }
+    }
+
+    /// How long nothing is to be done but for events. In whole milliseconds, for which every kernel has the call.
+    fn pause(&self) -> Option<Timespec> {
+        let next = self.leftovers.next_look().into_iter().chain(self.strangers.next_look()).min()?;
+        let millis = next.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        Timespec::try_from(Duration::from_millis(u64::try_from(millis).ok()?)).ok()
+    }
+
+    /// What no descriptor tells.
+    fn look_around(&mut self) {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        if is_due(self.strangers.next_look()) {
+            self.look_for_strangers();
+        }
+        if is_due(self.leftovers.next_look()) {
+            self.leftovers.look(Instant::now());
+        }
+    }
+
+    fn request(&mut self, request: Received<ToSpawner>) -> io::Result<()> {
+        let Received { message, fds } = request;
+        admit::admit_request(&message, &fds)?;
+        match message {
+            ToSpawner::StartZygote { zygote, plan } => {
+                let is_known = self.zygotes.contains_key(&zygote);
+                match self.start_zygote(zygote, plan, fds) {
+                    Ok(()) => self.tell(&FromSpawner::ZygoteStarted { zygote, weak: self.weak_cgroup() }, &[]),
+                    Err(refusal) => {
+                        match !is_known && self.zygotes.contains_key(&zygote) {
+                            true => self.end_unstarted(zygote, refusal.report())?,
+                            false => {
+                                self.tell(&FromSpawner::ZygoteEnded { zygote, why: Some(refusal.report()) }, &[])?
+                            }
+                        }
+                        self.take_to_heart(&refusal)
+                    }
+                }
+            }
+            ToSpawner::StartWorker { zygote, worker, plan } => match self.start_worker(zygote, worker, plan, fds) {
+                Ok(()) => Ok(()),
+                Err(refusal) => {
+                    self.tell(&FromSpawner::WorkerRefused { worker, why: refusal.report() }, &[])?;
+                    self.take_to_heart(&refusal)
+                }
+            },
+            ToSpawner::Kill { worker } => {
+                // One that has ended needs no signal.
+                if let Some(worker) = self.workers.get(&worker) {
+                    let _ = pidfd_send_signal(&worker.pidfd, Signal::KILL);
+                }
+                Ok(())
+            }
+            ToSpawner::Pause { worker } => {
+                self.pause_one(worker);
+                Ok(())
+            }
+            ToSpawner::Resume { worker } => {
+                self.resume_one(worker);
+                Ok(())
+            }
+            ToSpawner::PauseAll => {
+                self.pause_all();
+                Ok(())
+            }
+            ToSpawner::ResumeAll => {
+                self.resume_all();
+                Ok(())
+            }
+            ToSpawner::EndZygote { zygote } => {
+                if let Some(zygote) = self.zygotes.get(&zygote) {
+                    let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
+                }
+                Ok(())
+            }
+            ToSpawner::Guard => {
+                self.guard = Some(self.admit_guard(fds)?);
+                self.tell(&FromSpawner::Guarded, &[])
+            }
+        }
+    }
+}
+
+/// What the command was started to ignore is the command's business: neither zygotes nor workers inherit it. As the first
+/// process of a namespace the spawner itself hears no signal whose disposition is the default.
+fn forget_ignored_signals() {
+    // SIGPIPE and SIGXFSZ are ignored by whoever started this one, and by each zygote.
+    let ours = [libc::SIGPIPE, libc::SIGXFSZ];
+    for number in (1..=inherited::SIGNALS).filter(|number| inherited::ignores(*number) && !ours.contains(number)) {
+        // It was ignored, so it is a signal that can be.
+        let _ = signal::restore_default(number);
+    }
+}

@@ -1,0 +1,180 @@
+//! The first thing that is done with a request to start something: is it above the floor, and is each descriptor of the kind
+//! that its place is for?
+
+use super::{Guard, Refusal, Spawner};
+use crate::floor::Breach;
+use rustix::fs::{FileType, Stat, fstat, major, minor};
+use sandhog_protocol::limits;
+use sandhog_protocol::plan::{Program, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::spawn::{ToSpawner, ZygoteId};
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// What the refusal of a plan names as its step.
+const STEP: &str = "admit a plan";
+
+/// The device of /dev/null: Documentation/admin-guide/devices.txt.
+const NULL: (u32, u32) = (1, 3);
+
+/// What a descriptor is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// To its zygote, its worker or its parent.
+    Socket,
+    /// A standard stream: a pipe, a file, or nothing. A socket would be somebody else's, a directory a grant.
+    Stream,
+    /// A regular file for a core dump.
+    Dump,
+    Directory,
+}
+
+impl Place {
+    fn takes(self, status: &Stat) -> bool {
+        match (self, FileType::from_raw_mode(status.st_mode)) {
+            (Self::Socket, FileType::Socket)
+            | (Self::Stream, FileType::Fifo | FileType::RegularFile)
+            | (Self::Dump, FileType::RegularFile)
+            | (Self::Directory, FileType::Directory) => true,
+            (Self::Stream, FileType::CharacterDevice) => (major(status.st_rdev), minor(status.st_rdev)) == NULL,
+            (Self::Socket | Self::Stream | Self::Dump | Self::Directory, _) => false,
+        }
+    }
+}
+
+/// How many descriptors of a worker are passed on as they are: channel, three streams, its connection and the file for its
+/// core dump if it has them.
+pub(super) fn plain_fds(plan: &WorkerPlan) -> usize {
+    4 + usize::from(plan.connected) + usize::from(plan.coredump)
+}
+
+impl Refusal {
+    /// Whoever asks for this is no coordinator of ours.
+    pub(super) fn is_hostile(&self) -> bool {
+        self.error.downcast_ref::<Breach>().is_some_and(Breach::is_hostile)
+    }
+}
+
+/// Descriptors beside a request that takes none are a breach.
+///
+/// # Errors
+/// InvalidData: the end of the coordinator.
+pub(super) fn admit_request(request: &ToSpawner, fds: &[OwnedFd]) -> io::Result<()> {
+    let takes_some = match request {
+        ToSpawner::StartZygote { .. } | ToSpawner::StartWorker { .. } | ToSpawner::Guard => true,
+        ToSpawner::Kill { .. }
+        | ToSpawner::Pause { .. }
+        | ToSpawner::Resume { .. }
+        | ToSpawner::PauseAll
+        | ToSpawner::ResumeAll
+        | ToSpawner::EndZygote { .. } => false,
+    };
+    if takes_some || fds.is_empty() { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+impl Spawner {
+    pub(super) fn admit_zygote(&self, id: ZygoteId, plan: &ZygotePlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
+        let below = |breach: Breach| Refusal::new(None, STEP, breach);
+        if self.zygotes.contains_key(&id) {
+            return Err(below(Breach::Number(id)));
+        }
+        self.setting.floor.admits_zygote(plan, &self.failed).map_err(below)?;
+        if self.zygotes.len() >= self.setting.floor.most.zygotes {
+            let text = format!("{} zygotes are the most of this command", self.zygotes.len());
+            return Err(Refusal::new(None, STEP, io::Error::other(text)));
+        }
+        // The directories of its workers, about which its own wall has to know.
+        let directories = fds.len().saturating_sub(1).min(limits::DIRECTORIES);
+        let places: Vec<Place> =
+            std::iter::once(Place::Socket).chain(std::iter::repeat_n(Place::Directory, directories)).collect();
+        admit_fds(&places, fds)
+    }
+
+    pub(super) fn admit_worker(&self, program: Program, plan: &WorkerPlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
+        let below = |breach: Breach| Refusal::new(None, STEP, breach);
+        self.setting.floor.admits_worker(program, plan).map_err(below)?;
+        let mut places = vec![Place::Socket, Place::Stream, Place::Stream, Place::Stream];
+        places.extend(plan.connected.then_some(Place::Socket));
+        places.extend(plan.coredump.then_some(Place::Dump));
+        places.extend(plan.directories.iter().map(|_| Place::Directory));
+        admit_fds(&places, fds)
+    }
+
+    /// The end of a coordinator that asks for less than the floor. Of a directory, only its mount can tell whether its wall
+    /// can be built, so this is seen when it fails.
+    pub(super) fn take_to_heart(&mut self, refusal: &Refusal) -> io::Result<()> {
+        if refusal.wall == Some(Wall::Directories) {
+            self.failed.insert(Wall::Directories);
+        }
+        if refusal.is_hostile() { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) }
+    }
+
+    /// What a daemon leaves behind: once, and nothing in a directory of somebody else's.
+    ///
+    /// # Errors
+    /// InvalidData: the end of the coordinator.
+    pub(super) fn admit_guard(&self, fds: Vec<OwnedFd>) -> io::Result<Guard> {
+        let strange = || io::Error::from(io::ErrorKind::InvalidData);
+        let [state, runtime, sockets] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| strange())?;
+        let is = |fd: &OwnedFd, kind: FileType| -> io::Result<bool> {
+            let status = fstat(fd)?;
+            Ok(FileType::from_raw_mode(status.st_mode) == kind && status.st_uid == self.setting.person.0)
+        };
+        let well = is(&state, FileType::RegularFile)?
+            && is(&runtime, FileType::RegularFile)?
+            && is(&sockets, FileType::Directory)?;
+        if well && self.setting.floor.daemon && self.guard.is_none() {
+            Ok(Guard { sockets, _locks: [state, runtime] })
+        } else {
+            Err(strange())
+        }
+    }
+}
+
+fn admit_fds(places: &[Place], fds: &[OwnedFd]) -> Result<(), Refusal> {
+    let strange = |what: &'static str| Refusal::new(None, STEP, Breach::Descriptors { what });
+    if places.len() != fds.len() {
+        return Err(strange("there are more or fewer than the plan has places for"));
+    }
+    for (place, fd) in places.iter().zip(fds) {
+        let status = fstat(fd).map_err(|errno| Refusal::new(None, STEP, io::Error::from(errno)))?;
+        if !place.takes(&status) {
+            return Err(strange("one is of another kind than its place is for"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::SocketType;
+    use sandhog_ipc::pair;
+
+    fn open(path: &str) -> OwnedFd {
+        std::fs::File::open(path).unwrap().into()
+    }
+
+    #[test]
+    fn each_place_takes_its_kind_of_descriptor_and_no_other() {
+        let (socket, _other) = pair(SocketType::SEQPACKET).unwrap();
+        let (pipe, _writer) = rustix::pipe::pipe().unwrap();
+        let (null, file, directory) = (open("/dev/null"), open("/proc/self/exe"), open("/"));
+        let taken = |place: Place| {
+            let fds = [&socket, &pipe, &null, &file, &directory, &open("/dev/zero")];
+            fds.map(|fd| place.takes(&fstat(fd).unwrap()))
+        };
+        assert_eq!(taken(Place::Socket), [true, false, false, false, false, false]);
+        assert_eq!(taken(Place::Stream), [false, true, true, true, false, false]);
+        assert_eq!(taken(Place::Directory), [false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn a_descriptor_too_many_too_few_or_of_another_kind_is_hostile() {
+        let (socket, directory) = (pair(SocketType::SEQPACKET).unwrap().0, open("/"));
+        let fds = [socket, directory];
+        assert!(admit_fds(&[Place::Socket, Place::Directory], &fds).is_ok());
+        for places in [&[Place::Socket][..], &[Place::Socket; 2], &[Place::Directory, Place::Socket], &[]] {
+            assert!(admit_fds(places, &fds).is_err_and(|refusal| refusal.is_hostile()), "{places:?}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! How a zygote comes to life: its ids, its descriptors, its program; and how the spawner tells its children apart.
+
+use crate::Executables;
+use crate::ids::Lease;
+use rustix::fs::{Mode, OFlags, openat};
+use sandhog_protocol::plan::Program;
+use sandhog_protocol::plan::{Wall, Walls};
+use sandhog_protocol::spawn::Ids;
+use sandhog_protocol::start::{CONTROL_FD, IPC_FD, MODULE_FD, ZYGOTE};
+use sandhog_sandbox::capabilities;
+use sandhog_sandbox::namespaces::{self, IdMap};
+use sandhog_sys::process;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Inside, the zygote is root and workers are 1; without privilege all are the person.
+pub(super) fn id_map(lease: Option<&Lease>) -> IdMap {
+    match lease {
+        Some(lease) => IdMap {
+            uids: vec![(0, lease.zygote), (1, lease.worker_uid)],
+            gids: vec![(0, lease.zygote), (1, lease.worker_gid)],
+            deny_setgroups: false,
+        },
+        None => IdMap {
+            uids: vec![(0, rustix::process::geteuid().as_raw())],
+            gids: vec![(0, rustix::process::getegid().as_raw())],
+            deny_setgroups: true,
+        },
+    }
+}
+
+pub(super) fn worker_ids(lease: &Lease, own_namespaces: bool) -> Ids {
+    if own_namespaces { Ids { uid: 1, gid: 1 } } else { Ids { uid: lease.worker_uid, gid: lease.worker_gid } }
+}
+
+/// Which namespaces a zygote is born into.
+#[derive(Clone, Copy)]
+pub(super) enum Born {
+    AllNamespaces,
+    /// Without the wall of namespaces an empty root still needs a mount namespace, or it would take the machine's
+    /// own root away.
+    MountNamespace,
+    Here,
+}
+
+impl Born {
+    pub(super) fn of(walls: &Walls) -> Self {
+        match (walls.contains(&Wall::Namespaces), walls.contains(&Wall::Root)) {
+            (true, _) => Self::AllNamespaces,
+            (false, true) => Self::MountNamespace,
+            (false, false) => Self::Here,
+        }
+    }
+
+    pub(super) fn flags(self) -> i32 {
+        match self {
+            Self::AllNamespaces => namespaces::ZYGOTE,
+            Self::MountNamespace => namespaces::MOUNT,
+            Self::Here => 0,
+        }
+    }
+}
+
+/// The zygote's ids inside: 0, so that the exec gives it the capabilities of its own user namespace.
+pub(super) fn become_root_inside(groups: bool) -> io::Result<()> {
+    if groups {
+        rustix::thread::set_thread_groups(&[])?;
+    }
+    let (uid, gid) = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    Ok(rustix::thread::set_thread_res_uid(uid, uid, uid)?)
+}
+
+/// In the child: descriptors in their places, ids, and its own executable. Returns only on failure.
+pub(super) fn become_zygote(
+    executables: &Executables,
+    program: Program,
+    control: &OwnedFd,
+    module: &OwnedFd,
+    born_into: Born,
+    groups: bool,
+) -> io::Error {
+    let prepared = || -> io::Result<()> {
+        match born_into {
+            Born::AllNamespaces => become_root_inside(groups)?,
+            Born::MountNamespace => {
+                namespaces::detach_mounts().map_err(io::Error::other)?;
+                capabilities::keep_across_exec().map_err(io::Error::other)?;
+            }
+            Born::Here => capabilities::keep_across_exec().map_err(io::Error::other)?,
+        }
+        // Two may stand on each other's places: copies first, far above all places.
+        let copy = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 64);
+        let (control, module, executable) = (copy(control)?, copy(module)?, copy(executables.of(program))?);
+        process::place(control.as_fd(), CONTROL_FD)?;
+        process::place(module.as_fd(), MODULE_FD)?;
+        let variable = std::ffi::CString::new(format!("{IPC_FD}={}", CONTROL_FD))?;
+        Err(process::exec(executable.as_fd(), &[ZYGOTE, executables.build.as_c_str()], &[variable.as_c_str()]))
+    };
+    match prepared() {
+        Ok(()) => io::ErrorKind::Other.into(),
+        Err(error) => error,
+    }
+}
+
+pub(super) fn write_maps(proc: &OwnedFd, pidfd: BorrowedFd<'_>, map: &IdMap) -> io::Result<()> {
+    let pid = proc_pid(proc, pidfd)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let process = openat(proc, pid.to_string(), flags, Mode::empty())?;
+    namespaces::map_ids(process.as_fd(), map).map_err(io::Error::other)
+}
+
+/// The number of the process behind a pidfd in the namespace that /proc shows, from its entry in fdinfo (pidfd_open(2);
+/// proc(5), `NSpid`).
+///
+/// # Errors
+/// The process has gone, or is not in the spawner's own namespace, which is one below that.
+pub(super) fn proc_pid(proc: &OwnedFd, pidfd: BorrowedFd<'_>) -> io::Result<i32> {
+    let info =
+        openat(proc, format!("self/fdinfo/{}", pidfd.as_raw_fd()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = [0; 512];
+    let length = rustix::io::read(&info, &mut text)?;
+    let text = String::from_utf8_lossy(&text[..length]);
+    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let mut numbers = numbers.split_whitespace().map_while(|number| number.parse::<i32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(outside), Some(_)) => Ok(outside),
+        (Some(_) | None, _) => Err(io::Error::other("a child's number could not be read")),
+    }
+}

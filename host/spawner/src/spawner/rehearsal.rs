@@ -1,0 +1,159 @@
+//! Which of the walls that the operator lets go can't be built here: the spawner tries them itself, in a child that is
+//! sealed like a zygote and a worker, runs nothing, and ends. Before anything untrusted is read, so that nobody can make a
+//! wall fail; without `--allow-missing` there is nothing to try.
+
+use super::Spawner;
+use super::birth::{Born, become_root_inside, id_map, worker_ids, write_maps};
+use super::ends::reap_now;
+use super::start::{Settled, wall_of_fork};
+use crate::Privilege;
+use crate::ids::Lease;
+use rustix::pipe::{PipeFlags, pipe_with};
+use sandhog_protocol::plan::{Program, Rlimits, Wall, Walls, ZygotePlan};
+use sandhog_protocol::spawn::Ids;
+use sandhog_sandbox::{cgroup, namespaces, steps};
+use sandhog_sandbox::{descriptors, seccomp};
+use sandhog_sys::process::{self, Forked};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Memory of the child: what a spawner has, several times over.
+const MEMORY_BYTES: u64 = 256 << 20;
+/// Itself.
+const TASKS: u32 = 8;
+/// What the child exits with where another step failed than a wall's.
+const ELSEWHERE: u8 = 1;
+/// From here on: the place of the wall in [`Wall::ALL`].
+const FIRST_WALL: u8 = 2;
+
+impl Spawner {
+    /// The walls that may be missing and have been seen to fail. A directory's wall is seen when a directory is there.
+    pub(super) fn rehearse(&mut self) -> Walls {
+        let mut failed = Walls::new();
+        let floor = &self.setting.floor;
+        let mut left: Walls = floor.walls.iter().copied().filter(|wall| *wall != Wall::Directories).collect();
+        let may_miss = floor.may_miss.clone();
+        while !may_miss.is_disjoint(&left) {
+            match self.first_to_fail(&left) {
+                Some(wall) if may_miss.contains(&wall) && left.remove(&wall) => failed.insert(wall),
+                // All of them stand, or one falls that must not: then nothing will be started here anyway.
+                Some(_) | None => return failed,
+            };
+        }
+        failed
+    }
+
+    /// The first of these walls that can't be built.
+    fn first_to_fail(&mut self, walls: &Walls) -> Option<Wall> {
+        let plan = ZygotePlan {
+            walls: walls.clone(),
+            program: Program::Compiler,
+            cgroup_memory_bytes: MEMORY_BYTES,
+            cgroup_tasks: TASKS,
+            coredump: false,
+        };
+        let Settled { lease, name, cgroup } = match self.settle(&plan) {
+            Ok(settled) => settled,
+            Err(refusal) => return refusal.wall,
+        };
+        let failed = self.try_all(walls, lease.as_ref(), cgroup.as_ref());
+        self.end_cgroup(cgroup, lease.or(name));
+        failed
+    }
+
+    /// A child that builds all of them.
+    fn try_all(&self, walls: &Walls, lease: Option<&Lease>, cgroup: Option<&cgroup::Cgroup>) -> Option<Wall> {
+        let own_namespaces = walls.contains(&Wall::Namespaces);
+        let ids = lease.map(|lease| worker_ids(lease, own_namespaces));
+        let born = Born::of(walls);
+        let (waits, go) = pipe_with(PipeFlags::CLOEXEC).ok()?;
+        let birthplace = cgroup.and_then(cgroup::Cgroup::birthplace);
+        let child = match process::fork_into(&self.token, born.flags(), birthplace) {
+            Ok(Forked::Parent(child)) => child,
+            Ok(Forked::Child) => {
+                drop(go);
+                process::exit_now(self.seal_and_end(&waits, walls, cgroup, ids).into())
+            }
+            Err(error) => return Some(wall_of_fork(&error)),
+        };
+        drop(waits);
+        let mapped = !own_namespaces || write_maps(&self.files.proc, child.pidfd.as_fd(), &id_map(lease)).is_ok();
+        if mapped {
+            let _ = rustix::io::write(&go, b"g");
+        }
+        drop(go);
+        let how = reap_now(child.pidfd.as_fd());
+        if !mapped {
+            return Some(Wall::Namespaces);
+        }
+        match how {
+            Some(process::How::Exited(code)) => wall_of_code(code),
+            Some(process::How::Signalled(_)) | None => None,
+        }
+    }
+
+    /// In the child: every step of a zygote and of a worker. What it exits with.
+    fn seal_and_end(&self, waits: &OwnedFd, walls: &Walls, cgroup: Option<&cgroup::Cgroup>, ids: Option<Ids>) -> u8 {
+        if !matches!(rustix::io::read(waits, &mut [0]), Ok(1)) {
+            return ELSEWHERE;
+        }
+        if cgroup.map_or(Ok(()), cgroup::Cgroup::enter).is_err() {
+            return code_of(Some(Wall::Cgroup));
+        }
+        let groups = matches!(self.setting.privilege, Privilege::Root { .. });
+        let born: io::Result<()> = match Born::of(walls) {
+            Born::AllNamespaces => become_root_inside(groups),
+            Born::MountNamespace => namespaces::detach_mounts().map_err(io::Error::other),
+            Born::Here => Ok(()),
+        };
+        if born.is_err() {
+            return code_of(Some(Wall::Namespaces));
+        }
+        let keep = vec![0, 1, 2];
+        let zygote = steps::ZygoteContext {
+            keep: keep.clone(),
+            directories: Vec::new(),
+            filter: steps::base_filter(Program::Compiler),
+        };
+        let worker = steps::WorkerContext {
+            rlimits: Rlimits { data_bytes: MEMORY_BYTES, file_bytes: 0, open_files: 16, cpu_s: None },
+            reserved_files: descriptors::reserved(&keep, 16),
+            keep,
+            tasks: ids.is_none().then_some(TASKS.into()),
+            ids,
+            directories: Vec::new(),
+            filter: seccomp::Filter::Worker,
+        };
+        let sealed =
+            steps::build(&steps::ZYGOTE, walls, &zygote).and_then(|()| steps::build(&steps::WORKER, walls, &worker));
+        match sealed {
+            Ok(()) => 0,
+            Err(failure) => code_of(steps::with_wall(failure).wall),
+        }
+    }
+}
+
+fn code_of(wall: Option<Wall>) -> u8 {
+    let place = wall.and_then(|wall| Wall::ALL.into_iter().position(|other| other == wall));
+    place.and_then(|place| u8::try_from(place).ok()).map_or(ELSEWHERE, |place| FIRST_WALL + place)
+}
+
+fn wall_of_code(code: i32) -> Option<Wall> {
+    let place = code.checked_sub(FIRST_WALL.into())?;
+    Wall::ALL.get(usize::try_from(place).ok()?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_tells_the_wall_and_success_tells_none() {
+        for wall in Wall::ALL {
+            assert_eq!(wall_of_code(code_of(Some(wall)).into()), Some(wall));
+        }
+        for code in [0, code_of(None).into(), -1, 100, i32::MAX, i32::MIN] {
+            assert_eq!(wall_of_code(code), None, "{code}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What a job is: sizes and times as people write them, the one list of rights, and a job that has been checked.
+//!
+//! Must not: open a file, ask the system anything (what is needed comes in as an argument), know WASI or the
+//! kernel, or leave a default to be chosen later.
+
+pub mod connection;
+pub mod error;
+pub mod grants;
+pub mod job;
+pub mod manifest;
+pub mod nearest;
+pub mod reference;
+pub mod schedule;
+pub mod service;
+pub mod setting;
+pub mod text;
+pub mod time;
+pub mod units;

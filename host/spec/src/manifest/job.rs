@@ -1,0 +1,254 @@
+//! One `[job.NAME]` on top of the defaults.
+
+use super::Places;
+use super::value::{Reader, canonical, short};
+use crate::nearest::nearest;
+use crate::service::name::{self, Of};
+use crate::setting::{Setting, TABLES, Takes};
+use sandhog_protocol::control::{JobSpec, RetrySpec};
+use std::collections::BTreeMap;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+/// A job as it is written, and where.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub spec: JobSpec,
+    pub places: Places,
+}
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+impl Draft {
+    /// `[defaults]`.
+    pub(super) fn defaults(table: &DeTable<'_>, reader: &mut Reader<'_>) -> Self {
+        let mut draft = Self::default();
+        draft.read_table(None, table, &|setting| setting.facts().is_own, reader);
+        draft
+    }
+
+    /// One job; None where it has faults.
+    pub(super) fn read(
+        key: &Spanned<DeString<'_>>,
+        value: &Value<'_>,
+        defaults: &Self,
+        group: &str,
+        reader: &mut Reader<'_>,
+    ) -> Option<Self> {
+        let (name, before) = (key.get_ref(), reader.count());
+        if let Err(error) = name::check(Of::Job, name) {
+            reader.fault(key.span().start, error.to_string());
+        }
+        let shown = short(name);
+        let table = reader.table(&format!("job.{shown}"), value, &format!("[job.{shown}]"))?;
+        let mut draft = defaults.clone();
+        draft.places.job = key.span().start;
+        draft.read_table(None, table, &|_| false, reader);
+        draft.forget_the_clock(defaults);
+        draft.spec.name = name.to_string();
+        if draft.spec.group.is_empty() {
+            draft.spec.group = group.into();
+        }
+        (reader.count() == before).then_some(draft)
+    }
+
+    /// `inside`: the table of a job that this is. `is_misplaced`: keys that may not be here.
+    fn read_table(
+        &mut self,
+        inside: Option<&str>,
+        table: &DeTable<'_>,
+        is_misplaced: &dyn Fn(Setting) -> bool,
+        reader: &mut Reader<'_>,
+    ) {
+        for (key, value) in reader.entries(table) {
+            let word = canonical(key.get_ref());
+            let whole = inside.map_or_else(|| word.clone(), |inside| format!("{inside}.{word}"));
+            if let Some(setting) = Setting::find(&whole) {
+                if is_misplaced(setting) {
+                    let text = format!("{whole} is of one job, and no default; write it into [job.NAME]");
+                    reader.fault(key.span().start, text);
+                    continue;
+                }
+                self.places.keys.insert(setting, value.span().start);
+                self.set(setting, value, reader);
+            } else if inside.is_none() && TABLES.contains(&whole.as_str()) {
+                if let Some(table) = reader.table(&whole, value, &example_of_table(&whole)) {
+                    self.read_table(Some(&whole), table, is_misplaced, reader);
+                }
+            } else {
+                unknown(key, inside, reader);
+            }
+        }
+    }
+
+    fn set(&mut self, setting: Setting, value: &Value<'_>, reader: &mut Reader<'_>) {
+        let (key, example, place) = (setting.key(), &*setting.example(), value.span().start);
+        let spec = &mut self.spec;
+        match setting.takes() {
+            Takes::Name(field) | Takes::Group(field) => {
+                *(field.set)(spec) = reader.text(key, value, example).unwrap_or_default();
+            }
+            Takes::Module(field) => {
+                let text = reader.text(key, value, example);
+                *(field.set)(spec) = text.map(|text| reader.path(key, place, &text)).unwrap_or_default();
+            }
+            Takes::Text(field) | Takes::GuestName(field) | Takes::Word(field, _) => {
+                *(field.set)(spec) = reader.text(key, value, example)
+            }
+            Takes::Size(field) => *(field.set)(spec) = reader.quantity(key, value, example).map(Into::into),
+            Takes::Time(field) => *(field.set)(spec) = reader.quantity(key, value, example).map(Into::into),
+            Takes::Ready(field) => *(field.set)(spec) = reader.quantity(key, value, "\"said\" or \"1s\""),
+            Takes::Count(field) => *(field.set)(spec) = reader.count_of(key, value, example),
+            Takes::Flag(field) => *(field.set)(spec) = reader.flag(key, value).unwrap_or_default(),
+            Takes::Stdin(field) => {
+                let text = reader.text(key, value, example);
+                *(field.set)(spec) = text.map(|text| reader.stdin(place, &text));
+            }
+            Takes::Texts(field) | Takes::Words(field, _) => {
+                *(field.set)(spec) = reader.texts(key, value, example, |_, _, text| text);
+            }
+            Takes::Directories(field) => {
+                *(field.set)(spec) =
+                    reader.texts(key, value, example, |reader, place, text| reader.directory(place, &text));
+            }
+            Takes::Children(field) => {
+                *(field.set)(spec) =
+                    reader.texts(key, value, example, |reader, place, text| reader.child(place, &text));
+            }
+            Takes::Command(field) => *(field.set)(spec) = command(key, value, example, reader),
+            Takes::Environment(field) => environment((field.set)(spec), value, example, reader),
+            Takes::Retries(field) => *(field.set)(spec) = retries(value, example, reader),
+        }
+    }
+
+    /// Defaults are for all jobs, and those that need a setting which this job does not have, such as its schedule, are
+    /// for the others.
+    fn forget_the_clock(&mut self, defaults: &Self) {
+        for setting in Setting::keys() {
+            let Some(with) = &setting.facts().with else { continue };
+            let is_default = self.places.keys.get(&setting) == defaults.places.keys.get(&setting);
+            if is_default && !with.settings.iter().any(|other| other.takes().is_set(&self.spec)) {
+                self.places.keys.remove(&setting);
+                setting.takes().copy(&JobSpec::default(), &mut self.spec);
+            }
+        }
+    }
+}
+
+/// A table of a job, as people would write it.
+fn example_of_table(table: &str) -> String {
+    let inside = |setting: &Setting| setting.split().0 == Some(table);
+    let first = Setting::keys().find(inside);
+    first.map_or_else(String::new, |setting| format!("{{ {} = {} }}", setting.split().1, setting.example()))
+}
+
+/// What can stand directly in a job, or in one of its tables.
+fn names(table: Option<&str>) -> Vec<&'static str> {
+    let settings = Setting::keys().map(Setting::split).filter(|(of, _)| *of == table);
+    settings.map(|(_, key)| key).chain(TABLES.iter().copied().filter(|_| table.is_none())).collect()
+}
+
+fn unknown(key: &Spanned<DeString<'_>>, inside: Option<&str>, reader: &mut Reader<'_>) {
+    let (word, shown) = (canonical(key.get_ref()), short(key.get_ref()));
+    let known = names(inside);
+    let place = inside.map_or_else(String::new, |inside| format!(" in {inside}"));
+    let advice = match nearest(&word, known.iter().copied()) {
+        Some(near) => format!("; did you mean {near}?"),
+        None => format!("; there are {}", known.join(", ")),
+    };
+    reader.fault(key.span().start, format!("there is no key {shown}{place}{advice}"));
+}
+
+/// A table of names and values, or a list as `--env` has it. A table adds to the defaults, a list replaces them.
+fn environment(env: &mut BTreeMap<String, String>, value: &Value<'_>, example: &str, reader: &mut Reader<'_>) {
+    if let Some(table) = value.get_ref().as_table() {
+        for (name, value) in table {
+            if let Some(value) = variable(name.get_ref(), value, reader) {
+                env.insert(name.get_ref().to_string(), value);
+            }
+        }
+        return;
+    }
+    env.clear();
+    let texts = if value.get_ref().is_array() {
+        reader.texts("env", value, "[\"LANG=C\", \"HOME\"]", |_, place, text| (place, text))
+    } else {
+        reader.wrong_type("env", value, "a table", example);
+        Vec::new()
+    };
+    for (place, text) in texts {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (text.as_str(), passed_on(&text, place, reader)),
+        };
+        if let Some(value) = value
+            && env.insert(name.into(), value).is_some()
+        {
+            reader.fault(place, format!("env: {} is there twice; leave one of them out", short(name)));
+        }
+    }
+}
+
+fn variable(name: &str, value: &Value<'_>, reader: &mut Reader<'_>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::Boolean(true) => passed_on(name, value.span().start, reader),
+        _ => reader.text(&format!("env.{}", short(name)), value, "\"C\", or true to pass it on"),
+    }
+}
+
+/// A variable of whoever reads the manifest.
+fn passed_on(name: &str, place: usize, reader: &mut Reader<'_>) -> Option<String> {
+    let shown = short(name);
+    let Some(value) = (reader.surroundings().variable)(name) else {
+        let why = "it is not set here, so there is nothing to pass on; set it, or write a value";
+        reader.fault(place, format!("env.{shown}: {why}"));
+        return None;
+    };
+    let value = value.into_string();
+    value.map_err(|_| reader.fault(place, format!("env.{shown}: its value is not UTF-8, and guests get UTF-8"))).ok()
+}
+
+/// The module's path is one; what follows are its arguments.
+fn command(key: &str, value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<String> {
+    let mut texts = reader.texts(key, value, example, |_, place, text| (place, text));
+    if let Some((place, module)) = texts.first_mut() {
+        *module = reader.path(key, *place, module);
+    }
+    texts.into_iter().map(|(_, text)| text).collect()
+}
+
+fn retries(value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<RetrySpec> {
+    let mut retries = Vec::new();
+    for value in reader.list("retry_on", value, example).unwrap_or_default() {
+        retries.extend(match value.get_ref() {
+            DeValue::Table(table) => Some(retry(table, value, reader)),
+            _ => reader
+                .text("retry_on", value, "\"failed\"")
+                .map(|verdict| RetrySpec { verdict, ..RetrySpec::default() }),
+        });
+    }
+    retries
+}
+
+fn retry(table: &DeTable<'_>, whole: &Value<'_>, reader: &mut Reader<'_>) -> RetrySpec {
+    let mut retry = RetrySpec::default();
+    for (key, value) in reader.entries(table) {
+        match canonical(key.get_ref()).as_str() {
+            "verdict" => retry.verdict = reader.text("verdict", value, "\"memory\"").unwrap_or_default(),
+            "times" => retry.times = reader.count_of("times", value, "2"),
+            "at_most" => retry.at_most = reader.quantity("at_most", value, "\"1GiB\""),
+            _ => {
+                let text =
+                    format!("there is no key {} in retry_on; it has verdict, times, at_most", short(key.get_ref()));
+                reader.fault(key.span().start, text);
+            }
+        }
+    }
+    if retry.verdict.is_empty() {
+        reader.fault(
+            whole.span().start,
+            "retry_on: the verdict is missing; write verdict = \"memory\", times = 2".into(),
+        );
+    }
+    retry
+}

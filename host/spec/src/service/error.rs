@@ -1,0 +1,105 @@
+//! Why there is no such service: one sentence each, which names the setting as a manifest has it.
+
+use super::name;
+use crate::setting::{self, Names, Setting, Wrong};
+use crate::{job, schedule};
+
+/// Why there is no such service.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// What a job of `run` could not have either.
+    #[error("{}", .0.told(Names::Keys))]
+    Job(job::Error),
+    #[error("{}: {}", Setting::HealthCommand.key(), .0.told(Names::Keys))]
+    Check(job::Error),
+    #[error("{error}")]
+    Name { setting: Setting, error: name::Error },
+    #[error(transparent)]
+    Value(#[from] setting::Error),
+    #[error(transparent)]
+    Wrong(#[from] Wrong<Why>),
+    #[error("there is no module: the job needs module = \"FILE\"")]
+    NoModule,
+    #[error(transparent)]
+    Schedule(#[from] schedule::Error),
+}
+
+/// Why a setting of a service can't be met, where a value alone does not say it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    #[error("not an absolute path")]
+    Relative,
+    #[error("a daemon gives each worker an id that nobody else has; leave user out")]
+    Ids,
+    #[error("there is no network but none")]
+    Network,
+    #[error("the name of the file is empty; write none for no input")]
+    NoStdinFile,
+    #[error("there is no command whose input it could have; name a file, or leave it out")]
+    NoStdin,
+    #[error("the name of a variable is not empty and holds no \"=\"")]
+    VariableName,
+    #[error("less than backoff.first, {0}")]
+    Backoff(String),
+    #[error("is named twice")]
+    Twice,
+    #[error("neither said nor a time such as 1s")]
+    Ready,
+    #[error("longer than start_timeout, {0}")]
+    ReadyTooLate(String),
+    /// Without a setting that it needs beside it.
+    #[error("{0}")]
+    Stray(&'static str),
+    #[error("a job with a schedule has one instance")]
+    ScheduledInstances,
+    #[error("a job with a schedule is started by the clock; write never or on-failure")]
+    ScheduledRestart,
+    #[error("{0}")]
+    Retry(RetryWhy),
+}
+
+/// What is wrong with one of `retry_on`; its verdict is what was given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RetryWhy {
+    #[error("stop_on names it too; leave one of them out")]
+    AndStop,
+    #[error("who stops a job does not want another try")]
+    Stopped,
+    #[error("another try would be refused for the same reason; leave it out")]
+    Refused,
+    #[error("no limit makes it, so there is none to change; leave times and at_most out")]
+    NothingToChange,
+    #[error("the job has no limit to start from; set {}, or leave times out", .0.key())]
+    NoLimit(Setting),
+    #[error("times {0}: write a number from 2 to 100, or leave it out")]
+    Times(u64),
+    #[error("at_most says how far times may go, and there is no times")]
+    AtMostAlone,
+    #[error("at_most {at_most} is not more than {limit}, the limit of the first try")]
+    AtMost { at_most: String, limit: String },
+    #[error("at_most {at_most} is more than {most}, the most that one job can have")]
+    AtMostTooLarge { at_most: String, most: String },
+}
+
+impl Error {
+    /// The setting that it is about; None: the job as a whole.
+    pub const fn setting(&self) -> Option<Setting> {
+        match self {
+            Self::Job(error) => error.setting(),
+            Self::Check(_) => Some(Setting::HealthCommand),
+            Self::Name { setting, .. } => Some(*setting),
+            Self::Value(error) => Some(error.setting),
+            Self::Wrong(error) => Some(error.setting),
+            Self::NoModule => None,
+            Self::Schedule(error) => Some(error.setting),
+        }
+    }
+
+    /// What to do, where the error alone does not say it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Job(error) | Self::Check(error) => error.hint(Names::Keys),
+            Self::Name { .. } | Self::Value(_) | Self::Wrong(_) | Self::NoModule | Self::Schedule(_) => None,
+        }
+    }
+}

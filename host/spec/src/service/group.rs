@@ -1,0 +1,187 @@
+//! Whether services go together: their names, and who comes after whom.
+
+use super::Service;
+use crate::nearest::nearest;
+use crate::setting::Setting;
+use crate::text::escape;
+use std::collections::HashMap;
+
+/// Most faults that are told at once: whoever reads them has enough to do, and looking for what was meant takes time.
+pub const FAULTS_MOST: usize = 20;
+
+/// Most jobs of a circle that are shown.
+const SHOWN: usize = 10;
+
+/// What is wrong with one of several services.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which of them.
+    pub index: usize,
+    pub error: Error,
+}
+
+/// What is wrong with a service among others. The text names the key.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("there are two jobs called {0}; each needs a name of its own")]
+    SameName(String),
+    #[error(
+        "the job {0} and the group {0} are called the same, so that commands can't tell them apart; rename one of them"
+    )]
+    NamedAsGroup(String),
+    #[error("after \"{}\": there is no such job{}", escape(.after), .near.as_ref().map_or_else(String::new, |near| format!("; did you mean {near}?")))]
+    Missing { after: String, near: Option<String> },
+    #[error("after \"{0}\": a job can't come after itself")]
+    Itself(String),
+    #[error(
+        "after \"{after}\": it is in the group {theirs}, and this job in {own}; jobs wait for jobs of their own group"
+    )]
+    OtherGroup { after: String, theirs: String, own: String },
+    #[error("after \"{0}\": it runs by a schedule and is not kept up, so nothing can wait for it")]
+    Scheduled(String),
+    #[error("after: the jobs wait for each other in a circle: {0}")]
+    Circle(String),
+}
+
+impl Error {
+    /// The setting that it is about; None: the job as a whole.
+    pub const fn setting(&self) -> Option<Setting> {
+        match self {
+            Self::SameName(_) | Self::NamedAsGroup(_) => None,
+            Self::Missing { .. } | Self::Itself(_) | Self::OtherGroup { .. } | Self::Scheduled(_) | Self::Circle(_) => {
+                Some(Setting::After)
+            }
+        }
+    }
+}
+
+/// What is wrong with these services together, at most [`FAULTS_MOST`]. `groups` are names of groups that may have no job.
+pub fn check<'a>(services: &[&'a Service], groups: impl IntoIterator<Item = &'a str>) -> Vec<Fault> {
+    let mut set = Set { services, places: HashMap::new(), faults: Vec::new() };
+    set.names(groups);
+    let edges: Vec<_> = (0..services.len()).map(|index| set.befores(index)).collect();
+    set.circles(&edges);
+    set.faults
+}
+
+struct Set<'a, 'b> {
+    services: &'b [&'a Service],
+    /// Of each name.
+    places: HashMap<&'a str, usize>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Set<'a, '_> {
+    fn name(&self, index: usize) -> &'a str {
+        &self.services[index].job.name
+    }
+
+    fn is_full(&self) -> bool {
+        self.faults.len() >= FAULTS_MOST
+    }
+
+    fn add(&mut self, index: usize, error: Error) {
+        if !self.is_full() {
+            self.faults.push(Fault { index, error });
+        }
+    }
+
+    fn names(&mut self, groups: impl IntoIterator<Item = &'a str>) {
+        for index in 0..self.services.len() {
+            let name = self.name(index);
+            if self.places.insert(name, index).is_some() {
+                self.add(index, Error::SameName(name.into()));
+            }
+        }
+        let of_services = self.services.iter().map(|service| service.group.as_str());
+        let mut groups: Vec<_> = groups.into_iter().chain(of_services).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        for group in groups {
+            if let Some(index) = self.places.get(group) {
+                self.add(*index, Error::NamedAsGroup(group.into()));
+            }
+        }
+    }
+
+    /// The services that this one comes after, as far as there are such.
+    fn befores(&mut self, index: usize) -> Vec<usize> {
+        let mut befores = Vec::new();
+        for after in &self.services[index].after {
+            match self.before(index, after) {
+                Ok(before) => befores.push(before),
+                Err(Some(error)) => self.add(index, error),
+                Err(None) => {}
+            }
+        }
+        befores
+    }
+
+    fn before(&self, index: usize, after: &str) -> Result<usize, Option<Error>> {
+        if self.is_full() {
+            return Err(None);
+        }
+        let Some(before) = self.places.get(after).copied() else {
+            let near = nearest(after, self.places.keys().copied()).map(str::to_owned);
+            return Err(Some(Error::Missing { after: after.into(), near }));
+        };
+        let (own, other) = (self.services[index], self.services[before]);
+        if own.job.name == other.job.name {
+            return Err(Some(Error::Itself(after.into())));
+        }
+        if own.group != other.group {
+            let (theirs, own) = (other.group.clone(), own.group.clone());
+            return Err(Some(Error::OtherGroup { after: after.into(), theirs, own }));
+        }
+        if other.schedule.is_some() {
+            return Err(Some(Error::Scheduled(after.into())));
+        }
+        Ok(before)
+    }
+
+    /// Depth first, with a way of our own instead of the stack: the way may be as long as there are services.
+    fn circles(&mut self, edges: &[Vec<usize>]) {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Mark {
+            New,
+            OnTheWay,
+            Done,
+        }
+        let mut marks = vec![Mark::New; edges.len()];
+        for start in 0..edges.len() {
+            let mut way = Vec::new();
+            if marks[start] == Mark::New {
+                marks[start] = Mark::OnTheWay;
+                way.push((start, edges[start].iter()));
+            }
+            while let Some((index, rest)) = way.last_mut() {
+                let Some(next) = rest.next() else {
+                    marks[*index] = Mark::Done;
+                    way.pop();
+                    continue;
+                };
+                match marks[*next] {
+                    Mark::New => {
+                        marks[*next] = Mark::OnTheWay;
+                        way.push((*next, edges[*next].iter()));
+                    }
+                    Mark::OnTheWay if !self.is_full() => {
+                        let circle = way.iter().map(|(index, _)| *index).skip_while(|index| index != next);
+                        let error = Error::Circle(self.shown(&circle.collect::<Vec<_>>()));
+                        self.add(*next, error);
+                    }
+                    Mark::OnTheWay | Mark::Done => {}
+                }
+            }
+        }
+    }
+
+    /// `a → b → a`; of a long one its beginning.
+    fn shown(&self, circle: &[usize]) -> String {
+        let mut names: Vec<_> = circle.iter().take(SHOWN).map(|index| self.name(*index)).collect();
+        let more = (circle.len() > SHOWN).then(|| format!("… {} more", circle.len() - SHOWN));
+        names.extend(more.as_deref());
+        names.extend(circle.first().map(|index| self.name(*index)));
+        names.join(" → ")
+    }
+}

@@ -1,0 +1,179 @@
+//! After which verdicts another try is made, and with what changed.
+
+use super::error::{RetryWhy, Why};
+use super::{Boosts, Error, Retry};
+use crate::job::{Job, MEMORY_MOST};
+use crate::setting::words::verdict;
+use crate::setting::{self, Setting, Wrong};
+use crate::units::{self, Size, Time};
+use sandhog_protocol::control::RetrySpec;
+use sandhog_protocol::verdict::VerdictKind;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Most that a limit is multiplied with at once: ten tries of it are beyond anything that can be counted.
+const TIMES_MOST: u64 = 100;
+
+/// What a limit is measured in.
+#[derive(Clone, Copy)]
+enum Unit {
+    Bytes,
+    Milliseconds,
+}
+
+impl Unit {
+    fn parse(self, text: &str) -> Result<u64, units::Error> {
+        match self {
+            Self::Bytes => text.parse().map(Size::to_bytes),
+            Self::Milliseconds => text.parse().map(Time::to_millis),
+        }
+    }
+
+    fn print(self, value: u64) -> String {
+        match self {
+            Self::Bytes => Size::bytes(value).to_string(),
+            Self::Milliseconds => Time::millis(value).to_string(),
+        }
+    }
+}
+
+/// The limit behind a verdict.
+struct Limit {
+    setting: Setting,
+    unit: Unit,
+    value: Option<u64>,
+    /// More is never possible.
+    most: Option<u64>,
+}
+
+/// The limits of a job that retries with a change start from.
+pub(super) fn limits(job: &Job) -> Boosts {
+    Boosts {
+        memory_bytes: Some(job.limits.memory_bytes),
+        timeout_ms: job.limits.timeout.map(millis),
+        cpu_ms: job.limits.cpu.map(millis),
+        output_bytes: job.limits.max_output_bytes,
+    }
+}
+
+pub(super) fn stop_on(words: &[String]) -> Result<BTreeSet<VerdictKind>, Error> {
+    words.iter().map(|word| Ok(verdict(Setting::StopOn, word)?)).collect()
+}
+
+/// # Errors
+/// The first entry that makes no sense.
+pub(super) fn retry_on(
+    specs: &[RetrySpec],
+    stop_on: &BTreeSet<VerdictKind>,
+    limits: &Boosts,
+) -> Result<Vec<Retry>, Error> {
+    let (mut retries, mut seen) = (Vec::new(), BTreeSet::new());
+    for spec in specs {
+        let retry = parse(spec, limits)?;
+        if !seen.insert(retry.on) {
+            return Err(Wrong::given(Setting::RetryOn, retry.on.name(), Why::Twice).into());
+        }
+        if stop_on.contains(&retry.on) {
+            return Err(wrong(retry.on, RetryWhy::AndStop));
+        }
+        retries.push(retry);
+    }
+    Ok(retries)
+}
+
+fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
+    let on = verdict(Setting::RetryOn, &spec.verdict)?;
+    match on {
+        VerdictKind::Stopped => return Err(wrong(on, RetryWhy::Stopped)),
+        VerdictKind::Refused => return Err(wrong(on, RetryWhy::Refused)),
+        VerdictKind::Completed
+        | VerdictKind::Failed
+        | VerdictKind::Trapped
+        | VerdictKind::Deadline
+        | VerdictKind::Cpu
+        | VerdictKind::Memory
+        | VerdictKind::Output
+        | VerdictKind::Denied
+        | VerdictKind::Killed
+        | VerdictKind::Unhealthy
+        | VerdictKind::Lost
+        // It has no name that a manifest could say.
+        | VerdictKind::Unknown => {}
+    }
+    let Some(times) = spec.times else {
+        return match &spec.at_most {
+            Some(_) => Err(wrong(on, RetryWhy::AtMostAlone)),
+            None => Ok(Retry { on, times: None, at_most: None }),
+        };
+    };
+    let limit = limit_of(on, limits).ok_or_else(|| wrong(on, RetryWhy::NothingToChange))?;
+    let value = limit.value.ok_or_else(|| wrong(on, RetryWhy::NoLimit(limit.setting)))?;
+    let few = u32::try_from(times).ok().filter(|times| (2..=TIMES_MOST).contains(&u64::from(*times)));
+    let few = few.ok_or_else(|| wrong(on, RetryWhy::Times(times)))?;
+    let at_most = spec.at_most.as_deref().map(|text| at_most(on, text, &limit, value)).transpose()?;
+    Ok(Retry { on, times: Some(few), at_most: at_most.or(limit.most) })
+}
+
+fn wrong(on: VerdictKind, why: RetryWhy) -> Error {
+    Wrong::given(Setting::RetryOn, on.name(), Why::Retry(why)).into()
+}
+
+fn at_most(on: VerdictKind, text: &str, limit: &Limit, value: u64) -> Result<u64, Error> {
+    let unreadable = |error| Wrong::text(Setting::RetryOn, text, setting::Why::Unreadable(error));
+    let at_most = limit.unit.parse(text).map_err(unreadable)?;
+    let shown = |value| limit.unit.print(value);
+    if at_most <= value {
+        return Err(wrong(on, RetryWhy::AtMost { at_most: shown(at_most), limit: shown(value) }));
+    }
+    match limit.most {
+        Some(most) if at_most > most => {
+            Err(wrong(on, RetryWhy::AtMostTooLarge { at_most: shown(at_most), most: shown(most) }))
+        }
+        Some(_) | None => Ok(at_most),
+    }
+}
+
+/// The limits that retries have changed, for people: key, the job's own, what is in force.
+pub fn raised(own: &Boosts, now: &Boosts) -> Vec<(&'static str, String, String)> {
+    let value = |on, boosts: &Boosts| limit_of(on, boosts).and_then(|limit| Some((limit.value?, limit)));
+    let line = |on| {
+        let (now, limit) = value(on, now)?;
+        let shown = |value| limit.unit.print(value);
+        Some((limit.setting.key(), value(on, own).map_or_else(|| "none".into(), |(own, _)| shown(own)), shown(now)))
+    };
+    [VerdictKind::Memory, VerdictKind::Deadline, VerdictKind::Cpu, VerdictKind::Output]
+        .into_iter()
+        .filter_map(line)
+        .collect()
+}
+
+/// What a retry's `at_most` is as people write it.
+pub(super) fn print_at_most(on: VerdictKind, value: u64) -> String {
+    limit_of(on, &Boosts::default()).map_or_else(String::new, |limit| limit.unit.print(value))
+}
+
+/// The limit that an attempt met with this verdict; None: there is none.
+fn limit_of(on: VerdictKind, limits: &Boosts) -> Option<Limit> {
+    let limit = |setting, unit, value, most| Some(Limit { setting, unit, value, most });
+    match on {
+        VerdictKind::Memory => limit(Setting::Memory, Unit::Bytes, limits.memory_bytes, Some(MEMORY_MOST)),
+        VerdictKind::Deadline => limit(Setting::Timeout, Unit::Milliseconds, limits.timeout_ms, None),
+        VerdictKind::Cpu => limit(Setting::Cpu, Unit::Milliseconds, limits.cpu_ms, None),
+        VerdictKind::Output => limit(Setting::MaxOutput, Unit::Bytes, limits.output_bytes, None),
+        VerdictKind::Completed
+        | VerdictKind::Failed
+        | VerdictKind::Trapped
+        | VerdictKind::Denied
+        | VerdictKind::Killed
+        | VerdictKind::Stopped
+        | VerdictKind::Unhealthy
+        | VerdictKind::Lost
+        | VerdictKind::Refused
+        | VerdictKind::Unknown => None,
+    }
+}
+
+/// Of times as people write them: a hundred years at the most.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,328 @@
+//! The list itself. A new setting is a field of `JobSpec`, an entry here, and its meaning in `config::job` or
+//! `config::service`.
+
+use super::words::{self, LEVELS, NETWORKS, OVERLAPS, RESTARTS};
+use super::{Bounds, Change, Command, Facts, Field, Flag, Takes, Usual};
+use crate::units::{Size, Time};
+use sandhog_protocol::control::{BackoffSpec, HealthSpec, IntensitySpec, JobSpec, LogsSpec, RecycleSpec};
+
+use Change::{Attempt, InPlace};
+
+/// One page of WebAssembly memory, in bytes: the smallest that a guest with a memory can have.
+/// Source: WebAssembly Core Specification, "Memory Instances".
+pub const MEMORY_LEAST: u64 = 64 << 10;
+
+/// Most memory of one guest, in bytes. One 32-bit memory ends at 4 GiB; sixteen of them are more than any module
+/// that we know of has, and more than most machines.
+pub const MEMORY_MOST: u64 = 64 << 30;
+
+/// Least memory of the compiler, in bytes: below it the compiler itself has no room.
+pub(super) const COMPILE_MEMORY_LEAST: u64 = 16 << 20;
+
+/// Most files that a guest may hold open: what the kernel allows one process (`fs.nr_open`, 1048576 unless it was
+/// changed), less room for the worker's own.
+pub const FILES_MOST: u32 = (1 << 20) - 1024;
+
+/// Most children of one family: each is a zygote and a worker, and a machine has some ten thousand processes.
+pub(super) const CHILDREN_MOST: u32 = 10_000;
+
+/// Most instances of a job: each is two processes, and a machine has some ten thousand.
+pub(super) const INSTANCES_MOST: u64 = 1000;
+
+/// Most misses in a row: at a check every ten seconds that is three hours.
+const MISSES_MOST: u64 = 1000;
+
+/// Most restarts that are counted: the time of each is kept.
+const RESTARTS_MOST: u64 = 10_000;
+
+/// Shortest log file, in bytes: some lines long.
+const LOG_LEAST: u64 = 4096;
+
+/// Most log files of a job: more would be a directory that takes long to look through.
+const LOG_FILES_MOST: u64 = 1000;
+
+const MEMORY: Bounds = Bounds::least(MEMORY_LEAST, "one page of WebAssembly memory")
+    .and_most(MEMORY_MOST, "the most that one job can have");
+const COMPILE_MEMORY: Bounds = Bounds::least(COMPILE_MEMORY_LEAST, "which the compiler needs for itself")
+    .and_most(MEMORY_MOST, "the most that one job can have");
+const FILES: Bounds = Bounds::not_zero("a guest needs at least one open file")
+    .and_most(FILES_MOST as u64, "the most that the kernel allows one process");
+const CHILDREN: Bounds = Bounds::most(CHILDREN_MOST as u64, "the most that one job can have");
+const MISSES: Bounds = Bounds::not_zero("write 1 or more").and_most(MISSES_MOST, "the most that are counted");
+const RUNS: Bounds = Bounds::not_zero("no job can run for no time");
+const LASTS: Bounds = Bounds::not_zero("no time at all");
+
+const CHECKED: &str = "says how to check, and there is no check; set health.heartbeat or health.command";
+const TIMED: &str = "is for jobs with a schedule, and this one has none";
+
+/// A flag of these commands; `value` is its placeholder, empty for one that takes none.
+const fn flag(commands: &'static [Command], value: &'static str) -> Flag {
+    Flag::Of { commands, value, short: None }
+}
+
+/// Of `start` alone.
+const fn start(value: &'static str) -> Flag {
+    flag(&[Command::Start], value)
+}
+
+/// Of what runs a job.
+const fn both(value: &'static str) -> Flag {
+    flag(&[Command::Run, Command::Start], value)
+}
+
+/// Of what compiles a module.
+const fn compilers(value: &'static str) -> Flag {
+    flag(&[Command::Run, Command::Start, Command::Build, Command::Inspect], value)
+}
+
+const fn short(value: &'static str, short: char) -> Flag {
+    Flag::Of { commands: &[Command::Start], value, short: Some(short) }
+}
+
+const fn mib(count: u64) -> Usual {
+    Usual::Size(Size::bytes(count << 20))
+}
+
+const fn seconds(count: u64) -> Usual {
+    Usual::Time(Time::millis(count * 1000))
+}
+
+/// `HEADING { field Variant: Kind = facts; … [table: Spec] { field Variant: Kind = facts; … } … }`. Every field of a
+/// `JobSpec` and of its tables is in it: one that is left out does not compile.
+macro_rules! settings {
+    ($($heading:literal {
+        $($field:ident $setting:ident: $kind:ident $(($words:expr))? = $facts:expr;)*
+        $([$table:ident: $spec:ident] { $($key:ident $inner:ident: $of:ident $(($choice:expr))? = $said:expr;)* })*
+    })*) => {
+        /// A setting of a job.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Setting {
+            $($($setting,)* $($($inner,)*)*)*
+        }
+
+        /// Tables of a job that hold settings.
+        pub const TABLES: &[&str] = &[$($(stringify!($table),)*)*];
+
+        impl Setting {
+            /// In the order of the documentation.
+            pub const ALL: &[Self] = &[$($(Self::$setting,)* $($(Self::$inner,)*)*)*];
+
+            /// As manifests have it; of a table's with the table's name: `backoff.first`.
+            pub const fn key(self) -> &'static str {
+                match self {
+                    $($(Self::$setting => stringify!($field),)*
+                    $($(Self::$inner => concat!(stringify!($table), ".", stringify!($key)),)*)*)*
+                }
+            }
+
+            /// What it is about: a heading of the help and the reference.
+            pub const fn heading(self) -> &'static str {
+                match self {
+                    $($(Self::$setting => $heading,)* $($(Self::$inner => $heading,)*)*)*
+                }
+            }
+
+            pub fn facts(self) -> &'static Facts {
+                match self {
+                    $($(Self::$setting => { static FACTS: Facts = $facts; &FACTS })*
+                    $($(Self::$inner => { static FACTS: Facts = $said; &FACTS })*)*)*
+                }
+            }
+
+            pub fn takes(self) -> &'static Takes {
+                match self {
+                    $($(Self::$setting => {
+                        static TAKES: Takes = Takes::$kind(
+                            Field { get: |spec| &spec.$field, set: |spec| &mut spec.$field } $(, $words)?
+                        );
+                        &TAKES
+                    })*
+                    $($(Self::$inner => {
+                        static TAKES: Takes = Takes::$of(
+                            Field { get: |spec| &spec.$table.$key, set: |spec| &mut spec.$table.$key } $(, $choice)?
+                        );
+                        &TAKES
+                    })*)*)*
+                }
+            }
+        }
+
+        const _: fn(JobSpec) = |JobSpec { $($($field: _,)* $($table: $spec { $($key: _,)* },)*)* }| ();
+    };
+}
+
+settings! {
+    "The job" {
+        name Name: Name = Facts::new(Attempt, short("NAME", 'n'), Usual::Depends("the name of FILE, without its ending"),
+            "What it is to be called").own().more("In a manifest it is the name of the job's table.");
+        group Group: Group = Facts::new(InPlace, start("GROUP"), Usual::Depends("that of the manifest, or default"),
+            "The group that it is a part of").example("\"night\"").own();
+        module Module: Module = Facts::new(Attempt, Flag::Word("FILE"), Usual::Needed,
+            "The module: a program of WASI 0.1, 0.2 or 0.3, or a handler; .wasm or .wat").example("\"web.wasm\"").own()
+            .more("Paths of a manifest are relative to its folder, and may leave it by being absolute or by `..`, not by a link.");
+        args Args: Texts = Facts::new(Attempt, Flag::Word("-- ARGS"), Usual::Nothing,
+            "What the guest gets as arguments").example("[\"--fast\"]");
+        instances Instances: Count = Facts::new(InPlace, short("COUNT", 'i'), Usual::Count(1),
+            "How many of it").bounds(Bounds::most(INSTANCES_MOST, "the most of one job"))
+            .more("A job with a schedule has one.");
+        after After: Texts = Facts::new(InPlace, start("NAME"), Usual::Nothing,
+            "Jobs of its group that are to be ready before it starts").example("[\"db\"]").own();
+    }
+    "The guest's view" {
+        argv0 Argv0: GuestName = Facts::new(Attempt, both("NAME"), Usual::Depends("the name of FILE"),
+            "The guest's name for itself").example("\"web.wasm\"");
+        stdin Stdin: Stdin = Facts::new(Attempt, start("FILE|none"), Usual::Word("none"),
+            "Where its stdin comes from: a file, or none")
+            .more("`sandhog run` has `-` as well, which is the usual one there: the command's own.");
+        fresh Fresh: Flag = Facts::new(Attempt, both(""), Usual::No, "Of a handler: a new instance for each task");
+        log Log: Word(|| words::names(&LEVELS)) = Facts::new(Attempt, both("LEVEL"), Usual::Word("info"),
+            "Lines of its log, and its children's: from this level on, or off")
+            .more("`sandhog run` shows them on stderr, a daemon keeps them.");
+    }
+    "Grants" {
+        dir Dir: Directories = Facts::new(Attempt, both("HOST[::GUEST][:ro|rw]"), Usual::Nothing,
+            "Directories that it may use: read-only unless :rw; as GUEST, else as HOST")
+            .example("[\"pages::/pages\", \"data:rw\"]");
+        env Env: Environment = Facts::new(Attempt, both("NAME[=VALUE]"), Usual::Nothing,
+            "Its environment; NAME alone, or true in a table, passes a variable on")
+            .example("{ MODE = \"shop\", HOME = true }")
+            .more("A list such as `[\"LANG=C\", \"HOME\"]` is one, too. In a job, a table adds to that of `[defaults]`, and a \
+                   list replaces it.");
+        child Child: Children = Facts::new(Attempt, both("NAME=FILE"), Usual::Nothing,
+            "Modules that it may start as its children, by these names; a child has no more than its parent")
+            .example("[\"resize=resize.wasm\"]");
+        allow_detached AllowDetached: Flag = Facts::new(Attempt, both(""), Usual::No,
+            "Let children live on when it ends").more("`sandhog run` then waits for them.");
+        net Net: Word(|| words::names(&NETWORKS)) = Facts::new(Attempt, both("NETWORK"), Usual::Word("none"),
+            "The network that it may use: none");
+    }
+    "Limits" {
+        // Enough for an interpreter or a picture, little enough for several at once on a small machine.
+        memory Memory: Size = Facts::new(Attempt, both("SIZE"), mib(512), "Most memory of the guest").example("\"64MiB\"")
+            .bounds(MEMORY);
+        // Somebody watches a command in the foreground and can end it.
+        timeout Timeout: Time = Facts::new(Attempt, both("TIME"), Usual::Nothing,
+            "Longest time by the clock").example("\"1h\"").bounds(RUNS);
+        cpu Cpu: Time = Facts::new(Attempt, both("TIME"), Usual::Nothing,
+            "Most CPU time").example("\"10m\"").bounds(RUNS);
+        // Counting fuel makes a guest slower.
+        fuel Fuel: Count = Facts::new(Attempt, both("COUNT"), Usual::Nothing,
+            "Most instructions, about: the same on every machine, but the guest runs slower")
+            .example("1_000_000_000").bounds(Bounds::not_zero("no job can run on no fuel"));
+        // Output goes to whoever asked for it, and a full pipe makes the guest wait.
+        max_output MaxOutput: Size = Facts::new(Attempt, both("SIZE"), Usual::Nothing,
+            "Most bytes on stdout and stderr together").example("\"1GiB\"");
+        // No disk is filled by one file in one slip.
+        max_file MaxFile: Size = Facts::new(Attempt, both("SIZE"), mib(1024),
+            "Longest file that it may write; more is an error to the guest");
+        // What wasi-libc programs expect at the least, and a leak is seen early.
+        max_files MaxFiles: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(256),
+            "Most files open at once; more is an error to the guest").bounds(FILES);
+        // A pool of twice the processors of most machines.
+        max_children MaxChildren: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(16),
+            "Most children alive at once, its children's included; more is an error to the guest").bounds(CHILDREN);
+        // A child, its child, and one more: who needs more knows why.
+        max_child_depth MaxChildDepth: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(3),
+            "How many generations of children there may be; more is an error to the guest").bounds(CHILDREN);
+        // A start takes some milliseconds of a processor: most of one processor at the worst.
+        max_child_rate MaxChildRate: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(100),
+            "Most children started in a second; more is an error to the guest").bounds(CHILDREN);
+    }
+    "Walls" {
+        user User: Text = Facts::new(Attempt, both("auto|keep|UID:GID"), Usual::Word("auto"),
+            "Identity of the worker: auto (as root one of its own, else yours), keep (yours), or two ids")
+            .more("A daemon gives no ids that you name. A guest is never root.");
+        allow_missing AllowMissing: Words(words::walls) = Facts::new(Attempt, compilers("WALL"), Usual::Nothing,
+            "Run even though this machine can't build a wall; the verdict lists it as missing").example("[\"cgroup\"]")
+            .more("A job that is kept up may do without those only that its daemon was started to let jobs do without.");
+    }
+    "Compiling" {
+        // Honest modules of 30 MB were measured at 12 to 60 s and up to 700 MB: twice that and more, so that nobody who
+        // compiles their own modules meets the limits.
+        compile_timeout CompileTimeout: Time = Facts::new(Attempt, compilers("TIME"), seconds(120),
+            "Most CPU time for compiling the module").bounds(RUNS);
+        compile_memory CompileMemory: Size = Facts::new(Attempt, compilers("SIZE"), mib(2048),
+            "Most memory for compiling the module").bounds(COMPILE_MEMORY);
+    }
+    "Kept up" {
+        // A service that ends well has done its work.
+        restart Restart: Word(|| words::names(&RESTARTS)) = Facts::new(InPlace, start("WHEN"), Usual::Word("on-failure"),
+            "When it is started again: never, on-failure or always").example("\"always\"")
+            .more("Of a job with a schedule never, unless on-failure is written.");
+        retry_on RetryOn: Retries = Facts::new(InPlace, start("VERDICT[:N[:MOST]]"), Usual::Nothing,
+            "Verdicts after which it is tried again whatever restart says, perhaps with a limit that grows")
+            .example("[\"failed\", { verdict = \"memory\", times = 2, at_most = \"2GiB\" }]")
+            .more(
+                "`times` (N) is what the limit that was met is multiplied with for the next try, `at_most` (MOST) how far it \
+                 grows.",
+            );
+        stop_on StopOn: Words(words::verdicts) = Facts::new(InPlace, start("VERDICT"), Usual::Nothing,
+            "Verdicts after which it is not tried again").example("[\"denied\"]");
+        grace Grace: Time = Facts::new(InPlace, start("TIME"), seconds(5),
+            "How long it may take to stop once it was asked; then it is killed");
+        [backoff: BackoffSpec] {
+            first BackoffFirst: Time = Facts::new(InPlace, start("TIME"), Usual::Time(Time::millis(100)),
+                "Longest first pause before it is started again; each next one is twice as long").bounds(LASTS);
+            most BackoffMost: Time = Facts::new(InPlace, start("TIME"), seconds(30), "Longest pause").bounds(LASTS);
+            reset_after BackoffResetAfter: Time = Facts::new(InPlace, start("TIME"), seconds(10),
+                "How long it has to be ready for the pauses to begin anew").bounds(LASTS);
+        }
+        [intensity: IntensitySpec] {
+            restarts IntensityRestarts: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(5),
+                "More restarts than this, and it has failed")
+                .bounds(Bounds::most(RESTARTS_MOST, "the most that are counted"));
+            within IntensityWithin: Time = Facts::new(InPlace, start("TIME"), seconds(60),
+                "Within which time they are counted").bounds(LASTS);
+        }
+        [recycle: RecycleSpec] {
+            memory RecycleMemory: Size = Facts::new(InPlace, start("SIZE"), Usual::Nothing,
+                "Resident memory of its worker at which it is replaced").example("\"400MiB\"")
+                .bounds(Bounds::not_zero("every worker has more; leave it out for no recycling"));
+        }
+    }
+    "Ready and healthy" {
+        // Long enough to find out what is wrong with its settings, short enough to wait for.
+        ready Ready: Ready = Facts::new(InPlace, start("said|TIME"), seconds(1),
+            "When it is ready: when it says so or has lived this long; said: only when it says so");
+        // A large module may be compiled first.
+        start_timeout StartTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(150),
+            "How long it may take to be ready").bounds(LASTS);
+        [health: HealthSpec] {
+            heartbeat HealthHeartbeat: Time = Facts::new(InPlace, start("TIME"), Usual::Nothing,
+                "Longest time between two of its heartbeats").example("\"10s\"").bounds(LASTS);
+            command HealthCommand: Command = Facts::new(InPlace, start("FILE"), Usual::Nothing,
+                "A module that says whether it is healthy by completing, and its arguments")
+                .example("[\"check.wasm\", \"web\"]")
+                .more("It runs sealed, with the grants of the job. The flag is given once more for each argument.");
+            every HealthEvery: Time = Facts::new(InPlace, start("TIME"), seconds(10),
+                "How often that module runs").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
+            timeout HealthTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(5),
+                "How long that module may take").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
+            misses HealthMisses: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(3),
+                "Misses in a row, of either check, that make it unhealthy").bounds(MISSES)
+                .with(&[Setting::HealthCommand, Setting::HealthHeartbeat], CHECKED);
+        }
+    }
+    "Schedule" {
+        schedule Schedule: Text = Facts::new(InPlace, start("CRON"), Usual::Nothing,
+            "Run it at these times, rather than keep it up: a cron expression").example("\"30 2 * * *\"").own()
+            .more("Minute, hour, day of the month, month, day of the week; or six fields, the second first; or `@daily` and \
+                   its like.");
+        time_zone TimeZone: Text = Facts::new(InPlace, start("ZONE"), Usual::Word("UTC"),
+            "Of the schedule, such as Europe/Berlin").with(&[Setting::Schedule], TIMED);
+        // Two at once are what nobody expects.
+        overlap Overlap: Word(|| words::names(&OVERLAPS)) = Facts::new(InPlace, start("WHAT"), Usual::Word("skip"),
+            "What meets a run that has not ended: skip, queue or replace").with(&[Setting::Schedule], TIMED);
+        catch_up CatchUp: Flag = Facts::new(InPlace, start(""), Usual::No,
+            "Make up, once, for runs that were missed while no daemon ran").with(&[Setting::Schedule], TIMED);
+    }
+    "Logs" {
+        // A hundred megabytes for a job at the most.
+        [logs: LogsSpec] {
+            size LogsSize: Size = Facts::new(Attempt, start("SIZE"), mib(16),
+                "Longest log file; a longer one is set aside").bounds(Bounds::least(LOG_LEAST, "which holds some lines"));
+            files LogsFiles: Count = Facts::new(Attempt, start("COUNT"), Usual::Count(5),
+                "How many of those set aside are kept").bounds(Bounds::most(LOG_FILES_MOST, "the most of one job"));
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Decisions: what is to be done for one attempt, and which instances of which jobs are to be up.
+//!
+//! ```text
+//!  Waiting ──module and zygote──▶ Cloning ──started──▶ Sealing ──hello──▶ Running ──report──▶ Reported
+//!     │ refused                      │ refused            │ unsealed         │ limit, stop: kill   │
+//!     └──────────────────────────────┴────────────────────┴───────────┬──────┴────────────────────┘
+//!                                                                      ▼ worker reaped, channel and output at their ends
+//!                                                                    Ended: exactly one verdict
+//! ```
+//!
+//! [`attempt`] decides for one attempt, [`outcome`] turns what is known at the end into the verdict, [`pause`] knows by how
+//! much a deadline moves. Above single attempts is [`state`], with [`restart`]. [`verdict_text`] says a verdict in words.
+//!
+//! Must not: do anything. There is no clock here (times come in as arguments, as durations since a beginning), no descriptor,
+//! no process, no runtime; who performs is above.
+
+pub mod attempt;
+pub mod outcome;
+pub mod pause;
+mod restart;
+mod signal;
+pub mod state;
+pub mod verdict_text;

@@ -1,0 +1,104 @@
+//! How this process was started: recorded before the standard library's own start, which opens `/dev/null` in the place of
+//! closed streams, and ignores SIGPIPE.
+#![allow(unsafe_code)]
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::{mem, ptr};
+
+/// Linux has the signals 1 to 64 (signal(7)).
+pub const SIGNALS: i32 = 64;
+
+/// Bit N - 1: signal N was ignored.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+
+/// Bit N: descriptor N, of 0 to 2, was closed.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+/// The loader calls each function of this section, and then `main`.
+// SAFETY: the section is an array of function pointers in the C calling convention, which this static is. The function does
+// nothing that needs the standard library's runtime: see `record`.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static RECORD: extern "C" fn() = record;
+
+/// Before `main`, and before the standard library has done anything: no allocation, no panic, system calls and atomics only.
+extern "C" fn record() {
+    let ignored = (1..=SIGNALS).filter(|signal| is_ignored(*signal)).fold(0, |mask, signal| mask | bit(signal));
+    IGNORED.store(ignored, Ordering::Relaxed);
+    let closed = (0..=2).filter(|number| !super::process::is_open(*number)).fold(0, |mask, number| mask | 1 << number);
+    CLOSED.store(closed, Ordering::Relaxed);
+}
+
+/// Whether a signal is ignored now. The numbers that the C library keeps to itself are not.
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: `sigaction` is a plain C structure for which zero bytes are a valid value.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: nothing is changed where the new action is null; the kernel fills one structure that outlives the call.
+    let answer = unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) };
+    answer == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Whether whoever started this process lets it ignore `signal`, as nohup(1) and `trap '' INT` do. False for a number that is
+/// no signal.
+#[must_use]
+pub fn ignores(signal: i32) -> bool {
+    (1..=SIGNALS).contains(&signal) && IGNORED.load(Ordering::Relaxed) & bit(signal) != 0
+}
+
+/// Whether this process was started with this stream closed: 0 to 2. False for every other number.
+#[must_use]
+pub fn was_closed(number: RawFd) -> bool {
+    (0..=2).contains(&number) && CLOSED.load(Ordering::Relaxed) & 1 << number != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::{self, Ended};
+    use crate::signal;
+
+    const ASKED: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGXFSZ];
+
+    /// What a program records that starts as `prepare` leaves a child: whether it ignores these signals, and has the three
+    /// streams closed.
+    fn recorded(prepare: impl FnOnce()) -> u8 {
+        let ended = child::run(|| {
+            ASKED.into_iter().for_each(|number| signal::restore_default(number).unwrap());
+            prepare();
+            record();
+            let ignored = ASKED.map(ignores);
+            let closed = [0, 1, 2].map(was_closed);
+            let bits = ignored.into_iter().chain(closed).enumerate().map(|(at, is)| i32::from(is) << at);
+            bits.sum()
+        });
+        match ended {
+            Ended::Exited(bits) => u8::try_from(bits).unwrap(),
+            Ended::Signalled(signal) => panic!("ended by signal {signal}"),
+        }
+    }
+
+    #[test]
+    fn what_was_ignored_is_known_and_nothing_else() {
+        assert_eq!(recorded(|| ()), 0);
+        assert_eq!(recorded(|| signal::ignore(libc::SIGINT).unwrap()), 0b10);
+        let both = || [libc::SIGHUP, libc::SIGXFSZ].into_iter().for_each(|number| signal::ignore(number).unwrap());
+        assert_eq!(recorded(both), 0b101);
+    }
+
+    #[test]
+    fn which_streams_were_closed_is_known() {
+        assert_eq!(recorded(|| crate::process::close_range(1, 1).unwrap()), 0b01_0000);
+        assert_eq!(recorded(|| crate::process::close_range(0, 2).unwrap()), 0b11_1000);
+    }
+
+    #[test]
+    fn no_other_number_is_a_signal_or_a_stream() {
+        assert!([i32::MIN, -1, 0, 65, i32::MAX].into_iter().all(|number| !ignores(number)));
+        assert!([i32::MIN, -1, 3, i32::MAX].into_iter().all(|number| !was_closed(number)));
+    }
+}

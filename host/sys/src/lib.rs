@@ -1,0 +1,27 @@
+//! The system calls that no safe crate offers, one family a file: the host's only unsafe code.
+//!
+//! Absent from here: policy. A wrapper turns arguments into one call and its answer into a type; which call
+//! is made when is decided by its callers.
+
+#![allow(unsafe_code)]
+
+pub mod alloc;
+#[cfg(any(test, feature = "children-of-tests"))]
+pub mod child;
+pub mod clock;
+#[cfg(any(test, feature = "children-of-tests"))]
+pub mod in_child;
+pub mod inherited;
+pub mod landlock;
+pub mod last_words;
+pub mod lock;
+pub mod mount;
+pub mod mountinfo;
+pub mod priority;
+pub mod probe;
+pub mod process;
+#[cfg(feature = "event-loop")]
+pub mod ready;
+pub mod seccomp;
+pub mod signal;
+pub mod timer;

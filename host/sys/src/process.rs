@@ -1,0 +1,334 @@
+//! Making, replacing and reaping processes: clone(2), execveat(2), waitid(2), `_exit`(2).
+
+use std::ffi::CStr;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Proof that this process has one thread, so that a fork copies no lock that another thread holds.
+///
+/// There is one at the start of `main`; whoever wants threads drops it first. It can't leave its thread.
+pub struct SingleThreaded {
+    stays_on_its_thread: PhantomData<*const ()>,
+}
+
+impl SingleThreaded {
+    /// The proof, once, for the first line of `main`; `None` ever after.
+    pub fn claim() -> Option<Self> {
+        static CLAIMED: AtomicBool = AtomicBool::new(false);
+        (!CLAIMED.swap(true, Ordering::SeqCst)).then_some(Self { stays_on_its_thread: PhantomData })
+    }
+}
+
+/// What a fork returns, in either process.
+pub enum Forked {
+    Parent(Child),
+    Child,
+}
+
+/// A child of this process.
+pub struct Child {
+    pub pidfd: OwnedFd,
+}
+
+/// clone3(2)'s argument, version 2 (Linux 5.7).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// clone3(2)'s flag: the child is born in the version 2 cgroup whose directory is in `cgroup` (Linux 5.7). Not among
+/// libc's constants, which are of 32 bits.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Forks a child into new namespaces (`CLONE_NEW…`, 0 for none).
+///
+/// # Errors
+/// As clone3(2): EPERM without the privilege, ENOSPC over a limit on namespaces.
+pub fn fork(proof: &SingleThreaded, namespaces: i32) -> io::Result<Forked> {
+    fork_into(proof, namespaces, None)
+}
+
+/// As [`fork`], and where a directory of the version 2 cgroup file system is given, into that cgroup.
+///
+/// The child is dumpable, also where this process is not: its id maps are files in /proc, which belong to root otherwise, so
+/// that an ordinary user's spawner could not write them. Whatever it executes starts dumpable anyway.
+///
+/// # Errors
+/// As clone3(2); EACCES, EBUSY and EOPNOTSUPP concern the cgroup.
+pub fn fork_into(_proof: &SingleThreaded, namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
+    let mut pidfd: RawFd = -1;
+    let args = CloneArgs {
+        flags: namespaces as u64 | libc::CLONE_PIDFD as u64 | cgroup.map_or(0, |_| CLONE_INTO_CGROUP),
+        cgroup: cgroup.map_or(0, |cgroup| u64::from(cgroup.as_raw_fd().cast_unsigned())),
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    let hidden = !is_dumpable();
+    if hidden {
+        set_dumpable(true)?;
+    }
+    // SAFETY: no CLONE_VM and no new stack, so this is a fork; the proof says that there is one thread, so the
+    // child's copy of the memory is whole. `args` and `pidfd` live until the call returns.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    let forked = forked(pid, pidfd);
+    if hidden && !matches!(forked, Ok(Forked::Child)) {
+        set_dumpable(false)?;
+    }
+    forked
+}
+
+/// PR_GET_DUMPABLE: whether whoever has the same id may look into this process.
+fn is_dumpable() -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0_usize, 0_usize, 0_usize, 0_usize) == 1 }
+}
+
+fn set_dumpable(dumpable: bool) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), 0_usize, 0_usize, 0_usize) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// PR_SET_MDWE: from here on the kernel makes nothing executable that was not from its first moment, and nothing at once
+/// writable and executable, in this process and its descendants.
+///
+/// # Errors
+/// EINVAL before Linux 6.3.
+pub fn refuse_exec_gain() -> io::Result<()> {
+    let gain = libc::c_ulong::from(libc::PR_MDWE_REFUSE_EXEC_GAIN);
+    // SAFETY: takes numbers only.
+    if unsafe { libc::prctl(libc::PR_SET_MDWE, gain, 0_usize, 0_usize, 0_usize) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Forks a sibling: a child of this process's parent, pid 1 of a new pid namespace. The older clone(2), because a
+/// seccomp filter can see its flags.
+///
+/// # Errors
+/// As clone(2): EINVAL from the init of a pid namespace.
+pub fn fork_sibling(_proof: &SingleThreaded) -> io::Result<Forked> {
+    let mut pidfd: RawFd = -1;
+    // No exit signal: with CLONE_PARENT the kernel takes the caller's own.
+    let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::CLONE_NEWPID;
+    // SAFETY: as in `fork`; a null stack shares the caller's, which is right without CLONE_VM.
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0_usize, &raw mut pidfd, 0_usize, 0_usize) };
+    forked(pid, pidfd)
+}
+
+fn forked(pid: libc::c_long, pidfd: RawFd) -> io::Result<Forked> {
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD) and nobody else has it.
+        _ => Ok(Forked::Parent(Child { pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })),
+    }
+}
+
+/// Replaces this process by an already open executable. Returns only the error.
+pub fn exec(file: BorrowedFd<'_>, args: &[&CStr], env: &[&CStr]) -> io::Error {
+    let pointers = |list: &[&CStr]| list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let (argv, envp) = (pointers(args), pointers(env));
+    // SAFETY: both arrays end with a null and point to strings that end with a null; all live until the call
+    // returns, which it does only on failure.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+    }
+    io::Error::last_os_error()
+}
+
+/// Ends this process at once: no destructor, no buffer, no handler of the parent's runs.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: takes no pointer and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// A child that has ended and been reaped.
+pub struct Reaped {
+    pub how: How,
+    /// User and system time, in microseconds, its own reaped children included.
+    pub cpu_us: u64,
+    /// Largest resident set, in bytes.
+    pub peak_rss_bytes: u64,
+}
+
+pub enum How {
+    Exited(i32),
+    Signalled(i32),
+}
+
+/// Reaps the child behind a pidfd if it has ended; `None` while it lives.
+///
+/// # Errors
+/// ECHILD where it is not a child of this process, or has been reaped.
+pub fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Reaped>> {
+    let (info, usage) = wait(pidfd, libc::WEXITED | libc::WNOHANG)?;
+    // SAFETY: after a successful waitid(2) these fields are set, or zero where nobody has ended.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let how = if info.si_code == libc::CLD_EXITED { How::Exited(status) } else { How::Signalled(status) };
+    let micros = |time: libc::timeval| time.tv_sec.cast_unsigned() * 1_000_000 + time.tv_usec.cast_unsigned();
+    Ok(Some(Reaped {
+        how,
+        cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
+        peak_rss_bytes: usage.ru_maxrss.cast_unsigned() * 1024,
+    }))
+}
+
+/// SIGKILL to every other process of the pid namespace whose first process this is.
+///
+/// # Errors
+/// ESRCH where there is none; EPERM where this is not the first process: elsewhere it would end whatever it may.
+pub fn kill_namespace(_: &SingleThreaded) -> io::Result<()> {
+    if !rustix::process::getpid().is_init() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // SAFETY: kill(2) takes no pointer; -1 names every process of the namespace but the first.
+    if unsafe { libc::kill(-1, libc::SIGKILL) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether the process behind a pidfd is a child of this one, alive or not yet reaped.
+pub fn is_child(pidfd: BorrowedFd<'_>) -> bool {
+    wait(pidfd, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT).is_ok()
+}
+
+/// waitid(2) as the kernel has it: with the usage that libc's wrapper leaves out.
+fn wait(pidfd: BorrowedFd<'_>, options: i32) -> io::Result<(libc::siginfo_t, libc::rusage)> {
+    // SAFETY: both types are plain C structures for which zero bytes are a valid value.
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    // SAFETY: both pointers are to live values of the types that the kernel fills.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd.as_raw_fd(), &raw mut info, options, &raw mut usage)
+    };
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok((info, usage)) }
+}
+
+/// Takes over a descriptor that this process was started with, if it is open.
+pub fn inherited(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: fcntl with F_GETFD takes no pointer; it only asks whether the number is open.
+    if number <= 2 || unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return None;
+    }
+    // SAFETY: it is open; callers name numbers that the process's starter put there for them, each once,
+    // before anything else is opened.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Makes `file` also known as `number`, closing what was there; the copy survives an exec.
+///
+/// # Errors
+/// As dup2(2).
+pub fn place(file: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    // SAFETY: takes no pointer. Callers place descriptors only into numbers that no Rust value owns: in a child
+    // right after its fork, before an exec or before it lays out its own descriptors.
+    if unsafe { libc::dup2(file.as_raw_fd(), number) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Closes every descriptor from `first` to `last`, both included.
+///
+/// # Errors
+/// As close_range(2).
+pub fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: takes no pointer. Called only in a child that goes on with the descriptors outside the range
+    // and never touches, not even to drop, a value that owns one inside it.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Whether a descriptor of this number is open.
+#[must_use]
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: asks for flags by number and touches no memory of ours.
+    unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
+}
+
+/// Borrows a descriptor by its number.
+pub fn borrow(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: only for 0, 1 and 2, which every process of ours has open from its first line to its end.
+    debug_assert!((0..=2).contains(&number));
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Whether two of the standard streams are one thing: the same open file, pipe, socket or terminal, so that what is written to
+/// both keeps its order. One file that was opened twice is one thing where both append, or stand at the same place.
+pub fn is_same_file(one: RawFd, other: RawFd) -> bool {
+    // kcmp(2), which a kernel may lack and a container forbid.
+    const KCMP_FILE: libc::c_int = 0;
+    let (process, first, second) = (std::process::id(), one as libc::c_ulong, other as libc::c_ulong);
+    // SAFETY: takes numbers only, and compares without changing anything.
+    if unsafe { libc::syscall(libc::SYS_kcmp, process, process, KCMP_FILE, first, second) } == 0 {
+        return true;
+    }
+    let (one, other) = (borrow(one), borrow(other));
+    let (Ok(first), Ok(second)) = (rustix::fs::fstat(one), rustix::fs::fstat(other)) else { return false };
+    if (first.st_dev, first.st_ino) != (second.st_dev, second.st_ino) {
+        return false;
+    }
+    if rustix::fs::FileType::from_raw_mode(first.st_mode) != rustix::fs::FileType::RegularFile {
+        return true;
+    }
+    let appends = |fd| rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::APPEND));
+    let place = |fd| rustix::fs::tell(fd).ok();
+    appends(one) && appends(other) || place(one) == place(other)
+}
+
+/// Moves this process into new namespaces (`CLONE_NEW…`).
+///
+/// # Errors
+/// As unshare(2): EPERM where unprivileged user namespaces are forbidden, ENOSPC over a limit on them.
+pub fn unshare(_proof: &SingleThreaded, namespaces: i32) -> io::Result<()> {
+    // SAFETY: takes no pointer; with one thread there is none that would be left behind.
+    if unsafe { libc::unshare(namespaces) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Lets what a command starts be nobody's: it has a session of its own, so that no terminal's Ctrl-C or hangup concerns it,
+/// no signal is ignored, and of the descriptors above stderr it has `kept` alone.
+pub fn as_daemon(command: &mut impl CommandExt, kept: BorrowedFd<'_>) {
+    let kept = kept.as_raw_fd();
+    let check = |answer: libc::c_long| if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    let prepare = move || {
+        // SAFETY: takes no pointer.
+        check(unsafe { libc::setsid() }.into())?;
+        (1..=super::inherited::SIGNALS).for_each(|signal| {
+            // The numbers that are the C library's own, SIGKILL and SIGSTOP are refused, and are never ignored.
+            let _ = super::signal::restore_default(signal);
+        });
+        // SAFETY: takes numbers only. Nothing is closed before the exec, so that whatever owns a descriptor here keeps it;
+        // the pipe by which a failed exec is told among them.
+        check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
+        // SAFETY: takes numbers only; whoever borrows out `kept` has it open until the command has been started.
+        check(unsafe { libc::fcntl(kept, libc::F_SETFD, 0) }.into())
+    };
+    // SAFETY: between fork and exec this makes system calls alone, which take no lock and allocate nothing.
+    unsafe { command.pre_exec(prepare) };
+}

@@ -1,0 +1,90 @@
+//! Loading a compiled module and linking it, in the zygote.
+
+use super::{component, guest::Guest, preview1};
+use sandhog_engine::{Text, loader, settings};
+use sandhog_protocol::plan::Kind;
+use sandhog_sys::{alloc, timer};
+use std::{fs::File, io};
+use wasmtime::{Engine, InstancePre, Linker};
+
+/// Why no engine or no prepared module came about.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("failed to build the engine")]
+    Engine(#[source] wasmtime::Error),
+    #[error("failed to install the timers' signal handlers")]
+    Timers(#[source] io::Error),
+    /// Compile the module again.
+    #[error("failed to load the compiled module")]
+    Stale(#[source] wasmtime::Error),
+    /// The module was let through by the compiler and can't be linked: a component that knows an interface, but not as it is here.
+    #[error("it can't be linked to what it imports, so it was built against another version of an interface")]
+    Link(#[source] wasmtime::Error),
+}
+
+/// What attempts start from.
+pub enum Prepared {
+    Core(Module),
+    Component(component::Prepared),
+}
+
+/// A core module, loaded and linked, from which any number of attempts start, each in a process of its own.
+pub struct Module {
+    pub(super) engine: Engine,
+    pub(super) instance: InstancePre<Guest>,
+    /// The module was compiled with the fuel counter.
+    pub(super) fuel: bool,
+}
+
+/// Loads the compiled module in `file`. What is mapped again by each instance has to stay open for as long as the
+/// process lives: the file, and unnamed files of a component's memories, whose numbers follow on the file's. Starts no
+/// thread, opens no path, draws no random number; installs the timers' signal handlers. With `coredump` the engine notes at
+/// each trap what a core dump needs.
+///
+/// # Errors
+/// [`Error::Stale`] where the file is not one that this engine compiled with these settings.
+pub fn load_for(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
+    let (engine, text) = settings::for_running(fuel, coredump, kind).map_err(Error::Engine)?;
+    let prepared = match kind {
+        Kind::Core => Prepared::Core(load_module(engine, &text, fuel, file)?),
+        Kind::Component | Kind::Concurrent => {
+            // Threads come later, and would each have a heap of their own, which the C library asks /proc about.
+            alloc::one_heap();
+            Prepared::Component(component::load(engine, &text, kind, fuel, file)?)
+        }
+    };
+    timer::install().map_err(Error::Timers)?;
+    // The stack for signals, which forks inherit.
+    Engine::tls_eager_initialize();
+    Ok(prepared)
+}
+
+/// As [`load_for`], without core dumps.
+#[cfg(test)]
+pub fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
+    load_for(fuel, false, kind, file)
+}
+
+fn load_module(engine: Engine, text: &Text, fuel: bool, file: File) -> Result<Module, Error> {
+    let module = loader::load(&engine, text, file).map_err(Error::Stale)?;
+    module.initialize_copy_on_write_image().map_err(Error::Stale)?;
+    let instance = link(&engine, &module).map_err(Error::Link)?;
+    Ok(Module { engine, instance, fuel })
+}
+
+fn link(engine: &Engine, module: &wasmtime::Module) -> wasmtime::Result<InstancePre<Guest>> {
+    let mut linker = Linker::new(engine);
+    preview1::link(&mut linker)?;
+    linker.instantiate_pre(module)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_compiled_module_is_stale() {
+        let file = File::open("/dev/zero").unwrap();
+        assert!(matches!(load(false, Kind::Core, file), Err(Error::Stale(_))));
+    }
+}

@@ -1,0 +1,365 @@
+//! `sandhog:job/children`: jobs that a guest starts.
+
+use super::channel::send_message;
+use super::text::{self, Budget};
+use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer, said};
+use super::{HANDLES, Parts, View};
+use crate::session::{self, Connection, Source, Until, write};
+use sandhog_protocol::limits;
+use sandhog_protocol::message::{Format, Message};
+use sandhog_protocol::plan::Access;
+use sandhog_protocol::request::{ChildDirectory, ChildId, ChildJob, ChildLimits, ChildStdio};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, ResourceType, WasmList, WasmStr};
+
+/// Texts and data of a job together, in bytes: they travel in one frame ([`limits::FRAME`]) with their headers.
+const JOB: usize = 900 << 10;
+
+/// A handle to a child: its number.
+pub(super) struct Child(ChildId);
+
+/// The end of a child's stdin.
+pub(super) struct Writer(Arc<OwnedFd>);
+
+/// The end of a child's stdout or stderr.
+pub(super) struct Reader(OwnedFd);
+
+#[expect(dead_code, reason = "comes out of a guest, by its number")]
+#[derive(Clone, Copy, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+enum Stdio {
+    #[component(name = "null")]
+    Null,
+    #[component(name = "inherit")]
+    Inherit,
+    #[component(name = "piped")]
+    Piped,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct Directory {
+    path: WasmStr,
+    name: WasmStr,
+    write: bool,
+}
+
+#[derive(Clone, Copy, ComponentType, Lift)]
+#[component(record)]
+struct Limits {
+    #[component(name = "memory-bytes")]
+    memory_bytes: Option<u64>,
+    #[component(name = "timeout-ns")]
+    timeout_ns: Option<u64>,
+    #[component(name = "cpu-ns")]
+    cpu_ns: Option<u64>,
+    fuel: Option<u64>,
+    #[component(name = "max-output-bytes")]
+    max_output_bytes: Option<u64>,
+    #[component(name = "max-file-bytes")]
+    max_file_bytes: Option<u64>,
+    #[component(name = "max-files")]
+    max_files: Option<u32>,
+}
+
+/// All of it is in the guest's memory still.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct Job {
+    module: WasmStr,
+    arguments: WasmList<WasmStr>,
+    environment: WasmList<(WasmStr, WasmStr)>,
+    directories: WasmList<Directory>,
+    modules: WasmList<WasmStr>,
+    limits: Limits,
+    data: Option<Outgoing>,
+    stdin: Stdio,
+    stdout: Stdio,
+    stderr: Stdio,
+    connected: bool,
+    detached: bool,
+    fresh: bool,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+enum Awaited {
+    #[component(name = "message")]
+    Message(Resource<Connection>),
+    #[component(name = "bytes")]
+    Bytes(Resource<Reader>),
+    #[component(name = "ended")]
+    Ended(Resource<Child>),
+    #[component(name = "stopping")]
+    Stopping,
+}
+
+type Store<'a, T> = StoreContextMut<'a, T>;
+type Answer<T> = wasmtime::Result<(Result<T, Error>,)>;
+
+pub(super) fn link<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    streams(children)?;
+    handles(children)?;
+    children.func_wrap("[method]child.wait", |mut store: Store<'_, T>, call: (Resource<Child>, Timeout)| {
+        let Parts { session, table } = store.data_mut().parts();
+        let ended = session.verdict(table.get(&call.0)?.0, Until::of(call.1));
+        Ok((answer(ended).map(|ended| Verdict::from(ended.as_ref())),))
+    })?;
+    children.func_wrap("[method]child.stop", |mut store: Store<'_, T>, (child,): (Resource<Child>,)| {
+        let Parts { session, table } = store.data_mut().parts();
+        said(session.stop(table.get(&child)?.0));
+        Ok(())
+    })?;
+    children.func_wrap("[method]child.kill", |mut store: Store<'_, T>, (child,): (Resource<Child>,)| {
+        let Parts { session, table } = store.data_mut().parts();
+        said(session.kill(table.get(&child)?.0));
+        Ok(())
+    })?;
+    children.func_wrap("[method]child.call", call)?;
+    children.func_wrap("spawn", spawn)?;
+    children.func_wrap("wait-any", wait_any)
+}
+
+/// What a guest has by a child: its id and its ends.
+fn handles<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    children.resource("child", ResourceType::host::<Child>(), |mut store, rep| {
+        let Parts { session, table } = store.data_mut().parts();
+        session.forget(table.delete(Resource::<Child>::new_own(rep))?.0);
+        Ok(())
+    })?;
+    children.func_wrap("[method]child.id", |mut store: Store<'_, T>, (child,): (Resource<Child>,)| {
+        let Parts { session, table } = store.data_mut().parts();
+        Ok((session.attempt_of(table.get(&child)?.0).to_owned(),))
+    })?;
+    children.func_wrap("[method]child.connection", |mut store: Store<'_, T>, (child,): (Resource<Child>,)| {
+        let Parts { session, table } = store.data_mut().parts();
+        let connection = session.connection_to(table.get(&child)?.0);
+        Ok((connection.map(|connection| table.push(connection)).transpose()?,))
+    })?;
+    children.func_wrap("[method]child.stdin", |store: Store<'_, T>, (child,): (Resource<Child>,)| {
+        take_stream(store, &child, 0, |fd| Writer(Arc::new(fd)))
+    })?;
+    children.func_wrap("[method]child.stdout", |store: Store<'_, T>, (child,): (Resource<Child>,)| {
+        take_stream(store, &child, 1, Reader)
+    })?;
+    children.func_wrap("[method]child.stderr", |store: Store<'_, T>, (child,): (Resource<Child>,)| {
+        take_stream(store, &child, 2, Reader)
+    })
+}
+
+fn take_stream<T: View + 'static, S: Send + 'static>(
+    mut store: Store<'_, T>,
+    child: &Resource<Child>,
+    number: usize,
+    stream: impl FnOnce(OwnedFd) -> S,
+) -> wasmtime::Result<(Option<Resource<S>>,)> {
+    let Parts { session, table } = store.data_mut().parts();
+    let fd = session.take_stream(table.get(child)?.0, number);
+    Ok((fd.map(|fd| table.push(stream(fd))).transpose()?,))
+}
+
+fn streams<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    children.resource("writer", ResourceType::host::<Writer>(), |mut store, rep| {
+        store.data_mut().parts().table.delete(Resource::<Writer>::new_own(rep))?;
+        Ok(())
+    })?;
+    children.resource("reader", ResourceType::host::<Reader>(), |mut store, rep| {
+        store.data_mut().parts().table.delete(Resource::<Reader>::new_own(rep))?;
+        Ok(())
+    })?;
+    children.func_wrap("[method]writer.write", write_bytes)?;
+    children.func_wrap("[method]reader.read", |mut store: Store<'_, T>, call: (Resource<Reader>, u64, Timeout)| {
+        let Parts { session, table } = store.data_mut().parts();
+        Ok((answer(session.read(&table.get(&call.0)?.0, call.1, Until::of(call.2))),))
+    })
+}
+
+/// Straight from the guest's memory.
+fn write_bytes<T: View + 'static>(
+    mut store: Store<'_, T>,
+    (writer, bytes, timeout): (Resource<Writer>, WasmList<u8>, Timeout),
+) -> Answer<u64> {
+    if bytes.len() == 0 {
+        return Ok((Err(Error::Invalid("a write of no bytes".to_owned())),));
+    }
+    let stream = Arc::clone(&store.data_mut().parts().table.get(&writer)?.0);
+    let until = Until::of(timeout);
+    loop {
+        match write(stream.as_fd(), bytes.as_le_slice(&store)) {
+            Err(session::Error::WouldBlock) => {
+                let room = Source::Writable(stream.as_fd());
+                if let Err(error) = answer(store.data_mut().parts().session.wait_for(room, until)) {
+                    return Ok((Err(error),));
+                }
+            }
+            other => return Ok((answer(other),)),
+        }
+    }
+}
+
+fn call<T: View + 'static>(
+    mut store: Store<'_, T>,
+    (child, task, timeout): (Resource<Child>, Outgoing, Timeout),
+) -> Answer<Result<Incoming, String>> {
+    let Parts { session, table } = store.data_mut().parts();
+    let child = table.get(&child)?.0;
+    let Some(connection) = session.connection_to(child) else {
+        return Ok((Err(Error::Invalid("the child was started without a connection".to_owned())),));
+    };
+    let until = Until::of(timeout);
+    let answered = match send_message(&mut store, &connection, &task, until) {
+        Ok(()) => {
+            connection.owes_answer();
+            store.data_mut().parts().session.answer(child, &connection, until)
+        }
+        Err(session::Error::Closed) => Err(store.data_mut().parts().session.poisoned(child, &connection, until)),
+        Err(error) => Err(error),
+    };
+    Ok((answer(answered).map(|message| match message.format {
+        Format::Failure => Err(String::from_utf8_lossy(&message.body).into_owned()),
+        Format::Value | Format::Bytes => Ok(Incoming::from(message)),
+    }),))
+}
+
+fn spawn<T: View + 'static>(mut store: Store<'_, T>, (job,): (Job,)) -> Answer<Resource<Child>> {
+    let job = match child_job(&job, &mut store)? {
+        Ok(job) => job,
+        Err(error) => return Ok((Err(error),)),
+    };
+    let Parts { session, table } = store.data_mut().parts();
+    let child = match answer(session.spawn(job)) {
+        Ok(child) => child,
+        Err(error) => return Ok((Err(error),)),
+    };
+    match table.push(Child(child)) {
+        Ok(handle) => Ok((Ok(handle),)),
+        Err(_) => {
+            said(session.kill(child));
+            session.forget(child);
+            Ok((Err(Error::Quota(format!("{HANDLES} handles"))),))
+        }
+    }
+}
+
+fn wait_any<T: View + 'static>(
+    mut store: Store<'_, T>,
+    (awaited, timeout): (Vec<Awaited>, Timeout),
+) -> Answer<Vec<u32>> {
+    if awaited.is_empty() || awaited.len() > limits::SOURCES {
+        let why = format!("a wait for {} sources; it takes 1 to {}", awaited.len(), limits::SOURCES);
+        return Ok((Err(Error::Invalid(why)),));
+    }
+    let Parts { session, table } = store.data_mut().parts();
+    let source = |awaited: &Awaited| {
+        Ok(match awaited {
+            Awaited::Message(connection) => Source::Message(table.get(connection)?),
+            Awaited::Bytes(reader) => Source::Readable(table.get(reader)?.0.as_fd()),
+            Awaited::Ended(child) => Source::Ended(table.get(child)?.0),
+            Awaited::Stopping => Source::Stopping,
+        })
+    };
+    let sources: Vec<_> = awaited.iter().map(source).collect::<wasmtime::Result<_>>()?;
+    Ok((answer(session.wait(&sources, Until::of(timeout))),))
+}
+
+/// The job in our own memory, if it is not too large and makes sense.
+fn child_job<T: 'static>(job: &Job, store: &mut Store<'_, T>) -> wasmtime::Result<Result<ChildJob, Error>> {
+    let mut budget = Budget::new(JOB);
+    let budget = &mut budget;
+    macro_rules! good {
+        ($result:expr) => {
+            match $result? {
+                Ok(value) => value,
+                Err(error) => return Ok(Err(error)),
+            }
+        };
+    }
+    let module = good!(text::whole(&job.module, store, budget));
+    let arguments = good!(text::items(&job.arguments, store, |text, store| text::whole(&text, store, budget)));
+    let environment = good!(text::items(&job.environment, store, |pair, store| variable(&pair, store, budget)));
+    let directories = good!(text::items(&job.directories, store, |item, store| directory(&item, store, budget)));
+    let modules = good!(text::items(&job.modules, store, |text, store| text::whole(&text, store, budget)));
+    let data = match &job.data {
+        None => None,
+        Some(message) => match data(message, store, budget) {
+            Ok(message) => Some(message),
+            Err(error) => return Ok(Err(error)),
+        },
+    };
+    Ok(Ok(ChildJob {
+        module,
+        arguments,
+        environment,
+        directories,
+        modules,
+        limits: job.limits.into(),
+        data,
+        stdio: [job.stdin.into(), job.stdout.into(), job.stderr.into()],
+        connected: job.connected,
+        detached: job.detached,
+        fresh: job.fresh,
+    }))
+}
+
+fn variable<T: 'static>(
+    (name, value): &(WasmStr, WasmStr),
+    store: &Store<'_, T>,
+    budget: &mut Budget,
+) -> wasmtime::Result<Result<(String, String), Error>> {
+    let name = text::whole(name, store, budget)?;
+    let value = text::whole(value, store, budget)?;
+    Ok(match (name, value) {
+        (Ok(name), Ok(_)) if name.is_empty() || name.contains('=') => {
+            Err(Error::Invalid(format!("a variable of the name {name:?}")))
+        }
+        (Ok(name), Ok(value)) => Ok((name, value)),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    })
+}
+
+fn directory<T: 'static>(
+    directory: &Directory,
+    store: &Store<'_, T>,
+    budget: &mut Budget,
+) -> wasmtime::Result<Result<ChildDirectory, Error>> {
+    let path = text::whole(&directory.path, store, budget)?;
+    let name = text::whole(&directory.name, store, budget)?;
+    let access = if directory.write { Access::ReadWrite } else { Access::ReadOnly };
+    Ok(path.and_then(|path| Ok(ChildDirectory { path, name: name?, access })))
+}
+
+fn data<T: 'static>(message: &Outgoing, store: &Store<'_, T>, budget: &mut Budget) -> Result<Message, Error> {
+    let format = match message.format.into() {
+        Format::Failure => return Err(Error::Invalid("a failure is a handler's answer".to_owned())),
+        format @ (Format::Value | Format::Bytes) => format,
+    };
+    budget.spend(message.body.len())?;
+    Ok(Message { format, body: message.body.as_le_slice(store).to_vec() })
+}
+
+impl From<Limits> for ChildLimits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            memory_bytes: limits.memory_bytes,
+            timeout_ns: limits.timeout_ns,
+            cpu_ns: limits.cpu_ns,
+            fuel: limits.fuel,
+            max_output_bytes: limits.max_output_bytes,
+            max_file_bytes: limits.max_file_bytes,
+            max_files: limits.max_files,
+        }
+    }
+}
+
+impl From<Stdio> for ChildStdio {
+    fn from(stdio: Stdio) -> Self {
+        match stdio {
+            Stdio::Null => Self::Null,
+            Stdio::Inherit => Self::Inherit,
+            Stdio::Piped => Self::Piped,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The host's side of `wit/sandhog.wit`, one file an interface.
+//!
+//! What a guest passes is hostile: lengths are checked where the bytes lie, in the guest's memory, before anything is
+//! copied. What is wrong with a call is a typed error; only what the engine itself finds wrong with it (a handle that is
+//! none, a pointer outside of the memory, text that is not UTF-8, more than [`wasmtime::Store::set_hostcall_fuel`] allows
+//! in one call) traps.
+//!
+//! The functions are linked by hand. What the engine's macro makes copies every list before the host sees its length, and
+//! takes twice as long for a large one.
+//!
+//! What this must not do: decide what a guest may. That is the coordinator's.
+
+mod channel;
+mod children;
+mod process;
+mod text;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use super::session::Session;
+use wasmtime::component::{ComponentType, Linker, Lower, ResourceTable};
+
+/// Most handles of one guest at a time, WASI's included: above the largest `--max-files`' worth of children with all their
+/// ends, low enough that the table stays small beside the guest's own.
+pub const HANDLES: usize = 100_000;
+
+/// What the functions need of a store's data.
+pub trait View {
+    /// Its parts, at once.
+    fn parts(&mut self) -> Parts<'_>;
+
+    /// The guest's linear memories.
+    fn memory(&self) -> MemoryUse;
+}
+
+/// See [`View`].
+pub struct Parts<'a> {
+    pub session: &'a mut Session,
+    /// With at most [`HANDLES`], see [`ResourceTable::set_max_capacity`].
+    pub table: &'a mut ResourceTable,
+}
+
+/// Memory, in bytes: `process.memory-use`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lower)]
+#[component(record)]
+pub struct MemoryUse {
+    pub used: u64,
+    pub peak: u64,
+    pub limit: u64,
+}
+
+/// Makes all interfaces known to components of any of the worlds.
+///
+/// # Errors
+/// Where one of the names is taken.
+pub fn link<T: View + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    // Types alone; components import it all the same.
+    linker.instance("sandhog:job/types@0.1.0")?;
+    process::link(&mut linker.instance("sandhog:job/process@0.1.0")?)?;
+    channel::link(&mut linker.instance("sandhog:job/channel@0.1.0")?)?;
+    children::link(&mut linker.instance("sandhog:job/children@0.1.0")?)
+}

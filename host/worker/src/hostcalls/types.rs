@@ -1,0 +1,231 @@
+//! `sandhog:job/types`: what several interfaces speak of, to and from the session's own.
+
+use crate::session::{self, Ended};
+use sandhog_protocol::message;
+use sandhog_protocol::verdict::Verdict as Why;
+use sandhog_sys::process;
+use wasmtime::component::{ComponentType, Lift, Lower, WasmList};
+
+/// Nanoseconds.
+pub(super) type Timeout = Option<u64>;
+
+#[derive(Clone, Copy, ComponentType, Lift, Lower)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum Format {
+    #[component(name = "value")]
+    Value,
+    #[component(name = "bytes")]
+    Bytes,
+    #[component(name = "failure")]
+    Failure,
+}
+
+/// A message from a guest. Its body is in the guest's memory still, however long the guest says that it is.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Outgoing {
+    pub(super) format: Format,
+    pub(super) body: WasmList<u8>,
+}
+
+/// A message to a guest.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Incoming {
+    format: Format,
+    body: Vec<u8>,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+pub(super) enum Error {
+    #[component(name = "closed")]
+    Closed,
+    #[component(name = "timed-out")]
+    TimedOut,
+    #[component(name = "would-block")]
+    WouldBlock,
+    #[component(name = "too-large")]
+    TooLarge(u64),
+    #[component(name = "denied")]
+    Denied(String),
+    #[component(name = "not-found")]
+    NotFound(String),
+    #[component(name = "exists")]
+    #[expect(dead_code, reason = "of the interface; nothing that is named can be made yet")]
+    Exists(String),
+    #[component(name = "invalid")]
+    Invalid(String),
+    #[component(name = "poisoned")]
+    Poisoned(Verdict),
+    #[component(name = "quota")]
+    Quota(String),
+}
+
+#[derive(Clone, Copy, ComponentType, Lower)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum VerdictKind {
+    #[component(name = "completed")]
+    Completed,
+    #[component(name = "failed")]
+    Failed,
+    #[component(name = "trapped")]
+    Trapped,
+    #[component(name = "deadline")]
+    Deadline,
+    #[component(name = "cpu")]
+    Cpu,
+    #[component(name = "memory")]
+    Memory,
+    #[component(name = "output")]
+    Output,
+    #[component(name = "denied")]
+    Denied,
+    #[component(name = "killed")]
+    Killed,
+    #[component(name = "stopped")]
+    Stopped,
+    #[component(name = "unhealthy")]
+    Unhealthy,
+    #[component(name = "lost")]
+    Lost,
+    #[component(name = "refused")]
+    Refused,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Verdict {
+    kind: VerdictKind,
+    code: u32,
+    detail: String,
+    used: Usage,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Usage {
+    #[component(name = "start-us")]
+    start_us: u64,
+    #[component(name = "wall-ms")]
+    wall_ms: u64,
+    #[component(name = "cpu-ms")]
+    cpu_ms: u64,
+    #[component(name = "peak-memory-bytes")]
+    peak_memory_bytes: u64,
+    #[component(name = "stdin-bytes")]
+    stdin_bytes: u64,
+    #[component(name = "stdout-bytes")]
+    stdout_bytes: u64,
+    #[component(name = "stderr-bytes")]
+    stderr_bytes: u64,
+    #[component(name = "messages-received")]
+    messages_received: u64,
+    #[component(name = "messages-sent")]
+    messages_sent: u64,
+}
+
+/// What a host call comes to. Without a coordinator there is nobody to work for, so that is the end of the process.
+pub(super) fn answer<T>(result: Result<T, session::Error>) -> Result<T, Error> {
+    result.map_err(|error| match error {
+        session::Error::Closed => Error::Closed,
+        session::Error::TimedOut => Error::TimedOut,
+        session::Error::WouldBlock => Error::WouldBlock,
+        session::Error::TooLarge { most } => Error::TooLarge(most),
+        session::Error::Denied(right) => Error::Denied(right),
+        session::Error::NotFound(name) => Error::NotFound(name),
+        session::Error::Invalid(why) => Error::Invalid(why),
+        session::Error::Poisoned(ended) => Error::Poisoned(ended.as_ref().into()),
+        session::Error::Quota(bound) => Error::Quota(bound),
+        session::Error::Gone => process::exit_now(1),
+    })
+}
+
+/// The same where all that can go wrong is that the coordinator has gone.
+pub(super) fn said<T: Default>(result: Result<T, session::Error>) -> T {
+    answer(result).unwrap_or_default()
+}
+
+impl From<Format> for message::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Value => Self::Value,
+            Format::Bytes => Self::Bytes,
+            Format::Failure => Self::Failure,
+        }
+    }
+}
+
+impl From<message::Message> for Incoming {
+    fn from(message: message::Message) -> Self {
+        let format = match message.format {
+            message::Format::Value => Format::Value,
+            message::Format::Bytes => Format::Bytes,
+            message::Format::Failure => Format::Failure,
+        };
+        Self { format, body: message.body }
+    }
+}
+
+impl From<&Ended> for Verdict {
+    fn from(ended: &Ended) -> Self {
+        let used = &ended.usage;
+        Self {
+            kind: kind(&ended.verdict),
+            code: ended.code,
+            detail: detail(&ended.verdict),
+            used: Usage {
+                start_us: used.start_us,
+                wall_ms: used.wall_ms,
+                cpu_ms: used.cpu_ms,
+                peak_memory_bytes: used.peak_memory_bytes,
+                stdin_bytes: used.stdin_bytes,
+                // A guest hears of a stream that nobody could count as of one without a byte.
+                stdout_bytes: used.stdout_bytes.unwrap_or_default(),
+                stderr_bytes: used.stderr_bytes.unwrap_or_default(),
+                messages_received: used.messages_received,
+                messages_sent: used.messages_sent,
+            },
+        }
+    }
+}
+
+const fn kind(verdict: &Why) -> VerdictKind {
+    match verdict {
+        Why::Completed { .. } => VerdictKind::Completed,
+        Why::Failed { .. } => VerdictKind::Failed,
+        Why::Trapped { .. } => VerdictKind::Trapped,
+        Why::Deadline { .. } => VerdictKind::Deadline,
+        Why::Cpu { .. } => VerdictKind::Cpu,
+        Why::Memory { .. } => VerdictKind::Memory,
+        Why::Output { .. } => VerdictKind::Output,
+        Why::Denied { .. } => VerdictKind::Denied,
+        Why::Killed { .. } => VerdictKind::Killed,
+        Why::Stopped { .. } => VerdictKind::Stopped,
+        Why::Unhealthy { .. } => VerdictKind::Unhealthy,
+        Why::Lost { .. } => VerdictKind::Lost,
+        Why::Refused { .. } => VerdictKind::Refused,
+        // The coordinator is of this version: it says no such thing.
+        Why::Unknown => VerdictKind::Lost,
+    }
+}
+
+/// The limit, the trap, the signal or the reason; empty where the kind says it all.
+fn detail(verdict: &Why) -> String {
+    match verdict {
+        Why::Completed { .. } | Why::Failed { .. } | Why::Unknown => String::new(),
+        Why::Trapped { message, .. } => message.clone(),
+        Why::Deadline { limit } | Why::Cpu { limit, .. } | Why::Memory { limit, .. } | Why::Output { limit } => {
+            limit.clone()
+        }
+        Why::Denied { syscall } => syscall.clone().unwrap_or_default(),
+        Why::Killed { signal, .. } => signal.clone(),
+        Why::Stopped { graceful: true, .. } => "it ended by itself".to_owned(),
+        Why::Stopped { graceful: false, .. } => "it was ended".to_owned(),
+        Why::Unhealthy { check } => check.failure().to_owned(),
+        Why::Lost { why, .. } => why.clone(),
+        Why::Refused { reason } => reason.clone(),
+    }
+}

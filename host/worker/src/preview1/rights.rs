@@ -1,0 +1,192 @@
+//! What descriptors say about themselves: kind, flags, rights. Rights are told, not kept: what a descriptor may do is the
+//! kernel's and the grant's business, and no right can be given up (`fd_fdstat_set_rights` is NOTSUP).
+
+use super::{
+    Guest,
+    errno::{Errno, Failure},
+    memory,
+    table::Entry,
+};
+use crate::stdio::{Stdio, Stream};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
+
+/// Kinds of files, `typenames.witx`, `filetype`. There is none for a FIFO.
+const UNKNOWN: u8 = 0;
+const BLOCK_DEVICE: u8 = 1;
+const CHARACTER_DEVICE: u8 = 2;
+pub(super) const DIRECTORY: u8 = 3;
+const REGULAR_FILE: u8 = 4;
+const SYMBOLIC_LINK: u8 = 7;
+
+/// Flags of open files, `typenames.witx`, `fdflags`.
+pub(super) const APPEND: u32 = 1;
+const DSYNC: u32 = 2;
+pub(super) const NONBLOCK: u32 = 4;
+const RSYNC: u32 = 8;
+const SYNC: u32 = 16;
+
+/// Rights, `typenames.witx`, `rights`: a bit each, in the order of that list.
+pub(super) const FD_READ: u64 = 1 << 1;
+pub(super) const FD_WRITE: u64 = 1 << 6;
+const FD_SEEK: u64 = 1 << 2;
+const FD_READDIR: u64 = 1 << 14;
+const PATH_FILESTAT_SET_SIZE: u64 = 1 << 19;
+const FD_FILESTAT_SET_SIZE: u64 = 1 << 22;
+const ALL: u64 = (1 << 30) - 1;
+
+/// What C libraries expect of a granted directory: all `path_…` but setting a size, reading its entries, and its own status
+/// and times (bits 9 to 18, 20, 21, 23 to 26).
+const GRANTED: u64 = 0b0111_1011_0111_1111_1110_0000_0000;
+
+/// And of what is opened in it: that, and what is done with files (bits 0 to 8, 22 and 27).
+const GRANTED_INHERITED: u64 = GRANTED | 0b1000_0100_0000_0000_0001_1111_1111;
+
+/// What a descriptor says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fdstat {
+    filetype: u8,
+    flags: u32,
+    rights: u64,
+    inherited: u64,
+}
+
+impl Fdstat {
+    const fn with(filetype: u8, flags: u32, rights: u64) -> Self {
+        Self { filetype, flags, rights, inherited: rights }
+    }
+
+    /// `typenames.witx`, `fdstat`.
+    fn encoded(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[0] = self.filetype;
+        bytes[2..4].copy_from_slice(&self.flags.to_le_bytes()[..2]);
+        bytes[8..16].copy_from_slice(&self.rights.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.inherited.to_le_bytes());
+        bytes
+    }
+}
+
+/// `fd_fdstat_get`
+pub(super) fn get(guest: &mut Guest, memory: &mut [u8], number: u32, result: u32) -> Result<(), Failure> {
+    let stat = match guest.table.get(number)? {
+        Entry::Stream(stream) => Fdstat::with(stream_filetype(&guest.stdio, *stream), 0, stream_rights(*stream)),
+        Entry::Directory(directory) if directory.granted_as.is_some() => {
+            Fdstat { filetype: DIRECTORY, flags: 0, rights: GRANTED, inherited: GRANTED_INHERITED }
+        }
+        Entry::Directory(_) => Fdstat::with(DIRECTORY, 0, of_directory()),
+        Entry::File(file) => {
+            let status = super::status::of(&file.fd)?;
+            let flags = fcntl_getfl(&file.fd)?;
+            Fdstat::with(filetype(FileType::from_raw_mode(status.stx_mode.into())), told(flags), of_file(flags))
+        }
+    };
+    memory::put(memory, result, stat.encoded())
+}
+
+/// `fd_fdstat_set_flags`: append and non-blocking mode.
+pub(super) fn set_flags(guest: &mut Guest, _: &mut [u8], number: u32, flags: u32) -> Result<(), Failure> {
+    let file = guest.table.file(number)?;
+    if flags & !(APPEND | NONBLOCK) != 0 {
+        return Err(Errno::Inval.into());
+    }
+    Ok(fcntl_setfl(&file.fd, modes(flags))?)
+}
+
+/// `fd_fdstat_set_rights`
+pub(super) fn set_rights(guest: &mut Guest, _: &mut [u8], number: u32, _: u64, _: u64) -> Result<(), Failure> {
+    match guest.table.get(number)? {
+        Entry::Stream(_) => Err(Errno::Badf.into()),
+        Entry::File(_) | Entry::Directory(_) => Err(Errno::Notsup.into()),
+    }
+}
+
+/// How a file is opened that the guest wants these flags of.
+///
+/// # Errors
+/// INVAL for bits that are no flags, NOTSUP for writes that wait for the disk.
+pub(super) fn opened_with(flags: u32) -> Result<OFlags, Errno> {
+    if flags & !(APPEND | DSYNC | NONBLOCK | RSYNC | SYNC) != 0 {
+        return Err(Errno::Inval);
+    }
+    if flags & (DSYNC | RSYNC | SYNC) != 0 {
+        return Err(Errno::Notsup);
+    }
+    Ok(modes(flags))
+}
+
+fn modes(flags: u32) -> OFlags {
+    let mut modes = OFlags::empty();
+    modes.set(OFlags::APPEND, flags & APPEND != 0);
+    modes.set(OFlags::NONBLOCK, flags & NONBLOCK != 0);
+    modes
+}
+
+fn told(flags: OFlags) -> u32 {
+    let bit = |flag, bit| if flags.contains(flag) { bit } else { 0 };
+    bit(OFlags::APPEND, APPEND) | bit(OFlags::NONBLOCK, NONBLOCK)
+}
+
+/// The rights of a file that was opened like this.
+fn of_file(flags: OFlags) -> u64 {
+    let access = flags & OFlags::RWMODE;
+    let reads = if access == OFlags::WRONLY { FD_READ | FD_READDIR } else { 0 };
+    let writes = if access == OFlags::RDONLY { FD_WRITE } else { 0 };
+    ALL & !reads & !writes
+}
+
+/// A directory is open to be read, and has neither content nor position nor size.
+fn of_directory() -> u64 {
+    ALL & !(FD_SEEK | FD_FILESTAT_SET_SIZE | PATH_FILESTAT_SET_SIZE | FD_WRITE)
+}
+
+fn stream_rights(stream: Stream) -> u64 {
+    match stream {
+        Stream::In => FD_READ,
+        Stream::Out | Stream::Err => FD_WRITE,
+    }
+}
+
+/// What a stream says that it is: a terminal, or nothing that one could tell. C libraries take a character device that has no
+/// position for a terminal.
+pub(super) fn stream_filetype(stdio: &Stdio, stream: Stream) -> u8 {
+    if stdio.is_terminal(stream) { CHARACTER_DEVICE } else { UNKNOWN }
+}
+
+pub(super) fn filetype(kind: FileType) -> u8 {
+    match kind {
+        FileType::RegularFile => REGULAR_FILE,
+        FileType::Directory => DIRECTORY,
+        FileType::Symlink => SYMBOLIC_LINK,
+        FileType::CharacterDevice => CHARACTER_DEVICE,
+        FileType::BlockDevice => BLOCK_DEVICE,
+        FileType::Fifo | FileType::Socket | FileType::Unknown => UNKNOWN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_rights_of_how_it_was_opened() {
+        assert_eq!(of_file(OFlags::RDWR), ALL);
+        assert_eq!(of_file(OFlags::RDONLY | OFlags::APPEND) & (FD_READ | FD_WRITE), FD_READ);
+        assert_eq!(of_file(OFlags::WRONLY) & (FD_READ | FD_WRITE | FD_READDIR), FD_WRITE);
+    }
+
+    #[test]
+    fn flags_are_told_as_they_were_asked_for() {
+        for flags in [0, APPEND, NONBLOCK, APPEND | NONBLOCK] {
+            assert_eq!(told(opened_with(flags).unwrap()), flags);
+        }
+        assert_eq!(opened_with(SYNC), Err(Errno::Notsup));
+        assert_eq!(opened_with(32), Err(Errno::Inval));
+    }
+
+    #[test]
+    fn a_granted_directory_has_the_rights_that_programs_look_for() {
+        let bits = |rights: u64| (0..30).filter(|bit| rights >> bit & 1 == 1).collect::<Vec<u32>>();
+        assert_eq!(bits(GRANTED), [9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21, 23, 24, 25, 26]);
+        assert_eq!(bits(GRANTED_INHERITED & !GRANTED), [0, 1, 2, 3, 4, 5, 6, 7, 8, 22, 27]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The guest's children: how one starts, what the guest holds of it, how it ends.
+
+use super::{Connection, Error, Heard, Session, Source, Until, streams};
+use sandhog_protocol::message::Message;
+use sandhog_protocol::request::{ChildId, ChildJob, ChildStdio, Request};
+use sandhog_protocol::verdict::{Usage, Verdict};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// A child whose handle the guest has.
+pub(super) struct Child {
+    attempt: String,
+    connection: Option<Connection>,
+    /// Stdin, stdout, stderr: where they are piped, until the guest takes them.
+    streams: [Option<OwnedFd>; 3],
+    ended: Option<Arc<Ended>>,
+}
+
+/// How a child ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub verdict: Verdict,
+    /// What `sandhog run` would have ended with.
+    pub code: u32,
+    pub usage: Usage,
+}
+
+impl Child {
+    pub(super) fn end(&mut self, ended: Ended) {
+        self.ended = Some(Arc::new(ended));
+    }
+}
+
+/// What is to come beside the answer to a spawn.
+#[derive(Clone, Copy)]
+struct Expected {
+    connected: bool,
+    piped: [bool; 3],
+}
+
+impl Expected {
+    fn of(job: &ChildJob) -> Self {
+        Self { connected: job.connected, piped: job.stdio.map(|stdio| stdio == ChildStdio::Piped) }
+    }
+
+    fn count(self) -> usize {
+        usize::from(self.connected) + self.piped.iter().filter(|piped| **piped).count()
+    }
+}
+
+impl Session {
+    /// Asks for a child and waits for the answer.
+    ///
+    /// # Errors
+    /// What the coordinator says to it: [`Error::Denied`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Quota`], which
+    /// it also is where the attempt may not have as many files more; [`Error::Gone`].
+    pub fn spawn(&mut self, job: ChildJob) -> Result<ChildId, Error> {
+        let expected = Expected::of(&job);
+        self.control.ask(Request::Spawn(Box::new(job)))?;
+        loop {
+            let reply = self.control.next()?;
+            if let Heard::Answer(answer) = self.hear(reply) {
+                let fds = self.control.take_fds();
+                let (child, attempt) = answer?;
+                return self.adopt(child, attempt, expected, fds);
+            }
+        }
+    }
+
+    fn adopt(&mut self, id: ChildId, attempt: String, expected: Expected, fds: Vec<OwnedFd>) -> Result<ChildId, Error> {
+        // The kernel gives no more than the process may have; nobody could use the rest.
+        if fds.len() != expected.count() {
+            self.kill(id)?;
+            return Err(Error::Quota("files that this attempt may have open".to_owned()));
+        }
+        let mut fds = fds.into_iter();
+        let connection =
+            if expected.connected { fds.next().map(|socket| Connection::new(socket, self.large)) } else { None };
+        let streams = expected.piped.map(|piped| if piped { fds.next() } else { None });
+        for stream in streams.iter().flatten() {
+            streams::never_block(stream)?;
+        }
+        self.children.insert(id, Child { attempt, connection, streams, ended: None });
+        Ok(id)
+    }
+
+    /// Asks the child to stop. Ended: nothing.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub fn stop(&mut self, child: ChildId) -> Result<(), Error> {
+        self.control.ask(Request::Stop { child })
+    }
+
+    /// # Errors
+    /// [`Error::Gone`].
+    pub fn kill(&mut self, child: ChildId) -> Result<(), Error> {
+        self.control.ask(Request::Kill { child })
+    }
+
+    /// The guest has no handle to it any more. It runs on; what nobody has taken of its ends closes.
+    pub fn forget(&mut self, child: ChildId) {
+        self.children.remove(&child);
+    }
+
+    /// The instance that had handles has gone, and all of them with it: what [`Self::forget`] does, to every child.
+    pub fn forget_all(&mut self) {
+        self.children.clear();
+    }
+
+    /// Its attempt's id.
+    pub fn attempt_of(&self, child: ChildId) -> &str {
+        self.children.get(&child).map_or("", |child| &child.attempt)
+    }
+
+    pub fn connection_to(&self, child: ChildId) -> Option<Connection> {
+        self.children.get(&child)?.connection.clone()
+    }
+
+    /// The end of its stream of this number: 0, 1 or 2; once.
+    pub fn take_stream(&mut self, child: ChildId, number: usize) -> Option<OwnedFd> {
+        self.children.get_mut(&child)?.streams.get_mut(number)?.take()
+    }
+
+    /// Its verdict, where that is known.
+    pub(super) fn ended(&self, child: ChildId) -> Option<&Arc<Ended>> {
+        self.children.get(&child)?.ended.as_ref()
+    }
+
+    /// Waits for its verdict.
+    ///
+    /// # Errors
+    /// As [`Session::wait`].
+    pub fn verdict(&mut self, child: ChildId, until: Until) -> Result<Arc<Ended>, Error> {
+        loop {
+            if let Some(ended) = self.ended(child) {
+                return Ok(Arc::clone(ended));
+            }
+            self.wait(&[Source::Ended(child)], until)?;
+        }
+    }
+
+    /// Waits for the answer to the last of the tasks that were sent to a child, and skips those to earlier ones, which nobody
+    /// has waited for to the end.
+    ///
+    /// # Errors
+    /// As [`Session::recv`]; [`Error::Poisoned`] where the child has died instead.
+    pub fn answer(&mut self, child: ChildId, connection: &Connection, until: Until) -> Result<Message, Error> {
+        loop {
+            match self.recv(connection, until) {
+                Ok(_) if connection.owed() > 0 => {}
+                Err(Error::Closed) => return Err(self.poisoned(child, connection, until)),
+                other => return other,
+            }
+        }
+    }
+
+    /// Why nobody is there to answer: the child's verdict, which is on its way when its end has closed.
+    pub fn poisoned(&mut self, child: ChildId, connection: &Connection, until: Until) -> Error {
+        if connection.is_disconnected() {
+            return Error::Closed;
+        }
+        match self.verdict(child, until) {
+            Ok(ended) => Error::Poisoned(ended),
+            Err(error) => error,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A guest's end of a connection, shared by all handles to it.
+
+use super::Error;
+use sandhog_channel::{Endpoint, Large, Progress, Timeout};
+use sandhog_protocol::limits;
+use sandhog_protocol::message::{Format, Message};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// One end; it closes with its last handle. Nothing here waits unless it is told to: [`Error::WouldBlock`] says that it would.
+///
+/// A worker has one thread, so the lock is never contended: it is there because the engine wants a guest's state to be one
+/// that could move between threads.
+#[derive(Clone)]
+pub struct Connection(Arc<RwLock<End>>);
+
+/// Whether a call may wait.
+#[derive(Clone, Copy)]
+pub(super) enum Patience {
+    None,
+    Endless,
+}
+
+impl From<Patience> for Timeout {
+    fn from(patience: Patience) -> Self {
+        match patience {
+            Patience::None => Self::Now,
+            Patience::Endless => Self::Never,
+        }
+    }
+}
+
+/// How many messages went through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub received: u64,
+    pub sent: u64,
+}
+
+pub(super) struct End {
+    /// None: disconnected from this side.
+    endpoint: Option<Endpoint>,
+    /// As they were when it was disconnected.
+    counts: Counts,
+    /// Answers to tasks that are still to come.
+    owed: u64,
+}
+
+impl Connection {
+    /// Takes messages of any size until [`Self::limit`].
+    pub(super) fn new(socket: OwnedFd, large: Large) -> Self {
+        let endpoint = Some(Endpoint::new(socket, limits::MESSAGE).sending(large));
+        Self(Arc::new(RwLock::new(End { endpoint, counts: Counts::default(), owed: 0 })))
+    }
+
+    /// The largest message that is taken from now on, in bytes; of one that is larger the connection closes.
+    pub fn limit(&self, most: u64) {
+        if let Some(endpoint) = &mut self.write().endpoint {
+            endpoint.limit(usize::try_from(most).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// Goes on from `progress` with the same message, where it has said [`Error::WouldBlock`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::TooLarge`], [`Error::Quota`].
+    pub fn send(&self, progress: &mut Progress, format: Format, body: &[u8]) -> Result<(), Error> {
+        self.write().open()?.send_on(progress, format, body, Timeout::Now)?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// As [`Self::send`]; [`Error::Invalid`] where it is no batch.
+    pub fn send_batch(&self, batch: &[u8]) -> Result<(), Error> {
+        self.write().open()?.send_batch(batch, Timeout::Now)?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::Quota`]; [`Error::Invalid`] where the other end breaks the rules, and
+    /// [`Error::TooLarge`] where its message is larger than is taken: the connection is closed then.
+    pub(super) fn recv(&self, patience: Patience) -> Result<Message, Error> {
+        self.write().receive(|endpoint| endpoint.recv(patience.into()))
+    }
+
+    /// # Errors
+    /// As [`Self::recv`].
+    pub(super) fn recv_batch(&self, patience: Patience) -> Result<Vec<u8>, Error> {
+        self.write().receive(|endpoint| endpoint.recv_batch(patience.into()))
+    }
+
+    /// Whether what has come, by what the kernel says, is a whole message or the end. Where messages go in pieces they are taken in
+    /// for it, up to one message. Where they don't nobody who keeps to the rules sends any, and nothing is taken in: the
+    /// memory beside a packet would take a descriptor for as long as it waits here.
+    pub(super) fn look(&self) -> bool {
+        self.write().endpoint.as_mut().is_none_or(|endpoint| match endpoint.large() {
+            Large::Memory => true,
+            Large::Pieces => endpoint.look(),
+        })
+    }
+
+    /// Closes both directions, for all handles.
+    pub fn disconnect(&self) {
+        self.write().disconnect();
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.read().counts()
+    }
+
+    pub(super) fn is_disconnected(&self) -> bool {
+        self.read().endpoint.is_none()
+    }
+
+    /// A task has been sent.
+    pub fn owes_answer(&self) {
+        self.write().owed += 1;
+    }
+
+    /// Answers to tasks that are still to come.
+    pub(super) fn owed(&self) -> u64 {
+        self.read().owed
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, End> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, End> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl End {
+    /// Something can be received without asking the kernel: a message, or that there will be none.
+    pub(super) fn is_due(&self) -> bool {
+        self.endpoint.as_ref().is_none_or(Endpoint::is_due)
+    }
+
+    /// Whether it takes in what comes while it waits for room.
+    pub(super) fn takes_in(&self) -> bool {
+        self.endpoint.as_ref().is_some_and(Endpoint::takes_in)
+    }
+
+    /// None: disconnected.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.endpoint.as_ref().map(AsFd::as_fd)
+    }
+
+    fn open(&mut self) -> Result<&mut Endpoint, Error> {
+        self.endpoint.as_mut().ok_or(Error::Closed)
+    }
+
+    /// Receives, and crosses the answers off that came by it.
+    fn receive<T>(
+        &mut self,
+        receive: impl FnOnce(&mut Endpoint) -> Result<T, sandhog_channel::Error>,
+    ) -> Result<T, Error> {
+        let endpoint = self.open()?;
+        let before = endpoint.received();
+        let received = receive(endpoint);
+        let more = endpoint.received() - before;
+        self.owed = self.owed.saturating_sub(more);
+        if let Err(sandhog_channel::Error::Broken(_)) = &received {
+            // It was closed from this side: nobody has died, and no verdict is on its way.
+            self.disconnect();
+        }
+        Ok(received?)
+    }
+
+    fn disconnect(&mut self) {
+        self.counts = self.counts();
+        self.endpoint = None;
+    }
+
+    fn counts(&self) -> Counts {
+        match &self.endpoint {
+            Some(endpoint) => Counts { received: endpoint.received(), sent: endpoint.sent() },
+            None => self.counts,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Why something that a guest wanted came to nothing.
+
+use super::Ended;
+use rustix::io::Errno;
+use sandhog_channel::Broken;
+use sandhog_protocol::causes;
+use sandhog_protocol::request::Refused;
+use std::sync::Arc;
+
+/// As `wit/sandhog.wit` has them, and one more that no guest sees.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the other end has gone")]
+    Closed,
+    #[error("the time was over")]
+    TimedOut,
+    #[error("it would have had to wait")]
+    WouldBlock,
+    #[error("larger than {most} bytes")]
+    TooLarge { most: u64 },
+    #[error("denied: {0}")]
+    Denied(String),
+    #[error("not found: {0}")]
+    NotFound(String),
+    #[error("invalid: {0}")]
+    Invalid(String),
+    #[error("the child that had it has died")]
+    Poisoned(Arc<Ended>),
+    #[error("over a bound: {0}")]
+    Quota(String),
+    /// The coordinator has gone, or does not speak our protocol: there is nobody to tell, and the worker is to end.
+    #[error("the coordinator has gone")]
+    Gone,
+}
+
+impl From<Refused> for Error {
+    fn from(why: Refused) -> Self {
+        match why {
+            Refused::Denied(why) => Self::Denied(why),
+            Refused::NotFound(why) => Self::NotFound(why),
+            Refused::Invalid(why) => Self::Invalid(why),
+            Refused::Quota(why) => Self::Quota(why),
+        }
+    }
+}
+
+/// Of read(2) and write(2) on a stream that does not block.
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::AGAIN => Self::WouldBlock,
+            Errno::PIPE | Errno::CONNRESET => Self::Closed,
+            other => Self::Quota(format!("the kernel says: {}", std::io::Error::from(other))),
+        }
+    }
+}
+
+impl From<sandhog_channel::Error> for Error {
+    fn from(error: sandhog_channel::Error) -> Self {
+        use sandhog_channel::Error as Of;
+        match error {
+            Of::Closed => Self::Closed,
+            Of::TimedOut => Self::TimedOut,
+            Of::WouldBlock => Self::WouldBlock,
+            Of::TooLarge { most } => Self::TooLarge { most: most as u64 },
+            // Of what came in, and the connection is closed: nobody knows better than the guest what it said that it takes.
+            Of::Broken(Broken::TooLarge { most, .. }) => Self::TooLarge { most: most as u64 },
+            Of::Invalid(_) | Of::Broken(_) => Self::Invalid(causes::one_line(&error)),
+            Of::System { .. } => Self::Quota(causes::one_line(&error)),
+        }
+    }
+}

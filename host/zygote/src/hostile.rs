@@ -1,0 +1,49 @@
+//! A zygote that was taken over, for tests of those who hear it: it does the steps that a test made up, and nothing else. Not
+//! built into what is installed.
+
+use crate::Workload;
+use crate::zygote::Zygote;
+use sandhog_probes::zygotes::{self, Step};
+use sandhog_protocol::plan::WorkerPlan;
+use sandhog_protocol::spawn::WorkerId;
+use sandhog_sys::process::{self, Child, Forked};
+use std::os::fd::{AsFd, OwnedFd};
+
+impl<W: Workload> Zygote<W> {
+    /// Does all steps; a worker that it makes in between is an honest one.
+    pub fn lie(&mut self, steps: Vec<Step>, worker: WorkerId, plan: &WorkerPlan, fds: &[OwnedFd]) -> Option<()> {
+        let mut made: Option<Child> = None;
+        for step in steps {
+            let forked = match step {
+                Step::Clone => process::fork_sibling(&self.token).ok()?,
+                Step::Fork => process::fork(&self.token, 0).ok()?,
+                Step::Worker => {
+                    let fds = fds.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>().ok()?;
+                    self.clone_honestly(worker, plan.clone(), fds)?;
+                    continue;
+                }
+                Step::Send(packet) => {
+                    zygotes::send(self.control.as_fd(), &packet, None).ok()?;
+                    continue;
+                }
+                Step::Pidfd(packet) => {
+                    zygotes::send(self.control.as_fd(), &packet, Some(made.as_ref()?.pidfd.as_fd())).ok()?;
+                    continue;
+                }
+                Step::File(packet) => {
+                    zygotes::send(self.control.as_fd(), &packet, Some(fds.first()?.as_fd())).ok()?;
+                    continue;
+                }
+                Step::Flood(packet) => loop {
+                    zygotes::send(self.control.as_fd(), &packet, None).ok()?;
+                },
+                Step::Leave => return None,
+            };
+            match forked {
+                Forked::Child => zygotes::stray(),
+                Forked::Parent(child) => made = Some(child),
+            }
+        }
+        zygotes::stay()
+    }
+}

@@ -1,0 +1,58 @@
+//! What a worker does from its first line on: says that its walls are up, waits for `go`, works, reports, ends.
+
+use crate::{Assignment, Workload};
+use sandhog_channel::Large;
+use sandhog_ipc::{FrameBuffer, recv_frame, send_frame};
+use sandhog_protocol::VERSION;
+use sandhog_protocol::plan::{Access, Program};
+use sandhog_protocol::worker::{FromWorker, SealFailure, ToWorker};
+use sandhog_sys::{last_words, process};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A worker behind its walls.
+pub struct Worker<M> {
+    pub channel: OwnedFd,
+    pub connection: Option<OwnedFd>,
+    pub coredump: Option<OwnedFd>,
+    pub program: Program,
+    /// Whether a cgroup counts what it makes: see [`sandhog_protocol::plan::ZygotePlan::counts_memory`].
+    pub memory_is_counted: bool,
+    /// Whether all walls are up.
+    pub sealed: Result<(), SealFailure>,
+    pub directories: Vec<(OwnedFd, Access)>,
+    pub module: Option<M>,
+}
+
+impl<M> Worker<M> {
+    /// Does one attempt's work and ends the process.
+    pub fn main<W: Workload<Module = M>>(self) -> ! {
+        let code = if self.attempt::<W>().is_some() { 0 } else { 1 };
+        process::exit_now(code)
+    }
+
+    /// `None` where the coordinator has gone or does not speak our protocol: there is nobody to tell.
+    fn attempt<W: Workload<Module = M>>(self) -> Option<()> {
+        let channel = self.channel;
+        if let Err(failure) = self.sealed {
+            return send_frame(&channel, &FromWorker::Unsealed(failure)).ok();
+        }
+        let mut buffer = FrameBuffer::default();
+        let ToWorker::Hello { version: VERSION } = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
+        send_frame(&channel, &FromWorker::Hello { version: VERSION }).ok()?;
+        self.module.iter().for_each(W::warm);
+        let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
+        let report = W::work(Assignment {
+            program: self.program,
+            work,
+            channel: channel.as_fd(),
+            buffer,
+            connection: self.connection,
+            coredump: self.coredump,
+            large: if self.memory_is_counted { Large::Memory } else { Large::Pieces },
+            directories: self.directories,
+            module: self.module,
+        })?;
+        last_words::disarm();
+        send_frame(&channel, &report).ok()
+    }
+}

@@ -1,0 +1,52 @@
+//! What an executable does inside its sealed processes.
+
+use sandhog_channel::Large;
+use sandhog_ipc::FrameBuffer;
+use sandhog_protocol::plan::{Access, Kind, Program, Work};
+use sandhog_protocol::spawn::Loaded;
+use sandhog_protocol::worker::FromWorker;
+use std::fs::File;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// The work of an executable's workers. It is done in processes that are sealed already.
+pub trait Workload {
+    /// What a zygote loads once, and each of its workers starts from.
+    type Module;
+
+    /// Whether zygotes of this program are this executable's.
+    fn serves(program: Program) -> bool;
+
+    /// Loads the compiled module in `file`, in the zygote.
+    ///
+    /// # Errors
+    /// Why it can't be loaded, for the coordinator.
+    fn load(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Self::Module, Loaded>;
+
+    /// Goes once through what [`Self::work`] will do, without anything of the guest's, while the coordinator makes up its mind.
+    fn warm(module: &Self::Module);
+
+    /// Does one attempt's work and says how it ended. `None` where the assignment is not this executable's, or there is nobody
+    /// to tell.
+    fn work(assignment: Assignment<'_, Self::Module>) -> Option<FromWorker>;
+}
+
+/// All that a worker starts from.
+pub struct Assignment<'a, M> {
+    /// What its zygote is for: it does that work, and no other.
+    pub program: Program,
+    pub work: Work,
+    /// To the coordinator.
+    pub channel: BorrowedFd<'a>,
+    /// What has come from there already.
+    pub buffer: FrameBuffer,
+    /// To its parent, where it has one.
+    pub connection: Option<OwnedFd>,
+    /// The file for its core dump, where one is wanted.
+    pub coredump: Option<OwnedFd>,
+    /// How it sends large messages.
+    pub large: Large,
+    /// Granted, in the order of the plan.
+    pub directories: Vec<(OwnedFd, Access)>,
+    /// The loaded module, where the work is a guest.
+    pub module: Option<M>,
+}

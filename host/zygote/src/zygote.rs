@@ -1,0 +1,247 @@
+//! The caisson: seals itself, loads engine and module once, and forks a worker for each attempt. It has one thread,
+//! holds no secret, and draws no random number, since every worker would inherit it.
+
+use crate::Workload;
+use crate::worker::Worker;
+use rustix::fs::{OFlags, fcntl_getfl};
+use sandhog_ipc::{Closed, Received, recv_packet, send_packet};
+use sandhog_protocol::plan::{Access, Kind, Program, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, ToZygote, WorkerId};
+use sandhog_protocol::start::{CONTROL_FD, IPC_FD, MODULE_FD, ZYGOTE};
+use sandhog_protocol::worker::SealFailure;
+use sandhog_sandbox::{descriptors, failure, rlimits, seccomp, steps};
+use sandhog_sys::process::{self, Forked, SingleThreaded};
+use std::ffi::OsStr;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+pub struct Zygote<W: Workload> {
+    pub token: SingleThreaded,
+    pub control: OwnedFd,
+    pub plan: ZygotePlan,
+    ids: Option<Ids>,
+    module: Option<Module<W::Module>>,
+}
+
+/// The loaded module, and the numbers of the files that every instance maps again.
+struct Module<M> {
+    loaded: M,
+    kind: Kind,
+    files: Range<RawFd>,
+}
+
+/// Runs until the spawner closes its end, or until whatever else: without its spawner a zygote has no purpose.
+///
+/// `build`: the id of the build that this executable belongs to. A spawner of another build is told nothing: its words may mean
+/// something else.
+pub fn main<W: Workload>(token: SingleThreaded, build: &str) -> ! {
+    // A panic's message would go nowhere; where it matters it is caught and reported.
+    std::panic::set_hook(Box::new(|_| {}));
+    let code = if run::<W>(token, build).is_some() { 0 } else { 1 };
+    process::exit_now(code)
+}
+
+/// Whether this process was started to be a zygote.
+#[must_use]
+pub fn is_wanted() -> bool {
+    std::env::args_os().next().is_some_and(|name| name.as_encoded_bytes() == ZYGOTE.to_bytes())
+}
+
+fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
+    let announced = std::env::var(IPC_FD).ok()?.parse::<RawFd>().ok()?;
+    if announced != CONTROL_FD {
+        return None;
+    }
+    let (control, module) = (process::inherited(CONTROL_FD)?, process::inherited(MODULE_FD)?);
+    if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(build)) {
+        return of_another_build(&control);
+    }
+    let Received { message: ToZygote::Setup { plan, ids }, fds: directories } = recv_packet(&control).ok()?.ok()?
+    else {
+        return None;
+    };
+    if !W::serves(plan.program) {
+        return None;
+    }
+    let _ = rustix::thread::set_name(ZYGOTE);
+    // Inherited by the workers: a file that is too large is an error to the guest, not its end.
+    rlimits::ignore_file_size_signal().ok()?;
+    // Outside of a user namespace of its own the person's other processes would count as well.
+    if plan.walls.is_superset(&[Wall::Rlimits, Wall::Namespaces].into())
+        && !plan.walls.contains(&Wall::Cgroup)
+        && let Err(error) = rlimits::limit_tasks(plan.cgroup_tasks)
+    {
+        return unsealed(&control, failure("limits", &error));
+    }
+    let mut keep = vec![0, 1, 2, CONTROL_FD, MODULE_FD];
+    keep.extend(directories.iter().map(AsRawFd::as_raw_fd));
+    let context = steps::ZygoteContext { keep, directories, filter: steps::base_filter(plan.program) };
+    if let Err(failure) = steps::build(&steps::ZYGOTE, &plan.walls, &context) {
+        return unsealed(&control, failure);
+    }
+    // Each worker gets mounts of its own.
+    drop(context);
+    let module = match plan.program {
+        Program::Guest { fuel } => match load_and_give_up::<W>(module, &control, &plan, fuel)? {
+            Some(module) => Some(module),
+            None => return wait_for_the_end(&control),
+        },
+        Program::Compiler | Program::Probe => None,
+    };
+    // Compiled once here, so that a worker only loads it.
+    seccomp::prepare(steps::final_filter(&plan, module.as_ref().map(|module| module.kind)));
+    Zygote::<W> { token, control, plan, ids, module }.serve()
+}
+
+/// Says so in words that every build understands.
+fn of_another_build(control: &OwnedFd) -> Option<()> {
+    let what = "the executable is of another build than the command: install all of one version".to_owned();
+    unsealed(control, SealFailure { step: "start the zygote's program".to_owned(), errno: 0, what })
+}
+
+/// Says which step failed, and ends: whatever it would do without it, it does not.
+fn unsealed(control: &OwnedFd, failure: SealFailure) -> Option<()> {
+    send_packet(control, &FromZygote::Unsealed(failure), &[]).ok()?;
+    None
+}
+
+/// A zygote without a module is of no use, but it does not end by itself: the news of its end would go another way than
+/// its answer, and might be there first.
+fn wait_for_the_end(control: &OwnedFd) -> Option<()> {
+    while recv_packet::<ToZygote>(control).ok()?.is_ok() {}
+    Some(())
+}
+
+/// Loads the module, gives up what only that needed, and says so. Inside none: it can't be loaded, and whoever has it has been
+/// told or has gone. Outside none: a wall can't be built.
+fn load_and_give_up<W: Workload>(
+    socket: OwnedFd,
+    control: &OwnedFd,
+    plan: &ZygotePlan,
+    fuel: bool,
+) -> Option<Option<Module<W::Module>>> {
+    let (answer, module) = match load::<W>(&socket, fuel, plan.coredump) {
+        Some(Ok(module)) => {
+            if let Err(failure) = steps::build(&steps::LOADED, &plan.walls, &()) {
+                return unsealed(control, failure).map(|()| None);
+            }
+            (Loaded::Ready, Some(module))
+        }
+        Some(Err(why)) => (why, None),
+        None => return Some(None),
+    };
+    Some(send_packet(&socket, &answer, &[]).ok().and(module))
+}
+
+/// Waits for the compiled module and loads it; or why it can't be loaded. None where whoever has it has gone, or does not
+/// speak our protocol.
+fn load<W: Workload>(socket: &OwnedFd, fuel: bool, coredump: bool) -> Option<Result<Module<W::Module>, Loaded>> {
+    let Received { message: Load::Module { kind }, fds } = recv_packet(socket).ok()?.ok()?;
+    let [file] = <[OwnedFd; 1]>::try_from(fds).ok()?;
+    if fcntl_getfl(&file).ok()? & OFlags::ACCMODE != OFlags::RDONLY {
+        // Every worker has it open: one that was taken over would write what the next one executes.
+        return Some(Err(Loaded::Refused { reason: "the compiled module came open for writing".into() }));
+    }
+    let first = file.as_raw_fd();
+    Some(W::load(fuel, coredump, kind, file.into()).and_then(|loaded| {
+        // The kernel gives the lowest number that is free, so those of unnamed files follow on the file's.
+        let end = (first..).find(|number| !process::is_open(*number));
+        let end = end.ok_or_else(|| Loaded::Refused { reason: "it has too many files open".into() })?;
+        Ok(Module { loaded, kind, files: first..end })
+    }))
+}
+
+impl<W: Workload> Zygote<W> {
+    fn serve(mut self) -> Option<()> {
+        loop {
+            match recv_packet(&self.control).ok()? {
+                Ok(Received { message: ToZygote::Clone { worker, plan }, fds }) => {
+                    self.clone_worker(worker, plan, fds)?
+                }
+                Ok(Received { message: ToZygote::Setup { .. }, .. }) => return None,
+                Err(Closed) => return Some(()),
+            }
+        }
+    }
+
+    #[cfg(feature = "hostile")]
+    fn clone_worker(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+        match plan.lie.as_deref().map(sandhog_probes::zygotes::parse) {
+            Some(steps) => self.lie(steps?, worker, &plan, &fds),
+            None => self.clone_honestly(worker, plan, fds),
+        }
+    }
+
+    #[cfg(not(feature = "hostile"))]
+    fn clone_worker(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+        match plan.lie {
+            Some(_) => None,
+            None => self.clone_honestly(worker, plan, fds),
+        }
+    }
+
+    pub fn clone_honestly(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+        match process::fork_sibling(&self.token) {
+            Ok(Forked::Parent(child)) => {
+                send_packet(&self.control, &FromZygote::Cloned { worker }, &[child.pidfd.as_fd()]).ok()
+            }
+            Ok(Forked::Child) => self.become_worker(plan, fds),
+            Err(error) => {
+                let failure = failure("clone a worker", &error);
+                send_packet(&self.control, &FromZygote::CloneFailed { worker, failure }, &[]).ok()
+            }
+        }
+    }
+
+    /// In the child, which never returns: descriptors in their places, the walls, then the work.
+    fn become_worker(&mut self, plan: WorkerPlan, fds: Vec<OwnedFd>) -> ! {
+        let _ = rustix::thread::set_name(c"sandhog-worker");
+        let mut fds = fds.into_iter();
+        let (Some(channel), Some(stdin), Some(stdout), Some(stderr)) = (fds.next(), fds.next(), fds.next(), fds.next())
+        else {
+            process::exit_now(1)
+        };
+        let connection = if plan.connected { fds.next() } else { None };
+        let coredump = if plan.coredump { fds.next() } else { None };
+        let directories: Vec<(OwnedFd, Access)> = fds.zip(plan.directories).collect();
+        for (number, stream) in [&stdin, &stdout, &stderr].into_iter().enumerate() {
+            if process::place(stream.as_fd(), number as RawFd).is_err() {
+                process::exit_now(1);
+            }
+        }
+        let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
+        keep.extend(connection.iter().chain(&coredump).map(AsRawFd::as_raw_fd));
+        keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
+        keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
+        // A guest's worker opens its channel once more, that of a component each directory as well.
+        let opened = match self.module.as_ref().map(|module| module.kind) {
+            Some(Kind::Component | Kind::Concurrent) => directories.len() as u32 + 1,
+            Some(Kind::Core) => 1,
+            None => 0,
+        };
+        let reserved_files = opened + descriptors::reserved(&keep, plan.rlimits.open_files.saturating_add(opened));
+        let context = steps::WorkerContext {
+            reserved_files,
+            keep,
+            rlimits: plan.rlimits,
+            tasks: self.ids.is_none().then_some(u64::from(self.plan.cgroup_tasks)),
+            ids: self.ids,
+            directories,
+            filter: steps::final_filter(&self.plan, self.module.as_ref().map(|module| module.kind)),
+        };
+        let sealed = steps::build(&steps::WORKER, &self.plan.walls, &context);
+        // Their numbers are closed, or belong to 0, 1 and 2 as well: never to be closed again.
+        std::mem::forget((stdin, stdout, stderr));
+        let worker = Worker {
+            channel,
+            connection,
+            coredump,
+            program: self.plan.program,
+            memory_is_counted: self.plan.counts_memory(),
+            sealed,
+            directories: context.directories,
+            module: self.module.take().map(|module| module.loaded),
+        };
+        worker.main::<W>()
+    }
+}
