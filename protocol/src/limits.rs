@@ -11,7 +11,7 @@ pub const NESTING: usize = 32;
 
 /// Most values (texts, numbers, lists, each name of a field) in one frame from a worker. A byte on the wire, an empty text,
 /// becomes 24 bytes in memory: by this cap a frame becomes 8 MiB at the most. The longest honest list is a child's arguments
-/// and variables, which the worker bounds below it (`host/src/worker/hostcalls/text.rs`).
+/// and variables, which the worker bounds below it (`host/worker/src/hostcalls/text.rs`).
 pub const VALUES: usize = 1 << 17;
 
 /// What the length of one call takes before its bytes, where a worker's output goes call by call: a `u32`, for no call of a

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// One kernel mechanism around a worker. The order is the order in which people read them, not the one in
-/// which they are built: see `host/src/sandbox/README.md`.
+/// which they are built: see `host/sandbox/README.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wall {

@@ -8,7 +8,8 @@ use crate::support::{Run, Scratch, guest};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use validate::{faults, json_of};
+use validate::faults;
+pub(crate) use validate::json_of;
 
 fn answer(words: &[&str]) -> String {
     let outcome = Run::command(words).run();

@@ -1,41 +1,15 @@
 //! Facts about the sources themselves: imports, places of unsafe code, sizes, and documents that say what the code does.
 //!
-//! Must not: run anything, look outside the repository, or know how a room does its work.
+//! Must not: run anything, look outside the repository, or know how a crate does its work.
 
 mod circles;
+mod crates;
 mod source;
 
 use source::{end_of_item, files, is_word, lines_with, names_behind, read, root, sources, without_tests};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
-
-/// Which rooms of the host a room may know. The way of a job: main, cli, daemon, runtime, supervisor, spawn, worker; below
-/// them all the ground floor: ipc, sandbox, config, sys. `protocol` is a crate of its own.
-const IMPORTS: &[(&str, &[&str])] = &[
-    // A zygote is this executable under another name, so `main` knows the two ways to begin.
-    ("main", &["cli", "spawn", "sys"]),
-    // The doctor's table names what was tried.
-    ("cli", &["doctor", "probes", "daemon", "runtime", "dirs", "ipc", "config", "exit_code", "sys"]),
-    ("doctor", &["runtime", "supervisor", "probes", "config", "sandbox", "sys"]),
-    // Attempts are asked of `runtime`: whoever keeps jobs up does not know how one goes.
-    ("daemon", &["runtime", "dirs", "supervisor", "ipc", "config", "exit_code", "sys"]),
-    // The cache's key needs the engine's settings; the rest of `worker` is none of its business.
-    ("runtime", &["dirs", "supervisor", "spawn", "worker", "ipc", "sandbox", "config", "exit_code", "sys"]),
-    // Who runs this and where things lie; whoever has privilege is above it.
-    ("dirs", &["config", "sys"]),
-    ("supervisor", &["config"]),
-    // A zygote that lies, for tests of those who hear it, tells lies of `probes`.
-    ("spawn", &["worker", "probes", "ipc", "sandbox", "sys"]),
-    // What tries the walls in a guest's place: `doctor/probes`, which knows nothing of the doctor. See `room`.
-    ("worker", &["probes", "ipc", "sys"]),
-    ("probes", &["sys"]),
-    ("sandbox", &["sys"]),
-    ("ipc", &[]),
-    ("config", &[]),
-    ("exit_code", &[]),
-    ("sys", &[]),
-];
 
 /// Lines of code in a file: what is neither blank nor comment nor test. None has more; one that needs them has two subjects.
 const FILE_LINES: usize = 400;
@@ -60,13 +34,18 @@ const HOSTS: &[&str] = &[
     "man7.org",
 ];
 
-/// The room of a file of the host.
-fn room(path: &str) -> &str {
-    let path = path.strip_prefix("host/src/").unwrap();
-    if path.starts_with("doctor/probes") {
-        return "probes";
-    }
-    path.split(['/', '.']).next().unwrap()
+/// Where Rust has no other way than unsafe code: wrappers of system calls, the engine's loader, and the guests' bindings.
+const UNSAFE: &[&str] = &["host/sys/src/", LOADER, ABI];
+
+/// The engine's loader, which believes that a file holds what the compiler wrote.
+const LOADER: &str = "host/engine/src/loader.rs";
+
+/// What is built into an executable, or into a program that talks to one.
+const PRODUCT: &[&str] = &["host", "protocol/src", "channel/src", "client/src"];
+
+/// The crate of a file below `host`, by its folder's name.
+fn crate_of(path: &str) -> &str {
+    path.strip_prefix("host/").and_then(|path| path.split('/').next()).unwrap_or_default()
 }
 
 fn assert_none(broken: &[String], rule: &str) {
@@ -76,7 +55,7 @@ fn assert_none(broken: &[String], rule: &str) {
 /// Where these words stand, outside of tests, in sources that `concerns` names.
 fn uses(words: &[&str], concerns: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
-    for source in sources(&["host/src", "protocol/src"]).into_iter().filter(|source| concerns(&source.path)) {
+    for source in sources(&["host", "protocol/src"]).into_iter().filter(|source| concerns(&source.path)) {
         for word in words {
             let lines = lines_with(&source.product, word).into_iter();
             found.extend(lines.map(|line| format!("{}:{line} {word}", source.path)));
@@ -86,60 +65,15 @@ fn uses(words: &[&str], concerns: impl Fn(&str) -> bool) -> Vec<String> {
 }
 
 #[test]
-fn imports_go_one_way() {
-    let allowed: BTreeMap<_, _> = IMPORTS.iter().copied().collect();
-    let mut broken = Vec::new();
-    for source in sources(&["host/src"]) {
-        let own = room(&source.path);
-        let product = source.product.replace("crate::doctor::probes", "crate::probes");
-        let mut known = names_behind(&product, "crate::");
-        if own == "main" {
-            // The root of the crate names its rooms without more ado.
-            let rooms = IMPORTS.iter().map(|(room, _)| *room);
-            known.extend(rooms.filter(|room| product.contains(&format!("{room}::"))));
-        }
-        if known.contains(&"") {
-            broken.push(format!("{}: write one `use crate::ROOM` for each room", source.path));
-        }
-        known.retain(|name| *name != own);
-        let unknown = known.iter().filter(|name| !allowed[own].contains(name) && !name.is_empty());
-        broken.extend(unknown.map(|name| format!("{} knows {name}", source.path)));
-    }
-    assert_none(&broken, "a room knows one that it may not");
-}
-
-#[test]
-fn the_allowed_imports_have_no_circle() {
-    // Every room stands above all that it may know.
-    let place = |name: &str| IMPORTS.iter().position(|(room, _)| *room == name).unwrap();
-    for (name, known) in IMPORTS {
-        assert!(known.iter().all(|other| place(other) > place(name)), "{name} knows a room that is not below it");
-    }
-}
-
-#[test]
-fn no_module_reaches_another_room_by_super() {
-    let mut broken = Vec::new();
-    for source in sources(&["host/src"]).into_iter().filter(|source| room(&source.path) != "main") {
-        let module = source.path.strip_suffix("/mod.rs").or(source.path.strip_suffix(".rs")).unwrap();
-        let way_out = "super::".repeat(module.matches('/').count() - 1);
-        if source.product.contains(&way_out) {
-            broken.push(source.path);
-        }
-    }
-    assert_none(&broken, "write `crate::ROOM` for another room");
-}
-
-#[test]
 fn no_wall_knows_another() {
-    let sources = sources(&["host/src/sandbox"]);
-    let mechanism = |path: &str| path["host/src/sandbox/".len()..].split(['/', '.']).next().unwrap().to_owned();
+    let sources = sources(&["host/sandbox/src"]);
+    let mechanism = |path: &str| path["host/sandbox/src/".len()..].split(['/', '.']).next().unwrap().to_owned();
     let walls: BTreeSet<_> = sources.iter().map(|source| mechanism(&source.path)).collect();
     let mut broken = Vec::new();
     for source in &sources {
         let own = mechanism(&source.path);
-        if own != "steps" && own != "mod" {
-            let known = [names_behind(&source.product, "super::"), names_behind(&source.product, "sandbox::")].concat();
+        if own != "steps" && own != "lib" {
+            let known = [names_behind(&source.product, "super::"), names_behind(&source.product, "crate::")].concat();
             let others = known.into_iter().filter(|name| *name != own && walls.contains(*name));
             broken.extend(others.map(|name| format!("{} knows {name}", source.path)));
         }
@@ -169,13 +103,13 @@ fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
     let words =
         ["tokio", "rustix", "libc", "std::time", "std::os", "std::io", "std::fs", "Instant", "SystemTime", "async"];
     let pure = [
-        "host/src/runtime/plan.rs",
-        "host/src/runtime/rights.rs",
-        "host/src/exit_code.rs",
-        "host/src/spawn/floor.rs",
-        "host/src/spawn/range.rs",
+        "host/runtime/src/plan.rs",
+        "host/runtime/src/rights.rs",
+        "protocol/src/exit_code.rs",
+        "host/spawner/src/floor.rs",
+        "host/spawner/src/range.rs",
     ];
-    let decides = |path: &str| path.starts_with("host/src/supervisor/");
+    let decides = |path: &str| path.starts_with("host/supervisor/src/");
     // These have durations; that is no clock.
     let has_durations = |use_: &str| use_.contains("plan.rs") || use_.contains("rights.rs") || decides(use_);
     let broken = uses(&words, |path| pure.contains(&path) || decides(path));
@@ -187,34 +121,35 @@ fn an_attempts_states_know_no_clock_no_process_and_no_runtime() {
 #[test]
 fn the_time_of_day_is_asked_for_in_one_place() {
     let words = ["SystemTime", "UNIX_EPOCH", "libc::CLOCK_REALTIME", "Timestamp::now", "ZonedDateTime::now"];
-    let broken = uses(&words, |path| path != "host/src/sys/clock.rs");
-    assert_none(&broken, "ask `sys::clock`, or let the time come in as an argument");
+    let broken = uses(&words, |path| path != "host/sys/src/clock.rs");
+    assert_none(&broken, "ask `sandhog_sys::clock`, or let the time come in as an argument");
 }
 
 #[test]
 fn near_names_are_looked_for_in_one_place() {
-    let broken = uses(&["strsim"], |path| path != "host/src/config/nearest.rs");
-    assert_none(&broken, "ask `config::nearest`, so that a slip is as near everywhere");
+    let broken = uses(&["strsim"], |path| path != "host/spec/src/nearest.rs");
+    assert_none(&broken, "ask `sandhog_spec::nearest`, so that a slip is as near everywhere");
 }
 
 #[test]
 fn a_runtime_is_on_the_coordinators_side_and_in_one_file_of_components() {
-    let rooms = ["cli", "doctor", "daemon", "runtime"];
-    // The second line: where a component's worker has its runtime, and the streams that wait in it.
-    let files = ["host/src/spawn/client.rs", "host/src/sys/ready.rs"];
-    let files = [files, ["host/src/worker/component/runtime.rs", "host/src/worker/component/stdio.rs"]].concat();
-    let broken =
-        uses(&["tokio"], |path| path.starts_with("host/") && !rooms.contains(&room(path)) && !files.contains(&path));
+    let crates = ["cli", "doctor", "daemon", "runtime"];
+    // A wrapper of the event loop, for the coordinator; where a component's worker has its runtime, and the streams that wait
+    // in it.
+    let files = ["host/sys/src/ready.rs", "host/worker/src/component/runtime.rs", "host/worker/src/component/stdio.rs"];
+    let broken = uses(&["tokio"], |path| {
+        path.starts_with("host/") && !crates.contains(&crate_of(path)) && !files.contains(&path)
+    });
     assert_none(&broken, "a spawner, a zygote, or a worker of a core module with a runtime");
 }
 
 #[test]
 fn spawner_zygote_and_the_worker_of_a_core_module_start_no_thread_and_no_program() {
     let words = ["thread::spawn", "thread::Builder", "process::Command", "spawn_blocking", "rayon"];
-    let rooms = ["spawn", "worker", "sandbox", "sys", "ipc", "probes"];
-    let broken = uses(&words, |path| path.starts_with("host/") && rooms.contains(&room(path)));
+    let crates = ["spawner", "zygote", "worker", "compiler", "engine", "sandbox", "sys", "ipc", "probes"];
+    let broken = uses(&words, |path| crates.contains(&crate_of(path)));
     // The compiler has threads, in a process of its own, and so has a component, where it waits for several things.
-    let threads = ["host/src/worker/compile.rs", "host/src/worker/component/runtime.rs"];
+    let threads = ["host/compiler/src/compile.rs", "host/worker/src/component/runtime.rs"];
     let broken: Vec<_> = broken.into_iter().filter(|use_| !threads.iter().any(|file| use_.starts_with(file))).collect();
     assert_none(&broken, "a thread or a program where there may be none");
 }
@@ -222,24 +157,23 @@ fn spawner_zygote_and_the_worker_of_a_core_module_start_no_thread_and_no_program
 #[test]
 fn the_host_has_no_code_for_a_network() {
     let words = ["TcpStream", "TcpListener", "UdpSocket", "AF_INET", "AF_INET6", "INET", "INET6", "SocketAddr"];
-    // The doctor tries whether one could get through.
-    let broken = uses(&words, |path| !path.starts_with("host/src/doctor/") && path != "host/src/sys/probe.rs");
+    // The doctor and its probes try whether one could get through.
+    let tries = |path: &str| ["doctor", "probes"].contains(&crate_of(path)) || path == "host/sys/src/probe.rs";
+    let broken = uses(&words, |path| !tries(path));
     assert_none(&broken, "no network is the only network");
 }
 
 #[test]
 fn the_fleets_task_waits_for_its_next_message_and_nothing_else_until_its_end() {
     let mut waits = Vec::new();
-    for source in sources(&["host/src/daemon/fleet"]) {
+    for source in sources(&["host/daemon/src/fleet"]) {
         for (start, _) in source.product.match_indices("impl Daemon {") {
             let methods = &source.product[start..start + end_of_item(&source.product[start..])];
             waits.extend(names_behind(methods, "async fn ").into_iter().map(str::to_owned));
         }
     }
     assert_eq!(waits, ["run", "end"]);
-    let broken = uses(&["block_on", "block_in_place"], |path| {
-        path.starts_with("host/src/runtime/") || path.starts_with("host/src/daemon/")
-    });
+    let broken = uses(&["block_on", "block_in_place"], |path| ["runtime", "daemon"].contains(&crate_of(path)));
     assert_none(&broken, "a task that waits while others could go on");
 }
 
@@ -249,9 +183,20 @@ fn debug_and_release_builds_have_the_same_walls() {
 }
 
 #[test]
-fn unsafe_code_is_in_sys_only() {
+fn unsafe_code_is_in_sys_and_in_the_engines_loader_only() {
     let mut broken = Vec::new();
-    for source in sources(&["host", "protocol", "channel", "client", "guest-sdk", "jobs", "benches", "tests/all"]) {
+    for source in sources(&[
+        "host",
+        "protocol",
+        "channel",
+        "client",
+        "guest-sdk",
+        "jobs",
+        "benches",
+        "tests/all",
+        "tests/hostile",
+        "tests/hostile-worker",
+    ]) {
         let lines: Vec<_> = source.code.lines().collect();
         // What a test does between fork and exec has no other way; nor has what unlocks a pseudo-terminal, or gives a thread
         // mounts of its own.
@@ -263,17 +208,25 @@ fn unsafe_code_is_in_sys_only() {
             source.path.starts_with("tests/") && near(line).iter().any(forks)
         };
         let found = lines_with(&source.code, "unsafe").into_iter().filter(|line| !excused(*line));
-        if !source.path.starts_with("host/src/sys/") && source.path != ABI {
+        if !UNSAFE.iter().any(|place| source.path.starts_with(place)) {
             broken.extend(found.map(|line| format!("{}:{line}", source.path)));
         }
     }
-    assert_none(&broken, "unsafe code outside of host/src/sys and the SDK's bindings");
+    assert_none(&broken, "unsafe code outside of host/sys, the engine's loader and the SDK's bindings");
+}
+
+#[test]
+fn unsafe_code_is_allowed_where_it_may_be_only() {
+    let sources = sources(&["host", "protocol", "channel", "client", "guest-sdk", "jobs", "benches", "tests/hostile"]);
+    let allows = sources.into_iter().filter(|source| !lines_with(&source.product, "unsafe_code").is_empty());
+    let allows = allows.map(|source| source.path).filter(|path| !path.starts_with("host/sys/src/"));
+    assert_eq!(allows.collect::<Vec<_>>(), [LOADER, "guest-sdk/src/lib.rs"]);
 }
 
 #[test]
 fn every_unsafe_block_of_the_host_says_why_it_is_sound() {
     let mut broken = Vec::new();
-    for source in sources(&["host/src/sys"]) {
+    for source in sources(&["host/sys/src", "host/engine/src"]) {
         let text = read(&source.path);
         let lines: Vec<_> = text.lines().collect();
         for line in lines_with(&source.code, "unsafe").into_iter().filter(|line| !lines[line - 1].contains("unsafe fn"))
@@ -291,7 +244,7 @@ fn every_unsafe_block_of_the_host_says_why_it_is_sound() {
 fn nothing_is_unwrapped_and_nothing_is_left_to_do() {
     let words = [".unwrap()", ".expect(", "todo!", "unimplemented!", "dbg!"];
     let mut broken = Vec::new();
-    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src"]) {
+    for source in sources(PRODUCT) {
         for (number, line) in source.product.lines().enumerate() {
             let found = words.iter().filter(|word| line.contains(**word));
             broken.extend(found.map(|word| format!("{}:{} {word}", source.path, number + 1)));
@@ -303,7 +256,7 @@ fn nothing_is_unwrapped_and_nothing_is_left_to_do() {
 #[test]
 fn an_error_does_not_repeat_its_source() {
     let mut broken = Vec::new();
-    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src"]) {
+    for source in sources(PRODUCT) {
         for variant in read(&source.path).split("#[error(").skip(1) {
             let variant = variant.split("\n}").next().unwrap();
             let Some((said, holds)) = variant.split_once(")]") else { continue };
@@ -326,7 +279,7 @@ fn the_causes_of_an_error_are_walked_in_one_place() {
 fn a_file_has_one_subject() {
     let mut broken = Vec::new();
     // A file of tests is a list of facts: it has a subject, and no length.
-    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src", "guest-sdk", "benches"]) {
+    for source in sources(&[PRODUCT, &["guest-sdk", "benches"]].concat()) {
         if source.path == ABI {
             continue;
         }
@@ -341,16 +294,9 @@ fn a_file_has_one_subject() {
 #[test]
 fn a_function_is_read_without_scrolling() {
     let mut broken = Vec::new();
-    let mut all = sources(&[
-        "host/src",
-        "protocol/src",
-        "channel/src",
-        "client/src",
-        "guest-sdk",
-        "tests/all",
-        "benches",
-        "jobs",
-    ]);
+    let mut all = sources(
+        &[PRODUCT, &["guest-sdk", "tests/all", "tests/hostile", "tests/hostile-worker", "benches", "jobs"]].concat(),
+    );
     all.retain(|source| source.path != ABI);
     for source in all {
         for (start, _) in
@@ -393,7 +339,7 @@ fn all_of_the_engine_is_of_the_long_term_release() {
 
 /// The numbered steps below a heading of sandbox/README.md: name and wall.
 fn steps_of_the_readme(heading: &str) -> Vec<(String, String)> {
-    let readme = read("host/src/sandbox/README.md");
+    let readme = read("host/sandbox/README.md");
     let (_, section) = readme.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading:?}"));
     let section = section.split("\n## ").next().unwrap();
     let mut steps = Vec::new();
@@ -409,7 +355,7 @@ fn steps_of_the_readme(heading: &str) -> Vec<(String, String)> {
 
 /// The steps of one list of sandbox/steps.rs: name and wall.
 fn steps_of_the_code(list: &str) -> Vec<(String, String)> {
-    let code = read("host/src/sandbox/steps.rs");
+    let code = read("host/sandbox/src/steps.rs");
     let (_, steps) = code.split_once(&format!("static {list}:")).unwrap();
     let steps = steps.split("];\n").next().unwrap();
     let step = |text: &str| {
@@ -443,7 +389,7 @@ fn every_recipe_that_the_documents_name_is_in_the_justfile() {
     let mut named = BTreeSet::new();
     let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter));
     let name = |rest: &str| rest.split(ends).next().map(str::to_owned);
-    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "host/src/sandbox/README.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "host/sandbox/README.md"] {
         named.extend(read(document).split("./just ").skip(1).filter_map(name));
     }
     named.remove("");
@@ -453,8 +399,8 @@ fn every_recipe_that_the_documents_name_is_in_the_justfile() {
 
 #[test]
 fn the_readmes_exit_codes_are_the_tables() {
-    let code = without_tests(&read("host/src/exit_code.rs"));
-    let constants = code.lines().filter_map(|line| line.strip_prefix("pub(crate) const ")?.split_once(": u8 = "));
+    let code = without_tests(&read("protocol/src/exit_code.rs"));
+    let constants = code.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": u8 = "));
     let constants: BTreeSet<u8> = constants.map(|(_, value)| value.trim_end_matches(';').parse().unwrap()).collect();
     let readme = read("README.md");
     let cells = readme.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
@@ -466,7 +412,7 @@ fn the_readmes_exit_codes_are_the_tables() {
 #[test]
 fn every_invariant_names_a_test_that_exists() {
     let mut tests = BTreeSet::new();
-    for source in sources(&["host/src", "protocol/src", "channel/src", "client/src", "tests/all"]) {
+    for source in sources(&[PRODUCT, &["tests/all"]].concat()) {
         for item in source.code.split("#[test]").skip(1) {
             tests.insert(names_behind(item, "fn ")[0].to_owned());
         }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Must not: build a wall or start a process. A trial is an ordinary attempt of the coordinator's, with the plan and
-//! the walls of any other; the probes are in the executable, but nothing in a job leads to them.
+//! the walls of any other; the probes are in the worker's executable, but nothing in a job leads to them.
 
 pub mod attempt;
 #[cfg(feature = "hostile")]

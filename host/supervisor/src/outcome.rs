@@ -140,7 +140,7 @@ fn by_report(report: &Report, limits: &Limits) -> Verdict {
         End::Deadline => Verdict::Deadline { limit: limits.timeout.clone() },
         End::Cpu => cpu_time(limits),
         End::Fuel => Verdict::Cpu { limit: limits.fuel.clone(), exceeded: CpuLimit::Fuel },
-        // Worker and coordinator are of one executable.
+        // Worker and coordinator are of one build.
         End::Memory { wall: MemoryWall::Unknown(wall) } => breach(&format!("{wall:?}, which is no limit on memory")),
         End::Memory { wall } => Verdict::Memory { limit: limits.memory.clone(), wall: *wall },
         End::Refused { reason } => Verdict::Refused { reason: shorten(reason) },

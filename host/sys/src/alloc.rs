@@ -35,14 +35,14 @@ unsafe impl GlobalAlloc for Allocator {
 /// Tells the system's allocator to keep what is freed, for a process that ends soon. So it never shrinks
 /// a thread's heap, before which the C library reads a file in /proc that no confined process may open.
 pub fn keep_what_is_freed() {
-    // SAFETY: sets a number inside the allocator; no other thread runs yet, which `worker::compile` upholds.
+    // SAFETY: sets a number inside the allocator; no other thread runs yet, which `compile` of `sandhog-compiler` upholds.
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, -1) };
 }
 
 /// Tells the system's allocator to serve all threads from one heap, where few threads make few allocations. A heap of its
 /// own would cost each thread 64 MiB of addresses, and to shrink one it reads that file in /proc.
 pub fn one_heap() {
-    // SAFETY: sets a number inside the allocator; no other thread runs yet, which `worker::engine` upholds.
+    // SAFETY: sets a number inside the allocator; no other thread runs yet, which `engine` of `sandhog-worker` upholds.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
 }
 

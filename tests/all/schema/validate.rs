@@ -4,8 +4,8 @@ use super::pattern::is_match;
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-/// A manifest as JSON.
-pub(super) fn json_of(text: &str) -> Value {
+/// A text in TOML as JSON.
+pub(crate) fn json_of(text: &str) -> Value {
     table(DeTable::parse(text).unwrap().get_ref())
 }
 

@@ -57,10 +57,14 @@ pub(super) fn sources(folders: &[&str]) -> Vec<Source> {
     sources
 }
 
-/// The files of modules that are declared under `#[cfg(test)]`.
+/// What stands before items that only tests have: tests of their own crate, or of others as well.
+const TESTS: [&str; 2] = ["#[cfg(test)]", "#[cfg(any(test,"];
+
+/// The files of modules that are declared for tests only.
 fn test_modules(source: &Source) -> Vec<String> {
-    let folder = source.path.strip_suffix("/mod.rs").or(source.path.strip_suffix(".rs")).unwrap();
-    let items = source.code.split("#[cfg(test)]").skip(1);
+    let path = source.path.strip_suffix(".rs").unwrap();
+    let folder = ["/mod", "/lib", "/main"].iter().find_map(|root| path.strip_suffix(root)).unwrap_or(path);
+    let items = TESTS.iter().flat_map(|mark| source.code.split(mark).skip(1));
     let declared = items.filter_map(|item| item.split_once(';').filter(|(head, _)| !head.contains('{')));
     declared.filter_map(|(head, _)| Some(format!("{folder}/{}.rs", head.split_once("mod ")?.1.trim()))).collect()
 }
@@ -112,10 +116,10 @@ pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// Blanks every item under `#[cfg(test)]`.
+/// Blanks every item that only tests have.
 pub(super) fn without_tests(code: &str) -> String {
     let mut product = code.to_owned();
-    while let Some(start) = product.find("#[cfg(test)]") {
+    while let Some(start) = TESTS.iter().find_map(|mark| product.find(mark)) {
         let end = start + end_of_item(&product[start + 1..]) + 1;
         let blank = product[start..end].replace(|letter| letter != '\n', " ");
         product.replace_range(start..end, &blank);

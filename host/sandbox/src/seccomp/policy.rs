@@ -224,7 +224,8 @@ const SELF: &[Rule] = rules! {
 /// After four EAGAIN of openat2 (a rename or a mount anywhere on the machine while it resolved a `..`: nobody's
 /// fault), or one EPERM (an immutable file), the engine's library begins to walk the path itself: openat, step by
 /// step, each from the descriptor before. It is not let to, and not killed for it: EALREADY, which no call on
-/// files gives and which the library passes on (of EAGAIN it would make EIO), tells `worker::paths` that it tried.
+/// files gives and which the library passes on (of EAGAIN it would make EIO), tells the worker (`component::paths`)
+/// that it tried.
 const WALK: &[Rule] = rules! {
     SYS_openat [descriptor(0), int_bits(2, LISTING_KIND, libc::O_DIRECTORY | libc::O_NOFOLLOW)]: "`.` of an open \
         directory, to list it";

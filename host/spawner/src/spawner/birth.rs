@@ -71,7 +71,7 @@ pub(super) fn become_root_inside(groups: bool) -> io::Result<()> {
     Ok(rustix::thread::set_thread_res_uid(uid, uid, uid)?)
 }
 
-/// In the child: descriptors in their places, ids, and its own executable. Returns only on failure.
+/// In the child: descriptors in their places, ids, and the executable of its program. Returns only on failure.
 pub(super) fn become_zygote(
     executables: &Executables,
     program: Program,

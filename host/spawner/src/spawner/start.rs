@@ -130,7 +130,7 @@ impl Spawner {
         }
     }
 
-    /// In the child: the cgroup, then its own executable. Returns only on failure, with the step that failed.
+    /// In the child: the cgroup, then the executable of its program. Returns only on failure, with the step that failed.
     fn become_zygote(
         &self,
         born_into: Born,

@@ -1,5 +1,5 @@
-//! The list itself. A new setting is a field of `JobSpec`, an entry here, and its meaning in `config::job` or
-//! `config::service`.
+//! The list itself. A new setting is a field of `JobSpec`, an entry here, and its meaning in `job` or
+//! `service`.
 
 use super::words::{self, LEVELS, NETWORKS, OVERLAPS, RESTARTS};
 use super::{Bounds, Change, Command, Facts, Field, Flag, Takes, Usual};
