@@ -7,3 +7,6 @@
 /// A hash, in hexadecimal digits, of the sources of all that is sealed and of what it says to others, of the versions of all
 /// libraries, and of the compiler: see `build.rs`.
 pub const ID: &str = env!("SANDHOG_BUILD_ID");
+
+/// What `sandhog --version` says: the package's version and the id.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (build ", env!("SANDHOG_BUILD_ID"), ")");

@@ -48,8 +48,8 @@ use std::process::ExitCode;
 const NOT_ALL: u8 = 1;
 
 /// Does what the arguments ask and says how that went.
-/// `build`: the id of the build that this executable belongs to.
-pub fn main(token: SingleThreaded, build: &'static str) -> ExitCode {
+/// `build`: the id of the build that this executable belongs to; `version`: what `--version` says.
+pub fn main(token: SingleThreaded, build: &'static str, version: &'static str) -> ExitCode {
     sandhog_dirs::executables::belong_to(build);
     surroundings::settle(&token);
     // Before anything deeper: a stack that is too small ends a process without a word.
@@ -58,7 +58,7 @@ pub fn main(token: SingleThreaded, build: &'static str) -> ExitCode {
         render::report(&render::problem::Problem::of(&error));
         return ExitCode::from(sandhog_protocol::exit_code::REFUSED);
     }
-    let code = match args::parse(std::env::args_os()) {
+    let code = match args::parse(std::env::args_os(), version) {
         Err(stop) => render::stop(&stop),
         Ok(cli) => carry_out(token, cli.command),
     };

@@ -153,7 +153,7 @@ mod tests {
 
     fn args(words: &[&str]) -> StartArgs {
         let words = ["sandhog", "start"].iter().chain(words).map(OsString::from);
-        match parse(words).unwrap().command {
+        match parse(words, "").unwrap().command {
             Command::Start(args) => *args,
             other => panic!("{other:?}"),
         }

@@ -6,5 +6,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let Some(token) = SingleThreaded::claim() else { return ExitCode::FAILURE };
-    sandhog_cli::main(token, sandhog_build_id::ID)
+    sandhog_cli::main(token, sandhog_build_id::ID, sandhog_build_id::VERSION)
 }

@@ -4,7 +4,7 @@ use super::{Cli, Topic};
 use crate::render::problem::Problem;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use sandhog_spec::text::escape;
 use std::ffi::OsString;
 
@@ -18,21 +18,22 @@ pub enum Stop {
     Misused(Problem),
 }
 
-/// The command in the arguments; the program's own name comes first.
+/// The command in the arguments; the program's own name comes first. `version`: what `--version` says; `-V` says the package's.
 ///
 /// # Errors
 /// What to show instead.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
+pub fn parse(args: impl IntoIterator<Item = OsString>, version: &'static str) -> Result<Cli, Stop> {
     let args: Vec<OsString> = args.into_iter().collect();
-    try_parse(&args).map_err(|error| match error.kind() {
+    try_parse(&args, version).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answered(error.render()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::NothingAsked(error.render()),
         _ => Stop::Misused(explain(&parse_harmless(&args).unwrap_or(error), &verb(&args))),
     })
 }
 
-fn try_parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(args).or_else(|error| match error.kind() {
+fn try_parse(args: &[OsString], version: &'static str) -> Result<Cli, clap::Error> {
+    let found = Cli::command().long_version(version).try_get_matches_from(args);
+    found.and_then(|found| Cli::from_arg_matches(&found)).or_else(|error| match error.kind() {
         ErrorKind::MissingRequiredArgument => {
             module_behind_dashes(args).and_then(|args| Cli::try_parse_from(args).ok()).ok_or(error)
         }
@@ -119,7 +120,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn parsed(words: &[&str]) -> Result<Cli, Stop> {
-        parse(["sandhog"].iter().chain(words).map(OsString::from))
+        parse(["sandhog"].iter().chain(words).map(OsString::from), "1.2.3 (build 45)")
     }
 
     fn run(words: &[&str]) -> RunArgs {
@@ -353,8 +354,9 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_the_packages() {
-        assert_eq!(answer(&["--version"]), format!("sandhog {}\n", env!("CARGO_PKG_VERSION")));
+    fn the_version_is_the_packages_and_in_full_the_builds() {
+        assert_eq!(answer(&["-V"]), format!("sandhog {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(answer(&["--version"]), "sandhog 1.2.3 (build 45)\n");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl DoctorArgs {
             return Ok(None);
         }
         let words = ["sandhog", "run"].map(OsString::from).into_iter().chain(self.run.iter().cloned());
-        let Command::Run(args) = parse(words)?.command else { return Ok(None) };
+        let Command::Run(args) = parse(words, env!("CARGO_PKG_VERSION"))?.command else { return Ok(None) };
         Ok(Some(*args))
     }
 }
