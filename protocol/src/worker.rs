@@ -52,6 +52,12 @@ pub struct SealFailure {
     pub what: String,
 }
 
+impl SealFailure {
+    /// The `errno` of an executable that is no part of this installation. ENOEXEC: the kernel says the same of a file that is
+    /// no executable. Source: errno(3), execve(2).
+    pub const NO_EXECUTABLE: i32 = 8;
+}
+
 /// How a guest ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {

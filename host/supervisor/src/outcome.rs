@@ -4,7 +4,7 @@ use super::signal;
 use sandhog_protocol::limits;
 use sandhog_protocol::spawn::{Exit, How, SpawnFailure};
 use sandhog_protocol::verdict::{CpuLimit, HealthCheck, Killer, LostCause, MemoryWall, StopReason, Verdict};
-use sandhog_protocol::worker::{CompileReport, Coredump, End, ProbeReport, Report};
+use sandhog_protocol::worker::{CompileReport, Coredump, End, ProbeReport, Report, SealFailure};
 
 /// Why an attempt ended, as far as Sandhog saw it coming.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,13 +117,17 @@ fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
     }
 }
 
-/// A wall that can't be built refuses the start; anything else that fails on the way is a fault of ours.
+/// A wall that can't be built refuses the start, and so does an executable of another build: both stay until somebody changes
+/// the machine. Anything else that fails on the way is a fault of ours.
 fn spawn_failure(failure: &SpawnFailure) -> Verdict {
     let SpawnFailure { wall, failure } = failure;
     match wall {
         Some(wall) => Verdict::Refused {
             reason: format!("the wall {:?} can't be built here: {}: {}", wall.name(), failure.step, failure.what),
         },
+        None if failure.errno == SealFailure::NO_EXECUTABLE => {
+            Verdict::Refused { reason: shorten(&format!("failed to {}: {}", failure.step, failure.what)) }
+        }
         None => lost(LostCause::Start, &format!("failed to {}: {}", failure.step, failure.what)),
     }
 }
@@ -205,6 +209,17 @@ mod tests {
 
     fn reported(end: End) -> Option<Cause> {
         Some(Cause::Reported(Report::of(end)))
+    }
+
+    #[test]
+    fn an_executable_of_another_build_refuses_the_start() {
+        let failed = |errno| {
+            let failure = SealFailure { step: "start it".into(), errno, what: "it is another's".into() };
+            never_began(Some(Cause::Spawn(SpawnFailure { wall: None, failure })))
+        };
+        let reason = "failed to start it: it is another's".to_owned();
+        assert_eq!(failed(SealFailure::NO_EXECUTABLE), Verdict::Refused { reason });
+        assert!(matches!(failed(0), Verdict::Lost { cause: LostCause::Start, .. }));
     }
 
     #[test]

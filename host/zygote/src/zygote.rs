@@ -96,7 +96,8 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
 /// Says so in words that every build understands.
 fn of_another_build(control: &OwnedFd) -> Option<()> {
     let what = "the executable is of another build than the command: install all of one version".to_owned();
-    unsealed(control, SealFailure { step: "start the zygote's program".to_owned(), errno: 0, what })
+    let step = "start the zygote's program".to_owned();
+    unsealed(control, SealFailure { step, errno: SealFailure::NO_EXECUTABLE, what })
 }
 
 /// Says which step failed, and ends: whatever it would do without it, it does not.

@@ -19,7 +19,7 @@ impl Spawner {
     /// One packet, if there is one.
     pub(super) fn hear_zygote(&mut self, id: ZygoteId) -> io::Result<()> {
         let Some(zygote) = self.zygotes.get_mut(&id).filter(|zygote| !zygote.silenced) else { return Ok(()) };
-        match recv_packet::<FromZygote>(&zygote.control) {
+        match hear(&zygote.control) {
             Ok(Ok(Received { message: FromZygote::Cloned { worker }, fds }))
                 if fds.len() == 1 && take(&mut zygote.pending, worker) =>
             {
@@ -94,6 +94,15 @@ impl Spawner {
     fn new_child(&self, pidfd: BorrowedFd<'_>) -> Option<i32> {
         let number = proc_pid(&self.files.proc, pidfd).ok()?;
         (process::is_child(pidfd) && !self.children.contains(&number)).then_some(number)
+    }
+}
+
+/// One packet. A zygote that ends before it has read all that it was told resets its connection, and the kernel says so before
+/// it gives what the zygote has said: that comes with the next call (unix(7), `ECONNRESET`).
+fn hear(control: &OwnedFd) -> Result<Result<Received<FromZygote>, Closed>, sandhog_ipc::Error> {
+    match recv_packet(control) {
+        Err(error) if error.is_gone() => recv_packet(control),
+        heard => heard,
     }
 }
 

@@ -209,8 +209,11 @@ impl Spawner {
         let fds = self.detach_directories(zygote, &plan, fds)?;
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let zygote = self.zygotes.get_mut(&zygote).ok_or_else(invalid)?;
-        send_packet(&zygote.control, &ToZygote::Clone { worker, plan }, &borrowed)
-            .map_err(|error| Refusal::new(None, "ask the zygote for a worker", error))?;
+        match send_packet(&zygote.control, &ToZygote::Clone { worker, plan }, &borrowed) {
+            // Whoever asks is told why when its end is seen: its last words are more than that it has gone.
+            Err(error) if !error.is_gone() => return Err(Refusal::new(None, "ask the zygote for a worker", error)),
+            Ok(()) | Err(_) => {}
+        }
         zygote.pending.push(worker);
         Ok(())
     }
