@@ -5,8 +5,18 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 # Everything that is built lands below this folder; the guests are in `guests`.
 target := absolute_path(env("CARGO_TARGET_DIR", "target"))
 export CARGO_TARGET_DIR := target
-sandhog := target / "release/sandhog"
+# The target is always named (.cargo/config.toml): so cargo puts what it builds below the target's name.
+triple := `rustc -vV 2>/dev/null | sed -n 's/^host: //p' || true`
+release := target / triple / "release"
+sandhog := release / "sandhog"
 prefix := if `id -u` == "0" { "/usr/local" } else { home_directory() / ".local" }
+
+# Cargo gives all packages of one call the union of their features: with the command's, a sealed worker would be killed by its
+# filter. So executables are built one by one, and the rest in these groups; never the whole workspace at once.
+unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
+    "-p sandhog-spec -p sandhog-probes -p sandhog-spawner -p sandhog-supervisor -p sandhog-dirs -p sandhog-runtime " + \
+    "-p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
+sealed := "-p sandhog-engine -p sandhog-zygote -p sandhog-worker -p sandhog-compiler"
 
 [private]
 list:
@@ -21,22 +31,38 @@ up-demo *KEEP: build jobs
     @scripts/up-demo.sh {{ sandhog }} {{ target }} {{ KEEP }}
 
 # Run every test, or those whose name contains the words given
-test *WORDS: build jobs
-    cargo test --release --locked --workspace -- {{ WORDS }}
+test *WORDS: build jobs hostile
+    cargo test --release --locked {{ unsealed }} -- {{ WORDS }}
+    cargo test --release --locked {{ sealed }} -- {{ WORDS }}
+    cargo test --release --locked -p sandhog-client -p sandhog-tests -- {{ WORDS }}
     {{ if WORDS == "" { "scripts/test-sdk.sh " + sandhog + " " + target } else { "" } }}
 
 # Kill the daemon, its spawner, zygotes and workers N times at random moments; SANDHOG_SEED=… replays a run
-chaos N="10000": build jobs
-    SANDHOG_KILLS={{ N }} cargo test --release --locked --workspace -- --nocapture random_kills_of_the_daemon
+chaos N="10000": build jobs hostile
+    SANDHOG_KILLS={{ N }} cargo test --release --locked -p sandhog-tests -- --nocapture random_kills_of_the_daemon
 
-# Build the executable (the first time compiles the engine: some minutes)
+# Build the three executables (the first time compiles the engine twice: some minutes)
 build: machine
-    cargo build --release --locked --workspace
+    cargo build --release --locked -p sandhog-worker
+    cargo build --release --locked -p sandhog-compiler
+    cargo build --release --locked -p sandhog
+    @# An executable that others may write is not started, nor is one in a folder that others may write.
+    @chmod go-w {{ release }} {{ release }}/{sandhog,sandhog-worker,sandhog-compiler}
 
-# Put the executable where PATH finds it: PREFIX/bin
+# The command and the worker that lie, for tests
+[private]
+hostile: machine
+    cargo build --release --locked -p sandhog-hostile
+    cargo build --release --locked -p sandhog-hostile-worker
+
+# Put sandhog where PATH finds it, and what it starts beside that: PREFIX/bin and PREFIX/libexec/sandhog
 install PREFIX=prefix: build
-    install -D --mode 755 {{ sandhog }} {{ PREFIX }}/bin/sandhog
-    @echo "installed {{ PREFIX }}/bin/sandhog"
+    @scripts/install.sh {{ release }} {{ PREFIX }}
+
+# Take away what install has put below PREFIX, of all versions
+uninstall PREFIX=prefix:
+    rm -f {{ PREFIX }}/bin/sandhog
+    rm -rf {{ PREFIX }}/libexec/sandhog
 
 # Compile all guests to WebAssembly: the example jobs and the tests' own
 jobs: machine
@@ -48,7 +74,11 @@ lint: machine
     cargo fmt --all --check --manifest-path jobs/Cargo.toml
     cargo fmt --all --check --manifest-path tests/guests/Cargo.toml
     cargo fmt --all --check --manifest-path guest-sdk/Cargo.toml
-    cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+    cargo clippy --release --locked {{ unsealed }} -p sandhog --all-targets -- --deny warnings
+    cargo clippy --release --locked {{ sealed }} --all-targets -- --deny warnings
+    cargo clippy --release --locked -p sandhog-hostile --all-targets -- --deny warnings
+    cargo clippy --release --locked -p sandhog-hostile-worker --all-targets -- --deny warnings
+    cargo clippy --release --locked -p sandhog-client -p sandhog-tests -p sandhog-benches --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path jobs/Cargo.toml --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path tests/guests/Cargo.toml --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path guest-sdk/Cargo.toml --all-targets -- --deny warnings
@@ -63,7 +93,7 @@ fmt:
 # Measure, beside what else one would use, and print a table
 bench *ARGS: build jobs
     @scripts/bench-peers.sh {{ target }}
-    cargo bench --locked --workspace --bench '*' -- {{ ARGS }}
+    cargo bench --locked -p sandhog-benches -- {{ ARGS }}
 
 # Let libFuzzer make up frames, packets and lines, each for SECONDS
 fuzz SECONDS="60":

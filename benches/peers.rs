@@ -20,7 +20,7 @@ impl Peers {
     pub(crate) fn find() -> Outcome<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let sandhog = std::env::var_os("SANDHOG").map_or_else(|| target.join("release/sandhog"), PathBuf::from);
+        let sandhog = std::env::var_os("SANDHOG").map_or_else(built, |path| Ok(PathBuf::from(path)))?;
         let folder = target.join("bench-peers");
         std::fs::create_dir_all(&folder)?;
         for needed in [&sandhog, &target.join("guests/hello.wasm")] {
@@ -86,6 +86,13 @@ impl Peers {
         command.extend(args.iter().map(|&arg| arg.to_owned()));
         Ok(Some(command))
     }
+}
+
+/// The executable of this build: the benchmarks are in `deps` beside it.
+fn built() -> Outcome<PathBuf> {
+    let own = std::env::current_exe()?;
+    let release = own.ancestors().nth(2).ok_or("the benchmarks are in no folder of a build")?;
+    Ok(release.join("sandhog"))
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-sandhog=${1:-target/release/sandhog}
-target=${2:-target}
+sandhog=${1:?"which sandhog"}
+target=${2:?"which target folder"}
 folder=$target/c-guest
 sandhog=${sandhog#"$PWD"/} target=${target#"$PWD"/} folder=${folder#"$PWD"/}
 

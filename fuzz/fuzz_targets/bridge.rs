@@ -2,14 +2,24 @@
 //! back from it; each is one line, and both settle after one turn.
 #![no_main]
 
-mod ipc;
-
-use ipc::{read, say};
 use libfuzzer_sys::fuzz_target;
+use sandhog_ipc::json;
 use sandhog_protocol::message::{Format, check};
 
 /// Levels that a line may have (serde_json, "recursion limit").
 const READER_LEVELS: usize = 127;
+
+/// The message that a line says.
+fn read(line: &[u8]) -> Option<(Format, Vec<u8>)> {
+    json::read(line).ok()
+}
+
+/// The line that says a message.
+fn say(format: Format, body: &[u8]) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    json::say(format, body).ok()?.write(&mut line).unwrap();
+    Some(line)
+}
 
 fn depth(line: &[u8]) -> usize {
     let (mut depth, mut most, mut in_text, mut escaped) = (0_usize, 0, false, false);

@@ -1,13 +1,9 @@
 //! A worker's stream in pieces of any size: what comes out does not depend on where they are cut.
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../../host/src/ipc/connection.rs"]
-mod connection;
-
-use connection::{FrameBuffer, pair};
 use libfuzzer_sys::fuzz_target;
 use rustix::net::SocketType;
+use sandhog_ipc::{FrameBuffer, pair};
 use sandhog_protocol::worker::FromWorker;
 
 /// What comes out of a stream, up to its first fault: a text, for not every fault can be compared.

@@ -1,7 +1,7 @@
 //! Where the executables under test and the guests lie.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -39,7 +39,7 @@ pub(crate) fn hostile() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
         let folder = release().join("hostile");
-        fs::create_dir_all(&folder).unwrap();
+        make_closed(&folder);
         for (name, built) in [
             ("sandhog", "hostile-sandhog"),
             ("sandhog-worker", "hostile-worker"),
@@ -80,7 +80,7 @@ impl Installed {
         let to = std::env::temp_dir().join("sandhog-tests");
         let (guests, hostile) = (to.join("guests"), to.join("hostile"));
         for folder in [&guests, &hostile] {
-            fs::create_dir_all(folder).unwrap();
+            make_closed(folder);
         }
         for name in EXECUTABLES {
             copy_new(&self.program.with_file_name(name), &to.join(name));
@@ -91,6 +91,11 @@ impl Installed {
         }
         Self { program: to.join("sandhog"), hostile: hostile.join("sandhog"), guests, cache: to }
     }
+}
+
+/// A folder that its owner alone may write, whatever the umask: what lies elsewhere is not started.
+fn make_closed(folder: &Path) {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).unwrap();
 }
 
 /// Beside and renamed: an executable that runs can't be written to.

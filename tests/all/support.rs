@@ -125,6 +125,7 @@ pub(crate) struct Run {
     verdict: bool,
     /// It lies: see [`Self::liar`].
     hostile: bool,
+    program: Option<PathBuf>,
     scratch: Scratch,
 }
 
@@ -164,8 +165,15 @@ impl Run {
             passed_on: Vec::new(),
             verdict: false,
             hostile: false,
+            program: None,
             scratch: Scratch::new(),
         }
+    }
+
+    /// By the executable of an installation.
+    pub(crate) fn at(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
+        self
     }
 
     /// By another program, which executes it: `env --ignore-signal`.
@@ -351,12 +359,13 @@ impl Run {
 
     /// For another user where everybody can reach it: the path may lead through directories that are closed to others.
     fn executable(&mut self) -> Command {
-        let path = match (self.as_user, self.hostile) {
+        let built = || match (self.as_user, self.hostile) {
             (None, false) => sandhog(),
             (None, true) => hostile().to_path_buf(),
             (Some(_), false) => installed().program.clone(),
             (Some(_), true) => installed().hostile.clone(),
         };
+        let path = self.program.clone().unwrap_or_else(built);
         let mut command = self.program(path);
         if let Some(user) = self.as_user {
             command.uid(user).gid(user);

@@ -1,1 +1,0 @@
-../../../host/src/ipc/value.rs

@@ -1,0 +1,221 @@
+//! What an installation is: `bin/sandhog`, and what it starts in `libexec/sandhog/BUILD-ID`. It works wherever it is moved, and
+//! starts nothing that somebody else could have put there.
+
+use crate::support::{ORDINARY, Outcome, Run, Scratch, chown, is_root, names_in, sandhog};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PARTS: [&str; 2] = ["sandhog-worker", "sandhog-compiler"];
+
+/// An id that no build has: they are hashes.
+const ANOTHER: &str = "ffffffffffffffff";
+
+/// An installation of what is under test, made as `./just install` makes it.
+struct Tree {
+    /// Where everybody may look.
+    place: Scratch,
+    build: String,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let place = Scratch::new();
+        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+        let version = Run::command(["--version"]).run();
+        let (_, build) = version.text().split_once("(build ").unwrap();
+        let tree = Self { place, build: build.trim_end_matches(")\n").to_owned() };
+        tree.install();
+        tree
+    }
+
+    fn install(&self) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/install.sh");
+        let output = Command::new(script).arg(sandhog().parent().unwrap()).arg(self.prefix()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn prefix(&self) -> PathBuf {
+        self.place.join("usr")
+    }
+
+    fn program(&self) -> PathBuf {
+        self.prefix().join("bin/sandhog")
+    }
+
+    fn parts(&self) -> PathBuf {
+        self.prefix().join("libexec/sandhog").join(&self.build)
+    }
+
+    fn part(&self, name: &str) -> PathBuf {
+        self.parts().join(name)
+    }
+
+    /// The command as another build would be, with the parts of this one where it looks for its own.
+    fn become_another_build(&mut self) {
+        let mut bytes = fs::read(self.program()).unwrap();
+        let places = places_of(self.build.as_bytes(), &bytes);
+        assert!(!places.is_empty(), "the id is not in the executable");
+        for at in places {
+            bytes[at..at + ANOTHER.len()].copy_from_slice(ANOTHER.as_bytes());
+        }
+        fs::write(self.program(), bytes).unwrap();
+        let parts = self.parts();
+        self.build = ANOTHER.to_owned();
+        fs::rename(parts, self.parts()).unwrap();
+    }
+
+    /// The whole tree, as that user would have installed it.
+    fn give_to(&self, user: u32) {
+        let libexec = self.prefix().join("libexec");
+        let folders =
+            [self.prefix(), self.prefix().join("bin"), libexec.clone(), libexec.join("sandhog"), self.parts()];
+        let files = PARTS.map(|name| self.part(name)).into_iter().chain([self.program()]);
+        folders.into_iter().chain(files).for_each(|path| chown(&path, user));
+    }
+
+    /// A run that is refused before anything is started; with exactly these words.
+    fn refuses(&self, words: &str, hint: &str) {
+        let outcome = Run::new("hello").without_verdict().at(self.program()).run();
+        outcome.said(126, &format!("sandhog: {words}\n  hint: {hint}\n"));
+        assert_eq!(outcome.text(), "");
+    }
+}
+
+fn places_of(what: &[u8], bytes: &[u8]) -> Vec<usize> {
+    bytes.windows(what.len()).enumerate().filter(|(_, window)| *window == what).map(|(at, _)| at).collect()
+}
+
+/// Compiles a module that no cache has.
+fn compile(tree: &Tree) -> Outcome {
+    let module = tree.place.file("module.wat", "(module (memory (export \"memory\") 1) (func (export \"_start\")))");
+    Run::module(module).at(tree.program()).cache(tree.place.join("cache")).run()
+}
+
+#[test]
+fn an_installed_tree_is_a_command_and_the_parts_of_its_build() {
+    let tree = Tree::new();
+    assert_eq!(tree.place.names(), ["usr"]);
+    assert_eq!(names_in(&tree.prefix()), ["bin", "libexec"]);
+    assert_eq!(names_in(&tree.prefix().join("bin")), ["sandhog"]);
+    assert_eq!(names_in(&tree.prefix().join("libexec")), ["sandhog"]);
+    assert_eq!(names_in(&tree.prefix().join("libexec/sandhog")), [tree.build.as_str()]);
+    assert_eq!(names_in(&tree.parts()), ["sandhog-compiler", "sandhog-worker"]);
+    Run::new("hello").at(tree.program()).run().printed("hello\n");
+    compile(&tree).printed("");
+}
+
+#[test]
+fn an_installed_tree_may_be_moved() {
+    let tree = Tree::new();
+    let elsewhere = tree.place.join("else where");
+    fs::rename(tree.prefix(), &elsewhere).unwrap();
+    Run::new("hello").at(elsewhere.join("bin/sandhog")).run().printed("hello\n");
+}
+
+#[test]
+fn an_ordinary_user_runs_what_root_has_installed_and_what_they_have() {
+    let tree = Tree::new();
+    Run::new("hello").by_ordinary_user().at(tree.program()).run().printed("hello\n");
+    if is_root() {
+        tree.give_to(ORDINARY);
+        Run::new("hello").by_ordinary_user().at(tree.program()).run().printed("hello\n");
+    }
+}
+
+#[test]
+fn a_link_to_the_command_finds_the_parts() {
+    let tree = Tree::new();
+    let link = tree.place.join("sandhog");
+    symlink(tree.program(), &link).unwrap();
+    let second = tree.place.join("jobs");
+    symlink("sandhog", &second).unwrap();
+    for link in [link, second] {
+        Run::new("hello").at(link).run().printed("hello\n");
+    }
+}
+
+#[test]
+fn a_tree_is_installed_again_while_it_runs() {
+    let tree = Tree::new();
+    let mut running = Run::new("cat").stdin_open().at(tree.program()).start();
+    running.say("before");
+    running.stdout.until("before");
+    tree.install();
+    running.say(", after");
+    running.wait().printed("before, after");
+    Run::new("hello").at(tree.program()).run().printed("hello\n");
+}
+
+#[test]
+fn parts_of_another_build_are_refused() {
+    let mut tree = Tree::new();
+    tree.become_another_build();
+    let why = "failed to start the zygote's program: the executable is of another build than the command: \
+               install all of one version";
+    Run::new("hello").at(tree.program()).run().refused(why);
+    compile(&tree).refused(why);
+}
+
+#[test]
+fn a_part_that_is_no_executable_is_refused() {
+    let tree = Tree::new();
+    fs::write(tree.part("sandhog-worker"), "half a file").unwrap();
+    fs::write(tree.part("sandhog-compiler"), "half a file").unwrap();
+    let why = "failed to start the zygote's program: Exec format error (os error 8)";
+    Run::new("hello").at(tree.program()).run().refused(why);
+    compile(&tree).refused(why);
+}
+
+#[test]
+fn a_part_that_others_may_write_is_refused() {
+    let tree = Tree::new();
+    for path in [tree.part("sandhog-worker"), tree.part("sandhog-compiler"), tree.parts()] {
+        for right in [0o020, 0o002] {
+            fs::set_permissions(&path, Permissions::from_mode(0o755 | right)).unwrap();
+            let words = format!("{} can be written by others than its owner", path.display());
+            tree.refuses(&words, "take that right away: chmod go-w");
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    }
+    Run::new("hello").at(tree.program()).run().printed("hello\n");
+}
+
+#[test]
+fn a_part_that_somebody_else_owns_is_refused() {
+    if !is_root() {
+        eprintln!("not tried: only root gives files away");
+        return;
+    }
+    let tree = Tree::new();
+    for path in [tree.part("sandhog-worker"), tree.part("sandhog-compiler"), tree.parts()] {
+        chown(&path, ORDINARY);
+        let belongs = format!("{} belongs to user {ORDINARY}", path.display());
+        tree.refuses(
+            &format!("{belongs}: it has to belong to root, or to the owner of sandhog"),
+            "chown it to root, or install sandhog again",
+        );
+        chown(&path, 0);
+    }
+}
+
+#[test]
+fn a_part_that_is_missing_or_a_link_is_refused() {
+    let tree = Tree::new();
+    for name in PARTS {
+        let (path, away) = (tree.part(name), tree.place.join("away"));
+        fs::rename(&path, &away).unwrap();
+        let beside = tree.prefix().join("bin").join(name);
+        tree.refuses(
+            &format!("{name} is not where it belongs: neither {} nor {}", path.display(), beside.display()),
+            "install sandhog as a whole (./just install); its parts are not to be moved one by one",
+        );
+        symlink(&away, &path).unwrap();
+        let outcome = Run::new("hello").without_verdict().at(tree.program()).run();
+        assert_eq!((outcome.code, outcome.text()), (126, ""), "{outcome:#?}");
+        assert!(outcome.stderr.starts_with(&format!("sandhog: failed to open {}", path.display())), "{outcome:#?}");
+        fs::rename(&away, &path).unwrap();
+    }
+    Run::new("hello").at(tree.program()).run().printed("hello\n");
+}
