@@ -168,7 +168,9 @@ impl Daemon {
     pub(crate) fn workers(&self) -> usize {
         let below = processes::descendants(self.pid()).into_iter();
         let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        below.filter(|pid| name(*pid).trim_end() == "sandhog-worker").count()
+        below
+            .filter(|pid| name(*pid).trim_end() == "sandhog-worker" && processes::is_first_of_its_namespace(*pid))
+            .count()
     }
 
     /// Waits until all that has happened since the daemon's start has a value.
