@@ -271,10 +271,7 @@ impl Client {
     /// daemon. The kernel says who listens (SO_PEERCRED), whatever happens to the path meanwhile.
     async fn open(&self) -> Result<UnixStream, Error> {
         let socket = &self.socket;
-        let reach = |cause: io::Error| match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NoDaemon(socket.clone()),
-            _ => Error::Reach { path: socket.clone(), cause },
-        };
+        let reach = |cause| unreachable(socket, cause);
         let stream = connect(socket).await.map_err(reach)?;
         let listener = stream.peer_cred().map_err(reach)?;
         self.silence.is_of(listener.pid());
@@ -343,6 +340,17 @@ impl Client {
             problem: problem.hint.into_iter().fold(Problem::new(problem.error), Problem::with_hint),
             code: code(status),
         }
+    }
+}
+
+/// Why nobody was reached at a socket. A daemon that dies while a connection waits to be accepted resets it: then as little
+/// runs as where nobody listened from the beginning (unix(7)).
+fn unreachable(socket: &Path, cause: io::Error) -> Error {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotConnected, NotFound};
+    let path = socket.to_path_buf();
+    match cause.kind() {
+        NotFound | ConnectionRefused | ConnectionReset | NotConnected => Error::NoDaemon(path),
+        _ => Error::Reach { path, cause },
     }
 }
 
