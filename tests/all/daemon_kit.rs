@@ -167,10 +167,7 @@ impl Daemon {
     /// How many workers run below it.
     pub(crate) fn workers(&self) -> usize {
         let below = processes::descendants(self.pid()).into_iter();
-        let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        below
-            .filter(|pid| name(*pid).trim_end() == "sandhog-worker" && processes::is_first_of_its_namespace(*pid))
-            .count()
+        below.filter(|pid| processes::name_of(*pid).as_deref() == Some("sandhog-worker")).count()
     }
 
     /// Waits until all that has happened since the daemon's start has a value.

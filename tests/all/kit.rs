@@ -5,6 +5,7 @@
 pub(crate) mod traces;
 
 use crate::installed::installed;
+use crate::support::processes;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use serde_json::Value;
@@ -379,11 +380,11 @@ impl Process {
     pub(crate) fn of(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name is in parentheses and may hold anything.
-        let (before, after) = stat.rsplit_once(") ")?;
+        let (_, after) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = after.split(' ').collect();
         Some(Self {
             pid,
-            comm: before.split_once('(')?.1.to_owned(),
+            comm: processes::name_of(u32::try_from(pid).ok()?)?,
             parent: fields[1].parse().ok()?,
             state: fields[0].as_bytes()[0],
             start: fields[19].parse().ok()?,

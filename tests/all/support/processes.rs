@@ -66,13 +66,23 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 
 /// The worker of a command, once its zygote has made it.
 pub(crate) fn worker_of(command: u32) -> Option<u32> {
-    let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    descendants(command).into_iter().find(|pid| name(pid) == "sandhog-worker\n" && is_first_of_its_namespace(*pid))
+    descendants(command).into_iter().find(|pid| name_of(*pid).as_deref() == Some(WORKER))
 }
 
-/// As a worker is, and a zygote never: until that has named itself it bears the name of its executable, which is a worker's, too.
-pub(crate) fn is_first_of_its_namespace(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    numbers.is_some_and(|numbers| numbers.split_whitespace().next_back() == Some("1"))
+/// The name that a worker gives itself.
+const WORKER: &str = "sandhog-worker";
+
+/// The name of a process; `None` where it is gone. Until a zygote has named itself it bears the name of its executable, which is
+/// a worker's, too: it is called a zygote from the start.
+pub(crate) fn name_of(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    let name = name.trim_end_matches('\n');
+    Some(if name == WORKER && !is_first_of_its_namespace(pid)? { "sandhog-zygote" } else { name }.to_owned())
+}
+
+/// As a worker is, and a zygote never.
+fn is_first_of_its_namespace(pid: u32) -> Option<bool> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    Some(numbers.split_whitespace().next_back() == Some("1"))
 }

@@ -296,7 +296,7 @@ impl Crate {
         let places: Vec<Place> = of_crate.0.keys().cloned().collect();
         for place in places {
             let raw = std::mem::take(&mut of_crate.0.get_mut(&place).unwrap().imports);
-            let imports = raw.into_iter().filter_map(|(name, path)| Some((name, of_crate.from_root(&place, &path)?)));
+            let imports = raw.into_iter().filter_map(|(name, path)| Some((name, of_crate.rooted(&place, &path)?)));
             let imports = imports.collect();
             of_crate.0.get_mut(&place).unwrap().imports = imports;
         }
@@ -306,7 +306,7 @@ impl Crate {
     /// The files that each file knows.
     fn known(&self) -> BTreeMap<String, BTreeSet<String>> {
         let known = self.0.iter().map(|(place, file)| {
-            let paths = file.paths.iter().filter_map(|path| self.from_root(place, path));
+            let paths = file.paths.iter().filter_map(|path| self.rooted(place, path));
             let others = paths.filter_map(|path| self.definer(&path, &mut BTreeSet::new()));
             // Whoever passes a name on does nothing with it.
             let others = others.filter(|other| !file.passes_on && *other != file.path).map(str::to_owned);
@@ -316,7 +316,7 @@ impl Crate {
     }
 
     /// A path that is written in the module of this place, from the root of the crate; none where it leads out of that.
-    fn from_root(&self, place: &Place, path: &[String]) -> Option<Place> {
+    fn rooted(&self, place: &Place, path: &[String]) -> Option<Place> {
         let (first, mut rest) = path.split_first()?;
         let mut from = match first.as_str() {
             "crate" => Vec::new(),
