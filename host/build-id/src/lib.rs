@@ -4,8 +4,8 @@
 //! Absent from here: whatever only the command does. A change in it gives no new id, for nothing between the executables
 //! changes with it.
 
-/// A hash, in hexadecimal digits, of the sources of all that is sealed and of what it says to others, of the versions of all
-/// libraries, and of the compiler: see `build.rs`.
+/// A hash, in hexadecimal digits, of the sources of all that is sealed and of what it says to others, and of the versions of all
+/// libraries: see `build.rs`.
 pub const ID: &str = env!("SANDHOG_BUILD_ID");
 
 /// What `sandhog --version` says: the package's version and the id.

@@ -15,10 +15,10 @@ use std::ffi::OsStr;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-pub struct Zygote<W: Workload> {
-    pub token: SingleThreaded,
-    pub control: OwnedFd,
-    pub plan: ZygotePlan,
+pub(crate) struct Zygote<W: Workload> {
+    pub(crate) token: SingleThreaded,
+    pub(crate) control: OwnedFd,
+    plan: ZygotePlan,
     ids: Option<Ids>,
     module: Option<Module<W::Module>>,
 }
@@ -32,8 +32,8 @@ struct Module<M> {
 
 /// Runs until the spawner closes its end, or until whatever else: without its spawner a zygote has no purpose.
 ///
-/// `build`: the id of the build that this executable belongs to. A spawner of another build is told nothing: its words may mean
-/// something else.
+/// `build`: the id of the build that this executable belongs to. A spawner of another build is told that and nothing else: its
+/// words may mean something else.
 pub fn main<W: Workload>(token: SingleThreaded, build: &str) -> ! {
     // A panic's message would go nowhere; where it matters it is caught and reported.
     std::panic::set_hook(Box::new(|_| {}));
@@ -181,7 +181,7 @@ impl<W: Workload> Zygote<W> {
         }
     }
 
-    pub fn clone_honestly(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+    pub(crate) fn clone_honestly(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
         match process::fork_sibling(&self.token) {
             Ok(Forked::Parent(child)) => {
                 send_packet(&self.control, &FromZygote::Cloned { worker }, &[child.pidfd.as_fd()]).ok()
