@@ -54,8 +54,7 @@ pub fn run(token: SingleThreaded, args: BuildArgs) -> u8 {
 }
 
 fn try_build(token: SingleThreaded, args: BuildArgs, output: &Path) -> Result<Built, Failure> {
-    let settings = args.compile.settings(args.module).map_err(|error| refusal(&error))?;
-    let job = Job::new(settings, run::surroundings()).map_err(|error| refusal(&error))?;
+    let job = run::checked(args.compile.settings(args.module))?;
     let view = Arc::new(Screen::new(None));
     with_coordinator(
         token,

@@ -5,11 +5,10 @@ use super::embedded::{Failure, with_coordinator};
 use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
-use super::run::{self, refusal};
+use super::run;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::inspect::Inspection;
 use sandhog_runtime::terms::Terms;
-use sandhog_spec::job::Job;
 use sandhog_sys::process::SingleThreaded;
 use std::sync::Arc;
 
@@ -33,8 +32,7 @@ pub fn run(token: SingleThreaded, args: InspectArgs) -> u8 {
 }
 
 fn try_inspect(token: SingleThreaded, args: InspectArgs) -> Result<Box<Inspection>, Failure> {
-    let settings = args.compile.settings(args.module).map_err(|error| refusal(&error))?;
-    let job = Job::new(settings, run::surroundings()).map_err(|error| refusal(&error))?;
+    let job = run::checked(args.compile.settings(args.module))?;
     let view = Arc::new(Screen::new(None));
     with_coordinator(
         token,

@@ -20,7 +20,7 @@ use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::registry;
 use sandhog_runtime::run::Instead;
 use sandhog_runtime::terms::Terms;
-use sandhog_spec::job::{Job, Surroundings};
+use sandhog_spec::job::{self, Job, Settings, Surroundings};
 use sandhog_sys::process::SingleThreaded;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -64,8 +64,7 @@ fn try_run(
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
     let level = args.job.log().map_err(|error| refusal(&error))?;
-    let settings = args.settings().map_err(|error| refusal(&error))?;
-    let mut job = Job::new(settings, surroundings()).map_err(|error| refusal(&error))?;
+    let mut job = checked(args.settings())?;
     if let Some(most) = own_limits::cpu() {
         // What the kernel would end without a word, ends with one.
         job.limits.cpu = Some(job.limits.cpu.map_or(most, |cpu| cpu.min(most)));
@@ -121,6 +120,12 @@ fn connect(other: Other) -> std::io::Result<(Option<OwnedFd>, Option<Bridge>)> {
             Ok((Some(end), Some(ipc::bridge(lines, ours)?)))
         }
     }
+}
+
+/// The job that flags describe, or the refusal of what they say.
+pub(super) fn checked(settings: Result<Settings, job::Error>) -> Result<Job, Failure> {
+    let settings = settings.map_err(|error| refusal(&error))?;
+    Job::new(settings, surroundings()).map_err(|error| refusal(&error))
 }
 
 /// What a job depends on beside its settings.

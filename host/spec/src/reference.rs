@@ -15,13 +15,19 @@ pub use markdown::markdown;
 pub use sample::sample;
 pub use schema::schema;
 
-use super::setting::{Bounds, Change, Flag, Setting, Takes, Usual};
+use super::setting::{Bounds, Change, Facts, Flag, Setting, Takes, Usual};
 use super::units::{Size, Time};
 
 /// What every document begins with.
 const ABOUT: &str = "A manifest describes jobs that sandhog up keeps up. It is TOML 1.0 of at most 1 MiB. \
     Keys may be written with dashes: max-file is max_file. Sizes and times are text with units: \
     \"64MiB\", \"1.5GiB\", \"500ms\", \"1m30s\".";
+
+/// What it is, in whole sentences.
+fn told(setting: Setting) -> String {
+    let Facts { about, more, .. } = setting.facts();
+    if more.is_empty() { format!("{about}.") } else { format!("{about}. {more}") }
+}
 
 /// What a setting takes, in words.
 fn takes(setting: Setting) -> String {

@@ -5,7 +5,7 @@ pub mod error;
 pub mod group;
 pub mod name;
 mod new;
-mod retry;
+pub(crate) mod retry;
 pub mod settings;
 
 pub use super::setting::words::{Overlap, Restart, Strategy};

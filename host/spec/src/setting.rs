@@ -167,6 +167,15 @@ impl Usual {
             Self::Nothing | Self::Depends(_) | Self::Needed => None,
         }
     }
+
+    /// As TOML has it; None as for [`Self::to_text`].
+    pub fn to_toml(self) -> Option<String> {
+        let text = self.to_text()?;
+        Some(match self {
+            Self::Size(_) | Self::Time(_) | Self::Word(_) => format!("\"{text}\""),
+            Self::Count(_) | Self::No | Self::Nothing | Self::Depends(_) | Self::Needed => text,
+        })
+    }
 }
 
 impl Setting {
@@ -210,11 +219,6 @@ impl Setting {
         if !example.is_empty() {
             return (*example).into();
         }
-        let text = usual.to_text().unwrap_or_default();
-        match usual {
-            Usual::Size(_) | Usual::Time(_) | Usual::Word(_) => format!("\"{text}\""),
-            Usual::Count(_) | Usual::No => text,
-            Usual::Nothing | Usual::Depends(_) | Usual::Needed => text,
-        }
+        usual.to_toml().unwrap_or_default()
     }
 }

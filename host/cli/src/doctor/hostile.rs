@@ -12,7 +12,6 @@ use sandhog_doctor::stage::Stage;
 use sandhog_protocol::plan::Wall;
 use sandhog_runtime::run::Instead;
 use sandhog_runtime::terms::Terms;
-use sandhog_spec::job::Job;
 use sandhog_sys::process::SingleThreaded;
 use std::sync::Arc;
 
@@ -23,8 +22,7 @@ pub(super) fn run(token: SingleThreaded, name: &str, args: &DoctorArgs, job: Run
 /// What a coordinator that was taken over gets of the spawner of this `run`.
 fn try_plan(token: SingleThreaded, name: &str, args: RunArgs) -> Result<u8, Failure> {
     let plan = Plan::parse(name).ok_or_else(|| refused(format!("there is no plan {name:?}")))?;
-    let settings = args.settings().map_err(|error| run::refusal(&error))?;
-    let job = Job::new(settings, run::surroundings()).map_err(|error| run::refusal(&error))?;
+    let job = run::checked(args.settings())?;
     let tried = with_coordinator(token, &Terms::of(&job), Arc::new(Screen::new(None)), |coordinator| async move {
         let stage = Stage::new().map_err(|error| Failure::of(&error))?;
         plan.ask(&coordinator, &stage).await.map_err(|error| failure(&error))

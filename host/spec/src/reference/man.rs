@@ -1,7 +1,7 @@
 //! The manual page `sandhog.toml(5)`, in roff.
 //! Source: man(7), groff_man(7).
 
-use super::{ABOUT, bounds, change, flag, sections, takes, usual};
+use super::{ABOUT, bounds, change, flag, sections, takes, told, usual};
 use crate::setting::{Setting, Top};
 
 pub fn man() -> String {
@@ -23,12 +23,10 @@ pub fn man() -> String {
 }
 
 fn paragraph(setting: Setting) -> String {
-    let facts = setting.facts();
-    let more = if facts.more.is_empty() { String::new() } else { format!(" {}", facts.more) };
     let bounds = bounds(setting).map_or_else(String::new, |bounds| format!(", {bounds}"));
-    let own = if facts.is_own { " Not in [defaults]." } else { "" };
+    let own = if setting.facts().is_own { " Not in [defaults]." } else { "" };
     let lines = [
-        format!("{}.{more}{own}", facts.about),
+        format!("{}{own}", told(setting)),
         format!("Takes {}{bounds}; for example {}.", takes(setting), setting.example()),
         format!("Default: {}.", usual(setting)),
         format!("Flag: {}.", flag(setting)),

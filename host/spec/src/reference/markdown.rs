@@ -1,6 +1,6 @@
 //! The reference of the manifest for people, in Markdown.
 
-use super::{ABOUT, bounds, change, flag, sections, takes, usual};
+use super::{ABOUT, bounds, change, flag, sections, takes, told, usual};
 use crate::setting::{Setting, Top};
 
 pub fn markdown() -> String {
@@ -17,11 +17,8 @@ pub fn markdown() -> String {
 
 fn section(setting: Setting) -> String {
     let facts = setting.facts();
-    let mut text = format!("\n### `{}`\n\n{}.", setting.key(), facts.about);
-    if !facts.more.is_empty() {
-        text.push_str(&format!(" {}", facts.more));
-    }
-    text.push_str(&format!("\n\n- Takes {}; for example `{}`\n", takes(setting), setting.example()));
+    let mut text = format!("\n### `{}`\n\n{}\n\n", setting.key(), told(setting));
+    text.push_str(&format!("- Takes {}; for example `{}`\n", takes(setting), setting.example()));
     if let Some(bounds) = bounds(setting) {
         text.push_str(&format!("- Bounds: {bounds}\n"));
     }

@@ -35,10 +35,9 @@ fn told(setting: Setting) -> String {
         Usual::Nothing => (setting.example(), format!("none; {about}")),
         Usual::Depends(on) => (setting.example(), format!("by default {on}; {about}")),
         Usual::Needed => (setting.example(), about.into()),
-        usual @ (Usual::Size(_) | Usual::Time(_) | Usual::Word(_)) => {
-            (format!("\"{}\"", usual.to_text().unwrap_or_default()), about.into())
+        usual @ (Usual::Size(_) | Usual::Time(_) | Usual::Word(_) | Usual::Count(_) | Usual::No) => {
+            (usual.to_toml().unwrap_or_default(), about.into())
         }
-        usual @ (Usual::Count(_) | Usual::No) => (usual.to_text().unwrap_or_default(), about.into()),
     };
     line(&format!("{} = {value}", setting.key()), &about)
 }

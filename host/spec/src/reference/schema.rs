@@ -1,9 +1,10 @@
 //! The JSON schema of a manifest, with which editors check and complete it.
 //! Source: JSON Schema 2020-12.
 
-use super::{bounds, takes};
+use super::{bounds, takes, told};
 use crate::service::name;
-use crate::setting::words::{STRATEGIES, names};
+use crate::service::retry::{TIMES_LEAST, TIMES_MOST};
+use crate::setting::words::{STRATEGIES, Strategy, names};
 use crate::setting::{Setting, TABLES, Takes, Top, Usual};
 use crate::units::{Size, Time};
 use serde_json::{Map, Value, json};
@@ -41,7 +42,7 @@ fn of_manifest(top: Top) -> Value {
 }
 
 fn strategy() -> Value {
-    json!({ "type": "string", "enum": names(&STRATEGIES), "default": "one-for-one" })
+    json!({ "type": "string", "enum": names(&STRATEGIES), "default": Strategy::default().name() })
 }
 
 /// Tables that people name.
@@ -80,18 +81,13 @@ fn table(inside: Option<&str>, is_here: &dyn Fn(Setting) -> bool) -> Value {
 }
 
 fn definition(setting: Setting) -> Value {
-    let facts = setting.facts();
     let mut schema = kind(setting);
-    let mut text = format!("{}.", facts.about);
-    if !facts.more.is_empty() {
-        text += &format!(" {}", facts.more);
-    }
-    text += &format!(" Takes {}", takes(setting));
+    let mut text = format!("{} Takes {}", told(setting), takes(setting));
     if let Some(bounds) = bounds(setting) {
         text += &format!(": {bounds}");
     }
     schema["description"] = format!("{text}.").into();
-    match facts.usual {
+    match setting.facts().usual {
         Usual::Size(size) => schema["default"] = size.to_string().into(),
         Usual::Time(time) => schema["default"] = time.to_string().into(),
         Usual::Count(count) => schema["default"] = count.into(),
@@ -148,7 +144,7 @@ fn retries(verdicts: &[&str]) -> Value {
     let most = json!({ "type": "string", "pattern": whole(&format!("{}|{}", Size::pattern(), Time::pattern())) });
     let mut table = closed(json!({
         "verdict": verdict,
-        "times": { "type": "integer", "minimum": 2, "maximum": 100 },
+        "times": { "type": "integer", "minimum": TIMES_LEAST, "maximum": TIMES_MOST },
         "at_most": most,
     }));
     table["patternProperties"] = json!({ "^at-most$": most });

@@ -11,8 +11,11 @@ use sandhog_protocol::verdict::VerdictKind;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// Fewest times as much: once as much would change nothing.
+pub(crate) const TIMES_LEAST: u64 = 2;
+
 /// Most that a limit is multiplied with at once: ten tries of it are beyond anything that can be counted.
-const TIMES_MOST: u64 = 100;
+pub(crate) const TIMES_MOST: u64 = 100;
 
 /// What a limit is measured in.
 #[derive(Clone, Copy)]
@@ -108,7 +111,7 @@ fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
     };
     let limit = limit_of(on, limits).ok_or_else(|| wrong(on, RetryWhy::NothingToChange))?;
     let value = limit.value.ok_or_else(|| wrong(on, RetryWhy::NoLimit(limit.setting)))?;
-    let few = u32::try_from(times).ok().filter(|times| (2..=TIMES_MOST).contains(&u64::from(*times)));
+    let few = u32::try_from(times).ok().filter(|times| (TIMES_LEAST..=TIMES_MOST).contains(&u64::from(*times)));
     let few = few.ok_or_else(|| wrong(on, RetryWhy::Times(times)))?;
     let at_most = spec.at_most.as_deref().map(|text| at_most(on, text, &limit, value)).transpose()?;
     Ok(Retry { on, times: Some(few), at_most: at_most.or(limit.most) })
