@@ -1,7 +1,6 @@
 //! Why there is no such job: one sentence each, and what to do about it.
 
-use super::job::NAME_LONGEST;
-use super::setting::{self, Names, Setting, Usual, Wrong};
+use super::setting::{self, NAME_LONGEST, Names, Setting, Usual, Wrong};
 use super::{connection, grants};
 use sandhog_protocol::limits;
 

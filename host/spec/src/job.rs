@@ -12,10 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use super::error::{Error, Why};
-pub use super::setting::{FILES_MOST, MEMORY_LEAST, MEMORY_MOST};
-
-/// Longest name of a job, in bytes: it will be part of file names, which end at 255 (`NAME_MAX`).
-pub const NAME_LONGEST: usize = 200;
+pub use super::setting::{FILES_MOST, MEMORY_LEAST, MEMORY_MOST, NAME_LONGEST};
 
 /// What each argument, variable or path takes in a message beside its bytes, at most (MessagePack, `str 32`).
 const STRING_OVERHEAD: usize = 5;

@@ -2,24 +2,30 @@
 //!
 //! Must not: open a file. What is at a path, and what a variable is set to, comes in as an argument.
 
+mod around;
+mod fault;
 mod job;
 mod lines;
 mod paths;
+mod places;
 mod syntax;
 mod value;
 
-use super::job::Surroundings;
+pub use around::Around;
+pub use fault::Fault;
+
 use super::nearest::nearest;
-use super::service::group::{self, FAULTS_MOST};
+use super::service::group;
 use super::service::name::{self, Of};
 use super::service::{DEFAULT_GROUP, Service, Strategy};
 use super::setting::{Setting, TABLES, Top};
 use super::text::escape;
 use job::Draft;
 use lines::Lines;
+use places::Places;
 use sandhog_protocol::control::{GroupSpec, JobSpec};
-use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 use value::{Reader, canonical};
@@ -46,44 +52,11 @@ pub struct Manifest {
     lines: Lines,
 }
 
-/// Where a job has its keys, as offsets.
-#[derive(Clone, Debug, Default)]
-struct Places {
-    job: usize,
-    keys: BTreeMap<Setting, usize>,
-}
-
-impl Places {
-    /// Of a setting; of the job itself where it is not written.
-    fn of(&self, setting: Option<Setting>) -> usize {
-        setting.and_then(|setting| self.keys.get(&setting)).copied().unwrap_or(self.job)
-    }
-}
-
-/// What is wrong with a manifest, and where. Lines and columns begin with 1; a column is a character.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
-    pub line: usize,
-    pub column: usize,
-    /// One sentence, harmless to a terminal.
-    pub text: String,
-}
-
-/// What a manifest depends on beside its text.
-#[derive(Clone, Copy)]
-pub struct Around<'a> {
-    /// The absolute path of its file.
-    pub file: &'a str,
-    pub surroundings: Surroundings<'a>,
-    /// Where a path leads to when links are followed, as far as there is something; None where that can't be told.
-    pub resolve: &'a dyn Fn(&Path) -> Option<PathBuf>,
-}
-
 impl Manifest {
     /// The manifest in a text of at most [`LONGEST`] bytes.
     ///
     /// # Errors
-    /// What is wrong with it, in the order of the text: at most [`FAULTS_MOST`].
+    /// What is wrong with it, in the order of the text: at most [`group::FAULTS_MOST`].
     pub fn parse(text: &str, around: &Around<'_>) -> Result<Self, Vec<Fault>> {
         let lines = Lines::new(text);
         let (table, errors) = DeTable::parse_recoverable(text);

@@ -6,24 +6,18 @@ pub mod group;
 pub mod name;
 mod new;
 pub(crate) mod retry;
+mod rules;
 pub mod settings;
 
 pub use super::setting::words::{Overlap, Restart, Strategy};
 pub use error::Error;
+pub use name::DEFAULT_GROUP;
 pub use retry::raised;
+pub use rules::{Backoff, Boosts, Intensity, LogRules, Ready, Retry, Rules};
 
 use super::job::Job;
 use super::schedule::Schedule;
-use super::setting::words::{LEVELS, RESTARTS, find};
-use super::setting::{Setting, Usual};
-use super::units::duration;
 use sandhog_protocol::control::JobSpec;
-use sandhog_protocol::verdict::VerdictKind;
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// The group of jobs that are in none.
-pub const DEFAULT_GROUP: &str = "default";
 
 /// A job with the rules by which it is kept up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,158 +36,11 @@ pub struct Service {
     spec: JobSpec,
 }
 
-/// How an instance is started, watched, and started again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
-    pub restart: Restart,
-    /// Verdicts after which it is tried again whatever `restart` says.
-    pub retry_on: Vec<Retry>,
-    /// Verdicts after which it is not tried again whatever else says so.
-    pub stop_on: BTreeSet<VerdictKind>,
-    pub backoff: Backoff,
-    pub intensity: Intensity,
-    pub ready: Ready,
-    /// How long an attempt may take to be ready; then it is unhealthy.
-    pub start_timeout: Duration,
-    /// Longest time between two heartbeats.
-    pub heartbeat: Option<Duration>,
-    /// How often the command of the health check runs.
-    pub check_every: Option<Duration>,
-    /// Misses in a row that make an attempt unhealthy, of either check.
-    pub misses: u32,
-    /// How long it may take to stop once it was asked.
-    pub grace: Duration,
-    /// Resident memory at which an attempt is replaced, in bytes.
-    pub recycle_memory_bytes: Option<u64>,
-    /// It runs by a schedule, with this for what meets a run that has not ended.
-    pub overlap: Option<Overlap>,
-    /// Limits from which retries with a change start.
-    pub limits: Boosts,
-}
-
-/// Try again after this verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    pub on: VerdictKind,
-    /// With the limit that was met multiplied by this.
-    pub times: Option<u32>,
-    /// And no larger than this: bytes or milliseconds.
-    pub at_most: Option<u64>,
-}
-
-/// Limits that another try may have changed; None: the job's own, or none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Boosts {
-    pub memory_bytes: Option<u64>,
-    pub timeout_ms: Option<u64>,
-    pub cpu_ms: Option<u64>,
-    pub output_bytes: Option<u64>,
-}
-
-/// Pauses between tries: exponential, with full jitter (any time from nothing to the pause).
-/// Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    pub first: Duration,
-    pub most: Duration,
-    /// How long an attempt has to be ready for the next pause to be the first one again.
-    pub reset_after: Duration,
-}
-
-/// More restarts than this in this time, and it has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Intensity {
-    pub restarts: u32,
-    pub within: Duration,
-}
-
-/// When an attempt is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ready {
-    /// When it says so.
-    Said,
-    /// When it says so or has lived this long.
-    Lived(Duration),
-}
-
 /// The command of a health check: a module that runs sealed, with the grants of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// Its name is the job's; no connection, no children, an output that nobody keeps, the check's time as its time-out.
     pub job: Job,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogRules {
-    /// Longest log file, in bytes; a longer one is set aside.
-    pub file_bytes: u64,
-    /// How many are kept beside the one that is written to.
-    pub files: u32,
-    /// Least level of the guest's log that is kept; None: nothing is.
-    pub level: Option<sandhog_protocol::request::Level>,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            restart: usual_word(Setting::Restart).and_then(|word| find(word, &RESTARTS).ok()).unwrap_or(Restart::Never),
-            retry_on: Vec::new(),
-            stop_on: BTreeSet::new(),
-            backoff: Backoff::default(),
-            intensity: Intensity::default(),
-            ready: Ready::Lived(usual_time(Setting::Ready)),
-            start_timeout: usual_time(Setting::StartTimeout),
-            heartbeat: None,
-            check_every: None,
-            misses: usual_count(Setting::HealthMisses),
-            grace: usual_time(Setting::Grace),
-            recycle_memory_bytes: None,
-            overlap: None,
-            limits: Boosts::default(),
-        }
-    }
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self {
-            first: usual_time(Setting::BackoffFirst),
-            most: usual_time(Setting::BackoffMost),
-            reset_after: usual_time(Setting::BackoffResetAfter),
-        }
-    }
-}
-
-impl Default for Intensity {
-    fn default() -> Self {
-        Self { restarts: usual_count(Setting::IntensityRestarts), within: usual_time(Setting::IntensityWithin) }
-    }
-}
-
-impl Default for LogRules {
-    fn default() -> Self {
-        Self {
-            file_bytes: Setting::LogsSize.facts().usual.to_size().unwrap_or_default().to_bytes(),
-            files: usual_count(Setting::LogsFiles),
-            level: usual_word(Setting::Log).and_then(|word| find(word, &LEVELS).ok()).flatten(),
-        }
-    }
-}
-
-fn usual_time(setting: Setting) -> Duration {
-    duration(setting.facts().usual.to_time().unwrap_or_default())
-}
-
-fn usual_count(setting: Setting) -> u32 {
-    setting.facts().usual.to_count().and_then(|count| u32::try_from(count).ok()).unwrap_or_default()
-}
-
-fn usual_word(setting: Setting) -> Option<&'static str> {
-    match setting.facts().usual {
-        Usual::Word(word) => Some(word),
-        Usual::Size(_) | Usual::Time(_) | Usual::Count(_) | Usual::No => None,
-        Usual::Nothing | Usual::Depends(_) | Usual::Needed => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One `[job.NAME]` on top of the defaults.
 
-use super::Places;
+use super::places::Places;
 use super::value::{Reader, canonical, short};
 use crate::nearest::nearest;
 use crate::service::name::{self, Of};

@@ -1,6 +1,6 @@
 //! From an offset in a text to a line and a column.
 
-use super::Fault;
+use super::fault::Fault;
 
 #[derive(Debug)]
 pub(super) struct Lines {

@@ -1,8 +1,9 @@
 //! What is wrong with the TOML itself, in our words.
 
+use super::fault::Fault;
 use super::lines::Lines;
 use super::value::short;
-use super::{FAULTS_MOST, Fault};
+use crate::service::group::FAULTS_MOST;
 use std::collections::HashSet;
 
 /// What toml calls a key or a table that is there twice.

@@ -1,6 +1,9 @@
 use super::*;
+use crate::job::Surroundings;
+use crate::service::group::FAULTS_MOST;
 use crate::setting::Takes;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// A folder with one link that leaves it, and one that does not.
 fn resolve(path: &Path) -> Option<PathBuf> {

@@ -1,7 +1,10 @@
 //! Values of a manifest: what type they have, and which was wanted.
 
-use super::{Around, FAULTS_MOST, Fault, Lines};
+use super::around::Around;
+use super::fault::Fault;
+use super::lines::Lines;
 use crate::job::Surroundings;
+use crate::service::group::FAULTS_MOST;
 use crate::text::escape;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

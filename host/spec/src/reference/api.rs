@@ -1,7 +1,7 @@
 //! A job as the daemon's socket takes it, for its OpenAPI document: all keys, with null for what is left out.
 //! Source: OpenAPI 3.1.0, whose schemas are those of JSON Schema 2020-12.
 
-use super::takes;
+use super::sentences::takes;
 use crate::setting::{Setting, TABLES, Takes};
 use serde_json::{Map, Value, json};
 

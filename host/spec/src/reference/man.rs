@@ -1,7 +1,7 @@
 //! The manual page `sandhog.toml(5)`, in roff.
 //! Source: man(7), groff_man(7).
 
-use super::{ABOUT, bounds, change, flag, sections, takes, told, usual};
+use super::sentences::{ABOUT, bounds, change, flag, sections, takes, told, usual};
 use crate::setting::{Setting, Top};
 
 pub fn man() -> String {

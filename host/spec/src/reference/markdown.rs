@@ -1,6 +1,6 @@
 //! The reference of the manifest for people, in Markdown.
 
-use super::{ABOUT, bounds, change, flag, sections, takes, told, usual};
+use super::sentences::{ABOUT, bounds, change, flag, sections, takes, told, usual};
 use crate::setting::{Setting, Top};
 
 pub fn markdown() -> String {

@@ -1,7 +1,7 @@
 //! The JSON schema of a manifest, with which editors check and complete it.
 //! Source: JSON Schema 2020-12.
 
-use super::{bounds, takes, told};
+use super::sentences::{ABOUT, bounds, takes, told};
 use crate::service::name;
 use crate::service::retry::{TIMES_LEAST, TIMES_MOST};
 use crate::setting::words::{STRATEGIES, Strategy, names};
@@ -24,7 +24,7 @@ pub fn schema() -> Value {
     let mut schema = closed(Value::Object(properties));
     schema["$schema"] = DIALECT.into();
     schema["title"] = "sandhog.toml".into();
-    schema["description"] = super::ABOUT.into();
+    schema["description"] = ABOUT.into();
     schema["$defs"] = Value::Object(definitions);
     schema
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::setting::Facts;
+use crate::setting::{Facts, Setting};
 use serde_json::Value;
 
 #[test]

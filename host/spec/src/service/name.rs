@@ -5,6 +5,9 @@ use crate::text::escape;
 /// Longest name, in bytes: more does not fit into a line of `ps`.
 pub const LONGEST: usize = 64;
 
+/// The group of jobs that are in none.
+pub const DEFAULT_GROUP: &str = "default";
+
 /// What a name looks like, as a regular expression; [`check`] knows more.
 pub const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
@@ -69,7 +72,7 @@ pub fn check(of: Of, name: &str) -> Result<(), Error> {
     if name == "all" {
         return Err(Error::All(of));
     }
-    if of == Of::Job && name == super::DEFAULT_GROUP {
+    if of == Of::Job && name == DEFAULT_GROUP {
         return Err(Error::Default);
     }
     if [".toml", ".wasm", ".wat"].iter().any(|ending| name.ends_with(ending)) {

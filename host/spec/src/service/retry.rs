@@ -1,7 +1,7 @@
 //! After which verdicts another try is made, and with what changed.
 
-use super::error::{RetryWhy, Why};
-use super::{Boosts, Error, Retry};
+use super::error::{Error, RetryWhy, Why};
+use super::rules::{Boosts, Retry};
 use crate::job::{Job, MEMORY_MOST};
 use crate::setting::words::verdict;
 use crate::setting::{self, Setting, Wrong};

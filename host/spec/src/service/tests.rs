@@ -1,9 +1,11 @@
 use super::group::{self, Fault};
 use super::*;
 use crate::job::Surroundings;
-use crate::setting::Takes;
+use crate::setting::{Setting, Takes};
 use crate::units::{Size, Time};
 use sandhog_protocol::control::{JobSpec, RetrySpec};
+use sandhog_protocol::verdict::VerdictKind;
+use std::time::Duration;
 
 const PERSON: Surroundings<'static> = Surroundings { is_root: false, variable: &|_| None };
 

@@ -1,7 +1,8 @@
-//! Bounds of sizes, times and counts, and reading a value within them.
+//! Bounds of sizes, times and counts, and why a value by itself can't be had.
+//!
+//! Must not: know a setting. Which bounds one has is for the list to say.
 
-use super::{Setting, Wrong};
-use crate::units::{self, Size, Time, Written};
+use crate::units;
 
 /// The least and the most of a setting, in bytes, milliseconds or things, each with its reason.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,7 @@ impl Bounds {
     }
 
     /// `value` in the smallest unit; `print` shows one.
-    fn check(self, value: u64, print: impl Fn(u64) -> String) -> Result<(), Why> {
+    pub(super) fn check(self, value: u64, print: impl Fn(u64) -> String) -> Result<(), Why> {
         if let (0, Some(reason)) = (value, self.zero) {
             return Err(Why::Zero(reason));
         }
@@ -64,68 +65,4 @@ impl Bounds {
             None => Ok(()),
         }
     }
-}
-
-/// A size as it was written, within the bounds of its setting; the usual one where there is none.
-///
-/// # Errors
-/// It is none, or is out of its bounds.
-pub fn size(setting: Setting, written: Option<&Written<Size>>) -> Result<Option<Size>, super::Error> {
-    let read = |written: &Written<Size>| written.read().map_err(|error| unreadable(setting, written, error));
-    plain_size(setting, written.map(read).transpose()?)
-}
-
-/// As [`size`], of one that has been read.
-///
-/// # Errors
-/// It is out of the bounds.
-pub fn plain_size(setting: Setting, size: Option<Size>) -> Result<Option<Size>, super::Error> {
-    let Some(size) = size else { return Ok(setting.facts().usual.to_size()) };
-    let print = |bytes| Size::bytes(bytes).to_string();
-    let checked = setting.facts().bounds.check(size.to_bytes(), print);
-    checked.map(|()| Some(size)).map_err(|why| given(setting, size, why))
-}
-
-/// As [`size`].
-///
-/// # Errors
-/// As [`size`].
-pub fn time(setting: Setting, written: Option<&Written<Time>>) -> Result<Option<Time>, super::Error> {
-    let read = |written: &Written<Time>| written.read().map_err(|error| unreadable(setting, written, error));
-    plain_time(setting, written.map(read).transpose()?)
-}
-
-/// As [`plain_size`].
-///
-/// # Errors
-/// As [`plain_size`].
-pub fn plain_time(setting: Setting, time: Option<Time>) -> Result<Option<Time>, super::Error> {
-    let Some(time) = time else { return Ok(setting.facts().usual.to_time()) };
-    let print = |millis| Time::millis(millis).to_string();
-    let checked = setting.facts().bounds.check(time.to_millis(), print);
-    checked.map(|()| Some(time)).map_err(|why| given(setting, time, why))
-}
-
-/// As [`plain_size`].
-///
-/// # Errors
-/// As [`plain_size`].
-pub fn count(setting: Setting, count: Option<u64>) -> Result<Option<u64>, super::Error> {
-    let Some(count) = count else { return Ok(setting.facts().usual.to_count()) };
-    let checked = setting.facts().bounds.check(count, |count| count.to_string());
-    checked.map(|()| Some(count)).map_err(|why| given(setting, count, why))
-}
-
-/// Nothing at all has no unit.
-fn given(setting: Setting, value: impl std::fmt::Display, why: Why) -> super::Error {
-    match why {
-        Why::Zero(_) => Wrong::given(setting, 0, why),
-        Why::Unreadable(_) | Why::Word { .. } | Why::Less { .. } | Why::More { .. } => {
-            Wrong::given(setting, value, why)
-        }
-    }
-}
-
-fn unreadable(setting: Setting, text: &str, error: units::Error) -> super::Error {
-    Wrong::text(setting, text, Why::Unreadable(error))
 }

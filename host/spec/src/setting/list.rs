@@ -1,12 +1,18 @@
 //! The list itself. A new setting is a field of `JobSpec`, an entry here, and its meaning in `job` or
 //! `service`.
 
+use super::bounds::Bounds;
+use super::field::{Field, Takes};
+use super::flag::{Command, Flag};
+use super::usual::Usual;
 use super::words::{self, LEVELS, NETWORKS, OVERLAPS, RESTARTS};
-use super::{Bounds, Change, Command, Facts, Field, Flag, Takes, Usual};
 use crate::units::{Size, Time};
 use sandhog_protocol::control::{BackoffSpec, HealthSpec, IntensitySpec, JobSpec, LogsSpec, RecycleSpec};
 
 use Change::{Attempt, InPlace};
+
+/// Longest name of a job, in bytes: it will be part of file names, which end at 255 (`NAME_MAX`).
+pub const NAME_LONGEST: usize = 200;
 
 /// One page of WebAssembly memory, in bytes: the smallest that a guest with a memory can have.
 /// Source: WebAssembly Core Specification, "Memory Instances".
@@ -54,6 +60,69 @@ const LASTS: Bounds = Bounds::not_zero("no time at all");
 
 const CHECKED: &str = "says how to check, and there is no check; set health.heartbeat or health.command";
 const TIMED: &str = "is for jobs with a schedule, and this one has none";
+
+/// What the list says of a setting.
+pub struct Facts {
+    pub change: Change,
+    pub flag: Flag,
+    pub usual: Usual,
+    /// One sentence without a full stop: the help of its flag, and the comment of the manifest.
+    pub about: &'static str,
+    /// A value as a manifest has it; empty: the usual one.
+    pub example: &'static str,
+    /// What else there is to know, in whole sentences; for the reference.
+    pub more: &'static str,
+    pub bounds: Bounds,
+    /// Nothing without one of these.
+    pub with: Option<With>,
+    /// Of one job: `[defaults]` can't have it.
+    pub is_own: bool,
+}
+
+/// What a change of a setting is for a job that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is part of what runs: another attempt takes the place of the one that there is.
+    Attempt,
+    /// It is about how the job is kept up: true from now on, for the attempt that there is as well.
+    InPlace,
+}
+
+/// Settings of which one has to be there for another one to mean anything.
+#[derive(Clone, Copy, Debug)]
+pub struct With {
+    pub settings: &'static [Setting],
+    /// Why it is refused without: to follow the name and a colon.
+    pub why: &'static str,
+}
+
+impl Facts {
+    /// What has to be said of every setting.
+    const fn new(change: Change, flag: Flag, usual: Usual, about: &'static str) -> Self {
+        let bounds = Bounds::NONE;
+        Self { change, flag, usual, about, example: "", more: "", bounds, with: None, is_own: false }
+    }
+
+    const fn example(self, example: &'static str) -> Self {
+        Self { example, ..self }
+    }
+
+    const fn more(self, more: &'static str) -> Self {
+        Self { more, ..self }
+    }
+
+    const fn bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    const fn with(self, settings: &'static [Setting], why: &'static str) -> Self {
+        Self { with: Some(With { settings, why }), ..self }
+    }
+
+    const fn own(self) -> Self {
+        Self { is_own: true, ..self }
+    }
+}
 
 /// A flag of these commands; `value` is its placeholder, empty for one that takes none.
 const fn flag(commands: &'static [Command], value: &'static str) -> Flag {

@@ -1,9 +1,12 @@
 //! What is wrong with a setting: which it is, what was given, and why that can't be had.
 
-use super::Setting;
+use super::bounds::Why;
+use super::list::Setting;
 use crate::text::escape;
-use std::error::Error;
 use std::fmt;
+
+/// What is wrong with a value by itself: it can't be read, or is out of its bounds.
+pub type Error = Wrong<Why>;
 
 /// A setting that can't be met. Its text is `NAME GIVEN: WHY`, with the name as manifests have it; see [`Wrong::told`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,4 +65,4 @@ impl<W: fmt::Display> fmt::Display for Wrong<W> {
     }
 }
 
-impl<W: fmt::Debug + fmt::Display> Error for Wrong<W> {}
+impl<W: fmt::Debug + fmt::Display> std::error::Error for Wrong<W> {}
