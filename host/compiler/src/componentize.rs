@@ -2,16 +2,17 @@
 //! 0.1 go through the adapter that the engine's makers publish, which serves them by WASI 0.2.
 
 mod constructors;
+mod sections;
 
 use super::refusal::Refusal;
 use constructors::without_constructors;
 use sandhog_engine::wasi1::START;
+use sections::{CUSTOM, IMPORT, leb128, section};
 use std::borrow::Cow;
-use std::ops::Range;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
-use wasmparser::{BinaryReader, Parser, Payload};
+use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
 /// What the name of the custom section begins with; behind it stands the name of the world.
@@ -63,10 +64,6 @@ fn exports_a_start(bytes: &[u8]) -> bool {
 const EXIT: &[u8] = b"\x16wasi_snapshot_preview1\x09proc_exit\0";
 const EXIT_WITH_CODE: &[u8] = b"\x14wasi:cli/exit@0.2.12\x0eexit-with-code\0";
 
-/// Ids of sections: the core specification, "Binary format", "Sections".
-const CUSTOM: u8 = 0;
-const IMPORT: u8 = 2;
-
 /// The module with [`EXIT_WITH_CODE`] in the place of [`EXIT`]; None where it does not import that.
 fn with_exit_codes(bytes: &[u8]) -> Option<Vec<u8>> {
     let (range, contents) = section(bytes, IMPORT, |_| true)?;
@@ -81,33 +78,4 @@ fn with_exit_codes(bytes: &[u8]) -> Option<Vec<u8>> {
     module.extend_from_slice(bytes.get(range.end..)?);
     module.extend_from_slice(WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER.get(known)?);
     Some(module)
-}
-
-/// Where the first such section lies, header and all, and its contents. `is_it` is asked by the name of custom sections.
-fn section(bytes: &[u8], id: u8, is_it: impl Fn(&str) -> bool) -> Option<(Range<usize>, &[u8])> {
-    let mut reader = BinaryReader::new(bytes, 0);
-    reader.read_bytes(8).ok()?;
-    loop {
-        let start = reader.original_position();
-        let found = reader.read_u8().ok()?;
-        let length = reader.read_var_u32().ok()? as usize;
-        let contents = reader.read_bytes(length).ok()?;
-        let named = found != CUSTOM || BinaryReader::new(contents, 0).read_string().is_ok_and(&is_it);
-        if found == id && named {
-            return Some((start..reader.original_position(), contents));
-        }
-    }
-}
-
-/// An unsigned number as WebAssembly writes it.
-fn leb128(bytes: &mut Vec<u8>, mut number: usize) {
-    loop {
-        let low = (number & 0x7f) as u8;
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low);
-            return;
-        }
-        bytes.push(low | 0x80);
-    }
 }

@@ -11,7 +11,7 @@ use wasmparser::{
 
 /// Largest text that is converted, in bytes. Its tree takes some thirty times as much memory; hand-written
 /// and generated tests stay below a hundredth of it.
-pub(super) const TEXT: usize = 64 << 20;
+const TEXT: usize = 64 << 20;
 
 /// Longest name of a module's own that is shown, in characters.
 const NAME: usize = 100;
@@ -110,7 +110,7 @@ fn looks_like_text(bytes: &[u8]) -> bool {
 /// Where the text is not a module's.
 pub(super) fn from_text(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     if bytes.len() > TEXT {
-        return Err(Refusal::TextTooLarge);
+        return Err(Refusal::TextTooLarge { most: TEXT });
     }
     if std::str::from_utf8(bytes).is_err() {
         return Err(Refusal::Text);

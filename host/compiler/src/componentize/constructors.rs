@@ -5,14 +5,11 @@
 //! `cabi_realloc` is called for each list that comes to the program, which may not call the host then: constructors that
 //! look for granted directories trap, and destructors flush and close what the program still uses.
 
-use super::{leb128, section};
+use super::sections::{EXPORT, leb128, section};
 use sandhog_engine::wasi1::START;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use wasmparser::{BinaryReader, ExternalKind, FunctionBody, Operator, Parser, Payload, TypeRef};
-
-/// Ids of sections: the core specification, "Binary format", "Sections".
-const EXPORT: u8 = 7;
 
 /// What the canonical ABI calls of a program that runs: memory for what comes, and an end to what was given.
 fn is_called_in_between(export: &str) -> bool {
