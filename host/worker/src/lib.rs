@@ -10,6 +10,7 @@
 //! A worker's guest is its only business, so host functions wait inside system calls, in the guest's own
 //! thread, and a limit of time ends the process itself. There is no runtime and no event loop.
 
+mod attempt;
 mod component;
 mod coredump;
 mod engine;

@@ -1,6 +1,7 @@
 //! One attempt: build, instantiate, run, report. In a process of its own, forked after the module was loaded.
 
 use super::{
+    attempt::{Error, Outside, start_timers},
     component, coredump,
     engine::{Module, Prepared},
     guest::Guest,
@@ -8,21 +9,16 @@ use super::{
     session::{Control, Input},
     stdio, store, wasi,
 };
-use sandhog_channel::Large;
 use sandhog_engine::wasi1::{INITIALIZE, STARTS};
-use sandhog_ipc::FrameBuffer;
 use sandhog_protocol::{
     causes, frame,
     plan::{Access, GuestPlan},
     worker::{End, Report},
 };
-use sandhog_sys::{
-    last_words,
-    timer::{self, Running},
-};
+use sandhog_sys::last_words;
 use sandhog_zygote::panicked;
 use std::{
-    io, mem,
+    mem,
     os::fd::{BorrowedFd, OwnedFd},
     panic::{self, AssertUnwindSafe},
     pin::pin,
@@ -31,40 +27,8 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
-    time::Duration,
 };
 use wasmtime::{Caller, Func, Store};
-
-/// Why an attempt could not even begin.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error("failed to start the timers")]
-    Timers(#[source] io::Error),
-    #[error("failed to set the fuel")]
-    Fuel(#[source] wasmtime::Error),
-    #[error(transparent)]
-    Host(#[from] wasi::Error),
-    #[error("failed to duplicate the coordinator's socket")]
-    Socket(#[source] io::Error),
-    #[error("failed to build the runtime")]
-    Runtime(#[source] io::Error),
-    #[error("failed to call the guest: a host function waits where none may")]
-    Waits,
-}
-
-/// Whom a guest speaks to, beside its streams; only a component has a connection.
-pub struct Outside<'a> {
-    /// The coordinator.
-    pub(super) socket: BorrowedFd<'a>,
-    /// What has come from there already.
-    pub(super) buffer: FrameBuffer,
-    /// Its parent, where it has a connection.
-    pub(super) connection: Option<OwnedFd>,
-    /// How it sends large messages.
-    pub(super) large: Large,
-    /// The file for its core dump, where one is wanted.
-    pub(super) coredump: Option<OwnedFd>,
-}
 
 /// Prepares what this worker says on `channel` (whole frames) when it runs out of time or memory; once, before [`run`].
 /// Disarm (`sys::last_words`) before anything else is written there.
@@ -126,10 +90,6 @@ fn attempt(
     // The process ends next, and the kernel gives everything back faster than the destructors would.
     mem::forget(store);
     Ok(report)
-}
-
-pub(super) fn start_timers(plan: &GuestPlan) -> io::Result<Running> {
-    timer::start(plan.timeout_ms.map(Duration::from_millis), plan.cpu_ms.map(Duration::from_millis))
 }
 
 /// Goes once through what [`run`] will do, without anything of the guest's: the pages of code, heap and stack are this
@@ -199,6 +159,8 @@ mod tests {
     use super::super::engine;
     use super::*;
     use rustix::fs::{MemfdFlags, memfd_create};
+    use sandhog_channel::Large;
+    use sandhog_ipc::FrameBuffer;
     use sandhog_protocol::{
         plan::Kind,
         verdict::MemoryWall,
@@ -208,7 +170,12 @@ mod tests {
         in_child::{become_stream, in_child},
         process,
     };
-    use std::{fs::File, io::Write, os::fd::AsFd, time::Instant};
+    use std::{
+        fs::File,
+        io::Write,
+        os::fd::AsFd,
+        time::{Duration, Instant},
+    };
 
     const HOUR_NS: u64 = 3_600_000_000_000;
 

@@ -1,7 +1,8 @@
 //! The work of a worker: a guest, or a probe of the walls in a guest's place.
 
+use crate::attempt::Outside;
 use crate::engine::{self, Prepared};
-use crate::run::{self, Outside};
+use crate::run;
 use sandhog_protocol::causes;
 use sandhog_protocol::plan::{Kind, Program, Work};
 use sandhog_protocol::spawn::Loaded;

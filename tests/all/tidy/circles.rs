@@ -48,35 +48,6 @@ const ALLOWED: &[&[&str]] = &[
         "host/spawner/src/spawner/strangers.rs",
     ],
     &["host/sys/src/inherited.rs", "host/sys/src/process.rs", "host/sys/src/signal.rs"],
-    &["host/worker/src/component/guest.rs", "host/worker/src/component/http.rs"],
-    &["host/worker/src/component/handler.rs", "host/worker/src/component/run.rs", "host/worker/src/run.rs"],
-    &["host/worker/src/component/load.rs", "host/worker/src/engine.rs"],
-    &[
-        "host/worker/src/guest.rs",
-        "host/worker/src/preview1/directories.rs",
-        "host/worker/src/preview1/paths.rs",
-        "host/worker/src/preview1/rights.rs",
-        "host/worker/src/preview1/status.rs",
-        "host/worker/src/preview1/system.rs",
-        "host/worker/src/preview1/table.rs",
-        "host/worker/src/wasi.rs",
-    ],
-    &[
-        "host/worker/src/hostcalls/channel.rs",
-        "host/worker/src/hostcalls/children.rs",
-        "host/worker/src/hostcalls/mod.rs",
-        "host/worker/src/hostcalls/process.rs",
-    ],
-    &[
-        "host/worker/src/session/children.rs",
-        "host/worker/src/session/connection.rs",
-        "host/worker/src/session/control.rs",
-        "host/worker/src/session/error.rs",
-        "host/worker/src/session/input.rs",
-        "host/worker/src/session/mod.rs",
-        "host/worker/src/session/streams.rs",
-        "host/worker/src/session/wait.rs",
-    ],
 ];
 
 /// A module's place in its crate: the names on the way from its root.

@@ -9,11 +9,11 @@
 
 use super::{
     ComponentGuest, Prepared,
-    run::{Failure, Stores, instantiate, reported},
+    stores::{Failure, Stores, instantiate, reported},
 };
 use crate::{
+    attempt::Error,
     report::{self, Stage},
-    run::Error,
     session::Session,
 };
 use sandhog_channel::{Endpoint, Error as ChannelError, Format, Large, Timeout};
@@ -189,10 +189,7 @@ impl From<TaskFormat> for Format {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{
-        engine,
-        run::{Outside, run},
-    };
+    use super::super::super::{attempt::Outside, engine, run::run};
     use super::*;
     use sandhog_ipc::FrameBuffer;
     use sandhog_sys::{in_child::in_child, process};

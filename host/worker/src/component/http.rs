@@ -1,11 +1,12 @@
 //! HTTP for guests that import it, whether they use it or not: components made of JavaScript always do. Each request is
 //! denied before anything is looked up or opened, for there is no network that could be granted.
 
-use super::ComponentGuest;
 use hyper::{Request, Response};
 use sandhog_protocol::plan::Kind;
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, Result, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
 
 /// What happens in the background of a request, and how it ends.
 type Transfer = Box<dyn Future<Output = Result<()>> + Send>;
@@ -39,7 +40,7 @@ impl Http {
 }
 
 /// Adds the interfaces of 0.2, and those of 0.3 where the component is of that kind.
-pub(super) fn link(linker: &mut Linker<ComponentGuest>, kind: Kind) -> wasmtime::Result<()> {
+pub(super) fn link<T: WasiHttpView + 'static>(linker: &mut Linker<T>, kind: Kind) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     match kind {
         Kind::Core | Kind::Component => Ok(()),

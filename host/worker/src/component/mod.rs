@@ -22,6 +22,7 @@ mod random;
 mod run;
 mod runtime;
 mod stdio;
+mod stores;
 
 pub use guest::ComponentGuest;
 pub use load::Prepared;

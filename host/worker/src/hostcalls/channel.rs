@@ -1,7 +1,7 @@
 //! `sandhog:job/channel`: messages between two attempts, or between an attempt and the program that started it.
 
 use super::types::{Error, Incoming, Outgoing, Timeout, answer};
-use super::{Parts, View};
+use super::view::{Parts, View};
 use crate::session::{self, Connection, Source, Until};
 use sandhog_channel::Progress;
 use sandhog_protocol::limits;

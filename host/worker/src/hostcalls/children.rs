@@ -3,7 +3,7 @@
 use super::channel::send_message;
 use super::text::{self, Budget};
 use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer, said};
-use super::{HANDLES, Parts, View};
+use super::view::{HANDLES, Parts, View};
 use crate::session::{self, Connection, Source, Until, write};
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};

@@ -1,7 +1,8 @@
 //! `sandhog:job/process`: what an attempt knows of itself, and what it tells whoever watches it.
 
+use super::text;
 use super::types::{Incoming, Timeout, said};
-use super::{MemoryUse, View, text};
+use super::view::{MemoryUse, View};
 use crate::session::Until;
 use sandhog_protocol::{limits, plan, request};
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, WasmList, WasmStr};

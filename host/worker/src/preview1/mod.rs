@@ -2,7 +2,7 @@
 //!
 //! | file | functions |
 //! | --- | --- |
-//! | `table` | `fd_close`, `fd_renumber`; which number is what |
+//! | `descriptors` | `fd_close`, `fd_renumber` |
 //! | `files` | `fd_read`, `fd_write` and what else is done with an open file |
 //! | `open`, `paths` | `path_…` |
 //! | `status` | `…_filestat_…`: size, times |
@@ -11,15 +11,22 @@
 //! | `system` | arguments, environment, clocks, random numbers |
 //! | `sockets` | `sock_…` |
 //!
+//! Below a [`Guest`], and shared by the functions: `table` (which number is what), `listing`, `texts`, `resolve` (from a
+//! path to what it names), `filetype`.
+//!
 //! What must not be here: a path that is walked step by step, a length of the guest's that allocates, a runtime. Reading and
 //! writing the three streams is [`super::stdio`], waiting [`super::poll`].
 
+mod descriptors;
 mod directories;
 mod errno;
 mod files;
+mod filetype;
+mod listing;
 mod memory;
 mod open;
 mod paths;
+mod resolve;
 mod rights;
 mod sockets;
 mod status;
@@ -27,10 +34,11 @@ mod system;
 mod table;
 #[cfg(test)]
 mod tests;
+mod texts;
 
-pub(super) use paths::TRIES;
-pub(super) use system::Texts;
+pub(super) use resolve::TRIES;
 pub(super) use table::Table;
+pub(super) use texts::Texts;
 
 use super::{
     guest::{BadPointer, Exit, Guest, NoMemory},
@@ -65,7 +73,7 @@ functions! {
     environ_sizes_get(count: u32, length: u32) = system::environ_sizes;
     fd_advise(fd: u32, offset: u64, length: u64, advice: u32) = files::advise;
     fd_allocate(fd: u32, offset: u64, length: u64) = files::allocate;
-    fd_close(fd: u32) = table::close;
+    fd_close(fd: u32) = descriptors::close;
     fd_datasync(fd: u32) = files::datasync;
     fd_fdstat_get(fd: u32, result: u32) = rights::get;
     fd_fdstat_set_flags(fd: u32, flags: u32) = rights::set_flags;
@@ -79,7 +87,7 @@ functions! {
     fd_pwrite(fd: u32, vector: u32, count: u32, offset: u64, result: u32) = files::pwrite;
     fd_read(fd: u32, vector: u32, count: u32, result: u32) = files::read;
     fd_readdir(fd: u32, buffer: u32, room: u32, cookie: u64, result: u32) = directories::read;
-    fd_renumber(from: u32, to: u32) = table::renumber;
+    fd_renumber(from: u32, to: u32) = descriptors::renumber;
     fd_seek(fd: u32, offset: i64, whence: u32, result: u32) = files::seek;
     fd_sync(fd: u32) = files::sync;
     fd_tell(fd: u32, result: u32) = files::tell;

@@ -4,7 +4,7 @@ use super::{
     Guest,
     errno::{Errno, Failure},
     memory::{self, text},
-    paths::{self, Links},
+    resolve::{self, Links},
     rights::{self, FD_READ, FD_WRITE},
     table::{Directory, Entry, File, allows_writing},
 };
@@ -42,9 +42,9 @@ pub(super) fn open(
     };
     let (flags, mode) = asked(how, wanted, flags, start.access)?;
     let access = start.access;
-    let fd = paths::open(start.fd(), path, flags | links.flags(), mode)
+    let fd = resolve::open(start.fd(), path, flags | links.flags(), mode)
         .map_err(|errno| if is_kept_link(start, path, links, errno) { Errno::Loop } else { errno })?;
-    let status = super::status::of(&fd)?;
+    let status = resolve::status_of_open(&fd)?;
     let entry = match FileType::from_raw_mode(status.stx_mode.into()) {
         FileType::Directory => {
             Entry::Directory(Directory { fd: Arc::new(fd), access, granted_as: None, listing: None })
@@ -60,7 +60,7 @@ pub(super) fn open(
 fn is_kept_link(start: &Directory, path: &str, links: Links, errno: Errno) -> bool {
     errno == Errno::Notdir
         && links == Links::Kept
-        && paths::status(start.fd(), path, links)
+        && resolve::status(start.fd(), path, links)
             .is_ok_and(|status| FileType::from_raw_mode(status.stx_mode.into()).is_symlink())
 }
 

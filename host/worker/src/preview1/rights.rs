@@ -4,19 +4,12 @@
 use super::{
     Guest,
     errno::{Errno, Failure},
-    memory,
+    filetype::{DIRECTORY, filetype, stream_filetype},
+    memory, resolve,
     table::Entry,
 };
-use crate::stdio::{Stdio, Stream};
+use crate::stdio::Stream;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
-
-/// Kinds of files, `typenames.witx`, `filetype`. There is none for a FIFO.
-const UNKNOWN: u8 = 0;
-const BLOCK_DEVICE: u8 = 1;
-const CHARACTER_DEVICE: u8 = 2;
-pub(super) const DIRECTORY: u8 = 3;
-const REGULAR_FILE: u8 = 4;
-const SYMBOLIC_LINK: u8 = 7;
 
 /// Flags of open files, `typenames.witx`, `fdflags`.
 pub(super) const APPEND: u32 = 1;
@@ -75,7 +68,7 @@ pub(super) fn get(guest: &mut Guest, memory: &mut [u8], number: u32, result: u32
         }
         Entry::Directory(_) => Fdstat::with(DIRECTORY, 0, of_directory()),
         Entry::File(file) => {
-            let status = super::status::of(&file.fd)?;
+            let status = resolve::status_of_open(&file.fd)?;
             let flags = fcntl_getfl(&file.fd)?;
             Fdstat::with(filetype(FileType::from_raw_mode(status.stx_mode.into())), told(flags), of_file(flags))
         }
@@ -143,23 +136,6 @@ fn stream_rights(stream: Stream) -> u64 {
     match stream {
         Stream::In => FD_READ,
         Stream::Out | Stream::Err => FD_WRITE,
-    }
-}
-
-/// What a stream says that it is: a terminal, or nothing that one could tell. C libraries take a character device that has no
-/// position for a terminal.
-pub(super) fn stream_filetype(stdio: &Stdio, stream: Stream) -> u8 {
-    if stdio.is_terminal(stream) { CHARACTER_DEVICE } else { UNKNOWN }
-}
-
-pub(super) fn filetype(kind: FileType) -> u8 {
-    match kind {
-        FileType::RegularFile => REGULAR_FILE,
-        FileType::Directory => DIRECTORY,
-        FileType::Symlink => SYMBOLIC_LINK,
-        FileType::CharacterDevice => CHARACTER_DEVICE,
-        FileType::BlockDevice => BLOCK_DEVICE,
-        FileType::Fifo | FileType::Socket | FileType::Unknown => UNKNOWN,
     }
 }
 

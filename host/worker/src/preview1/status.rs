@@ -4,14 +4,12 @@
 use super::{
     Guest,
     errno::{Errno, Failure},
+    filetype::{filetype, stream_filetype},
     memory::{self, text},
-    paths::{self, Links},
-    rights::{filetype, stream_filetype},
+    resolve::{self, Links, status_of_open},
     table::{Entry, allows_writing},
 };
-use rustix::fs::{
-    AtFlags, FileType, Statx, StatxFlags, StatxTimestamp, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, statx, utimensat,
-};
+use rustix::fs::{AtFlags, FileType, Statx, StatxTimestamp, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 use std::os::fd::{AsFd, BorrowedFd};
 
 const NANOSECONDS: u64 = 1_000_000_000;
@@ -22,17 +20,12 @@ const ACCESS_NOW: u32 = 2;
 const CHANGE: u32 = 4;
 const CHANGE_NOW: u32 = 8;
 
-/// What the kernel says of an open file or a directory, of one that is only open to be named too.
-pub(super) fn of(fd: impl AsFd) -> rustix::io::Result<Statx> {
-    statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
-}
-
 /// `fd_filestat_get`
 pub(super) fn get(guest: &mut Guest, memory: &mut [u8], number: u32, result: u32) -> Result<(), Failure> {
     let status = match guest.table.get(number)? {
         Entry::Stream(stream) => Filestat { filetype: stream_filetype(&guest.stdio, *stream), ..Filestat::default() },
-        Entry::File(file) => Filestat::from(&of(&file.fd)?),
-        Entry::Directory(directory) => Filestat::from(&of(directory.fd())?),
+        Entry::File(file) => Filestat::from(&status_of_open(&file.fd)?),
+        Entry::Directory(directory) => Filestat::from(&status_of_open(directory.fd())?),
     };
     memory::put(memory, result, status.encoded())
 }
@@ -48,7 +41,7 @@ pub(super) fn get_at(
     result: u32,
 ) -> Result<(), Failure> {
     let directory = guest.table.directory(number)?;
-    let status = paths::status(directory.fd(), text(memory, path, length)?, Links::asked(flags)?)?;
+    let status = resolve::status(directory.fd(), text(memory, path, length)?, Links::asked(flags)?)?;
     memory::put(memory, result, Filestat::from(&status).encoded())
 }
 
@@ -87,7 +80,7 @@ pub(super) fn set_times_at(
     let times = times(access, change, which)?;
     let directory = guest.table.directory(number)?;
     let (path, links) = (text(memory, path, length)?, Links::asked(flags)?);
-    let named = paths::named(directory.writable()?.fd(), path, links)?;
+    let named = resolve::named(directory.writable()?.fd(), path, links)?;
     Ok(set(named.as_fd(), &times)?)
 }
 

@@ -1,10 +1,7 @@
 //! A guest's descriptors: which number is which stream, file or directory. Each file and directory has a descriptor of the
 //! worker's own behind it, so that the limit of open files bounds this table too.
 
-use super::{
-    directories::Listing,
-    errno::{Errno, Failure},
-};
+use super::{errno::Errno, listing::Listing};
 use crate::stdio::Stream;
 use sandhog_protocol::plan::Access;
 use std::{
@@ -166,17 +163,6 @@ impl Table {
         }
         Ok(())
     }
-}
-
-/// `fd_close`
-pub(super) fn close(guest: &mut super::Guest, _: &mut [u8], number: u32) -> Result<(), Failure> {
-    guest.table.remove(number)?;
-    Ok(())
-}
-
-/// `fd_renumber`
-pub(super) fn renumber(guest: &mut super::Guest, _: &mut [u8], from: u32, to: u32) -> Result<(), Failure> {
-    Ok(guest.table.renumber(from, to)?)
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 
 use super::{MODULE, link};
 use crate::{
+    attempt::Outside,
     engine,
     guest::{BadPointer, Guest},
-    run::{Outside, run},
+    run::run,
     wasi,
 };
 use rustix::fs::{MemfdFlags, memfd_create};

@@ -1,35 +1,16 @@
-//! The guest's children: how one starts, what the guest holds of it, how it ends.
+//! The guest's children: how one starts, what the guest may do with it, how it is waited for.
 
-use super::{Connection, Error, Heard, Session, Source, Until, streams};
+use super::child::Child;
+use super::connection::Connection;
+use super::conversation::{Heard, Session};
+use super::ended::Ended;
+use super::error::Error;
+use super::source::{Source, Until};
+use super::streams;
 use sandhog_protocol::message::Message;
 use sandhog_protocol::request::{ChildId, ChildJob, ChildStdio, Request};
-use sandhog_protocol::verdict::{Usage, Verdict};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-
-/// A child whose handle the guest has.
-pub(super) struct Child {
-    attempt: String,
-    connection: Option<Connection>,
-    /// Stdin, stdout, stderr: where they are piped, until the guest takes them.
-    streams: [Option<OwnedFd>; 3],
-    ended: Option<Arc<Ended>>,
-}
-
-/// How a child ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub verdict: Verdict,
-    /// What `sandhog run` would have ended with.
-    pub code: u32,
-    pub usage: Usage,
-}
-
-impl Child {
-    pub(super) fn end(&mut self, ended: Ended) {
-        self.ended = Some(Arc::new(ended));
-    }
-}
 
 /// What is to come beside the answer to a spawn.
 #[derive(Clone, Copy)]

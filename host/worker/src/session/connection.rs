@@ -1,6 +1,6 @@
 //! A guest's end of a connection, shared by all handles to it.
 
-use super::Error;
+use super::error::Error;
 use sandhog_channel::{Endpoint, Large, Progress, Timeout};
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};

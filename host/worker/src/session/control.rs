@@ -1,6 +1,6 @@
 //! The worker's own stream socket: requests go out, replies and descriptors come in.
 
-use super::Error;
+use super::error::Error;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use sandhog_ipc::{FrameBuffer, send_encoded};

@@ -1,6 +1,6 @@
 //! Why something that a guest wanted came to nothing.
 
-use super::Ended;
+use super::ended::Ended;
 use rustix::io::Errno;
 use sandhog_channel::Broken;
 use sandhog_protocol::causes;

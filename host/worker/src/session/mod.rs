@@ -7,214 +7,26 @@
 //! What this must not do: know the engine, check what a guest passes (`hostcalls` does), or decide what a guest may (the
 //! coordinator does).
 
+mod child;
 mod children;
 mod connection;
 mod control;
+mod conversation;
+mod ended;
 mod error;
 mod input;
+mod source;
 mod streams;
 mod wait;
 
 #[cfg(test)]
 mod tests;
 
-pub use children::Ended;
-pub use connection::{Connection, Counts};
+pub use connection::Connection;
 pub use control::Control;
+pub use conversation::Session;
+pub use ended::Ended;
 pub use error::Error;
 pub use input::Input;
+pub use source::{Source, Until};
 pub use streams::write;
-pub use wait::{Source, Until};
-
-use children::Child;
-use sandhog_channel::Large;
-use sandhog_ipc::FrameBuffer;
-use sandhog_protocol::message::Message;
-use sandhog_protocol::plan::{GuestPlan, Identity};
-use sandhog_protocol::request::{ChildId, Level, Reply, Request};
-use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
-
-/// Between two reports of progress: people see no more than this, and a guest may report as often as it likes.
-const PROGRESS: Duration = Duration::from_millis(50);
-
-/// One guest's side of the conversation, from `go` to its end.
-pub struct Session {
-    control: Control,
-    input: Input,
-    birth: Instant,
-    about: About,
-    /// How large messages go.
-    large: Large,
-    parent: Option<Connection>,
-    /// Those whose handle the guest still has.
-    children: BTreeMap<ChildId, Child>,
-    /// It has been asked to stop.
-    stops: bool,
-    /// It has said that it listens for that.
-    listens: bool,
-    ready: bool,
-    /// When its progress was last reported.
-    progress: Option<Instant>,
-}
-
-/// What a guest is told of itself.
-pub struct About {
-    pub identity: Identity,
-    pub arguments: Vec<String>,
-    pub environment: Vec<(String, String)>,
-    pub data: Option<Message>,
-}
-
-/// An answer to [`Request::Spawn`], or nothing of the kind.
-enum Heard {
-    News,
-    Answer(Result<(ChildId, String), Error>),
-}
-
-impl Session {
-    /// `socket` leads to the coordinator and is blocking; what `buffer` holds has come by it already. `connection` leads
-    /// to the parent, where there is one and the guest itself is to have it; `large`: how large messages go, to whomever. Time
-    /// counts from here.
-    pub fn new(
-        socket: OwnedFd,
-        buffer: FrameBuffer,
-        connection: Option<OwnedFd>,
-        large: Large,
-        plan: &GuestPlan,
-    ) -> Self {
-        let about = About {
-            identity: plan.identity.clone(),
-            arguments: plan.args.clone(),
-            environment: plan.env.clone(),
-            data: plan.data.clone(),
-        };
-        let control = Control::new(socket, buffer);
-        Self {
-            input: Input::new(control.clone()),
-            control,
-            birth: Instant::now(),
-            about,
-            large,
-            parent: connection.map(|socket| Connection::new(socket, large)),
-            children: BTreeMap::new(),
-            stops: false,
-            listens: false,
-            ready: false,
-            progress: None,
-        }
-    }
-
-    pub fn about(&self) -> &About {
-        &self.about
-    }
-
-    /// The guest's stdin.
-    pub fn input(&self) -> &Input {
-        &self.input
-    }
-
-    /// When its time began.
-    pub fn birth(&self) -> Instant {
-        self.birth
-    }
-
-    pub fn uptime(&self) -> Duration {
-        self.birth.elapsed()
-    }
-
-    pub fn parent(&self) -> Option<Connection> {
-        self.parent.clone()
-    }
-
-    /// Messages through the connection to the parent so far; zeros without one.
-    pub fn counts(&self) -> Counts {
-        self.parent.as_ref().map(Connection::counts).unwrap_or_default()
-    }
-
-    /// The first call counts.
-    ///
-    /// # Errors
-    /// [`Error::Gone`], as of everything that is only said.
-    pub fn ready(&mut self) -> Result<(), Error> {
-        if self.ready {
-            return Ok(());
-        }
-        self.ready = true;
-        self.control.ask(Request::Ready)
-    }
-
-    pub fn heartbeat(&mut self) -> Result<(), Error> {
-        self.control.ask(Request::Heartbeat)
-    }
-
-    /// Dropped where the last one is less than [`PROGRESS`] ago, unless everything is done.
-    pub fn progress(&mut self, done: u64, total: Option<u64>, note: &str) -> Result<(), Error> {
-        let now = Instant::now();
-        let soon = self.progress.is_some_and(|last| now - last < PROGRESS);
-        if soon && total != Some(done) {
-            return Ok(());
-        }
-        self.progress = Some(now);
-        self.control.ask(Request::Progress { done, total, note: note.to_owned() })
-    }
-
-    pub fn log(&mut self, level: Level, text: String, fields: Vec<(String, String)>) -> Result<(), Error> {
-        self.control.ask(Request::Log { level, text, fields })
-    }
-
-    pub fn retire(&mut self, reason: String) -> Result<(), Error> {
-        self.control.ask(Request::Retire { reason })
-    }
-
-    /// Whether it has been asked to stop before the time was over.
-    ///
-    /// # Errors
-    /// [`Error::Gone`].
-    pub fn stopping(&mut self, until: Until) -> Result<bool, Error> {
-        match self.wait(&[Source::Stopping], until) {
-            Ok(_) => Ok(true),
-            Err(Error::TimedOut | Error::WouldBlock) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes in what the coordinator has said, without waiting.
-    fn catch_up(&mut self) -> Result<(), Error> {
-        while self.control.read_now()? {}
-        self.take_in()
-    }
-
-    /// Takes in what has been read already: what came together with an answer, or with `go`.
-    fn take_in(&mut self) -> Result<(), Error> {
-        while let Some(reply) = self.control.take()? {
-            match self.hear(reply) {
-                Heard::News => {}
-                // Nothing was asked.
-                Heard::Answer(_) => return Err(Error::Gone),
-            }
-        }
-        Ok(())
-    }
-
-    fn hear(&mut self, reply: Reply) -> Heard {
-        match reply {
-            Reply::Spawned { child, attempt } => Heard::Answer(Ok((child, attempt))),
-            Reply::NotSpawned(why) => Heard::Answer(Err(why.into())),
-            // Whoever reads stdin hears of it: it never comes this far.
-            Reply::InputFailed { .. } => Heard::News,
-            Reply::Stop => {
-                self.stops = true;
-                Heard::News
-            }
-            Reply::ChildEnded { child, verdict, code, usage } => {
-                // One whose handle the guest has dropped is nobody's business any more.
-                if let Some(child) = self.children.get_mut(&child) {
-                    child.end(Ended { verdict, code, usage });
-                }
-                Heard::News
-            }
-        }
-    }
-}

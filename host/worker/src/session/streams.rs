@@ -1,6 +1,8 @@
 //! A child's piped streams.
 
-use super::{Error, Session, Source, Until};
+use super::conversation::Session;
+use super::error::Error;
+use super::source::{Source, Until};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::retry_on_intr;

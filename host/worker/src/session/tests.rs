@@ -1,17 +1,20 @@
+use super::connection::Counts;
 use super::*;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg};
 use sandhog_channel::{Endpoint, Large, Progress, Timeout};
-use sandhog_ipc::{pair, recv_frame};
+use sandhog_ipc::{FrameBuffer, pair, recv_frame};
 use sandhog_protocol::frame;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Format;
-use sandhog_protocol::request::{ChildJob, ChildLimits, ChildStdio, Refused};
+use sandhog_protocol::plan::GuestPlan;
+use sandhog_protocol::request::{ChildId, ChildJob, ChildLimits, ChildStdio, Refused, Reply, Request};
 use sandhog_protocol::verdict::{Usage, Verdict};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_millis(5);
 

@@ -1,100 +1,14 @@
 //! Waiting for the first of several things, the coordinator's end among them.
 
-use super::connection::Patience;
-use super::{Connection, Error, Session};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use super::connection::{Connection, Patience};
+use super::conversation::Session;
+use super::error::Error;
+use super::source::{Source, Until};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use sandhog_protocol::message::Message;
-use sandhog_protocol::request::{ChildId, Request};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
-
-/// How long to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
-    Forever,
-    /// Not at all.
-    Now,
-    At(Instant),
-}
-
-impl Until {
-    /// From a guest's timeout in nanoseconds, from here on. One that no clock reaches is for ever.
-    pub fn of(timeout: Option<u64>) -> Self {
-        match timeout {
-            None => Self::Forever,
-            Some(0) => Self::Now,
-            Some(nanoseconds) => {
-                Instant::now().checked_add(Duration::from_nanos(nanoseconds)).map_or(Self::Forever, Self::At)
-            }
-        }
-    }
-
-    /// # Errors
-    /// What to tell whoever can wait no longer.
-    fn go_on(self) -> Result<(), Error> {
-        match self {
-            Self::Now => Err(Error::WouldBlock),
-            Self::At(time) if Instant::now() >= time => Err(Error::TimedOut),
-            Self::Forever | Self::At(_) => Ok(()),
-        }
-    }
-
-    /// For poll(2).
-    fn left(self) -> Option<Timespec> {
-        let left = match self {
-            Self::Forever => return None,
-            Self::Now => Duration::ZERO,
-            Self::At(time) => time.saturating_duration_since(Instant::now()),
-        };
-        Some(Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        })
-    }
-}
-
-/// Something that can be waited for.
-#[derive(Clone, Copy)]
-pub enum Source<'a> {
-    /// A message has come, or the other end has gone.
-    Message(&'a Connection),
-    /// There is room for a message, or for a piece of one, or the other end has gone. Where messages go in pieces, what comes
-    /// meanwhile is taken in, up to a message: two that send to each other do not wait for ever.
-    Room(&'a Connection),
-    /// There are bytes, or their end.
-    Readable(BorrowedFd<'a>),
-    /// There is room for bytes, or nobody who reads them.
-    Writable(BorrowedFd<'a>),
-    /// The child has ended.
-    Ended(ChildId),
-    /// The guest has been asked to stop. Counts as listening for that.
-    Stopping,
-}
-
-impl Source<'_> {
-    /// Whether the coordinator says when it is due.
-    const fn is_told(&self) -> bool {
-        match self {
-            Self::Ended(_) | Self::Stopping => true,
-            Self::Message(_) | Self::Room(_) | Self::Readable(_) | Self::Writable(_) => false,
-        }
-    }
-
-    /// Whether it is due by what poll(2) says of its descriptor. What has come of a message need not be all of it.
-    fn happened(&self, flags: PollFlags) -> bool {
-        match self {
-            Self::Message(connection) => !flags.is_empty() && connection.look(),
-            Self::Room(connection) => {
-                if flags.contains(PollFlags::IN) {
-                    connection.look();
-                }
-                !(flags - PollFlags::IN).is_empty()
-            }
-            Self::Readable(_) | Self::Writable(_) | Self::Ended(_) | Self::Stopping => !flags.is_empty(),
-        }
-    }
-}
+use sandhog_protocol::request::Request;
+use std::os::fd::AsFd;
 
 impl Session {
     /// Waits until something of this happens: the places of all that has, in order.
@@ -163,6 +77,18 @@ impl Session {
                 Err(Error::WouldBlock) => self.wait_for(source, until)?,
                 other => return other,
             }
+        }
+    }
+
+    /// Whether it has been asked to stop before the time was over.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub fn stopping(&mut self, until: Until) -> Result<bool, Error> {
+        match self.wait(&[Source::Stopping], until) {
+            Ok(_) => Ok(true),
+            Err(Error::TimedOut | Error::WouldBlock) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
