@@ -32,16 +32,6 @@ const ALLOWED: &[&[&str]] = &[
     // Attempts start attempts.
     &["host/runtime/src/family.rs", "host/runtime/src/run.rs"],
     &[
-        "host/sandbox/src/cgroup.rs",
-        "host/sandbox/src/cgroup/delegated.rs",
-        "host/sandbox/src/cgroup/error.rs",
-        "host/sandbox/src/cgroup/files.rs",
-        "host/sandbox/src/cgroup/inherited.rs",
-        "host/sandbox/src/cgroup/mounts.rs",
-        "host/sandbox/src/cgroup/settings.rs",
-    ],
-    &["host/sandbox/src/seccomp.rs", "host/sandbox/src/seccomp/policy.rs", "host/sandbox/src/seccomp/program.rs"],
-    &[
         "host/spawner/src/spawner.rs",
         "host/spawner/src/spawner/admit.rs",
         "host/spawner/src/spawner/ends.rs",
