@@ -26,7 +26,6 @@ const ALLOWED: &[&[&str]] = &[
     &["host/cli/src/monit/draw.rs", "host/cli/src/monit/draw/list.rs"],
     &["host/compiler/src/componentize.rs", "host/compiler/src/componentize/constructors.rs"],
     &["host/compiler/src/module.rs", "host/compiler/src/refusal.rs"],
-    &["host/dirs/src/accounts.rs", "host/dirs/src/person.rs", "host/dirs/src/places.rs"],
     &["host/probes/src/lib.rs", "host/probes/src/tries.rs"],
     &["host/probes/src/lies.rs", "host/probes/src/zygotes.rs"],
     // Attempts start attempts.
