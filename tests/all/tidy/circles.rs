@@ -26,8 +26,6 @@ const ALLOWED: &[&[&str]] = &[
     &["host/cli/src/monit/draw.rs", "host/cli/src/monit/draw/list.rs"],
     &["host/compiler/src/componentize.rs", "host/compiler/src/componentize/constructors.rs"],
     &["host/compiler/src/module.rs", "host/compiler/src/refusal.rs"],
-    &["host/probes/src/lib.rs", "host/probes/src/tries.rs"],
-    &["host/probes/src/lies.rs", "host/probes/src/zygotes.rs"],
     // Attempts start attempts.
     &["host/runtime/src/family.rs", "host/runtime/src/run.rs"],
     &[
