@@ -363,7 +363,7 @@ impl Spawner {
 fn forget_ignored_signals() {
     // SIGPIPE and SIGXFSZ are ignored by whoever started this one, and by each zygote.
     let ours = [libc::SIGPIPE, libc::SIGXFSZ];
-    for number in (1..=inherited::SIGNALS).filter(|number| inherited::ignores(*number) && !ours.contains(number)) {
+    for number in (1..=signal::SIGNALS).filter(|number| inherited::ignores(*number) && !ours.contains(number)) {
         // It was ignored, so it is a signal that can be.
         let _ = signal::restore_default(number);
     }

@@ -65,7 +65,6 @@ const ALLOWED: &[&[&str]] = &[
         "host/spec/src/setting/words.rs",
         "host/spec/src/setting/wrong.rs",
     ],
-    &["host/sys/src/inherited.rs", "host/sys/src/process.rs", "host/sys/src/signal.rs"],
     &["host/worker/src/component/guest.rs", "host/worker/src/component/http.rs"],
     &["host/worker/src/component/handler.rs", "host/worker/src/component/run.rs", "host/worker/src/run.rs"],
     &["host/worker/src/component/load.rs", "host/worker/src/engine.rs"],
