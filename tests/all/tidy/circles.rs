@@ -13,14 +13,6 @@ const ALLOWED: &[&[&str]] = &[
     &["host/compiler/src/module.rs", "host/compiler/src/refusal.rs"],
     // Attempts start attempts.
     &["host/runtime/src/family.rs", "host/runtime/src/run.rs"],
-    &[
-        "host/spawner/src/spawner.rs",
-        "host/spawner/src/spawner/admit.rs",
-        "host/spawner/src/spawner/ends.rs",
-        "host/spawner/src/spawner/pause.rs",
-        "host/spawner/src/spawner/start.rs",
-        "host/spawner/src/spawner/strangers.rs",
-    ],
     &["host/spec/src/error.rs", "host/spec/src/job.rs"],
     &[
         "host/spec/src/manifest.rs",
