@@ -3,9 +3,10 @@
 use super::args::{AskArgs, ScaleArgs, SendArgs, SignalArgs, WaitArgs};
 use super::client::Client;
 use super::embedded::Failure;
+use super::ending::{NOT_ALL, said};
 use super::render::problem::Problem;
 use super::render::progress::Progress;
-use super::{NOT_ALL, interrupt, render, said};
+use super::{interrupt, render};
 use sandhog_daemon::fleet::Verb;
 use sandhog_protocol::control::{Answer, Ask, Done, Scale, Send};
 use sandhog_protocol::exit_code;

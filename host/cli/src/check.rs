@@ -2,8 +2,9 @@
 
 use super::args::CheckArgs;
 use super::embedded::Failure;
+use super::ending::said;
 use super::manifest_file::{self, Manifest};
-use super::{render, said};
+use super::render;
 use sandhog_spec::time;
 use sandhog_sys::clock;
 

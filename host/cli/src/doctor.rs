@@ -5,26 +5,22 @@
 
 #[cfg(feature = "hostile")]
 mod hostile;
+mod trial;
 
 use super::args::DoctorArgs;
 use super::embedded::{Failure, with_coordinator};
 use super::render;
 use super::render::screen::Screen;
-use render::problem::Problem;
 use sandhog_doctor::Probe;
-use sandhog_doctor::attempt::{self, Tried, attempt};
+use sandhog_doctor::attempt::{Tried, attempt};
 use sandhog_doctor::matrix::{self, Row};
 use sandhog_doctor::stage::Stage;
-use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::{Wall, Walls};
-use sandhog_protocol::verdict::StopReason;
 use sandhog_runtime::dispatch::Coordinator;
 use sandhog_runtime::terms::Terms;
 use sandhog_sys::process::SingleThreaded;
 use std::sync::Arc;
-
-/// Something is not as it must be.
-const NOT_WELL: u8 = 1;
+use trial::{exit_code, failure, left_out, named, refused};
 
 /// Examines this machine and returns the exit code.
 pub fn run(token: SingleThreaded, args: DoctorArgs) -> u8 {
@@ -62,10 +58,6 @@ fn try_probe(token: SingleThreaded, name: &str, args: &DoctorArgs) -> Result<u8,
     Ok(exit_code(tried.stopped == Some(true), answered))
 }
 
-fn named(name: &str) -> Result<Probe, Failure> {
-    Probe::parse(name).ok_or_else(|| refused(format!("there is no probe {name:?}")))
-}
-
 async fn probe_once(coordinator: &Arc<Coordinator>, probe: &Probe, args: &DoctorArgs) -> Result<Tried, Failure> {
     let mut walls = coordinator.walls();
     let out = left_out(args, walls.clone());
@@ -75,35 +67,4 @@ async fn probe_once(coordinator: &Arc<Coordinator>, probe: &Probe, args: &Doctor
     }
     let stage = Stage::new().map_err(|error| Failure::of(&error))?;
     attempt(coordinator, &stage, probe, &walls).await.map_err(|error| failure(&error))
-}
-
-/// The walls that `--with` or `--without` leave out of these.
-fn left_out(args: &DoctorArgs, walls: Walls) -> Walls {
-    let with = |with: &Vec<Wall>| walls.iter().copied().filter(|wall| !with.contains(wall)).collect();
-    let without = args.without.iter().flatten().copied().collect();
-    args.with.as_ref().map_or(without, with)
-}
-
-fn exit_code(well: bool, answered: u8) -> u8 {
-    if well || answered != exit_code::SUCCESS { answered } else { NOT_WELL }
-}
-
-fn refused(what: String) -> Failure {
-    Failure { problem: Problem::new(what), code: exit_code::REFUSED }
-}
-
-fn failure(error: &attempt::Error) -> Failure {
-    let code = match error {
-        attempt::Error::Stopped(StopReason::Interrupt) => exit_code::INTERRUPTED,
-        attempt::Error::Stopped(
-            StopReason::Terminate
-            | StopReason::OutputClosed
-            | StopReason::Parent
-            | StopReason::Operator
-            | StopReason::Replaced
-            | StopReason::Unknown(_),
-        ) => exit_code::TERMINATED,
-        attempt::Error::Stage(_) | attempt::Error::Null(_) | attempt::Error::Start(_) => exit_code::SANDHOG_FAILED,
-    };
-    Failure { code, ..Failure::of(error) }
 }

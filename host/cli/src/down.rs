@@ -3,10 +3,11 @@
 use super::args::DownArgs;
 use super::client::Client;
 use super::embedded::Failure;
+use super::ending::said;
 use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::words::{as_text, is_path};
-use super::{ask, manifest_file, render, said};
+use super::{ask, manifest_file, render};
 use sandhog_daemon::fleet::Verb;
 use sandhog_dirs::lock;
 use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, Shutdown};

@@ -2,11 +2,12 @@
 
 use super::args::{JobFlags, OfStart, StartArgs};
 use super::embedded::Failure;
+use super::ending::said;
 use super::manifest_file::not_a_module;
 use super::render::problem::Problem;
 use super::run::surroundings;
 use super::words::{as_text, is_path};
-use super::{ask, background, said, up};
+use super::{ask, background, up};
 use sandhog_daemon::fleet::Verb;
 use sandhog_protocol::control::{Apply, JobSpec};
 use sandhog_protocol::exit_code;

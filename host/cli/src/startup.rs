@@ -2,7 +2,8 @@
 
 use super::args::StartupArgs;
 use super::embedded::Failure;
-use super::{render, said};
+use super::ending::said;
+use super::render;
 use serde::Serialize;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;

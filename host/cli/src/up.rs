@@ -3,10 +3,11 @@
 use super::args::UpArgs;
 use super::client::Client;
 use super::embedded::Failure;
+use super::ending::{NOT_ALL, said};
 use super::manifest_file::{self, Manifest};
 use super::render::problem::Problem;
 use super::until_ready::{last_event, wait};
-use super::{NOT_ALL, ask, background, interrupt, render, said};
+use super::{ask, background, interrupt, render};
 use sandhog_protocol::control::{Apply, Change, ChangeKind, Done};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Wall;

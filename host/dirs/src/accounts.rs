@@ -1,11 +1,14 @@
 //! The machine's accounts, as their files tell: passwd(5), group(5). No service is asked (nsswitch.conf(5)): its modules are
 //! libraries that a static executable can't load.
 
-use super::places::accounts_file;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Sources that are files, or that hold no account of a person: nsswitch.conf(5), nss-systemd(8).
 const FILES: [&str; 4] = ["compat", "db", "files", "systemd"];
+
+/// Most that is read of a file of accounts, in bytes: a hundred thousand of them.
+const ACCOUNTS_BYTES: u64 = 8 << 20;
 
 /// An entry of passwd(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,19 +21,35 @@ pub struct Account {
 /// The account of this user, `None` where the file has none or can't be read.
 #[must_use]
 pub fn account(uid: u32) -> Option<Account> {
-    account_in(&accounts_file(Path::new("/etc/passwd")).ok()?, uid)
+    account_in(&file(Path::new("/etc/passwd")).ok()?, uid)
 }
 
 /// All groups of an account, its primary group first.
 #[must_use]
 pub fn groups(account: &Account) -> Vec<u32> {
-    groups_in(&accounts_file(Path::new("/etc/group")).unwrap_or_default(), account)
+    groups_in(&file(Path::new("/etc/group")).unwrap_or_default(), account)
 }
 
 /// Where else this machine keeps accounts of people; `None`: nowhere.
 #[must_use]
 pub fn elsewhere() -> Option<String> {
-    source_besides_files(&accounts_file(Path::new("/etc/nsswitch.conf")).unwrap_or_default())
+    source_besides_files(&file(Path::new("/etc/nsswitch.conf")).unwrap_or_default())
+}
+
+/// A file of the machine's accounts; empty where there is none.
+///
+/// # Errors
+/// It can't be read, or is longer than any.
+pub fn file(path: &Path) -> io::Result<String> {
+    let file = match std::fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    if file.take(ACCOUNTS_BYTES + 1).read_to_end(&mut bytes)? as u64 > ACCOUNTS_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn account_in(passwd: &str, uid: u32) -> Option<Account> {
@@ -96,5 +115,12 @@ mod tests {
             Some("sss".into())
         );
         assert_eq!(source_besides_files(""), None);
+    }
+
+    #[test]
+    fn a_file_of_accounts_may_be_absent_and_may_not_be_endless() {
+        assert_eq!(file(Path::new("/nowhere/passwd")).unwrap(), "");
+        assert_eq!(file(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(file(Path::new("/")).is_err());
     }
 }

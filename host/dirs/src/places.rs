@@ -201,26 +201,6 @@ pub fn common(variable: impl Fn(&str) -> Option<OsString>) -> OsString {
     variable(RUNTIME_VARIABLE).filter(|path| !path.is_empty()).unwrap_or_else(|| "/run/sandhog".into())
 }
 
-/// Most that is read of a file of accounts, in bytes: a hundred thousand of them.
-const ACCOUNTS_BYTES: u64 = 8 << 20;
-
-/// A file of the machine's accounts; empty where there is none.
-///
-/// # Errors
-/// It can't be read, or is longer than any.
-pub fn accounts_file(path: &Path) -> io::Result<String> {
-    use std::io::Read;
-    let file = match std::fs::File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-        opened => opened?,
-    };
-    let mut bytes = Vec::new();
-    if file.take(ACCOUNTS_BYTES + 1).read_to_end(&mut bytes)? as u64 > ACCOUNTS_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,13 +290,6 @@ mod tests {
     fn what_commands_have_in_common_is_their_runtime_directory() {
         assert_eq!(common(lookup(&[("SANDHOG_RUNTIME_DIR", "a")])), "a");
         assert_eq!(common(lookup(&[])), common(lookup(&[("SANDHOG_RUNTIME_DIR", "/run/sandhog")])));
-    }
-
-    #[test]
-    fn a_file_of_accounts_may_be_absent_and_may_not_be_endless() {
-        assert_eq!(accounts_file(Path::new("/nowhere/passwd")).unwrap(), "");
-        assert_eq!(accounts_file(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
-        assert!(accounts_file(Path::new("/")).is_err());
     }
 
     #[test]

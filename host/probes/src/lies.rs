@@ -1,7 +1,7 @@
 //! Lies: a worker that keeps to no protocol. What most of them say comes from their stdin, so that whoever tests makes it
 //! up, and no hostile message is part of the executable.
 
-use super::zygotes;
+use super::zygotes::{self, live_on};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, recv, send, sendmsg};
@@ -123,11 +123,4 @@ fn pass(channel: BorrowedFd<'_>, count: usize) -> Result<(), Errno> {
         return Err(Errno::INVAL);
     }
     sendmsg(channel, &[IoSlice::new(&[0])], &mut control, SendFlags::NOSIGNAL).map(drop)
-}
-
-/// Until it is ended.
-pub(super) fn live_on() -> Result<String, Errno> {
-    loop {
-        poll(&mut [], None)?;
-    }
 }

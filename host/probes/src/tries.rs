@@ -1,16 +1,19 @@
 //! How each probe tries its forbidden thing. Where a call on the list could do it, it tries that one, so that it is
 //! another wall that has to stand.
 
+use super::granted::{FILE, OUTSIDE, SETUID};
 #[cfg(feature = "hostile")]
 use super::lies;
-use super::{FILE, OUTSIDE, Probe, SETUID};
+use super::probe::Probe;
 use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, ResolveFlags, Timestamps};
 use rustix::io::Errno;
 use rustix::process::Pid;
+use sandhog_protocol::plan::Access;
+use sandhog_protocol::worker::ProbeReport;
 use sandhog_sys::{probe as attempt, process};
 use std::io;
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
@@ -24,8 +27,19 @@ const NUMBERS: i32 = 1 << 16;
 /// The one variable that a zygote is started with: where its channel is.
 const OURS: &str = "SANDHOG_IPC_FD";
 
+/// Runs the probe of this name, in a worker. `channel` is the worker's: for those that lie.
+pub fn run(name: &str, channel: BorrowedFd<'_>, directories: &[(OwnedFd, Access)]) -> ProbeReport {
+    let Some(probe) = Probe::parse(name) else {
+        return ProbeReport { stopped: false, detail: "there is no such probe".into() };
+    };
+    match outcome(&probe, channel, directories.first().map(|(fd, _)| fd.as_fd())) {
+        Ok(detail) => ProbeReport { stopped: false, detail },
+        Err(errno) => ProbeReport { stopped: true, detail: errno_name(errno) },
+    }
+}
+
 /// Tries it. What came through, in words, or what stood against it.
-pub(super) fn run(
+fn outcome(
     probe: &Probe,
     #[cfg_attr(not(feature = "hostile"), expect(unused_variables, reason = "it is for lies"))] channel: BorrowedFd<'_>,
     directory: Option<BorrowedFd<'_>>,
@@ -85,7 +99,7 @@ pub(super) fn run(
 }
 
 /// The names of errno(3) that walls answer with.
-pub(super) fn errno_name(errno: Errno) -> String {
+fn errno_name(errno: Errno) -> String {
     let name = match errno {
         Errno::PERM => "EPERM",
         Errno::NOENT => "ENOENT",

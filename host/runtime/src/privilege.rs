@@ -123,7 +123,7 @@ fn has_roots_rights() -> bool {
 fn chosen_ids() -> Option<Chosen> {
     let mut unread = None;
     let mut read = |path: &str| {
-        places::accounts_file(Path::new(path)).unwrap_or_else(|error| {
+        accounts::file(Path::new(path)).unwrap_or_else(|error| {
             unread.get_or_insert_with(|| format!("{path} can't be read ({error}): others may have the ids of workers"));
             String::new()
         })

@@ -11,87 +11,39 @@
 //!
 //! Which kernel document says what: see [`mounts`] and [`settings`].
 
+mod controller;
 mod delegated;
 mod error;
 mod files;
+mod hierarchies;
 mod inherited;
 mod mounts;
+mod name;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use controller::{Controller, Version};
 pub use error::{Error, Missing};
-use files::{children, make_home, open_directory, read_file, read_path, write_file, write_setting};
+use files::{open_directory, read_file, read_path, write_file, write_setting};
+pub use hierarchies::Hierarchies;
+use hierarchies::Hierarchy;
 pub use inherited::{Kept, Nature, leave};
-use mounts::Choice;
 use rustix::{
-    fs::{AtFlags, Mode, OFlags},
+    fs::{AtFlags, Mode},
     io::Errno,
     process::{Pid, PidfdFlags, Signal},
 };
+use settings::Limits;
 use std::{
-    fs, io,
+    io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
-/// The directory of all our cgroups, in each hierarchy.
-const HOME: &str = "sandhog";
-
 /// The step of a zygote's start that this wall is, as in its failures.
 pub const STEP: &str = "limit a cgroup";
-
-/// A version of the kernel's interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    V1,
-    V2,
-}
-
-/// What can be limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Controller {
-    Memory,
-    Tasks,
-}
-
-impl Controller {
-    const ALL: [Self; 2] = [Self::Memory, Self::Tasks];
-
-    /// The kernel's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Tasks => "pids",
-        }
-    }
-}
-
-/// What a cgroup may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Limits {
-    memory_bytes: u64,
-    tasks: u32,
-}
-
-/// One hierarchy that is needed.
-#[derive(Debug)]
-struct Hierarchy {
-    version: Version,
-    controllers: Vec<Controller>,
-    /// Where `home` is, for messages.
-    path: PathBuf,
-    /// The directory of all our cgroups.
-    home: OwnedFd,
-}
-
-/// The hierarchies that limit memory and tasks on this machine.
-#[derive(Clone, Debug)]
-pub struct Hierarchies {
-    hierarchies: Vec<Arc<Hierarchy>>,
-    swap_is_limited: bool,
-}
 
 /// Finds the hierarchies, makes the directory `sandhog` in each, and lets its children be limited. Once, before any
 /// pivot; as root.
@@ -119,70 +71,6 @@ pub fn delegated() -> Result<Hierarchies, Error> {
     let mounts = mounts::parse(&read_path("/proc/self/mountinfo")?);
     let (own, known) = (read_path("/proc/self/cgroup")?, read_path("/proc/cgroups")?);
     delegated::take(mounts, &own, &known, rustix::process::getpid().as_raw_nonzero().get())
-}
-
-impl Hierarchies {
-    /// A file of the first one's, open for writing: whoever has cgroups here has this file, and may lock bytes of it
-    /// (fcntl(2)), which a cgroup's own file system leaves to the kernel.
-    ///
-    /// # Errors
-    /// As open(2).
-    pub fn locks(&self) -> io::Result<OwnedFd> {
-        let home = self.hierarchies.first().ok_or(io::ErrorKind::NotFound)?.home.as_fd();
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Ok(rustix::fs::openat(home, "cgroup.procs", flags, Mode::empty())?)
-    }
-
-    /// Its descriptors.
-    pub fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.hierarchies.iter().map(|hierarchy| hierarchy.home.as_fd())
-    }
-
-    fn open(choices: &[Choice]) -> Result<Self, Error> {
-        let hierarchies: Result<Vec<_>, _> =
-            choices.iter().map(|choice| Hierarchy::open(choice).map(Arc::new)).collect();
-        let hierarchies = hierarchies?;
-        let swap_is_limited = hierarchies.iter().any(|hierarchy| hierarchy.limits_swap());
-        Ok(Self { hierarchies, swap_is_limited })
-    }
-
-    /// What this machine's cgroups leave open, a sentence for people. None: nothing.
-    pub fn weakness(&self) -> Option<String> {
-        // No such file: a kernel without swap.
-        let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
-        settings::swap_weakness(self.swap_is_limited, &swaps)
-    }
-
-    /// The names of all our cgroups, whoever made them.
-    fn names(&self) -> Result<Vec<String>, Error> {
-        let mut names = Vec::new();
-        for hierarchy in &self.hierarchies {
-            let listed = children(hierarchy.home.as_fd());
-            names.extend(listed.map_err(|source| Error::List { path: hierarchy.path.clone(), source })?);
-        }
-        names.sort_unstable();
-        names.dedup();
-        Ok(names)
-    }
-}
-
-impl Hierarchy {
-    fn open(choice: &Choice) -> Result<Self, Error> {
-        let Choice { version, point, controllers } = choice;
-        let mount = open_directory(rustix::fs::CWD, point);
-        let mount = mount.map_err(|source| Error::Open { path: point.clone(), source })?;
-        let path = point.join(HOME);
-        enable(*version, controllers, mount.as_fd(), point)?;
-        let home = make_home(mount.as_fd()).map_err(|source| Error::Home { path: path.clone(), source })?;
-        enable(*version, controllers, home.as_fd(), &path)?;
-        Ok(Self { version: *version, controllers: controllers.clone(), path, home })
-    }
-
-    fn limits_swap(&self) -> bool {
-        let file = settings::swap_file(self.version);
-        self.controllers.contains(&Controller::Memory)
-            && rustix::fs::accessat(&self.home, file, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
-    }
 }
 
 /// A cgroup of ours: one directory in each hierarchy. Dropping it removes it, if it is empty by then.
@@ -219,7 +107,7 @@ pub enum Created {
 /// # Errors
 /// The step that failed; nothing is left behind.
 pub fn create(hierarchies: &Hierarchies, name: &str, memory_bytes: u64, tasks: u32) -> Result<Created, Error> {
-    if !is_name(name) {
+    if !name::is_name(name) {
         return Err(Error::Name { name: name.to_owned() });
     }
     let cgroup = match make(hierarchies, name) {
@@ -426,23 +314,4 @@ impl Place {
 pub fn stale(hierarchies: &Hierarchies, mut is_stale: impl FnMut(&str) -> bool) -> Result<Vec<Cgroup>, Error> {
     let names = hierarchies.names()?.into_iter().filter(|name| is_stale(name));
     Ok(names.map(|name| left_behind(hierarchies, &name)).collect())
-}
-
-fn is_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
-}
-
-/// Version 2: lets children have these controllers. Version 1 knows no such step.
-fn enable(version: Version, controllers: &[Controller], directory: BorrowedFd<'_>, path: &Path) -> Result<(), Error> {
-    const FILE: &str = "cgroup.subtree_control";
-    match version {
-        Version::V1 => Ok(()),
-        Version::V2 => {
-            let enabled = read_file(directory, FILE).map_err(|source| Error::Read { path: path.join(FILE), source })?;
-            settings::enable(controllers, &enabled)
-                .map_or(Ok(()), |words| write_file(directory, FILE, &words))
-                .map_err(|source| Error::Enable { path: path.to_owned(), source })
-        }
-    }
 }

@@ -7,12 +7,14 @@
 //! Filters stack, and the kernel obeys the strictest: a zygote's filter therefore allows whatever its
 //! workers' filters allow, and a worker's filter can only take away.
 
+mod filter;
 mod names;
 mod policy;
 mod program;
 #[cfg(test)]
 mod tests;
 
+pub use filter::Filter;
 use sandhog_sys::seccomp::{self, Instruction};
 use std::{collections::BTreeMap, io, sync::OnceLock};
 
@@ -21,39 +23,6 @@ compile_error!(
     "the allow-lists of system calls in sandbox/seccomp/policy.rs are written and tried for x86_64 only; \
      another architecture needs its own architecture check and its own names for the older calls"
 );
-
-/// A list of system calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// A zygote that loads no module, after its namespaces, and every worker of it until it has its own filter.
-    Zygote,
-    /// The same for a zygote that loads a module.
-    Loader,
-    /// What such a zygote, and each worker of it, gives up beside that once the module is loaded.
-    Loaded,
-    /// A worker that runs a core module, or a probe in a guest's place.
-    Worker,
-    /// A worker that runs a component: threads, and connections to other jobs.
-    Component,
-    /// The same where no cgroup counts its memory: it makes none that no process owns.
-    UncountedComponent,
-    /// A worker that compiles: threads, and no paths.
-    Compiler,
-}
-
-impl Filter {
-    /// All of them.
-    #[cfg(test)]
-    pub const ALL: [Self; 7] = [
-        Self::Zygote,
-        Self::Loader,
-        Self::Loaded,
-        Self::Worker,
-        Self::Component,
-        Self::UncountedComponent,
-        Self::Compiler,
-    ];
-}
 
 /// Why a filter was not loaded.
 #[derive(Debug, thiserror::Error)]

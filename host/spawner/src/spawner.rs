@@ -6,6 +6,7 @@ mod admit;
 mod birth;
 mod ends;
 mod pause;
+mod place;
 mod rehearsal;
 mod reports;
 mod start;
@@ -15,8 +16,6 @@ mod weak;
 use super::leftovers::Leftovers;
 use super::{Delegated, Executables, Privilege, Setting};
 use crate::ids::Lease;
-use ends::reap_now;
-use pause::Pause;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, pidfd_send_signal, setsid};
 use sandhog_ipc::{Closed, Received, recv_packet, send_packet};
@@ -25,7 +24,6 @@ use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WorkerId, Zy
 use sandhog_sandbox::{capabilities, cgroup, descriptors, failure};
 use sandhog_sys::process::{self, Child, SingleThreaded};
 use sandhog_sys::{inherited, signal};
-use start::Settled;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -70,6 +68,14 @@ impl Refusal {
     fn report(&self) -> SpawnFailure {
         SpawnFailure { wall: self.wall, failure: failure(self.step, self.error.as_ref()) }
     }
+}
+
+/// A zygote's ids and its cgroup, where it has any.
+struct Settled {
+    lease: Option<Lease>,
+    /// Names the cgroup where there is no lease of ids.
+    name: Option<Lease>,
+    cgroup: Option<cgroup::Cgroup>,
 }
 
 struct Zygote {
@@ -126,6 +132,14 @@ struct Worker {
     number: i32,
     zygote: ZygoteId,
     pause: Pause,
+}
+
+/// Whether a worker stands still.
+#[derive(Default)]
+struct Pause {
+    /// Somebody asked for this one.
+    alone: bool,
+    since: Option<Instant>,
 }
 
 /// Which descriptor woke the loop.
@@ -297,7 +311,7 @@ impl Spawner {
 
     fn request(&mut self, request: Received<ToSpawner>) -> io::Result<()> {
         let Received { message, fds } = request;
-        admit::admit_request(&message, &fds)?;
+        place::admit_request(&message, &fds)?;
         match message {
             ToSpawner::StartZygote { zygote, plan } => {
                 let is_known = self.zygotes.contains_key(&zygote);
@@ -363,7 +377,7 @@ impl Spawner {
 fn forget_ignored_signals() {
     // SIGPIPE and SIGXFSZ are ignored by whoever started this one, and by each zygote.
     let ours = [libc::SIGPIPE, libc::SIGXFSZ];
-    for number in (1..=inherited::SIGNALS).filter(|number| inherited::ignores(*number) && !ours.contains(number)) {
+    for number in (1..=signal::SIGNALS).filter(|number| inherited::ignores(*number) && !ours.contains(number)) {
         // It was ignored, so it is a signal that can be.
         let _ = signal::restore_default(number);
     }

@@ -2,12 +2,10 @@
 //! closed streams, and ignores SIGPIPE.
 #![allow(unsafe_code)]
 
+use super::signal::SIGNALS;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::{mem, ptr};
-
-/// Linux has the signals 1 to 64 (signal(7)).
-pub const SIGNALS: i32 = 64;
 
 /// Bit N - 1: signal N was ignored.
 static IGNORED: AtomicU64 = AtomicU64::new(0);

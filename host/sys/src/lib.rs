@@ -24,4 +24,5 @@ pub mod process;
 pub mod ready;
 pub mod seccomp;
 pub mod signal;
+mod single_threaded;
 pub mod timer;

@@ -1,26 +1,10 @@
 //! Making, replacing and reaping processes: clone(2), execveat(2), waitid(2), `_exit`(2).
 
+pub use super::single_threaded::SingleThreaded;
 use std::ffi::CStr;
 use std::io;
-use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Proof that this process has one thread, so that a fork copies no lock that another thread holds.
-///
-/// There is one at the start of `main`; whoever wants threads drops it first. It can't leave its thread.
-pub struct SingleThreaded {
-    stays_on_its_thread: PhantomData<*const ()>,
-}
-
-impl SingleThreaded {
-    /// The proof, once, for the first line of `main`; `None` ever after.
-    pub fn claim() -> Option<Self> {
-        static CLAIMED: AtomicBool = AtomicBool::new(false);
-        (!CLAIMED.swap(true, Ordering::SeqCst)).then_some(Self { stays_on_its_thread: PhantomData })
-    }
-}
 
 /// What a fork returns, in either process.
 pub enum Forked {
@@ -319,7 +303,7 @@ pub fn as_daemon(command: &mut impl CommandExt, kept: BorrowedFd<'_>) {
     let prepare = move || {
         // SAFETY: takes no pointer.
         check(unsafe { libc::setsid() }.into())?;
-        (1..=super::inherited::SIGNALS).for_each(|signal| {
+        (1..=super::signal::SIGNALS).for_each(|signal| {
             // The numbers that are the C library's own, SIGKILL and SIGSTOP are refused, and are never ignored.
             let _ = super::signal::restore_default(signal);
         });

@@ -2,9 +2,12 @@
 //! say.
 #![allow(unsafe_code)]
 
-use super::process::SingleThreaded;
+use super::single_threaded::SingleThreaded;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{io, mem, ptr};
+
+/// Linux has the signals 1 to 64 (signal(7)).
+pub const SIGNALS: i32 = 64;
 
 /// Ignores `signal` in this process. Children inherit that, and so does an executed program.
 ///

@@ -9,45 +9,8 @@ use std::fmt::Write;
 
 /// Circles that may be, each as its files in their order. The list only shrinks: one that is no more has to go from here.
 const ALLOWED: &[&[&str]] = &[
-    &["host/cli/src/args.rs", "host/cli/src/args/parse.rs", "host/cli/src/args/tools.rs"],
-    &[
-        "host/cli/src/ask.rs",
-        "host/cli/src/check.rs",
-        "host/cli/src/down.rs",
-        "host/cli/src/lib.rs",
-        "host/cli/src/look.rs",
-        "host/cli/src/monit/feed.rs",
-        "host/cli/src/monit/mod.rs",
-        "host/cli/src/start.rs",
-        "host/cli/src/startup.rs",
-        "host/cli/src/up.rs",
-    ],
-    &["host/cli/src/doctor.rs", "host/cli/src/doctor/hostile.rs"],
-    &["host/cli/src/monit/draw.rs", "host/cli/src/monit/draw/list.rs"],
-    &["host/dirs/src/accounts.rs", "host/dirs/src/person.rs", "host/dirs/src/places.rs"],
-    &["host/probes/src/lib.rs", "host/probes/src/tries.rs"],
-    &["host/probes/src/lies.rs", "host/probes/src/zygotes.rs"],
     // Attempts start attempts.
     &["host/runtime/src/family.rs", "host/runtime/src/run.rs"],
-    &[
-        "host/sandbox/src/cgroup.rs",
-        "host/sandbox/src/cgroup/delegated.rs",
-        "host/sandbox/src/cgroup/error.rs",
-        "host/sandbox/src/cgroup/files.rs",
-        "host/sandbox/src/cgroup/inherited.rs",
-        "host/sandbox/src/cgroup/mounts.rs",
-        "host/sandbox/src/cgroup/settings.rs",
-    ],
-    &["host/sandbox/src/seccomp.rs", "host/sandbox/src/seccomp/policy.rs", "host/sandbox/src/seccomp/program.rs"],
-    &[
-        "host/spawner/src/spawner.rs",
-        "host/spawner/src/spawner/admit.rs",
-        "host/spawner/src/spawner/ends.rs",
-        "host/spawner/src/spawner/pause.rs",
-        "host/spawner/src/spawner/start.rs",
-        "host/spawner/src/spawner/strangers.rs",
-    ],
-    &["host/sys/src/inherited.rs", "host/sys/src/process.rs", "host/sys/src/signal.rs"],
 ];
 
 /// A module's place in its crate: the names on the way from its root.

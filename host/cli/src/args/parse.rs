@@ -1,6 +1,8 @@
 //! From the words of a command line to a command, or to what is to be shown instead. No I/O.
 
-use super::{Cli, Topic};
+use super::commands::{Cli, Command, Topic};
+use super::run::RunArgs;
+use super::tools::DoctorArgs;
 use crate::render::problem::Problem;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -101,6 +103,21 @@ fn advice(error: &clap::Error, verb: &str) -> Option<String> {
     }
 }
 
+impl DoctorArgs {
+    /// The job whose guest's place the probe takes; `None` where it takes none.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub fn job(&self) -> Result<Option<RunArgs>, Stop> {
+        if self.run.is_empty() {
+            return Ok(None);
+        }
+        let words = ["sandhog", "run"].map(OsString::from).into_iter().chain(self.run.iter().cloned());
+        let Command::Run(args) = parse(words, env!("CARGO_PKG_VERSION"))?.command else { return Ok(None) };
+        Ok(Some(*args))
+    }
+}
+
 /// The long help of a command, or of Sandhog itself; `None` where the topic is not a command.
 pub fn long_help(topic: Option<Topic>) -> Option<StyledStr> {
     let mut command = Cli::command();
@@ -113,7 +130,6 @@ pub fn long_help(topic: Option<Topic>) -> Option<StyledStr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Command, RunArgs};
     use super::*;
     use sandhog_protocol::plan::Wall;
     use sandhog_spec::units::{self, Size, Time};

@@ -1,8 +1,7 @@
 //! Flags of the commands that build, inspect, make and examine.
 
 use super::flags::{JobFlags, OfBuild};
-use super::run::{RunArgs, wall_parser};
-use super::{Command, Stop, parse};
+use super::run::wall_parser;
 use clap::{Args, ValueHint};
 use sandhog_protocol::plan::Wall;
 use std::ffi::OsString;
@@ -73,19 +72,4 @@ pub struct DoctorArgs {
     /// What `run` would be given: the probe is then in the place of that job's guest
     #[arg(value_name = "RUN", last = true, hide = true, requires = "probe")]
     pub run: Vec<OsString>,
-}
-
-impl DoctorArgs {
-    /// The job whose guest's place the probe takes; `None` where it takes none.
-    ///
-    /// # Errors
-    /// As [`parse`].
-    pub fn job(&self) -> Result<Option<RunArgs>, Stop> {
-        if self.run.is_empty() {
-            return Ok(None);
-        }
-        let words = ["sandhog", "run"].map(OsString::from).into_iter().chain(self.run.iter().cloned());
-        let Command::Run(args) = parse(words, env!("CARGO_PKG_VERSION"))?.command else { return Ok(None) };
-        Ok(Some(*args))
-    }
 }

@@ -5,7 +5,7 @@ use super::super::embedded::{Failure, with_coordinator};
 use super::super::render;
 use super::super::render::screen::Screen;
 use super::super::run;
-use super::{exit_code, failure, left_out, named, refused};
+use super::trial::{exit_code, failure, left_out, named, refused};
 use sandhog_doctor::Probe;
 use sandhog_doctor::hostile::Plan;
 use sandhog_doctor::stage::Stage;

@@ -11,6 +11,7 @@
 //! ```
 
 mod list;
+mod style;
 
 use super::model::{History, Model};
 use crate::render::width::{broken, cut, harmless};
@@ -18,12 +19,13 @@ use crate::render::{phase, time};
 use phase::Mood;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph, Sparkline};
 use sandhog_protocol::control::{Instance, LogLine, LogStream};
 use sandhog_spec::text::escape;
 use std::collections::{BTreeMap, VecDeque};
+use style::style_of;
 
 /// Below this many lines there is only the list.
 const LINES_FOR_DETAILS: u16 = 12;
@@ -50,15 +52,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
     frame.render_widget(Paragraph::new(footer(model, foot.width)), foot);
     if model.help {
         help(frame);
-    }
-}
-
-pub(super) const fn style_of(mood: Mood) -> Style {
-    match mood {
-        Mood::Good => Style::new().fg(Color::Green),
-        Mood::Busy => Style::new().fg(Color::Yellow),
-        Mood::Bad => Style::new().fg(Color::Red),
-        Mood::Quiet => Style::new().add_modifier(Modifier::DIM),
     }
 }
 
@@ -137,17 +130,6 @@ fn describe(instance: &Instance, now_ms: u64, columns: usize) -> Vec<Line<'stati
     ];
     lines.extend(texts.into_iter().flatten().map(|text| Line::raw(cut(&text, columns))));
     lines
-}
-
-impl History {
-    /// A full processor, or more where it was more.
-    pub(super) fn most_cpu(&self) -> u64 {
-        self.cpu_permille.iter().copied().max().unwrap_or(0).max(1000)
-    }
-
-    pub(super) fn most_memory(&self) -> u64 {
-        self.memory_bytes.iter().copied().max().unwrap_or(0).max(1)
-    }
 }
 
 fn bars_of(frame: &mut Frame<'_>, area: Rect, name: &'static str, values: &VecDeque<u64>, most: u64) {

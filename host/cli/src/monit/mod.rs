@@ -16,9 +16,10 @@ mod spark;
 
 use super::args::MonitArgs;
 use super::embedded::Failure;
+use super::ending::said;
+use super::look;
 use super::render::Paper;
 use super::render::problem::Problem;
-use super::{look, said};
 use feed::Feed;
 use model::{Effect, Message, Model};
 use sandhog_protocol::exit_code;

@@ -48,6 +48,17 @@ pub(super) struct History {
     pub memory_bytes: VecDeque<u64>,
 }
 
+impl History {
+    /// A full processor, or more where it was more.
+    pub(super) fn most_cpu(&self) -> u64 {
+        self.cpu_permille.iter().copied().max().unwrap_or(0).max(1000)
+    }
+
+    pub(super) fn most_memory(&self) -> u64 {
+        self.memory_bytes.iter().copied().max().unwrap_or(0).max(1)
+    }
+}
+
 pub(super) struct Model {
     pub now_ms: u64,
     pub instances: Vec<Instance>,

@@ -4,9 +4,11 @@
 //! Sources: cgroups(7), Documentation/admin-guide/cgroup-v2.rst ("Delegation", "No Internal Process Constraint"), systemd's
 //! "Control Group APIs and Delegation".
 
+use super::controller::{Controller, Version};
+use super::error::{Error, Missing};
 use super::files::{open_directory, read_file, write_file};
+use super::hierarchies::Hierarchies;
 use super::mounts::{self, Choice, Mount};
-use super::{Controller, Error, Hierarchies, Missing, Version};
 use rustix::fs::{Access, AtFlags, Mode, accessat, fstat};
 use rustix::io::Errno;
 use std::io;

@@ -1,6 +1,6 @@
 //! What can go wrong with a cgroup, one variant a step.
 
-use super::Controller;
+use super::controller::Controller;
 use std::{io, path::PathBuf};
 
 /// Why no hierarchy offers a controller, and what to do.

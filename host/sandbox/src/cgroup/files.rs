@@ -1,6 +1,8 @@
 //! Directories and files of a hierarchy: every access is relative to a directory that is open already.
 
-use super::{Error, HOME, settings::Setting};
+use super::error::Error;
+use super::name::{HOME, is_name};
+use super::settings::Setting;
 use rustix::{
     fs::{Dir, Mode, OFlags},
     io::Errno,
@@ -34,7 +36,7 @@ pub(super) fn children(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy();
-        if entry.file_type() == rustix::fs::FileType::Directory && super::is_name(&name) {
+        if entry.file_type() == rustix::fs::FileType::Directory && is_name(&name) {
             names.push(name.into_owned());
         }
     }

@@ -5,9 +5,8 @@
 //! whole machine, or of a container, hold on. Sources: cgroups(7), systemd.scope(5), systemd.kill(5).
 
 use super::delegated;
-use super::files::{open_directory, write_file};
+use super::files::{open_directory, read_path, write_file};
 use super::mounts::{self, Mount};
-use super::read_path;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,8 @@
 //!
 //! Sources: proc_pid_mountinfo(5), cgroups(7), Documentation/admin-guide/cgroup-v1/cgroups.rst and cgroup-v2.rst.
 
-use super::{Controller, Missing, Version};
+use super::controller::{Controller, Version};
+use super::error::Missing;
 use sandhog_sys::mountinfo;
 use std::path::PathBuf;
 

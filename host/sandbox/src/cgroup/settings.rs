@@ -2,7 +2,14 @@
 //!
 //! Sources: Documentation/admin-guide/cgroup-v1/memory.rst and pids.rst, Documentation/admin-guide/cgroup-v2.rst.
 
-use super::{Controller, Limits, Version};
+use super::controller::{Controller, Version};
+
+/// What a cgroup may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) memory_bytes: u64,
+    pub(super) tasks: u32,
+}
 
 /// One value for one file.
 #[derive(Clone, Debug, PartialEq, Eq)]

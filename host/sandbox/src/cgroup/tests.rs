@@ -1,8 +1,8 @@
 //! Against directories of our own that look like a hierarchy, then against the kernel, as root.
 
 use super::{
-    Cgroup, Controller, Created, Error, Hierarchies, Hierarchy, Limits, Place, Version, children, create, discover,
-    mounts::Choice, read_file, stale, write_file,
+    Cgroup, Controller, Created, Error, Hierarchies, Hierarchy, Limits, Place, Version, create, discover,
+    files::children, mounts::Choice, read_file, stale, write_file,
 };
 use sandhog_sys::child::{self, Ended};
 use std::{
@@ -367,7 +367,7 @@ fn version_2_kills_what_is_in_it_even_without_controllers() {
     assert_eq!(elsewhere, Ended::Exited(0));
     assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
     // Nothing else of this machine needs it, where version 2 has no controllers.
-    let _ = fs::remove_dir(mount.point.join(super::HOME));
+    let _ = fs::remove_dir(mount.point.join(super::name::HOME));
 }
 
 #[test]

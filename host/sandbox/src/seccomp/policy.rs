@@ -6,6 +6,7 @@
 //! What a filter can't see: it sees numbers, not what pointers point to. Paths, socket addresses and the
 //! argument of openat2(2) are held by the other walls.
 
+use super::filter::Filter;
 use libc::c_long;
 
 /// One line of a table.
@@ -335,33 +336,31 @@ const LOADED: &[Rule] = rules! {
 };
 
 /// The table of a filter.
-pub(super) fn rules(filter: super::Filter) -> Vec<Rule> {
+pub(super) fn rules(filter: Filter) -> Vec<Rule> {
     let tables: &[&[Rule]] = match filter {
-        super::Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, ZYGOTE],
-        super::Filter::Loader => {
+        Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, ZYGOTE],
+        Filter::Loader => {
             &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN, ZYGOTE, CODE]
         }
-        super::Filter::Loaded => &[LOADED],
-        super::Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
-        super::Filter::Component => {
-            &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN]
-        }
-        super::Filter::UncountedComponent => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS],
-        super::Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
+        Filter::Loaded => &[LOADED],
+        Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
+        Filter::Component => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN],
+        Filter::UncountedComponent => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS],
+        Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
     };
     tables.concat()
 }
 
 /// What happens to a call that no rule answers. A list of what is allowed kills; one that only takes away from another
 /// filter leaves it to that.
-pub(super) const fn otherwise(filter: super::Filter) -> Answer {
+pub(super) const fn otherwise(filter: Filter) -> Answer {
     match filter {
-        super::Filter::Zygote
-        | super::Filter::Loader
-        | super::Filter::Worker
-        | super::Filter::Component
-        | super::Filter::UncountedComponent
-        | super::Filter::Compiler => Answer::Kill,
-        super::Filter::Loaded => Answer::Allow,
+        Filter::Zygote
+        | Filter::Loader
+        | Filter::Worker
+        | Filter::Component
+        | Filter::UncountedComponent
+        | Filter::Compiler => Answer::Kill,
+        Filter::Loaded => Answer::Allow,
     }
 }

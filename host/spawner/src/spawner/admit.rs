@@ -1,74 +1,24 @@
 //! The first thing that is done with a request to start something: is it above the floor, and is each descriptor of the kind
 //! that its place is for?
 
+use super::place::Place;
 use super::{Guard, Refusal, Spawner};
 use crate::floor::Breach;
-use rustix::fs::{FileType, Stat, fstat, major, minor};
+use rustix::fs::{FileType, fstat};
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Program, Wall, WorkerPlan, ZygotePlan};
-use sandhog_protocol::spawn::{ToSpawner, ZygoteId};
+use sandhog_protocol::spawn::ZygoteId;
 use std::io;
 use std::os::fd::OwnedFd;
 
 /// What the refusal of a plan names as its step.
 const STEP: &str = "admit a plan";
 
-/// The device of /dev/null: Documentation/admin-guide/devices.txt.
-const NULL: (u32, u32) = (1, 3);
-
-/// What a descriptor is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// To its zygote, its worker or its parent.
-    Socket,
-    /// A standard stream: a pipe, a file, or nothing. A socket would be somebody else's, a directory a grant.
-    Stream,
-    /// A regular file for a core dump.
-    Dump,
-    Directory,
-}
-
-impl Place {
-    fn takes(self, status: &Stat) -> bool {
-        match (self, FileType::from_raw_mode(status.st_mode)) {
-            (Self::Socket, FileType::Socket)
-            | (Self::Stream, FileType::Fifo | FileType::RegularFile)
-            | (Self::Dump, FileType::RegularFile)
-            | (Self::Directory, FileType::Directory) => true,
-            (Self::Stream, FileType::CharacterDevice) => (major(status.st_rdev), minor(status.st_rdev)) == NULL,
-            (Self::Socket | Self::Stream | Self::Dump | Self::Directory, _) => false,
-        }
-    }
-}
-
-/// How many descriptors of a worker are passed on as they are: channel, three streams, its connection and the file for its
-/// core dump if it has them.
-pub(super) fn plain_fds(plan: &WorkerPlan) -> usize {
-    4 + usize::from(plan.connected) + usize::from(plan.coredump)
-}
-
 impl Refusal {
     /// Whoever asks for this is no coordinator of ours.
     pub(super) fn is_hostile(&self) -> bool {
         self.error.downcast_ref::<Breach>().is_some_and(Breach::is_hostile)
     }
-}
-
-/// Descriptors beside a request that takes none are a breach.
-///
-/// # Errors
-/// InvalidData: the end of the coordinator.
-pub(super) fn admit_request(request: &ToSpawner, fds: &[OwnedFd]) -> io::Result<()> {
-    let takes_some = match request {
-        ToSpawner::StartZygote { .. } | ToSpawner::StartWorker { .. } | ToSpawner::Guard => true,
-        ToSpawner::Kill { .. }
-        | ToSpawner::Pause { .. }
-        | ToSpawner::Resume { .. }
-        | ToSpawner::PauseAll
-        | ToSpawner::ResumeAll
-        | ToSpawner::EndZygote { .. } => false,
-    };
-    if takes_some || fds.is_empty() { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 impl Spawner {
@@ -150,27 +100,10 @@ mod tests {
     use rustix::net::SocketType;
     use sandhog_ipc::pair;
 
-    fn open(path: &str) -> OwnedFd {
-        std::fs::File::open(path).unwrap().into()
-    }
-
-    #[test]
-    fn each_place_takes_its_kind_of_descriptor_and_no_other() {
-        let (socket, _other) = pair(SocketType::SEQPACKET).unwrap();
-        let (pipe, _writer) = rustix::pipe::pipe().unwrap();
-        let (null, file, directory) = (open("/dev/null"), open("/proc/self/exe"), open("/"));
-        let taken = |place: Place| {
-            let fds = [&socket, &pipe, &null, &file, &directory, &open("/dev/zero")];
-            fds.map(|fd| place.takes(&fstat(fd).unwrap()))
-        };
-        assert_eq!(taken(Place::Socket), [true, false, false, false, false, false]);
-        assert_eq!(taken(Place::Stream), [false, true, true, true, false, false]);
-        assert_eq!(taken(Place::Directory), [false, false, false, false, true, false]);
-    }
-
     #[test]
     fn a_descriptor_too_many_too_few_or_of_another_kind_is_hostile() {
-        let (socket, directory) = (pair(SocketType::SEQPACKET).unwrap().0, open("/"));
+        let directory = std::fs::File::open("/").unwrap().into();
+        let socket = pair(SocketType::SEQPACKET).unwrap().0;
         let fds = [socket, directory];
         assert!(admit_fds(&[Place::Socket, Place::Directory], &fds).is_ok());
         for places in [&[Place::Socket][..], &[Place::Socket; 2], &[Place::Directory, Place::Socket], &[]] {

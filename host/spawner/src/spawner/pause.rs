@@ -9,14 +9,6 @@ use sandhog_sys::signal;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-/// Whether a worker stands still.
-#[derive(Default)]
-pub(super) struct Pause {
-    /// Somebody asked for this one.
-    alone: bool,
-    since: Option<Instant>,
-}
-
 impl Worker {
     fn stand_still(&mut self) {
         if self.pause.since.is_none() {

@@ -2,10 +2,10 @@
 //! sealed like a zygote and a worker, runs nothing, and ends. Before anything untrusted is read, so that nobody can make a
 //! wall fail; without `--allow-missing` there is nothing to try.
 
-use super::Spawner;
 use super::birth::{Born, become_root_inside, id_map, worker_ids, write_maps};
 use super::ends::reap_now;
-use super::start::{Settled, wall_of_fork};
+use super::start::wall_of_fork;
+use super::{Settled, Spawner};
 use crate::Privilege;
 use crate::ids::Lease;
 use rustix::pipe::{PipeFlags, pipe_with};

@@ -2,8 +2,7 @@
 //! is heard, and ends the zygote.
 
 use super::birth::proc_pid;
-use super::pause::Pause;
-use super::{Source, Spawner, Worker};
+use super::{Pause, Source, Spawner, Worker};
 use rustix::event::epoll;
 use rustix::process::{Signal, pidfd_send_signal};
 use sandhog_ipc::{Closed, Received, recv_packet};

@@ -1,8 +1,9 @@
 //! Carries out the two requests that start something.
 
-use super::admit::plain_fds;
 use super::birth::{Born, become_zygote, id_map, proc_pid, worker_ids, write_maps};
-use super::{Refusal, Source, Spawner, Zygote, reap_now};
+use super::ends::reap_now;
+use super::place::plain_fds;
+use super::{Refusal, Settled, Source, Spawner, Zygote};
 use crate::ids::Lease;
 use crate::leftovers;
 use crate::{Delegated, Privilege};
@@ -22,14 +23,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Cgroups of others that may be met in a row before a zygote is refused: each is under an id that nobody else has, and of a
 /// command that was killed.
 const OCCUPIED: usize = 16;
-
-/// A zygote's ids and its cgroup, where it has any.
-pub(super) struct Settled {
-    pub lease: Option<Lease>,
-    /// Names the cgroup where there is no lease of ids.
-    pub name: Option<Lease>,
-    pub cgroup: Option<cgroup::Cgroup>,
-}
 
 impl Spawner {
     /// # Errors

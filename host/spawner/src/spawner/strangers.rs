@@ -11,27 +11,15 @@
 //! as it was asked for are left alone; every other one is a stranger. One that has ended, so that nobody can tell whose it
 //! was, is left alone while any zygote is asked for one. One that is left alone by mistake is found when a zygote ends.
 
-use super::{Source, Spawner, Zygote};
-use rustix::event::epoll;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, readlinkat, statat};
+mod search;
+
+use rustix::fs::{Dir, Mode, OFlags, openat, readlinkat};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use sandhog_sys::process;
-use std::collections::{HashMap, HashSet};
+use rustix::process::Pid;
+use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-
-/// A look goes through all children. Between two looks the spawner does other things for so many times as long as the last
-/// one took.
-const REST: u32 = 9;
-
-/// When to look again where a stranger could not be held: this process may be at its limit of open files.
-const AGAIN: Duration = Duration::from_millis(100);
-
-/// Strangers that are held at once, each by a descriptor. A zygote of an ordinary user, whose tasks no cgroup counts, may have
-/// made thousands.
-const HELD: usize = 256;
 
 /// Most bytes of a file in /proc about one process that are read.
 const STATUS: usize = 4096;
@@ -55,10 +43,6 @@ struct Stranger {
     /// In the namespace that /proc shows.
     number: i32,
 }
-
-/// A user namespace: device and inode of its file. `None`: it can't be looked at, and so it has ended: an ordinary user may
-/// not look at a process that was not dumpable and has no memory any more.
-type Place = Option<(u64, u64)>;
 
 impl Strangers {
     /// For the calling process, which has one thread.
@@ -93,96 +77,6 @@ impl Strangers {
             Some(list) => listed(list),
             None => found(proc),
         }
-    }
-}
-
-impl Spawner {
-    /// Looks at all children, and ends those that nobody knows, some at a time.
-    pub(super) fn look_for_strangers(&mut self) {
-        let from = Instant::now();
-        self.strangers.look_at = None;
-        let room = HELD - self.strangers.held.len().min(HELD);
-        let ended = self.strangers.children(&self.files.proc).and_then(|mut unknown| {
-            unknown.retain(|number| !self.children.contains(number));
-            self.strangers_among(unknown, room).into_iter().try_for_each(|number| self.end_stranger(number))
-        });
-        if ended.is_err() {
-            self.strangers.look_again_in(AGAIN);
-        }
-        self.strangers.rested = Instant::now() + from.elapsed() * REST;
-    }
-
-    /// Those of these children that are no worker which is about to be reported. A zygote that has more of them than it was
-    /// asked for has been taken over, and is ended. At most so many as there is `room` for: the end of one is followed by
-    /// another look.
-    fn strangers_among(&mut self, unknown: Vec<i32>, room: usize) -> Vec<i32> {
-        if unknown.is_empty() {
-            return unknown;
-        }
-        let zygotes: Vec<(Place, usize)> =
-            self.living().map(|zygote| (self.place(zygote.number), zygote.pending.len())).collect();
-        let mut asked_for = HashMap::<Place, usize>::new();
-        zygotes.iter().for_each(|(place, pending)| *asked_for.entry(*place).or_default() += pending);
-        let is_awaited = zygotes.iter().any(|(_, pending)| *pending > 0);
-        let mut takers = HashSet::new();
-        let strangers = unknown.into_iter().filter(|number| {
-            let place = self.place(*number);
-            if place.is_none() {
-                // Whoever reaps a worker before it is reported never learns how it ended. It does no harm meanwhile.
-                return !is_awaited;
-            }
-            let left = asked_for.entry(place).or_default();
-            let is_stranger = *left == 0;
-            *left = left.saturating_sub(1);
-            takers.extend(is_stranger.then_some(place));
-            is_stranger
-        });
-        let strangers = strangers.take(room).collect();
-        for place in takers {
-            // Without the wall of namespaces several may be in one place, and nobody can tell whose it is.
-            let mut there = self.living().filter(|zygote| self.place(zygote.number) == place);
-            if let (Some(zygote), None) = (there.next(), there.next()) {
-                let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
-            }
-        }
-        strangers
-    }
-
-    fn living(&self) -> impl Iterator<Item = &Zygote> {
-        self.zygotes.values().filter(|zygote| !zygote.ended)
-    }
-
-    fn place(&self, number: i32) -> Place {
-        let status = statat(&self.files.proc, format!("{number}/ns/user"), AtFlags::empty()).ok()?;
-        Some((status.st_dev, status.st_ino))
-    }
-
-    /// Kills it, and reaps it when it has ended. It can't be anybody else meanwhile: a child keeps its number until it is
-    /// reaped.
-    fn end_stranger(&mut self, number: i32) -> io::Result<()> {
-        let pidfd = pidfd_open(own_number(&self.files.proc, number)?, PidfdFlags::empty())?;
-        if !process::is_child(pidfd.as_fd()) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        pidfd_send_signal(&pidfd, Signal::KILL)?;
-        self.strangers.last = self.strangers.last.wrapping_add(1);
-        let id = self.strangers.last;
-        self.watch(pidfd.as_fd(), Source::StrangerEnd(id))?;
-        self.children.insert(number);
-        self.strangers.held.insert(id, Stranger { pidfd, number });
-        Ok(())
-    }
-
-    pub(super) fn reap_stranger(&mut self, id: StrangerId) {
-        let Some(stranger) = self.strangers.held.get(&id) else { return };
-        if let Ok(None) = process::reap(stranger.pidfd.as_fd()) {
-            return;
-        }
-        let _ = epoll::delete(&self.epoll, &stranger.pidfd);
-        self.children.remove(&stranger.number);
-        self.strangers.held.remove(&id);
-        self.strangers.look_soon();
-        self.leftovers.look_soon();
     }
 }
 
@@ -250,6 +144,7 @@ fn read(proc: &OwnedFd, file: &str) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::process::Signal;
     use sandhog_sys::child;
 
     /// In a process of its own: the tests' process has many threads, and children of other tests.

@@ -1,6 +1,6 @@
 //! The list of instances. Its columns go from the right where there is little room.
 
-use super::style_of;
+use super::style::style_of;
 use crate::monit::model::{History, Model};
 use crate::monit::spark::spark;
 use crate::render::ps::NO_INSTANCE;
