@@ -1,5 +1,6 @@
 //! What can be said on the command line, as clap types. No I/O: what is to be shown is returned.
 
+mod called;
 mod commands;
 mod examples;
 mod flags;

@@ -1,5 +1,6 @@
 //! From the words of a command line to a command, or to what is to be shown instead. No I/O.
 
+use super::called;
 use super::commands::{Cli, Command, Topic};
 use super::run::RunArgs;
 use super::tools::DoctorArgs;
@@ -34,6 +35,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, version: &'static str) ->
 }
 
 fn try_parse(args: &[OsString], version: &'static str) -> Result<Cli, clap::Error> {
+    if let Some(command) = called::command(args) {
+        return Ok(Cli { command });
+    }
     let found = Cli::command().long_version(version).try_get_matches_from(args);
     found.and_then(|found| Cli::from_arg_matches(&found)).or_else(|error| match error.kind() {
         ErrorKind::MissingRequiredArgument => {
@@ -373,6 +377,39 @@ mod tests {
     fn the_version_is_the_packages_and_in_full_the_builds() {
         assert_eq!(answer(&["-V"]), format!("sandhog {}\n", env!("CARGO_PKG_VERSION")));
         assert_eq!(answer(&["--version"]), "sandhog 1.2.3 (build 45)\n");
+    }
+
+    /// Whole calls with and without what they need, and what is taken apart in another way.
+    #[test]
+    fn what_one_verb_takes_is_what_the_whole_takes() {
+        let commands = Cli::command();
+        let names = commands.get_subcommands().map(clap::Command::get_name).chain(["ls", "nonsense", "-V", "--"]);
+        let ends = [
+            &[][..],
+            &["a"],
+            &["a", "b"],
+            &["a", "2"],
+            &["a=2"],
+            &["--json"],
+            &["--json", "a"],
+            &["--help"],
+            &["-V"],
+            &["--version"],
+            &["--memory=64MiB", "a.wasm", "--", "--json"],
+            &["--", "a.wasm", "x"],
+            &["-n", "3", "-f"],
+            &["bash"],
+        ];
+        for name in names {
+            for end in ends {
+                let args: Vec<OsString> = ["sandhog", name].iter().chain(end).map(OsString::from).collect();
+                let whole = Cli::try_parse_from(&args);
+                match called::command(&args) {
+                    Some(command) => assert_eq!(format!("{command:?}"), format!("{:?}", whole.unwrap().command)),
+                    None => assert!(whole.is_err() || name == "ls", "{args:?}"),
+                }
+            }
+        }
     }
 
     #[test]
