@@ -1,7 +1,7 @@
 //! Coordinator ⇄ spawner ⇄ zygote, over `SOCK_SEQPACKET` sockets; and coordinator → zygote for the module.
 //!
 //! ```text
-//! coordinator ──StartZygote [module socket]──▶ spawner ──exec──▶ zygote: Setup
+//! coordinator ──StartZygote [module socket, directories…]──▶ spawner ──exec──▶ zygote: Setup [namespaces…, cgroups…], Given
 //! coordinator ──(module socket) Load [compiled module]─────────▶ zygote: Loaded | Refused
 //! coordinator ──StartWorker [ipc, 0, 1, 2, connection?, directories…]──▶ spawner ──Clone [ipc, 0, 1, 2, connection?, mounts…]──▶ zygote ──clone──▶ worker
 //! zygote ──Cloned [pidfd]──▶ spawner ──WorkerStarted [pidfd]──▶ coordinator … WorkerEnded
@@ -89,6 +89,26 @@ pub enum FromSpawner {
         worker: WorkerId,
         exit: Exit,
     },
+    /// Its own, and those of a zygote.
+    Stamps {
+        spawner: Vec<Stamp>,
+        zygote: Vec<Stamp>,
+    },
+}
+
+/// When a process came where, while it was started: said only where the command was asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    pub place: String,
+    /// The machine's monotonic clock, in nanoseconds (clock_gettime(2)).
+    pub at_ns: u64,
+}
+
+impl Stamp {
+    #[must_use]
+    pub fn all(noted: Vec<(&'static str, u64)>) -> Vec<Self> {
+        noted.into_iter().map(|(place, at_ns)| Self { place: place.to_owned(), at_ns }).collect()
+    }
 }
 
 /// A wall that stands, but lower than designed.
@@ -127,8 +147,18 @@ pub enum How {
 /// What the spawner tells a zygote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToZygote {
-    /// First and once.
-    Setup { plan: ZygotePlan, ids: Option<Ids> },
+    /// First and once. fds: the namespaces that it enters, in the order of `FILES` in `host/sandbox/src/namespaces.rs`, or none;
+    /// then files by which it enters its cgroup.
+    Setup {
+        plan: ZygotePlan,
+        ids: Option<Ids>,
+        /// How many of the descriptors are namespaces.
+        namespaces: u32,
+        /// It has groups to give up.
+        groups: bool,
+    },
+    /// Second and once. fds: as in [`ToSpawner::StartZygote`].
+    Given,
     /// fds: as in [`ToSpawner::StartWorker`], the directories as detached mounts.
     Clone { worker: WorkerId, plan: WorkerPlan },
 }
@@ -153,6 +183,8 @@ pub enum FromZygote {
     },
     /// A step of its own sealing failed; it ends.
     Unsealed(SealFailure),
+    /// Up to the clone of a worker.
+    Stamps(Vec<Stamp>),
 }
 
 /// What the coordinator tells a zygote, over its module socket.

@@ -8,11 +8,11 @@ pub const IPC_FD: &str = "SANDHOG_IPC_FD";
 /// The name (`argv[0]`) of a zygote. Behind it comes the id of the build that its spawner belongs to: see `host/build-id`.
 pub const ZYGOTE: &CStr = c"sandhog-zygote";
 
+/// Behind that, where somebody wants to know what a start costs: see [`crate::spawn::Stamp`].
+pub const STAMPED: &CStr = c"stamped";
+
 /// The number of the descriptor of the channel to its spawner.
 pub const CONTROL_FD: i32 = 3;
-
-/// The number of the descriptor of the socket by which it gets its compiled module.
-pub const MODULE_FD: i32 = 4;
 
 /// Names the settings that are baked into compiled modules of all kinds, and how a core module becomes a component: part of
 /// the cache's key, beside the hash of the module's bytes, out of which the kind follows. A test fails where the settings

@@ -10,6 +10,7 @@ use crate::inspect::Inspection;
 use crate::kinds::kinds;
 use crate::plan::{Kind, Work};
 use crate::request::{Reply, Request};
+use crate::spawn::Stamp;
 use serde::{Deserialize, Serialize};
 
 /// What the coordinator says.
@@ -39,6 +40,8 @@ pub enum FromWorker {
     Compiled(CompileReport),
     /// What a probe of `sandhog doctor` found; nothing follows.
     Probed(ProbeReport),
+    /// Up to its report, which follows.
+    Stamps(Vec<Stamp>),
 }
 
 /// Which step of sealing failed.

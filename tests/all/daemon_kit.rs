@@ -11,7 +11,6 @@ use crate::support::{DEADLINE, Outcome, Run, Running, Scratch, guest, processes,
 use rustix::process::Signal;
 use sandhog_protocol::control::{Event, Instance, Phase};
 use serde_json::Value;
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Instant;

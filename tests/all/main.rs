@@ -51,6 +51,7 @@ mod support;
 mod talks;
 mod tidy;
 mod tools;
+mod traced;
 mod verbs;
 mod verdicts;
 mod waiting;

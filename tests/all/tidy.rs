@@ -370,7 +370,8 @@ fn steps_of_the_code(list: &str) -> Vec<(String, String)> {
 #[test]
 fn the_sandboxs_readme_has_the_codes_steps_in_the_codes_order() {
     let lists = [
-        ("The zygote's steps", "ZYGOTE", 10),
+        ("The zygote's steps", "ZYGOTE", 7),
+        ("When it is given what it is for", "GIVEN", 3),
         ("When the module is loaded", "LOADED", 1),
         ("The worker's steps", "WORKER", 9),
     ];

@@ -5,16 +5,18 @@
 use super::args::{self, Command};
 use super::{
     ask, build, check, completions, daemon, doctor, down, inspect, look, monit, new, render, run, schema, start,
-    startup, surroundings, up,
+    startup, surroundings, trace, up,
 };
 use sandhog_daemon::fleet::Verb;
 use sandhog_runtime::own_limits;
 use sandhog_sys::process::SingleThreaded;
+use sandhog_sys::stamps;
 use std::process::ExitCode;
 
 /// Does what the arguments ask and says how that went.
 /// `build`: the id of the build that this executable belongs to; `version`: what `--version` says.
 pub fn main(token: SingleThreaded, build: &'static str, version: &'static str) -> ExitCode {
+    trace::begin();
     sandhog_dirs::executables::belong_to(build);
     surroundings::settle(&token);
     // Before anything deeper: a stack that is too small ends a process without a word.
@@ -25,7 +27,10 @@ pub fn main(token: SingleThreaded, build: &'static str, version: &'static str) -
     }
     let code = match args::parse(std::env::args_os(), version) {
         Err(stop) => render::stop(&stop),
-        Ok(cli) => carry_out(token, cli.command),
+        Ok(cli) => {
+            stamps::note("arguments are read");
+            carry_out(token, cli.command)
+        }
     };
     ExitCode::from(code)
 }

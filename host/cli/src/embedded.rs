@@ -11,6 +11,7 @@ use sandhog_runtime::privilege;
 use sandhog_runtime::terms::Terms;
 use sandhog_runtime::view::View;
 use sandhog_sys::process::SingleThreaded;
+use sandhog_sys::stamps;
 use std::sync::Arc;
 use tokio::signal::unix::SignalKind;
 
@@ -62,8 +63,11 @@ where
     let outcome = runtime.block_on(async {
         let coordinator = Coordinator::new(parted, view).map_err(failed)?;
         listen(&coordinator).and_then(|()| job_control::heed(&coordinator)).map_err(failed)?;
+        stamps::note("coordinator is there");
         let outcome = work(Arc::clone(&coordinator)).await;
+        stamps::note("attempt is over");
         coordinator.close().await;
+        stamps::note("spawner has ended");
         outcome
     });
     // A thread may still wait for a lock or for stdin: the process's end is its end.

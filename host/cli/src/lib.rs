@@ -34,6 +34,7 @@ mod silence;
 mod start;
 mod startup;
 mod surroundings;
+mod trace;
 mod until_ready;
 mod up;
 pub mod verdict_file;

@@ -7,6 +7,7 @@ use super::ipc::{self, Bridge, Other};
 use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
+use super::trace;
 use super::verdict_file::VerdictFile;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Walls;
@@ -22,6 +23,7 @@ use sandhog_runtime::run::Instead;
 use sandhog_runtime::terms::Terms;
 use sandhog_spec::job::{self, Job, Settings, Surroundings};
 use sandhog_sys::process::SingleThreaded;
+use sandhog_sys::stamps;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -37,7 +39,9 @@ pub(super) fn run_or_instead(
     probes: Option<Walls>,
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> u8 {
-    match try_run(token, args, probes, instead) {
+    let tried = try_run(token, args, probes, instead);
+    trace::show();
+    match tried {
         Ok(record) => {
             if let Some(problem) = render::verdict::sentence(&record.verdict) {
                 let limit = if let Verdict::Cpu { limit, exceeded: CpuLimit::Time } = &record.verdict {
@@ -64,13 +68,17 @@ fn try_run(
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
     let level = args.job.log().map_err(|error| refusal(&error))?;
-    let mut job = checked(args.settings())?;
+    let settings = args.settings();
+    stamps::note("settings are made");
+    let mut job = checked(settings)?;
+    stamps::note("job is made");
     if let Some(most) = own_limits::cpu() {
         // What the kernel would end without a word, ends with one.
         job.limits.cpu = Some(job.limits.cpu.map_or(most, |cpu| cpu.min(most)));
         job.compile.cpu = job.compile.cpu.min(most);
     }
-    let terms = Terms::of(&job).with_probes(probes);
+    let terms = Terms::of_run(&job, probes);
+    stamps::note("job is checked");
     // By its numbers, so before anything else is opened.
     let other = Other::open(job.connection).map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),

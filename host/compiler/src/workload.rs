@@ -27,10 +27,6 @@ impl Workload for Compilations {
         Err(Loaded::Refused { reason: "a compiler runs no module".into() })
     }
 
-    fn warm(module: &Infallible) {
-        match *module {}
-    }
-
     fn work(assignment: Assignment<'_, Infallible>) -> Option<FromWorker> {
         match (assignment.work, assignment.program) {
             (Work::Compile(plan), Program::Compiler) => {

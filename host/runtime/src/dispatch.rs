@@ -9,6 +9,7 @@ use super::own_directories::OwnDirectories;
 use super::privilege::{self, Parted};
 use super::room::Room;
 use super::screen::{Screen, show};
+use super::stamps::{self, Process};
 use super::stop::{Halt, Halted};
 use super::view::View;
 use crate::spawner::Client;
@@ -300,6 +301,11 @@ async fn hear_spawner(coordinator: Arc<Coordinator>) {
             }
             FromSpawner::Guarded => {
                 coordinator.guarded.send_replace(true);
+                continue;
+            }
+            FromSpawner::Stamps { spawner, zygote } => {
+                stamps::hear(Process::Spawner, spawner);
+                stamps::hear(Process::Zygote, zygote);
                 continue;
             }
             FromSpawner::ZygoteStarted { zygote, weak } => {

@@ -6,6 +6,7 @@ use super::note::{Held, Note, Sender};
 pub use super::order::{Ends, Order, Pump, To};
 use super::outbox::Outbox;
 use super::output::{self, Over};
+use super::stamps::{self, Process};
 use crate::spawner::{Client, recv_ready};
 use rustix::net::SocketType;
 use sandhog_ipc::{self as ipc, Closed, pair, send_packet};
@@ -19,7 +20,7 @@ use sandhog_sandbox::steps::with_wall;
 use sandhog_supervisor::attempt::{Action, Attempt, Event};
 use sandhog_supervisor::outcome::{Cause, Facts};
 use sandhog_supervisor::pause::{Due, Pause};
-use sandhog_sys::ready;
+use sandhog_sys::{ready, stamps as noting};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -127,6 +128,7 @@ impl<'a> Driver<'a> {
         rustix::io::ioctl_fionbio(&channel, true)?;
         rustix::io::ioctl_fionbio(&module_socket, true)?;
         let asked = Instant::now();
+        noting::note("zygote is asked for");
         let request = ToSpawner::StartZygote { zygote: id, plan: order.zygote.clone() };
         // Where this fails the spawner has gone, and its end of the socket says so.
         let directories = order.directories.iter().map(AsFd::as_fd);
@@ -252,12 +254,14 @@ impl<'a> Driver<'a> {
         };
         match &event {
             Event::WorkerEnded(exit) => {
+                noting::note("worker has ended");
                 let stood = halts::total().saturating_sub(self.stood) + self.pause.total(self.asked.elapsed());
                 self.usage.wall_ms =
                     self.gone.map_or(0, |gone| gone.elapsed().saturating_sub(stood).as_millis() as u64);
                 (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
             }
             Event::Said(FromWorker::Ended(report)) => {
+                noting::note("report is there");
                 self.usage.peak_memory_bytes = report.peak_memory_bytes;
                 let written = report.written_bytes.as_deref();
                 self.usage.stdout_bytes = written.map(|[stdout, _]| *stdout);
@@ -310,6 +314,7 @@ impl<'a> Driver<'a> {
 
     fn load(&mut self) -> Result<(), ipc::Error> {
         let Some((module, kind)) = self.module.take() else { return Ok(()) };
+        noting::note("module is found");
         send_packet(&self.module_socket, &Load::Module { kind }, &[module.as_fd()])?;
         let (socket, sender) = (ready::watch(self.module_socket.try_clone()?)?, self.sender.clone());
         self.tasks.spawn(async move {
@@ -329,6 +334,7 @@ impl<'a> Driver<'a> {
         let fds: Vec<BorrowedFd<'_>> = ends.chain(self.order.directories.iter().map(AsFd::as_fd)).collect();
         let request = ToSpawner::StartWorker { zygote: self.id, worker: self.id, plan: self.order.worker.clone() };
         self.client.send(&request, &fds).await?;
+        noting::note("worker is asked for");
         self.note_after(START, Event::StartOverdue);
         // The zygote's program is still starting: nothing waits for this process now.
         Ok(self.start_pumps()?)
@@ -340,6 +346,7 @@ impl<'a> Driver<'a> {
         self.release_streams();
         // First of all: what follows takes its time beside the guest.
         self.tell(&ToWorker::Go(self.order.work.clone()), Vec::new())?;
+        noting::note("go is told");
         // Native code of ours does not say that it reads.
         if let (Some(feed), Work::Probe(_)) = (&self.order.feed, &self.order.work) {
             feed.begin(self.sender.clone())?;
@@ -405,6 +412,10 @@ impl<'a> Driver<'a> {
         self.tasks.spawn(async move {
             loop {
                 let event = match channel.next_frame().await {
+                    Ok(Ok(FromWorker::Stamps(stamps))) if noting::is_on() => {
+                        stamps::hear(Process::Worker, stamps);
+                        continue;
+                    }
                     Ok(Ok(message)) => Event::Said(message),
                     Ok(Err(Closed)) => Event::ChannelClosed,
                     Err(error) => Event::ChannelBroken(causes::one_line(&error)),

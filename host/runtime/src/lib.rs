@@ -38,6 +38,7 @@ pub mod run;
 mod screen;
 pub mod shed;
 pub mod spawner;
+pub mod stamps;
 pub mod stop;
 mod streams;
 pub mod terms;

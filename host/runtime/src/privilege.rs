@@ -15,6 +15,7 @@ use sandhog_spawner::range::{self, Chosen, Range};
 use sandhog_spawner::{Delegated, Executables, Privilege, Setting, leftovers};
 use sandhog_spec::job::User;
 use sandhog_sys::process::{self, SingleThreaded};
+use sandhog_sys::stamps;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
@@ -177,8 +178,11 @@ pub fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
     };
     let cgroups = matches!(privilege, Privilege::Rootless { cgroups: Ok(_) });
     let floor = terms.floor(root, cgroups);
-    let setting = Setting { privilege, person: (person.uid, person.gid), floor: floor.clone(), executables };
+    let (person_ids, first) = ((person.uid, person.gid), terms.first(&floor));
+    let setting = Setting { privilege, person: person_ids, floor: floor.clone(), executables, first };
+    stamps::note("ids and executables are found");
     let (token, launched) = launch(token, setting)?;
+    stamps::note("spawner is forked");
     if person.behind_sudo {
         become_person(&person).map_err(Error::Identity)?;
     }

@@ -1,9 +1,9 @@
 //! What the operator has settled before anything untrusted is read, as far as the spawner goes by it.
 
 use super::plan;
-use super::processors::compiler_threads;
+use super::processors::compiler_threads_max;
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::Walls;
+use sandhog_protocol::plan::{Walls, ZygotePlan};
 use sandhog_spawner::floor::{Floor, Most, standing};
 use sandhog_spec::job::{CompileLimits, FILES_MOST, FamilyLimits, Job, Limits, MEMORY_MOST, User};
 
@@ -17,6 +17,8 @@ pub struct Terms {
     probes: Option<Walls>,
     most: Most,
     daemon: bool,
+    /// Limits of the guest whose zygote is asked for first, where a guest is to run.
+    first: Option<Limits>,
 }
 
 impl Terms {
@@ -26,14 +28,25 @@ impl Terms {
             user: job.user,
             may_miss: job.allow_missing.clone(),
             probes: None,
-            most: Most { zygotes: zygotes(&job.family), ..plan::most(&job.limits, &job.compile, compiler_threads()) },
+            most: Most {
+                zygotes: zygotes(&job.family),
+                ..plan::most(&job.limits, &job.compile, compiler_threads_max())
+            },
             daemon: false,
+            first: None,
         }
     }
 
-    /// The same, with native code of the doctor's behind these walls at least.
-    pub fn with_probes(self, probes: Option<Walls>) -> Self {
-        Self { probes, ..self }
+    /// Of a command that runs this job at once: its zygote may begin before it is asked for. With native code of the doctor's
+    /// in its place, behind these walls at least, nothing begins before.
+    pub fn of_run(job: &Job, probes: Option<Walls>) -> Self {
+        let first = probes.is_none().then(|| job.limits.clone());
+        Self { probes, first, ..Self::of(job) }
+    }
+
+    /// The plan of the zygote that is asked for first, as far as it is known.
+    pub(super) fn first(&self, floor: &Floor) -> Option<ZygotePlan> {
+        self.first.as_ref().map(|limits| plan::guest_zygote(limits, &floor.walls))
     }
 
     /// Of a doctor that tries walls by native code alone.
@@ -44,9 +57,10 @@ impl Terms {
             probes: Some(Walls::new()),
             most: Most {
                 zygotes: zygotes(&FamilyLimits::default()),
-                ..plan::most(&Limits::default(), &CompileLimits::default(), compiler_threads())
+                ..plan::most(&Limits::default(), &CompileLimits::default(), compiler_threads_max())
             },
             daemon: false,
+            first: None,
         }
     }
 
@@ -60,8 +74,8 @@ impl Terms {
             ..Limits::default()
         };
         let compile = CompileLimits { memory_bytes: MEMORY_MOST, ..CompileLimits::default() };
-        let most = Most { zygotes: limits::PROCESSES, ..plan::most(&limits, &compile, compiler_threads()) };
-        Self { user: User::Auto, may_miss, probes: None, most, daemon: true }
+        let most = Most { zygotes: limits::PROCESSES, ..plan::most(&limits, &compile, compiler_threads_max()) };
+        Self { user: User::Auto, may_miss, probes: None, most, daemon: true, first: None }
     }
 
     /// As the spawner is to hold them. `cgroups`: some were handed over to somebody who is not root.
@@ -83,8 +97,9 @@ fn zygotes(family: &FamilyLimits) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::processors::compiler_threads;
     use super::*;
-    use sandhog_protocol::plan::{Program, WorkerPlan, ZygotePlan};
+    use sandhog_protocol::plan::{Program, WorkerPlan};
     use sandhog_spec::job::{Settings, Surroundings};
     use sandhog_spec::units::{Size, Time};
 

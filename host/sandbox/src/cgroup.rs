@@ -30,7 +30,7 @@ pub use hierarchies::Hierarchies;
 use hierarchies::Hierarchy;
 pub use inherited::{Kept, Nature, leave};
 use rustix::{
-    fs::{AtFlags, Mode},
+    fs::{AtFlags, Mode, OFlags},
     io::Errno,
     process::{Pid, PidfdFlags, Signal},
 };
@@ -139,6 +139,27 @@ fn left_behind(hierarchies: &Hierarchies, name: &str) -> Cgroup {
     Cgroup { name: name.to_owned(), places: opened.filter_map(Result::ok).collect() }
 }
 
+/// Whether this machine has nothing but version 2, as far as one look tells: then it is worth while to have the cgroup before
+/// the process, which can be born in it.
+#[must_use]
+pub fn is_unified() -> bool {
+    /// `CGROUP2_SUPER_MAGIC`: include/uapi/linux/magic.h.
+    const VERSION_2: u64 = 0x6367_7270;
+    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|status| status.f_type.cast_unsigned() == VERSION_2)
+}
+
+/// Moves the caller, which has one thread, by the files of [`Cgroup::entrances`]. Whoever opened them needs the right to, not
+/// the caller.
+///
+/// # Errors
+/// As write(2).
+pub fn enter_by(entrances: &[OwnedFd]) -> io::Result<()> {
+    entrances.iter().try_for_each(|file| match rustix::io::retry_on_intr(|| rustix::io::write(file, b"0"))? {
+        1 => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    })
+}
+
 impl Cgroup {
     /// Moves the caller, which has one thread, into those parts of the cgroup that [`Self::birthplace`] can't put it
     /// into. Its later children are born there. Memory that it already has stays counted where it was.
@@ -155,6 +176,23 @@ impl Cgroup {
                 .map_err(|source| Error::Enter { name: self.name.clone(), source })?;
         }
         Ok(())
+    }
+
+    /// The files by which a process enters those parts of the cgroup that it was not born into, once it has started: see
+    /// [`enter_by`]. `born`: it was born where [`Self::birthplace`] is.
+    ///
+    /// # Errors
+    /// [`Error::Enter`].
+    pub fn entrances(&self, born: bool) -> Result<Vec<OwnedFd>, Error> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let places = self.places.iter().filter_map(|place| match place.hierarchy.version {
+            Version::V1 => Some((place, "tasks")),
+            Version::V2 if born => None,
+            Version::V2 => Some((place, "cgroup.procs")),
+        });
+        let opened = places.map(|(place, file)| rustix::fs::openat(&place.directory, file, flags, Mode::empty()));
+        let opened: Result<_, Errno> = opened.collect();
+        opened.map_err(|errno| Error::Enter { name: self.name.clone(), source: errno.into() })
     }
 
     /// The directory into whose cgroup a child can be forked: the version 2 one, if there is one. No write can move a

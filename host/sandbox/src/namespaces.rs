@@ -3,7 +3,9 @@
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::MountPropagationFlags;
-use std::os::fd::{AsFd, BorrowedFd};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{move_into_link_name_space, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What every zygote is born into. Its workers add a pid namespace each.
 pub const ZYGOTE: i32 = libc::CLONE_NEWUSER
@@ -12,6 +14,10 @@ pub const ZYGOTE: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP;
+
+/// The files below `/proc/PID/ns` by which a zygote enters them, in the order in which it does: the user namespace gives it the
+/// right to the others, and the mounts take /proc away.
+pub const FILES: [&str; 6] = ["user", "cgroup", "ipc", "uts", "net", "mnt"];
 
 /// A user namespace alone: the bearer of an id map.
 pub const USER: i32 = libc::CLONE_NEWUSER;
@@ -23,6 +29,14 @@ pub const MOUNT: i32 = libc::CLONE_NEWNS;
 pub enum Error {
     #[error("detach the mounts from the machine's own")]
     Detach(#[source] Errno),
+    #[error("enter the {name} namespace")]
+    Enter {
+        name: &'static str,
+        #[source]
+        source: Errno,
+    },
+    #[error("become root inside")]
+    Ids(#[source] Errno),
     #[error("write {value:?} to {file}")]
     Write {
         file: &'static str,
@@ -54,6 +68,33 @@ pub fn map_ids(process: BorrowedFd<'_>, map: &IdMap) -> Result<(), Error> {
     }
     write(process, "uid_map", lines(&map.uids))?;
     write(process, "gid_map", lines(&map.gids))
+}
+
+/// The step of a zygote's start that this is, as in its failures.
+pub const STEP: &str = "enter the namespaces";
+
+/// Enters the namespaces of [`FILES`], which were made beside, and takes the ids that its user namespace calls 0. `groups`: it
+/// has supplementary groups to give up, and the right to. While it has one thread.
+///
+/// # Errors
+/// EPERM where the namespaces are not the caller's.
+pub fn enter(files: &[OwnedFd], groups: bool) -> Result<(), Error> {
+    for (name, file) in FILES.into_iter().zip(files) {
+        move_into_link_name_space(file.as_fd(), None).map_err(|source| Error::Enter { name, source })?;
+    }
+    become_root(groups).map_err(Error::Ids)
+}
+
+/// The ids inside: 0, which the capabilities of the user namespace go with.
+///
+/// # Errors
+/// EINVAL: they are not mapped.
+pub fn become_root(groups: bool) -> Result<(), Errno> {
+    if groups {
+        set_thread_groups(&[])?;
+    }
+    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+    set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)
 }
 
 /// Nothing that is mounted in this mount namespace from here on shows in another one (mount_namespaces(7), "Shared

@@ -1,12 +1,12 @@
-//! In which order the walls rise. Three lists: a zygote's, once; what it gives up when its module is loaded; and a worker's,
-//! for each attempt. `README.md` beside this file tells the same lists to people; a test holds the two together.
+//! In which order the walls rise. Four lists: a zygote's, once, before and after it is given what it is
+//! for; what it gives up when its module is loaded; and a worker's, for each attempt. `README.md` beside this file tells the same lists to people; a test holds the two together.
 
 use super::{capabilities, code, descriptors, failure, identity, landlock, namespaces, rlimits, root, seccomp};
 use rustix::process::setsid;
 use sandhog_protocol::plan::{Access, Kind, Program, Rlimits, Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::{Ids, SpawnFailure};
 use sandhog_protocol::worker::SealFailure;
-use sandhog_sys::timer;
+use sandhog_sys::{stamps, timer};
 use std::error::Error;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -25,6 +25,10 @@ pub struct Step<C: 'static> {
 pub struct ZygoteContext {
     /// Its own descriptors.
     pub keep: Vec<RawFd>,
+}
+
+/// What the zygote's later steps need to know.
+pub struct GivenContext {
     /// Those that its workers are granted.
     pub directories: Vec<OwnedFd>,
     pub filter: seccomp::Filter,
@@ -45,8 +49,8 @@ pub struct WorkerContext {
 }
 
 /// The caisson, once for each zygote. The descriptors go first, so that no later step can leak one; the root
-/// goes before the capabilities, which it needs; the filter goes last, since it forbids the steps before it.
-pub static ZYGOTE: [Step<ZygoteContext>; 10] = [
+/// goes before the capabilities, which it needs.
+pub static ZYGOTE: [Step<ZygoteContext>; 7] = [
     Step { name: "descriptors", wall: None, build: |context| Ok(descriptors::keep_only(&context.keep)?) },
     Step {
         name: "session",
@@ -63,6 +67,10 @@ pub static ZYGOTE: [Step<ZygoteContext>; 10] = [
     Step { name: "empty root", wall: Some(Wall::Root), build: |_| Ok(root::enter_empty_root()?) },
     Step { name: "capabilities locked", wall: Some(Wall::Capabilities), build: |_| Ok(capabilities::lock_down()?) },
     Step { name: "no privileges gained", wall: None, build: |_| Ok(capabilities::no_new_privileges()?) },
+];
+
+/// The rest of it, once the zygote has what it is for: the filter goes last, since it forbids the steps before it.
+pub static GIVEN: [Step<GivenContext>; 3] = [
     Step {
         name: "signals stay inside",
         wall: Some(Wall::Landlock),
@@ -142,6 +150,7 @@ pub fn final_filter(plan: &ZygotePlan, kind: Option<Kind>) -> seccomp::Filter {
 pub fn build<C>(steps: &[Step<C>], walls: &Walls, context: &C) -> Result<(), SealFailure> {
     for step in steps.iter().filter(|step| step.wall.is_none_or(|wall| walls.contains(&wall))) {
         (step.build)(context).map_err(|error| failure(step.name, error.as_ref()))?;
+        stamps::note(step.name);
     }
     Ok(())
 }
@@ -154,9 +163,16 @@ pub fn with_wall(failure: SealFailure) -> SpawnFailure {
 /// The wall that a step of either list belongs to.
 fn wall_of(step: &str) -> Option<Wall> {
     let zygote = ZYGOTE.iter().map(|step| (step.name, step.wall));
+    let given = GIVEN.iter().map(|step| (step.name, step.wall));
     let loaded = LOADED.iter().map(|step| (step.name, step.wall));
     let worker = WORKER.iter().map(|step| (step.name, step.wall));
     // The spawner's, in the zygote before its program starts.
-    let before = std::iter::once((super::cgroup::STEP, Some(Wall::Cgroup)));
-    before.chain(zygote).chain(loaded).chain(worker).find(|(name, _)| *name == step).and_then(|(_, wall)| wall)
+    let before = [(super::cgroup::STEP, Some(Wall::Cgroup)), (namespaces::STEP, Some(Wall::Namespaces))].into_iter();
+    before
+        .chain(zygote)
+        .chain(given)
+        .chain(loaded)
+        .chain(worker)
+        .find(|(name, _)| *name == step)
+        .and_then(|(_, wall)| wall)
 }

@@ -2,7 +2,7 @@
 //!
 //! Must not: read a path that somebody sent, start a thread, sleep, keep a secret.
 
-use sandhog_protocol::plan::Program;
+use sandhog_protocol::plan::{Program, ZygotePlan};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
@@ -20,6 +20,8 @@ pub struct Setting {
     /// What no plan goes below.
     pub floor: floor::Floor,
     pub executables: Executables,
+    /// The zygote that will be asked for first, where that is known.
+    pub first: Option<ZygotePlan>,
 }
 
 /// What zygotes are started from, opened before privilege was given up.

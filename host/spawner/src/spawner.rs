@@ -3,6 +3,7 @@
 //! zygotes, and opens no path that either of them names.
 
 mod admit;
+mod bearer;
 mod birth;
 mod ends;
 mod pause;
@@ -23,7 +24,7 @@ use sandhog_protocol::plan::{Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WorkerId, ZygoteId};
 use sandhog_sandbox::{capabilities, cgroup, descriptors, failure};
 use sandhog_sys::process::{self, Child, SingleThreaded};
-use sandhog_sys::{inherited, signal};
+use sandhog_sys::{inherited, signal, stamps};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -76,6 +77,16 @@ struct Settled {
     /// Names the cgroup where there is no lease of ids.
     name: Option<Lease>,
     cgroup: Option<cgroup::Cgroup>,
+}
+
+/// A zygote whose program starts, and which waits to be told what it is for.
+struct Begun {
+    plan: ZygotePlan,
+    child: Child,
+    /// In the namespace that /proc shows.
+    number: i32,
+    control: OwnedFd,
+    settled: Settled,
 }
 
 struct Zygote {
@@ -194,6 +205,8 @@ struct Spawner {
     strangers: Strangers,
     leftovers: Leftovers,
     guard: Option<Guard>,
+    /// A zygote that nobody has asked for yet.
+    begun: Option<Begun>,
     /// The walls that it has seen fail itself: of those that may be missing, only these may.
     failed: Walls,
 }
@@ -208,6 +221,8 @@ struct Guard {
 impl Spawner {
     fn new(token: SingleThreaded, setting: Setting, files: Files) -> io::Result<Self> {
         // EPERM: a process group of this number exists, which the first process of a namespace can't meet.
+        drop(stamps::take());
+        stamps::note("begins");
         setsid()?;
         forget_ignored_signals();
         let _ = rustix::thread::set_name(c"sandhog-spawner");
@@ -243,10 +258,12 @@ impl Spawner {
             strangers,
             leftovers: Leftovers::default(),
             guard: None,
+            begun: None,
             failed: Walls::new(),
         };
         spawner.failed = spawner.rehearse();
         spawner.watch(spawner.files.coordinator.as_fd(), Source::Coordinator)?;
+        stamps::note("is ready");
         spawner.tell(&FromSpawner::Ready { weak: spawner.weak_walls() }, &[])?;
         Ok(spawner)
     }
@@ -261,10 +278,12 @@ impl Spawner {
 
     /// Until the coordinator has gone. A breach of the protocol by the coordinator is an end as well.
     fn serve(&mut self) -> io::Result<()> {
+        self.begin_first();
         if self.setting.floor.walls.contains(&Wall::Cgroup) {
             // While the coordinator still starts. Whoever needs them asks again, and hears why there are none.
             let _ = self.hierarchies();
         }
+        stamps::note("knows the cgroups");
         let mut events = Vec::with_capacity(64);
         loop {
             events.clear();

@@ -280,6 +280,8 @@ impl Attempt {
             (_, FromWorker::Unsealed(_) | FromWorker::Ended(_) | FromWorker::Compiled(_) | FromWorker::Probed(_)) => {
                 self.kill(Cause::Breach("a report at the wrong time".into()))
             }
+            // Whoever asked for them takes them before.
+            (_, FromWorker::Stamps(_)) => self.kill(Cause::Breach("stamps that nobody asked for".into())),
         }
     }
 
@@ -720,6 +722,15 @@ mod tests {
         assert_eq!(attempt.step(Event::WorkerStarted), [Action::Kill]);
         assert_eq!(attempt.step(hello()), [], "it does not begin");
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain, Action::Finish]);
+    }
+
+    #[test]
+    fn stamps_that_nobody_asked_for_are_a_breach() {
+        let mut attempt = new_attempt(false, 0, true);
+        let _ = attempt.step(Event::ZygoteStarted);
+        let _ = attempt.step(hello());
+        assert!(attempt.step(Event::Said(FromWorker::Stamps(Vec::new()))).contains(&Action::Kill));
+        assert!(matches!(attempt.into_facts().cause, Some(Cause::Breach(_))));
     }
 
     #[test]

@@ -25,4 +25,5 @@ pub mod ready;
 pub mod seccomp;
 pub mod signal;
 mod single_threaded;
+pub mod stamps;
 pub mod timer;

@@ -15,7 +15,7 @@ use sandhog_protocol::{
     plan::{Access, GuestPlan},
     worker::{End, Report},
 };
-use sandhog_sys::last_words;
+use sandhog_sys::{last_words, stamps};
 use sandhog_zygote::panicked;
 use std::{
     mem,
@@ -28,7 +28,7 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
 };
-use wasmtime::{Caller, Func, Store};
+use wasmtime::Store;
 
 /// Prepares what this worker says on `channel` (whole frames) when it runs out of time or memory; once, before [`run`].
 /// Disarm (`sys::last_words`) before anything else is written there.
@@ -92,33 +92,13 @@ fn attempt(
     Ok(report)
 }
 
-/// Goes once through what [`run`] will do, without anything of the guest's: the pages of code, heap and stack are this
-/// process's own then, and the guest is done some 100 µs sooner. For a worker that waits for its `go`; after its fork, for it draws
-/// random numbers. Failing, it changes nothing.
-pub fn warm(prepared: &Prepared) {
-    match prepared {
-        Prepared::Core(module) => warm_module(module),
-        Prepared::Component(component) => component::warm(component),
-    }
-}
-
-fn warm_module(prepared: &Module) {
-    let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
-    let Ok(guest) = wasi::guest(&plan, Vec::new(), None) else {
-        return;
-    };
-    let mut store = Store::new(&prepared.engine, guest);
-    store.limiter(|guest| &mut guest.limiter);
-    let host = Func::wrap_async(&mut store, |_: Caller<'_, Guest>, (): ()| Box::new(async {}));
-    let _ = at_once(host.call_async(&mut store, &[], &mut []));
-}
-
 /// Instantiates the module, which runs its start function, initializes it where it is a reactor, and calls its program. The
 /// compiler has seen that there is one and that the types are right.
 async fn call(prepared: &Module, store: &mut Store<Guest>) -> Result<(), (Stage, wasmtime::Error)> {
     let instantiating = |error| (Stage::Instantiating, error);
     let running = |error| (Stage::Running, error);
     let instance = prepared.instance.instantiate_async(&mut *store).await.map_err(instantiating)?;
+    stamps::note("guest is instantiated");
     let is_there = |store: &mut Store<Guest>, name: &&str| instance.get_func(store, name).is_some();
     let initialize = Some(INITIALIZE).filter(|name| is_there(store, name));
     let program = STARTS.into_iter().find(|name| is_there(store, name));

@@ -32,10 +32,6 @@ impl Workload for Guests {
         })
     }
 
-    fn warm(module: &Prepared) {
-        run::warm(module);
-    }
-
     fn work(assignment: Assignment<'_, Prepared>) -> Option<FromWorker> {
         let Assignment { program, work, channel, buffer, connection, coredump, large, directories, module } =
             assignment;

@@ -5,8 +5,9 @@ use sandhog_channel::Large;
 use sandhog_ipc::{FrameBuffer, recv_frame, send_frame};
 use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Access, Program};
+use sandhog_protocol::spawn::Stamp;
 use sandhog_protocol::worker::{FromWorker, SealFailure, ToWorker};
-use sandhog_sys::{last_words, process};
+use sandhog_sys::{last_words, process, stamps};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A worker behind its walls.
@@ -39,8 +40,8 @@ impl<M> Worker<M> {
         let mut buffer = FrameBuffer::default();
         let ToWorker::Hello { version: VERSION } = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
         send_frame(&channel, &FromWorker::Hello { version: VERSION }).ok()?;
-        self.module.iter().for_each(W::warm);
         let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
+        stamps::note("go is there");
         let report = W::work(Assignment {
             program: self.program,
             work,
@@ -53,6 +54,10 @@ impl<M> Worker<M> {
             module: self.module,
         })?;
         last_words::disarm();
+        if stamps::is_on() {
+            stamps::note("work is done");
+            send_frame(&channel, &FromWorker::Stamps(Stamp::all(stamps::take()))).ok()?;
+        }
         send_frame(&channel, &report).ok()
     }
 }

@@ -22,9 +22,6 @@ pub trait Workload {
     /// Why it can't be loaded, for the coordinator.
     fn load(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Self::Module, Loaded>;
 
-    /// Goes once through what [`Self::work`] will do, without anything of the guest's, while the coordinator makes up its mind.
-    fn warm(module: &Self::Module);
-
     /// Does one attempt's work and says how it ended. `None` where the assignment is not this executable's, or there is nobody
     /// to tell.
     fn work(assignment: Assignment<'_, Self::Module>) -> Option<FromWorker>;

@@ -6,14 +6,16 @@ use crate::worker::Worker;
 use rustix::fs::{OFlags, fcntl_getfl};
 use sandhog_ipc::{Closed, Received, recv_packet, send_packet};
 use sandhog_protocol::plan::{Access, Kind, Program, Wall, WorkerPlan, ZygotePlan};
-use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, ToZygote, WorkerId};
-use sandhog_protocol::start::{CONTROL_FD, IPC_FD, MODULE_FD, ZYGOTE};
+use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, Stamp, ToZygote, WorkerId};
+use sandhog_protocol::start::{CONTROL_FD, IPC_FD, STAMPED, ZYGOTE};
 use sandhog_protocol::worker::SealFailure;
-use sandhog_sandbox::{descriptors, failure, rlimits, seccomp, steps};
+use sandhog_sandbox::{cgroup, descriptors, failure, namespaces, rlimits, seccomp, steps};
 use sandhog_sys::process::{self, Forked, SingleThreaded};
+use sandhog_sys::stamps;
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 
 pub(crate) struct Zygote<W: Workload> {
     pub(crate) token: SingleThreaded,
@@ -52,16 +54,25 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     if announced != CONTROL_FD {
         return None;
     }
-    let (control, module) = (process::inherited(CONTROL_FD)?, process::inherited(MODULE_FD)?);
+    if std::env::args_os().nth(2).as_deref() == Some(OsStr::from_bytes(STAMPED.to_bytes())) {
+        stamps::begin();
+    }
+    stamps::note("program begins");
+    let control = process::inherited(CONTROL_FD)?;
     if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(build)) {
         return of_another_build(&control);
     }
-    let Received { message: ToZygote::Setup { plan, ids }, fds: directories } = recv_packet(&control).ok()?.ok()?
+    let Received { message: ToZygote::Setup { plan, ids, namespaces, groups }, fds } =
+        recv_packet(&control).ok()?.ok()?
     else {
         return None;
     };
+    stamps::note("plan is there");
     if !W::serves(plan.program) {
         return None;
+    }
+    if let Err(failure) = settle_in(fds, namespaces, groups) {
+        return unsealed(&control, failure);
     }
     let _ = rustix::thread::set_name(ZYGOTE);
     // Inherited by the workers: a file that is too large is an error to the guest, not its end.
@@ -73,12 +84,18 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     {
         return unsealed(&control, failure("limits", &error));
     }
-    let mut keep = vec![0, 1, 2, CONTROL_FD, MODULE_FD];
-    keep.extend(directories.iter().map(AsRawFd::as_raw_fd));
-    let context = steps::ZygoteContext { keep, directories, filter: steps::base_filter(plan.program) };
+    let context = steps::ZygoteContext { keep: vec![0, 1, 2, CONTROL_FD] };
     if let Err(failure) = steps::build(&steps::ZYGOTE, &plan.walls, &context) {
         return unsealed(&control, failure);
     }
+    let Received { message: ToZygote::Given, fds } = recv_packet(&control).ok()?.ok()? else { return None };
+    let mut fds = fds.into_iter();
+    let (module, directories) = (fds.next()?, fds.collect());
+    let context = steps::GivenContext { directories, filter: steps::base_filter(plan.program) };
+    if let Err(failure) = steps::build(&steps::GIVEN, &plan.walls, &context) {
+        return unsealed(&control, failure);
+    }
+    stamps::note("sealed");
     // Each worker gets mounts of its own.
     drop(context);
     let module = match plan.program {
@@ -88,9 +105,21 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
         },
         Program::Compiler | Program::Probe => None,
     };
+    stamps::note("has given up what only loading needed");
     // Compiled once here, so that a worker only loads it.
     seccomp::prepare(steps::final_filter(&plan, module.as_ref().map(|module| module.kind)));
     Zygote::<W> { token, control, plan, ids, module }.serve()
+}
+
+/// Enters the cgroup and the namespaces that were made for it.
+fn settle_in(mut fds: Vec<OwnedFd>, namespaces: u32, groups: bool) -> Result<(), SealFailure> {
+    let cgroups = fds.split_off(fds.len().min(namespaces as usize));
+    cgroup::enter_by(&cgroups).map_err(|error| failure(cgroup::STEP, &error))?;
+    if !fds.is_empty() {
+        namespaces::enter(&fds, groups).map_err(|error| failure(namespaces::STEP, &error))?;
+    }
+    stamps::note("has entered its namespaces");
+    Ok(())
 }
 
 /// Says so in words that every build understands.
@@ -123,6 +152,7 @@ fn load_and_give_up<W: Workload>(
 ) -> Option<Option<Module<W::Module>>> {
     let (answer, module) = match load::<W>(&socket, fuel, plan.coredump) {
         Some(Ok(module)) => {
+            stamps::note("module is loaded");
             if let Err(failure) = steps::build(&steps::LOADED, &plan.walls, &()) {
                 return unsealed(control, failure).map(|()| None);
             }
@@ -139,6 +169,7 @@ fn load_and_give_up<W: Workload>(
 fn load<W: Workload>(socket: &OwnedFd, fuel: bool, coredump: bool) -> Option<Result<Module<W::Module>, Loaded>> {
     let Received { message: Load::Module { kind }, fds } = recv_packet(socket).ok()?.ok()?;
     let [file] = <[OwnedFd; 1]>::try_from(fds).ok()?;
+    stamps::note("module is there");
     if fcntl_getfl(&file).ok()? & OFlags::ACCMODE != OFlags::RDONLY {
         // Every worker has it open: one that was taken over would write what the next one executes.
         return Some(Err(Loaded::Refused { reason: "the compiled module came open for writing".into() }));
@@ -159,7 +190,7 @@ impl<W: Workload> Zygote<W> {
                 Ok(Received { message: ToZygote::Clone { worker, plan }, fds }) => {
                     self.clone_worker(worker, plan, fds)?
                 }
-                Ok(Received { message: ToZygote::Setup { .. }, .. }) => return None,
+                Ok(Received { message: ToZygote::Setup { .. } | ToZygote::Given, .. }) => return None,
                 Err(Closed) => return Some(()),
             }
         }
@@ -182,9 +213,15 @@ impl<W: Workload> Zygote<W> {
     }
 
     pub(crate) fn clone_honestly(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+        stamps::note("worker is asked for");
         match process::fork_sibling(&self.token) {
             Ok(Forked::Parent(child)) => {
-                send_packet(&self.control, &FromZygote::Cloned { worker }, &[child.pidfd.as_fd()]).ok()
+                stamps::note("worker is cloned");
+                send_packet(&self.control, &FromZygote::Cloned { worker }, &[child.pidfd.as_fd()]).ok()?;
+                match stamps::is_on() {
+                    true => send_packet(&self.control, &FromZygote::Stamps(Stamp::all(stamps::take())), &[]).ok(),
+                    false => Some(()),
+                }
             }
             Ok(Forked::Child) => self.become_worker(plan, fds),
             Err(error) => {
@@ -196,6 +233,8 @@ impl<W: Workload> Zygote<W> {
 
     /// In the child, which never returns: descriptors in their places, the walls, then the work.
     fn become_worker(&mut self, plan: WorkerPlan, fds: Vec<OwnedFd>) -> ! {
+        drop(stamps::take());
+        stamps::note("process begins");
         let _ = rustix::thread::set_name(c"sandhog-worker");
         let mut fds = fds.into_iter();
         let (Some(channel), Some(stdin), Some(stdout), Some(stderr)) = (fds.next(), fds.next(), fds.next(), fds.next())
@@ -231,6 +270,7 @@ impl<W: Workload> Zygote<W> {
             filter: steps::final_filter(&self.plan, self.module.as_ref().map(|module| module.kind)),
         };
         let sealed = steps::build(&steps::WORKER, &self.plan.walls, &context);
+        stamps::note("sealed");
         // Their numbers are closed, or belong to 0, 1 and 2 as well: never to be closed again.
         std::mem::forget((stdin, stdout, stderr));
         let worker = Worker {

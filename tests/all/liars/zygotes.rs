@@ -148,6 +148,8 @@ fn a_zygote_that_breaks_the_protocol_ends_and_nobody_else() {
         format!("send:{}", failed(FIRST + 1)),
         format!("file:{}", failed(FIRST)),
         format!("send:{first}00"),
+        // Nobody has asked where the time goes.
+        format!("send:{}", hex(&FromZygote::Stamps(Vec::new()))),
         "send:c1".into(),
         format!("send:{}", "91".repeat(1000)),
         format!("send:c1+{}", limits::PACKET),

@@ -30,8 +30,12 @@ use std::io::{self, IsTerminal, Write};
 
 /// Prints a problem on stderr. If nobody reads it there is nobody to tell.
 pub fn report(problem: &Problem) {
+    aside(&problem.to_text(colour(io::stderr().is_terminal(), &variable)));
+}
+
+/// Prints text for people on stderr. If nobody reads it there is nobody to tell.
+pub fn aside(text: &str) {
     let mut stderr = io::stderr().lock();
-    let text = problem.to_text(colour(stderr.is_terminal(), &variable));
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 

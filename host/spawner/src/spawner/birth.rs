@@ -6,10 +6,10 @@ use rustix::fs::{Mode, OFlags, openat};
 use sandhog_protocol::plan::Program;
 use sandhog_protocol::plan::{Wall, Walls};
 use sandhog_protocol::spawn::Ids;
-use sandhog_protocol::start::{CONTROL_FD, IPC_FD, MODULE_FD, ZYGOTE};
+use sandhog_protocol::start::{CONTROL_FD, IPC_FD, STAMPED, ZYGOTE};
 use sandhog_sandbox::capabilities;
 use sandhog_sandbox::namespaces::{self, IdMap};
-use sandhog_sys::process;
+use sandhog_sys::{process, stamps};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -33,7 +33,7 @@ pub(super) fn worker_ids(lease: &Lease, own_namespaces: bool) -> Ids {
     if own_namespaces { Ids { uid: 1, gid: 1 } } else { Ids { uid: lease.worker_uid, gid: lease.worker_gid } }
 }
 
-/// Which namespaces a zygote is born into.
+/// Which namespaces a zygote comes into.
 #[derive(Clone, Copy)]
 pub(super) enum Born {
     AllNamespaces,
@@ -52,6 +52,7 @@ impl Born {
         }
     }
 
+    /// Of a child that has them from its first moment.
     pub(super) fn flags(self) -> i32 {
         match self {
             Self::AllNamespaces => namespaces::ZYGOTE,
@@ -59,43 +60,41 @@ impl Born {
             Self::Here => 0,
         }
     }
-}
 
-/// The zygote's ids inside: 0, so that the exec gives it the capabilities of its own user namespace.
-pub(super) fn become_root_inside(groups: bool) -> io::Result<()> {
-    if groups {
-        rustix::thread::set_thread_groups(&[])?;
+    /// Of a zygote before its program has started: it enters the namespaces of [`Self::AllNamespaces`] later, since they are
+    /// made while it starts.
+    pub(super) fn flags_before(self) -> i32 {
+        match self {
+            Self::AllNamespaces | Self::Here => 0,
+            Self::MountNamespace => namespaces::MOUNT,
+        }
     }
-    let (uid, gid) = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
-    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-    Ok(rustix::thread::set_thread_res_uid(uid, uid, uid)?)
 }
 
-/// In the child: descriptors in their places, ids, and the executable of its program. Returns only on failure.
+/// In the child: its channel in its place, and the executable of its program. Returns only on failure.
 pub(super) fn become_zygote(
     executables: &Executables,
     program: Program,
     control: &OwnedFd,
-    module: &OwnedFd,
     born_into: Born,
-    groups: bool,
 ) -> io::Error {
     let prepared = || -> io::Result<()> {
         match born_into {
-            Born::AllNamespaces => become_root_inside(groups)?,
+            // It enters its namespaces by the rights that it has here, and has others inside.
+            Born::AllNamespaces => {}
             Born::MountNamespace => {
                 namespaces::detach_mounts().map_err(io::Error::other)?;
                 capabilities::keep_across_exec().map_err(io::Error::other)?;
             }
             Born::Here => capabilities::keep_across_exec().map_err(io::Error::other)?,
         }
-        // Two may stand on each other's places: copies first, far above all places.
-        let copy = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 64);
-        let (control, module, executable) = (copy(control)?, copy(module)?, copy(executables.of(program))?);
+        // The executable may stand on the channel's place: a copy first, far above that.
+        let executable = rustix::io::fcntl_dupfd_cloexec(executables.of(program), 64)?;
         process::place(control.as_fd(), CONTROL_FD)?;
-        process::place(module.as_fd(), MODULE_FD)?;
         let variable = std::ffi::CString::new(format!("{IPC_FD}={}", CONTROL_FD))?;
-        Err(process::exec(executable.as_fd(), &[ZYGOTE, executables.build.as_c_str()], &[variable.as_c_str()]))
+        let mut args = vec![ZYGOTE, executables.build.as_c_str()];
+        args.extend(stamps::is_on().then_some(STAMPED));
+        Err(process::exec(executable.as_fd(), &args, &[variable.as_c_str()]))
     };
     match prepared() {
         Ok(()) => io::ErrorKind::Other.into(),

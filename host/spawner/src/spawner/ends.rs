@@ -107,6 +107,9 @@ impl Spawner {
         // Fails only where there is nobody.
         let _ = process::kill_namespace(&self.token);
         while !matches!(waitid(WaitId::All, WaitIdOptions::EXITED), Err(Errno::CHILD)) {}
+        if let Some(begun) = self.begun.take() {
+            self.abandon(begun);
+        }
         for (_, Zygote { cgroup, lease, name, .. }) in std::mem::take(&mut self.zygotes) {
             self.end_cgroup(cgroup, lease.or(name));
         }

@@ -2,7 +2,7 @@
 //! sealed like a zygote and a worker, runs nothing, and ends. Before anything untrusted is read, so that nobody can make a
 //! wall fail; without `--allow-missing` there is nothing to try.
 
-use super::birth::{Born, become_root_inside, id_map, worker_ids, write_maps};
+use super::birth::{Born, id_map, worker_ids, write_maps};
 use super::ends::reap_now;
 use super::start::wall_of_fork;
 use super::{Settled, Spawner};
@@ -102,7 +102,7 @@ impl Spawner {
         }
         let groups = matches!(self.setting.privilege, Privilege::Root { .. });
         let born: io::Result<()> = match Born::of(walls) {
-            Born::AllNamespaces => become_root_inside(groups),
+            Born::AllNamespaces => namespaces::become_root(groups).map_err(io::Error::from),
             Born::MountNamespace => namespaces::detach_mounts().map_err(io::Error::other),
             Born::Here => Ok(()),
         };
@@ -110,11 +110,8 @@ impl Spawner {
             return code_of(Some(Wall::Namespaces));
         }
         let keep = vec![0, 1, 2];
-        let zygote = steps::ZygoteContext {
-            keep: keep.clone(),
-            directories: Vec::new(),
-            filter: steps::base_filter(Program::Compiler),
-        };
+        let zygote = steps::ZygoteContext { keep: keep.clone() };
+        let given = steps::GivenContext { directories: Vec::new(), filter: steps::base_filter(Program::Compiler) };
         let worker = steps::WorkerContext {
             rlimits: Rlimits { data_bytes: MEMORY_BYTES, file_bytes: 0, open_files: 16, cpu_s: None },
             reserved_files: descriptors::reserved(&keep, 16),
@@ -124,8 +121,9 @@ impl Spawner {
             directories: Vec::new(),
             filter: seccomp::Filter::Worker,
         };
-        let sealed =
-            steps::build(&steps::ZYGOTE, walls, &zygote).and_then(|()| steps::build(&steps::WORKER, walls, &worker));
+        let sealed = steps::build(&steps::ZYGOTE, walls, &zygote)
+            .and_then(|()| steps::build(&steps::GIVEN, walls, &given))
+            .and_then(|()| steps::build(&steps::WORKER, walls, &worker));
         match sealed {
             Ok(()) => 0,
             Err(failure) => code_of(steps::with_wall(failure).wall),

@@ -7,10 +7,10 @@ use rustix::event::epoll;
 use rustix::process::{Signal, pidfd_send_signal};
 use sandhog_ipc::{Closed, Received, recv_packet};
 use sandhog_protocol::limits;
-use sandhog_protocol::spawn::{FromSpawner, FromZygote, SpawnFailure, WorkerId, ZygoteId};
+use sandhog_protocol::spawn::{FromSpawner, FromZygote, SpawnFailure, Stamp, WorkerId, ZygoteId};
 use sandhog_protocol::worker::SealFailure;
 use sandhog_sandbox::{failure, steps};
-use sandhog_sys::process;
+use sandhog_sys::{process, stamps};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -29,6 +29,9 @@ impl Spawner {
             {
                 let why = SpawnFailure { wall: None, failure: shortened(failure) };
                 self.tell(&FromSpawner::WorkerRefused { worker, why }, &[])
+            }
+            Ok(Ok(Received { message: FromZygote::Stamps(zygote), fds })) if fds.is_empty() && stamps::is_on() => {
+                self.tell(&FromSpawner::Stamps { spawner: Stamp::all(stamps::take()), zygote }, &[])
             }
             // It ends by itself, or is ended.
             Ok(Ok(Received { message: FromZygote::Unsealed(failure), fds })) if fds.is_empty() => {

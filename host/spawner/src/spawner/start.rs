@@ -1,22 +1,23 @@
 //! Carries out the two requests that start something.
 
-use super::birth::{Born, become_zygote, id_map, proc_pid, worker_ids, write_maps};
+use super::bearer::Bearer;
+use super::birth::{Born, become_zygote, id_map, proc_pid, worker_ids};
 use super::ends::reap_now;
 use super::place::plain_fds;
-use super::{Refusal, Settled, Source, Spawner, Zygote};
+use super::{Begun, Refusal, Settled, Source, Spawner, Zygote};
 use crate::ids::Lease;
 use crate::leftovers;
 use crate::{Delegated, Privilege};
-use rustix::fs::{Mode, OFlags, openat};
 use rustix::net::SocketType;
+use rustix::process::{Signal, pidfd_send_signal};
 use sandhog_ipc::{pair, send_packet};
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::{Program, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, ToZygote, WorkerId, ZygoteId};
-use sandhog_protocol::worker::SealFailure;
 use sandhog_sandbox::namespaces::{self, IdMap};
 use sandhog_sandbox::{cgroup, directories, failure};
 use sandhog_sys::process::{self, Child, Forked};
+use sandhog_sys::stamps;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -24,50 +25,128 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// command that was killed.
 const OCCUPIED: usize = 16;
 
+/// What the refusal of a zygote names as its step, where it is no wall's.
+const START: &str = "start a zygote";
+
 impl Spawner {
+    /// Begins the zygote that will be asked for first, so that it starts while the coordinator still does. Where that fails,
+    /// whoever asks for it hears why.
+    pub(super) fn begin_first(&mut self) {
+        if let Some(plan) = self.setting.first.take() {
+            self.begun = self.begin_zygote(plan).ok();
+        }
+    }
+
     /// # Errors
     /// Why it was not started. Where the table has it all the same, it has been born and is to be ended.
     pub(super) fn start_zygote(&mut self, id: ZygoteId, plan: ZygotePlan, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
-        let refuse = |step, error: io::Error| Refusal::new(None, step, error);
         self.admit_zygote(id, &plan, &fds)?;
-        let mut fds = fds.into_iter();
-        let module = fds.next().ok_or_else(|| refuse("read a request", io::ErrorKind::InvalidInput.into()))?;
-        let directories: Vec<OwnedFd> = fds.collect();
-        let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
-        rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
-        let own_namespaces = plan.walls.contains(&Wall::Namespaces);
-        let settled = self.settle(&plan)?;
-        let (child, go) = self.fork_zygote(&plan, settled.cgroup.as_ref(), &theirs, &module)?;
-        drop((theirs, module));
-        let map = own_namespaces.then(|| id_map(settled.lease.as_ref()));
-        let ids = settled.lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
-        let number = match proc_pid(&self.files.proc, child.pidfd.as_fd()) {
-            Ok(number) => number,
-            Err(error) => {
-                // Without a number it is a stranger, and is ended as one.
-                self.strangers.look_soon();
-                self.end_cgroup(settled.cgroup, settled.lease.or(settled.name));
-                return Err(refuse("start a zygote", error));
+        let begun = match self.begun.take() {
+            Some(begun) if begun.plan == plan => begun,
+            other => {
+                other.into_iter().for_each(|begun| self.abandon(begun));
+                self.begin_zygote(plan)?
             }
         };
-        let setup = ToZygote::Setup { plan: plan.clone(), ids };
-        let zygote = Zygote::new(child, number, control, plan, settled);
-        self.children.insert(number);
-        let zygote = self.zygotes.entry(id).or_insert(zygote);
-        if let Some(map) = map {
-            write_maps(&self.files.proc, zygote.pidfd.as_fd(), &map)
-                .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
-        }
-        // Before it goes on: it may end at once, with the reason in its last words, and then nothing can be sent.
-        let directories: Vec<BorrowedFd<'_>> = directories.iter().map(AsFd::as_fd).collect();
-        send_packet(&zygote.control, &setup, &directories)
-            .map_err(|error| Refusal::new(None, "start a zygote", error))?;
-        rustix::io::write(&go, b"g").map_err(|errno| refuse("start a zygote", errno.into()))?;
+        let Begun { plan, child, number, control, settled } = begun;
+        let zygote = self.zygotes.entry(id).or_insert_with(|| Zygote::new(child, number, control, plan, settled));
+        tell_zygote(&zygote.control, &ToZygote::Given, &fds)?;
         let zygote = &self.zygotes[&id];
         let watched = self.watch(zygote.control.as_fd(), Source::Control(id));
         watched
             .and_then(|()| self.watch(zygote.pidfd.as_fd(), Source::ZygoteEnd(id)))
-            .map_err(|error| refuse("watch a zygote", error))
+            .map_err(|error| Refusal::new(None, "watch a zygote", error))
+    }
+
+    /// Lets its program start, makes its cgroup and its namespaces meanwhile, and hands those over.
+    ///
+    /// # Errors
+    /// Why it was not begun; nothing of it is left.
+    fn begin_zygote(&mut self, plan: ZygotePlan) -> Result<Begun, Refusal> {
+        stamps::note("zygote begins");
+        let refuse = |step, error: io::Error| Refusal::new(None, step, error);
+        let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
+        rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
+        // What can be born in its cgroup needs it before.
+        let early =
+            if plan.walls.contains(&Wall::Cgroup) && cgroup::is_unified() { Some(self.settle(&plan)?) } else { None };
+        let birthplace = early.as_ref().and_then(|settled| settled.cgroup.as_ref()?.birthplace());
+        let (child, number) = match self.fork_zygote(&plan, birthplace, &theirs) {
+            Ok(forked) => forked,
+            Err(refusal) => {
+                early.into_iter().for_each(|settled| self.give_back(settled));
+                return Err(refusal);
+            }
+        };
+        drop(theirs);
+        stamps::note("zygote is forked");
+        let is_born_there = early.is_some();
+        let settled = match early.map_or_else(|| self.settle(&plan), Ok) {
+            Ok(settled) => settled,
+            Err(refusal) => {
+                self.end_child(&child, number);
+                return Err(refusal);
+            }
+        };
+        stamps::note("zygote has a cgroup");
+        let begun = Begun { plan, child, number, control, settled };
+        match self.set_up(&begun, is_born_there) {
+            Ok(()) => Ok(begun),
+            Err(refusal) => {
+                self.abandon(begun);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Makes its namespaces, and tells it all that it has to know of itself.
+    fn set_up(&self, begun: &Begun, is_born_there: bool) -> Result<(), Refusal> {
+        let Settled { lease, cgroup, .. } = &begun.settled;
+        let own_namespaces = begun.plan.walls.contains(&Wall::Namespaces);
+        // Whoever bore them ends when the zygote has been told: that is not waited for before.
+        let (mut fds, _bearer) = match own_namespaces {
+            true => self.make_namespaces(begun).map(|(fds, bearer)| (fds, Some(bearer)))?,
+            false => (Vec::new(), None),
+        };
+        stamps::note("namespaces have ids");
+        let namespaces = fds.len() as u32;
+        let entrances = cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.entrances(is_born_there));
+        fds.extend(entrances.map_err(|error| Refusal::new(Some(Wall::Cgroup), cgroup::STEP, error))?);
+        let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
+        let groups = matches!(self.setting.privilege, Privilege::Root { .. });
+        let setup = ToZygote::Setup { plan: begun.plan.clone(), ids, namespaces, groups };
+        tell_zygote(&begun.control, &setup, &fds)
+    }
+
+    /// The namespaces of a zygote, with its id map: those of a child that has no other purpose.
+    fn make_namespaces(&self, begun: &Begun) -> Result<(Vec<OwnedFd>, Bearer), Refusal> {
+        let Settled { lease, cgroup, .. } = &begun.settled;
+        let birthplace = cgroup.as_ref().and_then(cgroup::Cgroup::birthplace);
+        let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, birthplace)
+            .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", explained(&error)))?;
+        stamps::note("namespaces are there");
+        let opened = bearer
+            .map(&self.files.proc, &id_map(lease.as_ref()))
+            .and_then(|()| bearer.open(&self.files.proc, &namespaces::FILES))
+            .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
+        Ok((opened, bearer))
+    }
+
+    /// Ends one that nobody has asked for.
+    pub(super) fn abandon(&mut self, begun: Begun) {
+        let Begun { child, number, settled, .. } = begun;
+        self.end_child(&child, number);
+        self.give_back(settled);
+    }
+
+    fn end_child(&mut self, child: &Child, number: i32) {
+        let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
+        reap_now(child.pidfd.as_fd());
+        self.children.remove(&number);
+    }
+
+    fn give_back(&mut self, Settled { lease, name, cgroup }: Settled) {
+        self.end_cgroup(cgroup, lease.or(name));
     }
 
     /// The zygote's ids and the cgroup of their name. Ids whose cgroup somebody has left behind, and which does not go at
@@ -95,51 +174,35 @@ impl Spawner {
         Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, why))
     }
 
-    /// A child that waits for its ids and then becomes another executable; with the end of the pipe that it waits on.
+    /// A child that becomes another executable at once; with its number in the namespace that /proc shows.
     fn fork_zygote(
-        &self,
+        &mut self,
         plan: &ZygotePlan,
-        cgroup: Option<&cgroup::Cgroup>,
+        birthplace: Option<BorrowedFd<'_>>,
         control: &OwnedFd,
-        module: &OwnedFd,
-    ) -> Result<(Child, OwnedFd), Refusal> {
-        let (waits, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .map_err(|errno| Refusal::new(None, "make a pipe", io::Error::from(errno)))?;
+    ) -> Result<(Child, i32), Refusal> {
         let born_into = Born::of(&plan.walls);
-        match process::fork_into(&self.token, born_into.flags(), cgroup.and_then(cgroup::Cgroup::birthplace))
+        match process::fork_into(&self.token, born_into.flags_before(), birthplace)
             .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", explained(&error)))?
         {
-            Forked::Parent(child) => Ok((child, go)),
-            Forked::Child => {
-                drop(go);
-                // Both ends of a pipe that closes without a byte: the spawner has gone.
-                if !matches!(rustix::io::read(&waits, &mut [0]), Ok(1)) {
-                    process::exit_now(1);
+            Forked::Parent(child) => match proc_pid(&self.files.proc, child.pidfd.as_fd()) {
+                Ok(number) => {
+                    self.children.insert(number);
+                    Ok((child, number))
                 }
-                let words = FromZygote::Unsealed(self.become_zygote(born_into, plan.program, cgroup, control, module));
+                Err(error) => {
+                    let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
+                    reap_now(child.pidfd.as_fd());
+                    Err(Refusal::new(None, START, error))
+                }
+            },
+            Forked::Child => {
+                let error = become_zygote(&self.setting.executables, plan.program, control, born_into);
+                let words = FromZygote::Unsealed(failure("start the zygote's program", &error));
                 let _ = send_packet(control, &words, &[]);
                 process::exit_now(1)
             }
         }
-    }
-
-    /// In the child: the cgroup, then the executable of its program. Returns only on failure, with the step that failed.
-    fn become_zygote(
-        &self,
-        born_into: Born,
-        program: Program,
-        cgroup: Option<&cgroup::Cgroup>,
-        control: &OwnedFd,
-        module: &OwnedFd,
-    ) -> SealFailure {
-        if let Err(error) = cgroup.map_or(Ok(()), cgroup::Cgroup::enter) {
-            return failure(cgroup::STEP, &error);
-        }
-        let groups = matches!(self.setting.privilege, Privilege::Root { .. });
-        failure(
-            "start the zygote's program",
-            &become_zygote(&self.setting.executables, program, control, module, born_into, groups),
-        )
     }
 
     /// What names the cgroup of a zygote without ids of its own.
@@ -200,6 +263,7 @@ impl Spawner {
             return Err(invalid());
         }
         let fds = self.detach_directories(zygote, &plan, fds)?;
+        stamps::note("worker is asked for");
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let zygote = self.zygotes.get_mut(&zygote).ok_or_else(invalid)?;
         match send_packet(&zygote.control, &ToZygote::Clone { worker, plan }, &borrowed) {
@@ -236,37 +300,23 @@ impl Spawner {
         Ok(fds)
     }
 
-    /// A user namespace in which the person's ids on disk are the worker's: a child that lives just long enough to
-    /// open it.
+    /// A user namespace in which the person's ids on disk are the worker's.
     fn make_id_map(&self, lease: &Lease) -> io::Result<OwnedFd> {
-        let (waits, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        match process::fork(&self.token, namespaces::USER)? {
-            Forked::Child => {
-                drop(go);
-                let _ = rustix::io::read(&waits, &mut [0]);
-                process::exit_now(0)
-            }
-            Forked::Parent(child) => {
-                let (uid, gid) = self.setting.person;
-                let map = IdMap {
-                    uids: vec![(uid, lease.worker_uid)],
-                    gids: vec![(gid, lease.worker_gid)],
-                    deny_setgroups: false,
-                };
-                let opened = write_maps(&self.files.proc, child.pidfd.as_fd(), &map).and_then(|()| {
-                    let pid = proc_pid(&self.files.proc, child.pidfd.as_fd())?;
-                    Ok(openat(
-                        &self.files.proc,
-                        format!("{pid}/ns/user"),
-                        OFlags::RDONLY | OFlags::CLOEXEC,
-                        Mode::empty(),
-                    )?)
-                });
-                drop(go);
-                reap_now(child.pidfd.as_fd());
-                opened
-            }
-        }
+        let (uid, gid) = self.setting.person;
+        let map =
+            IdMap { uids: vec![(uid, lease.worker_uid)], gids: vec![(gid, lease.worker_gid)], deny_setgroups: false };
+        let bearer = Bearer::fork(&self.token, namespaces::USER, None)?;
+        bearer.map(&self.files.proc, &map)?;
+        bearer.open(&self.files.proc, &["user"])?.pop().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Whoever asks for it is told why it has gone when its end is seen: its last words are more than that it has.
+fn tell_zygote(control: &OwnedFd, message: &ToZygote, fds: &[OwnedFd]) -> Result<(), Refusal> {
+    let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+    match send_packet(control, message, &fds) {
+        Err(error) if !error.is_gone() => Err(Refusal::new(None, START, error)),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -27,4 +27,4 @@ mod stores;
 pub use guest::ComponentGuest;
 pub use load::Prepared;
 pub use load::load;
-pub use run::{run, warm};
+pub use run::run;

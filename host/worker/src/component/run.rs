@@ -11,8 +11,6 @@ use crate::{
     report::Stage,
     session::Session,
 };
-use sandhog_channel::Large;
-use sandhog_ipc::FrameBuffer;
 use sandhog_protocol::{
     plan::{Access, GuestPlan},
     worker::Report,
@@ -67,15 +65,4 @@ async fn command(
         Ok(()) => 0,
         Err(()) => 1,
     })
-}
-
-/// As [`crate::run::warm`].
-pub fn warm(prepared: &Prepared) {
-    let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
-    let Ok(runtime) = runtime::build() else { return };
-    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 0) else { return };
-    let session = Session::new(socket, FrameBuffer::default(), None, Large::Memory, &plan);
-    let stores = Stores { prepared, plan: &plan, directories: &[] };
-    // Dropped inside, as all that the library makes.
-    runtime.block_on(async { drop(stores.first(session)) });
 }
