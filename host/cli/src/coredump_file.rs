@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a core dump goes.
 #[derive(Debug)]
-pub struct CoredumpFile {
+pub(crate) struct CoredumpFile {
     path: PathBuf,
     target: Target,
     dump: File,
@@ -22,7 +22,7 @@ pub struct CoredumpFile {
 /// There is no place for it.
 #[derive(Debug, thiserror::Error)]
 #[error("--coredump \"{}\": failed to open it for writing", .path.display())]
-pub struct Error {
+pub(crate) struct Error {
     path: PathBuf,
     source: io::Error,
 }
@@ -32,7 +32,7 @@ impl CoredumpFile {
     ///
     /// # Errors
     /// Where the directory is missing or closed to us, or the path is a directory.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let opened = Target::find(path).and_then(|target| Ok((target, unnamed(path)?)));
         let (target, dump) = opened.map_err(|source| Error { path: path.into(), source })?;
         Ok(Self { path: path.into(), target, dump })
@@ -42,13 +42,13 @@ impl CoredumpFile {
     ///
     /// # Errors
     /// As dup(2).
-    pub fn for_worker(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn for_worker(&self) -> io::Result<OwnedFd> {
         Ok(self.dump.try_clone()?.into())
     }
 
     /// Puts in its place what the worker says that it has written; or why there is nothing, and what was there before is
     /// then still there.
-    pub fn finish(mut self, dumped: Option<Coredump>) -> Result<PathBuf, String> {
+    pub(crate) fn finish(mut self, dumped: Option<Coredump>) -> Result<PathBuf, String> {
         let bytes = match dumped {
             Some(Coredump::Written { bytes }) => bytes,
             Some(Coredump::Failed { why }) => return Err(why),

@@ -45,7 +45,7 @@ enum Error {
 ///
 /// # Errors
 /// What the encoder says.
-pub fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
+pub(crate) fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
     last_words::arm(channel, last_words()?);
     Ok(())
 }
@@ -53,7 +53,7 @@ pub fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
 /// Compiles what is in `input` into `output`. Running out of CPU time or memory ends the process
 /// with its last words ([`arm`]).
 #[must_use]
-pub fn compile(plan: &CompilePlan, input: File, output: File) -> CompileReport {
+pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileReport {
     match panic::catch_unwind(AssertUnwindSafe(|| attempt(plan, input, output))) {
         Ok(Ok(report)) => report,
         Ok(Err(Error::Refused(refusal))) => CompileReport::Refused { reason: refusal.to_string() },

@@ -279,7 +279,7 @@ fn stop_in_background(from: &OwnedFd) {
 ///
 /// # Errors
 /// As pipe(2): EMFILE.
-pub fn nothing() -> io::Result<OwnedFd> {
+pub(crate) fn nothing() -> io::Result<OwnedFd> {
     Ok(pipe_with(PipeFlags::CLOEXEC)?.0)
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
+pub(crate) struct Mount {
     /// As statx(2) tells it of whatever lies in it.
     pub id: u64,
     /// Of the file system, one for all that is in it: a file of btrfs or an overlay may tell another one of itself.
@@ -23,7 +23,7 @@ impl Mount {
     /// Whether it shows something below this directory of its file system, which is seen by another mount. By text, since
     /// nothing else tells; what lies at or below a mount's own root is told by inodes, which some file systems (NFS, whose
     /// mounts are all of `/`) need.
-    pub fn is_below(&self, other: &Self, directory: &Path) -> bool {
+    pub(crate) fn is_below(&self, other: &Self, directory: &Path) -> bool {
         self.device == other.device && self.root != directory && self.root.starts_with(directory)
     }
 
@@ -31,7 +31,7 @@ impl Mount {
     ///
     /// # Errors
     /// It does not lie there.
-    pub fn inside(&self, path: &Path) -> io::Result<PathBuf> {
+    pub(crate) fn inside(&self, path: &Path) -> io::Result<PathBuf> {
         let below = path.strip_prefix(&self.point);
         let below =
             below.map_err(|_| io::Error::other(format!("{path:?} does not lie in the mount {:?}", self.point)))?;
@@ -40,27 +40,27 @@ impl Mount {
 }
 
 /// The path of what is open, as the kernel knows it now: proc_pid_fd(5).
-pub fn path_of(file: BorrowedFd<'_>) -> io::Result<PathBuf> {
+pub(crate) fn path_of(file: BorrowedFd<'_>) -> io::Result<PathBuf> {
     let path = rustix::fs::readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new())?;
     Ok(OsString::from_vec(path.into_bytes()).into())
 }
 
 /// All of them.
 #[derive(Debug)]
-pub struct Mounts(Vec<Mount>);
+pub(crate) struct Mounts(Vec<Mount>);
 
 impl Mounts {
     /// Those of now.
     ///
     /// # Errors
     /// /proc is not there, or as [`Self::parse`].
-    pub fn now() -> io::Result<Self> {
+    pub(crate) fn now() -> io::Result<Self> {
         Self::parse(&std::fs::read("/proc/self/mountinfo")?)
     }
 
     /// # Errors
     /// A line that is none: then nothing can be said of any.
-    pub fn parse(mountinfo: &[u8]) -> io::Result<Self> {
+    pub(crate) fn parse(mountinfo: &[u8]) -> io::Result<Self> {
         let lines = mountinfo.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let mounts: Option<Vec<_>> = lines.map(parse_line).collect();
         mounts.map(Self).ok_or_else(|| io::Error::other("/proc/self/mountinfo has a line that is no mount"))
@@ -68,19 +68,19 @@ impl Mounts {
 
     /// # Errors
     /// It is not listed: it belongs to another mount namespace, or was taken away meanwhile.
-    pub fn get(&self, id: u64) -> io::Result<&Mount> {
+    pub(crate) fn get(&self, id: u64) -> io::Result<&Mount> {
         let mount = self.0.iter().find(|mount| mount.id == id);
         mount
             .ok_or_else(|| io::Error::other(format!("/proc/self/mountinfo does not list the mount {id} that it is in")))
     }
 
     /// Those that show something below this directory of the file system of `other`, which is seen by that mount.
-    pub fn showing<'a>(&'a self, other: &'a Mount, directory: &'a Path) -> impl Iterator<Item = &'a Mount> {
+    pub(crate) fn showing<'a>(&'a self, other: &'a Mount, directory: &'a Path) -> impl Iterator<Item = &'a Mount> {
         self.0.iter().filter(move |mount| mount.is_below(other, directory))
     }
 
     /// Those at a place below this path, however deep.
-    pub fn below(&self, path: &Path) -> impl Iterator<Item = &Mount> {
+    pub(crate) fn below(&self, path: &Path) -> impl Iterator<Item = &Mount> {
         self.0.iter().filter(move |mount| mount.point != path && mount.point.starts_with(path))
     }
 }

@@ -14,13 +14,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 /// Reads a file from its start by position (pread(2)): as many may do so at once as like, through one descriptor.
-pub struct FromStart<'a> {
+pub(crate) struct FromStart<'a> {
     file: &'a File,
     at: u64,
 }
 
 impl<'a> FromStart<'a> {
-    pub const fn new(file: &'a File) -> Self {
+    pub(crate) const fn new(file: &'a File) -> Self {
         Self { file, at: 0 }
     }
 }
@@ -42,7 +42,7 @@ impl Read for FromStart<'_> {
 /// # Errors
 /// EACCES: who runs may not read it (any more). ENOENT or others: /proc is not there. A file that is another one behind
 /// its entry in /proc, where that is not the kernel's, is refused.
-pub fn for_reading(file: impl AsFd) -> io::Result<OwnedFd> {
+pub(crate) fn for_reading(file: impl AsFd) -> io::Result<OwnedFd> {
     let file = file.as_fd();
     let here = rustix::fs::fstat(file)?;
     let is_path = rustix::fs::fcntl_getfl(file)?.contains(OFlags::PATH);

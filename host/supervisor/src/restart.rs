@@ -16,7 +16,7 @@ const ENTRIES: usize = 64;
 
 /// What an instance does after an attempt that nobody has asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// It has done its work.
     Finish,
     /// Somebody has ended it in another way than by stopping the instance, with a signal for example. It stays down.
@@ -30,7 +30,7 @@ pub enum Next {
 /// `stop_on` comes first, then `retry_on`, then `restart`. One that was refused is never tried again: another try would be
 /// given the same module and the same grants, and refused as well, until somebody speaks who can change that.
 #[must_use]
-pub fn after(verdict: &Verdict, rules: &Rules) -> Next {
+pub(crate) fn after(verdict: &Verdict, rules: &Rules) -> Next {
     let kind = verdict.kind();
     if kind == VerdictKind::Refused || rules.stop_on.contains(&kind) {
         return ended(kind);
@@ -68,7 +68,7 @@ fn ended(kind: VerdictKind) -> Next {
 /// The limits of the next try: the one that was met is larger, if the retry says so. A limit that the job has not got
 /// can't be met, and a verdict that speaks of none changes none.
 #[must_use]
-pub fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
+pub(crate) fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
     let Some(times) = retry.times else { return boosts };
     let grow = |now: Option<u64>, own: Option<u64>| {
         let grown = now.or(own)?.saturating_mul(u64::from(times));
@@ -97,7 +97,7 @@ pub fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
 /// The pause before a try, `tries` of which have failed in a row before: any time from nothing to the pause that doubles
 /// with each of them. `dice` is random, all 64 bits of it.
 #[must_use]
-pub fn pause(backoff: Backoff, tries: u32, dice: u64) -> Duration {
+pub(crate) fn pause(backoff: Backoff, tries: u32, dice: u64) -> Duration {
     let doubled = 2_u32.checked_pow(tries).and_then(|factor| backoff.first.checked_mul(factor));
     let longest = doubled.map_or(backoff.most, |doubled| doubled.min(backoff.most));
     // 64 bits of nanoseconds are 584 years.
@@ -108,7 +108,7 @@ pub fn pause(backoff: Backoff, tries: u32, dice: u64) -> Duration {
 
 /// Restarts of one instance in the past.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     /// When, and how many; the oldest first.
     entries: VecDeque<(Duration, u32)>,
 }
@@ -116,7 +116,7 @@ pub struct History {
 impl History {
     /// Whether another restart is allowed; it is counted then.
     #[must_use]
-    pub fn admit(&mut self, intensity: Intensity, now: Duration) -> bool {
+    pub(crate) fn admit(&mut self, intensity: Intensity, now: Duration) -> bool {
         while self.entries.front().is_some_and(|(at, _)| *at + intensity.within <= now) {
             self.entries.pop_front();
         }
@@ -137,7 +137,7 @@ impl History {
 
 /// Why an instance is given up that has met its intensity.
 #[must_use]
-pub fn too_often(intensity: Intensity, verdict: &Verdict) -> String {
+pub(crate) fn too_often(intensity: Intensity, verdict: &Verdict) -> String {
     let (count, within) = (intensity.restarts, print_duration(intensity.within));
     let restarts = if count == 1 { "1 restart".into() } else { format!("{count} restarts") };
     format!("{restarts} in {within}; the last attempt {}", clause(verdict))
@@ -145,7 +145,7 @@ pub fn too_often(intensity: Intensity, verdict: &Verdict) -> String {
 
 /// Why an instance is given up that its rules don't start again.
 #[must_use]
-pub fn not_again(verdict: &Verdict) -> String {
+pub(crate) fn not_again(verdict: &Verdict) -> String {
     if verdict.kind() == VerdictKind::Refused {
         return format!("it {}", clause(verdict));
     }

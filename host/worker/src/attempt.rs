@@ -32,7 +32,7 @@ pub(super) enum Error {
 }
 
 /// Whom a guest speaks to, beside its streams; only a component has a connection.
-pub struct Outside<'a> {
+pub(crate) struct Outside<'a> {
     /// The coordinator.
     pub(super) socket: BorrowedFd<'a>,
     /// What has come from there already.

@@ -32,7 +32,7 @@ pub struct Module {
 ///
 /// # Errors
 /// [`Error::Stale`] where the file is not one that this engine compiled with these settings.
-pub fn load_for(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
+pub(crate) fn load_for(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
     let (engine, text) = settings::for_running(fuel, coredump, kind).map_err(Error::Engine)?;
     let prepared = match kind {
         Kind::Core => Prepared::Core(load_module(engine, &text, fuel, file)?),

@@ -9,7 +9,7 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Instant};
 use wasmtime::Memory;
 
 /// The host's side of one guest, made anew for each attempt after the fork.
-pub struct Guest {
+pub(crate) struct Guest {
     /// Its descriptors.
     pub(super) table: Table,
     pub(super) args: Texts,

@@ -35,7 +35,7 @@ use wasmtime::Store;
 ///
 /// # Errors
 /// What the encoder says.
-pub fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
+pub(crate) fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
     last_words::arm(channel, report::last_words_of_guest()?);
     Ok(())
 }
@@ -45,7 +45,12 @@ pub fn arm(channel: BorrowedFd<'_>) -> Result<(), frame::Error> {
 /// as the standard library leaves it. Running out of time ends the process
 /// with its last words ([`arm`]). What the guest had is given back by the end of the process, not before.
 #[must_use]
-pub fn run(prepared: &Prepared, plan: &GuestPlan, directories: Vec<(OwnedFd, Access)>, outside: Outside<'_>) -> Report {
+pub(crate) fn run(
+    prepared: &Prepared,
+    plan: &GuestPlan,
+    directories: Vec<(OwnedFd, Access)>,
+    outside: Outside<'_>,
+) -> Report {
     stdio::keep_calls_whole(plan.whole_calls);
     let attempt = panic::catch_unwind(AssertUnwindSafe(|| match prepared {
         Prepared::Core(module) => attempt(module, plan, directories, outside),

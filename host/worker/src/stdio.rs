@@ -51,7 +51,7 @@ fn place(fd: BorrowedFd<'_>) -> Option<usize> {
 }
 
 /// The worker's streams. Which of the guest's descriptors are which is its table's business.
-pub struct Stdio {
+pub(crate) struct Stdio {
     fds: (io::Stdin, io::Stdout, io::Stderr),
     /// None: nobody is to hear that it reads.
     input: Option<Input>,

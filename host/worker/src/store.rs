@@ -25,7 +25,7 @@ struct Parts {
 /// Keeps the account of a guest's memories. A refused `memory.grow` returns -1 to the guest, which may live
 /// with it: it is only remembered.
 #[derive(Debug)]
-pub struct Limiter {
+pub(crate) struct Limiter {
     limit_bytes: usize,
     used_bytes: usize,
     peak_bytes: usize,

@@ -11,7 +11,7 @@ use sandhog_sys::{last_words, process, stamps};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A worker behind its walls.
-pub struct Worker<M> {
+pub(crate) struct Worker<M> {
     pub channel: OwnedFd,
     pub connection: Option<OwnedFd>,
     pub coredump: Option<OwnedFd>,
@@ -26,7 +26,7 @@ pub struct Worker<M> {
 
 impl<M> Worker<M> {
     /// Does one attempt's work and ends the process.
-    pub fn main<W: Workload<Module = M>>(self) -> ! {
+    pub(crate) fn main<W: Workload<Module = M>>(self) -> ! {
         let code = if self.attempt::<W>().is_some() { 0 } else { 1 };
         process::exit_now(code)
     }

@@ -21,7 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Two heartbeats within this time are one: a guest that does nothing else must not keep the daemon busy.
 const HEARTBEAT_LEAST: Duration = Duration::from_millis(50);
 
-pub struct Attending {
+pub(super) struct Attending {
     pub(super) number: AttemptNumber,
     pub(super) origin: Origin,
     pub(super) rules: LogRules,

@@ -14,7 +14,7 @@ mod writer;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use line::LINE_BYTES;
-pub use problem::Problem;
+pub(super) use problem::Problem;
 use rustix::fs::{AtFlags, Mode};
 use sandhog_protocol::control::{LogLine, LogStream};
 use sandhog_spec::service::LogRules;

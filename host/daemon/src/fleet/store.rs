@@ -12,8 +12,8 @@ mod rows;
 mod tests;
 mod writer;
 
-pub use error::Error;
-pub use rows::{InstanceRow, Stored, StoredInstance, StoredJob};
+pub(super) use error::Error;
+pub(super) use rows::{InstanceRow, Stored, StoredInstance, StoredJob};
 
 use ids::Ids;
 use pending::Change;

@@ -29,7 +29,7 @@ impl From<End> for OutputEnd {
 }
 
 /// The end that a failure makes.
-pub fn ended(failure: Failure) -> End {
+pub(crate) fn ended(failure: Failure) -> End {
     match failure {
         Failure::Write(Errno::PIPE) => End::ReceiverGone,
         Failure::Read(errno) | Failure::Write(errno) => End::Failed(errno),

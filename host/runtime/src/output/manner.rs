@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// What one move takes at the most, in bytes: the size of a pipe (pipe(7)). More would not come.
-pub const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 /// Writes to a terminal where something else writes as well: calls what it is given once, while nothing else writes. That says
 /// whether what it wrote ended a line.

@@ -23,7 +23,7 @@ pub(super) struct Copy {
 }
 
 /// Why nothing was moved.
-pub enum Failure {
+pub(crate) enum Failure {
     /// There is nothing to read, or no room to write.
     Empty,
     Unsuitable,
@@ -115,16 +115,16 @@ fn buffer() -> Box<[u8]> {
 }
 
 /// Whether what comes from there can be spliced.
-pub fn gives_pages(from: &impl AsFd) -> bool {
+pub(crate) fn gives_pages(from: &impl AsFd) -> bool {
     matches!(kind(from), FileType::Fifo | FileType::RegularFile)
 }
 
-pub fn kind(fd: &impl AsFd) -> FileType {
+pub(crate) fn kind(fd: &impl AsFd) -> FileType {
     rustix::fs::fstat(fd).map_or(FileType::Unknown, |status| FileType::from_raw_mode(status.st_mode))
 }
 
 /// How much there is to be read, in bytes.
-pub fn lies_in(from: &impl AsFd) -> u64 {
+pub(crate) fn lies_in(from: &impl AsFd) -> u64 {
     rustix::io::ioctl_fionread(from).unwrap_or(0)
 }
 
@@ -139,7 +139,7 @@ fn write_beside(beside: Option<&Beside>, to: &impl AsFd, bytes: &[u8]) -> Result
     written
 }
 
-pub fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Result<(), Failure> {
     while !rest.is_empty() {
         let written = when_ready(to, PollFlags::OUT, || rustix::io::write(to, rest));
         rest = &rest[written.map_err(Failure::Write)?..];
@@ -148,7 +148,11 @@ pub fn write_all(to: &impl AsFd, mut rest: &[u8]) -> Result<(), Failure> {
 }
 
 /// A stream that somebody else has made non-blocking is waited for all the same.
-pub fn when_ready<T>(fd: &impl AsFd, flags: PollFlags, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(crate) fn when_ready<T>(
+    fd: &impl AsFd,
+    flags: PollFlags,
+    mut call: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, Errno> {
     loop {
         match rustix::io::retry_on_intr(&mut call) {
             Err(Errno::AGAIN) => {
@@ -160,12 +164,12 @@ pub fn when_ready<T>(fd: &impl AsFd, flags: PollFlags, mut call: impl FnMut() ->
 }
 
 /// Until it is ready. What poll(2) could say instead, the call that follows says better.
-pub fn wait_for(fd: &impl AsFd, flags: PollFlags) {
+pub(crate) fn wait_for(fd: &impl AsFd, flags: PollFlags) {
     let _ = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(fd, flags)], None));
 }
 
 /// Waits until a stream is ready, or the bell rings; whether it does.
-pub fn rings_before((stream, ready): (&OwnedFd, PollFlags), bell: &OwnedFd) -> bool {
+pub(crate) fn rings_before((stream, ready): (&OwnedFd, PollFlags), bell: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(stream, ready), PollFd::new(bell, PollFlags::IN)];
     // What poll(2) could say instead, the call that follows says better.
     let _ = rustix::io::retry_on_intr(|| poll(&mut fds, None));

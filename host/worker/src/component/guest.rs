@@ -14,7 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 /// The host's side of one component, made anew for each attempt after the fork.
-pub struct ComponentGuest {
+pub(crate) struct ComponentGuest {
     wasi: WasiCtx,
     http: Http,
     table: ResourceTable,

@@ -35,7 +35,7 @@ pub(super) enum Entry {
 ///
 /// # Errors
 /// [`Error::Stale`] where the file is not one that this engine compiled with these settings; [`Error::Link`].
-pub fn load(engine: Engine, text: &Text, kind: Kind, fuel: bool, file: File) -> Result<Prepared, Error> {
+pub(crate) fn load(engine: Engine, text: &Text, kind: Kind, fuel: bool, file: File) -> Result<Prepared, Error> {
     let component = loader::load_component(&engine, text, &file).map_err(Error::Stale)?;
     component.initialize_copy_on_write_image().map_err(Error::Stale)?;
     let instance = link::linker(&engine, kind).and_then(|linker| linker.instantiate_pre(&component));

@@ -24,7 +24,7 @@ mod runtime;
 mod stdio;
 mod stores;
 
-pub use guest::ComponentGuest;
-pub use load::Prepared;
-pub use load::load;
-pub use run::run;
+pub(crate) use guest::ComponentGuest;
+pub(crate) use load::Prepared;
+pub(crate) use load::load;
+pub(crate) use run::run;

@@ -19,7 +19,7 @@ use std::{mem, os::fd::OwnedFd};
 use wasmtime::{Store, component::ComponentExportIndex};
 
 /// Runs the component as [`crate::run::run`] runs a module.
-pub fn run(
+pub(crate) fn run(
     prepared: &Prepared,
     plan: &GuestPlan,
     directories: &[(OwnedFd, Access)],

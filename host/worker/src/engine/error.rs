@@ -4,7 +4,7 @@ use std::io;
 
 /// Why no engine or no prepared module came about.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("failed to build the engine")]
     Engine(#[source] wasmtime::Error),
     #[error("failed to install the timers' signal handlers")]

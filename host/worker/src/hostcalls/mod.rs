@@ -28,7 +28,7 @@ use wasmtime::component::Linker;
 ///
 /// # Errors
 /// Where one of the names is taken.
-pub fn link<T: View + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(crate) fn link<T: View + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     // Types alone; components import it all the same.
     linker.instance("sandhog:job/types@0.1.0")?;
     process::link(&mut linker.instance("sandhog:job/process@0.1.0")?)?;

@@ -7,10 +7,10 @@ use wasmtime::component::{ComponentType, Lower, ResourceTable};
 
 /// Most handles of one guest at a time, WASI's included: above the largest `--max-files`' worth of children with all their
 /// ends, low enough that the table stays small beside the guest's own.
-pub const HANDLES: usize = 100_000;
+pub(crate) const HANDLES: usize = 100_000;
 
 /// What the functions need of a store's data.
-pub trait View {
+pub(crate) trait View {
     /// Its parts, at once.
     fn parts(&mut self) -> Parts<'_>;
 
@@ -19,7 +19,7 @@ pub trait View {
 }
 
 /// See [`View`].
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     pub session: &'a mut Session,
     /// With at most [`HANDLES`], see [`ResourceTable::set_max_capacity`].
     pub table: &'a mut ResourceTable,
@@ -28,7 +28,7 @@ pub struct Parts<'a> {
 /// Memory, in bytes: `process.memory-use`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lower)]
 #[component(record)]
-pub struct MemoryUse {
+pub(crate) struct MemoryUse {
     pub used: u64,
     pub peak: u64,
     pub limit: u64,

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// it whenever anything is renamed or mounted anywhere on the machine meanwhile: nobody's fault, and no reason to end or to
 /// refuse anything. One round takes some 10 microseconds and loses against a rename within them; a thousand lost rounds are
 /// no rename any more.
-pub const TRIES: u32 = 1000;
+pub(crate) const TRIES: u32 = 1000;
 
 /// `typenames.witx`, `lookupflags`.
 const FOLLOW: u32 = 1;

@@ -62,14 +62,14 @@ pub(super) fn allows_writing(access: Access) -> Result<(), Errno> {
 
 /// By number: the lowest that is free is the next one's, as programs expect that close one to get it again.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     entries: Vec<Option<Entry>>,
     free: BinaryHeap<Reverse<u32>>,
 }
 
 impl Table {
     /// The three streams, and the granted directories from 3 on, by name.
-    pub fn new(granted: impl IntoIterator<Item = (String, Arc<OwnedFd>, Access)>) -> Self {
+    pub(crate) fn new(granted: impl IntoIterator<Item = (String, Arc<OwnedFd>, Access)>) -> Self {
         let streams = [Stream::In, Stream::Out, Stream::Err].map(Entry::Stream);
         let directories = granted.into_iter().map(|(name, fd, access)| {
             Entry::Directory(Directory { fd, access, granted_as: Some(name), listing: None })
@@ -121,14 +121,14 @@ impl Table {
     }
 
     /// Which stream `number` is; None: none.
-    pub fn stream(&self, number: u32) -> Option<Stream> {
+    pub(crate) fn stream(&self, number: u32) -> Option<Stream> {
         match self.get(number) {
             Ok(Entry::Stream(stream)) => Some(*stream),
             Ok(Entry::File(_) | Entry::Directory(_)) | Err(_) => None,
         }
     }
 
-    pub fn is_file(&self, number: u32) -> bool {
+    pub(crate) fn is_file(&self, number: u32) -> bool {
         self.file(number).is_ok()
     }
 

@@ -7,13 +7,13 @@ use super::{
 
 /// Texts that a program finds in its memory, each with a zero behind it.
 #[derive(Debug, Default)]
-pub struct Texts {
+pub(crate) struct Texts {
     count: usize,
     bytes: Vec<u8>,
 }
 
 impl Texts {
-    pub fn new<'a>(texts: impl Iterator<Item = Vec<&'a str>>) -> Self {
+    pub(crate) fn new<'a>(texts: impl Iterator<Item = Vec<&'a str>>) -> Self {
         let mut all = Self::default();
         for parts in texts {
             parts.iter().for_each(|part| all.bytes.extend_from_slice(part.as_bytes()));

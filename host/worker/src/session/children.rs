@@ -35,7 +35,7 @@ impl Session {
     /// # Errors
     /// What the coordinator says to it: [`Error::Denied`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Quota`], which
     /// it also is where the attempt may not have as many files more; [`Error::Gone`].
-    pub fn spawn(&mut self, job: ChildJob) -> Result<ChildId, Error> {
+    pub(crate) fn spawn(&mut self, job: ChildJob) -> Result<ChildId, Error> {
         let expected = Expected::of(&job);
         self.control.ask(Request::Spawn(Box::new(job)))?;
         loop {
@@ -69,37 +69,37 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Gone`].
-    pub fn stop(&mut self, child: ChildId) -> Result<(), Error> {
+    pub(crate) fn stop(&mut self, child: ChildId) -> Result<(), Error> {
         self.control.ask(Request::Stop { child })
     }
 
     /// # Errors
     /// [`Error::Gone`].
-    pub fn kill(&mut self, child: ChildId) -> Result<(), Error> {
+    pub(crate) fn kill(&mut self, child: ChildId) -> Result<(), Error> {
         self.control.ask(Request::Kill { child })
     }
 
     /// The guest has no handle to it any more. It runs on; what nobody has taken of its ends closes.
-    pub fn forget(&mut self, child: ChildId) {
+    pub(crate) fn forget(&mut self, child: ChildId) {
         self.children.remove(&child);
     }
 
     /// The instance that had handles has gone, and all of them with it: what [`Self::forget`] does, to every child.
-    pub fn forget_all(&mut self) {
+    pub(crate) fn forget_all(&mut self) {
         self.children.clear();
     }
 
     /// Its attempt's id.
-    pub fn attempt_of(&self, child: ChildId) -> &str {
+    pub(crate) fn attempt_of(&self, child: ChildId) -> &str {
         self.children.get(&child).map_or("", |child| &child.attempt)
     }
 
-    pub fn connection_to(&self, child: ChildId) -> Option<Connection> {
+    pub(crate) fn connection_to(&self, child: ChildId) -> Option<Connection> {
         self.children.get(&child)?.connection.clone()
     }
 
     /// The end of its stream of this number: 0, 1 or 2; once.
-    pub fn take_stream(&mut self, child: ChildId, number: usize) -> Option<OwnedFd> {
+    pub(crate) fn take_stream(&mut self, child: ChildId, number: usize) -> Option<OwnedFd> {
         self.children.get_mut(&child)?.streams.get_mut(number)?.take()
     }
 
@@ -112,7 +112,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::wait`].
-    pub fn verdict(&mut self, child: ChildId, until: Until) -> Result<Arc<Ended>, Error> {
+    pub(crate) fn verdict(&mut self, child: ChildId, until: Until) -> Result<Arc<Ended>, Error> {
         loop {
             if let Some(ended) = self.ended(child) {
                 return Ok(Arc::clone(ended));
@@ -126,7 +126,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::recv`]; [`Error::Poisoned`] where the child has died instead.
-    pub fn answer(&mut self, child: ChildId, connection: &Connection, until: Until) -> Result<Message, Error> {
+    pub(crate) fn answer(&mut self, child: ChildId, connection: &Connection, until: Until) -> Result<Message, Error> {
         loop {
             match self.recv(connection, until) {
                 Ok(_) if connection.owed() > 0 => {}
@@ -137,7 +137,7 @@ impl Session {
     }
 
     /// Why nobody is there to answer: the child's verdict, which is on its way when its end has closed.
-    pub fn poisoned(&mut self, child: ChildId, connection: &Connection, until: Until) -> Error {
+    pub(crate) fn poisoned(&mut self, child: ChildId, connection: &Connection, until: Until) -> Error {
         if connection.is_disconnected() {
             return Error::Closed;
         }

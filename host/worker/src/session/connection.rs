@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// A worker has one thread, so the lock is never contended: it is there because the engine wants a guest's state to be one
 /// that could move between threads.
 #[derive(Clone)]
-pub struct Connection(Arc<RwLock<End>>);
+pub(crate) struct Connection(Arc<RwLock<End>>);
 
 /// Whether a call may wait.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ impl From<Patience> for Timeout {
 
 /// How many messages went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     pub received: u64,
     pub sent: u64,
 }
@@ -54,7 +54,7 @@ impl Connection {
     }
 
     /// The largest message that is taken from now on, in bytes; of one that is larger the connection closes.
-    pub fn limit(&self, most: u64) {
+    pub(crate) fn limit(&self, most: u64) {
         if let Some(endpoint) = &mut self.write().endpoint {
             endpoint.limit(usize::try_from(most).unwrap_or(usize::MAX));
         }
@@ -64,14 +64,14 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::TooLarge`], [`Error::Quota`].
-    pub fn send(&self, progress: &mut Progress, format: Format, body: &[u8]) -> Result<(), Error> {
+    pub(crate) fn send(&self, progress: &mut Progress, format: Format, body: &[u8]) -> Result<(), Error> {
         self.write().open()?.send_on(progress, format, body, Timeout::Now)?;
         Ok(())
     }
 
     /// # Errors
     /// As [`Self::send`]; [`Error::Invalid`] where it is no batch.
-    pub fn send_batch(&self, batch: &[u8]) -> Result<(), Error> {
+    pub(crate) fn send_batch(&self, batch: &[u8]) -> Result<(), Error> {
         self.write().open()?.send_batch(batch, Timeout::Now)?;
         Ok(())
     }
@@ -100,11 +100,11 @@ impl Connection {
     }
 
     /// Closes both directions, for all handles.
-    pub fn disconnect(&self) {
+    pub(crate) fn disconnect(&self) {
         self.write().disconnect();
     }
 
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         self.read().counts()
     }
 
@@ -113,7 +113,7 @@ impl Connection {
     }
 
     /// A task has been sent.
-    pub fn owes_answer(&self) {
+    pub(crate) fn owes_answer(&self) {
         self.write().owed += 1;
     }
 

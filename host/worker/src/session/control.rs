@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The socket, and what has been read of it. Its clones are one.
 #[derive(Clone)]
-pub struct Control {
+pub(crate) struct Control {
     socket: Arc<OwnedFd>,
     incoming: Arc<Mutex<Incoming>>,
 }
@@ -36,12 +36,12 @@ struct Incoming {
 
 impl Control {
     /// `socket` leads to the coordinator and is blocking; what `buffer` holds has come by it already.
-    pub fn new(socket: OwnedFd, buffer: FrameBuffer) -> Self {
+    pub(crate) fn new(socket: OwnedFd, buffer: FrameBuffer) -> Self {
         Self::of(socket, buffer, false)
     }
 
     /// The same for the worker of a core module, which only looks and never waits.
-    pub fn of_core(socket: OwnedFd, buffer: FrameBuffer) -> Self {
+    pub(crate) fn of_core(socket: OwnedFd, buffer: FrameBuffer) -> Self {
         Self::of(socket, buffer, true)
     }
 

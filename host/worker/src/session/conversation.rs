@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 const PROGRESS: Duration = Duration::from_millis(50);
 
 /// One guest's side of the conversation, from `go` to its end.
-pub struct Session {
+pub(crate) struct Session {
     pub(super) control: Control,
     input: Input,
     birth: Instant,
@@ -41,7 +41,7 @@ pub struct Session {
 }
 
 /// What a guest is told of itself.
-pub struct About {
+pub(crate) struct About {
     pub identity: Identity,
     pub arguments: Vec<String>,
     pub environment: Vec<(String, String)>,
@@ -58,7 +58,7 @@ impl Session {
     /// `socket` leads to the coordinator and is blocking; what `buffer` holds has come by it already. `connection` leads
     /// to the parent, where there is one and the guest itself is to have it; `large`: how large messages go, to whomever. Time
     /// counts from here.
-    pub fn new(
+    pub(crate) fn new(
         socket: OwnedFd,
         buffer: FrameBuffer,
         connection: Option<OwnedFd>,
@@ -87,30 +87,30 @@ impl Session {
         }
     }
 
-    pub fn about(&self) -> &About {
+    pub(crate) fn about(&self) -> &About {
         &self.about
     }
 
     /// The guest's stdin.
-    pub fn input(&self) -> &Input {
+    pub(crate) fn input(&self) -> &Input {
         &self.input
     }
 
     /// When its time began.
-    pub fn birth(&self) -> Instant {
+    pub(crate) fn birth(&self) -> Instant {
         self.birth
     }
 
-    pub fn uptime(&self) -> Duration {
+    pub(crate) fn uptime(&self) -> Duration {
         self.birth.elapsed()
     }
 
-    pub fn parent(&self) -> Option<Connection> {
+    pub(crate) fn parent(&self) -> Option<Connection> {
         self.parent.clone()
     }
 
     /// Messages through the connection to the parent so far; zeros without one.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         self.parent.as_ref().map(Connection::counts).unwrap_or_default()
     }
 
@@ -118,7 +118,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Gone`], as of everything that is only said.
-    pub fn ready(&mut self) -> Result<(), Error> {
+    pub(crate) fn ready(&mut self) -> Result<(), Error> {
         if self.ready {
             return Ok(());
         }
@@ -126,12 +126,12 @@ impl Session {
         self.control.ask(Request::Ready)
     }
 
-    pub fn heartbeat(&mut self) -> Result<(), Error> {
+    pub(crate) fn heartbeat(&mut self) -> Result<(), Error> {
         self.control.ask(Request::Heartbeat)
     }
 
     /// Dropped where the last one is less than [`PROGRESS`] ago, unless everything is done.
-    pub fn progress(&mut self, done: u64, total: Option<u64>, note: &str) -> Result<(), Error> {
+    pub(crate) fn progress(&mut self, done: u64, total: Option<u64>, note: &str) -> Result<(), Error> {
         let now = Instant::now();
         let soon = self.progress.is_some_and(|last| now - last < PROGRESS);
         if soon && total != Some(done) {
@@ -141,11 +141,11 @@ impl Session {
         self.control.ask(Request::Progress { done, total, note: note.to_owned() })
     }
 
-    pub fn log(&mut self, level: Level, text: String, fields: Vec<(String, String)>) -> Result<(), Error> {
+    pub(crate) fn log(&mut self, level: Level, text: String, fields: Vec<(String, String)>) -> Result<(), Error> {
         self.control.ask(Request::Log { level, text, fields })
     }
 
-    pub fn retire(&mut self, reason: String) -> Result<(), Error> {
+    pub(crate) fn retire(&mut self, reason: String) -> Result<(), Error> {
         self.control.ask(Request::Retire { reason })
     }
 

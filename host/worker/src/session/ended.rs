@@ -4,7 +4,7 @@ use sandhog_protocol::verdict::{Usage, Verdict};
 
 /// How a child ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     pub verdict: Verdict,
     /// What `sandhog run` would have ended with.
     pub code: u32,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// As `wit/sandhog.wit` has them, and one more that no guest sees.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("the other end has gone")]
     Closed,
     #[error("the time was over")]

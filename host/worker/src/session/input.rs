@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where stdin comes from. Its clones are one.
 #[derive(Clone)]
-pub struct Input {
+pub(crate) struct Input {
     control: Control,
     wanted: Arc<AtomicBool>,
 }
 
 impl Input {
-    pub fn new(control: Control) -> Self {
+    pub(crate) fn new(control: Control) -> Self {
         Self { control, wanted: Arc::default() }
     }
 
     /// To be called before stdin is read or waited for: nothing comes before that.
-    pub fn want(&self) {
+    pub(crate) fn want(&self) {
         if !self.wanted.swap(true, Ordering::Relaxed) {
             // What it has said and nobody has wanted to know could be in the way of its hearing this.
             let _ = self.control.input_failed();
@@ -29,7 +29,7 @@ impl Input {
     }
 
     /// Where stdin has come to its end: why, if it could not be read. The coordinator says so before it closes it.
-    pub fn failure(&self) -> Option<Errno> {
+    pub(crate) fn failure(&self) -> Option<Errno> {
         self.control.input_failed()
     }
 }

@@ -22,11 +22,11 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-pub use connection::Connection;
-pub use control::Control;
-pub use conversation::Session;
-pub use ended::Ended;
-pub use error::Error;
-pub use input::Input;
-pub use source::{Source, Until};
-pub use streams::write;
+pub(crate) use connection::Connection;
+pub(crate) use control::Control;
+pub(crate) use conversation::Session;
+pub(crate) use ended::Ended;
+pub(crate) use error::Error;
+pub(crate) use input::Input;
+pub(crate) use source::{Source, Until};
+pub(crate) use streams::write;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
+pub(crate) enum Until {
     Forever,
     /// Not at all.
     Now,
@@ -20,7 +20,7 @@ pub enum Until {
 
 impl Until {
     /// From a guest's timeout in nanoseconds, from here on. One that no clock reaches is for ever.
-    pub fn of(timeout: Option<u64>) -> Self {
+    pub(crate) fn of(timeout: Option<u64>) -> Self {
         match timeout {
             None => Self::Forever,
             Some(0) => Self::Now,
@@ -56,7 +56,7 @@ impl Until {
 
 /// Something that can be waited for.
 #[derive(Clone, Copy)]
-pub enum Source<'a> {
+pub(crate) enum Source<'a> {
     /// A message has come, or the other end has gone.
     Message(&'a Connection),
     /// There is room for a message, or for a piece of one, or the other end has gone. Where messages go in pieces, what comes

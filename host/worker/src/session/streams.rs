@@ -24,7 +24,7 @@ pub(super) fn never_block(stream: &OwnedFd) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::Quota`].
-pub fn write(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<u64, Error> {
+pub(crate) fn write(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<u64, Error> {
     let written = retry_on_intr(|| rustix::io::write(stream, bytes))?;
     Ok(written as u64)
 }
@@ -34,7 +34,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Closed`] at the end, and as [`Session::wait`].
-    pub fn read(&mut self, stream: &OwnedFd, most: u64, until: Until) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read(&mut self, stream: &OwnedFd, most: u64, until: Until) -> Result<Vec<u8>, Error> {
         let most = usize::try_from(most).unwrap_or(READ).min(READ);
         if most == 0 {
             return Err(Error::Invalid("a read of no bytes".to_owned()));

@@ -16,7 +16,7 @@ impl Session {
     /// # Errors
     /// [`Error::TimedOut`], [`Error::WouldBlock`], [`Error::Gone`]; [`Error::Invalid`] where there are more sources than the
     /// attempt may have files.
-    pub fn wait(&mut self, sources: &[Source<'_>], until: Until) -> Result<Vec<u32>, Error> {
+    pub(crate) fn wait(&mut self, sources: &[Source<'_>], until: Until) -> Result<Vec<u32>, Error> {
         if sources.iter().any(|source| matches!(source, Source::Stopping)) {
             self.listen()?;
         }
@@ -38,7 +38,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Connection::recv`], and as [`Self::wait`].
-    pub fn recv(&mut self, connection: &Connection, until: Until) -> Result<Message, Error> {
+    pub(crate) fn recv(&mut self, connection: &Connection, until: Until) -> Result<Message, Error> {
         self.received(connection, until, |patience| connection.recv(patience))
     }
 
@@ -46,7 +46,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Self::recv`].
-    pub fn recv_batch(&mut self, connection: &Connection, until: Until) -> Result<Vec<u8>, Error> {
+    pub(crate) fn recv_batch(&mut self, connection: &Connection, until: Until) -> Result<Vec<u8>, Error> {
         self.received(connection, until, |patience| connection.recv_batch(patience))
     }
 
@@ -84,7 +84,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Gone`].
-    pub fn stopping(&mut self, until: Until) -> Result<bool, Error> {
+    pub(crate) fn stopping(&mut self, until: Until) -> Result<bool, Error> {
         match self.wait(&[Source::Stopping], until) {
             Ok(_) => Ok(true),
             Err(Error::TimedOut | Error::WouldBlock) => Ok(false),
@@ -96,7 +96,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Self::wait`].
-    pub fn wait_for(&mut self, source: Source<'_>, until: Until) -> Result<(), Error> {
+    pub(crate) fn wait_for(&mut self, source: Source<'_>, until: Until) -> Result<(), Error> {
         until.go_on()?;
         self.wait(&[source], until).map(drop)
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Lines that could not be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Of all jobs, since this was last asked for.
     pub lines: u64,
     /// The job that it happened to last, and why.

@@ -4,11 +4,11 @@ use sandhog_protocol::control::{Ended, GroupSpec, JobSpec};
 use sandhog_runtime::granted::{Record, WasWritable};
 
 /// Ended attempts that are kept of each instance.
-pub const ENDED: usize = 10;
+pub(super) const ENDED: usize = 10;
 
 /// What there was when the daemon started.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stored {
+pub(crate) struct Stored {
     pub groups: Vec<GroupSpec>,
     /// In the order that they were given.
     pub jobs: Vec<StoredJob>,
@@ -19,7 +19,7 @@ pub struct Stored {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoredJob {
+pub(crate) struct StoredJob {
     pub spec: JobSpec,
     pub source: Option<String>,
     /// What it was granted.
@@ -31,7 +31,7 @@ pub struct StoredJob {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoredInstance {
+pub(crate) struct StoredInstance {
     pub row: InstanceRow,
     /// Newest first.
     pub ended: Vec<Ended>,
@@ -39,7 +39,7 @@ pub struct StoredInstance {
 
 /// What changes of an instance, but for how its attempts ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InstanceRow {
+pub(crate) struct InstanceRow {
     pub id: u64,
     /// From 0.
     pub instance: u32,
