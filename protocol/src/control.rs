@@ -82,17 +82,17 @@ pub struct JobSpec {
 pub struct RetrySpec {
     /// The name of a verdict.
     pub verdict: String,
-    /// What the limit that was met is multiplied with for the next try.
-    pub times: Option<u64>,
-    /// What it grows to at the most, in the limit's own unit.
-    pub at_most: Option<String>,
+    /// Multiplies the limit that was met for the next try.
+    pub factor: Option<u64>,
+    /// The largest value that it grows to, in the limit's own unit.
+    pub max: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackoffSpec {
     pub first: Option<Written<Time>>,
-    pub most: Option<Written<Time>>,
+    pub max: Option<Written<Time>>,
     /// How long an attempt has to be ready for the next pause to be the first one again.
     pub reset_after: Option<Written<Time>>,
 }

@@ -28,7 +28,7 @@ fn jobs() -> Value {
     let job = |name: &str, guest: &str, more: Value| {
         let mut job = json!({
             "name": name, "module": module(guest), "restart": "always", "ready": "10ms",
-            "backoff": { "first": "1ms", "most": "50ms" }, "intensity": { "restarts": 10_000, "within": "1m" },
+            "backoff": { "first": "1ms", "max": "50ms" }, "intensity": { "restarts": 10_000, "within": "1m" },
         });
         more.as_object().unwrap().iter().for_each(|(key, value)| job[key] = value.clone());
         job

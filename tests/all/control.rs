@@ -356,7 +356,7 @@ fn a_follower_that_never_reads_costs_nothing() {
     let daemon = Daemon::start();
     daemon.up_and_on(&format!(
         "[job.spew]\nmodule = {:?}\nrestart = \"always\"\nintensity = {{ restarts = 10000, within = \"1s\" }}\n\
-         backoff = {{ first = \"1ms\", most = \"10ms\" }}\ntimeout = \"200ms\"\n",
+         backoff = {{ first = \"1ms\", max = \"10ms\" }}\ntimeout = \"200ms\"\n",
         module("spew")
     ));
     let follow = |path: &str| {

@@ -18,7 +18,7 @@ fn crashers(intensity: &Value) -> Value {
     let job = |number: usize| {
         json!({
             "name": format!("crasher-{number}"), "module": module("trap_unreachable"), "restart": "always",
-            "backoff": { "first": "10ms", "most": "500ms" }, "intensity": intensity,
+            "backoff": { "first": "10ms", "max": "500ms" }, "intensity": intensity,
         })
     };
     let jobs: Vec<_> = (0..CRASHERS).map(job).collect();

@@ -316,7 +316,7 @@ pub(crate) fn told(name: &str, words: &[&str], lines: &str) -> String {
 
 /// What tests have no time for, shortened for all jobs of a manifest; further lines of its beginning go first.
 pub(crate) fn quick(lines: &str, jobs: &[String]) -> String {
-    let defaults = "ready = \"50ms\"\nbackoff.first = \"10ms\"\nbackoff.most = \"50ms\"\n";
+    let defaults = "ready = \"50ms\"\nbackoff.first = \"10ms\"\nbackoff.max = \"50ms\"\n";
     format!("{lines}\n[defaults]\n{defaults}\n{}", jobs.concat())
 }
 

@@ -68,7 +68,7 @@ fn with_jobs() -> Daemon {
     let daemon = Daemon::start();
     let job = |name: &str, guest: &str, args: &[&str]| {
         json!({ "name": name, "module": module(guest), "args": args, "ready": "10ms", "restart": "always",
-            "backoff": { "first": "50ms", "most": "200ms" }, "intensity": { "restarts": 10_000, "within": "1m" } })
+            "backoff": { "first": "50ms", "max": "200ms" }, "intensity": { "restarts": 10_000, "within": "1m" } })
     };
     let evil = "evil \u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m end";
     let jobs =

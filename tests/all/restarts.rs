@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 /// Flags of jobs whose pauses nobody wants to wait for.
-const QUICK: [&str; 4] = ["--backoff-first=5ms", "--backoff-most=20ms", "--ready=said", "--no-wait"];
+const QUICK: [&str; 4] = ["--backoff-first=5ms", "--backoff-max=20ms", "--ready=said", "--no-wait"];
 
 /// Starts a job that does as it is told, first of all by these words.
 fn start(daemon: &Daemon, name: &str, flags: &[&str], words: &[&str]) {
@@ -150,7 +150,7 @@ fn a_time_out_is_a_verdict_of_its_own_and_never_a_success() {
 #[test]
 fn pauses_grow_and_a_job_that_keeps_crashing_has_failed() {
     let daemon = Daemon::start();
-    let flags = ["--backoff-first=4ms", "--backoff-most=1m", "--intensity-restarts=8", "--ready=said", "--no-wait"];
+    let flags = ["--backoff-first=4ms", "--backoff-max=1m", "--intensity-restarts=8", "--ready=said", "--no-wait"];
     daemon.start_job("job", "does_as_told", &[&flags[..], &["--", "exit 3"]].concat());
     let job = daemon.until_phase("job", Phase::Failed);
     assert_eq!(job.why.as_deref(), Some("8 restarts in 1m; the last attempt failed with code 3"));
@@ -193,7 +193,7 @@ fn a_job_that_has_failed_is_given_a_new_chance_by_start() {
 #[test]
 fn pauses_begin_anew_after_an_attempt_that_was_healthy_for_a_while() {
     let daemon = Daemon::start();
-    let flags = ["--backoff-first=5ms", "--backoff-most=1m", "--backoff-reset-after=1ms", "--intensity-restarts=100"];
+    let flags = ["--backoff-first=5ms", "--backoff-max=1m", "--backoff-reset-after=1ms", "--intensity-restarts=100"];
     daemon.start_job("job", "does_as_told", &[&flags[..], &["--", "ready"]].concat());
     for count in 1..=10 {
         daemon.until_event("job", "ready", count);

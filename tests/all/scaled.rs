@@ -120,7 +120,7 @@ fn to_scale_a_job_starts_what_is_missing() {
     daemon.tell_and_on("web/0", "exit 0");
     daemon.until_phase("web/0", Phase::Idle);
     says(&daemon, &["scale", "web", "2"], "web/0: running\nweb/1: running\n");
-    let pause = ["--backoff-first=1h", "--backoff-most=1h"];
+    let pause = ["--backoff-first=1h", "--backoff-max=1h"];
     start(&daemon, "slow", &pause, &["listen", "ready"]);
     daemon.tell_and_on("slow", "exit 3");
     daemon.until_instance("its pause", "slow", |it| it.phase == Phase::Backoff);

@@ -67,7 +67,7 @@ fn a_second_stop_ends_a_job_at_once() {
 #[test]
 fn a_stop_ends_the_pause_before_another_try() {
     let daemon = Daemon::start();
-    let flags = ["--backoff-first=1h", "--backoff-most=1h", "--no-wait"];
+    let flags = ["--backoff-first=1h", "--backoff-max=1h", "--no-wait"];
     daemon.start_job("job", "does_as_told", &[&flags[..], &["--", "exit 3"]].concat());
     let job = daemon.until_phase("job", Phase::Backoff);
     assert!(job.next_ms.is_some_and(|next| next >= job.since_ms), "{job:?}");

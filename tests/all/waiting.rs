@@ -220,7 +220,7 @@ fn attempts_that_wait_for_a_compiler_of_others_leave_no_thread_behind() {
     fcntl_lock(&lock, FlockOperation::LockExclusive).unwrap();
 
     let job = json!({ "name": "job", "module": module("hello"), "restart": "always", "ready": "10ms", "start_timeout": "20ms",
-        "grace": "1ms", "backoff": { "first": "1ms", "most": "1ms" }, "intensity": { "restarts": 10_000, "within": "1s" } });
+        "grace": "1ms", "backoff": { "first": "1ms", "max": "1ms" }, "intensity": { "restarts": 10_000, "within": "1s" } });
     daemon_kit::post(&socket, "/v1/apply", &json!({ "jobs": [job] })).expect(200);
     let restarts = |count: u64| {
         until("it starting again and again", || {

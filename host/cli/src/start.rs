@@ -239,7 +239,7 @@ mod tests {
         );
         assert_eq!((spec.env["MODE"].as_str(), spec.memory.as_deref()), ("fast", Some("64MiB")));
         assert_eq!((spec.timeout.as_deref(), spec.restart.as_deref()), (Some("1m30s"), Some("always")));
-        let memory = RetrySpec { verdict: "memory".into(), times: Some(2), at_most: Some("1GiB".into()) };
+        let memory = RetrySpec { verdict: "memory".into(), factor: Some(2), max: Some("1GiB".into()) };
         assert_eq!(spec.retry_on, [memory, RetrySpec { verdict: "trapped".into(), ..RetrySpec::default() }]);
         assert_eq!((spec.stop_on[0].as_str(), spec.backoff.first.as_deref()), ("failed", Some("50ms")));
         assert_eq!((spec.grace.as_deref(), spec.ready.as_deref()), (Some("2s"), Some("said")));

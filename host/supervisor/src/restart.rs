@@ -69,10 +69,10 @@ fn ended(kind: VerdictKind) -> Next {
 /// can't be met, and a verdict that speaks of none changes none.
 #[must_use]
 pub(crate) fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
-    let Some(times) = retry.times else { return boosts };
+    let Some(factor) = retry.factor else { return boosts };
     let grow = |now: Option<u64>, own: Option<u64>| {
-        let grown = now.or(own)?.saturating_mul(u64::from(times));
-        Some(retry.at_most.map_or(grown, |most| grown.min(most)))
+        let grown = now.or(own)?.saturating_mul(u64::from(factor));
+        Some(retry.max.map_or(grown, |most| grown.min(most)))
     };
     let mut changed = boosts;
     match retry.on {
@@ -99,7 +99,7 @@ pub(crate) fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
 #[must_use]
 pub(crate) fn pause(backoff: Backoff, tries: u32, dice: u64) -> Duration {
     let doubled = 2_u32.checked_pow(tries).and_then(|factor| backoff.first.checked_mul(factor));
-    let longest = doubled.map_or(backoff.most, |doubled| doubled.min(backoff.most));
+    let longest = doubled.map_or(backoff.max, |doubled| doubled.min(backoff.max));
     // 64 bits of nanoseconds are 584 years.
     let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
     let chosen = (u128::from(nanos) * u128::from(dice)) >> 64;
@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn retry(on: VerdictKind) -> Retry {
-        Retry { on, times: Some(2), at_most: Some(100) }
+        Retry { on, factor: Some(2), max: Some(100) }
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(twice.memory_bytes, Some(100));
         assert_eq!(boosted(twice, own, retry(VerdictKind::Deadline)), twice, "there is no such limit");
         assert_eq!(boosted(twice, own, retry(VerdictKind::Lost)), twice);
-        let huge = Retry { on: VerdictKind::Cpu, times: Some(u32::MAX), at_most: None };
+        let huge = Retry { on: VerdictKind::Cpu, factor: Some(u32::MAX), max: None };
         let own = Boosts { cpu_ms: Some(u64::MAX), ..own };
         assert_eq!(boosted(Boosts::default(), own, huge).cpu_ms, Some(u64::MAX));
     }
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!([longest(20), longest(u32::MAX)], [29_999, 29_999]);
         assert_eq!(pause(backoff, 5, 0), Duration::ZERO);
         assert_eq!(pause(backoff, 1, 1 << 63), Duration::from_millis(100));
-        let endless = Backoff { first: Duration::MAX, most: Duration::MAX, ..backoff };
+        let endless = Backoff { first: Duration::MAX, max: Duration::MAX, ..backoff };
         assert!(pause(endless, 1, u64::MAX) > Duration::from_secs(1 << 30));
     }
 

@@ -16,7 +16,7 @@ use std::time::Instant;
 fn fails(name: &str) -> serde_json::Value {
     json!({
         "name": name, "module": module("exit_code"), "args": ["3"],
-        "backoff": { "first": "1ms", "most": "10ms" }, "intensity": { "restarts": 1, "within": "1m" },
+        "backoff": { "first": "1ms", "max": "10ms" }, "intensity": { "restarts": 1, "within": "1m" },
     })
 }
 

@@ -165,7 +165,7 @@ fn a_state_that_fills_up_ends_neither_the_daemon_nor_its_jobs() {
     let socket = directories.0.join("runtime/control.sock");
     let post = |path: &str, body: &serde_json::Value| crate::daemon_kit::post(&socket, path, body);
     let spew = json!({ "name": "spew", "module": module("spew"), "restart": "always", "timeout": "100ms",
-        "backoff": { "first": "1ms", "most": "10ms" }, "intensity": { "restarts": 10_000, "within": "1s" } });
+        "backoff": { "first": "1ms", "max": "10ms" }, "intensity": { "restarts": 10_000, "within": "1s" } });
     post("/v1/apply", &json!({ "jobs": [sleeper("web"), spew] })).expect(200);
     let list = || -> Vec<sandhog_protocol::control::Instance> {
         serde_json::from_str(&crate::daemon_kit::get(&socket, "/v1/instances").expect(200)).unwrap()

@@ -212,10 +212,10 @@ fn help(setting: Setting) -> String {
     format!("{about} [default: {default}]")
 }
 
-/// `VERDICT`, `VERDICT:TIMES` or `VERDICT:TIMES:MOST`. Whether there is such a verdict, the daemon says.
+/// `VERDICT`, `VERDICT:FACTOR` or `VERDICT:FACTOR:MAX`. Whether there is such a verdict, the daemon says.
 fn parse_retry(text: &str) -> Result<RetrySpec, String> {
     let mut parts = text.splitn(3, ':');
     let verdict = parts.next().unwrap_or_default().to_owned();
-    let times = parts.next().map(parse_count).transpose().map_err(|error| format!("how many times: {error}"))?;
-    Ok(RetrySpec { verdict, times, at_most: parts.next().map(Into::into) })
+    let factor = parts.next().map(parse_count).transpose().map_err(|error| format!("the factor: {error}"))?;
+    Ok(RetrySpec { verdict, factor, max: parts.next().map(Into::into) })
 }

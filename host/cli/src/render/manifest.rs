@@ -120,7 +120,7 @@ memory = "64MiB"
 [job.web]
 module = "web.wasm"
 env = { TOKEN = "secret" }
-retry_on = [{ verdict = "memory", times = 2 }]
+retry_on = [{ verdict = "memory", factor = 2 }]
 args = ["a\"\n\u001b"]
 "#;
 
@@ -146,7 +146,7 @@ args = ["a\"\n\u001b"]
             "# timeout = none",
             "args = [\"a\\\"\\n\\U0000001b\"]",
             "grace = \"5s\"                             # default",
-            "retry_on = [{ verdict = \"memory\", times = 2, at_most = \"64GiB\" }]",
+            "retry_on = [{ verdict = \"memory\", factor = 2, max = \"64GiB\" }]",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }
@@ -176,7 +176,7 @@ args = ["a\"\n\u001b"]
         assert_eq!(job["settings"]["memory"], "64MiB");
         assert_eq!(job["settings"]["timeout"], Value::Null);
         assert_eq!((&job["settings"]["instances"], &job["settings"]["fresh"]), (&1.into(), &false.into()));
-        assert_eq!(job["settings"]["retry_on"][0]["times"], 2);
+        assert_eq!(job["settings"]["retry_on"][0]["factor"], 2);
         assert_eq!(job["settings"]["args"][0], "a\"\n\u{1b}");
         assert_eq!(job["set"], json!(["module", "args", "env", "memory", "retry_on"]));
     }

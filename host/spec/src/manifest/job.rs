@@ -235,11 +235,10 @@ fn retry(table: &DeTable<'_>, whole: &Value<'_>, reader: &mut Reader<'_>) -> Ret
     for (key, value) in reader.entries(table) {
         match canonical(key.get_ref()).as_str() {
             "verdict" => retry.verdict = reader.text("verdict", value, "\"memory\"").unwrap_or_default(),
-            "times" => retry.times = reader.count_of("times", value, "2"),
-            "at_most" => retry.at_most = reader.quantity("at_most", value, "\"1GiB\""),
+            "factor" => retry.factor = reader.count_of("factor", value, "2"),
+            "max" => retry.max = reader.quantity("max", value, "\"1GiB\""),
             _ => {
-                let text =
-                    format!("there is no key {} in retry_on; it has verdict, times, at_most", short(key.get_ref()));
+                let text = format!("there is no key {} in retry_on; it has verdict, factor, max", short(key.get_ref()));
                 reader.fault(key.span().start, text);
             }
         }
@@ -247,7 +246,7 @@ fn retry(table: &DeTable<'_>, whole: &Value<'_>, reader: &mut Reader<'_>) -> Ret
     if retry.verdict.is_empty() {
         reader.fault(
             whole.span().start,
-            "retry_on: the verdict is missing; write verdict = \"memory\", times = 2".into(),
+            "retry_on: the verdict is missing; write verdict = \"memory\", factor = 2".into(),
         );
     }
     retry

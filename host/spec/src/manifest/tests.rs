@@ -54,7 +54,7 @@ strategy = "rest-for-one"
 [defaults]
 memory = "64MiB"
 env = { LANG = "C", TZ = "UTC" }
-backoff = { first = "1s", most = "1m" }
+backoff = { first = "1s", max = "1m" }
 stop_on = ["denied"]
 time-zone = "Europe/Berlin"
 
@@ -65,9 +65,9 @@ dir = ["data", "in/x::/x:rw", "/opt", "../other"]
 env = { LANG = "de", HOME = true }
 after = ["db"]
 max-file = "1MiB"
-backoff.most = "2m"
+backoff.max = "2m"
 stop_on = []
-retry_on = ["failed", { verdict = "memory", times = 2, at-most = "1GiB" }]
+retry_on = ["failed", { verdict = "memory", factor = 2, max = "1GiB" }]
 child = ["resize=bin/resize.wasm"]
 stdin = "input"
 health = { command = ["check.wasm", "fast"], every = "5s" }
@@ -116,13 +116,13 @@ fn a_jobs_own_key_wins_tables_merge_and_lists_replace() {
     let env = |job: &JobSpec| job.env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
     assert_eq!(env(web), ["HOME=/home/me", "LANG=de", "TZ=UTC"]);
     assert_eq!(env(db), ["A=1=2", "HOME=/home/me"]);
-    assert_eq!((web.backoff.first.as_deref(), web.backoff.most.as_deref()), (Some("1s"), Some("2m")));
+    assert_eq!((web.backoff.first.as_deref(), web.backoff.max.as_deref()), (Some("1s"), Some("2m")));
     assert_eq!((web.stop_on.len(), db.stop_on.len()), (0, 1));
     // What is about the clock concerns those that have one.
     assert_eq!((web.time_zone.as_deref(), report.time_zone.as_deref()), (None, Some("Europe/Berlin")));
     assert!(
         manifest.is_set(0, Setting::Memory)
-            && manifest.is_set(0, Setting::BackoffMost)
+            && manifest.is_set(0, Setting::BackoffMax)
             && !manifest.is_set(0, Setting::Cpu)
     );
     assert!(!manifest.is_set(0, Setting::TimeZone) && manifest.is_set(2, Setting::TimeZone));
@@ -161,8 +161,8 @@ fn an_unknown_key_is_told_its_neighbour_and_its_place() {
     );
     assert_eq!(faults("[group.g]\nrestart = 'never'"), ["2:1: there is no key restart in a group; it has strategy"]);
     assert_eq!(
-        fault("retry_on = [{ verdict = 'memory', tiems = 2 }]"),
-        "3:35: there is no key tiems in retry_on; it has verdict, times, at_most"
+        fault("retry_on = [{ verdict = 'memory', fcator = 2 }]"),
+        "3:35: there is no key fcator in retry_on; it has verdict, factor, max"
     );
 }
 
@@ -205,7 +205,10 @@ fn a_value_of_another_type_is_told_which_goes_here() {
         ("backoff = 3", "3:11: backoff takes a table, such as { first = \"100ms\" }, and not a number"),
         ("env = 1", "3:7: env takes a table, such as { MODE = \"shop\", HOME = true }, and not a number"),
         ("schedule = 2026-01-01", "3:12: schedule takes text, such as \"30 2 * * *\", and not a date or a time of day"),
-        ("retry_on = [{ times = 2 }]", "3:13: retry_on: the verdict is missing; write verdict = \"memory\", times = 2"),
+        (
+            "retry_on = [{ factor = 2 }]",
+            "3:13: retry_on: the verdict is missing; write verdict = \"memory\", factor = 2",
+        ),
     ] {
         assert_eq!(fault(line), text);
     }

@@ -3,7 +3,7 @@
 
 use super::sentences::{ABOUT, bounds, takes, told};
 use crate::service::name;
-use crate::service::retry::{TIMES_LEAST, TIMES_MOST};
+use crate::service::retry::{FACTOR_MAX, TIMES_LEAST};
 use crate::setting::words::{STRATEGIES, Strategy, names};
 use crate::setting::{Setting, TABLES, Takes, Top, Usual};
 use crate::units::{Size, Time};
@@ -144,10 +144,9 @@ fn retries(verdicts: &[&str]) -> Value {
     let most = json!({ "type": "string", "pattern": whole(&format!("{}|{}", Size::pattern(), Time::pattern())) });
     let mut table = closed(json!({
         "verdict": verdict,
-        "times": { "type": "integer", "minimum": TIMES_LEAST, "maximum": TIMES_MOST },
-        "at_most": most,
+        "factor": { "type": "integer", "minimum": TIMES_LEAST, "maximum": FACTOR_MAX },
+        "max": most,
     }));
-    table["patternProperties"] = json!({ "^at-most$": most });
     table["required"] = json!(["verdict"]);
     json!({ "type": "array", "items": { "anyOf": [verdict, table] } })
 }

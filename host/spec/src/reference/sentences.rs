@@ -37,7 +37,7 @@ pub(super) fn takes(setting: Setting) -> String {
         Takes::Command(_) => "a list of a path and arguments".into(),
         Takes::Environment(_) => "a table, or a list of NAME[=VALUE]".into(),
         Takes::Retries(_) => {
-            format!("a list of verdicts, or of {{ verdict, times, at_most }}; a verdict is one of {}", words())
+            format!("a list of verdicts, or of {{ verdict, factor, max }}; a verdict is one of {}", words())
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn spec(written: &JobSpec, job: &Job, rules: &Rules, schedule: Option
     spec.allow_missing = job.allow_missing.iter().map(|wall| wall.name().into()).collect();
     spec.retry_on = rules.retry_on.iter().map(retry).collect();
     spec.backoff.first = Some(print_duration(rules.backoff.first).into());
-    spec.backoff.most = Some(print_duration(rules.backoff.most).into());
+    spec.backoff.max = Some(print_duration(rules.backoff.max).into());
     spec.time_zone = schedule.map(|schedule| schedule.time_zone_name().into());
     spec.overlap = rules.overlap.map(|overlap| word(overlap, &OVERLAPS).into());
     spec
@@ -70,8 +70,8 @@ fn fill(setting: Setting, spec: &mut JobSpec) {
 fn retry(retry: &super::Retry) -> RetrySpec {
     RetrySpec {
         verdict: retry.on.name().into(),
-        times: retry.times.map(u64::from),
-        at_most: retry.at_most.map(|most| retry::print_at_most(retry.on, most)),
+        factor: retry.factor.map(u64::from),
+        max: retry.max.map(|most| retry::print_max(retry.on, most)),
     }
 }
 

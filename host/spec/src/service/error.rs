@@ -67,18 +67,18 @@ pub enum RetryWhy {
     Stopped,
     #[error("another try would be refused for the same reason; leave it out")]
     Refused,
-    #[error("no limit makes it, so there is none to change; leave times and at_most out")]
+    #[error("no limit makes it, so there is none to change; leave factor and max out")]
     NothingToChange,
-    #[error("the job has no limit to start from; set {}, or leave times out", .0.key())]
+    #[error("the job has no limit to start from; set {}, or leave factor out", .0.key())]
     NoLimit(Setting),
-    #[error("times {0}: write a number from 2 to 100, or leave it out")]
-    Times(u64),
-    #[error("at_most says how far times may go, and there is no times")]
-    AtMostAlone,
-    #[error("at_most {at_most} is not more than {limit}, the limit of the first try")]
-    AtMost { at_most: String, limit: String },
-    #[error("at_most {at_most} is more than {most}, the most that one job can have")]
-    AtMostTooLarge { at_most: String, most: String },
+    #[error("factor {0}: write a number from 2 to 100, or leave it out")]
+    Factor(u64),
+    #[error("max bounds what factor makes of the limit, and there is no factor")]
+    MaxAlone,
+    #[error("max {max} is not more than {limit}, the limit of the first try")]
+    Max { max: String, limit: String },
+    #[error("max {max} is more than {ceiling}, the most that one job can have")]
+    MaxTooLarge { max: String, ceiling: String },
 }
 
 impl Error {

@@ -160,15 +160,15 @@ fn restart(word: Option<&str>, scheduled: bool) -> Result<Restart, Error> {
 fn backoff(spec: &JobSpec) -> Result<Backoff, Error> {
     let spec = &spec.backoff;
     let first = lasts(Setting::BackoffFirst, spec.first.as_ref())?;
-    let most = lasts(Setting::BackoffMost, spec.most.as_ref())?;
+    let most = lasts(Setting::BackoffMax, spec.max.as_ref())?;
     let backoff = Backoff {
         first: if spec.first.is_none() { first.min(most) } else { first },
-        most: if spec.most.is_none() { most.max(first) } else { most },
+        max: if spec.max.is_none() { most.max(first) } else { most },
         reset_after: lasts(Setting::BackoffResetAfter, spec.reset_after.as_ref())?,
     };
-    if backoff.most < backoff.first {
+    if backoff.max < backoff.first {
         let why = Why::Backoff(print_duration(first));
-        return Err(Wrong::given(Setting::BackoffMost, print_duration(most), why).into());
+        return Err(Wrong::given(Setting::BackoffMax, print_duration(most), why).into());
     }
     Ok(backoff)
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) const TIMES_LEAST: u64 = 2;
 
 /// Most that a limit is multiplied with at once: ten tries of it are beyond anything that can be counted.
-pub(crate) const TIMES_MOST: u64 = 100;
+pub(crate) const FACTOR_MAX: u64 = 100;
 
 /// What a limit is measured in.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ struct Limit {
     unit: Unit,
     value: Option<u64>,
     /// More is never possible.
-    most: Option<u64>,
+    ceiling: Option<u64>,
 }
 
 /// The limits of a job that retries with a change start from.
@@ -103,36 +103,36 @@ fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
         // It has no name that a manifest could say.
         | VerdictKind::Unknown => {}
     }
-    let Some(times) = spec.times else {
-        return match &spec.at_most {
-            Some(_) => Err(wrong(on, RetryWhy::AtMostAlone)),
-            None => Ok(Retry { on, times: None, at_most: None }),
+    let Some(factor) = spec.factor else {
+        return match &spec.max {
+            Some(_) => Err(wrong(on, RetryWhy::MaxAlone)),
+            None => Ok(Retry { on, factor: None, max: None }),
         };
     };
     let limit = limit_of(on, limits).ok_or_else(|| wrong(on, RetryWhy::NothingToChange))?;
     let value = limit.value.ok_or_else(|| wrong(on, RetryWhy::NoLimit(limit.setting)))?;
-    let few = u32::try_from(times).ok().filter(|times| (TIMES_LEAST..=TIMES_MOST).contains(&u64::from(*times)));
-    let few = few.ok_or_else(|| wrong(on, RetryWhy::Times(times)))?;
-    let at_most = spec.at_most.as_deref().map(|text| at_most(on, text, &limit, value)).transpose()?;
-    Ok(Retry { on, times: Some(few), at_most: at_most.or(limit.most) })
+    let few = u32::try_from(factor).ok().filter(|factor| (TIMES_LEAST..=FACTOR_MAX).contains(&u64::from(*factor)));
+    let few = few.ok_or_else(|| wrong(on, RetryWhy::Factor(factor)))?;
+    let max = spec.max.as_deref().map(|text| parse_max(on, text, &limit, value)).transpose()?;
+    Ok(Retry { on, factor: Some(few), max: max.or(limit.ceiling) })
 }
 
 fn wrong(on: VerdictKind, why: RetryWhy) -> Error {
     Wrong::given(Setting::RetryOn, on.name(), Why::Retry(why)).into()
 }
 
-fn at_most(on: VerdictKind, text: &str, limit: &Limit, value: u64) -> Result<u64, Error> {
+fn parse_max(on: VerdictKind, text: &str, limit: &Limit, value: u64) -> Result<u64, Error> {
     let unreadable = |error| Wrong::text(Setting::RetryOn, text, setting::Why::Unreadable(error));
-    let at_most = limit.unit.parse(text).map_err(unreadable)?;
+    let max = limit.unit.parse(text).map_err(unreadable)?;
     let shown = |value| limit.unit.print(value);
-    if at_most <= value {
-        return Err(wrong(on, RetryWhy::AtMost { at_most: shown(at_most), limit: shown(value) }));
+    if max <= value {
+        return Err(wrong(on, RetryWhy::Max { max: shown(max), limit: shown(value) }));
     }
-    match limit.most {
-        Some(most) if at_most > most => {
-            Err(wrong(on, RetryWhy::AtMostTooLarge { at_most: shown(at_most), most: shown(most) }))
+    match limit.ceiling {
+        Some(ceiling) if max > ceiling => {
+            Err(wrong(on, RetryWhy::MaxTooLarge { max: shown(max), ceiling: shown(ceiling) }))
         }
-        Some(_) | None => Ok(at_most),
+        Some(_) | None => Ok(max),
     }
 }
 
@@ -150,14 +150,14 @@ pub fn raised(own: &Boosts, now: &Boosts) -> Vec<(&'static str, String, String)>
         .collect()
 }
 
-/// What a retry's `at_most` is as people write it.
-pub(super) fn print_at_most(on: VerdictKind, value: u64) -> String {
+/// What a retry's `max` is as people write it.
+pub(super) fn print_max(on: VerdictKind, value: u64) -> String {
     limit_of(on, &Boosts::default()).map_or_else(String::new, |limit| limit.unit.print(value))
 }
 
 /// The limit that an attempt met with this verdict; None: there is none.
 fn limit_of(on: VerdictKind, limits: &Boosts) -> Option<Limit> {
-    let limit = |setting, unit, value, most| Some(Limit { setting, unit, value, most });
+    let limit = |setting, unit, value, ceiling| Some(Limit { setting, unit, value, ceiling });
     match on {
         VerdictKind::Memory => limit(Setting::Memory, Unit::Bytes, limits.memory_bytes, Some(MEMORY_MOST)),
         VerdictKind::Deadline => limit(Setting::Timeout, Unit::Milliseconds, limits.timeout_ms, None),

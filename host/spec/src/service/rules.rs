@@ -43,9 +43,9 @@ pub struct Rules {
 pub struct Retry {
     pub on: VerdictKind,
     /// With the limit that was met multiplied by this.
-    pub times: Option<u32>,
+    pub factor: Option<u32>,
     /// And no larger than this: bytes or milliseconds.
-    pub at_most: Option<u64>,
+    pub max: Option<u64>,
 }
 
 /// Limits that another try may have changed; None: the job's own, or none.
@@ -62,7 +62,7 @@ pub struct Boosts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     pub first: Duration,
-    pub most: Duration,
+    pub max: Duration,
     /// How long an attempt has to be ready for the next pause to be the first one again.
     pub reset_after: Duration,
 }
@@ -118,7 +118,7 @@ impl Default for Backoff {
     fn default() -> Self {
         Self {
             first: usual_time(Setting::BackoffFirst),
-            most: usual_time(Setting::BackoffMost),
+            max: usual_time(Setting::BackoffMax),
             reset_after: usual_time(Setting::BackoffResetAfter),
         }
     }

@@ -55,9 +55,9 @@ fn list(values: impl Iterator<Item = String>) -> String {
 
 fn retry(retry: &RetrySpec) -> String {
     let verdict = quoted(&retry.verdict);
-    let Some(times) = retry.times else { return verdict };
-    let at_most = retry.at_most.as_ref().map(|most| format!(", at_most = {}", quoted(most)));
-    format!("{{ verdict = {verdict}, times = {times}{} }}", at_most.unwrap_or_default())
+    let Some(factor) = retry.factor else { return verdict };
+    let max = retry.max.as_ref().map(|most| format!(", max = {}", quoted(most)));
+    format!("{{ verdict = {verdict}, factor = {factor}{} }}", max.unwrap_or_default())
 }
 
 /// A string of TOML that is harmless to a terminal.

@@ -72,8 +72,8 @@ fn all_set() -> JobSpec {
         instances: Some(4),
         restart: some("always"),
         retry_on: vec![
-            RetrySpec { verdict: "memory".into(), times: Some(2), at_most: some("1GiB") },
-            RetrySpec { verdict: "deadline".into(), times: Some(3), at_most: None },
+            RetrySpec { verdict: "memory".into(), factor: Some(2), max: some("1GiB") },
+            RetrySpec { verdict: "deadline".into(), factor: Some(3), max: None },
             RetrySpec { verdict: "failed".into(), ..RetrySpec::default() },
         ],
         stop_on: vec!["denied".into()],
@@ -83,7 +83,7 @@ fn all_set() -> JobSpec {
         ..web()
     };
     spec.backoff.first = some("1s");
-    spec.backoff.most = some("1m");
+    spec.backoff.max = some("1m");
     spec.backoff.reset_after = some("5s");
     (spec.intensity.restarts, spec.intensity.within) = (Some(9), some("2m"));
     spec.health.heartbeat = some("3s");
@@ -125,11 +125,11 @@ const ALL_SET: &[&str] = &[
     r#"compile_timeout = "1m""#,
     r#"compile_memory = "1GiB""#,
     r#"restart = "always""#,
-    r#"retry_on = [{ verdict = "memory", times = 2, at_most = "1GiB" }, { verdict = "deadline", times = 3 }, "failed"]"#,
+    r#"retry_on = [{ verdict = "memory", factor = 2, max = "1GiB" }, { verdict = "deadline", factor = 3 }, "failed"]"#,
     r#"stop_on = ["denied"]"#,
     r#"grace = "0s""#,
     r#"backoff.first = "1s""#,
-    r#"backoff.most = "1m""#,
+    r#"backoff.max = "1m""#,
     r#"backoff.reset_after = "5s""#,
     "intensity.restarts = 9",
     r#"intensity.within = "2m""#,
@@ -149,7 +149,7 @@ const ALL_SET: &[&str] = &[
 #[test]
 fn every_setting_has_its_place() {
     let service = service(&all_set());
-    assert_eq!(service.rules.retry_on[0], Retry { on: VerdictKind::Memory, times: Some(2), at_most: Some(1 << 30) });
+    assert_eq!(service.rules.retry_on[0], Retry { on: VerdictKind::Memory, factor: Some(2), max: Some(1 << 30) });
     let settings = service.settings().into_iter();
     let settings: Vec<_> = settings.map(|(setting, value)| format!("{} = {value}", setting.key())).collect();
     assert_eq!(settings, ALL_SET);
@@ -199,17 +199,17 @@ fn the_command_of_a_check_has_the_grants_of_the_job_and_nobody_beside_it() {
 fn one_end_of_the_pauses_moves_the_other() {
     let mut spec = web();
     spec.backoff.first = some("1m");
-    assert_eq!(service(&spec).rules.backoff.most, Duration::from_secs(60));
+    assert_eq!(service(&spec).rules.backoff.max, Duration::from_secs(60));
     spec.backoff = Default::default();
-    spec.backoff.most = some("50ms");
+    spec.backoff.max = some("50ms");
     assert_eq!(service(&spec).rules.backoff.first, Duration::from_millis(50));
 }
 
 #[test]
 fn memory_that_is_retried_has_a_ceiling_always() {
-    let retry = RetrySpec { verdict: "memory".into(), times: Some(2), at_most: None };
+    let retry = RetrySpec { verdict: "memory".into(), factor: Some(2), max: None };
     let spec = JobSpec { retry_on: vec![retry], ..web() };
-    assert_eq!(service(&spec).rules.retry_on[0].at_most, Some(64 << 30));
+    assert_eq!(service(&spec).rules.retry_on[0].max, Some(64 << 30));
 }
 
 #[test]
@@ -431,9 +431,9 @@ fn every_bound_of_the_list_is_kept_by_the_setting_that_has_it() {
 fn what_makes_no_sense_together_is_refused() {
     let refused: &[Refused] = &[
         (
-            |spec| (spec.backoff.first, spec.backoff.most) = (some("2s"), some("1s")),
-            Some("backoff.most"),
-            "backoff.most 1s: less than backoff.first, 2s",
+            |spec| (spec.backoff.first, spec.backoff.max) = (some("2s"), some("1s")),
+            Some("backoff.max"),
+            "backoff.max 1s: less than backoff.first, 2s",
         ),
         (|spec| spec.ready = some("3m"), Some("ready"), "ready 3m: longer than start_timeout, 2m30s"),
         (
@@ -460,10 +460,10 @@ fn what_makes_no_sense_together_is_refused() {
 
 #[test]
 fn a_retry_makes_sense_or_is_refused() {
-    let retry = |verdict: &str, times, at_most: Option<&str>| RetrySpec {
+    let retry = |verdict: &str, factor, max: Option<&str>| RetrySpec {
         verdict: verdict.into(),
-        times,
-        at_most: at_most.map(str::to_owned),
+        factor,
+        max: max.map(str::to_owned),
     };
     for (retry_on, sentence) in [
         (vec![retry("failed", None, None), retry("failed", None, None)], "retry_on failed: is named twice"),
@@ -473,27 +473,27 @@ fn a_retry_makes_sense_or_is_refused() {
         ),
         (
             vec![retry("failed", Some(2), None)],
-            "retry_on failed: no limit makes it, so there is none to change; leave times and at_most out",
+            "retry_on failed: no limit makes it, so there is none to change; leave factor and max out",
         ),
         (
             vec![retry("deadline", Some(2), None)],
-            "retry_on deadline: the job has no limit to start from; set timeout, or leave times out",
+            "retry_on deadline: the job has no limit to start from; set timeout, or leave factor out",
         ),
         (
             vec![retry("memory", Some(1), None)],
-            "retry_on memory: times 1: write a number from 2 to 100, or leave it out",
+            "retry_on memory: factor 1: write a number from 2 to 100, or leave it out",
         ),
         (
             vec![retry("memory", None, Some("1GiB"))],
-            "retry_on memory: at_most says how far times may go, and there is no times",
+            "retry_on memory: max bounds what factor makes of the limit, and there is no factor",
         ),
         (
             vec![retry("memory", Some(2), Some("512MiB"))],
-            "retry_on memory: at_most 512MiB is not more than 512MiB, the limit of the first try",
+            "retry_on memory: max 512MiB is not more than 512MiB, the limit of the first try",
         ),
         (
             vec![retry("memory", Some(2), Some("1TiB"))],
-            "retry_on memory: at_most 1TiB is more than 64GiB, the most that one job can have",
+            "retry_on memory: max 1TiB is more than 64GiB, the most that one job can have",
         ),
         (vec![retry("stopped", None, None)], "retry_on stopped: who stops a job does not want another try"),
     ] {

@@ -318,12 +318,12 @@ settings! {
         restart Restart: Word(|| words::names(&RESTARTS)) = Facts::new(InPlace, start("WHEN"), Usual::Word("on-failure"),
             "When it is started again: never, on-failure or always").example("\"always\"")
             .more("Of a job with a schedule never, unless on-failure is written.");
-        retry_on RetryOn: Retries = Facts::new(InPlace, start("VERDICT[:N[:MOST]]"), Usual::Nothing,
+        retry_on RetryOn: Retries = Facts::new(InPlace, start("VERDICT[:FACTOR[:MAX]]"), Usual::Nothing,
             "Verdicts after which it is tried again whatever restart says, perhaps with a limit that grows")
-            .example("[\"failed\", { verdict = \"memory\", times = 2, at_most = \"2GiB\" }]")
+            .example("[\"failed\", { verdict = \"memory\", factor = 2, max = \"2GiB\" }]")
             .more(
-                "`times` (N) is what the limit that was met is multiplied with for the next try, `at_most` (MOST) how far it \
-                 grows.",
+                "`factor` multiplies the limit that was met for the next try, `max` is how far it may \
+                 grow.",
             );
         stop_on StopOn: Words(words::verdicts) = Facts::new(InPlace, start("VERDICT"), Usual::Nothing,
             "Verdicts after which it is not tried again").example("[\"denied\"]");
@@ -332,7 +332,7 @@ settings! {
         [backoff: BackoffSpec] {
             first BackoffFirst: Time = Facts::new(InPlace, start("TIME"), Usual::Time(Time::millis(100)),
                 "Longest first pause before it is started again; each next one is twice as long").bounds(LASTS);
-            most BackoffMost: Time = Facts::new(InPlace, start("TIME"), seconds(30), "Longest pause").bounds(LASTS);
+            max BackoffMax: Time = Facts::new(InPlace, start("TIME"), seconds(30), "Longest pause").bounds(LASTS);
             reset_after BackoffResetAfter: Time = Facts::new(InPlace, start("TIME"), seconds(10),
                 "How long it has to be ready for the pauses to begin anew").bounds(LASTS);
         }

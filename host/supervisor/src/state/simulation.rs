@@ -162,7 +162,7 @@ impl World {
     fn rules(&mut self) -> Rules {
         let dice = &mut self.dice;
         let ready = if dice.one_in(2) { Ready::Said } else { Ready::Lived(dice.millis(3000)) };
-        let retry = Retry { on: VerdictKind::Memory, times: Some(2), at_most: Some(1 << 30) };
+        let retry = Retry { on: VerdictKind::Memory, factor: Some(2), max: Some(1 << 30) };
         Rules {
             restart: [Restart::OnFailure, Restart::OnFailure, Restart::Always, Restart::Never][dice.below(4) as usize],
             retry_on: if dice.one_in(3) { vec![retry] } else { Vec::new() },

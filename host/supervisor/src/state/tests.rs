@@ -263,7 +263,7 @@ fn what_completes_for_ever_is_started_for_ever_with_a_pause() {
 
 #[test]
 fn a_retry_has_twice_the_memory_until_one_has_proved_itself() {
-    let retry = Retry { on: VerdictKind::Memory, times: Some(2), at_most: Some(300) };
+    let retry = Retry { on: VerdictKind::Memory, factor: Some(2), max: Some(300) };
     let limits = Boosts { memory_bytes: Some(100), ..Boosts::default() };
     let mut kit = Kit::new();
     let id = kit.job("web", &[], 1, Rules { retry_on: vec![retry], limits, ..said() })[0];
@@ -955,7 +955,7 @@ fn a_run_out_of_turn_waits_for_the_one_before_it_or_takes_its_place() {
 #[test]
 fn limits_that_retries_have_changed_are_seen_and_told() {
     let limits = Boosts { memory_bytes: Some(100), ..Boosts::default() };
-    let retry = Retry { on: VerdictKind::Memory, times: Some(2), at_most: None };
+    let retry = Retry { on: VerdictKind::Memory, factor: Some(2), max: None };
     let mut kit = Kit::new();
     let id = kit.up("web", &[], Rules { retry_on: vec![retry], limits, ..said() });
     let memory = Verdict::Memory { limit: "100B".into(), wall: MemoryWall::Engine };

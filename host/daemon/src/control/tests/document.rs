@@ -181,7 +181,7 @@ fn job_spec() -> JobSpec {
             Takes::Directories(field) | Takes::Children(field) => *(field.set)(&mut spec) = list(),
             Takes::Environment(field) => *(field.set)(&mut spec) = [("k".to_owned(), "v".to_owned())].into(),
             Takes::Retries(field) => {
-                *(field.set)(&mut spec) = vec![RetrySpec { verdict: "memory".into(), times: Some(2), at_most: text() }];
+                *(field.set)(&mut spec) = vec![RetrySpec { verdict: "memory".into(), factor: Some(2), max: text() }];
             }
         }
     }
