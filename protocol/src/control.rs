@@ -113,11 +113,11 @@ pub struct HealthSpec {
     /// A module and its arguments, run sealed with the grants of the job: healthy where it completes.
     pub command: Vec<String>,
     /// How often the command runs.
-    pub every: Option<Written<Time>>,
+    pub interval: Option<Written<Time>>,
     /// How long the command may take.
     pub timeout: Option<Written<Time>>,
-    /// Misses in a row that make the attempt unhealthy.
-    pub misses: Option<u64>,
+    /// Failures in a row that make the attempt unhealthy.
+    pub failure_threshold: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -261,8 +261,7 @@ fn a_health_check_runs_the_module_that_the_operator_named() {
     let daemon = Daemon::start();
     fs::create_dir_all(daemon.path("out")).unwrap();
     fs::copy(guest("write_file"), daemon.path("check.wasm")).unwrap();
-    let check =
-        "dir = [\"out::/out:rw\"]\nhealth.command = [\"check.wasm\", \"/out/checked\", \"x\"]\nhealth.every = \"50ms\"";
+    let check = "dir = [\"out::/out:rw\"]\nhealth.command = [\"check.wasm\", \"/out/checked\", \"x\"]\nhealth.interval = \"50ms\"";
     daemon.up_well(&quick("", &[told("web", &["listen", "ready"], &format!("ready = \"said\"\n{check}"))]));
     let checked = daemon.path("out/checked");
     fs::copy(guest("panics"), daemon.path("new.wasm")).unwrap();

@@ -50,7 +50,7 @@ fn a_job_that_is_not_ready_in_time_is_unhealthy_and_up_says_so() {
 #[test]
 fn a_job_whose_heartbeats_stop_is_unhealthy_and_started_again() {
     let daemon = Daemon::start();
-    let lines = "ready = \"said\"\nhealth = { heartbeat = \"300ms\", misses = 2 }";
+    let lines = "ready = \"said\"\nhealth = { heartbeat = \"300ms\", failure_threshold = 2 }";
     daemon.up_well(&quick("", &[told("job", &["beat 60", "ready"], lines)]));
     let before = daemon.instance("job");
     // Longer than it may be silent.
@@ -65,7 +65,7 @@ fn a_job_whose_heartbeats_stop_is_unhealthy_and_started_again() {
 #[test]
 fn a_job_that_never_beats_is_unhealthy() {
     let daemon = Daemon::start();
-    let lines = "restart = \"never\"\nhealth = { heartbeat = \"50ms\", misses = 1 }";
+    let lines = "restart = \"never\"\nhealth = { heartbeat = \"50ms\", failure_threshold = 1 }";
     daemon.up_and_on(&quick("", &[told("job", &["hang"], lines)]));
     let job = daemon.until_phase("job", Phase::Failed);
     assert_eq!(verdicts(&daemon, "job"), [unhealthy("heartbeat")]);
@@ -79,7 +79,7 @@ fn a_job_whose_health_command_fails_is_unhealthy_and_started_again() {
     fs::create_dir(daemon.path("data")).unwrap();
     let well = daemon.scratch().file("data/well", "");
     let lines = format!(
-        "dir = [{:?}]\nhealth = {{ command = [{:?}, \"/data/well\"], every = \"30ms\", misses = 2 }}",
+        "dir = [{:?}]\nhealth = {{ command = [{:?}, \"/data/well\"], interval = \"30ms\", failure_threshold = 2 }}",
         format!("{}::/data", daemon.path("data").display()),
         module("read_file"),
     );
@@ -98,7 +98,7 @@ fn a_job_whose_health_command_fails_is_unhealthy_and_started_again() {
 #[test]
 fn a_job_whose_health_command_completes_is_left_alone() {
     let daemon = Daemon::start();
-    let lines = format!("health = {{ command = [{:?}], every = \"10ms\", misses = 1 }}", module("hello"));
+    let lines = format!("health = {{ command = [{:?}], interval = \"10ms\", failure_threshold = 1 }}", module("hello"));
     daemon.up_well(&quick("", &[told("job", &["ready"], &lines)]));
     let before = daemon.instance("job");
     for _ in 0..10 {
@@ -113,7 +113,9 @@ fn a_job_whose_health_command_completes_is_left_alone() {
 fn a_health_command_may_be_a_reactor_with_a_default() {
     let daemon = Daemon::start();
     let command = module("reactor_with_a_default.wat");
-    let lines = format!("restart = \"never\"\nhealth = {{ command = [{command:?}], every = \"10ms\", misses = 1 }}");
+    let lines = format!(
+        "restart = \"never\"\nhealth = {{ command = [{command:?}], interval = \"10ms\", failure_threshold = 1 }}"
+    );
     daemon.up_and_on(&quick("", &[told("job", &["ready"], &lines)]));
     daemon.until_phase("job", Phase::Failed);
     assert_eq!(verdicts(&daemon, "job"), [unhealthy("command")]);
@@ -124,7 +126,7 @@ fn a_health_command_that_takes_too_long_has_failed() {
     let daemon = Daemon::start();
     let command = module("sleep_forever");
     let lines = format!(
-        "restart = \"never\"\nhealth = {{ command = [{command:?}], every = \"10ms\", timeout = \"50ms\", misses = 2 }}"
+        "restart = \"never\"\nhealth = {{ command = [{command:?}], interval = \"10ms\", timeout = \"50ms\", failure_threshold = 2 }}"
     );
     daemon.up_and_on(&quick("", &[told("job", &["ready"], &lines)]));
     daemon.until_phase("job", Phase::Failed);
@@ -134,7 +136,7 @@ fn a_health_command_that_takes_too_long_has_failed() {
 #[test]
 fn nothing_is_expected_of_a_job_that_is_paused() {
     let daemon = Daemon::start();
-    let lines = "ready = \"said\"\nhealth = { heartbeat = \"700ms\", misses = 1 }";
+    let lines = "ready = \"said\"\nhealth = { heartbeat = \"700ms\", failure_threshold = 1 }";
     let manifest = |words: &[&str], name: &str| told(name, words, &format!("{lines}\nintensity.restarts = 100"));
     let jobs = [manifest(&["beat 100", "ready"], "job"), manifest(&["ready", "hang"], "witness")];
     daemon.up_and_on(&quick("", &jobs));
@@ -155,9 +157,11 @@ fn nothing_is_expected_of_a_job_that_is_paused() {
 #[test]
 fn a_health_command_does_not_run_while_its_job_is_paused() {
     let daemon = Daemon::start();
-    let check =
-        format!("health = {{ command = [{:?}, \"/nowhere\"], every = \"1s\", misses = 1 }}", module("read_file"));
-    let witness = "health = { heartbeat = \"1s\", misses = 2 }\nintensity.restarts = 100";
+    let check = format!(
+        "health = {{ command = [{:?}, \"/nowhere\"], interval = \"1s\", failure_threshold = 1 }}",
+        module("read_file")
+    );
+    let witness = "health = { heartbeat = \"1s\", failure_threshold = 2 }\nintensity.restarts = 100";
     let jobs = [
         told("job", &["ready", "listen"], &format!("ready = \"said\"\n{check}")),
         told("witness", &["ready", "hang"], &format!("ready = \"said\"\n{witness}")),

@@ -60,7 +60,7 @@ fn what_check_refuses_by_itself_the_schema_refuses_and_its_dashes_it_takes() {
         "restart = \"sometimes\"",
         "instances = -1",
         "instances = 1001",
-        "health.misses = 0",
+        "health.failure_threshold = 0",
         "health.mises = 1",
         "max_files = 0",
         "max_files = 1.5",

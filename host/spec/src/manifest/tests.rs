@@ -70,7 +70,7 @@ stop_on = []
 retry_on = ["failed", { verdict = "memory", factor = 2, max = "1GiB" }]
 child = ["resize=bin/resize.wasm"]
 stdin = "input"
-health = { command = ["check.wasm", "fast"], every = "5s" }
+health = { command = ["check.wasm", "fast"], interval = "5s" }
 
 [job.db]
 module = "/opt/db.wasm"
@@ -287,7 +287,7 @@ fn a_path_that_leaves_the_folder_by_a_link_is_refused() {
 #[test]
 fn what_a_job_can_not_be_is_told_at_the_key() {
     assert_eq!(fault("restart = 'allways'"), "3:11: restart \"allways\": there is no such word; did you mean always?");
-    assert_eq!(fault("health = { misses = 0 }"), "3:21: health.misses 0: write 1 or more");
+    assert_eq!(fault("health = { failure_threshold = 0 }"), "3:32: health.failure_threshold 0: write 1 or more");
     assert_eq!(
         fault("retry_on = ['memroy']"),
         "3:12: retry_on \"memroy\": there is no such word; did you mean memory?"

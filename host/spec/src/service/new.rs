@@ -127,7 +127,7 @@ fn rules(spec: &JobSpec, job: &Job, scheduled: bool) -> Result<Rules, Error> {
     let limits = retry::limits(job);
     let start_timeout = lasts(Setting::StartTimeout, spec.start_timeout.as_ref())?;
     let heartbeat = time(Setting::HealthHeartbeat, spec.health.heartbeat.as_ref())?;
-    let every = lasts(Setting::HealthEvery, spec.health.every.as_ref())?;
+    let interval = lasts(Setting::HealthInterval, spec.health.interval.as_ref())?;
     let recycle = setting::size(Setting::RecycleMemory, spec.recycle.memory.as_ref())?;
     Ok(Rules {
         restart: restart(spec.restart.as_deref(), scheduled)?,
@@ -138,8 +138,8 @@ fn rules(spec: &JobSpec, job: &Job, scheduled: bool) -> Result<Rules, Error> {
         ready: ready(spec.ready.as_deref(), start_timeout)?,
         start_timeout,
         heartbeat: heartbeat.map(duration),
-        misses: narrow(count(Setting::HealthMisses, spec.health.misses)?),
-        check_every: (!spec.health.command.is_empty()).then_some(every),
+        failure_threshold: narrow(count(Setting::HealthFailureThreshold, spec.health.failure_threshold)?),
+        check_interval: (!spec.health.command.is_empty()).then_some(interval),
         grace: lasts(Setting::Grace, spec.grace.as_ref())?,
         recycle_memory_bytes: recycle.map(|size| size.to_bytes()),
         overlap: overlap(spec, scheduled)?,

@@ -25,9 +25,9 @@ pub struct Rules {
     /// Longest time between two heartbeats.
     pub heartbeat: Option<Duration>,
     /// How often the command of the health check runs.
-    pub check_every: Option<Duration>,
-    /// Misses in a row that make an attempt unhealthy, of either check.
-    pub misses: u32,
+    pub check_interval: Option<Duration>,
+    /// Failures in a row that make an attempt unhealthy, of either check.
+    pub failure_threshold: u32,
     /// How long it may take to stop once it was asked.
     pub grace: Duration,
     /// Resident memory at which an attempt is replaced, in bytes.
@@ -104,8 +104,8 @@ impl Default for Rules {
             ready: Ready::Lived(usual_time(Setting::Ready)),
             start_timeout: usual_time(Setting::StartTimeout),
             heartbeat: None,
-            check_every: None,
-            misses: usual_count(Setting::HealthMisses),
+            check_interval: None,
+            failure_threshold: usual_count(Setting::HealthFailureThreshold),
             grace: usual_time(Setting::Grace),
             recycle_memory_bytes: None,
             overlap: None,

@@ -88,7 +88,7 @@ fn all_set() -> JobSpec {
     (spec.intensity.restarts, spec.intensity.within) = (Some(9), some("2m"));
     spec.health.heartbeat = some("3s");
     spec.health.command = vec!["/srv/check.wasm".into(), "--fast".into()];
-    (spec.health.every, spec.health.timeout, spec.health.misses) = (some("30s"), some("2s"), Some(5));
+    (spec.health.interval, spec.health.timeout, spec.health.failure_threshold) = (some("30s"), some("2s"), Some(5));
     spec.recycle.memory = some("200MiB");
     (spec.logs.size, spec.logs.files) = (some("1MiB"), Some(2));
     spec
@@ -138,9 +138,9 @@ const ALL_SET: &[&str] = &[
     r#"start_timeout = "20s""#,
     r#"health.heartbeat = "3s""#,
     r#"health.command = ["/srv/check.wasm", "--fast"]"#,
-    r#"health.every = "30s""#,
+    r#"health.interval = "30s""#,
     r#"health.timeout = "2s""#,
-    "health.misses = 5",
+    "health.failure_threshold = 5",
     "schedule = none",
     r#"logs.size = "1MiB""#,
     "logs.files = 2",
@@ -192,7 +192,7 @@ fn the_command_of_a_check_has_the_grants_of_the_job_and_nobody_beside_it() {
     assert_eq!(check.grants.directories, service.job.grants.directories);
     assert!(check.grants.modules.is_empty() && !check.grants.detached);
     assert_eq!(check.limits.timeout, Some(Duration::from_secs(5)));
-    assert_eq!(service.rules.check_every, Some(Duration::from_secs(10)));
+    assert_eq!(service.rules.check_interval, Some(Duration::from_secs(10)));
 }
 
 #[test]
@@ -380,11 +380,15 @@ fn what_no_job_can_have_is_refused() {
             "env \"A=B\": the name of a variable is not empty and holds no \"=\"",
         ),
         (|spec| spec.instances = Some(1001), Some("instances"), "instances 1001: more than 1000, the most of one job"),
-        (|spec| spec.health.misses = Some(0), Some("health.misses"), "health.misses 0: write 1 or more"),
         (
-            |spec| spec.health.misses = Some(2),
-            Some("health.misses"),
-            "health.misses: says how to check, and there is no check; set health.heartbeat or health.command",
+            |spec| spec.health.failure_threshold = Some(0),
+            Some("health.failure_threshold"),
+            "health.failure_threshold 0: write 1 or more",
+        ),
+        (
+            |spec| spec.health.failure_threshold = Some(2),
+            Some("health.failure_threshold"),
+            "health.failure_threshold: says how to check, and there is no check; set health.heartbeat or health.command",
         ),
         (|spec| spec.health.heartbeat = some("0s"), Some("health.heartbeat"), "health.heartbeat 0: no time at all"),
         (

@@ -35,8 +35,8 @@ pub(super) const CHILDREN_MOST: u32 = 10_000;
 /// Most instances of a job: each is two processes, and a machine has some ten thousand.
 pub(super) const INSTANCES_MOST: u64 = 1000;
 
-/// Most misses in a row: at a check every ten seconds that is three hours.
-const MISSES_MOST: u64 = 1000;
+/// Most failures in a row: at a check every ten seconds that is three hours.
+const FAILURES_MOST: u64 = 1000;
 
 /// Most restarts that are counted: the time of each is kept.
 const RESTARTS_MOST: u64 = 10_000;
@@ -54,7 +54,7 @@ const COMPILE_MEMORY: Bounds = Bounds::least(COMPILE_MEMORY_LEAST, "which the co
 const FILES: Bounds = Bounds::not_zero("a guest needs at least one open file")
     .and_most(FILES_MOST as u64, "the most that the kernel allows one process");
 const CHILDREN: Bounds = Bounds::most(CHILDREN_MOST as u64, "the most that one job can have");
-const MISSES: Bounds = Bounds::not_zero("write 1 or more").and_most(MISSES_MOST, "the most that are counted");
+const FAILURES: Bounds = Bounds::not_zero("write 1 or more").and_most(FAILURES_MOST, "the most that are counted");
 const RUNS: Bounds = Bounds::not_zero("no job can run for no time");
 const LASTS: Bounds = Bounds::not_zero("no time at all");
 
@@ -363,12 +363,12 @@ settings! {
                 "A module that says whether it is healthy by completing, and its arguments")
                 .example("[\"check.wasm\", \"web\"]")
                 .more("It runs sealed, with the grants of the job. The flag is given once more for each argument.");
-            every HealthEvery: Time = Facts::new(InPlace, start("TIME"), seconds(10),
+            interval HealthInterval: Time = Facts::new(InPlace, start("TIME"), seconds(10),
                 "How often that module runs").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
             timeout HealthTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(5),
                 "How long that module may take").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
-            misses HealthMisses: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(3),
-                "Misses in a row, of either check, that make it unhealthy").bounds(MISSES)
+            failure_threshold HealthFailureThreshold: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(3),
+                "Failures in a row, of either check, that make it unhealthy").bounds(FAILURES)
                 .with(&[Setting::HealthCommand, Setting::HealthHeartbeat], CHECKED);
         }
     }

@@ -408,7 +408,7 @@ fn the_end_can_be_hurried() {
 #[test]
 fn a_heartbeat_that_is_missed_too_often_is_the_end() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), misses: 2, ..said() });
+    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), failure_threshold: 2, ..said() });
     kit.pass(seconds(15));
     kit.step(Event::Heartbeat { attempt: 1 });
     assert_eq!(kit.pass(seconds(19)), []);
@@ -420,7 +420,7 @@ fn a_heartbeat_that_is_missed_too_often_is_the_end() {
 #[test]
 fn a_look_that_comes_late_is_one_miss() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), misses: 3, ..said() });
+    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 3, ..said() });
     kit.now = seconds(1000);
     assert_eq!(kit.step(Event::Tick), []);
     assert_eq!(kit.fleet.next_wake(), Some(seconds(1001)));
@@ -429,7 +429,7 @@ fn a_look_that_comes_late_is_one_miss() {
 #[test]
 fn a_check_runs_alone_and_its_misses_count_in_a_row() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { check_every: Some(seconds(10)), misses: 2, ..said() });
+    kit.up("web", &[], Rules { check_interval: Some(seconds(10)), failure_threshold: 2, ..said() });
     let check = Action::Check { attempt: 1 };
     let mut answers = |healthy: &[bool]| -> Vec<Action> {
         let mut actions = Vec::new();
@@ -446,7 +446,7 @@ fn a_check_runs_alone_and_its_misses_count_in_a_row() {
 #[test]
 fn no_other_check_runs_before_the_first_has_answered() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { check_every: Some(seconds(10)), ..said() });
+    kit.up("web", &[], Rules { check_interval: Some(seconds(10)), ..said() });
     assert_eq!(kit.pass(seconds(1000)), [Action::Check { attempt: 1 }]);
     kit.step(Event::Checked { attempt: 1, healthy: true });
     kit.step(Event::Checked { attempt: 1, healthy: false });
@@ -765,7 +765,7 @@ fn ten_thousand_instances_are_no_trouble() {
 #[test]
 fn one_that_was_killed_for_its_health_has_no_heir_but_another_try() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), misses: 1, ..said() });
+    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 1, ..said() });
     kit.pass(seconds(1));
     assert_eq!(kit.step(Event::Reload { ids: vec![id] }), []);
     assert_eq!(kit.step(Event::Retire { attempt: 1, reason: "late".into() }), []);
@@ -842,7 +842,7 @@ fn resume(attempt: AttemptNumber) -> Event {
 #[test]
 fn nothing_is_expected_of_what_is_paused_and_its_misses_are_counted_anew() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), misses: 2, ..said() });
+    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), failure_threshold: 2, ..said() });
     assert_eq!(kit.pass(seconds(15)), [], "one is missed");
     assert_eq!(kit.step(pause(1)), []);
     assert_eq!(kit.pass(seconds(10_000)), []);
@@ -857,7 +857,7 @@ fn nothing_is_expected_of_what_is_paused_and_its_misses_are_counted_anew() {
 #[test]
 fn a_check_that_ran_while_its_attempt_was_paused_counts_for_nothing() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { check_every: Some(seconds(5)), misses: 1, ..said() });
+    kit.up("web", &[], Rules { check_interval: Some(seconds(5)), failure_threshold: 1, ..said() });
     assert_eq!(kit.pass(seconds(5)), [Action::Check { attempt: 1 }]);
     kit.step(pause(1));
     assert_eq!(kit.pass(seconds(100)), []);
@@ -910,7 +910,7 @@ fn what_is_paused_is_not_replaced_for_its_memory() {
 #[test]
 fn where_the_daemon_was_held_nobody_has_missed_anything() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), misses: 1, ..said() });
+    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 1, ..said() });
     kit.job("slow", &[], 1, Rules { start_timeout: seconds(10), ..said() });
     kit.step(Event::Launched { attempt: 2 });
     kit.now += seconds(100);

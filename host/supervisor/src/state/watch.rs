@@ -186,7 +186,7 @@ impl Attempt {
             due: now.saturating_add(every),
             missed: 0,
         });
-        let checks = self.rules.check_every.map(|every| every.max(FINEST)).map(|every| {
+        let checks = self.rules.check_interval.map(|every| every.max(FINEST)).map(|every| {
             let state = Checking::Pause { until: now.saturating_add(every) };
             Checks { every, missed: 0, state }
         });
@@ -210,7 +210,7 @@ impl Attempt {
         }
         checks.missed = if healthy { 0 } else { checks.missed + 1 };
         checks.state = Checking::Pause { until: now.max(since.saturating_add(checks.every)) };
-        checks.missed >= self.rules.misses.max(1)
+        checks.missed >= self.rules.failure_threshold.max(1)
     }
 
     /// Its end is on its way.
@@ -240,7 +240,7 @@ impl Attempt {
     /// What is due now, the most important first; asked again, it says what else is. A look that comes late, since the
     /// machine slept for example, is one miss, however late it is.
     pub(super) fn due(&mut self, now: Duration) -> Due {
-        let misses = self.rules.misses.max(1);
+        let failure_threshold = self.rules.failure_threshold.max(1);
         if self.is_paused() {
             return Due::Nothing;
         }
@@ -256,7 +256,7 @@ impl Attempt {
                 }
             }
             Stage::Ready { heart, checks, .. } => {
-                if heart.as_mut().is_some_and(|heart| heart.misses(now) >= misses) {
+                if heart.as_mut().is_some_and(|heart| heart.misses(now) >= failure_threshold) {
                     return Due::Unhealthy(HealthCheck::Heartbeat);
                 }
                 if checks.as_mut().is_some_and(|checks| checks.start(now)) { Due::Check } else { Due::Nothing }
