@@ -58,7 +58,7 @@ pub struct JobSpec {
     pub stop_on: Vec<String>,
     pub backoff: BackoffSpec,
     pub intensity: IntensitySpec,
-    /// `said`: when it says so; a time: when it has lived that long; none: whichever comes first, its word or a second.
+    /// `notify`: when it says so; a time: when it has lived that long; none: whichever comes first, its word or a second.
     pub ready: Option<String>,
     /// How long it may take to be ready.
     pub start_timeout: Option<Written<Time>>,

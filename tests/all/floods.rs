@@ -13,10 +13,10 @@ fn what_is_larger_than_the_daemon_takes_closes_its_connection_and_nobody_waits()
     let daemon = Daemon::start();
     let jobs: Vec<_> = ["a", "b", "c"].iter().map(|name| flood(name, 57 << 20)).collect();
     let memory = || resident_bytes(daemon.pid()).unwrap();
-    daemon.up_and_on(&quick("", &[told("other", &["ready"], "ready = \"said\"\n")]));
+    daemon.up_and_on(&quick("", &[told("other", &["ready"], "ready = \"notify\"\n")]));
     daemon.tell("other", "print x");
     let before = memory();
-    daemon.up_and_on(&quick("", &[vec![told("other", &["ready"], "ready = \"said\"\n")], jobs].concat()));
+    daemon.up_and_on(&quick("", &[vec![told("other", &["ready"], "ready = \"notify\"\n")], jobs].concat()));
     for name in ["a", "b", "c"] {
         let event = daemon.until_event(name, "disconnected", 1);
         let why = "its connection was closed: it sent a message of 57MiB to its parent, which takes at most 1MiB";
@@ -37,7 +37,7 @@ fn services_that_flood_with_what_may_be_sent_keep_nobody_waiting_and_stay_connec
     let daemon = Daemon::start();
     let sizes = [("tiny", 0), ("small", 100), ("packets", 60 << 10), ("large", 1 << 20)];
     let mut jobs: Vec<_> = sizes.iter().map(|(name, bytes)| flood(name, *bytes)).collect();
-    jobs.push(told("other", &["ready"], "ready = \"said\"\n"));
+    jobs.push(told("other", &["ready"], "ready = \"notify\"\n"));
     daemon.up_and_on(&quick("", &jobs));
     for (name, _) in sizes {
         daemon.until_event(name, "message", 1);

@@ -89,7 +89,7 @@ fn after_a_restart_of_the_daemon_no_link_is_followed_where_a_job_may_write() {
 fn exposed_job(lines: &str) -> String {
     let words = ["listen", "ready"];
     let job =
-        told("web", &words, "ready = \"said\"\ndir = [\"app::/app:rw\", \"app/sub::/sub\"]\nstdin = \"app/input\"");
+        told("web", &words, "ready = \"notify\"\ndir = [\"app::/app:rw\", \"app/sub::/sub\"]\nstdin = \"app/input\"");
     let of = |name: &str| format!("module = {:?}", module(name));
     job.replace(&of("does_as_told"), "module = \"app/web.wasm\"") + "child = [\"x=app/child.wasm\"]\n" + lines
 }
@@ -178,7 +178,7 @@ fn where_no_job_may_write_a_restart_of_the_daemon_stops_nobody() {
 #[test]
 fn what_a_deleted_job_has_left_behind_is_not_followed_either() {
     let mut daemon = scene();
-    let reader = told("reader", &["listen", "ready"], "ready = \"said\"\nstdin = \"app/input\"");
+    let reader = told("reader", &["listen", "ready"], "ready = \"notify\"\nstdin = \"app/input\"");
     daemon.up_well(&quick("", &[reader.clone(), attacker("input", "../victim/secret", "dir = [\"app::/app:rw\"]")]));
     second_attempt(&daemon, 1);
     daemon.well(&["delete", "web"]);
@@ -201,7 +201,7 @@ fn what_was_deployed_by_a_link_is_taken_when_the_operator_says_so_and_not_before
     let manifest = |folder: &Path| {
         let job = told("web", &["print up", "with /data/1 print one", "with /data/2 print two", "ready"], "");
         let job = job.replace(&format!("{:?}", module("does_as_told")), "\"web.wasm\"");
-        fs::write(folder.join("sandhog.toml"), quick("", &[job + "ready = \"said\"\ndir = [\"data::/data\"]\n"]))
+        fs::write(folder.join("sandhog.toml"), quick("", &[job + "ready = \"notify\"\ndir = [\"data::/data\"]\n"]))
             .unwrap();
     };
     let release = |number: &str| {
@@ -246,7 +246,7 @@ fn one_manifest_is_one_by_all_its_names() {
     let daemon = Daemon::start();
     fs::create_dir(daemon.path("real")).unwrap();
     symlink("real", daemon.path("link")).unwrap();
-    let job = told("web", &["listen", "ready"], "ready = \"said\"");
+    let job = told("web", &["listen", "ready"], "ready = \"notify\"");
     fs::write(daemon.path("real/sandhog.toml"), quick("name = \"site\"", &[job])).unwrap();
     daemon.well(&["up", "link/sandhog.toml"]);
     for name in ["real/sandhog.toml", "link/../real/sandhog.toml", "link/sandhog.toml"] {
@@ -262,7 +262,7 @@ fn a_health_check_runs_the_module_that_the_operator_named() {
     fs::create_dir_all(daemon.path("out")).unwrap();
     fs::copy(guest("write_file"), daemon.path("check.wasm")).unwrap();
     let check = "dir = [\"out::/out:rw\"]\nhealth.command = [\"check.wasm\", \"/out/checked\", \"x\"]\nhealth.interval = \"50ms\"";
-    daemon.up_well(&quick("", &[told("web", &["listen", "ready"], &format!("ready = \"said\"\n{check}"))]));
+    daemon.up_well(&quick("", &[told("web", &["listen", "ready"], &format!("ready = \"notify\"\n{check}"))]));
     let checked = daemon.path("out/checked");
     fs::copy(guest("panics"), daemon.path("new.wasm")).unwrap();
     fs::rename(daemon.path("new.wasm"), daemon.path("check.wasm")).unwrap();
@@ -275,7 +275,7 @@ fn a_health_check_runs_the_module_that_the_operator_named() {
 fn a_verb_that_finds_no_module_changes_nothing_and_says_so() {
     let daemon = Daemon::start();
     fs::copy(guest("does_as_told"), daemon.path("web.wasm")).unwrap();
-    let job = told("web", &["listen", "ready"], "ready = \"said\"");
+    let job = told("web", &["listen", "ready"], "ready = \"notify\"");
     daemon.up_well(&quick("", &[job.replace(&format!("{:?}", module("does_as_told")), "\"web.wasm\"")]));
     let before: Instance = daemon.instance("web");
     fs::rename(daemon.path("web.wasm"), daemon.path("away.wasm")).unwrap();
@@ -303,7 +303,7 @@ fn what_a_job_could_replace_is_warned_of() {
     assert_eq!(check.stderr.matches("sandhog: warning: sandhog.toml:").count(), 5, "{}", check.stderr);
     // Of another manifest, from either side.
     let other = Scratch::new();
-    let reader = told("reader", &["listen", "ready"], "ready = \"said\"");
+    let reader = told("reader", &["listen", "ready"], "ready = \"notify\"");
     let stdin = format!("stdin = {:?}\n", daemon.path("app/input"));
     other.file("sandhog.toml", quick("name = \"other\"", &[reader + &stdin]));
     let manifest = other.join("sandhog.toml");
@@ -333,7 +333,7 @@ fn a_mount_of_what_lies_where_a_job_may_write_is_no_way_around() {
     let mut daemon = scene();
     fs::create_dir(daemon.path("mount")).unwrap();
     rustix::mount::mount_bind(daemon.path("app/sub"), daemon.path("mount")).unwrap();
-    let reader = told("reader", &["listen", "ready"], "ready = \"said\"\nstdin = \"mount/secret\"");
+    let reader = told("reader", &["listen", "ready"], "ready = \"notify\"\nstdin = \"mount/secret\"");
     daemon.up_well(&quick("", &[reader, told("web", &["ready"], "dir = [\"app::/app:rw\"]")]));
     daemon.stop();
     fs::remove_file(daemon.path("app/sub/secret")).unwrap();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 /// Jobs that are ready when they say so, and say goodbye when they are stopped.
 fn job(name: &str, after: &str) -> String {
-    told(name, &["listen", "ready"], &format!("ready = \"said\"\nafter = [{after}]"))
+    told(name, &["listen", "ready"], &format!("ready = \"notify\"\nafter = [{after}]"))
 }
 
 /// The number of an instance's last event of this kind.
@@ -55,8 +55,8 @@ fn one_for_all_starts_the_whole_group_again() {
 #[test]
 fn those_that_are_taken_along_stop_and_start_in_their_order() {
     let daemon = Daemon::start();
-    let slow = told("db", &["listen", "ready"], "ready = \"said\"");
-    let api = told("api", &["listen", "linger 30", "ready"], "ready = \"said\"\nafter = [\"db\"]");
+    let slow = told("db", &["listen", "ready"], "ready = \"notify\"");
+    let api = told("api", &["listen", "linger 30", "ready"], "ready = \"notify\"\nafter = [\"db\"]");
     let jobs = [slow, api, job("web", "\"api\"")];
     daemon.up_well(&quick("strategy = \"one-for-all\"", &jobs));
     daemon.tell_and_on("db", "exit 3");
@@ -75,7 +75,7 @@ fn rest_for_one_starts_those_again_that_come_after_it() {
 #[test]
 fn another_group_is_left_alone() {
     let daemon = Daemon::start();
-    let other = told("other", &["listen", "ready"], "ready = \"said\"\ngroup = \"others\"");
+    let other = told("other", &["listen", "ready"], "ready = \"notify\"\ngroup = \"others\"");
     let head = "strategy = \"one-for-all\"\n[group.others]\nstrategy = \"one-for-all\"";
     daemon.up_well(&quick(head, &[job("a", ""), job("b", ""), other]));
     let before = attempts(&daemon, &["b", "other"]);
@@ -88,7 +88,7 @@ fn another_group_is_left_alone() {
 #[test]
 fn a_job_starts_when_what_it_comes_after_is_ready_and_says_what_it_waits_for() {
     let daemon = Daemon::start();
-    let slow = told("slow", &["listen"], "ready = \"said\"\ninstances = 2");
+    let slow = told("slow", &["listen"], "ready = \"notify\"\ninstances = 2");
     daemon.up_and_on(&quick("", &[job("first", "\"slow\""), slow, job("last", "\"first\"")]));
     daemon.until_event("slow", "starting", 2);
     for (name, why) in [("first", "for slow"), ("last", "for first")] {
@@ -108,7 +108,7 @@ fn a_job_starts_when_what_it_comes_after_is_ready_and_says_what_it_waits_for() {
 #[test]
 fn a_job_that_is_stopped_while_it_waits_does_not_start() {
     let daemon = Daemon::start();
-    let slow = told("slow", &["listen"], "ready = \"said\"");
+    let slow = told("slow", &["listen"], "ready = \"notify\"");
     daemon.up_and_on(&quick("", &[slow, job("first", "\"slow\""), job("other", "\"slow\"")]));
     daemon.until_phase("first", Phase::Waiting);
     daemon.well(&["stop", "first"]);
@@ -147,7 +147,7 @@ fn up_fails_and_says_who_waits_for_what_failed() {
 fn a_group_is_stopped_in_reverse_order() {
     let daemon = Daemon::start();
     let slow = |name: &str, after: &str| {
-        told(name, &["listen", "linger 30", "ready"], &format!("ready = \"said\"\nafter = [{after}]"))
+        told(name, &["listen", "linger 30", "ready"], &format!("ready = \"notify\"\nafter = [{after}]"))
     };
     daemon.up_well(&quick("name = \"shop\"", &[slow("db", ""), slow("api", "\"db\""), slow("web", "\"api\"")]));
     daemon.well(&["stop", "shop"]);
@@ -188,7 +188,7 @@ fn up_starts_what_somebody_has_stopped() {
 fn a_daemon_that_ends_stops_its_jobs_in_reverse_order() {
     let mut daemon = Daemon::start();
     let slow = |name: &str, after: &str| {
-        told(name, &["listen", "linger 30", "ready"], &format!("ready = \"said\"\nafter = [{after}]"))
+        told(name, &["listen", "linger 30", "ready"], &format!("ready = \"notify\"\nafter = [{after}]"))
     };
     daemon.up_well(&quick("", &[slow("db", ""), slow("api", "\"db\""), slow("web", "\"api\"")]));
     assert_eq!(daemon.stop().code, 0);
@@ -208,7 +208,7 @@ fn a_daemon_that_ends_stops_its_jobs_in_reverse_order() {
 #[test]
 fn down_ends_what_the_manifest_has_brought_up_and_nothing_else() {
     let daemon = Daemon::start();
-    daemon.start_job("other", "does_as_told", &["--ready=said", "--", "ready"]);
+    daemon.start_job("other", "does_as_told", &["--ready=notify", "--", "ready"]);
     daemon.up_well(&quick("", &[job("db", ""), job("api", "\"db\"")]));
     daemon.well(&["down"]);
     let left: Vec<_> = daemon.instances().into_iter().map(|it| (it.job, it.phase)).collect();

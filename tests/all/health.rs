@@ -17,7 +17,7 @@ fn unhealthy(check: &str) -> Value {
 #[test]
 fn a_job_that_is_ready_when_it_says_so_is_not_before() {
     let daemon = Daemon::start();
-    daemon.up_and_on(&quick("", &[told("job", &["print here"], "ready = \"said\"")]));
+    daemon.up_and_on(&quick("", &[told("job", &["print here"], "ready = \"notify\"")]));
     daemon.tell("job", "print still");
     assert_eq!((daemon.instance("job").phase, daemon.count("job", "ready")), (Phase::Starting, 0));
     daemon.tell("job", "ready");
@@ -35,7 +35,7 @@ fn a_job_that_says_that_it_is_ready_need_not_live_for_so_long() {
 #[test]
 fn a_job_that_is_not_ready_in_time_is_unhealthy_and_up_says_so() {
     let daemon = Daemon::start();
-    let lines = "ready = \"said\"\nstart_timeout = \"50ms\"\nintensity.restarts = 1";
+    let lines = "ready = \"notify\"\nstart_timeout = \"50ms\"\nintensity.restarts = 1";
     let outcome = daemon.up(&quick("", &[told("job", &["listen"], lines)]));
     assert_eq!(outcome.code, 1, "{outcome:#?}");
     // It is tried again, but nobody waits for that.
@@ -50,7 +50,7 @@ fn a_job_that_is_not_ready_in_time_is_unhealthy_and_up_says_so() {
 #[test]
 fn a_job_whose_heartbeats_stop_is_unhealthy_and_started_again() {
     let daemon = Daemon::start();
-    let lines = "ready = \"said\"\nhealth = { heartbeat = \"300ms\", failure_threshold = 2 }";
+    let lines = "ready = \"notify\"\nhealth = { heartbeat = \"300ms\", failure_threshold = 2 }";
     daemon.up_well(&quick("", &[told("job", &["beat 60", "ready"], lines)]));
     let before = daemon.instance("job");
     // Longer than it may be silent.
@@ -136,7 +136,7 @@ fn a_health_command_that_takes_too_long_has_failed() {
 #[test]
 fn nothing_is_expected_of_a_job_that_is_paused() {
     let daemon = Daemon::start();
-    let lines = "ready = \"said\"\nhealth = { heartbeat = \"700ms\", failure_threshold = 1 }";
+    let lines = "ready = \"notify\"\nhealth = { heartbeat = \"700ms\", failure_threshold = 1 }";
     let manifest = |words: &[&str], name: &str| told(name, words, &format!("{lines}\nintensity.restarts = 100"));
     let jobs = [manifest(&["beat 100", "ready"], "job"), manifest(&["ready", "hang"], "witness")];
     daemon.up_and_on(&quick("", &jobs));
@@ -163,8 +163,8 @@ fn a_health_command_does_not_run_while_its_job_is_paused() {
     );
     let witness = "health = { heartbeat = \"1s\", failure_threshold = 2 }\nintensity.restarts = 100";
     let jobs = [
-        told("job", &["ready", "listen"], &format!("ready = \"said\"\n{check}")),
-        told("witness", &["ready", "hang"], &format!("ready = \"said\"\n{witness}")),
+        told("job", &["ready", "listen"], &format!("ready = \"notify\"\n{check}")),
+        told("witness", &["ready", "hang"], &format!("ready = \"notify\"\n{witness}")),
     ];
     daemon.up_and_on(&quick("", &jobs));
     daemon.until_event("job", "ready", 1);
@@ -179,7 +179,7 @@ fn a_health_command_does_not_run_while_its_job_is_paused() {
 #[test]
 fn a_limit_of_time_does_not_count_while_a_job_is_paused() {
     let daemon = Daemon::start();
-    let lines = "ready = \"said\"\ntimeout = \"1s\"\nintensity.restarts = 100";
+    let lines = "ready = \"notify\"\ntimeout = \"1s\"\nintensity.restarts = 100";
     let jobs = ["job", "witness"].map(|name| told(name, &["ready", "listen"], lines));
     daemon.up_and_on(&quick("", &jobs));
     daemon.until_event("job", "ready", 1);
@@ -196,7 +196,7 @@ fn a_limit_of_time_does_not_count_while_a_job_is_paused() {
 #[test]
 fn a_job_that_does_not_run_can_not_be_paused_and_says_so() {
     let daemon = Daemon::start();
-    daemon.start_job("job", "does_as_told", &["--ready=said", "--", "listen", "ready"]);
+    daemon.start_job("job", "does_as_told", &["--ready=notify", "--", "listen", "ready"]);
     daemon.well(&["stop", "job"]);
     let signal = daemon.run(&["signal", "job", "STOP"]);
     assert_eq!((signal.code, signal.stderr.contains("\n    job/0: it does not run\n")), (1, true), "{signal:?}");

@@ -8,7 +8,7 @@ use std::fs;
 
 /// Starts a job that does as it is told, and is ready when it says so.
 fn start(daemon: &Daemon, name: &str, flags: &[&str], words: &[&str]) {
-    daemon.start_job(name, "does_as_told", &[&["--ready=said"], flags, &["--"], words].concat());
+    daemon.start_job(name, "does_as_told", &[&["--ready=notify"], flags, &["--"], words].concat());
 }
 
 /// `sandhog logs -f` with these words, which has shown this already.

@@ -82,7 +82,11 @@ fn children_of_one_large_module_may_start_at_the_same_time() {
     let path = daemon.scratch().file("large.wasm", &large);
     let words: Vec<_> = std::iter::repeat_n("spawn large", CHILDREN).chain(["ready"]).collect();
     let child = format!("--child=large={}", path.display());
-    daemon.start_job("job", "does_as_told", &[&["--ready=said", &child, "--memory=256MiB", "--"], &words[..]].concat());
+    daemon.start_job(
+        "job",
+        "does_as_told",
+        &[&["--ready=notify", &child, "--memory=256MiB", "--"], &words[..]].concat(),
+    );
     let log = until("all of them born, or something wrong", || {
         let log = daemon.log_of("job");
         (log.len() >= CHILDREN).then_some(log)

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// A job that is ready when it says so, and says goodbye when it is stopped.
 fn job(name: &str, lines: &str) -> String {
-    told(name, &["listen", "ready"], &format!("ready = \"said\"\n{lines}"))
+    told(name, &["listen", "ready"], &format!("ready = \"notify\"\n{lines}"))
 }
 
 /// How many attempts of a job were ready at each moment from this event on: ready, and neither told to go nor ended.
@@ -80,7 +80,7 @@ fn own_module(daemon: &Daemon, name: &str, of: &str) -> PathBuf {
 fn where_the_new_module_does_not_become_ready_the_old_instances_stay_and_reload_says_why() {
     let daemon = Daemon::start();
     own_module(&daemon, "web.wasm", "does_as_told");
-    let lines = "ready = \"said\"\nstart_timeout = \"1s\"\ninstances = 3\nargs = [\"listen\", \"ready\"]";
+    let lines = "ready = \"notify\"\nstart_timeout = \"1s\"\ninstances = 3\nargs = [\"listen\", \"ready\"]";
     daemon.up_well(&quick("", &[format!("[job.web]\nmodule = \"web.wasm\"\n{lines}")]));
     let (before, from) = (attempts(&daemon, "web"), last_number(&daemon));
     for (of, why) in [
@@ -165,7 +165,7 @@ fn a_manifest_whose_new_settings_do_not_work_leaves_the_old_instance_up() {
     let daemon = Daemon::start();
     daemon.up_well(&quick("", &[job("web", "")]));
     let before = daemon.instance("web");
-    let broken = quick("", &[told("web", &["exit 3"], "ready = \"said\"")]);
+    let broken = quick("", &[told("web", &["exit 3"], "ready = \"notify\"")]);
     // The second time as well: what is up is not what the manifest says.
     for _ in 0..2 {
         let outcome = daemon.up(&broken);
@@ -245,7 +245,7 @@ fn a_job_that_wants_to_be_replaced_stays_until_another_one_is_ready() {
     let daemon = Daemon::start();
     fs::create_dir(daemon.path("data")).unwrap();
     let broken = daemon.path("data/broken");
-    let lines = format!("ready = \"said\"\ndir = [{:?}]", format!("{}::/data", daemon.path("data").display()));
+    let lines = format!("ready = \"notify\"\ndir = [{:?}]", format!("{}::/data", daemon.path("data").display()));
     daemon.up_well(&quick("", &[told("tired", &["listen", "with /data/broken exit 3", "ready"], &lines)]));
     let before = daemon.instance("tired");
     fs::write(&broken, "").unwrap();

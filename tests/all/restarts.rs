@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 /// Flags of jobs whose pauses nobody wants to wait for.
-const QUICK: [&str; 4] = ["--backoff-first=5ms", "--backoff-max=20ms", "--ready=said", "--no-wait"];
+const QUICK: [&str; 4] = ["--backoff-first=5ms", "--backoff-max=20ms", "--ready=notify", "--no-wait"];
 
 /// Starts a job that does as it is told, first of all by these words.
 fn start(daemon: &Daemon, name: &str, flags: &[&str], words: &[&str]) {
@@ -150,7 +150,7 @@ fn a_time_out_is_a_verdict_of_its_own_and_never_a_success() {
 #[test]
 fn pauses_grow_and_a_job_that_keeps_crashing_has_failed() {
     let daemon = Daemon::start();
-    let flags = ["--backoff-first=4ms", "--backoff-max=1m", "--intensity-restarts=8", "--ready=said", "--no-wait"];
+    let flags = ["--backoff-first=4ms", "--backoff-max=1m", "--intensity-restarts=8", "--ready=notify", "--no-wait"];
     daemon.start_job("job", "does_as_told", &[&flags[..], &["--", "exit 3"]].concat());
     let job = daemon.until_phase("job", Phase::Failed);
     assert_eq!(job.why.as_deref(), Some("8 restarts in 1m; the last attempt failed with code 3"));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Starts a job that does as it is told, and is ready when it says so.
 fn start(daemon: &Daemon, name: &str, flags: &[&str], words: &[&str]) {
-    daemon.start_job(name, "does_as_told", &[&["--ready=said"], flags, &["--"], words].concat());
+    daemon.start_job(name, "does_as_told", &[&["--ready=notify"], flags, &["--"], words].concat());
 }
 
 /// `web`, in the group `shop`, without an instance.
@@ -136,7 +136,7 @@ fn to_scale_a_job_starts_what_is_missing() {
 fn a_job_of_the_same_name_is_there_at_once_after_it_was_deleted() {
     let daemon = Daemon::start();
     let lingers = ["listen", "linger 400", "ready"];
-    let manifest = quick("", &[told("web", &lingers, "ready = \"said\"")]);
+    let manifest = quick("", &[told("web", &lingers, "ready = \"notify\"")]);
     daemon.up_well(&manifest);
     for words in [["delete", "web", "--no-wait"], ["down", "web", "--no-wait"], ["stop", "web", "--no-wait"]] {
         daemon.well(&words);

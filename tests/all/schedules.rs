@@ -57,7 +57,7 @@ fn a_run_that_fails_is_tried_again_as_its_rules_say_and_ends_no_schedule() {
 /// Both times of an overlap: the run of the first second goes on in the second one.
 fn overlapping(overlap: &str) -> Daemon {
     let daemon = Daemon::start();
-    let lines = format!("{}\noverlap = \"{overlap}\"\nready = \"said\"", at(second_in(3), 1));
+    let lines = format!("{}\noverlap = \"{overlap}\"\nready = \"notify\"", at(second_in(3), 1));
     daemon.up_well(&quick("", &[told("job", &["listen", "ready"], &lines)]));
     daemon.until_event("job", "ready", 1);
     daemon
@@ -150,7 +150,7 @@ fn a_stopped_job_does_not_run_when_it_is_due() {
 fn far_away(overlap: &str) -> Daemon {
     let daemon = Daemon::start();
     let month = now_ms() / 1000 / 86_400 % 365 / 31 + 6;
-    let lines = format!("schedule = \"0 0 1 {} *\"\noverlap = \"{overlap}\"\nready = \"said\"", month % 12 + 1);
+    let lines = format!("schedule = \"0 0 1 {} *\"\noverlap = \"{overlap}\"\nready = \"notify\"", month % 12 + 1);
     daemon.up_well(&quick("", &[told("job", &["listen", "ready"], &lines)]));
     daemon
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Starts a job that does as it is told, and is ready when it says so.
 fn start(daemon: &Daemon, name: &str, flags: &[&str], words: &[&str]) {
-    daemon.start_job(name, "does_as_told", &[&["--ready=said"], flags, &["--"], words].concat());
+    daemon.start_job(name, "does_as_told", &[&["--ready=notify"], flags, &["--"], words].concat());
 }
 
 /// `api` with two instances and `worker` with one, both in the group `shop`, and `alone`.
@@ -84,7 +84,8 @@ fn ps_shows_what_a_job_is_how_it_ended_last_and_what_it_uses() {
 #[test]
 fn json_of_every_verb_has_what_is_documented() {
     let daemon = Daemon::start();
-    let words = ["start", &module("does_as_told"), "--name", "job", "--ready=said", "--json", "--", "listen", "ready"];
+    let words =
+        ["start", &module("does_as_told"), "--name", "job", "--ready=notify", "--json", "--", "listen", "ready"];
     let started: Value = serde_json::from_slice(&daemon.well(&words).stdout).unwrap();
     assert_eq!(started["changes"][0]["change"], "create");
     for words in [

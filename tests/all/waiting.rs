@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 
 /// Starts a job that does as it is told, and is ready when it says so.
 fn start(daemon: &Daemon, name: &str, flags: &[&str], words: &[&str]) {
-    daemon.start_job(name, "does_as_told", &[&["--ready=said"], flags, &["--"], words].concat());
+    daemon.start_job(name, "does_as_told", &[&["--ready=notify"], flags, &["--"], words].concat());
 }
 
 fn heard(running: &Running) -> String {
@@ -28,7 +28,7 @@ fn a_command_whose_daemon_hangs_says_so_once_and_goes_on_when_the_daemon_does() 
     start(&daemon, "job", &[], &["listen", "ready"]);
     // It waits for a job, and the daemon is well.
     let other = Daemon::start();
-    let slow = other.command(&["start", &module("sleep_forever"), "--ready=said"]).start();
+    let slow = other.command(&["start", &module("sleep_forever"), "--ready=notify"]).start();
     other.until_event("sleep_forever", "starting", 1);
     let follows = daemon.command(&["logs", "-f", "--json"]).start();
     follows.stdout.until_has("is ready");

@@ -217,7 +217,7 @@ mod tests {
             "--grace",
             "2s",
             "--ready",
-            "said",
+            "notify",
             "--recycle-memory",
             "100MiB",
             "--schedule",
@@ -242,7 +242,7 @@ mod tests {
         let memory = RetrySpec { verdict: "memory".into(), factor: Some(2), max: Some("1GiB".into()) };
         assert_eq!(spec.retry_on, [memory, RetrySpec { verdict: "trapped".into(), ..RetrySpec::default() }]);
         assert_eq!((spec.stop_on[0].as_str(), spec.backoff.first.as_deref()), ("failed", Some("50ms")));
-        assert_eq!((spec.grace.as_deref(), spec.ready.as_deref()), (Some("2s"), Some("said")));
+        assert_eq!((spec.grace.as_deref(), spec.ready.as_deref()), (Some("2s"), Some("notify")));
         assert_eq!((spec.recycle.memory.as_deref(), spec.schedule.as_deref()), (Some("100MiB"), Some("*/5 * * * *")));
         assert_eq!((spec.time_zone.as_deref(), spec.overlap.as_deref()), (Some("Europe/Berlin"), Some("queue")));
         assert_eq!((spec.catch_up, spec.log.as_deref()), (true, Some("off")));

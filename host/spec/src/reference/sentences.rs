@@ -26,7 +26,7 @@ pub(super) fn takes(setting: Setting) -> String {
         Takes::Word(..) => format!("one of {}", words()),
         Takes::Size(_) => "a size".into(),
         Takes::Time(_) => "a time".into(),
-        Takes::Ready(_) => "said, or a time".into(),
+        Takes::Ready(_) => "notify, or a time".into(),
         Takes::Count(_) => "a whole number".into(),
         Takes::Flag(_) => "true or false".into(),
         Takes::Texts(_) => "a list of texts".into(),

@@ -43,7 +43,7 @@ pub enum Why {
     Backoff(String),
     #[error("is named twice")]
     Twice,
-    #[error("neither said nor a time such as 1s")]
+    #[error("neither notify nor a time such as 1s")]
     Ready,
     #[error("longer than start_timeout, {0}")]
     ReadyTooLate(String),

@@ -180,10 +180,10 @@ fn intensity(spec: &JobSpec) -> Result<Intensity, Error> {
     })
 }
 
-/// `said`, or a time.
+/// `notify`, or a time.
 fn ready(text: Option<&str>, start_timeout: Duration) -> Result<Ready, Error> {
     let lived = match text {
-        Some("said") => return Ok(Ready::Said),
+        Some("notify") => return Ok(Ready::Notify),
         Some(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
             return Err(Wrong::text(Setting::Ready, text, Why::Ready).into());
         }

@@ -78,7 +78,7 @@ pub struct Intensity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready {
     /// When it says so.
-    Said,
+    Notify,
     /// When it says so or has lived this long.
     Lived(Duration),
 }

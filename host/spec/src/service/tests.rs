@@ -77,7 +77,7 @@ fn all_set() -> JobSpec {
             RetrySpec { verdict: "failed".into(), ..RetrySpec::default() },
         ],
         stop_on: vec!["denied".into()],
-        ready: some("said"),
+        ready: some("notify"),
         start_timeout: some("20s"),
         grace: some("0"),
         ..web()
@@ -134,7 +134,7 @@ const ALL_SET: &[&str] = &[
     "intensity.restarts = 9",
     r#"intensity.within = "2m""#,
     r#"recycle.memory = "200MiB""#,
-    r#"ready = "said""#,
+    r#"ready = "notify""#,
     r#"start_timeout = "20s""#,
     r#"health.heartbeat = "3s""#,
     r#"health.command = ["/srv/check.wasm", "--fast"]"#,
@@ -335,7 +335,7 @@ fn numbers_have_units_and_words_have_neighbours() {
             "allow_missing \"moat\": there is no such word; write one of namespaces, root, identity, capabilities, rlimits, cgroup, \
                 directories, landlock, seccomp",
         ),
-        (Box::new(|spec| spec.ready = some("sayd")), "ready", "ready \"sayd\": neither said nor a time such as 1s"),
+        (Box::new(|spec| spec.ready = some("notfy")), "ready", "ready \"notfy\": neither notify nor a time such as 1s"),
         (
             Box::new(|spec| spec.ready = some("1")),
             "ready",

@@ -24,7 +24,7 @@ pub enum Takes {
     Word(Field<Option<String>>, Words),
     Size(Field<Option<Written<Size>>>),
     Time(Field<Option<Written<Time>>>),
-    /// `said`, or a time.
+    /// `notify`, or a time.
     Ready(Field<Option<String>>),
     Count(Field<Option<u64>>),
     Flag(Field<bool>),

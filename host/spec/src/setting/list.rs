@@ -351,8 +351,8 @@ settings! {
     }
     "Ready and healthy" {
         // Long enough to find out what is wrong with its settings, short enough to wait for.
-        ready Ready: Ready = Facts::new(InPlace, start("said|TIME"), seconds(1),
-            "When it is ready: when it says so or has lived this long; said: only when it says so");
+        ready Ready: Ready = Facts::new(InPlace, start("notify|TIME"), seconds(1),
+            "When it is ready: when it says so or has lived this long; notify: only when it says so");
         // A large module may be compiled first.
         start_timeout StartTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(150),
             "How long it may take to be ready").bounds(LASTS);

@@ -161,7 +161,7 @@ impl World {
 
     fn rules(&mut self) -> Rules {
         let dice = &mut self.dice;
-        let ready = if dice.one_in(2) { Ready::Said } else { Ready::Lived(dice.millis(3000)) };
+        let ready = if dice.one_in(2) { Ready::Notify } else { Ready::Lived(dice.millis(3000)) };
         let retry = Retry { on: VerdictKind::Memory, factor: Some(2), max: Some(1 << 30) };
         Rules {
             restart: [Restart::OnFailure, Restart::OnFailure, Restart::Always, Restart::Never][dice.below(4) as usize],

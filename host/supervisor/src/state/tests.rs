@@ -12,12 +12,12 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 /// A service that says when it is ready.
-fn said() -> Rules {
-    Rules { ready: Ready::Said, ..Rules::default() }
+fn notify() -> Rules {
+    Rules { ready: Ready::Notify, ..Rules::default() }
 }
 
 fn scheduled(overlap: Overlap) -> Rules {
-    Rules { overlap: Some(overlap), restart: Restart::Never, ..said() }
+    Rules { overlap: Some(overlap), restart: Restart::Never, ..notify() }
 }
 
 /// A fleet, its time, and what it has said.
@@ -138,7 +138,7 @@ fn replaced(attempt: AttemptNumber) -> Action {
 #[test]
 fn an_instance_starts_is_ready_and_stops() {
     let mut kit = Kit::new();
-    assert_eq!(kit.place("web", &[], said(), vec![wanted(1)]), [spawn(1, 1)]);
+    assert_eq!(kit.place("web", &[], notify(), vec![wanted(1)]), [spawn(1, 1)]);
     assert_eq!(kit.phase(1), Phase::Starting);
     assert_eq!(kit.step(Event::Ready { attempt: 1 }), []);
     assert_eq!(kit.phase(1), Phase::Running);
@@ -167,7 +167,7 @@ fn one_that_has_lived_is_ready_and_compiling_is_not_living() {
 #[test]
 fn one_that_does_not_become_ready_in_time_is_unhealthy() {
     let mut kit = Kit::new();
-    kit.job("web", &[], 1, Rules { start_timeout: seconds(7), ..said() });
+    kit.job("web", &[], 1, Rules { start_timeout: seconds(7), ..notify() });
     // Its wait for its turn is no fault of its own.
     assert_eq!(kit.pass(seconds(1000)), []);
     kit.step(Event::Launched { attempt: 1 });
@@ -179,7 +179,7 @@ fn one_that_does_not_become_ready_in_time_is_unhealthy() {
 #[test]
 fn a_crash_is_followed_by_a_pause_and_another_try() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     assert_eq!(kit.end(id, FAILED), []);
     assert_eq!((kit.phase(id), kit.see(id).restarts), (Phase::Backoff, 1));
     assert!(kit.see(id).next.unwrap() <= Duration::from_millis(100));
@@ -190,19 +190,19 @@ fn a_crash_is_followed_by_a_pause_and_another_try() {
 #[test]
 fn one_that_completes_has_finished_and_does_not_run_again_with_the_next_daemon() {
     let mut kit = Kit::new();
-    let id = kit.up("migrate", &[], said());
+    let id = kit.up("migrate", &[], notify());
     kit.end(id, COMPLETED);
     let seen = kit.see(id);
     assert_eq!((seen.phase, seen.wanted, seen.finished), (Phase::Idle, false, true));
     let place = Place { wanted: false, finished: true, ..wanted(7) };
-    assert_eq!(kit.place("other", &[], said(), vec![place]), []);
+    assert_eq!(kit.place("other", &[], notify(), vec![place]), []);
     assert!(kit.see(7).finished);
 }
 
 #[test]
 fn what_is_not_tried_again_has_failed() {
     let mut kit = Kit::new();
-    let id = kit.up("task", &[], Rules { restart: Restart::Never, ..said() });
+    let id = kit.up("task", &[], Rules { restart: Restart::Never, ..notify() });
     kit.end(id, FAILED);
     let seen = kit.see(id);
     assert_eq!(seen.failed.as_deref(), Some("the attempt failed with code 3, and its rules don't start it again"));
@@ -212,7 +212,7 @@ fn what_is_not_tried_again_has_failed() {
 #[test]
 fn too_many_restarts_are_a_failure_until_somebody_asks() {
     let mut kit = Kit::new();
-    let id = kit.job("web", &[], 1, said())[0];
+    let id = kit.job("web", &[], 1, notify())[0];
     for _ in 0..5 {
         kit.end(id, FAILED);
         kit.pass(seconds(2));
@@ -231,7 +231,8 @@ fn too_many_restarts_are_a_failure_until_somebody_asks() {
 #[test]
 fn one_that_was_ready_for_a_while_has_the_first_pause_again() {
     let mut kit = Kit::new();
-    let id = kit.job("web", &[], 1, Rules { intensity: Intensity { restarts: 100, within: seconds(1) }, ..said() })[0];
+    let id =
+        kit.job("web", &[], 1, Rules { intensity: Intensity { restarts: 100, within: seconds(1) }, ..notify() })[0];
     for _ in 0..10 {
         kit.end(id, FAILED);
         kit.pass(seconds(30));
@@ -251,7 +252,7 @@ fn one_that_was_ready_for_a_while_has_the_first_pause_again() {
 #[test]
 fn what_completes_for_ever_is_started_for_ever_with_a_pause() {
     let mut kit = Kit::new();
-    let id = kit.job("batch", &[], 1, Rules { restart: Restart::Always, ..said() })[0];
+    let id = kit.job("batch", &[], 1, Rules { restart: Restart::Always, ..notify() })[0];
     for attempt in 1..100 {
         assert_eq!(kit.attempt(id), attempt);
         kit.end(id, COMPLETED);
@@ -266,7 +267,7 @@ fn a_retry_has_twice_the_memory_until_one_has_proved_itself() {
     let retry = Retry { on: VerdictKind::Memory, factor: Some(2), max: Some(300) };
     let limits = Boosts { memory_bytes: Some(100), ..Boosts::default() };
     let mut kit = Kit::new();
-    let id = kit.job("web", &[], 1, Rules { retry_on: vec![retry], limits, ..said() })[0];
+    let id = kit.job("web", &[], 1, Rules { retry_on: vec![retry], limits, ..notify() })[0];
     let memory = || Verdict::Memory { limit: "100B".into(), wall: MemoryWall::Engine };
     for (attempt, bytes) in [(2, Some(200)), (3, Some(300)), (4, Some(300))] {
         kit.end(id, memory());
@@ -282,7 +283,7 @@ fn a_retry_has_twice_the_memory_until_one_has_proved_itself() {
 #[test]
 fn one_that_was_stopped_by_a_signal_of_ours_is_no_failure() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     kit.end(id, STOPPED);
     assert_eq!((kit.phase(id), kit.see(id).failed), (Phase::Stopped, None));
     assert_eq!(kit.told(id).iter().filter(|notice| ***notice == Notice::Stopped).count(), 1);
@@ -291,7 +292,7 @@ fn one_that_was_stopped_by_a_signal_of_ours_is_no_failure() {
 #[test]
 fn what_ends_while_it_is_stopped_never_counts_as_a_crash() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     kit.step(Event::Stop { ids: vec![id] });
     kit.end(id, FAILED);
     assert_eq!((kit.phase(id), kit.see(id).restarts), (Phase::Stopped, 0));
@@ -300,7 +301,7 @@ fn what_ends_while_it_is_stopped_never_counts_as_a_crash() {
 #[test]
 fn the_second_stop_kills() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     assert_eq!(kit.step(Event::Stop { ids: vec![id] }), [stop(1)]);
     assert_eq!(kit.step(Event::Stop { ids: vec![id] }), [Action::Kill { attempt: 1, why: End::Operator }]);
     assert_eq!(kit.step(Event::Stop { ids: vec![id] }), [], "once");
@@ -309,7 +310,7 @@ fn the_second_stop_kills() {
 #[test]
 fn one_that_is_started_while_it_stops_comes_back() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     kit.step(Event::Stop { ids: vec![id] });
     assert_eq!(kit.step(Event::Start { ids: vec![id] }), []);
     assert_eq!(kit.ended(1), [spawn(id, 2)]);
@@ -318,10 +319,10 @@ fn one_that_is_started_while_it_stops_comes_back() {
 #[test]
 fn it_starts_when_all_that_it_comes_after_is_ready() {
     let mut kit = Kit::new();
-    let web = kit.job("web", &["db", "cache"], 1, said())[0];
+    let web = kit.job("web", &["db", "cache"], 1, notify())[0];
     assert_eq!((kit.phase(web), kit.see(web).why.as_deref()), (Phase::Waiting, Some("for cache, db")));
-    let db = kit.job("db", &[], 2, said());
-    let cache = kit.up("cache", &[], said());
+    let db = kit.job("db", &[], 2, notify());
+    let cache = kit.up("cache", &[], notify());
     assert_eq!(kit.see(web).why.as_deref(), Some("for db"));
     assert_eq!(kit.ready(db[0]), []);
     assert_eq!(kit.ready(db[1]), [spawn(web, 4)]);
@@ -332,8 +333,8 @@ fn it_starts_when_all_that_it_comes_after_is_ready() {
 #[test]
 fn work_that_is_done_is_as_good_as_ready_and_a_failure_is_not() {
     let mut kit = Kit::new();
-    let migrate = kit.job("migrate", &[], 1, Rules { restart: Restart::Never, ..said() })[0];
-    let web = kit.job("web", &["migrate"], 1, said())[0];
+    let migrate = kit.job("migrate", &[], 1, Rules { restart: Restart::Never, ..notify() })[0];
+    let web = kit.job("web", &["migrate"], 1, notify())[0];
     kit.end(migrate, FAILED);
     assert_eq!(kit.phase(web), Phase::Waiting);
     assert_eq!(kit.step(Event::Start { ids: vec![migrate] }), [spawn(migrate, 2)]);
@@ -343,16 +344,16 @@ fn work_that_is_done_is_as_good_as_ready_and_a_failure_is_not() {
 #[test]
 fn work_that_was_done_before_the_daemon_began_is_done() {
     let mut kit = Kit::new();
-    kit.place("migrate", &[], said(), vec![Place { wanted: false, finished: true, ..wanted(1) }]);
-    assert_eq!(kit.place("web", &["migrate"], said(), vec![wanted(2)]), [spawn(2, 1)]);
+    kit.place("migrate", &[], notify(), vec![Place { wanted: false, finished: true, ..wanted(1) }]);
+    assert_eq!(kit.place("web", &["migrate"], notify(), vec![wanted(2)]), [spawn(2, 1)]);
 }
 
 #[test]
 fn what_comes_after_others_is_stopped_before_them() {
     let mut kit = Kit::new();
-    let db = kit.up("db", &[], said());
-    let api = kit.up("api", &["db"], said());
-    let web = kit.up("web", &["api"], said());
+    let db = kit.up("db", &[], notify());
+    let api = kit.up("api", &["db"], notify());
+    let web = kit.up("web", &["api"], notify());
     assert_eq!(kit.step(Event::Stop { ids: vec![db, web] }), [stop(3)], "over the one between them as well");
     assert_eq!(kit.ended(3), [stop(1)]);
     assert_eq!(kit.phase(api), Phase::Running);
@@ -361,8 +362,8 @@ fn what_comes_after_others_is_stopped_before_them() {
 #[test]
 fn a_restart_goes_down_in_reverse_and_up_in_order() {
     let mut kit = Kit::new();
-    let db = kit.up("db", &[], said());
-    let web = kit.up("web", &["db"], said());
+    let db = kit.up("db", &[], notify());
+    let web = kit.up("web", &["db"], notify());
     assert_eq!(kit.step(Event::Restart { ids: vec![db, web] }), [stop(2)]);
     assert_eq!(kit.ended(2), [stop(1)]);
     assert_eq!(kit.ended(1), [spawn(db, 3)]);
@@ -373,8 +374,8 @@ fn a_restart_goes_down_in_reverse_and_up_in_order() {
 #[test]
 fn a_restart_starts_what_is_down_behind_what_it_stops() {
     let mut kit = Kit::new();
-    let db = kit.up("db", &[], said());
-    kit.place("web", &["db"], said(), vec![Place { wanted: false, ..wanted(9) }]);
+    let db = kit.up("db", &[], notify());
+    kit.place("web", &["db"], notify(), vec![Place { wanted: false, ..wanted(9) }]);
     assert_eq!(kit.step(Event::Restart { ids: vec![9, db] }), [stop(1)]);
     assert_eq!(kit.phase(9), Phase::Waiting);
 }
@@ -382,8 +383,8 @@ fn a_restart_starts_what_is_down_behind_what_it_stops() {
 #[test]
 fn the_end_comes_in_reverse_order_and_is_said_once() {
     let mut kit = Kit::new();
-    let db = kit.up("db", &[], said());
-    let web = kit.up("web", &["db"], said());
+    let db = kit.up("db", &[], notify());
+    let web = kit.up("web", &["db"], notify());
     assert_eq!(kit.step(Event::Shutdown), [stop(2)]);
     assert_eq!(kit.step(Event::Start { ids: vec![web] }), []);
     assert_eq!(kit.ended(2), [stop(1)]);
@@ -396,8 +397,8 @@ fn the_end_comes_in_reverse_order_and_is_said_once() {
 #[test]
 fn the_end_can_be_hurried() {
     let mut kit = Kit::new();
-    kit.up("db", &[], said());
-    kit.up("web", &["db"], said());
+    kit.up("db", &[], notify());
+    kit.up("web", &["db"], notify());
     kit.step(Event::Shutdown);
     let kill = |attempt| Action::Kill { attempt, why: End::Operator };
     assert_eq!(kit.step(Event::ShutdownNow), [kill(1), kill(2)]);
@@ -408,7 +409,7 @@ fn the_end_can_be_hurried() {
 #[test]
 fn a_heartbeat_that_is_missed_too_often_is_the_end() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), failure_threshold: 2, ..said() });
+    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), failure_threshold: 2, ..notify() });
     kit.pass(seconds(15));
     kit.step(Event::Heartbeat { attempt: 1 });
     assert_eq!(kit.pass(seconds(19)), []);
@@ -420,7 +421,7 @@ fn a_heartbeat_that_is_missed_too_often_is_the_end() {
 #[test]
 fn a_look_that_comes_late_is_one_miss() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 3, ..said() });
+    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 3, ..notify() });
     kit.now = seconds(1000);
     assert_eq!(kit.step(Event::Tick), []);
     assert_eq!(kit.fleet.next_wake(), Some(seconds(1001)));
@@ -429,7 +430,7 @@ fn a_look_that_comes_late_is_one_miss() {
 #[test]
 fn a_check_runs_alone_and_its_misses_count_in_a_row() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { check_interval: Some(seconds(10)), failure_threshold: 2, ..said() });
+    kit.up("web", &[], Rules { check_interval: Some(seconds(10)), failure_threshold: 2, ..notify() });
     let check = Action::Check { attempt: 1 };
     let mut answers = |healthy: &[bool]| -> Vec<Action> {
         let mut actions = Vec::new();
@@ -446,7 +447,7 @@ fn a_check_runs_alone_and_its_misses_count_in_a_row() {
 #[test]
 fn no_other_check_runs_before_the_first_has_answered() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { check_interval: Some(seconds(10)), ..said() });
+    kit.up("web", &[], Rules { check_interval: Some(seconds(10)), ..notify() });
     assert_eq!(kit.pass(seconds(1000)), [Action::Check { attempt: 1 }]);
     kit.step(Event::Checked { attempt: 1, healthy: true });
     kit.step(Event::Checked { attempt: 1, healthy: false });
@@ -456,7 +457,7 @@ fn no_other_check_runs_before_the_first_has_answered() {
 #[test]
 fn a_reload_tells_the_old_one_to_go_when_the_new_one_is_ready() {
     let mut kit = Kit::new();
-    let ids = kit.job("web", &[], 2, said());
+    let ids = kit.job("web", &[], 2, notify());
     ids.iter().for_each(|id| drop(kit.ready(*id)));
     assert_eq!(kit.step(Event::Reload { ids: ids.clone() }), [spawn(ids[0], 3)]);
     assert_eq!(kit.attempt(ids[0]), 1, "the old one counts");
@@ -473,7 +474,7 @@ fn a_reload_tells_the_old_one_to_go_when_the_new_one_is_ready() {
 #[test]
 fn where_the_new_one_fails_the_old_one_stays_and_the_reload_is_over() {
     let mut kit = Kit::new();
-    let ids = kit.job("web", &[], 2, said());
+    let ids = kit.job("web", &[], 2, notify());
     ids.iter().for_each(|id| drop(kit.ready(*id)));
     kit.step(Event::Reload { ids: ids.clone() });
     assert_eq!(kit.step(Event::Ended { attempt: 3, verdict: FAILED }), []);
@@ -488,7 +489,7 @@ fn where_the_new_one_fails_the_old_one_stays_and_the_reload_is_over() {
 #[test]
 fn a_new_one_that_does_not_become_ready_in_time_fails_the_reload() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { start_timeout: seconds(5), ..said() });
+    let id = kit.up("web", &[], Rules { start_timeout: seconds(5), ..notify() });
     kit.step(Event::Reload { ids: vec![id] });
     kit.step(Event::Launched { attempt: 2 });
     assert_eq!(kit.pass(seconds(5)), [Action::Kill { attempt: 2, why: End::Unhealthy(HealthCheck::Ready) }]);
@@ -500,7 +501,7 @@ fn a_new_one_that_does_not_become_ready_in_time_fails_the_reload() {
 #[test]
 fn where_the_old_one_ends_first_the_new_one_takes_its_place() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     kit.step(Event::Reload { ids: vec![id] });
     assert_eq!(kit.step(Event::Ended { attempt: 1, verdict: FAILED }), []);
     let seen = kit.see(id);
@@ -513,16 +514,16 @@ fn where_the_old_one_ends_first_the_new_one_takes_its_place() {
 #[test]
 fn a_reload_starts_what_is_down_and_reloads_jobs_side_by_side() {
     let mut kit = Kit::new();
-    let web = kit.up("web", &[], said());
-    let api = kit.up("api", &[], said());
-    kit.place("down", &[], said(), vec![Place { wanted: false, ..wanted(9) }]);
+    let web = kit.up("web", &[], notify());
+    let api = kit.up("api", &[], notify());
+    kit.place("down", &[], notify(), vec![Place { wanted: false, ..wanted(9) }]);
     assert_eq!(kit.step(Event::Reload { ids: vec![web, 9, api] }), [spawn(9, 3), spawn(api, 4), spawn(web, 5)]);
 }
 
 #[test]
 fn a_stop_during_a_reload_stops_both() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     kit.step(Event::Reload { ids: vec![id] });
     assert_eq!(kit.step(Event::Stop { ids: vec![id] }), [stop(2), stop(1)]);
     kit.ended(1);
@@ -534,7 +535,7 @@ fn a_stop_during_a_reload_stops_both() {
 #[test]
 fn too_much_memory_is_answered_by_a_replacement() {
     let mut kit = Kit::new();
-    let id = kit.up("leaky", &[], Rules { recycle_memory_bytes: Some(100), ..said() });
+    let id = kit.up("leaky", &[], Rules { recycle_memory_bytes: Some(100), ..notify() });
     kit.pass(seconds(10));
     assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 99 }), []);
     assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 100 }), [spawn(id, 2)]);
@@ -546,7 +547,7 @@ fn too_much_memory_is_answered_by_a_replacement() {
 #[test]
 fn a_replacement_that_fails_is_tried_again_after_a_pause_and_the_old_one_stays() {
     let mut kit = Kit::new();
-    let id = kit.up("leaky", &[], Rules { recycle_memory_bytes: Some(100), ..said() });
+    let id = kit.up("leaky", &[], Rules { recycle_memory_bytes: Some(100), ..notify() });
     kit.pass(seconds(10));
     kit.step(Event::Memory { attempt: 1, bytes: 100 });
     assert_eq!(kit.step(Event::Ended { attempt: 2, verdict: FAILED }), []);
@@ -558,7 +559,7 @@ fn a_replacement_that_fails_is_tried_again_after_a_pause_and_the_old_one_stays()
 #[test]
 fn one_that_retires_has_its_replacement_before_it_goes() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     kit.pass(seconds(10));
     assert_eq!(kit.step(Event::Retire { attempt: 1, reason: "full".into() }), [spawn(id, 2)]);
     assert_eq!(kit.step(Event::Ready { attempt: 2 }), [replaced(1)]);
@@ -568,7 +569,7 @@ fn one_that_retires_has_its_replacement_before_it_goes() {
 #[test]
 fn replacements_that_must_be_replaced_at_once_do_not_spin() {
     let mut kit = Kit::new();
-    let id = kit.up("leaky", &[], Rules { recycle_memory_bytes: Some(0), ..said() });
+    let id = kit.up("leaky", &[], Rules { recycle_memory_bytes: Some(0), ..notify() });
     let mut attempts = 0;
     while kit.now < seconds(600) {
         let attempt = kit.attempt(id);
@@ -587,9 +588,9 @@ fn replacements_that_must_be_replaced_at_once_do_not_spin() {
 fn one_for_all_stops_and_starts_the_group() {
     let mut kit = Kit::new();
     kit.step(Event::Group { name: "group".into(), strategy: Strategy::OneForAll });
-    let db = kit.up("db", &[], said());
-    let web = kit.up("web", &["db"], said());
-    let other = kit.up("other", &[], said());
+    let db = kit.up("db", &[], notify());
+    let web = kit.up("web", &["db"], notify());
+    let other = kit.up("other", &[], notify());
     assert_eq!(kit.end(other, FAILED), [replaced(2)]);
     assert_eq!(kit.ended(2), [replaced(1)], "in reverse order");
     assert_eq!(kit.ended(1), [spawn(db, 4)]);
@@ -603,9 +604,9 @@ fn one_for_all_stops_and_starts_the_group() {
 fn rest_for_one_concerns_those_that_come_after_it() {
     let mut kit = Kit::new();
     kit.step(Event::Group { name: "group".into(), strategy: Strategy::RestForOne });
-    let db = kit.up("db", &[], said());
-    let api = kit.up("api", &["db"], said());
-    let web = kit.up("web", &["api"], said());
+    let db = kit.up("db", &[], notify());
+    let api = kit.up("api", &["db"], notify());
+    let web = kit.up("web", &["api"], notify());
     assert_eq!(kit.end(api, FAILED), [replaced(3)]);
     kit.ended(3);
     assert_eq!([db, api, web].map(|id| kit.phase(id)), [Phase::Running, Phase::Backoff, Phase::Waiting]);
@@ -672,10 +673,10 @@ fn a_run_that_is_retried_too_often_ends_no_schedule() {
 #[test]
 fn places_that_vanish_are_stopped_and_then_removed() {
     let mut kit = Kit::new();
-    let ids = kit.job("web", &[], 3, said());
+    let ids = kit.job("web", &[], 3, notify());
     kit.step(Event::Stop { ids: vec![ids[2]] });
     kit.ended(3);
-    assert_eq!(kit.place("web", &[], said(), vec![wanted(ids[0])]), [Action::Removed { id: ids[2] }, stop(2)]);
+    assert_eq!(kit.place("web", &[], notify(), vec![wanted(ids[0])]), [Action::Removed { id: ids[2] }, stop(2)]);
     assert_eq!(kit.fleet.ids_of("web"), [ids[0]]);
     assert_eq!(kit.ended(2), [Action::Removed { id: ids[1] }]);
     assert!(kit.fleet.see(ids[1]).is_none());
@@ -684,9 +685,9 @@ fn places_that_vanish_are_stopped_and_then_removed() {
 #[test]
 fn a_job_that_is_deleted_can_come_back_while_its_old_instances_stop() {
     let mut kit = Kit::new();
-    let old = kit.up("web", &[], said());
+    let old = kit.up("web", &[], notify());
     assert_eq!(kit.step(Event::Delete { job: "web".into() }), [stop(1)]);
-    assert_eq!(kit.place("web", &[], said(), vec![wanted(9)]), [spawn(9, 2)]);
+    assert_eq!(kit.place("web", &[], notify(), vec![wanted(9)]), [spawn(9, 2)]);
     assert_eq!(kit.step(Event::Delete { job: "web".into() }), [stop(2)]);
     assert_eq!(kit.ended(1), [Action::Removed { id: old }]);
     assert_eq!(kit.ended(2), [Action::Removed { id: 9 }]);
@@ -696,8 +697,8 @@ fn a_job_that_is_deleted_can_come_back_while_its_old_instances_stop() {
 #[test]
 fn other_rules_count_from_the_next_attempt_on() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
-    let rules = Rules { heartbeat: Some(seconds(1)), ..said() };
+    let id = kit.up("web", &[], notify());
+    let rules = Rules { heartbeat: Some(seconds(1)), ..notify() };
     assert_eq!(kit.place("web", &[], rules, vec![wanted(id)]), []);
     assert_eq!(kit.pass(seconds(100)), []);
     kit.end(id, FAILED);
@@ -709,7 +710,7 @@ fn other_rules_count_from_the_next_attempt_on() {
 #[test]
 fn what_comes_of_an_attempt_that_has_ended_changes_nothing() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(1), ..said() });
+    let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(1), ..notify() });
     kit.end(id, FAILED);
     let before = kit.see(id);
     for attempt in [1, 77] {
@@ -732,7 +733,7 @@ fn what_comes_of_an_attempt_that_has_ended_changes_nothing() {
 fn what_had_failed_before_the_daemon_began_stays_so_until_somebody_asks() {
     let mut kit = Kit::new();
     let place = Place { failed: Some("5 restarts in 1m".into()), restarts: 5, ..wanted(1) };
-    assert_eq!(kit.place("web", &[], said(), vec![place]), []);
+    assert_eq!(kit.place("web", &[], notify(), vec![place]), []);
     assert_eq!((kit.phase(1), kit.see(1).restarts, kit.saves.len()), (Phase::Failed, 5, 0));
     assert_eq!(kit.step(Event::Restart { ids: vec![1] }), [spawn(1, 1)]);
 }
@@ -765,7 +766,7 @@ fn ten_thousand_instances_are_no_trouble() {
 #[test]
 fn one_that_was_killed_for_its_health_has_no_heir_but_another_try() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 1, ..said() });
+    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 1, ..notify() });
     kit.pass(seconds(1));
     assert_eq!(kit.step(Event::Reload { ids: vec![id] }), []);
     assert_eq!(kit.step(Event::Retire { attempt: 1, reason: "late".into() }), []);
@@ -777,7 +778,7 @@ fn one_that_was_killed_for_its_health_has_no_heir_but_another_try() {
 #[test]
 fn a_restart_waits_for_an_attempt_that_still_drains() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], said());
+    let id = kit.up("web", &[], notify());
     kit.step(Event::Reload { ids: vec![id] });
     kit.step(Event::Ready { attempt: 2 });
     kit.end(id, FAILED);
@@ -794,7 +795,7 @@ fn refused() -> Verdict {
 fn what_was_refused_has_failed_at_once_and_is_tried_again_when_somebody_asks() {
     for restart in [Restart::OnFailure, Restart::Always] {
         let mut kit = Kit::new();
-        let id = kit.job("web", &[], 1, Rules { restart, ..said() })[0];
+        let id = kit.job("web", &[], 1, Rules { restart, ..notify() })[0];
         assert_eq!(kit.end(id, refused()), []);
         let seen = kit.see(id);
         assert_eq!((seen.phase, seen.restarts), (Phase::Failed, 0));
@@ -820,7 +821,7 @@ fn a_run_that_was_refused_is_over_and_the_next_one_is_tried() {
 #[test]
 fn an_heir_that_is_refused_has_no_other_one_behind_it() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(100), ..said() });
+    let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(100), ..notify() });
     kit.pass(seconds(1000));
     assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 200 }), [spawn(id, 2)]);
     assert_eq!(kit.step(Event::Ended { attempt: 2, verdict: refused() }), []);
@@ -842,7 +843,7 @@ fn resume(attempt: AttemptNumber) -> Event {
 #[test]
 fn nothing_is_expected_of_what_is_paused_and_its_misses_are_counted_anew() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), failure_threshold: 2, ..said() });
+    let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(10)), failure_threshold: 2, ..notify() });
     assert_eq!(kit.pass(seconds(15)), [], "one is missed");
     assert_eq!(kit.step(pause(1)), []);
     assert_eq!(kit.pass(seconds(10_000)), []);
@@ -857,7 +858,7 @@ fn nothing_is_expected_of_what_is_paused_and_its_misses_are_counted_anew() {
 #[test]
 fn a_check_that_ran_while_its_attempt_was_paused_counts_for_nothing() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { check_interval: Some(seconds(5)), failure_threshold: 1, ..said() });
+    kit.up("web", &[], Rules { check_interval: Some(seconds(5)), failure_threshold: 1, ..notify() });
     assert_eq!(kit.pass(seconds(5)), [Action::Check { attempt: 1 }]);
     kit.step(pause(1));
     assert_eq!(kit.pass(seconds(100)), []);
@@ -876,7 +877,7 @@ fn a_check_that_ran_while_its_attempt_was_paused_counts_for_nothing() {
 #[test]
 fn a_pause_is_no_part_of_the_time_to_be_ready_in() {
     let mut kit = Kit::new();
-    kit.job("web", &[], 1, Rules { start_timeout: seconds(10), ..said() });
+    kit.job("web", &[], 1, Rules { start_timeout: seconds(10), ..notify() });
     kit.step(Event::Launched { attempt: 1 });
     kit.pass(seconds(4));
     kit.step(pause(1));
@@ -885,7 +886,7 @@ fn a_pause_is_no_part_of_the_time_to_be_ready_in() {
     assert_eq!(kit.pass(Duration::from_millis(5999)), []);
     assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Ready) }]);
     // Nor has it lived meanwhile.
-    let id = kit.job("api", &[], 1, Rules { ready: Ready::Lived(seconds(3)), ..said() })[0];
+    let id = kit.job("api", &[], 1, Rules { ready: Ready::Lived(seconds(3)), ..notify() })[0];
     kit.step(Event::Began { attempt: 2 });
     kit.pass(seconds(2));
     kit.step(pause(2));
@@ -899,7 +900,7 @@ fn a_pause_is_no_part_of_the_time_to_be_ready_in() {
 #[test]
 fn what_is_paused_is_not_replaced_for_its_memory() {
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(100), ..said() });
+    let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(100), ..notify() });
     kit.pass(seconds(1000));
     kit.step(pause(1));
     assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 200 }), []);
@@ -910,8 +911,8 @@ fn what_is_paused_is_not_replaced_for_its_memory() {
 #[test]
 fn where_the_daemon_was_held_nobody_has_missed_anything() {
     let mut kit = Kit::new();
-    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 1, ..said() });
-    kit.job("slow", &[], 1, Rules { start_timeout: seconds(10), ..said() });
+    kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 1, ..notify() });
+    kit.job("slow", &[], 1, Rules { start_timeout: seconds(10), ..notify() });
     kit.step(Event::Launched { attempt: 2 });
     kit.now += seconds(100);
     assert_eq!(kit.step(Event::Halted { late: seconds(99) }), []);
@@ -957,7 +958,7 @@ fn limits_that_retries_have_changed_are_seen_and_told() {
     let limits = Boosts { memory_bytes: Some(100), ..Boosts::default() };
     let retry = Retry { on: VerdictKind::Memory, factor: Some(2), max: None };
     let mut kit = Kit::new();
-    let id = kit.up("web", &[], Rules { retry_on: vec![retry], limits, ..said() });
+    let id = kit.up("web", &[], Rules { retry_on: vec![retry], limits, ..notify() });
     let memory = Verdict::Memory { limit: "100B".into(), wall: MemoryWall::Engine };
     let raised = Boosts { memory_bytes: Some(200), ..Boosts::default() };
     assert_eq!(kit.see(id).raised, Boosts::default());

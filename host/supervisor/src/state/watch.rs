@@ -232,7 +232,7 @@ impl Attempt {
     /// When it has lived long enough to be ready.
     fn lived(&self, began: Option<Duration>) -> Option<Duration> {
         match self.rules.ready {
-            Ready::Said => None,
+            Ready::Notify => None,
             Ready::Lived(time) => Some(began?.saturating_add(time)),
         }
     }
