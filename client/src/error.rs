@@ -19,7 +19,7 @@ pub enum Error {
     #[error("a message larger than {most} bytes")]
     TooLarge { most: usize },
     /// The job ended while it had a task.
-    #[error("the job ended over a task: {}", .0.why_in_words())]
+    #[error("the job ended over a task: {}", .0.reason_in_words())]
     Poisoned(Box<Verdict>),
     /// What was to be sent can't be said in MessagePack, or is no batch.
     #[error("not to be sent: {0}")]

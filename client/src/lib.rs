@@ -34,4 +34,4 @@ pub use error::Error;
 pub use job::{Access, Job};
 pub use running::Running;
 pub use sandhog_channel::{Batch, Broken, Format, Message, Timeout};
-pub use verdict::{Usage, Verdict, Why};
+pub use verdict::{Reason, Usage, Verdict};

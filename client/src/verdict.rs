@@ -1,12 +1,12 @@
 use crate::Error;
-pub use sandhog_protocol::verdict::{Usage, Verdict as Why};
+pub use sandhog_protocol::verdict::{Usage, Verdict as Reason};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// Why a job ended and what it used: the object of `sandhog run --verdict`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    pub why: Why,
+    pub reason: Reason,
     pub usage: Usage,
     /// What the command ended with: the guest's own code, or what `sandhog help exit-codes` says.
     pub exit_code: u8,
@@ -36,22 +36,22 @@ impl Verdict {
     /// It ended by itself, with code 0.
     #[must_use]
     pub const fn is_success(&self) -> bool {
-        matches!(self.why, Why::Completed { .. })
+        matches!(self.reason, Reason::Completed { .. })
     }
 
     pub(crate) fn parse(json: &[u8], exit_code: u8) -> Result<Self, Error> {
         let parse = || {
             let object: Value = serde_json::from_slice(json)?;
             let Record { attempt, job, module, walls, weak_walls, missing_walls } = Record::deserialize(&object)?;
-            let (why, usage) = (Why::deserialize(&object)?, Usage::deserialize(&object)?);
-            Ok(Self { why, usage, exit_code, attempt, job, module, walls, weak_walls, missing_walls })
+            let (reason, usage) = (Reason::deserialize(&object)?, Usage::deserialize(&object)?);
+            Ok(Self { reason, usage, exit_code, attempt, job, module, walls, weak_walls, missing_walls })
         };
         parse().map_err(Error::BadVerdict)
     }
 
     /// For a sentence.
-    pub(crate) fn why_in_words(&self) -> String {
-        format!("{:?}, exit code {}", self.why, self.exit_code)
+    pub(crate) fn reason_in_words(&self) -> String {
+        format!("{:?}, exit code {}", self.reason, self.exit_code)
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
     fn the_commands_object_is_read() {
         let json = format!(r#"{{"verdict":"failed","code":3,{RECORD},{USAGE}}}"#);
         let verdict = Verdict::parse(json.as_bytes(), 3).unwrap();
-        assert_eq!((verdict.why.clone(), verdict.exit_code), (Why::Failed { code: 3 }, 3));
+        assert_eq!((verdict.reason.clone(), verdict.exit_code), (Reason::Failed { code: 3 }, 3));
         assert_eq!((verdict.job.as_str(), verdict.missing_walls.as_slice()), ("sum", &["cgroup".to_owned()][..]));
         assert_eq!((verdict.usage.start_us, verdict.usage.messages_sent), (1, 10));
         assert!(!verdict.is_success());
@@ -79,8 +79,8 @@ mod tests {
     fn what_belongs_to_a_verdict_is_in_it() {
         let detail = r#""trap":"unreachable","message":"m","backtrace":["f"],"weak_reasons":{"root":"x"}"#;
         let json = format!(r#"{{"verdict":"trapped","code":null,{RECORD},{USAGE},{detail}}}"#);
-        let trapped = Why::Trapped { trap: TrapKind::Unreachable, message: "m".into(), backtrace: vec!["f".into()] };
-        assert_eq!(Verdict::parse(json.as_bytes(), 134).unwrap().why, trapped);
+        let trapped = Reason::Trapped { trap: TrapKind::Unreachable, message: "m".into(), backtrace: vec!["f".into()] };
+        assert_eq!(Verdict::parse(json.as_bytes(), 134).unwrap().reason, trapped);
         assert!(matches!(Verdict::parse(b"{", 0), Err(Error::BadVerdict(_))));
         assert!(matches!(Verdict::parse(b"{}", 0), Err(Error::BadVerdict(_))));
     }

@@ -274,7 +274,7 @@ pub struct Unchanged {
     /// None: the job as a whole.
     pub instance: Option<u32>,
     /// How it is, as the end of a sentence: "it is stopped already".
-    pub why: String,
+    pub reason: String,
 }
 
 /// A line of `GET /v1/jobs`: a job, whether or not it has an instance.
@@ -319,7 +319,7 @@ pub struct Instance {
     pub instance: u32,
     pub phase: Phase,
     /// Why it failed, or what it waits for.
-    pub why: Option<String>,
+    pub reason: Option<String>,
     /// Another attempt is to take the place of the one that runs.
     pub reloading: bool,
     /// Its worker is held by a signal until it gets another (`signal NAME STOP`, `CONT`).

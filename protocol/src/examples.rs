@@ -28,7 +28,7 @@ pub fn one_of_each() -> Vec<Verdict> {
         stopped(StopReason::OutputClosed),
         stopped(StopReason::Parent),
         Verdict::Unhealthy { check: HealthCheck::Heartbeat },
-        Verdict::Lost { why: text(), cause: LostCause::Zygote },
+        Verdict::Lost { reason: text(), cause: LostCause::Zygote },
         Verdict::Refused { reason: text() },
     ]
 }

@@ -83,5 +83,5 @@ pub struct Need {
     /// With a placeholder: `--dir HOST::GUEST`. None: there is no such grant.
     pub flag: Option<String>,
     /// A clause: "it can open files".
-    pub why: String,
+    pub reason: String,
 }

@@ -75,7 +75,7 @@ pub enum FromSpawner {
     /// It ended, or could not be started.
     ZygoteEnded {
         zygote: ZygoteId,
-        why: Option<SpawnFailure>,
+        reason: Option<SpawnFailure>,
     },
     /// fds: the worker's pidfd.
     WorkerStarted {
@@ -83,7 +83,7 @@ pub enum FromSpawner {
     },
     WorkerRefused {
         worker: WorkerId,
-        why: SpawnFailure,
+        reason: SpawnFailure,
     },
     WorkerEnded {
         worker: WorkerId,
@@ -115,7 +115,7 @@ impl Stamp {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeakWall {
     pub wall: Wall,
-    pub why: String,
+    pub reason: String,
 }
 
 /// Which step failed on the privileged side.
@@ -200,7 +200,7 @@ pub enum Loaded {
     Ready,
     /// The compiled module is not one that this engine loads: make it again.
     Stale {
-        why: String,
+        reason: String,
     },
     /// The module can't be started; a sentence for people.
     Refused {

@@ -36,7 +36,7 @@ pub enum Verdict {
     Unhealthy { check: HealthCheck },
     /// Sandhog lost it: a fault of ours or of the machine; the guest's only where the cause is [`LostCause::Protocol`].
     Lost {
-        why: String,
+        reason: String,
         #[serde(default)]
         cause: LostCause,
     },
@@ -293,7 +293,7 @@ mod tests {
     fn a_verdict_of_an_older_version_is_read() {
         let read = |text: &str| serde_json::from_str::<Verdict>(text).unwrap();
         let (cause, exceeded) = (LostCause::default(), CpuLimit::default());
-        assert_eq!(read(r#"{"verdict":"lost","why":"x"}"#), Verdict::Lost { why: "x".into(), cause });
+        assert_eq!(read(r#"{"verdict":"lost","reason":"x"}"#), Verdict::Lost { reason: "x".into(), cause });
         assert_eq!(read(r#"{"verdict":"cpu","limit":"1s"}"#), Verdict::Cpu { limit: "1s".into(), exceeded });
         let older = "the command of its health check failed";
         let Verdict::Unhealthy { check } = read(&format!(r#"{{"verdict":"unhealthy","check":"{older}"}}"#)) else {

@@ -91,7 +91,7 @@ pub enum Coredump {
     /// So many bytes are in its file.
     Written { bytes: u64 },
     /// There is none; a sentence for people.
-    Failed { why: String },
+    Failed { reason: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ pub enum End {
     },
     /// The worker itself failed; a sentence for people.
     Broken {
-        why: String,
+        reason: String,
     },
 }
 
@@ -157,7 +157,7 @@ pub enum CompileReport {
     /// What it made could not be written: an `errno`.
     Unwritten { errno: i32 },
     /// The compiler itself failed.
-    Broken { why: String },
+    Broken { reason: String },
 }
 
 /// What a probe found.

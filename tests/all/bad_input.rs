@@ -71,13 +71,13 @@ fn a_module_is_needed() {
 fn a_directory_that_cannot_be_granted_is_named() {
     let scratch = Scratch::new();
     let (file, fifo) = (scratch.file("file", ""), scratch.fifo("fifo"));
-    for (path, why) in [
+    for (path, reason) in [
         (scratch.join("missing"), "No such file or directory (os error 2)"),
         (file, "Not a directory (os error 20)"),
         (fifo, "Not a directory (os error 20)"),
     ] {
         let outcome = Run::new("hello").dir(&path, "").run();
-        let sentence = format!("sandhog: failed to open the directory {path:?} of --dir: {why}\n");
+        let sentence = format!("sandhog: failed to open the directory {path:?} of --dir: {reason}\n");
         outcome.is(126, "refused").said(126, &sentence);
     }
 }
@@ -141,7 +141,7 @@ fn a_grant_that_makes_no_sense_is_explained() {
 fn a_stdin_that_cannot_be_opened_is_named() {
     let scratch = Scratch::new();
     let missing = scratch.join("missing");
-    let sentence = |path: &Path, why: &str| format!("sandhog: failed to open {path:?} of --stdin: {why}\n");
+    let sentence = |path: &Path, reason: &str| format!("sandhog: failed to open {path:?} of --stdin: {reason}\n");
     let run = |path: &Path| Run::new("cat").flag("--stdin").flag(path).run();
     run(&missing).said(126, &sentence(&missing, "No such file or directory (os error 2)"));
     assert_eq!(run(scratch.path()).code, 126);
@@ -149,8 +149,9 @@ fn a_stdin_that_cannot_be_opened_is_named() {
 
 #[test]
 fn limits_that_make_no_sense_are_explained() {
-    let bad =
-        |value: &str, flag: &str, why: &str| format!("sandhog: invalid value '{value}' for '{flag}': {why}\n{HELP}");
+    let bad = |value: &str, flag: &str, reason: &str| {
+        format!("sandhog: invalid value '{value}' for '{flag}': {reason}\n{HELP}")
+    };
     for (flags, said) in [
         (
             ["--memory", "0"],

@@ -155,14 +155,14 @@ fn without_a_state_that_can_be_written_a_job_runs_and_nothing_is_kept() {
     fs::set_permissions(own.0.join("closed"), Permissions::from_mode(0o500)).unwrap();
     fs::create_dir(own.0.join("shared")).unwrap();
     fs::set_permissions(own.0.join("shared"), Permissions::from_mode(0o777)).unwrap();
-    for (state, why) in
+    for (state, reason) in
         [("file/below", "Not a directory"), ("closed", "Permission denied"), ("shared", "others may write")]
     {
         let outcome = own.command("hello", state).run();
         outcome.is(0, "completed");
         assert_eq!(outcome.text(), "hello\n");
         let note = "sandhog: compiled modules are not kept: ";
-        assert!(outcome.stderr.starts_with(note) && outcome.stderr.contains(why), "{outcome:#?}");
+        assert!(outcome.stderr.starts_with(note) && outcome.stderr.contains(reason), "{outcome:#?}");
         assert!(outcome.stderr.contains("SANDHOG_STATE_DIR"), "{outcome:#?}");
         assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:#?}");
         own.command("hello", state).flag("--log=off").run().printed("hello\n");

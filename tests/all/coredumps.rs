@@ -26,10 +26,10 @@ fn left(scratch: &Scratch) -> Vec<String> {
 }
 
 /// There is none, and the verdict says why.
-fn none_since(outcome: &Outcome, why: &str) {
+fn none_since(outcome: &Outcome, reason: &str) {
     assert_eq!(
         (&outcome.verdict["coredump"], &outcome.verdict["no_coredump"]),
-        (&Value::Null, &why.into()),
+        (&Value::Null, &reason.into()),
         "{outcome:#?}"
     );
 }
@@ -131,7 +131,7 @@ fn a_dump_that_is_longer_than_a_file_may_be_is_told_and_not_left_in_part() {
     let scratch = Scratch::new();
     let outcome = dumping("trap_unreachable", &scratch.join("core")).flag("--max-file=1KiB").run();
     outcome.is(134, "trapped");
-    let why = outcome.verdict["no_coredump"].as_str().unwrap();
-    assert!(why.contains("could not be written: File too large"), "{outcome:#?}");
+    let reason = outcome.verdict["no_coredump"].as_str().unwrap();
+    assert!(reason.contains("could not be written: File too large"), "{outcome:#?}");
     assert!(left(&scratch).is_empty());
 }

@@ -92,7 +92,7 @@ fn with_the_usual_rules_they_are_given_up_and_say_why() {
     until("all being given up", || daemon.instances().iter().all(|it| it.phase == Phase::Failed).then_some(()));
     for instance in daemon.instances() {
         assert_eq!((instance.restarts, instance.pid), (5, None), "{instance:#?}");
-        assert!(instance.why.as_deref().is_some_and(|why| why.contains('5')), "{instance:#?}");
+        assert!(instance.reason.as_deref().is_some_and(|reason| reason.contains('5')), "{instance:#?}");
         assert_eq!(serde_json::to_value(instance.last.unwrap().verdict).unwrap()["verdict"], "trapped");
     }
 }

@@ -19,8 +19,8 @@ fn what_is_larger_than_the_daemon_takes_closes_its_connection_and_nobody_waits()
     daemon.up_and_on(&quick("", &[vec![told("other", &["ready"], "ready = \"notify\"\n")], jobs].concat()));
     for name in ["a", "b", "c"] {
         let event = daemon.until_event(name, "disconnected", 1);
-        let why = "its connection was closed: it sent a message of 57MiB to its parent, which takes at most 1MiB";
-        assert_eq!(event.text, why);
+        let reason = "its connection was closed: it sent a message of 57MiB to its parent, which takes at most 1MiB";
+        assert_eq!(event.text, reason);
         // It hears that nobody is there.
         daemon.until_event(name, "ended", 1);
         let said = daemon.run(&["send", name, "1", "--wait", "30s"]);

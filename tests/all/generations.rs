@@ -35,13 +35,13 @@ fn rights_get_no_wider_from_generation_to_generation() {
         "a life of its own",
     ];
     for what in denied {
-        let why = told(&outcome, &format!("child: {what}"));
-        assert!(why.starts_with("not granted: "), "{what}: {why}");
+        let reason = told(&outcome, &format!("child: {what}"));
+        assert!(reason.starts_with("not granted: "), "{what}: {reason}");
     }
     assert!(told(&outcome, "child: a way out").starts_with("invalid: "), "{outcome:#?}");
     for what in ["its own module", "the other module"] {
-        let why = told(&outcome, &format!("grandchild: {what}"));
-        assert!(why.starts_with("not granted: "), "{what}: {why}");
+        let reason = told(&outcome, &format!("grandchild: {what}"));
+        assert!(reason.starts_with("not granted: "), "{what}: {reason}");
     }
     for what in ["reads above", "reads where its parent may", "writes"] {
         let end = told(&outcome, &format!("grandchild: {what}"));

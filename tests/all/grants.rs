@@ -73,11 +73,11 @@ fn after_a_restart_of_the_daemon_no_link_is_followed_where_a_job_may_write() {
     second_attempt(&daemon, 2);
     daemon.stop();
     daemon.start_again();
-    let why = why_given_up(&daemon, "web");
+    let reason = why_given_up(&daemon, "web");
     let (at, app) = (daemon.path("app/sub"), daemon.path("app"));
-    assert!(why.contains(&format!("the directory {at:?} leads through the link {at:?}")), "{why}");
-    assert!(why.contains(&format!("a job may write {app:?}")), "{why}");
-    assert!(why.ends_with("accept it with: sandhog restart web"), "{why}");
+    assert!(reason.contains(&format!("the directory {at:?} leads through the link {at:?}")), "{reason}");
+    assert!(reason.contains(&format!("a job may write {app:?}")), "{reason}");
+    assert!(reason.ends_with("accept it with: sandhog restart web"), "{reason}");
     expect_untouched(&daemon);
     // The operator has looked, and this is what is meant.
     daemon.well(&["restart", "web"]);
@@ -144,8 +144,8 @@ fn after_a_restart_of_the_daemon_what_lies_where_a_job_may_write_is_what_it_was(
         let path = daemon.path("app").join(name);
         change(&path);
         daemon.start_again();
-        let why = why_given_up(&daemon, "web");
-        assert!(why.contains(&sentence.replace("{}", &format!("{path:?}"))), "{name}: {why}");
+        let reason = why_given_up(&daemon, "web");
+        assert!(reason.contains(&sentence.replace("{}", &format!("{path:?}"))), "{name}: {reason}");
         daemon.well(&["restart", "web"]);
         // What was accepted is what is known from then on, and new content of a file is fine.
         fs::write(daemon.path("app/input"), "other content").unwrap();
@@ -184,8 +184,8 @@ fn what_a_deleted_job_has_left_behind_is_not_followed_either() {
     daemon.well(&["delete", "web"]);
     daemon.stop();
     daemon.start_again();
-    let why = why_given_up(&daemon, "reader");
-    assert!(why.contains(&format!("leads through the link {:?}", daemon.path("app/input"))), "{why}");
+    let reason = why_given_up(&daemon, "reader");
+    assert!(reason.contains(&format!("leads through the link {:?}", daemon.path("app/input"))), "{reason}");
     // What the operator accepts without that job is no job's any more.
     daemon.well(&["restart", "reader"]);
     daemon.stop();
@@ -339,8 +339,8 @@ fn a_mount_of_what_lies_where_a_job_may_write_is_no_way_around() {
     fs::remove_file(daemon.path("app/sub/secret")).unwrap();
     symlink("../../victim/secret", daemon.path("app/sub/secret")).unwrap();
     daemon.start_again();
-    let why = why_given_up(&daemon, "reader");
-    assert!(why.contains(&format!("leads through the link {:?}", daemon.path("mount/secret"))), "{why}");
+    let reason = why_given_up(&daemon, "reader");
+    assert!(reason.contains(&format!("leads through the link {:?}", daemon.path("mount/secret"))), "{reason}");
     daemon.stop();
     rustix::mount::unmount(daemon.path("mount"), rustix::mount::UnmountFlags::empty()).unwrap();
 }

@@ -91,9 +91,9 @@ fn a_job_starts_when_what_it_comes_after_is_ready_and_says_what_it_waits_for() {
     let slow = told("slow", &["listen"], "ready = \"notify\"\ninstances = 2");
     daemon.up_and_on(&quick("", &[job("first", "\"slow\""), slow, job("last", "\"first\"")]));
     daemon.until_event("slow", "starting", 2);
-    for (name, why) in [("first", "for slow"), ("last", "for first")] {
+    for (name, reason) in [("first", "for slow"), ("last", "for first")] {
         let instance = daemon.instance(name);
-        assert_eq!((instance.phase, instance.why.as_deref()), (Phase::Waiting, Some(why)), "{name}");
+        assert_eq!((instance.phase, instance.reason.as_deref()), (Phase::Waiting, Some(reason)), "{name}");
     }
     assert!(daemon.well(&["ps"]).text().contains("waiting"));
     daemon.tell("slow/0", "ready");
@@ -167,7 +167,7 @@ fn what_a_job_has_waited_for_may_go_down_later() {
     // Started anew it waits for it again.
     daemon.well(&["restart", "api", "--no-wait"]);
     let waiting = daemon.until_phase("api", Phase::Waiting);
-    assert_eq!(waiting.why.as_deref(), Some("for db"));
+    assert_eq!(waiting.reason.as_deref(), Some("for db"));
     daemon.well(&["start", "db"]);
     daemon.until_phase("api", Phase::Running);
 }

@@ -41,7 +41,7 @@ fn a_job_that_is_not_ready_in_time_is_unhealthy_and_up_says_so() {
     // It is tried again, but nobody waits for that.
     assert!(outcome.stderr.contains("job/0: is unhealthy: it was not ready in time"), "{outcome:#?}");
     let job = daemon.until_phase("job", Phase::Failed);
-    assert_eq!(job.why.unwrap().split(';').next(), Some("1 restart in 1m"));
+    assert_eq!(job.reason.unwrap().split(';').next(), Some("1 restart in 1m"));
     assert_eq!(job.last.unwrap().code, 125);
     assert_eq!(verdicts(&daemon, "job"), [unhealthy("ready"), unhealthy("ready")]);
     assert_eq!(daemon.count("job", "unhealthy"), 2);
@@ -69,7 +69,7 @@ fn a_job_that_never_beats_is_unhealthy() {
     daemon.up_and_on(&quick("", &[told("job", &["hang"], lines)]));
     let job = daemon.until_phase("job", Phase::Failed);
     assert_eq!(verdicts(&daemon, "job"), [unhealthy("heartbeat")]);
-    assert!(job.why.unwrap().contains("its heartbeats have stopped"));
+    assert!(job.reason.unwrap().contains("its heartbeats have stopped"));
 }
 
 /// The check looks for a file, with the grants of the job.

@@ -48,9 +48,9 @@ fn ids_that_somebody_else_has_too_are_a_weak_wall() {
     }
     let ran = hello("anna:100000:4000000000\n", "");
     assert!(ran.list("weak_walls").contains(&"identity") && !ran.list("walls").contains(&"identity"), "{ran:#?}");
-    let why = ran.verdict["weak_reasons"]["identity"].as_str().unwrap();
+    let reason = ran.verdict["weak_reasons"]["identity"].as_str().unwrap();
     for part in ["anna", "/etc/subuid", "sandhog:FIRST:65536"] {
-        assert!(why.contains(part), "{why}");
+        assert!(reason.contains(part), "{reason}");
     }
 }
 

@@ -285,7 +285,7 @@ fn readable(scratch: &Scratch, name: &str) -> String {
 fn whoever_has_no_place_for_a_cache_is_told_once_and_the_job_runs() {
     let scratch = Scratch::new();
     let module = readable(&scratch, "hello");
-    for (home, why) in [
+    for (home, reason) in [
         (None, "no home directory to keep the cache in"),
         (Some("relative"), "no home directory to keep the cache in"),
         (Some("/nonexistent"), "failed to make the directory \"/nonexistent/.cache/sandhog\""),
@@ -293,7 +293,7 @@ fn whoever_has_no_place_for_a_cache_is_told_once_and_the_job_runs() {
     ] {
         let outcome = by_nobody(&["run", &module], home).run();
         assert_eq!((outcome.code, outcome.text()), (0, "hello\n"), "{home:?}: {outcome:#?}");
-        let told = format!("sandhog: compiled modules are not kept: {why}");
+        let told = format!("sandhog: compiled modules are not kept: {reason}");
         assert!(outcome.stderr.starts_with(&told) && outcome.stderr.lines().count() == 1, "{home:?}: {outcome:#?}");
         let outcome = by_nobody(&["inspect", &module], home).run();
         assert_eq!(outcome.code, 0, "{home:?}: {outcome:#?}");
@@ -305,13 +305,13 @@ fn without_a_place_for_its_state_no_daemon_starts_and_that_is_a_refusal() {
     let scratch = Scratch::new();
     let module = readable(&scratch, "hello");
     for words in [&["daemon"][..], &["start", &module]] {
-        for (home, why) in [
+        for (home, reason) in [
             (None, "no home directory to keep the state in: set SANDHOG_STATE_DIR"),
             (Some("/proc"), "failed to make the directory \"/proc/.local/state/sandhog\""),
         ] {
             let outcome = by_nobody(words, home).run();
             assert_eq!(outcome.code, 126, "{words:?}: {outcome:#?}");
-            assert!(outcome.stderr.contains(why) && !outcome.stderr.contains("report"), "{words:?}: {outcome:#?}");
+            assert!(outcome.stderr.contains(reason) && !outcome.stderr.contains("report"), "{words:?}: {outcome:#?}");
         }
     }
 }

@@ -152,10 +152,10 @@ fn a_tree_is_installed_again_while_it_runs() {
 fn parts_of_another_build_are_refused() {
     let mut tree = Tree::new();
     tree.become_another_build();
-    let why = "failed to start the zygote's program: the executable is of another build than the command: \
+    let reason = "failed to start the zygote's program: the executable is of another build than the command: \
                install all of one version";
-    Run::new("hello").at(tree.program()).run().refused(why);
-    compile(&tree).refused(why);
+    Run::new("hello").at(tree.program()).run().refused(reason);
+    compile(&tree).refused(reason);
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn a_part_that_is_no_executable_is_refused() {
     let tree = Tree::new();
     fs::write(tree.part("sandhog-worker"), "half a file").unwrap();
     fs::write(tree.part("sandhog-compiler"), "half a file").unwrap();
-    let why = "failed to start the zygote's program: Exec format error (os error 8)";
-    Run::new("hello").at(tree.program()).run().refused(why);
-    compile(&tree).refused(why);
+    let reason = "failed to start the zygote's program: Exec format error (os error 8)";
+    Run::new("hello").at(tree.program()).run().refused(reason);
+    compile(&tree).refused(reason);
 }
 
 #[test]

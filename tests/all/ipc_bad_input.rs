@@ -132,12 +132,13 @@ fn a_program_that_closes_its_end_leaves_the_job_its_own_code() {
     outcome.is(1, "failed").said(1, "error: the other end has gone\n");
 }
 
-fn refused(fds: Vec<OwnedFd>, why: &str) {
+fn refused(fds: Vec<OwnedFd>, reason: &str) {
     let numbers: Vec<_> = fds.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
     let run = Run::new("hello").flag(format!("--ipc={}", numbers.join(","))).without_verdict();
     let outcome = fds.into_iter().fold(run, Run::pass_on).run();
     let number = numbers.iter().find(|number| outcome.stderr.contains(*number)).unwrap();
-    let sentence = format!("sandhog: --ipc: file descriptor {number} {why}\n  hint: one end of a socket pair can be");
+    let sentence =
+        format!("sandhog: --ipc: file descriptor {number} {reason}\n  hint: one end of a socket pair can be");
     assert!(outcome.code == 126 && outcome.stderr.starts_with(&sentence), "{sentence}: {outcome:#?}");
     assert!(outcome.stdout.is_empty() && outcome.stderr.lines().count() == 2, "{outcome:#?}");
 }

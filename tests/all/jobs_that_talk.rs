@@ -171,8 +171,8 @@ fn a_child_gets_no_more_than_its_parent_has() {
         ("too much to read", "too large: "),
         ("a name with a NUL", "invalid: "),
     ];
-    for (what, why) in refused {
-        assert!(beginning(what).starts_with(why) && beginning(what) != "completed", "{what}: {outcome:#?}");
+    for (what, reason) in refused {
+        assert!(beginning(what).starts_with(reason) && beginning(what) != "completed", "{what}: {outcome:#?}");
     }
     assert_eq!(told.len(), refused.len() + 2);
 }

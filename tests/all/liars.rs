@@ -105,7 +105,7 @@ impl Liar {
 
     fn is_refused(&mut self, job: ChildJob) -> Refused {
         match self.spawns(job) {
-            Reply::NotSpawned(why) => why,
+            Reply::NotSpawned(reason) => reason,
             other => panic!("{other:?}"),
         }
     }
@@ -130,8 +130,8 @@ impl Liar {
     fn caught(self, words: &str) {
         let outcome = self.running.wait_with_stdin_open();
         outcome.is(125, "lost");
-        let why = outcome.verdict["why"].as_str().unwrap();
-        assert!(why.starts_with("protocol: ") && why.contains(words), "{why:?}");
+        let reason = outcome.verdict["reason"].as_str().unwrap();
+        assert!(reason.starts_with("protocol: ") && reason.contains(words), "{reason:?}");
         harmless(&outcome);
     }
 }
@@ -255,7 +255,7 @@ fn a_report_of_another_kind_of_worker_is_none() {
         drop(liar.running.stdin.take());
         let outcome = liar.running.wait();
         outcome.is(125, "lost");
-        assert_eq!(outcome.verdict["why"], "a report of another kind of worker", "{outcome:#?}");
+        assert_eq!(outcome.verdict["reason"], "a report of another kind of worker", "{outcome:#?}");
         harmless(&outcome);
     }
 }
@@ -290,7 +290,7 @@ fn descriptors_from_a_worker_are_a_breach_be_they_one_or_many() {
     for count in ["1", "200", "253"] {
         let outcome = Run::liar(&format!("fds:{count}")).flag("--without=seccomp").flag("--").run();
         outcome.is(125, "lost");
-        assert!(outcome.verdict["why"].as_str().unwrap().contains("file descriptors where none"), "{outcome:#?}");
+        assert!(outcome.verdict["reason"].as_str().unwrap().contains("file descriptors where none"), "{outcome:#?}");
         // The filter does not even let it try.
         Run::liar(&format!("fds:{count}")).flag("--").run().is(159, "denied");
     }
@@ -304,7 +304,7 @@ fn words_of_a_worker_reach_the_screen_harmless_and_short() {
     let ends = [
         trap(vec![evil.into(); 10_000]),
         trap(vec![long.clone()]),
-        End::Broken { why: long.clone() },
+        End::Broken { reason: long.clone() },
         End::Refused { reason: long.clone() },
     ];
     for end in ends {

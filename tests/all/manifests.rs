@@ -210,9 +210,9 @@ fn a_path_that_leaves_its_folder_by_a_link_is_refused() {
         let folder = Folder::new(job(line));
         symlink(outside.path(), folder.0.join("out")).unwrap();
         let said = refused(&folder);
-        let why = format!("leaves the manifest's folder by a link, to \"{}{what}\"", real.display());
+        let reason = format!("leaves the manifest's folder by a link, to \"{}{what}\"", real.display());
         let rest = "write that path itself if it is meant";
-        assert_eq!(said, format!("sandhog: sandhog.toml:{place}: {why}; {rest}\n"));
+        assert_eq!(said, format!("sandhog: sandhog.toml:{place}: {reason}; {rest}\n"));
     }
 }
 

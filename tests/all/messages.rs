@@ -2,7 +2,7 @@
 
 use crate::support::{DEADLINE, Run, guest, sandhog};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use sandhog_client::{Error, Job, Timeout, Why};
+use sandhog_client::{Error, Job, Reason, Timeout};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -40,7 +40,7 @@ fn a_rust_program_talks_to_its_job() {
     assert!(echo.recv_bytes_timeout(SOON).unwrap() == large);
     echo.disconnect();
     let verdict = echo.wait().unwrap();
-    assert_eq!((verdict.why, verdict.exit_code), (Why::Completed { code: 0 }, 0));
+    assert_eq!((verdict.reason, verdict.exit_code), (Reason::Completed { code: 0 }, 0));
     assert_eq!((verdict.usage.messages_received, verdict.usage.messages_sent), (2, 2));
 }
 
@@ -71,7 +71,7 @@ fn a_task_that_ends_the_job_is_told_with_its_verdict() {
     let mut job = job("trap_unreachable").start().unwrap();
     // Where it ends before it has got the task, that is no task of its.
     match job.call::<_, u8>(&1, SOON) {
-        Err(Error::Poisoned(verdict)) => assert!(matches!(verdict.why, Why::Trapped { .. })),
+        Err(Error::Poisoned(verdict)) => assert!(matches!(verdict.reason, Reason::Trapped { .. })),
         other => panic!("{other:?}"),
     }
 }
@@ -94,7 +94,7 @@ fn a_job_can_be_stopped_and_waited_for_with_an_end() {
     echo.send(&1).unwrap();
     echo.recv::<u8>().unwrap();
     echo.stop().unwrap();
-    assert!(matches!(echo.wait().unwrap().why, Why::Stopped { .. }));
+    assert!(matches!(echo.wait().unwrap().reason, Reason::Stopped { .. }));
     assert!(matches!(echo.recv::<u8>(), Err(Error::Closed)));
 }
 

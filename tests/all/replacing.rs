@@ -83,7 +83,7 @@ fn where_the_new_module_does_not_become_ready_the_old_instances_stay_and_reload_
     let lines = "ready = \"notify\"\nstart_timeout = \"1s\"\ninstances = 3\nargs = [\"listen\", \"ready\"]";
     daemon.up_well(&quick("", &[format!("[job.web]\nmodule = \"web.wasm\"\n{lines}")]));
     let (before, from) = (attempts(&daemon, "web"), last_number(&daemon));
-    for (of, why) in [
+    for (of, reason) in [
         ("sleep_forever", "it was not ready in time"),
         ("exit_code", "failed with code 64"),
         ("trap_unreachable", "trapped"),
@@ -92,7 +92,7 @@ fn where_the_new_module_does_not_become_ready_the_old_instances_stay_and_reload_
         own_module(&daemon, "web.wasm", of);
         let outcome = daemon.run(&["reload", "web"]);
         assert_ne!(outcome.code, 0, "{of}: {outcome:#?}");
-        assert!(outcome.stderr.contains("web/0") && outcome.stderr.contains(why), "{of}: {outcome:#?}");
+        assert!(outcome.stderr.contains("web/0") && outcome.stderr.contains(reason), "{of}: {outcome:#?}");
         assert_eq!(attempts(&daemon, "web"), before, "{of}: {}", daemon.story());
     }
     let counts = ready_ones(&daemon.events(), "web", from + 1);

@@ -42,9 +42,9 @@ fn with_restart_never_a_job_runs_once_whatever_becomes_of_it() {
     start(&daemon, "bad", &["--restart=never"], &["exit 3"]);
     start(&daemon, "good", &["--restart=never"], &["exit 0"]);
     let bad = daemon.until_phase("bad", Phase::Failed);
-    assert_eq!(bad.why.as_deref(), Some("the attempt failed with code 3, and its rules don't start it again"));
+    assert_eq!(bad.reason.as_deref(), Some("the attempt failed with code 3, and its rules don't start it again"));
     let good = daemon.until_instance("good being over", "good", |it| it.last.is_some());
-    assert_eq!((good.phase, good.why, good.restarts), (Phase::Idle, None, 0));
+    assert_eq!((good.phase, good.reason, good.restarts), (Phase::Idle, None, 0));
     assert_eq!((attempts(&daemon, "bad"), attempts(&daemon, "good")), (1, 1));
 }
 
@@ -84,7 +84,7 @@ fn a_verdict_of_stop_on_ends_it_though_restart_says_always() {
     start(&daemon, "good", &flags, &["exit 0"]);
     let bad = daemon.until_phase("bad", Phase::Failed);
     assert_eq!((bad.restarts, attempts(&daemon, "bad")), (1, 2));
-    assert!(bad.why.as_deref().unwrap().contains("trapped"), "{bad:?}");
+    assert!(bad.reason.as_deref().unwrap().contains("trapped"), "{bad:?}");
     daemon.until_event("good", "finished", 1);
     assert_eq!(daemon.instance("good").phase, Phase::Idle);
 }
@@ -141,7 +141,7 @@ fn a_time_out_is_a_verdict_of_its_own_and_never_a_success() {
     let job = daemon.until_phase("job", Phase::Failed);
     let last = job.last.unwrap();
     assert_eq!((last.code, json!(last.verdict)), (124, json!({"verdict": "deadline", "limit": "50ms"})));
-    assert!(job.why.as_deref().unwrap().starts_with("the attempt met its time limit of 50ms"), "{:?}", job.why);
+    assert!(job.reason.as_deref().unwrap().starts_with("the attempt met its time limit of 50ms"), "{:?}", job.reason);
     assert!(daemon.well(&["ps"]).text().contains("deadline"));
 }
 
@@ -153,7 +153,7 @@ fn pauses_grow_and_a_job_that_keeps_crashing_has_failed() {
     let flags = ["--backoff-first=4ms", "--backoff-max=1m", "--intensity-restarts=8", "--ready=notify", "--no-wait"];
     daemon.start_job("job", "does_as_told", &[&flags[..], &["--", "exit 3"]].concat());
     let job = daemon.until_phase("job", Phase::Failed);
-    assert_eq!(job.why.as_deref(), Some("8 restarts in 1m; the last attempt failed with code 3"));
+    assert_eq!(job.reason.as_deref(), Some("8 restarts in 1m; the last attempt failed with code 3"));
     let pauses = pauses(&daemon, "job");
     assert_eq!((pauses.len(), attempts(&daemon, "job"), job.restarts), (8, 9, 8));
     let first = Duration::from_millis(4);

@@ -22,7 +22,7 @@ fn an_ordinary_user_runs_a_module_and_is_told_which_walls_stand_lower() {
     assert!(walls.iter().all(|wall| ran.list("walls").contains(wall)), "{ran:#?}");
     assert!(weak.iter().all(|wall| !ran.list("walls").contains(wall)), "a wall is in two lists: {ran:#?}");
     for wall in WEAK {
-        assert!(ran.verdict["weak_reasons"][wall].as_str().is_some_and(|why| why.contains("root")), "{ran:#?}");
+        assert!(ran.verdict["weak_reasons"][wall].as_str().is_some_and(|reason| reason.contains("root")), "{ran:#?}");
     }
 }
 

@@ -216,7 +216,7 @@ fn a_full_disk_under_the_output_is_told() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let outcome = Run::new("hello").stdout_to(full).run();
     outcome.is(125, "lost");
-    assert_eq!(outcome.verdict["why"], "the job's output can't be passed on: No space left on device (os error 28)");
+    assert_eq!(outcome.verdict["reason"], "the job's output can't be passed on: No space left on device (os error 28)");
 }
 
 /// A guest of which it is known that it runs.

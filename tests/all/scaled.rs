@@ -88,7 +88,7 @@ fn a_verb_that_has_nothing_to_do_says_so() {
     start(&daemon, "web", &[], &["listen", "ready"]);
     says(&daemon, &["start", "web"], "web/0: nothing to do: it runs already\n");
     says(&daemon, &["scale", "web", "1"], "web: nothing to do: it has 1 instance already, which is up\n");
-    let unchanged = json!([{"job": "web", "instance": 0, "why": "it runs already"}]);
+    let unchanged = json!([{"job": "web", "instance": 0, "reason": "it runs already"}]);
     assert_eq!(daemon.json(&["start", "all"])["unchanged"], unchanged);
     says(&daemon, &["stop", "web"], "web/0: stopped\n");
     says(&daemon, &["stop", "web"], "web/0: nothing to do: it is stopped already\n");
@@ -202,8 +202,8 @@ fn a_module_that_is_refused_is_tried_once_and_says_why_at_once() {
     let again = daemon.run(&["start", "bad"]);
     assert_eq!(again.code, 1, "{again:?}");
     let job = daemon.instance("bad");
-    let why = job.why.unwrap();
-    assert!(job.phase == Phase::Failed && why.starts_with("it was refused: it is a text file"), "{why}");
+    let reason = job.reason.unwrap();
+    assert!(job.phase == Phase::Failed && reason.starts_with("it was refused: it is a text file"), "{reason}");
     assert_eq!((job.restarts, daemon.count("bad", "starting"), daemon.count("bad", "backoff")), (0, 2, 0));
     let kinds = kinds(&daemon.events_of("bad")).join(" ");
     assert_eq!(kinds, "created starting ended failed starting ended failed");
@@ -217,8 +217,8 @@ fn a_run_that_is_refused_is_tried_anew_by_its_schedule_and_not_before() {
     daemon.up_well(&quick("", &[job]));
     daemon.until_event("bad", "ended", 2);
     assert_eq!(daemon.count("bad", "backoff"), 0, "{}", daemon.story());
-    let why = daemon.until_phase("bad", Phase::Scheduled).why.unwrap();
-    assert!(why.starts_with("the last run was refused: "), "{why}");
+    let reason = daemon.until_phase("bad", Phase::Scheduled).reason.unwrap();
+    assert!(reason.starts_with("the last run was refused: "), "{reason}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_run_that_fails_is_tried_again_as_its_rules_say_and_ends_no_schedule() {
     daemon.up_well(&quick("", &[told("job", &["exit 3"], lines)]));
     daemon.until_event("job", "ended", 2);
     let job = daemon.until_phase("job", Phase::Scheduled);
-    assert_eq!((job.restarts, job.why.as_deref()), (0, Some("the last run failed with code 3")));
+    assert_eq!((job.restarts, job.reason.as_deref()), (0, Some("the last run failed with code 3")));
 }
 
 /// Both times of an overlap: the run of the first second goes on in the second one.
@@ -114,7 +114,7 @@ fn a_run_that_takes_too_long_has_the_verdict_deadline() {
     let ended = daemon.until_event("job", "ended", 1);
     assert_eq!(json!(ended.verdict), json!({"verdict": "deadline", "limit": "50ms"}));
     let job = daemon.until_phase("job", Phase::Scheduled);
-    assert_eq!(job.why.as_deref(), Some("the last run met its time limit of 50ms"));
+    assert_eq!(job.reason.as_deref(), Some("the last run met its time limit of 50ms"));
 }
 
 /// One of two that were due while no daemon ran.
@@ -161,8 +161,8 @@ fn a_job_with_a_schedule_runs_now_where_it_is_named_and_its_schedule_goes_on() {
     let next = daemon.instance("job").next_ms;
     assert_eq!(daemon.well(&["start", "job"]).text(), "job/0: running\n");
     let again = daemon.run(&["start", "job"]);
-    let why = "\n    job/0: its last run has not ended, so it does not run again (overlap = \"skip\")\n";
-    assert_eq!((again.code, again.stderr.contains(why)), (1, true), "{again:?}");
+    let reason = "\n    job/0: its last run has not ended, so it does not run again (overlap = \"skip\")\n";
+    assert_eq!((again.code, again.stderr.contains(reason)), (1, true), "{again:?}");
     daemon.tell_and_on("job", "exit 0");
     daemon.until_phase("job", Phase::Scheduled);
     daemon.well(&["start", "job/0"]);

@@ -158,9 +158,9 @@ fn of_a_stream_no_more_is_read_ahead_than_a_pipe_holds() {
 
 #[test]
 fn input_that_can_t_be_read_is_an_error_and_not_an_end() {
-    let failed = |run: Outcome, why: &str| {
+    let failed = |run: Outcome, reason: &str| {
         run.is(1, "failed");
-        assert!(run.stderr.contains(why), "{run:?}");
+        assert!(run.stderr.contains(reason), "{run:?}");
     };
     failed(Run::new("cat").stdin_from(File::open("/").unwrap()).run(), "Is a directory");
     let write_only = OpenOptions::new().write(true).open("/dev/null").unwrap();

@@ -66,14 +66,14 @@ fn what_a_module_needs_is_told_with_the_flags_for_it() {
 
 #[test]
 fn a_module_that_would_be_refused_is_described_with_the_reason() {
-    for (name, why) in [
+    for (name, beginning) in [
         ("reactor.wat", "it is a reactor: "),
         ("threads.wat", "it uses threads "),
         ("component.wat", "it is a component with nothing to start: "),
     ] {
         let (text, json) = inspected(&guest(name));
         let reason = json["refused"].as_str().unwrap();
-        assert!(reason.starts_with(why) && text.contains(&format!("refused  {reason}\n")), "{name}: {text}");
+        assert!(reason.starts_with(beginning) && text.contains(&format!("refused  {reason}\n")), "{name}: {text}");
         assert_eq!(json["world"], Value::Null);
         // What a run says is the same.
         Run::new(name).run().refused(reason);
@@ -178,7 +178,7 @@ fn a_crate_that_can_not_be_is_refused_and_nothing_of_it_is_left() {
     scratch.file("taken", "mine");
     fs::create_dir(scratch.join("empty")).unwrap();
     std::os::unix::fs::symlink("nowhere", scratch.join("link")).unwrap();
-    for (name, why) in [
+    for (name, reason) in [
         ("2fast", "is no name for a crate"),
         ("a b", "is no name for a crate"),
         ("../ä", "is no name for a crate"),
@@ -192,7 +192,7 @@ fn a_crate_that_can_not_be_is_refused_and_nothing_of_it_is_left() {
     ] {
         let outcome = Run::command(["new", "--", name]).current_dir(scratch.path()).run();
         assert_eq!((outcome.code, outcome.text()), (126, ""), "{name}: {outcome:#?}");
-        assert!(outcome.stderr.contains(why) && !outcome.stderr.contains('\x1b'), "{name}: {outcome:#?}");
+        assert!(outcome.stderr.contains(reason) && !outcome.stderr.contains('\x1b'), "{name}: {outcome:#?}");
     }
     assert_eq!(scratch.names(), ["empty", "link", "taken"]);
     assert_eq!(fs::read_to_string(scratch.join("taken")).unwrap(), "mine");

@@ -36,7 +36,7 @@ fn has_keys(value: &Value, keys: &str) {
     assert!(missing.is_empty(), "{missing:?} are missing in {value:#}");
 }
 
-const INSTANCE: &str = "id job group instance phase why paused since_ms attempt pid started_ms \
+const INSTANCE: &str = "id job group instance phase reason paused since_ms attempt pid started_ms \
                         cpu_permille memory_bytes restarts last next_ms progress";
 
 #[test]

@@ -193,12 +193,12 @@ fn failed(mut child: Child, said: &str, files: &Files, log_length: u64) -> Failu
     let ended = child.wait();
     // The daemon has sorted its reasons.
     let is_refused = ended.as_ref().is_ok_and(|status| status.code() == Some(exit_code::REFUSED.into()));
-    let why = if said.trim().is_empty() {
+    let reason = if said.trim().is_empty() {
         ended.map_or_else(|error| error.to_string(), |status| format!("it ended with {status}"))
     } else {
         said.trim().trim_start_matches("sandhog: ").lines().collect::<Vec<_>>().join(": ")
     };
-    let problem = Problem::new(format!("the daemon did not come up: {why}"));
+    let problem = Problem::new(format!("the daemon did not come up: {reason}"));
     let tail = tail(&files.log, log_length).unwrap_or_default();
     let problem = tail.lines().fold(problem, Problem::with_detail);
     let hint = format!("its log is {}; sandhog daemon runs one in the foreground", files.log_path.display());

@@ -51,7 +51,7 @@ impl CoredumpFile {
     pub(crate) fn finish(mut self, dumped: Option<Coredump>) -> Result<PathBuf, String> {
         let bytes = match dumped {
             Some(Coredump::Written { bytes }) => bytes,
-            Some(Coredump::Failed { why }) => return Err(why),
+            Some(Coredump::Failed { reason }) => return Err(reason),
             None => return Err("the engine did not end the guest".to_owned()),
         };
         let written = self.dump.metadata().and_then(|status| {

@@ -41,10 +41,10 @@ impl Gap {
         }
     }
 
-    fn begins(&mut self, why: &str) {
+    fn begins(&mut self, reason: &str) {
         if self.since.is_none() {
             *self = Self { since: Some(Instant::now()), pause: PAUSE };
-            let problem = Problem::new(format!("{why}; it is waited for, for up to {}", print_duration(AWAY)));
+            let problem = Problem::new(format!("{reason}; it is waited for, for up to {}", print_duration(AWAY)));
             on_stderr()(problem);
         }
     }

@@ -208,7 +208,7 @@ fn missing(service: &Service) -> impl Iterator<Item = (Setting, String)> {
     let directories = job.grants.directories.iter();
     let directories =
         directories.filter_map(|directory| Some((Setting::Dir, directory.host.as_path(), not_granted(directory)?)));
-    modules.chain(directories).map(|(setting, path, why)| (setting, format!("{} {path:?}: {why}", setting.key())))
+    modules.chain(directories).map(|(setting, path, reason)| (setting, format!("{} {path:?}: {reason}", setting.key())))
 }
 
 /// Why there is no module at this path.

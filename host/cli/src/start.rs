@@ -33,8 +33,8 @@ fn try_run(args: StartArgs) -> Result<u8, Failure> {
     if args.words.iter().any(is_module) {
         let group = args.group();
         let job = spec(args, &here()?)?;
-        if let Some(why) = not_a_module(Path::new(&job.module)) {
-            let problem = Problem::new(format!("{:?}: {why}", escape(&job.module)));
+        if let Some(reason) = not_a_module(Path::new(&job.module)) {
+            let problem = Problem::new(format!("{:?}: {reason}", escape(&job.module)));
             return Err(Failure { problem, code: exit_code::MODULE_NOT_FOUND });
         }
         // Before a daemon is started for it.

@@ -22,31 +22,31 @@ enum Whose {
 
 /// Lines of the unit's service, with the reason for them. Which units have them is said by the flags.
 struct Block {
-    why: &'static str,
+    reason: &'static str,
     lines: &'static str,
     systems: bool,
     root: bool,
     persons: bool,
 }
 
-const fn of_all(why: &'static str, lines: &'static str) -> Block {
-    Block { why, lines, systems: true, root: true, persons: true }
+const fn of_all(reason: &'static str, lines: &'static str) -> Block {
+    Block { reason, lines, systems: true, root: true, persons: true }
 }
 
-const fn without_root(why: &'static str, lines: &'static str) -> Block {
-    Block { root: false, ..of_all(why, lines) }
+const fn without_root(reason: &'static str, lines: &'static str) -> Block {
+    Block { root: false, ..of_all(reason, lines) }
 }
 
-const fn of_systems(why: &'static str, lines: &'static str) -> Block {
-    Block { persons: false, ..without_root(why, lines) }
+const fn of_systems(reason: &'static str, lines: &'static str) -> Block {
+    Block { persons: false, ..without_root(reason, lines) }
 }
 
-const fn of_root(why: &'static str, lines: &'static str) -> Block {
-    Block { systems: false, persons: false, ..of_all(why, lines) }
+const fn of_root(reason: &'static str, lines: &'static str) -> Block {
+    Block { systems: false, persons: false, ..of_all(reason, lines) }
 }
 
-const fn of_persons(why: &'static str, lines: &'static str) -> Block {
-    Block { systems: false, ..without_root(why, lines) }
+const fn of_persons(reason: &'static str, lines: &'static str) -> Block {
+    Block { systems: false, ..without_root(reason, lines) }
 }
 
 /// What is hardened, and what is not since the daemon would not work: it has walls of its own, which are built of the same
@@ -203,8 +203,8 @@ fn unit(whose: Whose, program: &Path) -> String {
     let mut text = format!("{head}\n[Unit]\nDescription=Sandhog: sealed WebAssembly jobs, kept up\n\n[Service]\n");
     text.push_str(&format!("ExecStart=:{} daemon\n", quoted(program)));
     for block in BLOCKS.iter().filter(|block| block.is_of(whose)) {
-        let why: String = block.why.lines().map(|line| format!("# {line}\n")).collect();
-        text.push_str(&format!("\n{why}{}\n", block.lines));
+        let reason: String = block.reason.lines().map(|line| format!("# {line}\n")).collect();
+        text.push_str(&format!("\n{reason}{}\n", block.lines));
     }
     text + &format!("\n[Install]\nWantedBy={target}\n")
 }

@@ -225,7 +225,7 @@ impl Awaited {
             match standing(instance) {
                 Standing::Ready if is_reloaded => {}
                 Standing::Ready => self.settle(instance.id, None),
-                Standing::Failed(why) => self.settle(instance.id, Some(why)),
+                Standing::Failed(reason) => self.settle(instance.id, Some(reason)),
                 Standing::Under => self.set_phase(instance.id, instance.phase),
             }
         }
@@ -250,7 +250,7 @@ impl Awaited {
         let Some(pending) = self.pending.remove(&id) else { return };
         self.active -= usize::from(pending.is_active());
         match problem {
-            Some(why) => self.outcome.problems.push(format!("{}: {why}", pending.name)),
+            Some(reason) => self.outcome.problems.push(format!("{}: {reason}", pending.name)),
             None => self.outcome.ready += 1,
         }
     }
@@ -272,12 +272,12 @@ impl Pending {
 }
 
 fn standing(instance: &Instance) -> Standing {
-    let why = |text: &str| instance.why.clone().unwrap_or_else(|| text.to_owned());
+    let reason = |text: &str| instance.reason.clone().unwrap_or_else(|| text.to_owned());
     match instance.phase {
         Phase::Running | Phase::Scheduled => Standing::Ready,
         Phase::Starting | Phase::Stopping | Phase::Waiting | Phase::Backoff | Phase::Unknown(_) => Standing::Under,
-        Phase::Stopped => Standing::Failed(why("somebody has stopped it")),
-        Phase::Failed => Standing::Failed(why("it has failed")),
+        Phase::Stopped => Standing::Failed(reason("somebody has stopped it")),
+        Phase::Failed => Standing::Failed(reason("it has failed")),
         Phase::Idle => match &instance.last {
             Some(last) if !matches!(last.verdict, Verdict::Completed { .. }) => Standing::Failed(last.text.clone()),
             Some(_) | None => Standing::Ready,

@@ -58,8 +58,8 @@ pub(crate) fn compile(plan: &CompilePlan, input: File, output: File) -> CompileR
         Ok(Ok(report)) => report,
         Ok(Err(Error::Refused(refusal))) => CompileReport::Refused { reason: refusal.to_string() },
         Ok(Err(Error::Write(error))) => CompileReport::Unwritten { errno: error.raw_os_error().unwrap_or(libc::EIO) },
-        Ok(Err(error)) => CompileReport::Broken { why: causes::one_line(&error) },
-        Err(payload) => CompileReport::Broken { why: panicked(payload.as_ref()) },
+        Ok(Err(error)) => CompileReport::Broken { reason: causes::one_line(&error) },
+        Err(payload) => CompileReport::Broken { reason: panicked(payload.as_ref()) },
     }
 }
 

@@ -61,7 +61,7 @@ fn of_typed(bytes: &[u8]) -> Inspection {
             let mut made = of_component(&component, form);
             // The adapter imports files and more, whether or not the module asks for them.
             let own = of_module(bytes).needs;
-            made.needs.retain(|need| !OF_WASI.contains(&need.why.as_str()) || own.contains(need));
+            made.needs.retain(|need| !OF_WASI.contains(&need.reason.as_str()) || own.contains(need));
             Inspection { component_bytes: Some(component.len() as u64), ..made }
         }
         Err(refusal) => Inspection { refused: Some(refusal.to_string()), form, ..of_module(bytes) },
@@ -142,7 +142,7 @@ const OF_WASI: [&str; 4] = [
 
 /// What each of six imports is good for, in this order: files, environment, network, HTTP, children, a connection.
 fn needs(asked: [bool; 6], memories: &[Memory]) -> Vec<Need> {
-    let need = |flag: Option<&str>, why: &str| Need { flag: flag.map(str::to_owned), why: why.to_owned() };
+    let need = |flag: Option<&str>, reason: &str| Need { flag: flag.map(str::to_owned), reason: reason.to_owned() };
     let all = [
         need(Some("--dir HOST::GUEST"), OF_WASI[0]),
         need(Some("--env NAME=VALUE"), OF_WASI[1]),

@@ -134,7 +134,7 @@ fn judge(facts: &Facts) -> Tried {
         (Verdict::Deadline { limit }, _) => (Some(false), format!("still at it after {limit}")),
         (Verdict::Killed { signal, .. }, _) => (None, format!("ended by {signal}")),
         (Verdict::Refused { reason }, _) => (None, reason.clone()),
-        (Verdict::Lost { why, .. }, _) => (None, why.clone()),
+        (Verdict::Lost { reason, .. }, _) => (None, reason.clone()),
         (Verdict::Unhealthy { check }, _) => (None, check.failure().to_owned()),
         (
             Verdict::Completed { .. }

@@ -124,7 +124,7 @@ fn open(path: &str) -> io::Result<OwnedFd> {
 }
 
 fn judge(facts: &Facts, goes_on: bool) -> Tried {
-    let why = match &facts.cause {
+    let reason = match &facts.cause {
         Some(Cause::Spawn(SpawnFailure { failure, .. })) => failure.what.clone(),
         Some(Cause::SpawnerLost) => "it said nothing".into(),
         cause => format!("{cause:?}"),
@@ -133,7 +133,7 @@ fn judge(facts: &Facts, goes_on: bool) -> Tried {
     let started = facts.exit.is_some();
     Tried {
         stopped: Some(!started),
-        detail: if started { format!("a worker was started; {spawner}") } else { format!("{spawner}: {why}") },
+        detail: if started { format!("a worker was started; {spawner}") } else { format!("{spawner}: {reason}") },
         verdict: Verdict::Completed { code: 0 },
         unbuilt: None,
     }

@@ -106,10 +106,10 @@ fn row(trial: &Trial, cells: Option<[&Tried; 3]>, weak: &[WeakWall]) -> Row {
         None => [not_here(), not_here(), not_here()],
     };
     let missing = cells.filter(|[_, alone, _]| alone.unbuilt == Some(trial.wall)).map(|[_, alone, _]| &alone.detail);
-    let weak = weak.iter().find(|weak| weak.wall == trial.wall).map(|weak| &weak.why);
+    let weak = weak.iter().find(|weak| weak.wall == trial.wall).map(|weak| &weak.reason);
     let here = match (missing, weak) {
-        (Some(why), _) => Here::Missing(why.clone()),
-        (None, Some(why)) => Here::Weak(why.clone()),
+        (Some(reason), _) => Here::Missing(reason.clone()),
+        (None, Some(reason)) => Here::Weak(reason.clone()),
         (None, None) => Here::Yes,
     };
     Row { wall: trial.wall, here, tries: trial.tries, control, alone, all }
@@ -125,7 +125,7 @@ mod tests {
     use sandhog_protocol::verdict::Verdict;
 
     fn tried(stopped: Option<bool>, unbuilt: Option<Wall>) -> Tried {
-        Tried { stopped, detail: "why".into(), verdict: Verdict::Completed { code: 0 }, unbuilt }
+        Tried { stopped, detail: "reason".into(), verdict: Verdict::Completed { code: 0 }, unbuilt }
     }
 
     #[test]
@@ -139,12 +139,12 @@ mod tests {
 
     #[test]
     fn a_weak_wall_is_no_fault_and_a_missing_one_is() {
-        let weak = [WeakWall { wall: Wall::Cgroup, why: "why".into() }];
+        let weak = [WeakWall { wall: Wall::Cgroup, reason: "reason".into() }];
         let row_of = |wall: Wall| TRIALS.iter().find(|trial| trial.wall == wall).unwrap();
         let weak = row(row_of(Wall::Cgroup), None, &weak);
-        assert!(weak.is_ok() && weak.here == Here::Weak("why".into()));
+        assert!(weak.is_ok() && weak.here == Here::Weak("reason".into()));
         let (through, unbuilt) = (tried(Some(false), None), tried(None, Some(Wall::Landlock)));
         let missing = row(row_of(Wall::Landlock), Some([&through, &unbuilt, &through]), &[]);
-        assert!(!missing.is_ok() && missing.here == Here::Missing("why".into()));
+        assert!(!missing.is_ok() && missing.here == Here::Missing("reason".into()));
     }
 }

@@ -89,5 +89,8 @@ fn verdict(cause: Cause) -> Verdict {
 }
 
 fn strange() -> Verdict {
-    Verdict::Lost { why: "the compiler did something else than what it was asked".into(), cause: LostCause::Compiler }
+    Verdict::Lost {
+        reason: "the compiler did something else than what it was asked".into(),
+        cause: LostCause::Compiler,
+    }
 }

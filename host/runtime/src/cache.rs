@@ -93,7 +93,7 @@ enum Shelf {
     Directory,
     /// Without names, for as long as this process lives, for this reason: what was sealed with a secret that nobody keeps
     /// could never be used again.
-    Memory { why: String, entries: Mutex<HashMap<Key, OwnedFd>> },
+    Memory { reason: String, entries: Mutex<HashMap<Key, OwnedFd>> },
 }
 
 /// Whose turn it is, of all in this process that want the [`Guard`] of one module: a thread waits for the others on this
@@ -117,22 +117,22 @@ impl Cache {
         let secret = state.and_then(|state| Secret::of_state(state).map_err(|error| error.to_string()));
         let (secret, shelf) = match secret {
             Ok(secret) => (secret, Shelf::Directory),
-            Err(why) => (Secret::random().map_err(failed)?, Shelf::Memory { why, entries: Mutex::default() }),
+            Err(reason) => (Secret::random().map_err(failed)?, Shelf::Memory { reason, entries: Mutex::default() }),
         };
         let place = Some(Place { path: path.into(), dir });
         Ok(Self { place, secret, shelf, turns: Mutex::default() })
     }
 
-    /// One without a directory, for as long as this process lives: `why` there is none.
+    /// One without a directory, for as long as this process lives: `reason` there is none.
     ///
     /// # Errors
     /// The machine has no random numbers.
-    pub fn in_memory(why: String) -> Result<Self, Error> {
+    pub fn in_memory(reason: String) -> Result<Self, Error> {
         let secret = Secret::random().map_err(Error::Memory)?;
         Ok(Self {
             place: None,
             secret,
-            shelf: Shelf::Memory { why, entries: Mutex::default() },
+            shelf: Shelf::Memory { reason, entries: Mutex::default() },
             turns: Mutex::default(),
         })
     }
@@ -141,7 +141,7 @@ impl Cache {
     pub fn forgets(&self) -> Option<&str> {
         match &self.shelf {
             Shelf::Directory => None,
-            Shelf::Memory { why, .. } => Some(why),
+            Shelf::Memory { reason, .. } => Some(reason),
         }
     }
 

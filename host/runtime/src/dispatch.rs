@@ -312,9 +312,9 @@ async fn hear_spawner(coordinator: Arc<Coordinator>) {
                 coordinator.add_weak(weak);
                 (zygote, Event::ZygoteStarted)
             }
-            FromSpawner::ZygoteEnded { zygote, why } => (zygote, Event::ZygoteEnded(why)),
+            FromSpawner::ZygoteEnded { zygote, reason } => (zygote, Event::ZygoteEnded(reason)),
             FromSpawner::WorkerStarted { worker } => (worker, Event::WorkerStarted),
-            FromSpawner::WorkerRefused { worker, why } => (worker, Event::WorkerRefused(why)),
+            FromSpawner::WorkerRefused { worker, reason } => (worker, Event::WorkerRefused(reason)),
             FromSpawner::WorkerEnded { worker, exit } => (worker, Event::WorkerEnded(exit)),
         };
         if let Some(route) = coordinator.route(id) {

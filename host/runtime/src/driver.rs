@@ -432,8 +432,8 @@ impl<'a> Driver<'a> {
     /// A process that has gone can't be told anything; that it has gone is on its way as an event of its own, with how.
     fn note_failure(&self, error: &ipc::Error) {
         if !error.is_gone() {
-            let why = format!("failed to talk to a process of ours: {}", causes::one_line(error));
-            let cause = Cause::Failed(LostCause::Machine, why);
+            let reason = format!("failed to talk to a process of ours: {}", causes::one_line(error));
+            let cause = Cause::Failed(LostCause::Machine, reason);
             let _ = self.sender.try_send(Note::Event(Event::ModuleFailed(cause)));
         }
     }

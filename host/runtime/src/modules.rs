@@ -107,8 +107,8 @@ async fn of_cache(
     if let Some(file) = found {
         return Ok(file);
     }
-    if let Some(why) = cache.forgets() {
-        coordinator.note_once(format!("compiled modules are not kept: {why}")).await;
+    if let Some(reason) = cache.forgets() {
+        coordinator.note_once(format!("compiled modules are not kept: {reason}")).await;
     }
     let settings = Settings { limits: job.compile, fuel: job.limits.fuel.is_some(), output: CompileOutput::Code };
     let new = New { module: Arc::clone(module), name: job.name.clone(), settings, walls: walls.clone(), cache, key };
@@ -225,8 +225,8 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
         Some(Cause::Compiled(CompileReport::Unwritten { errno })) => {
             Err(cache.failed(io::Error::from_raw_os_error(errno)).into())
         }
-        Some(Cause::Compiled(CompileReport::Broken { why })) => {
-            Err(Cause::Failed(LostCause::Compiler, format!("the compiler failed: {why}")).into())
+        Some(Cause::Compiled(CompileReport::Broken { reason })) => {
+            Err(Cause::Failed(LostCause::Compiler, format!("the compiler failed: {reason}")).into())
         }
         None if out_of_memory => Err(too_much()),
         None if u128::from(used_cpu) >= limits.cpu.as_micros() => Err(too_long()),

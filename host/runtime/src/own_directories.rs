@@ -66,12 +66,12 @@ impl Overlap {
         let holds = (!holds.is_empty()).then(|| format!("holds {holds}"));
         let lies_in = (!lies_in.is_empty()).then(|| format!("lies in {lies_in}"));
         let reaches = list(holds.into_iter().chain(lies_in));
-        let why = match self.is_writable {
+        let reason = match self.is_writable {
             true => "a job that may write there could change other jobs, or put itself in their place",
             false => "a job that may read there would know other jobs' environment",
         };
         let variables = list(self.found.iter().map(|found| found.kind.variable().to_owned()));
-        format!("it {reaches}, and {why}; grant another directory, or move Sandhog's with {variables}")
+        format!("it {reaches}, and {reason}; grant another directory, or move Sandhog's with {variables}")
     }
 }
 

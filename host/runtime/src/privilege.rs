@@ -223,7 +223,9 @@ fn delegated() -> Result<Delegated, String> {
     /// Names of cgroups: of as many as may be at once, a pair of neighbours each.
     const NUMBERS: Range = Range { first: 1, count: 2 << 20 };
     let hierarchies = cgroup::delegated().map_err(|error| match error {
-        cgroup::Error::Missing { why: cgroup::Missing::NotHandedOver, .. } => "no cgroup was handed over to it".into(),
+        cgroup::Error::Missing { reason: cgroup::Missing::NotHandedOver, .. } => {
+            "no cgroup was handed over to it".into()
+        }
         error => format!("failed to {}", causes::one_line(&error)),
     })?;
     let locks = hierarchies.locks().map_err(|error| format!("failed to open its cgroup: {error}"))?;

@@ -64,9 +64,9 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn why(answer: Result<(), Refused>) -> String {
+    fn reason(answer: Result<(), Refused>) -> String {
         match answer {
-            Err(Refused::Quota(why)) => why,
+            Err(Refused::Quota(reason)) => reason,
             other => panic!("{other:?}"),
         }
     }
@@ -76,7 +76,7 @@ mod tests {
         let now = Instant::now();
         let mut quota = Quota::new(FamilyLimits { alive: 2, depth: 1, rate: 100 }, now);
         assert_eq!((quota.admit(1, now), quota.admit(1, now)), (Ok(()), Ok(())));
-        assert!(why(quota.admit(1, now)).contains("--max-children"));
+        assert!(reason(quota.admit(1, now)).contains("--max-children"));
         quota.ended();
         assert_eq!(quota.admit(1, now), Ok(()));
     }
@@ -85,7 +85,7 @@ mod tests {
     fn what_is_too_deep_takes_no_place() {
         let now = Instant::now();
         let mut quota = Quota::new(FamilyLimits { alive: 1, depth: 2, rate: 100 }, now);
-        assert!(why(quota.admit(3, now)).contains("--max-child-depth"));
+        assert!(reason(quota.admit(3, now)).contains("--max-child-depth"));
         assert_eq!(quota.admit(2, now), Ok(()));
     }
 
@@ -96,9 +96,9 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(quota.admit(1, now), Ok(()));
         }
-        assert!(why(quota.admit(1, now)).contains("--max-child-rate"));
+        assert!(reason(quota.admit(1, now)).contains("--max-child-rate"));
         assert_eq!(quota.admit(1, now + Duration::from_millis(100)), Ok(()));
-        assert!(why(quota.admit(1, now + Duration::from_millis(150))).contains("--max-child-rate"));
+        assert!(reason(quota.admit(1, now + Duration::from_millis(150))).contains("--max-child-rate"));
         let hour = now + Duration::from_secs(3600);
         assert!((0..10).all(|_| quota.admit(1, hour).is_ok()));
         assert!(quota.admit(1, hour).is_err());

@@ -58,7 +58,7 @@ pub fn discover() -> Result<Hierarchies, Error> {
     }
     let known = read_path("/proc/cgroups")?;
     let choices = mounts::choose(&Controller::ALL, &mounts, &known)
-        .map_err(|(controller, why)| Error::Missing { controller, why })?;
+        .map_err(|(controller, reason)| Error::Missing { controller, reason })?;
     Hierarchies::open(&choices)
 }
 

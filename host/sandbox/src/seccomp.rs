@@ -76,7 +76,7 @@ fn listed(filter: Filter, is_meant: impl Fn(policy::Answer) -> bool) -> Calls {
     let mut calls = Calls::new();
     for rule in policy::rules(filter).iter().filter(|rule| is_meant(rule.answer)) {
         let (_, reasons) = calls.entry(rule.number).or_insert_with(|| (rule.name, Vec::new()));
-        reasons.push(rule.why);
+        reasons.push(rule.reason);
     }
     calls
 }

@@ -241,8 +241,11 @@ mod tests {
         let sub = "sandhog:100000:65536\nanna:165535:65536\n";
         let chosen = chosen(sub, "sandhog:100000:65536\n", "", "");
         assert_eq!(chosen.range, Range { first: 100_000, count: 65_536 });
-        let why = chosen.weak.unwrap();
-        assert!(why.contains("100000 to 165535") && why.contains("165535 to 231070 of anna (/etc/subuid)"), "{why}");
+        let reason = chosen.weak.unwrap();
+        assert!(
+            reason.contains("100000 to 165535") && reason.contains("165535 to 231070 of anna (/etc/subuid)"),
+            "{reason}"
+        );
     }
 
     #[test]
@@ -265,9 +268,9 @@ mod tests {
         let all = "anna:1:4294967295\n";
         let chosen = chosen(all, all, "", "");
         assert_eq!(chosen.range, DEFAULT);
-        let why = chosen.weak.unwrap();
+        let reason = chosen.weak.unwrap();
         for part in ["1 to 4294967294 of anna (/etc/subuid)", "sandhog:FIRST:65536", "/etc/subgid"] {
-            assert!(why.contains(part), "{why}");
+            assert!(reason.contains(part), "{reason}");
         }
     }
 

@@ -340,7 +340,7 @@ impl Spawner {
                         match !is_known && self.zygotes.contains_key(&zygote) {
                             true => self.end_unstarted(zygote, refusal.report())?,
                             false => {
-                                self.tell(&FromSpawner::ZygoteEnded { zygote, why: Some(refusal.report()) }, &[])?
+                                self.tell(&FromSpawner::ZygoteEnded { zygote, reason: Some(refusal.report()) }, &[])?
                             }
                         }
                         self.take_to_heart(&refusal)
@@ -350,7 +350,7 @@ impl Spawner {
             ToSpawner::StartWorker { zygote, worker, plan } => match self.start_worker(zygote, worker, plan, fds) {
                 Ok(()) => Ok(()),
                 Err(refusal) => {
-                    self.tell(&FromSpawner::WorkerRefused { worker, why: refusal.report() }, &[])?;
+                    self.tell(&FromSpawner::WorkerRefused { worker, reason: refusal.report() }, &[])?;
                     self.take_to_heart(&refusal)
                 }
             },

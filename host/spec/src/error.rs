@@ -13,7 +13,7 @@ pub enum Error {
     #[error("{}", .0.told(Names::Flags))]
     Value(setting::Error),
     #[error("{}", .0.told(Names::Flags))]
-    Wrong(Wrong<Why>),
+    Wrong(Wrong<Reason>),
     #[error(transparent)]
     Connection(#[from] connection::Error),
     #[error("no module is given")]
@@ -38,7 +38,7 @@ pub enum Error {
 
 /// Why a setting of a job can't be met, where it is neither a grant nor out of bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
+pub enum Reason {
     #[error("not UTF-8, or it holds a null character")]
     Argv0,
     #[error("the name of the file is empty")]
@@ -66,8 +66,8 @@ impl From<setting::Error> for Error {
     }
 }
 
-impl From<Wrong<Why>> for Error {
-    fn from(error: Wrong<Why>) -> Self {
+impl From<Wrong<Reason>> for Error {
+    fn from(error: Wrong<Reason>) -> Self {
         Self::Wrong(error)
     }
 }
@@ -104,9 +104,9 @@ impl Error {
     /// What to do, where the error alone does not say it.
     pub fn hint(&self, names: Names) -> Option<String> {
         match self {
-            Self::Grants(error) => Some(error.why.hint(names)),
+            Self::Grants(error) => Some(error.reason.hint(names)),
             Self::Value(error) => hint_of_value(error, names),
-            Self::Wrong(error) => Some(error.why.hint(names)),
+            Self::Wrong(error) => Some(error.reason.hint(names)),
             Self::Connection(error) => error.hint().map(Into::into),
             Self::NoModule => Some("write sandhog run FILE, where FILE is a .wasm or .wat".into()),
             Self::NameNotPlain(_) | Self::NameLength(_) => {
@@ -124,7 +124,7 @@ impl Error {
 
 const UTF8: &str = "guests get UTF-8 text; hand other bytes over in a file or on stdin";
 
-impl Why {
+impl Reason {
     fn hint(self, names: Names) -> String {
         let (user, stdin) = (names.of(Setting::User), names.of(Setting::Stdin));
         match (self, names) {
@@ -144,9 +144,9 @@ impl Why {
 
 /// What there is without the setting.
 fn hint_of_value(error: &setting::Error, names: Names) -> Option<String> {
-    match error.why {
-        setting::Why::Zero(_) | setting::Why::Less { .. } => {}
-        setting::Why::Unreadable(_) | setting::Why::Word { .. } | setting::Why::More { .. } => return None,
+    match error.reason {
+        setting::Reason::Zero(_) | setting::Reason::Less { .. } => {}
+        setting::Reason::Unreadable(_) | setting::Reason::Word { .. } | setting::Reason::More { .. } => return None,
     }
     match error.setting.facts().usual {
         Usual::Nothing => Some("leave it out for no limit".into()),

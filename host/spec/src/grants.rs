@@ -31,11 +31,11 @@ pub struct Directory {
 }
 
 /// A grant that is refused. Values of variables are never named: they may be secrets.
-pub type Error = Wrong<Why>;
+pub type Error = Wrong<Reason>;
 
 /// Why a grant is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
+pub enum Reason {
     #[error("no path of the host is given")]
     NoHostPath,
     #[error("the guest's path is empty")]
@@ -72,7 +72,7 @@ pub enum Why {
     TooManyChildren(usize),
 }
 
-impl Why {
+impl Reason {
     /// What to do, where the error alone does not say it.
     pub fn hint(self, names: Names) -> String {
         let (dir, env, child) = (names.of(Setting::Dir), names.of(Setting::Env), names.of(Setting::Child));
@@ -111,7 +111,7 @@ impl Grants {
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Error> {
         if directories.len() > limits::DIRECTORIES {
-            return Err(Wrong::whole(Setting::Dir, Why::TooManyDirectories(directories.len())));
+            return Err(Wrong::whole(Setting::Dir, Reason::TooManyDirectories(directories.len())));
         }
         let mut grants = Self::default();
         for text in directories {
@@ -121,7 +121,7 @@ impl Grants {
             grants.add_variable(parse_variable(text, variable)?)?;
         }
         if children.len() > limits::MODULES {
-            return Err(Wrong::whole(Setting::Child, Why::TooManyChildren(children.len())));
+            return Err(Wrong::whole(Setting::Child, Reason::TooManyChildren(children.len())));
         }
         for text in children {
             grants.add_child(parse_child(text)?)?;
@@ -132,7 +132,7 @@ impl Grants {
     fn add_directory(&mut self, directory: Directory) -> Result<(), Error> {
         let path = components(&directory.guest);
         if self.directories.iter().any(|other| components(&other.guest) == path) {
-            return Err(Wrong::text(Setting::Dir, &directory.guest, Why::SameGuestPath));
+            return Err(Wrong::text(Setting::Dir, &directory.guest, Reason::SameGuestPath));
         }
         self.directories.push(directory);
         Ok(())
@@ -140,7 +140,7 @@ impl Grants {
 
     fn add_child(&mut self, (name, file): (String, PathBuf)) -> Result<(), Error> {
         if self.modules.iter().any(|(other, _)| *other == name) {
-            return Err(Wrong::given(Setting::Child, name, Why::SameChild));
+            return Err(Wrong::given(Setting::Child, name, Reason::SameChild));
         }
         self.modules.push((name, file));
         Ok(())
@@ -148,7 +148,7 @@ impl Grants {
 
     fn add_variable(&mut self, (name, value): (String, String)) -> Result<(), Error> {
         if self.env.iter().any(|(other, _)| *other == name) {
-            return Err(Wrong::given(Setting::Env, escape(&name), Why::SameName));
+            return Err(Wrong::given(Setting::Env, escape(&name), Reason::SameName));
         }
         self.env.push((name, value));
         Ok(())
@@ -157,14 +157,14 @@ impl Grants {
 
 /// `NAME=FILE`.
 fn parse_child(text: &OsStr) -> Result<(String, PathBuf), Error> {
-    let wrong = |why| Wrong::text(Setting::Child, &text.to_string_lossy(), why);
-    let place = text.as_bytes().iter().position(|byte| *byte == b'=').ok_or_else(|| wrong(Why::NoChild))?;
+    let wrong = |reason| Wrong::text(Setting::Child, &text.to_string_lossy(), reason);
+    let place = text.as_bytes().iter().position(|byte| *byte == b'=').ok_or_else(|| wrong(Reason::NoChild))?;
     let (name, file) = (&text.as_bytes()[..place], &text.as_bytes()[place + 1..]);
     if name.is_empty() || file.is_empty() {
-        return Err(wrong(Why::NoChild));
+        return Err(wrong(Reason::NoChild));
     }
     let name = std::str::from_utf8(name).ok().filter(|name| name.chars().all(is_plain));
-    let name = name.ok_or_else(|| wrong(Why::ChildName))?;
+    let name = name.ok_or_else(|| wrong(Reason::ChildName))?;
     Ok((name.into(), PathBuf::from(OsStr::from_bytes(file))))
 }
 
@@ -180,22 +180,22 @@ impl Directory {
     /// # Errors
     /// The path or the access is not one.
     pub fn parse(text: &OsStr) -> Result<Self, Error> {
-        let wrong = |why| Wrong::text(Setting::Dir, &text.to_string_lossy(), why);
+        let wrong = |reason| Wrong::text(Setting::Dir, &text.to_string_lossy(), reason);
         let bytes = text.as_bytes();
         if bytes.contains(&0) {
-            return Err(wrong(Why::Null));
+            return Err(wrong(Reason::Null));
         }
         let (paths, access) = split_access(bytes);
         let (host, guest) = split_paths(paths);
         if access.is_none() && (host.contains(&b':') || guest.is_some_and(|guest| guest.contains(&b':'))) {
-            return Err(wrong(Why::UnknownAccess));
+            return Err(wrong(Reason::UnknownAccess));
         }
         if host.is_empty() {
-            return Err(wrong(Why::NoHostPath));
+            return Err(wrong(Reason::NoHostPath));
         }
-        let guest = std::str::from_utf8(guest.unwrap_or(host)).map_err(|_| wrong(Why::GuestPathNotUtf8))?;
+        let guest = std::str::from_utf8(guest.unwrap_or(host)).map_err(|_| wrong(Reason::GuestPathNotUtf8))?;
         if guest.is_empty() {
-            return Err(wrong(Why::NoGuestPath));
+            return Err(wrong(Reason::NoGuestPath));
         }
         let host = PathBuf::from(OsStr::from_bytes(host));
         Ok(Self { host, guest: guest.into(), access: access.unwrap_or(Access::ReadOnly) })
@@ -219,20 +219,20 @@ fn parse_variable(text: &OsStr, variable: &dyn Fn(&str) -> Option<OsString>) -> 
     let border = bytes.iter().position(|byte| *byte == b'=');
     let (name, value) = border.map_or((bytes, None), |at| (&bytes[..at], Some(&bytes[at + 1..])));
     if name.is_empty() {
-        return Err(Wrong::text(Setting::Env, "=…", Why::NoName));
+        return Err(Wrong::text(Setting::Env, "=…", Reason::NoName));
     }
     let lossy = String::from_utf8_lossy(name);
-    let wrong = |why| Wrong::given(Setting::Env, escape(&lossy), why);
+    let wrong = |reason| Wrong::given(Setting::Env, escape(&lossy), reason);
     let Ok(name) = std::str::from_utf8(name) else {
-        return Err(Wrong::text(Setting::Env, &lossy, Why::NameNotUtf8));
+        return Err(Wrong::text(Setting::Env, &lossy, Reason::NameNotUtf8));
     };
     let value = match value {
         Some(value) => value.to_vec(),
-        None => variable(name).ok_or_else(|| wrong(Why::NotSet))?.into_encoded_bytes(),
+        None => variable(name).ok_or_else(|| wrong(Reason::NotSet))?.into_encoded_bytes(),
     };
-    let value = String::from_utf8(value).map_err(|_| wrong(Why::ValueNotUtf8))?;
+    let value = String::from_utf8(value).map_err(|_| wrong(Reason::ValueNotUtf8))?;
     if name.contains('\0') || value.contains('\0') {
-        return Err(wrong(Why::NullInVariable));
+        return Err(wrong(Reason::NullInVariable));
     }
     Ok((name.into(), value))
 }
@@ -246,12 +246,12 @@ mod tests {
         Ok((directory.host.to_str().unwrap().into(), directory.guest, directory.access))
     }
 
-    fn quoted(setting: Setting, shown: &str, why: Why) -> Error {
-        Wrong::given(setting, format!("\"{shown}\""), why)
+    fn quoted(setting: Setting, shown: &str, reason: Reason) -> Error {
+        Wrong::given(setting, format!("\"{shown}\""), reason)
     }
 
-    fn dir(shown: &str, why: Why) -> Result<(String, String, Access), Error> {
-        Err(quoted(Setting::Dir, shown, why))
+    fn dir(shown: &str, reason: Reason) -> Result<(String, String, Access), Error> {
+        Err(quoted(Setting::Dir, shown, reason))
     }
 
     fn granted(host: &str, guest: &str, access: Access) -> Result<(String, String, Access), Error> {
@@ -288,29 +288,29 @@ mod tests {
         };
         assert_eq!(children(&["a=b=c.wasm"]), Ok(vec![("a".to_owned(), PathBuf::from("b=c.wasm"))]));
         for text in ["a", "=b", "a=", ""] {
-            assert_eq!(children(&[text]), Err(quoted(Setting::Child, text, Why::NoChild)));
+            assert_eq!(children(&[text]), Err(quoted(Setting::Child, text, Reason::NoChild)));
         }
-        assert_eq!(children(&["a\n=b"]), Err(quoted(Setting::Child, "a\\n=b", Why::ChildName)));
-        assert_eq!(children(&["a=b", "a=c"]), Err(Wrong::given(Setting::Child, "a", Why::SameChild)));
+        assert_eq!(children(&["a\n=b"]), Err(quoted(Setting::Child, "a\\n=b", Reason::ChildName)));
+        assert_eq!(children(&["a=b", "a=c"]), Err(Wrong::given(Setting::Child, "a", Reason::SameChild)));
     }
 
     #[test]
     fn a_mistyped_access_is_never_part_of_a_name() {
         for text in ["data:wr", "data:", "/a:/b", "/a::b::/c", "/a::/b:RW", "::::"] {
             let error = directory(text).unwrap_err();
-            let refused = matches!(error.why, Why::UnknownAccess | Why::NoHostPath);
+            let refused = matches!(error.reason, Reason::UnknownAccess | Reason::NoHostPath);
             assert!(refused, "{text}: {error}");
         }
     }
 
     #[test]
     fn an_empty_path_is_refused() {
-        assert_eq!(directory(""), dir("", Why::NoHostPath));
-        assert_eq!(directory(":rw"), dir(":rw", Why::NoHostPath));
-        assert_eq!(directory("::/data"), dir("::/data", Why::NoHostPath));
-        assert_eq!(directory("/a::"), dir("/a::", Why::NoGuestPath));
-        assert_eq!(directory("/a:::rw"), dir("/a:::rw", Why::NoGuestPath));
-        assert_eq!(directory("/a\0b"), dir("/a\\u{0}b", Why::Null));
+        assert_eq!(directory(""), dir("", Reason::NoHostPath));
+        assert_eq!(directory(":rw"), dir(":rw", Reason::NoHostPath));
+        assert_eq!(directory("::/data"), dir("::/data", Reason::NoHostPath));
+        assert_eq!(directory("/a::"), dir("/a::", Reason::NoGuestPath));
+        assert_eq!(directory("/a:::rw"), dir("/a:::rw", Reason::NoGuestPath));
+        assert_eq!(directory("/a\0b"), dir("/a\\u{0}b", Reason::Null));
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
         for pair in
             [["/a::/data", "/b::/data"], ["/a::/data", "/b::/data/"], ["/a::/x/./y", "/b::/x//y:rw"], [".", "./"]]
         {
-            assert!(matches!(grants(&pair, &[]), Err(Error { why: Why::SameGuestPath, .. })), "{pair:?}");
+            assert!(matches!(grants(&pair, &[]), Err(Error { reason: Reason::SameGuestPath, .. })), "{pair:?}");
         }
         assert_eq!(grants(&["/a::data", "/b::/data"], &[]).unwrap().directories.len(), 2);
     }
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn a_host_path_need_not_be_text_if_the_guest_path_is() {
         let bytes = OsStr::from_bytes(b"/srv/\xff");
-        assert_eq!(Directory::parse(bytes), Err(quoted(Setting::Dir, "/srv/\u{fffd}", Why::GuestPathNotUtf8)));
+        assert_eq!(Directory::parse(bytes), Err(quoted(Setting::Dir, "/srv/\u{fffd}", Reason::GuestPathNotUtf8)));
         let named = Directory::parse(OsStr::from_bytes(b"/srv/\xff::/data")).unwrap();
         assert_eq!((named.host.as_os_str(), named.guest.as_str()), (bytes, "/data"));
     }
@@ -335,7 +335,7 @@ mod tests {
     fn one_directory_too_many_is_refused() {
         let names: Vec<String> = (0..=limits::DIRECTORIES).map(|number| format!("/d{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        assert_eq!(grants(&names, &[]), Err(Wrong::whole(Setting::Dir, Why::TooManyDirectories(65))));
+        assert_eq!(grants(&names, &[]), Err(Wrong::whole(Setting::Dir, Reason::TooManyDirectories(65))));
         assert_eq!(grants(&names[1..], &[]).unwrap().directories.len(), 64);
     }
 
@@ -348,9 +348,9 @@ mod tests {
 
     #[test]
     fn a_variable_that_cannot_be_given_is_refused_without_its_value() {
-        assert_eq!(grants(&[], &["NOT_THERE"]), Err(Wrong::given(Setting::Env, "NOT_THERE", Why::NotSet)));
-        assert_eq!(grants(&[], &["BYTES"]), Err(Wrong::given(Setting::Env, "BYTES", Why::ValueNotUtf8)));
-        assert_eq!(grants(&[], &["A=1", "A=2"]), Err(Wrong::given(Setting::Env, "A", Why::SameName)));
+        assert_eq!(grants(&[], &["NOT_THERE"]), Err(Wrong::given(Setting::Env, "NOT_THERE", Reason::NotSet)));
+        assert_eq!(grants(&[], &["BYTES"]), Err(Wrong::given(Setting::Env, "BYTES", Reason::ValueNotUtf8)));
+        assert_eq!(grants(&[], &["A=1", "A=2"]), Err(Wrong::given(Setting::Env, "A", Reason::SameName)));
         let error = grants(&[], &["=secret"]).unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
     }

@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use super::error::{Error, Why};
+pub use super::error::{Error, Reason};
 pub use super::setting::{FILES_MOST, MEMORY_LEAST, MEMORY_MOST, NAME_LONGEST};
 
 /// What each argument, variable or path takes in a message beside its bytes, at most (MessagePack, `str 32`).
@@ -344,7 +344,7 @@ impl Stdin {
     /// `FILE`, `-` for the command's own, or `none`.
     fn parse(text: &OsStr) -> Result<Self, Error> {
         match text.as_encoded_bytes() {
-            b"" => Err(Wrong::whole(Setting::Stdin, Why::NoFile).into()),
+            b"" => Err(Wrong::whole(Setting::Stdin, Reason::NoFile).into()),
             b"-" => Ok(Self::Inherit),
             b"none" => Ok(Self::None),
             _ => Ok(Self::File(PathBuf::from(text))),
@@ -355,8 +355,8 @@ impl Stdin {
 impl User {
     /// `auto`, `keep` or `UID:GID`.
     fn parse(text: &str) -> Result<Self, Error> {
-        let unknown = || Wrong::text(Setting::User, text, Why::UserUnknown);
-        let is_root = || Wrong::given(Setting::User, escape(text), Why::UserIsRoot);
+        let unknown = || Wrong::text(Setting::User, text, Reason::UserUnknown);
+        let is_root = || Wrong::given(Setting::User, escape(text), Reason::UserIsRoot);
         match text {
             "auto" => return Ok(Self::Auto),
             "keep" => return Ok(Self::Keep),
@@ -370,9 +370,9 @@ impl User {
 
     fn checked(self, is_root: bool) -> Result<Self, Error> {
         match self {
-            Self::Keep if is_root => Err(Wrong::given(Setting::User, "keep", Why::UserKeepsRoot).into()),
+            Self::Keep if is_root => Err(Wrong::given(Setting::User, "keep", Reason::UserKeepsRoot).into()),
             Self::Ids { uid, gid } if !is_root => {
-                Err(Wrong::given(Setting::User, format_args!("{uid}:{gid}"), Why::UserNeedsRoot).into())
+                Err(Wrong::given(Setting::User, format_args!("{uid}:{gid}"), Reason::UserNeedsRoot).into())
             }
             Self::Auto | Self::Keep | Self::Ids { .. } => Ok(self),
         }
@@ -397,7 +397,7 @@ fn checked_name(name: String) -> Result<String, Error> {
 
 fn checked_argv0(text: &OsStr) -> Result<String, Error> {
     let plain = text.to_str().filter(|text| !text.contains('\0'));
-    plain.map(str::to_owned).ok_or_else(|| Wrong::text(Setting::Argv0, &text.to_string_lossy(), Why::Argv0).into())
+    plain.map(str::to_owned).ok_or_else(|| Wrong::text(Setting::Argv0, &text.to_string_lossy(), Reason::Argv0).into())
 }
 
 fn checked_arguments(args: &[OsString]) -> Result<Vec<String>, Error> {
@@ -507,7 +507,7 @@ mod tests {
     #[test]
     fn a_limit_of_nothing_is_refused() {
         let zero = Some(Time::default());
-        for (settings, setting, why) in [
+        for (settings, setting, reason) in [
             (Settings { timeout: zero, ..hello() }, Setting::Timeout, "--timeout 0: no job can run for no time"),
             (Settings { cpu: zero, ..hello() }, Setting::Cpu, "--cpu 0: no job can run for no time"),
             (
@@ -528,7 +528,7 @@ mod tests {
             ),
         ] {
             let error = refusal(settings);
-            assert_eq!((error.setting(), error.to_string()), (Some(setting), why.to_owned()));
+            assert_eq!((error.setting(), error.to_string()), (Some(setting), reason.to_owned()));
         }
     }
 
@@ -536,8 +536,8 @@ mod tests {
     fn more_files_than_a_process_can_have_are_refused() {
         for count in [u64::from(FILES_MOST) + 1, u64::MAX] {
             let sentence = refusal(Settings { max_files: Some(count), ..hello() }).to_string();
-            let why = "more than 1047552, the most that the kernel allows one process";
-            assert_eq!(sentence, format!("--max-files {count}: {why}"));
+            let reason = "more than 1047552, the most that the kernel allows one process";
+            assert_eq!(sentence, format!("--max-files {count}: {reason}"));
         }
     }
 
@@ -568,8 +568,8 @@ mod tests {
         assert!(matches!(refusal(many_empty), Error::ArgumentsTooLong(_)));
     }
 
-    fn user_error(given: &str, why: Why) -> Error {
-        Wrong::given(Setting::User, given, why).into()
+    fn user_error(given: &str, reason: Reason) -> Error {
+        Wrong::given(Setting::User, given, reason).into()
     }
 
     #[test]
@@ -578,10 +578,10 @@ mod tests {
         for user in ["0", "0:0", "0:1000", "1000:0", "00:5", "root"] {
             for surroundings in [PERSON, ROOT] {
                 let error = Job::new(with(user), surroundings).unwrap_err();
-                assert_eq!(error, user_error(user, Why::UserIsRoot), "{user}");
+                assert_eq!(error, user_error(user, Reason::UserIsRoot), "{user}");
             }
         }
-        assert_eq!(Job::new(with("keep"), ROOT).unwrap_err(), user_error("keep", Why::UserKeepsRoot));
+        assert_eq!(Job::new(with("keep"), ROOT).unwrap_err(), user_error("keep", Reason::UserKeepsRoot));
         assert_eq!(Job::new(with("keep"), PERSON).unwrap().user, User::Keep);
     }
 
@@ -590,9 +590,9 @@ mod tests {
         let with = |user: &str| Settings { user: Some(user.into()), ..hello() };
         assert_eq!(Job::new(with("7:8"), ROOT).unwrap().user, User::Ids { uid: 7, gid: 8 });
         assert_eq!(Job::new(with("auto"), ROOT).unwrap().user, User::Auto);
-        assert_eq!(refusal(with("7:8")), user_error("7:8", Why::UserNeedsRoot));
+        assert_eq!(refusal(with("7:8")), user_error("7:8", Reason::UserNeedsRoot));
         for user in ["", "1000", "a:b", "1:", ":1", "+1:1", "1:2:3", "4294967295:1", "-1:1"] {
-            assert_eq!(refusal(with(user)), Wrong::text(Setting::User, user, Why::UserUnknown).into(), "{user}");
+            assert_eq!(refusal(with(user)), Wrong::text(Setting::User, user, Reason::UserUnknown).into(), "{user}");
         }
     }
 
@@ -602,7 +602,7 @@ mod tests {
         assert_eq!(stdin("-"), Ok(Stdin::Inherit));
         assert_eq!(stdin("none"), Ok(Stdin::None));
         assert_eq!(stdin("./none"), Ok(Stdin::File("./none".into())));
-        assert_eq!(stdin(""), Err(Wrong::whole(Setting::Stdin, Why::NoFile).into()));
+        assert_eq!(stdin(""), Err(Wrong::whole(Setting::Stdin, Reason::NoFile).into()));
     }
 
     #[test]

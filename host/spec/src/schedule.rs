@@ -64,11 +64,11 @@ impl PartialEq for Schedule {
 impl Eq for Schedule {}
 
 /// A setting of which no schedule comes.
-pub type Error = Wrong<Why>;
+pub type Error = Wrong<Reason>;
 
 /// Why there is no such schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
+pub enum Reason {
     #[error("nothing is given; write five fields, such as \"30 2 * * *\"")]
     Empty,
     #[error("{0} bytes are more than {LONGEST}")]
@@ -110,7 +110,7 @@ impl Schedule {
             is_fixed: !of_the_clock.iter().any(|field| field.starts_with('*')),
         };
         // From a certain day, so that the answer is the same on every day.
-        let never = || Wrong::text(Setting::Schedule, expression, Why::Never);
+        let never = || Wrong::text(Setting::Schedule, expression, Reason::Never);
         schedule.pattern.next(FIRST_DAY).ok_or_else(never)?;
         Ok(schedule)
     }
@@ -186,30 +186,30 @@ fn parse_time_zone(name: &str) -> Result<TimeZone, Error> {
         let near = nearest(name, known.iter().map(|zone| zone.as_str()));
         let advice = near
             .map_or_else(|| "write UTC, or one such as Europe/Berlin".into(), |near| format!("did you mean {near}?"));
-        Wrong::text(Setting::TimeZone, name, Why::TimeZone { advice })
+        Wrong::text(Setting::TimeZone, name, Reason::TimeZone { advice })
     })
 }
 
 /// Five fields or six.
 fn fields(expression: &str) -> Result<Vec<&str>, Error> {
     if expression.len() > LONGEST {
-        return Err(Wrong::whole(Setting::Schedule, Why::TooLong(expression.len())));
+        return Err(Wrong::whole(Setting::Schedule, Reason::TooLong(expression.len())));
     }
     let nickname = NICKNAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(expression.trim()));
     let fields: Vec<_> = nickname.map_or(expression, |(_, fields)| fields).split_ascii_whitespace().collect();
     match fields.len() {
-        0 => Err(Wrong::whole(Setting::Schedule, Why::Empty)),
-        _ if fields[0].starts_with('@') => Err(Wrong::text(Setting::Schedule, expression, Why::Nickname)),
+        0 => Err(Wrong::whole(Setting::Schedule, Reason::Empty)),
+        _ if fields[0].starts_with('@') => Err(Wrong::text(Setting::Schedule, expression, Reason::Nickname)),
         5 | 6 => Ok(fields),
-        count => Err(Wrong::text(Setting::Schedule, expression, Why::Fields(count))),
+        count => Err(Wrong::text(Setting::Schedule, expression, Reason::Fields(count))),
     }
 }
 
 fn parse(expression: &str, fields: &[&str]) -> Result<Pattern, Error> {
     field::parse(fields).map_err(|place| {
         let field = &FIELDS[place + FIELDS.len() - fields.len()];
-        let why = Why::Field { name: field.name, field: escape(fields[place]).into(), numbers: field.numbers };
-        Wrong::text(Setting::Schedule, expression, why)
+        let reason = Reason::Field { name: field.name, field: escape(fields[place]).into(), numbers: field.numbers };
+        Wrong::text(Setting::Schedule, expression, reason)
     })
 }
 

@@ -15,7 +15,7 @@ mod value;
 pub mod words;
 mod wrong;
 
-pub use bounds::{Bounds, Why};
+pub use bounds::{Bounds, Reason};
 pub use field::{Field, Takes};
 pub use flag::{Command, Flag};
 pub use list::{Change, FILES_MOST, Facts, MEMORY_LEAST, MEMORY_MOST, NAME_LONGEST, Setting, TABLES, With};

@@ -16,7 +16,7 @@ pub enum OutputEnd {
     /// The limit is used up and there was more.
     LimitReached,
     /// Reading or writing failed.
-    Failed { why: String },
+    Failed { reason: String },
 }
 
 /// What happens to an attempt.
@@ -167,13 +167,13 @@ impl Attempt {
             Event::ModuleReady => self.arrived(true),
             Event::ZygoteStarted => self.arrived(false),
             Event::ModuleFailed(cause) => self.kill(cause),
-            Event::ZygoteEnded(why) => self.zygote_ended(why),
+            Event::ZygoteEnded(reason) => self.zygote_ended(reason),
             Event::Loaded(Loaded::Ready) => Vec::new(),
             Event::Loaded(Loaded::Refused { reason }) => self.kill(Cause::Refused(reason)),
-            Event::Loaded(Loaded::Stale { why }) => self.kill(Cause::Stale(why)),
+            Event::Loaded(Loaded::Stale { reason }) => self.kill(Cause::Stale(reason)),
             Event::WorkerStarted => self.worker_started(),
-            Event::WorkerRefused(why) => {
-                self.blame(Cause::Spawn(why));
+            Event::WorkerRefused(reason) => {
+                self.blame(Cause::Spawn(reason));
                 self.enter(Phase::Gone)
             }
             Event::WorkerEnded(exit) => {
@@ -186,9 +186,9 @@ impl Attempt {
             Event::Said(message) => self.said(message),
             Event::ChannelClosed => self.channel_closed(),
             Event::ExitOverdue => self.exit_overdue(),
-            Event::ChannelBroken(why) => {
+            Event::ChannelBroken(reason) => {
                 self.channel_open = false;
-                self.kill(Cause::Breach(why))
+                self.kill(Cause::Breach(reason))
             }
             Event::OutputEnded(end) => self.output_ended(end),
             Event::DeadlinePassed if self.phase == Phase::Gone => vec![Action::EndOutput],
@@ -291,8 +291,8 @@ impl Attempt {
             OutputEnd::Finished => return Vec::new(),
             OutputEnd::LimitReached => Cause::OutputLimit,
             OutputEnd::ReceiverGone => Cause::Stop(StopReason::OutputClosed),
-            OutputEnd::Failed { why } => {
-                Cause::Failed(LostCause::Output, format!("the job's output can't be passed on: {why}"))
+            OutputEnd::Failed { reason } => {
+                Cause::Failed(LostCause::Output, format!("the job's output can't be passed on: {reason}"))
             }
         };
         // The guest may have ended well before that showed, but what it wrote has not arrived.
@@ -372,12 +372,12 @@ impl Attempt {
         }
     }
 
-    fn zygote_ended(&mut self, why: Option<SpawnFailure>) -> Vec<Action> {
-        match (self.phase, why) {
+    fn zygote_ended(&mut self, reason: Option<SpawnFailure>) -> Vec<Action> {
+        match (self.phase, reason) {
             // Once it has cloned the worker it is not needed; its death ends no worker.
             (Phase::Sealing | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended, _) => Vec::new(),
-            (Phase::Waiting { .. } | Phase::Cloning, why) => {
-                self.blame(why.map_or(Cause::ZygoteLost, Cause::Spawn));
+            (Phase::Waiting { .. } | Phase::Cloning, reason) => {
+                self.blame(reason.map_or(Cause::ZygoteLost, Cause::Spawn));
                 self.enter(Phase::Gone)
             }
         }
@@ -582,7 +582,7 @@ mod tests {
     fn output_that_did_not_arrive_counts_more_than_a_good_end() {
         let mut attempt = running();
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
-        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Failed { why: "no space".into() })), [Action::Kill]);
+        assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Failed { reason: "no space".into() })), [Action::Kill]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Failed(LostCause::Output, _))));
     }
 

@@ -53,7 +53,7 @@ impl Facts {
         let Some(Cause::Reported(report)) = self.cause else { return None };
         report.coredump.map(|coredump| match coredump {
             Coredump::Written { .. } => coredump,
-            Coredump::Failed { why } => Coredump::Failed { why: shorten(&why) },
+            Coredump::Failed { reason } => Coredump::Failed { reason: shorten(&reason) },
         })
     }
 
@@ -101,8 +101,8 @@ pub fn never_began(cause: Option<Cause>) -> Verdict {
 fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
     match cause {
         Cause::Refused(reason) => Verdict::Refused { reason: shorten(reason) },
-        Cause::Failed(cause, why) => lost(*cause, why),
-        Cause::Stale(why) => lost(LostCause::StaleModule, &format!("the compiled module does not load: {why}")),
+        Cause::Failed(cause, reason) => lost(*cause, reason),
+        Cause::Stale(reason) => lost(LostCause::StaleModule, &format!("the compiled module does not load: {reason}")),
         Cause::Spawn(failure) => spawn_failure(failure),
         Cause::ZygoteLost => lost(LostCause::Zygote, "its zygote ended before it could start"),
         Cause::SpawnerLost => lost(LostCause::Spawner, "the spawner ended, and every worker with it"),
@@ -148,7 +148,7 @@ fn by_report(report: &Report, limits: &Limits) -> Verdict {
         End::Memory { wall: MemoryWall::Unknown(wall) } => breach(&format!("{wall:?}, which is no limit on memory")),
         End::Memory { wall } => Verdict::Memory { limit: limits.memory.clone(), wall: *wall },
         End::Refused { reason } => Verdict::Refused { reason: shorten(reason) },
-        End::Broken { why } => lost(LostCause::Worker, why),
+        End::Broken { reason } => lost(LostCause::Worker, reason),
     }
 }
 
@@ -179,8 +179,8 @@ fn by_exit(exit: Exit, limits: &Limits) -> Verdict {
 }
 
 /// A worker may have chosen some of the words: a decoder quotes what it did not know.
-fn lost(cause: LostCause, why: &str) -> Verdict {
-    Verdict::Lost { why: shorten(why), cause }
+fn lost(cause: LostCause, reason: &str) -> Verdict {
+    Verdict::Lost { reason: shorten(reason), cause }
 }
 
 fn breach(what: &str) -> Verdict {
@@ -273,9 +273,11 @@ mod tests {
     #[test]
     fn texts_of_a_worker_are_cut_on_a_character() {
         let facts =
-            Facts { cause: reported(End::Broken { why: "ä".repeat(limits::REPORT_TEXT) }), exit: None, asked: None };
-        let Verdict::Lost { why, cause: LostCause::Worker } = decide(&facts, &Limits::default()) else { panic!() };
-        assert!(why.len() <= limits::REPORT_TEXT + 3 && why.ends_with('…'));
+            Facts {
+                cause: reported(End::Broken { reason: "ä".repeat(limits::REPORT_TEXT) }), exit: None, asked: None
+            };
+        let Verdict::Lost { reason, cause: LostCause::Worker } = decide(&facts, &Limits::default()) else { panic!() };
+        assert!(reason.len() <= limits::REPORT_TEXT + 3 && reason.ends_with('…'));
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Fleet {
         let next = if let Slot::Pausing { until } = instance.slot { Some(until) } else { None };
         Some(Seen {
             phase: instance.phase(),
-            why: self.why(instance),
+            reason: self.reason(instance),
             since: instance.known.since,
             attempt: instance.attempt(),
             wanted: instance.wanted,
@@ -178,9 +178,9 @@ impl Fleet {
         })
     }
 
-    fn why(&self, instance: &Instance) -> Option<String> {
+    fn reason(&self, instance: &Instance) -> Option<String> {
         match &instance.slot {
-            Slot::Down(Rest::Failed(why) | Rest::Scheduled(LastRun::Badly(why))) => Some(why.clone()),
+            Slot::Down(Rest::Failed(reason) | Rest::Scheduled(LastRun::Badly(reason))) => Some(reason.clone()),
             Slot::Waiting => {
                 let missing: Vec<_> = self.jobs.missing(&instance.job).map(AsRef::as_ref).collect();
                 Some(format!("for {}", missing.join(", ")))

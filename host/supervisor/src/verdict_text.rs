@@ -27,7 +27,7 @@ pub fn brief(verdict: &Verdict) -> String {
         Verdict::Killed { signal, .. } => format!("{kind} by {signal}"),
         Verdict::Stopped { graceful: false, .. } => format!("{kind} by force"),
         Verdict::Unhealthy { check } => format!("{kind}: {}", check.failure()),
-        Verdict::Lost { why, .. } => format!("{kind}: {why}"),
+        Verdict::Lost { reason, .. } => format!("{kind}: {reason}"),
         Verdict::Refused { reason } => format!("{kind}: {reason}"),
         Verdict::Unknown => "ended in a way that this version does not know".into(),
     };
@@ -50,7 +50,7 @@ pub fn clause(verdict: &Verdict) -> String {
         Verdict::Killed { signal, .. } => format!("was killed by {}", quoted(signal)),
         Verdict::Stopped { .. } => "was stopped".into(),
         Verdict::Unhealthy { check } => format!("was unhealthy ({})", quoted(check.failure())),
-        Verdict::Lost { why, .. } => format!("was lost: {}", quoted(why)),
+        Verdict::Lost { reason, .. } => format!("was lost: {}", quoted(reason)),
         Verdict::Refused { reason } => format!("was refused: {}", quoted(reason)),
         Verdict::Unknown => "ended in a way that this version does not know".into(),
     }

@@ -23,7 +23,7 @@ pub(super) fn write<T: 'static>(
     let file = file.filter(|_| is_wanted(end))?;
     // It is not the guest's time that this takes.
     timer::stop();
-    let failed = |why: String| Some(Coredump::Failed { why });
+    let failed = |reason: String| Some(Coredump::Failed { reason });
     let Some(dump) = error.downcast_ref::<WasmCoreDump>() else {
         return failed("the engine has none: no code of the guest was running".to_owned());
     };

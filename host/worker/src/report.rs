@@ -54,8 +54,8 @@ pub(super) fn end(error: &wasmtime::Error, stage: Stage, limiter: &Limiter) -> E
 }
 
 /// The worker itself failed.
-pub(super) fn broken(why: &str) -> End {
-    End::Broken { why: shortened(why) }
+pub(super) fn broken(reason: &str) -> End {
+    End::Broken { reason: shortened(reason) }
 }
 
 /// A host function or an exception ended the guest.

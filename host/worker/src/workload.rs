@@ -25,7 +25,7 @@ impl Workload for Guests {
 
     fn load(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Loaded> {
         engine::load_for(fuel, coredump, kind, file).map_err(|error| match error {
-            engine::Error::Stale(_) => Loaded::Stale { why: causes::one_line(&error) },
+            engine::Error::Stale(_) => Loaded::Stale { reason: causes::one_line(&error) },
             engine::Error::Engine(_) | engine::Error::Timers(_) | engine::Error::Link(_) => {
                 Loaded::Refused { reason: causes::one_line(&error) }
             }

@@ -158,7 +158,7 @@ fn load_and_give_up<W: Workload>(
             }
             (Loaded::Ready, Some(module))
         }
-        Some(Err(why)) => (why, None),
+        Some(Err(reason)) => (reason, None),
         None => return Some(None),
     };
     Some(send_packet(&socket, &answer, &[]).ok().and(module))

@@ -85,9 +85,9 @@ fn nonsense_is_refused_with_a_sentence_and_the_parent_lives_on() {
         ChildJob { limits: ChildLimits { timeout_ns: Some(0), ..ChildLimits::default() }, ..child("hello") },
     ];
     for job in nonsense {
-        let (Refused::Denied(why) | Refused::Invalid(why) | Refused::NotFound(why) | Refused::Quota(why)) =
+        let (Refused::Denied(reason) | Refused::Invalid(reason) | Refused::NotFound(reason) | Refused::Quota(reason)) =
             liar.is_refused(job);
-        assert!(why.len() < 8 << 10, "{} bytes", why.len());
+        assert!(reason.len() < 8 << 10, "{} bytes", reason.len());
     }
     liar.completes();
 }
@@ -153,7 +153,9 @@ fn no_more_children_live_than_may_and_a_place_is_free_again() {
     let first = liar.has(child("sleep_forever"));
     liar.has(child("sleep_forever"));
     liar.has(child("sleep_forever"));
-    assert!(matches!(liar.is_refused(child("sleep_forever")), Refused::Quota(why) if why.contains("--max-children")));
+    assert!(
+        matches!(liar.is_refused(child("sleep_forever")), Refused::Quota(reason) if reason.contains("--max-children"))
+    );
     liar.asks(Request::Kill { child: first });
     assert_eq!(liar.buries(), (first, BY_PARENT, 143));
     liar.has(child("sleep_forever"));
@@ -325,14 +327,14 @@ fn a_command_that_can_open_no_more_files_says_so_and_goes_on() {
     let refused = loop {
         match liar.spawns(job.clone()) {
             Reply::Spawned { .. } => {}
-            Reply::NotSpawned(why) => break why,
+            Reply::NotSpawned(reason) => break reason,
             Reply::ChildEnded { verdict, .. } => {
                 assert!(matches!(verdict, Verdict::Refused { .. } | Verdict::Lost { .. }))
             }
             other @ (Reply::Stop | Reply::InputFailed { .. }) => panic!("{other:?}"),
         }
     };
-    assert!(matches!(&refused, Refused::Quota(why) if why.contains("can open no more")), "{refused:?}");
+    assert!(matches!(&refused, Refused::Quota(reason) if reason.contains("can open no more")), "{refused:?}");
     liar.completes();
 }
 

@@ -104,7 +104,7 @@ fn a_zygote_clones_no_more_than_a_job_may_have_tasks() {
         let outcome = run.run();
         expect_lost(&outcome, "twenty clones");
         // It could not go on to its worker, which would have ended in another way.
-        assert!(outcome.verdict["why"].as_str().unwrap().contains("run a zygote"), "{outcome:#?}");
+        assert!(outcome.verdict["reason"].as_str().unwrap().contains("run a zygote"), "{outcome:#?}");
     }
 }
 
@@ -131,8 +131,8 @@ fn what_a_zygote_clones_without_a_word_keeps_nobody_waiting() {
 #[track_caller]
 fn expect_lost(outcome: &Outcome, what: &str) {
     assert_eq!((outcome.code, &outcome.verdict["verdict"]), (125, &"lost".into()), "{what}: {outcome:#?}");
-    let why = outcome.verdict["why"].as_str().unwrap();
-    assert!(!why.contains("spawner"), "{what}: {why:?}");
+    let reason = outcome.verdict["reason"].as_str().unwrap();
+    assert!(!reason.contains("spawner"), "{what}: {reason:?}");
     assert!(outcome.stderr.len() < 3 * limits::REPORT_TEXT, "{what}: {} bytes", outcome.stderr.len());
     harmless(outcome);
 }
@@ -160,8 +160,8 @@ fn a_zygote_that_breaks_the_protocol_ends_and_nobody_else() {
         for run in by_everybody(&lie, &[]) {
             let outcome = run.run();
             expect_lost(&outcome, &lie);
-            let why = outcome.verdict["why"].as_str().unwrap();
-            assert!(why.contains("not the protocol of a zygote"), "{lie}: {why:?}");
+            let reason = outcome.verdict["reason"].as_str().unwrap();
+            assert!(reason.contains("not the protocol of a zygote"), "{lie}: {reason:?}");
         }
     }
 }
@@ -173,8 +173,8 @@ fn a_zygote_that_reports_a_process_of_somebody_else_has_reported_none() {
     for run in by_everybody(&lie, &["--without=seccomp"]) {
         let outcome = run.run();
         expect_lost(&outcome, &lie);
-        let why = outcome.verdict["why"].as_str().unwrap();
-        assert!(why.contains("not the protocol of a zygote"), "{why:?}");
+        let reason = outcome.verdict["reason"].as_str().unwrap();
+        assert!(reason.contains("not the protocol of a zygote"), "{reason:?}");
     }
 }
 

@@ -120,7 +120,7 @@ fn describe(instance: &Instance, now_ms: u64, columns: usize) -> Vec<Line<'stati
     let since = time::rough(now_ms.saturating_sub(instance.since_ms));
     let mut lines = vec![Line::from(vec![state, Span::raw(format!(" for {since}"))])];
     let texts = [
-        instance.why.as_deref().map(|why| escape(why).into_owned()),
+        instance.reason.as_deref().map(|reason| escape(reason).into_owned()),
         instance.pid.map(|pid| {
             format!("pid {pid}, {} {}", instance.restarts, if instance.restarts == 1 { "restart" } else { "restarts" })
         }),

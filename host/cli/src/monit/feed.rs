@@ -101,7 +101,7 @@ fn carry_out(client: &mut Client, verb: Verb, select: String) -> String {
     let doing = ask::doing(verb);
     match ask::ask(client, verb, vec![select.clone()], false) {
         Ok(done) if done.problems.is_empty() => match done.unchanged.first() {
-            Some(one) => format!("{select}: nothing to do: {}", one.why),
+            Some(one) => format!("{select}: nothing to do: {}", one.reason),
             None => format!("{doing} {select}"),
         },
         Ok(done) => done.problems.join("; "),

@@ -143,8 +143,8 @@ pub(super) fn update(model: &mut Model, message: Message) -> Effect {
             model.said = Some(text);
             Effect::None
         }
-        Message::Lost(why) => {
-            model.lost = Some(why);
+        Message::Lost(reason) => {
+            model.lost = Some(reason);
             Effect::None
         }
         Message::Quit => Effect::Quit,

@@ -33,7 +33,10 @@ pub fn table(rows: &[Row]) -> String {
 pub fn json(rows: &[Row]) -> String {
     let walls: Vec<Value> = rows.iter().map(wall).collect();
     let list = |calls: std::collections::BTreeMap<u32, (&str, Vec<&str>)>| -> Vec<Value> {
-        calls.into_iter().map(|(number, (name, why))| json!({ "number": number, "name": name, "why": why })).collect()
+        calls
+            .into_iter()
+            .map(|(number, (name, reason))| json!({ "number": number, "name": name, "reason": reason }))
+            .collect()
     };
     let object = json!({
         "walls": walls,
@@ -67,7 +70,7 @@ fn wall(row: &Row) -> Value {
     json!({
         "wall": row.wall.name(),
         "here": here(&row.here),
-        "why": why(&row.here),
+        "reason": reason(&row.here),
         "probe": row.tries,
         "control": cell(&row.control),
         "alone": cell(&row.alone),
@@ -83,10 +86,10 @@ fn here(here: &Here) -> &'static str {
     }
 }
 
-fn why(here: &Here) -> Option<&str> {
+fn reason(here: &Here) -> Option<&str> {
     match here {
         Here::Yes => None,
-        Here::Weak(why) | Here::Missing(why) => Some(why),
+        Here::Weak(reason) | Here::Missing(reason) => Some(reason),
     }
 }
 
@@ -112,10 +115,10 @@ fn remark(row: &Row) -> Option<String> {
     };
     match &row.here {
         Here::Yes => unanswered(),
-        Here::Weak(why) => Some(format!("{name} is weak: {}", escape(why))),
-        Here::Missing(why) => Some(format!(
+        Here::Weak(reason) => Some(format!("{name} is weak: {}", escape(reason))),
+        Here::Missing(reason) => Some(format!(
             "{name} is missing: {}\n  to run without it all the same: --allow-missing {name}",
-            escape(why)
+            escape(reason)
         )),
     }
 }

@@ -52,7 +52,7 @@ fn unchanged(unchanged: &[Unchanged]) -> String {
     }
     let line = |one: &Unchanged| {
         let instance = one.instance.map(|instance| format!("/{instance}")).unwrap_or_default();
-        format!("{}{instance}: nothing to do: {}\n", escape(&one.job), escape(&one.why))
+        format!("{}{instance}: nothing to do: {}\n", escape(&one.job), escape(&one.reason))
     };
     unchanged.iter().map(line).collect()
 }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn what_had_nothing_to_do_says_so_and_is_named_once() {
         use super::super::samples::running;
-        let one = |job: &str, instance, why: &str| Unchanged { job: job.into(), instance, why: why.into() };
+        let one = |job: &str, instance, reason: &str| Unchanged { job: job.into(), instance, reason: reason.into() };
         let unchanged = vec![one("web", Some(0), "it runs already"), one("db\n", None, "it has no instance")];
         let done = Done { instances: vec![running(1, "web"), running(2, "api")], unchanged, ..Done::default() };
         assert_eq!(

@@ -11,8 +11,8 @@ const SHOWN: usize = 20;
 /// In lines.
 pub fn text(module: &Inspection) -> String {
     let mut lines = vec![("what", what(module))];
-    if let Some(why) = &module.refused {
-        lines.push(("refused", why.clone()));
+    if let Some(reason) = &module.refused {
+        lines.push(("refused", reason.clone()));
     }
     lines.extend(module.memories.iter().map(|memory| ("memory", memory_in_words(memory))));
     lines.extend(module.needs.iter().map(|need| ("needs", need_in_words(need))));
@@ -50,8 +50,8 @@ fn memory_in_words(memory: &Memory) -> String {
 
 fn need_in_words(need: &Need) -> String {
     match &need.flag {
-        Some(flag) => format!("{flag}: {}", need.why),
-        None => format!("nothing that can be granted: {}", need.why),
+        Some(flag) => format!("{flag}: {}", need.reason),
+        None => format!("nothing that can be granted: {}", need.reason),
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
             world: Some(World::Command),
             wasi: vec!["0.2".into()],
             refused: None,
-            needs: vec![Need { flag: Some("--dir HOST::GUEST".into()), why: "it can open files".into() }],
+            needs: vec![Need { flag: Some("--dir HOST::GUEST".into()), reason: "it can open files".into() }],
             imports: vec![Item { name: "wasi:io/\u{202e}x\n".into(), kind: "interface".into() }; SHOWN + 3],
             exports: Vec::new(),
             memories: vec![Memory { initial_bytes: 65_536, maximum_bytes: None, shared: false }],

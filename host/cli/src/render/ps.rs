@@ -175,8 +175,8 @@ fn reasons(instances: &[Instance]) -> String {
     let failed: Vec<_> = instances.iter().filter(|instance| instance.phase == Phase::Failed).collect();
     let mut text = String::new();
     for instance in failed.iter().take(REASONS) {
-        let why = instance.why.as_deref().unwrap_or("given up");
-        text.push_str(&format!("\n{} failed: {}", escape(&phase::label(instance)), escape(why)));
+        let reason = instance.reason.as_deref().unwrap_or("given up");
+        text.push_str(&format!("\n{} failed: {}", escape(&phase::label(instance)), escape(reason)));
     }
     match failed.len() {
         0 => return text,
@@ -197,8 +197,8 @@ mod tests {
 
     fn two() -> Vec<Instance> {
         let last = Some(ended(Verdict::Failed { code: 3 }, 3, "it ended with code 3"));
-        let why = Some("6 restarts within 1m".into());
-        vec![running(1, "web"), Instance { last, why, restarts: 6, ..instance(12, "worker", Phase::Failed) }]
+        let reason = Some("6 restarts within 1m".into());
+        vec![running(1, "web"), Instance { last, reason, restarts: 6, ..instance(12, "worker", Phase::Failed) }]
     }
 
     #[test]

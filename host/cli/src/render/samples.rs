@@ -13,7 +13,7 @@ pub fn instance(id: u64, job: &str, phase: Phase) -> Instance {
         group: "default".into(),
         instance: 0,
         phase,
-        why: None,
+        reason: None,
         reloading: false,
         paused: false,
         since_ms: NOON,

@@ -51,12 +51,12 @@ fn facts(instance: &Instance, now_ms: u64, paper: Paper) -> Vec<(&'static str, S
     let time = |ms| if paper.is_terminal { local(ms, now_ms) } else { utc(ms) };
     let state = phase::mood(instance.phase).paint(phase::state(instance), paper.colour);
     let state = format!("{state}, for {}", rough(now_ms.saturating_sub(since_ms(instance))));
-    let why = instance.why.as_deref().map(|why| format!(": {}", escape(why))).unwrap_or_default();
+    let reason = instance.reason.as_deref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
     let some = |key, value: Option<String>| value.map(|value| (key, value));
     let until = |at: u64| format!("{}, in {}", time(at), rough(at.saturating_sub(now_ms)));
     let started = |start| format!("{}, {} ago", time(start), rough(now_ms.saturating_sub(start)));
     let all = [
-        Some(("state", state + &why)),
+        Some(("state", state + &reason)),
         Some(("id", instance.id.to_string())),
         some("attempt", instance.attempt.as_deref().map(|attempt| escape(attempt).into_owned())),
         some("pid", instance.pid.map(|pid| pid.to_string())),

@@ -40,7 +40,7 @@ pub fn sentence(verdict: &Verdict) -> Option<Problem> {
             format!("unhealthy: {}", check.failure()),
             "the guest lives but does not answer; look for what it waits for",
         ),
-        Verdict::Lost { why, cause } => Some(lost(why, *cause)),
+        Verdict::Lost { reason, cause } => Some(lost(reason, *cause)),
         Verdict::Refused { reason } => Some(Problem::new(format!("refused: {reason}"))),
         Verdict::Unknown => said(
             "it ended in a way that this version does not know".into(),
@@ -53,7 +53,7 @@ pub fn sentence(verdict: &Verdict) -> Option<Problem> {
 pub fn about_coredump(record: &VerdictRecord) -> Option<String> {
     match (&record.coredump, &record.verdict) {
         (Some(Ok(path)), _) => Some(format!("the core dump for a debugger is in {}", path.display())),
-        (Some(Err(why)), _) => Some(format!("there is no core dump: {why}")),
+        (Some(Err(reason)), _) => Some(format!("there is no core dump: {reason}")),
         (None, Verdict::Trapped { .. }) => Some("--coredump FILE keeps its memory for a debugger".to_owned()),
         (None, _) => None,
     }
@@ -73,7 +73,7 @@ fn cpu(limit: &str, exceeded: CpuLimit) -> Problem {
 }
 
 /// Why it was lost is a sentence; where the fault lies says what to do.
-fn lost(why: &str, cause: LostCause) -> Problem {
+fn lost(reason: &str, cause: LostCause) -> Problem {
     let hint = match cause {
         LostCause::Protocol => {
             "do not trust this module: no guest's worker says that; if it is yours, please report it as a fault of Sandhog"
@@ -92,7 +92,7 @@ fn lost(why: &str, cause: LostCause) -> Problem {
             "a fault of Sandhog or of this machine, not of the guest; try again, and report it if it comes back"
         }
     };
-    Problem::new(format!("lost: {why}")).with_hint(hint)
+    Problem::new(format!("lost: {reason}")).with_hint(hint)
 }
 
 fn stopped(reason: StopReason) -> Option<Problem> {
@@ -250,10 +250,10 @@ fn names(walls: impl Iterator<Item = Wall>) -> Vec<&'static str> {
 /// Why each weak wall is weak; several reasons for one wall become one text.
 fn reasons(weak: &[WeakWall]) -> BTreeMap<&'static str, String> {
     let mut reasons = BTreeMap::<_, String>::new();
-    for WeakWall { wall, why } in weak {
+    for WeakWall { wall, reason } in weak {
         let text = reasons.entry(wall.name()).or_default();
         text.push_str(if text.is_empty() { "" } else { "; " });
-        text.push_str(why);
+        text.push_str(reason);
     }
     reasons
 }
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn weak_and_missing_walls_are_named_and_explained() {
-        let weak = |wall, why: &str| WeakWall { wall, why: why.into() };
+        let weak = |wall, reason: &str| WeakWall { wall, reason: reason.into() };
         let record = VerdictRecord {
             weak_walls: vec![
                 weak(Wall::Landlock, "ABI 3"),

@@ -58,7 +58,7 @@ fn an_event_that_was_missed_is_made_up_for_by_a_look_at_all() {
 fn one_that_waits_for_one_that_failed_is_not_waited_for() {
     let mut awaited = Awaited::new(7, &[], &[instance(1, "db", Phase::Starting), instance(2, "web", Phase::Waiting)]);
     assert_eq!(awaited.hear(&event(8, 1, EventKind::Failed)), Next::Look(1));
-    awaited.see(&[Instance { why: Some("6 restarts".into()), ..instance(1, "db", Phase::Failed) }]);
+    awaited.see(&[Instance { reason: Some("6 restarts".into()), ..instance(1, "db", Phase::Failed) }]);
     assert!(awaited.is_over());
     assert_eq!(awaited.end().problems, ["db/0: 6 restarts", "web/0: waits for a job that is not ready"]);
 }

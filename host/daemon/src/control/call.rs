@@ -92,8 +92,8 @@ fn shut_down(body: &[u8]) -> Result<Call, Refused> {
 }
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    let wrong = |why: &str| {
-        let refused = Refused::invalid(format!("the body is not what is asked for here: {}", shown(why)));
+    let wrong = |reason: &str| {
+        let refused = Refused::invalid(format!("the body is not what is asked for here: {}", shown(reason)));
         refused.with_hint("GET /v1/openapi.json says what is")
     };
     // A list would be taken for an object's values in their order.

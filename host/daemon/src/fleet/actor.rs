@@ -244,7 +244,7 @@ impl Daemon {
             Message::Ended { attempt, record } => self.ended(attempt, *record),
             Message::Heard { attempt, bytes, text } => self.heard(attempt, bytes, text),
             Message::Reserved(outcome) => self.reserved(outcome),
-            Message::HungUp { attempt, why } => self.hung_up(attempt, why),
+            Message::HungUp { attempt, reason } => self.hung_up(attempt, reason),
             Message::ShutDownNow => self.step(state::Event::ShutdownNow),
         }
     }
@@ -374,8 +374,8 @@ impl Daemon {
         let Waiter { mut done, all, reply, .. } = waiter;
         for id in &all {
             let problem = self.book.members.get_mut(id).and_then(|member| {
-                let why = member.reload_problem.take()?;
-                Some(format!("{}: {why}", member.name()))
+                let reason = member.reload_problem.take()?;
+                Some(format!("{}: {reason}", member.name()))
             });
             done.problems.extend(problem);
         }

@@ -350,12 +350,12 @@ impl Daemon {
         let all: Vec<InstanceId> = after.iter().copied().collect();
         let up = self.unchanged(&all, |seen, scheduled| up_already(Verb::Start, seen, scheduled));
         if before == after && up.len() == all.len() {
-            let why = match all.len() {
+            let reason = match all.len() {
                 0 => "it has no instance already".into(),
                 1 => "it has 1 instance already, which is up".into(),
                 many => format!("it has {many} instances already, and each is up"),
             };
-            done.unchanged.push(whole(job.clone(), &why));
+            done.unchanged.push(whole(job.clone(), &reason));
         }
         self.step(Event::Start { ids: all });
         let gone = before.difference(&after).map(|id| (*id, Goal::Gone));

@@ -240,7 +240,7 @@ impl Clerk {
 
     /// The job did not keep to the rules: it hears that nobody is there, and whoever asks for it hears why.
     fn hang_up(&mut self, broken: Broken) {
-        let why = match broken {
+        let reason = match broken {
             Broken::TooLarge { length, most } => format!(
                 "it sent a message of {} to its parent, which takes at most {}",
                 print_size(length as u64),
@@ -255,12 +255,12 @@ impl Clerk {
             | Broken::NotSealed
             | Broken::Size { .. } => format!("it broke the rules of its connection: {broken}"),
         };
-        let why = format!("its connection was closed: {why}");
+        let reason = format!("its connection was closed: {reason}");
         // Closes it where that has not been done yet: memory beside a packet is looked at elsewhere.
         self.endpoint.disconnect();
-        self.waiting.drain(..).for_each(|waits| drop(waits.send(Err(why.clone()))));
-        let _ = self.inbox.send(Message::HungUp { attempt: self.attempt, why: why.clone() });
-        self.hung_up = Some(why);
+        self.waiting.drain(..).for_each(|waits| drop(waits.send(Err(reason.clone()))));
+        let _ = self.inbox.send(Message::HungUp { attempt: self.attempt, reason: reason.clone() });
+        self.hung_up = Some(reason);
     }
 }
 
@@ -374,13 +374,13 @@ mod tests {
             let (was_sent, answered) = post(&mailbox);
             was_sent.await.unwrap().unwrap();
             job.send(Format::Value, &value(MOST + 1), Timeout::Now).unwrap();
-            let why =
+            let reason =
                 "its connection was closed: it sent a message of 1048577B to its parent, which takes at most 1MiB";
-            assert_eq!(answered.await.unwrap().unwrap_err(), why);
-            let Some(Message::HungUp { why: told, .. }) = events.recv().await else { panic!("nobody was told") };
-            assert_eq!(told, why);
+            assert_eq!(answered.await.unwrap().unwrap_err(), reason);
+            let Some(Message::HungUp { reason: told, .. }) = events.recv().await else { panic!("nobody was told") };
+            assert_eq!(told, reason);
             let (was_sent, answered) = post(&mailbox);
-            assert_eq!(was_sent.await.unwrap().unwrap_err(), why);
+            assert_eq!(was_sent.await.unwrap().unwrap_err(), reason);
             assert!(answered.await.is_err());
             assert!(matches!(job.send(Format::Bytes, b"x", Timeout::Now), Err(Error::Closed)));
         });

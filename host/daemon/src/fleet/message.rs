@@ -44,7 +44,7 @@ pub(super) enum Message {
     /// The job's connection was closed, since it broke its rules; a sentence.
     HungUp {
         attempt: AttemptNumber,
-        why: String,
+        reason: String,
     },
     ShutDownNow,
 }

@@ -32,8 +32,8 @@ impl Daemon {
     pub(super) fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn { id, attempt, boosts } => self.spawn(id, attempt, boosts),
-            Action::Stop { attempt, why } => self.stop(attempt, &why),
-            Action::Kill { attempt, why } => self.halt(attempt, kill_for(&why)),
+            Action::Stop { attempt, reason } => self.stop(attempt, &reason),
+            Action::Kill { attempt, reason } => self.halt(attempt, kill_for(&reason)),
             Action::Check { attempt } => self.check(attempt),
             Action::Tell { id, notice } => self.tell(id, &notice),
             Action::Save { id } => self.save(id),
@@ -63,7 +63,7 @@ impl Daemon {
         let grace = service.rules.grace;
         let kept = match (identity, &settled) {
             (Err(error), _) => Err(no_id(&error)),
-            (Ok(_), Err(why)) => Err(Verdict::Refused { reason: why.clone() }),
+            (Ok(_), Err(reason)) => Err(Verdict::Refused { reason: reason.clone() }),
             (Ok(identity), Ok(settled)) => {
                 let granted = settled.job.clone();
                 let (observer, keeper) = (attending.clone(), attending.clone());
@@ -94,12 +94,12 @@ impl Daemon {
         Some((theirs, Mailbox::open(ours, attempt, self.inbox.clone()).ok()?))
     }
 
-    fn stop(&mut self, attempt: AttemptNumber, why: &End) {
+    fn stop(&mut self, attempt: AttemptNumber, reason: &End) {
         // One that is paused can't hear it.
         if self.running.get(&attempt).is_some_and(|running| running.paused) {
             self.set_paused(attempt, false);
         }
-        self.halt(attempt, stop_for(why));
+        self.halt(attempt, stop_for(reason));
     }
 
     pub(super) fn halt(&self, attempt: AttemptNumber, halt: Halt) {
@@ -182,8 +182,8 @@ impl Daemon {
     fn tell(&mut self, id: InstanceId, notice: &Notice) {
         self.touched.insert(id);
         let Some(member) = self.book.members.get_mut(&id) else { return };
-        if let Notice::ReloadFailed { why } = notice {
-            member.reload_problem = Some(format!("the reload failed, and what ran before runs on: {why}"));
+        if let Notice::ReloadFailed { reason } = notice {
+            member.reload_problem = Some(format!("the reload failed, and what ran before runs on: {reason}"));
             // The reload of the whole job is over.
             let job = member.job.clone();
             self.touched.extend(self.book.entry(&job).iter().flat_map(|entry| entry.instances.values()));
@@ -264,8 +264,8 @@ impl Daemon {
         self.tell_of_connection(attempt, EventKind::Message, text, message);
     }
 
-    pub(super) fn hung_up(&mut self, attempt: AttemptNumber, why: String) {
-        self.tell_of_connection(attempt, EventKind::Disconnected, why, None);
+    pub(super) fn hung_up(&mut self, attempt: AttemptNumber, reason: String) {
+        self.tell_of_connection(attempt, EventKind::Disconnected, reason, None);
     }
 
     fn tell_of_connection(&mut self, attempt: AttemptNumber, kind: EventKind, text: String, message: Option<String>) {
@@ -353,7 +353,7 @@ async fn run(
 }
 
 fn no_id(error: &impl std::fmt::Display) -> Verdict {
-    Verdict::Lost { why: format!("there is no id for another attempt: {error}"), cause: LostCause::Machine }
+    Verdict::Lost { reason: format!("there is no id for another attempt: {error}"), cause: LostCause::Machine }
 }
 
 /// The job with the limits of another try.
@@ -367,20 +367,20 @@ fn boosted(mut job: Job, boosts: Boosts) -> Job {
     job
 }
 
-fn reason_of(why: &End) -> Result<StopReason, HealthCheck> {
-    match why {
+fn reason_of(reason: &End) -> Result<StopReason, HealthCheck> {
+    match reason {
         End::Operator => Ok(StopReason::Operator),
         End::Replaced => Ok(StopReason::Replaced),
         End::Unhealthy(check) => Err(*check),
     }
 }
 
-fn stop_for(why: &End) -> Halt {
-    reason_of(why).map_or_else(Halt::Unhealthy, Halt::Stop)
+fn stop_for(reason: &End) -> Halt {
+    reason_of(reason).map_or_else(Halt::Unhealthy, Halt::Stop)
 }
 
-fn kill_for(why: &End) -> Halt {
-    reason_of(why).map_or_else(Halt::Unhealthy, Halt::Kill)
+fn kill_for(reason: &End) -> Halt {
+    reason_of(reason).map_or_else(Halt::Unhealthy, Halt::Kill)
 }
 
 /// The kind of an event, and its sentence.
@@ -392,7 +392,7 @@ fn said(notice: &Notice) -> (EventKind, String) {
         Notice::Backoff { pause, .. } => {
             (EventKind::Backoff, format!("is started again in {}", print_duration(*pause)))
         }
-        Notice::Failed { why } => (EventKind::Failed, format!("is given up: {why}")),
+        Notice::Failed { reason } => (EventKind::Failed, format!("is given up: {reason}")),
         Notice::Stopping { .. } => (EventKind::Stopping, "is asked to stop".into()),
         Notice::Stopped => (EventKind::Stopped, "has stopped".into()),
         Notice::Finished => (EventKind::Finished, "has done its work".into()),
@@ -402,7 +402,7 @@ fn said(notice: &Notice) -> (EventKind, String) {
         Notice::Retiring { reason, .. } => (EventKind::Retiring, format!("wants to be replaced: {reason}")),
         Notice::Unhealthy { check, .. } => (EventKind::Unhealthy, format!("is unhealthy: {}", check.failure())),
         Notice::Reloaded { .. } => (EventKind::Reloaded, "another attempt has taken its place".into()),
-        Notice::ReloadFailed { why } => (EventKind::ReloadFailed, format!("is not replaced: {why}")),
+        Notice::ReloadFailed { reason } => (EventKind::ReloadFailed, format!("is not replaced: {reason}")),
         Notice::Skipped => {
             (EventKind::Skipped, "is due, but its last run has not ended: this one does not take place".into())
         }

@@ -93,7 +93,7 @@ impl Daemon {
             group: member.group.clone(),
             instance: member.number,
             phase: seen.phase,
-            why: seen.failed.or(seen.why).map(|why| escape(&why).into_owned()),
+            reason: seen.failed.or(seen.reason).map(|reason| escape(&reason).into_owned()),
             reloading: seen.reloading,
             paused: running.is_some_and(|running| running.paused),
             since_ms: at_ms(seen.since),
@@ -205,7 +205,7 @@ impl Daemon {
                     self.remember(&job, &settled);
                     self.book.settle(&job, settled);
                 }
-                Err(why) if is_it => drop(failed.insert(job, why)),
+                Err(reason) if is_it => drop(failed.insert(job, reason)),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -288,12 +288,12 @@ impl Posted {
         let gone = || "it has ended, or closed its connection".to_owned();
         match (was_sent.await, answered) {
             (Err(_), _) => answer.error = Some(gone()),
-            (Ok(Err(why)), _) => answer.error = Some(format!("not sent: {why}")),
+            (Ok(Err(reason)), _) => answer.error = Some(format!("not sent: {reason}")),
             (Ok(Ok(())), None) => {}
             (Ok(Ok(())), Some(answered)) => match tokio::time::timeout_at(until, answered).await {
                 Err(_) => answer.error = Some("sent, but it has not answered in time".into()),
                 Ok(Err(_)) => answer.error = Some(gone()),
-                Ok(Ok(Err(why))) => answer.error = Some(why),
+                Ok(Ok(Err(reason))) => answer.error = Some(reason),
                 Ok(Ok(Ok(text))) => answer.message = Some(text),
             },
         }

@@ -63,8 +63,8 @@ impl Daemon {
         let writable = match writable_then(records, was_writable) {
             Ok(writable) => writable,
             Err(error) => {
-                let why = format!("it can't be told where jobs may write: {error}");
-                return jobs.iter().map(|_| Err(why.clone())).collect();
+                let reason = format!("it can't be told where jobs may write: {error}");
+                return jobs.iter().map(|_| Err(reason.clone())).collect();
             }
         };
         let counted = jobs.iter().filter_map(|(job, _)| job.granted.as_ref().map(|record| record.settled));
@@ -95,8 +95,8 @@ impl Daemon {
 
     /// An attempt ran when the last daemon was ended, and ended with it.
     fn was_lost(&mut self, id: InstanceId, attempt: String) {
-        let why = "the daemon was ended from outside, and every worker with it";
-        let verdict = Verdict::Lost { why: why.into(), cause: LostCause::Daemon };
+        let reason = "the daemon was ended from outside, and every worker with it";
+        let verdict = Verdict::Lost { reason: reason.into(), cause: LostCause::Daemon };
         let ended = Ended {
             attempt,
             // When it was found: nobody saw it.

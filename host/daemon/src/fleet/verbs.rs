@@ -81,7 +81,7 @@ impl Daemon {
             begun.extend(self.fleet.ids_of(&job));
         }
         selected.ids.extend(&begun);
-        done.problems.extend(failed.iter().map(|(job, why)| format!("{job}: {why}")));
+        done.problems.extend(failed.iter().map(|(job, reason)| format!("{job}: {reason}")));
         let mut meant = self.meant(selected);
         meant.ids.retain(|id| self.book.members.get(id).is_none_or(|member| !failed.contains_key(&member.job)));
         match verb {
@@ -143,13 +143,13 @@ impl Daemon {
         let mut goals = Goals::new();
         for id in ids {
             let goal = if self.skipped.contains(id) {
-                let why = match self.overlap_of(*id) {
+                let reason = match self.overlap_of(*id) {
                     Some(Overlap::Queue) => "its last run has not ended, and another one waits for that already",
                     Some(Overlap::Skip | Overlap::Replace) | None => {
                         "its last run has not ended, so it does not run again (overlap = \"skip\")"
                     }
                 };
-                done.problems.extend(self.name_of(*id).map(|name| format!("{name}: {why}")));
+                done.problems.extend(self.name_of(*id).map(|name| format!("{name}: {reason}")));
                 Goal::Sent
             } else if self.fleet.see(*id).is_some_and(|seen| seen.queued) {
                 done.unchanged
@@ -251,18 +251,22 @@ impl Daemon {
         Ok(())
     }
 
-    /// Those of the instances for which there is nothing to do. `why` looks at one, and at whether it has a schedule.
-    pub(super) fn unchanged(&self, ids: &[InstanceId], why: impl Fn(&Seen, bool) -> Option<String>) -> Vec<Unchanged> {
+    /// Those of the instances for which there is nothing to do. `reason` looks at one, and at whether it has a schedule.
+    pub(super) fn unchanged(
+        &self,
+        ids: &[InstanceId],
+        reason: impl Fn(&Seen, bool) -> Option<String>,
+    ) -> Vec<Unchanged> {
         let one = |id: &InstanceId| {
-            let why = why(&self.fleet.see(*id)?, self.overlap_of(*id).is_some())?;
-            self.unchanged_one(*id, why)
+            let reason = reason(&self.fleet.see(*id)?, self.overlap_of(*id).is_some())?;
+            self.unchanged_one(*id, reason)
         };
         ids.iter().filter_map(one).collect()
     }
 
-    fn unchanged_one(&self, id: InstanceId, why: String) -> Option<Unchanged> {
+    fn unchanged_one(&self, id: InstanceId, reason: String) -> Option<Unchanged> {
         let member = self.book.members.get(&id)?;
-        Some(Unchanged { job: member.job.clone(), instance: Some(member.number), why: escape(&why).into_owned() })
+        Some(Unchanged { job: member.job.clone(), instance: Some(member.number), reason: escape(&reason).into_owned() })
     }
 
     fn without_instance(&self, jobs: &BTreeSet<String>) -> Vec<Unchanged> {
@@ -286,8 +290,8 @@ impl Daemon {
 }
 
 /// A job as a whole, for which there is nothing to do.
-pub(super) fn whole(job: String, why: &str) -> Unchanged {
-    Unchanged { job, instance: None, why: why.into() }
+pub(super) fn whole(job: String, reason: &str) -> Unchanged {
+    Unchanged { job, instance: None, reason: reason.into() }
 }
 
 /// Why there is nothing to do to bring it up by this verb.
@@ -295,7 +299,7 @@ pub(super) fn up_already(verb: Verb, seen: &Seen, scheduled: bool) -> Option<Str
     let starts = verb == Verb::Start;
     match seen.phase {
         Phase::Scheduled => Some("it waits for its time by the schedule already".into()),
-        Phase::Waiting => Some(format!("it waits already, {}", seen.why.as_deref().unwrap_or_default())),
+        Phase::Waiting => Some(format!("it waits already, {}", seen.reason.as_deref().unwrap_or_default())),
         Phase::Running if starts => Some("it runs already".into()),
         Phase::Starting if starts => Some("it starts already".into()),
         Phase::Running | Phase::Starting if verb == Verb::Reload && scheduled => {

@@ -56,20 +56,20 @@ pub(super) fn far(goal: Goal, seen: Option<&Seen>) -> Far {
         Goal::Reloaded if seen.reloading => Far::OnItsWay,
         Goal::Anew(old) | Goal::Run(old) if old.is_some() && seen.attempt == old => Far::OnItsWay,
         // A run that went wrong says so; one of the past is none of this one's.
-        Goal::Run(_) if seen.phase == Phase::Scheduled => seen.why.clone().map_or(Far::There, Far::Never),
+        Goal::Run(_) if seen.phase == Phase::Scheduled => seen.reason.clone().map_or(Far::There, Far::Never),
         Goal::Up | Goal::Anew(_) | Goal::Run(_) | Goal::Reloaded => up(seen),
     }
 }
 
 fn up(seen: &Seen) -> Far {
-    let why = || seen.why.clone().unwrap_or_default();
+    let reason = || seen.reason.clone().unwrap_or_default();
     match seen.phase {
         Phase::Running | Phase::Scheduled => Far::There,
         // It has done its work.
         Phase::Idle => Far::There,
         Phase::Stopped => Far::Never("it was stopped meanwhile".into()),
-        Phase::Failed => Far::Never(why()),
-        Phase::Waiting => Far::Waits(why()),
+        Phase::Failed => Far::Never(reason()),
+        Phase::Waiting => Far::Waits(reason()),
         Phase::Starting | Phase::Stopping | Phase::Backoff | Phase::Unknown(_) => Far::OnItsWay,
     }
 }
@@ -103,12 +103,12 @@ impl Waiter {
         self.held.remove(&id);
         match far {
             Far::OnItsWay => return,
-            Far::Waits(why) => {
-                self.held.insert(id, format!("{} {why}", name()));
+            Far::Waits(reason) => {
+                self.held.insert(id, format!("{} {reason}", name()));
                 return;
             }
             Far::There => {}
-            Far::Never(why) => self.done.problems.push(format!("{}: {why}", name())),
+            Far::Never(reason) => self.done.problems.push(format!("{}: {reason}", name())),
         }
         self.left.remove(&id);
     }
@@ -138,7 +138,7 @@ mod tests {
     fn seen(phase: Phase) -> Seen {
         Seen {
             phase,
-            why: Some("for db".into()),
+            reason: Some("for db".into()),
             since: Duration::ZERO,
             attempt: matches!(phase, Phase::Running | Phase::Starting | Phase::Stopping).then_some(1),
             wanted: true,
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_run_out_of_turn_is_waited_for_until_it_is_ready_or_over() {
-        let over = |why: Option<&str>| Seen { why: why.map(Into::into), ..seen(Phase::Scheduled) };
+        let over = |reason: Option<&str>| Seen { reason: reason.map(Into::into), ..seen(Phase::Scheduled) };
         assert_eq!(far(Goal::Run(None), Some(&seen(Phase::Running))), Far::There);
         assert_eq!(far(Goal::Run(Some(1)), Some(&seen(Phase::Running))), Far::OnItsWay, "the one that is replaced");
         assert_eq!(far(Goal::Run(Some(1)), Some(&over(None))), Far::There);

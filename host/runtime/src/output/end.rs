@@ -23,7 +23,7 @@ impl From<End> for OutputEnd {
             End::Finished => Self::Finished,
             End::ReceiverGone => Self::ReceiverGone,
             End::LimitReached => Self::LimitReached,
-            End::Failed(errno) => Self::Failed { why: errno.to_string() },
+            End::Failed(errno) => Self::Failed { reason: errno.to_string() },
         }
     }
 }

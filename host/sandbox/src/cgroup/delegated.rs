@@ -53,12 +53,12 @@ pub(super) fn take(mounts: Vec<Mount>, proc_cgroup: &str, proc_cgroups: &str, me
             open_directory(rustix::fs::CWD, &mount.point).and_then(|own| read_file(own.as_fd(), "cgroup.controllers"));
         mount.controllers = offered.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
     }
-    let choices = mounts::choose(&Controller::ALL, &own, proc_cgroups).map_err(|(controller, why)| {
-        let why = match why {
+    let choices = mounts::choose(&Controller::ALL, &own, proc_cgroups).map_err(|(controller, reason)| {
+        let reason = match reason {
             Missing::NotMounted | Missing::NotOffered(_) => Missing::NotHandedOver,
-            Missing::NotBuilt | Missing::TurnedOff | Missing::NotHandedOver => why,
+            Missing::NotBuilt | Missing::TurnedOff | Missing::NotHandedOver => reason,
         };
-        Error::Missing { controller, why }
+        Error::Missing { controller, reason }
     })?;
     for choice in choices.iter().filter(|choice| choice.version == Version::V2) {
         step_aside(choice, me)?;
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_cgroup_that_is_not_handed_over_is_not_used() {
         let refused = |answer: Result<Hierarchies, Error>| {
-            matches!(answer, Err(Error::Missing { why: Missing::NotHandedOver, .. }))
+            matches!(answer, Err(Error::Missing { reason: Missing::NotHandedOver, .. }))
         };
         assert!(refused(Fake::new("cpu pids", "77").take("0::/unit\n")));
         assert!(refused(Fake::new("", "77").take("0::/unit\n")));

@@ -21,7 +21,7 @@ pub enum Missing {
 impl Error {
     /// There is none to be had.
     pub fn none() -> Self {
-        Self::Missing { controller: Controller::Memory, why: Missing::NotHandedOver }
+        Self::Missing { controller: Controller::Memory, reason: Missing::NotHandedOver }
     }
 }
 
@@ -38,7 +38,7 @@ pub enum Error {
     Missing {
         controller: Controller,
         #[source]
-        why: Missing,
+        reason: Missing,
     },
     #[error("open the cgroup hierarchy at {}", .path.display())]
     Open {

@@ -118,12 +118,12 @@ fn a_name_can_t_lead_elsewhere() {
 
 #[test]
 fn an_error_says_what_is_missing_and_what_to_do() {
-    let why = super::Missing::NotOffered("/sys/fs/cgroup".into());
+    let reason = super::Missing::NotOffered("/sys/fs/cgroup".into());
     assert_eq!(
-        why.to_string(),
+        reason.to_string(),
         "the cgroup2 file system at /sys/fs/cgroup does not offer it; in a container, ask its runtime to delegate it"
     );
-    let error = Error::Missing { controller: Controller::Tasks, why };
+    let error = Error::Missing { controller: Controller::Tasks, reason };
     assert_eq!(error.to_string(), "find the cgroup controller pids");
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Rule {
     pub(super) conditions: &'static [Condition],
     pub(super) answer: Answer,
     /// Who needs the call, and for what.
-    pub(super) why: &'static str,
+    pub(super) reason: &'static str,
 }
 
 /// Holds where `argument & mask == equals`.
@@ -86,13 +86,13 @@ const fn number(call: c_long) -> u32 {
 
 /// `CALL [conditions] => errno: reason;`, the middle two where there are any.
 macro_rules! rules {
-    ($($call:ident $([$($condition:expr),+])? $(=> $errno:ident)?: $why:literal;)+) => {
+    ($($call:ident $([$($condition:expr),+])? $(=> $errno:ident)?: $reason:literal;)+) => {
         &[$(Rule {
             name: stringify!($call).split_at("SYS_".len()).1,
             number: number(libc::$call),
             conditions: &[$($($condition),+)?],
             answer: rules!(@answer $($errno)?),
-            why: $why,
+            reason: $reason,
         }),+]
     };
     (@answer) => { Answer::Allow };

@@ -195,7 +195,7 @@ fn random_rule(random: &mut Random, numbers: u64) -> Rule {
         1 => 0,
         _ => u32::try_from(random.below(numbers)).unwrap(),
     };
-    Rule { name: "", number, conditions: conditions.leak(), answer, why: "" }
+    Rule { name: "", number, conditions: conditions.leak(), answer, reason: "" }
 }
 
 #[test]
@@ -431,7 +431,7 @@ fn each_rule_has_a_reason_and_the_name_of_its_call() {
     for filter in Filter::ALL {
         for rule in policy::rules(filter) {
             assert_eq!(name(rule.number), Some(rule.name));
-            assert!(!rule.why.is_empty(), "{}", rule.name);
+            assert!(!rule.reason.is_empty(), "{}", rule.name);
         }
     }
 }

@@ -57,16 +57,16 @@ impl Spawner {
         self.children.remove(&zygote.number);
         // It can clone nothing any more; what it has cloned without a word is found now.
         self.strangers.look_soon();
-        let why = zygote.last_words.take().or_else(|| unexpected(&reaped.how));
+        let reason = zygote.last_words.take().or_else(|| unexpected(&reaped.how));
         let pending = std::mem::take(&mut zygote.pending);
         for worker in pending {
-            let why = why.clone().unwrap_or_else(|| SpawnFailure {
+            let reason = reason.clone().unwrap_or_else(|| SpawnFailure {
                 wall: None,
                 failure: failure("clone a worker", &io::Error::other("its zygote has ended")),
             });
-            self.tell(&FromSpawner::WorkerRefused { worker, why }, &[])?;
+            self.tell(&FromSpawner::WorkerRefused { worker, reason }, &[])?;
         }
-        self.tell(&FromSpawner::ZygoteEnded { zygote: id, why }, &[])?;
+        self.tell(&FromSpawner::ZygoteEnded { zygote: id, reason }, &[])?;
         self.forget_if_empty(id);
         Ok(())
     }
@@ -87,10 +87,10 @@ impl Spawner {
     }
 
     /// Ends a zygote whose start failed half-way, for this reason; its end tells the coordinator.
-    pub(super) fn end_unstarted(&mut self, id: ZygoteId, why: SpawnFailure) -> io::Result<()> {
+    pub(super) fn end_unstarted(&mut self, id: ZygoteId, reason: SpawnFailure) -> io::Result<()> {
         self.silence(id);
         let Some(zygote) = self.zygotes.get_mut(&id) else { return Ok(()) };
-        zygote.last_words = Some(why);
+        zygote.last_words = Some(reason);
         match epoll::add(&self.epoll, &zygote.pidfd, Source::ZygoteEnd(id).data(), epoll::EventFlags::IN) {
             // The latter where its start came so far.
             Ok(()) | Err(Errno::EXIST) => Ok(()),

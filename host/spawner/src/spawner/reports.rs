@@ -27,8 +27,8 @@ impl Spawner {
             Ok(Ok(Received { message: FromZygote::CloneFailed { worker, failure }, fds }))
                 if fds.is_empty() && take(&mut zygote.pending, worker) =>
             {
-                let why = SpawnFailure { wall: None, failure: shortened(failure) };
-                self.tell(&FromSpawner::WorkerRefused { worker, why }, &[])
+                let reason = SpawnFailure { wall: None, failure: shortened(failure) };
+                self.tell(&FromSpawner::WorkerRefused { worker, reason }, &[])
             }
             Ok(Ok(Received { message: FromZygote::Stamps(zygote), fds })) if fds.is_empty() && stamps::is_on() => {
                 self.tell(&FromSpawner::Stamps { spawner: Stamp::all(stamps::take()), zygote }, &[])
@@ -79,7 +79,7 @@ impl Spawner {
     fn adopt(&mut self, id: ZygoteId, worker: WorkerId, pidfd: OwnedFd) -> io::Result<()> {
         let Some(number) = self.new_child(pidfd.as_fd()) else {
             self.accuse(id);
-            return self.tell(&FromSpawner::WorkerRefused { worker, why: breach() }, &[]);
+            return self.tell(&FromSpawner::WorkerRefused { worker, reason: breach() }, &[]);
         };
         self.watch(pidfd.as_fd(), Source::WorkerEnd(worker))?;
         self.tell(&FromSpawner::WorkerStarted { worker }, &[pidfd.as_fd()])?;

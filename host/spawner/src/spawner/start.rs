@@ -170,8 +170,8 @@ impl Spawner {
                 }
             }
         }
-        let why = "processes that can't be ended from here are in the cgroups of commands that were killed";
-        Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, why))
+        let reason = "processes that can't be ended from here are in the cgroups of commands that were killed";
+        Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, reason))
     }
 
     /// A child that becomes another executable at once; with its number in the namespace that /proc shows.

@@ -200,8 +200,8 @@ fn variable(name: &str, value: &Value<'_>, reader: &mut Reader<'_>) -> Option<St
 fn passed_on(name: &str, place: usize, reader: &mut Reader<'_>) -> Option<String> {
     let shown = short(name);
     let Some(value) = (reader.surroundings().variable)(name) else {
-        let why = "it is not set here, so there is nothing to pass on; set it, or write a value";
-        reader.fault(place, format!("env.{shown}: {why}"));
+        let reason = "it is not set here, so there is nothing to pass on; set it, or write a value";
+        reader.fault(place, format!("env.{shown}: {reason}"));
         return None;
     };
     let value = value.into_string();

@@ -20,8 +20,8 @@ impl Reader<'_> {
             && !real.starts_with(folder)
         {
             let (text, real) = (short(text), short(&real.to_string_lossy()));
-            let why = "leaves the manifest's folder by a link, to";
-            self.fault(place, format!("{key} \"{text}\": {why} \"{real}\"; write that path itself if it is meant"));
+            let reason = "leaves the manifest's folder by a link, to";
+            self.fault(place, format!("{key} \"{text}\": {reason} \"{real}\"; write that path itself if it is meant"));
         }
         // Both parts are texts.
         whole.to_string_lossy().into_owned()

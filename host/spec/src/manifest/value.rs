@@ -126,8 +126,8 @@ impl<'a> Reader<'a> {
         };
         let count = u64::from_str_radix(number.as_str(), number.radix());
         let shown = short(&number.to_string());
-        let why = if shown.starts_with('-') { "below zero" } else { "more than can be counted" };
-        count.map_err(|_| self.fault(value.span().start, format!("{key} = {shown}: {why}"))).ok()
+        let reason = if shown.starts_with('-') { "below zero" } else { "more than can be counted" };
+        count.map_err(|_| self.fault(value.span().start, format!("{key} = {shown}: {reason}"))).ok()
     }
 
     pub(super) fn flag(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {

@@ -294,7 +294,7 @@ fn a_zone_has_one_name() {
     assert_eq!(schedule.time_zone_name(), "Europe/Berlin");
     for other in ["europe/berlin", "EUROPE/BERLIN", "utc", "Etc/Unknown"] {
         let refusal = Schedule::new("@daily", Some(other), false).unwrap_err();
-        assert!(matches!(refusal.why, Why::TimeZone { .. }), "{other}");
+        assert!(matches!(refusal.reason, Reason::TimeZone { .. }), "{other}");
     }
     assert_eq!(Schedule::new("@daily", None, false).unwrap().time_zone_name(), "UTC");
 }

@@ -17,7 +17,7 @@ pub enum Error {
     #[error(transparent)]
     Value(#[from] setting::Error),
     #[error(transparent)]
-    Wrong(#[from] Wrong<Why>),
+    Wrong(#[from] Wrong<Reason>),
     #[error("there is no module: the job needs module = \"FILE\"")]
     NoModule,
     #[error(transparent)]
@@ -26,7 +26,7 @@ pub enum Error {
 
 /// Why a setting of a service can't be met, where a value alone does not say it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
+pub enum Reason {
     #[error("not an absolute path")]
     Relative,
     #[error("a daemon gives each worker an id that nobody else has; leave user out")]
@@ -55,12 +55,12 @@ pub enum Why {
     #[error("a job with a schedule is started by the clock; write never or on-failure")]
     ScheduledRestart,
     #[error("{0}")]
-    Retry(RetryWhy),
+    Retry(RetryReason),
 }
 
 /// What is wrong with one of `retry_on`; its verdict is what was given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RetryWhy {
+pub enum RetryReason {
     #[error("stop_on names it too; leave one of them out")]
     AndStop,
     #[error("who stops a job does not want another try")]

@@ -1,6 +1,6 @@
 //! From what people have written to a service that has been checked.
 
-use super::error::Why;
+use super::error::Reason;
 use super::name::{self, Of};
 use super::{
     Backoff, Check, DEFAULT_GROUP, Error, Intensity, LogRules, Overlap, Ready, Restart, Rules, Service, effective,
@@ -29,7 +29,7 @@ impl Service {
         let job = Job::new(settings.clone(), surroundings).map_err(Error::Job)?;
         check_paths(&job)?;
         if let User::Ids { uid, gid } = job.user {
-            return Err(Wrong::given(Setting::User, format_args!("{uid}:{gid}"), Why::Ids).into());
+            return Err(Wrong::given(Setting::User, format_args!("{uid}:{gid}"), Reason::Ids).into());
         }
         let schedule = schedule(spec)?;
         let rules = rules(spec, &job, schedule.is_some())?;
@@ -56,7 +56,7 @@ fn settings(spec: &JobSpec) -> Result<Settings, Error> {
         return Err(Error::NoModule);
     }
     if let Some(network) = spec.net.as_deref().filter(|network| *network != "none") {
-        return Err(Wrong::text(Setting::Net, network, Why::Network).into());
+        return Err(Wrong::text(Setting::Net, network, Reason::Network).into());
     }
     let settings = Settings::of(spec).map_err(|error| Error::Job(error.into()))?;
     Ok(Settings { env: variables(spec)?, stdin: Some(stdin(spec.stdin.as_deref())?), ..settings })
@@ -68,7 +68,7 @@ fn check_company(spec: &JobSpec) -> Result<(), Error> {
         if let Some(with) = &setting.facts().with
             && !with.settings.iter().any(|other| other.takes().is_set(spec))
         {
-            return Err(Wrong::whole(*setting, Why::Stray(with.why)).into());
+            return Err(Wrong::whole(*setting, Reason::Stray(with.reason)).into());
         }
     }
     Ok(())
@@ -76,8 +76,8 @@ fn check_company(spec: &JobSpec) -> Result<(), Error> {
 
 fn variables(spec: &JobSpec) -> Result<Vec<OsString>, Error> {
     let variable = |(name, value): (&String, &String)| match name.as_str() {
-        "" => Err(Wrong::text(Setting::Env, name, Why::VariableName).into()),
-        name if name.contains('=') => Err(Wrong::text(Setting::Env, name, Why::VariableName).into()),
+        "" => Err(Wrong::text(Setting::Env, name, Reason::VariableName).into()),
+        name if name.contains('=') => Err(Wrong::text(Setting::Env, name, Reason::VariableName).into()),
         name => Ok(format!("{name}={value}").into()),
     };
     spec.env.iter().map(variable).collect()
@@ -86,8 +86,8 @@ fn variables(spec: &JobSpec) -> Result<Vec<OsString>, Error> {
 fn stdin(text: Option<&str>) -> Result<OsString, Error> {
     match text {
         None => Ok("none".into()),
-        Some("") => Err(Wrong::whole(Setting::Stdin, Why::NoStdinFile).into()),
-        Some("-") => Err(Wrong::text(Setting::Stdin, "-", Why::NoStdin).into()),
+        Some("") => Err(Wrong::whole(Setting::Stdin, Reason::NoStdinFile).into()),
+        Some("-") => Err(Wrong::text(Setting::Stdin, "-", Reason::NoStdin).into()),
         Some(file) => Ok(file.into()),
     }
 }
@@ -103,7 +103,7 @@ fn check_paths(job: &Job) -> Result<(), Error> {
     let module = [(Setting::Module, job.module.as_path())];
     let mut paths = module.into_iter().chain(directories).chain(children).chain(stdin);
     match paths.find(|(_, path)| path.is_relative()) {
-        Some((setting, path)) => Err(Wrong::text(setting, &path.to_string_lossy(), Why::Relative).into()),
+        Some((setting, path)) => Err(Wrong::text(setting, &path.to_string_lossy(), Reason::Relative).into()),
         None => Ok(()),
     }
 }
@@ -116,7 +116,7 @@ fn schedule(spec: &JobSpec) -> Result<Option<Schedule>, Error> {
 fn instances(written: Option<u64>, scheduled: bool) -> Result<u32, Error> {
     match narrow(count(Setting::Instances, written)?) {
         count if scheduled && count != 1 => {
-            Err(Wrong::given(Setting::Instances, count, Why::ScheduledInstances).into())
+            Err(Wrong::given(Setting::Instances, count, Reason::ScheduledInstances).into())
         }
         count => Ok(count),
     }
@@ -151,7 +151,7 @@ fn rules(spec: &JobSpec, job: &Job, scheduled: bool) -> Result<Rules, Error> {
 fn restart(word: Option<&str>, scheduled: bool) -> Result<Restart, Error> {
     let default = if scheduled { Restart::Never } else { Rules::default().restart };
     match word.map_or(Ok(default), |word| meaning(Setting::Restart, word, &RESTARTS))? {
-        Restart::Always if scheduled => Err(Wrong::given(Setting::Restart, "always", Why::ScheduledRestart).into()),
+        Restart::Always if scheduled => Err(Wrong::given(Setting::Restart, "always", Reason::ScheduledRestart).into()),
         restart => Ok(restart),
     }
 }
@@ -167,8 +167,8 @@ fn backoff(spec: &JobSpec) -> Result<Backoff, Error> {
         reset_after: lasts(Setting::BackoffResetAfter, spec.reset_after.as_ref())?,
     };
     if backoff.max < backoff.first {
-        let why = Why::Backoff(print_duration(first));
-        return Err(Wrong::given(Setting::BackoffMax, print_duration(most), why).into());
+        let reason = Reason::Backoff(print_duration(first));
+        return Err(Wrong::given(Setting::BackoffMax, print_duration(most), reason).into());
     }
     Ok(backoff)
 }
@@ -185,13 +185,13 @@ fn ready(text: Option<&str>, start_timeout: Duration) -> Result<Ready, Error> {
     let lived = match text {
         Some("notify") => return Ok(Ready::Notify),
         Some(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
-            return Err(Wrong::text(Setting::Ready, text, Why::Ready).into());
+            return Err(Wrong::text(Setting::Ready, text, Reason::Ready).into());
         }
         text => lasts(Setting::Ready, text.map(Into::into).as_ref())?,
     };
     if lived > start_timeout {
-        let why = Why::ReadyTooLate(print_duration(start_timeout));
-        return Err(Wrong::given(Setting::Ready, print_duration(lived), why).into());
+        let reason = Reason::ReadyTooLate(print_duration(start_timeout));
+        return Err(Wrong::given(Setting::Ready, print_duration(lived), reason).into());
     }
     Ok(Ready::Lived(lived))
 }
@@ -207,7 +207,7 @@ fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> 
     let timeout = time(Setting::HealthTimeout, spec.health.timeout.as_ref())?;
     let Some((module, args)) = spec.health.command.split_first() else { return Ok(None) };
     if !Path::new(module).is_absolute() {
-        return Err(Wrong::text(Setting::HealthCommand, module, Why::Relative).into());
+        return Err(Wrong::text(Setting::HealthCommand, module, Reason::Relative).into());
     }
     let settings = Settings {
         module: module.into(),
@@ -236,7 +236,7 @@ fn logs(spec: &JobSpec) -> Result<LogRules, Error> {
 fn each_once(setting: Setting, names: &[String]) -> Result<Vec<String>, Error> {
     let mut seen = std::collections::HashSet::new();
     match names.iter().find(|name| !seen.insert(*name)) {
-        Some(name) => Err(Wrong::text(setting, name, Why::Twice).into()),
+        Some(name) => Err(Wrong::text(setting, name, Reason::Twice).into()),
         None => Ok(names.to_vec()),
     }
 }

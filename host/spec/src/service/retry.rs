@@ -1,6 +1,6 @@
 //! After which verdicts another try is made, and with what changed.
 
-use super::error::{Error, RetryWhy, Why};
+use super::error::{Error, Reason, RetryReason};
 use super::rules::{Boosts, Retry};
 use crate::job::{Job, MEMORY_MOST};
 use crate::setting::words::verdict;
@@ -74,10 +74,10 @@ pub(super) fn retry_on(
     for spec in specs {
         let retry = parse(spec, limits)?;
         if !seen.insert(retry.on) {
-            return Err(Wrong::given(Setting::RetryOn, retry.on.name(), Why::Twice).into());
+            return Err(Wrong::given(Setting::RetryOn, retry.on.name(), Reason::Twice).into());
         }
         if stop_on.contains(&retry.on) {
-            return Err(wrong(retry.on, RetryWhy::AndStop));
+            return Err(wrong(retry.on, RetryReason::AndStop));
         }
         retries.push(retry);
     }
@@ -87,8 +87,8 @@ pub(super) fn retry_on(
 fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
     let on = verdict(Setting::RetryOn, &spec.verdict)?;
     match on {
-        VerdictKind::Stopped => return Err(wrong(on, RetryWhy::Stopped)),
-        VerdictKind::Refused => return Err(wrong(on, RetryWhy::Refused)),
+        VerdictKind::Stopped => return Err(wrong(on, RetryReason::Stopped)),
+        VerdictKind::Refused => return Err(wrong(on, RetryReason::Refused)),
         VerdictKind::Completed
         | VerdictKind::Failed
         | VerdictKind::Trapped
@@ -105,32 +105,32 @@ fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
     }
     let Some(factor) = spec.factor else {
         return match &spec.max {
-            Some(_) => Err(wrong(on, RetryWhy::MaxAlone)),
+            Some(_) => Err(wrong(on, RetryReason::MaxAlone)),
             None => Ok(Retry { on, factor: None, max: None }),
         };
     };
-    let limit = limit_of(on, limits).ok_or_else(|| wrong(on, RetryWhy::NothingToChange))?;
-    let value = limit.value.ok_or_else(|| wrong(on, RetryWhy::NoLimit(limit.setting)))?;
+    let limit = limit_of(on, limits).ok_or_else(|| wrong(on, RetryReason::NothingToChange))?;
+    let value = limit.value.ok_or_else(|| wrong(on, RetryReason::NoLimit(limit.setting)))?;
     let few = u32::try_from(factor).ok().filter(|factor| (TIMES_LEAST..=FACTOR_MAX).contains(&u64::from(*factor)));
-    let few = few.ok_or_else(|| wrong(on, RetryWhy::Factor(factor)))?;
+    let few = few.ok_or_else(|| wrong(on, RetryReason::Factor(factor)))?;
     let max = spec.max.as_deref().map(|text| parse_max(on, text, &limit, value)).transpose()?;
     Ok(Retry { on, factor: Some(few), max: max.or(limit.ceiling) })
 }
 
-fn wrong(on: VerdictKind, why: RetryWhy) -> Error {
-    Wrong::given(Setting::RetryOn, on.name(), Why::Retry(why)).into()
+fn wrong(on: VerdictKind, reason: RetryReason) -> Error {
+    Wrong::given(Setting::RetryOn, on.name(), Reason::Retry(reason)).into()
 }
 
 fn parse_max(on: VerdictKind, text: &str, limit: &Limit, value: u64) -> Result<u64, Error> {
-    let unreadable = |error| Wrong::text(Setting::RetryOn, text, setting::Why::Unreadable(error));
+    let unreadable = |error| Wrong::text(Setting::RetryOn, text, setting::Reason::Unreadable(error));
     let max = limit.unit.parse(text).map_err(unreadable)?;
     let shown = |value| limit.unit.print(value);
     if max <= value {
-        return Err(wrong(on, RetryWhy::Max { max: shown(max), limit: shown(value) }));
+        return Err(wrong(on, RetryReason::Max { max: shown(max), limit: shown(value) }));
     }
     match limit.ceiling {
         Some(ceiling) if max > ceiling => {
-            Err(wrong(on, RetryWhy::MaxTooLarge { max: shown(max), ceiling: shown(ceiling) }))
+            Err(wrong(on, RetryReason::MaxTooLarge { max: shown(max), ceiling: shown(ceiling) }))
         }
         Some(_) | None => Ok(max),
     }

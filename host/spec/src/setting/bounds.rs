@@ -15,7 +15,7 @@ pub struct Bounds {
 
 /// Why a value can't be had. The text follows the name and the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
+pub enum Reason {
     #[error("{0}")]
     Unreadable(units::Error),
     #[error("there is no such word; {advice}")]
@@ -53,15 +53,15 @@ impl Bounds {
     }
 
     /// `value` in the smallest unit; `print` shows one.
-    pub(super) fn check(self, value: u64, print: impl Fn(u64) -> String) -> Result<(), Why> {
+    pub(super) fn check(self, value: u64, print: impl Fn(u64) -> String) -> Result<(), Reason> {
         if let (0, Some(reason)) = (value, self.zero) {
-            return Err(Why::Zero(reason));
+            return Err(Reason::Zero(reason));
         }
         if let Some((least, reason)) = self.least.filter(|(least, _)| value < *least) {
-            return Err(Why::Less { least: print(least), reason });
+            return Err(Reason::Less { least: print(least), reason });
         }
         match self.most.filter(|(most, _)| value > *most) {
-            Some((most, reason)) => Err(Why::More { most: print(most), reason }),
+            Some((most, reason)) => Err(Reason::More { most: print(most), reason }),
             None => Ok(()),
         }
     }

@@ -93,7 +93,7 @@ pub enum Change {
 pub struct With {
     pub settings: &'static [Setting],
     /// Why it is refused without: to follow the name and a colon.
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 impl Facts {
@@ -115,8 +115,8 @@ impl Facts {
         Self { bounds, ..self }
     }
 
-    const fn with(self, settings: &'static [Setting], why: &'static str) -> Self {
-        Self { with: Some(With { settings, why }), ..self }
+    const fn with(self, settings: &'static [Setting], reason: &'static str) -> Self {
+        Self { with: Some(With { settings, reason }), ..self }
     }
 
     const fn own(self) -> Self {

@@ -1,6 +1,6 @@
 //! Reading the value of a setting: what was written, within the bounds of the list, or the usual one.
 
-use super::bounds::Why;
+use super::bounds::Reason;
 use super::list::Setting;
 use super::wrong::{Error, Wrong};
 use crate::units::{self, Size, Time, Written};
@@ -22,7 +22,7 @@ pub fn plain_size(setting: Setting, size: Option<Size>) -> Result<Option<Size>, 
     let Some(size) = size else { return Ok(setting.facts().usual.to_size()) };
     let print = |bytes| Size::bytes(bytes).to_string();
     let checked = setting.facts().bounds.check(size.to_bytes(), print);
-    checked.map(|()| Some(size)).map_err(|why| given(setting, size, why))
+    checked.map(|()| Some(size)).map_err(|reason| given(setting, size, reason))
 }
 
 /// As [`size`].
@@ -42,7 +42,7 @@ pub fn plain_time(setting: Setting, time: Option<Time>) -> Result<Option<Time>, 
     let Some(time) = time else { return Ok(setting.facts().usual.to_time()) };
     let print = |millis| Time::millis(millis).to_string();
     let checked = setting.facts().bounds.check(time.to_millis(), print);
-    checked.map(|()| Some(time)).map_err(|why| given(setting, time, why))
+    checked.map(|()| Some(time)).map_err(|reason| given(setting, time, reason))
 }
 
 /// As [`plain_size`].
@@ -52,19 +52,19 @@ pub fn plain_time(setting: Setting, time: Option<Time>) -> Result<Option<Time>, 
 pub fn count(setting: Setting, count: Option<u64>) -> Result<Option<u64>, Error> {
     let Some(count) = count else { return Ok(setting.facts().usual.to_count()) };
     let checked = setting.facts().bounds.check(count, |count| count.to_string());
-    checked.map(|()| Some(count)).map_err(|why| given(setting, count, why))
+    checked.map(|()| Some(count)).map_err(|reason| given(setting, count, reason))
 }
 
 /// Nothing at all has no unit.
-fn given(setting: Setting, value: impl std::fmt::Display, why: Why) -> Error {
-    match why {
-        Why::Zero(_) => Wrong::given(setting, 0, why),
-        Why::Unreadable(_) | Why::Word { .. } | Why::Less { .. } | Why::More { .. } => {
-            Wrong::given(setting, value, why)
+fn given(setting: Setting, value: impl std::fmt::Display, reason: Reason) -> Error {
+    match reason {
+        Reason::Zero(_) => Wrong::given(setting, 0, reason),
+        Reason::Unreadable(_) | Reason::Word { .. } | Reason::Less { .. } | Reason::More { .. } => {
+            Wrong::given(setting, value, reason)
         }
     }
 }
 
 fn unreadable(setting: Setting, text: &str, error: units::Error) -> Error {
-    Wrong::text(setting, text, Why::Unreadable(error))
+    Wrong::text(setting, text, Reason::Unreadable(error))
 }

@@ -1,12 +1,12 @@
 //! What is wrong with a setting: which it is, what was given, and why that can't be had.
 
-use super::bounds::Why;
+use super::bounds::Reason;
 use super::list::Setting;
 use crate::text::escape;
 use std::fmt;
 
 /// What is wrong with a value by itself: it can't be read, or is out of its bounds.
-pub type Error = Wrong<Why>;
+pub type Error = Wrong<Reason>;
 
 /// A setting that can't be met. Its text is `NAME GIVEN: WHY`, with the name as manifests have it; see [`Wrong::told`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Wrong<W> {
     pub setting: Setting,
     /// As it is to be shown: escaped, and in quotes where it is text.
     pub given: Option<String>,
-    pub why: W,
+    pub reason: W,
 }
 
 /// How settings are called where somebody reads of them.
@@ -37,25 +37,25 @@ impl Names {
 
 impl<W> Wrong<W> {
     /// Of a value that shows as itself.
-    pub fn given(setting: Setting, given: impl fmt::Display, why: W) -> Self {
-        Self { setting, given: Some(given.to_string()), why }
+    pub fn given(setting: Setting, given: impl fmt::Display, reason: W) -> Self {
+        Self { setting, given: Some(given.to_string()), reason }
     }
 
     /// Of a text, which may hold anything.
-    pub fn text(setting: Setting, text: &str, why: W) -> Self {
-        Self { setting, given: Some(format!("\"{}\"", escape(text))), why }
+    pub fn text(setting: Setting, text: &str, reason: W) -> Self {
+        Self { setting, given: Some(format!("\"{}\"", escape(text))), reason }
     }
 
     /// Of a setting as a whole.
-    pub const fn whole(setting: Setting, why: W) -> Self {
-        Self { setting, given: None, why }
+    pub const fn whole(setting: Setting, reason: W) -> Self {
+        Self { setting, given: None, reason }
     }
 }
 
 impl<W: fmt::Display> Wrong<W> {
     pub fn told(&self, names: Names) -> String {
         let given = self.given.as_ref().map_or_else(String::new, |given| format!(" {given}"));
-        format!("{}{given}: {}", names.of(self.setting), self.why)
+        format!("{}{given}: {}", names.of(self.setting), self.reason)
     }
 }
 

@@ -140,9 +140,9 @@ impl Fleet {
         }
     }
 
-    fn give_up(&mut self, id: InstanceId, why: String) {
-        self.tell(id, Notice::Failed { why: why.clone() });
-        self.end(id, Then::Rest(Rest::Failed(why)));
+    fn give_up(&mut self, id: InstanceId, reason: String) {
+        self.tell(id, Notice::Failed { reason: reason.clone() });
+        self.end(id, Then::Rest(Rest::Failed(reason)));
     }
 
     /// A run is over; the one that has waited for it takes place.
@@ -158,13 +158,13 @@ impl Fleet {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let completed = verdict.kind() == VerdictKind::Completed;
         if !completed && !instance.history.admit(rules.intensity, now) {
-            let why = restart::too_often(rules.intensity, verdict);
+            let reason = restart::too_often(rules.intensity, verdict);
             instance.forget();
             if rules.overlap.is_none() {
-                return self.give_up(id, why);
+                return self.give_up(id, reason);
             }
-            self.tell(id, Notice::Failed { why: why.clone() });
-            return self.run_over(id, LastRun::Badly(why));
+            self.tell(id, Notice::Failed { reason: reason.clone() });
+            return self.run_over(id, LastRun::Badly(reason));
         }
         instance.restarts += 1;
         let pause = restart::pause(rules.backoff, instance.tries, dice);
@@ -202,26 +202,26 @@ impl Fleet {
     }
 
     /// Whatever runs of the instance is to end: in its turn, those that come after it first. Then this follows.
-    pub(super) fn put_down(&mut self, id: InstanceId, why: End, then: Then) {
+    pub(super) fn put_down(&mut self, id: InstanceId, reason: End, then: Then) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         instance.queued = false;
         match std::mem::replace(&mut instance.slot, Slot::Down(Rest::Idle)) {
             Slot::Up { attempt, heir } => {
-                instance.slot = Slot::Held { attempt, why: why.clone(), then };
+                instance.slot = Slot::Held { attempt, reason: reason.clone(), then };
                 if let Heir::Coming { attempt: heir, .. } = heir {
-                    self.dismiss(id, &heir, why);
+                    self.dismiss(id, &heir, reason);
                 }
                 self.settle(id);
             }
-            Slot::Held { attempt, .. } => self.enter(id, Slot::Held { attempt, why, then }),
+            Slot::Held { attempt, .. } => self.enter(id, Slot::Held { attempt, reason, then }),
             Slot::Ending { .. } | Slot::Down(_) | Slot::Waiting | Slot::Pausing { .. } => self.end(id, then),
         }
     }
 
     /// Its turn to be told to go has come.
     pub(super) fn release(&mut self, id: InstanceId) {
-        if let Some((attempt, why, then)) = self.instances.get_mut(&id).and_then(Instance::take_held) {
-            self.dismiss(id, &attempt, why);
+        if let Some((attempt, reason, then)) = self.instances.get_mut(&id).and_then(Instance::take_held) {
+            self.dismiss(id, &attempt, reason);
             self.enter(id, Slot::Ending { then });
         }
     }
@@ -236,7 +236,7 @@ impl Fleet {
         }
         for leaving in instance.leaving.iter_mut().filter(|leaving| !leaving.is_killed) {
             leaving.is_killed = true;
-            self.actions.push(Action::Kill { attempt: leaving.number, why: End::Operator });
+            self.actions.push(Action::Kill { attempt: leaving.number, reason: End::Operator });
         }
         self.settle(id);
     }
@@ -285,7 +285,7 @@ impl Instance {
     /// The attempt that is held, why it is to end, and what follows; the caller gives the instance another slot.
     pub(super) fn take_held(&mut self) -> Option<(Attempt, End, Then)> {
         match std::mem::replace(&mut self.slot, Slot::Down(Rest::Idle)) {
-            Slot::Held { attempt, why, then } => Some((attempt, why, then)),
+            Slot::Held { attempt, reason, then } => Some((attempt, reason, then)),
             slot @ (Slot::Up { .. } | Slot::Down(_) | Slot::Waiting | Slot::Pausing { .. } | Slot::Ending { .. }) => {
                 self.slot = slot;
                 None

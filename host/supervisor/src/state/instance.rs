@@ -80,7 +80,7 @@ pub(super) enum Slot {
     /// To be stopped when those that come after it are down.
     Held {
         attempt: Attempt,
-        why: End,
+        reason: End,
         then: Then,
     },
     /// Nothing counts any more; those that are leaving are waited for.
@@ -221,7 +221,7 @@ impl Instance {
     }
 
     pub(super) fn failed(&self) -> Option<&str> {
-        if let Slot::Down(Rest::Failed(why)) = &self.slot { Some(why) } else { None }
+        if let Slot::Down(Rest::Failed(reason)) = &self.slot { Some(reason) } else { None }
     }
 
     pub(super) fn is_finished(&self) -> bool {

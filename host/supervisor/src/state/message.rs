@@ -142,9 +142,9 @@ pub enum Action {
     /// Start an attempt of the instance, with these limits in place of its own.
     Spawn { id: InstanceId, attempt: AttemptNumber, boosts: Boosts },
     /// Ask the attempt to stop; whoever carries this out ends it after its grace.
-    Stop { attempt: AttemptNumber, why: End },
+    Stop { attempt: AttemptNumber, reason: End },
     /// End the attempt at once.
-    Kill { attempt: AttemptNumber, why: End },
+    Kill { attempt: AttemptNumber, reason: End },
     /// Run the command of its health check; [`Event::Checked`] is the answer. No other check of it runs meanwhile.
     Check { attempt: AttemptNumber },
     /// For those who watch.
@@ -187,7 +187,7 @@ pub enum Notice {
         raised: Boosts,
     },
     Failed {
-        why: String,
+        reason: String,
     },
     Stopping {
         attempt: AttemptNumber,
@@ -214,7 +214,7 @@ pub enum Notice {
         new: AttemptNumber,
     },
     ReloadFailed {
-        why: String,
+        reason: String,
     },
     /// A run that was due does not take place.
     Skipped,
@@ -224,7 +224,7 @@ pub enum Notice {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     pub phase: Phase,
-    pub why: Option<String>,
+    pub reason: Option<String>,
     /// Since when it is in this phase.
     pub since: Duration,
     /// The attempt that counts; during a reload the old one.

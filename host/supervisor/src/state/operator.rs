@@ -59,7 +59,7 @@ impl Fleet {
         (instance.wanted, instance.restarts) = (place.wanted, place.restarts);
         let last = if place.finished { LastRun::Well } else { LastRun::None };
         instance.slot = Slot::Down(match place.failed {
-            Some(why) => Rest::Failed(why),
+            Some(reason) => Rest::Failed(reason),
             None if scheduled && place.wanted => Rest::Scheduled(last),
             None if place.finished => Rest::Finished,
             None if place.wanted => Rest::Idle,

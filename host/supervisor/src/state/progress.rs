@@ -89,7 +89,7 @@ impl Fleet {
     fn condemn(&mut self, id: InstanceId, number: AttemptNumber, check: HealthCheck) {
         self.with(number, |attempt, _| attempt.condemn());
         self.tell(id, Notice::Unhealthy { attempt: number, check });
-        self.actions.push(Action::Kill { attempt: number, why: End::Unhealthy(check) });
+        self.actions.push(Action::Kill { attempt: number, reason: End::Unhealthy(check) });
     }
 
     /// Looks at every instance whose time has come, once.

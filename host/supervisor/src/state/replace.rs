@@ -112,8 +112,8 @@ impl Fleet {
         let Some(name) = self.instances.get(&id).map(|instance| Arc::clone(&instance.job)) else { return };
         let Some(job) = self.jobs.get_mut(&name).filter(|job| job.launched(new).is_some()) else { return };
         job.reload = None;
-        let why = format!("the new attempt {} before it was ready", verdict_text::clause(verdict));
-        self.tell(id, Notice::ReloadFailed { why });
+        let reason = format!("the new attempt {} before it was ready", verdict_text::clause(verdict));
+        self.tell(id, Notice::ReloadFailed { reason });
     }
 
     /// Asks for an heir of an instance that is up and has none.
@@ -171,7 +171,7 @@ impl Fleet {
     }
 
     /// An attempt that counts no more is told to go. One that has been killed for its health need not be.
-    pub(super) fn dismiss(&mut self, id: InstanceId, attempt: &Attempt, why: End) {
+    pub(super) fn dismiss(&mut self, id: InstanceId, attempt: &Attempt, reason: End) {
         let number = attempt.number;
         let is_killed = attempt.is_condemned();
         if let Some(instance) = self.instances.get_mut(&id) {
@@ -179,7 +179,7 @@ impl Fleet {
         }
         if !is_killed {
             self.tell(id, Notice::Stopping { attempt: number });
-            self.actions.push(Action::Stop { attempt: number, why });
+            self.actions.push(Action::Stop { attempt: number, reason });
         }
     }
 
@@ -208,7 +208,7 @@ impl Fleet {
         *heir = Heir::None;
         // Another one would be refused as well: see `restart::after`. The old one stays.
         if attempt.is_overdue && verdict.kind() == VerdictKind::Refused {
-            self.tell(id, Notice::ReloadFailed { why: restart::not_again(verdict) });
+            self.tell(id, Notice::ReloadFailed { reason: restart::not_again(verdict) });
         } else if attempt.is_overdue {
             let pause = restart::pause(backoff, tries, dice);
             *heir = Heir::Pausing { until: now.saturating_add(pause), tries: tries.saturating_add(1) };

@@ -482,8 +482,8 @@ impl World {
     fn perform(&mut self, action: Action, now: bool) {
         match action {
             Action::Spawn { id, attempt, .. } => self.spawned(id, attempt),
-            Action::Stop { attempt, why } => self.told_to_stop(attempt, &why),
-            Action::Kill { attempt, why } => self.killed(attempt, why, now),
+            Action::Stop { attempt, reason } => self.told_to_stop(attempt, &reason),
+            Action::Kill { attempt, reason } => self.killed(attempt, reason, now),
             Action::Check { attempt } => {
                 let healthy = self.calm || !self.dice.one_in(4);
                 let pause = self.dice.millis(1000);
@@ -533,13 +533,13 @@ impl World {
         ready || self.fleet.see(id).is_some_and(|seen| seen.finished)
     }
 
-    fn told_to_stop(&mut self, attempt: AttemptNumber, why: &End) {
+    fn told_to_stop(&mut self, attempt: AttemptNumber, reason: &End) {
         let live = self.live.get_mut(&attempt).expect("one that runs is told to go");
         let (id, rules) = (live.id, Arc::clone(&live.rules));
         let first = !std::mem::replace(&mut live.told, true);
         self.check(first, "it is told once");
         let asked = &self.asked[&id];
-        match why {
+        match reason {
             End::Operator => {
                 self.check(asked.stopping || self.leaving, "nobody has asked for it");
                 // An heir that is not ready is of use to nobody: it goes at once.
@@ -572,14 +572,14 @@ impl World {
         })
     }
 
-    fn killed(&mut self, attempt: AttemptNumber, why: End, now: bool) {
+    fn killed(&mut self, attempt: AttemptNumber, reason: End, now: bool) {
         let live = self.live.get_mut(&attempt).expect("one that runs is killed");
         live.told = true;
-        let (id, reason) = (live.id, StopReason::Operator);
-        let verdict = match why {
+        let (id, by) = (live.id, StopReason::Operator);
+        let verdict = match reason {
             End::Operator => {
                 self.check(now || self.asked[&id].killed, "only the second signal kills");
-                Verdict::Stopped { graceful: false, reason }
+                Verdict::Stopped { graceful: false, reason: by }
             }
             End::Unhealthy(check) => {
                 let Live { ready, paused, .. } = self.live[&attempt];
@@ -587,7 +587,7 @@ impl World {
                 self.check(!paused, "nothing is expected of what is paused");
                 Verdict::Unhealthy { check }
             }
-            End::Replaced => Verdict::Stopped { graceful: false, reason },
+            End::Replaced => Verdict::Stopped { graceful: false, reason: by },
         };
         let pause = self.dice.millis(50);
         self.later(pause, Event::Ended { attempt, verdict });

@@ -128,11 +128,11 @@ fn spawn(id: InstanceId, attempt: AttemptNumber) -> Action {
 }
 
 fn stop(attempt: AttemptNumber) -> Action {
-    Action::Stop { attempt, why: End::Operator }
+    Action::Stop { attempt, reason: End::Operator }
 }
 
 fn replaced(attempt: AttemptNumber) -> Action {
-    Action::Stop { attempt, why: End::Replaced }
+    Action::Stop { attempt, reason: End::Replaced }
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn one_that_does_not_become_ready_in_time_is_unhealthy() {
     assert_eq!(kit.pass(seconds(1000)), []);
     kit.step(Event::Launched { attempt: 1 });
     assert_eq!(kit.pass(Duration::from_millis(6999)), []);
-    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Ready) }]);
+    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, reason: End::Unhealthy(HealthCheck::Ready) }]);
     assert_eq!(kit.pass(seconds(100)), [], "once");
 }
 
@@ -206,7 +206,7 @@ fn what_is_not_tried_again_has_failed() {
     kit.end(id, FAILED);
     let seen = kit.see(id);
     assert_eq!(seen.failed.as_deref(), Some("the attempt failed with code 3, and its rules don't start it again"));
-    assert_eq!((seen.phase, seen.why), (Phase::Failed, seen.failed));
+    assert_eq!((seen.phase, seen.reason), (Phase::Failed, seen.failed));
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn the_second_stop_kills() {
     let mut kit = Kit::new();
     let id = kit.up("web", &[], notify());
     assert_eq!(kit.step(Event::Stop { ids: vec![id] }), [stop(1)]);
-    assert_eq!(kit.step(Event::Stop { ids: vec![id] }), [Action::Kill { attempt: 1, why: End::Operator }]);
+    assert_eq!(kit.step(Event::Stop { ids: vec![id] }), [Action::Kill { attempt: 1, reason: End::Operator }]);
     assert_eq!(kit.step(Event::Stop { ids: vec![id] }), [], "once");
 }
 
@@ -320,10 +320,10 @@ fn one_that_is_started_while_it_stops_comes_back() {
 fn it_starts_when_all_that_it_comes_after_is_ready() {
     let mut kit = Kit::new();
     let web = kit.job("web", &["db", "cache"], 1, notify())[0];
-    assert_eq!((kit.phase(web), kit.see(web).why.as_deref()), (Phase::Waiting, Some("for cache, db")));
+    assert_eq!((kit.phase(web), kit.see(web).reason.as_deref()), (Phase::Waiting, Some("for cache, db")));
     let db = kit.job("db", &[], 2, notify());
     let cache = kit.up("cache", &[], notify());
-    assert_eq!(kit.see(web).why.as_deref(), Some("for db"));
+    assert_eq!(kit.see(web).reason.as_deref(), Some("for db"));
     assert_eq!(kit.ready(db[0]), []);
     assert_eq!(kit.ready(db[1]), [spawn(web, 4)]);
     kit.end(cache, FAILED);
@@ -400,7 +400,7 @@ fn the_end_can_be_hurried() {
     kit.up("db", &[], notify());
     kit.up("web", &["db"], notify());
     kit.step(Event::Shutdown);
-    let kill = |attempt| Action::Kill { attempt, why: End::Operator };
+    let kill = |attempt| Action::Kill { attempt, reason: End::Operator };
     assert_eq!(kit.step(Event::ShutdownNow), [kill(1), kill(2)]);
     assert_eq!(kit.ended(1), []);
     assert_eq!(kit.ended(2), [Action::Over]);
@@ -413,7 +413,7 @@ fn a_heartbeat_that_is_missed_too_often_is_the_end() {
     kit.pass(seconds(15));
     kit.step(Event::Heartbeat { attempt: 1 });
     assert_eq!(kit.pass(seconds(19)), []);
-    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Heartbeat) }]);
+    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, reason: End::Unhealthy(HealthCheck::Heartbeat) }]);
     kit.end(id, Verdict::Unhealthy { check: HealthCheck::Heartbeat });
     assert_eq!(kit.phase(id), Phase::Backoff);
 }
@@ -441,7 +441,7 @@ fn a_check_runs_alone_and_its_misses_count_in_a_row() {
         actions
     };
     assert_eq!(answers(&[false, true, false]), []);
-    assert_eq!(answers(&[false]), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Command) }]);
+    assert_eq!(answers(&[false]), [Action::Kill { attempt: 1, reason: End::Unhealthy(HealthCheck::Command) }]);
 }
 
 #[test]
@@ -478,8 +478,8 @@ fn where_the_new_one_fails_the_old_one_stays_and_the_reload_is_over() {
     ids.iter().for_each(|id| drop(kit.ready(*id)));
     kit.step(Event::Reload { ids: ids.clone() });
     assert_eq!(kit.step(Event::Ended { attempt: 3, verdict: FAILED }), []);
-    let why = "the new attempt failed with code 3 before it was ready".into();
-    assert_eq!(kit.notices.last(), Some(&(ids[0], Notice::ReloadFailed { why })));
+    let reason = "the new attempt failed with code 3 before it was ready".into();
+    assert_eq!(kit.notices.last(), Some(&(ids[0], Notice::ReloadFailed { reason })));
     assert_eq!(kit.pass(seconds(1000)), []);
     for (id, attempt) in [(ids[0], 1), (ids[1], 2)] {
         assert_eq!((kit.phase(id), kit.attempt(id), kit.see(id).reloading), (Phase::Running, attempt, false));
@@ -492,7 +492,7 @@ fn a_new_one_that_does_not_become_ready_in_time_fails_the_reload() {
     let id = kit.up("web", &[], Rules { start_timeout: seconds(5), ..notify() });
     kit.step(Event::Reload { ids: vec![id] });
     kit.step(Event::Launched { attempt: 2 });
-    assert_eq!(kit.pass(seconds(5)), [Action::Kill { attempt: 2, why: End::Unhealthy(HealthCheck::Ready) }]);
+    assert_eq!(kit.pass(seconds(5)), [Action::Kill { attempt: 2, reason: End::Unhealthy(HealthCheck::Ready) }]);
     kit.step(Event::Ended { attempt: 2, verdict: Verdict::Unhealthy { check: HealthCheck::Ready } });
     assert!(matches!(kit.notices.last(), Some((_, Notice::ReloadFailed { .. }))));
     assert_eq!(kit.phase(id), Phase::Running);
@@ -623,7 +623,7 @@ fn a_run_takes_place_when_it_is_due() {
     assert_eq!(kit.step(Event::Due { job: "report".into() }), [spawn(id, 2)]);
     kit.end(id, FAILED);
     let seen = kit.see(id);
-    assert_eq!((seen.phase, seen.why.as_deref()), (Phase::Scheduled, Some("the last run failed with code 3")));
+    assert_eq!((seen.phase, seen.reason.as_deref()), (Phase::Scheduled, Some("the last run failed with code 3")));
     kit.step(Event::Stop { ids: vec![id] });
     assert_eq!(kit.step(Event::Due { job: "report".into() }), [], "it was stopped");
     kit.step(Event::Start { ids: vec![id] });
@@ -665,7 +665,7 @@ fn a_run_that_is_retried_too_often_ends_no_schedule() {
     kit.pass(seconds(1));
     kit.end(id, FAILED);
     let seen = kit.see(id);
-    assert_eq!(seen.why.as_deref(), Some("1 restart in 1m; the last attempt failed with code 3"));
+    assert_eq!(seen.reason.as_deref(), Some("1 restart in 1m; the last attempt failed with code 3"));
     assert_eq!((seen.phase, seen.failed), (Phase::Scheduled, None));
     assert_eq!(kit.step(Event::Due { job: "report".into() }), [spawn(id, 3)]);
 }
@@ -704,7 +704,7 @@ fn other_rules_count_from_the_next_attempt_on() {
     kit.end(id, FAILED);
     kit.pass(seconds(1));
     kit.ready(id);
-    assert_eq!(kit.pass(seconds(3)), [Action::Kill { attempt: 2, why: End::Unhealthy(HealthCheck::Heartbeat) }]);
+    assert_eq!(kit.pass(seconds(3)), [Action::Kill { attempt: 2, reason: End::Unhealthy(HealthCheck::Heartbeat) }]);
 }
 
 #[test]
@@ -799,7 +799,7 @@ fn what_was_refused_has_failed_at_once_and_is_tried_again_when_somebody_asks() {
         assert_eq!(kit.end(id, refused()), []);
         let seen = kit.see(id);
         assert_eq!((seen.phase, seen.restarts), (Phase::Failed, 0));
-        assert_eq!(seen.why.as_deref(), Some("it was refused: it is no module"));
+        assert_eq!(seen.reason.as_deref(), Some("it was refused: it is no module"));
         assert_eq!(kit.pass(seconds(10_000)), []);
         assert_eq!(kit.step(Event::Start { ids: vec![id] }), [spawn(id, 2)]);
     }
@@ -813,7 +813,7 @@ fn a_run_that_was_refused_is_over_and_the_next_one_is_tried() {
     for attempt in 1..3 {
         assert_eq!(kit.step(Event::Due { job: "report".into() }), [spawn(id, attempt)]);
         kit.end(id, refused());
-        assert_eq!(kit.see(id).why.as_deref(), Some("the last run was refused: it is no module"));
+        assert_eq!(kit.see(id).reason.as_deref(), Some("the last run was refused: it is no module"));
         assert_eq!((kit.phase(id), kit.pass(seconds(1000))), (Phase::Scheduled, Vec::new()));
     }
 }
@@ -825,8 +825,8 @@ fn an_heir_that_is_refused_has_no_other_one_behind_it() {
     kit.pass(seconds(1000));
     assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 200 }), [spawn(id, 2)]);
     assert_eq!(kit.step(Event::Ended { attempt: 2, verdict: refused() }), []);
-    let why = "it was refused: it is no module".into();
-    assert_eq!(kit.notices.last(), Some(&(id, Notice::ReloadFailed { why })));
+    let reason = "it was refused: it is no module".into();
+    assert_eq!(kit.notices.last(), Some(&(id, Notice::ReloadFailed { reason })));
     assert_eq!(kit.pass(seconds(10_000)), []);
     assert_eq!(kit.step(Event::Memory { attempt: 1, bytes: 300 }), []);
     assert_eq!((kit.phase(id), kit.attempt(id)), (Phase::Running, 1), "the old one stays");
@@ -850,7 +850,7 @@ fn nothing_is_expected_of_what_is_paused_and_its_misses_are_counted_anew() {
     assert_eq!(kit.step(pause(1)), [], "once more");
     kit.step(resume(1));
     assert_eq!(kit.pass(seconds(19)), [], "the one before the pause is forgotten");
-    let unhealthy = Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Heartbeat) };
+    let unhealthy = Action::Kill { attempt: 1, reason: End::Unhealthy(HealthCheck::Heartbeat) };
     assert_eq!(kit.pass(seconds(1)), [unhealthy]);
     assert_eq!(kit.phase(id), Phase::Stopping);
 }
@@ -870,7 +870,7 @@ fn a_check_that_ran_while_its_attempt_was_paused_counts_for_nothing() {
     assert_eq!(kit.step(Event::Checked { attempt: 1, healthy: false }), [], "it ended in the pause");
     kit.step(resume(1));
     assert_eq!(kit.pass(seconds(5)), [Action::Check { attempt: 1 }]);
-    let unhealthy = Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Command) };
+    let unhealthy = Action::Kill { attempt: 1, reason: End::Unhealthy(HealthCheck::Command) };
     assert_eq!(kit.step(Event::Checked { attempt: 1, healthy: false }), [unhealthy]);
 }
 
@@ -884,7 +884,7 @@ fn a_pause_is_no_part_of_the_time_to_be_ready_in() {
     assert_eq!(kit.pass(seconds(1000)), []);
     kit.step(resume(1));
     assert_eq!(kit.pass(Duration::from_millis(5999)), []);
-    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, why: End::Unhealthy(HealthCheck::Ready) }]);
+    assert_eq!(kit.pass(seconds(1)), [Action::Kill { attempt: 1, reason: End::Unhealthy(HealthCheck::Ready) }]);
     // Nor has it lived meanwhile.
     let id = kit.job("api", &[], 1, Rules { ready: Ready::Lived(seconds(3)), ..notify() })[0];
     kit.step(Event::Began { attempt: 2 });
@@ -918,7 +918,7 @@ fn where_the_daemon_was_held_nobody_has_missed_anything() {
     assert_eq!(kit.step(Event::Halted { late: seconds(99) }), []);
     assert_eq!(kit.step(Event::Tick), []);
     assert_eq!(kit.step(Event::Heartbeat { attempt: 1 }), []);
-    let unhealthy = |attempt, check| Action::Kill { attempt, why: End::Unhealthy(check) };
+    let unhealthy = |attempt, check| Action::Kill { attempt, reason: End::Unhealthy(check) };
     assert_eq!(kit.pass(seconds(1)), [unhealthy(1, HealthCheck::Heartbeat)]);
     assert_eq!(kit.pass(seconds(8)), [unhealthy(2, HealthCheck::Ready)]);
 }

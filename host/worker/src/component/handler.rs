@@ -112,7 +112,7 @@ pub(super) async fn serve(
         match answer_all(&mut endpoint, &mut instance, stores.plan.fresh).await {
             Ok(Next::Instance) => store = stores.next(instance.store)?,
             Ok(Next::Nothing) => break (Ok(0), instance.store),
-            Ok(Next::Broken(why)) => return Ok(counted(Report::of(report::broken(&why)), &endpoint)),
+            Ok(Next::Broken(reason)) => return Ok(counted(Report::of(report::broken(&reason)), &endpoint)),
             Err(failure) => break (Err(failure), instance.store),
         }
     };

@@ -249,8 +249,8 @@ fn wait_any<T: View + 'static>(
     (awaited, timeout): (Vec<Awaited>, Timeout),
 ) -> Answer<Vec<u32>> {
     if awaited.is_empty() || awaited.len() > limits::SOURCES {
-        let why = format!("a wait for {} sources; it takes 1 to {}", awaited.len(), limits::SOURCES);
-        return Ok((Err(Error::Invalid(why)),));
+        let reason = format!("a wait for {} sources; it takes 1 to {}", awaited.len(), limits::SOURCES);
+        return Ok((Err(Error::Invalid(reason)),));
     }
     let Parts { session, table } = store.data_mut().parts();
     let source = |awaited: &Awaited| {

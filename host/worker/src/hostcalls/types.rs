@@ -2,7 +2,7 @@
 
 use crate::session::{self, Ended};
 use sandhog_protocol::message;
-use sandhog_protocol::verdict::Verdict as Why;
+use sandhog_protocol::verdict::Verdict as Reason;
 use sandhog_sys::process;
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList};
 
@@ -136,7 +136,7 @@ pub(super) fn answer<T>(result: Result<T, session::Error>) -> Result<T, Error> {
         session::Error::TooLarge { most } => Error::TooLarge(most),
         session::Error::Denied(right) => Error::Denied(right),
         session::Error::NotFound(name) => Error::NotFound(name),
-        session::Error::Invalid(why) => Error::Invalid(why),
+        session::Error::Invalid(reason) => Error::Invalid(reason),
         session::Error::Poisoned(ended) => Error::Poisoned(ended.as_ref().into()),
         session::Error::Quota(bound) => Error::Quota(bound),
         session::Error::Gone => process::exit_now(1),
@@ -192,40 +192,41 @@ impl From<&Ended> for Verdict {
     }
 }
 
-const fn kind(verdict: &Why) -> VerdictKind {
+const fn kind(verdict: &Reason) -> VerdictKind {
     match verdict {
-        Why::Completed { .. } => VerdictKind::Completed,
-        Why::Failed { .. } => VerdictKind::Failed,
-        Why::Trapped { .. } => VerdictKind::Trapped,
-        Why::Deadline { .. } => VerdictKind::Deadline,
-        Why::Cpu { .. } => VerdictKind::Cpu,
-        Why::Memory { .. } => VerdictKind::Memory,
-        Why::Output { .. } => VerdictKind::Output,
-        Why::Denied { .. } => VerdictKind::Denied,
-        Why::Killed { .. } => VerdictKind::Killed,
-        Why::Stopped { .. } => VerdictKind::Stopped,
-        Why::Unhealthy { .. } => VerdictKind::Unhealthy,
-        Why::Lost { .. } => VerdictKind::Lost,
-        Why::Refused { .. } => VerdictKind::Refused,
+        Reason::Completed { .. } => VerdictKind::Completed,
+        Reason::Failed { .. } => VerdictKind::Failed,
+        Reason::Trapped { .. } => VerdictKind::Trapped,
+        Reason::Deadline { .. } => VerdictKind::Deadline,
+        Reason::Cpu { .. } => VerdictKind::Cpu,
+        Reason::Memory { .. } => VerdictKind::Memory,
+        Reason::Output { .. } => VerdictKind::Output,
+        Reason::Denied { .. } => VerdictKind::Denied,
+        Reason::Killed { .. } => VerdictKind::Killed,
+        Reason::Stopped { .. } => VerdictKind::Stopped,
+        Reason::Unhealthy { .. } => VerdictKind::Unhealthy,
+        Reason::Lost { .. } => VerdictKind::Lost,
+        Reason::Refused { .. } => VerdictKind::Refused,
         // The coordinator is of this version: it says no such thing.
-        Why::Unknown => VerdictKind::Lost,
+        Reason::Unknown => VerdictKind::Lost,
     }
 }
 
 /// The limit, the trap, the signal or the reason; empty where the kind says it all.
-fn detail(verdict: &Why) -> String {
+fn detail(verdict: &Reason) -> String {
     match verdict {
-        Why::Completed { .. } | Why::Failed { .. } | Why::Unknown => String::new(),
-        Why::Trapped { message, .. } => message.clone(),
-        Why::Deadline { limit } | Why::Cpu { limit, .. } | Why::Memory { limit, .. } | Why::Output { limit } => {
-            limit.clone()
-        }
-        Why::Denied { syscall } => syscall.clone().unwrap_or_default(),
-        Why::Killed { signal, .. } => signal.clone(),
-        Why::Stopped { graceful: true, .. } => "it ended by itself".to_owned(),
-        Why::Stopped { graceful: false, .. } => "it was ended".to_owned(),
-        Why::Unhealthy { check } => check.failure().to_owned(),
-        Why::Lost { why, .. } => why.clone(),
-        Why::Refused { reason } => reason.clone(),
+        Reason::Completed { .. } | Reason::Failed { .. } | Reason::Unknown => String::new(),
+        Reason::Trapped { message, .. } => message.clone(),
+        Reason::Deadline { limit }
+        | Reason::Cpu { limit, .. }
+        | Reason::Memory { limit, .. }
+        | Reason::Output { limit } => limit.clone(),
+        Reason::Denied { syscall } => syscall.clone().unwrap_or_default(),
+        Reason::Killed { signal, .. } => signal.clone(),
+        Reason::Stopped { graceful: true, .. } => "it ended by itself".to_owned(),
+        Reason::Stopped { graceful: false, .. } => "it was ended".to_owned(),
+        Reason::Unhealthy { check } => check.failure().to_owned(),
+        Reason::Lost { reason, .. } => reason.clone(),
+        Reason::Refused { reason } => reason.clone(),
     }
 }

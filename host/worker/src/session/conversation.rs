@@ -170,7 +170,7 @@ impl Session {
     pub(super) fn hear(&mut self, reply: Reply) -> Heard {
         match reply {
             Reply::Spawned { child, attempt } => Heard::Answer(Ok((child, attempt))),
-            Reply::NotSpawned(why) => Heard::Answer(Err(why.into())),
+            Reply::NotSpawned(reason) => Heard::Answer(Err(reason.into())),
             // Whoever reads stdin hears of it: it never comes this far.
             Reply::InputFailed { .. } => Heard::News,
             Reply::Stop => {

@@ -34,12 +34,12 @@ pub(crate) enum Error {
 }
 
 impl From<Refused> for Error {
-    fn from(why: Refused) -> Self {
-        match why {
-            Refused::Denied(why) => Self::Denied(why),
-            Refused::NotFound(why) => Self::NotFound(why),
-            Refused::Invalid(why) => Self::Invalid(why),
-            Refused::Quota(why) => Self::Quota(why),
+    fn from(reason: Refused) -> Self {
+        match reason {
+            Refused::Denied(reason) => Self::Denied(reason),
+            Refused::NotFound(reason) => Self::NotFound(reason),
+            Refused::Invalid(reason) => Self::Invalid(reason),
+            Refused::Quota(reason) => Self::Quota(reason),
         }
     }
 }

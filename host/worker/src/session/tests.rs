@@ -153,13 +153,13 @@ fn an_answer_in_pieces_is_waited_for() {
 #[test]
 fn a_refusal_is_told_with_its_reason() {
     let (mut session, coordinator) = session();
-    for (why, error) in [
+    for (reason, error) in [
         (Refused::Denied("a".into()), Error::Denied("a".into())),
         (Refused::NotFound("b".into()), Error::NotFound("b".into())),
         (Refused::Invalid("c".into()), Error::Invalid("c".into())),
         (Refused::Quota("d".into()), Error::Quota("d".into())),
     ] {
-        coordinator.tells(Reply::NotSpawned(why));
+        coordinator.tells(Reply::NotSpawned(reason));
         assert_eq!(session.spawn(job(false, NULL)), Err(error));
     }
 }

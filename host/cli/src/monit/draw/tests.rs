@@ -9,7 +9,8 @@ use sandhog_protocol::verdict::Verdict;
 fn model() -> Model {
     let mut model = Model::new();
     let last = Some(ended(Verdict::Failed { code: 3 }, 3, "it ended with code 3"));
-    let failed = Instance { last, restarts: 6, why: Some("6 restarts".into()), ..instance(2, "worker", Phase::Failed) };
+    let failed =
+        Instance { last, restarts: 6, reason: Some("6 restarts".into()), ..instance(2, "worker", Phase::Failed) };
     let instances = || vec![running(1, "web"), failed.clone()];
     let log = || vec![line("web", LogStream::Out, "hello\x1b[2J"), line("web", LogStream::Err, "oh")];
     update(&mut model, Message::Seen { instances: instances(), empty: Vec::new(), of: String::new(), log: Vec::new() });

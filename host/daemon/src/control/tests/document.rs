@@ -199,7 +199,7 @@ fn instance() -> Instance {
         group: "x".into(),
         instance: 0,
         phase: Phase::Running,
-        why: text(),
+        reason: text(),
         reloading: false,
         paused: false,
         since_ms: 1,
@@ -246,7 +246,7 @@ fn answers_are_written_as_they_are_described() {
             instances: vec![instance()],
             problems: vec!["x".into()],
             warnings: vec!["x".into()],
-            unchanged: vec![Unchanged { job: "x".into(), instance: Some(0), why: "x".into() }],
+            unchanged: vec![Unchanged { job: "x".into(), instance: Some(0), reason: "x".into() }],
         },
     );
     hold_to(

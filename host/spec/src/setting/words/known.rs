@@ -3,7 +3,7 @@
 //! Must not: know a setting. Which takes which words is for the list to say.
 
 use crate::nearest;
-use crate::setting::bounds::Why;
+use crate::setting::bounds::Reason;
 use crate::text::escape;
 use sandhog_protocol::plan::Wall;
 use sandhog_protocol::request::Level;
@@ -67,10 +67,10 @@ pub const NETWORKS: [(&str, ()); 1] = [("none", ())];
 
 /// There is no such strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("strategy \"{}\": {why}", escape(.word))]
+#[error("strategy \"{}\": {reason}", escape(.word))]
 pub struct NoStrategy {
     pub word: String,
-    pub why: Why,
+    pub reason: Reason,
 }
 
 impl Strategy {
@@ -79,7 +79,7 @@ impl Strategy {
     /// # Errors
     /// There is none of that name.
     pub fn new(word: Option<&str>) -> Result<Self, NoStrategy> {
-        let known = |word| find(word, &STRATEGIES).map_err(|why| NoStrategy { word: word.into(), why });
+        let known = |word| find(word, &STRATEGIES).map_err(|reason| NoStrategy { word: word.into(), reason });
         word.map_or(Ok(Self::default()), known)
     }
 
@@ -93,7 +93,7 @@ impl Strategy {
 ///
 /// # Errors
 /// Why there is no such word.
-pub fn find<T: Copy>(word: &str, known: &[(&'static str, T)]) -> Result<T, Why> {
+pub fn find<T: Copy>(word: &str, known: &[(&'static str, T)]) -> Result<T, Reason> {
     let found = known.iter().find(|(name, _)| *name == word);
     found.map(|(_, meaning)| *meaning).ok_or_else(|| unknown(word, known.iter().map(|(name, _)| *name)))
 }
@@ -116,6 +116,6 @@ pub fn names<T>(known: &[(&'static str, T)]) -> Vec<&'static str> {
 }
 
 /// Why a word is none of the known ones.
-pub(super) fn unknown<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Why {
-    Why::Word { advice: nearest::advice(word, known) }
+pub(super) fn unknown<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Reason {
+    Reason::Word { advice: nearest::advice(word, known) }
 }

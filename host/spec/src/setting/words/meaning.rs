@@ -11,7 +11,7 @@ use sandhog_protocol::verdict::VerdictKind;
 /// # Errors
 /// There is no such word.
 pub fn meaning<T: Copy>(setting: Setting, word: &str, known: &[(&'static str, T)]) -> Result<T, Error> {
-    find(word, known).map_err(|why| Wrong::text(setting, word, why))
+    find(word, known).map_err(|reason| Wrong::text(setting, word, reason))
 }
 
 pub fn verdict(setting: Setting, word: &str) -> Result<VerdictKind, Error> {
