@@ -148,7 +148,7 @@ pub struct GroupSpec {
 /// `POST /v1/apply`: these jobs are to be up, in these groups. Jobs of `source` that are not among them are deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Apply {
+pub struct ApplyRequest {
     /// Where this comes from: a manifest's absolute path. None: nothing is deleted.
     pub source: Option<String>,
     pub groups: Vec<GroupSpec>,
@@ -185,7 +185,7 @@ fn jobs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JobSpec>, D::E
     deserializer.deserialize_seq(Jobs)
 }
 
-/// What an [`Apply`] does to one job.
+/// What an [`ApplyRequest`] does to one job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub job: String,
@@ -195,7 +195,7 @@ pub struct Change {
 }
 
 kinds! {
-    /// What an [`Apply`] does to a job.
+    /// What an [`ApplyRequest`] does to a job.
     pub enum ChangeKind {
         /// It is new.
         Create = "create",
@@ -212,7 +212,7 @@ kinds! {
 /// runs it now; by its group, or by `all`, it only waits for its time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Ask {
+pub struct VerbRequest {
     /// Names, ids, `NAME/INSTANCE`, groups, or `all`.
     pub select: Vec<String>,
     /// Answer when it is done, not when it is begun.
@@ -224,7 +224,7 @@ pub struct Ask {
 /// `POST /v1/scale`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Scale {
+pub struct ScaleRequest {
     pub job: String,
     pub instances: u64,
     pub wait: bool,
@@ -233,7 +233,7 @@ pub struct Scale {
 /// `POST /v1/send`: a message to each instance that is selected; answered by one [`Answer`] for each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Send {
+pub struct SendRequest {
     pub select: Vec<String>,
     /// JSON, in its own text, as on `--ipc`.
     pub message: String,
@@ -252,15 +252,15 @@ pub struct Answer {
     pub error: Option<String>,
 }
 
-/// What became of an [`Ask`], an [`Apply`] or a [`Scale`].
+/// What became of a [`VerbRequest`], an [`ApplyRequest`] or a [`ScaleRequest`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Done {
+pub struct VerbResult {
     pub changes: Vec<Change>,
     /// Those that it concerns, as they are now.
     pub instances: Vec<Instance>,
     /// What went wrong with some of them, a sentence each.
     pub problems: Vec<String>,
-    /// What the operator should know of an [`Apply`], a sentence each.
+    /// What the operator should know of an [`ApplyRequest`], a sentence each.
     pub warnings: Vec<String>,
     /// Those for which there was nothing to do.
     #[serde(default)]
@@ -279,7 +279,7 @@ pub struct Unchanged {
 
 /// A line of `GET /v1/jobs`: a job, whether or not it has an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobLine {
+pub struct JobSummary {
     pub job: String,
     pub group: String,
     /// How many it is to have.
@@ -337,19 +337,19 @@ pub struct Instance {
     pub memory_bytes: Option<u64>,
     pub restarts: u64,
     /// How its last attempt ended.
-    pub last: Option<Ended>,
+    pub last: Option<EndedAttempt>,
     /// When it runs next: by its schedule or after its pause.
     pub next_ms: Option<u64>,
     /// What the attempt said of its progress last.
     pub progress: Option<String>,
     /// Limits that a retry has changed: of the attempt that runs, or of the next one.
     #[serde(default)]
-    pub raised: Vec<Raised>,
+    pub raised: Vec<RaisedLimit>,
 }
 
 /// A limit that a retry has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Raised {
+pub struct RaisedLimit {
     /// The key of its setting: memory, timeout, cpu or max_output.
     pub limit: String,
     /// What the job's own settings say.
@@ -360,7 +360,7 @@ pub struct Raised {
 
 /// An attempt that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct EndedAttempt {
     pub attempt: String,
     pub at_ms: u64,
     /// One sentence.
@@ -381,7 +381,7 @@ pub struct Job {
     pub settings: Vec<(String, String)>,
     pub instances: Vec<Instance>,
     /// The last ones, newest first, at most ten for each instance.
-    pub ended: Vec<Ended>,
+    pub ended: Vec<EndedAttempt>,
 }
 
 /// A line of a job's log. `GET /v1/logs` answers with one of them a line.
@@ -494,7 +494,7 @@ pub struct Shutdown {}
 
 /// The body of every answer that is no success.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
+pub struct ErrorBody {
     /// One sentence: what is wrong, and where.
     pub error: String,
     /// What to do about it.

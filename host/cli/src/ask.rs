@@ -8,7 +8,7 @@ use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::{interrupt, render};
 use sandhog_daemon::fleet::Verb;
-use sandhog_protocol::control::{Answer, Ask, Done, Scale, Send};
+use sandhog_protocol::control::{Answer, ScaleRequest, SendRequest, VerbRequest, VerbResult};
 use sandhog_protocol::exit_code;
 use sandhog_spec::text::escape;
 
@@ -21,10 +21,10 @@ pub(super) fn run(verb: Verb, args: AskArgs) -> u8 {
 }
 
 /// Asks, and waits with a line that says for what.
-pub(super) fn ask(client: &mut Client, verb: Verb, select: Vec<String>, wait: bool) -> Result<Done, Failure> {
+pub(super) fn ask(client: &mut Client, verb: Verb, select: Vec<String>, wait: bool) -> Result<VerbResult, Failure> {
     let words = words(verb);
     let _line = waiting(wait, words.doing, &select.join(" "));
-    let ask = Ask { select, wait, signal: None };
+    let ask = VerbRequest { select, wait, signal: None };
     if wait { client.post_and_wait(words.path, &ask) } else { client.post(words.path, &ask) }
 }
 
@@ -37,10 +37,10 @@ fn try_scale(args: ScaleArgs) -> Result<u8, Failure> {
     let wait = waits(args.wait);
     let _line = waiting(wait, "scaling", &args.job);
     let job = args.job.clone();
-    let scale = Scale { job: args.job, instances: args.instances, wait };
+    let scale = ScaleRequest { job: args.job, instances: args.instances, wait };
     let mut client = Client::connect()?;
     let (path, wait) = ("/v1/scale", scale.wait);
-    let done: Done = if wait { client.post_and_wait(path, &scale) } else { client.post(path, &scale) }?;
+    let done: VerbResult = if wait { client.post_and_wait(path, &scale) } else { client.post(path, &scale) }?;
     if !args.json && args.instances == 0 && done.unchanged.is_empty() {
         let text = format!("{0}: has no instance now, and stays: sandhog start {0} brings it up again\n", escape(&job));
         return Ok(shown(render::answer(text.as_bytes()), &done, FAILED, HINT));
@@ -56,8 +56,8 @@ pub(super) fn signal(args: SignalArgs) -> u8 {
 fn try_signal(args: SignalArgs) -> Result<u8, Failure> {
     let signal = args.signal.to_ascii_uppercase();
     let signal = signal.strip_prefix("SIG").unwrap_or(&signal).to_owned();
-    let ask = Ask { select: vec![args.select], wait: false, signal: Some(signal) };
-    let done: Done = Client::connect()?.post(words(Verb::Signal).path, &ask)?;
+    let ask = VerbRequest { select: vec![args.select], wait: false, signal: Some(signal) };
+    let done: VerbResult = Client::connect()?.post(words(Verb::Signal).path, &ask)?;
     Ok(end(Verb::Signal, &done, args.json))
 }
 
@@ -70,7 +70,7 @@ fn try_send(args: SendArgs) -> Result<u8, Failure> {
     check_message(&args.message)?;
     let wait_ms = args.wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     let _line = waiting(wait_ms > 0, "waiting for an answer of", &args.select);
-    let send = Send { select: vec![args.select], message: args.message, wait_ms };
+    let send = SendRequest { select: vec![args.select], message: args.message, wait_ms };
     // Also without an answer it takes until the job has read it.
     let answers: Vec<Answer> = Client::connect()?.post_and_wait("/v1/send", &send)?;
     let shown = if args.json {
@@ -131,18 +131,18 @@ fn waiting(wait: bool, doing: &str, what: &str) -> Option<Progress> {
 }
 
 /// Shows what came of a verb; returns the exit code.
-pub(super) fn end(verb: Verb, done: &Done, json: bool) -> u8 {
+pub(super) fn end(verb: Verb, done: &VerbResult, json: bool) -> u8 {
     show(done, json, words(verb).failed, HINT)
 }
 
 /// Shows what is done, and on stderr what is not.
-pub(super) fn show(done: &Done, json: bool, failed: &str, hint: &str) -> u8 {
+pub(super) fn show(done: &VerbResult, json: bool, failed: &str, hint: &str) -> u8 {
     let code = if json { render::answer_json(done) } else { render::answer(render::done::text(done).as_bytes()) };
     shown(code, done, failed, hint)
 }
 
 /// Says on stderr what is not done; `code`: the exit code of what was shown.
-fn shown(code: u8, done: &Done, failed: &str, hint: &str) -> u8 {
+fn shown(code: u8, done: &VerbResult, failed: &str, hint: &str) -> u8 {
     if done.problems.is_empty() {
         return code;
     }

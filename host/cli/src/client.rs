@@ -334,7 +334,7 @@ impl Client {
     async fn refusal(&self, response: Response<Incoming>, path: &str) -> Failure {
         let status = response.status();
         let problem = self.collect(response.into_body(), path).await;
-        let problem = problem.ok().and_then(|text| serde_json::from_slice::<control::Problem>(&text).ok());
+        let problem = problem.ok().and_then(|text| serde_json::from_slice::<control::ErrorBody>(&text).ok());
         let Some(problem) = problem else { return Error::Status { path: path.into(), status }.into() };
         Failure {
             problem: problem.hint.into_iter().fold(Problem::new(problem.error), Problem::with_hint),

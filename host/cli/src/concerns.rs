@@ -1,6 +1,6 @@
 //! Which events concern what was selected.
 
-use sandhog_protocol::control::{Event, Instance, JobLine};
+use sandhog_protocol::control::{Event, Instance, JobSummary};
 use std::collections::BTreeSet;
 
 /// What an event may be about.
@@ -16,7 +16,7 @@ pub(super) enum Concerns {
 impl Concerns {
     /// Those that the words select; `instances` and `jobs`, those as a whole, are what the daemon takes them for. Of a job
     /// as a whole its later instances are selected, too.
-    pub(super) fn of(select: &[String], instances: Vec<Instance>, jobs: Vec<JobLine>) -> Self {
+    pub(super) fn of(select: &[String], instances: Vec<Instance>, jobs: Vec<JobSummary>) -> Self {
         if select.iter().any(|word| word == "all") {
             return Self::All;
         }
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_job_is_selected_with_its_later_instances_and_an_id_alone() {
-        let web = JobLine { job: "web".into(), group: "default".into(), instances: 1 };
+        let web = JobSummary { job: "web".into(), group: "default".into(), instances: 1 };
         let concerns = Concerns::of(&["web".into(), "9".into()], vec![running(1, "web"), running(9, "db")], vec![web]);
         assert!(concerns.has(&about("web", 1)));
         assert!(concerns.has(&about("web", 77)));

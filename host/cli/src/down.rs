@@ -10,7 +10,7 @@ use super::words::{as_text, is_path};
 use super::{ask, manifest_file, render};
 use sandhog_daemon::fleet::Verb;
 use sandhog_dirs::lock;
-use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, Shutdown};
+use sandhog_protocol::control::{ApplyRequest, Change, ChangeKind, Shutdown, VerbResult};
 use sandhog_protocol::exit_code;
 use sandhog_runtime::privilege;
 use std::ffi::{OsStr, OsString};
@@ -42,18 +42,18 @@ fn try_run(args: &DownArgs) -> Result<u8, Failure> {
     let done = match (target, source) {
         (Target::Jobs(select), _) => delete(&mut client, select, wait)?,
         (Target::Manifest(_), source) => delete_all_of(&mut client, source, wait)?,
-        (Target::DaemonAlone, _) => Done::default(),
+        (Target::DaemonAlone, _) => VerbResult::default(),
     };
     if args.daemon {
         let _line = Progress::start("ending the daemon");
         let _: serde_json::Value = client.post("/v1/shutdown", &Shutdown::default())?;
         // Everything has gone then, its socket too.
         client.while_it(|| lock::wait_for_end(&privilege::who()))?.map_err(|error| Failure::of(&error))?;
-        if done == Done::default() && !args.json {
+        if done == VerbResult::default() && !args.json {
             return Ok(render::answer(b"the daemon has ended\n"));
         }
     }
-    if of_manifest && done == Done::default() && !args.json {
+    if of_manifest && done == VerbResult::default() && !args.json {
         return Ok(render::answer(b"nothing to do: there is no job of this manifest\n"));
     }
     Ok(ask::end(Verb::Delete, &done, args.json))
@@ -76,7 +76,7 @@ fn target(words: &[OsString], daemon: bool, is_file: impl Fn(&Path) -> bool) -> 
 
 fn nothing_runs(json: bool) -> u8 {
     if json {
-        render::answer_json(&Done::default())
+        render::answer_json(&VerbResult::default())
     } else {
         render::answer(b"no daemon runs, so nothing is up; what was up is up again with the next one\n")
     }
@@ -84,17 +84,17 @@ fn nothing_runs(json: bool) -> u8 {
 
 /// Stops what is selected, those that come after others first, and forgets it. Not by `stop`: what stops already would be
 /// stopped for the second time, which is without grace.
-fn delete(client: &mut Client, select: Vec<String>, wait: bool) -> Result<Done, Failure> {
+fn delete(client: &mut Client, select: Vec<String>, wait: bool) -> Result<VerbResult, Failure> {
     ask::ask(client, Verb::Delete, select, wait)
 }
 
 /// The same for all jobs that have come from a manifest, whatever it says now.
-fn delete_all_of(client: &mut Client, source: Option<String>, wait: bool) -> Result<Done, Failure> {
-    let nothing = |dry_run| Apply { source: source.clone(), dry_run, ..Apply::default() };
+fn delete_all_of(client: &mut Client, source: Option<String>, wait: bool) -> Result<VerbResult, Failure> {
+    let nothing = |dry_run| ApplyRequest { source: source.clone(), dry_run, ..ApplyRequest::default() };
     if !wait {
         return client.post("/v1/apply", &nothing(false));
     }
-    let found: Done = client.post("/v1/apply", &nothing(true))?;
+    let found: VerbResult = client.post("/v1/apply", &nothing(true))?;
     let is_deleted = |change: &&Change| change.change == ChangeKind::Delete;
     let names: Vec<_> = found.changes.iter().filter(is_deleted).map(|change| change.job.clone()).collect();
     if names.is_empty() { Ok(found) } else { delete(client, names, true) }

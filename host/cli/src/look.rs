@@ -7,7 +7,7 @@ use super::embedded::Failure;
 use super::ending::said;
 use super::follow::{Gap, Shown, follow};
 use super::render::{self, Paper};
-use sandhog_protocol::control::{Daemon, Event, Instance, Job, JobLine, LogLine};
+use sandhog_protocol::control::{Daemon, Event, Instance, Job, JobSummary, LogLine};
 use sandhog_protocol::exit_code;
 use sandhog_sys::clock;
 use serde::Serialize;
@@ -66,14 +66,14 @@ enum Row {
 }
 
 impl Row {
-    fn of_none(job: JobLine) -> Self {
+    fn of_none(job: JobSummary) -> Self {
         Self::None { id: None, job: job.job, group: job.group, instance: None, phase: render::ps::NO_INSTANCE }
     }
 }
 
 /// The jobs among those that are selected that have no instance.
-pub(super) fn without_instance(client: &mut Client, select: &[String]) -> Result<Vec<JobLine>, Failure> {
-    let jobs: Vec<JobLine> = client.get(&query("/v1/jobs", &selects(select)))?;
+pub(super) fn without_instance(client: &mut Client, select: &[String]) -> Result<Vec<JobSummary>, Failure> {
+    let jobs: Vec<JobSummary> = client.get(&query("/v1/jobs", &selects(select)))?;
     Ok(jobs.into_iter().filter(|job| job.instances == 0).collect())
 }
 

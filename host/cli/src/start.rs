@@ -9,7 +9,7 @@ use super::run::surroundings;
 use super::words::{as_text, is_path};
 use super::{ask, background, up};
 use sandhog_daemon::fleet::Verb;
-use sandhog_protocol::control::{Apply, JobSpec};
+use sandhog_protocol::control::{ApplyRequest, JobSpec};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Access;
 use sandhog_spec::grants::{Directory, Grants};
@@ -41,7 +41,7 @@ fn try_run(args: StartArgs) -> Result<u8, Failure> {
         Service::new(&job, surroundings())
             .map_err(|error| refused(error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint)))?;
         return up::bring_up(
-            Apply { groups: vec![group], jobs: vec![job], create: true, ..Apply::default() },
+            ApplyRequest { groups: vec![group], jobs: vec![job], create: true, ..ApplyRequest::default() },
             &may_miss,
             waits,
             json,

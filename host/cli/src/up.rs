@@ -8,7 +8,7 @@ use super::manifest_file::{self, Manifest};
 use super::render::problem::Problem;
 use super::until_ready::{last_event, wait};
 use super::{ask, background, interrupt, render};
-use sandhog_protocol::control::{Apply, Change, ChangeKind, Done};
+use sandhog_protocol::control::{ApplyRequest, Change, ChangeKind, VerbResult};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Wall;
 use sandhog_spec::text::escape;
@@ -29,18 +29,18 @@ fn try_run(args: &UpArgs) -> Result<u8, Failure> {
     bring_up(apply(manifest, false), &args.allow_missing, ask::waits(args.wait), args.json)
 }
 
-fn apply(manifest: Manifest, dry_run: bool) -> Apply {
-    Apply { source: Some(manifest.source), groups: manifest.groups, jobs: manifest.jobs, dry_run, create: false }
+fn apply(manifest: Manifest, dry_run: bool) -> ApplyRequest {
+    ApplyRequest { source: Some(manifest.source), groups: manifest.groups, jobs: manifest.jobs, dry_run, create: false }
 }
 
 /// Without a daemon nothing is up, so all would be new.
 fn dry_run(file: Option<&Path>, manifest: Manifest, json: bool) -> Result<u8, Failure> {
     let done = match Client::try_connect()? {
         Some(mut client) => client.post("/v1/apply", &apply(manifest, true))?,
-        None => Done {
+        None => VerbResult {
             warnings: manifest_file::exposed(file, &manifest),
             changes: manifest.jobs.into_iter().map(|job| created(job.name)).collect(),
-            ..Done::default()
+            ..VerbResult::default()
         },
     };
     render::warn(&done.warnings);
@@ -56,7 +56,7 @@ fn dry_run(file: Option<&Path>, manifest: Manifest, json: bool) -> Result<u8, Fa
 }
 
 /// The first wall that a job may do without and the command does not name.
-fn not_said(apply: &Apply, may_miss: &[Wall]) -> Option<String> {
+fn not_said(apply: &ApplyRequest, may_miss: &[Wall]) -> Option<String> {
     let mut asked = apply.jobs.iter().flat_map(|job| &job.allow_missing);
     asked.find(|wall| !may_miss.iter().any(|said| said.name() == **wall)).map(|wall| escape(wall).into_owned())
 }
@@ -67,7 +67,7 @@ fn created(job: String) -> Change {
 
 /// Hands the jobs to the daemon, which may have to be started, and waits until they are ready. `may_miss`: what one that is
 /// started lets jobs do without.
-pub(super) fn bring_up(apply: Apply, may_miss: &[Wall], waits: bool, json: bool) -> Result<u8, Failure> {
+pub(super) fn bring_up(apply: ApplyRequest, may_miss: &[Wall], waits: bool, json: bool) -> Result<u8, Failure> {
     if let Some(wall) = not_said(&apply, may_miss)
         && Client::try_connect()?.is_none()
     {
@@ -80,7 +80,7 @@ pub(super) fn bring_up(apply: Apply, may_miss: &[Wall], waits: bool, json: bool)
     }
     let mut client = background::daemon(may_miss)?;
     let since = last_event(&mut client)?;
-    let mut done: Done = client.post("/v1/apply", &apply)?;
+    let mut done: VerbResult = client.post("/v1/apply", &apply)?;
     render::warn(&done.warnings);
     let mut shown = exit_code::SUCCESS;
     if !json {

@@ -3,7 +3,7 @@
 use crate::render::phase;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use sandhog_daemon::fleet::Verb;
-use sandhog_protocol::control::{Instance, JobLine, LogLine};
+use sandhog_protocol::control::{Instance, JobSummary, LogLine};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many samples are kept of an instance: two minutes, and the width of a wide screen.
@@ -20,7 +20,7 @@ pub(super) enum Message {
     /// How everything is, and the log of what was looked at.
     Seen {
         instances: Vec<Instance>,
-        empty: Vec<JobLine>,
+        empty: Vec<JobSummary>,
         of: String,
         log: Vec<LogLine>,
     },
@@ -63,7 +63,7 @@ pub(super) struct Model {
     pub now_ms: u64,
     pub instances: Vec<Instance>,
     /// Jobs that have no instance.
-    pub empty: Vec<JobLine>,
+    pub empty: Vec<JobSummary>,
     pub history: BTreeMap<u64, History>,
     /// The id of the one that is looked at.
     pub selected: Option<u64>,

@@ -2,7 +2,7 @@
 
 use super::phase;
 use super::problem::Problem;
-use sandhog_protocol::control::{Answer, Change, ChangeKind, Done, Instance, Unchanged};
+use sandhog_protocol::control::{Answer, Change, ChangeKind, Instance, Unchanged, VerbResult};
 use sandhog_spec::text::escape;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ fn line(change: &Change, dry_run: bool) -> String {
 }
 
 /// What a verb did, to jobs and to instances, and for which of them there was nothing to do.
-pub fn text(done: &Done) -> String {
+pub fn text(done: &VerbResult) -> String {
     let mut text = if done.changes.is_empty() { String::new() } else { changes(&done.changes, false) };
     // Of a job that is deleted nothing more is of interest.
     if done.changes.iter().all(|change| change.change != ChangeKind::Delete) {
@@ -150,12 +150,13 @@ mod tests {
         use super::super::samples::running;
         let one = |job: &str, instance, reason: &str| Unchanged { job: job.into(), instance, reason: reason.into() };
         let unchanged = vec![one("web", Some(0), "it runs already"), one("db\n", None, "it has no instance")];
-        let done = Done { instances: vec![running(1, "web"), running(2, "api")], unchanged, ..Done::default() };
+        let done =
+            VerbResult { instances: vec![running(1, "web"), running(2, "api")], unchanged, ..VerbResult::default() };
         assert_eq!(
             text(&done),
             "api/0: running\nweb/0: nothing to do: it runs already\ndb\\n: nothing to do: it has no instance\n"
         );
-        assert_eq!(text(&Done::default()), "nothing to do: there is no job\n");
+        assert_eq!(text(&VerbResult::default()), "nothing to do: there is no job\n");
     }
 
     #[test]

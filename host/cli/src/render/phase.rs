@@ -1,7 +1,7 @@
 //! What an instance does and how it ended, in a word and a colour.
 
 use clap::builder::styling::{AnsiColor, Style};
-use sandhog_protocol::control::{Ended, Instance, Phase};
+use sandhog_protocol::control::{EndedAttempt, Instance, Phase};
 use sandhog_protocol::verdict::Verdict;
 
 /// How well something is.
@@ -28,7 +28,7 @@ pub const fn mood(phase: Phase) -> Mood {
 }
 
 /// The verdict of an attempt in a word, with the guest's code where that tells more.
-pub fn verdict(ended: &Ended) -> String {
+pub fn verdict(ended: &EndedAttempt) -> String {
     match &ended.verdict {
         Verdict::Failed { code } => format!("failed({code})"),
         other => other.kind().name().to_owned(),

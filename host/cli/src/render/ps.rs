@@ -4,7 +4,7 @@ use super::Paper;
 use super::phase::{self, Mood};
 use super::time::rough;
 use super::width::{cut, pad, pad_left, width};
-use sandhog_protocol::control::{Instance, JobLine, Phase};
+use sandhog_protocol::control::{Instance, JobSummary, Phase};
 use sandhog_spec::text::escape;
 
 /// What there is to say where there is nothing to list.
@@ -60,7 +60,7 @@ struct Cell {
 }
 
 /// The table, with jobs that have no instance last, and on a terminal why some have failed.
-pub fn text(instances: &[Instance], empty: &[JobLine], now_ms: u64, paper: Paper) -> String {
+pub fn text(instances: &[Instance], empty: &[JobSummary], now_ms: u64, paper: Paper) -> String {
     if instances.is_empty() && empty.is_empty() {
         return NOTHING.into();
     }
@@ -95,7 +95,7 @@ fn row(instance: &Instance, now_ms: u64) -> [Cell; COLUMNS] {
 }
 
 /// Of a job that has no instance.
-fn row_of_none(job: &JobLine) -> [Cell; COLUMNS] {
+fn row_of_none(job: &JobSummary) -> [Cell; COLUMNS] {
     let mut cells = std::array::from_fn(|_| Cell { text: "-".into(), mood: None });
     cells[JOB].text = escape(&job.job).into_owned();
     cells[STATE] = Cell { text: NO_INSTANCE.into(), mood: Some(Mood::Quiet) };
@@ -215,7 +215,7 @@ ID  JOB     INSTANCE  STATE    LAST       RESTARTS  UPTIME    CPU   MEMORY   PID
 
     #[test]
     fn a_job_without_an_instance_has_a_line() {
-        let empty = [JobLine { job: "api".into(), group: "shop".into(), instances: 0 }];
+        let empty = [JobSummary { job: "api".into(), group: "shop".into(), instances: 0 }];
         assert_eq!(
             text(&[running(1, "web")], &empty, NOON, PIPE),
             "\

@@ -1,6 +1,6 @@
 //! Instances, lines and events for tests.
 
-use sandhog_protocol::control::{Ended, Event, EventKind, Instance, LogLine, LogStream, Phase};
+use sandhog_protocol::control::{EndedAttempt, Event, EventKind, Instance, LogLine, LogStream, Phase};
 use sandhog_protocol::verdict::{Usage, Verdict};
 
 /// 2026-11-21 12:00:00 UTC.
@@ -41,8 +41,15 @@ pub fn running(id: u64, job: &str) -> Instance {
     }
 }
 
-pub fn ended(verdict: Verdict, code: u8, text: &str) -> Ended {
-    Ended { attempt: "a-1".into(), at_ms: NOON - 60_000, text: text.into(), code, verdict, usage: Usage::default() }
+pub fn ended(verdict: Verdict, code: u8, text: &str) -> EndedAttempt {
+    EndedAttempt {
+        attempt: "a-1".into(),
+        at_ms: NOON - 60_000,
+        text: text.into(),
+        code,
+        verdict,
+        usage: Usage::default(),
+    }
 }
 
 pub fn line(job: &str, stream: LogStream, text: &str) -> LogLine {

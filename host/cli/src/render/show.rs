@@ -4,7 +4,7 @@ use super::Paper;
 use super::phase::{self, Mood};
 use super::time::{local, rough};
 use super::width::{pad, width};
-use sandhog_protocol::control::{Ended, Instance, Job, Phase, Raised};
+use sandhog_protocol::control::{EndedAttempt, Instance, Job, Phase, RaisedLimit};
 use sandhog_spec::text::escape;
 use sandhog_spec::time::utc;
 use sandhog_spec::units::print_duration;
@@ -72,12 +72,12 @@ fn facts(instance: &Instance, now_ms: u64, paper: Paper) -> Vec<(&'static str, S
 }
 
 /// A limit that a retry has changed.
-fn raised(one: &Raised) -> String {
+fn raised(one: &RaisedLimit) -> String {
     format!("{} {}, by a retry; configured is {}", escape(&one.limit), escape(&one.now), escape(&one.configured))
 }
 
 /// How its last attempts ended, newest first.
-fn ends(ended: &[Ended], now_ms: u64, paper: Paper) -> String {
+fn ends(ended: &[EndedAttempt], now_ms: u64, paper: Paper) -> String {
     if ended.is_empty() {
         return String::new();
     }
@@ -117,7 +117,7 @@ mod tests {
             settings: vec![("module".into(), "/srv/web.wasm".into()), ("memory".into(), "512MiB".into())],
             instances: vec![Instance {
                 restarts: 1,
-                raised: vec![Raised { limit: "memory".into(), configured: "512MiB".into(), now: "1GiB".into() }],
+                raised: vec![RaisedLimit { limit: "memory".into(), configured: "512MiB".into(), now: "1GiB".into() }],
                 ..running(7, "web")
             }],
             ended: vec![ended(Verdict::Failed { code: 3 }, 3, "it ended with code 3")],

@@ -5,7 +5,7 @@ use super::query::Query;
 use super::refused::{Refused, shown};
 use super::routes::{Route, Target};
 use crate::fleet::Verb;
-use sandhog_protocol::control::{self, Apply, Ask, Scale, Shutdown};
+use sandhog_protocol::control::{self, ApplyRequest, ScaleRequest, Shutdown, VerbRequest};
 use serde::de::DeserializeOwned;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -14,10 +14,10 @@ pub(super) enum Call {
     Instances { select: Vec<String> },
     Jobs { select: Vec<String> },
     Job { name: String },
-    Apply(Apply),
-    Ask(Verb, Ask),
-    Scale(Scale),
-    Send(control::Send),
+    Apply(ApplyRequest),
+    Ask(Verb, VerbRequest),
+    Scale(ScaleRequest),
+    Send(control::SendRequest),
     Logs { select: Vec<String>, lines: usize, follow: bool },
     Events { since: u64, last: usize, follow: bool },
     ShutDown,
@@ -56,7 +56,7 @@ fn count(query: &Query, key: &str, usual: usize) -> Result<usize, Refused> {
     Ok(usize::try_from(number).unwrap_or(LINES))
 }
 
-fn ask(verb: Verb, ask: Ask) -> Result<Ask, Refused> {
+fn ask(verb: Verb, ask: VerbRequest) -> Result<VerbRequest, Refused> {
     some(&ask.select)?;
     match (verb, &ask.signal) {
         (Verb::Signal, None) => {
@@ -69,7 +69,7 @@ fn ask(verb: Verb, ask: Ask) -> Result<Ask, Refused> {
     }
 }
 
-fn send(send: control::Send) -> Result<control::Send, Refused> {
+fn send(send: control::SendRequest) -> Result<control::SendRequest, Refused> {
     some(&send.select)?;
     Ok(send)
 }

@@ -3,20 +3,20 @@
 use super::limits::SHOWN_CHARACTERS;
 use crate::fleet::{Refusal, RefusalKind};
 use hyper::StatusCode;
-use sandhog_protocol::control::Problem;
+use sandhog_protocol::control::ErrorBody;
 use sandhog_spec::text::escape;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub status: StatusCode,
-    pub problem: Problem,
+    pub problem: ErrorBody,
     /// The methods that the path has, where the one that was asked for is none of them.
     pub allow: Option<String>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, problem: Problem { error: error.into(), hint: None }, allow: None }
+        Self { status, problem: ErrorBody { error: error.into(), hint: None }, allow: None }
     }
 
     /// What was sent makes no sense.

@@ -17,7 +17,7 @@ use super::{Patience, session, socket};
 use crate::fleet::Verb;
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use sandhog_protocol::control::{Daemon, Done, Event, EventKind, LogLine, Problem};
+use sandhog_protocol::control::{Daemon, ErrorBody, Event, EventKind, LogLine, VerbResult};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -59,7 +59,7 @@ impl Answers for Fake {
                 let then = follow.then(|| self.events.subscribe());
                 Ok(Answer::Events(Tail { first: vec![event(1)], then, concerns: Box::new(|_| true) }))
             }
-            _ => whole(&Done::default()),
+            _ => whole(&VerbResult::default()),
         }
     }
 }
@@ -181,7 +181,7 @@ fn body(answer: &str) -> &str {
 }
 
 /// The status, and what is wrong by the answer's body.
-fn refusal(answer: &str) -> (u16, Problem) {
+fn refusal(answer: &str) -> (u16, ErrorBody) {
     assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
     (status(answer), serde_json::from_str(body(answer)).unwrap())
 }
@@ -206,7 +206,7 @@ async fn each_route_is_the_call_that_it_says() {
     server.get("/v1/logs?select=a&select=b%26&lines=7").await;
     server.get("/v1/events?since=18446744073709551615").await;
     let calls = server.calls();
-    let ask = |select: &str, wait, signal: Option<&str>| sandhog_protocol::control::Ask {
+    let ask = |select: &str, wait, signal: Option<&str>| sandhog_protocol::control::VerbRequest {
         select: vec![select.into()],
         wait,
         signal: signal.map(Into::into),
@@ -425,7 +425,7 @@ async fn a_stranger_is_told_so_and_reaches_no_route() {
     let served = tokio::spawn(session::serve(ours, Some(stranger), shared));
     theirs.write_all(KEPT.repeat(2).as_bytes()).await.unwrap();
     let answer = rest(&mut theirs).await;
-    assert_eq!(refusal(&answer), (403, Problem { error: "not for you".into(), hint: None }));
+    assert_eq!(refusal(&answer), (403, ErrorBody { error: "not for you".into(), hint: None }));
     served.await.unwrap();
     assert!(server.calls().is_empty());
     server.stop().await;

@@ -13,7 +13,7 @@ use super::request::Reply;
 use super::sample::{self, Use};
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
-use sandhog_protocol::control::{Done, Ended, EventKind};
+use sandhog_protocol::control::{EndedAttempt, EventKind, VerbResult};
 use sandhog_runtime::dispatch::Coordinator;
 use sandhog_runtime::granted::Settled;
 use sandhog_runtime::halts;
@@ -307,7 +307,7 @@ impl Daemon {
     fn ended(&mut self, attempt: AttemptNumber, record: VerdictRecord) {
         let Some(running) = self.running.remove(&attempt) else { return };
         self.weighed.remove(&attempt);
-        let ended = Ended {
+        let ended = EndedAttempt {
             attempt: record.attempt,
             at_ms: now_ms(),
             text: verdict_text::brief(&record.verdict),
@@ -385,7 +385,7 @@ impl Daemon {
 
     /// Nothing is promised that a kill could take back. As many answers wait for the disk as sessions do: one goes with
     /// whoever asked for it.
-    pub(super) fn reply_when_kept(&self, mut reply: Reply<Done>, mut done: Done) {
+    pub(super) fn reply_when_kept(&self, mut reply: Reply<VerbResult>, mut done: VerbResult) {
         let kept = self.store.kept();
         tokio::spawn(async move {
             let kept = tokio::select! {

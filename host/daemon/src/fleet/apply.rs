@@ -9,7 +9,9 @@ use super::request::{Reply, Verb};
 use super::settle::{Prepared, surroundings};
 use super::verbs::{up_already, whole};
 use super::waits::{Goal, Waiter};
-use sandhog_protocol::control::{Apply, Change, ChangeKind, Done, EventKind, GroupSpec, JobSpec, Phase, Scale};
+use sandhog_protocol::control::{
+    ApplyRequest, Change, ChangeKind, EventKind, GroupSpec, JobSpec, Phase, ScaleRequest, VerbResult,
+};
 use sandhog_runtime::granted::{FileId, Record, Settled, WasWritable};
 use sandhog_spec::service::{self, Service, Strategy};
 use sandhog_spec::text::escape;
@@ -29,11 +31,11 @@ struct Checked {
 
 impl Daemon {
     /// All of it, or nothing.
-    pub(super) fn apply(&mut self, prepared: Box<Prepared>, reply: Reply<Done>) {
+    pub(super) fn apply(&mut self, prepared: Box<Prepared>, reply: Reply<VerbResult>) {
         let warnings = || prepared.warnings.clone();
         let checked = match self.checked(&prepared) {
             Ok(checked) if prepared.apply.dry_run => {
-                let done = Done { changes: checked.changes, warnings: warnings(), ..Done::default() };
+                let done = VerbResult { changes: checked.changes, warnings: warnings(), ..VerbResult::default() };
                 return drop(reply.send(Ok(done)));
             }
             Ok(checked) => checked,
@@ -43,7 +45,7 @@ impl Daemon {
         match self.new_ids(missing) {
             Ok(Some(ids)) => {
                 let done = self.carry_out(checked, prepared.apply.source.clone(), ids);
-                self.reply_when_kept(reply, Done { warnings: warnings(), ..done });
+                self.reply_when_kept(reply, VerbResult { warnings: warnings(), ..done });
             }
             Ok(None) => self.park(Asked::Apply(prepared, reply), missing),
             Err(refusal) => drop(reply.send(Err(refusal))),
@@ -117,7 +119,7 @@ impl Daemon {
     }
 
     /// Two manifests never have one job.
-    fn refuse_others_jobs(&self, apply: &Apply, sources: &BTreeSet<String>) -> Result<(), Refusal> {
+    fn refuse_others_jobs(&self, apply: &ApplyRequest, sources: &BTreeSet<String>) -> Result<(), Refusal> {
         for spec in &apply.jobs {
             let Some(entry) = self.book.entry(&spec.name) else { continue };
             let is_ours = match &entry.source {
@@ -139,7 +141,7 @@ impl Daemon {
     }
 
     /// Jobs of this manifest that it does not have any more.
-    fn gone(&self, apply: &Apply, sources: &BTreeSet<String>) -> Vec<String> {
+    fn gone(&self, apply: &ApplyRequest, sources: &BTreeSet<String>) -> Vec<String> {
         let here: BTreeSet<&str> = apply.jobs.iter().map(|spec| spec.name.as_str()).collect();
         let is_ours = |source: &Option<String>| source.as_ref().is_some_and(|source| sources.contains(source));
         let jobs = self.book.jobs().iter();
@@ -163,7 +165,7 @@ impl Daemon {
     }
 
     /// `ids` are for instances that are new.
-    fn carry_out(&mut self, checked: Checked, source: Option<String>, mut ids: Vec<InstanceId>) -> Done {
+    fn carry_out(&mut self, checked: Checked, source: Option<String>, mut ids: Vec<InstanceId>) -> VerbResult {
         let Checked { changes, jobs, groups, gone } = checked;
         // A daemon that is killed now has done all of it, or nothing.
         let _together = self.store.together();
@@ -198,7 +200,7 @@ impl Daemon {
         self.step(Event::Start { ids: concerned.clone() });
         self.step(Event::Reload { ids: to_reload });
         let instances = concerned.into_iter().filter_map(|id| self.view(id)).collect();
-        Done { changes, instances, ..Done::default() }
+        VerbResult { changes, instances, ..VerbResult::default() }
     }
 
     /// Instances that a job lacks of so many.
@@ -303,7 +305,7 @@ impl Daemon {
         }
     }
 
-    pub(super) fn scale(&mut self, scale: Scale, reply: Reply<Done>) {
+    pub(super) fn scale(&mut self, scale: ScaleRequest, reply: Reply<VerbResult>) {
         let service = match self.to_scale(&scale) {
             Ok((_, service)) => service,
             Err(refusal) => return drop(reply.send(Err(refusal))),
@@ -317,7 +319,7 @@ impl Daemon {
     }
 
     /// The job as it is to be.
-    fn to_scale(&self, scale: &Scale) -> Result<(JobSpec, Arc<Service>), Refusal> {
+    fn to_scale(&self, scale: &ScaleRequest) -> Result<(JobSpec, Arc<Service>), Refusal> {
         let missing = || super::select::nothing_called(&self.book, &scale.job);
         let mut spec = self.book.entry(&scale.job).ok_or_else(missing)?.spec.clone();
         spec.instances = Some(scale.instances);
@@ -328,7 +330,7 @@ impl Daemon {
     /// The job has so many instances from now on; `ids` are for those that are new. More of the same: nothing is opened
     /// anew.
     pub(super) fn define_anew(&mut self, job: &str, count: u64, ids: &mut Vec<InstanceId>) -> Result<(), Refusal> {
-        let (spec, service) = self.to_scale(&Scale { job: job.into(), instances: count, wait: false })?;
+        let (spec, service) = self.to_scale(&ScaleRequest { job: job.into(), instances: count, wait: false })?;
         let Some(entry) = self.book.entry(job) else { return Ok(()) };
         let (settled, source, count) = (entry.settled.clone(), entry.source.clone(), service.instances);
         self.define(Defined { spec, service, settled, source }, count, ids);
@@ -336,14 +338,14 @@ impl Daemon {
     }
 
     /// `ids` are for instances that are new. All that it has then are to be up.
-    fn carry_out_scale(&mut self, scale: &Scale, mut ids: Vec<InstanceId>, reply: Reply<Done>) {
+    fn carry_out_scale(&mut self, scale: &ScaleRequest, mut ids: Vec<InstanceId>, reply: Reply<VerbResult>) {
         let job = &scale.job;
         let before = self.instances_of(job);
         if let Err(refusal) = self.define_anew(job, scale.instances, &mut ids) {
             return drop(reply.send(Err(refusal)));
         }
         let after = self.instances_of(job);
-        let mut done = Done::default();
+        let mut done = VerbResult::default();
         if before != after {
             done.changes.push(changed(job.clone()));
         }

@@ -2,7 +2,7 @@
 //! ended.
 
 use super::select::Named;
-use sandhog_protocol::control::{Ended, JobSpec};
+use sandhog_protocol::control::{EndedAttempt, JobSpec};
 use sandhog_runtime::granted::Settled;
 use sandhog_spec::service::Service;
 use sandhog_supervisor::state::InstanceId;
@@ -54,13 +54,13 @@ pub(super) struct Member {
     pub group: String,
     pub number: u32,
     /// Newest first.
-    pub ends: VecDeque<Ended>,
+    pub ends: VecDeque<EndedAttempt>,
     /// Why its last reload failed.
     pub reload_problem: Option<String>,
 }
 
 impl Member {
-    pub(super) fn new(job: &str, group: &str, number: u32, ends: Vec<Ended>) -> Self {
+    pub(super) fn new(job: &str, group: &str, number: u32, ends: Vec<EndedAttempt>) -> Self {
         Self { job: job.into(), group: group.into(), number, ends: ends.into(), reload_problem: None }
     }
 
@@ -69,7 +69,7 @@ impl Member {
         format!("{}/{}", self.job, self.number)
     }
 
-    pub(super) fn ended(&mut self, ended: Ended) {
+    pub(super) fn ended(&mut self, ended: EndedAttempt) {
         self.ends.push_front(ended);
         self.ends.truncate(ENDS);
     }

@@ -6,7 +6,8 @@ use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Request, Verb};
 use super::settle::{self, Opened};
 use sandhog_protocol::control::{
-    Answer, Apply, Ask, Daemon as About, Done, Event, Instance, Job, JobLine, LogLine, Scale, Send,
+    Answer, ApplyRequest, Daemon as About, Event, Instance, Job, JobSummary, LogLine, ScaleRequest, SendRequest,
+    VerbRequest, VerbResult,
 };
 use sandhog_runtime::dispatch::Coordinator;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl Handle {
     }
 
     /// Jobs that are meant as a whole, with an instance or without; empty: all.
-    pub async fn jobs(&self, select: Vec<String>) -> Result<Vec<JobLine>, Refusal> {
+    pub async fn jobs(&self, select: Vec<String>) -> Result<Vec<JobSummary>, Refusal> {
         self.call(|reply| Request::Jobs(select, reply)).await
     }
 
@@ -61,7 +62,7 @@ impl Handle {
     }
 
     /// What the jobs may use is opened now, for a dry run too.
-    pub async fn apply(&self, apply: Apply) -> Result<Done, Refusal> {
+    pub async fn apply(&self, apply: ApplyRequest) -> Result<VerbResult, Refusal> {
         let names = apply.jobs.iter().map(|job| job.name.clone()).collect();
         let known = self.call(|reply| Request::Known(names, reply)).await?;
         let coordinator = Arc::clone(&self.coordinator);
@@ -70,7 +71,7 @@ impl Handle {
     }
 
     /// Starts, stops, … what is selected. Answers at once, or when it is done ([`Ask::wait`]).
-    pub async fn ask(&self, verb: Verb, ask: Ask) -> Result<Done, Refusal> {
+    pub async fn ask(&self, verb: Verb, ask: VerbRequest) -> Result<VerbResult, Refusal> {
         let opened = match verb {
             Verb::Start | Verb::Restart | Verb::Reload => {
                 let select = ask.select.clone();
@@ -83,11 +84,11 @@ impl Handle {
         self.call(|reply| Request::Ask(verb, ask, opened, reply)).await
     }
 
-    pub async fn scale(&self, scale: Scale) -> Result<Done, Refusal> {
+    pub async fn scale(&self, scale: ScaleRequest) -> Result<VerbResult, Refusal> {
         self.call(|reply| Request::Scale(scale, reply)).await
     }
 
-    pub async fn send(&self, send: Send) -> Result<Vec<Answer>, Refusal> {
+    pub async fn send(&self, send: SendRequest) -> Result<Vec<Answer>, Refusal> {
         self.call(|reply| Request::Send(send, reply)).await
     }
 

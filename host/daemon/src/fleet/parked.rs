@@ -3,18 +3,18 @@
 use super::refusal::Refusal;
 use super::request::{Reply, Verb};
 use super::settle::{Opened, Prepared};
-use sandhog_protocol::control::{Ask, Done, Scale};
+use sandhog_protocol::control::{ScaleRequest, VerbRequest, VerbResult};
 use std::collections::VecDeque;
 
 /// What was asked for. It is checked anew when its turn comes, for others have been served meanwhile.
 pub(super) enum Asked {
-    Apply(Box<Prepared>, Reply<Done>),
-    Scale(Scale, Reply<Done>),
-    Ask(Verb, Ask, Opened, Reply<Done>),
+    Apply(Box<Prepared>, Reply<VerbResult>),
+    Scale(ScaleRequest, Reply<VerbResult>),
+    Ask(Verb, VerbRequest, Opened, Reply<VerbResult>),
 }
 
 impl Asked {
-    pub(super) fn reply(&self) -> &Reply<Done> {
+    pub(super) fn reply(&self) -> &Reply<VerbResult> {
         match self {
             Self::Apply(_, reply) | Self::Scale(_, reply) | Self::Ask(.., reply) => reply,
         }

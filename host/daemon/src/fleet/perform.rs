@@ -7,7 +7,7 @@ use super::mailbox::Mailbox;
 use super::message::Message;
 use super::sample::Use;
 use super::store::InstanceRow;
-use sandhog_protocol::control::{Ended, Event, EventKind};
+use sandhog_protocol::control::{EndedAttempt, Event, EventKind};
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
 use sandhog_runtime::dispatch::Coordinator;
@@ -238,7 +238,7 @@ impl Daemon {
     }
 
     /// The end of an attempt that this daemon did not see.
-    pub(super) fn tell_of_end(&mut self, id: InstanceId, ended: &Ended) {
+    pub(super) fn tell_of_end(&mut self, id: InstanceId, ended: &EndedAttempt) {
         let Some(member) = self.book.members.get(&id) else { return };
         let text = format!("has ended: {}", ended.text);
         let event = Event {

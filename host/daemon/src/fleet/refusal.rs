@@ -1,12 +1,12 @@
 //! Why a request came to nothing.
 
-use sandhog_protocol::control::Problem;
+use sandhog_protocol::control::ErrorBody;
 
 /// Why a request came to nothing: [`Problem`] with what kind it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub kind: RefusalKind,
-    pub problem: Problem,
+    pub problem: ErrorBody,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum RefusalKind {
 
 impl Refusal {
     pub(super) fn new(kind: RefusalKind, error: impl Into<String>) -> Self {
-        Self { kind, problem: Problem { error: error.into(), hint: None } }
+        Self { kind, problem: ErrorBody { error: error.into(), hint: None } }
     }
 
     pub(super) fn with_hint(mut self, hint: &str) -> Self {

@@ -2,7 +2,9 @@
 
 use super::refusal::Refusal;
 use super::settle::{Known, Named, Opened, Prepared};
-use sandhog_protocol::control::{Answer, Ask, Daemon as About, Done, Event, Instance, Job, JobLine, Scale, Send};
+use sandhog_protocol::control::{
+    Answer, Daemon as About, Event, Instance, Job, JobSummary, ScaleRequest, SendRequest, VerbRequest, VerbResult,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::{broadcast, oneshot};
 
@@ -16,16 +18,16 @@ pub(super) type Wanted = BTreeMap<String, Option<BTreeSet<u32>>>;
 pub(super) enum Request {
     About(Reply<About>),
     Instances(Vec<String>, Reply<Vec<Instance>>),
-    Jobs(Vec<String>, Reply<Vec<JobLine>>),
+    Jobs(Vec<String>, Reply<Vec<JobSummary>>),
     Job(String, Reply<Job>),
     /// What is there, beside the jobs of these names.
     Known(BTreeSet<String>, Reply<Known>),
-    Apply(Box<Prepared>, Reply<Done>),
+    Apply(Box<Prepared>, Reply<VerbResult>),
     /// Jobs of which a verb opens anew what they may use.
     ToOpen(Verb, Vec<String>, Reply<Vec<Named>>),
-    Ask(Verb, Ask, Opened, Reply<Done>),
-    Scale(Scale, Reply<Done>),
-    Send(Send, Reply<Vec<Answer>>),
+    Ask(Verb, VerbRequest, Opened, Reply<VerbResult>),
+    Scale(ScaleRequest, Reply<VerbResult>),
+    Send(SendRequest, Reply<Vec<Answer>>),
     Logs(Vec<String>, Reply<Wanted>),
     Events(u64, usize, Reply<(Vec<Event>, broadcast::Receiver<Event>)>),
     ShutDown(Reply<()>),

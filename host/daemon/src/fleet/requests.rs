@@ -6,7 +6,9 @@ use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Request, Verb, Wanted};
 use super::select::{Selected, select};
 use super::settle::{Known, Named, Opened};
-use sandhog_protocol::control::{Answer, Daemon as About, EventKind, Instance, Job, JobLine, Phase, Raised, Send};
+use sandhog_protocol::control::{
+    Answer, Daemon as About, EventKind, Instance, Job, JobSummary, Phase, RaisedLimit, SendRequest,
+};
 use sandhog_spec::service::{Boosts, raised};
 use sandhog_spec::text::escape;
 use sandhog_spec::time;
@@ -71,11 +73,11 @@ impl Daemon {
     }
 
     /// The jobs that are meant as a whole.
-    fn lines(&self, words: &[String]) -> Result<Vec<JobLine>, Refusal> {
+    fn lines(&self, words: &[String]) -> Result<Vec<JobSummary>, Refusal> {
         let line = |job: String| {
             let entry = self.book.entry(&job)?;
             let (group, instances) = (entry.spec.group.clone(), entry.instances.len() as u64);
-            Some(JobLine { job, group, instances })
+            Some(JobSummary { job, group, instances })
         };
         Ok(self.selected(words)?.jobs.into_iter().filter_map(line).collect())
     }
@@ -111,10 +113,10 @@ impl Daemon {
     }
 
     /// The limits that retries have changed.
-    fn raised(&self, id: InstanceId, now: &Boosts) -> Vec<Raised> {
+    fn raised(&self, id: InstanceId, now: &Boosts) -> Vec<RaisedLimit> {
         let Some(service) = self.book.service_of(id) else { return Vec::new() };
         let all = raised(&service.rules.limits, now).into_iter();
-        all.map(|(limit, configured, now)| Raised { limit: limit.into(), configured, now }).collect()
+        all.map(|(limit, configured, now)| RaisedLimit { limit: limit.into(), configured, now }).collect()
     }
 
     fn job(&mut self, word: &str) -> Result<Job, Refusal> {
@@ -212,7 +214,7 @@ impl Daemon {
         failed
     }
 
-    fn send(&self, send: &Send, mut reply: Reply<Vec<Answer>>) {
+    fn send(&self, send: &SendRequest, mut reply: Reply<Vec<Answer>>) {
         match self.sent(send) {
             Ok(letters) => {
                 let wait = Duration::from_millis(send.wait_ms).min(ANSWER_MOST);
@@ -236,7 +238,7 @@ impl Daemon {
         }
     }
 
-    fn sent(&self, send: &Send) -> Result<Vec<Posted>, Refusal> {
+    fn sent(&self, send: &SendRequest) -> Result<Vec<Posted>, Refusal> {
         let invalid = |sentence: String| Refusal::new(RefusalKind::Invalid, sentence);
         let (format, body) = message_of(&send.message).map_err(invalid)?;
         let mut posted = Vec::new();

@@ -4,7 +4,7 @@ use super::actor::{Daemon, definition};
 use super::book::{Defined, Member};
 use super::settle::surroundings;
 use super::store::{self, InstanceRow, StoredInstance, StoredJob};
-use sandhog_protocol::control::{Ended, EventKind};
+use sandhog_protocol::control::{EndedAttempt, EventKind};
 use sandhog_protocol::verdict::{LostCause, Usage, Verdict};
 use sandhog_runtime::error::Error;
 use sandhog_runtime::granted::{Opener, Record, Settled, WasWritable, writable_then};
@@ -97,7 +97,7 @@ impl Daemon {
     fn was_lost(&mut self, id: InstanceId, attempt: String) {
         let reason = "the daemon was ended from outside, and every worker with it";
         let verdict = Verdict::Lost { reason: reason.into(), cause: LostCause::Daemon };
-        let ended = Ended {
+        let ended = EndedAttempt {
             attempt,
             // When it was found: nobody saw it.
             at_ms: self.begun_ms,

@@ -4,7 +4,7 @@
 //! Must not: change anything; see [`super::apply`] and [`super::requests`] for what follows.
 
 use super::refusal::{Refusal, RefusalKind};
-use sandhog_protocol::control::{Apply, JobSpec};
+use sandhog_protocol::control::{ApplyRequest, JobSpec};
 use sandhog_runtime::granted::{Opener, Settled, exposed, exposing};
 use sandhog_runtime::own_directories::OwnDirectories;
 use sandhog_runtime::privilege;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// An [`Apply`] with its jobs checked, and all that they may use opened.
 pub(super) struct Prepared {
-    pub apply: Apply,
+    pub apply: ApplyRequest,
     pub jobs: Vec<(JobSpec, Arc<Service>, Arc<Settled>)>,
     /// Its source, by all names under which the fleet knows that manifest.
     pub sources: BTreeSet<String>,
@@ -49,7 +49,7 @@ pub(super) fn surroundings() -> Surroundings<'static> {
 ///
 /// # Errors
 /// The first job that is wrong, or that names something that is not there: all of it or nothing.
-pub(super) fn prepare(apply: Apply, known: &Known, own: &OwnDirectories) -> Result<Prepared, Refusal> {
+pub(super) fn prepare(apply: ApplyRequest, known: &Known, own: &OwnDirectories) -> Result<Prepared, Refusal> {
     let mut opener = Opener::now(own);
     let mut jobs = Vec::new();
     for spec in &apply.jobs {

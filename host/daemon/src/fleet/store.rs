@@ -18,7 +18,7 @@ pub(super) use rows::{InstanceRow, Stored, StoredInstance, StoredJob};
 use ids::Ids;
 use pending::Change;
 use rusqlite::Connection;
-use sandhog_protocol::control::{Ended, GroupSpec, JobSpec};
+use sandhog_protocol::control::{EndedAttempt, GroupSpec, JobSpec};
 use sandhog_runtime::granted::{Record, WasWritable};
 use serde::Serialize;
 use std::ops::Range;
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// The last [`rows::ENDED`] of each instance are kept.
-    pub(super) fn add_ended(&self, id: u64, ended: &Ended) {
+    pub(super) fn add_ended(&self, id: u64, ended: &EndedAttempt) {
         if let Some(ended) = self.text(ended) {
             self.shared.put(Change::AddEnded { id, ended: [ended].into() });
         }

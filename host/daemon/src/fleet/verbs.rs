@@ -8,7 +8,7 @@ use super::request::{Reply, Verb};
 use super::select::{Named, Selected, select};
 use super::settle::Opened;
 use super::waits::{Goal, Waiter};
-use sandhog_protocol::control::{Ask, Change, Done, Phase, Unchanged};
+use sandhog_protocol::control::{Change, Phase, Unchanged, VerbRequest, VerbResult};
 use sandhog_protocol::verdict::StopReason;
 use sandhog_runtime::stop::Halt;
 use sandhog_spec::service::Overlap;
@@ -30,7 +30,7 @@ struct Meant {
 }
 
 impl Daemon {
-    pub(super) fn ask(&mut self, verb: Verb, ask: Ask, opened: Opened, reply: Reply<Done>) {
+    pub(super) fn ask(&mut self, verb: Verb, ask: VerbRequest, opened: Opened, reply: Reply<VerbResult>) {
         let new = match self.lacking(verb, &ask.select).and_then(|jobs| self.new_ids(jobs.len() as u64)) {
             Ok(Some(ids)) => ids,
             Ok(None) => {
@@ -63,16 +63,16 @@ impl Daemon {
     fn asked(
         &mut self,
         verb: Verb,
-        ask: &Ask,
+        ask: &VerbRequest,
         opened: Opened,
         mut new: Vec<InstanceId>,
-    ) -> Result<(Goals, Done), Refusal> {
+    ) -> Result<(Goals, VerbResult), Refusal> {
         if ask.select.is_empty() {
             let sentence = "nothing is selected: give names, ids, NAME/INSTANCE, a group, or all";
             return Err(Refusal::new(RefusalKind::Invalid, sentence));
         }
         let failed = self.take_over(opened);
-        let mut done = Done::default();
+        let mut done = VerbResult::default();
         let mut selected = select(&self.book, &ask.select)?;
         let mut begun = BTreeSet::new();
         for job in self.lacking(verb, &ask.select)?.into_iter().filter(|job| !failed.contains_key(job)) {
@@ -99,7 +99,13 @@ impl Daemon {
     }
 
     /// `start`, `restart`, `reload`. `begun`: those that are new, and come up already.
-    fn bring_up(&mut self, verb: Verb, meant: &Meant, begun: &BTreeSet<InstanceId>, mut done: Done) -> (Goals, Done) {
+    fn bring_up(
+        &mut self,
+        verb: Verb,
+        meant: &Meant,
+        begun: &BTreeSet<InstanceId>,
+        mut done: VerbResult,
+    ) -> (Goals, VerbResult) {
         let gone = meant.leaving.iter().filter(|id| meant.by_name.contains(id));
         done.problems.extend(gone.filter_map(|id| Some(format!("{}: it is being removed", self.name_of(*id)?))));
         // To run what has a schedule, out of turn, one has to name it: `start all` is to bring up what is down.
@@ -136,7 +142,7 @@ impl Daemon {
         &mut self,
         ids: &[InstanceId],
         old: &BTreeMap<InstanceId, Option<AttemptNumber>>,
-        done: &mut Done,
+        done: &mut VerbResult,
     ) -> Goals {
         self.skipped.clear();
         self.step(Event::Run { ids: ids.to_vec() });
@@ -163,7 +169,7 @@ impl Daemon {
         goals
     }
 
-    fn stop_some(&mut self, meant: &Meant, mut done: Done) -> (Goals, Done) {
+    fn stop_some(&mut self, meant: &Meant, mut done: VerbResult) -> (Goals, VerbResult) {
         done.unchanged = self.without_instance(&meant.jobs);
         done.unchanged.extend(self.unchanged(&meant.ids, |seen, _| down_already(seen)));
         // Those that leave have been told: a second stop would be without grace.
@@ -172,7 +178,7 @@ impl Daemon {
         (meant.ids.iter().chain(&meant.leaving).map(|id| (*id, Goal::Down)).collect(), done)
     }
 
-    fn delete_some(&mut self, meant: Meant, mut done: Done) -> Result<(Goals, Done), Refusal> {
+    fn delete_some(&mut self, meant: Meant, mut done: VerbResult) -> Result<(Goals, VerbResult), Refusal> {
         let Meant { ids, leaving, mut jobs, .. } = meant;
         jobs.extend(self.whole_jobs(&ids, &jobs)?);
         let going = leaving.iter().filter_map(|id| self.book.members.get(id)).map(|member| member.job.clone());
@@ -207,7 +213,12 @@ impl Daemon {
     }
 
     /// A guest has no signals: it is asked to stop, ended, paused or resumed.
-    fn signal_some(&mut self, meant: &Meant, signal: &str, mut done: Done) -> Result<(Goals, Done), Refusal> {
+    fn signal_some(
+        &mut self,
+        meant: &Meant,
+        signal: &str,
+        mut done: VerbResult,
+    ) -> Result<(Goals, VerbResult), Refusal> {
         let name = signal.strip_prefix("SIG").unwrap_or(signal);
         if !["TERM", "INT", "HUP", "KILL", "STOP", "CONT"].contains(&name) {
             let sentence = format!("a guest has no signal \"{}\"", escape(signal));

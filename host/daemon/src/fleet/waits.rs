@@ -1,7 +1,7 @@
 //! Who waits for what they asked for to be done. Pure: what an instance is like comes in.
 
 use super::refusal::Refusal;
-use sandhog_protocol::control::{Done, Phase};
+use sandhog_protocol::control::{Phase, VerbResult};
 use sandhog_supervisor::state::{AttemptNumber, InstanceId, Seen};
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
@@ -81,15 +81,15 @@ pub(super) struct Waiter {
     /// Those that only wait for others.
     held: BTreeMap<InstanceId, String>,
     pub all: Vec<InstanceId>,
-    pub done: Done,
-    pub reply: oneshot::Sender<Result<Done, Refusal>>,
+    pub done: VerbResult,
+    pub reply: oneshot::Sender<Result<VerbResult, Refusal>>,
 }
 
 impl Waiter {
     pub(super) fn new(
         goals: impl IntoIterator<Item = (InstanceId, Goal)>,
-        done: Done,
-        reply: oneshot::Sender<Result<Done, Refusal>>,
+        done: VerbResult,
+        reply: oneshot::Sender<Result<VerbResult, Refusal>>,
     ) -> Self {
         let left: BTreeMap<_, _> = goals.into_iter().collect();
         Self { all: left.keys().copied().collect(), left, held: BTreeMap::new(), done, reply }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn who_waits_is_told_when_the_last_one_is_there_or_only_others_are_waited_for() {
         let (reply, _answer) = oneshot::channel();
-        let mut waiter = Waiter::new([(1, Goal::Up), (2, Goal::Up), (3, Goal::Up)], Done::default(), reply);
+        let mut waiter = Waiter::new([(1, Goal::Up), (2, Goal::Up), (3, Goal::Up)], VerbResult::default(), reply);
         let name = || "api/0".to_owned();
         waiter.hear(1, Far::There, name);
         waiter.hear(2, Far::Waits("waits for db".into()), name);

@@ -73,7 +73,7 @@ fn the_document_has_the_bounds_of_the_code() {
     assert_eq!(parameter("/v1/logs", "lines")["default"], USUAL_LINES);
     assert_eq!(parameter("/v1/events", "last")["maximum"], LINES);
     assert_eq!(parameter("/v1/instances", "select")["maxItems"], SELECTORS);
-    assert_eq!(document["components"]["schemas"]["Apply"]["properties"]["jobs"]["maxItems"], limits::JOBS);
+    assert_eq!(document["components"]["schemas"]["ApplyRequest"]["properties"]["jobs"]["maxItems"], limits::JOBS);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn every_reference_leads_to_a_schema_and_every_schema_is_referred_to() {
     references(&document, &mut found);
     let there = keys(&document["components"]["schemas"]).into_iter().map(|name| format!("#/components/schemas/{name}"));
     let mut there: BTreeSet<_> = there.collect();
-    there.insert("#/components/responses/Problem".into());
+    there.insert("#/components/responses/ErrorBody".into());
     assert_eq!(found.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), there);
 }
 
@@ -188,8 +188,8 @@ fn job_spec() -> JobSpec {
     spec
 }
 
-fn ended(verdict: Verdict) -> Ended {
-    Ended { attempt: "x".into(), at_ms: 1, text: "x".into(), code: 1, verdict, usage: Usage::default() }
+fn ended(verdict: Verdict) -> EndedAttempt {
+    EndedAttempt { attempt: "x".into(), at_ms: 1, text: "x".into(), code: 1, verdict, usage: Usage::default() }
 }
 
 fn instance() -> Instance {
@@ -212,7 +212,7 @@ fn instance() -> Instance {
         last: Some(ended(Verdict::Completed { code: 0 })),
         next_ms: Some(1),
         progress: text(),
-        raised: vec![Raised { limit: "memory".into(), configured: "1MiB".into(), now: "2MiB".into() }],
+        raised: vec![RaisedLimit { limit: "memory".into(), configured: "1MiB".into(), now: "2MiB".into() }],
     }
 }
 
@@ -224,12 +224,12 @@ fn change(change: ChangeKind) -> Change {
 fn requests_are_written_as_they_are_described() {
     let group = GroupSpec { name: "x".into(), strategy: text() };
     hold_to(
-        "Apply",
-        &Apply { source: text(), groups: vec![group], jobs: vec![job_spec()], dry_run: true, create: true },
+        "ApplyRequest",
+        &ApplyRequest { source: text(), groups: vec![group], jobs: vec![job_spec()], dry_run: true, create: true },
     );
-    hold_to("Ask", &Ask { select: vec!["x".into()], wait: true, signal: text() });
-    hold_to("Scale", &Scale { job: "x".into(), instances: 1, wait: true });
-    hold_to("Send", &Send { select: vec!["x".into()], message: "1".into(), wait_ms: 1 });
+    hold_to("VerbRequest", &VerbRequest { select: vec!["x".into()], wait: true, signal: text() });
+    hold_to("ScaleRequest", &ScaleRequest { job: "x".into(), instances: 1, wait: true });
+    hold_to("SendRequest", &SendRequest { select: vec!["x".into()], message: "1".into(), wait_ms: 1 });
     hold_to("Shutdown", &Shutdown {});
 }
 
@@ -237,11 +237,11 @@ fn requests_are_written_as_they_are_described() {
 fn answers_are_written_as_they_are_described() {
     let answer = Answer { id: 1, job: "x".into(), instance: 0, message: text(), error: text() };
     hold_to("Answer", &answer);
-    hold_to("JobLine", &JobLine { job: "x".into(), group: "x".into(), instances: 0 });
+    hold_to("JobSummary", &JobSummary { job: "x".into(), group: "x".into(), instances: 0 });
     let changes = vec![change(ChangeKind::Create)];
     hold_to(
-        "Done",
-        &Done {
+        "VerbResult",
+        &VerbResult {
             changes,
             instances: vec![instance()],
             problems: vec!["x".into()],
@@ -260,7 +260,7 @@ fn answers_are_written_as_they_are_described() {
         },
     );
     hold_to("Daemon", &Daemon { version: "1".into(), state_dir: "/".into(), socket: "/".into(), ..Daemon::default() });
-    hold_to("Problem", &Problem { error: "x".into(), hint: text() });
+    hold_to("ErrorBody", &ErrorBody { error: "x".into(), hint: text() });
     let (job, attempt, line) = (String::new(), String::new(), "x".to_owned());
     hold_to("LogLine", &LogLine { at_ms: 1, job, instance: 0, attempt, stream: LogStream::Err, text: line });
     let verdict = Some(Verdict::Completed { code: 0 });
@@ -304,7 +304,7 @@ fn every_verdict_is_described() {
     let schema = &document["components"]["schemas"]["Verdict"];
     let all = sandhog_protocol::examples::one_of_each();
     for verdict in all.iter().filter(|verdict| !matches!(verdict, Verdict::Denied { syscall: None })) {
-        hold_to("Ended", &ended(verdict.clone()));
+        hold_to("EndedAttempt", &ended(verdict.clone()));
     }
     let kinds: Vec<_> = VerdictKind::ALL.iter().map(|kind| kind.name()).collect();
     let described = schema["oneOf"].as_array().unwrap().iter();

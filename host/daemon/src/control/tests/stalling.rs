@@ -60,7 +60,7 @@ async fn ten_thousand_jobs_are_not_too_many() {
         dir: vec!["/d".repeat(100); 4],
         ..Default::default()
     };
-    let apply = sandhog_protocol::control::Apply { jobs: vec![job; 10_000], ..Default::default() };
+    let apply = sandhog_protocol::control::ApplyRequest { jobs: vec![job; 10_000], ..Default::default() };
     let text = serde_json::to_string(&apply).unwrap();
     assert!(text.len() < APPLY_BYTES, "{}", text.len());
     assert_eq!(status(&server.post("/v1/apply", &text).await), 200);

@@ -4,7 +4,7 @@ use super::error::Error;
 use super::rows::{InstanceRow, Stored, StoredInstance, StoredJob};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 use rustix::fs::{Mode, OFlags};
-use sandhog_protocol::control::Ended;
+use sandhog_protocol::control::EndedAttempt;
 use sandhog_runtime::granted::Record;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -135,7 +135,7 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<(Stored, u64
 
 /// By their jobs.
 fn load_instances(connection: &Connection) -> rusqlite::Result<HashMap<String, Vec<StoredInstance>>> {
-    let mut ended: HashMap<u64, Vec<Ended>> = HashMap::new();
+    let mut ended: HashMap<u64, Vec<EndedAttempt>> = HashMap::new();
     for (id, one) in all(connection, "SELECT id, ended FROM ended ORDER BY id, number DESC", |row| {
         Ok((unsigned(row, 0)?, json(row, 1)?))
     })? {

@@ -1,6 +1,6 @@
 //! What is kept, as it is given back.
 
-use sandhog_protocol::control::{Ended, GroupSpec, JobSpec};
+use sandhog_protocol::control::{EndedAttempt, GroupSpec, JobSpec};
 use sandhog_runtime::granted::{Record, WasWritable};
 
 /// Ended attempts that are kept of each instance.
@@ -34,7 +34,7 @@ pub(crate) struct StoredJob {
 pub(crate) struct StoredInstance {
     pub row: InstanceRow,
     /// Newest first.
-    pub ended: Vec<Ended>,
+    pub ended: Vec<EndedAttempt>,
 }
 
 /// What changes of an instance, but for how its attempts ended.

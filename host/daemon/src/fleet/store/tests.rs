@@ -56,10 +56,17 @@ fn row(id: u64, instance: u32) -> InstanceRow {
     InstanceRow { id, instance, wanted: true, failed: None, finished: false, attempt: None, restarts: 0 }
 }
 
-fn ended(number: u64) -> Ended {
+fn ended(number: u64) -> EndedAttempt {
     let verdict = Verdict::Deadline { limit: "30s".into() };
     let (attempt, text) = (format!("attempt-{number}"), "it ran longer than 30s".into());
-    Ended { attempt, at_ms: number, text, code: 124, verdict, usage: Usage { wall_ms: number, ..Usage::default() } }
+    EndedAttempt {
+        attempt,
+        at_ms: number,
+        text,
+        code: 124,
+        verdict,
+        usage: Usage { wall_ms: number, ..Usage::default() },
+    }
 }
 
 fn numbers(instance: &StoredInstance) -> Vec<u64> {
