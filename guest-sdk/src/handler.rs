@@ -48,24 +48,24 @@ impl Task for Message {
     message = "a handler can't answer with a `{Self}`",
     note = "derive `serde::Serialize` for it; for raw bytes answer with `sandhog::Bytes`"
 )]
-pub trait Answer {
+pub trait IntoAnswer {
     /// The message that holds the answer. [`Error::Invalid`](crate::Error::Invalid): it can't be written.
     fn into_message(self) -> Result<Message>;
 }
 
-impl<T: Serialize> Answer for T {
+impl<T: Serialize> IntoAnswer for T {
     fn into_message(self) -> Result<Message> {
         Message::value(&self)
     }
 }
 
-impl Answer for Bytes {
+impl IntoAnswer for Bytes {
     fn into_message(self) -> Result<Message> {
         Ok(Message::bytes(self.0))
     }
 }
 
-impl Answer for Message {
+impl IntoAnswer for Message {
     fn into_message(self) -> Result<Message> {
         Ok(self)
     }
@@ -73,7 +73,7 @@ impl Answer for Message {
 
 /// What the export of a handler does: read the task, call the function, write the answer.
 #[doc(hidden)]
-pub fn answer<In: Task, Out: Answer, E: Display>(
+pub fn answer<In: Task, Out: IntoAnswer, E: Display>(
     handle: impl FnOnce(In) -> Result<Out, E>,
     task: MessageResult,
 ) -> Result<MessageResult, String> {

@@ -45,7 +45,7 @@ pub mod abi;
 pub use channel::{Batch, Connection};
 pub use children::{Child, Job, Output, Source, Stdio, wait_any, wait_any_within};
 pub use error::{Error, Result};
-pub use handler::{Answer, Bytes, Task};
+pub use handler::{Bytes, IntoAnswer, Task};
 pub use message::{Format, MOST_MESSAGE_BYTES, Message};
 pub use packed::{Arrived, Item, MOST_BATCH_BYTES};
 pub use streams::{Reader, Writer};

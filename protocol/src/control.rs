@@ -230,7 +230,7 @@ pub struct ScaleRequest {
     pub wait: bool,
 }
 
-/// `POST /v1/send`: a message to each instance that is selected; answered by one [`Answer`] for each.
+/// `POST /v1/send`: a message to each instance that is selected; answered by one [`SendReply`] for each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SendRequest {
@@ -242,7 +242,7 @@ pub struct SendRequest {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct SendReply {
     pub id: u64,
     pub job: String,
     pub instance: u32,

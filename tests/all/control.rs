@@ -16,18 +16,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
-use wire::{Answer, Line, ask, request};
+use wire::{Line, RawResponse, ask, request};
 
 /// What the daemon may grow by at the most while a client misbehaves: its bound for all bodies together, and room to breathe.
 const GROWTH_BYTES: u64 = 96 << 20;
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
-fn get(daemon: &Daemon, path: &str) -> Answer {
+fn get(daemon: &Daemon, path: &str) -> RawResponse {
     ask(&daemon.socket(), "GET", path, "")
 }
 
-fn post(daemon: &Daemon, path: &str, body: &Value) -> Answer {
+fn post(daemon: &Daemon, path: &str, body: &Value) -> RawResponse {
     ask(&daemon.socket(), "POST", path, &body.to_string())
 }
 

@@ -5,7 +5,7 @@
 
 mod http;
 
-pub(crate) use http::{Answer, Body};
+pub(crate) use http::{Body, Response};
 
 use crate::support::{DEADLINE, Outcome, Run, Running, Scratch, guest, processes, share_secret};
 use rustix::process::Signal;
@@ -221,12 +221,12 @@ impl Daemon {
     }
 
     /// `GET PATH` of its control socket.
-    pub(crate) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Response {
         http::exchange(&self.socket(), "GET", path, "")
     }
 
     /// `POST PATH` with a body of JSON.
-    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Response {
         http::exchange(&self.socket(), "POST", path, &body.to_string())
     }
 
@@ -293,12 +293,12 @@ impl Drop for Daemon {
 }
 
 /// `GET PATH` of the control socket at this path.
-pub(crate) fn get(socket: &Path, path: &str) -> Answer {
+pub(crate) fn get(socket: &Path, path: &str) -> Response {
     http::exchange(socket, "GET", path, "")
 }
 
 /// `POST PATH` with a body of JSON, to the control socket at this path.
-pub(crate) fn post(socket: &Path, path: &str, body: &Value) -> Answer {
+pub(crate) fn post(socket: &Path, path: &str, body: &Value) -> Response {
     http::exchange(socket, "POST", path, &body.to_string())
 }
 

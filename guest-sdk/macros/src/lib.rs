@@ -1,5 +1,5 @@
 //! The attributes of `sandhog-sdk`. They read no more of a function than its head: what its types may be is the compiler's
-//! business, by the traits `Task`, `Answer` and `End`.
+//! business, by the traits `Task`, `IntoAnswer` and `End`.
 
 use proc_macro::{Delimiter, Spacing, Span, TokenStream, TokenTree};
 

@@ -8,7 +8,7 @@ use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::{interrupt, render};
 use sandhog_daemon::fleet::Verb;
-use sandhog_protocol::control::{Answer, ScaleRequest, SendRequest, VerbRequest, VerbResult};
+use sandhog_protocol::control::{ScaleRequest, SendReply, SendRequest, VerbRequest, VerbResult};
 use sandhog_protocol::exit_code;
 use sandhog_spec::text::escape;
 
@@ -72,7 +72,7 @@ fn try_send(args: SendArgs) -> Result<u8, Failure> {
     let _line = waiting(wait_ms > 0, "waiting for an answer of", &args.select);
     let send = SendRequest { select: vec![args.select], message: args.message, wait_ms };
     // Also without an answer it takes until the job has read it.
-    let answers: Vec<Answer> = Client::connect()?.post_and_wait("/v1/send", &send)?;
+    let answers: Vec<SendReply> = Client::connect()?.post_and_wait("/v1/send", &send)?;
     let shown = if args.json {
         render::answer_json(&answers)
     } else {

@@ -14,14 +14,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// What was asked of a compiler, or the verdict on why that did not come about.
-type Answer<T> = Result<Result<T, Verdict>, Error>;
+type CompilerResult<T> = Result<Result<T, Verdict>, Error>;
 
 impl Coordinator {
     /// What a module is and needs.
     ///
     /// # Errors
     /// Where there is no module to look at.
-    pub async fn inspect(self: &Arc<Self>, job: &Job) -> Answer<Box<Inspection>> {
+    pub async fn inspect(self: &Arc<Self>, job: &Job) -> CompilerResult<Box<Inspection>> {
         Ok(self.ask_compiler(job, CompileOutput::Report).await?.and_then(|(_, made)| match made {
             Made::Report(inspection) => Ok(inspection),
             Made::Module { .. } => Err(strange()),
@@ -32,7 +32,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// Where there is no module to build.
-    pub async fn build(self: &Arc<Self>, job: &Job) -> Answer<(File, u64)> {
+    pub async fn build(self: &Arc<Self>, job: &Job) -> CompilerResult<(File, u64)> {
         Ok(self.ask_compiler(job, CompileOutput::Module).await?.and_then(|(file, made)| match made {
             Made::Module { bytes, .. } => Ok((file, bytes)),
             Made::Report(_) => Err(strange()),
@@ -43,7 +43,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// Of the coordinator's own.
-    pub async fn precompile(self: &Arc<Self>, job: &Job, path: &Path, file: File) -> Answer<Kind> {
+    pub async fn precompile(self: &Arc<Self>, job: &Job, path: &Path, file: File) -> CompilerResult<Kind> {
         let module = Arc::new(Module::of_file(path, file));
         let mut walls = self.walls();
         loop {
@@ -55,7 +55,7 @@ impl Coordinator {
         }
     }
 
-    async fn ask_compiler(self: &Arc<Self>, job: &Job, output: CompileOutput) -> Answer<(File, Made)> {
+    async fn ask_compiler(self: &Arc<Self>, job: &Job, output: CompileOutput) -> CompilerResult<(File, Made)> {
         let module = Arc::new(Module::open(&job.module)?);
         let settings = Settings { limits: job.compile, fuel: job.limits.fuel.is_some(), output };
         let mut cache = match self.caches().usual() {

@@ -145,12 +145,12 @@ struct Parent<'a> {
 }
 
 /// What a worker is told, with descriptors.
-type Answer = (Reply, Vec<OwnedFd>);
+type ReplyAndFds = (Reply, Vec<OwnedFd>);
 
 impl Parent<'_> {
     /// # Errors
     /// What no honest worker asks.
-    async fn serve(&mut self, request: Request) -> Result<Option<Answer>, String> {
+    async fn serve(&mut self, request: Request) -> Result<Option<ReplyAndFds>, String> {
         match request {
             Request::Spawn(asked) => {
                 let refused = |refused| (Reply::NotSpawned(refused), Vec::new());
@@ -209,7 +209,7 @@ impl Parent<'_> {
         self.family.observer.life(&self.member.job.name, &self.member.identity.attempt, life).await;
     }
 
-    fn spawn(&mut self, asked: ChildJob) -> Result<Answer, Refused> {
+    fn spawn(&mut self, asked: ChildJob) -> Result<ReplyAndFds, Refused> {
         let Child { job, directories } = rights::narrow(&self.member.job, &asked)?;
         let mut opened = Vec::new();
         for (index, way) in &directories {
@@ -223,7 +223,7 @@ impl Parent<'_> {
     }
 
     /// Starts a child that was admitted.
-    fn start(&mut self, job: Job, directories: Vec<Arc<OwnedFd>>, asked: ChildJob) -> Result<Answer, Refused> {
+    fn start(&mut self, job: Job, directories: Vec<Arc<OwnedFd>>, asked: ChildJob) -> Result<ReplyAndFds, Refused> {
         let full = |error: io::Error| Refused::Quota(format!("the coordinator can open no more: {error}"));
         self.family.coordinator.check_room().map_err(full)?;
         let module = self.member.modules.get(&asked.module).map(Arc::clone);

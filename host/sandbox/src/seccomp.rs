@@ -61,20 +61,20 @@ pub type Calls = BTreeMap<u32, (&'static str, Vec<&'static str>)>;
 
 /// The calls that a filter lets through, some of them only with certain arguments.
 pub fn allowed(filter: Filter) -> Calls {
-    listed(filter, |answer| answer == policy::Answer::Allow)
+    listed(filter, |action| action == policy::Action::Allow)
 }
 
 /// The calls that a filter answers with an error, whatever their arguments, instead of ending the process.
 pub fn answered(filter: Filter) -> Calls {
     let allowed = allowed(filter);
-    let mut calls = listed(filter, |answer| answer != policy::Answer::Allow);
+    let mut calls = listed(filter, |action| action != policy::Action::Allow);
     calls.retain(|number, _| !allowed.contains_key(number));
     calls
 }
 
-fn listed(filter: Filter, is_meant: impl Fn(policy::Answer) -> bool) -> Calls {
+fn listed(filter: Filter, is_meant: impl Fn(policy::Action) -> bool) -> Calls {
     let mut calls = Calls::new();
-    for rule in policy::rules(filter).iter().filter(|rule| is_meant(rule.answer)) {
+    for rule in policy::rules(filter).iter().filter(|rule| is_meant(rule.action)) {
         let (_, reasons) = calls.entry(rule.number).or_insert_with(|| (rule.name, Vec::new()));
         reasons.push(rule.reason);
     }

@@ -9,14 +9,14 @@ use std::path::Path;
 
 /// What a daemon has answered.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct RawResponse {
     pub status: u16,
     /// With the line of the status.
     pub head: String,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl RawResponse {
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -69,7 +69,7 @@ impl Line {
     }
 
     /// The next answer; `None` where there is none any more.
-    pub(super) fn answer(&mut self) -> Option<Answer> {
+    pub(super) fn answer(&mut self) -> Option<RawResponse> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.byte()?);
@@ -85,7 +85,7 @@ impl Line {
             None if header("transfer-encoding").is_some() => self.chunks()?,
             None => Vec::new(),
         };
-        Some(Answer { status, head, body })
+        Some(RawResponse { status, head, body })
     }
 
     fn chunks(&mut self) -> Option<Vec<u8>> {
@@ -142,7 +142,7 @@ pub(super) fn request(method: &str, path: &str, body: &str) -> String {
 
 /// A request on a connection of its own.
 #[track_caller]
-pub(super) fn ask(socket: &Path, method: &str, path: &str, body: &str) -> Answer {
+pub(super) fn ask(socket: &Path, method: &str, path: &str, body: &str) -> RawResponse {
     let mut line = Line::to(socket);
     line.say(request(method, path, body)).unwrap();
     line.answer().unwrap_or_else(|| panic!("{method} {path}: no answer"))

@@ -7,12 +7,12 @@ use std::path::Path;
 
 /// What a daemon has answered.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub status: u16,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     /// The body, where the status is this one.
     pub(crate) fn expect(self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.body);
@@ -28,11 +28,11 @@ pub(crate) struct Body {
     left: u64,
 }
 
-pub(super) fn exchange(socket: &Path, method: &str, path: &str, content: &str) -> Answer {
+pub(super) fn exchange(socket: &Path, method: &str, path: &str, content: &str) -> Response {
     let (status, mut coming) = ask(socket, method, path, content);
     let mut body = String::new();
     coming.read_to_string(&mut body).unwrap();
-    Answer { status, body }
+    Response { status, body }
 }
 
 /// The lines of an answer that goes on.

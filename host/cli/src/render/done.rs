@@ -2,7 +2,7 @@
 
 use super::phase;
 use super::problem::Problem;
-use sandhog_protocol::control::{Answer, Change, ChangeKind, Instance, Unchanged, VerbResult};
+use sandhog_protocol::control::{Change, ChangeKind, Instance, SendReply, Unchanged, VerbResult};
 use sandhog_spec::text::escape;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,11 +95,11 @@ pub fn problems(what: &str, problems: &[String], hint: &str) -> Problem {
 }
 
 /// A line for each instance that was sent something: what it answered, or why not.
-pub fn answers(answers: &[Answer]) -> String {
+pub fn answers(answers: &[SendReply]) -> String {
     if answers.is_empty() {
         return "nothing to do: there is no instance\n".into();
     }
-    let line = |answer: &Answer| {
+    let line = |answer: &SendReply| {
         let said = match (&answer.error, &answer.message) {
             (Some(error), _) => escape(error).into_owned(),
             (None, Some(message)) => escape(message).into_owned(),
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_line() {
-        let answer = |message: Option<&str>, error: Option<&str>| Answer {
+        let answer = |message: Option<&str>, error: Option<&str>| SendReply {
             id: 1,
             job: "web".into(),
             instance: 2,

@@ -1,12 +1,12 @@
 //! The daemon's control socket: HTTP/JSON on a Unix socket for the person whose daemon it is.
 //!
 //! A connection goes through [`socket`] (who is it?), [`session`] (bytes, sizes and times), [`routes`] and [`call`]
-//! (what is asked for?), and comes back by [`answer`] and [`lines`]. What there is to ask for is in [`document`], which
+//! (what is asked for?), and comes back by [`api`] and [`lines`]. What there is to ask for is in [`document`], which
 //! `GET /v1/openapi.json` answers with.
 //!
 //! Must not: know how a job is run. A request becomes a call of [`super::fleet::Handle`].
 
-mod answer;
+mod api;
 mod call;
 mod document;
 mod limits;

@@ -2,7 +2,7 @@
 //!
 //! What is no HTTP at all, and a head that is too long, are answered by the library: 400 or 431, without a sentence.
 
-use super::answer::{Answer, Answers};
+use super::api::{Api, Payload};
 use super::call;
 use super::limits::{BODIES_BYTES, FOLLOWERS, HEAD_BYTES, Patience};
 use super::lines::{Content, Line, Tail};
@@ -47,7 +47,7 @@ pub(super) fn followers() -> Arc<Semaphore> {
 }
 
 /// Serves a connection until its client, its time or the daemon ends. Who is a stranger is told so, and nothing else.
-pub(super) async fn serve<A: Answers>(stream: UnixStream, stranger: Option<Refused>, shared: Shared<A>) {
+pub(super) async fn serve<A: Api>(stream: UnixStream, stranger: Option<Refused>, shared: Shared<A>) {
     let (patience, mut closing) = (shared.patience, shared.closing.clone());
     let follows = Arc::new(AtomicBool::new(false));
     let io = TokioIo::new(Patient::new(stream, patience, Arc::clone(&follows)));
@@ -72,7 +72,7 @@ pub(super) async fn serve<A: Answers>(stream: UnixStream, stranger: Option<Refus
     };
 }
 
-async fn respond<A: Answers>(
+async fn respond<A: Api>(
     request: Request<Incoming>,
     stranger: Option<Refused>,
     shared: Shared<A>,
@@ -83,9 +83,9 @@ async fn respond<A: Answers>(
         None => take(request, shared).await,
     };
     match answer {
-        Ok(Answer::Whole(text)) => response(StatusCode::OK, JSON, Content::Whole(text)),
-        Ok(Answer::Log(tail)) => lines(tail, closing, followers),
-        Ok(Answer::Events(tail)) => lines(tail, closing, followers),
+        Ok(Payload::Whole(text)) => response(StatusCode::OK, JSON, Content::Whole(text)),
+        Ok(Payload::Log(tail)) => lines(tail, closing, followers),
+        Ok(Payload::Events(tail)) => lines(tail, closing, followers),
         Err(refused) => refuse(&refused),
     }
 }
@@ -111,7 +111,7 @@ const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 /// How many lines of an answer are of the past; those behind them come when they happen.
 pub const PAST_LINES: &str = "sandhog-past-lines";
 
-async fn take<A: Answers>(request: Request<Incoming>, shared: Shared<A>) -> Result<Answer, Refused> {
+async fn take<A: Api>(request: Request<Incoming>, shared: Shared<A>) -> Result<Payload, Refused> {
     if request.version() != Version::HTTP_11 {
         return Err(Refused::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this is no HTTP/1.1"));
     }

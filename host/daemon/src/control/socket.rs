@@ -1,6 +1,6 @@
 //! The socket in the file system: who may connect, and how many at once.
 
-use super::answer::Answers;
+use super::api::Api;
 use super::limits::{ACCEPT_PAUSE, CONNECTIONS, Patience};
 use super::refused::Refused;
 use super::session::{self, Shared};
@@ -61,7 +61,7 @@ fn remove_stale(path: &Path) -> Result<(), Error> {
 }
 
 /// As [`super::serve`] says.
-pub(super) async fn serve<A: Answers>(
+pub(super) async fn serve<A: Api>(
     listener: Listener,
     owner: u32,
     answers: A,

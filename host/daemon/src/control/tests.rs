@@ -8,7 +8,7 @@ mod stalling;
 #[cfg(test)]
 mod streams;
 
-use super::answer::{Answer, Answers, whole};
+use super::api::{Api, Payload, whole};
 use super::call::Call;
 use super::lines::Tail;
 use super::refused::Refused;
@@ -40,24 +40,24 @@ struct Fake {
     waits: Arc<Mutex<Option<mpsc::Sender<()>>>>,
 }
 
-impl Answers for Fake {
-    async fn answer(&self, call: Call) -> Result<Answer, Refused> {
+impl Api for Fake {
+    async fn answer(&self, call: Call) -> Result<Payload, Refused> {
         self.calls.lock().unwrap().push(call.clone());
         match call {
             Call::Daemon => whole(&Daemon { version: "1.2.3".into(), ..Daemon::default() }),
             Call::Job { name } if name == "panic" => panic!("a fault of ours"),
-            Call::Instances { .. } => Ok(Answer::Whole(Bytes::from(vec![b' '; LARGE]))),
+            Call::Instances { .. } => Ok(Payload::Whole(Bytes::from(vec![b' '; LARGE]))),
             Call::Ask(Verb::Start, ask) if ask.wait => {
                 let _given_up = self.waits.lock().unwrap().take();
                 std::future::pending().await
             }
             Call::Logs { follow, .. } => {
                 let (first, then) = (Vec::new(), follow.then(|| self.lines.subscribe()));
-                Ok(Answer::Log(Tail { first, then, concerns: Box::new(|line| line.job == "wanted") }))
+                Ok(Payload::Log(Tail { first, then, concerns: Box::new(|line| line.job == "wanted") }))
             }
             Call::Events { follow, .. } => {
                 let then = follow.then(|| self.events.subscribe());
-                Ok(Answer::Events(Tail { first: vec![event(1)], then, concerns: Box::new(|_| true) }))
+                Ok(Payload::Events(Tail { first: vec![event(1)], then, concerns: Box::new(|_| true) }))
             }
             _ => whole(&VerbResult::default()),
         }

@@ -6,7 +6,7 @@ use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Request, Verb};
 use super::settle::{self, Opened};
 use sandhog_protocol::control::{
-    Answer, ApplyRequest, Daemon as About, Event, Instance, Job, JobSummary, LogLine, ScaleRequest, SendRequest,
+    ApplyRequest, Daemon as About, Event, Instance, Job, JobSummary, LogLine, ScaleRequest, SendReply, SendRequest,
     VerbRequest, VerbResult,
 };
 use sandhog_runtime::dispatch::Coordinator;
@@ -88,7 +88,7 @@ impl Handle {
         self.call(|reply| Request::Scale(scale, reply)).await
     }
 
-    pub async fn send(&self, send: SendRequest) -> Result<Vec<Answer>, Refusal> {
+    pub async fn send(&self, send: SendRequest) -> Result<Vec<SendReply>, Refusal> {
         self.call(|reply| Request::Send(send, reply)).await
     }
 

@@ -3,7 +3,7 @@
 use super::refusal::Refusal;
 use super::settle::{Known, Named, Opened, Prepared};
 use sandhog_protocol::control::{
-    Answer, Daemon as About, Event, Instance, Job, JobSummary, ScaleRequest, SendRequest, VerbRequest, VerbResult,
+    Daemon as About, Event, Instance, Job, JobSummary, ScaleRequest, SendReply, SendRequest, VerbRequest, VerbResult,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::{broadcast, oneshot};
@@ -27,7 +27,7 @@ pub(super) enum Request {
     ToOpen(Verb, Vec<String>, Reply<Vec<Named>>),
     Ask(Verb, VerbRequest, Opened, Reply<VerbResult>),
     Scale(ScaleRequest, Reply<VerbResult>),
-    Send(SendRequest, Reply<Vec<Answer>>),
+    Send(SendRequest, Reply<Vec<SendReply>>),
     Logs(Vec<String>, Reply<Wanted>),
     Events(u64, usize, Reply<(Vec<Event>, broadcast::Receiver<Event>)>),
     ShutDown(Reply<()>),

@@ -7,7 +7,7 @@ use super::request::{Reply, Request, Verb, Wanted};
 use super::select::{Selected, select};
 use super::settle::{Known, Named, Opened};
 use sandhog_protocol::control::{
-    Answer, Daemon as About, EventKind, Instance, Job, JobSummary, Phase, RaisedLimit, SendRequest,
+    Daemon as About, EventKind, Instance, Job, JobSummary, Phase, RaisedLimit, SendReply, SendRequest,
 };
 use sandhog_spec::service::{Boosts, raised};
 use sandhog_spec::text::escape;
@@ -214,7 +214,7 @@ impl Daemon {
         failed
     }
 
-    fn send(&self, send: &SendRequest, mut reply: Reply<Vec<Answer>>) {
+    fn send(&self, send: &SendRequest, mut reply: Reply<Vec<SendReply>>) {
         match self.sent(send) {
             Ok(letters) => {
                 let wait = Duration::from_millis(send.wait_ms).min(ANSWER_MOST);
@@ -258,7 +258,7 @@ impl Daemon {
                 Some(Ok(())) => None,
             };
             posted.push(Posted {
-                answer: Answer {
+                answer: SendReply {
                     id,
                     job: member.job.clone(),
                     instance: member.number,
@@ -275,14 +275,14 @@ impl Daemon {
 
 /// A message that is on its way.
 struct Posted {
-    answer: Answer,
+    answer: SendReply,
     was_sent: oneshot::Receiver<Result<(), String>>,
     answered: Option<oneshot::Receiver<Result<String, String>>>,
 }
 
 impl Posted {
     /// What became of it.
-    async fn answer(self, until: tokio::time::Instant) -> Answer {
+    async fn answer(self, until: tokio::time::Instant) -> SendReply {
         let Self { mut answer, was_sent, answered } = self;
         if answer.error.is_some() {
             return answer;

@@ -16,7 +16,7 @@ pub(super) struct Rule {
     pub(super) number: u32,
     /// All of them have to hold. None: always.
     pub(super) conditions: &'static [Condition],
-    pub(super) answer: Answer,
+    pub(super) action: Action,
     /// Who needs the call, and for what.
     pub(super) reason: &'static str,
 }
@@ -32,7 +32,7 @@ pub(super) struct Condition {
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Action {
     Allow,
     /// It is not made; the caller is told this errno.
     Errno(u16),
@@ -91,13 +91,13 @@ macro_rules! rules {
             name: stringify!($call).split_at("SYS_".len()).1,
             number: number(libc::$call),
             conditions: &[$($($condition),+)?],
-            answer: rules!(@answer $($errno)?),
+            action: rules!(@action $($errno)?),
             reason: $reason,
         }),+]
     };
-    (@answer) => { Answer::Allow };
-    (@answer kill) => { Answer::Kill };
-    (@answer $errno:ident) => { Answer::Errno(libc::$errno as u16) };
+    (@action) => { Action::Allow };
+    (@action kill) => { Action::Kill };
+    (@action $errno:ident) => { Action::Errno(libc::$errno as u16) };
 }
 
 /// Bits of `openat`'s flags that decide what it may open.
@@ -353,14 +353,14 @@ pub(super) fn rules(filter: Filter) -> Vec<Rule> {
 
 /// What happens to a call that no rule answers. A list of what is allowed kills; one that only takes away from another
 /// filter leaves it to that.
-pub(super) const fn otherwise(filter: Filter) -> Answer {
+pub(super) const fn otherwise(filter: Filter) -> Action {
     match filter {
         Filter::Zygote
         | Filter::Loader
         | Filter::Worker
         | Filter::Component
         | Filter::UncountedComponent
-        | Filter::Compiler => Answer::Kill,
-        Filter::Loaded => Answer::Allow,
+        | Filter::Compiler => Action::Kill,
+        Filter::Loaded => Action::Allow,
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! Opcodes: `linux/bpf_common.h`; what a filter sees (`struct seccomp_data`): seccomp(2).
 
-use super::policy::{Answer, Condition, Rule};
+use super::policy::{Action, Condition, Rule};
 use sandhog_sys::seccomp::Instruction;
 
 /// Load the 32-bit word at a fixed offset of `struct seccomp_data`.
@@ -50,7 +50,7 @@ struct Range<'r> {
 }
 
 /// The program for `rules`. The first rule of a number whose conditions hold answers; where there is none, `otherwise`.
-pub(super) fn compile(rules: &[Rule], otherwise: Answer) -> Vec<Instruction> {
+pub(super) fn compile(rules: &[Rule], otherwise: Action) -> Vec<Instruction> {
     let mut sorted: Vec<&Rule> = rules.iter().collect();
     // Stable: the order of the table stays within a number.
     sorted.sort_by_key(|rule| rule.number);
@@ -95,15 +95,15 @@ fn push<'r>(ranges: &mut Vec<Range<'r>>, range: Range<'r>, otherwise: u32) {
 fn constant(rules: &[&Rule], otherwise: u32) -> Option<u32> {
     match rules.first() {
         None => Some(otherwise),
-        Some(first) => first.conditions.is_empty().then(|| encode(first.answer)),
+        Some(first) => first.conditions.is_empty().then(|| encode(first.action)),
     }
 }
 
-const fn encode(answer: Answer) -> u32 {
-    match answer {
-        Answer::Allow => ALLOW,
-        Answer::Errno(errno) => ERRNO | errno as u32,
-        Answer::Kill => KILL_PROCESS,
+const fn encode(action: Action) -> u32 {
+    match action {
+        Action::Allow => ALLOW,
+        Action::Errno(errno) => ERRNO | errno as u32,
+        Action::Kill => KILL_PROCESS,
     }
 }
 
@@ -138,7 +138,7 @@ fn body(rules: &[&Rule], code: &mut Backwards) {
 /// One rule: its answer, or on to what follows.
 fn alternative(rule: &Rule, code: &mut Backwards) {
     let end = code.written.len();
-    code.answer(encode(rule.answer));
+    code.answer(encode(rule.action));
     for Condition { argument, mask, equals } in rule.conditions.iter().rev().copied() {
         let at = ARGUMENTS_AT + 8 * u32::from(argument);
         code.check(at, low_half(mask), low_half(equals), end);

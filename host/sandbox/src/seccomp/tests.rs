@@ -2,7 +2,7 @@
 
 use super::{
     Filter, apply, name,
-    policy::{self, Answer, Condition, Rule},
+    policy::{self, Action, Condition, Rule},
     prepare, program,
     program::{
         ALLOW, AND, ARCHITECTURE, ARCHITECTURE_AT, ARGUMENTS_AT, ERRNO, IF_AT_LEAST, IF_EQUAL, KILL_PROCESS, LOAD,
@@ -63,13 +63,13 @@ fn interpret(program: &[Instruction], call: &Call) -> u32 {
 }
 
 /// What the table answers.
-fn decide(rules: &[Rule], otherwise: Answer, call: &Call) -> u32 {
+fn decide(rules: &[Rule], otherwise: Action, call: &Call) -> u32 {
     let holds = |c: &Condition| call.arguments[usize::from(c.argument)] & c.mask == c.equals;
     let rule = rules.iter().find(|rule| rule.number == call.number && rule.conditions.iter().all(holds));
-    match rule.map_or(otherwise, |rule| rule.answer) {
-        Answer::Kill => KILL_PROCESS,
-        Answer::Allow => ALLOW,
-        Answer::Errno(errno) => ERRNO | u32::from(errno),
+    match rule.map_or(otherwise, |rule| rule.action) {
+        Action::Kill => KILL_PROCESS,
+        Action::Allow => ALLOW,
+        Action::Errno(errno) => ERRNO | u32::from(errno),
     }
 }
 
@@ -115,7 +115,7 @@ fn arguments(rules: &[Rule], number: u32, random: &mut Random) -> Vec<[u64; 6]> 
     all
 }
 
-fn assert_same(rules: &[Rule], otherwise: Answer, numbers: impl Iterator<Item = u32>, random: &mut Random) {
+fn assert_same(rules: &[Rule], otherwise: Action, numbers: impl Iterator<Item = u32>, random: &mut Random) {
     let program = compile(rules, otherwise);
     for number in numbers {
         for arguments in arguments(rules, number, random) {
@@ -131,7 +131,7 @@ const LISTS: [Filter; 6] =
 
 #[test]
 fn every_filter_but_one_kills_what_it_does_not_name() {
-    let killing = Filter::ALL.into_iter().filter(|filter| policy::otherwise(*filter) == Answer::Kill);
+    let killing = Filter::ALL.into_iter().filter(|filter| policy::otherwise(*filter) == Action::Kill);
     assert_eq!(killing.collect::<Vec<_>>(), LISTS);
 }
 
@@ -185,17 +185,17 @@ fn random_condition(random: &mut Random) -> Condition {
 
 fn random_rule(random: &mut Random, numbers: u64) -> Rule {
     let conditions: Vec<_> = (0..random.below(4)).map(|_| random_condition(random)).collect();
-    let answer = match random.below(3) {
-        0 => Answer::Errno(u16::try_from(random.below(134)).unwrap()),
-        1 => Answer::Kill,
-        _ => Answer::Allow,
+    let action = match random.below(3) {
+        0 => Action::Errno(u16::try_from(random.below(134)).unwrap()),
+        1 => Action::Kill,
+        _ => Action::Allow,
     };
     let number = match random.below(40) {
         0 => u32::MAX,
         1 => 0,
         _ => u32::try_from(random.below(numbers)).unwrap(),
     };
-    Rule { name: "", number, conditions: conditions.leak(), answer, reason: "" }
+    Rule { name: "", number, conditions: conditions.leak(), action, reason: "" }
 }
 
 #[test]
@@ -206,14 +206,14 @@ fn any_table_is_compiled_to_a_program_that_says_the_same() {
         let rules: Vec<_> = (0..random.below(1 + round)).map(|_| random_rule(&mut random, numbers)).collect();
         let end = u32::try_from(numbers).unwrap() + 2;
         let numbers = (0..end).chain([u32::MAX - 1, u32::MAX]);
-        let otherwise = if round % 2 == 0 { Answer::Kill } else { Answer::Allow };
+        let otherwise = if round % 2 == 0 { Action::Kill } else { Action::Allow };
         assert_same(&rules, otherwise, numbers, &mut random);
     }
 }
 
 #[test]
 fn an_empty_table_kills_everything() {
-    let program = compile(&[], Answer::Kill);
+    let program = compile(&[], Action::Kill);
     for number in (0..1024).chain([u32::MAX]) {
         assert_eq!(interpret(&program, &Call::new(number, [0; 6])), KILL_PROCESS);
     }
@@ -234,9 +234,9 @@ fn a_zygote_may_do_whatever_its_workers_may() {
             for rule in &rules {
                 for arguments in arguments(&rules, rule.number, &mut random) {
                     let call = Call::new(rule.number, arguments);
-                    let (answer, above) = (answer_of(filter, &call), answer_of(above, &call));
-                    assert!(answer != ALLOW || above == ALLOW, "{call:x?}");
-                    assert!(above != KILL_PROCESS || answer == KILL_PROCESS, "{call:x?}");
+                    let (action, above) = (answer_of(filter, &call), answer_of(above, &call));
+                    assert!(action != ALLOW || above == ALLOW, "{call:x?}");
+                    assert!(above != KILL_PROCESS || action == KILL_PROCESS, "{call:x?}");
                 }
             }
         }
@@ -505,7 +505,7 @@ fn no_filter_has_a_rule_for_what_opens_the_other_walls() {
 
 #[test]
 fn the_compiler_opens_nothing() {
-    let allowed: Vec<_> = policy::rules(Filter::Compiler).into_iter().filter(|r| r.answer == Answer::Allow).collect();
+    let allowed: Vec<_> = policy::rules(Filter::Compiler).into_iter().filter(|r| r.action == Action::Allow).collect();
     let paths = policy::PATHS.iter().map(|rule| rule.name);
     for name in paths {
         assert!(!allowed.iter().any(|rule| rule.name == name), "{name}");

@@ -55,12 +55,12 @@ enum TaskFormat {
     Failure,
 }
 
-type Answer = Result<Task, String>;
+type TaskResult = Result<Task, String>;
 
 /// An instance that waits for a task.
 struct Instance {
     store: Store<ComponentGuest>,
-    handle: TypedFunc<(Task,), (Answer,)>,
+    handle: TypedFunc<(Task,), (TaskResult,)>,
 }
 
 impl Instance {
@@ -80,7 +80,7 @@ impl Instance {
         }
     }
 
-    async fn call(&mut self, task: Message) -> Result<Answer, Failure> {
+    async fn call(&mut self, task: Message) -> Result<TaskResult, Failure> {
         let task = Task { format: task.format.into(), body: task.body };
         let outcome = self.handle.call_async(&mut self.store, (task,)).await;
         outcome.map(|(answer,)| answer).map_err(|error| (Stage::Running, error))
@@ -153,7 +153,7 @@ async fn answer_all(endpoint: &mut Endpoint, instance: &mut Instance, fresh: boo
 }
 
 /// What the guest made up wrongly is an answer, too: whoever waits for one must hear of it.
-fn send(endpoint: &mut Endpoint, answer: Answer) -> Result<(), ChannelError> {
+fn send(endpoint: &mut Endpoint, answer: TaskResult) -> Result<(), ChannelError> {
     let sent = match &answer {
         Ok(message) => endpoint.send(message.format.into(), &message.body, Timeout::Never),
         Err(error) => endpoint.send(Format::Failure, error.as_bytes(), Timeout::Never),

@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{
 type Transfer = Box<dyn Future<Output = Result<()>> + Send>;
 
 /// What comes of a request.
-type Answer = Box<dyn Future<Output = Result<(Response<WasiBody>, Transfer)>> + Send>;
+type ResponseFuture = Box<dyn Future<Output = Result<(Response<WasiBody>, Transfer)>> + Send>;
 
 /// A guest's side of HTTP: what the library keeps, with its own limit for the size of headers (128 KiB for each list).
 pub(super) struct Http {
@@ -24,7 +24,7 @@ struct Denied;
 
 impl WasiHttpHooks for Denied {
     /// `HTTP-request-denied`, at once.
-    fn send_request(&mut self, _: Request<WasiBody>, _: Option<RequestOptions>, _: Transfer) -> Answer {
+    fn send_request(&mut self, _: Request<WasiBody>, _: Option<RequestOptions>, _: Transfer) -> ResponseFuture {
         Box::new(std::future::ready(Err(Error::HttpRequestDenied)))
     }
 }

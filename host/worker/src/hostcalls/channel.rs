@@ -11,7 +11,7 @@ use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 
 type Store<'a, T> = StoreContextMut<'a, T>;
 type Handle = Resource<Connection>;
-type Answer<T> = wasmtime::Result<(Result<T, Error>,)>;
+type CallResult<T> = wasmtime::Result<(Result<T, Error>,)>;
 
 pub(super) fn link<T: View + 'static>(channel: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     channel.resource("connection", ResourceType::host::<Connection>(), |mut store, rep| {
@@ -29,7 +29,7 @@ pub(super) fn link<T: View + 'static>(channel: &mut LinkerInstance<'_, T>) -> wa
     channel.func_wrap("[method]connection.send", send)?;
     channel.func_wrap(
         "[method]connection.recv",
-        |mut store: Store<'_, T>, call: (Handle, Timeout)| -> Answer<Incoming> {
+        |mut store: Store<'_, T>, call: (Handle, Timeout)| -> CallResult<Incoming> {
             let Parts { session, table } = store.data_mut().parts();
             Ok((answer(session.recv(table.get(&call.0)?, Until::of(call.1))).map(Incoming::from),))
         },
@@ -48,7 +48,7 @@ pub(super) fn link<T: View + 'static>(channel: &mut LinkerInstance<'_, T>) -> wa
 fn send<T: View + 'static>(
     mut store: Store<'_, T>,
     (connection, message, timeout): (Handle, Outgoing, Timeout),
-) -> Answer<()> {
+) -> CallResult<()> {
     let connection = store.data_mut().parts().table.get(&connection)?.clone();
     Ok((answer(send_message(&mut store, &connection, &message, Until::of(timeout))),))
 }
@@ -79,7 +79,7 @@ pub(super) fn send_message<T: View + 'static>(
 fn send_batch<T: View + 'static>(
     mut store: Store<'_, T>,
     (connection, batch, timeout): (Handle, WasmList<u8>, Timeout),
-) -> Answer<()> {
+) -> CallResult<()> {
     if batch.len() > limits::INLINE_PAYLOAD {
         return Ok((Err(Error::TooLarge(limits::INLINE_PAYLOAD as u64)),));
     }

@@ -98,7 +98,7 @@ enum Awaited {
 }
 
 type Store<'a, T> = StoreContextMut<'a, T>;
-type Answer<T> = wasmtime::Result<(Result<T, Error>,)>;
+type CallResult<T> = wasmtime::Result<(Result<T, Error>,)>;
 
 pub(super) fn link<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     streams(children)?;
@@ -181,7 +181,7 @@ fn streams<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> wasmtime:
 fn write_bytes<T: View + 'static>(
     mut store: Store<'_, T>,
     (writer, bytes, timeout): (Resource<Writer>, WasmList<u8>, Timeout),
-) -> Answer<u64> {
+) -> CallResult<u64> {
     if bytes.len() == 0 {
         return Ok((Err(Error::Invalid("a write of no bytes".to_owned())),));
     }
@@ -203,7 +203,7 @@ fn write_bytes<T: View + 'static>(
 fn call<T: View + 'static>(
     mut store: Store<'_, T>,
     (child, task, timeout): (Resource<Child>, Outgoing, Timeout),
-) -> Answer<Result<Incoming, String>> {
+) -> CallResult<Result<Incoming, String>> {
     let Parts { session, table } = store.data_mut().parts();
     let child = table.get(&child)?.0;
     let Some(connection) = session.connection_to(child) else {
@@ -224,7 +224,7 @@ fn call<T: View + 'static>(
     }),))
 }
 
-fn spawn<T: View + 'static>(mut store: Store<'_, T>, (job,): (Job,)) -> Answer<Resource<Child>> {
+fn spawn<T: View + 'static>(mut store: Store<'_, T>, (job,): (Job,)) -> CallResult<Resource<Child>> {
     let job = match child_job(&job, &mut store)? {
         Ok(job) => job,
         Err(error) => return Ok((Err(error),)),
@@ -247,7 +247,7 @@ fn spawn<T: View + 'static>(mut store: Store<'_, T>, (job,): (Job,)) -> Answer<R
 fn wait_any<T: View + 'static>(
     mut store: Store<'_, T>,
     (awaited, timeout): (Vec<Awaited>, Timeout),
-) -> Answer<Vec<u32>> {
+) -> CallResult<Vec<u32>> {
     if awaited.is_empty() || awaited.len() > limits::SOURCES {
         let reason = format!("a wait for {} sources; it takes 1 to {}", awaited.len(), limits::SOURCES);
         return Ok((Err(Error::Invalid(reason)),));

@@ -40,7 +40,7 @@ impl Session {
         self.control.ask(Request::Spawn(Box::new(job)))?;
         loop {
             let reply = self.control.next()?;
-            if let Heard::Answer(answer) = self.hear(reply) {
+            if let Heard::Spawned(answer) = self.hear(reply) {
                 let fds = self.control.take_fds();
                 let (child, attempt) = answer?;
                 return self.adopt(child, attempt, expected, fds);

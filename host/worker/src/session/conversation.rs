@@ -51,7 +51,7 @@ pub(crate) struct About {
 /// An answer to [`Request::Spawn`], or nothing of the kind.
 pub(super) enum Heard {
     News,
-    Answer(Result<(ChildId, String), Error>),
+    Spawned(Result<(ChildId, String), Error>),
 }
 
 impl Session {
@@ -161,7 +161,7 @@ impl Session {
             match self.hear(reply) {
                 Heard::News => {}
                 // Nothing was asked.
-                Heard::Answer(_) => return Err(Error::Gone),
+                Heard::Spawned(_) => return Err(Error::Gone),
             }
         }
         Ok(())
@@ -169,8 +169,8 @@ impl Session {
 
     pub(super) fn hear(&mut self, reply: Reply) -> Heard {
         match reply {
-            Reply::Spawned { child, attempt } => Heard::Answer(Ok((child, attempt))),
-            Reply::NotSpawned(reason) => Heard::Answer(Err(reason.into())),
+            Reply::Spawned { child, attempt } => Heard::Spawned(Ok((child, attempt))),
+            Reply::NotSpawned(reason) => Heard::Spawned(Err(reason.into())),
             // Whoever reads stdin hears of it: it never comes this far.
             Reply::InputFailed { .. } => Heard::News,
             Reply::Stop => {

@@ -235,8 +235,8 @@ fn requests_are_written_as_they_are_described() {
 
 #[test]
 fn answers_are_written_as_they_are_described() {
-    let answer = Answer { id: 1, job: "x".into(), instance: 0, message: text(), error: text() };
-    hold_to("Answer", &answer);
+    let answer = SendReply { id: 1, job: "x".into(), instance: 0, message: text(), error: text() };
+    hold_to("SendReply", &answer);
     hold_to("JobSummary", &JobSummary { job: "x".into(), group: "x".into(), instances: 0 });
     let changes = vec![change(ChangeKind::Create)];
     hold_to(

@@ -11,19 +11,19 @@ use sandhog_protocol::control::{Event, LogLine, Shutdown};
 use serde::Serialize;
 
 /// Who answers calls: the daemon's jobs, or a test.
-pub(super) trait Answers: Clone + Send + Sync + 'static {
-    fn answer(&self, call: Call) -> impl Future<Output = Result<Answer, Refused>> + Send;
+pub(super) trait Api: Clone + Send + Sync + 'static {
+    fn answer(&self, call: Call) -> impl Future<Output = Result<Payload, Refused>> + Send;
 }
 
-/// What an answer consists of.
-pub(super) enum Answer {
+/// What is sent back: one document, or lines.
+pub(super) enum Payload {
     Whole(Bytes),
     Log(Tail<LogLine>),
     Events(Tail<Event>),
 }
 
-impl Answers for Handle {
-    async fn answer(&self, call: Call) -> Result<Answer, Refused> {
+impl Api for Handle {
+    async fn answer(&self, call: Call) -> Result<Payload, Refused> {
         match call {
             Call::Daemon => whole(&self.daemon().await?),
             Call::Instances { select } => whole(&self.instances(select).await?),
@@ -35,25 +35,25 @@ impl Answers for Handle {
             Call::Send(send) => whole(&self.send(send).await?),
             Call::Logs { select, lines, follow } => {
                 let LogTail { lines: first, follow: then, concerns } = self.logs(select, lines, follow).await?;
-                Ok(Answer::Log(Tail { first, then, concerns }))
+                Ok(Payload::Log(Tail { first, then, concerns }))
             }
             Call::Events { since, last, follow } => {
                 let (first, then) = self.events(since, last).await?;
-                Ok(Answer::Events(Tail { first, then: follow.then_some(then), concerns: Box::new(|_| true) }))
+                Ok(Payload::Events(Tail { first, then: follow.then_some(then), concerns: Box::new(|_| true) }))
             }
             Call::ShutDown => {
                 self.shut_down().await?;
                 whole(&Shutdown {})
             }
-            Call::Document => Ok(Answer::Whole(DOCUMENT.clone())),
+            Call::Document => Ok(Payload::Whole(DOCUMENT.clone())),
         }
     }
 }
 
 /// JSON, with a line's end for whoever looks at it in a terminal.
-pub(super) fn whole(value: &impl Serialize) -> Result<Answer, Refused> {
+pub(super) fn whole(value: &impl Serialize) -> Result<Payload, Refused> {
     let mut text = serde_json::to_vec(value)
         .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the answer is no JSON: {error}")))?;
     text.push(b'\n');
-    Ok(Answer::Whole(text.into()))
+    Ok(Payload::Whole(text.into()))
 }
