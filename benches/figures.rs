@@ -20,8 +20,8 @@ impl Figures {
     fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable_by(f64::total_cmp);
-        let place = (part * sorted.len() as f64).ceil() as usize;
-        sorted.get(place.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+        let index = (part * sorted.len() as f64).ceil() as usize;
+        sorted.get(index.saturating_sub(1)).copied().unwrap_or(f64::NAN)
     }
 
     /// Median and 90th percentile, with the ratio to another median where there is one.

@@ -26,8 +26,8 @@ pub(crate) fn measure(peers: &Peers, rounds: usize) -> Outcome<Value> {
     for round in 0..rounds {
         progress.at(round);
         // Each starts a round in its turn, so that nobody always follows the same one.
-        for place in 0..contestants.len() {
-            let at = (place + round) % contestants.len();
+        for index in 0..contestants.len() {
+            let at = (index + round) % contestants.len();
             let (_, contestant, figures) = &mut contestants[at];
             figures.add(contestant.run()?);
         }

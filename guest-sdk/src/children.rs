@@ -312,8 +312,8 @@ fn read_both(streams: &mut [(Option<Reader>, Vec<u8>); 2], most_bytes: usize) ->
         if sources.is_empty() {
             return Ok(());
         }
-        for place in wait_any(&sources)? {
-            let (reader, bytes) = &mut streams[open[place]];
+        for index in wait_any(&sources)? {
+            let (reader, bytes) = &mut streams[open[index]];
             // One more than is allowed shows that there is more.
             match reader.as_ref().map_or(Err(Error::Closed), |reader| reader.read_some(left.saturating_add(1))) {
                 Ok(some) if some.len() > left => return Err(Error::TooLarge { most: most_bytes as u64 }),
@@ -519,8 +519,8 @@ pub fn wait_any_within(sources: &[Source<'_>], patience: Duration) -> Result<Vec
 
 fn wait(sources: &[Source<'_>], patience: Patience) -> Result<Vec<usize>> {
     let sources: Vec<_> = sources.iter().map(Source::as_param).collect();
-    let places = host::wait_any(&sources, nanoseconds(patience))?;
-    Ok(places.into_iter().map(|place| place as usize).collect())
+    let indices = host::wait_any(&sources, nanoseconds(patience))?;
+    Ok(indices.into_iter().map(|index| index as usize).collect())
 }
 
 impl From<Stdio> for host::Stdio {

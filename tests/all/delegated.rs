@@ -1,6 +1,6 @@
 //! Facts about cgroups of an ordinary user, in version 1, where an operator has handed some over.
 
-use crate::kit::{PROMISED, Place, Ran, Who, guest, missing, root_or_missing, wait_for};
+use crate::kit::{PROMISED, Ran, Who, Workspace, guest, missing, root_or_missing, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A cgroup in each hierarchy, with a person as its owner.
 struct Handed {
-    place: Place,
+    workspace: Workspace,
     directories: Vec<PathBuf>,
 }
 
@@ -32,17 +32,17 @@ impl Handed {
             missing("the hierarchies memory and pids of version 1");
             return None;
         };
-        let place = Place::new(Who::ordinary());
+        let workspace = Workspace::new(Who::ordinary());
         let name = format!("sandhog-handed-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut directories = vec![memory.join(&name), pids.join(&name)];
         directories.dedup();
         for directory in &directories {
             fs::create_dir(directory).unwrap();
             for path in [directory.clone(), directory.join("tasks"), directory.join("cgroup.procs")] {
-                chown(path, Some(place.who.uid()), Some(place.who.uid())).unwrap();
+                chown(path, Some(workspace.who.uid()), Some(workspace.who.uid())).unwrap();
             }
         }
-        Some(Self { place, directories })
+        Some(Self { workspace, directories })
     }
 
     fn enter(&self) -> String {
@@ -52,12 +52,12 @@ impl Handed {
 
     /// `sandhog run` by the person, inside.
     fn run(&self, args: &[&str]) -> Ran {
-        self.place.run_after("env", &[], &self.enter(), args)
+        self.workspace.run_after("env", &[], &self.enter(), args)
     }
 
     fn doctor(&self) -> Value {
         let script = format!("set -e; {}\nexec \"$0\" doctor --json", self.enter());
-        let mut command = self.place.command(Path::new("sh"));
+        let mut command = self.workspace.command(Path::new("sh"));
         command.args(["-c", &script]).arg(crate::kit::program());
         let output = crate::kit::finish(crate::kit::Running::start(&mut command));
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
@@ -88,7 +88,7 @@ fn an_ordinary_user_has_the_wall_in_a_cgroup_that_was_handed_over() {
     handed.run(&["--memory", "32MiB", &guest("grow_memory"), "--", "64"]).expect("memory", 137);
     assert_eq!(handed.left(), Vec::<PathBuf>::new());
     // The twin, outside.
-    let ran = handed.place.run(&[&guest("hello")]);
+    let ran = handed.workspace.run(&[&guest("hello")]);
     assert!(ran.list("weak_walls").contains(&"cgroup"), "{ran:#?}");
 }
 
@@ -111,7 +111,7 @@ fn memory_that_no_process_owns_is_counted_in_a_cgroup_that_was_handed_over() {
 fn a_wall_that_was_handed_over_is_not_left_out() {
     let Some(handed) = Handed::new() else { return };
     let script = format!("set -e; {}\nexec \"$0\" \"$@\"", handed.enter());
-    let mut command = handed.place.command(Path::new("sh"));
+    let mut command = handed.workspace.command(Path::new("sh"));
     command.args(["-c", &script]).arg(crate::kit::hostile());
     command.args(["doctor", "--probe", "plan:without-cgroup", "--", &guest("hello")]);
     let output = crate::kit::finish(crate::kit::Running::start(&mut command));
@@ -123,7 +123,7 @@ fn a_wall_that_was_handed_over_is_not_left_out() {
 fn a_command_that_is_killed_leaves_no_cgroup_once_the_next_has_begun() {
     let Some(handed) = Handed::new() else { return };
     let script = format!("set -e; {}\nexec \"$0\" run \"$@\"", handed.enter());
-    let mut command = handed.place.command(Path::new("sh"));
+    let mut command = handed.workspace.command(Path::new("sh"));
     command.args(["-c", &script]).arg(crate::kit::program()).arg(guest("sleep_forever"));
     let child = crate::kit::Running::start(&mut command);
     let spawner = crate::kit::process_of(&child, "sandhog-spawner");

@@ -1,7 +1,7 @@
 //! Threats: a hostile guest in a granted directory. What it may do in there works; nothing of it leads out, and what is
 //! granted read-only stays as it is.
 
-use crate::kit::{Place, Process, Running, Who, data, guest, is_root, missing, mode, process_of, root_or_missing};
+use crate::kit::{Process, Running, Who, Workspace, data, guest, is_root, missing, mode, process_of, root_or_missing};
 use rustix::fs::{RenameFlags, StatVfsMountFlags};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -16,17 +16,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const SECRET: &str = "the secret";
 
 /// A granted directory with what the hostile guests need, a secret beside it, and links that lead to it.
-fn prepared(who: Who) -> Place {
-    let place = Place::new(who);
+fn prepared(who: Who) -> Workspace {
+    let workspace = Workspace::new(who);
     for name in ["file", "other", "third", "sub/inner"] {
-        place.file(&format!("grant/{name}"), "ours");
+        workspace.file(&format!("grant/{name}"), "ours");
     }
-    place.folder("grant/empty").file("secret", SECRET);
-    place.link("../secret", "grant/link_relative").link(place.path("secret"), "grant/link_absolute");
-    place.link("..", "grant/link_parent").link("/", "grant/link_root").link("/proc/self/root", "grant/link_proc");
-    place.link("../../secret", "grant/sub/link_below").link("sub/link_below", "grant/link_of_link");
-    place.settle();
-    place
+    workspace.folder("grant/empty").file("secret", SECRET);
+    workspace.link("../secret", "grant/link_relative").link(workspace.path("secret"), "grant/link_absolute");
+    workspace.link("..", "grant/link_parent").link("/", "grant/link_root").link("/proc/self/root", "grant/link_proc");
+    workspace.link("../../secret", "grant/sub/link_below").link("sub/link_below", "grant/link_of_link");
+    workspace.settle();
+    workspace
 }
 
 /// All below a folder: names, sizes, contents, modes, owners and times.
@@ -48,15 +48,15 @@ fn look(folder: &Path) -> Vec<String> {
 #[test]
 fn no_way_out_of_a_granted_directory_gets_through() {
     for (who, access) in Who::all().into_iter().flat_map(|who| [(who, "ro"), (who, "rw")]) {
-        let place = prepared(who);
-        let (grant, secret) = (format!("grant::/grant:{access}"), place.text("secret"));
-        let ran = place.run(&["--dir", &grant, &guest("file_attack"), "--", "/grant", "secret", &secret]);
+        let workspace = prepared(who);
+        let (grant, secret) = (format!("grant::/grant:{access}"), workspace.text("secret"));
+        let ran = workspace.run(&["--dir", &grant, &guest("file_attack"), "--", "/grant", "secret", &secret]);
         let through: Vec<&str> = ran.stdout.lines().filter(|line| line.contains(": GOT")).collect();
         assert!(through.is_empty(), "{who:?} {access}: {through:#?}");
         ran.expect("completed", 0);
         assert!(ran.stdout.ends_with("0 got through\n"), "{ran:#?}");
-        assert_eq!(place.read("secret"), SECRET);
-        let beside = fs::read_dir(place.path("")).unwrap().flatten().map(|entry| entry.file_name());
+        assert_eq!(workspace.read("secret"), SECRET);
+        let beside = fs::read_dir(workspace.path("")).unwrap().flatten().map(|entry| entry.file_name());
         let mut beside: Vec<_> = beside.filter_map(|name| name.into_string().ok()).collect();
         beside.sort();
         assert_eq!(beside, ["grant", "secret", "verdict.json"], "{who:?} {access}");
@@ -67,12 +67,12 @@ fn no_way_out_of_a_granted_directory_gets_through() {
 #[test]
 fn what_stays_inside_of_a_granted_directory_works() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("grant/file", "inside").folder("grant/sub");
-        place.link("../file", "grant/sub/link").link("sub", "grant/folder");
-        place.link("sub", "grant/folder_link").settle();
+        let workspace = Workspace::new(who);
+        workspace.file("grant/file", "inside").folder("grant/sub");
+        workspace.link("../file", "grant/sub/link").link("sub", "grant/folder");
+        workspace.link("sub", "grant/folder_link").settle();
         let read = |path: &str| {
-            let ran = place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
+            let ran = workspace.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
             ran.expect("completed", 0).stdout.clone()
         };
         for path in
@@ -80,7 +80,7 @@ fn what_stays_inside_of_a_granted_directory_works() {
         {
             assert_eq!(read(path), "inside", "{who:?}: {path}");
         }
-        let ran = place.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/store", "50"]);
+        let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/store", "50"]);
         ran.expect("completed", 0);
     }
 }
@@ -88,12 +88,12 @@ fn what_stays_inside_of_a_granted_directory_works() {
 #[test]
 fn nothing_is_written_through_a_read_only_grant() {
     for who in Who::all() {
-        let place = prepared(who);
-        let before = look(&place.path("grant"));
-        let ran = place.run(&["--dir", "grant::/grant", &guest("write_attack"), "--", "/grant"]);
+        let workspace = prepared(who);
+        let before = look(&workspace.path("grant"));
+        let ran = workspace.run(&["--dir", "grant::/grant", &guest("write_attack"), "--", "/grant"]);
         ran.expect("completed", 0);
         assert!(ran.stdout.ends_with("\n0 got through\n"), "{ran:#?}");
-        assert_eq!(look(&place.path("grant")), before, "{who:?}");
+        assert_eq!(look(&workspace.path("grant")), before, "{who:?}");
     }
 }
 
@@ -101,8 +101,8 @@ fn nothing_is_written_through_a_read_only_grant() {
 #[test]
 fn everything_by_path_is_written_through_a_read_write_grant() {
     for who in Who::all() {
-        let place = prepared(who);
-        let ran = place.run(&["--dir", "grant::/grant:rw", &guest("write_attack"), "--", "/grant"]);
+        let workspace = prepared(who);
+        let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("write_attack"), "--", "/grant"]);
         ran.expect("failed", 1);
         // The directory itself is open only to look names up in it.
         let by_descriptor =
@@ -111,29 +111,29 @@ fn everything_by_path_is_written_through_a_read_write_grant() {
         let refused: Vec<&str> = lines.filter(|(_, how)| how.starts_with("refused")).map(|(name, _)| name).collect();
         let by_path: Vec<&&str> = refused.iter().filter(|name| !by_descriptor.contains(name)).collect();
         assert!(by_path.is_empty(), "{who:?}: {by_path:?} in {ran:#?}");
-        assert_eq!(place.read("grant/new"), "new");
+        assert_eq!(workspace.read("grant/new"), "new");
     }
 }
 
 #[test]
 fn a_file_that_is_appended_to_keeps_what_it_had() {
     for who in Who::all() {
-        let place = prepared(who);
-        place.run(&["--dir", "grant::/grant:rw", &guest("write_attack"), "--", "/grant"]);
+        let workspace = prepared(who);
+        workspace.run(&["--dir", "grant::/grant:rw", &guest("write_attack"), "--", "/grant"]);
         // `file` is overwritten ("overwritten"), appended to ("appended"), cut to 0, linked, replaced: the link is it.
-        assert_eq!(fs::metadata(place.path("grant/link")).unwrap().len(), 0, "{who:?}");
+        assert_eq!(fs::metadata(workspace.path("grant/link")).unwrap().len(), 0, "{who:?}");
     }
 }
 
 #[test]
 fn a_directory_swapped_for_symlinks_during_100_000_opens_never_leads_outside() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("outside/file", SECRET).file("grant/real/file", "inside");
-        place.link("../outside", "grant/out").link(place.path("outside"), "grant/out_absolute").settle();
+        let workspace = Workspace::new(who);
+        workspace.file("outside/file", SECRET).file("grant/real/file", "inside");
+        workspace.link("../outside", "grant/out").link(workspace.path("outside"), "grant/out_absolute").settle();
         let over = AtomicBool::new(false);
         let exchange = |one: &str, other: &str| {
-            let (one, other) = (place.path(one), place.path(other));
+            let (one, other) = (workspace.path(one), workspace.path(other));
             rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, RenameFlags::EXCHANGE).unwrap();
         };
         let ran = std::thread::scope(|scope| {
@@ -146,7 +146,7 @@ fn a_directory_swapped_for_symlinks_during_100_000_opens_never_leads_outside() {
                 }
             });
             let ran =
-                place.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "real/file", "100000"]);
+                workspace.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "real/file", "100000"]);
             over.store(true, Ordering::Relaxed);
             ran
         });
@@ -164,19 +164,19 @@ fn a_directory_swapped_for_symlinks_during_100_000_opens_never_leads_outside() {
 #[test]
 fn a_symlink_swapped_between_inside_and_outside_never_leads_outside() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("outside", SECRET).file("grant/inside", "inside");
-        place.link("inside", "grant/link").link("../outside", "grant/trap").settle();
+        let workspace = Workspace::new(who);
+        workspace.file("outside", SECRET).file("grant/inside", "inside");
+        workspace.link("inside", "grant/link").link("../outside", "grant/trap").settle();
         let over = AtomicBool::new(false);
         let ran = std::thread::scope(|scope| {
             scope.spawn(|| {
-                let (link, trap) = (place.path("grant/link"), place.path("grant/trap"));
+                let (link, trap) = (workspace.path("grant/link"), workspace.path("grant/trap"));
                 while !over.load(Ordering::Relaxed) {
                     let cwd = rustix::fs::CWD;
                     rustix::fs::renameat_with(cwd, &link, cwd, &trap, RenameFlags::EXCHANGE).unwrap();
                 }
             });
-            let ran = place.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "link", "30000"]);
+            let ran = workspace.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "link", "30000"]);
             over.store(true, Ordering::Relaxed);
             ran
         });
@@ -190,17 +190,17 @@ fn a_symlink_swapped_between_inside_and_outside_never_leads_outside() {
 #[test]
 fn a_rename_storm_elsewhere_ends_nobody() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("grant/file", "inside").folder("grant/sub");
-        place.link("../file", "grant/sub/link").link("sub", "grant/folder");
+        let workspace = Workspace::new(who);
+        workspace.file("grant/file", "inside").folder("grant/sub");
+        workspace.link("../file", "grant/sub/link").link("sub", "grant/folder");
         for name in ["a", "b"] {
-            place.folder(&format!("storm/{name}"));
+            workspace.folder(&format!("storm/{name}"));
         }
-        place.settle();
+        workspace.settle();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             // One thread of it: two would leave a machine of two cores none to open anything with.
-            let (one, other) = (place.path("storm/a"), place.path("storm/b"));
+            let (one, other) = (workspace.path("storm/a"), workspace.path("storm/b"));
             let over = &over;
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
@@ -210,10 +210,10 @@ fn a_rename_storm_elsewhere_ends_nobody() {
             });
             // The first look of a fresh process is the slowest, and a storm hits it nearly every time.
             let path = "/grant/folder/link";
-            let first = || place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
+            let first = || workspace.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
             let rans: Vec<_> = (0..5).map(|_| first()).collect();
             let many = ["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "folder/link", "2000"];
-            let many = place.run(&many);
+            let many = workspace.run(&many);
             over.store(true, Ordering::Relaxed);
             for ran in rans {
                 assert_eq!(ran.expect("completed", 0).stdout, "inside", "{who:?}");
@@ -229,17 +229,17 @@ fn an_immutable_file_is_an_error_to_the_guest() {
     if !root_or_missing("chattr +i") {
         return;
     }
-    let place = Place::new(Who::Root);
-    place.file("grant/file", "stays");
-    let chattr = |flag: &str| std::process::Command::new("chattr").arg(flag).arg(place.path("grant/file")).status();
+    let workspace = Workspace::new(Who::Root);
+    workspace.file("grant/file", "stays");
+    let chattr = |flag: &str| std::process::Command::new("chattr").arg(flag).arg(workspace.path("grant/file")).status();
     if !chattr("+i").is_ok_and(|status| status.success()) {
         missing("a file system with immutable files");
         return;
     }
-    let ran = place.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/file", "changed"]);
+    let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/file", "changed"]);
     chattr("-i").unwrap();
     assert!(ran.expect("failed", 1).stdout.starts_with("refused("), "{ran:?}");
-    assert_eq!(place.read("grant/file"), "stays");
+    assert_eq!(workspace.read("grant/file"), "stays");
 }
 
 /// A hard link is the file itself: who puts one into the directory puts the file there. What the person may read,
@@ -247,11 +247,11 @@ fn an_immutable_file_is_an_error_to_the_guest() {
 #[test]
 fn a_hard_link_made_by_the_person_is_a_file_of_the_directory() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("outside", "linked in").folder("grant").settle();
-        fs::set_permissions(place.path("outside"), fs::Permissions::from_mode(0o600)).unwrap();
-        fs::hard_link(place.path("outside"), place.path("grant/hard")).unwrap();
-        let ran = place.run(&["--dir", "grant::/grant", &guest("read_file"), "--", "/grant/hard"]);
+        let workspace = Workspace::new(who);
+        workspace.file("outside", "linked in").folder("grant").settle();
+        fs::set_permissions(workspace.path("outside"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::hard_link(workspace.path("outside"), workspace.path("grant/hard")).unwrap();
+        let ran = workspace.run(&["--dir", "grant::/grant", &guest("read_file"), "--", "/grant/hard"]);
         assert_eq!(ran.expect("completed", 0).stdout, "linked in", "{who:?}");
     }
 }
@@ -264,39 +264,40 @@ fn a_hard_link_to_somebody_else_s_private_file_stays_closed() {
         return;
     }
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("grant/private", SECRET).file("grant/public", "for everybody").settle();
+        let workspace = Workspace::new(who);
+        workspace.file("grant/private", SECRET).file("grant/public", "for everybody").settle();
         for (name, mode) in [("private", 0o600), ("public", 0o644)] {
-            let path = place.path("grant").join(name);
+            let path = workspace.path("grant").join(name);
             chown(&path, Some(54322), Some(54322)).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }
         let run = |name: &str, path: &str| {
             let args = ["--dir", "grant::/grant:rw", &guest(name), "--", path, "overwritten"];
-            place.run(&args).stdout
+            workspace.run(&args).stdout
         };
         assert_eq!(run("read_file", "/grant/private"), "refused(ACCES)\n", "{who:?}");
         assert_eq!(run("read_file", "/grant/public"), "for everybody", "{who:?}");
         for name in ["/grant/private", "/grant/public"] {
             assert!(run("write_file", name).starts_with("refused("), "{who:?}: {name}");
         }
-        assert_eq!(place.read("grant/public"), "for everybody");
+        assert_eq!(workspace.read("grant/public"), "for everybody");
     }
 }
 
 #[test]
 fn what_a_guest_makes_belongs_to_the_person_and_has_no_special_bit() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.folder("grant").settle();
-        let made = place.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/a", "3"]);
+        let workspace = Workspace::new(who);
+        workspace.folder("grant").settle();
+        let made = workspace.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/a", "3"]);
         made.expect("completed", 0);
-        let written = place.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/file", "content"]);
+        let written =
+            workspace.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/file", "content"]);
         written.expect("completed", 0);
         for path in ["grant/file", "grant/a", "grant/a/01", "grant/a/01/1.value"] {
-            let status = fs::symlink_metadata(place.path(path)).unwrap();
+            let status = fs::symlink_metadata(workspace.path(path)).unwrap();
             assert_eq!((status.uid(), status.gid()), (who.uid(), who.uid()), "{who:?}: {path}");
-            assert_eq!(mode(&place.path(path)) & 0o7022, 0, "{who:?}: {path}");
+            assert_eq!(mode(&workspace.path(path)) & 0o7022, 0, "{who:?}: {path}");
         }
     }
 }
@@ -307,12 +308,12 @@ fn behind_sudo_files_belong_to_whoever_called_it() {
         return;
     }
     let person = Who::ordinary();
-    let place = Place::new(person);
-    place.folder("grant").folder("root_s").settle();
-    fs::set_permissions(place.path("root_s"), fs::Permissions::from_mode(0o700)).unwrap();
-    chown(place.path("root_s"), Some(0), Some(0)).unwrap();
+    let workspace = Workspace::new(person);
+    workspace.folder("grant").folder("root_s").settle();
+    fs::set_permissions(workspace.path("root_s"), fs::Permissions::from_mode(0o700)).unwrap();
+    chown(workspace.path("root_s"), Some(0), Some(0)).unwrap();
     let sudo = |grant: &str, path: &str| {
-        let mut command = place.sandhog();
+        let mut command = workspace.sandhog();
         let uid = person.uid().to_string();
         command.uid(0).gid(0).env("SUDO_UID", &uid).env("SUDO_GID", &uid);
         command.args(["run", "--dir", grant, &guest("write_file"), "--", path, "content"]);
@@ -320,24 +321,24 @@ fn behind_sudo_files_belong_to_whoever_called_it() {
     };
     let output = sudo("grant::/grant:rw", "/grant/file");
     assert!(output.status.success(), "{output:?}");
-    let status = fs::metadata(place.path("grant/file")).unwrap();
+    let status = fs::metadata(workspace.path("grant/file")).unwrap();
     assert_eq!((status.uid(), status.gid()), (person.uid(), person.uid()));
     // Root's own folder is opened with the person's rights, not with root's.
     let output = sudo("root_s/::/grant:rw", "/grant/file");
-    let inside = fs::read_dir(place.path("root_s")).unwrap().count();
+    let inside = fs::read_dir(workspace.path("root_s")).unwrap().count();
     assert!(!output.status.success() && inside == 0, "{output:?}");
 }
 
 #[test]
 fn a_setuid_file_that_a_guest_writes_to_is_setuid_no_more() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("grant/tool", "before").settle();
-        fs::set_permissions(place.path("grant/tool"), fs::Permissions::from_mode(0o6755)).unwrap();
-        let ran = place.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/tool", "after"]);
+        let workspace = Workspace::new(who);
+        workspace.file("grant/tool", "before").settle();
+        fs::set_permissions(workspace.path("grant/tool"), fs::Permissions::from_mode(0o6755)).unwrap();
+        let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/tool", "after"]);
         ran.expect("completed", 0);
-        assert_eq!(place.read("grant/tool"), "after");
-        assert_eq!(mode(&place.path("grant/tool")), 0o755, "{who:?}");
+        assert_eq!(workspace.read("grant/tool"), "after");
+        assert_eq!(mode(&workspace.path("grant/tool")), 0o755, "{who:?}");
     }
 }
 
@@ -348,11 +349,11 @@ fn a_granted_directory_is_a_mount_without_setuid_devices_and_programs() {
         return;
     }
     for (who, access) in Who::all().into_iter().flat_map(|who| [(who, "ro"), (who, "rw")]) {
-        let place = Place::new(who);
-        place.file("grant/file", "inside").settle();
-        let session = Session::start(&place, &format!("grant::/grant:{access}"));
+        let workspace = Workspace::new(who);
+        workspace.file("grant/file", "inside").settle();
+        let session = Session::start(&workspace, &format!("grant::/grant:{access}"));
         let worker = session.worker();
-        let folder = granted_descriptor(&worker, &place.path("grant"));
+        let folder = granted_descriptor(&worker, &workspace.path("grant"));
         let flags = rustix::fs::statvfs(&folder).unwrap().f_flag;
         let expected = StatVfsMountFlags::NOSUID | StatVfsMountFlags::NODEV | StatVfsMountFlags::NOEXEC;
         assert!(flags.contains(expected), "{who:?} {access}: {flags:?}");
@@ -371,17 +372,17 @@ fn granted_descriptor(worker: &Process, folder: &Path) -> PathBuf {
 
 /// A guest that reads what it is told to, line by line.
 struct Session<'a> {
-    place: &'a Place,
+    workspace: &'a Workspace,
     child: Running,
     stdin: ChildStdin,
     answers: BufReader<std::process::ChildStdout>,
 }
 
 impl<'a> Session<'a> {
-    fn start(place: &'a Place, grant: &str) -> Self {
-        let mut child = place.start(&["--dir", grant, &guest("read_on_line"), "--", "/grant"]);
+    fn start(workspace: &'a Workspace, grant: &str) -> Self {
+        let mut child = workspace.start(&["--dir", grant, &guest("read_on_line"), "--", "/grant"]);
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut session = Self { place, child, stdin, answers: BufReader::new(stdout) };
+        let mut session = Self { workspace, child, stdin, answers: BufReader::new(stdout) };
         // It runs as soon as it answers.
         assert_eq!(session.read("file"), "\"inside\"");
         session
@@ -400,20 +401,20 @@ impl<'a> Session<'a> {
 
     fn end(self) {
         drop(self.stdin);
-        self.place.finish(self.child).expect("completed", 0);
+        self.workspace.finish(self.child).expect("completed", 0);
     }
 }
 
 #[test]
 fn a_granted_directory_that_is_replaced_meanwhile_stays_the_same_directory() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("grant/file", "inside").file("impostor/file", "impostor").settle();
-        let mut session = Session::start(&place, "grant::/grant");
-        fs::rename(place.path("grant"), place.path("moved")).unwrap();
-        fs::rename(place.path("impostor"), place.path("grant")).unwrap();
+        let workspace = Workspace::new(who);
+        workspace.file("grant/file", "inside").file("impostor/file", "impostor").settle();
+        let mut session = Session::start(&workspace, "grant::/grant");
+        fs::rename(workspace.path("grant"), workspace.path("moved")).unwrap();
+        fs::rename(workspace.path("impostor"), workspace.path("grant")).unwrap();
         assert_eq!(session.read("file"), "\"inside\"", "{who:?}");
-        place.file("moved/later", "later").settle();
+        workspace.file("moved/later", "later").settle();
         assert_eq!(session.read("later"), "\"later\"", "{who:?}");
         assert_eq!(session.read("../grant/file"), "refused(PERM)", "{who:?}");
         session.end();
@@ -423,11 +424,11 @@ fn a_granted_directory_that_is_replaced_meanwhile_stays_the_same_directory() {
 #[test]
 fn a_directory_moved_out_of_the_grant_meanwhile_is_no_way_out() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("grant/file", "inside").file("grant/sub/deep/file", "deep").file("secret", SECRET).settle();
-        let mut session = Session::start(&place, "grant::/grant");
+        let workspace = Workspace::new(who);
+        workspace.file("grant/file", "inside").file("grant/sub/deep/file", "deep").file("secret", SECRET).settle();
+        let mut session = Session::start(&workspace, "grant::/grant");
         assert_eq!(session.read("sub/deep/file"), "\"deep\"");
-        fs::rename(place.path("grant/sub/deep"), place.path("deep")).unwrap();
+        fs::rename(workspace.path("grant/sub/deep"), workspace.path("deep")).unwrap();
         assert!(session.read("sub/deep/../../secret").starts_with("refused("), "{who:?}");
         assert!(session.read("sub/deep/file").starts_with("refused("), "{who:?}");
         session.end();
@@ -439,15 +440,15 @@ fn what_is_mounted_below_a_granted_directory_is_absent() {
     if !root_or_missing("mounting") {
         return;
     }
-    let place = Place::new(Who::Root);
-    place.file("grant/file", "inside").folder("grant/below");
-    let setup = format!("mount -t tmpfs none {0} && echo outside > {0}/secret", place.text("grant/below"));
+    let workspace = Workspace::new(Who::Root);
+    workspace.file("grant/file", "inside").folder("grant/below");
+    let setup = format!("mount -t tmpfs none {0} && echo outside > {0}/secret", workspace.text("grant/below"));
     for access in ["ro", "rw"] {
         let grant = format!("grant::/grant:{access}");
-        let ran = place.run_in_own_mounts(&setup, &["--dir", &grant, &guest("list_dir"), "--", "/grant/below"]);
+        let ran = workspace.run_in_own_mounts(&setup, &["--dir", &grant, &guest("list_dir"), "--", "/grant/below"]);
         assert_eq!(ran.expect("completed", 0).stdout, "", "{access}");
         let args = ["--dir", &grant, &guest("read_file"), "--", "/grant/below/secret"];
-        assert_eq!(place.run_in_own_mounts(&setup, &args).expect("failed", 1).stdout, "refused(NOENT)\n");
+        assert_eq!(workspace.run_in_own_mounts(&setup, &args).expect("failed", 1).stdout, "refused(NOENT)\n");
     }
 }
 
@@ -458,17 +459,17 @@ fn a_directory_with_a_mount_below_is_refused_to_an_ordinary_user_in_a_sentence()
     if !root_or_missing("mounting") {
         return;
     }
-    let place = Place::new(Who::Root);
-    place.file("grant/file", "inside").folder("grant/below");
+    let workspace = Workspace::new(Who::Root);
+    workspace.file("grant/file", "inside").folder("grant/below");
     let setup = format!(
         "mount -t tmpfs none {}; export HOME=/ SANDHOG_CACHE_DIR={}; exec setpriv --reuid {uid} --regid {uid} \
          --clear-groups \"$0\" run \"$@\"",
-        place.text("grant/below"),
-        place.text("cache")
+        workspace.text("grant/below"),
+        workspace.text("cache")
     );
-    place.folder("cache");
-    chown(place.path("cache"), Some(uid), Some(uid)).unwrap();
-    let ran = place.run_in_own_mounts(&setup, &["--dir", "grant::/grant", &guest("hello")]);
+    workspace.folder("cache");
+    chown(workspace.path("cache"), Some(uid), Some(uid)).unwrap();
+    let ran = workspace.run_in_own_mounts(&setup, &["--dir", "grant::/grant", &guest("hello")]);
     ran.expect_refused(&["is mounted somewhere below it", "as root"]);
 }
 
@@ -477,14 +478,14 @@ fn an_overlay_is_refused_to_root_with_what_to_do() {
     if !root_or_missing("mounting an overlay") {
         return;
     }
-    let place = Place::new(Who::Root);
-    place.folder("at");
-    let at = place.text("at");
+    let workspace = Workspace::new(Who::Root);
+    workspace.folder("at");
+    let at = workspace.text("at");
     let setup = format!(
         "mount -t tmpfs none {at}; cd {at}; mkdir lower upper work merged; \
          mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work merged || exit 77; cd .."
     );
-    let ran = place.run_in_own_mounts(&setup, &["--dir", "at/merged::/grant", &guest("hello")]);
+    let ran = workspace.run_in_own_mounts(&setup, &["--dir", "at/merged::/grant", &guest("hello")]);
     if ran.code == Some(77) {
         missing("an overlay file system");
         return;
@@ -499,11 +500,11 @@ fn a_directory_in_somebody_else_s_private_folder_is_refused() {
         return;
     }
     for (who, owner) in [(Who::ordinary(), 0), (Who::ordinary(), 54322), (Who::Root, 54322)] {
-        let place = Place::new(who);
-        place.file("private/grant/file", SECRET);
-        fs::set_permissions(place.path("private"), fs::Permissions::from_mode(0o700)).unwrap();
-        chown(place.path("private"), Some(owner), Some(owner)).unwrap();
-        let ran = place.run(&["--dir", "private/grant::/grant", &guest("list_dir"), "--", "/grant"]);
+        let workspace = Workspace::new(who);
+        workspace.file("private/grant/file", SECRET);
+        fs::set_permissions(workspace.path("private"), fs::Permissions::from_mode(0o700)).unwrap();
+        chown(workspace.path("private"), Some(owner), Some(owner)).unwrap();
+        let ran = workspace.run(&["--dir", "private/grant::/grant", &guest("list_dir"), "--", "/grant"]);
         ran.expect_refused(&["private/grant", "--dir", "Permission denied"]);
         assert_eq!(ran.stderr.matches("Permission denied").count(), 1, "{ran:#?}");
     }
@@ -512,17 +513,18 @@ fn a_directory_in_somebody_else_s_private_folder_is_refused() {
 #[test]
 fn what_is_no_directory_is_refused() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("file", "").settle();
-        place.link("file", "link");
-        rustix::fs::mknodat(rustix::fs::CWD, place.path("fifo"), rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
+        let workspace = Workspace::new(who);
+        workspace.file("file", "").settle();
+        workspace.link("file", "link");
+        rustix::fs::mknodat(rustix::fs::CWD, workspace.path("fifo"), rustix::fs::FileType::Fifo, 0o666.into(), 0)
+            .unwrap();
         for (name, said) in [
             ("file", "Not a directory"),
             ("link", "Not a directory"),
             ("fifo", "Not a directory"),
             ("none", "No such file"),
         ] {
-            let ran = place.run(&["--dir", &format!("{name}::/grant"), &guest("hello")]);
+            let ran = workspace.run(&["--dir", &format!("{name}::/grant"), &guest("hello")]);
             ran.expect_refused(&[name, said]);
         }
     }
@@ -531,18 +533,18 @@ fn what_is_no_directory_is_refused() {
 #[test]
 fn sixty_four_directories_are_granted_and_one_more_is_refused() {
     for who in Who::all() {
-        let place = Place::new(who);
+        let workspace = Workspace::new(who);
         let name = |number: usize| format!("folder {number}");
         (0..65).for_each(|number| {
-            place.file(&format!("{}/file", name(number)), &name(number));
+            workspace.file(&format!("{}/file", name(number)), &name(number));
         });
-        place.settle();
+        workspace.settle();
         let run = |count: usize, path: &str| {
             let grants: Vec<String> = (0..count).map(|number| format!("{}::/{number}:rw", name(number))).collect();
             let mut args: Vec<&str> = grants.iter().flat_map(|grant| ["--dir", grant]).collect();
             let reader = guest("read_file");
             args.extend([reader.as_str(), "--", path]);
-            place.run(&args)
+            workspace.run(&args)
         };
         for number in [0, 31, 63] {
             assert_eq!(run(64, &format!("/{number}/file")).expect("completed", 0).stdout, name(number), "{who:?}");
@@ -554,18 +556,21 @@ fn sixty_four_directories_are_granted_and_one_more_is_refused() {
 #[test]
 fn two_grants_of_one_directory_keep_their_own_access() {
     for who in Who::all() {
-        let place = prepared(who);
+        let workspace = prepared(who);
         let grants = ["--dir", "grant::/reads", "--dir", "grant/sub::/writes:rw"];
         let run = |path: &str| {
             let writer = guest("write_file");
             let mut args = grants.to_vec();
             args.extend([writer.as_str(), "--", path, "written"]);
-            place.run(&args)
+            workspace.run(&args)
         };
         run("/writes/new").expect("completed", 0);
         run("/reads/sub/inner").expect("failed", 1);
         run("/reads/new").expect("failed", 1);
-        assert_eq!((place.read("grant/sub/new").as_str(), place.read("grant/sub/inner").as_str()), ("written", "ours"));
+        assert_eq!(
+            (workspace.read("grant/sub/new").as_str(), workspace.read("grant/sub/inner").as_str()),
+            ("written", "ours")
+        );
     }
 }
 
@@ -573,12 +578,13 @@ fn two_grants_of_one_directory_keep_their_own_access() {
 fn a_store_of_many_small_files_holds_what_was_put_into_it() {
     const COUNT: usize = 2000;
     for who in Who::all() {
-        let place = Place::new(who);
-        place.folder("grant").settle();
-        let ran = place.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant", &COUNT.to_string()]);
+        let workspace = Workspace::new(who);
+        workspace.folder("grant").settle();
+        let ran =
+            workspace.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant", &COUNT.to_string()]);
         ran.expect("completed", 0);
         for key in 0..COUNT {
-            let found = fs::read_to_string(place.path(&format!("grant/{:02x}/{key}.value", key % 256))).ok();
+            let found = fs::read_to_string(workspace.path(&format!("grant/{:02x}/{key}.value", key % 256))).ok();
             let replaced = if key % 3 == 0 { ", replaced" } else { "" };
             let expected = (key % 5 != 0).then(|| format!("value {key}{replaced}\n"));
             assert_eq!(found, expected, "{who:?}: {key}");
@@ -608,17 +614,17 @@ fn counted(text: &str) -> (u64, u64, u64, HashMap<String, u64>) {
 #[test]
 fn the_words_of_a_real_novel_are_counted_right() {
     for who in Who::all() {
-        let place = Place::new(who);
+        let workspace = Workspace::new(who);
         for name in ["persuasion.txt", "constitution.txt"] {
-            place.file(&format!("texts/{name}"), &fs::read_to_string(data(name)).unwrap());
+            workspace.file(&format!("texts/{name}"), &fs::read_to_string(data(name)).unwrap());
         }
-        place.settle();
-        let ran = place.run(&["--dir", "texts::/texts", &guest("word-count"), "--", "/texts"]);
+        workspace.settle();
+        let ran = workspace.run(&["--dir", "texts::/texts", &guest("word-count"), "--", "/texts"]);
         let report: Value = serde_json::from_str(&ran.expect("completed", 0).stdout).unwrap();
-        let both = place.read("texts/constitution.txt") + "\n" + &place.read("texts/persuasion.txt");
+        let both = workspace.read("texts/constitution.txt") + "\n" + &workspace.read("texts/persuasion.txt");
         let files = [("constitution.txt", 0), ("persuasion.txt", 1)].map(|(name, at)| (&report["files"][at], name));
         for (found, name) in files {
-            let (lines, words, bytes, seen) = counted(&place.read(&format!("texts/{name}")));
+            let (lines, words, bytes, seen) = counted(&workspace.read(&format!("texts/{name}")));
             assert_eq!(found["name"], format!("/texts/{name}"));
             assert_eq!((found["lines"].as_u64(), found["words"].as_u64()), (Some(lines), Some(words)), "{name}");
             assert_eq!((found["bytes"].as_u64(), found["distinct"].as_u64()), (Some(bytes), Some(seen.len() as u64)));
@@ -641,25 +647,25 @@ fn is_picture(png: &[u8], color: u8) -> bool {
 #[test]
 fn a_real_picture_is_filtered_right() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.folder("in").folder("out");
-        fs::copy(data("astronaut.png"), place.path("in/picture.png")).unwrap();
-        place.settle();
+        let workspace = Workspace::new(who);
+        workspace.folder("in").folder("out");
+        fs::copy(data("astronaut.png"), workspace.path("in/picture.png")).unwrap();
+        workspace.settle();
         let filter = |name: &str, from: &str, to: &str| {
             let grants = ["--dir", "in::/in", "--dir", "out::/out:rw"];
             let filter = guest("image-filter");
             let mut args = grants.to_vec();
             args.extend([filter.as_str(), "--", name, from, to]);
-            place.run(&args).expect("completed", 0);
-            fs::read(place.path(to.trim_start_matches('/'))).unwrap()
+            workspace.run(&args).expect("completed", 0);
+            fs::read(workspace.path(to.trim_start_matches('/'))).unwrap()
         };
         let gray = filter("grayscale", "/in/picture.png", "/out/gray.png");
         // What is gray already stays as it is, to the bit.
         assert!(is_picture(&gray, 0) && gray == filter("grayscale", "/out/gray.png", "/out/again.png"), "{who:?}");
         assert!(is_picture(&filter("blur", "/in/picture.png", "/out/blur.png"), 2), "{who:?}");
         assert_eq!(blake3::hash(&gray).to_hex().as_str(), GRAY, "{who:?}");
-        assert_eq!(fs::read(place.path("in/picture.png")).unwrap(), fs::read(data("astronaut.png")).unwrap());
-        assert!(!is_root() || fs::metadata(place.path("out/gray.png")).unwrap().uid() == who.uid());
+        assert_eq!(fs::read(workspace.path("in/picture.png")).unwrap(), fs::read(data("astronaut.png")).unwrap());
+        assert!(!is_root() || fs::metadata(workspace.path("out/gray.png")).unwrap().uid() == who.uid());
     }
 }
 
@@ -669,19 +675,19 @@ const GRAY: &str = "e33b43dab62267871898303a1aacf08d25f4cab9f0f1f53c2bf2eeca64da
 #[test]
 fn a_file_moves_from_one_directory_of_a_grant_to_another_and_not_into_another_grant() {
     for who in Who::all() {
-        let place = Place::new(who);
-        place.folder("out").folder("out/a").folder("out/b").folder("else");
-        fs::write(place.path("out/a/file"), "content").unwrap();
-        place.settle();
+        let workspace = Workspace::new(who);
+        workspace.folder("out").folder("out/a").folder("out/b").folder("else");
+        fs::write(workspace.path("out/a/file"), "content").unwrap();
+        workspace.settle();
         let guest = guest("moves_file");
         let grants = ["--dir", "out::/out:rw", "--dir", "else::/else:rw"];
         let moved = |from: &str, link: &str, to: &str| {
             let mut args = grants.to_vec();
             args.extend([guest.as_str(), "--", from, link, to]);
-            place.run(&args)
+            workspace.run(&args)
         };
         moved("/out/a/file", "/out/b/link", "/out/b/moved").expect("completed", 0);
-        let content = |name: &str| fs::read_to_string(place.path(name)).ok();
+        let content = |name: &str| fs::read_to_string(workspace.path(name)).ok();
         assert_eq!((content("out/a/file"), content("out/b/moved")), (None, Some("content".into())), "{who:?}");
         assert_eq!(content("out/b/link"), Some("content".into()), "{who:?}");
         moved("/out/b/moved", "/out/a/link", "/else/moved").expect("failed", 1);

@@ -2,7 +2,7 @@
 //! asks of its spawner (`host/doctor/src/hostile.rs`).
 
 use crate::daemon_kit::{Daemon, module};
-use crate::kit::{self, Place, Running, Who, guest, root_or_missing};
+use crate::kit::{self, Running, Who, Workspace, guest, root_or_missing};
 use serde_json::Value;
 use std::process::Output;
 
@@ -26,7 +26,7 @@ const WALLS: [&str; 7] = ["namespaces", "root", "capabilities", "rlimits", "dire
 
 /// Somebody's command; behind sudo it is that person's, and its spawner is root's.
 struct Command {
-    place: Place,
+    workspace: Workspace,
     sudo: bool,
 }
 
@@ -34,17 +34,17 @@ impl Command {
     /// By root, by an ordinary user, and by one behind sudo, as far as this process may be those.
     fn all() -> Vec<Self> {
         let mut all: Vec<Self> =
-            Who::all().into_iter().map(|who| Self { place: Place::new(who), sudo: false }).collect();
+            Who::all().into_iter().map(|who| Self { workspace: Workspace::new(who), sudo: false }).collect();
         all.extend(kit::is_root().then(Self::behind_sudo));
         all
     }
 
     fn behind_sudo() -> Self {
-        Self { place: Place::new(Who::Root), sudo: true }
+        Self { workspace: Workspace::new(Who::Root), sudo: true }
     }
 
     fn output(&self, words: &[&str]) -> Output {
-        let mut command = self.place.command(kit::hostile());
+        let mut command = self.workspace.command(kit::hostile());
         command.args(words);
         if self.sudo {
             let uid = kit::NOBODY_IN_PARTICULAR.to_string();
@@ -57,7 +57,7 @@ impl Command {
     fn asks(&self, plan: &str, flags: &[&str]) -> Value {
         let (plan, module) = (format!("plan:{plan}"), guest("hello"));
         let output = self.output(&[&["doctor", "--probe", &plan, "--"], flags, &[&module]].concat());
-        let who = format!("{:?}, sudo: {}", self.place.who, self.sudo);
+        let who = format!("{:?}, sudo: {}", self.workspace.who, self.sudo);
         let said = String::from_utf8_lossy(&output.stderr);
         let found: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{who}: {error}: {said}"));
@@ -154,10 +154,10 @@ fn a_wall_that_fails_is_let_go_by_whoever_saw_it_fail() {
     if !root_or_missing("a machine without cgroups") {
         return;
     }
-    let place = Place::new(Who::Root);
+    let workspace = Workspace::new(Who::Root);
     let setup = "mount -t tmpfs none /sys/fs/cgroup";
-    let ran = place.run_in_own_mounts(setup, &["--allow-missing", "cgroup,landlock", &guest("hello")]);
+    let ran = workspace.run_in_own_mounts(setup, &["--allow-missing", "cgroup,landlock", &guest("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     assert_eq!(ran.list("missing_walls"), ["cgroup"]);
-    place.run_in_own_mounts(setup, &["--allow-missing", "landlock", &guest("hello")]).expect_refused(&["cgroup"]);
+    workspace.run_in_own_mounts(setup, &["--allow-missing", "landlock", &guest("hello")]).expect_refused(&["cgroup"]);
 }

@@ -33,7 +33,7 @@ fn taken_along(strategy: &str, crashed: &str) -> Vec<&'static str> {
         (is_back && all.iter().all(|it| it.phase == Phase::Running)).then_some(())
     });
     let after = attempts(&daemon, &ALL);
-    let anew: Vec<_> = (0..4).filter(|place| before[*place] != after[*place]).map(|place| ALL[place]).collect();
+    let anew: Vec<_> = (0..4).filter(|index| before[*index] != after[*index]).map(|index| ALL[index]).collect();
     for name in anew.iter().filter(|name| **name != crashed) {
         let instance = daemon.instance(name);
         let verdict = json!({"verdict": "stopped", "graceful": true, "reason": "replaced"});

@@ -1,31 +1,31 @@
 //! Facts about the ids of root's workers: whose they are, and that nobody else has them.
 
-use crate::kit::{Place, Process, Ran, Running, Who, guest, process_of, program, root_or_missing};
+use crate::kit::{Process, Ran, Running, Who, Workspace, guest, process_of, program, root_or_missing};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A copy of /etc over it, in mounts of the command's own, with these lines in the files of subordinate ids.
-fn etc(place: &Place, subuid: &str, subgid: &str) -> String {
-    place.file("subuid", subuid).file("subgid", subgid);
-    let copy = place.text("etc");
+fn etc(workspace: &Workspace, subuid: &str, subgid: &str) -> String {
+    workspace.file("subuid", subuid).file("subgid", subgid);
+    let copy = workspace.text("etc");
     format!(
         "cp -a /etc '{copy}'; cp '{}' '{copy}/subuid'; cp '{}' '{copy}/subgid'; mount --bind '{copy}' /etc",
-        place.text("subuid"),
-        place.text("subgid")
+        workspace.text("subuid"),
+        workspace.text("subgid")
     )
 }
 
 fn hello(subuid: &str, subgid: &str) -> Ran {
-    let place = Place::new(Who::Root);
-    let ran = place.run_in_own_mounts(&etc(&place, subuid, subgid), &[&guest("hello")]);
+    let workspace = Workspace::new(Who::Root);
+    let ran = workspace.run_in_own_mounts(&etc(&workspace, subuid, subgid), &[&guest("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     ran
 }
 
 /// A guest that has begun, where `setup` was done before.
-fn start(place: &Place, setup: &str, runtime: Option<&Path>) -> Running {
-    let mut command = place.command(Path::new("unshare"));
+fn start(workspace: &Workspace, setup: &str, runtime: Option<&Path>) -> Running {
+    let mut command = workspace.command(Path::new("unshare"));
     let script = format!("set -e; {setup}\nexec \"$0\" run \"$@\"");
     command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).arg(program()).arg(guest("cat"));
     if let Some(runtime) = runtime {
@@ -70,12 +70,12 @@ fn workers_have_the_ids_that_are_registered_for_sandhog() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let place = Place::new(Who::Root);
+    let workspace = Workspace::new(Who::Root);
     let line = "sandhog:700000000:64\n";
-    let child = start(&place, &etc(&place, line, line), None);
+    let child = start(&workspace, &etc(&workspace, line, line), None);
     let (uid, gid) = ids(&child, "sandhog-worker");
     assert!((700_000_000..700_000_064).contains(&uid) && uid == gid, "{uid}:{gid}");
-    place.finish(child);
+    workspace.finish(child);
     assert!(!hello(line, line).list("weak_walls").contains(&"identity"));
     assert!(hello(&format!("{line}anna:700000063:1\n"), line).list("weak_walls").contains(&"identity"));
 }
@@ -85,16 +85,16 @@ fn commands_with_other_runtime_directories_never_share_an_id() {
     if !root_or_missing("a runtime directory") {
         return;
     }
-    let place = Place::new(Who::Root);
+    let workspace = Workspace::new(Who::Root);
     let line = "sandhog:1879048191:64\n";
-    let registered = etc(&place, line, line);
-    let (one, two) = (place.path("one"), place.path("two"));
+    let registered = etc(&workspace, line, line);
+    let (one, two) = (workspace.path("one"), workspace.path("two"));
     // The last one has other ids, of which most are the others' as well.
     let children = [
-        start(&place, "true", Some(&one)),
-        start(&place, "true", Some(&two)),
-        start(&place, "true", None),
-        start(&place, &registered, Some(&one)),
+        start(&workspace, "true", Some(&one)),
+        start(&workspace, "true", Some(&two)),
+        start(&workspace, "true", None),
+        start(&workspace, &registered, Some(&one)),
     ];
     let mut taken = Vec::new();
     for child in &children {
@@ -108,7 +108,7 @@ fn commands_with_other_runtime_directories_never_share_an_id() {
     assert_eq!(taken.len(), all, "{taken:?}");
     assert!(!one.exists(), "a run needs no runtime directory");
     for child in children {
-        place.finish(child);
+        workspace.finish(child);
     }
 }
 
@@ -117,9 +117,9 @@ fn a_person_can_t_be_made_one_of_sandhogs_own_ids() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let place = Place::new(Who::Root);
+    let workspace = Workspace::new(Who::Root);
     for user in ["1879048193:1879048193", "1000:1879048193", "1879048193:1000"] {
-        place.run(&["--user", user, &guest("hello")]).expect_refused(&["--user", "1879048192 to 1879113727"]);
+        workspace.run(&["--user", user, &guest("hello")]).expect_refused(&["--user", "1879048192 to 1879113727"]);
     }
 }
 
@@ -129,8 +129,8 @@ fn nobody_with_an_account_s_subordinate_ids_can_signal_a_worker() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let place = Place::new(Who::Root);
-    let child = start(&place, "true", None);
+    let workspace = Workspace::new(Who::Root);
+    let child = start(&workspace, "true", None);
     let worker: Process = process_of(&child, "sandhog-worker");
     for uid in [100_000, 165_536, 200_001, 231_072, 265_535] {
         use std::os::unix::process::CommandExt;

@@ -15,17 +15,17 @@ const ANOTHER: &str = "ffffffffffffffff";
 /// An installation of what is under test, made as `./just install` makes it.
 struct Tree {
     /// Where everybody may look.
-    place: Scratch,
+    folder: Scratch,
     build: String,
 }
 
 impl Tree {
     fn new() -> Self {
-        let place = Scratch::new();
-        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+        let folder = Scratch::new();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let version = Run::command(["--version"]).run();
         let (_, build) = version.text().split_once("(build ").unwrap();
-        let tree = Self { place, build: build.trim_end_matches(")\n").to_owned() };
+        let tree = Self { folder, build: build.trim_end_matches(")\n").to_owned() };
         tree.install();
         tree
     }
@@ -37,7 +37,7 @@ impl Tree {
     }
 
     fn prefix(&self) -> PathBuf {
-        self.place.join("usr")
+        self.folder.join("usr")
     }
 
     fn program(&self) -> PathBuf {
@@ -55,7 +55,7 @@ impl Tree {
     /// The command as another build would be, with the parts of this one where it looks for its own.
     fn become_another_build(&mut self) {
         let mut bytes = fs::read(self.program()).unwrap();
-        let places = places_of(self.build.as_bytes(), &bytes);
+        let places = offsets_of(self.build.as_bytes(), &bytes);
         assert!(!places.is_empty(), "the id is not in the executable");
         for at in places {
             bytes[at..at + ANOTHER.len()].copy_from_slice(ANOTHER.as_bytes());
@@ -83,20 +83,20 @@ impl Tree {
     }
 }
 
-fn places_of(what: &[u8], bytes: &[u8]) -> Vec<usize> {
+fn offsets_of(what: &[u8], bytes: &[u8]) -> Vec<usize> {
     bytes.windows(what.len()).enumerate().filter(|(_, window)| *window == what).map(|(at, _)| at).collect()
 }
 
 /// Compiles a module that no cache has.
 fn compile(tree: &Tree) -> Outcome {
-    let module = tree.place.file("module.wat", "(module (memory (export \"memory\") 1) (func (export \"_start\")))");
-    Run::module(module).at(tree.program()).cache(tree.place.join("cache")).run()
+    let module = tree.folder.file("module.wat", "(module (memory (export \"memory\") 1) (func (export \"_start\")))");
+    Run::module(module).at(tree.program()).cache(tree.folder.join("cache")).run()
 }
 
 #[test]
 fn an_installed_tree_is_a_command_and_the_parts_of_its_build() {
     let tree = Tree::new();
-    assert_eq!(tree.place.names(), ["usr"]);
+    assert_eq!(tree.folder.names(), ["usr"]);
     assert_eq!(names_in(&tree.prefix()), ["bin", "libexec"]);
     assert_eq!(names_in(&tree.prefix().join("bin")), ["sandhog"]);
     assert_eq!(names_in(&tree.prefix().join("libexec")), ["sandhog"]);
@@ -109,7 +109,7 @@ fn an_installed_tree_is_a_command_and_the_parts_of_its_build() {
 #[test]
 fn an_installed_tree_may_be_moved() {
     let tree = Tree::new();
-    let elsewhere = tree.place.join("else where");
+    let elsewhere = tree.folder.join("else where");
     fs::rename(tree.prefix(), &elsewhere).unwrap();
     Run::new("hello").at(elsewhere.join("bin/sandhog")).run().printed("hello\n");
 }
@@ -127,9 +127,9 @@ fn an_ordinary_user_runs_what_root_has_installed_and_what_they_have() {
 #[test]
 fn a_link_to_the_command_finds_the_parts() {
     let tree = Tree::new();
-    let link = tree.place.join("sandhog");
+    let link = tree.folder.join("sandhog");
     symlink(tree.program(), &link).unwrap();
-    let second = tree.place.join("jobs");
+    let second = tree.folder.join("jobs");
     symlink("sandhog", &second).unwrap();
     for link in [link, second] {
         Run::new("hello").at(link).run().printed("hello\n");
@@ -204,7 +204,7 @@ fn a_part_that_somebody_else_owns_is_refused() {
 fn a_part_that_is_missing_or_a_link_is_refused() {
     let tree = Tree::new();
     for name in PARTS {
-        let (path, away) = (tree.part(name), tree.place.join("away"));
+        let (path, away) = (tree.part(name), tree.folder.join("away"));
         fs::rename(&path, &away).unwrap();
         let beside = tree.prefix().join("bin").join(name);
         tree.refuses(

@@ -76,9 +76,9 @@ fn children_of_one_large_module_may_start_at_the_same_time() {
     let mut large = std::fs::read(guest("does_as_told")).unwrap();
     // A section of no meaning: its number, its length in seven bits a byte, the length of its name, and its name.
     large.push(0);
-    large.extend((0..5).map(|place| ((bytes + 2) >> (7 * place)) as u8 & 0x7f | if place < 4 { 0x80 } else { 0 }));
+    large.extend((0..5).map(|index| ((bytes + 2) >> (7 * index)) as u8 & 0x7f | if index < 4 { 0x80 } else { 0 }));
     large.extend([1, b'x']);
-    large.extend((0..bytes).map(|place| (place % 251) as u8));
+    large.extend((0..bytes).map(|index| (index % 251) as u8));
     let path = daemon.scratch().file("large.wasm", &large);
     let words: Vec<_> = std::iter::repeat_n("spawn large", CHILDREN).chain(["ready"]).collect();
     let child = format!("--child=large={}", path.display());

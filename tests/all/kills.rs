@@ -5,7 +5,8 @@
 
 use crate::kit::traces::{Random, Seen, entries, mounts, stale_cgroups};
 use crate::kit::{
-    PATIENCE, PROMISED, Place, Process, Running, Who, guest, is_root, missing, process_of, root_or_missing, wait_for,
+    PATIENCE, PROMISED, Process, Running, Who, Workspace, guest, is_root, missing, process_of, root_or_missing,
+    wait_for,
 };
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -41,24 +42,24 @@ enum Doing {
 /// What is killed.
 const VICTIMS: [&str; 4] = ["sandhog", "sandhog-spawner", "sandhog-zygote", "sandhog-worker"];
 
-fn start(place: &Place, doing: Doing, number: u64) -> Running {
+fn start(workspace: &Workspace, doing: Doing, number: u64) -> Running {
     let guest = match doing {
         Doing::Sleeping => guest("sleep_forever"),
         Doing::Spinning => guest("spin_forever"),
         Doing::Compiling => guest("image-filter"),
     };
-    let mut command = place.sandhog();
+    let mut command = workspace.sandhog();
     if matches!(doing, Doing::Compiling) {
-        command.env("SANDHOG_CACHE_DIR", place.path(&format!("cache-{number}")));
+        command.env("SANDHOG_CACHE_DIR", workspace.path(&format!("cache-{number}")));
     }
     Running::start(command.args(["run", "--verdict", &format!("verdict-{number}.json"), &guest]))
 }
 
-fn kill_one(place: &Place, number: u64, random: &mut Random) -> String {
+fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) -> String {
     let doing = *random.one_of(&[Doing::Sleeping, Doing::Spinning, Doing::Compiling]);
     let (victim, after) = (*random.one_of(&VICTIMS), Duration::from_micros(random.below(60_000)));
-    let what = format!("kill {number} of {:?}: {victim} of a run {doing:?} after {after:?}", place.who);
-    let command = start(place, doing, number);
+    let what = format!("kill {number} of {:?}: {victim} of a run {doing:?} after {after:?}", workspace.who);
+    let command = start(workspace, doing, number);
     let mut seen = Seen::of_child(&command);
     // The one sleep here: it is the random moment, and nothing is concluded from it.
     std::thread::sleep(after);
@@ -73,7 +74,7 @@ fn kill_one(place: &Place, number: u64, random: &mut Random) -> String {
             return expect_all_gone(command, &seen, &what);
         }
     }
-    expect_told(place, command, &mut seen, victim, number, &what)
+    expect_told(workspace, command, &mut seen, victim, number, &what)
 }
 
 fn expect_all_gone(command: Running, seen: &Seen, what: &str) -> String {
@@ -83,7 +84,14 @@ fn expect_all_gone(command: Running, seen: &Seen, what: &str) -> String {
 }
 
 /// The command outlived its process: it ends by itself and says why; but a zygote's death ends no worker.
-fn expect_told(place: &Place, mut command: Running, seen: &mut Seen, victim: &str, number: u64, what: &str) -> String {
+fn expect_told(
+    workspace: &Workspace,
+    mut command: Running,
+    seen: &mut Seen,
+    victim: &str,
+    number: u64,
+    what: &str,
+) -> String {
     let deadline = Instant::now() + PROMISED;
     let ended = loop {
         seen.look();
@@ -110,7 +118,7 @@ fn expect_told(place: &Place, mut command: Running, seen: &mut Seen, victim: &st
         _ => &[125],
     };
     let code = status.code().unwrap_or(-1);
-    let verdict = fs::read_to_string(place.path(&format!("verdict-{number}.json"))).unwrap_or_default();
+    let verdict = fs::read_to_string(workspace.path(&format!("verdict-{number}.json"))).unwrap_or_default();
     assert!(allowed.contains(&code) || code == 1, "{what}: ended with {code}: {verdict}");
     if victim == "sandhog-spawner" && code == 125 {
         assert!(verdict.contains("\"verdict\":\"lost\""), "{what}: {verdict}");
@@ -124,22 +132,22 @@ fn expect_told(place: &Place, mut command: Running, seen: &mut Seen, victim: &st
 fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
     const SEED: u64 = 0x5a_17d0_0942;
     println!("seed {SEED:#x}");
-    let places: Vec<Place> = Who::all().into_iter().map(Place::new).collect();
-    for place in &places {
+    let workspaces: Vec<Workspace> = Who::all().into_iter().map(Workspace::new).collect();
+    for workspace in &workspaces {
         // Compiled beforehand, and everything made that the first start makes.
-        place.run(&[&guest("hello")]).expect("completed", 0);
-        place.run(&["--timeout", "1ms", &guest("sleep_forever")]).expect("deadline", 124);
-        place.run(&["--timeout", "1ms", &guest("spin_forever")]).expect("deadline", 124);
+        workspace.run(&[&guest("hello")]).expect("completed", 0);
+        workspace.run(&["--timeout", "1ms", &guest("sleep_forever")]).expect("deadline", 124);
+        workspace.run(&["--timeout", "1ms", &guest("spin_forever")]).expect("deadline", 124);
     }
     let before = Snapshot::take();
     let mut random = Random(SEED);
     for number in 0..100 {
-        let what = kill_one(random.one_of(&places), number, &mut random);
+        let what = kill_one(random.one_of(&workspaces), number, &mut random);
         println!("{what}: nothing is left");
     }
-    for place in &places {
-        place.run(&[&guest("hello")]).expect("completed", 0);
-        expect_clean_caches(place);
+    for workspace in &workspaces {
+        workspace.run(&[&guest("hello")]).expect("completed", 0);
+        expect_clean_caches(workspace);
     }
     let after = wait_for_snapshot(&before);
     assert_eq!(after.mounts, before.mounts);
@@ -160,9 +168,9 @@ fn wait_for_snapshot(before: &Snapshot) -> Snapshot {
 }
 
 /// A compilation that was killed leaves neither a file nor a lock that anybody holds.
-fn expect_clean_caches(place: &Place) {
+fn expect_clean_caches(workspace: &Workspace) {
     let ours = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cache-"));
-    for cache in entries(&place.path("")).into_iter().filter(ours) {
+    for cache in entries(&workspace.path("")).into_iter().filter(ours) {
         let is_known = |path: &PathBuf| path.ends_with("lock") || path.extension().is_some_and(|it| it == "compiled");
         let unknown: Vec<PathBuf> = entries(&cache).into_iter().filter(|path| !is_known(path)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
@@ -173,20 +181,20 @@ fn expect_clean_caches(place: &Place) {
 #[test]
 fn a_killed_compilation_is_made_again() {
     for who in Who::all() {
-        let place = Place::new(who);
-        let first = start(&place, Doing::Compiling, 0);
+        let workspace = Workspace::new(who);
+        let first = start(&workspace, Doing::Compiling, 0);
         let worker = process_of(&first, "sandhog-worker");
         first.signal(Signal::KILL);
         crate::kit::finish(first);
-        let second = crate::kit::finish(start(&place, Doing::Compiling, 0));
+        let second = crate::kit::finish(start(&workspace, Doing::Compiling, 0));
         assert_eq!(second.status.code(), Some(1), "{who:?}: {second:?}");
         wait_for("the first compiler is gone", PROMISED, || (!worker.is_alive()).then_some(()));
     }
 }
 
 /// A guest that echoes: it runs as soon as it has answered.
-fn start_echo(place: &Place) -> Running {
-    echo(place.start(&[&guest("cat")]))
+fn start_echo(workspace: &Workspace) -> Running {
+    echo(workspace.start(&[&guest("cat")]))
 }
 
 fn echo(mut child: Running) -> Running {
@@ -202,13 +210,13 @@ fn echo(mut child: Running) -> Running {
 fn a_killed_spawner_is_a_lost_run_and_a_killed_worker_a_killed_one() {
     for who in Who::all() {
         for (victim, word, code) in [("sandhog-spawner", "lost", 125), ("sandhog-worker", "killed", 137)] {
-            let place = Place::new(who);
-            let child = start_echo(&place);
+            let workspace = Workspace::new(who);
+            let child = start_echo(&workspace);
             let mut seen = Seen::of_child(&child);
             seen.look();
             process_of(&child, victim).signal(Signal::KILL);
             let from = Instant::now();
-            place.finish_killed(child).expect(word, code);
+            workspace.finish_killed(child).expect(word, code);
             assert!(from.elapsed() < PROMISED, "{who:?}: {victim}: {:?}", from.elapsed());
             seen.expect_gone(victim);
         }
@@ -220,8 +228,8 @@ fn workers_of_commands_at_once_never_share_an_identity() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let place = Place::new(Who::Root);
-    let children: Vec<Running> = (0..8).map(|_| start_echo(&place)).collect();
+    let workspace = Workspace::new(Who::Root);
+    let children: Vec<Running> = (0..8).map(|_| start_echo(&workspace)).collect();
     let ids: Vec<(u32, u32)> =
         children.iter().map(|child| process_of(child, "sandhog-worker").ids().expect("it runs")).collect();
     let all: BTreeSet<(u32, u32)> = ids.iter().copied().collect();
@@ -229,7 +237,7 @@ fn workers_of_commands_at_once_never_share_an_identity() {
     // Above what useradd(8) gives to accounts, be it subordinate.
     assert!(all.iter().all(|(uid, gid)| uid == gid && *uid > 600_100_000), "{all:?}");
     for child in children {
-        place.finish(child);
+        workspace.finish(child);
     }
 }
 
@@ -238,13 +246,13 @@ fn an_id_is_free_again_after_a_kill() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let place = Place::new(Who::Root);
+    let workspace = Workspace::new(Who::Root);
     for _ in 0..3 {
-        let child = start_echo(&place);
+        let child = start_echo(&workspace);
         let worker = process_of(&child, "sandhog-worker");
         let (uid, _) = worker.ids().expect("it runs");
         process_of(&child, "sandhog-spawner").signal(Signal::KILL);
-        place.finish_killed(child).expect("lost", 125);
+        workspace.finish_killed(child).expect("lost", 125);
         assert!(uid & 0xffff < 2 * 1000, "ids are not given back: {uid}");
     }
 }
@@ -255,26 +263,26 @@ fn a_run_with_another_runtime_directory_ends_nobody() {
     if !root_or_missing("a runtime directory") {
         return;
     }
-    let (place, other) = (Place::new(Who::Root), Place::new(Who::Root));
-    let child = start_echo(&place);
+    let (workspace, other) = (Workspace::new(Who::Root), Workspace::new(Who::Root));
+    let child = start_echo(&workspace);
     let mut command = other.sandhog();
     command.env("SANDHOG_RUNTIME_DIR", other.path("runtime")).args(["run", &guest("hello")]);
     let output = crate::kit::finish(Running::start(&mut command));
     assert!(output.status.success(), "{output:?}");
     assert!(process_of(&child, "sandhog-worker").is_alive());
-    place.finish(child).expect("completed", 0);
+    workspace.finish(child).expect("completed", 0);
 }
 
 #[test]
 fn a_stopped_worker_is_ended_by_its_deadline() {
     for who in Who::all() {
-        let place = Place::new(who);
-        let child = echo(place.start(&["--timeout", "1s", &guest("cat")]));
+        let workspace = Workspace::new(who);
+        let child = echo(workspace.start(&["--timeout", "1s", &guest("cat")]));
         let worker = process_of(&child, "sandhog-worker");
         worker.signal(Signal::STOP);
         wait_for("it is stopped", PROMISED, || worker.is_stopped().then_some(()));
         let from = Instant::now();
-        place.finish_killed(child).expect("deadline", 124);
+        workspace.finish_killed(child).expect("deadline", 124);
         assert!(from.elapsed() < Duration::from_secs(1) + PROMISED, "{who:?}: {:?}", from.elapsed());
     }
 }
@@ -283,9 +291,9 @@ fn a_stopped_worker_is_ended_by_its_deadline() {
 #[test]
 fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
     for (who, victim) in Who::all().into_iter().flat_map(|who| [(who, "sandhog-worker"), (who, "sandhog-zygote")]) {
-        let place = Place::new(who);
+        let workspace = Workspace::new(who);
         // While the module is compiled its zygote waits for it, and the compiler is the worker.
-        let child = start(&place, Doing::Compiling, 0);
+        let child = start(&workspace, Doing::Compiling, 0);
         let victim = process_of(&child, victim);
         victim.signal(Signal::STOP);
         wait_for("it is stopped or over", PROMISED, || (victim.is_stopped() || !victim.is_alive()).then_some(()));
@@ -303,12 +311,12 @@ fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
 fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
     let signals = [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)];
     for (who, (signal, code)) in Who::all().into_iter().flat_map(|who| signals.map(|signal| (who, signal))) {
-        let place = Place::new(who);
-        let child = start_echo(&place);
+        let workspace = Workspace::new(who);
+        let child = start_echo(&workspace);
         let mut seen = Seen::of_child(&child);
         seen.look();
         child.signal(signal);
-        place.finish_killed(child).expect("stopped", code);
+        workspace.finish_killed(child).expect("stopped", code);
         assert!(seen.alive().is_empty(), "{who:?}: {:?}", seen.alive());
     }
 }
@@ -317,9 +325,9 @@ fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
 #[test]
 fn a_closed_terminal_ends_the_run() {
     for who in Who::all() {
-        let place = Place::new(who);
+        let workspace = Workspace::new(who);
         let line = format!("exec '{}' run '{}'", crate::kit::program().display(), guest("sleep_forever"));
-        let mut command = place.command(Path::new("script"));
+        let mut command = workspace.command(Path::new("script"));
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdout(Stdio::null());
         let terminal = Running::start(&mut command);
         process_of(&terminal, "sandhog-worker");
@@ -334,9 +342,9 @@ fn a_closed_terminal_ends_the_run() {
 #[test]
 fn a_closed_stdin_is_an_empty_one() {
     for who in Who::all() {
-        let place = Place::new(who);
+        let workspace = Workspace::new(who);
         let run = |closed: &str, name: &str| {
-            let mut command = place.command(Path::new("sh"));
+            let mut command = workspace.command(Path::new("sh"));
             command.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]).arg(crate::kit::program());
             crate::kit::finish(Running::start(command.args(["run", &guest(name)])))
         };
@@ -352,11 +360,11 @@ fn a_closed_stdin_is_an_empty_one() {
 /// Only the guest's end of its stdin closes, so that it goes on.
 #[test]
 fn a_guest_outlives_its_stdin() {
-    let place = Place::new(Who::ordinary());
+    let workspace = Workspace::new(Who::ordinary());
     // The pipe is closed as soon as the waiting starts.
-    let child = place.start(&["--timeout", "300ms", &guest("sleep_forever")]);
+    let child = workspace.start(&["--timeout", "300ms", &guest("sleep_forever")]);
     let from = Instant::now();
-    place.finish(child).expect("deadline", 124);
+    workspace.finish(child).expect("deadline", 124);
     assert!(from.elapsed() >= Duration::from_millis(300));
 }
 
@@ -368,12 +376,12 @@ fn a_worker_holds_no_descriptor_and_no_variable_of_its_starter() {
         return;
     }
     for who in Who::all() {
-        let place = Place::new(who);
-        place.file("planted", "planted").settle();
-        let planted = fs::metadata(place.path("planted")).unwrap();
+        let workspace = Workspace::new(who);
+        workspace.file("planted", "planted").settle();
+        let planted = fs::metadata(workspace.path("planted")).unwrap();
         let opens: String = (3..103).map(|_| "exec {fd}< planted; ").collect();
         let script = format!("{opens} exec \"$@\"");
-        let mut command = place.command(Path::new("bash"));
+        let mut command = workspace.command(Path::new("bash"));
         command.env("SECRET", "from the environment").args(["-c", &script, "bash"]).arg(crate::kit::program());
         let child = Running::start(command.args(["run", &guest("cat")]).stdin(Stdio::piped()));
         for name in ["sandhog-worker", "sandhog-spawner"] {

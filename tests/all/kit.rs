@@ -133,17 +133,17 @@ fn kept(what: &str, who: Who) -> PathBuf {
 }
 
 /// A folder of somebody's own for one test; gone with the value.
-pub(crate) struct Place {
+pub(crate) struct Workspace {
     pub who: Who,
     root: tempfile::TempDir,
 }
 
-impl Place {
+impl Workspace {
     pub(crate) fn new(who: Who) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let place = Self { who, root };
-        place.settle();
-        place
+        let workspace = Self { who, root };
+        workspace.settle();
+        workspace
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -349,8 +349,8 @@ fn lines_of_a_log_are_lines_whatever_is_in_them() {
 #[test]
 fn text_that_is_no_text_ends_the_worker() {
     let mut frame = frame::encode(&FromWorker::Asks(log("~~~~", Vec::new()))).unwrap();
-    let place = frame.windows(4).position(|window| window == b"~~~~").unwrap();
-    frame[place..place + 4].copy_from_slice(b"\xff\xfe\xc0\x80");
+    let workspace = frame.windows(4).position(|window| window == b"~~~~").unwrap();
+    frame[workspace..workspace + 4].copy_from_slice(b"\xff\xfe\xc0\x80");
     let mut liar = Liar::new(&[]);
     liar.writes(&frame);
     liar.caught("");

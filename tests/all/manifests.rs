@@ -201,7 +201,7 @@ fn a_path_that_leaves_its_folder_by_a_link_is_refused() {
     let outside = Scratch::new();
     outside.file("a.wasm", "");
     let real = fs::canonicalize(outside.path()).unwrap();
-    for (line, place, what) in [
+    for (line, position, what) in [
         ("dir = ['out']", "4:8: dir \"out\"", ""),
         ("stdin = 'out/a.wasm'", "4:9: stdin \"out/a.wasm\"", "/a.wasm"),
         ("child = ['c=out/a.wasm']", "4:10: child \"out/a.wasm\"", "/a.wasm"),
@@ -212,7 +212,7 @@ fn a_path_that_leaves_its_folder_by_a_link_is_refused() {
         let said = refused(&folder);
         let reason = format!("leaves the manifest's folder by a link, to \"{}{what}\"", real.display());
         let rest = "write that path itself if it is meant";
-        assert_eq!(said, format!("sandhog: sandhog.toml:{place}: {reason}; {rest}\n"));
+        assert_eq!(said, format!("sandhog: sandhog.toml:{position}: {reason}; {rest}\n"));
     }
 }
 

@@ -157,13 +157,13 @@ fn garbage_after_the_magic_is_refused() {
 fn a_flipped_byte_never_crashes_anything() {
     let (scratch, whole) = (Scratch::new(), fs::read(guest("hello")).unwrap());
     let cache = scratch.join("cache");
-    for place in (8..whole.len()).step_by(1511) {
+    for offset in (8..whole.len()).step_by(1511) {
         let mut bytes = whole.clone();
-        bytes[place] ^= 0x55;
+        bytes[offset] ^= 0x55;
         let run = Run::module(scratch.file("flipped.wasm", bytes)).cache(&cache).flag("--timeout=5s");
         let outcome = run.run();
         let verdict = outcome.verdict["verdict"].as_str().unwrap();
-        assert!(!["lost", "killed", "denied"].contains(&verdict), "byte {place}: {outcome:?}");
+        assert!(!["lost", "killed", "denied"].contains(&verdict), "byte {offset}: {outcome:?}");
     }
 }
 

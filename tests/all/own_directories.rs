@@ -18,13 +18,13 @@ const KINDS: [(&str, &str); 3] = [
 ];
 
 /// A folder with the three directories in `own`, beside other things.
-struct Place {
+struct OwnDirectories {
     scratch: Scratch,
     /// Where the variables say that the three are.
     told: PathBuf,
 }
 
-impl Place {
+impl OwnDirectories {
     fn new() -> Self {
         let scratch = Scratch::new();
         for name in ["own/cache/sub", "own/state/logs", "own/runtime/sub", "beside/sub", "own-too"] {
@@ -102,78 +102,78 @@ fn expect_runs(outcome: &Outcome) {
 
 #[test]
 fn a_writable_grant_that_holds_an_own_directory_or_lies_in_one_is_refused() {
-    let place = Place::new();
+    let folders = OwnDirectories::new();
     let all = KINDS.map(|(kind, _)| kind);
-    expect_refused(&place.run("own:rw"), "holds", &all);
-    expect_refused(&place.run(":rw"), "holds", &all);
+    expect_refused(&folders.run("own:rw"), "holds", &all);
+    expect_refused(&folders.run(":rw"), "holds", &all);
     for (name, (kind, _)) in ["cache", "state", "runtime"].into_iter().zip(KINDS) {
-        expect_refused(&place.run(&format!("own/{name}:rw")), "holds", &[kind]);
+        expect_refused(&folders.run(&format!("own/{name}:rw")), "holds", &[kind]);
         let sub =
-            names_in(&place.path("own").join(name)).into_iter().find(|sub| sub == "sub" || sub == "logs").unwrap();
-        expect_refused(&place.run(&format!("own/{name}/{sub}:rw")), "lies in", &[kind]);
-        expect_refused(&place.run(&format!("beside/../own/{name}/./{sub}/..:rw")), "holds", &[kind]);
+            names_in(&folders.path("own").join(name)).into_iter().find(|sub| sub == "sub" || sub == "logs").unwrap();
+        expect_refused(&folders.run(&format!("own/{name}/{sub}:rw")), "lies in", &[kind]);
+        expect_refused(&folders.run(&format!("beside/../own/{name}/./{sub}/..:rw")), "holds", &[kind]);
     }
-    expect_refused(&place.run("own/cache/../../beside/sub/../..:rw"), "holds", &all);
-    assert_eq!(names_in(&place.path("own/cache")), ["sub"], "nothing was made for a job that is refused");
+    expect_refused(&folders.run("own/cache/../../beside/sub/../..:rw"), "holds", &all);
+    assert_eq!(names_in(&folders.path("own/cache")), ["sub"], "nothing was made for a job that is refused");
 }
 
 #[test]
 fn a_grant_beside_the_own_directories_is_given() {
-    let place = Place::new();
+    let folders = OwnDirectories::new();
     for grant in ["beside:rw", "beside/sub:rw", "own-too:rw", "beside:ro", "own-too:ro"] {
-        expect_runs(&place.run(grant));
+        expect_runs(&folders.run(grant));
     }
 }
 
 #[test]
 fn only_the_state_is_kept_from_a_reader() {
-    let place = Place::new();
+    let folders = OwnDirectories::new();
     let state = ["state directory"];
     for grant in ["own:ro", ":ro", "own/state:ro"] {
-        let outcome = place.run(grant);
+        let outcome = folders.run(grant);
         expect_refused(&outcome, "holds", &state);
         assert!(outcome.stderr.contains("environment"), "{outcome:#?}");
     }
-    expect_refused(&place.run("own/state/logs:ro"), "lies in", &state);
+    expect_refused(&folders.run("own/state/logs:ro"), "lies in", &state);
     for grant in ["own/cache:ro", "own/cache/sub:ro", "own/runtime:ro"] {
-        expect_runs(&place.run(grant));
+        expect_runs(&folders.run(grant));
     }
 }
 
 #[test]
 fn what_will_be_made_is_kept_like_what_is_there() {
-    let mut place = Place::new();
-    place.told = place.path("beside/later/own");
+    let mut folders = OwnDirectories::new();
+    folders.told = folders.path("beside/later/own");
     // Root's holds the ids in use, and is made by every command.
-    let runtime = place.path("own/runtime").into_os_string().into_string().unwrap();
-    let run = |grant: &str| place.command(grant).env("SANDHOG_RUNTIME_DIR", &runtime).run();
+    let runtime = folders.path("own/runtime").into_os_string().into_string().unwrap();
+    let run = |grant: &str| folders.command(grant).env("SANDHOG_RUNTIME_DIR", &runtime).run();
     expect_refused(&run("beside:rw"), "holds", &["cache", "state directory"]);
     expect_refused(&run("beside:ro"), "holds", &["state directory"]);
     expect_refused(&run(":ro"), "holds", &["state directory"]);
-    assert_eq!(names_in(&place.path("beside")), ["sub"], "nothing was made");
+    assert_eq!(names_in(&folders.path("beside")), ["sub"], "nothing was made");
     expect_runs(&run("beside/sub:rw"));
-    assert!(place.path("beside/later/own/cache").is_dir());
+    assert!(folders.path("beside/later/own/cache").is_dir());
 }
 
 #[test]
 fn links_are_followed_and_where_one_can_be_replaced_is_no_place_to_write() {
-    let mut place = Place::new();
+    let mut folders = OwnDirectories::new();
     let all = KINDS.map(|(kind, _)| kind);
-    symlink("own", place.path("link")).unwrap();
-    symlink("../../own/cache/sub", place.path("beside/sub/deep")).unwrap();
-    expect_refused(&place.run("link:rw"), "holds", &all);
-    expect_refused(&place.run("link/state:ro"), "holds", &["state directory"]);
-    expect_refused(&place.run("beside/sub/deep:rw"), "lies in", &["cache"]);
+    symlink("own", folders.path("link")).unwrap();
+    symlink("../../own/cache/sub", folders.path("beside/sub/deep")).unwrap();
+    expect_refused(&folders.run("link:rw"), "holds", &all);
+    expect_refused(&folders.run("link/state:ro"), "holds", &["state directory"]);
+    expect_refused(&folders.run("beside/sub/deep:rw"), "lies in", &["cache"]);
     // A home that is a link.
-    symlink("../../own", place.path("beside/sub/home")).unwrap();
-    place.told = place.path("beside/sub/home");
-    expect_refused(&place.run("own:rw"), "holds", &all);
-    expect_refused(&place.run("own/state/logs:ro"), "lies in", &["state directory"]);
+    symlink("../../own", folders.path("beside/sub/home")).unwrap();
+    folders.told = folders.path("beside/sub/home");
+    expect_refused(&folders.run("own:rw"), "holds", &all);
+    expect_refused(&folders.run("own/state/logs:ro"), "lies in", &["state directory"]);
     // A guest that may write there puts a directory of its own in the link's place.
-    expect_refused(&place.run("beside/sub:rw"), "holds", &all);
-    expect_refused(&place.run("beside:rw"), "holds", &all);
-    expect_runs(&place.run("beside:ro"));
-    expect_runs(&place.run("own-too:rw"));
+    expect_refused(&folders.run("beside/sub:rw"), "holds", &all);
+    expect_refused(&folders.run("beside:rw"), "holds", &all);
+    expect_runs(&folders.run("beside:ro"));
+    expect_runs(&folders.run("own-too:rw"));
 }
 
 #[test]
@@ -181,10 +181,10 @@ fn another_mount_of_an_own_directory_is_the_same_directory() {
     if !root_or_missing("mounting") {
         return;
     }
-    let place = Place::new();
+    let folders = OwnDirectories::new();
     let all = KINDS.map(|(kind, _)| kind);
-    fs::create_dir(place.path("mnt")).unwrap();
-    let run = |from: &str, grant: &str| place.run_with_mounts(grant, &[Mounted::Bind(from, "mnt")]);
+    fs::create_dir(folders.path("mnt")).unwrap();
+    let run = |from: &str, grant: &str| folders.run_with_mounts(grant, &[Mounted::Bind(from, "mnt")]);
     // What holds it, it itself, and what lies in it.
     expect_refused(&run("", "mnt:rw"), "holds", &all);
     expect_refused(&run("own", "mnt:rw"), "holds", &all);
@@ -203,21 +203,21 @@ fn an_own_directory_that_is_seen_by_a_mount_is_kept_where_it_really_is() {
     if !root_or_missing("mounting") {
         return;
     }
-    let mut place = Place::new();
+    let mut folders = OwnDirectories::new();
     let all = KINDS.map(|(kind, _)| kind);
     for name in ["home/me", "data/homes/me/own/state/logs", "data/homes/you"] {
-        DirBuilder::new().recursive(true).mode(0o700).create(place.path(name)).unwrap();
+        DirBuilder::new().recursive(true).mode(0o700).create(folders.path(name)).unwrap();
     }
-    place.told = place.path("home/me/own");
-    let run = |grant: &str| place.run_with_mounts(grant, &[Mounted::Bind("data/homes/me", "home/me")]);
+    folders.told = folders.path("home/me/own");
+    let run = |grant: &str| folders.run_with_mounts(grant, &[Mounted::Bind("data/homes/me", "home/me")]);
     expect_refused(&run("data:rw"), "holds", &all);
     expect_refused(&run("data/homes:ro"), "holds", &["state directory"]);
     expect_refused(&run("data/homes/me/own/state/logs:ro"), "lies in", &["state directory"]);
     expect_refused(&run("home:rw"), "holds", &all);
     expect_runs(&run("data/homes/you:rw"));
     // What is mounted in an own directory belongs to it, wherever else it is seen.
-    place.told = place.path("own");
-    let run = |grant: &str| place.run_with_mounts(grant, &[Mounted::Bind("data/homes/you", "own/state/logs")]);
+    folders.told = folders.path("own");
+    let run = |grant: &str| folders.run_with_mounts(grant, &[Mounted::Bind("data/homes/you", "own/state/logs")]);
     expect_refused(&run("data/homes/you:ro"), "lies in", &["state directory"]);
     expect_refused(&run("data:ro"), "holds", &["state directory"]);
     expect_refused(&run("own/state/logs:rw"), "lies in", &["state directory"]);
@@ -230,8 +230,8 @@ fn a_state_on_another_disk_is_hidden_from_readers_above_and_kept_from_writers() 
     if !root_or_missing("mounting") {
         return;
     }
-    let place = Place::new();
-    let run = |grant: &str| place.run_with_mounts(grant, &[Mounted::Disk("own/state")]);
+    let folders = OwnDirectories::new();
+    let run = |grant: &str| folders.run_with_mounts(grant, &[Mounted::Disk("own/state")]);
     expect_runs(&run("own:ro"));
     expect_runs(&run(":ro"));
     expect_refused(&run("own:rw"), "holds", &KINDS.map(|(kind, _)| kind));

@@ -41,15 +41,15 @@ fn guests() -> PathBuf {
 
 /// What `check` says of its jobs: the keys that are set, and all settings.
 fn check(text: &str) -> Vec<(BTreeSet<String>, Map<String, Value>)> {
-    let place = Scratch::new();
+    let folder = Scratch::new();
     for name in ["web", "resize", "check", "db", "report"] {
-        fs::copy(guest("hello"), place.join(format!("{name}.wasm"))).unwrap();
+        fs::copy(guest("hello"), folder.join(format!("{name}.wasm"))).unwrap();
     }
     for name in ["pages", "data"] {
-        fs::create_dir(place.join(name)).unwrap();
+        fs::create_dir(folder.join(name)).unwrap();
     }
-    place.file("sandhog.toml", text);
-    let outcome = Run::command(["check", "--json"]).current_dir(place.path()).env("HOME", "/home/me").run();
+    folder.file("sandhog.toml", text);
+    let outcome = Run::command(["check", "--json"]).current_dir(folder.path()).env("HOME", "/home/me").run();
     outcome.said(0, "");
     let checked: Value = serde_json::from_str(outcome.text()).unwrap();
     let job = |job: &Value| {
@@ -108,12 +108,12 @@ fn the_readmes_manifest_is_the_one_that_schema_prints() {
 #[test]
 fn the_example_services_are_a_manifest() {
     let text = fs::read_to_string(repository("jobs/services/sandhog.toml")).unwrap();
-    let place = Scratch::new();
+    let folder = Scratch::new();
     let text =
         text.replace("../../target/guests", guests().to_str().unwrap()).replace("../../target/services", "services");
-    place.file("sandhog.toml", text);
-    fs::create_dir(place.join("services")).unwrap();
-    Run::command(["check"]).current_dir(place.path()).run().said(0, "");
+    folder.file("sandhog.toml", text);
+    fs::create_dir(folder.join("services")).unwrap();
+    Run::command(["check"]).current_dir(folder.path()).run().said(0, "");
 }
 
 #[test]

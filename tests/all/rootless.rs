@@ -1,19 +1,19 @@
 //! An ordinary user: what works, what is told to stand lower, and what is refused in a sentence.
 
-use crate::kit::{Place, Running, Who, guest, missing, mode, root_or_missing};
+use crate::kit::{Running, Who, Workspace, guest, missing, mode, root_or_missing};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-fn place() -> Place {
-    Place::new(Who::ordinary())
+fn workspace() -> Workspace {
+    Workspace::new(Who::ordinary())
 }
 
 const WEAK: [&str; 2] = ["identity", "cgroup"];
 
 #[test]
 fn an_ordinary_user_runs_a_module_and_is_told_which_walls_stand_lower() {
-    let place = place();
-    let ran = place.run(&[&guest("hello")]);
+    let workspace = workspace();
+    let ran = workspace.run(&[&guest("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     let weak = ran.list("weak_walls");
     assert!(WEAK.iter().all(|wall| weak.contains(wall)), "{ran:#?}");
@@ -28,37 +28,37 @@ fn an_ordinary_user_runs_a_module_and_is_told_which_walls_stand_lower() {
 
 #[test]
 fn limits_hold_for_an_ordinary_user() {
-    let place = place();
-    place.run(&["--memory", "32MiB", &guest("grow_memory"), "--", "64"]).expect("memory", 137);
-    place.run(&["--timeout", "50ms", &guest("spin_forever")]).expect("deadline", 124);
-    place.run(&["--cpu", "50ms", &guest("spin_forever")]).expect("cpu", 124);
-    let spewed = place.run(&["--max-output", "100KiB", &guest("spew")]);
+    let workspace = workspace();
+    workspace.run(&["--memory", "32MiB", &guest("grow_memory"), "--", "64"]).expect("memory", 137);
+    workspace.run(&["--timeout", "50ms", &guest("spin_forever")]).expect("deadline", 124);
+    workspace.run(&["--cpu", "50ms", &guest("spin_forever")]).expect("cpu", 124);
+    let spewed = workspace.run(&["--max-output", "100KiB", &guest("spew")]);
     assert_eq!(spewed.expect("output", 153).verdict["stdout_bytes"], 100 << 10);
 }
 
 #[test]
 fn files_that_an_ordinary_user_s_guest_makes_are_that_user_s() {
-    let place = place();
-    place.file("grant/file", "inside").settle();
+    let workspace = workspace();
+    workspace.file("grant/file", "inside").settle();
     let run = |access: &str, name: &str, path: &str| {
-        place.run(&["--dir", &format!("grant::/grant:{access}"), &guest(name), "--", path, "written"])
+        workspace.run(&["--dir", &format!("grant::/grant:{access}"), &guest(name), "--", path, "written"])
     };
     assert_eq!(run("ro", "read_file", "/grant/file").expect("completed", 0).stdout, "inside");
     run("ro", "write_file", "/grant/new").expect("failed", 1);
     run("rw", "write_file", "/grant/new").expect("completed", 0);
-    let status = fs::metadata(place.path("grant/new")).unwrap();
-    assert_eq!((place.read("grant/new").as_str(), status.uid()), ("written", place.who.uid()));
-    assert_eq!(mode(&place.path("grant/new")) & 0o7022, 0);
+    let status = fs::metadata(workspace.path("grant/new")).unwrap();
+    assert_eq!((workspace.read("grant/new").as_str(), status.uid()), ("written", workspace.who.uid()));
+    assert_eq!(mode(&workspace.path("grant/new")) & 0o7022, 0);
 }
 
 /// Same user, other job: modes alone would let it in.
 #[test]
 fn a_guest_of_an_ordinary_user_does_not_reach_the_user_s_other_files() {
-    let place = place();
-    place.file("grant/file", "inside").file("secret", "the secret").settle();
+    let workspace = workspace();
+    workspace.file("grant/file", "inside").file("secret", "the secret").settle();
     for access in ["ro", "rw"] {
-        let (grant, secret) = (format!("grant::/grant:{access}"), place.text("secret"));
-        let ran = place.run(&["--dir", &grant, &guest("file_attack"), "--", "/grant", "secret", &secret]);
+        let (grant, secret) = (format!("grant::/grant:{access}"), workspace.text("secret"));
+        let ran = workspace.run(&["--dir", &grant, &guest("file_attack"), "--", "/grant", "secret", &secret]);
         assert!(ran.expect("completed", 0).stdout.ends_with("0 got through\n"), "{ran:#?}");
         assert!(!ran.stdout.contains("the secret"), "{ran:#?}");
     }
@@ -66,12 +66,12 @@ fn a_guest_of_an_ordinary_user_does_not_reach_the_user_s_other_files() {
 
 #[test]
 fn an_ordinary_user_keeps_their_identity_and_gives_nobody_another() {
-    let place = place();
+    let workspace = workspace();
     for user in ["keep", "auto"] {
-        assert_eq!(place.run(&["--user", user, &guest("hello")]).expect("completed", 0).stdout, "hello\n");
+        assert_eq!(workspace.run(&["--user", user, &guest("hello")]).expect("completed", 0).stdout, "hello\n");
     }
     for user in ["1:1", "54322:54322"] {
-        let ran = place.run(&["--user", user, &guest("hello")]);
+        let ran = workspace.run(&["--user", user, &guest("hello")]);
         ran.expect_refused(&["--user", "only root"]);
         assert_eq!(ran.stdout, "");
     }
@@ -82,22 +82,22 @@ fn root_is_never_a_guest_s_identity() {
     if !root_or_missing("refusing root's identity") {
         return;
     }
-    let place = Place::new(Who::Root);
+    let workspace = Workspace::new(Who::Root);
     for user in ["keep", "0", "0:0", "0:1", "1:0"] {
-        place.run(&["--user", user, &guest("hello")]).expect_refused(&["--user", "never root"]);
+        workspace.run(&["--user", user, &guest("hello")]).expect_refused(&["--user", "never root"]);
     }
-    let ran = place.run(&["--user", "54322:54323", &guest("hello")]);
+    let ran = workspace.run(&["--user", "54322:54323", &guest("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
 }
 
 /// In a user namespace that allows no further one, as a machine does that forbids them.
 #[test]
 fn without_user_namespaces_an_ordinary_user_is_told_what_to_do() {
-    let place = place();
-    let uid = place.who.uid().to_string();
+    let workspace = workspace();
+    let uid = workspace.who.uid().to_string();
     let setup = "echo 0 > /proc/sys/user/max_user_namespaces || exit 77";
     let mapped = ["--user", &format!("--map-user={uid}"), &format!("--map-group={uid}"), "--keep-caps"];
-    let ran = place.run_after("unshare", &mapped, setup, &[&guest("hello")]);
+    let ran = workspace.run_after("unshare", &mapped, setup, &[&guest("hello")]);
     if ran.code == Some(77) || ran.stderr.contains("unshare:") {
         missing(&format!("a user namespace to forbid further ones in: {}", ran.stderr));
         return;
@@ -111,8 +111,8 @@ fn without_user_namespaces_an_ordinary_user_is_told_what_to_do() {
 /// Root of a user namespace with one id, as in a container without privilege: not root, but an ordinary user.
 #[test]
 fn root_of_a_user_namespace_runs_a_module_or_is_told_why_not() {
-    let place = place();
-    let ran = place.run_after("unshare", &["--user", "--map-root-user"], "true", &[&guest("hello")]);
+    let workspace = workspace();
+    let ran = workspace.run_after("unshare", &["--user", "--map-root-user"], "true", &[&guest("hello")]);
     if ran.stderr.contains("unshare:") {
         missing(&format!("a user namespace: {}", ran.stderr));
         return;
@@ -126,13 +126,13 @@ fn without_cgroups_root_is_refused_unless_the_operator_lets_them_go() {
     if !root_or_missing("a machine without cgroups") {
         return;
     }
-    let place = Place::new(Who::Root);
+    let workspace = Workspace::new(Who::Root);
     let setup = "mount -t tmpfs none /sys/fs/cgroup; umount --recursive --lazy /sys/fs/cgroup; \
                  umount --recursive --lazy /sys/fs/cgroup 2>/dev/null || true";
-    let refused = place.run_in_own_mounts(setup, &[&guest("hello")]);
+    let refused = workspace.run_in_own_mounts(setup, &[&guest("hello")]);
     refused.expect_refused(&["cgroup", "can't be built here"]);
     assert_eq!(refused.stdout, "");
-    let ran = place.run_in_own_mounts(setup, &["--allow-missing", "cgroup", &guest("hello")]);
+    let ran = workspace.run_in_own_mounts(setup, &["--allow-missing", "cgroup", &guest("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     assert_eq!(ran.list("missing_walls"), ["cgroup"]);
     assert!(!ran.list("walls").contains(&"cgroup") && !ran.list("weak_walls").contains(&"cgroup"), "{ran:#?}");
@@ -142,8 +142,8 @@ fn without_cgroups_root_is_refused_unless_the_operator_lets_them_go() {
 #[test]
 fn a_wall_that_can_be_built_is_built_even_where_it_may_be_missing() {
     for who in Who::all() {
-        let place = Place::new(who);
-        let ran = place.run(&["--allow-missing", "seccomp", "--allow-missing", "landlock", &guest("hello")]);
+        let workspace = Workspace::new(who);
+        let ran = workspace.run(&["--allow-missing", "seccomp", "--allow-missing", "landlock", &guest("hello")]);
         ran.expect("completed", 0);
         assert!(ran.list("missing_walls").is_empty() && ran.list("walls").contains(&"seccomp"), "{who:?}: {ran:#?}");
     }
@@ -153,11 +153,11 @@ fn a_wall_that_can_be_built_is_built_even_where_it_may_be_missing() {
 fn a_cache_that_others_may_write_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     for who in Who::all() {
-        let place = Place::new(who);
-        place.folder("cache").settle();
-        fs::set_permissions(place.path("cache"), fs::Permissions::from_mode(0o777)).unwrap();
-        let mut command = place.sandhog();
-        command.env("SANDHOG_CACHE_DIR", place.path("cache")).args(["run", &guest("hello")]);
+        let workspace = Workspace::new(who);
+        workspace.folder("cache").settle();
+        fs::set_permissions(workspace.path("cache"), fs::Permissions::from_mode(0o777)).unwrap();
+        let mut command = workspace.sandhog();
+        command.env("SANDHOG_CACHE_DIR", workspace.path("cache")).args(["run", &guest("hello")]);
         let output = crate::kit::finish(Running::start(&mut command));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(126) && said.contains("others may write"), "{who:?}: {output:?}");

@@ -84,10 +84,10 @@ fn what_check_refuses_by_itself_the_schema_refuses_and_its_dashes_it_takes() {
     for line in wrong {
         let text = format!("[job.web]\nmodule = \"a.wasm\"\n{line}\n");
         assert!(!faults(&schema, &json_of(&text)).is_empty(), "the schema takes {line}");
-        let place = Scratch::new();
-        fs::copy(guest("hello"), place.join("a.wasm")).unwrap();
-        place.file("sandhog.toml", &text);
-        let outcome = Run::command(["check"]).current_dir(place.path()).run();
+        let folder = Scratch::new();
+        fs::copy(guest("hello"), folder.join("a.wasm")).unwrap();
+        folder.file("sandhog.toml", &text);
+        let outcome = Run::command(["check"]).current_dir(folder.path()).run();
         assert!(outcome.code == 126 && outcome.stderr.contains("sandhog.toml:3:"), "{line}: {outcome:#?}");
     }
     for text in [
@@ -135,13 +135,13 @@ fn every_key_of_the_schema_is_documented_and_a_flag_of_start_or_a_word_of_it() {
 #[test]
 fn a_fault_in_each_setting_names_it_and_its_place() {
     let schema = schema();
-    let place = Scratch::new();
-    fs::copy(guest("hello"), place.join("a.wasm")).unwrap();
+    let folder = Scratch::new();
+    fs::copy(guest("hello"), folder.join("a.wasm")).unwrap();
     for key in keys(&schema) {
         // No setting takes a date.
         let module = if key == "module" { "" } else { "module = \"a.wasm\"" };
-        place.file("sandhog.toml", format!("[job.web]\n{module}\n  {key} = 2026-01-01\n"));
-        let outcome = Run::command(["check"]).current_dir(place.path()).run();
+        folder.file("sandhog.toml", format!("[job.web]\n{module}\n  {key} = 2026-01-01\n"));
+        let outcome = Run::command(["check"]).current_dir(folder.path()).run();
         let start = format!("sandhog: sandhog.toml:3:{}: {key} takes ", key.len() + 6);
         assert!(outcome.code == 126 && outcome.stderr.starts_with(&start), "{key}: {outcome:#?}");
     }

@@ -1,7 +1,7 @@
 //! How the processes of a run are sealed, as the kernel tells whoever looks at them from outside: what a wall does, not
 //! what it says. A step that does nothing shows here.
 
-use crate::kit::{PATIENCE, Place, Process, Running, Who, guest, root_or_missing, wait_for};
+use crate::kit::{PATIENCE, Process, Running, Who, Workspace, guest, root_or_missing, wait_for};
 use rustix::fs::SealFlags;
 use rustix::process::{Gid, Signal, Uid};
 use rustix::thread::{
@@ -45,15 +45,15 @@ impl Kind {
     const ALL: [Self; 4] = [Self::Core, Self::Component, Self::Handler, Self::Compiler];
 
     /// The command's arguments.
-    fn args(self, place: &Place, padded: &Padded) -> Vec<String> {
+    fn args(self, workspace: &Workspace, padded: &Padded) -> Vec<String> {
         match self {
             // With a limit of CPU time, so that it has a timer; with a directory, so that Landlock has a rule.
             Self::Core => {
-                vec!["--cpu=1h".into(), format!("--dir={}::/in", place.text("in")), padded.path("sleep_forever")]
+                vec!["--cpu=1h".into(), format!("--dir={}::/in", workspace.text("in")), padded.path("sleep_forever")]
             }
             Self::Component => vec![padded.path("listens")],
             Self::Handler => vec![format!("--child=word-handler={}", guest("word-handler")), guest("caller")],
-            Self::Compiler => vec![place.text("slow.wat")],
+            Self::Compiler => vec![workspace.text("slow.wat")],
         }
     }
 
@@ -81,17 +81,17 @@ impl Kind {
 /// A run while it lives.
 struct Run {
     kind: Kind,
-    place: Place,
+    workspace: Workspace,
     command: Running,
 }
 
 impl Run {
     fn start(who: Who, kind: Kind, padded: &Padded) -> Self {
-        let place = Place::new(who);
-        place.folder("in").file("slow.wat", &slow_module()).settle();
-        let args = kind.args(&place, padded);
-        let command = place.start(&args.iter().map(String::as_str).collect::<Vec<_>>());
-        Self { kind, place, command }
+        let workspace = Workspace::new(who);
+        workspace.folder("in").file("slow.wat", &slow_module()).settle();
+        let args = kind.args(&workspace, padded);
+        let command = workspace.start(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        Self { kind, workspace, command }
     }
 
     /// A run whose zygotes stay: the spawner, which would end them when their worker lives, is stopped until [`Self::go_on`].
@@ -195,14 +195,14 @@ fn in_time<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
 
 /// Guests with so many bytes more, in a section that nobody reads, that it takes some 50 ms to hash them: so long a zygote is
 /// sealed and waits, also for what is in the cache. That is time to stop its spawner.
-struct Padded(Place);
+struct Padded(Workspace);
 
 impl Padded {
     const BYTES: u32 = 48 << 20;
 
     /// Compiled already, too: else the spawner would be needed for that.
     fn new(who: Who) -> Self {
-        let place = Place::new(who);
+        let workspace = Workspace::new(who);
         for name in ["sleep_forever", "listens"] {
             let mut module = fs::read(guest(name)).unwrap();
             // A custom section: its number, its length as LEB128, the length of its name and the name; then anything.
@@ -212,11 +212,11 @@ impl Padded {
             let end = module.len() + Self::BYTES as usize;
             module.extend(b"\x07padding");
             module.resize(end, 0);
-            fs::write(place.path(name), module).unwrap();
-            place.settle();
-            place.run(&["--timeout=1ms", &place.text(name)]).expect("deadline", 124);
+            fs::write(workspace.path(name), module).unwrap();
+            workspace.settle();
+            workspace.run(&["--timeout=1ms", &workspace.text(name)]).expect("deadline", 124);
         }
-        Self(place)
+        Self(workspace)
     }
 
     fn path(&self, name: &str) -> String {
@@ -366,7 +366,7 @@ fn each_kind_of_process_is_sealed_as_the_kernel_tells_it() {
     }
     let see = |what: &str, run: &Run, sealed: &Sealed| {
         sealed.expect_no_rights(what);
-        sealed.expect_ids(what, run.place.who);
+        sealed.expect_ids(what, run.workspace.who);
         sealed.expect_empty_root(what);
         sealed.expect_own_namespaces(what);
         sealed.expect_code_of_files(what);
@@ -381,7 +381,7 @@ fn the_compiled_module_is_open_for_reading_only() {
     }
     let see = |what: &str, run: &Run, sealed: &Sealed| {
         let files = sealed.files();
-        let cache: Vec<_> = files.iter().filter(|(_, leads, _)| leads.starts_with(run.place.cache())).collect();
+        let cache: Vec<_> = files.iter().filter(|(_, leads, _)| leads.starts_with(run.workspace.cache())).collect();
         match (run.kind, sealed.is_worker) {
             (Kind::Compiler, true) => {
                 let input = File::open(format!("/proc/{}/fd/0", sealed.pid)).unwrap();
@@ -472,8 +472,8 @@ fn nobody_of_the_same_id_looks_into_a_process_of_ours() {
     }
     for who in Who::all() {
         // So that a child that sees nothing proves something.
-        let place = Place::new(who);
-        let sleeper = Running::start(place.command("sleep".as_ref()).arg("600"));
+        let workspace = Workspace::new(who);
+        let sleeper = Running::start(workspace.command("sleep".as_ref()).arg("600"));
         let pid = i32::try_from(sleeper.id()).unwrap();
         wait_for("a sleeper", PATIENCE, || (Process::of(pid)?.comm == "sleep").then_some(()));
         if who != Who::Root {
@@ -484,9 +484,9 @@ fn nobody_of_the_same_id_looks_into_a_process_of_ours() {
     let see = |what: &str, _: &Run, sealed: &Sealed| assert!(!is_seen_by_its_like(sealed.pid), "{what}");
     for_each_process(see, |run| {
         // Without capabilities, as every process of its id is that has no more rights.
-        assert!(!is_seen_by_its_like(run.pid()), "the command of {:?}", run.place.who);
+        assert!(!is_seen_by_its_like(run.pid()), "the command of {:?}", run.workspace.who);
         for pid in [run.pid(), run.named(SPAWNER)[0].pid] {
-            assert_eq!(owner_in_proc(pid), 0, "{pid} of {:?}", run.place.who);
+            assert_eq!(owner_in_proc(pid), 0, "{pid} of {:?}", run.workspace.who);
         }
     });
 }

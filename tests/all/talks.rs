@@ -1,13 +1,13 @@
 //! Parents and children that do not read, send at once, say too much, or hang up: where a cgroup counts their memory, and as an
 //! ordinary user, where large messages go in pieces.
 
-use crate::kit::{Place, Who, guest};
+use crate::kit::{Who, Workspace, guest};
 
 /// What it prints, as its standard output.
 fn told(who: Who, case: &str, bytes: u64, flags: &[&str]) -> String {
     let child = format!("--child=again={}", guest("talks_badly"));
     let (module, bytes) = (guest("talks_badly"), bytes.to_string());
-    let ran = Place::new(who).run(&[&[child.as_str()][..], flags, &[module.as_str(), "--", case, &bytes]].concat());
+    let ran = Workspace::new(who).run(&[&[child.as_str()][..], flags, &[module.as_str(), "--", case, &bytes]].concat());
     assert_eq!((ran.expect("completed", 0).stderr.as_str(), case), ("", case));
     ran.stdout.clone()
 }
@@ -93,10 +93,10 @@ fn what_was_sent_before_a_child_hangs_up_arrives_and_then_both_hear_the_end() {
 /// From a worker to the bridge it goes in pieces, from the bridge to a worker by memory.
 #[test]
 fn a_large_message_of_an_ordinary_users_job_is_one_line() {
-    let place = Place::new(Who::ordinary());
+    let workspace = Workspace::new(Who::ordinary());
     let line = format!("\"{}\"\n", "x".repeat(3 << 20));
-    place.file("in", &format!("1\n{line}2\n")).settle();
-    let ran = place.run_after("env", &[], "exec 3<in 4>out", &["--ipc=3,4", &guest("echo")]);
+    workspace.file("in", &format!("1\n{line}2\n")).settle();
+    let ran = workspace.run_after("env", &[], "exec 3<in 4>out", &["--ipc=3,4", &guest("echo")]);
     assert_eq!(ran.expect("completed", 0).stderr, "");
-    assert!(place.read("out") == format!("1\n{line}2\n"));
+    assert!(workspace.read("out") == format!("1\n{line}2\n"));
 }

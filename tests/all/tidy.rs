@@ -208,7 +208,7 @@ fn unsafe_code_is_in_sys_and_in_the_engines_loader_only() {
             source.path.starts_with("tests/") && near(line).iter().any(forks)
         };
         let found = lines_with(&source.code, "unsafe").into_iter().filter(|line| !excused(*line));
-        if !UNSAFE.iter().any(|place| source.path.starts_with(place)) {
+        if !UNSAFE.iter().any(|position| source.path.starts_with(position)) {
             broken.extend(found.map(|line| format!("{}:{line}", source.path)));
         }
     }

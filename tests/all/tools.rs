@@ -138,14 +138,14 @@ fn a_build_that_is_refused_leaves_what_was_there() {
 fn a_place_that_can_not_be_written_is_known_before_anything_is_built() {
     let scratch = Scratch::new();
     scratch.file("file", "");
-    let mut places = vec![scratch.join("nowhere/out.wasm"), scratch.join("file/out.wasm"), scratch.join("..")];
+    let mut outputs = vec![scratch.join("nowhere/out.wasm"), scratch.join("file/out.wasm"), scratch.join("..")];
     if is_root() {
-        places.push("/proc/out.wasm".into());
+        outputs.push("/proc/out.wasm".into());
     }
-    for place in places {
-        let outcome = built(&guest("hello"), &place);
-        let sentence = format!("sandhog: -o {place:?}: failed to write it: ");
-        assert!(outcome.code == 126 && outcome.stderr.starts_with(&sentence), "{place:?}: {outcome:#?}");
+    for output in outputs {
+        let outcome = built(&guest("hello"), &output);
+        let sentence = format!("sandhog: -o {output:?}: failed to write it: ");
+        assert!(outcome.code == 126 && outcome.stderr.starts_with(&sentence), "{output:?}: {outcome:#?}");
     }
     // A directory is not replaced.
     fs::create_dir(scratch.join("directory")).unwrap();

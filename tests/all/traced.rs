@@ -12,9 +12,9 @@ fn lines(outcome: &Outcome) -> Vec<(u64, String, String)> {
     assert_eq!(lines.next(), Some("AT_US  STEP_US  PROCESS  PLACE"), "{outcome:#?}");
     let line = |line: &str| {
         let process = ["command", "spawner", "zygote", "worker"].into_iter().find(|name| line.contains(name)).unwrap();
-        let (times, place) = line.split_once(process).unwrap();
+        let (times, workspace) = line.split_once(process).unwrap();
         let at = times.split_whitespace().next().unwrap().parse().unwrap();
-        (at, process.to_owned(), place.trim().to_owned())
+        (at, process.to_owned(), workspace.trim().to_owned())
     };
     lines.map(line).collect()
 }
@@ -25,9 +25,9 @@ fn a_traced_start_tells_when_each_process_came_where() {
     assert_eq!((outcome.code, outcome.text()), (0, "hello\n"), "{outcome:#?}");
     let lines = lines(&outcome);
     assert!(lines.is_sorted_by_key(|(at, _, _)| *at), "{lines:#?}");
-    let at = |process: &str, place: &str| {
-        let found = lines.iter().position(|line| (line.1.as_str(), line.2.as_str()) == (process, place));
-        found.unwrap_or_else(|| panic!("{process} {place}: {lines:#?}"))
+    let at = |process: &str, workspace: &str| {
+        let found = lines.iter().position(|line| (line.1.as_str(), line.2.as_str()) == (process, workspace));
+        found.unwrap_or_else(|| panic!("{process} {workspace}: {lines:#?}"))
     };
     // What has to come before what, whatever the machine does.
     let way = [

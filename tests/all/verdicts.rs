@@ -30,9 +30,9 @@ const KEYS: [&str; 16] = [
 /// The keys of an object in the order in which they stand; none of ours holds an object before its last key.
 fn keys(line: &str) -> Vec<String> {
     let object: Value = serde_json::from_str(line).unwrap();
-    let place = |key: &str| line.find(&format!("\"{key}\":")).unwrap();
+    let position = |key: &str| line.find(&format!("\"{key}\":")).unwrap();
     let mut keys: Vec<String> = object.as_object().unwrap().keys().cloned().collect();
-    keys.sort_by_key(|key| place(key));
+    keys.sort_by_key(|key| position(key));
     keys
 }
 

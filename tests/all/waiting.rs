@@ -209,12 +209,12 @@ fn a_disk_that_hangs_makes_nobody_wait_but_who_asks_for_what_is_to_be_kept() {
 /// Somebody compiles a module, or seems to, and never comes to an end.
 #[test]
 fn attempts_that_wait_for_a_compiler_of_others_leave_no_thread_behind() {
-    let place = Scratch::new();
-    let path = |name: &str| place.join(name).to_str().unwrap().to_owned();
+    let folder = Scratch::new();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let daemon = Run::command(["daemon"]).cache(path("cache"));
     let daemon = daemon.env("SANDHOG_STATE_DIR", &path("state")).env("SANDHOG_RUNTIME_DIR", &path("runtime")).start();
     daemon.stderr.until_has("sandhog: ready, at ");
-    let socket = place.join("runtime/control.sock");
+    let socket = folder.join("runtime/control.sock");
     fs::create_dir_all(path("cache")).unwrap();
     let lock = fs::File::options().write(true).create(true).truncate(false).open(path("cache/lock")).unwrap();
     fcntl_lock(&lock, FlockOperation::LockExclusive).unwrap();

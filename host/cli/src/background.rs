@@ -12,8 +12,8 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Gid, Uid, getegid, geteuid, getgid, getuid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use sandhog_dirs::paths;
 use sandhog_dirs::person::Person;
-use sandhog_dirs::places;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Wall;
 use sandhog_runtime::privilege;
@@ -41,7 +41,7 @@ const SAID_BYTES: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
-    Place(#[from] places::Error),
+    Paths(#[from] paths::Error),
     #[error("failed to take on the identity of the person behind sudo")]
     Identity(#[source] io::Error),
     #[error("failed to open {path:?}")]
@@ -63,7 +63,7 @@ enum Error {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match error {
-            Error::Place(_) | Error::Open { .. } => exit_code::REFUSED,
+            Error::Paths(_) | Error::Open { .. } => exit_code::REFUSED,
             Error::Identity(_) | Error::Lock(_) | Error::Pipe(_) | Error::Start(_) | Error::Hear(_) => {
                 exit_code::SANDHOG_FAILED
             }
@@ -78,7 +78,7 @@ pub(super) fn daemon(may_miss: &[Wall]) -> Result<Client, Failure> {
         return Ok(client);
     }
     let person = privilege::who();
-    let state = places::state(&person, |name| std::env::var_os(name)).map_err(Error::from)?;
+    let state = paths::state(&person, |name| std::env::var_os(name)).map_err(Error::from)?;
     let files = as_person(&person, || Files::open(&state))?;
     // Two commands at once start one daemon: the second one waits here, and then finds it.
     files.wait_for_others().map_err(|errno| Error::Lock(errno.into()))?;
@@ -102,7 +102,7 @@ struct Files {
 
 impl Files {
     fn open(state: &Path) -> Result<Self, Error> {
-        places::make_private(state, "SANDHOG_STATE_DIR")?;
+        paths::make_private(state, "SANDHOG_STATE_DIR")?;
         let open = |name: &str| {
             let path = state.join(name);
             let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();

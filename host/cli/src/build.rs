@@ -66,15 +66,15 @@ fn try_build(token: SingleThreaded, args: BuildArgs, output: &Path) -> Result<Bu
 
 async fn build(coordinator: &Arc<Coordinator>, job: &Job, output: &Path) -> Result<Built, Failure> {
     let failed = |cause| Failure::of(&Error::Write { path: output.into(), cause });
-    let mut place = Target::find(output).map_err(|cause| refusal(&Error::Write { path: output.into(), cause }))?;
+    let mut target = Target::find(output).map_err(|cause| refusal(&Error::Write { path: output.into(), cause }))?;
     let (mut module, bytes) = run::given(coordinator.build(job).await)?;
     let copy = |to: &mut File| {
         module.seek(SeekFrom::Start(0))?;
         io::copy(&mut module, to).map(drop)
     };
-    place.write(copy).map_err(failed)?;
+    target.write(copy).map_err(failed)?;
     let kind = run::given(coordinator.precompile(job, output, module).await)?;
-    Ok(Built { output: output.into(), bytes, kind, straight: matches!(place, Target::Straight(_)) })
+    Ok(Built { output: output.into(), bytes, kind, straight: matches!(target, Target::Straight(_)) })
 }
 
 fn text(built: &Built, json: bool) -> Result<String, Failure> {

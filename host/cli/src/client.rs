@@ -12,7 +12,7 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sandhog_daemon::control::PAST_LINES;
-use sandhog_dirs::{lock, places};
+use sandhog_dirs::{lock, paths};
 use sandhog_protocol::control;
 use sandhog_protocol::exit_code;
 use sandhog_runtime::privilege;
@@ -32,7 +32,7 @@ const LINE_BYTES: usize = 128 << 20;
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
-    Place(#[from] places::Error),
+    Paths(#[from] paths::Error),
     #[error("no daemon is running: nothing listens at {0:?}")]
     NoDaemon(PathBuf),
     #[error("failed to reach the daemon at {path:?}: {cause}")]
@@ -68,7 +68,7 @@ impl Error {
             Self::Nonsense { .. } | Self::Status { .. } => {
                 Some("the daemon may be of another version: `sandhog down --daemon`, then `sandhog up`")
             }
-            Self::Place(_) | Self::Reach { .. } | Self::Runtime(_) | Self::Thread(_) | Self::Write { .. } => None,
+            Self::Paths(_) | Self::Reach { .. } | Self::Runtime(_) | Self::Thread(_) | Self::Write { .. } => None,
         }
     }
 }
@@ -77,7 +77,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let problem = error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint);
         let code = match error {
-            Error::Place(_) | Error::Stranger { .. } => exit_code::REFUSED,
+            Error::Paths(_) | Error::Stranger { .. } => exit_code::REFUSED,
             Error::NoDaemon(_)
             | Error::Reach { .. }
             | Error::Runtime(_)
@@ -212,7 +212,7 @@ impl Client {
 
     fn of_this_person(tell: Tell) -> Result<Self, Error> {
         let person = privilege::who();
-        let socket = places::control_socket(&person, |name| std::env::var_os(name))?;
+        let socket = paths::control_socket(&person, |name| std::env::var_os(name))?;
         Self::new(socket, person.uid, tell)
     }
 
@@ -228,7 +228,7 @@ impl Client {
             Err(missed @ Error::NoDaemon(_)) => missed,
             answer => return answer,
         };
-        let state = places::state(&privilege::who(), |name| std::env::var_os(name)).ok();
+        let state = paths::state(&privilege::who(), |name| std::env::var_os(name)).ok();
         let Some(socket) = state.and_then(|state| lock::socket_of(&state)) else { return Err(missed) };
         let old = std::mem::replace(&mut self.socket, socket);
         self.knock().inspect_err(|_| self.socket = old).map_err(|_| missed)

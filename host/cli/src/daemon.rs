@@ -9,7 +9,7 @@ use super::run::refusal;
 use super::surroundings;
 use rustix::io::{FdFlags, fcntl_setfd};
 use sandhog_daemon::control::{self, Patience};
-use sandhog_daemon::fleet::{self, End, Handle, Places};
+use sandhog_daemon::fleet::{self, End, Handle, Paths};
 use sandhog_daemon::ground;
 use sandhog_protocol::exit_code;
 use sandhog_runtime::dispatch::Coordinator;
@@ -99,8 +99,8 @@ async fn keep_up(coordinator: &Arc<Coordinator>, is_ready: impl FnOnce()) -> Res
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;
     let listener = control::bind(&ground.socket).map_err(|error| refusal(&error))?;
-    let places = Places { state: ground.state.clone(), socket: ground.socket.clone() };
-    let (handle, daemon) = fleet::start(coordinator, places).map_err(|error| refusal(&error))?;
+    let paths = Paths { state: ground.state.clone(), socket: ground.socket.clone() };
+    let (handle, daemon) = fleet::start(coordinator, paths).map_err(|error| refusal(&error))?;
     listen_for_signals(&handle).map_err(|error| Failure::of(&error))?;
     let (over, mut is_over) = watch::channel(false);
     let uid = ground.uid;

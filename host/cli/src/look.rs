@@ -175,10 +175,10 @@ fn try_events(args: &EventsArgs) -> Result<u8, Failure> {
     if last.iter().any(|event| print.print(event, render::lines::event).is_break()) || !args.follow {
         return Ok(print.end());
     }
-    let mut place = Place { daemon, number, concerns };
+    let mut position = Position { daemon, number, concerns };
     follow(client, |client, gap| {
         if gap.is_open()
-            && let Err(failure) = place.find_in(client, &args.select)
+            && let Err(failure) = position.find_in(client, &args.select)
         {
             return if failure.code == exit_code::SANDHOG_FAILED {
                 Ok(Over::Unavailable(failure))
@@ -186,7 +186,7 @@ fn try_events(args: &EventsArgs) -> Result<u8, Failure> {
                 Err(failure)
             };
         }
-        place.follow(client, gap, &mut |event| print.print(event, render::lines::event))
+        position.follow(client, gap, &mut |event| print.print(event, render::lines::event))
     })?;
     Ok(print.end())
 }
@@ -204,13 +204,13 @@ fn concerns_of(client: &mut Client, select: &[String]) -> Result<Concerns, Failu
 const DAEMON: &str = "/v1/daemon";
 
 /// Up to where a daemon's events were shown, and which of those that follow are to be.
-struct Place {
+struct Position {
     daemon: Daemon,
     number: u64,
     concerns: Concerns,
 }
 
-impl Place {
+impl Position {
     /// Another daemon counts anew: all of its events are new.
     fn find_in(&mut self, client: &mut Client, select: &[String]) -> Result<(), Failure> {
         let now: Daemon = client.get(DAEMON)?;

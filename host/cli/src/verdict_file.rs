@@ -20,11 +20,11 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct VerdictFile {
     path: PathBuf,
-    place: Place,
+    destination: Destination,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Destination {
     /// A regular file, or none yet: written beside it and renamed, so that nobody sees half a verdict.
     Beside(WholeFile),
     /// A FIFO, a device, or a file that somebody else holds open (`/dev/fd/N`): written to.
@@ -56,7 +56,7 @@ impl VerdictFile {
         if is_directory || path.file_name().is_none() {
             return Err(Error::Directory(path.into()));
         }
-        Ok(Self { path: path.into(), place: find(path).map_err(failed)? })
+        Ok(Self { path: path.into(), destination: find(path).map_err(failed)? })
     }
 
     /// Writes the line and its end. Waits for a slow reader, but not for long.
@@ -66,27 +66,27 @@ impl VerdictFile {
     pub fn write(self, line: &str) -> Result<(), Error> {
         let line = format!("{line}\n");
         let deadline = Instant::now() + PATIENCE;
-        let written = match self.place {
-            Place::Straight(file) => write_by(&file, line.as_bytes(), deadline),
-            Place::Unread => {
+        let written = match self.destination {
+            Destination::Straight(file) => write_by(&file, line.as_bytes(), deadline),
+            Destination::Unread => {
                 await_reader(&self.path, deadline).and_then(|file| write_by(&file, line.as_bytes(), deadline))
             }
-            Place::Beside(file) => file.write(|file| file.write_all(line.as_bytes())),
+            Destination::Beside(file) => file.write(|file| file.write_all(line.as_bytes())),
         };
         written.map_err(|source| Error::Write { path: self.path, source })
     }
 }
 
-fn find(path: &Path) -> io::Result<Place> {
+fn find(path: &Path) -> io::Result<Destination> {
     if is_descriptor(path) {
         return straight(path);
     }
     match fs::canonicalize(path) {
         // The file that a link leads to is replaced, not the link.
-        Ok(target) if fs::metadata(&target)?.is_file() => Ok(Place::Beside(WholeFile::at(&target)?)),
+        Ok(target) if fs::metadata(&target)?.is_file() => Ok(Destination::Beside(WholeFile::at(&target)?)),
         Ok(_) => straight(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
-            Ok(Place::Beside(WholeFile::at(path)?))
+            Ok(Destination::Beside(WholeFile::at(path)?))
         }
         Err(error) => Err(error),
     }
@@ -98,10 +98,10 @@ fn is_descriptor(path: &Path) -> bool {
     in_proc(fs::canonicalize(parent(path))) || in_proc(fs::read_link(path))
 }
 
-fn straight(path: &Path) -> io::Result<Place> {
+fn straight(path: &Path) -> io::Result<Destination> {
     match append(path) {
-        Ok(file) => Ok(Place::Straight(file)),
-        Err(Errno::NXIO) => Ok(Place::Unread),
+        Ok(file) => Ok(Destination::Straight(file)),
+        Err(Errno::NXIO) => Ok(Destination::Unread),
         Err(error) => Err(error.into()),
     }
 }
@@ -255,7 +255,7 @@ mod tests {
         let scratch = Scratch::new();
         let path = scratch.fifo();
         let file = VerdictFile::open(&path).unwrap();
-        assert!(matches!(file.place, Place::Unread));
+        assert!(matches!(file.destination, Destination::Unread));
         let error = await_reader(&path, Instant::now()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let reader = std::thread::spawn(move || fs::read_to_string(path).unwrap());
@@ -268,7 +268,7 @@ mod tests {
         let scratch = Scratch::new();
         let path = scratch.fifo();
         let _reader = open(&path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).unwrap();
-        let Place::Straight(file) = VerdictFile::open(&path).unwrap().place else { panic!() };
+        let Destination::Straight(file) = VerdictFile::open(&path).unwrap().destination else { panic!() };
         let error = write_by(&file, &vec![b'x'; 1 << 20], Instant::now()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

@@ -125,8 +125,8 @@ pub(super) fn from_text(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
 fn one_line(error: &str) -> String {
     let mut lines = error.lines();
     let message = lines.next().unwrap_or_default();
-    match lines.next().and_then(|place| place.split_once("<anon>:")) {
-        Some((_, place)) => format!("{} (at {place}, line and column)", shortened(message)),
+    match lines.next().and_then(|position| position.split_once("<anon>:")) {
+        Some((_, position)) => format!("{} (at {position}, line and column)", shortened(message)),
         None => shortened(message),
     }
 }

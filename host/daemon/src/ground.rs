@@ -3,7 +3,7 @@
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
-use sandhog_dirs::{lock, places};
+use sandhog_dirs::{lock, paths};
 use sandhog_ipc as ipc;
 use sandhog_runtime::dispatch::Coordinator;
 use sandhog_runtime::privilege;
@@ -20,7 +20,7 @@ const CLEARING: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Places(#[from] places::Error),
+    Paths(#[from] paths::Error),
     #[error("a daemon runs already: {who}")]
     Runs { who: String },
     #[error(transparent)]
@@ -33,7 +33,7 @@ impl Error {
     /// Somebody has to do something about the machine or its settings.
     pub const fn is_refusal(&self) -> bool {
         match self {
-            Self::Places(_) | Self::Runs { .. } | Self::Lock(_) => true,
+            Self::Paths(_) | Self::Runs { .. } | Self::Lock(_) => true,
             Self::Guard(_) => false,
         }
     }
@@ -45,7 +45,7 @@ impl Error {
                 "sandhog ps shows what it keeps up; another one beside it needs another SANDHOG_STATE_DIR and \
                  SANDHOG_RUNTIME_DIR",
             ),
-            Self::Places(_) | Self::Lock(_) | Self::Guard(_) => None,
+            Self::Paths(_) | Self::Lock(_) | Self::Guard(_) => None,
         }
     }
 }
@@ -66,10 +66,10 @@ pub struct Ground {
 pub async fn take(coordinator: &Arc<Coordinator>) -> Result<Ground, Error> {
     let person = privilege::who();
     let variable = |name: &str| std::env::var_os(name);
-    let (state, runtime) = (places::state(&person, variable)?, places::runtime(&person, variable)?);
-    places::make_private(&state, "SANDHOG_STATE_DIR")?;
-    places::make_private(&runtime, "SANDHOG_RUNTIME_DIR")?;
-    let socket = places::control_socket(&person, variable)?;
+    let (state, runtime) = (paths::state(&person, variable)?, paths::runtime(&person, variable)?);
+    paths::make_private(&state, "SANDHOG_STATE_DIR")?;
+    paths::make_private(&runtime, "SANDHOG_RUNTIME_DIR")?;
+    let socket = paths::control_socket(&person, variable)?;
     let locks = [take_lock(&state.join(lock::NAME)).await?, take_lock(&runtime.join(lock::NAME)).await?];
     let name = format!("process {}, at {}\n", std::process::id(), socket.to_string_lossy());
     for lock in &locks {

@@ -84,7 +84,7 @@ pub fn find() -> Result<Executables, Error> {
 }
 
 fn find_one(own: &Path, owner: u32, build: &str, name: &'static str) -> Result<OwnedFd, Error> {
-    let [installed, beside] = places(own, build, name);
+    let [installed, beside] = candidates(own, build, name);
     for path in [&installed, &beside] {
         let Some(file) = open_there(path)? else { continue };
         let checked =
@@ -102,7 +102,7 @@ fn find_one(own: &Path, owner: u32, build: &str, name: &'static str) -> Result<O
 }
 
 /// Where an executable may lie: in an installation, and in the folder of a build.
-fn places(own: &Path, build: &str, name: &str) -> [PathBuf; 2] {
+fn candidates(own: &Path, build: &str, name: &str) -> [PathBuf; 2] {
     let folder = own.parent().unwrap_or(Path::new("/"));
     let prefix = folder.parent().unwrap_or(Path::new("/"));
     [prefix.join("libexec/sandhog").join(build).join(name), folder.join(name)]

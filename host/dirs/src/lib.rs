@@ -5,5 +5,5 @@
 pub mod accounts;
 pub mod executables;
 pub mod lock;
+pub mod paths;
 pub mod person;
-pub mod places;

@@ -1,7 +1,7 @@
 //! The locks of a daemon, as everybody reads them: who holds one, where that listens, and when it has gone.
 
+use super::paths;
 use super::person::Person;
-use super::places;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 use sandhog_spec::text::escape;
@@ -14,7 +14,7 @@ pub const NAME: &str = "daemon.lock";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Places(#[from] places::Error),
+    Paths(#[from] paths::Error),
     #[error("failed to lock {path:?}")]
     Lock {
         path: PathBuf,
@@ -38,7 +38,7 @@ pub fn holder(path: &Path) -> Option<(PathBuf, String)> {
 /// # Errors
 /// Its lock can't be waited for.
 pub fn wait_for_end(person: &Person) -> Result<(), Error> {
-    let path = places::state(person, |name| std::env::var_os(name))?.join(NAME);
+    let path = paths::state(person, |name| std::env::var_os(name))?.join(NAME);
     let failed = |errno: Errno| Error::Lock { path: path.clone(), source: errno.into() };
     let file = open(&path, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockShared)).map_err(failed)

@@ -85,16 +85,16 @@ async fn try_all(
 ) -> Result<Vec<Tried>, Error> {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
-    for (place, (trial, walls)) in questions.into_iter().enumerate() {
+    for (index, (trial, walls)) in questions.into_iter().enumerate() {
         let (coordinator, stage, room) = (Arc::clone(coordinator), Arc::clone(stage), Arc::clone(&room));
         tasks.spawn(async move {
             let _turn = room.acquire().await;
             let probe = (trial.probe)(&stage);
-            attempt(&coordinator, &stage, &probe, &walls).await.map(|tried| (place, tried))
+            attempt(&coordinator, &stage, &probe, &walls).await.map(|tried| (index, tried))
         });
     }
     let mut answers = tasks.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    answers.sort_unstable_by_key(|(place, _)| *place);
+    answers.sort_unstable_by_key(|(index, _)| *index);
     Ok(answers.into_iter().map(|(_, tried)| tried).collect())
 }
 

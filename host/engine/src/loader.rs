@@ -31,7 +31,7 @@ impl Text {
     }
 
     /// Start and length of the code; none where the module has no function.
-    fn place(&self) -> Option<(usize, usize)> {
+    fn range(&self) -> Option<(usize, usize)> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,13 +95,13 @@ fn map(file: &File, length: usize) -> io::Result<ptr::NonNull<[u8]>> {
 
 /// Maps the code of a module anew, as code, from the file that all of `image` was mapped from.
 fn execute(file: &File, image: Range<*const u8>, text: &Text) -> io::Result<()> {
-    let Some((start, length)) = text.place() else { return Ok(()) };
+    let Some((start, length)) = text.range() else { return Ok(()) };
     let offset = start.checked_sub(image.start.addr()).filter(|offset| offset.is_multiple_of(PAGE));
     let inside = start.checked_add(length).is_some_and(|end| end <= image.end.addr());
     let (Some(offset), true) = (offset, inside) else { return Err(io::ErrorKind::InvalidData.into()) };
-    let (place, code) = (image.start.wrapping_add(offset).cast_mut(), ProtFlags::READ | ProtFlags::EXEC);
+    let (address, code) = (image.start.wrapping_add(offset).cast_mut(), ProtFlags::READ | ProtFlags::EXEC);
     // SAFETY: what is replaced lies in the image, as was just seen, which was mapped whole from this file at offset 0 and
     // never written to: the engine reads the same bytes there as before. No code in it has run yet.
-    unsafe { mmap(place.cast(), length, code, MapFlags::PRIVATE | MapFlags::FIXED, file, offset as u64)? };
+    unsafe { mmap(address.cast(), length, code, MapFlags::PRIVATE | MapFlags::FIXED, file, offset as u64)? };
     Ok(())
 }

@@ -10,7 +10,7 @@ mod secret;
 
 use super::reopen::FromStart;
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, open, openat, unlinkat};
-use sandhog_dirs::places;
+use sandhog_dirs::paths;
 use sandhog_protocol::plan::Kind;
 use sandhog_sys::lock;
 use secret::Secret;
@@ -50,7 +50,7 @@ impl Key {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Place(#[from] places::Error),
+    Paths(#[from] paths::Error),
     #[error("the cache {path:?} can't be used: {cause}; set SANDHOG_CACHE_DIR to a directory that you can write")]
     Use { path: PathBuf, cause: io::Error },
     #[error(
@@ -73,7 +73,7 @@ const MARK: [u8; 7] = *b"sandhog";
 const FOOTER: usize = MARK.len() + 1 + 8 + blake3::OUT_LEN;
 
 /// The cache's directory, open.
-struct Place {
+struct CacheDirectory {
     path: PathBuf,
     dir: OwnedFd,
 }
@@ -81,7 +81,7 @@ struct Place {
 /// Compiled modules, and where they are.
 pub struct Cache {
     /// None: in memory alone.
-    place: Option<Place>,
+    directory: Option<CacheDirectory>,
     secret: Secret,
     shelf: Shelf,
     turns: Mutex<HashMap<Key, Weak<Turn>>>,
@@ -110,7 +110,7 @@ impl Cache {
     /// Opens the cache, making it where it is missing. `state`: the state directory, which has its secret; where it can't
     /// be had, nothing is kept beyond this process ([`Self::forgets`]).
     pub fn open(path: &Path, state: Result<&Path, String>) -> Result<Self, Error> {
-        places::make_private(path, places::CACHE_VARIABLE)?;
+        paths::make_private(path, paths::CACHE_VARIABLE)?;
         let failed = |cause: io::Error| Error::Use { path: path.into(), cause };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
@@ -119,8 +119,8 @@ impl Cache {
             Ok(secret) => (secret, Shelf::Directory),
             Err(reason) => (Secret::random().map_err(failed)?, Shelf::Memory { reason, entries: Mutex::default() }),
         };
-        let place = Some(Place { path: path.into(), dir });
-        Ok(Self { place, secret, shelf, turns: Mutex::default() })
+        let directory = Some(CacheDirectory { path: path.into(), dir });
+        Ok(Self { directory, secret, shelf, turns: Mutex::default() })
     }
 
     /// One without a directory, for as long as this process lives: `reason` there is none.
@@ -130,7 +130,7 @@ impl Cache {
     pub fn in_memory(reason: String) -> Result<Self, Error> {
         let secret = Secret::random().map_err(Error::Memory)?;
         Ok(Self {
-            place: None,
+            directory: None,
             secret,
             shelf: Shelf::Memory { reason, entries: Mutex::default() },
             turns: Mutex::default(),
@@ -155,8 +155,8 @@ impl Cache {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match &self.shelf {
             Shelf::Directory => {
-                let place = self.place.as_ref()?;
-                File::from(openat(&place.dir, key.file_name(&self.secret), flags, Mode::empty()).ok()?)
+                let directory = self.directory.as_ref()?;
+                File::from(openat(&directory.dir, key.file_name(&self.secret), flags, Mode::empty()).ok()?)
             }
             Shelf::Memory { entries, .. } => read_only(locked(entries).get(key)?).ok()?,
         };
@@ -178,9 +178,9 @@ impl Cache {
             // Where it can't be removed it can't be replaced either, and that will be said.
             Shelf::Directory => {
                 let _ = self
-                    .place
+                    .directory
                     .as_ref()
-                    .map(|place| unlinkat(&place.dir, key.file_name(&self.secret), AtFlags::empty()));
+                    .map(|directory| unlinkat(&directory.dir, key.file_name(&self.secret), AtFlags::empty()));
             }
             Shelf::Memory { entries, .. } => drop(locked(entries).remove(key)),
         }
@@ -200,9 +200,9 @@ impl Cache {
 
     /// Waits until nobody else compiles this module. Blocks: for a thread of its own, see [`Turn`].
     pub fn lock(&self, key: &Key) -> Result<Guard, Error> {
-        let Some(place) = &self.place else { return Ok(Guard { _file: None }) };
+        let Some(directory) = &self.directory else { return Ok(Guard { _file: None }) };
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(&place.dir, "lock", flags, Mode::RUSR | Mode::WUSR);
+        let file = openat(&directory.dir, "lock", flags, Mode::RUSR | Mode::WUSR);
         let file = File::from(file.map_err(|errno| self.failed(errno.into()))?);
         lock::lock(file.as_fd(), key.lock_byte(), 1).map_err(|cause| self.failed(cause))?;
         Ok(Guard { _file: Some(file) })
@@ -210,12 +210,12 @@ impl Cache {
 
     /// A file without a name for the compiler to write to: whatever gets killed, nothing of it stays.
     pub fn unnamed(&self) -> Result<File, Error> {
-        let Some(place) = &self.place else { return in_memory().map_err(Error::Memory) };
+        let Some(directory) = &self.directory else { return in_memory().map_err(Error::Memory) };
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&place.dir, ".", flags, Mode::RUSR | Mode::WUSR);
+        let opened = rustix::fs::openat(&directory.dir, ".", flags, Mode::RUSR | Mode::WUSR);
         opened.map(File::from).map_err(|errno| match errno {
             rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR => {
-                Error::Unsuitable { path: place.path.clone(), cause: errno.into() }
+                Error::Unsuitable { path: directory.path.clone(), cause: errno.into() }
             }
             errno => self.failed(errno.into()),
         })
@@ -250,9 +250,9 @@ impl Cache {
     /// linkat(2) by way of /proc, as its manual says for a file without a name.
     fn name(&self, key: &Key, file: &File) -> io::Result<()> {
         self.remove(key);
-        let place = self.place.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let directory = self.directory.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let (path, name) = (path_of(file.as_raw_fd()), key.file_name(&self.secret));
-        Ok(rustix::fs::linkat(rustix::fs::CWD, path, &place.dir, name, AtFlags::SYMLINK_FOLLOW)?)
+        Ok(rustix::fs::linkat(rustix::fs::CWD, path, &directory.dir, name, AtFlags::SYMLINK_FOLLOW)?)
     }
 
     /// Seals what the compiler wrote, and puts the footer behind it; by position, for the compiler had the same descriptor.
@@ -287,7 +287,7 @@ impl Cache {
     }
 
     pub fn failed(&self, cause: io::Error) -> Error {
-        let Some(Place { path, .. }) = &self.place else { return Error::Memory(cause) };
+        let Some(CacheDirectory { path, .. }) = &self.directory else { return Error::Memory(cause) };
         let path = path.clone();
         match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
@@ -372,13 +372,13 @@ mod tests {
         assert!(cache.find(&key).is_some());
         let path = cache.path().join(key.file_name(&cache.secret));
         let bytes = std::fs::read(&path).unwrap();
-        for place in 0..bytes.len() {
+        for offset in 0..bytes.len() {
             let mut damaged = bytes.clone();
-            damaged[place] ^= 1;
+            damaged[offset] ^= 1;
             std::fs::write(&path, damaged).unwrap();
-            assert!(cache.find(&key).is_none(), "byte {place}");
-            std::fs::write(&path, &bytes[..place]).unwrap();
-            assert!(cache.find(&key).is_none(), "cut at {place}");
+            assert!(cache.find(&key).is_none(), "byte {offset}");
+            std::fs::write(&path, &bytes[..offset]).unwrap();
+            assert!(cache.find(&key).is_none(), "cut at {offset}");
         }
         kept(&cache, &key);
         assert!(cache.find(&key).is_some(), "a damaged entry is replaced");
@@ -433,7 +433,7 @@ mod tests {
 
     impl Cache {
         fn path(&self) -> &Path {
-            &self.place.as_ref().unwrap().path
+            &self.directory.as_ref().unwrap().path
         }
     }
 
@@ -493,6 +493,6 @@ mod tests {
         let path = directory.path();
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
         let state = path.join("state");
-        assert!(matches!(Cache::open(path, Ok(&state)), Err(Error::Place(places::Error::Shared { .. }))));
+        assert!(matches!(Cache::open(path, Ok(&state)), Err(Error::Paths(paths::Error::Shared { .. }))));
     }
 }

@@ -1,10 +1,10 @@
 //! Which cache compiled modules go to: the person's own, or one in memory where that can't be used. A place that the operator
-//! has named by [`places::CACHE_VARIABLE`] must be usable, and may be full.
+//! has named by [`paths::CACHE_VARIABLE`] must be usable, and may be full.
 
 use super::cache::{self, Cache};
 use super::own_limits;
+use sandhog_dirs::paths;
 use sandhog_dirs::person::Person;
-use sandhog_dirs::places;
 use sandhog_protocol::verdict::LostCause;
 use sandhog_supervisor::outcome::Cause;
 use std::ffi::OsString;
@@ -25,9 +25,9 @@ pub(super) struct Caches {
 impl Caches {
     pub(super) fn of(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         Self {
-            path: places::cache(person, &variable).map_err(cache::Error::from),
-            state: places::state(person, &variable).map_err(|error| error.to_string()),
-            is_given: places::is_given(places::CACHE_VARIABLE, &variable),
+            path: paths::cache(person, &variable).map_err(cache::Error::from),
+            state: paths::state(person, &variable).map_err(|error| error.to_string()),
+            is_given: paths::is_given(paths::CACHE_VARIABLE, &variable),
             own: OnceLock::new(),
             spare: OnceLock::new(),
         }
@@ -87,7 +87,7 @@ fn verdict_of(error: &cache::Error, is_given: bool) -> Option<Cause> {
             Some(Cause::Refused(format!("the compiled module is too large a file: {}", too_large())))
         }
         cache::Error::Full { .. } => None,
-        cache::Error::Place(_) | cache::Error::Use { .. } | cache::Error::Unsuitable { .. } => {
+        cache::Error::Paths(_) | cache::Error::Use { .. } | cache::Error::Unsuitable { .. } => {
             is_given.then(|| Cause::Refused(error.to_string()))
         }
     }

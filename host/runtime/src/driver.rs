@@ -450,9 +450,9 @@ impl<'a> Driver<'a> {
 async fn hand_on(to: Option<&mpsc::Sender<Request>>, request: &mut Option<Request>) {
     match (to, request.is_some()) {
         (Some(to), true) => match to.reserve().await {
-            Ok(place) => {
+            Ok(reserved) => {
                 if let Some(request) = request.take() {
-                    place.send(request);
+                    reserved.send(request);
                 }
             }
             // Nobody serves it any more: it is over for this attempt.

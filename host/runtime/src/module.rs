@@ -51,8 +51,8 @@ impl Module {
     }
 
     /// One that is found already (with `O_PATH`), whatever its path leads to.
-    pub(super) fn of_place(path: &Path, place: &OwnedFd) -> Result<Self, Error> {
-        let opened = for_reading(place).map_err(|cause| Error::of(path, cause))?;
+    pub(super) fn of_opened(path: &Path, opened_path: &OwnedFd) -> Result<Self, Error> {
+        let opened = for_reading(opened_path).map_err(|cause| Error::of(path, cause))?;
         Ok(Self::of_file(path, checked(path, opened.into())?))
     }
 

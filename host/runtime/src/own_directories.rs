@@ -14,8 +14,8 @@ mod relation;
 
 use super::mounts::Mounts;
 use relation::{Found, Kind, Own, Relation};
+use sandhog_dirs::paths;
 use sandhog_dirs::person::Person;
-use sandhog_dirs::places;
 use sandhog_protocol::plan::Access;
 use sandhog_spec::grants::Directory;
 use std::ffi::OsString;
@@ -96,9 +96,9 @@ impl OwnDirectories {
     /// daemon that was started with other variables checks what it is asked itself.
     pub fn find(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let found = [
-            (Kind::Cache, places::cache(person, &variable)),
-            (Kind::State, places::state(person, &variable)),
-            (Kind::Runtime, places::runtime(person, &variable)),
+            (Kind::Cache, paths::cache(person, &variable)),
+            (Kind::State, paths::state(person, &variable)),
+            (Kind::Runtime, paths::runtime(person, &variable)),
         ];
         // Without a home there is no such directory.
         Self { paths: found.into_iter().filter_map(|(kind, path)| Some((kind, path.ok()?))).collect() }
@@ -160,7 +160,7 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::relation::{Grant, Inode, Place};
+    use super::relation::{Grant, Inode, Location};
     use super::*;
     use crate::mounts::Mount;
 
@@ -184,8 +184,8 @@ mod tests {
     /// `/home/me/state` with the inodes 4/3/2/1, in a mount.
     fn own(kind: Kind, mount: Mount, inside: &str, exists: bool) -> Own {
         let within = inodes(mount.device, if exists { &[4, 3, 2, 1] } else { &[3, 2, 1] });
-        let place = Place { exists, within: within.clone(), mount: mount.clone(), inside: inside.into() };
-        Own { kind, path: "/home/me/state".into(), way: within, crossed: vec![mount], places: vec![place] }
+        let location = Location { exists, within: within.clone(), mount: mount.clone(), inside: inside.into() };
+        Own { kind, path: "/home/me/state".into(), way: within, crossed: vec![mount], locations: vec![location] }
     }
 
     fn relation(own: &Own, grant: &Grant, access: Access) -> Option<Relation> {
@@ -228,7 +228,7 @@ mod tests {
         // The state is seen by a mount of /home/me alone.
         let own_mount = || mount(1, DISK, "/home/me");
         let mut state = own(Kind::State, own_mount(), "/home/me/state", true);
-        state.places[0].within.truncate(2);
+        state.locations[0].within.truncate(2);
         let whole = |inside, up: &[u64]| grant(mount(2, DISK, "/"), inside, up);
         assert_eq!(relation(&state, &whole("/home", &[2, 1]), Access::ReadOnly), Some(Relation::Holds));
         let bound = grant(mount(3, DISK, "/home/me/state/logs"), "/home/me/state/logs/job", &[9, 8]);
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_mount_on_the_way_hides_the_state_from_readers_and_from_no_writer() {
         let mut state = own(Kind::State, mount(2, OTHER, "/"), "/state", true);
-        state.places[0].within = inodes(OTHER, &[2, 1]);
+        state.locations[0].within = inodes(OTHER, &[2, 1]);
         state.way = [inodes(OTHER, &[2, 1]), inodes(DISK, &[2, 1])].concat();
         let home = grant(mount(1, DISK, "/"), "/home", &[2, 1]);
         assert_eq!(relation(&state, &home, Access::ReadOnly), None);

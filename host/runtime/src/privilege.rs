@@ -5,7 +5,7 @@ use crate::spawner::{self, Launched, launch};
 use rustix::process::{Gid, Uid, getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use sandhog_dirs::person::Person;
-use sandhog_dirs::{accounts, executables, places};
+use sandhog_dirs::{accounts, executables, paths};
 use sandhog_protocol::causes;
 use sandhog_sandbox::namespaces::{self, IdMap};
 use sandhog_sandbox::{capabilities, cgroup};
@@ -33,7 +33,7 @@ pub enum Error {
     #[error("root has no capabilities here, and no user namespace of its own either: {cause}")]
     Powerless { cause: io::Error },
     #[error(transparent)]
-    Places(#[from] places::Error),
+    Paths(#[from] paths::Error),
     #[error(transparent)]
     Executables(#[from] executables::Error),
     #[error(transparent)]
@@ -65,7 +65,7 @@ impl Error {
             | Self::Powerless { .. }
             | Self::Reserved { .. }
             | Self::Account { .. }
-            | Self::Places(_)
+            | Self::Paths(_)
             | Self::Executables(_) => true,
             Self::Spawner(spawner::Error::Fork(cause)) => cause.raw_os_error() == Some(libc::EAGAIN),
             Self::Spawner(_) | Self::Ids(_) | Self::Identity(_) | Self::Capabilities(_) => false,
@@ -92,7 +92,7 @@ impl Error {
             ),
             Self::Executables(error) => Some(error.hint()),
             Self::Account { .. } => Some("start it without sudo, or as root itself (sudo -i)"),
-            Self::Places(_)
+            Self::Paths(_)
             | Self::Spawner(_)
             | Self::Ids(_)
             | Self::Reserved { .. }
@@ -152,7 +152,7 @@ pub struct Parted {
 
 /// Starts the spawner with the privilege that there is, and goes on without any.
 pub fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
-    places::check_given(|name| std::env::var_os(name))?;
+    paths::check_given(|name| std::env::var_os(name))?;
     let executables = executables()?;
     let (person, root) = (who(), is_root());
     if person.behind_sudo
@@ -170,7 +170,7 @@ pub fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
             User::Auto | User::Keep => None,
         };
         let tag = tag(|name| std::env::var_os(name));
-        let ids = Ids::new(places::open_ids()?, *range, tag, fixed).map_err(Error::Ids)?;
+        let ids = Ids::new(paths::open_ids()?, *range, tag, fixed).map_err(Error::Ids)?;
         Privilege::Root { ids: Rc::new(ids), weak: weak.clone() }
     } else {
         enter_user_namespace(&token)?;
@@ -208,14 +208,14 @@ fn executables() -> Result<Executables, Error> {
 pub fn sweep() {
     let Some(Chosen { range, .. }) = ids_to_give() else { return };
     let tag = tag(|name| std::env::var_os(name));
-    if let Some(ids) = places::open_ids().ok().and_then(|file| Ids::new(file, *range, tag, None).ok()) {
+    if let Some(ids) = paths::open_ids().ok().and_then(|file| Ids::new(file, *range, tag, None).ok()) {
         leftovers::sweep(&Rc::new(ids));
     }
 }
 
 /// By what the cgroups of commands with one runtime directory are known.
 fn tag(variable: impl Fn(&str) -> Option<OsString>) -> Tag {
-    Tag::of(places::common(variable).as_encoded_bytes())
+    Tag::of(paths::common(variable).as_encoded_bytes())
 }
 
 /// Cgroups of an ordinary user's own, where somebody has handed some over; else why there are none.

@@ -19,7 +19,7 @@ pub fn new_attempt_id() -> io::Result<String> {
 
 fn base32(number: u128) -> String {
     const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    (0..26).rev().map(|place| char::from(DIGITS[(number >> (5 * place)) as usize & 31])).collect()
+    (0..26).rev().map(|digit| char::from(DIGITS[(number >> (5 * digit)) as usize & 31])).collect()
 }
 
 #[cfg(test)]

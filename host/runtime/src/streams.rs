@@ -137,8 +137,8 @@ impl Streams {
     /// Takes back what a try was given and has not used.
     pub(super) fn take_back(&mut self, stdio: [OwnedFd; 3]) {
         for (source, fd) in self.sources.iter_mut().zip(stdio) {
-            if let Source::Given(place) = source {
-                *place = Some(fd);
+            if let Source::Given(slot) = source {
+                *slot = Some(fd);
             }
         }
     }
@@ -366,14 +366,14 @@ mod tests {
     #[test]
     fn somebody_who_renames_without_end_holds_nobody_up() {
         let directory = tempfile::tempdir().unwrap();
-        let place = directory.path();
-        std::fs::create_dir_all(place.join("a/b")).unwrap();
-        std::os::unix::fs::symlink("b/../".repeat(500) + "b", place.join("a/far")).unwrap();
+        let folder = directory.path();
+        std::fs::create_dir_all(folder.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("b/../".repeat(500) + "b", folder.join("a/far")).unwrap();
         let over = AtomicBool::new(false);
-        let directory = open(&place.join("a"));
+        let directory = open(&folder.join("a"));
         std::thread::scope(|scope| {
             for name in ["one", "two"] {
-                let (over, from, to) = (&over, place.join(name), place.join(format!("{name}-too")));
+                let (over, from, to) = (&over, folder.join(name), folder.join(format!("{name}-too")));
                 scope.spawn(move || {
                     std::fs::write(&from, "").unwrap();
                     while !over.load(Ordering::Relaxed) {

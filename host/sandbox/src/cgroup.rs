@@ -77,14 +77,14 @@ pub fn delegated() -> Result<Hierarchies, Error> {
 #[derive(Debug)]
 pub struct Cgroup {
     name: String,
-    places: Vec<Place>,
+    directories: Vec<CgroupDirectory>,
 }
 
 /// A cgroup's directory in one hierarchy.
 #[derive(Debug)]
-struct Place {
+struct CgroupDirectory {
     hierarchy: Arc<Hierarchy>,
-    directory: OwnedFd,
+    fd: OwnedFd,
 }
 
 /// What became of a wish for a cgroup.
@@ -125,18 +125,19 @@ pub fn create(hierarchies: &Hierarchies, name: &str, memory_bytes: u64, tasks: u
 }
 
 fn make(hierarchies: &Hierarchies, name: &str) -> Result<Cgroup, Error> {
-    let mut cgroup = Cgroup { name: name.to_owned(), places: Vec::new() };
+    let mut cgroup = Cgroup { name: name.to_owned(), directories: Vec::new() };
     for hierarchy in &hierarchies.hierarchies {
-        let place = Place::make(hierarchy, name).map_err(|source| Error::Make { name: name.to_owned(), source })?;
-        cgroup.places.push(place);
+        let directory =
+            CgroupDirectory::make(hierarchy, name).map_err(|source| Error::Make { name: name.to_owned(), source })?;
+        cgroup.directories.push(directory);
     }
     Ok(cgroup)
 }
 
 /// What there is of a cgroup that somebody else made. In some hierarchies it may never have been made, or be removed already.
 fn left_behind(hierarchies: &Hierarchies, name: &str) -> Cgroup {
-    let opened = hierarchies.hierarchies.iter().map(|hierarchy| Place::open(hierarchy, name));
-    Cgroup { name: name.to_owned(), places: opened.filter_map(Result::ok).collect() }
+    let opened = hierarchies.hierarchies.iter().map(|hierarchy| CgroupDirectory::open(hierarchy, name));
+    Cgroup { name: name.to_owned(), directories: opened.filter_map(Result::ok).collect() }
 }
 
 /// Whether this machine has nothing but version 2, as far as one look tells: then it is worth while to have the cgroup before
@@ -171,8 +172,8 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Enter`]. It may be in a part of the hierarchies then.
     pub fn enter(&self) -> Result<(), Error> {
-        for place in self.places.iter().filter(|place| place.hierarchy.version == Version::V1) {
-            write_file(place.directory.as_fd(), "tasks", "0")
+        for directory in self.directories.iter().filter(|directory| directory.hierarchy.version == Version::V1) {
+            write_file(directory.fd.as_fd(), "tasks", "0")
                 .map_err(|source| Error::Enter { name: self.name.clone(), source })?;
         }
         Ok(())
@@ -185,12 +186,12 @@ impl Cgroup {
     /// [`Error::Enter`].
     pub fn entrances(&self, born: bool) -> Result<Vec<OwnedFd>, Error> {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let places = self.places.iter().filter_map(|place| match place.hierarchy.version {
-            Version::V1 => Some((place, "tasks")),
+        let directories = self.directories.iter().filter_map(|directory| match directory.hierarchy.version {
+            Version::V1 => Some((directory, "tasks")),
             Version::V2 if born => None,
-            Version::V2 => Some((place, "cgroup.procs")),
+            Version::V2 => Some((directory, "cgroup.procs")),
         });
-        let opened = places.map(|(place, file)| rustix::fs::openat(&place.directory, file, flags, Mode::empty()));
+        let opened = directories.map(|(directory, file)| rustix::fs::openat(&directory.fd, file, flags, Mode::empty()));
         let opened: Result<_, Errno> = opened.collect();
         opened.map_err(|errno| Error::Enter { name: self.name.clone(), source: errno.into() })
     }
@@ -198,7 +199,10 @@ impl Cgroup {
     /// The directory into whose cgroup a child can be forked: the version 2 one, if there is one. No write can move a
     /// process there without the wait that [`Self::enter`] avoids.
     pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
-        self.places.iter().find(|place| place.hierarchy.version == Version::V2).map(|place| place.directory.as_fd())
+        self.directories
+            .iter()
+            .find(|directory| directory.hierarchy.version == Version::V2)
+            .map(|directory| directory.fd.as_fd())
     }
 
     /// Has the kernel killed a process in here because the memory limit was reached?
@@ -206,9 +210,9 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Count`].
     pub fn out_of_memory(&self) -> Result<bool, Error> {
-        for place in self.places.iter().filter(|place| place.limits(Controller::Memory)) {
-            let file = settings::kills_file(place.hierarchy.version);
-            let content = read_file(place.directory.as_fd(), file).map_err(|source| Error::Count {
+        for directory in self.directories.iter().filter(|directory| directory.limits(Controller::Memory)) {
+            let file = settings::kills_file(directory.hierarchy.version);
+            let content = read_file(directory.fd.as_fd(), file).map_err(|source| Error::Count {
                 name: self.name.clone(),
                 file,
                 source,
@@ -233,26 +237,26 @@ impl Cgroup {
     /// [`Error::Foreign`]: or could not be.
     pub fn end(&mut self) -> Result<(), Error> {
         let Err(removed) = self.remove() else { return Ok(()) };
-        self.places.iter().try_for_each(|place| self.kill_round(place))?;
+        self.directories.iter().try_for_each(|directory| self.kill_round(directory))?;
         Err(removed)
     }
 
-    /// Kills what is in one place now.
-    fn kill_round(&self, place: &Place) -> Result<(), Error> {
+    /// Kills what is in one directory now.
+    fn kill_round(&self, directory: &CgroupDirectory) -> Result<(), Error> {
         let failed = |source| Error::Kill { name: self.name.clone(), source };
-        if place.kill_at_once().map_err(failed)? {
+        if directory.kill_at_once().map_err(failed)? {
             return Ok(());
         }
-        let pids: Option<Vec<Pid>> = place.processes().map_err(failed)?.into_iter().map(Pid::from_raw).collect();
-        place.kill_each(&pids.ok_or_else(|| Error::Foreign { name: self.name.clone() })?).map_err(failed)
+        let pids: Option<Vec<Pid>> = directory.processes().map_err(failed)?.into_iter().map(Pid::from_raw).collect();
+        directory.kill_each(&pids.ok_or_else(|| Error::Foreign { name: self.name.clone() })?).map_err(failed)
     }
 
     fn limit(&self, limits: Limits) -> Result<(), Error> {
-        for place in &self.places {
-            let Hierarchy { version, controllers, .. } = &*place.hierarchy;
+        for directory in &self.directories {
+            let Hierarchy { version, controllers, .. } = &*directory.hierarchy;
             for setting in settings::settings(*version, controllers, limits) {
                 let file = setting.file;
-                write_setting(place.directory.as_fd(), &setting).map_err(|source| Error::Limit {
+                write_setting(directory.fd.as_fd(), &setting).map_err(|source| Error::Limit {
                     name: self.name.clone(),
                     file,
                     source,
@@ -264,13 +268,15 @@ impl Cgroup {
 
     /// Removes it from those hierarchies in which nobody is in it. It is fine where it was not there.
     fn remove(&mut self) -> Result<(), Error> {
-        let Self { name, places } = self;
+        let Self { name, directories } = self;
         let mut result = Ok(());
-        places.retain(|place| match rustix::fs::unlinkat(&place.hierarchy.home, &*name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => false,
-            Err(errno) => {
-                result = Err(Error::Remove { name: name.clone(), source: errno.into() });
-                true
+        directories.retain(|directory| {
+            match rustix::fs::unlinkat(&directory.hierarchy.home, &*name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => false,
+                Err(errno) => {
+                    result = Err(Error::Remove { name: name.clone(), source: errno.into() });
+                    true
+                }
             }
         });
         result
@@ -284,7 +290,7 @@ impl Drop for Cgroup {
     }
 }
 
-impl Place {
+impl CgroupDirectory {
     fn make(hierarchy: &Arc<Hierarchy>, name: &str) -> io::Result<Self> {
         rustix::fs::mkdirat(&hierarchy.home, name, Mode::from_raw_mode(0o755))?;
         Self::open(hierarchy, name).inspect_err(|_| {
@@ -294,7 +300,7 @@ impl Place {
 
     fn open(hierarchy: &Arc<Hierarchy>, name: &str) -> io::Result<Self> {
         let directory = open_directory(hierarchy.home.as_fd(), Path::new(name))?;
-        Ok(Self { hierarchy: Arc::clone(hierarchy), directory })
+        Ok(Self { hierarchy: Arc::clone(hierarchy), fd: directory })
     }
 
     fn limits(&self, controller: Controller) -> bool {
@@ -304,7 +310,7 @@ impl Place {
     /// Process ids as the kernel shows them to the caller. One that its pid namespace can't see is 0 in version 2, and
     /// absent in version 1.
     fn processes(&self) -> io::Result<Vec<i32>> {
-        let list = read_file(self.directory.as_fd(), "cgroup.procs")?;
+        let list = read_file(self.fd.as_fd(), "cgroup.procs")?;
         let pids = list.split_ascii_whitespace().map(|pid| pid.parse().map_err(io::Error::other));
         pids.collect()
     }
@@ -313,7 +319,7 @@ impl Place {
     fn kill_at_once(&self) -> io::Result<bool> {
         match self.hierarchy.version {
             Version::V1 => Ok(false),
-            Version::V2 => match write_file(self.directory.as_fd(), "cgroup.kill", "1") {
+            Version::V2 => match write_file(self.fd.as_fd(), "cgroup.kill", "1") {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
                 other => other.map(|()| true),
             },

@@ -6,8 +6,8 @@ mod admit;
 mod bearer;
 mod birth;
 mod ends;
+mod fd_kind;
 mod pause;
-mod place;
 mod rehearsal;
 mod reports;
 mod start;
@@ -242,7 +242,7 @@ impl Spawner {
         descriptors::keep_only(&keep).map_err(io::Error::other)?;
         // Its standard streams are the command's own: a spawner that outlives the command must not hold a pipe open.
         for number in 0..=2 {
-            process::place(files.null.as_fd(), number)?;
+            process::dup_to(files.null.as_fd(), number)?;
         }
         let strangers = Strangers::new(&files.proc);
         let mut spawner = Self {
@@ -330,7 +330,7 @@ impl Spawner {
 
     fn request(&mut self, request: Received<ToSpawner>) -> io::Result<()> {
         let Received { message, fds } = request;
-        place::admit_request(&message, &fds)?;
+        fd_kind::admit_request(&message, &fds)?;
         match message {
             ToSpawner::StartZygote { zygote, plan } => {
                 let is_known = self.zygotes.contains_key(&zygote);

@@ -158,8 +158,8 @@ impl Grants {
 /// `NAME=FILE`.
 fn parse_child(text: &OsStr) -> Result<(String, PathBuf), Error> {
     let wrong = |reason| Wrong::text(Setting::Child, &text.to_string_lossy(), reason);
-    let place = text.as_bytes().iter().position(|byte| *byte == b'=').ok_or_else(|| wrong(Reason::NoChild))?;
-    let (name, file) = (&text.as_bytes()[..place], &text.as_bytes()[place + 1..]);
+    let position = text.as_bytes().iter().position(|byte| *byte == b'=').ok_or_else(|| wrong(Reason::NoChild))?;
+    let (name, file) = (&text.as_bytes()[..position], &text.as_bytes()[position + 1..]);
     if name.is_empty() || file.is_empty() {
         return Err(wrong(Reason::NoChild));
     }

@@ -7,7 +7,7 @@ mod fault;
 mod job;
 mod lines;
 mod paths;
-mod places;
+mod positions;
 mod syntax;
 mod value;
 
@@ -22,7 +22,7 @@ use super::setting::{Setting, TABLES, Top};
 use super::text::escape;
 use job::Draft;
 use lines::Lines;
-use places::Places;
+use positions::Positions;
 use sandhog_protocol::control::{GroupSpec, JobSpec};
 use std::collections::HashSet;
 use std::path::Path;
@@ -48,7 +48,7 @@ pub struct Manifest {
     /// The same jobs, checked.
     pub services: Vec<Service>,
     /// Where each of them has its keys.
-    places: Vec<Places>,
+    positions: Vec<Positions>,
     lines: Lines,
 }
 
@@ -67,25 +67,25 @@ impl Manifest {
         let read = Whole::read(table.get_ref(), &mut reader);
         reader.finish(&lines)?;
         let (services, jobs): (Vec<_>, Vec<_>) = read.checked.into_iter().unzip();
-        let (specs, places): (Vec<_>, Vec<_>) = jobs.into_iter().map(|draft| (draft.spec, draft.places)).unzip();
+        let (specs, positions): (Vec<_>, Vec<_>) = jobs.into_iter().map(|draft| (draft.spec, draft.positions)).unzip();
         let checked: Vec<_> = services.iter().collect();
         let groups = read.groups.iter().map(|group| group.name.as_str());
         for group::Fault { index, error } in group::check(&checked, groups) {
-            reader.fault(places[index].of(error.setting()), error.to_string());
+            reader.fault(positions[index].of(error.setting()), error.to_string());
         }
         reader.finish(&lines)?;
-        Ok(Self { source: around.file.into(), groups: read.groups, jobs: specs, services, places, lines })
+        Ok(Self { source: around.file.into(), groups: read.groups, jobs: specs, services, positions, lines })
     }
 
     /// A fault of a job that is known only now.
     pub fn fault(&self, index: usize, setting: Setting, text: String) -> Fault {
-        let place = self.places.get(index).map_or(0, |places| places.of(Some(setting)));
-        self.lines.fault(place, text)
+        let position = self.positions.get(index).map_or(0, |positions| positions.of(Some(setting)));
+        self.lines.fault(position, text)
     }
 
     /// Whether the job's setting is written in the manifest, not a default of Sandhog's.
     pub fn is_set(&self, index: usize, setting: Setting) -> bool {
-        self.places.get(index).is_some_and(|places| places.keys.contains_key(&setting))
+        self.positions.get(index).is_some_and(|positions| positions.keys.contains_key(&setting))
     }
 }
 
@@ -142,7 +142,7 @@ fn checked(jobs: &[Entry<'_, '_>], defaults: &Draft, group: &str, reader: &mut R
             Ok(service) => checked.push((service, draft)),
             Err(error) => {
                 let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-                reader.fault(draft.places.of(error.setting()), format!("{error}{hint}"));
+                reader.fault(draft.positions.of(error.setting()), format!("{error}{hint}"));
             }
         }
     }

@@ -206,9 +206,9 @@ fn fields(expression: &str) -> Result<Vec<&str>, Error> {
 }
 
 fn parse(expression: &str, fields: &[&str]) -> Result<Pattern, Error> {
-    field::parse(fields).map_err(|place| {
-        let field = &FIELDS[place + FIELDS.len() - fields.len()];
-        let reason = Reason::Field { name: field.name, field: escape(fields[place]).into(), numbers: field.numbers };
+    field::parse(fields).map_err(|position| {
+        let field = &FIELDS[position + FIELDS.len() - fields.len()];
+        let reason = Reason::Field { name: field.name, field: escape(fields[position]).into(), numbers: field.numbers };
         Wrong::text(Setting::Schedule, expression, reason)
     })
 }

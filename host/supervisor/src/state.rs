@@ -57,7 +57,7 @@ mod tests;
 mod watch;
 
 use instance::{Instance, LastRun, Line, Rest, Slot};
-pub use message::{Action, AttemptNumber, Definition, End, Event, InstanceId, Notice, Place, Seen};
+pub use message::{Action, AttemptNumber, Definition, End, Event, InstanceId, KnownInstance, Notice, Seen};
 use order::Jobs;
 use sandhog_spec::service::Strategy;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -123,7 +123,7 @@ impl Fleet {
         self.now = self.now.max(now);
         match event {
             Event::Group { name, strategy } => self.group(name, strategy),
-            Event::Define { definition, places } => self.define(definition, places),
+            Event::Define { definition, instances } => self.define(definition, instances),
             Event::Delete { job } => self.delete(&job),
             Event::Start { ids } => self.start_all(&ids),
             Event::Run { ids } => self.run_all(&ids),

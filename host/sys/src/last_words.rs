@@ -150,8 +150,8 @@ fn say(channel: RawFd, message: &Message) -> ! {
     let mut buffer = [0; LONGEST];
     let length = message.frame.len().min(LONGEST);
     buffer[..length].copy_from_slice(&message.frame[..length]);
-    if let Some(place) = message.peak_at.and_then(|at| buffer.get_mut(at..at + 8)) {
-        place.copy_from_slice(&PEAK_BYTES.load(Ordering::Relaxed).to_be_bytes());
+    if let Some(peak) = message.peak_at.and_then(|at| buffer.get_mut(at..at + 8)) {
+        peak.copy_from_slice(&PEAK_BYTES.load(Ordering::Relaxed).to_be_bytes());
     }
     write_all(channel, &buffer[..length]);
     // SAFETY: `_exit` ends all threads without running anything of this process.

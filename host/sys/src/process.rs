@@ -230,7 +230,7 @@ pub fn inherited(number: RawFd) -> Option<OwnedFd> {
 ///
 /// # Errors
 /// As dup2(2).
-pub fn place(file: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+pub fn dup_to(file: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     // SAFETY: takes no pointer. Callers place descriptors only into numbers that no Rust value owns: in a child
     // right after its fork, before an exec or before it lays out its own descriptors.
     if unsafe { libc::dup2(file.as_raw_fd(), number) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -282,8 +282,8 @@ pub fn is_same_file(one: RawFd, other: RawFd) -> bool {
         return true;
     }
     let appends = |fd| rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::APPEND));
-    let place = |fd| rustix::fs::tell(fd).ok();
-    appends(one) && appends(other) || place(one) == place(other)
+    let offset = |fd| rustix::fs::tell(fd).ok();
+    appends(one) && appends(other) || offset(one) == offset(other)
 }
 
 /// Moves this process into new namespaces (`CLONE_NEW…`).

@@ -46,8 +46,8 @@ pub(super) fn keep_calls_whole(which: [bool; 2]) {
 }
 
 /// Its place in what is kept of stdout and stderr, by the worker's own number of the stream.
-fn place(fd: BorrowedFd<'_>) -> Option<usize> {
-    usize::try_from(fd.as_raw_fd()).ok()?.checked_sub(1).filter(|place| *place < WRITTEN.len())
+fn index_of(fd: BorrowedFd<'_>) -> Option<usize> {
+    usize::try_from(fd.as_raw_fd()).ok()?.checked_sub(1).filter(|index| *index < WRITTEN.len())
 }
 
 /// The worker's streams. Which of the guest's descriptors are which is its table's business.
@@ -125,17 +125,17 @@ pub(super) fn write_some(fd: BorrowedFd<'_>, bytes: &[u8]) -> rustix::io::Result
 /// Writes some of the buffers, of which there are at most [`BUFFERS`], as much as one system call takes; nothing where there is
 /// nothing.
 pub(super) fn write(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
-    let place = place(fd);
+    let index = index_of(fd);
     let length = buffers.iter().fold(0_usize, |sum, buffer| sum.saturating_add(buffer.len()));
     if length == 0 {
         return Ok(0);
     }
-    let written = match place.is_some_and(|place| WHOLE[place].load(Ordering::Relaxed)) {
+    let written = match index.is_some_and(|index| WHOLE[index].load(Ordering::Relaxed)) {
         true => write_call(fd, buffers, length)?,
         false => write_now(fd, buffers)?,
     };
-    if let Some(place) = place {
-        WRITTEN[place].fetch_add(written as u64, Ordering::Relaxed);
+    if let Some(index) = index {
+        WRITTEN[index].fetch_add(written as u64, Ordering::Relaxed);
     }
     Ok(written)
 }

@@ -245,7 +245,7 @@ impl<W: Workload> Zygote<W> {
         let coredump = if plan.coredump { fds.next() } else { None };
         let directories: Vec<(OwnedFd, Access)> = fds.zip(plan.directories).collect();
         for (number, stream) in [&stdin, &stdout, &stderr].into_iter().enumerate() {
-            if process::place(stream.as_fd(), number as RawFd).is_err() {
+            if process::dup_to(stream.as_fd(), number as RawFd).is_err() {
                 process::exit_now(1);
             }
         }

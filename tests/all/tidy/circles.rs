@@ -14,7 +14,7 @@ const ALLOWED: &[&[&str]] = &[
 ];
 
 /// A module's place in its crate: the names on the way from its root.
-type Place = Vec<String>;
+type ModulePath = Vec<String>;
 
 /// What of one file is to do with others.
 struct File {
@@ -24,13 +24,13 @@ struct File {
     /// It only declares modules and imports.
     passes_on: bool,
     /// What each name that it imports stands for, from the root of the crate.
-    imports: BTreeMap<String, Place>,
+    imports: BTreeMap<String, ModulePath>,
     /// Paths in its code as they are written, those of its imports among them.
     paths: Vec<Vec<String>>,
 }
 
 /// The files of one crate.
-struct Crate(BTreeMap<Place, File>);
+struct Crate(BTreeMap<ModulePath, File>);
 
 #[test]
 fn files_that_import_each_other_are_on_the_list() {
@@ -75,16 +75,16 @@ fn join<'a>(files: impl Iterator<Item = &'a (impl AsRef<str> + 'a)>) -> String {
 
 /// The sources by crate: what stands below one `src`.
 fn crates(sources: Vec<Source>) -> Vec<Crate> {
-    let mut crates: BTreeMap<String, BTreeMap<Place, File>> = BTreeMap::new();
+    let mut crates: BTreeMap<String, BTreeMap<ModulePath, File>> = BTreeMap::new();
     for source in sources.into_iter().filter(|source| !source.product.trim().is_empty()) {
         let Some((root, way)) = source.path.split_once("/src/") else { continue };
         let way = way.strip_suffix("/mod.rs").or(way.strip_suffix(".rs")).unwrap();
-        let place: Place = match way {
+        let module: ModulePath = match way {
             "main" | "lib" => Vec::new(),
             _ => way.split('/').map(str::to_owned).collect(),
         };
         let root = root.to_owned();
-        crates.entry(root).or_default().insert(place, File::of(source));
+        crates.entry(root).or_default().insert(module, File::of(source));
     }
     crates.into_values().map(Crate::new).collect()
 }
@@ -194,22 +194,22 @@ fn words(code: &str) -> Vec<&str> {
 
 impl Crate {
     /// With imports from the root of the crate.
-    fn new(files: BTreeMap<Place, File>) -> Self {
+    fn new(files: BTreeMap<ModulePath, File>) -> Self {
         let mut of_crate = Self(files);
-        let places: Vec<Place> = of_crate.0.keys().cloned().collect();
-        for place in places {
-            let raw = std::mem::take(&mut of_crate.0.get_mut(&place).unwrap().imports);
-            let imports = raw.into_iter().filter_map(|(name, path)| Some((name, of_crate.rooted(&place, &path)?)));
+        let modules: Vec<ModulePath> = of_crate.0.keys().cloned().collect();
+        for module in modules {
+            let raw = std::mem::take(&mut of_crate.0.get_mut(&module).unwrap().imports);
+            let imports = raw.into_iter().filter_map(|(name, path)| Some((name, of_crate.rooted(&module, &path)?)));
             let imports = imports.collect();
-            of_crate.0.get_mut(&place).unwrap().imports = imports;
+            of_crate.0.get_mut(&module).unwrap().imports = imports;
         }
         of_crate
     }
 
     /// The files that each file knows.
     fn known(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let known = self.0.iter().map(|(place, file)| {
-            let paths = file.paths.iter().filter_map(|path| self.rooted(place, path));
+        let known = self.0.iter().map(|(module, file)| {
+            let paths = file.paths.iter().filter_map(|path| self.rooted(module, path));
             let others = paths.filter_map(|path| self.definer(&path, &mut BTreeSet::new()));
             // Whoever passes a name on does nothing with it.
             let others = others.filter(|other| !file.passes_on && *other != file.path).map(str::to_owned);
@@ -219,15 +219,15 @@ impl Crate {
     }
 
     /// A path that is written in the module of this place, from the root of the crate; none where it leads out of that.
-    fn rooted(&self, place: &Place, path: &[String]) -> Option<Place> {
+    fn rooted(&self, module: &ModulePath, path: &[String]) -> Option<ModulePath> {
         let (first, mut rest) = path.split_first()?;
         let mut from = match first.as_str() {
             "crate" => Vec::new(),
-            "self" => place.clone(),
-            "super" => place[..place.len().checked_sub(1)?].to_vec(),
-            name => match self.0[place].imports.get(name) {
+            "self" => module.clone(),
+            "super" => module[..module.len().checked_sub(1)?].to_vec(),
+            name => match self.0[module].imports.get(name) {
                 Some(import) => import.clone(),
-                None if self.0.contains_key(&[&place[..], &path[..1]].concat()) => [&place[..], &path[..1]].concat(),
+                None if self.0.contains_key(&[&module[..], &path[..1]].concat()) => [&module[..], &path[..1]].concat(),
                 None => return None,
             },
         };
@@ -240,7 +240,7 @@ impl Crate {
     }
 
     /// The file that defines what a path from the root names; none for a module, whose names are looked at where they are used.
-    fn definer(&self, path: &Place, seen: &mut BTreeSet<Place>) -> Option<&str> {
+    fn definer(&self, path: &ModulePath, seen: &mut BTreeSet<ModulePath>) -> Option<&str> {
         let modules = (0..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length]))?;
         let (module, name) = (&self.0[&path[..modules]], path.get(modules)?);
         match module.imports.get(name) {

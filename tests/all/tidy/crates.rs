@@ -164,10 +164,13 @@ fn a_crate_is_built_with_those_below_it_only() {
         listed,
         "crates (left) and the list (right)"
     );
-    let place = |name: &str| CRATES.iter().position(|(other, _)| *other == name).unwrap();
+    let position = |name: &str| CRATES.iter().position(|(other, _)| *other == name).unwrap();
     let mut broken = Vec::new();
     for (name, allowed) in CRATES {
-        assert!(allowed.iter().all(|other| place(other) > place(name)), "{name} knows a crate that is not below it");
+        assert!(
+            allowed.iter().all(|other| position(other) > position(name)),
+            "{name} knows a crate that is not below it"
+        );
         let unknown = crates[*name].own().filter(|other| !allowed.contains(other));
         broken.extend(unknown.map(|other| format!("{} has sandhog-{other}", crates[*name].path)));
     }

@@ -86,7 +86,7 @@ fn without_text(text: &str) -> String {
 fn literal(text: &[u8], starts_word: bool) -> usize {
     let until = |end: &[u8], from: usize| {
         let found = text[from..].windows(end.len()).position(|window| window == end);
-        found.map_or(text.len(), |place| from + place + end.len())
+        found.map_or(text.len(), |position| from + position + end.len())
     };
     match text {
         [b'/', b'/', ..] => until(b"\n", 0),
@@ -130,15 +130,15 @@ pub(super) fn without_tests(code: &str) -> String {
 /// Where the item that begins here ends: behind its body, or its semicolon.
 pub(super) fn end_of_item(code: &str) -> usize {
     let (mut braces, mut brackets) = (0_usize, 0_usize);
-    for (place, byte) in code.bytes().enumerate() {
+    for (position, byte) in code.bytes().enumerate() {
         match byte {
             b'{' => braces += 1,
-            b'}' if braces == 1 && brackets == 0 => return place + 1,
+            b'}' if braces == 1 && brackets == 0 => return position + 1,
             b'}' => braces -= 1,
             b'(' | b'[' => brackets += 1,
             // The bracket of an attribute is cut in half where its item begins.
             b')' | b']' => brackets = brackets.saturating_sub(1),
-            b';' if braces == 0 && brackets == 0 => return place + 1,
+            b';' if braces == 0 && brackets == 0 => return position + 1,
             _ => {}
         }
     }
@@ -148,9 +148,9 @@ pub(super) fn end_of_item(code: &str) -> usize {
 /// Where the code has this word, by line from 1 on.
 pub(super) fn lines_with(code: &str, word: &str) -> Vec<usize> {
     let has = |line: &str| {
-        line.match_indices(word).any(|(place, _)| {
-            let before = line[..place].bytes().next_back();
-            let after = line[place + word.len()..].bytes().next();
+        line.match_indices(word).any(|(position, _)| {
+            let before = line[..position].bytes().next_back();
+            let after = line[position + word.len()..].bytes().next();
             !before.is_some_and(is_word) && !after.is_some_and(is_word)
         })
     };

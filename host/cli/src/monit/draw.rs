@@ -67,8 +67,8 @@ fn title(model: &Model) -> Line<'static> {
         Span::styled("sandhog monit", Style::new().add_modifier(Modifier::BOLD)),
         Span::raw(format!("  {number} {instances}")),
     ];
-    for (place, (state, count)) in counts.into_iter().enumerate() {
-        spans.push(Span::raw(if place == 0 { ": " } else { ", " }));
+    for (index, (state, count)) in counts.into_iter().enumerate() {
+        spans.push(Span::raw(if index == 0 { ": " } else { ", " }));
         spans.push(Span::styled(format!("{count} {state}"), style_of(phase::mood(state))));
     }
     Line::from(spans)

@@ -98,12 +98,12 @@ impl Model {
     }
 
     /// The place of the selected one in the list.
-    pub(super) fn place(&self) -> Option<usize> {
+    pub(super) fn selected_index(&self) -> Option<usize> {
         self.instances.iter().position(|instance| Some(instance.id) == self.selected)
     }
 
     pub(super) fn current(&self) -> Option<&Instance> {
-        self.place().and_then(|place| self.instances.get(place))
+        self.selected_index().and_then(|index| self.instances.get(index))
     }
 
     fn label(&self) -> Option<String> {
@@ -111,9 +111,9 @@ impl Model {
     }
 
     /// Selects the one at this place, or the last one.
-    fn select(&mut self, place: usize) -> Effect {
+    fn select(&mut self, index: usize) -> Effect {
         let last = self.instances.len().saturating_sub(1);
-        let id = self.instances.get(place.min(last)).map(|instance| instance.id);
+        let id = self.instances.get(index.min(last)).map(|instance| instance.id);
         if id == self.selected {
             return Effect::None;
         }
@@ -124,8 +124,8 @@ impl Model {
     }
 
     fn go(&mut self, steps: isize) -> Effect {
-        let place = self.place().unwrap_or(0);
-        self.select(place.saturating_add_signed(steps))
+        let index = self.selected_index().unwrap_or(0);
+        self.select(index.saturating_add_signed(steps))
     }
 }
 
@@ -153,11 +153,11 @@ pub(super) fn update(model: &mut Model, message: Message) -> Effect {
 
 fn see(model: &mut Model, instances: Vec<Instance>, of: &str, log: Vec<LogLine>) -> Effect {
     (model.lost, model.is_new) = (None, false);
-    let place = model.place().unwrap_or(0);
+    let index = model.selected_index().unwrap_or(0);
     remember(&mut model.history, &instances);
     model.instances = instances;
     if model.current().is_none() {
-        return model.select(place);
+        return model.select(index);
     }
     if model.follows && model.label().as_deref() == Some(of) {
         model.log = log;

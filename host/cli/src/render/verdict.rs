@@ -348,8 +348,8 @@ mod tests {
         ];
         for verdict in one_of_each() {
             let line = json(&record(verdict)).unwrap();
-            let places: Vec<usize> = FIRST.iter().map(|key| line.find(&format!("\"{key}\":")).unwrap()).collect();
-            assert!(places.is_sorted(), "{line}");
+            let offsets: Vec<usize> = FIRST.iter().map(|key| line.find(&format!("\"{key}\":")).unwrap()).collect();
+            assert!(offsets.is_sorted(), "{line}");
             assert!(!line.contains('\n'));
         }
     }

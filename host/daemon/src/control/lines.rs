@@ -57,11 +57,11 @@ pub(super) enum Content {
 
 impl Content {
     /// Lines until there are no more, the client has gone, or `closing` has.
-    pub(super) fn of<T: Line>(tail: Tail<T>, closing: watch::Receiver<()>, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn of<T: Line>(tail: Tail<T>, closing: watch::Receiver<()>, permit: OwnedSemaphorePermit) -> Self {
         let (sender, receiver) = mpsc::channel(LINES_AHEAD);
         tokio::spawn(async move {
             feed(tail, sender, closing).await;
-            drop(place);
+            drop(permit);
         });
         Self::Lines(receiver)
     }

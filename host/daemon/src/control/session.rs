@@ -92,9 +92,9 @@ async fn respond<A: Api>(
 
 fn lines<T: Line>(tail: Tail<T>, closing: watch::Receiver<()>, followers: Arc<Semaphore>) -> Response<Content> {
     match followers.try_acquire_owned() {
-        Ok(place) => {
+        Ok(permit) => {
             let past = tail.first.len();
-            let mut response = response(StatusCode::OK, LINES, Content::of(tail, closing, place));
+            let mut response = response(StatusCode::OK, LINES, Content::of(tail, closing, permit));
             response.headers_mut().insert(HeaderName::from_static(PAST_LINES), past.into());
             response
         }

@@ -93,7 +93,7 @@ const SHORT: Duration = Duration::from_millis(30);
 const CALM: Patience = Patience { head: LONG, body: LONG, read: LONG, follow: LONG, farewell: LONG };
 
 /// Where a socket is to be, and what it goes with.
-fn place() -> (tempfile::TempDir, PathBuf) {
+fn new_socket() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("control.sock");
     (directory, path)
@@ -101,7 +101,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 
 impl Server {
     fn start(patience: Patience) -> Self {
-        let (directory, path) = place();
+        let (directory, path) = new_socket();
         let (events, lines) = (broadcast::channel(4).0, broadcast::channel(4).0);
         let fake = Fake { calls: Arc::default(), events, lines, waits: Arc::default() };
         let (stop, stopped) = oneshot::channel();
@@ -391,7 +391,7 @@ async fn idle_connections_do_not_keep_a_daemon_from_ending() {
 
 #[tokio::test]
 async fn the_socket_is_the_persons_alone_and_a_stale_one_is_replaced() {
-    let (_directory, path) = place();
+    let (_directory, path) = new_socket();
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "it is left behind by one that was killed");
     let listener: Listener = bind(&path).unwrap();

@@ -122,13 +122,13 @@ pub struct Daemon {
     looked: Instant,
     /// When it has last left a sign of life.
     alive: Instant,
-    pub(super) places: Places,
+    pub(super) paths: Paths,
     pub(super) is_over: bool,
 }
 
 /// Where a daemon keeps its things.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct Paths {
     pub state: PathBuf,
     pub socket: PathBuf,
 }
@@ -137,9 +137,9 @@ pub struct Places {
 ///
 /// # Errors
 /// The state, or the directory of logs, can't be used.
-pub fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(Handle, Daemon), Error> {
-    let (store, stored) = Store::open(&places.state.join("state.db"))?;
-    let path = places.state.join("logs");
+pub fn start(coordinator: &Arc<Coordinator>, paths: Paths) -> Result<(Handle, Daemon), Error> {
+    let (store, stored) = Store::open(&paths.state.join("state.db"))?;
+    let path = paths.state.join("logs");
     let logs = Logs::open(&path, LATE_LINES).map_err(|source| Error::Logs { path: path.clone(), source })?;
     let (inbox, mail) = mpsc::unbounded_channel();
     let most = AT_THE_SAME_TIME * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -168,7 +168,7 @@ pub fn start(coordinator: &Arc<Coordinator>, places: Places) -> Result<(Handle, 
         words: 0,
         looked: begun,
         alive: begun,
-        places,
+        paths,
         is_over: false,
     };
     daemon.tell_of_itself(

@@ -16,7 +16,7 @@ use sandhog_runtime::granted::{FileId, Record, Settled, WasWritable};
 use sandhog_spec::service::{self, Service, Strategy};
 use sandhog_spec::text::escape;
 use sandhog_spec::time;
-use sandhog_supervisor::state::{Event, InstanceId, Place};
+use sandhog_supervisor::state::{Event, InstanceId, KnownInstance};
 use sandhog_sys::clock::now_ms;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -237,9 +237,9 @@ impl Daemon {
         let all: Vec<InstanceId> = entry.instances.values().copied().collect();
         self.book.let_go(&name, &gone);
         self.book.members.extend(new.iter().map(|(id, number)| (*id, Member::new(&name, &group, *number, Vec::new()))));
-        let place = |id| Place { id, wanted: true, failed: None, finished: false, restarts: 0 };
-        let places = all.into_iter().map(place).collect();
-        self.step(Event::Define { definition: definition(&service), places });
+        let known = |id| KnownInstance { id, wanted: true, failed: None, finished: false, restarts: 0 };
+        let instances = all.into_iter().map(known).collect();
+        self.step(Event::Define { definition: definition(&service), instances });
         // Were this process killed before they have stopped, the next daemon would take them for its own.
         gone.into_values().for_each(|id| self.store.delete_instance(id));
         for (id, _) in new {

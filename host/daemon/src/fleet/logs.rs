@@ -50,9 +50,9 @@ pub(super) struct Origin {
 #[derive(Clone)]
 pub(super) struct Logs {
     directory: Arc<Dir>,
-    /// Without a bound of its own: whoever sends has a place first, of `places` or `notes`. All comes in its order.
+    /// Without a bound of its own: whoever sends has a place first, of `permits` or `notes`. All comes in its order.
     orders: mpsc::UnboundedSender<Ordered>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     notes: Arc<Semaphore>,
     problem: Arc<Mutex<Option<Problem>>>,
     now_ms: fn() -> u64,
@@ -79,8 +79,8 @@ impl Logs {
 
     fn without_thread(directory: Arc<Dir>, now_ms: fn() -> u64) -> (Self, mpsc::UnboundedReceiver<Ordered>) {
         let (orders, received) = mpsc::unbounded_channel();
-        let (places, notes) = (Arc::new(Semaphore::new(QUEUE)), Arc::new(Semaphore::new(NOTES_BYTES)));
-        (Self { directory, orders, places, notes, problem: Arc::default(), now_ms }, received)
+        let (permits, notes) = (Arc::new(Semaphore::new(QUEUE)), Arc::new(Semaphore::new(NOTES_BYTES)));
+        (Self { directory, orders, permits, notes, problem: Arc::default(), now_ms }, received)
     }
 
     /// One stream of one attempt.
@@ -152,22 +152,22 @@ impl Logs {
 
     /// Waits for a place.
     async fn order(&self, order: Order) {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        self.send(order, place.ok());
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        self.send(order, permit.ok());
     }
 
     /// For whom nobody may make wait. What has no place is told as a problem: so many lines, of this job.
     fn order_at_once(&self, order: Order, job: &str, bytes: usize, lines: u64) {
         let room = u32::try_from(bytes + NOTE_OVERHEAD).unwrap_or(u32::MAX);
         match Arc::clone(&self.notes).try_acquire_many_owned(room) {
-            Ok(place) => self.send(order, Some(place)),
+            Ok(permit) => self.send(order, Some(permit)),
             Err(_) => Problem::add(&self.problem, lines, job, BEHIND.into()),
         }
     }
 
-    fn send(&self, order: Order, place: Option<OwnedSemaphorePermit>) {
+    fn send(&self, order: Order, permit: Option<OwnedSemaphorePermit>) {
         // Closed logs take nothing more.
-        let _ = self.orders.send(Ordered { order, place });
+        let _ = self.orders.send(Ordered { order, permit });
     }
 }
 
@@ -224,7 +224,7 @@ impl Sink {
     fn take(&mut self, bytes: &[u8]) {
         let mut text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         while self.unfinished.len() + text.len() > LINE_BYTES {
-            let (now, later) = text.split_at(line::place_to_cut(text, LINE_BYTES - self.unfinished.len()));
+            let (now, later) = text.split_at(line::cut_position(text, LINE_BYTES - self.unfinished.len()));
             self.finish(now);
             text = later;
         }

@@ -35,7 +35,7 @@ mod store;
 mod verbs;
 mod waits;
 
-pub use actor::{End, Places, start};
+pub use actor::{End, Paths, start};
 pub use handle::{Handle, LogTail};
 pub use refusal::{Refusal, RefusalKind};
 pub use request::Verb;

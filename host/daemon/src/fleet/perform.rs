@@ -140,10 +140,10 @@ impl Daemon {
         let settled = entry.and_then(|entry| entry.settled.as_ref().ok()).or(running.settled.as_ref());
         let granted = settled.and_then(|settled| settled.check.clone());
         let (Some(check), Some(granted)) = (service.check.clone(), granted) else { return };
-        let (coordinator, places, inbox) =
+        let (coordinator, permits, inbox) =
             (Arc::clone(&self.coordinator), Arc::clone(&self.checks), self.inbox.clone());
         tokio::spawn(async move {
-            let _place = places.acquire_owned().await;
+            let _permit = permits.acquire_owned().await;
             let record = coordinator.run_check(&check.job, granted, coordinator.stopped()).await;
             let healthy = record.is_ok_and(|record| matches!(record.verdict, Verdict::Completed { .. }));
             let _ = inbox.send(Message::Checked { attempt, healthy });

@@ -50,8 +50,8 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             started_ms: self.begun_ms,
-            state_dir: self.places.state.to_string_lossy().into_owned(),
-            socket: self.places.socket.to_string_lossy().into_owned(),
+            state_dir: self.paths.state.to_string_lossy().into_owned(),
+            socket: self.paths.socket.to_string_lossy().into_owned(),
             jobs: self.book.jobs().len() as u64,
             instances: self.book.members.len() as u64,
         }

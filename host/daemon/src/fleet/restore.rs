@@ -10,7 +10,7 @@ use sandhog_runtime::error::Error;
 use sandhog_runtime::granted::{Opener, Record, Settled, WasWritable, writable_then};
 use sandhog_spec::service::{Service, Strategy};
 use sandhog_spec::time;
-use sandhog_supervisor::state::{Event, InstanceId, Place};
+use sandhog_supervisor::state::{Event, InstanceId, KnownInstance};
 use sandhog_supervisor::verdict_text;
 use sandhog_sys::clock::now_ms;
 use std::sync::Arc;
@@ -118,20 +118,20 @@ impl Daemon {
             (defined.spec.name.clone(), defined.spec.group.clone(), Arc::clone(&defined.service));
         self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
         let entry = self.book.put(defined);
-        let mut places = Vec::new();
+        let mut instances = Vec::new();
         let (mut members, mut lost) = (Vec::new(), Vec::new());
         for StoredInstance { row, ended } in old {
             let InstanceRow { id, instance, wanted, failed, finished, attempt, restarts } = row;
             entry.instances.insert(instance, id);
             lost.extend(attempt.map(|attempt| (id, attempt)));
             members.push((id, Member::new(&name, &group, instance, ended)));
-            places.push(Place { id, wanted, failed, finished, restarts });
+            instances.push(KnownInstance { id, wanted, failed, finished, restarts });
         }
         self.book.members.extend(members);
         for (id, attempt) in lost {
             self.was_lost(id, attempt);
         }
-        self.step(Event::Define { definition: definition(&service), places });
+        self.step(Event::Define { definition: definition(&service), instances });
     }
 }
 

@@ -65,11 +65,11 @@ fn check(reader: &mut Reader<'_>, maps: &mut Bits, depth_left: usize) -> Result<
             (0..count).try_for_each(|_| check(reader, maps, deeper))
         }
         Item::Map(count) => {
-            let (deeper, place) = (deeper()?, maps.push(true));
+            let (deeper, index) = (deeper()?, maps.push(true));
             (0..count).try_for_each(|_| {
                 match Reader(reader.0).item()? {
                     Item::Text(key) if !(count == 1 && key.starts_with('$')) => {}
-                    _ => maps.clear(place),
+                    _ => maps.clear(index),
                 }
                 check(reader, maps, deeper)?;
                 check(reader, maps, deeper)
@@ -178,20 +178,20 @@ struct Bits {
 impl Bits {
     /// Its place.
     fn push(&mut self, bit: bool) -> usize {
-        let place = self.count;
-        if place.is_multiple_of(64) {
+        let index = self.count;
+        if index.is_multiple_of(64) {
             self.words.push(0);
         }
-        self.words[place / 64] |= u64::from(bit) << (place % 64);
+        self.words[index / 64] |= u64::from(bit) << (index % 64);
         self.count += 1;
-        place
+        index
     }
 
-    fn clear(&mut self, place: usize) {
-        self.words[place / 64] &= !(1 << (place % 64));
+    fn clear(&mut self, index: usize) {
+        self.words[index / 64] &= !(1 << (index % 64));
     }
 
-    fn get(&self, place: usize) -> bool {
-        self.words[place / 64] >> (place % 64) & 1 == 1
+    fn get(&self, index: usize) -> bool {
+        self.words[index / 64] >> (index % 64) & 1 == 1
     }
 }

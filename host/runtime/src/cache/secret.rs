@@ -8,7 +8,7 @@
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, open, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
-use sandhog_dirs::places;
+use sandhog_dirs::paths;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -23,7 +23,7 @@ const NAME: &str = "cache.key";
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(transparent)]
-    Place(#[from] places::Error),
+    Paths(#[from] paths::Error),
     #[error(
         "failed to keep the cache's secret {path:?}: {cause}; set SANDHOG_STATE_DIR to a directory that you can write"
     )]
@@ -49,7 +49,7 @@ impl Secret {
     /// # Errors
     /// The directory can't be written, or others may write it.
     pub(super) fn of_state(state: &Path) -> Result<Self, Error> {
-        places::make_private(state, places::STATE_VARIABLE)?;
+        paths::make_private(state, paths::STATE_VARIABLE)?;
         let failed = |cause: io::Error| Error::Keep { path: state.join(NAME), cause };
         let directory = open(state, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let directory = directory.map_err(|errno| failed(errno.into()))?;

@@ -4,7 +4,7 @@
 
 use super::guarded::Guarded;
 use super::record::{DirectoryRecord, Record, WasWritable};
-use super::walk::{self, Guard, Links, Place, walk};
+use super::walk::{self, Guard, Links, Opened, walk};
 use super::writable::{FileId, Until, Writable};
 use crate::error::Error;
 use crate::module::{self, Module};
@@ -37,20 +37,20 @@ pub(super) struct Again<'a> {
 impl Again<'_> {
     pub(super) fn directory(&self, path: &Path, index: usize) -> Result<OwnedFd, Error> {
         let fail = |errno: Errno| Error::Directory { path: path.into(), cause: errno.into() };
-        let place = self.place("the directory", path, fail)?;
-        if !place.status.is_directory {
+        let opened = self.open_again("the directory", path, fail)?;
+        if !opened.status.is_directory {
             return Err(fail(Errno::NOTDIR));
         }
         let known = self.record.and_then(|record| record.directories.get(index)).map(|directory| directory.id);
-        the_same("directory", path, &place, known)?;
-        Ok(place.fd)
+        the_same("directory", path, &opened, known)?;
+        Ok(opened.fd)
     }
 
     pub(super) fn input(&self, path: &Path) -> Result<OwnedFd, Error> {
         let fail = |errno: Errno| Error::Stdin { path: path.into(), cause: errno.into() };
-        let place = self.place("the file of stdin", path, fail)?;
-        the_same("file", path, &place, self.record.and_then(|record| record.stdin))?;
-        Ok(place.fd)
+        let opened = self.open_again("the file of stdin", path, fail)?;
+        the_same("file", path, &opened, self.record.and_then(|record| record.stdin))?;
+        Ok(opened.fd)
     }
 
     /// `there`: what another job has opened by this path; the same one where it is that.
@@ -60,12 +60,12 @@ impl Again<'_> {
         role: Role<'_>,
         there: Option<&Arc<Module>>,
     ) -> Result<Arc<Module>, Error> {
-        let place = self.place("the module", path, |errno| module::Error::of(path, errno.into()).into())?;
-        let module = match there.filter(|there| there.is_at(place.status.id)) {
+        let opened = self.open_again("the module", path, |errno| module::Error::of(path, errno.into()).into())?;
+        let module = match there.filter(|there| there.is_at(opened.status.id)) {
             Some(there) => Arc::clone(there),
-            None => Arc::new(Module::of_place(path, &place.fd)?),
+            None => Arc::new(Module::of_opened(path, &opened.fd)?),
         };
-        self.check(&module, path, role, place.through)?;
+        self.check(&module, path, role, opened.through)?;
         Ok(module)
     }
 
@@ -88,7 +88,7 @@ impl Again<'_> {
         Ok(())
     }
 
-    fn place(&self, what: &'static str, path: &Path, fail: impl Fn(Errno) -> Error) -> Result<Place, Error> {
+    fn open_again(&self, what: &'static str, path: &Path, fail: impl Fn(Errno) -> Error) -> Result<Opened, Error> {
         let settled = self.record.map_or(0, |record| record.settled);
         let guard = Guard { writable: self.writable, settled, links: Links::Refuse };
         walk(path, guard).map_err(|error| match error {
@@ -99,9 +99,9 @@ impl Again<'_> {
 }
 
 /// Whether it is what it was, where a job may write.
-fn the_same(what: &'static str, path: &Path, place: &Place, known: Option<FileId>) -> Result<(), Guarded> {
-    match &place.through {
-        Some(through) if known != Some(place.status.id) => {
+fn the_same(what: &'static str, path: &Path, opened: &Opened, known: Option<FileId>) -> Result<(), Guarded> {
+    match &opened.through {
+        Some(through) if known != Some(opened.status.id) => {
             Err(Guarded::Replaced { what, path: path.into(), through: through.clone() })
         }
         Some(_) | None => Ok(()),
@@ -145,7 +145,7 @@ pub(super) fn add(writable: &mut Writable, path: &Path, until: Until) -> io::Res
     let nothing = Writable::default();
     let guard = Guard { writable: &nothing, settled: 0, links: Links::Follow };
     match walk(path, guard) {
-        Ok(place) => writable.add_open(path, place.fd.as_fd(), until),
+        Ok(opened) => writable.add_open(path, opened.fd.as_fd(), until),
         Err(walk::Error::Link { .. } | walk::Error::Open(_)) => Ok(()),
     }
 }

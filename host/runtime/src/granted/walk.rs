@@ -37,7 +37,7 @@ pub(super) enum Links {
 
 /// What a path leads to.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Opened {
     /// Opened with `O_PATH`.
     pub fd: OwnedFd,
     pub status: Status,
@@ -68,16 +68,16 @@ impl From<Errno> for Error {
 ///
 /// # Errors
 /// It leads nowhere, or through a link that is not to be followed.
-pub(super) fn walk(path: &Path, guard: Guard<'_>) -> Result<Place, Error> {
+pub(super) fn walk(path: &Path, guard: Guard<'_>) -> Result<Opened, Error> {
     let mut walker =
         Walker { guard, left: parts(path), at: "/".into(), through: None, passed: Vec::new(), links_left: LINKS };
     let root = open(CWD, "/".as_ref(), OFlags::DIRECTORY)?;
-    let mut place = (root.status()?, root);
+    let mut opened = (root.status()?, root);
     while let Some(name) = walker.left.pop() {
-        place = walker.step(place, name)?;
+        opened = walker.step(opened, name)?;
     }
-    let (status, fd) = place;
-    Ok(Place { fd, status, through: walker.through, passed: walker.passed })
+    let (status, fd) = opened;
+    Ok(Opened { fd, status, through: walker.through, passed: walker.passed })
 }
 
 struct Walker<'a> {
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_a_process_has_open_is_found_by_its_link_in_proc() {
-        let place = walk("/proc/self/fd/0".as_ref(), guard(&Writable::default(), Links::Refuse)).unwrap();
-        assert_eq!(place.status, Status::of(std::io::stdin().as_fd()).unwrap());
+        let opened = walk("/proc/self/fd/0".as_ref(), guard(&Writable::default(), Links::Refuse)).unwrap();
+        assert_eq!(opened.status, Status::of(std::io::stdin().as_fd()).unwrap());
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn passed(service: &Service) -> HashSet<FileId> {
     let nothing = Writable::default();
     let guard = Guard { writable: &nothing, settled: 0, links: Links::Follow };
     let ways = named(service).into_iter().filter_map(|(_, path)| walk(path, guard).ok());
-    ways.flat_map(|place| place.passed).collect()
+    ways.flat_map(|opened| opened.passed).collect()
 }
 
 /// The paths of a job, and the settings that name them.

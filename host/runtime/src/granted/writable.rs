@@ -53,7 +53,7 @@ pub(super) fn is_same(one: &OwnedFd, other: &OwnedFd) -> bool {
 pub struct Writable {
     directories: HashMap<FileId, Entry>,
     /// Where those lie that were found: the mount, and the path by which they were.
-    places: Vec<(FileId, u64, PathBuf)>,
+    locations: Vec<(FileId, u64, PathBuf)>,
     /// Mounts of something below one of them: who comes by such a mount never passes the directory.
     mounts: HashMap<u64, FileId>,
 }
@@ -86,7 +86,7 @@ impl Writable {
     pub(super) fn add_open(&mut self, path: &Path, directory: BorrowedFd<'_>, until: Until) -> io::Result<()> {
         let status = Status::of(directory)?;
         self.add(path, status.id, until);
-        self.places.push((status.id, status.mount, path_of(directory)?));
+        self.locations.push((status.id, status.mount, path_of(directory)?));
         Ok(())
     }
 
@@ -95,7 +95,7 @@ impl Writable {
     /// # Errors
     /// The mounts can't be read.
     pub(super) fn see_through(&mut self, mounts: &Mounts) -> io::Result<()> {
-        for (id, mount, path) in &self.places {
+        for (id, mount, path) in &self.locations {
             let mount = mounts.get(*mount)?;
             let inside = mount.inside(path)?;
             self.mounts.extend(mounts.showing(mount, &inside).map(|shown| (shown.id, *id)));

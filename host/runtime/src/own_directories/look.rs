@@ -1,6 +1,6 @@
 //! Looks at directories: device and inode of each on the way there and of each above, and the mounts that they are in.
 
-use super::relation::{Grant, Inode, Kind, Own, Place};
+use super::relation::{Grant, Inode, Kind, Location, Own};
 use crate::mounts::{Mount, Mounts, path_of};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, StatxFlags, open, openat, readlinkat, statx};
 use rustix::io::Errno;
@@ -50,7 +50,7 @@ pub(super) fn own(paths: &[(Kind, PathBuf)]) -> io::Result<(Mounts, Vec<Own>)> {
             }
         }
         let way = found.way.iter().map(|step| step.inode).collect();
-        Ok(Own { kind: *kind, path: path.clone(), way, crossed, places: places(&found, &mounts)? })
+        Ok(Own { kind: *kind, path: path.clone(), way, crossed, locations: locations(&found, &mounts)? })
     });
     let own = own.collect::<io::Result<_>>()?;
     Ok((mounts, own))
@@ -69,17 +69,17 @@ pub(super) fn grant(directory: BorrowedFd<'_>, mounts: &Mounts) -> io::Result<Gr
 }
 
 /// Where an own directory lies, and what is mounted below it.
-fn places(found: &Found, mounts: &Mounts) -> io::Result<Vec<Place>> {
+fn locations(found: &Found, mounts: &Mounts) -> io::Result<Vec<Location>> {
     let path = path_of(found.directory.as_fd())?;
     let mount = mounts.get(look(found.directory.as_fd())?.0.mount)?;
     let within = found.up.iter().take_while(|step| step.mount == mount.id).map(|step| step.inode).collect();
-    let itself = Place { exists: found.exists, within, mount: mount.clone(), inside: mount.inside(&path)? };
+    let itself = Location { exists: found.exists, within, mount: mount.clone(), inside: mount.inside(&path)? };
     let mounted = mounts.below(&path).filter(|_| found.exists).map(|mount| {
         // A file may be mounted as well, and another mount may hide this one: its root is known all the same.
         let step = open(&mount.point, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).ok();
         let step = step.and_then(|directory| Some(look(directory.as_fd()).ok()?.0));
         let within = step.filter(|step| step.mount == mount.id).map(|step| step.inode).into_iter().collect();
-        Place { exists: true, within, mount: mount.clone(), inside: mount.root.clone() }
+        Location { exists: true, within, mount: mount.clone(), inside: mount.root.clone() }
     });
     Ok(std::iter::once(itself).chain(mounted).collect())
 }

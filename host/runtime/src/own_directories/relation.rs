@@ -1,7 +1,7 @@
 //! How a grant and an own directory lie to each other: decided from what was seen of both.
 
 use crate::mounts::Mount;
-use sandhog_dirs::places;
+use sandhog_dirs::paths;
 use sandhog_protocol::plan::Access;
 use std::path::PathBuf;
 
@@ -27,9 +27,9 @@ impl Kind {
 
     pub(super) const fn variable(self) -> &'static str {
         match self {
-            Self::Cache => places::CACHE_VARIABLE,
-            Self::State => places::STATE_VARIABLE,
-            Self::Runtime => places::RUNTIME_VARIABLE,
+            Self::Cache => paths::CACHE_VARIABLE,
+            Self::State => paths::STATE_VARIABLE,
+            Self::Runtime => paths::RUNTIME_VARIABLE,
         }
     }
 }
@@ -77,12 +77,12 @@ pub(super) struct Own {
     /// The mounts that the way leads through.
     pub(super) crossed: Vec<Mount>,
     /// Where it lies, and the mounts below it, which are other places.
-    pub(super) places: Vec<Place>,
+    pub(super) locations: Vec<Location>,
 }
 
 /// One file system's part of an own directory.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// False: it is not there yet, and this is the directory in which it will be made.
     pub(super) exists: bool,
     /// Itself and the directories above it, as far as its mount shows them. Empty: a file, or one that can't be opened.
@@ -94,14 +94,14 @@ pub(super) struct Place {
 
 impl Own {
     pub(super) fn found(&self, grant: &Grant, access: Access) -> Option<Found> {
-        let is_shown = || self.places.iter().any(|place| place.is_held_by(grant));
+        let is_shown = || self.locations.iter().any(|location| location.is_held_by(grant));
         let holds = match access {
             Access::ReadWrite => holds(grant, &self.way, &self.crossed) || is_shown(),
             Access::ReadOnly => is_shown(),
         };
         // What is mounted in it is another place, and shown whole it still lies in it.
-        let is_itself = self.places.first().is_some_and(|place| place.within.first() == Some(&grant.itself));
-        let lies_in = !is_itself && self.places.iter().any(|place| place.holds(grant));
+        let is_itself = self.locations.first().is_some_and(|location| location.within.first() == Some(&grant.itself));
+        let lies_in = !is_itself && self.locations.iter().any(|location| location.holds(grant));
         let relation = match (lies_in, holds) {
             (true, _) => Some(Relation::LiesIn),
             (false, true) => Some(Relation::Holds),
@@ -112,7 +112,7 @@ impl Own {
     }
 }
 
-impl Place {
+impl Location {
     /// It is shown through the grant.
     fn is_held_by(&self, grant: &Grant) -> bool {
         holds(grant, &self.within, std::slice::from_ref(&self.mount))

@@ -142,8 +142,8 @@ mod tests {
 
     impl Fake {
         fn new(controllers: &str, processes: &str) -> Self {
-            let place = tempfile::tempdir().unwrap();
-            let root = place.path();
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path();
             for directory in [root.join("unit"), root.join("unit").join(ASIDE), root.join("unit/sandhog")] {
                 fs::create_dir_all(&directory).unwrap();
                 for file in ["cgroup.procs", "cgroup.subtree_control"] {
@@ -152,7 +152,7 @@ mod tests {
             }
             fs::write(root.join("unit/cgroup.controllers"), controllers).unwrap();
             fs::write(root.join("unit/cgroup.procs"), processes).unwrap();
-            Self(place)
+            Self(folder)
         }
 
         fn take(&self, own: &str) -> Result<Hierarchies, Error> {

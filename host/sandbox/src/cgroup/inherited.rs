@@ -53,8 +53,8 @@ pub fn leave() -> io::Result<Vec<Kept>> {
 /// Of each hierarchy in which this process is not where the first one is: where it is, and the directory to go to. A service
 /// manager's own unit is no place for others, so that its place is the root.
 fn ways(mountinfo: &str, own: &str, first: &str) -> Vec<(PathBuf, PathBuf)> {
-    let firsts = places(mountinfo, first);
-    let ways = places(mountinfo, own).into_iter().filter_map(|(root, path)| {
+    let firsts = paths(mountinfo, first);
+    let ways = paths(mountinfo, own).into_iter().filter_map(|(root, path)| {
         let first = firsts.iter().find(|(other, _)| *other == root).map(|(_, first)| first);
         let to = match first {
             Some(first) if *first == path => return None,
@@ -67,7 +67,7 @@ fn ways(mountinfo: &str, own: &str, first: &str) -> Vec<(PathBuf, PathBuf)> {
 }
 
 /// The visible root of each hierarchy that this process is not at, and where it is below.
-fn places(mountinfo: &str, proc_cgroup: &str) -> Vec<(PathBuf, PathBuf)> {
+fn paths(mountinfo: &str, proc_cgroup: &str) -> Vec<(PathBuf, PathBuf)> {
     let below = |mount: &Mount| {
         let own = delegated::own(vec![mount.clone()], proc_cgroup).pop()?;
         let path = own.point.strip_prefix(&mount.point).ok()?;
@@ -102,15 +102,15 @@ mod tests {
 
     #[test]
     fn what_is_at_a_root_is_in_nobodys_cgroup() {
-        assert_eq!(places(MOUNTS, "4:memory:/\n0::/\n"), []);
+        assert_eq!(paths(MOUNTS, "4:memory:/\n0::/\n"), []);
         let part = "30 23 0:26 /machine /cg rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(places(part, "0::/machine\n"), []);
-        assert_eq!(places(part, "0::/machine/a.scope\n"), [("/cg".into(), "/a.scope".into())]);
+        assert_eq!(paths(part, "0::/machine\n"), []);
+        assert_eq!(paths(part, "0::/machine/a.scope\n"), [("/cg".into(), "/a.scope".into())]);
     }
 
     #[test]
     fn each_hierarchy_has_its_own() {
-        let found = places(MOUNTS, "4:memory:/ci/job\n0::/user.slice/user-0.slice/session-3.scope\n");
+        let found = paths(MOUNTS, "4:memory:/ci/job\n0::/user.slice/user-0.slice/session-3.scope\n");
         let session = "/user.slice/user-0.slice/session-3.scope";
         assert_eq!(
             found,

@@ -34,8 +34,8 @@ pub(super) fn parse(mountinfo: &str) -> Vec<Mount> {
 /// `36 31 0:33 / /sys/fs/cgroup/memory rw … - cgroup cgroup rw,memory`
 fn parse_line(line: &str) -> Option<Mount> {
     let (mount, super_block) = line.split_once(" - ")?;
-    let mut places = mount.split(' ').skip(3).map(|field| mountinfo::path(field.as_bytes()));
-    let (root, point) = (places.next()?, places.next()?);
+    let mut paths = mount.split(' ').skip(3).map(|field| mountinfo::path(field.as_bytes()));
+    let (root, point) = (paths.next()?, paths.next()?);
     let mut fields = super_block.split(' ');
     let version = match fields.next()? {
         "cgroup" => Version::V1,

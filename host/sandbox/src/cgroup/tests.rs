@@ -1,7 +1,7 @@
 //! Against directories of our own that look like a hierarchy, then against the kernel, as root.
 
 use super::{
-    Cgroup, Controller, Created, Error, Hierarchies, Hierarchy, Limits, Place, Version, create, discover,
+    Cgroup, CgroupDirectory, Controller, Created, Error, Hierarchies, Hierarchy, Limits, Version, create, discover,
     files::children, mounts::Choice, read_file, stale, write_file,
 };
 use sandhog_sys::child::{self, Ended};
@@ -43,7 +43,10 @@ impl Fake {
     }
 
     fn job(&self, version: Version) -> Cgroup {
-        Cgroup { name: "job".to_owned(), places: vec![Place::open(&self.hierarchy(version), "job").unwrap()] }
+        Cgroup {
+            name: "job".to_owned(),
+            directories: vec![CgroupDirectory::open(&self.hierarchy(version), "job").unwrap()],
+        }
     }
 
     fn read(&self, file: &str) -> String {
@@ -178,7 +181,10 @@ fn inside(cgroup: &Cgroup, body: impl FnOnce() -> i32) -> i32 {
     child::start(|| {
         cgroup.enter().unwrap();
         // What a zygote is born into.
-        cgroup.birthplace().into_iter().for_each(|place| super::write_file(place, "cgroup.procs", "0").unwrap());
+        cgroup
+            .birthplace()
+            .into_iter()
+            .for_each(|directory| super::write_file(directory, "cgroup.procs", "0").unwrap());
         body()
     })
 }
@@ -250,7 +256,7 @@ fn everything_in_a_cgroup_is_killed_at_once_however_often_it_forks() {
         }
         sleep_long()
     });
-    wait_until("it forks", || cgroup.places[0].processes().unwrap().len() > 5);
+    wait_until("it forks", || cgroup.directories[0].processes().unwrap().len() > 5);
     gone(cgroup);
     assert_eq!(child::wait(pid), Ended::Signalled(libc::SIGKILL));
 }
@@ -261,7 +267,7 @@ fn a_cgroup_in_use_is_not_removed_and_says_so() {
     let cgroup = new(&hierarchies, PLENTY, 10);
     let name = cgroup.name.clone();
     let pid = inside(&cgroup, sleep_long);
-    wait_until("it is inside", || !cgroup.places[0].processes().unwrap().is_empty());
+    wait_until("it is inside", || !cgroup.directories[0].processes().unwrap().is_empty());
     // As one that goes out of sight: nobody is killed.
     drop(cgroup);
     let mut left = found(&hierarchies, &name);
@@ -300,7 +306,7 @@ fn a_name_whose_cgroup_does_not_go_at_once_is_told_apart_from_a_failure() {
     let left = new(&hierarchies, PLENTY, 10);
     let name = left.name.clone();
     let pid = inside(&left, sleep_long);
-    wait_until("it is inside", || !left.places[0].processes().unwrap().is_empty());
+    wait_until("it is inside", || !left.directories[0].processes().unwrap().is_empty());
     std::mem::forget(left);
     let Created::Occupied(left) = create(&hierarchies, &name, PLENTY, 10).unwrap() else {
         panic!("somebody is in it");
@@ -330,7 +336,7 @@ fn a_process_that_version_1_does_not_show_keeps_its_cgroup_and_nobody_waiting() 
     let cgroup = new(&hierarchies, PLENTY, 10);
     let name = cgroup.name.clone();
     let pid = inside(&cgroup, sleep_long);
-    wait_until("it is inside", || !cgroup.places[0].processes().unwrap().is_empty());
+    wait_until("it is inside", || !cgroup.directories[0].processes().unwrap().is_empty());
     let elsewhere = child::run(|| {
         child::unshare_pids().unwrap();
         let ended = child::run(|| {
@@ -358,7 +364,7 @@ fn version_2_kills_what_is_in_it_even_without_controllers() {
     let hierarchies = Hierarchies::open(&[choice]).unwrap();
     let cgroup = new(&hierarchies, PLENTY, 10);
     let pid = inside(&cgroup, sleep_long);
-    wait_until("it is inside", || !cgroup.places[0].processes().unwrap().is_empty());
+    wait_until("it is inside", || !cgroup.directories[0].processes().unwrap().is_empty());
     let elsewhere = child::run(|| {
         child::unshare_pids().unwrap();
         let ended = child::run(|| i32::from(ended(cgroup, Duration::from_secs(5)).is_err()));
@@ -389,8 +395,8 @@ fn a_later_change_of_the_root_does_not_matter() {
 fn values_are_read_back_as_they_were_written() {
     let Some(hierarchies) = here() else { return };
     let cgroup = new(&hierarchies, PLENTY, 11);
-    let place = cgroup.places.iter().find(|place| place.limits(Controller::Tasks)).unwrap();
-    assert_eq!(read_file(place.directory.as_fd(), "pids.max").unwrap().trim(), "11");
-    assert!(write_file(place.directory.as_fd(), "pids.max", "many").is_err());
-    assert!(children(place.directory.as_fd()).unwrap().is_empty());
+    let directory = cgroup.directories.iter().find(|directory| directory.limits(Controller::Tasks)).unwrap();
+    assert_eq!(read_file(directory.fd.as_fd(), "pids.max").unwrap().trim(), "11");
+    assert!(write_file(directory.fd.as_fd(), "pids.max", "many").is_err());
+    assert!(children(directory.fd.as_fd()).unwrap().is_empty());
 }

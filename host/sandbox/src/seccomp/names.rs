@@ -57,8 +57,8 @@ const RUNS: &[(u32, &str)] = &[
 /// The name of the call with this number.
 pub(super) fn name(number: u32) -> Option<&'static str> {
     RUNS.iter().find_map(|(first, names)| {
-        let place = usize::try_from(number.checked_sub(*first)?).ok()?;
-        names.split_ascii_whitespace().nth(place)
+        let index = usize::try_from(number.checked_sub(*first)?).ok()?;
+        names.split_ascii_whitespace().nth(index)
     })
 }
 

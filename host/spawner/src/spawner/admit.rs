@@ -1,7 +1,7 @@
 //! The first thing that is done with a request to start something: is it above the floor, and is each descriptor of the kind
 //! that its place is for?
 
-use super::place::Place;
+use super::fd_kind::FdKind;
 use super::{Guard, Refusal, Spawner};
 use crate::floor::Breach;
 use rustix::fs::{FileType, fstat};
@@ -34,19 +34,19 @@ impl Spawner {
         }
         // The directories of its workers, about which its own wall has to know.
         let directories = fds.len().saturating_sub(1).min(limits::DIRECTORIES);
-        let places: Vec<Place> =
-            std::iter::once(Place::Socket).chain(std::iter::repeat_n(Place::Directory, directories)).collect();
-        admit_fds(&places, fds)
+        let kinds: Vec<FdKind> =
+            std::iter::once(FdKind::Socket).chain(std::iter::repeat_n(FdKind::Directory, directories)).collect();
+        admit_fds(&kinds, fds)
     }
 
     pub(super) fn admit_worker(&self, program: Program, plan: &WorkerPlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
         let below = |breach: Breach| Refusal::new(None, STEP, breach);
         self.setting.floor.admits_worker(program, plan).map_err(below)?;
-        let mut places = vec![Place::Socket, Place::Stream, Place::Stream, Place::Stream];
-        places.extend(plan.connected.then_some(Place::Socket));
-        places.extend(plan.coredump.then_some(Place::Dump));
-        places.extend(plan.directories.iter().map(|_| Place::Directory));
-        admit_fds(&places, fds)
+        let mut kinds = vec![FdKind::Socket, FdKind::Stream, FdKind::Stream, FdKind::Stream];
+        kinds.extend(plan.connected.then_some(FdKind::Socket));
+        kinds.extend(plan.coredump.then_some(FdKind::Dump));
+        kinds.extend(plan.directories.iter().map(|_| FdKind::Directory));
+        admit_fds(&kinds, fds)
     }
 
     /// The end of a coordinator that asks for less than the floor. Of a directory, only its mount can tell whether its wall
@@ -80,15 +80,15 @@ impl Spawner {
     }
 }
 
-fn admit_fds(places: &[Place], fds: &[OwnedFd]) -> Result<(), Refusal> {
+fn admit_fds(kinds: &[FdKind], fds: &[OwnedFd]) -> Result<(), Refusal> {
     let strange = |what: &'static str| Refusal::new(None, STEP, Breach::Descriptors { what });
-    if places.len() != fds.len() {
-        return Err(strange("there are more or fewer than the plan has places for"));
+    if kinds.len() != fds.len() {
+        return Err(strange("there are more or fewer than the plan needs"));
     }
-    for (place, fd) in places.iter().zip(fds) {
+    for (kind, fd) in kinds.iter().zip(fds) {
         let status = fstat(fd).map_err(|errno| Refusal::new(None, STEP, io::Error::from(errno)))?;
-        if !place.takes(&status) {
-            return Err(strange("one is of another kind than its place is for"));
+        if !kind.takes(&status) {
+            return Err(strange("one is of another kind than the plan says"));
         }
     }
     Ok(())
@@ -105,9 +105,9 @@ mod tests {
         let directory = std::fs::File::open("/").unwrap().into();
         let socket = pair(SocketType::SEQPACKET).unwrap().0;
         let fds = [socket, directory];
-        assert!(admit_fds(&[Place::Socket, Place::Directory], &fds).is_ok());
-        for places in [&[Place::Socket][..], &[Place::Socket; 2], &[Place::Directory, Place::Socket], &[]] {
-            assert!(admit_fds(places, &fds).is_err_and(|refusal| refusal.is_hostile()), "{places:?}");
+        assert!(admit_fds(&[FdKind::Socket, FdKind::Directory], &fds).is_ok());
+        for kinds in [&[FdKind::Socket][..], &[FdKind::Socket; 2], &[FdKind::Directory, FdKind::Socket], &[]] {
+            assert!(admit_fds(kinds, &fds).is_err_and(|refusal| refusal.is_hostile()), "{kinds:?}");
         }
     }
 }

@@ -90,7 +90,7 @@ pub(super) fn become_zygote(
         }
         // The executable may stand on the channel's place: a copy first, far above that.
         let executable = rustix::io::fcntl_dupfd_cloexec(executables.of(program), 64)?;
-        process::place(control.as_fd(), CONTROL_FD)?;
+        process::dup_to(control.as_fd(), CONTROL_FD)?;
         let variable = std::ffi::CString::new(format!("{IPC_FD}={}", CONTROL_FD))?;
         let mut args = vec![ZYGOTE, executables.build.as_c_str()];
         args.extend(stamps::is_on().then_some(STAMPED));

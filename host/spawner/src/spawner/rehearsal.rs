@@ -132,13 +132,13 @@ impl Spawner {
 }
 
 fn code_of(wall: Option<Wall>) -> u8 {
-    let place = wall.and_then(|wall| Wall::ALL.into_iter().position(|other| other == wall));
-    place.and_then(|place| u8::try_from(place).ok()).map_or(ELSEWHERE, |place| FIRST_WALL + place)
+    let index = wall.and_then(|wall| Wall::ALL.into_iter().position(|other| other == wall));
+    index.and_then(|index| u8::try_from(index).ok()).map_or(ELSEWHERE, |index| FIRST_WALL + index)
 }
 
 fn wall_of_code(code: i32) -> Option<Wall> {
-    let place = code.checked_sub(FIRST_WALL.into())?;
-    Wall::ALL.get(usize::try_from(place).ok()?).copied()
+    let index = code.checked_sub(FIRST_WALL.into())?;
+    Wall::ALL.get(usize::try_from(index).ok()?).copied()
 }
 
 #[cfg(test)]

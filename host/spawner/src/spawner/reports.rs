@@ -123,6 +123,6 @@ fn shortened(failure: SealFailure) -> SealFailure {
 }
 
 fn take(pending: &mut Vec<WorkerId>, worker: WorkerId) -> bool {
-    let place = pending.iter().position(|other| *other == worker);
-    place.map(|place| pending.swap_remove(place)).is_some()
+    let index = pending.iter().position(|other| *other == worker);
+    index.map(|index| pending.swap_remove(index)).is_some()
 }

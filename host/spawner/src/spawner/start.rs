@@ -3,7 +3,7 @@
 use super::bearer::Bearer;
 use super::birth::{Born, become_zygote, id_map, proc_pid, worker_ids};
 use super::ends::reap_now;
-use super::place::plain_fds;
+use super::fd_kind::plain_fds;
 use super::{Begun, Refusal, Settled, Source, Spawner, Zygote};
 use crate::ids::Lease;
 use crate::leftovers;

@@ -1,6 +1,6 @@
 //! One `[job.NAME]` on top of the defaults.
 
-use super::places::Places;
+use super::positions::Positions;
 use super::value::{Reader, canonical, short};
 use crate::nearest::nearest;
 use crate::service::name::{self, Of};
@@ -14,7 +14,7 @@ use toml::de::{DeString, DeTable, DeValue};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     pub spec: JobSpec,
-    pub places: Places,
+    pub positions: Positions,
 }
 
 type Value<'i> = Spanned<DeValue<'i>>;
@@ -42,7 +42,7 @@ impl Draft {
         let shown = short(name);
         let table = reader.table(&format!("job.{shown}"), value, &format!("[job.{shown}]"))?;
         let mut draft = defaults.clone();
-        draft.places.job = key.span().start;
+        draft.positions.job = key.span().start;
         draft.read_table(None, table, &|_| false, reader);
         draft.forget_the_clock(defaults);
         draft.spec.name = name.to_string();
@@ -69,7 +69,7 @@ impl Draft {
                     reader.fault(key.span().start, text);
                     continue;
                 }
-                self.places.keys.insert(setting, value.span().start);
+                self.positions.keys.insert(setting, value.span().start);
                 self.set(setting, value, reader);
             } else if inside.is_none() && TABLES.contains(&whole.as_str()) {
                 if let Some(table) = reader.table(&whole, value, &example_of_table(&whole)) {
@@ -82,7 +82,7 @@ impl Draft {
     }
 
     fn set(&mut self, setting: Setting, value: &Value<'_>, reader: &mut Reader<'_>) {
-        let (key, example, place) = (setting.key(), &*setting.example(), value.span().start);
+        let (key, example, position) = (setting.key(), &*setting.example(), value.span().start);
         let spec = &mut self.spec;
         match setting.takes() {
             Takes::Name(field) | Takes::Group(field) => {
@@ -90,7 +90,7 @@ impl Draft {
             }
             Takes::Module(field) => {
                 let text = reader.text(key, value, example);
-                *(field.set)(spec) = text.map(|text| reader.path(key, place, &text)).unwrap_or_default();
+                *(field.set)(spec) = text.map(|text| reader.path(key, position, &text)).unwrap_or_default();
             }
             Takes::Text(field) | Takes::GuestName(field) | Takes::Word(field, _) => {
                 *(field.set)(spec) = reader.text(key, value, example)
@@ -102,18 +102,18 @@ impl Draft {
             Takes::Flag(field) => *(field.set)(spec) = reader.flag(key, value).unwrap_or_default(),
             Takes::Stdin(field) => {
                 let text = reader.text(key, value, example);
-                *(field.set)(spec) = text.map(|text| reader.stdin(place, &text));
+                *(field.set)(spec) = text.map(|text| reader.stdin(position, &text));
             }
             Takes::Texts(field) | Takes::Words(field, _) => {
                 *(field.set)(spec) = reader.texts(key, value, example, |_, _, text| text);
             }
             Takes::Directories(field) => {
                 *(field.set)(spec) =
-                    reader.texts(key, value, example, |reader, place, text| reader.directory(place, &text));
+                    reader.texts(key, value, example, |reader, position, text| reader.directory(position, &text));
             }
             Takes::Children(field) => {
                 *(field.set)(spec) =
-                    reader.texts(key, value, example, |reader, place, text| reader.child(place, &text));
+                    reader.texts(key, value, example, |reader, position, text| reader.child(position, &text));
             }
             Takes::Command(field) => *(field.set)(spec) = command(key, value, example, reader),
             Takes::Environment(field) => environment((field.set)(spec), value, example, reader),
@@ -126,9 +126,9 @@ impl Draft {
     fn forget_the_clock(&mut self, defaults: &Self) {
         for setting in Setting::keys() {
             let Some(with) = &setting.facts().with else { continue };
-            let is_default = self.places.keys.get(&setting) == defaults.places.keys.get(&setting);
+            let is_default = self.positions.keys.get(&setting) == defaults.positions.keys.get(&setting);
             if is_default && !with.settings.iter().any(|other| other.takes().is_set(&self.spec)) {
-                self.places.keys.remove(&setting);
+                self.positions.keys.remove(&setting);
                 setting.takes().copy(&JobSpec::default(), &mut self.spec);
             }
         }
@@ -151,12 +151,12 @@ fn names(table: Option<&str>) -> Vec<&'static str> {
 fn unknown(key: &Spanned<DeString<'_>>, inside: Option<&str>, reader: &mut Reader<'_>) {
     let (word, shown) = (canonical(key.get_ref()), short(key.get_ref()));
     let known = names(inside);
-    let place = inside.map_or_else(String::new, |inside| format!(" in {inside}"));
+    let within = inside.map_or_else(String::new, |inside| format!(" in {inside}"));
     let advice = match nearest(&word, known.iter().copied()) {
         Some(near) => format!("; did you mean {near}?"),
         None => format!("; there are {}", known.join(", ")),
     };
-    reader.fault(key.span().start, format!("there is no key {shown}{place}{advice}"));
+    reader.fault(key.span().start, format!("there is no key {shown}{within}{advice}"));
 }
 
 /// A table of names and values, or a list as `--env` has it. A table adds to the defaults, a list replaces them.
@@ -171,20 +171,20 @@ fn environment(env: &mut BTreeMap<String, String>, value: &Value<'_>, example: &
     }
     env.clear();
     let texts = if value.get_ref().is_array() {
-        reader.texts("env", value, "[\"LANG=C\", \"HOME\"]", |_, place, text| (place, text))
+        reader.texts("env", value, "[\"LANG=C\", \"HOME\"]", |_, position, text| (position, text))
     } else {
         reader.wrong_type("env", value, "a table", example);
         Vec::new()
     };
-    for (place, text) in texts {
+    for (position, text) in texts {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
-            None => (text.as_str(), passed_on(&text, place, reader)),
+            None => (text.as_str(), passed_on(&text, position, reader)),
         };
         if let Some(value) = value
             && env.insert(name.into(), value).is_some()
         {
-            reader.fault(place, format!("env: {} is there twice; leave one of them out", short(name)));
+            reader.fault(position, format!("env: {} is there twice; leave one of them out", short(name)));
         }
     }
 }
@@ -197,22 +197,22 @@ fn variable(name: &str, value: &Value<'_>, reader: &mut Reader<'_>) -> Option<St
 }
 
 /// A variable of whoever reads the manifest.
-fn passed_on(name: &str, place: usize, reader: &mut Reader<'_>) -> Option<String> {
+fn passed_on(name: &str, position: usize, reader: &mut Reader<'_>) -> Option<String> {
     let shown = short(name);
     let Some(value) = (reader.surroundings().variable)(name) else {
         let reason = "it is not set here, so there is nothing to pass on; set it, or write a value";
-        reader.fault(place, format!("env.{shown}: {reason}"));
+        reader.fault(position, format!("env.{shown}: {reason}"));
         return None;
     };
     let value = value.into_string();
-    value.map_err(|_| reader.fault(place, format!("env.{shown}: its value is not UTF-8, and guests get UTF-8"))).ok()
+    value.map_err(|_| reader.fault(position, format!("env.{shown}: its value is not UTF-8, and guests get UTF-8"))).ok()
 }
 
 /// The module's path is one; what follows are its arguments.
 fn command(key: &str, value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<String> {
-    let mut texts = reader.texts(key, value, example, |_, place, text| (place, text));
-    if let Some((place, module)) = texts.first_mut() {
-        *module = reader.path(key, *place, module);
+    let mut texts = reader.texts(key, value, example, |_, position, text| (position, text));
+    if let Some((position, module)) = texts.first_mut() {
+        *module = reader.path(key, *position, module);
     }
     texts.into_iter().map(|(_, text)| text).collect()
 }

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 impl Reader<'_> {
     /// The path as an absolute one. People may leave the folder on purpose, with an absolute path or with `..`; a link that
     /// does it for them is none of theirs.
-    pub(super) fn path(&mut self, key: &str, place: usize, text: &str) -> String {
+    pub(super) fn path(&mut self, key: &str, position: usize, text: &str) -> String {
         let path = Path::new(text);
         if text.is_empty() || path.is_absolute() {
             return text.into();
@@ -21,16 +21,19 @@ impl Reader<'_> {
         {
             let (text, real) = (short(text), short(&real.to_string_lossy()));
             let reason = "leaves the manifest's folder by a link, to";
-            self.fault(place, format!("{key} \"{text}\": {reason} \"{real}\"; write that path itself if it is meant"));
+            self.fault(
+                position,
+                format!("{key} \"{text}\": {reason} \"{real}\"; write that path itself if it is meant"),
+            );
         }
         // Both parts are texts.
         whole.to_string_lossy().into_owned()
     }
 
     /// As `--dir` has it. What is none is left to whoever checks it.
-    pub(super) fn directory(&mut self, place: usize, text: &str) -> String {
+    pub(super) fn directory(&mut self, position: usize, text: &str) -> String {
         let Ok(directory) = Directory::parse(OsStr::new(text)) else { return text.into() };
-        let host = self.path("dir", place, &directory.host.to_string_lossy());
+        let host = self.path("dir", position, &directory.host.to_string_lossy());
         let access = match directory.access {
             Access::ReadOnly => "ro",
             Access::ReadWrite => "rw",
@@ -39,13 +42,13 @@ impl Reader<'_> {
     }
 
     /// As `--child` has it.
-    pub(super) fn child(&mut self, place: usize, text: &str) -> String {
+    pub(super) fn child(&mut self, position: usize, text: &str) -> String {
         let Some((name, file)) = text.split_once('=') else { return text.into() };
-        format!("{name}={}", self.path("child", place, file))
+        format!("{name}={}", self.path("child", position, file))
     }
 
     /// A file, or a word that is none.
-    pub(super) fn stdin(&mut self, place: usize, text: &str) -> String {
-        if matches!(text, "none" | "-") { text.into() } else { self.path("stdin", place, text) }
+    pub(super) fn stdin(&mut self, position: usize, text: &str) -> String {
+        if matches!(text, "none" | "-") { text.into() } else { self.path("stdin", position, text) }
     }
 }

@@ -50,9 +50,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The same fault of several jobs is one: it stands in what they all have.
-    pub(super) fn fault(&mut self, place: usize, text: String) {
-        if !self.is_full() && !self.faults.iter().any(|(other, said)| *other == place && *said == text) {
-            self.faults.push((place, text));
+    pub(super) fn fault(&mut self, position: usize, text: String) {
+        if !self.is_full() && !self.faults.iter().any(|(other, said)| *other == position && *said == text) {
+            self.faults.push((position, text));
         }
     }
 
@@ -66,7 +66,8 @@ impl<'a> Reader<'a> {
 
     /// All faults in the order of the text, where there are any.
     pub(super) fn finish(&self, lines: &Lines) -> Result<(), Vec<Fault>> {
-        let mut faults: Vec<_> = self.faults.iter().map(|(place, text)| lines.fault(*place, text.clone())).collect();
+        let mut faults: Vec<_> =
+            self.faults.iter().map(|(position, text)| lines.fault(*position, text.clone())).collect();
         faults.sort();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -163,7 +164,7 @@ impl<'a> Reader<'a> {
         let values = self.list(key, value, example).unwrap_or_default();
         let text = |value: &Value<'_>| Some((value.span().start, self.text(key, value, example)?));
         let texts: Option<Vec<_>> = values.into_iter().map(text).collect();
-        texts.into_iter().flatten().map(|(place, text)| take(self, place, text)).collect()
+        texts.into_iter().flatten().map(|(position, text)| take(self, position, text)).collect()
     }
 
     pub(super) fn wrong_type(&mut self, key: &str, value: &Value<'_>, wanted: &str, example: &str) {

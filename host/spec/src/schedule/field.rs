@@ -60,8 +60,9 @@ const DAY_OF_WEEK: usize = 5;
 /// An expression of five fields, or of six, the second first. The error is the place of a field that is none, from the left.
 pub(super) fn parse(fields: &[&str]) -> Result<Pattern, usize> {
     let missing = FIELDS.len() - fields.len();
-    let text = |place: usize| place.checked_sub(missing).map_or("0", |place| fields[place]).to_ascii_uppercase();
-    let set = |place: usize| set(&FIELDS[place], &text(place)).ok_or_else(|| place.saturating_sub(missing));
+    let text =
+        |position: usize| position.checked_sub(missing).map_or("0", |position| fields[position]).to_ascii_uppercase();
+    let set = |position: usize| set(&FIELDS[position], &text(position)).ok_or_else(|| position.saturating_sub(missing));
     let (day, weekday) = (text(DAY_OF_MONTH), text(DAY_OF_WEEK));
     Ok(Pattern {
         seconds: set(SECOND)?,

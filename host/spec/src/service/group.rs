@@ -57,7 +57,7 @@ impl Error {
 
 /// What is wrong with these services together, at most [`FAULTS_MOST`]. `groups` are names of groups that may have no job.
 pub fn check<'a>(services: &[&'a Service], groups: impl IntoIterator<Item = &'a str>) -> Vec<Fault> {
-    let mut set = Set { services, places: HashMap::new(), faults: Vec::new() };
+    let mut set = Set { services, positions: HashMap::new(), faults: Vec::new() };
     set.names(groups);
     let edges: Vec<_> = (0..services.len()).map(|index| set.befores(index)).collect();
     set.circles(&edges);
@@ -67,7 +67,7 @@ pub fn check<'a>(services: &[&'a Service], groups: impl IntoIterator<Item = &'a 
 struct Set<'a, 'b> {
     services: &'b [&'a Service],
     /// Of each name.
-    places: HashMap<&'a str, usize>,
+    positions: HashMap<&'a str, usize>,
     faults: Vec<Fault>,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Set<'a, '_> {
     fn names(&mut self, groups: impl IntoIterator<Item = &'a str>) {
         for index in 0..self.services.len() {
             let name = self.name(index);
-            if self.places.insert(name, index).is_some() {
+            if self.positions.insert(name, index).is_some() {
                 self.add(index, Error::SameName(name.into()));
             }
         }
@@ -98,7 +98,7 @@ impl<'a> Set<'a, '_> {
         groups.sort_unstable();
         groups.dedup();
         for group in groups {
-            if let Some(index) = self.places.get(group) {
+            if let Some(index) = self.positions.get(group) {
                 self.add(*index, Error::NamedAsGroup(group.into()));
             }
         }
@@ -121,8 +121,8 @@ impl<'a> Set<'a, '_> {
         if self.is_full() {
             return Err(None);
         }
-        let Some(before) = self.places.get(after).copied() else {
-            let near = nearest(after, self.places.keys().copied()).map(str::to_owned);
+        let Some(before) = self.positions.get(after).copied() else {
+            let near = nearest(after, self.positions.keys().copied()).map(str::to_owned);
             return Err(Some(Error::Missing { after: after.into(), near }));
         };
         let (own, other) = (self.services[index], self.services[before]);

@@ -256,8 +256,8 @@ impl Instance {
     /// Takes out the attempt of this number. What becomes of the slot is up to the caller, but for an heir, which stays
     /// to be looked at.
     fn who_ended(&mut self, number: AttemptNumber) -> Ended {
-        if let Some(place) = self.leaving.iter().position(|leaving| leaving.number == number) {
-            self.leaving.remove(place);
+        if let Some(index) = self.leaving.iter().position(|leaving| leaving.number == number) {
+            self.leaving.remove(index);
             return Ended::Leaving(self.leaving.is_empty());
         }
         match std::mem::replace(&mut self.slot, Slot::Down(Rest::Idle)) {

@@ -25,7 +25,7 @@ pub struct Definition {
 
 /// An instance that is new to the fleet, or was known to the daemon before.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct KnownInstance {
     pub id: InstanceId,
     /// It is to be up. Of a job with a schedule: its runs take place.
     pub wanted: bool,
@@ -44,12 +44,12 @@ pub enum Event {
         name: String,
         strategy: Strategy,
     },
-    /// A job is new, or is to have other rules from its next attempt on. `places` are all its instances: those that the
+    /// A job is new, or is to have other rules from its next attempt on. `instances` are all its instances: those that the
     /// fleet has already stay as they are (`wanted`, `failed` and `restarts` of them mean nothing), those that are not among
     /// them any more are stopped and then removed.
     Define {
         definition: Definition,
-        places: Vec<Place>,
+        instances: Vec<KnownInstance>,
     },
     /// Its instances are stopped and then removed.
     Delete {

@@ -3,7 +3,7 @@
 //! Must not: know how attempts end.
 
 use super::instance::{Heir, Instance, LastRun, Rest, Slot, Then};
-use super::{Definition, End, Fleet, InstanceId, Mode, Notice, Place};
+use super::{Definition, End, Fleet, InstanceId, KnownInstance, Mode, Notice};
 use crate::restart::History;
 use sandhog_spec::service::{Overlap, Rules, Strategy};
 use std::collections::BTreeSet;
@@ -14,14 +14,14 @@ impl Fleet {
         self.groups.entry(name).or_default().strategy = strategy;
     }
 
-    pub(super) fn define(&mut self, definition: Definition, places: Vec<Place>) {
+    pub(super) fn define(&mut self, definition: Definition, instances: Vec<KnownInstance>) {
         let (group, rules) = (definition.group.clone(), Arc::clone(&definition.rules));
         let (name, before) = self.jobs.define(definition);
         if let Some(before) = before.as_ref().filter(|before| before.group != group) {
             self.leave_group(&before.group, &name);
         }
         self.groups.entry(group).or_default().jobs.insert(Arc::clone(&name));
-        let keep: BTreeSet<_> = places.iter().map(|place| place.id).collect();
+        let keep: BTreeSet<_> = instances.iter().map(|known| known.id).collect();
         let known: Vec<_> = self.ids_of(&name);
         for id in known {
             match (&before, keep.contains(&id)) {
@@ -30,8 +30,8 @@ impl Fleet {
                 (None, true) => {}
             }
         }
-        for place in places {
-            self.place(&name, place, rules.overlap.is_some());
+        for known in instances {
+            self.set_up(&name, known, rules.overlap.is_some());
         }
     }
 
@@ -45,28 +45,28 @@ impl Fleet {
     }
 
     /// An instance that the fleet does not know yet, or one that was on its way out and is to stay.
-    fn place(&mut self, job: &Arc<str>, place: Place, scheduled: bool) {
-        let id = place.id;
+    fn set_up(&mut self, job: &Arc<str>, known: KnownInstance, scheduled: bool) {
+        let id = known.id;
         if let Some(instance) = self.instances.get_mut(&id) {
             if instance.doomed && instance.job == *job {
-                (instance.doomed, instance.wanted) = (false, place.wanted);
+                (instance.doomed, instance.wanted) = (false, known.wanted);
                 self.employ(job, id);
-                self.put_down(id, End::Operator, if place.wanted { Then::Up } else { Then::Stop });
+                self.put_down(id, End::Operator, if known.wanted { Then::Up } else { Then::Stop });
             }
             return;
         }
         let mut instance = Instance::new(Arc::clone(job), self.now);
-        (instance.wanted, instance.restarts) = (place.wanted, place.restarts);
-        let last = if place.finished { LastRun::Well } else { LastRun::None };
-        instance.slot = Slot::Down(match place.failed {
+        (instance.wanted, instance.restarts) = (known.wanted, known.restarts);
+        let last = if known.finished { LastRun::Well } else { LastRun::None };
+        instance.slot = Slot::Down(match known.failed {
             Some(reason) => Rest::Failed(reason),
-            None if scheduled && place.wanted => Rest::Scheduled(last),
-            None if place.finished => Rest::Finished,
-            None if place.wanted => Rest::Idle,
+            None if scheduled && known.wanted => Rest::Scheduled(last),
+            None if known.finished => Rest::Finished,
+            None if known.wanted => Rest::Idle,
             // Else it would be wanted: all are when they are new.
             None => Rest::Stopped,
         });
-        let starts = place.wanted && instance.slot_is_idle();
+        let starts = known.wanted && instance.slot_is_idle();
         // What it was is known already.
         instance.known = instance.derive(self.now);
         (instance.known.is_lacking, instance.known.since) = (false, self.now);

@@ -105,12 +105,12 @@ impl Jobs {
             return;
         }
         let after = self.link(name, BTreeSet::new());
-        let places = after.into_iter().chain([Arc::clone(name)]);
-        for place in places {
-            if self.jobs.get(&place).is_some_and(|job| is_gone(job) && job.dependants.is_empty()) {
-                self.jobs.remove(&place);
-                self.hopeful.remove(&place);
-                self.loose.remove(&place);
+        let names = after.into_iter().chain([Arc::clone(name)]);
+        for name in names {
+            if self.jobs.get(&name).is_some_and(|job| is_gone(job) && job.dependants.is_empty()) {
+                self.jobs.remove(&name);
+                self.hopeful.remove(&name);
+                self.loose.remove(&name);
             }
         }
     }

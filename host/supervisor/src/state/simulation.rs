@@ -201,7 +201,7 @@ impl World {
             let id = ids.pop_last().unwrap();
             self.ask_to_stop(id);
         }
-        let mut places = Vec::new();
+        let mut instances = Vec::new();
         while ids.len() < count {
             ids.insert(self.next_id);
             let is_wanted = !self.dice.one_in(8);
@@ -212,13 +212,13 @@ impl World {
             // Somebody has spoken.
             self.asked.get_mut(id).unwrap().refused = false;
             let wanted = !self.asked[id].stopped;
-            places.push(Place { id: *id, wanted, failed: None, finished: false, restarts: 0 });
+            instances.push(KnownInstance { id: *id, wanted, failed: None, finished: false, restarts: 0 });
         }
         let group = format!("group{group}");
         let service = Service { group: group.clone(), after: after.clone(), rules: rules.clone(), ids };
         self.jobs.insert(name.clone(), service);
         let definition = Definition { job: name, group, after, rules: Arc::new(rules) };
-        self.step(Event::Define { definition, places });
+        self.step(Event::Define { definition, instances });
     }
 
     /// Only what nothing else comes after may go.
@@ -263,8 +263,9 @@ impl World {
         let (ids, group, after) = (job.ids.clone(), job.group.clone(), job.after.clone());
         let definition = Definition { job: name.into(), group, after, rules: Arc::new(job.rules.clone()) };
         gone.into_iter().for_each(|id| self.ask_to_stop(id));
-        let place = |id: &InstanceId| Place { id: *id, wanted: true, failed: None, finished: false, restarts: 0 };
-        self.step(Event::Define { definition, places: ids.iter().map(place).collect() });
+        let known =
+            |id: &InstanceId| KnownInstance { id: *id, wanted: true, failed: None, finished: false, restarts: 0 };
+        self.step(Event::Define { definition, instances: ids.iter().map(known).collect() });
         ids.iter().for_each(|id| self.ask_to_start(*id));
         self.step(Event::Start { ids: ids.iter().copied().collect() });
         for id in ids {

@@ -67,17 +67,17 @@ impl Kit {
         effects
     }
 
-    fn place(&mut self, job: &str, after: &[&str], rules: Rules, places: Vec<Place>) -> Vec<Action> {
+    fn define(&mut self, job: &str, after: &[&str], rules: Rules, instances: Vec<KnownInstance>) -> Vec<Action> {
         let after = after.iter().map(|after| (*after).into()).collect();
         let definition = Definition { job: job.into(), group: "group".into(), after, rules: Arc::new(rules) };
-        self.step(Event::Define { definition, places })
+        self.step(Event::Define { definition, instances })
     }
 
     /// So many instances of a job, all of them wanted.
     fn job(&mut self, job: &str, after: &[&str], count: u64, rules: Rules) -> Vec<InstanceId> {
         let ids: Vec<_> = (self.next_id..self.next_id + count).collect();
         self.next_id += count;
-        self.place(job, after, rules, ids.iter().map(|id| wanted(*id)).collect());
+        self.define(job, after, rules, ids.iter().map(|id| wanted(*id)).collect());
         ids
     }
 
@@ -119,8 +119,8 @@ impl Kit {
     }
 }
 
-fn wanted(id: InstanceId) -> Place {
-    Place { id, wanted: true, failed: None, finished: false, restarts: 0 }
+fn wanted(id: InstanceId) -> KnownInstance {
+    KnownInstance { id, wanted: true, failed: None, finished: false, restarts: 0 }
 }
 
 fn spawn(id: InstanceId, attempt: AttemptNumber) -> Action {
@@ -138,7 +138,7 @@ fn replaced(attempt: AttemptNumber) -> Action {
 #[test]
 fn an_instance_starts_is_ready_and_stops() {
     let mut kit = Kit::new();
-    assert_eq!(kit.place("web", &[], notify(), vec![wanted(1)]), [spawn(1, 1)]);
+    assert_eq!(kit.define("web", &[], notify(), vec![wanted(1)]), [spawn(1, 1)]);
     assert_eq!(kit.phase(1), Phase::Starting);
     assert_eq!(kit.step(Event::Ready { attempt: 1 }), []);
     assert_eq!(kit.phase(1), Phase::Running);
@@ -194,8 +194,8 @@ fn one_that_completes_has_finished_and_does_not_run_again_with_the_next_daemon()
     kit.end(id, COMPLETED);
     let seen = kit.see(id);
     assert_eq!((seen.phase, seen.wanted, seen.finished), (Phase::Idle, false, true));
-    let place = Place { wanted: false, finished: true, ..wanted(7) };
-    assert_eq!(kit.place("other", &[], notify(), vec![place]), []);
+    let known = KnownInstance { wanted: false, finished: true, ..wanted(7) };
+    assert_eq!(kit.define("other", &[], notify(), vec![known]), []);
     assert!(kit.see(7).finished);
 }
 
@@ -344,8 +344,8 @@ fn work_that_is_done_is_as_good_as_ready_and_a_failure_is_not() {
 #[test]
 fn work_that_was_done_before_the_daemon_began_is_done() {
     let mut kit = Kit::new();
-    kit.place("migrate", &[], notify(), vec![Place { wanted: false, finished: true, ..wanted(1) }]);
-    assert_eq!(kit.place("web", &["migrate"], notify(), vec![wanted(2)]), [spawn(2, 1)]);
+    kit.define("migrate", &[], notify(), vec![KnownInstance { wanted: false, finished: true, ..wanted(1) }]);
+    assert_eq!(kit.define("web", &["migrate"], notify(), vec![wanted(2)]), [spawn(2, 1)]);
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn a_restart_goes_down_in_reverse_and_up_in_order() {
 fn a_restart_starts_what_is_down_behind_what_it_stops() {
     let mut kit = Kit::new();
     let db = kit.up("db", &[], notify());
-    kit.place("web", &["db"], notify(), vec![Place { wanted: false, ..wanted(9) }]);
+    kit.define("web", &["db"], notify(), vec![KnownInstance { wanted: false, ..wanted(9) }]);
     assert_eq!(kit.step(Event::Restart { ids: vec![9, db] }), [stop(1)]);
     assert_eq!(kit.phase(9), Phase::Waiting);
 }
@@ -516,7 +516,7 @@ fn a_reload_starts_what_is_down_and_reloads_jobs_side_by_side() {
     let mut kit = Kit::new();
     let web = kit.up("web", &[], notify());
     let api = kit.up("api", &[], notify());
-    kit.place("down", &[], notify(), vec![Place { wanted: false, ..wanted(9) }]);
+    kit.define("down", &[], notify(), vec![KnownInstance { wanted: false, ..wanted(9) }]);
     assert_eq!(kit.step(Event::Reload { ids: vec![web, 9, api] }), [spawn(9, 3), spawn(api, 4), spawn(web, 5)]);
 }
 
@@ -676,7 +676,7 @@ fn places_that_vanish_are_stopped_and_then_removed() {
     let ids = kit.job("web", &[], 3, notify());
     kit.step(Event::Stop { ids: vec![ids[2]] });
     kit.ended(3);
-    assert_eq!(kit.place("web", &[], notify(), vec![wanted(ids[0])]), [Action::Removed { id: ids[2] }, stop(2)]);
+    assert_eq!(kit.define("web", &[], notify(), vec![wanted(ids[0])]), [Action::Removed { id: ids[2] }, stop(2)]);
     assert_eq!(kit.fleet.ids_of("web"), [ids[0]]);
     assert_eq!(kit.ended(2), [Action::Removed { id: ids[1] }]);
     assert!(kit.fleet.see(ids[1]).is_none());
@@ -687,7 +687,7 @@ fn a_job_that_is_deleted_can_come_back_while_its_old_instances_stop() {
     let mut kit = Kit::new();
     let old = kit.up("web", &[], notify());
     assert_eq!(kit.step(Event::Delete { job: "web".into() }), [stop(1)]);
-    assert_eq!(kit.place("web", &[], notify(), vec![wanted(9)]), [spawn(9, 2)]);
+    assert_eq!(kit.define("web", &[], notify(), vec![wanted(9)]), [spawn(9, 2)]);
     assert_eq!(kit.step(Event::Delete { job: "web".into() }), [stop(2)]);
     assert_eq!(kit.ended(1), [Action::Removed { id: old }]);
     assert_eq!(kit.ended(2), [Action::Removed { id: 9 }]);
@@ -699,7 +699,7 @@ fn other_rules_count_from_the_next_attempt_on() {
     let mut kit = Kit::new();
     let id = kit.up("web", &[], notify());
     let rules = Rules { heartbeat: Some(seconds(1)), ..notify() };
-    assert_eq!(kit.place("web", &[], rules, vec![wanted(id)]), []);
+    assert_eq!(kit.define("web", &[], rules, vec![wanted(id)]), []);
     assert_eq!(kit.pass(seconds(100)), []);
     kit.end(id, FAILED);
     kit.pass(seconds(1));
@@ -732,8 +732,8 @@ fn what_comes_of_an_attempt_that_has_ended_changes_nothing() {
 #[test]
 fn what_had_failed_before_the_daemon_began_stays_so_until_somebody_asks() {
     let mut kit = Kit::new();
-    let place = Place { failed: Some("5 restarts in 1m".into()), restarts: 5, ..wanted(1) };
-    assert_eq!(kit.place("web", &[], notify(), vec![place]), []);
+    let known = KnownInstance { failed: Some("5 restarts in 1m".into()), restarts: 5, ..wanted(1) };
+    assert_eq!(kit.define("web", &[], notify(), vec![known]), []);
     assert_eq!((kit.phase(1), kit.see(1).restarts, kit.saves.len()), (Phase::Failed, 5, 0));
     assert_eq!(kit.step(Event::Restart { ids: vec![1] }), [spawn(1, 1)]);
 }

@@ -7,7 +7,7 @@ use super::{
     Guest,
     errno::{Errno, Failure},
     memory::{self, put_size, text},
-    resolve::{Links, Place},
+    resolve::{Entry, Links},
 };
 use rustix::fs::{AtFlags, Mode, linkat, mkdirat, readlinkat_raw, renameat, symlinkat, unlinkat};
 use std::mem::MaybeUninit;
@@ -33,8 +33,8 @@ pub(super) fn create_directory(
 ) -> Result<(), Failure> {
     let directory = guest.table.directory(number)?;
     let path = text(memory, path, length)?;
-    let place = Place::of(directory.writable()?.fd(), without_slashes(path))?;
-    Ok(mkdirat(place.directory(), place.name, Mode::from_raw_mode(0o777))?)
+    let entry = Entry::of(directory.writable()?.fd(), without_slashes(path))?;
+    Ok(mkdirat(entry.directory(), entry.name, Mode::from_raw_mode(0o777))?)
 }
 
 /// `path_remove_directory`
@@ -47,8 +47,8 @@ pub(super) fn remove_directory(
 ) -> Result<(), Failure> {
     let directory = guest.table.directory(number)?;
     let path = text(memory, path, length)?;
-    let place = Place::of(directory.writable()?.fd(), without_slashes(path))?;
-    Ok(unlinkat(place.directory(), place.name, AtFlags::REMOVEDIR)?)
+    let entry = Entry::of(directory.writable()?.fd(), without_slashes(path))?;
+    Ok(unlinkat(entry.directory(), entry.name, AtFlags::REMOVEDIR)?)
 }
 
 /// `path_unlink_file`
@@ -61,8 +61,8 @@ pub(super) fn unlink_file(
 ) -> Result<(), Failure> {
     let directory = guest.table.directory(number)?;
     let path = text(memory, path, length)?;
-    let place = Place::of(directory.writable()?.fd(), path)?;
-    Ok(unlinkat(place.directory(), place.name, AtFlags::empty())?)
+    let entry = Entry::of(directory.writable()?.fd(), path)?;
+    Ok(unlinkat(entry.directory(), entry.name, AtFlags::empty())?)
 }
 
 /// `path_rename`
@@ -79,8 +79,8 @@ pub(super) fn rename(
 ) -> Result<(), Failure> {
     let (from, to) = (guest.table.directory(number)?, guest.table.directory(new_number)?);
     let (old, new) = (text(memory, old, old_length)?, text(memory, new, new_length)?);
-    let from = Place::of(from.writable()?.fd(), without_slashes(old))?;
-    let to = Place::of(to.writable()?.fd(), without_slashes(new))?;
+    let from = Entry::of(from.writable()?.fd(), without_slashes(old))?;
+    let to = Entry::of(to.writable()?.fd(), without_slashes(new))?;
     if old.ends_with('/') || new.ends_with('/') {
         from.is_directory()?;
     }
@@ -106,7 +106,7 @@ pub(super) fn link(
     if Links::asked(flags)? == Links::Followed {
         return Err(Errno::Inval.into());
     }
-    let (from, to) = (Place::of(from.fd(), old)?, Place::of(to.fd(), new)?);
+    let (from, to) = (Entry::of(from.fd(), old)?, Entry::of(to.fd(), new)?);
     Ok(linkat(from.directory(), from.name, to.directory(), to.name, AtFlags::empty())?)
 }
 
@@ -126,8 +126,8 @@ pub(super) fn symlink(
     if content.starts_with('/') {
         return Err(Errno::Perm.into());
     }
-    let place = Place::of(start, new)?;
-    Ok(symlinkat(content, place.directory(), place.name)?)
+    let entry = Entry::of(start, new)?;
+    Ok(symlinkat(content, entry.directory(), entry.name)?)
 }
 
 /// `path_readlink`. One that begins at a root of the host's is not told.
@@ -143,9 +143,9 @@ pub(super) fn readlink(
     result: u32,
 ) -> Result<(), Failure> {
     let directory = guest.table.directory(number)?;
-    let place = Place::of(directory.fd(), text(memory, path, length)?)?;
+    let entry = Entry::of(directory.fd(), text(memory, path, length)?)?;
     let mut content = [MaybeUninit::uninit(); LINK];
-    let (content, _) = readlinkat_raw(place.directory(), place.name, &mut content)?;
+    let (content, _) = readlinkat_raw(entry.directory(), entry.name, &mut content)?;
     if std::str::from_utf8(content).is_err() {
         return Err(Errno::Ilseq.into());
     }

@@ -84,7 +84,7 @@ pub(super) fn status_of(directory: BorrowedFd<'_>, name: &str) -> rustix::io::Re
 }
 
 /// A name in a directory.
-pub(super) struct Place<'a> {
+pub(super) struct Entry<'a> {
     start: BorrowedFd<'a>,
     /// Its directory; None: it is right at the start.
     opened: Option<OwnedFd>,
@@ -92,7 +92,7 @@ pub(super) struct Place<'a> {
     pub(super) name: &'a str,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Entry<'a> {
     /// Where `path` lies.
     pub(super) fn of(start: BorrowedFd<'a>, path: &'a str) -> Result<Self, Errno> {
         let (directory, name) = split(path).ok_or(Errno::Noent)?;

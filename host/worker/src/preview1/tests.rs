@@ -32,8 +32,8 @@ use wasmtime::{Config, Engine, Func, Linker, Memory, MemoryType, Store, Val, Val
 /// How [`CALLS`] ends under the worker's filter where openat2 always says `errno`.
 fn calls_where_openat2_says(errno: i32) -> End {
     let file = compiled(CALLS);
-    let place = tempfile::tempdir().unwrap();
-    let folder = place.path();
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
     fs::create_dir_all(folder.join("sub")).unwrap();
     fs::write(folder.join("x"), "x").unwrap();
     seccomp::prepare(Filter::Worker);
@@ -206,8 +206,8 @@ fn call_all(linker: &Linker<Guest>, store: &mut Store<Guest>, memory: Memory, ca
 #[test]
 fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
     const CALLS: u32 = 3000;
-    let place = tempfile::tempdir().unwrap();
-    let folder = place.path();
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
     fs::create_dir_all(folder.join("sub")).unwrap();
     fs::write(folder.join("x"), "x").unwrap();
     seccomp::prepare(Filter::Worker);

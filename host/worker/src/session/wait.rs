@@ -26,7 +26,7 @@ impl Session {
             let known = sources.iter().any(|source| self.is_due(source));
             let happened = self.poll(sources, if known { Until::Now } else { until })?;
             let due = |(_, (source, happened)): &(u32, (&Source<'_>, bool))| *happened || self.is_due(source);
-            let due: Vec<u32> = (0..).zip(sources.iter().zip(happened)).filter(due).map(|(place, _)| place).collect();
+            let due: Vec<u32> = (0..).zip(sources.iter().zip(happened)).filter(due).map(|(index, _)| index).collect();
             if !due.is_empty() {
                 return Ok(due);
             }
@@ -136,7 +136,7 @@ impl Session {
         // Without a flag poll(2) still says when the other end has gone.
         let own = if told { PollFlags::IN } else { PollFlags::empty() };
         let mut fds = vec![PollFd::from_borrowed_fd(self.control.as_fd(), own)];
-        let mut places = Vec::with_capacity(sources.len());
+        let mut indices = Vec::with_capacity(sources.len());
         for (source, end) in sources.iter().zip(&ends) {
             let socket = end.as_ref().and_then(|end| end.socket());
             let fd = match source {
@@ -149,12 +149,12 @@ impl Session {
                 Source::Writable(fd) => Some((*fd, PollFlags::OUT)),
                 Source::Ended(_) | Source::Stopping => None,
             };
-            places.push(fd.map(|_| fds.len()));
+            indices.push(fd.map(|_| fds.len()));
             fds.extend(fd.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         }
         let happened = poll_once(&mut fds, until)?;
-        let flags = |place: usize| if happened { fds[place].revents() } else { PollFlags::empty() };
-        let told: Vec<_> = places.iter().map(|place| place.map_or(PollFlags::empty(), flags)).collect();
+        let flags = |index: usize| if happened { fds[index].revents() } else { PollFlags::empty() };
+        let told: Vec<_> = indices.iter().map(|index| index.map_or(PollFlags::empty(), flags)).collect();
         let own = flags(0);
         drop(fds);
         drop(ends);

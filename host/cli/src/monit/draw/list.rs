@@ -78,9 +78,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 
 /// Those around the selected one that fit.
 fn visible(model: &Model, room: usize) -> &[Instance] {
-    let place = model.place().unwrap_or(0);
+    let index = model.selected_index().unwrap_or(0);
     let most = model.instances.len().saturating_sub(room);
-    let first = place.saturating_sub(room / 2).min(most);
+    let first = index.saturating_sub(room / 2).min(most);
     let end = model.instances.len().min(first + room);
     model.instances.get(first..end).unwrap_or_default()
 }

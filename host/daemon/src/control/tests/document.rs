@@ -44,8 +44,8 @@ fn every_route_is_described_and_every_description_is_a_route() {
     for route in &ROUTES {
         let operation = described[&(route.method.to_string(), route.path)];
         let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let placed = |place: &str| -> Vec<_> {
-            let there = parameters.iter().filter(|parameter| parameter["in"] == place);
+        let placed = |location: &str| -> Vec<_> {
+            let there = parameters.iter().filter(|parameter| parameter["in"] == location);
             there.map(|parameter| parameter["name"].as_str().unwrap()).collect()
         };
         assert_eq!(placed("query"), route.query, "{}", route.path);
@@ -120,10 +120,10 @@ fn hold(document: &Value, schema: &Value, value: &Value, at: &str) {
         }
         Value::Array(list) => {
             assert!(!list.is_empty(), "{at}: this test is to fill it");
-            let of = |place: usize| schema["prefixItems"].get(place).unwrap_or(&schema["items"]);
+            let of = |location: usize| schema["prefixItems"].get(location).unwrap_or(&schema["items"]);
             list.iter()
                 .enumerate()
-                .for_each(|(place, value)| hold(document, of(place), value, &format!("{at}[{place}]")));
+                .for_each(|(location, value)| hold(document, of(location), value, &format!("{at}[{location}]")));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }

@@ -204,11 +204,11 @@ fn identify(at: impl AsFd, name: &str, flags: AtFlags) -> io::Result<(Identity, 
 }
 
 fn end_of_last_line(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1)
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |position| position + 1)
 }
 
 fn end_of_first_line(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |place| place + 1)
+    bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |position| position + 1)
 }
 
 #[cfg(test)]
@@ -218,9 +218,9 @@ mod tests {
     const RULES: LogRules = LogRules { file_bytes: 1 << 20, files: 3, level: None };
 
     fn files() -> (Files, tempfile::TempDir) {
-        let place = tempfile::tempdir().unwrap();
-        let directory = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority()).unwrap();
-        (Files::new(Arc::new(directory)), place)
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
+        (Files::new(Arc::new(directory)), folder)
     }
 
     fn append(files: &mut Files, job: &str, rules: LogRules, lines: &str) -> Result<(), Failure> {
@@ -229,8 +229,8 @@ mod tests {
 
     #[test]
     fn a_thousand_jobs_need_few_descriptors() {
-        let (mut files, place) = files();
-        let path = place.path();
+        let (mut files, folder) = files();
+        let path = folder.path();
         for round in 0..3 {
             for job in 0..1_000 {
                 assert!(append(&mut files, &format!("job-{job}"), RULES, &format!("{round}\n")).is_ok());
@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_drops_lines_until_there_is_room() {
-        let (mut files, place) = files();
-        let path = place.path();
+        let (mut files, folder) = files();
+        let path = folder.path();
         assert!(append(&mut files, "a", RULES, "before\n").is_ok());
         files.open.get_mut("a").unwrap().file = File::options().write(true).open("/dev/full").unwrap();
         let failure = append(&mut files, "a", RULES, "one\ntwo\n").unwrap_err();
@@ -256,8 +256,8 @@ mod tests {
 
     #[test]
     fn a_line_that_was_cut_off_gets_its_end() {
-        let (mut files, place) = files();
-        let path = place.path();
+        let (mut files, folder) = files();
+        let path = folder.path();
         std::fs::write(path.join("a.log"), "whole\ncut o").unwrap();
         assert!(append(&mut files, "a", RULES, "new\n").is_ok());
         assert_eq!(std::fs::read_to_string(path.join("a.log")).unwrap(), "whole\ncut o\nnew\n");
@@ -265,8 +265,8 @@ mod tests {
 
     #[test]
     fn files_are_as_long_as_they_may_be_and_no_more_are_kept() {
-        let (mut files, place) = files();
-        let path = place.path();
+        let (mut files, folder) = files();
+        let path = folder.path();
         let rules = LogRules { file_bytes: 8, files: 2, level: None };
         assert!(append(&mut files, "a", rules, "111\n222\n333\n444\n5555555555\n666\n777\n").is_ok());
         let text = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
@@ -280,8 +280,8 @@ mod tests {
 
     #[test]
     fn setting_aside_that_was_cut_off_loses_nothing() {
-        let (mut files, place) = files();
-        let path = place.path();
+        let (mut files, folder) = files();
+        let path = folder.path();
         // What it leaves where it ends after its first renames.
         for (name, text) in [("a.log", "4\n"), ("a.log.1", "3\n"), ("a.log.3", "2\n")] {
             std::fs::write(path.join(name), text).unwrap();
@@ -294,8 +294,8 @@ mod tests {
 
     #[test]
     fn a_file_that_somebody_takes_away_is_made_anew() {
-        let (mut files, place) = files();
-        let path = place.path();
+        let (mut files, folder) = files();
+        let path = folder.path();
         assert!(append(&mut files, "a", RULES, "one\n").is_ok());
         std::fs::rename(path.join("a.log"), path.join("elsewhere")).unwrap();
         assert!(append(&mut files, "a", RULES, "two\n").is_ok());
@@ -312,8 +312,8 @@ mod tests {
 
     #[test]
     fn what_is_no_file_of_ours_is_not_written_to() {
-        let (mut files, place) = files();
-        let path = place.path();
+        let (mut files, folder) = files();
+        let path = folder.path();
         std::fs::write(path.join("target"), "mine\n").unwrap();
         std::os::unix::fs::symlink("target", path.join("link.log")).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, path.join("fifo.log"), Mode::RWXU).unwrap();
@@ -326,8 +326,8 @@ mod tests {
 
     #[test]
     fn a_job_is_removed_with_all_its_files_and_no_other_ones() {
-        let (mut files, place) = files();
-        let path = place.path();
+        let (mut files, folder) = files();
+        let path = folder.path();
         let rules = LogRules { file_bytes: 2, files: 5, level: None };
         for job in ["a", "a.log", "ab", "a.log.1"] {
             assert!(append(&mut files, job, rules, "1\n2\n3\n4\n").is_ok());

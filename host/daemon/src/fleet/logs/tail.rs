@@ -210,9 +210,9 @@ impl Backwards {
             if !self.more {
                 return Ok(None);
             }
-            if let Some(place) = self.rest.iter().rposition(|byte| *byte == b'\n') {
-                let line = self.rest.split_off(place + 1);
-                self.rest.truncate(place);
+            if let Some(position) = self.rest.iter().rposition(|byte| *byte == b'\n') {
+                let line = self.rest.split_off(position + 1);
+                self.rest.truncate(position);
                 return Ok(Some(line));
             }
             if self.begin == 0 {
@@ -263,8 +263,8 @@ mod tests {
 
     #[test]
     fn many_files_need_one_descriptor_and_many_lines_are_bounded() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
         let lines = "2026-11-21T16:13:00.123Z 0 x out \n".repeat(200);
         for number in 0..2_000 {
             std::fs::write(path.join(file_name("a", number).unwrap()), &lines).unwrap();

@@ -9,10 +9,10 @@ use std::task::{Context, Waker};
 const RULES: LogRules = LogRules { file_bytes: 64 << 10, files: 10_000, level: None };
 
 /// A place for logs, which is not there yet, and what it goes with.
-fn place() -> (tempfile::TempDir, PathBuf) {
+fn new_directory() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
-    let place = directory.path().join("logs");
-    (directory, place)
+    let logs = directory.path().join("logs");
+    (directory, logs)
 }
 
 fn of(job: &str, instance: u32) -> Origin {
@@ -50,9 +50,9 @@ fn check_numbers(lines: &[LogLine], streams: u32, each: usize) {
 fn of_a_hundred_thousand_lines_of_several_streams_none_is_lost_or_doubled_while_files_are_set_aside() {
     const STREAMS: u32 = 8;
     const EACH: usize = 12_500;
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, STREAMS as usize * EACH).unwrap();
+        let logs = Logs::open(&directory, STREAMS as usize * EACH).unwrap();
         let writers: Vec<_> = (0..STREAMS)
             .map(|number| {
                 let stream = [LogStream::Out, LogStream::Err][number as usize % 2];
@@ -94,7 +94,7 @@ fn of_a_hundred_thousand_lines_of_several_streams_none_is_lost_or_doubled_while_
             }
             check_numbers(&lines, STREAMS, EACH);
         }
-        assert!(place.join("one.log.10").exists(), "files were set aside");
+        assert!(directory.join("one.log.10").exists(), "files were set aside");
         assert_eq!(logs.problem(), None);
         logs.close().await;
     });
@@ -103,9 +103,9 @@ fn of_a_hundred_thousand_lines_of_several_streams_none_is_lost_or_doubled_while_
 #[test]
 fn who_follows_the_file_by_its_name_sees_every_line_whole() {
     use std::io::Read;
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, LogRules { file_bytes: 200, files: 1, level: None });
         let (mut file, mut seen): (Option<std::fs::File>, String) = (None, String::new());
         for number in 0..300 {
@@ -113,7 +113,8 @@ fn who_follows_the_file_by_its_name_sees_every_line_whole() {
             // When it answers, everything before is written.
             logs.tail(Vec::new(), 0, false).await.unwrap();
             // As `tail -F` does: to the end of the file that it has, then the file that has the name now.
-            for mut open in [file.take(), Some(std::fs::File::open(place.join("a.log")).unwrap())].into_iter().flatten()
+            for mut open in
+                [file.take(), Some(std::fs::File::open(directory.join("a.log")).unwrap())].into_iter().flatten()
             {
                 if file.as_ref().is_some_and(|file| same(file, &open)) {
                     continue;
@@ -126,7 +127,7 @@ fn who_follows_the_file_by_its_name_sees_every_line_whole() {
         let numbers: Vec<_> =
             seen.lines().map(|line| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()).collect();
         assert_eq!(numbers, (0..300).collect::<Vec<_>>());
-        assert!(place.join("a.log.1").exists());
+        assert!(directory.join("a.log.1").exists());
     });
 }
 
@@ -136,9 +137,9 @@ fn same(one: &std::fs::File, other: &std::fs::File) -> bool {
 
 #[test]
 fn what_a_guest_writes_is_kept_byte_by_byte() {
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
         for part in
             [&b"wi"[..], b"de \xe7\x95", b"\x8c\n\nbad \xff\xfe\n", b"\x1b[31mred\r\n", b"no newline \xf0\x9f\xa6\x80"]
@@ -150,16 +151,16 @@ fn what_a_guest_writes_is_kept_byte_by_byte() {
         let (lines, follow) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
         assert!(follow.is_none());
         assert_eq!(texts(&lines), ["wide 界", "", "bad \u{fffd}\u{fffd}", "\u{1b}[31mred\r", "no newline 🦀"]);
-        let bytes = std::fs::read(place.join("a.log")).unwrap();
+        let bytes = std::fs::read(directory.join("a.log")).unwrap();
         assert!(bytes.windows(9).any(|window| window == b" bad \xff\xfe\n2"));
     });
 }
 
 #[test]
 fn a_guest_that_writes_no_newline_gets_lines_all_the_same() {
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         let rules = LogRules { file_bytes: 1 << 20, files: 1, level: None };
         let mut sink = logs.stream(of("a", 0), LogStream::Out, rules);
         let text = "界".repeat(70_000);
@@ -177,9 +178,9 @@ fn a_guest_that_writes_no_newline_gets_lines_all_the_same() {
 
 #[test]
 fn words_of_sandhogs_own_are_whole_lines() {
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
         sink.write(b"half a ").await;
         logs.note(&of("a", 0), RULES, "it is ready\n");
@@ -194,11 +195,11 @@ fn words_of_sandhogs_own_are_whole_lines() {
 
 #[test]
 fn one_event_is_one_line_whatever_is_in_it() {
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     let forged = "bored\nhas ended: denied";
     let ends = ["\n", "\r", "\r\n", "\u{85}", "\u{2028}", "\u{2029}", "\u{b}", "\u{c}", "\u{1b}[1A", "\u{202e}", "\0"];
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         logs.note(&of("a", 0), RULES, &format!("wants to be replaced: {forged}"));
         logs.line(&of("a", 0), LogStream::Log, RULES, forged).await;
         for end in ends {
@@ -215,20 +216,20 @@ fn one_event_is_one_line_whatever_is_in_it() {
         assert!(lines.iter().chain(&long).all(is_harmless));
         assert!(lines[2..].iter().all(|line| line.text.starts_with("before\\")), "{lines:?}");
         assert!(long[0].text.ends_with(" bytes more"));
-        let file = std::fs::read_to_string(place.join("a.log")).unwrap();
+        let file = std::fs::read_to_string(directory.join("a.log")).unwrap();
         assert_eq!(file.lines().count(), lines.len());
     });
 }
 
-fn without_thread(place: &std::path::Path) -> (Logs, mpsc::UnboundedReceiver<Ordered>) {
-    std::fs::create_dir_all(place).unwrap();
-    Logs::without_thread(Arc::new(Dir::open_ambient_dir(place, ambient_authority()).unwrap()), || 0)
+fn without_thread(directory: &std::path::Path) -> (Logs, mpsc::UnboundedReceiver<Ordered>) {
+    std::fs::create_dir_all(directory).unwrap();
+    Logs::without_thread(Arc::new(Dir::open_ambient_dir(directory, ambient_authority()).unwrap()), || 0)
 }
 
 #[test]
 fn what_sandhog_says_comes_behind_what_was_written_before_and_never_waits() {
-    let (_directory, place) = place();
-    let (logs, mut received) = without_thread(&place);
+    let (_kept, directory) = new_directory();
+    let (logs, mut received) = without_thread(&directory);
     let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
     // As much as waits without anybody who writes.
     let text = vec![b'x'; QUEUE * 2 * PIECE_BYTES];
@@ -247,15 +248,15 @@ fn what_sandhog_says_comes_behind_what_was_written_before_and_never_waits() {
 #[test]
 fn words_of_sandhogs_own_that_nobody_writes_are_bounded_and_those_that_are_lost_are_counted() {
     const WORDS: u64 = 300_000;
-    let (_directory, place) = place();
-    let (logs, mut received) = without_thread(&place);
+    let (_kept, directory) = new_directory();
+    let (logs, mut received) = without_thread(&directory);
     for _ in 0..WORDS {
         logs.note(&of("a", 0), RULES, "is asked to stop");
     }
     let (mut waiting, mut bytes) = (0, 0);
-    while let Ok(Ordered { order: Order::Write(piece), place }) = received.try_recv() {
+    while let Ok(Ordered { order: Order::Write(piece), permit }) = received.try_recv() {
         (waiting, bytes) = (waiting + 1, bytes + piece.bytes.len());
-        drop(place);
+        drop(permit);
     }
     assert!(waiting > 20_000 && bytes <= NOTES_BYTES, "{waiting} with {bytes} bytes");
     let problem = logs.problem().unwrap();
@@ -268,9 +269,9 @@ fn words_of_sandhogs_own_that_nobody_writes_are_bounded_and_those_that_are_lost_
 
 #[test]
 fn a_disk_that_does_not_take_it_makes_the_guest_wait_and_costs_no_memory() {
-    let (_directory, place) = place();
-    std::fs::create_dir_all(&place).unwrap();
-    let (logs, mut received) = without_thread(&place);
+    let (_kept, directory) = new_directory();
+    std::fs::create_dir_all(&directory).unwrap();
+    let (logs, mut received) = without_thread(&directory);
     let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
     // Lines with less text than what stands in front of it.
     let text = b"12345\n".repeat(1 << 20);
@@ -295,9 +296,9 @@ fn a_disk_that_does_not_take_it_makes_the_guest_wait_and_costs_no_memory() {
 #[test]
 fn lines_of_several_jobs_come_in_the_order_of_their_times_and_only_the_last() {
     static NOW: AtomicU64 = AtomicU64::new(0);
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::with_clock(&place, 1, || NOW.load(Ordering::SeqCst)).unwrap();
+        let logs = Logs::with_clock(&directory, 1, || NOW.load(Ordering::SeqCst)).unwrap();
         for (at_ms, job) in [(10, "b"), (20, "a"), (20, "c"), (30, "b"), (40, "a"), (35, "a"), (50, "c")] {
             NOW.store(at_ms, Ordering::SeqCst);
             logs.line(&of(job, 0), LogStream::Out, RULES, &format!("{job}{at_ms}")).await;
@@ -314,11 +315,11 @@ fn lines_of_several_jobs_come_in_the_order_of_their_times_and_only_the_last() {
 
 #[test]
 fn the_end_of_a_log_of_gigabytes_is_read_and_no_more() {
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         // A hole, which takes no room.
-        std::fs::File::create(place.join("a.log")).unwrap().set_len(5 << 30).unwrap();
+        std::fs::File::create(directory.join("a.log")).unwrap().set_len(5 << 30).unwrap();
         let rules = LogRules { file_bytes: u64::MAX, files: 1, level: None };
         write(&logs, "a", rules, "one\ntwo\nthree").await;
         let (lines, _) = logs.tail(vec!["a".into()], 2, false).await.unwrap();
@@ -328,13 +329,13 @@ fn the_end_of_a_log_of_gigabytes_is_read_and_no_more() {
 
 #[test]
 fn what_is_damaged_is_no_error() {
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         let good = "2026-11-21T16:13:00.123Z 0 x out";
         let noise = "noise".repeat(100_000);
-        std::fs::write(place.join("a.log.1"), format!("{good} one\n{noise}\n\0\0\0\n{good} t")).unwrap();
-        std::fs::write(place.join("a.log"), format!("{good} two\n2026-11-21T1")).unwrap();
+        std::fs::write(directory.join("a.log.1"), format!("{good} one\n{noise}\n\0\0\0\n{good} t")).unwrap();
+        std::fs::write(directory.join("a.log"), format!("{good} two\n2026-11-21T1")).unwrap();
         let (lines, _) = logs.tail(vec!["a".into()], 10, false).await.unwrap();
         assert_eq!(texts(&lines), ["one", "t", "two"]);
         logs.line(&of("a", 0), LogStream::Out, RULES, "three").await;
@@ -345,10 +346,10 @@ fn what_is_damaged_is_no_error() {
 
 #[test]
 fn what_can_not_be_written_is_dropped_and_told_and_the_guest_goes_on() {
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
-        std::fs::create_dir(place.join("a.log")).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
+        std::fs::create_dir(directory.join("a.log")).unwrap();
         write(&logs, "a", RULES, "one\ntwo").await;
         logs.line(&of("b", 0), LogStream::Out, RULES, "three").await;
         logs.line(&of("../b", 0), LogStream::Out, RULES, "four").await;
@@ -356,7 +357,7 @@ fn what_can_not_be_written_is_dropped_and_told_and_the_guest_goes_on() {
         let problem = logs.problem().unwrap();
         assert_eq!(problem.lines, 3);
         assert_eq!(logs.problem(), None, "it is told once");
-        std::fs::remove_dir(place.join("a.log")).unwrap();
+        std::fs::remove_dir(directory.join("a.log")).unwrap();
         logs.line(&of("a", 0), LogStream::Out, RULES, "five").await;
         assert_eq!(texts(&logs.tail(vec!["a".into()], 10, false).await.unwrap().0), ["five"]);
         assert_eq!(logs.problem(), None);
@@ -366,15 +367,15 @@ fn what_can_not_be_written_is_dropped_and_told_and_the_guest_goes_on() {
 
 #[test]
 fn logs_are_for_their_owner_only() {
-    let (_directory, place) = place();
-    std::fs::create_dir_all(&place).unwrap();
-    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (_kept, directory) = new_directory();
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         logs.line(&of("a", 0), LogStream::Out, RULES, "one").await;
         logs.clone().close().await;
         let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        assert_eq!((mode(place.clone()), mode(place.join("a.log"))), (0o700, 0o600));
+        assert_eq!((mode(directory.clone()), mode(directory.join("a.log"))), (0o700, 0o600));
         logs.line(&of("a", 0), LogStream::Out, RULES, "closed logs take nothing and keep nobody waiting").await;
         logs.remove("a".into());
         assert!(logs.tail(vec!["a".into()], 1, false).await.is_err());
@@ -383,14 +384,14 @@ fn logs_are_for_their_owner_only() {
 
 #[test]
 fn a_job_that_is_removed_begins_anew() {
-    let (_directory, place) = place();
+    let (_kept, directory) = new_directory();
     run(async {
-        let logs = Logs::open(&place, 1).unwrap();
+        let logs = Logs::open(&directory, 1).unwrap();
         let mut sink = logs.stream(of("a", 0), LogStream::Out, RULES);
         sink.write(b"old\n").await;
         logs.remove("a".into());
         logs.tail(Vec::new(), 0, false).await.unwrap();
-        assert!(!place.join("a.log").exists());
+        assert!(!directory.join("a.log").exists());
         sink.write(b"new\n").await;
         assert_eq!(texts(&logs.tail(vec!["a".into()], 9, false).await.unwrap().0), ["new"]);
     });

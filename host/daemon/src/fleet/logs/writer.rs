@@ -17,7 +17,7 @@ pub(super) const QUEUE: usize = 64;
 /// An order, and what it takes of the room that its sender has.
 pub(super) struct Ordered {
     pub order: Order,
-    pub place: Option<OwnedSemaphorePermit>,
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What the thread is to do; all in the order in which it came.
@@ -73,7 +73,7 @@ impl Writer {
     pub(super) fn run(mut self, mut received: mpsc::UnboundedReceiver<Ordered>) {
         let mut orders = Vec::new();
         while received.blocking_recv_many(&mut orders, QUEUE) > 0 {
-            for Ordered { order, place: _place } in orders.drain(..) {
+            for Ordered { order, permit: _permit } in orders.drain(..) {
                 if let Some(done) = self.perform(order) {
                     // Who waited for it may have gone.
                     let _ = done.send(());

@@ -90,7 +90,7 @@ impl Change {
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     changes: BTreeMap<u64, Change>,
-    places: HashMap<Key, u64>,
+    numbers: HashMap<Key, u64>,
     next: u64,
 }
 
@@ -114,7 +114,7 @@ impl Pending {
         }
         let key = change.key();
         let change = change.after(self.take(&key));
-        self.places.insert(key, self.next);
+        self.numbers.insert(key, self.next);
         self.changes.insert(self.next, change);
         self.next += 1;
     }
@@ -127,8 +127,8 @@ impl Pending {
     }
 
     fn take(&mut self, key: &Key) -> Option<Change> {
-        let place = self.places.remove(key)?;
-        self.changes.remove(&place)
+        let number = self.numbers.remove(key)?;
+        self.changes.remove(&number)
     }
 }
 

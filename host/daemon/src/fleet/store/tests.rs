@@ -11,9 +11,9 @@ use std::process::{Command, Stdio};
 const VICTIM: &str = "SANDHOG_TEST_STORE";
 
 /// A directory for one state, removed at the end.
-struct Place(tempfile::TempDir);
+struct StateFolder(tempfile::TempDir);
 
-impl Place {
+impl StateFolder {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -75,9 +75,9 @@ fn numbers(instance: &StoredInstance) -> Vec<u64> {
 
 #[test]
 fn everything_that_was_put_is_there_again() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (store, stored) = place.open();
+        let (store, stored) = folder.open();
         assert_eq!(stored, Stored::default());
         let group = GroupSpec { name: "web".into(), strategy: Some("one-for-all".into()) };
         store.put_group(&group);
@@ -94,7 +94,7 @@ fn everything_that_was_put_is_there_again() {
         store.put_alive(u64::from(u32::MAX) * 1_000);
         store.close().await.unwrap();
 
-        let (_store, stored) = place.open();
+        let (_store, stored) = folder.open();
         assert_eq!(stored.groups, [group]);
         assert_eq!(stored.alive_ms, Some(u64::from(u32::MAX) * 1_000));
         let [first, second] = &stored.jobs[..] else { panic!("{stored:?}") };
@@ -111,9 +111,9 @@ fn everything_that_was_put_is_there_again() {
 
 #[test]
 fn the_last_ten_of_each_instance_are_kept_however_they_were_written() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (store, _) = place.open();
+        let (store, _) = folder.open();
         store.put_job(&job("a"), None, 0);
         store.put_instance("a", row(1, 0));
         store.put_instance("a", row(2, 1));
@@ -126,7 +126,7 @@ fn the_last_ten_of_each_instance_are_kept_however_they_were_written() {
         }
         store.add_ended(2, &ended(99));
         store.close().await.unwrap();
-        let instances = &place.open().1.jobs[0].instances;
+        let instances = &folder.open().1.jobs[0].instances;
         assert_eq!(numbers(&instances[0]), (40..50).rev().collect::<Vec<_>>());
         assert_eq!(numbers(&instances[1]), [99]);
     });
@@ -134,9 +134,9 @@ fn the_last_ten_of_each_instance_are_kept_however_they_were_written() {
 
 #[test]
 fn what_is_deleted_takes_what_belongs_to_it_along() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (store, _) = place.open();
+        let (store, _) = folder.open();
         for (id, name) in [(1, "a"), (2, "b"), (3, "b")] {
             store.put_job(&job(name), None, id);
             store.put_instance(name, row(id, 0));
@@ -150,24 +150,24 @@ fn what_is_deleted_takes_what_belongs_to_it_along() {
         // It was on its way.
         store.add_ended(2, &ended(9));
         store.close().await.unwrap();
-        let (store, stored) = place.open();
+        let (store, stored) = folder.open();
         let [a, b] = &stored.jobs[..] else { panic!("{stored:?}") };
         assert_eq!((&a.instances[..], a.last_due_ms), (&[][..], None));
         assert_eq!(b.instances, [StoredInstance { row: row(3, 0), ended: vec![ended(3)] }]);
         store.close().await.unwrap();
         let left: i64 =
-            file::open(&place.state()).unwrap().query_row("SELECT count(*) FROM ended", [], |row| row.get(0)).unwrap();
+            file::open(&folder.state()).unwrap().query_row("SELECT count(*) FROM ended", [], |row| row.get(0)).unwrap();
         assert_eq!(left, 1);
     });
 }
 
 #[test]
 fn an_id_is_never_given_again() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
         let mut given = BTreeSet::new();
         for round in 0..4 {
-            let (mut store, _) = place.open();
+            let (mut store, _) = folder.open();
             for _ in 0..100 {
                 let id = id(&mut store).await.unwrap();
                 assert!(given.insert(id), "{id} again");
@@ -186,9 +186,9 @@ fn an_id_is_never_given_again() {
 
 #[test]
 fn twenty_thousand_ids_wait_for_one_write_and_those_after_them_for_none() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (mut store, _) = place.open();
+        let (mut store, _) = folder.open();
         store.kept().await.unwrap();
         assert_eq!(store.take_ids(20_000), None);
         store.reserve_ids(20_000);
@@ -196,16 +196,16 @@ fn twenty_thousand_ids_wait_for_one_write_and_those_after_them_for_none() {
         assert_eq!(store.take_ids(20_000), Some(1..20_001));
         assert_eq!(store.take_ids(1_000), Some(20_001..21_001));
         store.close().await.unwrap();
-        let (mut store, _) = place.open();
+        let (mut store, _) = folder.open();
         assert_eq!(id(&mut store).await.unwrap(), 21_001, "what was reserved too much is given back");
     });
 }
 
 #[test]
 fn who_waits_for_a_thread_that_has_ended_is_told() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (mut store, _) = place.open();
+        let (mut store, _) = folder.open();
         let early = store.kept();
         store.shared.end();
         store.thread.take().unwrap().join().unwrap();
@@ -239,13 +239,13 @@ fn a_victim_writes_until_it_is_killed() {
 
 #[test]
 fn what_was_written_is_there_after_a_kill() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     let name = module_path!().split_once("::").unwrap().1.to_owned() + "::a_victim_writes_until_it_is_killed";
     let mut last = 0;
     for round in 1..=20 {
         let mut victim = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &name, "--nocapture"])
-            .env(VICTIM, place.state())
+            .env(VICTIM, folder.state())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -263,7 +263,7 @@ fn what_was_written_is_there_after_a_kill() {
         assert!(given[0] > last, "an id was given again: {} after {last}", given[0]);
         last = *given.last().unwrap();
 
-        let (store, stored) = place.open();
+        let (store, stored) = folder.open();
         let jobs: BTreeSet<_> = stored.jobs.iter().map(|job| job.spec.name.as_str()).collect();
         for id in ids {
             let pair = jobs.contains(format!("job-{id}").as_str());
@@ -281,9 +281,9 @@ fn what_was_written_is_there_after_a_kill() {
 
 #[test]
 fn a_log_that_is_cut_anywhere_gives_the_state_of_an_earlier_moment() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (store, _) = place.open();
+        let (store, _) = folder.open();
         for round in 1..=20 {
             let together = store.together();
             store.put_job(&job("a"), None, round);
@@ -293,8 +293,8 @@ fn a_log_that_is_cut_anywhere_gives_the_state_of_an_earlier_moment() {
             store.kept().await.unwrap();
         }
         // Nothing is being written now.
-        let (state, log) = (fs::read(place.state()).unwrap(), fs::read(place.0.path().join("state.db-wal")).unwrap());
-        let copy = Place::new();
+        let (state, log) = (fs::read(folder.state()).unwrap(), fs::read(folder.0.path().join("state.db-wal")).unwrap());
+        let copy = StateFolder::new();
         let mut moments = BTreeSet::new();
         for length in (0..=log.len()).step_by(997).chain([log.len()]) {
             fs::write(copy.state(), &state).unwrap();
@@ -311,25 +311,25 @@ fn a_log_that_is_cut_anywhere_gives_the_state_of_an_earlier_moment() {
 
 #[test]
 fn a_damaged_state_is_refused_and_left_as_it_is() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (store, _) = place.open();
+        let (store, _) = folder.open();
         for number in 0..200 {
             store.put_job(&job(&format!("job-{number}")), None, number);
         }
         store.close().await.unwrap();
     });
-    let whole = fs::read(place.state()).unwrap();
+    let whole = fs::read(folder.state()).unwrap();
     let mut refused = 0;
     for page in 0..whole.len() / 4096 {
         let mut damaged = whole.clone();
         damaged[page * 4096..][..2048].fill(0xa5);
-        fs::write(place.state(), &damaged).unwrap();
-        match Store::open(&place.state()) {
+        fs::write(folder.state(), &damaged).unwrap();
+        match Store::open(&folder.state()) {
             Err(error @ Error::Damaged { .. }) => {
                 refused += 1;
                 assert!(error.to_string().contains("sandhog up"), "{error}");
-                assert_eq!(fs::read(place.state()).unwrap(), damaged);
+                assert_eq!(fs::read(folder.state()).unwrap(), damaged);
             }
             // Nothing of ours is in that page.
             Ok((store, stored)) => {
@@ -340,74 +340,74 @@ fn a_damaged_state_is_refused_and_left_as_it_is() {
         }
     }
     assert!(refused > 5);
-    fs::write(place.state(), "no database, but longer than one hundred bytes. ".repeat(100)).unwrap();
-    assert!(matches!(place.refused(), Error::Damaged { .. }));
+    fs::write(folder.state(), "no database, but longer than one hundred bytes. ".repeat(100)).unwrap();
+    assert!(matches!(folder.refused(), Error::Damaged { .. }));
 }
 
 #[test]
 fn a_job_that_can_not_be_read_is_a_damage_and_not_a_job_less() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (store, _) = place.open();
+        let (store, _) = folder.open();
         store.put_job(&job("a"), None, 0);
         store.close().await.unwrap();
     });
-    let connection = file::open(&place.state()).unwrap();
+    let connection = file::open(&folder.state()).unwrap();
     connection.execute("UPDATE job SET spec = '{\"modul\u{1b}\": 1}'", []).unwrap();
     drop(connection);
-    let text = place.refused().to_string();
+    let text = folder.refused().to_string();
     assert!(text.contains("damaged") && !text.contains('\u{1b}'), "{text}");
 }
 
 #[test]
 fn the_state_of_a_newer_sandhog_or_of_another_program_is_left_alone() {
-    let place = Place::new();
-    drop(file::open(&place.state()).unwrap());
-    let newer = rusqlite::Connection::open(place.state()).unwrap();
+    let folder = StateFolder::new();
+    drop(file::open(&folder.state()).unwrap());
+    let newer = rusqlite::Connection::open(folder.state()).unwrap();
     newer.execute_batch("PRAGMA user_version = 3").unwrap();
     drop(newer);
-    assert!(matches!(place.refused(), Error::Newer { found: 3, known: 2, .. }));
+    assert!(matches!(folder.refused(), Error::Newer { found: 3, known: 2, .. }));
 
-    let place = Place::new();
-    let foreign = rusqlite::Connection::open(place.state()).unwrap();
+    let folder = StateFolder::new();
+    let foreign = rusqlite::Connection::open(folder.state()).unwrap();
     foreign.execute_batch("CREATE TABLE job (name TEXT)").unwrap();
     drop(foreign);
-    let before = fs::read(place.state()).unwrap();
-    assert!(matches!(place.refused(), Error::Foreign { .. }));
-    assert_eq!(fs::read(place.state()).unwrap(), before);
+    let before = fs::read(folder.state()).unwrap();
+    assert!(matches!(folder.refused(), Error::Foreign { .. }));
+    assert_eq!(fs::read(folder.state()).unwrap(), before);
 }
 
 #[test]
 fn two_daemons_never_have_one_state() {
-    let place = Place::new();
-    let (store, _) = place.open();
-    assert!(matches!(place.refused(), Error::Busy { .. }));
+    let folder = StateFolder::new();
+    let (store, _) = folder.open();
+    assert!(matches!(folder.refused(), Error::Busy { .. }));
     run(store.close()).unwrap();
-    run(place.open().0.close()).unwrap();
+    run(folder.open().0.close()).unwrap();
 }
 
 #[test]
 fn the_state_is_for_its_owner_only_and_not_behind_a_symlink() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
-    let (store, _) = place.open();
+    let folder = StateFolder::new();
+    let (store, _) = folder.open();
     store.put_alive(1);
     run(store.kept()).unwrap();
     for name in ["state.db", "state.db-wal"] {
-        assert_eq!(fs::metadata(place.0.path().join(name)).unwrap().permissions().mode() & 0o7777, 0o600, "{name}");
+        assert_eq!(fs::metadata(folder.0.path().join(name)).unwrap().permissions().mode() & 0o7777, 0o600, "{name}");
     }
-    std::os::unix::fs::symlink("state.db", place.0.path().join("link")).unwrap();
-    assert!(matches!(Store::open(&place.0.path().join("link")), Err(Error::Open { .. })));
-    assert!(matches!(Store::open(&place.0.path().join("missing/state.db")), Err(Error::Open { .. })));
+    std::os::unix::fs::symlink("state.db", folder.0.path().join("link")).unwrap();
+    assert!(matches!(Store::open(&folder.0.path().join("link")), Err(Error::Open { .. })));
+    assert!(matches!(Store::open(&folder.0.path().join("missing/state.db")), Err(Error::Open { .. })));
 }
 
 #[test]
 fn a_full_disk_is_told_once_and_everything_is_written_when_there_is_room() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let connection = file::open(&place.state()).unwrap();
+        let connection = file::open(&folder.state()).unwrap();
         connection.query_row("PRAGMA max_page_count = 30", [], |row| row.get::<_, i64>(0)).unwrap();
-        let (mut store, _) = Store::start(&place.state(), connection).unwrap();
+        let (mut store, _) = Store::start(&folder.state(), connection).unwrap();
         store.put_job(&job("small"), None, 0);
         store.kept().await.unwrap();
         assert!(store.problem().is_none());
@@ -428,7 +428,7 @@ fn a_full_disk_is_told_once_and_everything_is_written_when_there_is_room() {
         store.kept().await.unwrap();
         assert!(store.take_ids(1_000).is_some());
         store.close().await.unwrap();
-        let (_store, stored) = place.open();
+        let (_store, stored) = folder.open();
         assert_eq!(stored.jobs.len(), 1);
         assert_eq!(numbers(&stored.jobs[0].instances[0]), (9_990..10_000).rev().collect::<Vec<_>>());
     });
@@ -436,9 +436,9 @@ fn a_full_disk_is_told_once_and_everything_is_written_when_there_is_room() {
 
 #[test]
 fn what_waits_grows_with_the_instances_and_not_with_what_happens() {
-    let place = Place::new();
+    let folder = StateFolder::new();
     run(async {
-        let (store, _) = place.open();
+        let (store, _) = folder.open();
         for round in 0..50 {
             for id in 1..=500 {
                 store.put_instance("a", InstanceRow { restarts: round, ..row(id, 0) });
@@ -448,7 +448,7 @@ fn what_waits_grows_with_the_instances_and_not_with_what_happens() {
         }
         store.put_job(&job("a"), None, 0);
         store.close().await.unwrap();
-        let instances = &place.open().1.jobs[0].instances;
+        let instances = &folder.open().1.jobs[0].instances;
         assert_eq!(instances.len(), 500);
         for instance in instances {
             assert_eq!(instance.row.restarts, 49);

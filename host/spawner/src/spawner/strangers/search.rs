@@ -26,7 +26,7 @@ const HELD: usize = 256;
 
 /// A user namespace: device and inode of its file. `None`: it can't be looked at, and so it has ended: an ordinary user may
 /// not look at a process that was not dumpable and has no memory any more.
-type Place = Option<(u64, u64)>;
+type UserNamespace = Option<(u64, u64)>;
 
 impl Spawner {
     /// Looks at all children, and ends those that nobody knows, some at a time.
@@ -51,28 +51,28 @@ impl Spawner {
         if unknown.is_empty() {
             return unknown;
         }
-        let zygotes: Vec<(Place, usize)> =
-            self.living().map(|zygote| (self.place(zygote.number), zygote.pending.len())).collect();
-        let mut asked_for = HashMap::<Place, usize>::new();
-        zygotes.iter().for_each(|(place, pending)| *asked_for.entry(*place).or_default() += pending);
+        let zygotes: Vec<(UserNamespace, usize)> =
+            self.living().map(|zygote| (self.user_namespace(zygote.number), zygote.pending.len())).collect();
+        let mut asked_for = HashMap::<UserNamespace, usize>::new();
+        zygotes.iter().for_each(|(user_namespace, pending)| *asked_for.entry(*user_namespace).or_default() += pending);
         let is_awaited = zygotes.iter().any(|(_, pending)| *pending > 0);
         let mut takers = HashSet::new();
         let strangers = unknown.into_iter().filter(|number| {
-            let place = self.place(*number);
-            if place.is_none() {
+            let user_namespace = self.user_namespace(*number);
+            if user_namespace.is_none() {
                 // Whoever reaps a worker before it is reported never learns how it ended. It does no harm meanwhile.
                 return !is_awaited;
             }
-            let left = asked_for.entry(place).or_default();
+            let left = asked_for.entry(user_namespace).or_default();
             let is_stranger = *left == 0;
             *left = left.saturating_sub(1);
-            takers.extend(is_stranger.then_some(place));
+            takers.extend(is_stranger.then_some(user_namespace));
             is_stranger
         });
         let strangers = strangers.take(room).collect();
-        for place in takers {
+        for user_namespace in takers {
             // Without the wall of namespaces several may be in one place, and nobody can tell whose it is.
-            let mut there = self.living().filter(|zygote| self.place(zygote.number) == place);
+            let mut there = self.living().filter(|zygote| self.user_namespace(zygote.number) == user_namespace);
             if let (Some(zygote), None) = (there.next(), there.next()) {
                 let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
             }
@@ -84,7 +84,7 @@ impl Spawner {
         self.zygotes.values().filter(|zygote| !zygote.ended)
     }
 
-    fn place(&self, number: i32) -> Place {
+    fn user_namespace(&self, number: i32) -> UserNamespace {
         let status = statat(&self.files.proc, format!("{number}/ns/user"), AtFlags::empty()).ok()?;
         Some((status.st_dev, status.st_ino))
     }

@@ -166,11 +166,11 @@ pub fn open_ids() -> Result<OwnedFd, Error> {
     open_ids_in(&IDS.map(Path::new))
 }
 
-fn open_ids_in(places: &[&Path]) -> Result<OwnedFd, Error> {
+fn open_ids_in(parents: &[&Path]) -> Result<OwnedFd, Error> {
     let mut failed = Error::Ids { path: "ids".into(), cause: io::ErrorKind::NotFound.into() };
-    for place in places {
-        let path = place.join("ids");
-        match make_private(place, RUNTIME_VARIABLE) {
+    for parent in parents {
+        let path = parent.join("ids");
+        match make_private(parent, RUNTIME_VARIABLE) {
             Ok(()) => {}
             Err(Error::Make { cause, .. }) => {
                 failed = Error::Ids { path, cause };
@@ -275,15 +275,15 @@ mod tests {
     fn ids_are_locked_in_one_place_and_in_the_next_only_where_that_can_t_be_made() {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path();
-        let (file, place) = (base.join("file"), base.join("place"));
+        let (file, parent) = (base.join("file"), base.join("place"));
         std::fs::write(&file, "").unwrap();
-        assert!(open_ids_in(&[&place, &base.join("next")]).is_ok() && !base.join("next").exists());
-        assert!(open_ids_in(&[&file.join("under"), &place]).is_ok());
+        assert!(open_ids_in(&[&parent, &base.join("next")]).is_ok() && !base.join("next").exists());
+        assert!(open_ids_in(&[&file.join("under"), &parent]).is_ok());
         let error = open_ids_in(&[&file]).unwrap_err().to_string();
         assert!(error.contains("lock the ids"), "{error}");
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(open_ids_in(&[&place, &base.join("next")]), Err(Error::Shared { .. })));
+        std::fs::set_permissions(&parent, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(open_ids_in(&[&parent, &base.join("next")]), Err(Error::Shared { .. })));
     }
 
     #[test]

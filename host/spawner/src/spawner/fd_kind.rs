@@ -13,7 +13,7 @@ const NULL: (u32, u32) = (1, 3);
 
 /// What a descriptor is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum FdKind {
     /// To its zygote, its worker or its parent.
     Socket,
     /// A standard stream: a pipe, a file, or nothing. A socket would be somebody else's, a directory a grant.
@@ -23,7 +23,7 @@ pub(super) enum Place {
     Directory,
 }
 
-impl Place {
+impl FdKind {
     pub(super) fn takes(self, status: &Stat) -> bool {
         match (self, FileType::from_raw_mode(status.st_mode)) {
             (Self::Socket, FileType::Socket)
@@ -75,12 +75,12 @@ mod tests {
         let (socket, _other) = pair(SocketType::SEQPACKET).unwrap();
         let (pipe, _writer) = rustix::pipe::pipe().unwrap();
         let (null, file, directory) = (open("/dev/null"), open("/proc/self/exe"), open("/"));
-        let taken = |place: Place| {
+        let taken = |kind: FdKind| {
             let fds = [&socket, &pipe, &null, &file, &directory, &open("/dev/zero")];
-            fds.map(|fd| place.takes(&fstat(fd).unwrap()))
+            fds.map(|fd| kind.takes(&fstat(fd).unwrap()))
         };
-        assert_eq!(taken(Place::Socket), [true, false, false, false, false, false]);
-        assert_eq!(taken(Place::Stream), [false, true, true, true, false, false]);
-        assert_eq!(taken(Place::Directory), [false, false, false, false, true, false]);
+        assert_eq!(taken(FdKind::Socket), [true, false, false, false, false, false]);
+        assert_eq!(taken(FdKind::Stream), [false, true, true, true, false, false]);
+        assert_eq!(taken(FdKind::Directory), [false, false, false, false, true, false]);
     }
 }
