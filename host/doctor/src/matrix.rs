@@ -83,12 +83,12 @@ async fn try_all(
     stage: &Arc<Stage>,
     questions: Vec<(&'static Trial, Walls)>,
 ) -> Result<Vec<Tried>, Error> {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let capacity = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     for (index, (trial, walls)) in questions.into_iter().enumerate() {
-        let (coordinator, stage, room) = (Arc::clone(coordinator), Arc::clone(stage), Arc::clone(&room));
+        let (coordinator, stage, capacity) = (Arc::clone(coordinator), Arc::clone(stage), Arc::clone(&capacity));
         tasks.spawn(async move {
-            let _turn = room.acquire().await;
+            let _turn = capacity.acquire().await;
             let probe = (trial.probe)(&stage);
             attempt(&coordinator, &stage, &probe, &walls).await.map(|tried| (index, tried))
         });

@@ -1,13 +1,13 @@
 //! The coordinator at work: hands the spawner's answers to the attempts that they concern, and runs jobs.
 
 use super::caches::Caches;
+use super::capacity::Capacity;
 use super::driver::{self, Attempted, Order};
 use super::halts;
 use super::note::Note;
 use super::observer::Observer;
 use super::own_directories::OwnDirectories;
 use super::privilege::{self, Parted};
-use super::room::Room;
 use super::screen::{Screen, show};
 use super::stamps::{self, Process};
 use super::stop::{Halt, Halted};
@@ -67,7 +67,7 @@ pub struct Coordinator {
     view: Arc<dyn View>,
     /// Whether it has heard [`Self::note_once`].
     noted: AtomicBool,
-    room: Room,
+    capacity: Capacity,
     root: bool,
     /// What the spawner holds every plan to.
     floor: Floor,
@@ -88,7 +88,7 @@ impl Coordinator {
             caches: Caches::of(&person, |name| std::env::var_os(name)),
             view,
             noted: AtomicBool::new(false),
-            room: Room::new(),
+            capacity: Capacity::new(),
             root,
             floor,
         });
@@ -184,9 +184,9 @@ impl Coordinator {
     }
 
     /// # Errors
-    /// There is no room for another attempt.
-    pub(super) fn check_room(&self) -> io::Result<()> {
-        self.room.take().map(drop)
+    /// No attempt more can be started at the moment.
+    pub(super) fn check_capacity(&self) -> io::Result<()> {
+        self.capacity.take().map(drop)
     }
 
     /// Lets the spawner clear away; afterwards nothing of any run is left. What a spawner leaves that was killed is removed
@@ -232,7 +232,7 @@ impl Coordinator {
         (sender, notes): (mpsc::Sender<Note>, mpsc::Receiver<Note>),
         born: Option<Born>,
     ) -> io::Result<Attempted> {
-        let _place = self.room.take()?;
+        let _permit = self.capacity.take()?;
         let id = self.register(Route { notes: sender.clone(), born });
         if let Some(module) = module {
             let sender = sender.clone();

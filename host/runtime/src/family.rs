@@ -225,7 +225,7 @@ impl Parent<'_> {
     /// Starts a child that was admitted.
     fn start(&mut self, job: Job, directories: Vec<Arc<OwnedFd>>, asked: ChildJob) -> Result<ReplyAndFds, Refused> {
         let full = |error: io::Error| Refused::Quota(format!("the coordinator can open no more: {error}"));
-        self.family.coordinator.check_room().map_err(full)?;
+        self.family.coordinator.check_capacity().map_err(full)?;
         let module = self.member.modules.get(&asked.module).map(Arc::clone);
         let module = module.ok_or_else(|| Refused::NotFound(asked.module.clone()))?;
         let attempt = registry::new_attempt_id().map_err(full)?;

@@ -21,10 +21,10 @@ pub use usable::{Granted, Input};
 pub use warnings::{Exposed, exposed, exposing};
 pub use writable::{FileId, Writable};
 
+use super::capacity::Held;
 use super::error::Error;
 use super::module::Module;
 use super::own_directories::{OwnDirectories, Seen};
-use super::room::Held;
 use reopen::{Again, Role};
 use rustix::fs::{FileType, Mode, OFlags};
 use sandhog_spec::job::{Job, Stdin};

@@ -7,6 +7,7 @@
 pub mod build;
 pub mod cache;
 mod caches;
+mod capacity;
 mod channel;
 pub mod dispatch;
 pub mod driver;
@@ -33,7 +34,6 @@ pub mod record;
 pub mod registry;
 mod reopen;
 mod rights;
-mod room;
 pub mod run;
 mod screen;
 pub mod shed;

@@ -42,8 +42,8 @@ pub struct Noted {
 /// What another process says of itself.
 pub(super) fn hear(process: Process, stamps: Vec<Stamp>) {
     let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
-    let room = MAX.saturating_sub(heard.iter().filter(|noted| noted.process == process).count());
-    heard.extend(stamps.into_iter().take(room).map(|stamp| Noted { process, stamp }));
+    let capacity = MAX.saturating_sub(heard.iter().filter(|noted| noted.process == process).count());
+    heard.extend(stamps.into_iter().take(capacity).map(|stamp| Noted { process, stamp }));
 }
 
 /// All of it, in the order of time; nothing where it was not asked for.

@@ -29,7 +29,7 @@ pub(super) struct Shared<A> {
     pub answers: A,
     pub patience: Patience,
     /// Bytes of bodies that may still be taken in.
-    pub room: Arc<Semaphore>,
+    pub capacity: Arc<Semaphore>,
     /// Answers by the line that may still begin.
     pub followers: Arc<Semaphore>,
     /// Its other end goes when the daemon ends.
@@ -37,7 +37,7 @@ pub(super) struct Shared<A> {
 }
 
 /// Room for [`BODIES_BYTES`].
-pub(super) fn room() -> Arc<Semaphore> {
+pub(super) fn capacity() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(BODIES_BYTES))
 }
 
@@ -119,7 +119,7 @@ async fn take<A: Api>(request: Request<Incoming>, shared: Shared<A>) -> Result<P
     let (route, name) = routes::find(&head.method, head.uri.path())?;
     // The body's room is given back when it has been understood: what comes of it is no larger by an order.
     let call = {
-        let (body, _room) = receive(body, route.body_bytes, &shared).await?;
+        let (body, _permit) = receive(body, route.body_bytes, &shared).await?;
         call::read(route, name, head.uri.query().unwrap_or_default(), &body)?
     };
     shared.answers.answer(call).await
@@ -134,7 +134,7 @@ async fn receive<A>(
     if body.size_hint().lower() > most as u64 {
         return Err(too_long(most));
     }
-    let whole = tokio::time::timeout(shared.patience.body, collect(body, most, &shared.room)).await;
+    let whole = tokio::time::timeout(shared.patience.body, collect(body, most, &shared.capacity)).await;
     whole.unwrap_or_else(|_| {
         Err(Refused::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -146,7 +146,7 @@ async fn receive<A>(
 async fn collect(
     mut body: Incoming,
     most: usize,
-    room: &Arc<Semaphore>,
+    capacity: &Arc<Semaphore>,
 ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refused> {
     let (mut whole, mut permit) = (Vec::new(), None);
     while let Some(frame) = body.frame().await {
@@ -155,18 +155,18 @@ async fn collect(
         if whole.len() + piece.len() > most {
             return Err(too_long(most));
         }
-        occupy(room, &mut permit, piece.len())?;
+        occupy(capacity, &mut permit, piece.len())?;
         whole.extend_from_slice(&piece);
     }
     Ok((whole, permit))
 }
 
 pub(super) fn occupy(
-    room: &Arc<Semaphore>,
+    capacity: &Arc<Semaphore>,
     permit: &mut Option<OwnedSemaphorePermit>,
     bytes: usize,
 ) -> Result<(), Refused> {
-    let more = u32::try_from(bytes).ok().and_then(|bytes| Arc::clone(room).try_acquire_many_owned(bytes).ok());
+    let more = u32::try_from(bytes).ok().and_then(|bytes| Arc::clone(capacity).try_acquire_many_owned(bytes).ok());
     let more = more.ok_or_else(|| {
         Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once").with_hint("try again")
     })?;

@@ -69,7 +69,7 @@ pub(super) async fn serve<A: Api>(
     stop: impl Future<Output = ()>,
 ) {
     let (closes, closing) = watch::channel(());
-    let shared = Shared { answers, patience, room: session::room(), followers: session::followers(), closing };
+    let shared = Shared { answers, patience, capacity: session::capacity(), followers: session::followers(), closing };
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {

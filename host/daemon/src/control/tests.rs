@@ -417,7 +417,7 @@ async fn a_stranger_is_told_so_and_reaches_no_route() {
     let shared = session::Shared {
         answers: server.fake.clone(),
         patience: CALM,
-        room: session::room(),
+        capacity: session::capacity(),
         followers: session::followers(),
         closing,
     };

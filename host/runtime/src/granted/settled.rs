@@ -3,7 +3,7 @@
 use super::record::Record;
 use super::usable::Granted;
 use super::writable::FileId;
-use crate::room::Held;
+use crate::capacity::Held;
 use sandhog_spec::setting::Setting;
 use std::collections::HashSet;
 

@@ -20,7 +20,7 @@ pub(super) fn read(
     memory: &mut [u8],
     number: u32,
     buffer: u32,
-    room: u32,
+    capacity: u32,
     from: u64,
     result: u32,
 ) -> Result<(), Failure> {
@@ -29,8 +29,8 @@ pub(super) fn read(
         Some(listing) => listing,
         None => beginning(directory)?,
     };
-    let room = bytes_mut(memory, buffer, room)?;
-    let filled = fill(directory, &mut listing, from, room);
+    let space = bytes_mut(memory, buffer, capacity)?;
+    let filled = fill(directory, &mut listing, from, space);
     directory.listing = Some(listing);
     put_size(memory, result, filled?)
 }
@@ -45,9 +45,9 @@ fn beginning(directory: &Directory) -> Result<Listing, Errno> {
     Ok(Listing::new(fd))
 }
 
-/// Says how much of `room` it has filled.
-fn fill(directory: &Directory, listing: &mut Listing, from: u64, room: &mut [u8]) -> Result<usize, Errno> {
-    let mut room = Room { bytes: room, used: 0 };
+/// Says how much of `space` it has filled.
+fn fill(directory: &Directory, listing: &mut Listing, from: u64, space: &mut [u8]) -> Result<usize, Errno> {
+    let mut space = Buffer { bytes: space, used: 0 };
     if from < BEGINNING {
         listing.begin_anew();
         let own = resolve::status_of_open(directory.fd())?.stx_ino;
@@ -55,31 +55,31 @@ fn fill(directory: &Directory, listing: &mut Listing, from: u64, room: &mut [u8]
         for (name, at) in [(".", DOT), ("..", DOT_DOT)].into_iter().filter(|(_, at)| *at >= from) {
             listing::append(&mut dots, at + 1, own, FileType::Directory, name);
         }
-        if !room.take(&dots) {
-            return Ok(room.used);
+        if !space.take(&dots) {
+            return Ok(space.used);
         }
     }
     match listing.go_to(from.max(BEGINNING)) {
         // Nothing is behind a place that does not exist.
-        Err(Kernel::INVAL) => return Ok(room.used),
+        Err(Kernel::INVAL) => return Ok(space.used),
         other => other?,
     }
     while let Some(entry) = listing.entry()? {
-        if !room.take(entry) {
+        if !space.take(entry) {
             break;
         }
         listing.advance();
     }
-    Ok(room.used)
+    Ok(space.used)
 }
 
 /// What is left of the guest's buffer.
-struct Room<'a> {
+struct Buffer<'a> {
     bytes: &'a mut [u8],
     used: usize,
 }
 
-impl Room<'_> {
+impl Buffer<'_> {
     /// Takes as much of `entry` as fits, and says whether it was all of it.
     fn take(&mut self, entry: &[u8]) -> bool {
         let free = &mut self.bytes[self.used..];
@@ -106,13 +106,13 @@ pub(super) fn prestat_name(
     memory: &mut [u8],
     number: u32,
     buffer: u32,
-    room: u32,
+    capacity: u32,
 ) -> Result<(), Failure> {
     let Entry::Directory(Directory { granted_as: Some(name), .. }) = guest.table.get(number)? else {
         return Err(Errno::Notdir.into());
     };
     let length = u32::try_from(name.len()).map_err(|_| Errno::Overflow)?;
-    if length > room {
+    if length > capacity {
         return Err(Errno::NameTooLong.into());
     }
     bytes_mut(memory, buffer, length)?.copy_from_slice(name.as_bytes());

@@ -82,11 +82,11 @@ functions! {
     fd_filestat_set_size(fd: u32, size: u64) = files::set_size;
     fd_filestat_set_times(fd: u32, access: u64, change: u64, which: u32) = status::set_times;
     fd_pread(fd: u32, vector: u32, count: u32, offset: u64, result: u32) = files::pread;
-    fd_prestat_dir_name(fd: u32, buffer: u32, room: u32) = directories::prestat_name;
+    fd_prestat_dir_name(fd: u32, buffer: u32, capacity: u32) = directories::prestat_name;
     fd_prestat_get(fd: u32, result: u32) = directories::prestat;
     fd_pwrite(fd: u32, vector: u32, count: u32, offset: u64, result: u32) = files::pwrite;
     fd_read(fd: u32, vector: u32, count: u32, result: u32) = files::read;
-    fd_readdir(fd: u32, buffer: u32, room: u32, cookie: u64, result: u32) = directories::read;
+    fd_readdir(fd: u32, buffer: u32, capacity: u32, cookie: u64, result: u32) = directories::read;
     fd_renumber(from: u32, to: u32) = descriptors::renumber;
     fd_seek(fd: u32, offset: i64, whence: u32, result: u32) = files::seek;
     fd_sync(fd: u32) = files::sync;
@@ -101,7 +101,7 @@ functions! {
     path_open(
         fd: u32, links: u32, path: u32, length: u32, how: u32, rights: u64, inherited: u64, flags: u32, result: u32
     ) = open::open;
-    path_readlink(fd: u32, path: u32, length: u32, buffer: u32, room: u32, result: u32) = paths::readlink;
+    path_readlink(fd: u32, path: u32, length: u32, buffer: u32, capacity: u32, result: u32) = paths::readlink;
     path_remove_directory(fd: u32, path: u32, length: u32) = paths::remove_directory;
     path_rename(fd: u32, old: u32, old_length: u32, new_fd: u32, new: u32, new_length: u32) = paths::rename;
     path_symlink(old: u32, old_length: u32, fd: u32, new: u32, new_length: u32) = paths::symlink;

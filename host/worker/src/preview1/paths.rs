@@ -139,7 +139,7 @@ pub(super) fn readlink(
     path: u32,
     length: u32,
     buffer: u32,
-    room: u32,
+    capacity: u32,
     result: u32,
 ) -> Result<(), Failure> {
     let directory = guest.table.directory(number)?;
@@ -152,7 +152,7 @@ pub(super) fn readlink(
     if content.starts_with(b"/") {
         return Err(Errno::Perm.into());
     }
-    let content = &content[..content.len().min(room as usize)];
+    let content = &content[..content.len().min(capacity as usize)];
     let used = u32::try_from(content.len()).map_err(|_| Errno::Overflow)?;
     memory::bytes_mut(memory, buffer, used)?.copy_from_slice(content);
     put_size(memory, result, content.len())

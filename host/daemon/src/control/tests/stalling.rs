@@ -41,14 +41,14 @@ async fn bytes_without_end_are_refused_at_the_bound() {
 
 #[tokio::test]
 async fn all_bodies_together_have_one_bound() {
-    let room = Arc::new(Semaphore::new(10));
+    let capacity = Arc::new(Semaphore::new(10));
     let (mut one, mut other) = (None, None);
-    assert_eq!(occupy(&room, &mut one, 6), Ok(()));
-    assert_eq!(occupy(&room, &mut one, 2), Ok(()));
-    let refused = occupy(&room, &mut other, 3).unwrap_err();
+    assert_eq!(occupy(&capacity, &mut one, 6), Ok(()));
+    assert_eq!(occupy(&capacity, &mut one, 2), Ok(()));
+    let refused = occupy(&capacity, &mut other, 3).unwrap_err();
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     drop(one);
-    assert_eq!(occupy(&room, &mut other, 10), Ok(()));
+    assert_eq!(occupy(&capacity, &mut other, 10), Ok(()));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! How many attempts there is room for: each takes descriptors, here and in the spawner, and whoever has none left can't even
+//! The capacity for attempts: each takes descriptors, here and in the spawner, and whoever has none left can't even
 //! be told of it.
 
 use rustix::process::{Resource, getrlimit};
@@ -32,15 +32,15 @@ impl Drop for Held {
 }
 
 /// Attempts at the same time.
-pub(super) struct Room {
+pub(super) struct Capacity {
     files: u64,
     taken: AtomicU64,
 }
 
 /// Given back when it is dropped.
-pub(super) struct Place<'a>(&'a Room);
+pub(super) struct Permit<'a>(&'a Capacity);
 
-impl Room {
+impl Capacity {
     /// As many as this process's limit of open files leaves room for.
     pub(super) fn new() -> Self {
         Self::within(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
@@ -50,7 +50,7 @@ impl Room {
         Self { files, taken: AtomicU64::new(0) }
     }
 
-    /// Attempts that there is room for beside what is held.
+    /// Attempts that fit beside what is held.
     fn most(&self, held: u64) -> u64 {
         let own = OWN.min(self.files / 4).saturating_add(held);
         // A job and its compiler at the least: a limit that is too low for that says so by itself.
@@ -59,12 +59,12 @@ impl Room {
 
     /// # Errors
     /// There is none left.
-    pub(super) fn take(&self) -> io::Result<Place<'_>> {
+    pub(super) fn take(&self) -> io::Result<Permit<'_>> {
         let most = self.most(HELD.load(Ordering::Relaxed));
         if self.taken.fetch_add(1, Ordering::Relaxed) < most {
-            return Ok(Place(self));
+            return Ok(Permit(self));
         }
-        drop(Place(self));
+        drop(Permit(self));
         let files = self.files;
         Err(io::Error::other(format!(
             "no room for more than {most} attempts at the same time: Sandhog may open {files} files; raise that \
@@ -73,7 +73,7 @@ impl Room {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::Relaxed);
     }
@@ -85,25 +85,25 @@ mod tests {
 
     #[test]
     fn there_is_as_much_room_as_descriptors_and_it_comes_back() {
-        let room = Room::within(1024);
-        let mut places: Vec<_> = (0..59).map(|_| room.take().unwrap()).collect();
-        let sentence = room.take().err().unwrap().to_string();
+        let capacity = Capacity::within(1024);
+        let mut permits: Vec<_> = (0..59).map(|_| capacity.take().unwrap()).collect();
+        let sentence = capacity.take().err().unwrap().to_string();
         assert!(
             sentence.starts_with("no room for more than 59 attempts at the same time: Sandhog may open 1024 files")
         );
-        places.pop();
-        assert!(room.take().is_ok());
+        permits.pop();
+        assert!(capacity.take().is_ok());
     }
 
     #[test]
     fn what_jobs_hold_while_they_rest_leaves_less_room() {
-        let room = Room::within(1024);
-        assert_eq!([0, 14, 140, 5000].map(|held| room.most(held)), [59, 58, 49, 2]);
+        let capacity = Capacity::within(1024);
+        assert_eq!([0, 14, 140, 5000].map(|held| capacity.most(held)), [59, 58, 49, 2]);
     }
 
     #[test]
     fn a_job_and_its_compiler_are_always_tried() {
-        let room = Room::within(0);
-        assert!(matches!((room.take(), room.take(), room.take()), (Ok(_), Ok(_), Err(_))));
+        let capacity = Capacity::within(0);
+        assert!(matches!((capacity.take(), capacity.take(), capacity.take()), (Ok(_), Ok(_), Err(_))));
     }
 }
