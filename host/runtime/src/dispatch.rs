@@ -48,11 +48,11 @@ type Routes = HashMap<u32, Route>;
 struct Route {
     notes: mpsc::Sender<Note>,
     /// Hears of the worker.
-    born: Option<Born>,
+    on_started: Option<OnStarted>,
 }
 
 /// Is given a worker's number and pidfd.
-pub(super) type Born = Arc<dyn Fn(u32, OwnedFd) + Send + Sync>;
+pub(super) type OnStarted = Arc<dyn Fn(u32, OwnedFd) + Send + Sync>;
 
 pub struct Coordinator {
     client: Client,
@@ -230,10 +230,10 @@ impl Coordinator {
         module: Option<Compiled>,
         halted: Halted,
         (sender, notes): (mpsc::Sender<Note>, mpsc::Receiver<Note>),
-        born: Option<Born>,
+        on_started: Option<OnStarted>,
     ) -> io::Result<Attempted> {
         let _permit = self.capacity.take()?;
-        let id = self.register(Route { notes: sender.clone(), born });
+        let id = self.register(Route { notes: sender.clone(), on_started });
         if let Some(module) = module {
             let sender = sender.clone();
             tokio::spawn(async move {
@@ -318,8 +318,8 @@ async fn hear_spawner(coordinator: Arc<Coordinator>) {
             FromSpawner::WorkerEnded { worker, exit } => (worker, Event::WorkerEnded(exit)),
         };
         if let Some(route) = coordinator.route(id) {
-            for (pidfd, born) in fds.into_iter().zip(&route.born) {
-                born(id, pidfd);
+            for (pidfd, on_started) in fds.into_iter().zip(&route.on_started) {
+                on_started(id, pidfd);
             }
             let _ = route.notes.send(Note::Event(event)).await;
         }

@@ -37,7 +37,7 @@ pub trait Observer: Send + Sync {
     }
 
     /// There is a worker; its number at the spawner.
-    fn born(&self, _attempt: &str, _worker: u32, _pidfd: &OwnedFd) {}
+    fn worker_started(&self, _attempt: &str, _worker: u32, _pidfd: &OwnedFd) {}
 
     /// A guest begins.
     fn began(&self, _attempt: &str) {}

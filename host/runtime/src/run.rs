@@ -1,6 +1,6 @@
 //! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
 
-use super::dispatch::{Born, Compiled, Coordinator};
+use super::dispatch::{Compiled, Coordinator, OnStarted};
 use super::driver::{Attempted, Ends, GRACE, Order};
 use super::error::Error;
 use super::family::{self, Family};
@@ -234,8 +234,8 @@ impl Coordinator {
         let (sender, notes) = mpsc::channel(note::NOTES);
         let served = family::serve(family, member, inherited, requests, sender.clone());
         let (observer, name) = (Arc::clone(&family.observer), member.identity.attempt.clone());
-        let born: Born = Arc::new(move |worker, pidfd| observer.born(&name, worker, &pidfd));
-        let attempted = self.attempt(order, compiled, halted, (sender, notes), Some(born));
+        let on_started: OnStarted = Arc::new(move |worker, pidfd| observer.worker_started(&name, worker, &pidfd));
+        let attempted = self.attempt(order, compiled, halted, (sender, notes), Some(on_started));
         let (attempted, ()) = tokio::join!(attempted, served);
         let Attempted { facts, mut usage, unused } = attempted?;
         if let Some(unused) = unused {

@@ -1,6 +1,6 @@
 //! The one task that owns the daemon's jobs: takes in what happens, lets the supervisor decide, and has it done.
 
-use super::attending::Attending;
+use super::attempt_observer::AttemptObserver;
 use super::book::{Book, Member};
 use super::clock::Clock;
 use super::events::Events;
@@ -80,7 +80,7 @@ pub enum End {
 pub(super) struct Running {
     pub id: InstanceId,
     pub halt: watch::Sender<Option<Halt>>,
-    pub attending: Arc<Attending>,
+    pub attempt_observer: Arc<AttemptObserver>,
     pub mailbox: Option<Mailbox>,
     pub service: Arc<Service>,
     /// What it was granted; `None`: nothing, for it is refused.
@@ -413,12 +413,14 @@ pub(super) fn definition(service: &Service) -> Definition {
 impl Running {
     /// The name of the attempt, which others see.
     pub(super) fn name(&self) -> String {
-        self.attending.origin.attempt.clone()
+        self.attempt_observer.origin.attempt.clone()
     }
 
     /// Looks at its worker, unless that was just done.
     pub(super) fn look(&mut self, now: Instant) {
-        if let Some(pid) = self.attending.worker().and_then(|born| born.pid).filter(|_| self.used.is_old(now)) {
+        if let Some(pid) =
+            self.attempt_observer.worker().and_then(|started| started.pid).filter(|_| self.used.is_old(now))
+        {
             self.used.take(sample::look(pid), now);
         }
     }

@@ -7,8 +7,8 @@ use sandhog_runtime::record::VerdictRecord;
 use sandhog_supervisor::state::AttemptNumber;
 use tokio::sync::mpsc;
 
-/// What wakes the actor. Without a bound: what a guest can bring about is bounded where it comes in, see [`super::attending`] and
-/// [`super::mailbox`], and sessions are counted.
+/// What wakes the actor. Without a bound: what a guest can bring about is bounded where it comes in, see
+/// [`super::attempt_observer`] and [`super::mailbox`], and sessions are counted.
 pub(super) type Inbox = mpsc::UnboundedSender<Message>;
 
 pub(super) enum Message {

@@ -1,9 +1,9 @@
 //! The daemon's jobs: one task owns them all, asks [`sandhog_supervisor::state`] what to do, and does it.
 //!
 //! ```text
-//!  sessions ──Handle──▶ actor ──Event──▶ supervisor::state
-//!                        │  ▲               │ Action
-//!            book, waits ┘  └── attending ◀─┴─▶ perform ──▶ runtime::run
+//!  sessions ──Handle──▶ actor ──────Event──────▶ supervisor::state
+//!                        │  ▲                      │ Action
+//!            book, waits ┘  └── attempt_observer ◀─┴─▶ perform ──▶ runtime::run
 //! ```
 //!
 //! Must not: decide anything about restarts, speak HTTP, print, wait for anything while others do. The one task waits for its
@@ -12,7 +12,7 @@
 
 mod actor;
 mod apply;
-mod attending;
+mod attempt_observer;
 mod book;
 mod changes;
 mod clock;

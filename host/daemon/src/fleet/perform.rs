@@ -1,7 +1,7 @@
 //! Does what the supervisor says, and tells those who watch.
 
 use super::actor::{Daemon, Running};
-use super::attending::Attending;
+use super::attempt_observer::AttemptObserver;
 use super::logs::Origin;
 use super::mailbox::Mailbox;
 use super::message::Message;
@@ -56,7 +56,8 @@ impl Daemon {
         });
         let name = identity.as_ref().map_or_else(|_| String::new(), |identity| identity.attempt.clone());
         let origin = Origin { job: service.job.name.clone(), instance: member.number, attempt: name };
-        let attending = Arc::new(Attending::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
+        let attempt_observer =
+            Arc::new(AttemptObserver::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
         let (halt, halted) = watch::channel(None);
         let (connection, mailbox) = self.connection(attempt).unzip();
         let job = boosted(service.job.clone(), boosts);
@@ -66,7 +67,7 @@ impl Daemon {
             (Ok(_), Err(reason)) => Err(Verdict::Refused { reason: reason.clone() }),
             (Ok(identity), Ok(settled)) => {
                 let granted = settled.job.clone();
-                let (observer, keeper) = (attending.clone(), attending.clone());
+                let (observer, keeper) = (attempt_observer.clone(), attempt_observer.clone());
                 Ok(Kept { job, granted, identity, connection, observer, keeper, grace })
             }
         };
@@ -74,15 +75,24 @@ impl Daemon {
             Arc::clone(&self.coordinator),
             Arc::clone(&self.starts),
             kept,
-            Arc::clone(&attending),
+            Arc::clone(&attempt_observer),
             halted,
         ));
         if service.rules.recycle_memory_bytes.is_some() {
             self.weighed.insert(attempt);
         }
         let settled = settled.ok();
-        let running =
-            Running { id, halt, attending, mailbox, service, settled, used: Use::default(), paused: false, wish: None };
+        let running = Running {
+            id,
+            halt,
+            attempt_observer,
+            mailbox,
+            service,
+            settled,
+            used: Use::default(),
+            paused: false,
+            wish: None,
+        };
         self.running.insert(attempt, running);
         // Where this process is killed, the next daemon knows what it took along.
         self.save(id);
@@ -115,16 +125,16 @@ impl Daemon {
     /// However often that is asked for, one request is on its way to the spawner at a time, and only the last wish counts.
     pub(super) fn set_paused(&mut self, attempt: AttemptNumber, paused: bool) -> bool {
         let Some(running) = self.running.get_mut(&attempt) else { return false };
-        if paused && running.attending.worker().is_none() {
+        if paused && running.attempt_observer.worker().is_none() {
             return false;
         }
         running.paused = paused;
-        match (&running.wish, running.attending.worker()) {
+        match (&running.wish, running.attempt_observer.worker()) {
             (Some(wish), _) => drop(wish.send_replace(paused)),
-            (None, Some(born)) if paused => {
+            (None, Some(started)) if paused => {
                 let (wish, wished) = watch::channel(paused);
                 running.wish = Some(wish);
-                tokio::spawn(pause_as_wished(Arc::clone(&self.coordinator), born.worker, wished));
+                tokio::spawn(pause_as_wished(Arc::clone(&self.coordinator), started.worker, wished));
             }
             (None, _) => {}
         }
@@ -216,7 +226,7 @@ impl Daemon {
         let running = attempt.and_then(|attempt| self.running.get(&attempt));
         // What has ended is not among those that run any more.
         let ended = || verdict.as_ref().and(member.ends.front()).map(|ended| ended.attempt.clone());
-        let attempt = running.map(|running| running.attending.origin.attempt.clone()).or_else(ended);
+        let attempt = running.map(|running| running.attempt_observer.origin.attempt.clone()).or_else(ended);
         let event = Event {
             instance: Some(member.number),
             id: Some(id),
@@ -274,7 +284,7 @@ impl Daemon {
         let event = Event {
             instance: member.map(|member| member.number),
             id: Some(running.id),
-            attempt: Some(running.attending.origin.attempt.clone()),
+            attempt: Some(running.attempt_observer.origin.attempt.clone()),
             message,
             ..plain_event(member.map(|member| member.job.clone()), kind, &text)
         };
@@ -325,7 +335,7 @@ async fn run(
     coordinator: Arc<Coordinator>,
     starts: Arc<Semaphore>,
     kept: Result<Kept, Verdict>,
-    attending: Arc<Attending>,
+    attempt_observer: Arc<AttemptObserver>,
     mut halted: Halted,
 ) {
     let record = match kept {
@@ -338,7 +348,7 @@ async fn run(
                     verdict(outcome::never_began(halt.map(Halt::cause)))
                 }
                 Ok(permit) = starts.acquire_owned() => {
-                    attending.hold(permit);
+                    attempt_observer.hold(permit);
                     halted.mark_unchanged();
                     let record = coordinator.run_kept(kept, halted).await;
                     record.unwrap_or_else(|error| verdict(Verdict::Refused { reason: error.to_string() }))
@@ -346,10 +356,12 @@ async fn run(
                 else => verdict(outcome::never_began(None)),
             }
         }
-        Err(verdict) => VerdictRecord::new(verdict, attending.origin.attempt.clone(), attending.origin.job.clone()),
+        Err(verdict) => {
+            VerdictRecord::new(verdict, attempt_observer.origin.attempt.clone(), attempt_observer.origin.job.clone())
+        }
     };
-    attending.let_others_start();
-    let _ = attending.inbox.send(Message::Ended { attempt: attending.number, record: Box::new(record) });
+    attempt_observer.let_others_start();
+    let _ = attempt_observer.inbox.send(Message::Ended { attempt: attempt_observer.number, record: Box::new(record) });
 }
 
 fn no_id(error: &impl std::fmt::Display) -> Verdict {

@@ -87,7 +87,7 @@ impl Daemon {
         let (seen, member) = (self.fleet.see(id)?, self.book.members.get(&id)?);
         let at_ms = |at: Duration| self.begun_ms + at.as_millis() as u64;
         let running = seen.attempt.and_then(|attempt| self.running.get(&attempt));
-        let born = running.and_then(|running| running.attending.worker());
+        let started = running.and_then(|running| running.attempt_observer.worker());
         let scheduled = || self.clock.next_of(&member.job).and_then(time::ms);
         Some(Instance {
             id,
@@ -99,15 +99,15 @@ impl Daemon {
             reloading: seen.reloading,
             paused: running.is_some_and(|running| running.paused),
             since_ms: at_ms(seen.since),
-            attempt: running.map(|running| running.attending.origin.attempt.clone()),
-            pid: born.and_then(|born| born.pid),
-            started_ms: born.map(|born| born.at_ms),
+            attempt: running.map(|running| running.attempt_observer.origin.attempt.clone()),
+            pid: started.and_then(|started| started.pid),
+            started_ms: started.map(|started| started.at_ms),
             cpu_permille: running.and_then(|running| running.used.cpu_permille),
             memory_bytes: running.and_then(|running| running.used.memory_bytes),
             restarts: seen.restarts,
             last: member.ends.front().cloned(),
             next_ms: seen.next.map(at_ms).or_else(|| scheduled().filter(|_| seen.phase == Phase::Scheduled)),
-            progress: running.and_then(|running| running.attending.how_far()),
+            progress: running.and_then(|running| running.attempt_observer.how_far()),
             raised: self.raised(id, &seen.raised),
         })
     }

@@ -1,4 +1,4 @@
-//! One attempt as the daemon attends it: what it says is kept, and how it goes is passed on to the fleet.
+//! One attempt as the daemon observes it: what it says is kept, and how it goes is passed on to the fleet.
 
 use super::logs::{Logs, Origin};
 use super::message::{Inbox, Message};
@@ -21,19 +21,19 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Two heartbeats within this time are one: a guest that does nothing else must not keep the daemon busy.
 const HEARTBEAT_LEAST: Duration = Duration::from_millis(50);
 
-pub(super) struct Attending {
+pub(super) struct AttemptObserver {
     pub(super) number: AttemptNumber,
     pub(super) origin: Origin,
     pub(super) rules: LogRules,
     pub(super) logs: Logs,
     pub(super) inbox: Inbox,
-    born: OnceLock<Born>,
-    said: Mutex<Said>,
+    started: OnceLock<StartedWorker>,
+    reported: Mutex<Reported>,
 }
 
 /// A worker that has begun.
 #[derive(Clone, Copy)]
-pub(super) struct Born {
+pub(super) struct StartedWorker {
     /// Its number at the spawner.
     pub worker: u32,
     /// None: it has gone already.
@@ -42,7 +42,7 @@ pub(super) struct Born {
 }
 
 #[derive(Default)]
-struct Said {
+struct Reported {
     ready: bool,
     retired: bool,
     heartbeat: Option<Instant>,
@@ -53,35 +53,35 @@ struct Said {
     held: Vec<Message>,
 }
 
-impl Attending {
+impl AttemptObserver {
     pub(super) fn new(number: AttemptNumber, origin: Origin, rules: LogRules, logs: Logs, inbox: Inbox) -> Self {
-        Self { number, origin, rules, logs, inbox, born: OnceLock::new(), said: Mutex::default() }
+        Self { number, origin, rules, logs, inbox, started: OnceLock::new(), reported: Mutex::default() }
     }
 
-    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
+    fn reported(&self) -> std::sync::MutexGuard<'_, Reported> {
         // Nothing panics while it holds the lock, and what it holds is whole after every statement.
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Holds a place among those that start until its worker has begun.
     pub(super) fn hold(&self, permit: OwnedSemaphorePermit) {
-        self.said().permit = Some(permit);
+        self.reported().permit = Some(permit);
         let _ = self.inbox.send(Message::Launched { attempt: self.number });
     }
 
     /// It has begun, or never will.
     pub(super) fn let_others_start(&self) {
-        self.said().permit = None;
+        self.reported().permit = None;
     }
 
-    pub(super) fn worker(&self) -> Option<Born> {
-        self.born.get().copied()
+    pub(super) fn worker(&self) -> Option<StartedWorker> {
+        self.started.get().copied()
     }
 
     /// How far it is, as it said last; one line, whatever it said.
     pub(super) fn how_far(&self) -> Option<String> {
-        let said = self.said();
-        let progress = said.progress.as_ref()?;
+        let reported = self.reported();
+        let progress = reported.progress.as_ref()?;
         let mut text = match progress.total {
             Some(total) => format!("{}/{total}", progress.done),
             None => progress.done.to_string(),
@@ -95,32 +95,32 @@ impl Attending {
 
     /// News of its worker comes by another way, and may come later than what that says.
     fn pass_on(&self, message: Message) {
-        let mut said = self.said();
-        if self.born.get().is_none() {
-            said.held.push(message);
+        let mut reported = self.reported();
+        if self.started.get().is_none() {
+            reported.held.push(message);
             return;
         }
-        drop(said);
+        drop(reported);
         // Where nobody hears it the daemon has ended.
         let _ = self.inbox.send(message);
     }
 
     /// Whether it has not said so before.
     fn is_news(&self, life: &Life) -> bool {
-        let mut said = self.said();
+        let mut reported = self.reported();
         match life {
-            Life::Ready => !std::mem::replace(&mut said.ready, true),
-            Life::Retire(_) => !std::mem::replace(&mut said.retired, true),
+            Life::Ready => !std::mem::replace(&mut reported.ready, true),
+            Life::Retire(_) => !std::mem::replace(&mut reported.retired, true),
             Life::Heartbeat => {
                 let now = Instant::now();
-                let is_due = said.heartbeat.is_none_or(|last| now.duration_since(last) >= HEARTBEAT_LEAST);
-                is_due && said.heartbeat.replace(now) != Some(now)
+                let is_due = reported.heartbeat.is_none_or(|last| now.duration_since(last) >= HEARTBEAT_LEAST);
+                is_due && reported.heartbeat.replace(now) != Some(now)
             }
         }
     }
 }
 
-impl Observer for Attending {
+impl Observer for AttemptObserver {
     fn log(&self, line: LogLine) -> Told<'_> {
         Box::pin(async move {
             if self.rules.level.is_some_and(|least| line.level >= least) {
@@ -131,7 +131,7 @@ impl Observer for Attending {
 
     fn progress(&self, attempt: &str, progress: Option<Progress>) -> Told<'_> {
         if attempt == self.origin.attempt {
-            self.said().progress = progress;
+            self.reported().progress = progress;
         }
         Box::pin(std::future::ready(()))
     }
@@ -144,12 +144,12 @@ impl Observer for Attending {
         Box::pin(std::future::ready(()))
     }
 
-    fn born(&self, attempt: &str, worker: u32, pidfd: &OwnedFd) {
+    fn worker_started(&self, attempt: &str, worker: u32, pidfd: &OwnedFd) {
         if attempt == self.origin.attempt {
-            let mut said = self.said();
-            let _ = self.born.set(Born { worker, pid: sample::pid_of(pidfd), at_ms: now_ms() });
-            said.permit = None;
-            for message in said.held.drain(..) {
+            let mut reported = self.reported();
+            let _ = self.started.set(StartedWorker { worker, pid: sample::pid_of(pidfd), at_ms: now_ms() });
+            reported.permit = None;
+            for message in reported.held.drain(..) {
                 let _ = self.inbox.send(message);
             }
         }
@@ -162,7 +162,7 @@ impl Observer for Attending {
     }
 }
 
-impl Keeper for Attending {
+impl Keeper for AttemptObserver {
     fn sink(&self, stream: LogStream) -> Box<dyn Sink> {
         Box::new(Kept(self.logs.stream(self.origin.clone(), stream, self.rules)))
     }
