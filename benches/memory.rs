@@ -33,15 +33,15 @@ pub(crate) fn measure(peers: &Peers) -> Outcome<Value> {
 /// Private pages of a run's processes, once there is a worker.
 fn private_memory_of(coordinator: u32) -> Outcome<Value> {
     let deadline = Instant::now() + PATIENCE;
-    let has_worker = |family: &[Process]| family.iter().any(|process| process.name == "sandhog-worker");
-    while !has_worker(&family(coordinator)?) {
+    let has_worker = |tree: &[Process]| tree.iter().any(|process| process.name == "sandhog-worker");
+    while !has_worker(&tree(coordinator)?) {
         if Instant::now() > deadline {
             return Err("a run of sleep_forever has no worker".into());
         }
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(SETTLE);
-    let processes = family(coordinator)?;
+    let processes = tree(coordinator)?;
     let line = |process: &Process| json!({"what": process.name, "bytes": private_bytes(process.pid)});
     Ok(processes.iter().map(line).collect())
 }
@@ -53,18 +53,18 @@ struct Process {
 }
 
 /// A process and all below it.
-fn family(ancestor: u32) -> Outcome<Vec<Process>> {
+fn tree(ancestor: u32) -> Outcome<Vec<Process>> {
     let entries = std::fs::read_dir("/proc")?.filter_map(Result::ok);
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut others: Vec<Process> = pids.filter_map(process).collect();
     others.sort_unstable_by_key(|process| process.pid);
-    let mut family: Vec<Process> = others.extract_if(.., |process| process.pid == ancestor).collect();
+    let mut tree: Vec<Process> = others.extract_if(.., |process| process.pid == ancestor).collect();
     let mut at = 0;
-    while let Some(parent) = family.get(at).map(|process| process.pid) {
-        family.extend(others.extract_if(.., |process| process.parent == parent));
+    while let Some(parent) = tree.get(at).map(|process| process.pid) {
+        tree.extend(others.extract_if(.., |process| process.parent == parent));
         at += 1;
     }
-    Ok(family)
+    Ok(tree)
 }
 
 /// `None` where it has ended meanwhile.

@@ -1,13 +1,13 @@
-//! How many children a family may have, how deep, and how fast. Pure: time comes in.
+//! How many children a tree of attempts may have, how deep, and how fast. Pure: time comes in.
 
 use sandhog_protocol::request::Refused;
-use sandhog_spec::job::FamilyLimits;
+use sandhog_spec::job::ChildQuota;
 use std::time::Instant;
 
-/// A family's account.
+/// A tree's account.
 #[derive(Debug)]
 pub(super) struct Quota {
-    limits: FamilyLimits,
+    limits: ChildQuota,
     alive: u32,
     /// Starts that are left, and when that was so: a token bucket as deep as one second's rate.
     left: f64,
@@ -15,7 +15,7 @@ pub(super) struct Quota {
 }
 
 impl Quota {
-    pub(super) fn new(limits: FamilyLimits, now: Instant) -> Self {
+    pub(super) fn new(limits: ChildQuota, now: Instant) -> Self {
         Self { limits, alive: 0, left: f64::from(limits.rate), at: now }
     }
 
@@ -24,7 +24,7 @@ impl Quota {
     /// # Errors
     /// [`Refused::Quota`], which bound it would break.
     pub(super) fn admit(&mut self, depth: u32, now: Instant) -> Result<(), Refused> {
-        let FamilyLimits { alive, depth: deepest, rate } = self.limits;
+        let ChildQuota { alive, depth: deepest, rate } = self.limits;
         self.refill(now);
         if depth > deepest {
             let what = format!("children are {deepest} generations deep, which is the most (--max-child-depth)");
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_place_is_free_again_when_a_child_has_ended() {
         let now = Instant::now();
-        let mut quota = Quota::new(FamilyLimits { alive: 2, depth: 1, rate: 100 }, now);
+        let mut quota = Quota::new(ChildQuota { alive: 2, depth: 1, rate: 100 }, now);
         assert_eq!((quota.admit(1, now), quota.admit(1, now)), (Ok(()), Ok(())));
         assert!(reason(quota.admit(1, now)).contains("--max-children"));
         quota.ended();
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn what_is_too_deep_takes_no_place() {
         let now = Instant::now();
-        let mut quota = Quota::new(FamilyLimits { alive: 1, depth: 2, rate: 100 }, now);
+        let mut quota = Quota::new(ChildQuota { alive: 1, depth: 2, rate: 100 }, now);
         assert!(reason(quota.admit(3, now)).contains("--max-child-depth"));
         assert_eq!(quota.admit(2, now), Ok(()));
     }
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_burst_is_as_large_as_the_rate_and_comes_back_with_time() {
         let now = Instant::now();
-        let mut quota = Quota::new(FamilyLimits { alive: 1000, depth: 1, rate: 10 }, now);
+        let mut quota = Quota::new(ChildQuota { alive: 1000, depth: 1, rate: 10 }, now);
         for _ in 0..10 {
             assert_eq!(quota.admit(1, now), Ok(()));
         }

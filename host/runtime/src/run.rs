@@ -1,9 +1,9 @@
-//! Runs guests: the job that was asked for, and whatever that starts. See [`super::family`] for what it starts.
+//! Runs guests: the job that was asked for, and whatever that starts. See [`super::children`] for what it starts.
 
+use super::children::{self, AttemptTree};
 use super::dispatch::{Compiled, Coordinator, OnStarted};
 use super::driver::{Attempted, Ends, GRACE, Order};
 use super::error::Error;
-use super::family::{self, Family};
 use super::granted::{Granted, Opener};
 use super::module::Module;
 use super::modules;
@@ -96,7 +96,7 @@ impl Coordinator {
         let granted = Opener::now(self.own_directories()).open(job)?;
         let ties = Ties { streams: Streams::of_command(job, &granted.input), connection, coredump };
         let member = Member { instead, ..Member::new(job.clone(), granted, identity) };
-        self.run_family(member, ties, self.screen(), GRACE, self.stopped()).await
+        self.run_tree(member, ties, self.screen(), GRACE, self.stopped()).await
     }
 
     /// One attempt of a job that the daemon keeps up, to its verdict, with whatever it starts. No path is opened.
@@ -107,7 +107,7 @@ impl Coordinator {
         let Kept { job, granted, identity, connection, observer, keeper, grace } = kept;
         let streams = Streams::kept(&job, &granted.input, &keeper);
         let member = Member::new(job, granted, identity);
-        self.run_family(member, Ties { streams, connection, coredump: None }, observer, grace, halted).await
+        self.run_tree(member, Ties { streams, connection, coredump: None }, observer, grace, halted).await
     }
 
     /// The command of a health check: nobody hears what it says.
@@ -121,10 +121,10 @@ impl Coordinator {
             Identity { attempt: registry::new_attempt_id()?, job: job.name.clone(), number: 1, ..Identity::default() };
         let ties = Ties { streams: Streams::null(job)?, connection: None, coredump: None };
         let member = Member::new(job.clone(), granted, identity);
-        self.run_family(member, ties, Arc::new(Nobody), GRACE, halted).await
+        self.run_tree(member, ties, Arc::new(Nobody), GRACE, halted).await
     }
 
-    async fn run_family(
+    async fn run_tree(
         self: &Arc<Self>,
         member: Member,
         ties: Ties,
@@ -132,16 +132,16 @@ impl Coordinator {
         grace: Duration,
         halted: Halted,
     ) -> Result<VerdictRecord, Error> {
-        let family = Family::new(self, &member.job, observer, grace);
-        let record = family.run(&Arc::new(member), ties, halted.clone()).await;
-        family.wait_for_detached(halted).await;
+        let tree = AttemptTree::new(self, &member.job, observer, grace);
+        let record = tree.run(&Arc::new(member), ties, halted.clone()).await;
+        tree.wait_for_detached(halted).await;
         record
     }
 
     /// The tries of one member: until it starts, or can't. Walls that may be missing are let go one after the other.
     pub(super) async fn try_member(
         self: &Arc<Self>,
-        family: &Arc<Family>,
+        tree: &Arc<AttemptTree>,
         member: &Arc<Member>,
         mut ties: Ties,
         halted: Halted,
@@ -151,7 +151,7 @@ impl Coordinator {
         let mut missing_walls = Vec::new();
         let mut remade = false;
         let (facts, usage) = loop {
-            let (facts, usage) = self.try_once(family, member, &mut ties, &walls, halted.clone()).await?;
+            let (facts, usage) = self.try_once(tree, member, &mut ties, &walls, halted.clone()).await?;
             match &facts.cause {
                 Some(Cause::Stale(_)) if !remade => {
                     modules::forget(self, &member.module, job.limits.fuel.is_some());
@@ -200,7 +200,7 @@ impl Coordinator {
     /// One try, with its zygote starting beside the search for its compiled module, and its requests served.
     async fn try_once(
         self: &Arc<Self>,
-        family: &Arc<Family>,
+        tree: &Arc<AttemptTree>,
         member: &Arc<Member>,
         ties: &mut Ties,
         walls: &Walls,
@@ -208,12 +208,12 @@ impl Coordinator {
     ) -> Result<(Facts, Usage), Error> {
         let job = &member.job;
         let Opened { stdio, feed, pumps, whole_calls } =
-            ties.streams.open(family.observer.beside().as_ref(), member.instead.is_none())?;
+            ties.streams.open(tree.observer.beside().as_ref(), member.instead.is_none())?;
         let inherited = ties.streams.inherited(&stdio)?;
-        let (asks, requests) = mpsc::channel(family::REQUESTS);
+        let (asks, requests) = mpsc::channel(children::REQUESTS);
         let (program, work) = member.program_and_work(ties.streams.terminals(), whole_calls);
         let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
-        let (observer, name) = (Arc::clone(&family.observer), member.identity.attempt.clone());
+        let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
         let order = Order {
             zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
             worker: WorkerPlan { lie, ..plan::guest_worker(job, ties.connection.is_some()) },
@@ -224,7 +224,7 @@ impl Coordinator {
             pumps,
             hard_deadline: plan::hard_deadline(&job.limits),
             requests: Some(asks),
-            grace: family.grace,
+            grace: tree.grace,
             began: Some(Box::new(move || observer.began(&name))),
         };
         let compiled = member.instead.is_none().then(|| -> Compiled {
@@ -232,8 +232,8 @@ impl Coordinator {
             Box::pin(async move { modules::compiled(&coordinator, &member.module, &member.job, &walls).await })
         });
         let (sender, notes) = mpsc::channel(note::NOTES);
-        let served = family::serve(family, member, inherited, requests, sender.clone());
-        let (observer, name) = (Arc::clone(&family.observer), member.identity.attempt.clone());
+        let served = children::serve(tree, member, inherited, requests, sender.clone());
+        let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
         let on_started: OnStarted = Arc::new(move |worker, pidfd| observer.worker_started(&name, worker, &pidfd));
         let attempted = self.attempt(order, compiled, halted, (sender, notes), Some(on_started));
         let (attempted, ()) = tokio::join!(attempted, served);

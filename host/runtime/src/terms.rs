@@ -5,7 +5,7 @@ use super::processors::compiler_threads_max;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Walls, ZygotePlan};
 use sandhog_spawner::floor::{Floor, Most, standing};
-use sandhog_spec::job::{CompileLimits, FILES_MOST, FamilyLimits, Job, Limits, MEMORY_MOST, User};
+use sandhog_spec::job::{ChildQuota, CompileLimits, FILES_MOST, Job, Limits, MEMORY_MOST, User};
 
 /// A command's own settings; a daemon has none of a job's.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Terms {
             may_miss: job.allow_missing.clone(),
             probes: None,
             most: Most {
-                zygotes: zygotes(&job.family),
+                zygotes: zygotes(&job.child_quota),
                 ..plan::most(&job.limits, &job.compile, compiler_threads_max())
             },
             daemon: false,
@@ -56,7 +56,7 @@ impl Terms {
             may_miss: Walls::new(),
             probes: Some(Walls::new()),
             most: Most {
-                zygotes: zygotes(&FamilyLimits::default()),
+                zygotes: zygotes(&ChildQuota::default()),
                 ..plan::most(&Limits::default(), &CompileLimits::default(), compiler_threads_max())
             },
             daemon: false,
@@ -90,9 +90,9 @@ impl Terms {
     }
 }
 
-/// Each attempt of a family may have a compiler beside it, and one that has ended is still there for a moment.
-fn zygotes(family: &FamilyLimits) -> usize {
-    (family.alive as usize).saturating_add(2).saturating_mul(4).max(64)
+/// Each attempt of a tree may have a compiler beside it, and one that has ended is still there for a moment.
+fn zygotes(quota: &ChildQuota) -> usize {
+    (quota.alive as usize).saturating_add(2).saturating_mul(4).max(64)
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ pub struct Job {
     pub args: Vec<String>,
     pub grants: Grants,
     pub limits: Limits,
-    pub family: FamilyLimits,
+    pub child_quota: ChildQuota,
     /// Of a handler: a new instance for each task.
     pub fresh: bool,
     /// Its streams are a terminal, to which whatever it writes passes.
@@ -146,9 +146,9 @@ pub struct Limits {
     pub coredump: bool,
 }
 
-/// How many children a job and all that it starts may have: a family.
+/// How many children a job and all that it starts may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FamilyLimits {
+pub struct ChildQuota {
     /// Alive at once, without the job itself.
     pub alive: u32,
     /// How many attempts may be above one: 1 is a child, 2 a child's child.
@@ -200,7 +200,7 @@ impl Job {
             // Nothing is granted that is not asked for.
             grants: Grants::default(),
             limits: Limits::default(),
-            family: FamilyLimits::default(),
+            child_quota: ChildQuota::default(),
             // A handler that keeps what it has loaded is the quicker one.
             fresh: false,
             tty: false,
@@ -236,7 +236,7 @@ impl Job {
                 ..Grants::new(&settings.directories, &settings.env, &settings.children, surroundings.variable)?
             },
             limits: defaults.limits.overridden(&settings)?,
-            family: defaults.family.overridden(&settings)?,
+            child_quota: defaults.child_quota.overridden(&settings)?,
             fresh: settings.fresh,
             tty: settings.tty,
             stdin: settings.stdin.as_deref().map_or(Ok(defaults.stdin), Stdin::parse)?,
@@ -296,7 +296,7 @@ impl Limits {
     }
 }
 
-impl Default for FamilyLimits {
+impl Default for ChildQuota {
     fn default() -> Self {
         let count = |of: Setting| of.facts().usual.to_count().map_or(0, narrow);
         Self {
@@ -307,7 +307,7 @@ impl Default for FamilyLimits {
     }
 }
 
-impl FamilyLimits {
+impl ChildQuota {
     fn overridden(self, settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             alive: count(Setting::MaxChildren, settings.max_children)?.map_or(self.alive, narrow),

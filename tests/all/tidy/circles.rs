@@ -10,7 +10,7 @@ use std::fmt::Write;
 /// Circles that may be, each as its files in their order. The list only shrinks: one that is no more has to go from here.
 const ALLOWED: &[&[&str]] = &[
     // Attempts start attempts.
-    &["host/runtime/src/family.rs", "host/runtime/src/run.rs"],
+    &["host/runtime/src/children.rs", "host/runtime/src/run.rs"],
 ];
 
 /// A module's place in its crate: the names on the way from its root.

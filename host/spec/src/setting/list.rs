@@ -29,7 +29,7 @@ pub(super) const COMPILE_MEMORY_LEAST: u64 = 16 << 20;
 /// changed), less room for the worker's own.
 pub const FILES_MOST: u32 = (1 << 20) - 1024;
 
-/// Most children of one family: each is a zygote and a worker, and a machine has some ten thousand processes.
+/// Most children of one tree: each is a zygote and a worker, and a machine has some ten thousand processes.
 pub(super) const CHILDREN_MOST: u32 = 10_000;
 
 /// Most instances of a job: each is two processes, and a machine has some ten thousand.

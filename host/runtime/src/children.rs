@@ -1,5 +1,5 @@
 //! What a job starts, and all that follows from it: the children of one attempt, each an attempt like any other, within the
-//! rights of its parent and the bounds of its family.
+//! rights of its parent and the bounds of its tree.
 
 use super::dispatch::Coordinator;
 use super::error::Error;
@@ -33,7 +33,7 @@ use tokio::task::JoinHandle;
 pub(super) const REQUESTS: usize = 2;
 
 /// A job with all that it starts.
-pub(super) struct Family {
+pub(super) struct AttemptTree {
     coordinator: Arc<Coordinator>,
     /// Who hears of its members.
     pub(super) observer: Arc<dyn Observer>,
@@ -54,7 +54,7 @@ struct Running {
 /// The way of one member to its verdict; boxed, since members start members.
 type Run = Pin<Box<dyn Future<Output = Result<VerdictRecord, Error>> + Send>>;
 
-impl Family {
+impl AttemptTree {
     pub(super) fn new(
         coordinator: &Arc<Coordinator>,
         job: &Job,
@@ -65,14 +65,14 @@ impl Family {
             coordinator: Arc::clone(coordinator),
             observer,
             grace,
-            quota: Mutex::new(Quota::new(job.family, Instant::now())),
+            quota: Mutex::new(Quota::new(job.child_quota, Instant::now())),
             detached: Mutex::default(),
         })
     }
 
     pub(super) fn run(self: &Arc<Self>, member: &Arc<Member>, ties: Ties, halted: Halted) -> Run {
-        let (family, member) = (Arc::clone(self), Arc::clone(member));
-        Box::pin(async move { family.coordinator.try_member(&family, &member, ties, halted).await })
+        let (tree, member) = (Arc::clone(self), Arc::clone(member));
+        Box::pin(async move { tree.coordinator.try_member(&tree, &member, ties, halted).await })
     }
 
     /// Until no child is left that outlives its parent. A stop of the command is theirs, too.
@@ -98,15 +98,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Serves what one attempt's guest asks for until the attempt has ended, then ends its children and waits for them. `tell`
 /// is the way to its worker.
 pub(super) async fn serve(
-    family: &Arc<Family>,
+    tree: &Arc<AttemptTree>,
     member: &Arc<Member>,
     inherited: Inherited,
     mut requests: mpsc::Receiver<Request>,
     tell: Sender,
 ) {
     let (ended, mut ends) = mpsc::unbounded_channel();
-    let mut parent =
-        Parent { family, member, inherited, children: HashMap::new(), last: 0, has_progress: false, ended };
+    let mut parent = Parent { tree, member, inherited, children: HashMap::new(), last: 0, has_progress: false, ended };
     loop {
         let (reply, fds) = tokio::select! {
             request = requests.recv() => match request {
@@ -125,14 +124,14 @@ pub(super) async fn serve(
         let _ = tell.send(Note::Tell(reply, fds)).await;
     }
     if parent.has_progress {
-        family.observer.progress(&member.identity.attempt, None).await;
+        tree.observer.progress(&member.identity.attempt, None).await;
     }
     parent.leave().await;
 }
 
 /// One attempt as a parent.
 struct Parent<'a> {
-    family: &'a Arc<Family>,
+    tree: &'a Arc<AttemptTree>,
     member: &'a Arc<Member>,
     inherited: Inherited,
     /// Those that have not ended.
@@ -162,7 +161,7 @@ impl Parent<'_> {
                 self.has_progress = true;
                 let note = shortened(note, limits::PROGRESS_NOTE);
                 let progress = Progress { job: self.member.job.name.clone(), done, total, note };
-                self.family.observer.progress(&self.member.identity.attempt, Some(progress)).await;
+                self.tree.observer.progress(&self.member.identity.attempt, Some(progress)).await;
             }
             Request::Log { level, text, fields } => self.log(level, text, fields).await,
             Request::Ready => self.life(Life::Ready).await,
@@ -202,11 +201,11 @@ impl Parent<'_> {
             text: cut(text),
             fields: fields.into_iter().map(|(name, value)| (cut(name), cut(value))).collect(),
         };
-        self.family.observer.log(line).await;
+        self.tree.observer.log(line).await;
     }
 
     async fn life(&self, life: Life) {
-        self.family.observer.life(&self.member.job.name, &self.member.identity.attempt, life).await;
+        self.tree.observer.life(&self.member.job.name, &self.member.identity.attempt, life).await;
     }
 
     fn spawn(&mut self, asked: ChildJob) -> Result<ReplyAndFds, Refused> {
@@ -218,14 +217,14 @@ impl Parent<'_> {
             opened.push(open_below(parents, way)?);
         }
         let depth = self.member.identity.depth + 1;
-        locked(&self.family.quota).admit(depth, Instant::now())?;
-        self.start(job, opened, asked).inspect_err(|_| locked(&self.family.quota).ended())
+        locked(&self.tree.quota).admit(depth, Instant::now())?;
+        self.start(job, opened, asked).inspect_err(|_| locked(&self.tree.quota).ended())
     }
 
     /// Starts a child that was admitted.
     fn start(&mut self, job: Job, directories: Vec<Arc<OwnedFd>>, asked: ChildJob) -> Result<ReplyAndFds, Refused> {
         let full = |error: io::Error| Refused::Quota(format!("the coordinator can open no more: {error}"));
-        self.family.coordinator.check_capacity().map_err(full)?;
+        self.tree.coordinator.check_capacity().map_err(full)?;
         let module = self.member.modules.get(&asked.module).map(Arc::clone);
         let module = module.ok_or_else(|| Refused::NotFound(asked.module.clone()))?;
         let attempt = registry::new_attempt_id().map_err(full)?;
@@ -252,14 +251,14 @@ impl Parent<'_> {
         self.last += 1;
         let child = self.last;
         let (halt, halted) = watch::channel(None);
-        let run = self.family.run(&member, ties, halted);
-        let (family, ended) = (Arc::clone(self.family), self.ended.clone());
+        let run = self.tree.run(&member, ties, halted);
+        let (tree, ended) = (Arc::clone(self.tree), self.ended.clone());
         let task = tokio::spawn(async move {
             let record = run.await.unwrap_or_else(|error| {
                 let identity = member.identity.clone();
                 VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, identity.attempt, identity.job)
             });
-            locked(&family.quota).ended();
+            locked(&tree.quota).ended();
             // Nobody hears it whose parent has ended.
             let _ = ended.send((child, record));
         });
@@ -276,7 +275,7 @@ impl Parent<'_> {
     /// The attempt has ended: its children do so as well, but for the detached ones.
     async fn leave(self) {
         let (detached, attached): (Vec<_>, Vec<_>) = self.children.into_values().partition(|child| child.detached);
-        locked(&self.family.detached).extend(detached);
+        locked(&self.tree.detached).extend(detached);
         for child in &attached {
             child.halt.send_replace(Some(Halt::Kill(StopReason::Parent)));
         }
