@@ -12,13 +12,13 @@ use super::verdict_file::VerdictFile;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Walls;
 use sandhog_protocol::verdict::{CpuLimit, Verdict};
+use sandhog_runtime::attempt_id;
 use sandhog_runtime::dispatch::Coordinator;
 use sandhog_runtime::error;
 use sandhog_runtime::module;
 use sandhog_runtime::own_limits;
 use sandhog_runtime::privilege;
 use sandhog_runtime::record::VerdictRecord;
-use sandhog_runtime::registry;
 use sandhog_runtime::run::Instead;
 use sandhog_runtime::terms::Terms;
 use sandhog_spec::job::{self, Job, Settings, Surroundings};
@@ -99,7 +99,7 @@ async fn run_job(
     let file = job.verdict_file.as_deref().map(VerdictFile::open).transpose().map_err(|error| refusal(&error))?;
     let core = job.coredump_file.as_deref().map(CoredumpFile::open).transpose().map_err(|error| refusal(&error))?;
     let coredump = core.as_ref().map(CoredumpFile::for_worker).transpose().map_err(|error| Failure::of(&error))?;
-    let attempt = registry::new_attempt_id().map_err(|error| Failure::of(&error))?;
+    let attempt = attempt_id::new_attempt_id().map_err(|error| Failure::of(&error))?;
     let (connection, bridge) = connect(other).map_err(|error| Failure::of(&error))?;
     let mut answer = coordinator.run(job, attempt.clone(), connection, coredump, instead).await;
     if let Some(bridge) = bridge {

@@ -1,13 +1,13 @@
 //! What a job starts, and all that follows from it: the children of one attempt, each an attempt like any other, within the
 //! rights of its parent and the bounds of its tree.
 
+use super::attempt_id;
 use super::dispatch::Coordinator;
 use super::error::Error;
 use super::note::{Note, Sender};
 use super::observer::{Life, Observer};
 use super::quota::Quota;
 use super::record::VerdictRecord;
-use super::registry;
 use super::rights::{self, Child};
 use super::run::{Member, Ties};
 use super::stop::{Halt, Halted};
@@ -227,7 +227,7 @@ impl Parent<'_> {
         self.tree.coordinator.check_capacity().map_err(full)?;
         let module = self.member.modules.get(&asked.module).map(Arc::clone);
         let module = module.ok_or_else(|| Refused::NotFound(asked.module.clone()))?;
-        let attempt = registry::new_attempt_id().map_err(full)?;
+        let attempt = attempt_id::new_attempt_id().map_err(full)?;
         let identity = Identity {
             attempt: attempt.clone(),
             job: job.name.clone(),

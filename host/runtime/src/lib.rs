@@ -4,6 +4,7 @@
 //! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print, know the daemon's
 //! jobs, HTTP or a database.
 
+pub mod attempt_id;
 pub mod build;
 pub mod cache;
 mod caches;
@@ -31,7 +32,6 @@ pub mod privilege;
 mod processors;
 mod quota;
 pub mod record;
-pub mod registry;
 mod reopen;
 mod rights;
 pub mod run;

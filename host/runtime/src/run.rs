@@ -1,5 +1,6 @@
 //! Runs guests: the job that was asked for, and whatever that starts. See [`super::children`] for what it starts.
 
+use super::attempt_id;
 use super::children::{self, AttemptTree};
 use super::dispatch::{Compiled, Coordinator, OnStarted};
 use super::driver::{Attempted, Ends, GRACE, Order};
@@ -12,7 +13,6 @@ use super::observer::{Keeper, Nobody, Observer};
 use super::own_limits;
 use super::plan;
 use super::record::VerdictRecord;
-use super::registry;
 use super::stop::Halted;
 use super::streams::{Opened, Streams};
 use sandhog_protocol::message::Message;
@@ -117,8 +117,12 @@ impl Coordinator {
         granted: Granted,
         halted: Halted,
     ) -> Result<VerdictRecord, Error> {
-        let identity =
-            Identity { attempt: registry::new_attempt_id()?, job: job.name.clone(), number: 1, ..Identity::default() };
+        let identity = Identity {
+            attempt: attempt_id::new_attempt_id()?,
+            job: job.name.clone(),
+            number: 1,
+            ..Identity::default()
+        };
         let ties = Ties { streams: Streams::null(job)?, connection: None, coredump: None };
         let member = Member::new(job.clone(), granted, identity);
         self.run_tree(member, ties, Arc::new(Nobody), GRACE, halted).await

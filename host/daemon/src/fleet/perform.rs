@@ -10,9 +10,9 @@ use super::store::InstanceRow;
 use sandhog_protocol::control::{EndedAttempt, Event, EventKind};
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
+use sandhog_runtime::attempt_id;
 use sandhog_runtime::dispatch::Coordinator;
 use sandhog_runtime::record::VerdictRecord;
-use sandhog_runtime::registry;
 use sandhog_runtime::run::Kept;
 use sandhog_runtime::stop::{Halt, Halted};
 use sandhog_spec::job::Job;
@@ -47,7 +47,7 @@ impl Daemon {
         let (Some(entry), Some(member)) = (self.book.entry_of(id), self.book.members.get(&id)) else { return };
         let (service, settled) = (Arc::clone(&entry.service), entry.settled.clone());
         let restarts = self.fleet.see(id).map_or(0, |seen| seen.restarts);
-        let identity = registry::new_attempt_id().map(|name| Identity {
+        let identity = attempt_id::new_attempt_id().map(|name| Identity {
             attempt: name,
             job: service.job.name.clone(),
             instance: member.number,
