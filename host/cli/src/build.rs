@@ -8,7 +8,7 @@ use super::whole_file::Target;
 use super::{render, run};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Kind;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::terms::Terms;
 use sandhog_spec::job::Job;
 use sandhog_spec::units;

@@ -12,7 +12,7 @@ use sandhog_daemon::control::{self, Patience};
 use sandhog_daemon::fleet::{self, End, Handle, Paths};
 use sandhog_daemon::ground;
 use sandhog_protocol::exit_code;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::own_limits;
 use sandhog_runtime::shed::shed;
 use sandhog_runtime::terms::Terms;

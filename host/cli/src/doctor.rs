@@ -16,7 +16,7 @@ use sandhog_doctor::attempt::{Tried, attempt};
 use sandhog_doctor::matrix::{self, Row};
 use sandhog_doctor::stage::Stage;
 use sandhog_protocol::plan::{Wall, Walls};
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::terms::Terms;
 use sandhog_sys::process::SingleThreaded;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use super::render::problem::Problem;
 use super::surroundings;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::verdict::StopReason;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::own_limits;
 use sandhog_runtime::privilege;
 use sandhog_runtime::terms::Terms;

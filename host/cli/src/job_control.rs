@@ -2,7 +2,7 @@
 //! terminal in the background halts it as well.
 
 use super::surroundings;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_sys::{process, signal};
 use std::sync::Arc;
 use tokio::signal::unix::SignalKind;

@@ -13,7 +13,7 @@ use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Walls;
 use sandhog_protocol::verdict::{CpuLimit, Verdict};
 use sandhog_runtime::attempt_id;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::error;
 use sandhog_runtime::module;
 use sandhog_runtime::own_limits;

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use sandhog_dirs::{lock, paths};
 use sandhog_ipc as ipc;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::privilege;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

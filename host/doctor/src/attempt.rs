@@ -7,7 +7,7 @@ use sandhog_protocol::plan::{Access, Program, Rlimits, Wall, Walls, Work, Worker
 use sandhog_protocol::spawn::SpawnFailure;
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_protocol::worker::ProbeReport;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::driver::{self, Attempted, Ends, Order};
 use sandhog_runtime::note;
 use sandhog_supervisor::outcome::{self, Cause, Facts};

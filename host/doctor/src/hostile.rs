@@ -9,7 +9,7 @@ use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Access, Program, Wall, Walls};
 use sandhog_protocol::spawn::SpawnFailure;
 use sandhog_protocol::verdict::Verdict;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::driver::Order;
 use sandhog_runtime::note;
 use sandhog_supervisor::outcome::{Cause, Facts};

@@ -5,7 +5,7 @@ use super::stage::Stage;
 use super::{TRIALS, Trial};
 use sandhog_protocol::plan::{Wall, Walls};
 use sandhog_protocol::spawn::WeakWall;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;

@@ -1,6 +1,6 @@
 //! Looks at modules and builds them, without running anything of them.
 
-use super::dispatch::Coordinator;
+use super::coordinator::Coordinator;
 use super::error::Error;
 use super::module::Module;
 use super::modules::{self, Made, Settings, Unmade};

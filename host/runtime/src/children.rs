@@ -2,7 +2,7 @@
 //! rights of its parent and the bounds of its tree.
 
 use super::attempt_id;
-use super::dispatch::Coordinator;
+use super::coordinator::Coordinator;
 use super::error::Error;
 use super::note::{Note, Sender};
 use super::observer::{Life, Observer};

@@ -11,7 +11,7 @@ mod caches;
 mod capacity;
 mod channel;
 mod children;
-pub mod dispatch;
+pub mod coordinator;
 pub mod driver;
 pub mod error;
 mod feed;

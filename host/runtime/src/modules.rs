@@ -1,7 +1,7 @@
 //! From a module to its compiled form: looked up, and where it is new, compiled once.
 
 use super::cache::{self, Cache, Guard, Key};
-use super::dispatch::Coordinator;
+use super::coordinator::Coordinator;
 use super::driver::{self, Ends, Order};
 use super::module::{Error, Module, blocking, copy_of, failed, is_small};
 use super::note;

@@ -2,7 +2,7 @@
 
 use super::attempt_id;
 use super::children::{self, AttemptTree};
-use super::dispatch::{Compiled, Coordinator, OnStarted};
+use super::coordinator::{Compiled, Coordinator, OnStarted};
 use super::driver::{Attempted, Ends, GRACE, Order};
 use super::error::Error;
 use super::granted::{Granted, Opener};

@@ -14,7 +14,7 @@ use super::sample::{self, Use};
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
 use sandhog_protocol::control::{EndedAttempt, EventKind, VerbResult};
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::granted::Settled;
 use sandhog_runtime::halts;
 use sandhog_runtime::observer::Life;

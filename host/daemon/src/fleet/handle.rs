@@ -9,7 +9,7 @@ use sandhog_protocol::control::{
     ApplyRequest, Daemon as About, Event, Instance, Job, JobSummary, LogLine, ScaleRequest, SendReply, SendRequest,
     VerbRequest, VerbResult,
 };
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use std::sync::Arc;
 use tokio::sync::{broadcast, oneshot};
 

@@ -11,7 +11,7 @@ use sandhog_protocol::control::{EndedAttempt, Event, EventKind};
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
 use sandhog_runtime::attempt_id;
-use sandhog_runtime::dispatch::Coordinator;
+use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::run::Kept;
 use sandhog_runtime::stop::{Halt, Halted};

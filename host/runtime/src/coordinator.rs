@@ -92,7 +92,7 @@ impl Coordinator {
             root,
             floor,
         });
-        tokio::spawn(hear_spawner(Arc::clone(&coordinator)));
+        tokio::spawn(forward_spawner_events(Arc::clone(&coordinator)));
         Ok(coordinator)
     }
 
@@ -290,7 +290,7 @@ async fn pass_halt_on(mut halted: Halted, sender: mpsc::Sender<Note>) {
 }
 
 /// Hands every answer of the spawner to the attempt that it concerns, until the spawner has gone.
-async fn hear_spawner(coordinator: Arc<Coordinator>) {
+async fn forward_spawner_events(coordinator: Arc<Coordinator>) {
     while let Ok(Ok(Received { message, fds })) =
         coordinator.client.recv().await.map(|answer| answer.map_err(|Closed| ()))
     {
