@@ -9,8 +9,8 @@ use super::run::refusal;
 use super::surroundings;
 use rustix::io::{FdFlags, fcntl_setfd};
 use sandhog_daemon::control::{self, Patience};
+use sandhog_daemon::directories;
 use sandhog_daemon::fleet::{self, End, Handle, Paths};
-use sandhog_daemon::ground;
 use sandhog_protocol::exit_code;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::own_limits;
@@ -94,27 +94,27 @@ impl Starter {
 }
 
 async fn keep_up(coordinator: &Arc<Coordinator>, is_ready: impl FnOnce()) -> Result<(), Failure> {
-    let ground = ground::take(coordinator).await.map_err(|error| Failure {
+    let directories = directories::take(coordinator).await.map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;
-    let listener = control::bind(&ground.socket).map_err(|error| refusal(&error))?;
-    let paths = Paths { state: ground.state.clone(), socket: ground.socket.clone() };
+    let listener = control::bind(&directories.socket).map_err(|error| refusal(&error))?;
+    let paths = Paths { state: directories.state.clone(), socket: directories.socket.clone() };
     let (handle, daemon) = fleet::start(coordinator, paths).map_err(|error| refusal(&error))?;
     listen_for_signals(&handle).map_err(|error| Failure::of(&error))?;
     let (over, mut is_over) = watch::channel(false);
-    let uid = ground.uid;
+    let uid = directories.uid;
     let farewell = async move {
         // The sender lives until it has said so.
         let _ = is_over.wait_for(|over| *over).await;
     };
     let served = tokio::spawn(control::serve(listener, uid, handle.clone(), Patience::default(), farewell));
     // Where nobody reads it there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "sandhog: ready, at {}", escape(&ground.socket.to_string_lossy()));
+    let _ = writeln!(std::io::stderr(), "sandhog: ready, at {}", escape(&directories.socket.to_string_lossy()));
     is_ready();
-    ground::tell_service_manager("READY=1");
+    directories::tell_service_manager("READY=1");
     let end = daemon.run().await;
-    ground::tell_service_manager("STOPPING=1");
+    directories::tell_service_manager("STOPPING=1");
     over.send_replace(true);
     let _ = served.await;
     match end {

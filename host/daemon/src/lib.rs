@@ -7,5 +7,5 @@
 //! Must not: know how an attempt goes; that is asked of `runtime`.
 
 pub mod control;
+pub mod directories;
 pub mod fleet;
-pub mod ground;

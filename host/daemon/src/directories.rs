@@ -1,4 +1,4 @@
-//! What a daemon stands on: its directories, its locks, and somebody who clears away behind it whatever becomes of it.
+//! The directories of a daemon and their locks, and who clears away behind it whatever becomes of it.
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
@@ -51,7 +51,7 @@ impl Error {
 }
 
 /// Held for as long as the daemon lives, and by its spawner until everything has gone.
-pub struct Ground {
+pub struct DaemonDirectories {
     pub state: PathBuf,
     pub socket: PathBuf,
     /// Whose daemon it is.
@@ -63,7 +63,7 @@ pub struct Ground {
 ///
 /// # Errors
 /// Another daemon has them, or they can't be made.
-pub async fn take(coordinator: &Arc<Coordinator>) -> Result<Ground, Error> {
+pub async fn take(coordinator: &Arc<Coordinator>) -> Result<DaemonDirectories, Error> {
     let person = privilege::who();
     let variable = |name: &str| std::env::var_os(name);
     let (state, runtime) = (paths::state(&person, variable)?, paths::runtime(&person, variable)?);
@@ -82,7 +82,7 @@ pub async fn take(coordinator: &Arc<Coordinator>) -> Result<Ground, Error> {
     let fds = [locks[0].as_fd(), locks[1].as_fd(), directory.as_fd()];
     // Before there is a socket.
     coordinator.guard(&fds).await.map_err(Error::Guard)?;
-    Ok(Ground { state, socket, uid: person.uid, _locks: locks })
+    Ok(DaemonDirectories { state, socket, uid: person.uid, _locks: locks })
 }
 
 /// The lock, as soon as whoever clears away behind the last daemon has let it go.
