@@ -1,10 +1,10 @@
 //! The one task that owns the daemon's jobs: takes in what happens, lets the supervisor decide, and has it done.
 
 use super::attempt_observer::AttemptObserver;
-use super::book::{Book, Member};
 use super::clock::Clock;
 use super::events::Events;
 use super::handle::Handle;
+use super::index::{Index, Member};
 use super::logs::Logs;
 use super::mailbox::Mailbox;
 use super::message::{Inbox, Message};
@@ -95,7 +95,7 @@ pub(super) struct Running {
 pub struct Daemon {
     pub(super) coordinator: Arc<Coordinator>,
     pub(super) fleet: Fleet,
-    pub(super) book: Book,
+    pub(super) index: Index,
     pub(super) running: HashMap<AttemptNumber, Running>,
     /// Those of them whose memory decides over them: few, and every wake asks whether there are any.
     pub(super) weighed: BTreeSet<AttemptNumber>,
@@ -147,7 +147,7 @@ pub fn start(coordinator: &Arc<Coordinator>, paths: Paths) -> Result<(Handle, Da
     let mut daemon = Daemon {
         coordinator: Arc::clone(coordinator),
         fleet: Fleet::new(begun_ms ^ u64::from(std::process::id()) << 32),
-        book: Book::default(),
+        index: Index::default(),
         running: HashMap::new(),
         weighed: BTreeSet::new(),
         store,
@@ -315,7 +315,7 @@ impl Daemon {
             verdict: record.verdict.clone(),
             usage: record.usage,
         };
-        if let Some(member) = self.book.members.get_mut(&running.id) {
+        if let Some(member) = self.index.members.get_mut(&running.id) {
             member.ended(ended.clone());
             self.store.add_ended(running.id, &ended);
         }
@@ -358,7 +358,7 @@ impl Daemon {
             false => waiter.left.iter().filter(|(id, _)| touched.contains(id)).map(|(id, goal)| (*id, *goal)).collect(),
         };
         for (id, goal) in concerned {
-            let name = || self.book.members.get(&id).map_or_else(|| id.to_string(), Member::name);
+            let name = || self.index.members.get(&id).map_or_else(|| id.to_string(), Member::name);
             waiter.hear(id, self.far(id, goal), name);
         }
     }
@@ -373,7 +373,7 @@ impl Daemon {
     pub(super) fn answer(&mut self, waiter: Waiter) {
         let Waiter { mut done, all, reply, .. } = waiter;
         for id in &all {
-            let problem = self.book.members.get_mut(id).and_then(|member| {
+            let problem = self.index.members.get_mut(id).and_then(|member| {
                 let reason = member.reload_problem.take()?;
                 Some(format!("{}: {reason}", member.name()))
             });

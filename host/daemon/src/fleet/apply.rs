@@ -1,8 +1,8 @@
 //! What there is to be: jobs that are new, others, more of them, or no more.
 
 use super::actor::{Daemon, definition};
-use super::book::{Defined, Member};
 use super::changes::{self, change, changed, deleted};
+use super::index::{Defined, Member};
 use super::parked::Asked;
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Verb};
@@ -79,7 +79,7 @@ impl Daemon {
 
     /// What becomes of a job: it is other than before where its settings are, or what they lead to.
     fn change(&self, spec: &JobSpec, settled: &Settled) -> Change {
-        let old = self.book.entry(&spec.name);
+        let old = self.index.entry(&spec.name);
         let mut change = change(old.map(|entry| &entry.spec), spec);
         if let Some(Ok(before)) = old.map(|entry| &entry.settled) {
             let keys = settled.differing(before).into_iter().map(|setting| setting.key().to_owned());
@@ -121,7 +121,7 @@ impl Daemon {
     /// Two manifests never have one job.
     fn refuse_others_jobs(&self, apply: &ApplyRequest, sources: &BTreeSet<String>) -> Result<(), Refusal> {
         for spec in &apply.jobs {
-            let Some(entry) = self.book.entry(&spec.name) else { continue };
+            let Some(entry) = self.index.entry(&spec.name) else { continue };
             let is_ours = match &entry.source {
                 Some(source) => sources.contains(source),
                 None => apply.source.is_none(),
@@ -144,7 +144,7 @@ impl Daemon {
     fn gone(&self, apply: &ApplyRequest, sources: &BTreeSet<String>) -> Vec<String> {
         let here: BTreeSet<&str> = apply.jobs.iter().map(|spec| spec.name.as_str()).collect();
         let is_ours = |source: &Option<String>| source.as_ref().is_some_and(|source| sources.contains(source));
-        let jobs = self.book.jobs().iter();
+        let jobs = self.index.jobs().iter();
         jobs.filter(|(name, entry)| is_ours(&entry.source) && !here.contains(name.as_str()))
             .map(|(name, _)| name.clone())
             .collect()
@@ -153,11 +153,11 @@ impl Daemon {
     /// With those that are there and stay.
     fn check_together(&self, jobs: &[(JobSpec, Arc<Service>, Arc<Settled>)], gone: &[String]) -> Result<(), Refusal> {
         let gone: BTreeSet<&str> = gone.iter().map(String::as_str).collect();
-        let stay = self.book.jobs().iter().filter(|(name, _)| !gone.contains(name.as_str()));
+        let stay = self.index.jobs().iter().filter(|(name, _)| !gone.contains(name.as_str()));
         let replaced: BTreeSet<&str> = jobs.iter().map(|(spec, ..)| spec.name.as_str()).collect();
         let stay = stay.filter(|(name, _)| !replaced.contains(name.as_str())).map(|(_, entry)| entry.service.as_ref());
         let all: Vec<&Service> = stay.chain(jobs.iter().map(|(_, service, _)| service.as_ref())).collect();
-        let groups = self.book.groups().chain(jobs.iter().map(|(spec, ..)| spec.group.as_str()));
+        let groups = self.index.groups().chain(jobs.iter().map(|(spec, ..)| spec.group.as_str()));
         match service::group::check(&all, groups).first() {
             None => Ok(()),
             Some(fault) => Err(invalid(format!("the job {}: {}", all[fault.index].job.name, fault.error))),
@@ -179,10 +179,10 @@ impl Daemon {
         for ((spec, service, settled), change) in jobs.into_iter().zip(&changes) {
             let instances = service.instances;
             let name = spec.name.clone();
-            let old = self.book.entry(&name).map(|entry| entry.instances.values().copied().collect::<Vec<_>>());
+            let old = self.index.entry(&name).map(|entry| entry.instances.values().copied().collect::<Vec<_>>());
             let defined = Defined { spec, service, settled: Ok(settled), source: source.clone() };
             self.define(defined, instances, &mut ids);
-            concerned.extend(self.book.entry(&name).iter().flat_map(|entry| entry.instances.values().copied()));
+            concerned.extend(self.index.entry(&name).iter().flat_map(|entry| entry.instances.values().copied()));
             match change.change {
                 ChangeKind::Change if change.keys.is_empty() || changes::needs_reload(change) => {
                     to_reload.extend(old.unwrap_or_default());
@@ -196,7 +196,7 @@ impl Daemon {
         }
         // Those that ran go on until their replacements are ready; those that did not are started.
         let to_reload: Vec<InstanceId> =
-            to_reload.into_iter().filter(|id| self.book.members.contains_key(id)).collect();
+            to_reload.into_iter().filter(|id| self.index.members.contains_key(id)).collect();
         self.step(Event::Start { ids: concerned.clone() });
         self.step(Event::Reload { ids: to_reload });
         let instances = concerned.into_iter().filter_map(|id| self.view(id)).collect();
@@ -205,7 +205,7 @@ impl Daemon {
 
     /// Instances that a job lacks of so many.
     fn missing(&self, job: &str, instances: u32) -> u64 {
-        let there = self.book.entry(job).map_or(0, |entry| entry.instances.len() as u64);
+        let there = self.index.entry(job).map_or(0, |entry| entry.instances.len() as u64);
         u64::from(instances).saturating_sub(there)
     }
 
@@ -215,15 +215,15 @@ impl Daemon {
             (defined.spec.name.clone(), defined.spec.group.clone(), Arc::clone(&defined.service));
         self.store.put_job(&defined.spec, defined.source.as_deref(), self.begun_ms);
         if let Ok(settled) = &defined.settled
-            && !self.book.entry(&name).is_some_and(|entry| entry.is_settled_as(settled))
+            && !self.index.entry(&name).is_some_and(|entry| entry.is_settled_as(settled))
         {
             self.remember(&name, settled);
         }
         self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
-        if self.book.entry(&name).is_none() {
+        if self.index.entry(&name).is_none() {
             self.tell_of_job(&name, EventKind::Created);
         }
-        let entry = self.book.put(defined);
+        let entry = self.index.put(defined);
         let gone = entry.instances.split_off(&instances);
         let mut new = Vec::new();
         for number in 0..instances {
@@ -235,8 +235,10 @@ impl Daemon {
             }
         }
         let all: Vec<InstanceId> = entry.instances.values().copied().collect();
-        self.book.let_go(&name, &gone);
-        self.book.members.extend(new.iter().map(|(id, number)| (*id, Member::new(&name, &group, *number, Vec::new()))));
+        self.index.let_go(&name, &gone);
+        self.index
+            .members
+            .extend(new.iter().map(|(id, number)| (*id, Member::new(&name, &group, *number, Vec::new()))));
         let known = |id| KnownInstance { id, wanted: true, failed: None, finished: false, restarts: 0 };
         let instances = all.into_iter().map(known).collect();
         self.step(Event::Define { definition: definition(&service), instances });
@@ -249,7 +251,7 @@ impl Daemon {
 
     /// In reverse order, all of them together.
     pub(super) fn delete(&mut self, jobs: &[String]) {
-        let ids = jobs.iter().filter_map(|job| self.book.entry(job));
+        let ids = jobs.iter().filter_map(|job| self.index.entry(job));
         let ids: Vec<InstanceId> = ids.flat_map(|entry| entry.instances.values().copied()).collect();
         if ids.is_empty() && jobs.is_empty() {
             return;
@@ -261,13 +263,13 @@ impl Daemon {
         let mut left = Vec::new();
         for job in jobs {
             self.clock.set(job, None, time::at(now_ms()));
-            let Some(entry) = self.book.delete(job) else { continue };
+            let Some(entry) = self.index.delete(job) else { continue };
             self.store.delete_job(job);
             left.extend(entry.settled.ok());
-            if !self.book.has_group(&entry.spec.group) {
+            if !self.index.has_group(&entry.spec.group) {
                 self.store.delete_group(&entry.spec.group);
             }
-            if !self.book.is_leaving(job) {
+            if !self.index.is_leaving(job) {
                 self.logs.remove(job.clone());
             }
             self.step(Event::Delete { job: job.clone() });
@@ -278,7 +280,7 @@ impl Daemon {
 
     /// What the job may use from now on, as the operator has said just now.
     pub(super) fn remember(&mut self, job: &str, settled: &Settled) {
-        let before = self.book.entry(job).and_then(|entry| entry.settled.as_ref().ok()).map(Arc::clone);
+        let before = self.index.entry(job).and_then(|entry| entry.settled.as_ref().ok()).map(Arc::clone);
         if let Some(before) = before {
             let may_still: BTreeSet<FileId> = settled.record.writable().map(|directory| directory.id).collect();
             let lost = before.record.writable().filter(|directory| !may_still.contains(&directory.id)).cloned();
@@ -297,7 +299,7 @@ impl Daemon {
             return;
         }
         self.words += 1;
-        let settled = self.book.jobs().values().filter_map(|entry| entry.settled.as_ref().ok());
+        let settled = self.index.jobs().values().filter_map(|entry| entry.settled.as_ref().ok());
         let passes: BTreeSet<FileId> = settled.flat_map(|settled| settled.passes()).collect();
         for directory in directories.into_iter().filter(|directory| passes.contains(&directory.id)) {
             let path = directory.path.clone().unwrap_or_default();
@@ -320,8 +322,8 @@ impl Daemon {
 
     /// The job as it is to be.
     fn to_scale(&self, scale: &ScaleRequest) -> Result<(JobSpec, Arc<Service>), Refusal> {
-        let missing = || super::select::nothing_called(&self.book, &scale.job);
-        let mut spec = self.book.entry(&scale.job).ok_or_else(missing)?.spec.clone();
+        let missing = || super::select::nothing_called(&self.index, &scale.job);
+        let mut spec = self.index.entry(&scale.job).ok_or_else(missing)?.spec.clone();
         spec.instances = Some(scale.instances);
         let service = Service::new(&spec, surroundings()).map_err(|error| invalid(error.to_string()))?;
         Ok((spec, Arc::new(service)))
@@ -331,7 +333,7 @@ impl Daemon {
     /// anew.
     pub(super) fn define_anew(&mut self, job: &str, count: u64, ids: &mut Vec<InstanceId>) -> Result<(), Refusal> {
         let (spec, service) = self.to_scale(&ScaleRequest { job: job.into(), instances: count, wait: false })?;
-        let Some(entry) = self.book.entry(job) else { return Ok(()) };
+        let Some(entry) = self.index.entry(job) else { return Ok(()) };
         let (settled, source, count) = (entry.settled.clone(), entry.source.clone(), service.instances);
         self.define(Defined { spec, service, settled, source }, count, ids);
         Ok(())
@@ -367,7 +369,7 @@ impl Daemon {
     }
 
     fn instances_of(&self, job: &str) -> BTreeSet<InstanceId> {
-        self.book.entry(job).into_iter().flat_map(|entry| entry.instances.values().copied()).collect()
+        self.index.entry(job).into_iter().flat_map(|entry| entry.instances.values().copied()).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  sessions ──Handle──▶ actor ──────Event──────▶ supervisor::state
 //!                        │  ▲                      │ Action
-//!            book, waits ┘  └── attempt_observer ◀─┴─▶ perform ──▶ runtime::run
+//!           index, waits ┘  └── attempt_observer ◀─┴─▶ perform ──▶ runtime::run
 //! ```
 //!
 //! Must not: decide anything about restarts, speak HTTP, print, wait for anything while others do. The one task waits for its
@@ -13,11 +13,11 @@
 mod actor;
 mod apply;
 mod attempt_observer;
-mod book;
 mod changes;
 mod clock;
 mod events;
 mod handle;
+mod index;
 mod logs;
 mod mailbox;
 mod message;

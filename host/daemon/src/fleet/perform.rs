@@ -44,7 +44,7 @@ impl Daemon {
 
     /// Starts an attempt: nothing here waits, and whatever goes wrong is a verdict of it.
     fn spawn(&mut self, id: InstanceId, attempt: AttemptNumber, boosts: Boosts) {
-        let (Some(entry), Some(member)) = (self.book.entry_of(id), self.book.members.get(&id)) else { return };
+        let (Some(entry), Some(member)) = (self.index.entry_of(id), self.index.members.get(&id)) else { return };
         let (service, settled) = (Arc::clone(&entry.service), entry.settled.clone());
         let restarts = self.fleet.see(id).map_or(0, |seen| seen.restarts);
         let identity = attempt_id::new_attempt_id().map(|name| Identity {
@@ -145,7 +145,7 @@ impl Daemon {
     fn check(&self, attempt: AttemptNumber) {
         let Some(running) = self.running.get(&attempt) else { return };
         // Rules of now, where the job has been given others meanwhile.
-        let entry = self.book.entry_of(running.id);
+        let entry = self.index.entry_of(running.id);
         let service = entry.map_or(&running.service, |entry| &entry.service);
         let settled = entry.and_then(|entry| entry.settled.as_ref().ok()).or(running.settled.as_ref());
         let granted = settled.and_then(|settled| settled.check.clone());
@@ -162,9 +162,9 @@ impl Daemon {
 
     pub(super) fn save(&mut self, id: InstanceId) {
         self.touched.insert(id);
-        let (Some(seen), Some(member)) = (self.fleet.see(id), self.book.members.get(&id)) else { return };
+        let (Some(seen), Some(member)) = (self.fleet.see(id), self.index.members.get(&id)) else { return };
         // What leaves is none of its job's any more, nor of another one's of the same name.
-        if !self.book.is_kept(id) {
+        if !self.index.is_kept(id) {
             return;
         }
         let row = InstanceRow {
@@ -182,23 +182,23 @@ impl Daemon {
     fn removed(&mut self, id: InstanceId) {
         self.touched.insert(id);
         self.store.delete_instance(id);
-        let Some(member) = self.book.members.remove(&id) else { return };
+        let Some(member) = self.index.members.remove(&id) else { return };
         // With the last one of a job that is deleted goes its log.
-        if self.book.forget(id, &member) {
+        if self.index.forget(id, &member) {
             self.logs.remove(member.job);
         }
     }
 
     fn tell(&mut self, id: InstanceId, notice: &Notice) {
         self.touched.insert(id);
-        let Some(member) = self.book.members.get_mut(&id) else { return };
+        let Some(member) = self.index.members.get_mut(&id) else { return };
         if let Notice::ReloadFailed { reason } = notice {
             member.reload_problem = Some(format!("the reload failed, and what ran before runs on: {reason}"));
             // The reload of the whole job is over.
             let job = member.job.clone();
-            self.touched.extend(self.book.entry(&job).iter().flat_map(|entry| entry.instances.values()));
+            self.touched.extend(self.index.entry(&job).iter().flat_map(|entry| entry.instances.values()));
         }
-        let Some(member) = self.book.members.get(&id) else { return };
+        let Some(member) = self.index.members.get(&id) else { return };
         if matches!(notice, Notice::Unhealthy { check, .. } if *check == HealthCheck::Ready) {
             self.late.insert(id);
         }
@@ -240,7 +240,7 @@ impl Daemon {
 
     /// Of another try: which of its limits are others than its own.
     fn with_raised(&self, id: InstanceId, notice: &Notice) -> String {
-        let (Notice::Backoff { raised: now, .. }, Some(service)) = (notice, self.book.service_of(id)) else {
+        let (Notice::Backoff { raised: now, .. }, Some(service)) = (notice, self.index.service_of(id)) else {
             return String::new();
         };
         let line = |(key, own, now): (_, String, String)| format!(", with {key} {now} instead of {own}");
@@ -249,7 +249,7 @@ impl Daemon {
 
     /// The end of an attempt that this daemon did not see.
     pub(super) fn tell_of_end(&mut self, id: InstanceId, ended: &EndedAttempt) {
-        let Some(member) = self.book.members.get(&id) else { return };
+        let Some(member) = self.index.members.get(&id) else { return };
         let text = format!("has ended: {}", ended.text);
         let event = Event {
             instance: Some(member.number),
@@ -264,7 +264,7 @@ impl Daemon {
 
     /// Sandhog's own word, in the log of the job.
     fn note(&self, id: InstanceId, attempt: String, text: &str) {
-        let (Some(member), Some(service)) = (self.book.members.get(&id), self.book.service_of(id)) else { return };
+        let (Some(member), Some(service)) = (self.index.members.get(&id), self.index.service_of(id)) else { return };
         let origin = Origin { job: member.job.clone(), instance: member.number, attempt };
         self.logs.note(&origin, service.logs, text);
     }
@@ -280,7 +280,7 @@ impl Daemon {
 
     fn tell_of_connection(&mut self, attempt: AttemptNumber, kind: EventKind, text: String, message: Option<String>) {
         let Some(running) = self.running.get(&attempt) else { return };
-        let member = self.book.members.get(&running.id);
+        let member = self.index.members.get(&running.id);
         let event = Event {
             instance: member.map(|member| member.number),
             id: Some(running.id),

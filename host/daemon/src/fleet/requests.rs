@@ -52,8 +52,8 @@ impl Daemon {
             started_ms: self.begun_ms,
             state_dir: self.paths.state.to_string_lossy().into_owned(),
             socket: self.paths.socket.to_string_lossy().into_owned(),
-            jobs: self.book.jobs().len() as u64,
-            instances: self.book.members.len() as u64,
+            jobs: self.index.jobs().len() as u64,
+            instances: self.index.members.len() as u64,
         }
     }
 
@@ -69,13 +69,13 @@ impl Daemon {
     /// No word means all.
     fn selected(&self, words: &[String]) -> Result<Selected, Refusal> {
         let all = ["all".to_owned()];
-        select(&self.book, if words.is_empty() { &all } else { words })
+        select(&self.index, if words.is_empty() { &all } else { words })
     }
 
     /// The jobs that are meant as a whole.
     fn lines(&self, words: &[String]) -> Result<Vec<JobSummary>, Refusal> {
         let line = |job: String| {
-            let entry = self.book.entry(&job)?;
+            let entry = self.index.entry(&job)?;
             let (group, instances) = (entry.spec.group.clone(), entry.instances.len() as u64);
             Some(JobSummary { job, group, instances })
         };
@@ -84,7 +84,7 @@ impl Daemon {
 
     /// An instance as people see it.
     pub(super) fn view(&self, id: InstanceId) -> Option<Instance> {
-        let (seen, member) = (self.fleet.see(id)?, self.book.members.get(&id)?);
+        let (seen, member) = (self.fleet.see(id)?, self.index.members.get(&id)?);
         let at_ms = |at: Duration| self.begun_ms + at.as_millis() as u64;
         let running = seen.attempt.and_then(|attempt| self.running.get(&attempt));
         let started = running.and_then(|running| running.attempt_observer.worker());
@@ -114,14 +114,14 @@ impl Daemon {
 
     /// The limits that retries have changed.
     fn raised(&self, id: InstanceId, now: &Boosts) -> Vec<RaisedLimit> {
-        let Some(service) = self.book.service_of(id) else { return Vec::new() };
+        let Some(service) = self.index.service_of(id) else { return Vec::new() };
         let all = raised(&service.rules.limits, now).into_iter();
         all.map(|(limit, configured, now)| RaisedLimit { limit: limit.into(), configured, now }).collect()
     }
 
     fn job(&mut self, word: &str) -> Result<Job, Refusal> {
-        let selected = select(&self.book, &[word.to_owned()])?;
-        let of_ids = selected.ids.iter().filter_map(|id| self.book.members.get(id)).map(|member| member.job.as_str());
+        let selected = select(&self.index, &[word.to_owned()])?;
+        let of_ids = selected.ids.iter().filter_map(|id| self.index.members.get(id)).map(|member| member.job.as_str());
         let jobs: BTreeSet<&str> = of_ids.chain(selected.jobs.iter().map(String::as_str)).collect();
         let name = match jobs.iter().collect::<Vec<_>>()[..] {
             [job] => (*job).to_owned(),
@@ -137,8 +137,8 @@ impl Daemon {
             let sentence = format!("no job is called \"{}\"", escape(name));
             Refusal::new(RefusalKind::NotFound, sentence).with_hint("sandhog ps shows what there is")
         };
-        let entry = self.book.entry(name).ok_or_else(missing)?;
-        let members = entry.instances.values().filter_map(|id| self.book.members.get(id));
+        let entry = self.index.entry(name).ok_or_else(missing)?;
+        let members = entry.instances.values().filter_map(|id| self.index.members.get(id));
         let mut ended: Vec<_> = members.flat_map(|member| member.ends.iter().cloned()).collect();
         ended.sort_by_key(|ended| std::cmp::Reverse(ended.at_ms));
         Ok(Job {
@@ -152,19 +152,19 @@ impl Daemon {
 
     fn wanted(&self, words: &[String]) -> Result<Wanted, Refusal> {
         if words.is_empty() {
-            return Ok(self.book.jobs().keys().map(|name| (name.clone(), None)).collect());
+            return Ok(self.index.jobs().keys().map(|name| (name.clone(), None)).collect());
         }
         let mut wanted: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
-        let selected = select(&self.book, words)?;
+        let selected = select(&self.index, words)?;
         // Those without an instance have lines of the past.
         wanted.extend(selected.jobs.into_iter().map(|job| (job, BTreeSet::new())));
         for id in selected.ids {
-            if let Some(member) = self.book.members.get(&id) {
+            if let Some(member) = self.index.members.get(&id) {
                 wanted.entry(member.job.clone()).or_default().insert(member.number);
             }
         }
         let is_whole = |job: &str, some: &BTreeSet<u32>| {
-            self.book.entry(job).is_some_and(|entry| entry.instances.keys().all(|number| some.contains(number)))
+            self.index.entry(job).is_some_and(|entry| entry.instances.keys().all(|number| some.contains(number)))
         };
         Ok(wanted
             .into_iter()
@@ -176,10 +176,10 @@ impl Daemon {
     }
 
     fn known(&self, names: &BTreeSet<String>) -> Known {
-        let others = self.book.jobs().iter().filter(|(name, _)| !names.contains(*name));
+        let others = self.index.jobs().iter().filter(|(name, _)| !names.contains(*name));
         let settled = others.filter_map(|(name, entry)| Some((name.clone(), Arc::clone(entry.settled.as_ref().ok()?))));
         Known {
-            sources: self.book.jobs().values().filter_map(|entry| entry.source.clone()).collect(),
+            sources: self.index.jobs().values().filter_map(|entry| entry.source.clone()).collect(),
             others: settled.collect(),
         }
     }
@@ -187,12 +187,12 @@ impl Daemon {
     /// The jobs of what is selected, but for those that a start leaves as they are.
     fn to_open(&self, verb: Verb, words: &[String]) -> Result<Vec<Named>, Refusal> {
         let runs = |id: &InstanceId| self.fleet.see(*id).is_some_and(|seen| seen.attempt.is_some());
-        let Selected { ids, jobs: whole, .. } = select(&self.book, words)?;
+        let Selected { ids, jobs: whole, .. } = select(&self.index, words)?;
         let ids = ids.into_iter().filter(|id| verb != Verb::Start || !runs(id));
-        let of_ids = ids.filter_map(|id| self.book.members.get(&id).map(|member| member.job.as_str()));
-        let is_empty = |job: &&str| self.book.entry(job).is_some_and(|entry| entry.instances.is_empty());
+        let of_ids = ids.filter_map(|id| self.index.members.get(&id).map(|member| member.job.as_str()));
+        let is_empty = |job: &&str| self.index.entry(job).is_some_and(|entry| entry.instances.is_empty());
         let jobs: BTreeSet<&str> = of_ids.chain(whole.iter().map(String::as_str).filter(is_empty)).collect();
-        let named = |name: &str| Some((name.to_owned(), Arc::clone(&self.book.entry(name)?.service)));
+        let named = |name: &str| Some((name.to_owned(), Arc::clone(&self.index.entry(name)?.service)));
         Ok(jobs.into_iter().filter_map(named).collect())
     }
 
@@ -201,11 +201,11 @@ impl Daemon {
         let mut failed = BTreeMap::new();
         for ((job, service), settled) in opened {
             // One that was described anew meanwhile was opened anew as well.
-            let is_it = self.book.entry(&job).is_some_and(|entry| Arc::ptr_eq(&entry.service, &service));
+            let is_it = self.index.entry(&job).is_some_and(|entry| Arc::ptr_eq(&entry.service, &service));
             match settled {
                 Ok(settled) if is_it => {
                     self.remember(&job, &settled);
-                    self.book.settle(&job, settled);
+                    self.index.settle(&job, settled);
                 }
                 Err(reason) if is_it => drop(failed.insert(job, reason)),
                 Ok(_) | Err(_) => {}
@@ -242,8 +242,8 @@ impl Daemon {
         let invalid = |sentence: String| Refusal::new(RefusalKind::Invalid, sentence);
         let (format, body) = message_of(&send.message).map_err(invalid)?;
         let mut posted = Vec::new();
-        for id in select(&self.book, &send.select)?.ids {
-            let Some(member) = self.book.members.get(&id) else { continue };
+        for id in select(&self.index, &send.select)?.ids {
+            let Some(member) = self.index.members.get(&id) else { continue };
             let (answer, answered) = oneshot::channel();
             let (sent, was_sent) = oneshot::channel();
             let letter = Letter { format, body: body.clone(), answer: (send.wait_ms > 0).then_some(answer), sent };

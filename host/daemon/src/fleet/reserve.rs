@@ -18,7 +18,7 @@ impl Daemon {
     /// # Errors
     /// There would be too many instances.
     pub(super) fn new_ids(&mut self, count: u64) -> Result<Option<Vec<InstanceId>>, Refusal> {
-        let have = u64::try_from(self.book.members.len()).unwrap_or(u64::MAX);
+        let have = u64::try_from(self.index.members.len()).unwrap_or(u64::MAX);
         if have.saturating_add(count) > INSTANCES {
             let sentence = format!("more than {INSTANCES} instances, the most that one daemon keeps up");
             return Err(Refusal::new(RefusalKind::Invalid, sentence));

@@ -1,7 +1,7 @@
 //! What the last daemon left: its jobs are there again, and what was up comes up.
 
 use super::actor::{Daemon, definition};
-use super::book::{Defined, Member};
+use super::index::{Defined, Member};
 use super::settle::surroundings;
 use super::store::{self, InstanceRow, StoredInstance, StoredJob};
 use sandhog_protocol::control::{EndedAttempt, EventKind};
@@ -108,7 +108,7 @@ impl Daemon {
         };
         self.store.add_ended(id, &ended);
         self.tell_of_end(id, &ended);
-        if let Some(member) = self.book.members.get_mut(&id) {
+        if let Some(member) = self.index.members.get_mut(&id) {
             member.ended(ended);
         }
     }
@@ -117,7 +117,7 @@ impl Daemon {
         let (name, group, service) =
             (defined.spec.name.clone(), defined.spec.group.clone(), Arc::clone(&defined.service));
         self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
-        let entry = self.book.put(defined);
+        let entry = self.index.put(defined);
         let mut instances = Vec::new();
         let (mut members, mut lost) = (Vec::new(), Vec::new());
         for StoredInstance { row, ended } in old {
@@ -127,7 +127,7 @@ impl Daemon {
             members.push((id, Member::new(&name, &group, instance, ended)));
             instances.push(KnownInstance { id, wanted, failed, finished, restarts });
         }
-        self.book.members.extend(members);
+        self.index.members.extend(members);
         for (id, attempt) in lost {
             self.was_lost(id, attempt);
         }

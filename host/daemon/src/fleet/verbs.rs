@@ -52,8 +52,8 @@ impl Daemon {
     fn lacking(&self, verb: Verb, words: &[String]) -> Result<Vec<String>, Refusal> {
         match verb {
             Verb::Start | Verb::Restart | Verb::Reload => {
-                let jobs = select(&self.book, words)?.jobs.into_iter();
-                Ok(jobs.filter(|job| self.book.entry(job).is_some_and(|entry| entry.instances.is_empty())).collect())
+                let jobs = select(&self.index, words)?.jobs.into_iter();
+                Ok(jobs.filter(|job| self.index.entry(job).is_some_and(|entry| entry.instances.is_empty())).collect())
             }
             Verb::Stop | Verb::Delete | Verb::Signal => Ok(Vec::new()),
         }
@@ -73,7 +73,7 @@ impl Daemon {
         }
         let failed = self.take_over(opened);
         let mut done = VerbResult::default();
-        let mut selected = select(&self.book, &ask.select)?;
+        let mut selected = select(&self.index, &ask.select)?;
         let mut begun = BTreeSet::new();
         for job in self.lacking(verb, &ask.select)?.into_iter().filter(|job| !failed.contains_key(job)) {
             self.define_anew(&job, 1, &mut new)?;
@@ -83,7 +83,7 @@ impl Daemon {
         selected.ids.extend(&begun);
         done.problems.extend(failed.iter().map(|(job, reason)| format!("{job}: {reason}")));
         let mut meant = self.meant(selected);
-        meant.ids.retain(|id| self.book.members.get(id).is_none_or(|member| !failed.contains_key(&member.job)));
+        meant.ids.retain(|id| self.index.members.get(id).is_none_or(|member| !failed.contains_key(&member.job)));
         match verb {
             Verb::Start | Verb::Restart | Verb::Reload => Ok(self.bring_up(verb, &meant, &begun, done)),
             Verb::Stop => Ok(self.stop_some(&meant, done)),
@@ -94,7 +94,7 @@ impl Daemon {
 
     fn meant(&self, selected: Selected) -> Meant {
         let Selected { ids, jobs, by_name } = selected;
-        let (ids, leaving) = ids.into_iter().partition(|id| self.book.is_kept(*id));
+        let (ids, leaving) = ids.into_iter().partition(|id| self.index.is_kept(*id));
         Meant { ids, leaving, jobs, by_name }
     }
 
@@ -126,7 +126,7 @@ impl Daemon {
             Verb::Restart => self.step(Event::Restart { ids: old_ones }),
             Verb::Reload => {
                 for id in &old_ones {
-                    if let Some(member) = self.book.members.get_mut(id) {
+                    if let Some(member) = self.index.members.get_mut(id) {
                         member.reload_problem = None;
                     }
                 }
@@ -181,14 +181,14 @@ impl Daemon {
     fn delete_some(&mut self, meant: Meant, mut done: VerbResult) -> Result<(Goals, VerbResult), Refusal> {
         let Meant { ids, leaving, mut jobs, .. } = meant;
         jobs.extend(self.whole_jobs(&ids, &jobs)?);
-        let going = leaving.iter().filter_map(|id| self.book.members.get(id)).map(|member| member.job.clone());
-        let going: BTreeSet<String> = going.filter(|job| self.book.entry(job).is_none()).collect();
+        let going = leaving.iter().filter_map(|id| self.index.members.get(id)).map(|member| member.job.clone());
+        let going: BTreeSet<String> = going.filter(|job| self.index.entry(job).is_none()).collect();
         done.unchanged = going.into_iter().map(|job| whole(job, "it is being deleted already")).collect();
         let jobs: Vec<String> = jobs.into_iter().collect();
         let _together = self.store.together();
         self.delete(&jobs);
         // Those as well that a job had too many before, and that have not stopped yet.
-        let late = jobs.iter().flat_map(|job| self.book.leaving(job));
+        let late = jobs.iter().flat_map(|job| self.index.leaving(job));
         let goals = ids.into_iter().chain(leaving).chain(late).map(|id| (id, Goal::Gone)).collect();
         done.changes = jobs.into_iter().map(deleted).collect::<Vec<Change>>();
         Ok((goals, done))
@@ -197,10 +197,10 @@ impl Daemon {
     /// The jobs of these instances, beside those that are known: they are deleted as a whole.
     fn whole_jobs(&self, ids: &[InstanceId], known: &BTreeSet<String>) -> Result<BTreeSet<String>, Refusal> {
         let selected: BTreeSet<InstanceId> = ids.iter().copied().collect();
-        let jobs = ids.iter().filter_map(|id| self.book.members.get(id)).map(|member| &member.job);
+        let jobs = ids.iter().filter_map(|id| self.index.members.get(id)).map(|member| &member.job);
         let mut others = BTreeSet::new();
         for job in jobs.filter(|job| !known.contains(*job)) {
-            let Some(entry) = self.book.entry(job) else { continue };
+            let Some(entry) = self.index.entry(job) else { continue };
             if !entry.instances.values().all(|id| selected.contains(id)) {
                 let refusal = Refusal::new(RefusalKind::Invalid, format!("{job} has more instances than these"));
                 return Err(
@@ -276,18 +276,18 @@ impl Daemon {
     }
 
     fn unchanged_one(&self, id: InstanceId, reason: String) -> Option<Unchanged> {
-        let member = self.book.members.get(&id)?;
+        let member = self.index.members.get(&id)?;
         Some(Unchanged { job: member.job.clone(), instance: Some(member.number), reason: escape(&reason).into_owned() })
     }
 
     fn without_instance(&self, jobs: &BTreeSet<String>) -> Vec<Unchanged> {
-        let is_empty = |job: &&String| self.book.entry(job).is_some_and(|entry| entry.instances.is_empty());
+        let is_empty = |job: &&String| self.index.entry(job).is_some_and(|entry| entry.instances.is_empty());
         jobs.iter().filter(is_empty).map(|job| whole(job.clone(), "it has no instance")).collect()
     }
 
     /// How people call an instance.
     fn name_of(&self, id: InstanceId) -> Option<String> {
-        self.book.members.get(&id).map(super::book::Member::name)
+        self.index.members.get(&id).map(super::index::Member::name)
     }
 
     fn attempt_of(&self, id: InstanceId) -> Option<AttemptNumber> {
@@ -296,7 +296,7 @@ impl Daemon {
 
     /// What its runs by a schedule do when they meet; None: it has none.
     fn overlap_of(&self, id: InstanceId) -> Option<Overlap> {
-        self.book.service_of(id)?.rules.overlap
+        self.index.service_of(id)?.rules.overlap
     }
 }
 

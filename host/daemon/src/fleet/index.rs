@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) const ENDS: usize = 10;
 
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct Index {
     jobs: BTreeMap<String, Entry>,
     groups: BTreeMap<String, BTreeSet<String>>,
     pub members: HashMap<InstanceId, Member>,
@@ -75,7 +75,7 @@ impl Member {
     }
 }
 
-impl Book {
+impl Index {
     pub(super) fn jobs(&self) -> &BTreeMap<String, Entry> {
         &self.jobs
     }
@@ -179,7 +179,7 @@ impl Book {
     }
 }
 
-impl Named for Book {
+impl Named for Index {
     fn job(&self, name: &str) -> Option<&BTreeMap<u32, InstanceId>> {
         self.jobs.get(name).map(|entry| &entry.instances)
     }
