@@ -253,7 +253,7 @@ impl Daemon {
     pub(super) fn step(&mut self, event: state::Event) {
         let actions = self.fleet.step(event, self.now());
         for action in actions {
-            self.perform(action);
+            self.execute(action);
         }
     }
 

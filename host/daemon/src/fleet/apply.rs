@@ -245,7 +245,7 @@ impl Daemon {
         // Were this process killed before they have stopped, the next daemon would take them for its own.
         gone.into_values().for_each(|id| self.store.delete_instance(id));
         for (id, _) in new {
-            self.perform(sandhog_supervisor::state::Action::Save { id });
+            self.execute(sandhog_supervisor::state::Action::Save { id });
         }
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  sessions ──Handle──▶ actor ──────Event──────▶ supervisor::state
 //!                        │  ▲                      │ Action
-//!           index, waits ┘  └── attempt_observer ◀─┴─▶ perform ──▶ runtime::run
+//!           index, waits ┘  └── attempt_observer ◀─┴─▶ effects ──▶ runtime::run
 //! ```
 //!
 //! Must not: decide anything about restarts, speak HTTP, print, wait for anything while others do. The one task waits for its
@@ -15,6 +15,7 @@ mod apply;
 mod attempt_observer;
 mod changes;
 mod clock;
+mod effects;
 mod events;
 mod handle;
 mod index;
@@ -22,7 +23,6 @@ mod logs;
 mod mailbox;
 mod message;
 mod parked;
-mod perform;
 mod refusal;
 mod request;
 mod requests;

@@ -473,14 +473,14 @@ impl World {
             println!("{:?} {event} => {actions:?}", self.now);
         }
         for action in actions {
-            self.perform(action, now);
+            self.execute(action, now);
         }
         self.check(self.leaving && self.live.is_empty() || self.over == 0, "over before the end");
         self.check(!(self.leaving && self.live.is_empty()) || self.over == 1, "over is said once, when nothing runs");
         self.is_bounded();
     }
 
-    fn perform(&mut self, action: Action, now: bool) {
+    fn execute(&mut self, action: Action, now: bool) {
         match action {
             Action::Spawn { id, attempt, .. } => self.spawned(id, attempt),
             Action::Stop { attempt, reason } => self.told_to_stop(attempt, &reason),

@@ -74,7 +74,7 @@ impl Writer {
         let mut orders = Vec::new();
         while received.blocking_recv_many(&mut orders, QUEUE) > 0 {
             for Ordered { order, permit: _permit } in orders.drain(..) {
-                if let Some(done) = self.perform(order) {
+                if let Some(done) = self.execute(order) {
                     // Who waited for it may have gone.
                     let _ = done.send(());
                     return;
@@ -86,7 +86,7 @@ impl Writer {
 
     /// Returns whom to tell where it was the last order. Those who wait for an answer may have gone.
     #[must_use]
-    fn perform(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
+    fn execute(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
         match order {
             Order::Write(piece) => self.put(piece),
             Order::Look { jobs, follow, answer } => {

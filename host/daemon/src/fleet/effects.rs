@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 impl Daemon {
-    pub(super) fn perform(&mut self, action: Action) {
+    pub(super) fn execute(&mut self, action: Action) {
         match action {
             Action::Spawn { id, attempt, boosts } => self.spawn(id, attempt, boosts),
             Action::Stop { attempt, reason } => self.stop(attempt, &reason),
