@@ -1,10 +1,10 @@
 //! Validates a module and compiles it, in a confined process, under its limits.
 
 use super::{
-    admit::{Admitted, admit},
     engine,
     inspect::inspect,
     refusal::Refusal,
+    validate::{Validated, validate},
 };
 use sandhog_protocol::{
     causes, frame, limits,
@@ -70,17 +70,17 @@ fn attempt(plan: &CompilePlan, input: File, mut output: File) -> Result<CompileR
     let bytes = read(input)?;
     let report = match plan.output {
         CompileOutput::Report => CompileReport::Inspected(Box::new(inspect(bytes)?)),
-        CompileOutput::Module => write(&mut output, &admit(bytes)?)?,
+        CompileOutput::Module => write(&mut output, &validate(bytes)?)?,
         CompileOutput::Code => {
-            let Admitted { bytes, kind } = admit(bytes)?;
-            write(&mut output, &Admitted { bytes: machine_code(plan, &bytes, kind)?, kind })?
+            let Validated { bytes, kind } = validate(bytes)?;
+            write(&mut output, &Validated { bytes: machine_code(plan, &bytes, kind)?, kind })?
         }
     };
     drop(timers);
     Ok(report)
 }
 
-fn write(output: &mut File, made: &Admitted) -> Result<CompileReport, Error> {
+fn write(output: &mut File, made: &Validated) -> Result<CompileReport, Error> {
     output.write_all(&made.bytes).map_err(Error::Write)?;
     Ok(CompileReport::Done { bytes: made.bytes.len() as u64, kind: made.kind })
 }

@@ -1,10 +1,10 @@
 //! What a module is and needs, without running or compiling anything of it. Pure: bytes in, a description out.
 
 use super::{
-    admit::in_binary_form,
     componentize,
     module::{self, shortened_to},
     refusal::Refusal,
+    validate::in_binary_form,
     world::{self, Entry},
 };
 use sandhog_engine::interfaces::Name;

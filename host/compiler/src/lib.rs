@@ -1,19 +1,19 @@
 //! Looks at modules and compiles them, inside a process that is sealed already.
 //!
 //! ```text
-//! fd 0 ──▶ compile ──▶ admit: module, world (what is it, may it run?), componentize ──▶ engine ──▶ fd 1
+//! fd 0 ──▶ compile ──▶ validate: module, world (what is it, may it run?), componentize ──▶ engine ──▶ fd 1
 //! ```
 //!
 //! Must not: trust a module, run anything of it, open anything by path. Nothing here knows the coordinator: plans come in,
 //! reports go out.
 
-mod admit;
 mod compile;
 mod componentize;
 pub mod engine;
 mod inspect;
 mod module;
 mod refusal;
+mod validate;
 mod workload;
 mod world;
 

@@ -217,11 +217,11 @@ impl Parent<'_> {
             opened.push(open_below(parents, way)?);
         }
         let depth = self.member.identity.depth + 1;
-        locked(&self.tree.quota).admit(depth, Instant::now())?;
+        locked(&self.tree.quota).take(depth, Instant::now())?;
         self.start(job, opened, asked).inspect_err(|_| locked(&self.tree.quota).ended())
     }
 
-    /// Starts a child that was admitted.
+    /// Starts a child that the quota allows.
     fn start(&mut self, job: Job, directories: Vec<Arc<OwnedFd>>, asked: ChildJob) -> Result<ReplyAndFds, Refused> {
         let full = |error: io::Error| Refused::Quota(format!("the coordinator can open no more: {error}"));
         self.tree.coordinator.check_capacity().map_err(full)?;

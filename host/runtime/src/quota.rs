@@ -23,7 +23,7 @@ impl Quota {
     ///
     /// # Errors
     /// [`Refused::Quota`], which bound it would break.
-    pub(super) fn admit(&mut self, depth: u32, now: Instant) -> Result<(), Refused> {
+    pub(super) fn take(&mut self, depth: u32, now: Instant) -> Result<(), Refused> {
         let ChildQuota { alive, depth: deepest, rate } = self.limits;
         self.refill(now);
         if depth > deepest {
@@ -75,18 +75,18 @@ mod tests {
     fn a_place_is_free_again_when_a_child_has_ended() {
         let now = Instant::now();
         let mut quota = Quota::new(ChildQuota { alive: 2, depth: 1, rate: 100 }, now);
-        assert_eq!((quota.admit(1, now), quota.admit(1, now)), (Ok(()), Ok(())));
-        assert!(reason(quota.admit(1, now)).contains("--max-children"));
+        assert_eq!((quota.take(1, now), quota.take(1, now)), (Ok(()), Ok(())));
+        assert!(reason(quota.take(1, now)).contains("--max-children"));
         quota.ended();
-        assert_eq!(quota.admit(1, now), Ok(()));
+        assert_eq!(quota.take(1, now), Ok(()));
     }
 
     #[test]
     fn what_is_too_deep_takes_no_place() {
         let now = Instant::now();
         let mut quota = Quota::new(ChildQuota { alive: 1, depth: 2, rate: 100 }, now);
-        assert!(reason(quota.admit(3, now)).contains("--max-child-depth"));
-        assert_eq!(quota.admit(2, now), Ok(()));
+        assert!(reason(quota.take(3, now)).contains("--max-child-depth"));
+        assert_eq!(quota.take(2, now), Ok(()));
     }
 
     #[test]
@@ -94,13 +94,13 @@ mod tests {
         let now = Instant::now();
         let mut quota = Quota::new(ChildQuota { alive: 1000, depth: 1, rate: 10 }, now);
         for _ in 0..10 {
-            assert_eq!(quota.admit(1, now), Ok(()));
+            assert_eq!(quota.take(1, now), Ok(()));
         }
-        assert!(reason(quota.admit(1, now)).contains("--max-child-rate"));
-        assert_eq!(quota.admit(1, now + Duration::from_millis(100)), Ok(()));
-        assert!(reason(quota.admit(1, now + Duration::from_millis(150))).contains("--max-child-rate"));
+        assert!(reason(quota.take(1, now)).contains("--max-child-rate"));
+        assert_eq!(quota.take(1, now + Duration::from_millis(100)), Ok(()));
+        assert!(reason(quota.take(1, now + Duration::from_millis(150))).contains("--max-child-rate"));
         let hour = now + Duration::from_secs(3600);
-        assert!((0..10).all(|_| quota.admit(1, hour).is_ok()));
-        assert!(quota.admit(1, hour).is_err());
+        assert!((0..10).all(|_| quota.take(1, hour).is_ok()));
+        assert!(quota.take(1, hour).is_err());
     }
 }

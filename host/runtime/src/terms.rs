@@ -115,7 +115,7 @@ mod tests {
             (plan::compiler_zygote(&job.compile, compiler_threads(), &walls), plan::compiler_worker(&job.compile)),
         ];
         plans.iter().all(|(zygote, worker)| {
-            floor.admits_zygote(zygote, &Walls::new()).is_ok() && floor.admits_worker(zygote.program, worker).is_ok()
+            floor.allows_zygote(zygote, &Walls::new()).is_ok() && floor.allows_worker(zygote.program, worker).is_ok()
         })
     }
 
@@ -169,7 +169,7 @@ mod tests {
             let job = job(Settings::default());
             let plan = plan::guest_zygote(&job.limits, &standing(true, false));
             let plan = ZygotePlan { program: Program::Probe, ..plan };
-            terms.floor(true, false).admits_zygote(&plan, &Walls::new()).is_ok()
+            terms.floor(true, false).allows_zygote(&plan, &Walls::new()).is_ok()
         };
         assert!(native(&Terms::of_doctor()));
         assert!(!native(&Terms::of(&job(Settings::default()))) && !native(&Terms::of_daemon(Walls::new())));

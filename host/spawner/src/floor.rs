@@ -96,14 +96,14 @@ impl Floor {
     ///
     /// # Errors
     /// The first thing that goes below the floor.
-    pub fn admits_zygote(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
-        self.admits_walls(plan, failed)?;
+    pub fn allows_zygote(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
+        self.allows_walls(plan, failed)?;
         let Most { cgroup_memory_bytes, cgroup_tasks, .. } = self.most;
         at_most("memory of the cgroup", plan.cgroup_memory_bytes, cgroup_memory_bytes)?;
         at_most("tasks of the cgroup", plan.cgroup_tasks, cgroup_tasks)
     }
 
-    fn admits_walls(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
+    fn allows_walls(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
         let probes = match plan.program {
             Program::Probe => Some(self.probes.as_ref().ok_or(Breach::Probe)?),
             Program::Guest { .. } | Program::Compiler => None,
@@ -124,7 +124,7 @@ impl Floor {
     ///
     /// # Errors
     /// The first thing that goes beyond the floor.
-    pub fn admits_worker(&self, program: Program, plan: &WorkerPlan) -> Result<(), Breach> {
+    pub fn allows_worker(&self, program: Program, plan: &WorkerPlan) -> Result<(), Breach> {
         let Rlimits { data_bytes, file_bytes, open_files, cpu_s } = plan.rlimits;
         at_most("data", data_bytes, self.most.data_bytes)?;
         at_most("file size", file_bytes, self.most.file_bytes)?;
@@ -185,41 +185,41 @@ mod tests {
     fn no_wall_is_left_out_but_one_that_may_be_and_was_seen_to_fail() {
         let floor = floor();
         let none = Walls::new();
-        assert_eq!(floor.admits_zygote(&zygote(GUEST, &[]), &none), Ok(()));
+        assert_eq!(floor.allows_zygote(&zygote(GUEST, &[]), &none), Ok(()));
         let failed = Wall::ALL.into();
         for wall in Wall::ALL.into_iter().filter(|wall| *wall != Wall::Landlock) {
             for program in [GUEST, Program::Guest { fuel: true }, Program::Compiler] {
                 let plan = zygote(program, &[wall]);
-                assert_eq!(floor.admits_zygote(&plan, &failed), Err(Breach::Wall(wall)), "{wall:?}");
+                assert_eq!(floor.allows_zygote(&plan, &failed), Err(Breach::Wall(wall)), "{wall:?}");
                 assert!(Breach::Wall(wall).is_hostile());
             }
         }
         let without = zygote(GUEST, &[Wall::Landlock]);
-        assert_eq!(floor.admits_zygote(&without, &none), Err(Breach::Buildable(Wall::Landlock)));
+        assert_eq!(floor.allows_zygote(&without, &none), Err(Breach::Buildable(Wall::Landlock)));
         assert!(!Breach::Buildable(Wall::Landlock).is_hostile());
-        assert_eq!(floor.admits_zygote(&without, &[Wall::Landlock].into()), Ok(()));
-        assert!(floor.admits_zygote(&zygote(GUEST, &Wall::ALL), &failed).is_err());
+        assert_eq!(floor.allows_zygote(&without, &[Wall::Landlock].into()), Ok(()));
+        assert!(floor.allows_zygote(&zygote(GUEST, &Wall::ALL), &failed).is_err());
     }
 
     #[test]
     fn native_code_is_the_doctors_alone_and_only_behind_the_walls_that_were_named() {
         let (none, plan) = (Walls::new(), zygote(Program::Probe, &[]));
-        assert_eq!(floor().admits_zygote(&plan, &none), Err(Breach::Probe));
+        assert_eq!(floor().allows_zygote(&plan, &none), Err(Breach::Probe));
         let doctor = Floor { probes: Some([Wall::Seccomp].into()), may_miss: Walls::new(), ..floor() };
-        assert_eq!(doctor.admits_zygote(&plan, &none), Ok(()));
-        assert_eq!(doctor.admits_zygote(&zygote(Program::Probe, &[Wall::Landlock, Wall::Root]), &none), Ok(()));
+        assert_eq!(doctor.allows_zygote(&plan, &none), Ok(()));
+        assert_eq!(doctor.allows_zygote(&zygote(Program::Probe, &[Wall::Landlock, Wall::Root]), &none), Ok(()));
         let seccomp = zygote(Program::Probe, &[Wall::Seccomp]);
-        assert_eq!(doctor.admits_zygote(&seccomp, &none), Err(Breach::Wall(Wall::Seccomp)));
+        assert_eq!(doctor.allows_zygote(&seccomp, &none), Err(Breach::Wall(Wall::Seccomp)));
         // The doctor's guests and compilers are like any other's.
         let guest = zygote(GUEST, &[Wall::Landlock]);
-        assert_eq!(doctor.admits_zygote(&guest, &none), Err(Breach::Wall(Wall::Landlock)));
+        assert_eq!(doctor.allows_zygote(&guest, &none), Err(Breach::Wall(Wall::Landlock)));
     }
 
     #[test]
     fn a_wall_that_can_t_stand_here_need_not() {
         assert_eq!(standing(true, false), Wall::ALL.into());
         let without = |plan: &[Wall], root, cgroups| {
-            Floor { walls: standing(root, cgroups), ..floor() }.admits_zygote(&zygote(GUEST, plan), &Walls::new())
+            Floor { walls: standing(root, cgroups), ..floor() }.allows_zygote(&zygote(GUEST, plan), &Walls::new())
         };
         assert_eq!(without(&[Wall::Identity, Wall::Cgroup], false, false), Ok(()));
         assert_eq!(without(&[Wall::Identity, Wall::Cgroup], false, true), Err(Breach::Wall(Wall::Cgroup)));
@@ -233,9 +233,9 @@ mod tests {
         let memory = ZygotePlan { cgroup_memory_bytes: 1001, ..zygote(GUEST, &[]) };
         let tasks = ZygotePlan { cgroup_tasks: u32::MAX, ..zygote(GUEST, &[]) };
         for plan in [memory, tasks] {
-            assert!(matches!(floor.admits_zygote(&plan, &none), Err(Breach::Limit { .. })), "{plan:?}");
+            assert!(matches!(floor.allows_zygote(&plan, &none), Err(Breach::Limit { .. })), "{plan:?}");
         }
-        assert_eq!(floor.admits_worker(GUEST, &worker()), Ok(()));
+        assert_eq!(floor.allows_worker(GUEST, &worker()), Ok(()));
         let changes: [fn(&mut WorkerPlan); 6] = [
             |plan| plan.rlimits.data_bytes += 1,
             |plan| plan.rlimits.file_bytes = u64::MAX,
@@ -247,22 +247,22 @@ mod tests {
         for change in changes {
             let mut plan = worker();
             change(&mut plan);
-            let breach = floor.admits_worker(GUEST, &plan).unwrap_err();
+            let breach = floor.allows_worker(GUEST, &plan).unwrap_err();
             assert!(matches!(breach, Breach::Limit { .. }) && breach.is_hostile(), "{plan:?}");
         }
         let unlimited = Floor { most: Most { cpu_s: None, ..floor.most }, ..floor };
         let forever = WorkerPlan { rlimits: Rlimits { cpu_s: None, ..worker().rlimits }, ..worker() };
-        assert_eq!(unlimited.admits_worker(GUEST, &forever), Ok(()));
+        assert_eq!(unlimited.allows_worker(GUEST, &forever), Ok(()));
     }
 
     #[test]
     fn a_compiler_has_neither_directory_nor_connection() {
         let bare = WorkerPlan { connected: false, directories: Vec::new(), ..worker() };
-        assert_eq!(floor().admits_worker(Program::Compiler, &bare), Ok(()));
+        assert_eq!(floor().allows_worker(Program::Compiler, &bare), Ok(()));
         let connected = WorkerPlan { connected: true, ..bare.clone() };
         let granted = WorkerPlan { directories: vec![Access::ReadOnly], ..bare };
         for plan in [connected, granted] {
-            let breach = floor().admits_worker(Program::Compiler, &plan);
+            let breach = floor().allows_worker(Program::Compiler, &plan);
             assert!(matches!(breach, Err(Breach::Compiler { .. })), "{plan:?}");
         }
     }

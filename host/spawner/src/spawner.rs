@@ -2,7 +2,6 @@
 //! and worker with it. It has one thread, reads bounded requests from the coordinator and bounded answers from
 //! zygotes, and opens no path that either of them names.
 
-mod admit;
 mod bearer;
 mod birth;
 mod ends;
@@ -12,6 +11,7 @@ mod rehearsal;
 mod reports;
 mod start;
 mod strangers;
+mod validate;
 mod weak;
 
 use super::leftovers::Leftovers;
@@ -330,7 +330,7 @@ impl Spawner {
 
     fn request(&mut self, request: Received<ToSpawner>) -> io::Result<()> {
         let Received { message, fds } = request;
-        fd_kind::admit_request(&message, &fds)?;
+        fd_kind::validate_request(&message, &fds)?;
         match message {
             ToSpawner::StartZygote { zygote, plan } => {
                 let is_known = self.zygotes.contains_key(&zygote);
@@ -384,7 +384,7 @@ impl Spawner {
                 Ok(())
             }
             ToSpawner::Guard => {
-                self.guard = Some(self.admit_guard(fds)?);
+                self.guard = Some(self.validate_guard(fds)?);
                 self.tell(&FromSpawner::Guarded, &[])
             }
         }

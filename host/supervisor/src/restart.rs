@@ -116,7 +116,7 @@ pub(crate) struct History {
 impl History {
     /// Whether another restart is allowed; it is counted then.
     #[must_use]
-    pub(crate) fn admit(&mut self, intensity: Intensity, now: Duration) -> bool {
+    pub(crate) fn allow(&mut self, intensity: Intensity, now: Duration) -> bool {
         while self.entries.front().is_some_and(|(at, _)| *at + intensity.within <= now) {
             self.entries.pop_front();
         }
@@ -234,20 +234,20 @@ mod tests {
     fn one_restart_too_many_within_the_time_is_not_admitted() {
         let intensity = Intensity { restarts: 2, within: Duration::from_secs(60) };
         let mut history = History::default();
-        let mut admit = |second| history.admit(intensity, Duration::from_secs(second));
-        assert!(admit(0) && admit(10) && !admit(59));
-        assert!(admit(60), "the first one is long ago");
-        assert!(!admit(61) && admit(70));
+        let mut allow = |second| history.allow(intensity, Duration::from_secs(second));
+        assert!(allow(0) && allow(10) && !allow(59));
+        assert!(allow(60), "the first one is long ago");
+        assert!(!allow(61) && allow(70));
     }
 
     #[test]
     fn restarts_are_counted_in_bounded_space_and_never_too_few() {
         let intensity = Intensity { restarts: 10_000, within: Duration::from_secs(1) };
         let mut history = History::default();
-        let admitted = (0..20_000).filter(|micro| history.admit(intensity, Duration::from_micros(*micro))).count();
-        assert_eq!((admitted, history.entries.len()), (10_000, ENTRIES));
+        let allowed = (0..20_000).filter(|micro| history.allow(intensity, Duration::from_micros(*micro))).count();
+        assert_eq!((allowed, history.entries.len()), (10_000, ENTRIES));
         let none = Intensity { restarts: 0, ..intensity };
-        assert!(!History::default().admit(none, Duration::ZERO));
+        assert!(!History::default().allow(none, Duration::ZERO));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) fn plain_fds(plan: &WorkerPlan) -> usize {
 ///
 /// # Errors
 /// InvalidData: the end of the coordinator.
-pub(super) fn admit_request(request: &ToSpawner, fds: &[OwnedFd]) -> io::Result<()> {
+pub(super) fn validate_request(request: &ToSpawner, fds: &[OwnedFd]) -> io::Result<()> {
     let takes_some = match request {
         ToSpawner::StartZygote { .. } | ToSpawner::StartWorker { .. } | ToSpawner::Guard => true,
         ToSpawner::Kill { .. }

@@ -40,7 +40,7 @@ impl Spawner {
     /// # Errors
     /// Why it was not started. Where the table has it all the same, it has been born and is to be ended.
     pub(super) fn start_zygote(&mut self, id: ZygoteId, plan: ZygotePlan, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
-        self.admit_zygote(id, &plan, &fds)?;
+        self.validate_zygote(id, &plan, &fds)?;
         let begun = match self.begun.take() {
             Some(begun) if begun.plan == plan => begun,
             other => {
@@ -258,7 +258,7 @@ impl Spawner {
     ) -> Result<(), Refusal> {
         let invalid = || Refusal::new(None, "read a request", "no such zygote, or a number in use");
         let program = self.zygotes.get(&zygote).filter(|zygote| !zygote.ended).ok_or_else(invalid)?.plan.program;
-        self.admit_worker(program, &plan, &fds)?;
+        self.validate_worker(program, &plan, &fds)?;
         if self.workers.contains_key(&worker) || self.workers.len() >= limits::PROCESSES {
             return Err(invalid());
         }

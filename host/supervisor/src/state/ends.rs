@@ -157,7 +157,7 @@ impl Fleet {
         let (now, dice) = (self.now, self.roll());
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let completed = verdict.kind() == VerdictKind::Completed;
-        if !completed && !instance.history.admit(rules.intensity, now) {
+        if !completed && !instance.history.allow(rules.intensity, now) {
             let reason = restart::too_often(rules.intensity, verdict);
             instance.forget();
             if rules.overlap.is_none() {

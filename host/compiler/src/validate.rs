@@ -11,17 +11,17 @@ use sandhog_protocol::plan::Kind;
 
 /// What is to be compiled.
 #[derive(Debug)]
-pub(super) struct Admitted {
+pub(super) struct Validated {
     /// In binary form.
     pub(super) bytes: Vec<u8>,
     pub(super) kind: Kind,
 }
 
-/// Admits the module in `bytes`.
+/// Validates the module in `bytes`.
 ///
 /// # Errors
 /// Why not.
-pub(super) fn admit(bytes: Vec<u8>) -> Result<Admitted, Refusal> {
+pub(super) fn validate(bytes: Vec<u8>) -> Result<Validated, Refusal> {
     let (bytes, form) = in_binary_form(bytes)?;
     match form {
         Form::Component => component(bytes),
@@ -31,7 +31,7 @@ pub(super) fn admit(bytes: Vec<u8>) -> Result<Admitted, Refusal> {
         }
         Form::Module | Form::Text => {
             module::check(&bytes)?;
-            Ok(Admitted { bytes, kind: Kind::Core })
+            Ok(Validated { bytes, kind: Kind::Core })
         }
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn in_binary_form(bytes: Vec<u8>) -> Result<(Vec<u8>, Form), Refusal>
     }
 }
 
-fn component(bytes: Vec<u8>) -> Result<Admitted, Refusal> {
+fn component(bytes: Vec<u8>) -> Result<Validated, Refusal> {
     let kind = world::check(&bytes)?;
-    Ok(Admitted { bytes, kind })
+    Ok(Validated { bytes, kind })
 }

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 /// What the refusal of a plan names as its step.
-const STEP: &str = "admit a plan";
+const STEP: &str = "validate a plan";
 
 impl Refusal {
     /// Whoever asks for this is no coordinator of ours.
@@ -22,12 +22,12 @@ impl Refusal {
 }
 
 impl Spawner {
-    pub(super) fn admit_zygote(&self, id: ZygoteId, plan: &ZygotePlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
+    pub(super) fn validate_zygote(&self, id: ZygoteId, plan: &ZygotePlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
         let below = |breach: Breach| Refusal::new(None, STEP, breach);
         if self.zygotes.contains_key(&id) {
             return Err(below(Breach::Number(id)));
         }
-        self.setting.floor.admits_zygote(plan, &self.failed).map_err(below)?;
+        self.setting.floor.allows_zygote(plan, &self.failed).map_err(below)?;
         if self.zygotes.len() >= self.setting.floor.most.zygotes {
             let text = format!("{} zygotes are the most of this command", self.zygotes.len());
             return Err(Refusal::new(None, STEP, io::Error::other(text)));
@@ -36,17 +36,17 @@ impl Spawner {
         let directories = fds.len().saturating_sub(1).min(limits::DIRECTORIES);
         let kinds: Vec<FdKind> =
             std::iter::once(FdKind::Socket).chain(std::iter::repeat_n(FdKind::Directory, directories)).collect();
-        admit_fds(&kinds, fds)
+        validate_fds(&kinds, fds)
     }
 
-    pub(super) fn admit_worker(&self, program: Program, plan: &WorkerPlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
+    pub(super) fn validate_worker(&self, program: Program, plan: &WorkerPlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
         let below = |breach: Breach| Refusal::new(None, STEP, breach);
-        self.setting.floor.admits_worker(program, plan).map_err(below)?;
+        self.setting.floor.allows_worker(program, plan).map_err(below)?;
         let mut kinds = vec![FdKind::Socket, FdKind::Stream, FdKind::Stream, FdKind::Stream];
         kinds.extend(plan.connected.then_some(FdKind::Socket));
         kinds.extend(plan.coredump.then_some(FdKind::Dump));
         kinds.extend(plan.directories.iter().map(|_| FdKind::Directory));
-        admit_fds(&kinds, fds)
+        validate_fds(&kinds, fds)
     }
 
     /// The end of a coordinator that asks for less than the floor. Of a directory, only its mount can tell whether its wall
@@ -62,7 +62,7 @@ impl Spawner {
     ///
     /// # Errors
     /// InvalidData: the end of the coordinator.
-    pub(super) fn admit_guard(&self, fds: Vec<OwnedFd>) -> io::Result<Guard> {
+    pub(super) fn validate_guard(&self, fds: Vec<OwnedFd>) -> io::Result<Guard> {
         let strange = || io::Error::from(io::ErrorKind::InvalidData);
         let [state, runtime, sockets] = <[OwnedFd; 3]>::try_from(fds).map_err(|_| strange())?;
         let is = |fd: &OwnedFd, kind: FileType| -> io::Result<bool> {
@@ -80,7 +80,7 @@ impl Spawner {
     }
 }
 
-fn admit_fds(kinds: &[FdKind], fds: &[OwnedFd]) -> Result<(), Refusal> {
+fn validate_fds(kinds: &[FdKind], fds: &[OwnedFd]) -> Result<(), Refusal> {
     let strange = |what: &'static str| Refusal::new(None, STEP, Breach::Descriptors { what });
     if kinds.len() != fds.len() {
         return Err(strange("there are more or fewer than the plan needs"));
@@ -105,9 +105,9 @@ mod tests {
         let directory = std::fs::File::open("/").unwrap().into();
         let socket = pair(SocketType::SEQPACKET).unwrap().0;
         let fds = [socket, directory];
-        assert!(admit_fds(&[FdKind::Socket, FdKind::Directory], &fds).is_ok());
+        assert!(validate_fds(&[FdKind::Socket, FdKind::Directory], &fds).is_ok());
         for kinds in [&[FdKind::Socket][..], &[FdKind::Socket; 2], &[FdKind::Directory, FdKind::Socket], &[]] {
-            assert!(admit_fds(kinds, &fds).is_err_and(|refusal| refusal.is_hostile()), "{kinds:?}");
+            assert!(validate_fds(kinds, &fds).is_err_and(|refusal| refusal.is_hostile()), "{kinds:?}");
         }
     }
 }
