@@ -24,7 +24,7 @@ pub(super) fn heed(coordinator: &Arc<Coordinator>) -> std::io::Result<()> {
                         let _ = signal::let_happen(number);
                     }
                 };
-                coordinator.halt(stop).await;
+                coordinator.suspend(stop).await;
             }
         });
     }

@@ -10,7 +10,7 @@ use super::quota::Quota;
 use super::record::VerdictRecord;
 use super::rights::{self, Child};
 use super::run::{Member, Ties};
-use super::stop::{Halt, Halted};
+use super::stop::{StopRequest, StopRequests};
 use super::streams::{Inherited, Streams, open_below};
 use super::view::{LogLine, Progress};
 use sandhog_protocol::exit_code;
@@ -46,7 +46,7 @@ pub(super) struct AttemptTree {
 
 /// A child that runs.
 struct Running {
-    halt: watch::Sender<Option<Halt>>,
+    stop_request: watch::Sender<Option<StopRequest>>,
     task: JoinHandle<()>,
     detached: bool,
 }
@@ -70,19 +70,19 @@ impl AttemptTree {
         })
     }
 
-    pub(super) fn run(self: &Arc<Self>, member: &Arc<Member>, ties: Ties, halted: Halted) -> Run {
+    pub(super) fn run(self: &Arc<Self>, member: &Arc<Member>, ties: Ties, stop_requests: StopRequests) -> Run {
         let (tree, member) = (Arc::clone(self), Arc::clone(member));
-        Box::pin(async move { tree.coordinator.try_member(&tree, &member, ties, halted).await })
+        Box::pin(async move { tree.coordinator.try_member(&tree, &member, ties, stop_requests).await })
     }
 
     /// Until no child is left that outlives its parent. A stop of the command is theirs, too.
-    pub(super) async fn wait_for_detached(&self, mut stopped: Halted) {
+    pub(super) async fn wait_for_detached(&self, mut stopped: StopRequests) {
         loop {
             let Some(mut running) = locked(&self.detached).pop() else { return };
             tokio::select! {
                 _ = &mut running.task => {}
-                Ok(halt) = async { stopped.wait_for(Option::is_some).await.map(|halt| *halt) } => {
-                    running.halt.send_replace(halt);
+                Ok(stop_request) = async { stopped.wait_for(Option::is_some).await.map(|request| *request) } => {
+                    running.stop_request.send_replace(stop_request);
                     let _ = (&mut running.task).await;
                 }
             }
@@ -155,8 +155,8 @@ impl Parent<'_> {
                 let refused = |refused| (Reply::NotSpawned(refused), Vec::new());
                 return Ok(Some(self.spawn(*asked).unwrap_or_else(refused)));
             }
-            Request::Stop { child } => self.halt(child, Halt::Stop(StopReason::Parent))?,
-            Request::Kill { child } => self.halt(child, Halt::Kill(StopReason::Parent))?,
+            Request::Stop { child } => self.request_stop(child, StopRequest::Stop(StopReason::Parent))?,
+            Request::Kill { child } => self.request_stop(child, StopRequest::Kill(StopReason::Parent))?,
             Request::Progress { done, total, note } => {
                 self.has_progress = true;
                 let note = shortened(note, limits::PROGRESS_NOTE);
@@ -173,15 +173,15 @@ impl Parent<'_> {
         Ok(None)
     }
 
-    fn halt(&self, child: ChildId, halt: Halt) -> Result<(), String> {
+    fn request_stop(&self, child: ChildId, stop_request: StopRequest) -> Result<(), String> {
         if child == 0 || child > self.last {
             return Err(format!("the number {child} of a child that it never had"));
         }
         // One that has ended needs no end.
         if let Some(running) = self.children.get(&child) {
-            running.halt.send_if_modified(|now| {
-                let stronger = matches!(now, None | Some(Halt::Stop(_))) && *now != Some(halt);
-                stronger.then(|| *now = Some(halt)).is_some()
+            running.stop_request.send_if_modified(|now| {
+                let stronger = matches!(now, None | Some(StopRequest::Stop(_))) && *now != Some(stop_request);
+                stronger.then(|| *now = Some(stop_request)).is_some()
             });
         }
         Ok(())
@@ -250,8 +250,8 @@ impl Parent<'_> {
     fn begin(&mut self, member: Arc<Member>, ties: Ties, detached: bool) -> ChildId {
         self.last += 1;
         let child = self.last;
-        let (halt, halted) = watch::channel(None);
-        let run = self.tree.run(&member, ties, halted);
+        let (stop_request, stop_requests) = watch::channel(None);
+        let run = self.tree.run(&member, ties, stop_requests);
         let (tree, ended) = (Arc::clone(self.tree), self.ended.clone());
         let task = tokio::spawn(async move {
             let record = run.await.unwrap_or_else(|error| {
@@ -262,7 +262,7 @@ impl Parent<'_> {
             // Nobody hears it whose parent has ended.
             let _ = ended.send((child, record));
         });
-        self.children.insert(child, Running { halt, task, detached });
+        self.children.insert(child, Running { stop_request, task, detached });
         child
     }
 
@@ -277,7 +277,7 @@ impl Parent<'_> {
         let (detached, attached): (Vec<_>, Vec<_>) = self.children.into_values().partition(|child| child.detached);
         locked(&self.tree.detached).extend(detached);
         for child in &attached {
-            child.halt.send_replace(Some(Halt::Kill(StopReason::Parent)));
+            child.stop_request.send_replace(Some(StopRequest::Kill(StopReason::Parent)));
         }
         for child in attached {
             let _ = child.task.await;

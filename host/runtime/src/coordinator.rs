@@ -3,14 +3,14 @@
 use super::caches::Caches;
 use super::capacity::Capacity;
 use super::driver::{self, Attempted, Order};
-use super::halts;
 use super::note::Note;
 use super::observer::Observer;
 use super::own_directories::OwnDirectories;
 use super::privilege::{self, Parted};
 use super::screen::{Screen, show};
 use super::stamps::{self, Process};
-use super::stop::{Halt, Halted};
+use super::stop::{StopRequest, StopRequests};
+use super::suspension;
 use super::view::View;
 use crate::spawner::Client;
 use sandhog_ipc::{self as ipc, Closed, Received};
@@ -58,7 +58,7 @@ pub struct Coordinator {
     client: Client,
     routes: Mutex<(u32, Routes)>,
     weak: watch::Sender<Option<Vec<WeakWall>>>,
-    stop: watch::Sender<Option<Halt>>,
+    stop: watch::Sender<Option<StopRequest>>,
     spawner_lost: watch::Sender<bool>,
     own: OwnDirectories,
     /// The spawner clears away behind a daemon.
@@ -119,16 +119,16 @@ impl Coordinator {
 
     /// Ends everything that runs, for this reason; the first one counts.
     pub fn stop(&self, reason: StopReason) {
-        self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(Halt::Stop(reason)).is_none());
+        self.stop.send_if_modified(|stop| stop.is_none() && stop.replace(StopRequest::Stop(reason)).is_none());
     }
 
     /// Lets all workers stand still while `stop` stops this process, and go on after it.
-    pub async fn halt(&self, stop: impl FnOnce()) {
+    pub async fn suspend(&self, stop: impl FnOnce()) {
         // Where the spawner has gone, no worker is left.
         let _ = self.client.send(&ToSpawner::PauseAll, &[]).await;
         let since = Instant::now();
         stop();
-        halts::add(since.elapsed());
+        suspension::add(since.elapsed());
         let _ = self.client.send(&ToSpawner::ResumeAll, &[]).await;
     }
 
@@ -143,7 +143,7 @@ impl Coordinator {
     }
 
     /// Hears of a stop of everything.
-    pub fn stopped(&self) -> Halted {
+    pub fn stopped(&self) -> StopRequests {
         self.stop.subscribe()
     }
 
@@ -228,7 +228,7 @@ impl Coordinator {
         self: &Arc<Self>,
         order: Order,
         module: Option<Compiled>,
-        halted: Halted,
+        stop_requests: StopRequests,
         (sender, notes): (mpsc::Sender<Note>, mpsc::Receiver<Note>),
         on_started: Option<OnStarted>,
     ) -> io::Result<Attempted> {
@@ -245,7 +245,7 @@ impl Coordinator {
             });
         }
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(pass_halt_on(halted, sender.clone()));
+        tasks.spawn(forward_stop_requests(stop_requests, sender.clone()));
         if *self.spawner_lost.borrow() {
             let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
         }
@@ -272,18 +272,20 @@ impl Coordinator {
     }
 }
 
-/// Every halt, the next one after the last.
-async fn pass_halt_on(mut halted: Halted, sender: mpsc::Sender<Note>) {
+/// Every request to stop, the next one after the last.
+async fn forward_stop_requests(mut stop_requests: StopRequests, sender: mpsc::Sender<Note>) {
     loop {
-        let halt = *halted.borrow_and_update();
-        let note = halt.map(|halt| match halt {
-            Halt::Stop(reason) => Note::stop(reason),
-            Halt::Kill(_) | Halt::Unhealthy(_) | Halt::Shoot => Note::Event(Event::Kill(halt.cause())),
+        let stop_request = *stop_requests.borrow_and_update();
+        let note = stop_request.map(|stop_request| match stop_request {
+            StopRequest::Stop(reason) => Note::stop(reason),
+            StopRequest::Kill(_) | StopRequest::Unhealthy(_) | StopRequest::SigKill => {
+                Note::Event(Event::Kill(stop_request.cause()))
+            }
         });
         if let Some(note) = note {
             let _ = sender.send(note).await;
         }
-        if halted.changed().await.is_err() {
+        if stop_requests.changed().await.is_err() {
             return;
         }
     }

@@ -1,12 +1,12 @@
 //! Performs one attempt: feeds what happens into [`Attempt`] and does what it says.
 
 use super::channel::Channel;
-use super::halts;
 use super::note::{Held, Note, Sender};
 pub use super::order::{Ends, Order, Pump, To};
 use super::outbox::Outbox;
 use super::output::{self, Over};
 use super::stamps::{self, Process};
+use super::suspension;
 use crate::spawner::{Client, recv_ready};
 use rustix::net::SocketType;
 use sandhog_ipc::{self as ipc, Closed, pair, send_packet};
@@ -148,7 +148,7 @@ impl<'a> Driver<'a> {
             channel_there: Some(channel_there),
             asked,
             gone: None,
-            stood: halts::total(),
+            stood: suspension::total(),
             pause: Pause::default(),
             usage: Usage::default(),
             unread: Vec::new(),
@@ -255,7 +255,7 @@ impl<'a> Driver<'a> {
         match &event {
             Event::WorkerEnded(exit) => {
                 noting::note("worker has ended");
-                let stood = halts::total().saturating_sub(self.stood) + self.pause.total(self.asked.elapsed());
+                let stood = suspension::total().saturating_sub(self.stood) + self.pause.total(self.asked.elapsed());
                 self.usage.wall_ms =
                     self.gone.map_or(0, |gone| gone.elapsed().saturating_sub(stood).as_millis() as u64);
                 (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
@@ -341,7 +341,7 @@ impl<'a> Driver<'a> {
     }
 
     fn go(&mut self) -> Result<(), ipc::Error> {
-        (self.gone, self.stood) = (Some(Instant::now()), halts::total());
+        (self.gone, self.stood) = (Some(Instant::now()), suspension::total());
         self.usage.start_us = self.asked.elapsed().as_micros() as u64;
         self.release_streams();
         // First of all: what follows takes its time beside the guest.
@@ -399,7 +399,7 @@ impl<'a> Driver<'a> {
     fn note_after(&mut self, time: Duration, event: Event) {
         let sender = self.sender.clone();
         self.tasks.spawn(async move {
-            halts::sleep(time).await;
+            suspension::sleep(time).await;
             let _ = sender.send(Note::Event(event)).await;
         });
     }

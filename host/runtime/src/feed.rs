@@ -5,9 +5,9 @@
 //! A file is left where the guest stopped: what still lies in the pipe at the end is given back. A source that can't be read
 //! is an error to the guest, not the end of its input.
 
-use super::halts;
 use super::note::{Held, Note, Sender};
 use super::output::{self, End, Meter};
+use super::suspension;
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fs::{FileType, SeekFrom};
 use rustix::io::Errno;
@@ -268,9 +268,9 @@ fn stop_in_background(from: &OwnedFd) {
     let group = rustix::process::getpgrp();
     let is_in_background = rustix::termios::tcgetpgrp(from).is_ok_and(|foreground| foreground != group);
     if is_in_background && !inherited::ignores(libc::SIGTTIN) {
-        let before = halts::count();
+        let before = suspension::count();
         if rustix::process::kill_process_group(group, rustix::process::Signal::TTIN).is_ok() {
-            halts::wait_for_one_after(before);
+            suspension::wait_for_one_after(before);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::observer::{Keeper, Nobody, Observer};
 use super::own_limits;
 use super::plan;
 use super::record::VerdictRecord;
-use super::stop::Halted;
+use super::stop::StopRequests;
 use super::streams::{Opened, Streams};
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
@@ -103,11 +103,11 @@ impl Coordinator {
     ///
     /// # Errors
     /// Of the coordinator's own.
-    pub async fn run_kept(self: &Arc<Self>, kept: Kept, halted: Halted) -> Result<VerdictRecord, Error> {
+    pub async fn run_kept(self: &Arc<Self>, kept: Kept, stop_requests: StopRequests) -> Result<VerdictRecord, Error> {
         let Kept { job, granted, identity, connection, observer, keeper, grace } = kept;
         let streams = Streams::kept(&job, &granted.input, &keeper);
         let member = Member::new(job, granted, identity);
-        self.run_tree(member, Ties { streams, connection, coredump: None }, observer, grace, halted).await
+        self.run_tree(member, Ties { streams, connection, coredump: None }, observer, grace, stop_requests).await
     }
 
     /// The command of a health check: nobody hears what it says.
@@ -115,7 +115,7 @@ impl Coordinator {
         self: &Arc<Self>,
         job: &Job,
         granted: Granted,
-        halted: Halted,
+        stop_requests: StopRequests,
     ) -> Result<VerdictRecord, Error> {
         let identity = Identity {
             attempt: attempt_id::new_attempt_id()?,
@@ -125,7 +125,7 @@ impl Coordinator {
         };
         let ties = Ties { streams: Streams::null(job)?, connection: None, coredump: None };
         let member = Member::new(job.clone(), granted, identity);
-        self.run_tree(member, ties, Arc::new(Nobody), GRACE, halted).await
+        self.run_tree(member, ties, Arc::new(Nobody), GRACE, stop_requests).await
     }
 
     async fn run_tree(
@@ -134,11 +134,11 @@ impl Coordinator {
         ties: Ties,
         observer: Arc<dyn Observer>,
         grace: Duration,
-        halted: Halted,
+        stop_requests: StopRequests,
     ) -> Result<VerdictRecord, Error> {
         let tree = AttemptTree::new(self, &member.job, observer, grace);
-        let record = tree.run(&Arc::new(member), ties, halted.clone()).await;
-        tree.wait_for_detached(halted).await;
+        let record = tree.run(&Arc::new(member), ties, stop_requests.clone()).await;
+        tree.wait_for_detached(stop_requests).await;
         record
     }
 
@@ -148,14 +148,14 @@ impl Coordinator {
         tree: &Arc<AttemptTree>,
         member: &Arc<Member>,
         mut ties: Ties,
-        halted: Halted,
+        stop_requests: StopRequests,
     ) -> Result<VerdictRecord, Error> {
         let job = &member.job;
         let mut walls = member.instead.as_ref().map_or_else(|| self.walls(), |instead| instead.walls.clone());
         let mut missing_walls = Vec::new();
         let mut remade = false;
         let (facts, usage) = loop {
-            let (facts, usage) = self.try_once(tree, member, &mut ties, &walls, halted.clone()).await?;
+            let (facts, usage) = self.try_once(tree, member, &mut ties, &walls, stop_requests.clone()).await?;
             match &facts.cause {
                 Some(Cause::Stale(_)) if !remade => {
                     modules::forget(self, &member.module, job.limits.fuel.is_some());
@@ -208,7 +208,7 @@ impl Coordinator {
         member: &Arc<Member>,
         ties: &mut Ties,
         walls: &Walls,
-        halted: Halted,
+        stop_requests: StopRequests,
     ) -> Result<(Facts, Usage), Error> {
         let job = &member.job;
         let Opened { stdio, feed, pumps, whole_calls } =
@@ -239,7 +239,7 @@ impl Coordinator {
         let served = children::serve(tree, member, inherited, requests, sender.clone());
         let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
         let on_started: OnStarted = Arc::new(move |worker, pidfd| observer.worker_started(&name, worker, &pidfd));
-        let attempted = self.attempt(order, compiled, halted, (sender, notes), Some(on_started));
+        let attempted = self.attempt(order, compiled, stop_requests, (sender, notes), Some(on_started));
         let (attempted, ()) = tokio::join!(attempted, served);
         let Attempted { facts, mut usage, unused } = attempted?;
         if let Some(unused) = unused {

@@ -2,7 +2,7 @@
 
 use super::observer::{Life, Observer, Told};
 use super::output::Beside;
-use super::stop::Halted;
+use super::stop::StopRequests;
 use super::view::{LogLine, Progress, View};
 use sandhog_protocol::request::Level;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use std::sync::Arc;
 /// What is drawn on, and the news of a stop of the command.
 pub(super) struct Screen {
     view: Arc<dyn View>,
-    stopped: Halted,
+    stopped: StopRequests,
 }
 
 impl Screen {
-    pub(super) fn new(view: Arc<dyn View>, stopped: Halted) -> Self {
+    pub(super) fn new(view: Arc<dyn View>, stopped: StopRequests) -> Self {
         Self { view, stopped }
     }
 }
@@ -46,7 +46,7 @@ impl Observer for Screen {
 }
 
 /// Waits for a slow terminal, but not for longer than the command lasts.
-pub(super) async fn show(view: &Arc<dyn View>, stopped: &Halted, show: impl FnOnce(&dyn View) + Send + 'static) {
+pub(super) async fn show(view: &Arc<dyn View>, stopped: &StopRequests, show: impl FnOnce(&dyn View) + Send + 'static) {
     let (view, mut stopped) = (Arc::clone(view), stopped.clone());
     let shown = tokio::task::spawn_blocking(move || show(view.as_ref()));
     tokio::select! {

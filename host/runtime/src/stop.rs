@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 /// How an attempt is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Halt {
+pub enum StopRequest {
     /// With grace, where the guest listens.
     Stop(StopReason),
     /// At once.
@@ -14,19 +14,19 @@ pub enum Halt {
     /// At once, since this check failed.
     Unhealthy(HealthCheck),
     /// By SIGKILL, since somebody asked for that.
-    Shoot,
+    SigKill,
 }
 
-impl Halt {
+impl StopRequest {
     /// What it makes of an attempt.
     pub fn cause(self) -> Cause {
         match self {
             Self::Stop(reason) | Self::Kill(reason) => Cause::Stop(reason),
             Self::Unhealthy(check) => Cause::Unhealthy(check),
-            Self::Shoot => Cause::Shot,
+            Self::SigKill => Cause::SigKilled,
         }
     }
 }
 
 /// Hears of it.
-pub type Halted = watch::Receiver<Option<Halt>>;
+pub type StopRequests = watch::Receiver<Option<StopRequest>>;

@@ -642,7 +642,7 @@ mod tests {
     fn what_is_kept_of_a_guest_that_has_ended_is_kept_even_if_it_is_stopped_then() {
         let mut attempt = lingering().keeping_output();
         assert_eq!(attempt.step(Event::Stop(StopReason::Terminate)), [Action::EndOutput]);
-        assert_eq!(attempt.step(Event::Kill(Cause::Shot)), [Action::EndOutput]);
+        assert_eq!(attempt.step(Event::Kill(Cause::SigKilled)), [Action::EndOutput]);
         assert_eq!(attempt.step(Event::ChannelClosed), []);
         assert_eq!(attempt.step(Event::OutputEnded(OutputEnd::Finished)), [Action::Finish]);
         assert!(attempt.into_facts().exited());

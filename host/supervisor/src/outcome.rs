@@ -30,7 +30,7 @@ pub enum Cause {
     /// This check failed.
     Unhealthy(HealthCheck),
     /// Somebody asked for its end by SIGKILL.
-    Shot,
+    SigKilled,
 }
 
 /// What is known at the end.
@@ -59,7 +59,7 @@ impl Facts {
 
     /// Nobody waits for its output.
     pub fn is_stopped(&self) -> bool {
-        matches!(self.cause, Some(Cause::Stop(_) | Cause::Unhealthy(_) | Cause::Shot))
+        matches!(self.cause, Some(Cause::Stop(_) | Cause::Unhealthy(_) | Cause::SigKilled))
     }
 }
 
@@ -113,7 +113,7 @@ fn by_cause(cause: &Cause, limits: &Limits) -> Verdict {
         Cause::OutputLimit => Verdict::Output { limit: limits.output.clone() },
         Cause::Stop(reason) => Verdict::Stopped { graceful: false, reason: *reason },
         Cause::Unhealthy(check) => Verdict::Unhealthy { check: *check },
-        Cause::Shot => Verdict::Killed { signal: "SIGKILL".into(), by: Killer::Operator },
+        Cause::SigKilled => Verdict::Killed { signal: "SIGKILL".into(), by: Killer::Operator },
     }
 }
 

@@ -137,7 +137,7 @@ impl Fleet {
             Event::Heartbeat { attempt } => self.heartbeat(attempt),
             Event::Checked { attempt, healthy } => self.checked(attempt, healthy),
             Event::Paused { attempt, paused } => self.set_paused(attempt, paused),
-            Event::Halted { late } => self.excuse_all(late),
+            Event::Suspended { late } => self.excuse_all(late),
             Event::Memory { attempt, bytes } => self.memory(attempt, bytes),
             Event::Retire { attempt, reason } => self.retire(attempt, reason),
             Event::Ended { attempt, verdict } => self.ended(attempt, verdict),

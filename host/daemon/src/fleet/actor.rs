@@ -16,10 +16,10 @@ use super::waits::{Far, Goal, Waiter, far};
 use sandhog_protocol::control::{EndedAttempt, EventKind, VerbResult};
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::granted::Settled;
-use sandhog_runtime::halts;
 use sandhog_runtime::observer::Life;
 use sandhog_runtime::record::VerdictRecord;
-use sandhog_runtime::stop::Halt;
+use sandhog_runtime::stop::StopRequest;
+use sandhog_runtime::suspension;
 use sandhog_spec::service::Service;
 use sandhog_spec::text::escape;
 use sandhog_spec::time;
@@ -79,7 +79,7 @@ pub enum End {
 /// An attempt that runs.
 pub(super) struct Running {
     pub id: InstanceId,
-    pub halt: watch::Sender<Option<Halt>>,
+    pub stop_request: watch::Sender<Option<StopRequest>>,
     pub attempt_observer: Arc<AttemptObserver>,
     pub mailbox: Option<Mailbox>,
     pub service: Arc<Service>,
@@ -215,12 +215,12 @@ impl Daemon {
 
     /// Since it begun, but for the time in which it stood still with all its workers.
     pub(super) fn now(&self) -> Duration {
-        self.begun.elapsed().saturating_sub(halts::total())
+        self.begun.elapsed().saturating_sub(suspension::total())
     }
 
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
-        let fleet = self.fleet.next_wake().map(|at| self.begun + at + halts::total());
+        let fleet = self.fleet.next_wake().map(|at| self.begun + at + suspension::total());
         let look = (!self.weighed.is_empty()).then(|| self.looked + LOOK);
         let schedule = self.clock.next().map(|at| {
             let left = at.duration_since(time::at(now_ms())).try_into().unwrap_or_default();
@@ -279,7 +279,7 @@ impl Daemon {
         if let Some(at) = self.fleet.next_wake().filter(|at| *at <= self.now()) {
             let late = self.now().saturating_sub(at);
             if late >= HALTED {
-                self.step(state::Event::Halted { late });
+                self.step(state::Event::Suspended { late });
             }
             self.step(state::Event::Tick);
         }

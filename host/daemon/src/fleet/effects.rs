@@ -14,7 +14,7 @@ use sandhog_runtime::attempt_id;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::run::Kept;
-use sandhog_runtime::stop::{Halt, Halted};
+use sandhog_runtime::stop::{StopRequest, StopRequests};
 use sandhog_spec::job::Job;
 use sandhog_spec::service::{Boosts, raised};
 use sandhog_spec::text::escape;
@@ -33,7 +33,7 @@ impl Daemon {
         match action {
             Action::Spawn { id, attempt, boosts } => self.spawn(id, attempt, boosts),
             Action::Stop { attempt, reason } => self.stop(attempt, &reason),
-            Action::Kill { attempt, reason } => self.halt(attempt, kill_for(&reason)),
+            Action::Kill { attempt, reason } => self.request_stop(attempt, kill_for(&reason)),
             Action::Check { attempt } => self.check(attempt),
             Action::Tell { id, notice } => self.tell(id, &notice),
             Action::Save { id } => self.save(id),
@@ -58,7 +58,7 @@ impl Daemon {
         let origin = Origin { job: service.job.name.clone(), instance: member.number, attempt: name };
         let attempt_observer =
             Arc::new(AttemptObserver::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
-        let (halt, halted) = watch::channel(None);
+        let (stop_request, stop_requests) = watch::channel(None);
         let (connection, mailbox) = self.connection(attempt).unzip();
         let job = boosted(service.job.clone(), boosts);
         let grace = service.rules.grace;
@@ -76,7 +76,7 @@ impl Daemon {
             Arc::clone(&self.starts),
             kept,
             Arc::clone(&attempt_observer),
-            halted,
+            stop_requests,
         ));
         if service.rules.recycle_memory_bytes.is_some() {
             self.weighed.insert(attempt);
@@ -84,7 +84,7 @@ impl Daemon {
         let settled = settled.ok();
         let running = Running {
             id,
-            halt,
+            stop_request,
             attempt_observer,
             mailbox,
             service,
@@ -109,14 +109,14 @@ impl Daemon {
         if self.running.get(&attempt).is_some_and(|running| running.paused) {
             self.set_paused(attempt, false);
         }
-        self.halt(attempt, stop_for(reason));
+        self.request_stop(attempt, stop_for(reason));
     }
 
-    pub(super) fn halt(&self, attempt: AttemptNumber, halt: Halt) {
+    pub(super) fn request_stop(&self, attempt: AttemptNumber, stop_request: StopRequest) {
         if let Some(running) = self.running.get(&attempt) {
-            running.halt.send_if_modified(|now| {
-                let is_stronger = matches!(now, None | Some(Halt::Stop(_))) && *now != Some(halt);
-                is_stronger.then(|| *now = Some(halt)).is_some()
+            running.stop_request.send_if_modified(|now| {
+                let is_stronger = matches!(now, None | Some(StopRequest::Stop(_))) && *now != Some(stop_request);
+                is_stronger.then(|| *now = Some(stop_request)).is_some()
             });
         }
     }
@@ -336,7 +336,7 @@ async fn run(
     starts: Arc<Semaphore>,
     kept: Result<Kept, Verdict>,
     attempt_observer: Arc<AttemptObserver>,
-    mut halted: Halted,
+    mut stop_requests: StopRequests,
 ) {
     let record = match kept {
         Ok(kept) => {
@@ -344,13 +344,13 @@ async fn run(
             let verdict = |verdict| VerdictRecord::new(verdict, name.clone(), job.clone());
             tokio::select! {
                 biased;
-                Ok(halt) = async { halted.clone().wait_for(Option::is_some).await.map(|halt| *halt) } => {
-                    verdict(outcome::never_began(halt.map(Halt::cause)))
+                Ok(stop_request) = async { stop_requests.clone().wait_for(Option::is_some).await.map(|request| *request) } => {
+                    verdict(outcome::never_began(stop_request.map(StopRequest::cause)))
                 }
                 Ok(permit) = starts.acquire_owned() => {
                     attempt_observer.hold(permit);
-                    halted.mark_unchanged();
-                    let record = coordinator.run_kept(kept, halted).await;
+                    stop_requests.mark_unchanged();
+                    let record = coordinator.run_kept(kept, stop_requests).await;
                     record.unwrap_or_else(|error| verdict(Verdict::Refused { reason: error.to_string() }))
                 }
                 else => verdict(outcome::never_began(None)),
@@ -387,12 +387,12 @@ fn reason_of(reason: &End) -> Result<StopReason, HealthCheck> {
     }
 }
 
-fn stop_for(reason: &End) -> Halt {
-    reason_of(reason).map_or_else(Halt::Unhealthy, Halt::Stop)
+fn stop_for(reason: &End) -> StopRequest {
+    reason_of(reason).map_or_else(StopRequest::Unhealthy, StopRequest::Stop)
 }
 
-fn kill_for(reason: &End) -> Halt {
-    reason_of(reason).map_or_else(Halt::Unhealthy, Halt::Kill)
+fn kill_for(reason: &End) -> StopRequest {
+    reason_of(reason).map_or_else(StopRequest::Unhealthy, StopRequest::Kill)
 }
 
 /// The kind of an event, and its sentence.

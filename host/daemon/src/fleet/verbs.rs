@@ -10,7 +10,7 @@ use super::settle::Opened;
 use super::waits::{Goal, Waiter};
 use sandhog_protocol::control::{Change, Phase, Unchanged, VerbRequest, VerbResult};
 use sandhog_protocol::verdict::StopReason;
-use sandhog_runtime::stop::Halt;
+use sandhog_runtime::stop::StopRequest;
 use sandhog_spec::service::Overlap;
 use sandhog_spec::text::escape;
 use sandhog_supervisor::state::{AttemptNumber, Event, InstanceId, Seen};
@@ -246,9 +246,9 @@ impl Daemon {
     /// Why it could not be sent, as the end of a sentence.
     fn signal(&mut self, attempt: AttemptNumber, name: &str) -> Result<(), &'static str> {
         match name {
-            "KILL" => self.halt(attempt, Halt::Shoot),
+            "KILL" => self.request_stop(attempt, StopRequest::SigKill),
             "STOP" | "CONT" => return self.pause(attempt, name == "STOP"),
-            _ => self.halt(attempt, Halt::Stop(StopReason::Operator)),
+            _ => self.request_stop(attempt, StopRequest::Stop(StopReason::Operator)),
         }
         Ok(())
     }

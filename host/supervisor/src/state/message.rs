@@ -109,7 +109,7 @@ pub enum Event {
         paused: bool,
     },
     /// The daemon itself was held, and could not look at anything for so long.
-    Halted {
+    Suspended {
         late: Duration,
     },
     /// Resident memory of the attempt, in bytes.

@@ -303,7 +303,7 @@ impl World {
             17 => self.hold(),
             18 => {
                 let late = self.dice.millis(5000);
-                self.step(Event::Halted { late });
+                self.step(Event::Suspended { late });
             }
             19 => {
                 ids.iter().for_each(|id| self.ask_to_start(*id));

@@ -915,7 +915,7 @@ fn where_the_daemon_was_held_nobody_has_missed_anything() {
     kit.job("slow", &[], 1, Rules { start_timeout: seconds(10), ..notify() });
     kit.step(Event::Launched { attempt: 2 });
     kit.now += seconds(100);
-    assert_eq!(kit.step(Event::Halted { late: seconds(99) }), []);
+    assert_eq!(kit.step(Event::Suspended { late: seconds(99) }), []);
     assert_eq!(kit.step(Event::Tick), []);
     assert_eq!(kit.step(Event::Heartbeat { attempt: 1 }), []);
     let unhealthy = |attempt, check| Action::Kill { attempt, reason: End::Unhealthy(check) };

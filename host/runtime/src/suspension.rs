@@ -4,42 +4,42 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// All such times, of the process, since it stands still as a whole.
-struct Halts {
+struct Suspensions {
     count: u64,
     total: Duration,
 }
 
-static HALTS: Mutex<Halts> = Mutex::new(Halts { count: 0, total: Duration::ZERO });
+static SUSPENSIONS: Mutex<Suspensions> = Mutex::new(Suspensions { count: 0, total: Duration::ZERO });
 
 /// Who waits for the next one to be over.
 static OVER: Condvar = Condvar::new();
 
-fn halts() -> MutexGuard<'static, Halts> {
+fn suspensions() -> MutexGuard<'static, Suspensions> {
     // Nothing panics while it holds this.
-    HALTS.lock().unwrap_or_else(PoisonError::into_inner)
+    SUSPENSIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// All such times together.
 pub fn total() -> Duration {
-    halts().total
+    suspensions().total
 }
 
 /// It has just stood still for so long.
-pub fn add(halt: Duration) {
-    let mut halts = halts();
-    (halts.count, halts.total) = (halts.count + 1, halts.total + halt);
+pub fn add(time: Duration) {
+    let mut suspensions = suspensions();
+    (suspensions.count, suspensions.total) = (suspensions.count + 1, suspensions.total + time);
     OVER.notify_all();
 }
 
 /// How often it has stood still.
 pub(super) fn count() -> u64 {
-    halts().count
+    suspensions().count
 }
 
 /// Until it has stood still more often than that, and goes on. Blocks: for a thread of its own.
 pub(super) fn wait_for_one_after(before: u64) {
-    let halts = OVER.wait_while(halts(), |halts| halts.count <= before);
-    drop(halts.unwrap_or_else(PoisonError::into_inner));
+    let suspensions = OVER.wait_while(suspensions(), |suspensions| suspensions.count <= before);
+    drop(suspensions.unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Sleeps for so long, and as much longer as it stands still meanwhile.
