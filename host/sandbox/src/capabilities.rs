@@ -44,7 +44,7 @@ pub fn lock_down() -> Result<(), Error> {
     set(ZYGOTE)
 }
 
-/// For a zygote that is not born into a user namespace of its own: whoever is not uid 0 loses all capabilities at an
+/// For a zygote that is not started in a user namespace of its own: whoever is not uid 0 loses all capabilities at an
 /// exec but the ambient ones (capabilities(7)), and a zygote needs them to clone workers and to raise its walls.
 pub fn keep_across_exec() -> Result<(), Error> {
     if geteuid().is_root() {

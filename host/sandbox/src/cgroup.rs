@@ -162,8 +162,8 @@ pub fn enter_by(entrances: &[OwnedFd]) -> io::Result<()> {
 }
 
 impl Cgroup {
-    /// Moves the caller, which has one thread, into those parts of the cgroup that [`Self::birthplace`] can't put it
-    /// into. Its later children are born there. Memory that it already has stays counted where it was.
+    /// Moves the caller, which has one thread, into those parts of the cgroup that [`Self::start_directory`] can't put it
+    /// into. Its later children are started there. Memory that it already has stays counted where it was.
     ///
     /// By `tasks` and of itself, not by `cgroup.procs` and of somebody else: a thread that moves itself can't end or
     /// exec meanwhile, so the kernel takes no global lock, whose taking lets the writer wait for an RCU grace period
@@ -180,7 +180,7 @@ impl Cgroup {
     }
 
     /// The files by which a process enters those parts of the cgroup that it was not born into, once it has started: see
-    /// [`enter_by`]. `born`: it was born where [`Self::birthplace`] is.
+    /// [`enter_by`]. `born`: it was born where [`Self::start_directory`] is.
     ///
     /// # Errors
     /// [`Error::Enter`].
@@ -198,7 +198,7 @@ impl Cgroup {
 
     /// The directory into whose cgroup a child can be forked: the version 2 one, if there is one. No write can move a
     /// process there without the wait that [`Self::enter`] avoids.
-    pub fn birthplace(&self) -> Option<BorrowedFd<'_>> {
+    pub fn start_directory(&self) -> Option<BorrowedFd<'_>> {
         self.directories
             .iter()
             .find(|directory| directory.hierarchy.version == Version::V2)

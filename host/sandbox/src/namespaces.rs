@@ -1,4 +1,4 @@
-//! Namespaces: what a zygote is born into, whose ids it has, and that it makes no more of them.
+//! Namespaces: what a zygote is started in, whose ids it has, and that it makes no more of them.
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -7,7 +7,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{move_into_link_name_space, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// What every zygote is born into. Its workers add a pid namespace each.
+/// What every zygote is started in. Its workers add a pid namespace each.
 pub const ZYGOTE: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWNET

@@ -3,7 +3,6 @@
 //! zygotes, and opens no path that either of them names.
 
 mod bearer;
-mod birth;
 mod ends;
 mod fd_kind;
 mod pause;
@@ -13,6 +12,7 @@ mod start;
 mod strangers;
 mod validate;
 mod weak;
+mod zygote_start;
 
 use super::leftovers::Leftovers;
 use super::{Delegated, Executables, Privilege, Setting};

@@ -34,7 +34,7 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// clone3(2)'s flag: the child is born in the version 2 cgroup whose directory is in `cgroup` (Linux 5.7). Not among
+/// clone3(2)'s flag: the child is started in the version 2 cgroup whose directory is in `cgroup` (Linux 5.7). Not among
 /// libc's constants, which are of 32 bits.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 

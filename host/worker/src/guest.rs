@@ -19,7 +19,7 @@ pub(crate) struct Guest {
     pub(super) stdio: Stdio,
     pub(super) limiter: Limiter,
     /// Zero of the guest's monotonic clock.
-    pub(super) birth: Instant,
+    pub(super) start: Instant,
     /// The detached mounts of its directories. With the last descriptor that open_tree(2) gave, the kernel dissolves such
     /// a mount; what was opened below goes on, but from then on every step through it takes the lock of all mounts, and
     /// openat2(2) answers EAGAIN to `..` behind a symbolic link (seen on Linux 6.18).

@@ -70,7 +70,7 @@ pub(super) fn poll(
             Ok(ready) => ready,
             Err(errno) => return Ok(Err(errno)),
         };
-        let now = nanoseconds(guest.birth.elapsed());
+        let now = nanoseconds(guest.start.elapsed());
         let due = subscriptions.iter().filter_map(|subscription| event(subscription, now, &ready));
         let mut written = 0;
         for (slot, event) in events.chunks_exact_mut(EVENT).zip(due) {
@@ -88,7 +88,7 @@ const BAD_POINTER: BadPointer = BadPointer { call: "poll_oneoff" };
 fn parse(guest: &Guest, memory: &[u8], start: u32, count: u32) -> Result<Vec<Subscription>, BadPointer> {
     let start = start as usize;
     let list = memory.get(start..start + count as usize * SUBSCRIPTION).ok_or(BAD_POINTER)?;
-    let now = nanoseconds(guest.birth.elapsed());
+    let now = nanoseconds(guest.start.elapsed());
     Ok(list.as_chunks().0.iter().map(|raw| subscription(guest, raw, now)).collect())
 }
 
@@ -150,7 +150,7 @@ fn wait(guest: &Guest, subscriptions: &[Subscription]) -> rustix::io::Result<Rea
     }
     let mut fds: Vec<PollFd<'_>> =
         streams.iter().map(|stream| PollFd::from_borrowed_fd(guest.stdio.fd(*stream), flags(*stream))).collect();
-    let timeout = until.map(|until| time_left(until, nanoseconds(guest.birth.elapsed())));
+    let timeout = until.map(|until| time_left(until, nanoseconds(guest.start.elapsed())));
     stdio::wait(&mut fds, timeout.as_ref())?;
     Ok(streams.iter().zip(&fds).map(|(stream, fd)| (*stream, fd.revents())).collect())
 }

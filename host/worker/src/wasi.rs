@@ -49,7 +49,7 @@ pub(super) fn guest(
         memory: None,
         stdio: input.into_iter().fold(Stdio::new(), Stdio::with_input).with_terminals(plan.terminals),
         limiter: Limiter::new(plan.memory_bytes),
-        birth: Instant::now(),
+        start: Instant::now(),
         mounts: mounts.into_iter().map(|(directory, _)| directory).collect(),
     })
 }
@@ -86,7 +86,7 @@ fn grant(builder: &mut WasiCtxBuilder, name: &str, directory: &OwnedFd, access: 
     Ok(())
 }
 
-/// The guest's monotonic clock: nanoseconds since its birth, so that it tells nothing of the machine's.
+/// The guest's monotonic clock: nanoseconds since its start, so that it tells nothing of the machine's.
 pub(super) struct Monotonic(pub(super) Instant);
 
 impl HostMonotonicClock for Monotonic {

@@ -182,7 +182,7 @@ fn inside(cgroup: &Cgroup, body: impl FnOnce() -> i32) -> i32 {
         cgroup.enter().unwrap();
         // What a zygote is born into.
         cgroup
-            .birthplace()
+            .start_directory()
             .into_iter()
             .for_each(|directory| super::write_file(directory, "cgroup.procs", "0").unwrap());
         body()

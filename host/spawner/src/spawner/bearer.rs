@@ -1,7 +1,7 @@
 //! A child that is there for its namespaces alone: it waits, and ends when nobody has use for it any more.
 
-use super::birth::{proc_pid, write_maps};
 use super::ends::reap_now;
+use super::zygote_start::{proc_pid, write_maps};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sandhog_sandbox::namespaces::IdMap;
@@ -18,9 +18,13 @@ pub(super) struct Bearer {
 impl Bearer {
     /// # Errors
     /// As for [`process::fork_into`].
-    pub(super) fn fork(token: &SingleThreaded, flags: i32, birthplace: Option<BorrowedFd<'_>>) -> io::Result<Self> {
+    pub(super) fn fork(
+        token: &SingleThreaded,
+        flags: i32,
+        start_directory: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Self> {
         let (waits, end) = pipe_with(PipeFlags::CLOEXEC)?;
-        match process::fork_into(token, flags, birthplace)? {
+        match process::fork_into(token, flags, start_directory)? {
             Forked::Parent(child) => Ok(Self { child, end: Some(end) }),
             Forked::Child => {
                 drop(end);

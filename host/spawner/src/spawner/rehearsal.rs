@@ -2,9 +2,9 @@
 //! sealed like a zygote and a worker, runs nothing, and ends. Before anything untrusted is read, so that nobody can make a
 //! wall fail; without `--allow-missing` there is nothing to try.
 
-use super::birth::{Born, id_map, worker_ids, write_maps};
 use super::ends::reap_now;
 use super::start::wall_of_fork;
+use super::zygote_start::{NewNamespaces, id_map, worker_ids, write_maps};
 use super::{Settled, Spawner};
 use crate::Privilege;
 use crate::ids::Lease;
@@ -65,10 +65,10 @@ impl Spawner {
     fn try_all(&self, walls: &Walls, lease: Option<&Lease>, cgroup: Option<&cgroup::Cgroup>) -> Option<Wall> {
         let own_namespaces = walls.contains(&Wall::Namespaces);
         let ids = lease.map(|lease| worker_ids(lease, own_namespaces));
-        let born = Born::of(walls);
+        let new_namespaces = NewNamespaces::of(walls);
         let (waits, go) = pipe_with(PipeFlags::CLOEXEC).ok()?;
-        let birthplace = cgroup.and_then(cgroup::Cgroup::birthplace);
-        let child = match process::fork_into(&self.token, born.flags(), birthplace) {
+        let start_directory = cgroup.and_then(cgroup::Cgroup::start_directory);
+        let child = match process::fork_into(&self.token, new_namespaces.flags(), start_directory) {
             Ok(Forked::Parent(child)) => child,
             Ok(Forked::Child) => {
                 drop(go);
@@ -101,12 +101,12 @@ impl Spawner {
             return code_of(Some(Wall::Cgroup));
         }
         let groups = matches!(self.setting.privilege, Privilege::Root { .. });
-        let born: io::Result<()> = match Born::of(walls) {
-            Born::AllNamespaces => namespaces::become_root(groups).map_err(io::Error::from),
-            Born::MountNamespace => namespaces::detach_mounts().map_err(io::Error::other),
-            Born::Here => Ok(()),
+        let entered: io::Result<()> = match NewNamespaces::of(walls) {
+            NewNamespaces::All => namespaces::become_root(groups).map_err(io::Error::from),
+            NewNamespaces::Mount => namespaces::detach_mounts().map_err(io::Error::other),
+            NewNamespaces::None => Ok(()),
         };
-        if born.is_err() {
+        if entered.is_err() {
             return code_of(Some(Wall::Namespaces));
         }
         let keep = vec![0, 1, 2];

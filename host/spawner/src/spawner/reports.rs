@@ -1,7 +1,7 @@
 //! What zygotes say, each of which may have been taken over: the first word that is not the protocol's is the last one that
 //! is heard, and ends the zygote.
 
-use super::birth::proc_pid;
+use super::zygote_start::proc_pid;
 use super::{Pause, Source, Spawner, Worker};
 use rustix::event::epoll;
 use rustix::process::{Signal, pidfd_send_signal};

@@ -1,9 +1,9 @@
 //! Carries out the two requests that start something.
 
 use super::bearer::Bearer;
-use super::birth::{Born, become_zygote, id_map, proc_pid, worker_ids};
 use super::ends::reap_now;
 use super::fd_kind::plain_fds;
+use super::zygote_start::{NewNamespaces, become_zygote, id_map, proc_pid, worker_ids};
 use super::{Begun, Refusal, Settled, Source, Spawner, Zygote};
 use crate::ids::Lease;
 use crate::leftovers;
@@ -38,7 +38,7 @@ impl Spawner {
     }
 
     /// # Errors
-    /// Why it was not started. Where the table has it all the same, it has been born and is to be ended.
+    /// Why it was not started. Where the table has it all the same, it has been started and is to be ended.
     pub(super) fn start_zygote(&mut self, id: ZygoteId, plan: ZygotePlan, fds: Vec<OwnedFd>) -> Result<(), Refusal> {
         self.validate_zygote(id, &plan, &fds)?;
         let begun = match self.begun.take() {
@@ -70,8 +70,8 @@ impl Spawner {
         // What can be born in its cgroup needs it before.
         let early =
             if plan.walls.contains(&Wall::Cgroup) && cgroup::is_unified() { Some(self.settle(&plan)?) } else { None };
-        let birthplace = early.as_ref().and_then(|settled| settled.cgroup.as_ref()?.birthplace());
-        let (child, number) = match self.fork_zygote(&plan, birthplace, &theirs) {
+        let start_directory = early.as_ref().and_then(|settled| settled.cgroup.as_ref()?.start_directory());
+        let (child, number) = match self.fork_zygote(&plan, start_directory, &theirs) {
             Ok(forked) => forked,
             Err(refusal) => {
                 early.into_iter().for_each(|settled| self.give_back(settled));
@@ -121,8 +121,8 @@ impl Spawner {
     /// The namespaces of a zygote, with its id map: those of a child that has no other purpose.
     fn make_namespaces(&self, begun: &Begun) -> Result<(Vec<OwnedFd>, Bearer), Refusal> {
         let Settled { lease, cgroup, .. } = &begun.settled;
-        let birthplace = cgroup.as_ref().and_then(cgroup::Cgroup::birthplace);
-        let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, birthplace)
+        let start_directory = cgroup.as_ref().and_then(cgroup::Cgroup::start_directory);
+        let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, start_directory)
             .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", explained(&error)))?;
         stamps::note("namespaces are there");
         let opened = bearer
@@ -178,11 +178,11 @@ impl Spawner {
     fn fork_zygote(
         &mut self,
         plan: &ZygotePlan,
-        birthplace: Option<BorrowedFd<'_>>,
+        start_directory: Option<BorrowedFd<'_>>,
         control: &OwnedFd,
     ) -> Result<(Child, i32), Refusal> {
-        let born_into = Born::of(&plan.walls);
-        match process::fork_into(&self.token, born_into.flags_before(), birthplace)
+        let new_namespaces = NewNamespaces::of(&plan.walls);
+        match process::fork_into(&self.token, new_namespaces.flags_before(), start_directory)
             .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", explained(&error)))?
         {
             Forked::Parent(child) => match proc_pid(&self.files.proc, child.pidfd.as_fd()) {
@@ -197,7 +197,7 @@ impl Spawner {
                 }
             },
             Forked::Child => {
-                let error = become_zygote(&self.setting.executables, plan.program, control, born_into);
+                let error = become_zygote(&self.setting.executables, plan.program, control, new_namespaces);
                 let words = FromZygote::Unsealed(failure("start the zygote's program", &error));
                 let _ = send_packet(control, &words, &[]);
                 process::exit_now(1)
@@ -334,7 +334,7 @@ fn explained(error: &io::Error) -> String {
     }
 }
 
-/// Which wall a fork failed for: these are clone3(2)'s errors about the cgroup to be born in.
+/// Which wall a fork failed for: these are clone3(2)'s errors about the cgroup to be started in.
 pub(super) fn wall_of_fork(error: &io::Error) -> Wall {
     match error.raw_os_error() {
         Some(libc::EACCES | libc::EBUSY | libc::EOPNOTSUPP) => Wall::Cgroup,

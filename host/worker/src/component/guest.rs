@@ -39,7 +39,7 @@ impl ComponentGuest {
             .args(&plan.args)
             .envs(&plan.env)
             .allow_blocking_current_thread(true)
-            .monotonic_clock(Monotonic(session.birth()))
+            .monotonic_clock(Monotonic(session.start()))
             .stdin(Stdin { input: session.input().clone(), is_terminal: plan.terminals[0] })
             .stdout(Output { to: To::Out, is_terminal: plan.terminals[1] })
             .stderr(Output { to: To::Err, is_terminal: plan.terminals[2] })

@@ -62,7 +62,7 @@ pub(super) fn clock_time(
 ) -> Result<(), Failure> {
     let now = match id {
         REALTIME => wasi::nanoseconds(clock::since_1970()),
-        MONOTONIC => wasi::nanoseconds(guest.birth.elapsed()),
+        MONOTONIC => wasi::nanoseconds(guest.start.elapsed()),
         other => return Err(no_clock(other).into()),
     };
     memory::put(memory, result, now.to_le_bytes())

@@ -24,7 +24,7 @@ const PROGRESS: Duration = Duration::from_millis(50);
 pub(crate) struct Session {
     pub(super) control: Control,
     input: Input,
-    birth: Instant,
+    start: Instant,
     about: About,
     /// How large messages go.
     pub(super) large: Large,
@@ -75,7 +75,7 @@ impl Session {
         Self {
             input: Input::new(control.clone()),
             control,
-            birth: Instant::now(),
+            start: Instant::now(),
             about,
             large,
             parent: connection.map(|socket| Connection::new(socket, large)),
@@ -97,12 +97,12 @@ impl Session {
     }
 
     /// When its time began.
-    pub(crate) fn birth(&self) -> Instant {
-        self.birth
+    pub(crate) fn start(&self) -> Instant {
+        self.start
     }
 
     pub(crate) fn uptime(&self) -> Duration {
-        self.birth.elapsed()
+        self.start.elapsed()
     }
 
     pub(crate) fn parent(&self) -> Option<Connection> {

@@ -37,7 +37,7 @@ struct Open {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     number: u64,
-    born: (i64, u32),
+    created: (i64, u32),
 }
 
 /// What could not be written.
@@ -196,7 +196,7 @@ pub(super) fn look_at(file: &File) -> io::Result<(Identity, u64)> {
 
 fn identify(at: impl AsFd, name: &str, flags: AtFlags) -> io::Result<(Identity, u64)> {
     let status = rustix::fs::statx(at, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
-    let identity = Identity { number: status.stx_ino, born: (status.stx_btime.tv_sec, status.stx_btime.tv_nsec) };
+    let identity = Identity { number: status.stx_ino, created: (status.stx_btime.tv_sec, status.stx_btime.tv_nsec) };
     if rustix::fs::FileType::from_raw_mode(status.stx_mode.into()) != rustix::fs::FileType::RegularFile {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the log is no regular file"));
     }

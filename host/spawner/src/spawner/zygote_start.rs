@@ -1,4 +1,4 @@
-//! How a zygote comes to life: its ids, its descriptors, its program; and how the spawner tells its children apart.
+//! How a zygote is started: its ids, its descriptors, its program; and how the spawner tells its children apart.
 
 use crate::Executables;
 use crate::ids::Lease;
@@ -35,29 +35,29 @@ pub(super) fn worker_ids(lease: &Lease, own_namespaces: bool) -> Ids {
 
 /// Which namespaces a zygote comes into.
 #[derive(Clone, Copy)]
-pub(super) enum Born {
-    AllNamespaces,
+pub(super) enum NewNamespaces {
+    All,
     /// Without the wall of namespaces an empty root still needs a mount namespace, or it would take the machine's
     /// own root away.
-    MountNamespace,
-    Here,
+    Mount,
+    None,
 }
 
-impl Born {
+impl NewNamespaces {
     pub(super) fn of(walls: &Walls) -> Self {
         match (walls.contains(&Wall::Namespaces), walls.contains(&Wall::Root)) {
-            (true, _) => Self::AllNamespaces,
-            (false, true) => Self::MountNamespace,
-            (false, false) => Self::Here,
+            (true, _) => Self::All,
+            (false, true) => Self::Mount,
+            (false, false) => Self::None,
         }
     }
 
     /// Of a child that has them from its first moment.
     pub(super) fn flags(self) -> i32 {
         match self {
-            Self::AllNamespaces => namespaces::ZYGOTE,
-            Self::MountNamespace => namespaces::MOUNT,
-            Self::Here => 0,
+            Self::All => namespaces::ZYGOTE,
+            Self::Mount => namespaces::MOUNT,
+            Self::None => 0,
         }
     }
 
@@ -65,8 +65,8 @@ impl Born {
     /// made while it starts.
     pub(super) fn flags_before(self) -> i32 {
         match self {
-            Self::AllNamespaces | Self::Here => 0,
-            Self::MountNamespace => namespaces::MOUNT,
+            Self::All | Self::None => 0,
+            Self::Mount => namespaces::MOUNT,
         }
     }
 }
@@ -76,17 +76,17 @@ pub(super) fn become_zygote(
     executables: &Executables,
     program: Program,
     control: &OwnedFd,
-    born_into: Born,
+    new_namespaces: NewNamespaces,
 ) -> io::Error {
     let prepared = || -> io::Result<()> {
-        match born_into {
+        match new_namespaces {
             // It enters its namespaces by the rights that it has here, and has others inside.
-            Born::AllNamespaces => {}
-            Born::MountNamespace => {
+            NewNamespaces::All => {}
+            NewNamespaces::Mount => {
                 namespaces::detach_mounts().map_err(io::Error::other)?;
                 capabilities::keep_across_exec().map_err(io::Error::other)?;
             }
-            Born::Here => capabilities::keep_across_exec().map_err(io::Error::other)?,
+            NewNamespaces::None => capabilities::keep_across_exec().map_err(io::Error::other)?,
         }
         // The executable may stand on the channel's place: a copy first, far above that.
         let executable = rustix::io::fcntl_dupfd_cloexec(executables.of(program), 64)?;
