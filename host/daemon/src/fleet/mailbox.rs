@@ -38,39 +38,39 @@ const REST_FOR_EACH: Duration = Duration::from_millis(5);
 /// Longest message that is shown as an event, in bytes: some thousands of them are kept.
 const SHOWN: usize = 4 << 10;
 
-/// Letters that wait to be sent.
-const LETTERS: usize = 64;
+/// Messages that wait to be sent.
+const OUTGOING: usize = 64;
 
 /// A message for a job.
-pub(super) struct Letter {
+pub(super) struct Outgoing {
     pub format: Format,
     pub body: Vec<u8>,
     /// Where its next message goes, where somebody waits for that.
-    pub answer: Option<oneshot::Sender<Said>>,
+    pub answer: Option<oneshot::Sender<JsonText>>,
     /// Whether it was sent.
     pub sent: oneshot::Sender<Result<(), String>>,
 }
 
 #[derive(Clone)]
-pub(super) struct Mailbox(mpsc::Sender<Letter>);
+pub(super) struct Mailbox(mpsc::Sender<Outgoing>);
 
 impl Mailbox {
     /// # Errors
     /// No more descriptors.
     pub(super) fn open(end: OwnedFd, attempt: AttemptNumber, inbox: Inbox) -> io::Result<Self> {
         let socket = watch(end.try_clone()?)?;
-        let (sender, letters) = mpsc::channel(LETTERS);
+        let (sender, outgoing) = mpsc::channel(OUTGOING);
         let endpoint = Endpoint::new(end, MOST);
-        let clerk = Clerk::new(endpoint, attempt, inbox);
-        tokio::spawn(clerk.serve(socket, letters));
+        let task = MailboxTask::new(endpoint, attempt, inbox);
+        tokio::spawn(task.serve(socket, outgoing));
         Ok(Self(sender))
     }
 
     /// # Errors
-    /// The letter comes back where too many wait already, or the job has gone.
-    pub(super) fn post(&self, letter: Letter) -> Result<(), Letter> {
-        self.0.try_send(letter).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(letter) | mpsc::error::TrySendError::Closed(letter) => letter,
+    /// The message comes back where too many wait already, or the job has gone.
+    pub(super) fn post(&self, message: Outgoing) -> Result<(), Outgoing> {
+        self.0.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(message) | mpsc::error::TrySendError::Closed(message) => message,
         })
     }
 }
@@ -92,19 +92,19 @@ impl Turn {
     }
 }
 
-struct Clerk {
+struct MailboxTask {
     endpoint: Endpoint,
     turn: Turn,
     attempt: AttemptNumber,
     inbox: Inbox,
     /// Who waits for an answer; the first one gets the next message.
-    waiting: VecDeque<oneshot::Sender<Said>>,
+    waiting: VecDeque<oneshot::Sender<JsonText>>,
     /// Why the connection was closed from here.
     hung_up: Option<String>,
 }
 
 /// A message as JSON, or why it can't be said.
-type Said = Result<String, String>;
+type JsonText = Result<String, String>;
 
 /// Jobs of this process that had more for a turn than it takes, and rest.
 static RESTING: AtomicU32 = AtomicU32::new(0);
@@ -132,33 +132,33 @@ impl Drop for Rest {
     }
 }
 
-/// What comes next for a clerk.
+/// What comes next for the task of a mailbox.
 enum Next<'a> {
-    Letter(Letter),
+    Outgoing(Outgoing),
     Readable(AsyncFdReadyGuard<'a, OwnedFd>),
     Rested,
     /// Nobody can send to the job any more.
     Over,
 }
 
-impl Clerk {
+impl MailboxTask {
     fn new(endpoint: Endpoint, attempt: AttemptNumber, inbox: Inbox) -> Self {
         Self { endpoint, turn: Turn::begin(), attempt, inbox, waiting: VecDeque::new(), hung_up: None }
     }
 
     /// Until the job has gone, or nobody can send to it any more.
-    async fn serve(mut self, socket: AsyncFd<OwnedFd>, mut letters: mpsc::Receiver<Letter>) {
+    async fn serve(mut self, socket: AsyncFd<OwnedFd>, mut outgoing: mpsc::Receiver<Outgoing>) {
         let mut rest: Option<Rest> = None;
         loop {
             let until = rest.as_ref().map(|rest| rest.until);
             let listens = until.is_none() && self.hung_up.is_none();
             let next = tokio::select! {
-                letter = letters.recv() => letter.map_or(Next::Over, Next::Letter),
+                message = outgoing.recv() => message.map_or(Next::Over, Next::Outgoing),
                 ready = socket.readable(), if listens => ready.map_or(Next::Over, Next::Readable),
                 () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => Next::Rested,
             };
             match next {
-                Next::Letter(letter) => self.send(letter),
+                Next::Outgoing(message) => self.send(message),
                 Next::Rested => {
                     rest = None;
                     self.turn = Turn::begin();
@@ -179,9 +179,9 @@ impl Clerk {
         }
     }
 
-    fn send(&mut self, letter: Letter) {
-        let Letter { format, body, answer, sent } = letter;
-        let said = match self.endpoint.send(format, &body, Timeout::Now) {
+    fn send(&mut self, message: Outgoing) {
+        let Outgoing { format, body, answer, sent } = message;
+        let json = match self.endpoint.send(format, &body, Timeout::Now) {
             Ok(()) => {
                 self.waiting.extend(answer);
                 Ok(())
@@ -191,7 +191,7 @@ impl Clerk {
             Err(error) => Err(causes::one_line(&error)),
         };
         // Whoever sent it may have gone.
-        let _ = sent.send(said);
+        let _ = sent.send(json);
     }
 
     /// Takes what is there, as far as its turn reaches.
@@ -224,16 +224,16 @@ impl Clerk {
 
     async fn hear(&mut self, message: Incoming) -> Result<(), Error> {
         let bytes = message.length();
-        let said = if bytes <= SHOWN { said(message) } else { elsewhere(message).await };
-        let said = said?;
+        let json = if bytes <= SHOWN { to_json(message) } else { elsewhere(message).await };
+        let json = json?;
         // One that was dropped had begun before anybody waited: it is no answer.
-        if let Some(said) = &said
+        if let Some(json) = &json
             && self.is_awaited()
             && let Some(waits) = self.waiting.pop_front()
         {
-            let _ = waits.send(said.clone());
+            let _ = waits.send(json.clone());
         }
-        let text = said.filter(|_| bytes <= SHOWN).and_then(Result::ok);
+        let text = json.filter(|_| bytes <= SHOWN).and_then(Result::ok);
         let _ = self.inbox.send(Message::Heard { attempt: self.attempt, bytes, text });
         Ok(())
     }
@@ -273,13 +273,13 @@ enum Taken {
 }
 
 /// On a thread, since it takes as long as it takes.
-async fn elsewhere(message: Incoming) -> Result<Option<Said>, Error> {
-    let saying = tokio::task::spawn_blocking(move || said(message)).await;
+async fn elsewhere(message: Incoming) -> Result<Option<JsonText>, Error> {
+    let saying = tokio::task::spawn_blocking(move || to_json(message)).await;
     saying.unwrap_or_else(|error| Ok(Some(Err(error.to_string()))))
 }
 
 /// A message in words; none of one that was dropped.
-fn said(message: Incoming) -> Result<Option<Said>, Error> {
+fn to_json(message: Incoming) -> Result<Option<JsonText>, Error> {
     Ok(message.read()?.map(|message| text_of(message.format, &message.body)))
 }
 
@@ -301,7 +301,7 @@ impl Write for Bounded {
 }
 
 /// A message as JSON, as on `--ipc`.
-fn text_of(format: Format, body: &[u8]) -> Said {
+fn text_of(format: Format, body: &[u8]) -> JsonText {
     let mut text = Bounded(Vec::new());
     let sayable = json::say(format, body)
         .map_err(|error| format!("its message is no MessagePack: {}", causes::one_line(&error)))?;
@@ -339,12 +339,12 @@ mod tests {
         (Endpoint::new(theirs, limits::MESSAGE), mailbox, heard)
     }
 
-    fn clerk() -> (Endpoint, Clerk, mpsc::UnboundedReceiver<Message>) {
+    fn new_task() -> (Endpoint, MailboxTask, mpsc::UnboundedReceiver<Message>) {
         let (theirs, ours) = pair().unwrap();
         let (inbox, heard) = mpsc::unbounded_channel();
         let endpoint = Endpoint::new(ours, MOST);
-        let clerk = Clerk::new(endpoint, 1, inbox);
-        (Endpoint::new(theirs, limits::MESSAGE), clerk, heard)
+        let task = MailboxTask::new(endpoint, 1, inbox);
+        (Endpoint::new(theirs, limits::MESSAGE), task, heard)
     }
 
     fn heard(message: Option<Message>) -> (usize, Option<String>) {
@@ -354,11 +354,11 @@ mod tests {
         }
     }
 
-    /// A letter to the job, whether it was sent, and its answer.
-    fn post(mailbox: &Mailbox) -> (oneshot::Receiver<Result<(), String>>, oneshot::Receiver<Said>) {
+    /// A message to the job, whether it was sent, and its answer.
+    fn post(mailbox: &Mailbox) -> (oneshot::Receiver<Result<(), String>>, oneshot::Receiver<JsonText>) {
         let ((answer, answered), (sent, was_sent)) = (oneshot::channel(), oneshot::channel());
-        let letter = Letter { format: Format::Value, body: b"\xc0".to_vec(), answer: Some(answer), sent };
-        assert!(mailbox.post(letter).is_ok());
+        let message = Outgoing { format: Format::Value, body: b"\xc0".to_vec(), answer: Some(answer), sent };
+        assert!(mailbox.post(message).is_ok());
         (was_sent, answered)
     }
 
@@ -431,12 +431,12 @@ mod tests {
 
     /// Has a job send without end, and takes until its turn is over: what was taken in it.
     fn turn(mut send: impl FnMut(&mut Endpoint) -> Result<(), Error> + Send + 'static) -> (u32, u64) {
-        let (mut job, mut clerk, _events) = clerk();
+        let (mut job, mut task, _events) = new_task();
         let sending = thread::spawn(move || while send(&mut job).is_ok() {});
         // Its socket holds less than a turn: it is woken several times, and has one turn all the same.
-        in_a_runtime(async { while let Taken::All = clerk.take().await.unwrap() {} });
-        let taken = (clerk.turn.messages, clerk.turn.bytes);
-        drop(clerk);
+        in_a_runtime(async { while let Taken::All = task.take().await.unwrap() {} });
+        let taken = (task.turn.messages, task.turn.bytes);
+        drop(task);
         sending.join().unwrap();
         taken
     }
@@ -461,22 +461,22 @@ mod tests {
     #[test]
     fn what_has_begun_before_a_letter_is_no_answer_to_it() {
         in_a_runtime(async {
-            let (mut job, mut clerk, mut events) = clerk();
+            let (mut job, mut task, mut events) = new_task();
             job = job.sending(Large::Pieces);
             let (body, mut progress) = (value(500_000), Progress::default());
             assert!(matches!(job.send_on(&mut progress, Format::Value, &body, Timeout::Now), Err(Error::WouldBlock)));
-            clerk.take().await.unwrap();
+            task.take().await.unwrap();
             let (answer, answered) = oneshot::channel();
-            clerk.waiting.push_back(answer);
+            task.waiting.push_back(answer);
             while job.send_on(&mut progress, Format::Value, &body, Timeout::Now).is_err() {
-                clerk.turn = Turn::begin();
-                clerk.take().await.unwrap();
+                task.turn = Turn::begin();
+                task.take().await.unwrap();
             }
-            clerk.turn = Turn::begin();
-            clerk.take().await.unwrap();
+            task.turn = Turn::begin();
+            task.take().await.unwrap();
             job.send(Format::Value, b"\x07", Timeout::Now).unwrap();
-            clerk.turn = Turn::begin();
-            clerk.take().await.unwrap();
+            task.turn = Turn::begin();
+            task.take().await.unwrap();
             assert_eq!(heard(events.recv().await), (500_000, None));
             assert_eq!(answered.await.unwrap().unwrap(), "7");
         });

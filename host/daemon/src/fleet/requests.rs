@@ -1,7 +1,7 @@
 //! What sessions ask for, answered.
 
 use super::actor::Daemon;
-use super::mailbox::{Letter, message_of};
+use super::mailbox::{Outgoing, message_of};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Request, Verb, Wanted};
 use super::select::{Selected, select};
@@ -216,14 +216,14 @@ impl Daemon {
 
     fn send(&self, send: &SendRequest, mut reply: Reply<Vec<SendReply>>) {
         match self.sent(send) {
-            Ok(letters) => {
+            Ok(posted) => {
                 let wait = Duration::from_millis(send.wait_ms).min(ANSWER_MOST);
                 tokio::spawn(async move {
                     let until = tokio::time::Instant::now() + wait;
                     let answers = async {
                         let mut answers = Vec::new();
-                        for letter in letters {
-                            answers.push(letter.answer(until).await);
+                        for message in posted {
+                            answers.push(message.answer(until).await);
                         }
                         answers
                     };
@@ -246,17 +246,17 @@ impl Daemon {
             let Some(member) = self.index.members.get(&id) else { continue };
             let (answer, answered) = oneshot::channel();
             let (sent, was_sent) = oneshot::channel();
-            let letter = Letter { format, body: body.clone(), answer: (send.wait_ms > 0).then_some(answer), sent };
+            let message = Outgoing { format, body: body.clone(), answer: (send.wait_ms > 0).then_some(answer), sent };
             let running =
                 self.fleet.see(id).and_then(|seen| seen.attempt).and_then(|attempt| self.running.get(&attempt));
-            let problem = match running.and_then(|running| running.mailbox.as_ref()).map(|mailbox| mailbox.post(letter))
-            {
-                None => Some("not sent: it does not run"),
-                Some(Err(_)) => {
-                    Some("not sent: it has not read what was sent to it before, or has closed its connection")
-                }
-                Some(Ok(())) => None,
-            };
+            let problem =
+                match running.and_then(|running| running.mailbox.as_ref()).map(|mailbox| mailbox.post(message)) {
+                    None => Some("not sent: it does not run"),
+                    Some(Err(_)) => {
+                        Some("not sent: it has not read what was sent to it before, or has closed its connection")
+                    }
+                    Some(Ok(())) => None,
+                };
             posted.push(Posted {
                 answer: SendReply {
                     id,
