@@ -16,9 +16,9 @@
 //! - **idle**, *stopped*, *failed*, *scheduled* (`Down`): nothing runs. `Start` leads to waiting, `Due` does for a schedule.
 //! - **waiting** (`Waiting`): for all instances of the jobs in `after` to be ready, or to have done their work. What it has
 //!   waited for may go down later: it stays up.
-//! - **starting**, **running** (`Up`): the attempt that counts has been asked for, or is ready. It may have an heir
+//! - **starting**, **running** (`Up`): the attempt that counts has been asked for, or is ready. It may have a successor
 //!   (reload, recycling, `retire`): when that is ready, it is the attempt that counts, and the old one is told to go. If the
-//!   old one ends first, the heir takes its place as it is; if the heir ends first, the old one stays.
+//!   old one ends first, the successor takes its place as it is; if the successor ends first, the old one stays.
 //! - **backoff** (`Pausing`): its verdict asks for another try ([`super::restart`]).
 //! - **stopping** (`Held`): it is to be stopped, and still runs because what comes after it does. `Start` takes that back.
 //! - **stopping** (`Ending`): all that runs of it has been told to go. What follows when it has is in [`instance::Then`]: rest,
@@ -31,14 +31,14 @@
 //! - `completed` under `always` counts for no intensity, and does not lengthen the pause if it had been ready.
 //! - Limits that retries have changed stay changed until an attempt has been ready for `reset_after`, like the pause.
 //! - The policy that counts at an end is the newest; an attempt is watched by the one that it was started with.
-//! - An heir that fails for a reload ends the reload of the job. One for recycling or `retire` is tried again after pauses.
+//! - A successor that fails for a reload ends the reload of the job. One for recycling or `retire` is tried again after pauses.
 //!   These grow where an attempt is to be replaced before it was ready for `reset_after`: a limit that is too low does not
 //!   make the fleet spin. The next instance is reloaded when the old attempt of the last one has gone.
 //! - Jobs with a schedule are neither reloaded nor recycled (their next run is new anyway), and strategies leave them alone.
 //!   A run that is given up ends no schedule.
 //! - Those that a strategy stops start again at once, in dependency order; the pause is for the one that failed.
 //! - A job without instances keeps nobody waiting; one that is not defined does.
-//! - What was refused is not tried again, by an heir neither: it would be refused for the same reason.
+//! - What was refused is not tried again, by a successor neither: it would be refused for the same reason.
 //! - While an attempt is paused nothing is expected of it: no word, no heartbeat, no check, no replacement. When it goes on,
 //!   misses are counted from none, and the pause is no part of its start-up time.
 

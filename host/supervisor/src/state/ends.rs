@@ -2,7 +2,7 @@
 //!
 //! Must not: know who asked for it.
 
-use super::instance::{Heir, Instance, LastRun, Leaving, Rest, Slot, Then};
+use super::instance::{Instance, LastRun, Leaving, Rest, Slot, Successor, Then};
 use super::watch::Attempt;
 use super::{Action, AttemptNumber, End, Fleet, InstanceId, Mode, Notice};
 use crate::restart::{self, Next};
@@ -16,9 +16,9 @@ use std::sync::Arc;
 enum Ended {
     /// One that had been told to go; whether it was the last one.
     Leaving(bool),
-    /// The one that counts, and has an heir on its way.
+    /// The one that counts, and has a successor on its way.
     Old(Attempt),
-    Heir,
+    Successor,
     /// The one that counts, in an instance that is to be up.
     Only(Attempt),
     /// The one that counts, before its turn to be stopped came.
@@ -34,8 +34,8 @@ impl Fleet {
         match instance.who_ended(number) {
             Ended::Leaving(false) | Ended::Unknown => {}
             Ended::Leaving(true) => self.has_left(id),
-            Ended::Old(heir) => self.inherit(id, heir),
-            Ended::Heir => self.heir_fell(id, number, &verdict),
+            Ended::Old(successor) => self.inherit(id, successor),
+            Ended::Successor => self.successor_failed(id, number, &verdict),
             Ended::Held(then) => self.end(id, then),
             Ended::Only(attempt) => {
                 if attempt.ready_since().is_none() {
@@ -206,10 +206,10 @@ impl Fleet {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         instance.queued = false;
         match std::mem::replace(&mut instance.slot, Slot::Down(Rest::Idle)) {
-            Slot::Up { attempt, heir } => {
+            Slot::Up { attempt, successor } => {
                 instance.slot = Slot::Held { attempt, reason: reason.clone(), then };
-                if let Heir::Coming { attempt: heir, .. } = heir {
-                    self.dismiss(id, &heir, reason);
+                if let Successor::Coming { attempt: successor, .. } = successor {
+                    self.dismiss(id, &successor, reason);
                 }
                 self.settle(id);
             }
@@ -253,7 +253,7 @@ impl Fleet {
 }
 
 impl Instance {
-    /// Takes out the attempt of this number. What becomes of the slot is up to the caller, but for an heir, which stays
+    /// Takes out the attempt of this number. What becomes of the slot is up to the caller, but for a successor, which stays
     /// to be looked at.
     fn who_ended(&mut self, number: AttemptNumber) -> Ended {
         if let Some(index) = self.leaving.iter().position(|leaving| leaving.number == number) {
@@ -261,14 +261,16 @@ impl Instance {
             return Ended::Leaving(self.leaving.is_empty());
         }
         match std::mem::replace(&mut self.slot, Slot::Down(Rest::Idle)) {
-            Slot::Up { attempt, heir: Heir::Coming { attempt: heir, .. } } if attempt.number == number => {
-                Ended::Old(heir)
+            Slot::Up { attempt, successor: Successor::Coming { attempt: successor, .. } }
+                if attempt.number == number =>
+            {
+                Ended::Old(successor)
             }
             Slot::Up { attempt, .. } if attempt.number == number => Ended::Only(attempt),
             Slot::Held { attempt, then, .. } if attempt.number == number => Ended::Held(then),
-            slot @ Slot::Up { heir: Heir::Coming { .. }, .. } => {
+            slot @ Slot::Up { successor: Successor::Coming { .. }, .. } => {
                 self.slot = slot;
-                Ended::Heir
+                Ended::Successor
             }
             slot @ (Slot::Up { .. }
             | Slot::Held { .. }

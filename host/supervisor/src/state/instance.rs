@@ -75,7 +75,7 @@ pub(super) enum Slot {
     },
     Up {
         attempt: Attempt,
-        heir: Heir,
+        successor: Successor,
     },
     /// To be stopped when those that come after it are down.
     Held {
@@ -125,7 +125,7 @@ pub(super) enum Then {
 
 /// The attempt that is to take the place of one that runs.
 #[derive(Debug)]
-pub(super) enum Heir {
+pub(super) enum Successor {
     None,
     /// One has failed, or the place is not free yet: another one comes at this time.
     Pausing {
@@ -242,7 +242,7 @@ impl Instance {
     pub(super) fn counting(&mut self, number: AttemptNumber) -> Option<&mut Attempt> {
         match &mut self.slot {
             Slot::Up { attempt, .. } | Slot::Held { attempt, .. } if attempt.number == number => Some(attempt),
-            Slot::Up { heir: Heir::Coming { attempt, .. }, .. } if attempt.number == number => Some(attempt),
+            Slot::Up { successor: Successor::Coming { attempt, .. }, .. } if attempt.number == number => Some(attempt),
             Slot::Up { .. }
             | Slot::Held { .. }
             | Slot::Down(_)
@@ -254,14 +254,15 @@ impl Instance {
 
     /// All attempts that nobody has told to go.
     pub(super) fn counting_all(&mut self) -> impl Iterator<Item = &mut Attempt> {
-        let (attempt, heir) = match &mut self.slot {
-            Slot::Up { attempt, heir: Heir::Coming { attempt: heir, .. } } => (Some(attempt), Some(heir)),
-            Slot::Up { attempt, heir: Heir::None | Heir::Pausing { .. } } | Slot::Held { attempt, .. } => {
-                (Some(attempt), None)
+        let (attempt, successor) = match &mut self.slot {
+            Slot::Up { attempt, successor: Successor::Coming { attempt: successor, .. } } => {
+                (Some(attempt), Some(successor))
             }
+            Slot::Up { attempt, successor: Successor::None | Successor::Pausing { .. } }
+            | Slot::Held { attempt, .. } => (Some(attempt), None),
             Slot::Down(_) | Slot::Waiting | Slot::Pausing { .. } | Slot::Ending { .. } => (None, None),
         };
-        attempt.into_iter().chain(heir)
+        attempt.into_iter().chain(successor)
     }
 
     /// Limits that retries have changed: those of the attempt that counts, or of the next one.
@@ -281,17 +282,17 @@ impl Instance {
     fn wake(&self) -> Option<Duration> {
         match &self.slot {
             Slot::Pausing { until } => Some(*until),
-            Slot::Up { attempt, heir } => earlier(attempt.wake(), self.heirs_wake(attempt, heir)),
+            Slot::Up { attempt, successor } => earlier(attempt.wake(), self.successors_wake(attempt, successor)),
             Slot::Held { attempt, .. } => attempt.wake(),
             Slot::Down(_) | Slot::Waiting | Slot::Ending { .. } => None,
         }
     }
 
-    fn heirs_wake(&self, attempt: &Attempt, heir: &Heir) -> Option<Duration> {
-        match heir {
-            Heir::Pausing { until, .. } if self.has_room_beside(attempt) => Some(*until),
-            Heir::Coming { attempt, .. } => attempt.wake(),
-            Heir::None | Heir::Pausing { .. } => None,
+    fn successors_wake(&self, attempt: &Attempt, successor: &Successor) -> Option<Duration> {
+        match successor {
+            Successor::Pausing { until, .. } if self.has_room_beside(attempt) => Some(*until),
+            Successor::Coming { attempt, .. } => attempt.wake(),
+            Successor::None | Successor::Pausing { .. } => None,
         }
     }
 
@@ -303,7 +304,7 @@ impl Instance {
         }
     }
 
-    /// Whether an heir may be asked for: there are never three of them, and one that has been killed has no heir but
+    /// Whether a successor may be asked for: there are never three of them, and one that has been killed has no successor but
     /// another try.
     pub(super) fn has_room_beside(&self, attempt: &Attempt) -> bool {
         self.leaving.is_empty() && !attempt.is_condemned()

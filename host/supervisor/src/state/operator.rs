@@ -2,7 +2,7 @@
 //!
 //! Must not: know how attempts end.
 
-use super::instance::{Heir, Instance, LastRun, Rest, Slot, Then};
+use super::instance::{Instance, LastRun, Rest, Slot, Successor, Then};
 use super::{Definition, End, Fleet, InstanceId, KnownInstance, Mode, Notice};
 use crate::restart::History;
 use sandhog_spec::service::{Overlap, Rules, Strategy};
@@ -162,7 +162,7 @@ impl Fleet {
     fn take_back(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
         if let Some((attempt, ..)) = instance.take_held() {
-            self.enter(id, Slot::Up { attempt, heir: Heir::None });
+            self.enter(id, Slot::Up { attempt, successor: Successor::None });
             self.retires_in_turn(id);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Must not: know why an attempt was started, or what follows its end.
 
-use super::instance::{Heir, Slot};
+use super::instance::{Slot, Successor};
 use super::watch::{Attempt, Due};
 use super::{Action, AttemptNumber, End, Fleet, InstanceId, Notice};
 use sandhog_protocol::verdict::HealthCheck;
@@ -15,7 +15,7 @@ impl Fleet {
             return;
         }
         if let Some(attempt) = self.new_attempt(id) {
-            self.enter(id, Slot::Up { attempt, heir: Heir::None });
+            self.enter(id, Slot::Up { attempt, successor: Successor::None });
         }
     }
 
@@ -108,11 +108,13 @@ impl Fleet {
         let Some(instance) = self.instances.get(&id) else { return };
         match &instance.slot {
             Slot::Pausing { until } if *until <= self.now => self.begin(id),
-            Slot::Up { attempt, heir } => {
-                let (attempt, heir) =
-                    (attempt.number, if let Heir::Coming { attempt, .. } = heir { Some(attempt.number) } else { None });
+            Slot::Up { attempt, successor } => {
+                let (attempt, successor) = (
+                    attempt.number,
+                    if let Successor::Coming { attempt, .. } = successor { Some(attempt.number) } else { None },
+                );
                 self.watch(id, attempt);
-                heir.into_iter().for_each(|heir| self.watch(id, heir));
+                successor.into_iter().for_each(|successor| self.watch(id, successor));
                 self.launch(id);
             }
             Slot::Held { attempt, .. } => self.watch(id, attempt.number),

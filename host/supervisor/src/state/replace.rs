@@ -1,8 +1,8 @@
-//! Attempts that take the place of others: reload, recycling, retirement. Nothing is told to go before its heir is ready.
+//! Attempts that take the place of others: reload, recycling, retirement. Nothing is told to go before its successor is ready.
 //!
 //! Must not: start what is not up, or decide about restarts of what is down.
 
-use super::instance::{Heir, Instance, Leaving, Slot};
+use super::instance::{Instance, Leaving, Slot, Successor};
 use super::order::Job;
 use super::reload::{Reload, Step};
 use super::watch::Attempt;
@@ -16,7 +16,7 @@ use std::time::Duration;
 enum Turn {
     /// Another one is being replaced, or this one is.
     Busy,
-    /// The heir has been asked for.
+    /// The successor has been asked for.
     Launched(AttemptNumber, AttemptNumber),
     Over,
 }
@@ -85,7 +85,7 @@ impl Fleet {
         };
         let is_free = instance.leaving.is_empty();
         match (&instance.slot, step.attempts) {
-            (Slot::Up { heir: Heir::Coming { .. }, .. }, _) => Turn::Busy,
+            (Slot::Up { successor: Successor::Coming { .. }, .. }, _) => Turn::Busy,
             (Slot::Up { attempt, .. }, None) if !instance.has_room_beside(attempt) => Turn::Busy,
             (Slot::Up { attempt, .. }, None) => {
                 let old = attempt.number;
@@ -116,7 +116,7 @@ impl Fleet {
         self.tell(id, Notice::ReloadFailed { reason });
     }
 
-    /// Asks for an heir of an instance that is up and has none.
+    /// Asks for a successor of an instance that is up and has none.
     fn summon(&mut self, id: InstanceId, tries: u32) -> Option<AttemptNumber> {
         let now = self.now;
         let instance = self.instances.get_mut(&id)?;
@@ -127,17 +127,17 @@ impl Fleet {
         }
         let new = self.new_attempt(id)?;
         let number = new.number;
-        if let Slot::Up { heir, .. } = &mut self.instances.get_mut(&id)?.slot {
-            *heir = Heir::Coming { attempt: new, tries };
+        if let Slot::Up { successor, .. } = &mut self.instances.get_mut(&id)?.slot {
+            *successor = Successor::Coming { attempt: new, tries };
         }
         self.settle(id);
         Some(number)
     }
 
-    /// Asks for an heir whose time has come, if its place is free.
+    /// Asks for a successor whose time has come, if its place is free.
     pub(super) fn launch(&mut self, id: InstanceId) {
         let Some(instance) = self.instances.get(&id) else { return };
-        if let Slot::Up { attempt, heir: Heir::Pausing { until, tries } } = &instance.slot
+        if let Slot::Up { attempt, successor: Successor::Pausing { until, tries } } = &instance.slot
             && *until <= self.now
             && instance.has_room_beside(attempt)
         {
@@ -145,16 +145,16 @@ impl Fleet {
         }
     }
 
-    /// An attempt has become ready. If it is an heir, it is the one that counts from now on.
+    /// An attempt has become ready. If it is a successor, it is the one that counts from now on.
     pub(super) fn became_ready(&mut self, id: InstanceId, number: AttemptNumber) {
         let Some(instance) = self.instances.get_mut(&id) else { return };
-        let Slot::Up { attempt, heir: heir @ Heir::Coming { .. } } = &mut instance.slot else {
+        let Slot::Up { attempt, successor: successor @ Successor::Coming { .. } } = &mut instance.slot else {
             return self.took_over(id, number);
         };
         if attempt.number == number {
             return;
         }
-        let Heir::Coming { attempt: new, .. } = std::mem::replace(heir, Heir::None) else { return };
+        let Successor::Coming { attempt: new, .. } = std::mem::replace(successor, Successor::None) else { return };
         let old = std::mem::replace(attempt, new);
         self.dismiss(id, &old, End::Replaced);
         self.tell(id, Notice::Reloaded { old: old.number, new: number });
@@ -162,7 +162,7 @@ impl Fleet {
         self.settle(id);
     }
 
-    /// It is the only one. Where it was an heir whose predecessor has ended, the change is complete.
+    /// It is the only one. Where it was a successor whose predecessor has ended, the change is complete.
     fn took_over(&mut self, id: InstanceId, new: AttemptNumber) {
         let job = self.instances.get(&id).and_then(|instance| self.jobs.get(&instance.job));
         if let Some((old, new)) = job.and_then(|job| job.launched(new)) {
@@ -183,14 +183,14 @@ impl Fleet {
         }
     }
 
-    /// The attempt that counts has ended while its heir was on its way: that takes its place as it is.
-    pub(super) fn inherit(&mut self, id: InstanceId, heir: Attempt) {
-        self.enter(id, Slot::Up { attempt: heir, heir: Heir::None });
+    /// The attempt that counts has ended while its successor was on its way: that takes its place as it is.
+    pub(super) fn inherit(&mut self, id: InstanceId, successor: Attempt) {
+        self.enter(id, Slot::Up { attempt: successor, successor: Successor::None });
         self.retires_in_turn(id);
         self.settle(id);
     }
 
-    /// An heir has said itself that it must end: now that it counts, it needs one too.
+    /// A successor has said itself that it must end: now that it counts, it needs one too.
     pub(super) fn retires_in_turn(&mut self, id: InstanceId) {
         let is_overdue = |slot: &Slot| matches!(slot, Slot::Up { attempt, .. } if attempt.is_overdue);
         if self.instances.get(&id).is_some_and(|instance| is_overdue(&instance.slot)) {
@@ -198,20 +198,20 @@ impl Fleet {
         }
     }
 
-    /// An heir has ended before it was ready. The old attempt stays; where it has to be replaced, another try follows.
-    pub(super) fn heir_fell(&mut self, id: InstanceId, heir: AttemptNumber, verdict: &Verdict) {
-        self.reload_failed(id, heir, verdict);
+    /// A successor has ended before it was ready. The old attempt stays; where it has to be replaced, another try follows.
+    pub(super) fn successor_failed(&mut self, id: InstanceId, successor: AttemptNumber, verdict: &Verdict) {
+        self.reload_failed(id, successor, verdict);
         let (now, dice) = (self.now, self.roll());
         let Some((backoff, instance)) = self.with_backoff(id) else { return };
-        let Slot::Up { attempt, heir } = &mut instance.slot else { return };
-        let Heir::Coming { tries, .. } = *heir else { return };
-        *heir = Heir::None;
+        let Slot::Up { attempt, successor } = &mut instance.slot else { return };
+        let Successor::Coming { tries, .. } = *successor else { return };
+        *successor = Successor::None;
         // Another one would be refused as well: see `restart::after`. The old one stays.
         if attempt.is_overdue && verdict.kind() == VerdictKind::Refused {
             self.tell(id, Notice::ReloadFailed { reason: restart::not_again(verdict) });
         } else if attempt.is_overdue {
             let pause = restart::pause(backoff, tries, dice);
-            *heir = Heir::Pausing { until: now.saturating_add(pause), tries: tries.saturating_add(1) };
+            *successor = Successor::Pausing { until: now.saturating_add(pause), tries: tries.saturating_add(1) };
             let raised = instance.boosts;
             self.tell(id, Notice::Backoff { pause, raised });
         }
@@ -250,10 +250,10 @@ impl Fleet {
     pub(super) fn retire(&mut self, number: AttemptNumber, reason: String) {
         let Some(id) = self.attempts.get(&number).copied() else { return };
         let Some(instance) = self.instances.get_mut(&id) else { return };
-        if let Slot::Up { heir: Heir::Coming { attempt: heir, .. }, .. } = &mut instance.slot
-            && heir.number == number
+        if let Slot::Up { successor: Successor::Coming { attempt: successor, .. }, .. } = &mut instance.slot
+            && successor.number == number
         {
-            let is_new = !std::mem::replace(&mut heir.is_overdue, true);
+            let is_new = !std::mem::replace(&mut successor.is_overdue, true);
             return if is_new {
                 self.tell(id, Notice::Retiring { attempt: number, reason })
             };
@@ -264,16 +264,16 @@ impl Fleet {
         }
     }
 
-    /// The attempt that counts is to have an heir: at once, or, where it needs one before it was ready for a while, after
+    /// The attempt that counts is to have a successor: at once, or, where it needs one before it was ready for a while, after
     /// a pause that grows. One that is on its way already will do.
     fn replace(&mut self, id: InstanceId) {
         let (now, dice) = (self.now, self.roll());
         let Some((backoff, instance)) = self.with_backoff(id) else { return };
         let tries = instance.tries;
-        let Slot::Up { attempt, heir: heir @ Heir::None } = &mut instance.slot else { return };
+        let Slot::Up { attempt, successor: successor @ Successor::None } = &mut instance.slot else { return };
         let is_proved = attempt.has_proved_itself(now);
         let pause = if is_proved { Duration::ZERO } else { restart::pause(backoff, tries, dice) };
-        *heir = Heir::Pausing { until: now.saturating_add(pause), tries: 0 };
+        *successor = Successor::Pausing { until: now.saturating_add(pause), tries: 0 };
         instance.tries = if is_proved { 0 } else { tries.saturating_add(1) };
         self.launch(id);
         self.settle(id);

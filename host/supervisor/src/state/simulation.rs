@@ -16,7 +16,7 @@ const EVENTS: u64 = 1_000_000;
 /// What operators ask for before they leave.
 const REQUESTS: u64 = 150;
 
-/// Ticks in a second that an instance may need: of its checks, its pauses and its heir's.
+/// Ticks in a second that an instance may need: of its checks, its pauses and its successor's.
 const TICKS: u64 = 40;
 
 const COMPLETED: Verdict = Verdict::Completed { code: 0 };
@@ -543,16 +543,16 @@ impl World {
         match reason {
             End::Operator => {
                 self.check(asked.stopping || self.leaving, "nobody has asked for it");
-                // An heir that is not ready is of use to nobody: it goes at once.
-                let is_heir = !self.live[&attempt].ready && self.runs(id).0 > 1;
-                self.check(is_heir || !self.one_after_stops(&asked.job), "those that come after it go first");
+                // A successor that is not ready is of use to nobody: it goes at once.
+                let is_successor = !self.live[&attempt].ready && self.runs(id).0 > 1;
+                self.check(is_successor || !self.one_after_stops(&asked.job), "those that come after it go first");
             }
             End::Replaced => {
                 let is_run = rules.overlap.is_some() || self.jobs[&asked.job].rules.overlap.is_some();
                 let group = usize::from(self.jobs[&asked.job].group.ends_with('1'));
                 let ready = self.live.values().any(|live| live.id == id && !live.told && live.ready);
                 let alone = self.strategies[group] == Strategy::OneForOne && !is_run;
-                self.check(ready || !alone, "its heir is not ready");
+                self.check(ready || !alone, "its successor is not ready");
             }
             End::Unhealthy(_) => self.check(false, "what is unhealthy is killed"),
         }

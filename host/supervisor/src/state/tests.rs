@@ -764,7 +764,7 @@ fn ten_thousand_instances_are_no_trouble() {
 }
 
 #[test]
-fn one_that_was_killed_for_its_health_has_no_heir_but_another_try() {
+fn one_that_was_killed_for_its_health_has_no_successor_but_another_try() {
     let mut kit = Kit::new();
     let id = kit.up("web", &[], Rules { heartbeat: Some(seconds(1)), failure_threshold: 1, ..notify() });
     kit.pass(seconds(1));
@@ -819,7 +819,7 @@ fn a_run_that_was_refused_is_over_and_the_next_one_is_tried() {
 }
 
 #[test]
-fn an_heir_that_is_refused_has_no_other_one_behind_it() {
+fn a_successor_that_is_refused_has_no_other_one_behind_it() {
     let mut kit = Kit::new();
     let id = kit.up("web", &[], Rules { recycle_memory_bytes: Some(100), ..notify() });
     kit.pass(seconds(1000));
