@@ -95,14 +95,14 @@ pub(crate) fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
 }
 
 /// The pause before a try, `tries` of which have failed in a row before: any time from nothing to the pause that doubles
-/// with each of them. `dice` is random, all 64 bits of it.
+/// with each of them. `random` is random, all 64 bits of it.
 #[must_use]
-pub(crate) fn pause(backoff: Backoff, tries: u32, dice: u64) -> Duration {
+pub(crate) fn pause(backoff: Backoff, tries: u32, random: u64) -> Duration {
     let doubled = 2_u32.checked_pow(tries).and_then(|factor| backoff.first.checked_mul(factor));
     let longest = doubled.map_or(backoff.max, |doubled| doubled.min(backoff.max));
     // 64 bits of nanoseconds are 584 years.
     let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-    let chosen = (u128::from(nanos) * u128::from(dice)) >> 64;
+    let chosen = (u128::from(nanos) * u128::from(random)) >> 64;
     Duration::from_nanos(u64::try_from(chosen).unwrap_or(nanos))
 }
 

@@ -80,7 +80,7 @@ pub struct Fleet {
     /// Jobs whose reload may go on.
     reloads: BTreeSet<Arc<str>>,
     /// For the jitter: SplitMix64 (Steele, Lea, Flood, 2014).
-    dice: u64,
+    rng: u64,
     actions: Vec<Action>,
 }
 
@@ -112,7 +112,7 @@ impl Fleet {
             next_attempt: 1,
             wakes: BTreeSet::new(),
             reloads: BTreeSet::new(),
-            dice: seed,
+            rng: seed,
             actions: Vec::new(),
         }
     }
@@ -219,9 +219,9 @@ impl Fleet {
         self.actions.push(Action::Tell { id, notice });
     }
 
-    fn roll(&mut self) -> u64 {
-        self.dice = self.dice.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.dice ^ (self.dice >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    fn random(&mut self) -> u64 {
+        self.rng = self.rng.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.rng ^ (self.rng >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }

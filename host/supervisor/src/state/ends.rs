@@ -154,7 +154,7 @@ impl Fleet {
 
     /// Another attempt after a pause, if there have not been too many.
     fn try_again(&mut self, id: InstanceId, fallen: &Attempt, verdict: &Verdict, retry: Option<Retry>, rules: &Rules) {
-        let (now, dice) = (self.now, self.roll());
+        let (now, random) = (self.now, self.random());
         let Some(instance) = self.instances.get_mut(&id) else { return };
         let completed = verdict.kind() == VerdictKind::Completed;
         if !completed && !instance.history.allow(rules.intensity, now) {
@@ -167,7 +167,7 @@ impl Fleet {
             return self.run_over(id, LastRun::Badly(reason));
         }
         instance.restarts += 1;
-        let pause = restart::pause(rules.backoff, instance.tries, dice);
+        let pause = restart::pause(rules.backoff, instance.tries, random);
         if !(completed && fallen.ready_since().is_some()) {
             instance.tries = instance.tries.saturating_add(1);
         }

@@ -201,7 +201,7 @@ impl Fleet {
     /// A successor has ended before it was ready. The old attempt stays; where it has to be replaced, another try follows.
     pub(super) fn successor_failed(&mut self, id: InstanceId, successor: AttemptNumber, verdict: &Verdict) {
         self.reload_failed(id, successor, verdict);
-        let (now, dice) = (self.now, self.roll());
+        let (now, random) = (self.now, self.random());
         let Some((backoff, instance)) = self.with_backoff(id) else { return };
         let Slot::Up { attempt, successor } = &mut instance.slot else { return };
         let Successor::Coming { tries, .. } = *successor else { return };
@@ -210,7 +210,7 @@ impl Fleet {
         if attempt.is_overdue && verdict.kind() == VerdictKind::Refused {
             self.tell(id, Notice::ReloadFailed { reason: restart::not_again(verdict) });
         } else if attempt.is_overdue {
-            let pause = restart::pause(backoff, tries, dice);
+            let pause = restart::pause(backoff, tries, random);
             *successor = Successor::Pausing { until: now.saturating_add(pause), tries: tries.saturating_add(1) };
             let raised = instance.boosts;
             self.tell(id, Notice::Backoff { pause, raised });
@@ -267,12 +267,12 @@ impl Fleet {
     /// The attempt that counts is to have a successor: at once, or, where it needs one before it was ready for a while, after
     /// a pause that grows. One that is on its way already will do.
     fn replace(&mut self, id: InstanceId) {
-        let (now, dice) = (self.now, self.roll());
+        let (now, random) = (self.now, self.random());
         let Some((backoff, instance)) = self.with_backoff(id) else { return };
         let tries = instance.tries;
         let Slot::Up { attempt, successor: successor @ Successor::None } = &mut instance.slot else { return };
         let is_proved = attempt.has_proved_itself(now);
-        let pause = if is_proved { Duration::ZERO } else { restart::pause(backoff, tries, dice) };
+        let pause = if is_proved { Duration::ZERO } else { restart::pause(backoff, tries, random) };
         *successor = Successor::Pausing { until: now.saturating_add(pause), tries: 0 };
         instance.tries = if is_proved { 0 } else { tries.saturating_add(1) };
         self.launch(id);

@@ -21,10 +21,10 @@ const TICKS: u64 = 40;
 
 const COMPLETED: Verdict = Verdict::Completed { code: 0 };
 
-struct Dice(u64);
+struct Rng(u64);
 
-impl Dice {
-    fn roll(&mut self) -> u64 {
+impl Rng {
+    fn random(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -32,7 +32,7 @@ impl Dice {
     }
 
     fn below(&mut self, limit: u64) -> u64 {
-        self.roll() % limit
+        self.random() % limit
     }
 
     /// One time in so many.
@@ -87,7 +87,7 @@ struct Asked {
 struct World {
     seed: u64,
     fleet: Fleet,
-    dice: Dice,
+    rng: Rng,
     now: Duration,
     /// What is going to happen.
     agenda: BTreeMap<(Duration, u64), Event>,
@@ -118,8 +118,8 @@ impl Drop for World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed);
-        let mut strategy = || match dice.below(4) {
+        let mut rng = Rng(seed);
+        let mut strategy = || match rng.below(4) {
             0 => Strategy::OneForAll,
             1 => Strategy::RestForOne,
             _ => Strategy::OneForOne,
@@ -128,7 +128,7 @@ impl World {
         Self {
             seed,
             fleet: Fleet::new(seed),
-            dice,
+            rng,
             now: Duration::ZERO,
             agenda: BTreeMap::new(),
             number: 0,
@@ -160,21 +160,21 @@ impl World {
     // What operators do.
 
     fn rules(&mut self) -> Rules {
-        let dice = &mut self.dice;
-        let ready = if dice.one_in(2) { Ready::Notify } else { Ready::Lived(dice.millis(3000)) };
+        let rng = &mut self.rng;
+        let ready = if rng.one_in(2) { Ready::Notify } else { Ready::Lived(rng.millis(3000)) };
         let retry = Retry { on: VerdictKind::Memory, factor: Some(2), max: Some(1 << 30) };
         Rules {
-            restart: [Restart::OnFailure, Restart::OnFailure, Restart::Always, Restart::Never][dice.below(4) as usize],
-            retry_on: if dice.one_in(3) { vec![retry] } else { Vec::new() },
-            stop_on: if dice.one_in(5) { [VerdictKind::Denied].into() } else { BTreeSet::new() },
-            intensity: Intensity { restarts: dice.below(6) as u32, within: Duration::from_secs(1 + dice.below(60)) },
+            restart: [Restart::OnFailure, Restart::OnFailure, Restart::Always, Restart::Never][rng.below(4) as usize],
+            retry_on: if rng.one_in(3) { vec![retry] } else { Vec::new() },
+            stop_on: if rng.one_in(5) { [VerdictKind::Denied].into() } else { BTreeSet::new() },
+            intensity: Intensity { restarts: rng.below(6) as u32, within: Duration::from_secs(1 + rng.below(60)) },
             ready,
-            start_timeout: Duration::from_millis(500 + dice.below(30_000)),
-            heartbeat: dice.one_in(3).then(|| Duration::from_millis(200 + dice.below(3000))),
-            check_interval: dice.one_in(3).then(|| Duration::from_millis(200 + dice.below(5000))),
-            failure_threshold: 1 + dice.below(3) as u32,
-            recycle_memory_bytes: dice.one_in(2).then_some(1000),
-            overlap: dice.one_in(6).then(|| [Overlap::Skip, Overlap::Queue, Overlap::Replace][dice.below(3) as usize]),
+            start_timeout: Duration::from_millis(500 + rng.below(30_000)),
+            heartbeat: rng.one_in(3).then(|| Duration::from_millis(200 + rng.below(3000))),
+            check_interval: rng.one_in(3).then(|| Duration::from_millis(200 + rng.below(5000))),
+            failure_threshold: 1 + rng.below(3) as u32,
+            recycle_memory_bytes: rng.one_in(2).then_some(1000),
+            overlap: rng.one_in(6).then(|| [Overlap::Skip, Overlap::Queue, Overlap::Replace][rng.below(3) as usize]),
             limits: Boosts { memory_bytes: Some(1 << 20), ..Boosts::default() },
             ..Rules::default()
         }
@@ -182,9 +182,9 @@ impl World {
 
     /// A new job, which comes after some that have smaller numbers, or a known one with other settings.
     fn define(&mut self) {
-        let number = self.dice.below(8);
+        let number = self.rng.below(8);
         let (name, group) = (format!("job{number}"), number % 2);
-        let after = (0..number).filter(|other| other % 2 == group && self.dice.one_in(3));
+        let after = (0..number).filter(|other| other % 2 == group && self.rng.one_in(3));
         let after: Vec<_> =
             after.map(|other| format!("job{other}")).filter(|other| self.jobs.contains_key(other)).collect();
         let fresh = self.rules();
@@ -192,11 +192,11 @@ impl World {
         let mut ids = BTreeSet::new();
         if let Some(known) = self.jobs.get(&name) {
             (rules.intensity, ids) = (known.rules.intensity, known.ids.clone());
-            if !self.dice.one_in(8) {
+            if !self.rng.one_in(8) {
                 rules.overlap = known.rules.overlap;
             }
         }
-        let count = self.dice.below(5) as usize;
+        let count = self.rng.below(5) as usize;
         while ids.len() > count {
             let id = ids.pop_last().unwrap();
             self.ask_to_stop(id);
@@ -204,7 +204,7 @@ impl World {
         let mut instances = Vec::new();
         while ids.len() < count {
             ids.insert(self.next_id);
-            let is_wanted = !self.dice.one_in(8);
+            let is_wanted = !self.rng.one_in(8);
             self.asked.insert(self.next_id, Asked { job: name.clone(), stopped: !is_wanted, ..Asked::default() });
             self.next_id += 1;
         }
@@ -249,7 +249,7 @@ impl World {
 
     /// So many instances as there are, or others; all of them are to be up.
     fn scale(&mut self, name: &str) {
-        let count = self.dice.below(5) as usize;
+        let count = self.rng.below(5) as usize;
         let Some(job) = self.jobs.get_mut(name) else { return };
         let mut gone = Vec::new();
         while job.ids.len() > count {
@@ -281,7 +281,7 @@ impl World {
         if held.is_empty() {
             return;
         }
-        let attempt = held[self.dice.below(held.len() as u64) as usize];
+        let attempt = held[self.rng.below(held.len() as u64) as usize];
         let live = self.live.get_mut(&attempt).unwrap();
         live.paused = !live.paused;
         let paused = live.paused;
@@ -290,19 +290,19 @@ impl World {
 
     fn some_ids(&mut self) -> Vec<InstanceId> {
         let all: Vec<_> = self.jobs.values().flat_map(|job| job.ids.iter().copied()).collect();
-        let few = 1 + self.dice.below(4);
-        all.into_iter().filter(|_| self.dice.one_in(few)).collect()
+        let few = 1 + self.rng.below(4);
+        all.into_iter().filter(|_| self.rng.one_in(few)).collect()
     }
 
     fn request(&mut self) {
         let names: Vec<_> = self.jobs.keys().cloned().collect();
-        let name = names.get(self.dice.below(8) as usize).cloned().unwrap_or_default();
+        let name = names.get(self.rng.below(8) as usize).cloned().unwrap_or_default();
         let ids = self.some_ids();
-        match self.dice.below(21) {
+        match self.rng.below(21) {
             16 => self.scale(&name),
             17 => self.hold(),
             18 => {
-                let late = self.dice.millis(5000);
+                let late = self.rng.millis(5000);
                 self.step(Event::Suspended { late });
             }
             19 => {
@@ -347,9 +347,9 @@ impl World {
 
     /// What concerns nobody, or comes too late.
     fn stray(&mut self) {
-        let attempt = self.dice.below(self.last_attempt + 3);
+        let attempt = self.rng.below(self.last_attempt + 3);
         let ends = !self.live.contains_key(&attempt);
-        match self.dice.below(7) {
+        match self.rng.below(7) {
             0 => self.step(Event::Ready { attempt }),
             1 => self.step(Event::Heartbeat { attempt }),
             2 => self.step(Event::Checked { attempt, healthy: false }),
@@ -363,7 +363,7 @@ impl World {
     // What the world does.
 
     fn verdict(&mut self) -> Verdict {
-        match self.dice.below(9) {
+        match self.rng.below(9) {
             0 | 1 => COMPLETED,
             2 => Verdict::Memory { limit: "1MiB".into(), wall: MemoryWall::Engine },
             3 => Verdict::Denied { syscall: None },
@@ -375,10 +375,10 @@ impl World {
 
     /// What is to become of an attempt.
     fn fate(&mut self, attempt: AttemptNumber, rules: &Rules) {
-        let begins = self.dice.millis(300);
+        let begins = self.rng.millis(300);
         self.later(begins / 2, Event::Launched { attempt });
         self.later(begins, Event::Began { attempt });
-        let lasts = begins + self.dice.millis(2000);
+        let lasts = begins + self.rng.millis(2000);
         if self.calm {
             self.later(begins, Event::Ready { attempt });
             self.later(begins, Event::Heartbeat { attempt });
@@ -387,21 +387,21 @@ impl World {
             }
             return;
         }
-        if !self.dice.one_in(8) {
+        if !self.rng.one_in(8) {
             self.later(lasts, Event::Ready { attempt });
             self.later(lasts, Event::Heartbeat { attempt });
         }
-        let most = [100, 3000, 30_000, 300_000][self.dice.below(4) as usize];
-        for _ in 0..self.dice.below(3) {
-            let (pause, bytes) = (self.dice.millis(30_000), self.dice.below(2000));
+        let most = [100, 3000, 30_000, 300_000][self.rng.below(4) as usize];
+        for _ in 0..self.rng.below(3) {
+            let (pause, bytes) = (self.rng.millis(30_000), self.rng.below(2000));
             self.later(pause, Event::Memory { attempt, bytes });
         }
-        if self.dice.one_in(5) {
-            let pause = self.dice.millis(20_000);
+        if self.rng.one_in(5) {
+            let pause = self.rng.millis(20_000);
             self.later(pause, Event::Retire { attempt, reason: "tired".into() });
         }
-        if !self.dice.one_in(3) {
-            let (pause, verdict) = (self.dice.millis(most), self.verdict());
+        if !self.rng.one_in(3) {
+            let (pause, verdict) = (self.rng.millis(most), self.verdict());
             self.later(pause, Event::Ended { attempt, verdict });
         }
     }
@@ -412,7 +412,7 @@ impl World {
             Event::Ended { attempt, .. } if !self.live.contains_key(attempt) => {}
             Event::Heartbeat { attempt } => {
                 let every = self.live.get(attempt).and_then(|live| live.rules.heartbeat);
-                if let Some(every) = every.filter(|_| self.calm || !self.dice.one_in(15)) {
+                if let Some(every) = every.filter(|_| self.calm || !self.rng.one_in(15)) {
                     self.later(every / 2, event.clone());
                 }
                 self.step(event);
@@ -427,7 +427,7 @@ impl World {
             let next = self.agenda.first_key_value().map(|(key, _)| key.0);
             let Some(at) = wake.into_iter().chain(next).min().filter(|at| *at <= end) else { break };
             self.now = at;
-            if next == Some(at) && (wake != Some(at) || self.dice.one_in(2)) {
+            if next == Some(at) && (wake != Some(at) || self.rng.one_in(2)) {
                 let (_, event) = self.agenda.pop_first().unwrap();
                 self.happen(event);
             } else {
@@ -486,8 +486,8 @@ impl World {
             Action::Stop { attempt, reason } => self.told_to_stop(attempt, &reason),
             Action::Kill { attempt, reason } => self.killed(attempt, reason, now),
             Action::Check { attempt } => {
-                let healthy = self.calm || !self.dice.one_in(4);
-                let pause = self.dice.millis(1000);
+                let healthy = self.calm || !self.rng.one_in(4);
+                let pause = self.rng.millis(1000);
                 self.later(pause, Event::Checked { attempt, healthy });
             }
             Action::Tell { notice: Notice::Ready { attempt }, .. } => {
@@ -557,8 +557,8 @@ impl World {
             End::Unhealthy(_) => self.check(false, "what is unhealthy is killed"),
         }
         // Some do not listen: they are ended when their grace is over.
-        let graceful = !self.dice.one_in(4);
-        let pause = if graceful { self.dice.millis(5000) } else { Duration::from_secs(5) };
+        let graceful = !self.rng.one_in(4);
+        let pause = if graceful { self.rng.millis(5000) } else { Duration::from_secs(5) };
         let verdict = Verdict::Stopped { graceful, reason: StopReason::Operator };
         self.later(pause, Event::Ended { attempt, verdict });
     }
@@ -590,7 +590,7 @@ impl World {
             }
             End::Replaced => Verdict::Stopped { graceful: false, reason: by },
         };
-        let pause = self.dice.millis(50);
+        let pause = self.rng.millis(50);
         self.later(pause, Event::Ended { attempt, verdict });
     }
 
@@ -686,16 +686,16 @@ impl World {
         }
         for _ in 0..REQUESTS {
             self.request();
-            let most = [0, 100, 3000, 20_000][self.dice.below(4) as usize];
-            let pause = self.dice.millis(most);
+            let most = [0, 100, 3000, 20_000][self.rng.below(4) as usize];
+            let pause = self.rng.millis(most);
             self.run_until(self.now + pause);
         }
-        if self.dice.one_in(4) {
+        if self.rng.one_in(4) {
             return self.end_at_once();
         }
         self.calm_down();
         self.is_settled();
-        if self.dice.one_in(2) {
+        if self.rng.one_in(2) {
             (0..8).rev().for_each(|number| self.delete(&format!("job{number}")));
             self.run_until(self.now + Duration::from_secs(60));
             self.check(self.asked.is_empty() && self.fleet.jobs.len() == 0, "what was deleted stays");
@@ -716,8 +716,8 @@ impl World {
     fn end_at_once(&mut self) {
         self.step(Event::Shutdown);
         (0..3).for_each(|_| self.request());
-        if self.dice.one_in(2) {
-            let pause = self.dice.millis(2000);
+        if self.rng.one_in(2) {
+            let pause = self.rng.millis(2000);
             self.run_until(self.now + pause);
             self.step(Event::ShutdownNow);
         }
