@@ -18,8 +18,8 @@ fn hello(flags: &[&str]) -> support::Outcome {
 fn a_missing_module_is_not_found() {
     let scratch = Scratch::new();
     let run = |name: &str| Run::module(name).current_dir(scratch.path()).run();
-    run("gone.wasm").said(127, "sandhog: there is no module at \"gone.wasm\"\n");
-    run("gone/gone.wasm").said(127, "sandhog: there is no module at \"gone/gone.wasm\"\n");
+    run("gone.wasm").reported(127, "sandhog: there is no module at \"gone.wasm\"\n");
+    run("gone/gone.wasm").reported(127, "sandhog: there is no module at \"gone/gone.wasm\"\n");
     assert!(scratch.names().is_empty());
 }
 
@@ -29,9 +29,9 @@ fn what_is_no_file_is_no_module() {
     scratch.fifo("fifo");
     fs::create_dir(scratch.join("directory")).unwrap();
     let run = |name: &str| Run::module(name).current_dir(scratch.path()).run();
-    run("directory").said(126, "sandhog: \"directory\" is a directory; a module is a file (.wasm or .wat)\n");
+    run("directory").reported(126, "sandhog: \"directory\" is a directory; a module is a file (.wasm or .wat)\n");
     for (name, shown) in [("fifo", "fifo"), ("/dev/null", "/dev/null")] {
-        run(name).said(
+        run(name).reported(
             126,
             &format!(
                 "sandhog: \"{shown}\" is no regular file (a pipe, socket or device); copy the module into a file first\n"
@@ -51,7 +51,7 @@ fn a_module_that_may_not_be_read_is_refused() {
     }
     let outcome = Run::command(["run"]).flag(&path).by_ordinary_user().run();
     let path = path.display();
-    outcome.said(126, &format!("sandhog: failed to read the module \"{path}\": Permission denied (os error 13)\n"));
+    outcome.reported(126, &format!("sandhog: failed to read the module \"{path}\": Permission denied (os error 13)\n"));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn an_ordinary_user_runs_a_module() {
 fn a_module_is_needed() {
     Run::command(["run"])
         .run()
-        .said(126, &format!("sandhog: the following required arguments were not provided: <FILE>\n{HELP}"));
+        .reported(126, &format!("sandhog: the following required arguments were not provided: <FILE>\n{HELP}"));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_directory_that_cannot_be_granted_is_named() {
     ] {
         let outcome = Run::new("hello").dir(&path, "").run();
         let sentence = format!("sandhog: failed to open the directory {path:?} of --dir: {reason}\n");
-        outcome.is(126, "refused").said(126, &sentence);
+        outcome.is(126, "refused").reported(126, &sentence);
     }
 }
 
@@ -95,10 +95,10 @@ fn another_users_private_folder_cannot_be_granted() {
     let path = private.join("inside");
     let sentence =
         format!("sandhog: failed to open the directory {path:?} of --dir: Permission denied (os error 13)\n");
-    Run::new("hello").by_ordinary_user().dir(&path, "").run().said(126, &sentence);
+    Run::new("hello").by_ordinary_user().dir(&path, "").run().reported(126, &sentence);
     // Root's command has no privilege to reach into it either.
     support::chown(&private, ORDINARY);
-    Run::new("hello").dir(&path, "").run().said(126, &sentence);
+    Run::new("hello").dir(&path, "").run().reported(126, &sentence);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn behind_sudo_it_is_the_person_whose_files_are_granted_and_whose_cache_is_used(
         let run = Run::new("hello").env("SUDO_UID", &id).env("SUDO_GID", &id);
         run.without_verdict().cache(cache.join("cache")).env("SANDHOG_STATE_DIR", state.to_str().unwrap())
     };
-    behind_sudo().run().said(0, "");
+    behind_sudo().run().reported(0, "");
     assert_eq!(fs::metadata(cache.join("cache")).unwrap().uid(), ORDINARY);
     assert_eq!(fs::metadata(state.join("cache.key")).unwrap().uid(), ORDINARY);
     assert_eq!(behind_sudo().dir(&private.join("inside"), "").run().code, 126);
@@ -143,7 +143,7 @@ fn a_stdin_that_cannot_be_opened_is_named() {
     let missing = scratch.join("missing");
     let sentence = |path: &Path, reason: &str| format!("sandhog: failed to open {path:?} of --stdin: {reason}\n");
     let run = |path: &Path| Run::new("cat").flag("--stdin").flag(path).run();
-    run(&missing).said(126, &sentence(&missing, "No such file or directory (os error 2)"));
+    run(&missing).reported(126, &sentence(&missing, "No such file or directory (os error 2)"));
     assert_eq!(run(scratch.path()).code, 126);
 }
 
@@ -196,7 +196,7 @@ fn limits_that_make_no_sense_are_explained() {
         ),
     ] {
         let outcome = hello(&flags);
-        outcome.said(126, &said);
+        outcome.reported(126, &said);
         assert_eq!(outcome.text(), "");
     }
 }

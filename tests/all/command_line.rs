@@ -6,7 +6,7 @@ use std::io;
 
 fn answer(words: &[&str]) -> String {
     let outcome = Run::command(words).run();
-    outcome.said(0, "");
+    outcome.reported(0, "");
     outcome.text().to_owned()
 }
 
@@ -157,7 +157,7 @@ fn a_mistyped_word_is_told_the_right_one() {
         // Of the verb that was asked for; where there is none such, of the one that most people look for.
         let verb = if words[0] == "completions" { "completions" } else { "run" };
         let help = format!("  hint: sandhog help {verb} shows every flag with examples\n");
-        Run::command(words).run().said(126, &format!("sandhog: {said}{help}"));
+        Run::command(words).run().reported(126, &format!("sandhog: {said}{help}"));
     }
     let outcome = Run::command(["run", "--memry=1MiB"]).flag(module).run();
     assert_eq!(outcome.code, 126);
@@ -168,7 +168,7 @@ fn a_mistyped_word_is_told_the_right_one() {
 fn help_into_a_closed_pipe_is_quiet() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
-    Run::command(["help", "run"]).stdout_to(writer).run().said(0, "");
+    Run::command(["help", "run"]).stdout_to(writer).run().reported(0, "");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn help_onto_a_full_disk_is_an_error() {
     Run::command(["help"])
         .stdout_to(full)
         .run()
-        .said(125, "sandhog: failed to write to stdout: No space left on device (os error 28)\n");
+        .reported(125, "sandhog: failed to write to stdout: No space left on device (os error 28)\n");
 }
 
 #[test]
@@ -190,5 +190,5 @@ fn nothing_is_coloured_where_there_is_no_terminal() {
 
 #[test]
 fn flags_come_before_and_after_the_module() {
-    Run::command(["run"]).flag(guest("hello")).flag("--memory=64MiB").run().said(0, "");
+    Run::command(["run"]).flag(guest("hello")).flag("--memory=64MiB").run().reported(0, "");
 }

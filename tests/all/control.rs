@@ -466,7 +466,7 @@ fn a_stale_socket_is_in_nobodys_way_and_a_file_in_its_place_is_told() {
     fs::write(daemon.socket(), "precious").unwrap();
     let said = daemon.run(&["daemon"]);
     let socket = daemon.socket();
-    said.said(
+    said.reported(
         126,
         &format!(
             "sandhog: {socket:?} is where the control socket is to be, and it is no socket: remove it, or set \

@@ -78,7 +78,7 @@ impl Tree {
     /// A run that is refused before anything is started; with exactly these words.
     fn refuses(&self, words: &str, hint: &str) {
         let outcome = Run::new("hello").without_verdict().at(self.program()).run();
-        outcome.said(126, &format!("sandhog: {words}\n  hint: {hint}\n"));
+        outcome.reported(126, &format!("sandhog: {words}\n  hint: {hint}\n"));
         assert_eq!(outcome.text(), "");
     }
 }

@@ -45,7 +45,7 @@ fn closes(bytes: &[u8], sentence: &str) {
     program.read_to_string(&mut answers).unwrap();
     assert_eq!(answers, "\"before\"\n");
     let stderr = format!("sandhog: --ipc: line 2: {sentence}; the connection to the job is closed\n");
-    running.wait().is(0, "completed").said(0, &stderr);
+    running.wait().is(0, "completed").reported(0, &stderr);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn lines_come_in_any_pieces_and_with_nothing_between_them() {
     let mut answers = String::new();
     program.read_to_string(&mut answers).unwrap();
     assert_eq!(answers, "{\"a\":[1,\"ä\"]}\n2\n");
-    running.wait().said(0, "");
+    running.wait().reported(0, "");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_line_without_end_is_refused_at_the_longest_and_leaves_the_memory_bounded() 
     assert!((LONGEST - piece.len()..LONGEST + (8 << 20)).contains(&written), "{written} bytes were taken");
     drop(program);
     let sentence = format!("line 2 is longer than {LONGEST} bytes");
-    running.wait().said(0, &format!("sandhog: --ipc: {sentence}; the connection to the job is closed\n"));
+    running.wait().reported(0, &format!("sandhog: --ipc: {sentence}; the connection to the job is closed\n"));
     // A buffer that grows holds twice what is in it, and while it grows the one before is there, too.
     assert!(peak.is_none_or(|peak| peak < 4 * LONGEST as u64), "{peak:?} bytes");
 }
@@ -129,7 +129,7 @@ fn a_program_that_closes_its_end_leaves_the_job_its_own_code() {
     drop(program);
     let outcome = running.wait();
     // Its parent went without saying that there are no more numbers.
-    outcome.is(1, "failed").said(1, "error: the other end has gone\n");
+    outcome.is(1, "failed").reported(1, "error: the other end has gone\n");
 }
 
 fn refused(fds: Vec<OwnedFd>, reason: &str) {
@@ -168,5 +168,5 @@ fn a_connection_by_two_pipes_needs_no_socket() {
     let mut said = String::new();
     from_job.read_to_string(&mut said).unwrap();
     assert_eq!(said, "42\n");
-    running.wait().said(0, "");
+    running.wait().reported(0, "");
 }

@@ -54,7 +54,7 @@ fn a_ball_comes_back_as_it_was_whatever_its_size() {
 fn the_largest_message_goes_through_and_a_larger_one_is_refused() {
     parent("ping-pong", &[("echo", "echo")]).arg("1").arg((64 << 20).to_string()).run().is(0, "completed");
     let outcome = parent("ping-pong", &[("echo", "echo")]).arg("1").arg(((64 << 20) + 1).to_string()).run();
-    outcome.is(1, "failed").said(1, "error: too large: at most 67108864 bytes are allowed\n");
+    outcome.is(1, "failed").reported(1, "error: too large: at most 67108864 bytes are allowed\n");
 }
 
 #[test]

@@ -175,6 +175,6 @@ fn a_second_signal_ends_the_command_at_once_and_all_that_it_started() {
     });
     assert!(start.elapsed() < GRACE, "{:?}", start.elapsed());
     // It has no time for a verdict.
-    running.wait().said(130, "INFO listens: it is known that it listens\n");
+    running.wait().reported(130, "INFO listens: it is known that it listens\n");
     until("the end of what it started", || (!below.iter().any(|pid| processes::is_alive(*pid))).then_some(()));
 }

@@ -9,7 +9,7 @@ const DEADLINE_100MS: &str = "sandhog: deadline: the guest ran longer than 100ms
 fn a_deadline_ends_whatever_the_guest_does() {
     for guest in ["spin_forever", "sleep_forever", "infinite_start.wat", "cat"] {
         let outcome = Run::new(guest).flag("--timeout=100ms").stdin_open().start().wait_with_stdin_open();
-        outcome.is(124, "deadline").said(124, DEADLINE_100MS);
+        outcome.is(124, "deadline").reported(124, DEADLINE_100MS);
         assert_eq!(outcome.verdict["limit"], "100ms");
         assert!(outcome.number("wall_ms") >= 100, "{outcome:?}");
     }
@@ -39,7 +39,7 @@ fn a_deadline_counts_from_the_start_of_the_guest_and_not_of_its_compilation() {
 fn cpu_time_is_limited() {
     for guest in ["spin_forever", "infinite_start.wat"] {
         let outcome = Run::new(guest).flag("--cpu=100ms").run();
-        outcome.is(124, "cpu").said(
+        outcome.is(124, "cpu").reported(
             124,
             "sandhog: cpu: the guest used more than 100ms of CPU time (--cpu)\n  \
              hint: give it more, or look for a loop that does not end\n",
@@ -65,7 +65,7 @@ fn fuel_runs_out_at_the_same_place_every_time() {
     });
     assert_eq!(codes, [124, 0]);
     let outcome = Run::new("spin_forever").flag("--fuel=1_000_000").run();
-    outcome.is(124, "cpu").said(
+    outcome.is(124, "cpu").reported(
         124,
         "sandhog: cpu: the guest used more than 1000000 units of fuel (--fuel)\n  \
          hint: give it more, or look for a loop that does not end\n",

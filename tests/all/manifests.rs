@@ -123,7 +123,7 @@ fn no_manifest_is_a_sentence() {
         refused(&folder),
         "sandhog: there is no sandhog.toml in this folder\n  hint: go to the folder that has it, or name the file\n"
     );
-    folder.sandhog(&["check", "x.toml"]).said(REFUSED, "sandhog: there is no manifest at \"x.toml\"\n");
+    folder.sandhog(&["check", "x.toml"]).reported(REFUSED, "sandhog: there is no manifest at \"x.toml\"\n");
 }
 
 #[test]

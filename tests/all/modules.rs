@@ -180,7 +180,7 @@ fn a_file_larger_than_any_module_is_refused_at_once() {
     let start = Instant::now();
     let reason = format!("the module {path:?} has {bytes} bytes, more than the limit of 536870912");
     let outcome = Run::module(&path).run();
-    outcome.is(126, "refused").said(126, &format!("sandhog: {reason}\n"));
+    outcome.is(126, "refused").reported(126, &format!("sandhog: {reason}\n"));
     assert_eq!(outcome.verdict["reason"], reason);
     assert!(start.elapsed() < SOON);
 }

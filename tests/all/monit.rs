@@ -160,7 +160,7 @@ fn it_fits_any_size_of_terminal() {
 #[test]
 fn without_a_terminal_it_says_what_there_is_instead() {
     let daemon = Daemon::start();
-    daemon.run(&["monit"]).said(
+    daemon.run(&["monit"]).reported(
         126,
         "sandhog: monit draws on a terminal, and stdout is none\n  \
          hint: sandhog ps prints the same once, sandhog ps --json for scripts\n",

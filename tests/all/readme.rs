@@ -50,7 +50,7 @@ fn check(text: &str) -> Vec<(BTreeSet<String>, Map<String, Value>)> {
     }
     folder.file("sandhog.toml", text);
     let outcome = Run::command(["check", "--json"]).current_dir(folder.path()).env("HOME", "/home/me").run();
-    outcome.said(0, "");
+    outcome.reported(0, "");
     let checked: Value = serde_json::from_str(outcome.text()).unwrap();
     let job = |job: &Value| {
         let set = job["set"].as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect();
@@ -113,7 +113,7 @@ fn the_example_services_are_a_manifest() {
         text.replace("../../target/guests", guests().to_str().unwrap()).replace("../../target/services", "services");
     folder.file("sandhog.toml", text);
     fs::create_dir(folder.join("services")).unwrap();
-    Run::command(["check"]).current_dir(folder.path()).run().said(0, "");
+    Run::command(["check"]).current_dir(folder.path()).run().reported(0, "");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::thread;
 fn a_guests_exit_code_is_the_commands() {
     for code in [1, 2, 124, 125, 126, 127, 130, 137, 200, 255] {
         let outcome = Run::new("exit_code").arg(code.to_string()).run();
-        outcome.is(code, "failed").said(code, "");
+        outcome.is(code, "failed").reported(code, "");
         assert_eq!(outcome.verdict["code"], code);
     }
     let outcome = Run::new("exit_code").arg("0").run();
@@ -199,7 +199,7 @@ fn a_closed_pipe_ends_it_quietly() {
         reader.read_exact(&mut [0; 10]).unwrap();
         drop(reader);
         let outcome = running.wait();
-        outcome.is(141, "stopped").said(141, "");
+        outcome.is(141, "stopped").reported(141, "");
         assert_eq!(outcome.verdict["reason"], "output_closed");
     }
 }
@@ -208,7 +208,7 @@ fn a_closed_pipe_ends_it_quietly() {
 fn a_pipe_that_was_closed_before_the_start_ends_it_quietly() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
-    Run::new("spew").stdout_to(writer).run().is(141, "stopped").said(141, "");
+    Run::new("spew").stdout_to(writer).run().is(141, "stopped").reported(141, "");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_signal_stops_it() {
         running.signal(signal);
         let outcome = running.wait();
         drop(stdin);
-        outcome.is(code, "stopped").said(code, sentence);
+        outcome.is(code, "stopped").reported(code, sentence);
         assert_eq!((&outcome.verdict["reason"], &outcome.verdict["graceful"]), (&reason.into(), &false.into()));
         assert!(!processes.into_iter().any(processes::is_alive), "something of the run still lives");
     }
@@ -265,7 +265,7 @@ fn ctrl_c_goes_to_the_whole_group_and_is_one_stop() {
     let stdin = running.stdin.take();
     let group = rustix::process::Pid::from_raw(i32::try_from(running.pid).unwrap()).unwrap();
     rustix::process::kill_process_group(group, Signal::INT).unwrap();
-    running.wait().is(130, "stopped").said(130, "sandhog: stopped: by Ctrl-C\n");
+    running.wait().is(130, "stopped").reported(130, "sandhog: stopped: by Ctrl-C\n");
     drop(stdin);
 }
 

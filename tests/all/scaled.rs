@@ -225,7 +225,8 @@ fn a_run_that_is_refused_is_tried_anew_by_its_schedule_and_not_before() {
 fn another_try_after_a_refusal_is_no_rule() {
     let daemon = Daemon::start();
     let refused = daemon.run(&["start", &module("hello"), "--retry-on", "refused"]);
-    refused.said(126, "sandhog: retry_on refused: another try would be refused for the same reason; leave it out\n");
+    refused
+        .reported(126, "sandhog: retry_on refused: another try would be refused for the same reason; leave it out\n");
 }
 
 #[test]

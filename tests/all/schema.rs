@@ -13,7 +13,7 @@ pub(crate) use validate::json_of;
 
 fn answer(words: &[&str]) -> String {
     let outcome = Run::command(words).run();
-    outcome.said(0, "");
+    outcome.reported(0, "");
     outcome.text().to_owned()
 }
 

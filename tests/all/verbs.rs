@@ -168,11 +168,11 @@ fn a_name_that_nothing_has_is_told_with_the_nearest_one_and_nothing_is_done() {
         for verb in ["stop", "start", "restart", "reload", "delete", "ps", "logs", "events"] {
             // The first word means something: nothing is done to it.
             let outcome = daemon.run(&[verb, "alone", word]);
-            outcome.said(126, &format!("sandhog: {said}"));
+            outcome.reported(126, &format!("sandhog: {said}"));
             assert!(outcome.stdout.is_empty(), "{verb}: {outcome:#?}");
         }
-        daemon.run(&["signal", word, "KILL"]).said(126, &format!("sandhog: {said}"));
-        daemon.run(&["send", word, "1"]).said(126, &format!("sandhog: {said}"));
+        daemon.run(&["signal", word, "KILL"]).reported(126, &format!("sandhog: {said}"));
+        daemon.run(&["send", word, "1"]).reported(126, &format!("sandhog: {said}"));
     }
     for words in [&["scale", "wroker", "3"][..], &["show", "wroker"]] {
         let outcome = daemon.run(words);

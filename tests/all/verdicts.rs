@@ -172,7 +172,7 @@ fn a_verdict_replaces_the_one_before_as_a_whole() {
     let scratch = Scratch::new();
     let path = scratch.file("verdict.json", "the one before\n");
     let mut old = File::open(&path).unwrap();
-    Run::new("hello").without_verdict().flag("--verdict").flag(&path).run().said(0, "");
+    Run::new("hello").without_verdict().flag("--verdict").flag(&path).run().reported(0, "");
     let verdict: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(verdict["verdict"], "completed");
     // Whoever has the old one open still sees the whole of it: it was replaced, not written over.
@@ -186,7 +186,7 @@ fn a_verdict_goes_to_an_open_descriptor() {
     let (reader, writer) = io::pipe().unwrap();
     let writer = OwnedFd::from(writer);
     let flag = format!("--verdict=/dev/fd/{}", writer.as_raw_fd());
-    Run::new("hello").without_verdict().flag(flag).pass_on(writer).run().said(0, "");
+    Run::new("hello").without_verdict().flag(flag).pass_on(writer).run().reported(0, "");
     let verdict: Value = serde_json::from_str(&io::read_to_string(reader).unwrap()).unwrap();
     assert_eq!(verdict["verdict"], "completed");
 }
@@ -197,7 +197,7 @@ fn a_verdict_goes_to_a_fifo() {
     let path = scratch.fifo("verdict");
     let reading = path.clone();
     let reader = thread::spawn(move || fs::read_to_string(reading).unwrap());
-    Run::new("exit_code").arg("7").without_verdict().flag("--verdict").flag(&path).run().said(7, "");
+    Run::new("exit_code").arg("7").without_verdict().flag("--verdict").flag(&path).run().reported(7, "");
     let verdict: Value = serde_json::from_str(&reader.join().unwrap()).unwrap();
     assert_eq!((&verdict["verdict"], &verdict["code"]), (&json!("failed"), &json!(7)));
 }
@@ -211,7 +211,7 @@ fn a_verdict_that_cannot_be_written_is_known_before_the_start() {
         (".", "\".\": a directory, not a file"),
     ] {
         let outcome = run(path).run();
-        outcome.said(126, &format!("sandhog: --verdict {sentence}\n"));
+        outcome.reported(126, &format!("sandhog: --verdict {sentence}\n"));
         assert_eq!(outcome.text(), "");
     }
     assert!(scratch.names().is_empty());
@@ -220,7 +220,7 @@ fn a_verdict_that_cannot_be_written_is_known_before_the_start() {
 #[test]
 fn where_there_was_no_module_the_verdict_says_so() {
     let outcome = Run::module("/missing.wasm").run();
-    outcome.is(127, "refused").said(127, "sandhog: there is no module at \"/missing.wasm\"\n");
+    outcome.is(127, "refused").reported(127, "sandhog: there is no module at \"/missing.wasm\"\n");
     assert_eq!(outcome.verdict["reason"], "there is no module at \"/missing.wasm\"");
     assert_eq!(outcome.verdict["module"], Value::Null);
 }

@@ -3,7 +3,7 @@
 use super::args::{AskArgs, ScaleArgs, SendArgs, SignalArgs, WaitArgs};
 use super::client::Client;
 use super::embedded::Failure;
-use super::ending::{NOT_ALL, said};
+use super::ending::{NOT_ALL, report};
 use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::{interrupt, render};
@@ -14,7 +14,7 @@ use sandhog_spec::text::escape;
 
 /// `stop`, `restart`, `reload`, `delete`.
 pub(super) fn run(verb: Verb, args: AskArgs) -> u8 {
-    said(Client::connect().and_then(|mut client| {
+    report(Client::connect().and_then(|mut client| {
         let done = ask(&mut client, verb, args.select, waits(args.wait))?;
         Ok(end(verb, &done, args.json))
     }))
@@ -30,7 +30,7 @@ pub(super) fn ask(client: &mut Client, verb: Verb, select: Vec<String>, wait: bo
 
 /// `scale`.
 pub(super) fn scale(args: ScaleArgs) -> u8 {
-    said(try_scale(args))
+    report(try_scale(args))
 }
 
 fn try_scale(args: ScaleArgs) -> Result<u8, Failure> {
@@ -50,7 +50,7 @@ fn try_scale(args: ScaleArgs) -> Result<u8, Failure> {
 
 /// `signal`.
 pub(super) fn signal(args: SignalArgs) -> u8 {
-    said(try_signal(args))
+    report(try_signal(args))
 }
 
 fn try_signal(args: SignalArgs) -> Result<u8, Failure> {
@@ -63,7 +63,7 @@ fn try_signal(args: SignalArgs) -> Result<u8, Failure> {
 
 /// `send`.
 pub(super) fn send(args: SendArgs) -> u8 {
-    said(try_send(args))
+    report(try_send(args))
 }
 
 fn try_send(args: SendArgs) -> Result<u8, Failure> {

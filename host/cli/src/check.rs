@@ -2,7 +2,7 @@
 
 use super::args::CheckArgs;
 use super::embedded::Failure;
-use super::ending::said;
+use super::ending::report;
 use super::manifest_file::{self, Manifest};
 use super::render;
 use sandhog_spec::time;
@@ -10,7 +10,7 @@ use sandhog_sys::clock;
 
 /// Checks the manifest, prints the settings of its jobs, and returns the exit code.
 pub fn run(args: &CheckArgs) -> u8 {
-    said(try_run(args))
+    report(try_run(args))
 }
 
 fn try_run(args: &CheckArgs) -> Result<u8, Failure> {

@@ -3,7 +3,7 @@
 use super::args::DownArgs;
 use super::client::Client;
 use super::embedded::Failure;
-use super::ending::said;
+use super::ending::report;
 use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::words::{as_text, is_path};
@@ -28,7 +28,7 @@ enum Target {
 
 /// Takes them down and returns the exit code.
 pub(super) fn run(args: &DownArgs) -> u8 {
-    said(try_run(args))
+    report(try_run(args))
 }
 
 fn try_run(args: &DownArgs) -> Result<u8, Failure> {

@@ -9,7 +9,7 @@ use super::render;
 pub(super) const NOT_ALL: u8 = 1;
 
 /// The exit code of a verb; where it came to nothing, says why.
-pub(super) fn said(answer: Result<u8, Failure>) -> u8 {
+pub(super) fn report(answer: Result<u8, Failure>) -> u8 {
     answer.unwrap_or_else(|failure| {
         render::report(&failure.problem);
         failure.code

@@ -4,7 +4,7 @@ use super::args::{EventsArgs, LogsArgs, PsArgs, ShowArgs};
 use super::client::{Client, Over, path, query};
 use super::concerns::Concerns;
 use super::embedded::Failure;
-use super::ending::said;
+use super::ending::report;
 use super::follow::{Gap, Shown, follow};
 use super::render::{self, Paper};
 use sandhog_protocol::control::{Daemon, Event, Instance, Job, JobSummary, LogLine};
@@ -31,7 +31,7 @@ no daemon runs, and so no job; what was up is up again with the next one
 
 /// `ps`. Where no daemon runs there is no job, which is no failure.
 pub(super) fn ps(args: &PsArgs) -> u8 {
-    said(try_ps(&args.select, args.json))
+    report(try_ps(&args.select, args.json))
 }
 
 /// What `ps` prints of these.
@@ -88,7 +88,7 @@ fn selects(select: &[String]) -> Vec<(&str, &str)> {
 
 /// `show`.
 pub(super) fn show(args: &ShowArgs) -> u8 {
-    said(try_show(args))
+    report(try_show(args))
 }
 
 fn try_show(args: &ShowArgs) -> Result<u8, Failure> {
@@ -101,7 +101,7 @@ fn try_show(args: &ShowArgs) -> Result<u8, Failure> {
 
 /// `logs`.
 pub(super) fn logs(args: &LogsArgs) -> u8 {
-    said(try_logs(args))
+    report(try_logs(args))
 }
 
 fn try_logs(args: &LogsArgs) -> Result<u8, Failure> {
@@ -162,7 +162,7 @@ fn follow_logs(
 
 /// `events`.
 pub(super) fn events(args: &EventsArgs) -> u8 {
-    said(try_events(args))
+    report(try_events(args))
 }
 
 fn try_events(args: &EventsArgs) -> Result<u8, Failure> {

@@ -54,12 +54,12 @@ pub(super) struct Silence {
     heard: Cell<Option<Instant>>,
     /// The number of the daemon's process, as the kernel names it.
     process: Cell<Option<i32>>,
-    said: RefCell<Option<Said>>,
+    told: RefCell<Option<Told>>,
 }
 
 /// What was said last of this silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+enum Told {
     Hangs,
     IsSlow,
 }
@@ -75,7 +75,7 @@ enum Ping {
 
 impl Silence {
     pub(super) fn new(tell: Tell) -> Self {
-        Self { tell, heard: Cell::new(None), process: Cell::new(None), said: RefCell::new(None) }
+        Self { tell, heard: Cell::new(None), process: Cell::new(None), told: RefCell::new(None) }
     }
 
     /// Something has come.
@@ -91,7 +91,7 @@ impl Silence {
 
     /// Waits for this, and says so where the daemon at this socket does not answer meanwhile.
     pub(super) async fn over<T>(&self, socket: &Path, takes: Takes, work: impl Future<Output = T>) -> T {
-        *self.said.borrow_mut() = None;
+        *self.told.borrow_mut() = None;
         self.is_broken();
         tokio::select! {
             biased;
@@ -119,19 +119,19 @@ impl Silence {
 
     /// What is to be said of it, if anything.
     fn hear(&self, ping: Ping, takes: Takes) {
-        let mut said = self.said.borrow_mut();
-        let problem = match (ping, takes, *said) {
-            (Ping::Silent, _, Some(Said::Hangs)) | (Ping::Gone, _, _) => return,
+        let mut told = self.told.borrow_mut();
+        let problem = match (ping, takes, *told) {
+            (Ping::Silent, _, Some(Told::Hangs)) | (Ping::Gone, _, _) => return,
             (Ping::Silent, _, _) => {
-                *said = Some(Said::Hangs);
+                *told = Some(Told::Hangs);
                 self.hangs(whole_seconds(self.heard.get()))
             }
-            (Ping::Answered, _, Some(Said::Hangs)) => {
-                *said = None;
+            (Ping::Answered, _, Some(Told::Hangs)) => {
+                *told = None;
                 Problem::new(format!("{} answers again", self.daemon()))
             }
             (Ping::Answered, Takes::Little, None) => {
-                *said = Some(Said::IsSlow);
+                *told = Some(Told::IsSlow);
                 self.is_slow(whole_seconds(self.heard.get()))
             }
             (Ping::Answered, _, _) => return,

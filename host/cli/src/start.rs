@@ -2,7 +2,7 @@
 
 use super::args::{JobFlags, OfStart, StartArgs};
 use super::embedded::Failure;
-use super::ending::said;
+use super::ending::report;
 use super::manifest_file::not_a_module;
 use super::render::problem::Problem;
 use super::run::surroundings;
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// Starts them and returns the exit code.
 pub(super) fn run(args: StartArgs) -> u8 {
-    said(try_run(args))
+    report(try_run(args))
 }
 
 fn try_run(args: StartArgs) -> Result<u8, Failure> {

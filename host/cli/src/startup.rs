@@ -2,7 +2,7 @@
 
 use super::args::StartupArgs;
 use super::embedded::Failure;
-use super::ending::said;
+use super::ending::report;
 use super::render;
 use serde::Serialize;
 use std::fmt::Write;
@@ -162,7 +162,7 @@ const PERSONS_HEAD: &str = "\
 
 /// Prints the unit; returns the exit code.
 pub(super) fn run(args: StartupArgs) -> u8 {
-    said(try_run(args))
+    report(try_run(args))
 }
 
 fn try_run(args: StartupArgs) -> Result<u8, Failure> {

@@ -3,7 +3,7 @@
 use super::args::UpArgs;
 use super::client::Client;
 use super::embedded::Failure;
-use super::ending::{NOT_ALL, said};
+use super::ending::{NOT_ALL, report};
 use super::manifest_file::{self, Manifest};
 use super::render::problem::Problem;
 use super::until_ready::{last_event, wait};
@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// Brings them up and returns the exit code.
 pub(super) fn run(args: &UpArgs) -> u8 {
-    said(try_run(args))
+    report(try_run(args))
 }
 
 fn try_run(args: &UpArgs) -> Result<u8, Failure> {

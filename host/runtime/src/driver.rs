@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 
 /// Messages of the worker that may wait here; the rest waits in its socket, and the worker with it. Few: each may take the
 /// memory of a whole frame (see `limits::VALUES`).
-const SAID: usize = 2;
+const WORKER_EVENTS: usize = 2;
 
 /// How long a guest that was asked to stop may take, where nothing else is said.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub struct Attempted {
 }
 
 /// What the worker says.
-type Said = mpsc::Receiver<Event>;
+type WorkerEvents = mpsc::Receiver<Event>;
 
 struct Driver<'a> {
     client: &'a Client,
@@ -103,8 +103,8 @@ pub async fn drive(
     if is_kept {
         attempt = attempt.keeping_output();
     }
-    let (mut driver, mut said) = Driver::start(client, id, order, sender).await?;
-    while let Some(event) = driver.next(&mut notes, &mut said).await {
+    let (mut driver, mut worker_events) = Driver::start(client, id, order, sender).await?;
+    while let Some(event) = driver.next(&mut notes, &mut worker_events).await {
         for action in attempt.step(event) {
             if action == Action::Finish {
                 driver.finish().await;
@@ -120,7 +120,7 @@ pub async fn drive(
 }
 
 impl<'a> Driver<'a> {
-    async fn start(client: &'a Client, id: u32, order: Order, sender: Sender) -> io::Result<(Self, Said)> {
+    async fn start(client: &'a Client, id: u32, order: Order, sender: Sender) -> io::Result<(Self, WorkerEvents)> {
         let (module_socket, module_there) = pair(SocketType::SEQPACKET)?;
         let (channel, channel_there) = pair(SocketType::STREAM)?;
         // The greeting waits in the socket until the worker is there.
@@ -155,19 +155,19 @@ impl<'a> Driver<'a> {
             over: Over::new(),
             tasks: tokio::task::JoinSet::new(),
         };
-        let said = driver.listen();
-        Ok((driver, said))
+        let worker_events = driver.listen();
+        Ok((driver, worker_events))
     }
 
     /// What happens next, as an event. Meanwhile the worker is told what it is to be told, and what it has asked for is
     /// handed on: neither holds anything else up.
-    async fn next(&mut self, notes: &mut mpsc::Receiver<Note>, said: &mut Said) -> Option<Event> {
+    async fn next(&mut self, notes: &mut mpsc::Receiver<Note>, worker_events: &mut WorkerEvents) -> Option<Event> {
         loop {
             let hears = self.asked_for.is_none() && !self.outbox.is_full();
             let channel = Arc::clone(&self.channel);
             let note = tokio::select! {
                 note = notes.recv() => note?,
-                Some(event) = said.recv(), if hears => Note::Event(event),
+                Some(event) = worker_events.recv(), if hears => Note::Event(event),
                 () = hand_on(self.order.requests.as_ref(), &mut self.asked_for) => continue,
                 ready = channel.writable(), if !self.outbox.is_empty() => {
                     self.flush(ready.ok());
@@ -260,7 +260,7 @@ impl<'a> Driver<'a> {
                     self.gone.map_or(0, |gone| gone.elapsed().saturating_sub(stood).as_millis() as u64);
                 (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
             }
-            Event::Said(FromWorker::Ended(report)) => {
+            Event::Message(FromWorker::Ended(report)) => {
                 noting::note("report is there");
                 self.usage.peak_memory_bytes = report.peak_memory_bytes;
                 let written = report.written_bytes.as_deref();
@@ -406,9 +406,9 @@ impl<'a> Driver<'a> {
 
     /// Passes on what the worker says, frame by frame, until it closes or breaks the protocol, or once it is over until the end
     /// of what lies in the socket then.
-    fn listen(&mut self) -> Said {
+    fn listen(&mut self) -> WorkerEvents {
         let mut channel = Channel::new(Arc::clone(&self.channel), self.over.hear());
-        let (sender, said) = mpsc::channel(SAID);
+        let (sender, worker_events) = mpsc::channel(WORKER_EVENTS);
         self.tasks.spawn(async move {
             loop {
                 let event = match channel.next_frame().await {
@@ -416,17 +416,17 @@ impl<'a> Driver<'a> {
                         stamps::hear(Process::Worker, stamps);
                         continue;
                     }
-                    Ok(Ok(message)) => Event::Said(message),
+                    Ok(Ok(message)) => Event::Message(message),
                     Ok(Err(Closed)) => Event::ChannelClosed,
                     Err(error) => Event::ChannelBroken(causes::one_line(&error)),
                 };
-                let last = !matches!(event, Event::Said(_));
+                let last = !matches!(event, Event::Message(_));
                 if sender.send(event).await.is_err() || last {
                     return;
                 }
             }
         });
-        said
+        worker_events
     }
 
     /// A process that has gone can't be told anything; that it has gone is on its way as an event of its own, with how.

@@ -33,7 +33,7 @@ pub enum Event {
     WorkerRefused(SpawnFailure),
     WorkerEnded(Exit),
     /// A message on the worker's channel.
-    Said(FromWorker),
+    Message(FromWorker),
     /// The worker has closed its channel.
     ChannelClosed,
     /// What came on the channel is not our protocol.
@@ -183,7 +183,7 @@ impl Attempt {
             }
             Event::StartOverdue => self.start_overdue(),
             Event::DrainOver => self.drain_over(),
-            Event::Said(message) => self.said(message),
+            Event::Message(message) => self.message(message),
             Event::ChannelClosed => self.channel_closed(),
             Event::ExitOverdue => self.exit_overdue(),
             Event::ChannelBroken(reason) => {
@@ -234,7 +234,7 @@ impl Attempt {
         }
     }
 
-    fn said(&mut self, message: FromWorker) -> Vec<Action> {
+    fn message(&mut self, message: FromWorker) -> Vec<Action> {
         match (self.phase, message) {
             // It is being ended; whatever it says, it does not begin.
             (Phase::Cloning | Phase::Sealing, _) if self.facts.cause.is_some() => Vec::new(),
@@ -450,11 +450,11 @@ mod tests {
     }
 
     fn hello() -> Event {
-        Event::Said(FromWorker::Hello { version: sandhog_protocol::VERSION })
+        Event::Message(FromWorker::Hello { version: sandhog_protocol::VERSION })
     }
 
     fn ended() -> Event {
-        Event::Said(FromWorker::Ended(Report::of(End::Exited { code: 0 })))
+        Event::Message(FromWorker::Ended(Report::of(End::Exited { code: 0 })))
     }
 
     #[test]
@@ -472,7 +472,7 @@ mod tests {
     #[test]
     fn a_guest_that_listens_is_asked_once_and_ended_after_its_time() {
         let mut attempt = running();
-        assert_eq!(attempt.step(Event::Said(FromWorker::Asks(Request::Listens))), []);
+        assert_eq!(attempt.step(Event::Message(FromWorker::Asks(Request::Listens))), []);
         assert_eq!(attempt.step(Event::Stop(StopReason::Parent)), [Action::AskToStop]);
         assert_eq!(attempt.step(Event::Stop(StopReason::Interrupt)), []);
         assert_eq!(attempt.step(Event::GraceOver), [Action::Kill]);
@@ -488,7 +488,7 @@ mod tests {
 
     #[test]
     fn requests_are_served_while_the_guest_runs_and_never_else() {
-        let ready = || Event::Said(FromWorker::Asks(Request::Ready));
+        let ready = || Event::Message(FromWorker::Asks(Request::Ready));
         let mut attempt = running();
         assert_eq!(attempt.step(ready()), [Action::Serve(Request::Ready)]);
         assert_eq!(attempt.step(ended()), [Action::LimitExit]);
@@ -501,7 +501,7 @@ mod tests {
 
     /// What a worker says, or does to its channel.
     fn lie(chance: u64) -> Event {
-        Event::Said(match chance % 12 {
+        Event::Message(match chance % 12 {
             0..=2 => FromWorker::Hello { version: sandhog_protocol::VERSION },
             3 => FromWorker::Hello { version: 7 },
             4 => FromWorker::Unsealed(SealFailure { step: "lie".into(), errno: 1, what: "lie".into() }),
@@ -680,9 +680,9 @@ mod tests {
         let mut attempt = running();
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
         let log = Request::Log { level: Level::Info, text: "last words".into(), fields: Vec::new() };
-        assert_eq!(attempt.step(Event::Said(FromWorker::Asks(log.clone()))), [Action::Serve(log)]);
+        assert_eq!(attempt.step(Event::Message(FromWorker::Asks(log.clone()))), [Action::Serve(log)]);
         let stop = Request::Stop { child: 1 };
-        assert_eq!(attempt.step(Event::Said(FromWorker::Asks(stop))), [], "nobody is there for the answer");
+        assert_eq!(attempt.step(Event::Message(FromWorker::Asks(stop))), [], "nobody is there for the answer");
         assert_eq!(attempt.step(ended()), []);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Reported(_))));
     }
@@ -694,7 +694,7 @@ mod tests {
         let _ = attempt.step(Event::WorkerStarted);
         assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain]);
         let failure = sandhog_protocol::worker::SealFailure { step: "landlock".into(), errno: 1, what: String::new() };
-        assert_eq!(attempt.step(Event::Said(FromWorker::Unsealed(failure))), []);
+        assert_eq!(attempt.step(Event::Message(FromWorker::Unsealed(failure))), []);
         assert_eq!(attempt.step(Event::ChannelClosed), [Action::Finish]);
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Spawn(SpawnFailure { wall: Some(_), .. }))));
     }
@@ -729,7 +729,7 @@ mod tests {
         let mut attempt = new_attempt(false, 0, true);
         let _ = attempt.step(Event::ZygoteStarted);
         let _ = attempt.step(hello());
-        assert!(attempt.step(Event::Said(FromWorker::Stamps(Vec::new()))).contains(&Action::Kill));
+        assert!(attempt.step(Event::Message(FromWorker::Stamps(Vec::new()))).contains(&Action::Kill));
         assert!(matches!(attempt.into_facts().cause, Some(Cause::Breach(_))));
     }
 

@@ -47,15 +47,15 @@ impl Outcome {
         self
     }
 
-    /// It ended with this code, and what it said is exactly this.
-    pub(crate) fn said(&self, code: i32, stderr: &str) -> &Self {
+    /// It ended with this code, and reported exactly this on stderr.
+    pub(crate) fn reported(&self, code: i32, stderr: &str) -> &Self {
         assert_eq!((self.code, self.stderr.as_str()), (code, stderr), "{self:#?}");
         self
     }
 
     /// The run was refused for this reason.
     pub(crate) fn refused(&self, reason: &str) -> &Self {
-        self.is(126, "refused").said(126, &format!("sandhog: refused: {reason}\n"));
+        self.is(126, "refused").reported(126, &format!("sandhog: refused: {reason}\n"));
         assert_eq!(self.verdict["reason"], reason);
         self
     }

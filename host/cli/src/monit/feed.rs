@@ -75,7 +75,7 @@ fn serve(mut client: Client, select: &[String], orders: &Receiver<Order>, tell: 
                 Order::Look(label) => of = label,
                 Order::Ask(verb, select) => {
                     // Nobody listens any more: the next round ends it.
-                    let _ = tell.send(Message::Said(carry_out(&mut client, verb, select)));
+                    let _ = tell.send(Message::Notice(carry_out(&mut client, verb, select)));
                 }
             }
         }

@@ -16,7 +16,7 @@ mod spark;
 
 use super::args::MonitArgs;
 use super::embedded::Failure;
-use super::ending::said;
+use super::ending::report;
 use super::look;
 use super::render::Paper;
 use super::render::problem::Problem;
@@ -30,7 +30,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 /// Shows them until somebody has seen enough; returns the exit code.
 pub(super) fn run(args: &MonitArgs) -> u8 {
-    said(if args.json { look::try_ps(&args.select, true) } else { watch(&args.select) })
+    report(if args.json { look::try_ps(&args.select, true) } else { watch(&args.select) })
 }
 
 fn watch(select: &[String]) -> Result<u8, Failure> {

@@ -25,7 +25,7 @@ pub(super) enum Message {
         log: Vec<LogLine>,
     },
     /// What came of something that was asked for.
-    Said(String),
+    Notice(String),
     /// The daemon does not answer, and why.
     Lost(String),
     Quit,
@@ -139,7 +139,7 @@ pub(super) fn update(model: &mut Model, message: Message) -> Effect {
             model.empty = empty;
             see(model, instances, &of, log)
         }
-        Message::Said(text) => {
+        Message::Notice(text) => {
             model.said = Some(text);
             Effect::None
         }

@@ -16,33 +16,33 @@ const FRAMES: usize = 16;
 /// What happened, which limit it was, what to do. `None` where the exit code says it all: the guest ended by
 /// itself, or whoever read its output has gone away.
 pub fn sentence(verdict: &Verdict) -> Option<Problem> {
-    let said = |what: String, hint: &str| Some(Problem::new(what).with_hint(hint));
+    let problem = |what: String, hint: &str| Some(Problem::new(what).with_hint(hint));
     match verdict {
         Verdict::Completed { .. } | Verdict::Failed { .. } => None,
         Verdict::Stopped { reason, .. } => stopped(*reason),
         Verdict::Trapped { trap, message, backtrace } => Some(trapped(*trap, message, backtrace)),
-        Verdict::Deadline { limit } => said(
+        Verdict::Deadline { limit } => problem(
             format!("deadline: the guest ran longer than {limit} (--timeout)"),
             "give it more, or look for what it waits for",
         ),
         Verdict::Cpu { limit, exceeded } => Some(cpu(limit, *exceeded)),
         Verdict::Memory { limit, wall } => Some(memory(limit, *wall)),
-        Verdict::Output { limit } => said(
+        Verdict::Output { limit } => problem(
             format!("output: the guest wrote more than {limit} to stdout and stderr (--max-output)"),
             "give it more, or look for a loop that prints",
         ),
-        Verdict::Denied { syscall } => said(
+        Verdict::Denied { syscall } => problem(
             format!("denied: the worker made a system call that no guest needs{}", named(syscall.as_deref())),
             "do not trust this module; if it is yours, please report it as a fault of Sandhog",
         ),
         Verdict::Killed { signal, by } => Some(killed(signal, *by)),
-        Verdict::Unhealthy { check } => said(
+        Verdict::Unhealthy { check } => problem(
             format!("unhealthy: {}", check.failure()),
             "the guest lives but does not answer; look for what it waits for",
         ),
         Verdict::Lost { reason, cause } => Some(lost(reason, *cause)),
         Verdict::Refused { reason } => Some(Problem::new(format!("refused: {reason}"))),
-        Verdict::Unknown => said(
+        Verdict::Unknown => problem(
             "it ended in a way that this version does not know".into(),
             "whatever ran it is of a newer version of Sandhog",
         ),
@@ -291,7 +291,7 @@ mod tests {
         }
     }
 
-    fn said(verdict: Verdict) -> String {
+    fn sentence_of(verdict: Verdict) -> String {
         sentence(&verdict).unwrap().to_text(false)
     }
 
@@ -393,24 +393,25 @@ mod tests {
     #[test]
     fn a_limit_is_named_with_its_flag() {
         assert_eq!(
-            said(Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Engine }),
+            sentence_of(Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Engine }),
             "sandhog: memory: the guest needed more than 64MiB (--memory)\n  hint: give it more, or look for a leak\n"
         );
         assert!(
-            said(Verdict::Cpu { limit: "10s".into(), exceeded: CpuLimit::Time })
+            sentence_of(Verdict::Cpu { limit: "10s".into(), exceeded: CpuLimit::Time })
                 .contains("more than 10s of CPU time (--cpu)")
         );
         assert!(
-            said(Verdict::Cpu { limit: "1000".into(), exceeded: CpuLimit::Fuel })
+            sentence_of(Verdict::Cpu { limit: "1000".into(), exceeded: CpuLimit::Fuel })
                 .contains("more than 1000 units of fuel (--fuel)")
         );
-        assert!(said(Verdict::Deadline { limit: "30s".into() }).contains("longer than 30s (--timeout)"));
+        assert!(sentence_of(Verdict::Deadline { limit: "30s".into() }).contains("longer than 30s (--timeout)"));
     }
 
     #[test]
     fn a_trap_shows_where_it_happened() {
         let backtrace = vec!["work".to_owned(), "_start\x1b[2J".to_owned()];
-        let trap = |trap, backtrace| said(Verdict::Trapped { trap, message: "the engine's words".into(), backtrace });
+        let trap =
+            |trap, backtrace| sentence_of(Verdict::Trapped { trap, message: "the engine's words".into(), backtrace });
         assert_eq!(
             trap(TrapKind::Unreachable, backtrace),
             "sandhog: trapped: the guest gave up (unreachable)\n     0: work\n     1: _start\\u{1b}[2J\n  \

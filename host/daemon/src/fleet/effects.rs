@@ -205,7 +205,7 @@ impl Daemon {
         if matches!(notice, Notice::Skipped) {
             self.skipped.insert(id);
         }
-        let (kind, text) = said(notice);
+        let (kind, text) = describe(notice);
         let text = text + &self.with_raised(id, notice);
         let (attempt, verdict) = match notice {
             Notice::Ended { attempt, verdict } => (Some(*attempt), Some(verdict.clone())),
@@ -396,7 +396,7 @@ fn kill_for(reason: &End) -> StopRequest {
 }
 
 /// The kind of an event, and its sentence.
-fn said(notice: &Notice) -> (EventKind, String) {
+fn describe(notice: &Notice) -> (EventKind, String) {
     match notice {
         Notice::Starting { .. } => (EventKind::Starting, "starts".into()),
         Notice::Ready { .. } => (EventKind::Ready, "is ready".into()),

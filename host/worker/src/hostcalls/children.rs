@@ -2,7 +2,7 @@
 
 use super::channel::send_message;
 use super::text::{self, Budget};
-use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer, said};
+use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer, or_default};
 use super::view::{HANDLES, Parts, View};
 use crate::session::{self, Connection, Source, Until, write};
 use sandhog_protocol::limits;
@@ -110,12 +110,12 @@ pub(super) fn link<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> w
     })?;
     children.func_wrap("[method]child.stop", |mut store: Store<'_, T>, (child,): (Resource<Child>,)| {
         let Parts { session, table } = store.data_mut().parts();
-        said(session.stop(table.get(&child)?.0));
+        or_default(session.stop(table.get(&child)?.0));
         Ok(())
     })?;
     children.func_wrap("[method]child.kill", |mut store: Store<'_, T>, (child,): (Resource<Child>,)| {
         let Parts { session, table } = store.data_mut().parts();
-        said(session.kill(table.get(&child)?.0));
+        or_default(session.kill(table.get(&child)?.0));
         Ok(())
     })?;
     children.func_wrap("[method]child.call", call)?;
@@ -237,7 +237,7 @@ fn spawn<T: View + 'static>(mut store: Store<'_, T>, (job,): (Job,)) -> CallResu
     match table.push(Child(child)) {
         Ok(handle) => Ok((Ok(handle),)),
         Err(_) => {
-            said(session.kill(child));
+            or_default(session.kill(child));
             session.forget(child);
             Ok((Err(Error::Quota(format!("{HANDLES} handles"))),))
         }

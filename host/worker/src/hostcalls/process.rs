@@ -1,7 +1,7 @@
 //! `sandhog:job/process`: what an attempt knows of itself, and what it tells whoever watches it.
 
 use super::text;
-use super::types::{Incoming, Timeout, said};
+use super::types::{Incoming, Timeout, or_default};
 use super::view::{MemoryUse, View};
 use crate::session::Until;
 use sandhog_protocol::{limits, plan, request};
@@ -42,21 +42,21 @@ type Fields = WasmList<(WasmStr, WasmStr)>;
 pub(super) fn link<T: View + 'static>(process: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     knows(process)?;
     process.func_wrap("ready", |mut store: Store<'_, T>, (): ()| {
-        said(store.data_mut().parts().session.ready());
+        or_default(store.data_mut().parts().session.ready());
         Ok(())
     })?;
     process.func_wrap("heartbeat", |mut store: Store<'_, T>, (): ()| {
-        said(store.data_mut().parts().session.heartbeat());
+        or_default(store.data_mut().parts().session.heartbeat());
         Ok(())
     })?;
     process.func_wrap("progress", progress)?;
     process.func_wrap("log", log)?;
     process.func_wrap("stopping", |mut store: Store<'_, T>, (timeout,): (Timeout,)| {
-        Ok((said(store.data_mut().parts().session.stopping(Until::of(timeout))),))
+        Ok((or_default(store.data_mut().parts().session.stopping(Until::of(timeout))),))
     })?;
     process.func_wrap("retire", |mut store: Store<'_, T>, (reason,): (WasmStr,)| {
         let reason = text::beginning(&reason, &store, limits::REPORT_TEXT)?;
-        said(store.data_mut().parts().session.retire(reason));
+        or_default(store.data_mut().parts().session.retire(reason));
         Ok(())
     })
 }
@@ -91,7 +91,7 @@ fn progress<T: View + 'static>(
     (done, total, note): (u64, Option<u64>, WasmStr),
 ) -> wasmtime::Result<()> {
     let note = text::beginning(&note, &store, limits::PROGRESS_NOTE)?;
-    said(store.data_mut().parts().session.progress(done, total, &note));
+    or_default(store.data_mut().parts().session.progress(done, total, &note));
     Ok(())
 }
 
@@ -115,7 +115,7 @@ fn log<T: View + 'static>(
             break;
         }
     }
-    said(store.data_mut().parts().session.log(level.into(), line, kept));
+    or_default(store.data_mut().parts().session.log(level.into(), line, kept));
     Ok(())
 }
 

@@ -144,7 +144,7 @@ pub(super) fn answer<T>(result: Result<T, session::Error>) -> Result<T, Error> {
 }
 
 /// The same where all that can go wrong is that the coordinator has gone.
-pub(super) fn said<T: Default>(result: Result<T, session::Error>) -> T {
+pub(super) fn or_default<T: Default>(result: Result<T, session::Error>) -> T {
     answer(result).unwrap_or_default()
 }
 
