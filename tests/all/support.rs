@@ -123,7 +123,7 @@ pub(crate) struct Run {
     in_child: Option<InChild>,
     passed_on: Vec<OwnedFd>,
     verdict: bool,
-    /// It lies: see [`Self::liar`].
+    /// It lies: see [`Self::hostile`].
     hostile: bool,
     program: Option<PathBuf>,
     scratch: Scratch,
@@ -142,7 +142,7 @@ impl Run {
 
     /// Native code in the guest's place, which tells this lie (`host/probes/src/lies.rs`). As [`Self::new`], but a
     /// worker that lies has no guest's limits: give it some.
-    pub(crate) fn liar(lie: &str) -> Self {
+    pub(crate) fn hostile(lie: &str) -> Self {
         let words = ["doctor", "--probe", &format!("lie:{lie}")].map(OsString::from);
         Self { module: Some(guest("hello")), verdict: true, hostile: true, ..Self::command(words) }
     }

@@ -25,7 +25,7 @@ fn connection_by(large: Large) -> (Endpoint, Endpoint) {
 }
 
 /// An end, and the bare socket of an end that keeps to no rule.
-fn liar() -> (Endpoint, OwnedFd) {
+fn hostile_peer() -> (Endpoint, OwnedFd) {
     let (here, there) = pair().unwrap();
     (Endpoint::new(here, MOST), there)
 }
@@ -280,13 +280,13 @@ fn an_end_of_each_direction_can_be_had_by_two_threads() {
 
 /// What comes of these bytes and descriptors; a message behind them must not come through.
 fn breach(bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Broken {
-    let (mut here, there) = liar();
+    let (mut here, there) = hostile_peer();
     send_raw(&there, bytes, fds);
     send_raw(&there, b"\x91\xc4\x01x", &[]);
     let Err(Error::Broken(broken)) = here.recv(SOON) else { panic!("it was taken") };
     assert!(matches!(here.recv(SOON), Err(Error::Closed)));
     assert!(matches!(here.send(Format::Bytes, b"x", SOON), Err(Error::Closed)));
-    assert!(rustix::io::write(&there, b"x").is_err(), "the liar is not told");
+    assert!(rustix::io::write(&there, b"x").is_err(), "the peer is not told");
     broken
 }
 
@@ -307,13 +307,13 @@ const FULL: &[u8] = &[7; limits::INLINE_PAYLOAD];
 
 /// What comes of these packets behind the first piece of a message of 100,000 bytes.
 fn breach_between(packets: &[(&[u8], &[BorrowedFd<'_>])]) -> Broken {
-    let (mut here, there) = liar();
+    let (mut here, there) = hostile_peer();
     send_raw(&there, &packet(Head::begin(Format::Bytes, 100_000), FULL), &[]);
     assert!(!here.look());
     packets.iter().for_each(|(bytes, fds)| send_raw(&there, bytes, fds));
     let Err(Error::Broken(broken)) = here.recv(SOON) else { panic!("it was taken") };
     assert!(matches!(here.recv(SOON), Err(Error::Closed)));
-    assert!(rustix::io::write(&there, b"x").is_err(), "the liar is not told");
+    assert!(rustix::io::write(&there, b"x").is_err(), "the peer is not told");
     broken
 }
 
@@ -340,7 +340,7 @@ fn nothing_comes_between_two_pieces_and_each_has_its_size() {
 #[test]
 fn a_message_in_pieces_whose_sender_goes_is_not_there() {
     for pieces in 1..3 {
-        let (mut here, there) = liar();
+        let (mut here, there) = hostile_peer();
         send_raw(&there, b"\x91\xc4\x01x", &[]);
         send_raw(&there, &packet(Head::begin(Format::Bytes, 200_000), FULL), &[]);
         (1..pieces).for_each(|_| send_raw(&there, &packet(Head::piece(FULL.len()), FULL), &[]));
@@ -434,7 +434,7 @@ fn what_is_larger_than_is_taken_closes_the_connection_unread() {
 #[test]
 fn of_what_is_larger_than_is_taken_only_the_first_packet_is_received() {
     let all = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    let (mut here, there) = liar();
+    let (mut here, there) = hostile_peer();
     here.limit(1 << 20);
     // Neither memory that is not as announced nor any further piece is looked at.
     let (small, marked) = (memfd(1, all), packet(Head::first(Format::Bytes, MOST, 1), b"x"));
@@ -442,7 +442,7 @@ fn of_what_is_larger_than_is_taken_only_the_first_packet_is_received() {
     let too_large = Broken::TooLarge { length: MOST, most: 1 << 20 };
     assert!(matches!(here.recv(SOON), Err(Error::Broken(broken)) if broken == too_large));
     assert_eq!(here.bytes_received(), marked.len() as u64);
-    let (mut here, there) = liar();
+    let (mut here, there) = hostile_peer();
     here.limit(1 << 20);
     let begin = packet(Head::begin(Format::Bytes, MOST), FULL);
     send_raw(&there, &begin, &[]);
@@ -481,7 +481,7 @@ fn a_batch_is_taken_up_to_the_first_that_is_too_large() {
 
 #[test]
 fn memory_is_taken_as_pieces_come() {
-    let (mut here, there) = liar();
+    let (mut here, there) = hostile_peer();
     send_raw(&there, &packet(Head::begin(Format::Bytes, MOST), FULL), &[]);
     assert!(!here.look());
     let most = here.memory();
@@ -556,7 +556,7 @@ fn descriptors_that_are_not_as_they_should_be_close_the_connection() {
     let all = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     let good = memfd(3, all);
     let (first, whole) = (&b"\x92\x04\xc4\x01x"[..], &b"\x91\xc4\x01x"[..]);
-    let (mut here, there) = liar();
+    let (mut here, there) = hostile_peer();
     send_raw(&there, first, &[good.as_fd()]);
     assert_eq!(here.recv(SOON).unwrap(), text("x\0\0\0"));
 
@@ -586,7 +586,7 @@ fn no_descriptor_that_came_in_is_kept() {
     let all = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     let good = memfd(3, all);
     let marked = |fds: &[BorrowedFd<'_>], bytes: &[u8]| {
-        let (mut here, there) = liar();
+        let (mut here, there) = hostile_peer();
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let mut with_pipe = fds.to_vec();
         with_pipe.push(writer.as_fd());

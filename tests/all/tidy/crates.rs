@@ -69,7 +69,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 const IMPURE: &[&str] = &["sandhog-sys", "tokio", "rustix", "libc", "mio"];
 
 /// Crates that are part of no executable for people.
-const LIARS: &[&str] = &["hostile", "hostile-worker"];
+const HOSTILE: &[&str] = &["hostile", "hostile-worker"];
 
 /// What a crate's manifest asks for.
 struct Manifest {
@@ -276,9 +276,9 @@ fn executables_contain_no_lies_and_nothing_of_tests() {
     let mut broken = Vec::new();
     for (name, manifest) in crates() {
         for (library, features) in &manifest.built_with {
-            let lies = features.iter().any(|feature| feature == "hostile") && !LIARS.contains(&name.as_str());
+            let lies = features.iter().any(|feature| feature == "hostile") && !HOSTILE.contains(&name.as_str());
             let tests = features.iter().any(|feature| ["children-of-tests", "examples"].contains(&feature.as_str()));
-            if lies || tests || library.strip_prefix("sandhog-").is_some_and(|other| LIARS.contains(&other)) {
+            if lies || tests || library.strip_prefix("sandhog-").is_some_and(|other| HOSTILE.contains(&other)) {
                 broken.push(format!("{}: {library} {features:?}", manifest.path));
             }
         }

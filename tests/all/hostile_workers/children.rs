@@ -1,7 +1,7 @@
 //! Workers that lie as parents: rights that they don't have, numbers of children that are none, bombs, and ends at the
 //! worst of times. The children are honest guests.
 
-use super::{FLAT, Liar, child, exited, path};
+use super::{FLAT, HostileWorker, child, exited, path};
 use crate::support::{DEADLINE, Run, Running, Scratch, processes, until};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use sandhog_protocol::frame;
@@ -31,15 +31,15 @@ fn with_directory(path: &str, access: Access) -> ChildJob {
 
 #[test]
 fn a_child_runs_and_its_end_is_told_once() {
-    let mut liar = Liar::with_children(&["exit_code"], &[]);
-    let number = liar.has(ChildJob { arguments: vec!["7".into()], ..child("exit_code") });
-    assert_eq!(liar.buries(), (number, Verdict::Failed { code: 7 }, 7));
-    liar.completes();
+    let mut hostile = HostileWorker::with_children(&["exit_code"], &[]);
+    let number = hostile.has(ChildJob { arguments: vec!["7".into()], ..child("exit_code") });
+    assert_eq!(hostile.buries(), (number, Verdict::Failed { code: 7 }, 7));
+    hostile.completes();
 }
 
 #[test]
 fn what_was_not_granted_is_refused_and_the_parent_lives_on() {
-    let mut liar = Liar::with_children(&["hello"], &["--memory=64MiB", "--timeout=30s"]);
+    let mut hostile = HostileWorker::with_children(&["hello"], &["--memory=64MiB", "--timeout=30s"]);
     let limits = |limits| ChildJob { limits, ..child("hello") };
     let denied = [
         child("cat"),
@@ -54,15 +54,15 @@ fn what_was_not_granted_is_refused_and_the_parent_lives_on() {
         if job.module == "list_dir" {
             job.module = "hello".into();
         }
-        let refused = liar.is_refused(job.clone());
+        let refused = hostile.is_refused(job.clone());
         assert!(matches!(refused, Refused::Denied(_)), "{job:?}: {refused:?}");
     }
-    liar.completes();
+    hostile.completes();
 }
 
 #[test]
 fn nonsense_is_refused_with_a_sentence_and_the_parent_lives_on() {
-    let mut liar = Liar::with_children(&["hello"], &[]);
+    let mut hostile = HostileWorker::with_children(&["hello"], &[]);
     let long = "\u{1}\n\0\u{10ffff}".repeat(40_000);
     let nonsense = [
         ChildJob { arguments: vec![long.clone()], ..child("hello") },
@@ -86,15 +86,15 @@ fn nonsense_is_refused_with_a_sentence_and_the_parent_lives_on() {
     ];
     for job in nonsense {
         let (Refused::Denied(reason) | Refused::Invalid(reason) | Refused::NotFound(reason) | Refused::Quota(reason)) =
-            liar.is_refused(job);
+            hostile.is_refused(job);
         assert!(reason.len() < 8 << 10, "{} bytes", reason.len());
     }
-    liar.completes();
+    hostile.completes();
 }
 
 #[test]
 fn a_child_with_as_much_as_fits_starts() {
-    let mut liar = Liar::with_children(&["exit_code"], &[]);
+    let mut hostile = HostileWorker::with_children(&["exit_code"], &[]);
     let rest = limits::ARGUMENTS - 1024;
     let full = [
         ChildJob { arguments: vec!["0".into(), "x".repeat(rest)], ..child("exit_code") },
@@ -105,10 +105,10 @@ fn a_child_with_as_much_as_fits_starts() {
         },
     ];
     for job in full {
-        liar.has(job);
-        assert_eq!(liar.buries().1, Verdict::Completed { code: 0 });
+        hostile.has(job);
+        assert_eq!(hostile.buries().1, Verdict::Completed { code: 0 });
     }
-    liar.completes();
+    hostile.completes();
 }
 
 #[test]
@@ -125,41 +125,41 @@ fn directories_lead_nowhere_but_down() {
     symlink("loop", granted.join("loop")).unwrap();
     symlink("/proc/self/root", granted.join("magic")).unwrap();
     let flag = format!("--dir={}::/g:ro", granted.display());
-    let mut liar = Liar::with_children(&["list_dir"], &[&flag]);
+    let mut hostile = HostileWorker::with_children(&["list_dir"], &[&flag]);
     for way in ["/g/out", "/g/absolute", "/g/magic", "/g/out/../outside", "/g/..", "/g/../g", "/", "/h"] {
-        let refused = liar.is_refused(with_directory(way, Access::ReadOnly));
+        let refused = hostile.is_refused(with_directory(way, Access::ReadOnly));
         assert!(matches!(refused, Refused::Denied(_) | Refused::Invalid(_)), "{way}: {refused:?}");
     }
     for way in ["/g/loop", "/g/nothing", "/g/inside/found", "/g/a\nb", "/g/inside\u{1b}[2J"] {
-        let refused = liar.is_refused(with_directory(way, Access::ReadOnly));
+        let refused = hostile.is_refused(with_directory(way, Access::ReadOnly));
         assert!(matches!(refused, Refused::NotFound(_) | Refused::Invalid(_)), "{way}: {refused:?}");
     }
-    let refused = liar.is_refused(with_directory("/g/inside", Access::ReadWrite));
+    let refused = hostile.is_refused(with_directory("/g/inside", Access::ReadWrite));
     assert!(matches!(refused, Refused::Denied(_)), "{refused:?}");
     for way in ["/g/inside", "/g/in", "/g//./inside/"] {
-        liar.has(ChildJob {
+        hostile.has(ChildJob {
             stdio: [ChildStdio::Null; 3],
             arguments: vec!["/d".into()],
             ..with_directory(way, Access::ReadOnly)
         });
-        assert_eq!(liar.buries().1, Verdict::Completed { code: 0 }, "{way}");
+        assert_eq!(hostile.buries().1, Verdict::Completed { code: 0 }, "{way}");
     }
-    liar.completes();
+    hostile.completes();
 }
 
 #[test]
 fn no_more_children_live_than_may_and_a_place_is_free_again() {
-    let mut liar = Liar::with_children(&["sleep_forever"], &["--max-children=3"]);
-    let first = liar.has(child("sleep_forever"));
-    liar.has(child("sleep_forever"));
-    liar.has(child("sleep_forever"));
+    let mut hostile = HostileWorker::with_children(&["sleep_forever"], &["--max-children=3"]);
+    let first = hostile.has(child("sleep_forever"));
+    hostile.has(child("sleep_forever"));
+    hostile.has(child("sleep_forever"));
     assert!(
-        matches!(liar.is_refused(child("sleep_forever")), Refused::Quota(reason) if reason.contains("--max-children"))
+        matches!(hostile.is_refused(child("sleep_forever")), Refused::Quota(reason) if reason.contains("--max-children"))
     );
-    liar.asks(Request::Kill { child: first });
-    assert_eq!(liar.buries(), (first, BY_PARENT, 143));
-    liar.has(child("sleep_forever"));
-    liar.completes();
+    hostile.asks(Request::Kill { child: first });
+    assert_eq!(hostile.buries(), (first, BY_PARENT, 143));
+    hostile.has(child("sleep_forever"));
+    hostile.completes();
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn a_bomb_of_children_ends_in_the_quota_and_leaves_the_memory_flat() {
     for lie in ["relay", "deaf"] {
         let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
         let flags = [granted.as_str(), "--timeout=2s", "--max-child-rate=1000"];
-        let liar = Liar::of(Run::liar(lie).flag("--"), &flags);
-        let pid = liar.running.pid;
+        let hostile = HostileWorker::of(Run::hostile(lie).flag("--"), &flags);
+        let pid = hostile.running.pid;
         let most = std::thread::spawn(move || {
             let mut most = 0;
             while processes::is_alive(pid) {
@@ -176,10 +176,10 @@ fn a_bomb_of_children_ends_in_the_quota_and_leaves_the_memory_flat() {
             }
             most
         });
-        let (outcome, peak) = liar.floods(spawn(child("sleep_forever")).repeat(50));
+        let (outcome, peak) = hostile.floods(spawn(child("sleep_forever")).repeat(50));
         outcome.is(124, "deadline");
         assert!(peak < FLAT, "{lie}: {peak} bytes");
-        // The spawner; zygote and worker of the liar and of sixteen children; as many that are ending, for a moment.
+        // The spawner; zygote and worker of the hostile one and of sixteen children; as many that are ending, for a moment.
         assert!(most.join().unwrap() <= 1 + 4 * 17, "{lie}");
     }
 }
@@ -190,7 +190,7 @@ fn children_that_come_and_go_without_end_leave_the_memory_flat() {
         let granted = format!("--child=hello={}", path("hello"));
         let flags = [granted.as_str(), "--timeout=3s", "--max-child-rate=10000"];
         let job = ChildJob { connected: true, stdio: [ChildStdio::Piped; 3], ..child("hello") };
-        let (outcome, peak) = Liar::of(Run::liar(lie).flag("--"), &flags).floods(spawn(job).repeat(50));
+        let (outcome, peak) = HostileWorker::of(Run::hostile(lie).flag("--"), &flags).floods(spawn(job).repeat(50));
         outcome.is(124, "deadline");
         assert!(peak < FLAT, "{lie}: {peak} bytes");
     }
@@ -198,57 +198,58 @@ fn children_that_come_and_go_without_end_leave_the_memory_flat() {
 
 #[test]
 fn a_child_that_has_ended_can_be_stopped_and_killed_again_and_again() {
-    let mut liar = Liar::with_children(&["hello"], &[]);
-    let number = liar.has(child("hello"));
-    liar.buries();
+    let mut hostile = HostileWorker::with_children(&["hello"], &[]);
+    let number = hostile.has(child("hello"));
+    hostile.buries();
     for _ in 0..100 {
-        liar.asks(Request::Kill { child: number }).asks(Request::Stop { child: number });
+        hostile.asks(Request::Kill { child: number }).asks(Request::Stop { child: number });
     }
     // They were all heard: this one comes after them.
-    liar.has(child("hello"));
-    liar.buries();
-    liar.asks(Request::Kill { child: 3 });
-    liar.caught("the number 3 of a child that it never had");
+    hostile.has(child("hello"));
+    hostile.buries();
+    hostile.asks(Request::Kill { child: 3 });
+    hostile.caught("the number 3 of a child that it never had");
 }
 
 #[test]
 fn a_child_that_is_killed_while_it_starts_has_one_end() {
-    let mut liar = Liar::with_children(&["sleep_forever"], &["--max-child-rate=1000"]);
+    let mut hostile = HostileWorker::with_children(&["sleep_forever"], &["--max-child-rate=1000"]);
     for number in 1..=20 {
         let mut bytes = spawn(child("sleep_forever"));
         for _ in 0..number % 4 {
             bytes.extend(frame::encode(&FromWorker::Asks(Request::Stop { child: number })).unwrap());
         }
         bytes.extend(frame::encode(&FromWorker::Asks(Request::Kill { child: number })).unwrap());
-        liar.writes(&bytes);
-        assert!(matches!(liar.hears(), Reply::Spawned { child, .. } if child == number));
-        assert_eq!(liar.buries(), (number, BY_PARENT, 143));
+        hostile.writes(&bytes);
+        assert!(matches!(hostile.hears(), Reply::Spawned { child, .. } if child == number));
+        assert_eq!(hostile.buries(), (number, BY_PARENT, 143));
     }
-    liar.completes();
+    hostile.completes();
 }
 
 #[test]
 fn questions_that_do_not_wait_for_answers_are_answered_in_their_order() {
-    let mut liar = Liar::with_children(&["sleep_forever"], &["--max-children=100", "--max-child-rate=1000"]);
+    let mut hostile =
+        HostileWorker::with_children(&["sleep_forever"], &["--max-children=100", "--max-child-rate=1000"]);
     let bytes = [spawn(child("nobody")), spawn(child("sleep_forever"))].concat();
-    liar.writes(&bytes.repeat(40));
+    hostile.writes(&bytes.repeat(40));
     for number in 1..=40 {
-        assert!(matches!(liar.hears(), Reply::NotSpawned(Refused::Denied(_))));
-        assert!(matches!(liar.hears(), Reply::Spawned { child, .. } if child == number));
+        assert!(matches!(hostile.hears(), Reply::NotSpawned(Refused::Denied(_))));
+        assert!(matches!(hostile.hears(), Reply::Spawned { child, .. } if child == number));
     }
-    liar.completes();
+    hostile.completes();
 }
 
 #[test]
 fn children_end_with_a_parent_that_is_killed_from_outside() {
-    let mut liar = Liar::with_children(&["sleep_forever"], &[]);
+    let mut hostile = HostileWorker::with_children(&["sleep_forever"], &[]);
     // Spawner and worker; it runs, so that its zygote goes.
-    liar.asks(Request::Spawn(Box::new(child("nobody")))).hears();
-    let liars = settled(&liar.running, 2)[1];
-    liar.has(child("sleep_forever"));
-    liar.has(child("sleep_forever"));
-    rustix::process::kill_process(rustix::process::Pid::from_raw(liars.cast_signed()).unwrap(), Signal::KILL).unwrap();
-    let outcome = liar.running.wait_with_stdin_open();
+    hostile.asks(Request::Spawn(Box::new(child("nobody")))).hears();
+    let worker = settled(&hostile.running, 2)[1];
+    hostile.has(child("sleep_forever"));
+    hostile.has(child("sleep_forever"));
+    rustix::process::kill_process(rustix::process::Pid::from_raw(worker.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    let outcome = hostile.running.wait_with_stdin_open();
     outcome.is(137, "killed");
 }
 
@@ -259,40 +260,40 @@ fn settled(running: &Running, count: usize) -> Vec<u32> {
 
 #[test]
 fn nothing_lives_on_when_the_command_is_killed() {
-    let mut liar = Liar::with_children(&["sleep_forever", "spin_forever"], &["--allow-detached"]);
+    let mut hostile = HostileWorker::with_children(&["sleep_forever", "spin_forever"], &["--allow-detached"]);
     for module in ["sleep_forever", "spin_forever"] {
-        liar.has(child(module));
-        liar.has(ChildJob { detached: true, ..child(module) });
+        hostile.has(child(module));
+        hostile.has(ChildJob { detached: true, ..child(module) });
     }
-    let all = settled(&liar.running, 1 + 1 + 4);
-    liar.running.signal(Signal::KILL);
+    let all = settled(&hostile.running, 1 + 1 + 4);
+    hostile.running.signal(Signal::KILL);
     until("the end of all", || all.iter().all(|pid| !processes::is_alive(*pid)).then_some(()));
 }
 
 #[test]
 fn a_parent_that_listens_is_asked_to_stop_and_its_children_end_with_it() {
-    let mut liar = Liar::with_children(&["sleep_forever"], &[]);
-    liar.asks(Request::Listens);
-    liar.has(child("sleep_forever"));
-    liar.running.signal(Signal::INT);
-    assert_eq!(liar.hears(), Reply::Stop);
-    liar.says(&exited(0));
-    let outcome = liar.running.wait_with_stdin_open();
+    let mut hostile = HostileWorker::with_children(&["sleep_forever"], &[]);
+    hostile.asks(Request::Listens);
+    hostile.has(child("sleep_forever"));
+    hostile.running.signal(Signal::INT);
+    assert_eq!(hostile.hears(), Reply::Stop);
+    hostile.says(&exited(0));
+    let outcome = hostile.running.wait_with_stdin_open();
     outcome.is(130, "stopped");
     assert_eq!(outcome.verdict["graceful"], true);
 }
 
 #[test]
 fn a_parent_that_listens_and_goes_on_is_ended_all_the_same() {
-    let mut liar = Liar::with_children(&["sleep_forever"], &[]);
-    liar.asks(Request::Listens);
-    liar.has(child("sleep_forever"));
-    liar.running.signal(Signal::TERM);
-    assert_eq!(liar.hears(), Reply::Stop);
+    let mut hostile = HostileWorker::with_children(&["sleep_forever"], &[]);
+    hostile.asks(Request::Listens);
+    hostile.has(child("sleep_forever"));
+    hostile.running.signal(Signal::TERM);
+    assert_eq!(hostile.hears(), Reply::Stop);
     let start = Instant::now();
     // It may still do what it may.
-    liar.has(child("sleep_forever"));
-    let outcome = liar.running.wait_with_stdin_open();
+    hostile.has(child("sleep_forever"));
+    let outcome = hostile.running.wait_with_stdin_open();
     outcome.is(143, "stopped");
     assert_eq!(outcome.verdict["graceful"], false);
     assert!(start.elapsed() < DEADLINE / 2);
@@ -300,17 +301,17 @@ fn a_parent_that_listens_and_goes_on_is_ended_all_the_same() {
 
 #[test]
 fn a_detached_child_outlives_its_parent_but_not_the_command() {
-    let mut liar = Liar::with_children(&["sleep_forever"], &["--allow-detached"]);
-    liar.has(ChildJob { detached: true, ..child("sleep_forever") });
+    let mut hostile = HostileWorker::with_children(&["sleep_forever"], &["--allow-detached"]);
+    hostile.has(ChildJob { detached: true, ..child("sleep_forever") });
     // Spawner, parent and child, or the child's zygote: only then two of them are without the parent.
-    settled(&liar.running, 3);
-    liar.says(&exited(0));
-    drop(liar.running.stdin.take());
+    settled(&hostile.running, 3);
+    hostile.says(&exited(0));
+    drop(hostile.running.stdin.take());
     // Spawner and child.
-    let all = settled(&liar.running, 2);
-    assert!(!liar.running.has_ended());
-    liar.running.signal(Signal::INT);
-    liar.running.wait().is(0, "completed");
+    let all = settled(&hostile.running, 2);
+    assert!(!hostile.running.has_ended());
+    hostile.running.signal(Signal::INT);
+    hostile.running.wait().is(0, "completed");
     assert!(all.iter().all(|pid| !processes::is_alive(*pid)));
 }
 
@@ -321,11 +322,11 @@ fn a_command_that_can_open_no_more_files_says_so_and_goes_on() {
         setrlimit(Resource::Nofile, limit).map_err(Into::into)
     };
     let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
-    let run = Run::liar("relay").flag("--").in_child(few);
-    let mut liar = Liar::of(run, &[&granted, "--max-children=100", "--max-files=16"]);
+    let run = Run::hostile("relay").flag("--").in_child(few);
+    let mut hostile = HostileWorker::of(run, &[&granted, "--max-children=100", "--max-files=16"]);
     let job = ChildJob { connected: true, stdio: [ChildStdio::Piped; 3], ..child("sleep_forever") };
     let refused = loop {
-        match liar.spawns(job.clone()) {
+        match hostile.spawns(job.clone()) {
             Reply::Spawned { .. } => {}
             Reply::NotSpawned(reason) => break reason,
             Reply::ChildEnded { verdict, .. } => {
@@ -335,22 +336,22 @@ fn a_command_that_can_open_no_more_files_says_so_and_goes_on() {
         }
     };
     assert!(matches!(&refused, Refused::Quota(reason) if reason.contains("can open no more")), "{refused:?}");
-    liar.completes();
+    hostile.completes();
 }
 
 #[test]
 fn what_a_child_writes_counts_with_what_its_parent_writes() {
     let spew = ChildJob { stdio: [ChildStdio::Inherit; 3], ..child("spew") };
-    let mut liar = Liar::with_children(&["spew"], &["--max-output=1MiB"]);
-    liar.asks(Request::Spawn(Box::new(spew)));
+    let mut hostile = HostileWorker::with_children(&["spew"], &["--max-output=1MiB"]);
+    hostile.asks(Request::Spawn(Box::new(spew)));
     let (mut heard, mut spewed) = (Vec::new(), 0);
     until("the end of both", || {
-        heard = liar.running.stdout.so_far();
+        heard = hostile.running.stdout.so_far();
         spewed = heard.len();
         (spewed >= 1 << 20).then_some(())
     });
-    liar.running.signal(Signal::INT);
-    let outcome = liar.running.wait_with_stdin_open();
+    hostile.running.signal(Signal::INT);
+    let outcome = hostile.running.wait_with_stdin_open();
     // Two streams that write at the same moment may pass a chunk more than the limit together.
     assert!(outcome.stdout.len() <= (1 << 20) + (64 << 10), "{}", outcome.stdout.len());
 }

@@ -1,4 +1,4 @@
-//! Facts about workers that lie: native code in a guest's place, which says whatever a test makes up, in any state.
+//! Facts about hostile workers: native code in a guest's place, which says whatever a test makes up, in any state.
 //!
 //! The coordinator is the command itself: that it is unharmed shows in its end, which is orderly, and in its memory.
 
@@ -21,7 +21,7 @@ use std::thread;
 const FLAT: u64 = (16 + 9 * 8) << 20;
 
 /// A worker that says what a test makes up.
-struct Liar {
+struct HostileWorker {
     running: Running,
     /// Bytes of its stdout that have been looked at.
     heard: usize,
@@ -29,9 +29,9 @@ struct Liar {
     peak: u64,
 }
 
-impl Liar {
+impl HostileWorker {
     fn new(flags: &[&str]) -> Self {
-        Self::of(Run::liar("relay").flag("--"), flags)
+        Self::of(Run::hostile("relay").flag("--"), flags)
     }
 
     fn of(run: Run, flags: &[&str]) -> Self {
@@ -178,9 +178,9 @@ fn with_length(body: &[u8]) -> Vec<u8> {
 #[test]
 fn a_length_over_the_limit_ends_the_worker_before_anything_of_it_is_read() {
     for length in [u32::try_from(limits::FRAME).unwrap() + 1, u32::MAX] {
-        let mut liar = Liar::new(&[]);
-        liar.writes(&length.to_le_bytes());
-        liar.caught(&format!("frame of {length} bytes"));
+        let mut hostile = HostileWorker::new(&[]);
+        hostile.writes(&length.to_le_bytes());
+        hostile.caught(&format!("frame of {length} bytes"));
     }
 }
 
@@ -188,18 +188,18 @@ fn a_length_over_the_limit_ends_the_worker_before_anything_of_it_is_read() {
 fn a_hundred_thousand_levels_end_the_worker() {
     let nested = |level: u8, length| with_length(&vec![level; length]);
     for frame in [nested(0x91, 100_000), nested(0x91, limits::FRAME), nested(0x81, limits::FRAME)] {
-        let mut liar = Liar::new(&[]);
-        liar.writes(&frame);
-        liar.caught("nested deeper");
+        let mut hostile = HostileWorker::new(&[]);
+        hostile.writes(&frame);
+        hostile.caught("nested deeper");
     }
 }
 
 #[test]
 fn a_frame_that_ends_in_the_middle_is_a_breach() {
-    let mut liar = Liar::new(&[]);
-    liar.writes(&with_length(&[0; 100])[..50]);
-    drop(liar.running.stdin.take());
-    liar.caught("the other end closed in the middle");
+    let mut hostile = HostileWorker::new(&[]);
+    hostile.writes(&with_length(&[0; 100])[..50]);
+    drop(hostile.running.stdin.take());
+    hostile.caught("the other end closed in the middle");
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn random_bytes_end_the_worker() {
             *byte = seed as u8;
         }
         // Of a length that can be: else nothing but that was tried.
-        let mut liar = Liar::new(&[]);
-        liar.writes(&with_length(&bytes));
-        liar.caught("");
+        let mut hostile = HostileWorker::new(&[]);
+        hostile.writes(&with_length(&bytes));
+        hostile.caught("");
     }
 }
 
@@ -231,9 +231,9 @@ fn messages_at_the_wrong_time_end_the_worker() {
         (FromWorker::Asks(Request::Kill { child: u32::MAX }), "the number 4294967295 of a child"),
     ];
     for (message, words) in wrong {
-        let mut liar = Liar::new(&[]);
-        liar.says(&message);
-        liar.caught(words);
+        let mut hostile = HostileWorker::new(&[]);
+        hostile.says(&message);
+        hostile.caught(words);
     }
 }
 
@@ -250,10 +250,10 @@ fn a_report_of_another_kind_of_worker_is_none() {
         FromWorker::Probed(ProbeReport { stopped: true, detail: "\x1b[2J".into() }),
     ];
     for report in reports {
-        let mut liar = Liar::new(&[]);
-        liar.says(&report);
-        drop(liar.running.stdin.take());
-        let outcome = liar.running.wait();
+        let mut hostile = HostileWorker::new(&[]);
+        hostile.says(&report);
+        drop(hostile.running.stdin.take());
+        let outcome = hostile.running.wait();
         outcome.is(125, "lost");
         assert_eq!(outcome.verdict["reason"], "a report of another kind of worker", "{outcome:#?}");
         harmless(&outcome);
@@ -265,34 +265,34 @@ fn nothing_that_follows_a_report_changes_the_verdict() {
     for after in
         [exited(0), FromWorker::Asks(Request::Ready), FromWorker::Asks(Request::Spawn(Box::new(child("hello"))))]
     {
-        let mut liar = Liar::with_children(&["hello"], &[]);
-        liar.says(&exited(7)).says(&after);
-        let outcome = liar.running.wait_with_stdin_open();
+        let mut hostile = HostileWorker::with_children(&["hello"], &[]);
+        hostile.says(&exited(7)).says(&after);
+        let outcome = hostile.running.wait_with_stdin_open();
         outcome.is(7, "failed");
     }
 }
 
 #[test]
 fn a_worker_that_stays_after_its_report_is_ended() {
-    let mut liar = Liar::new(&[]);
-    liar.says(&exited(3));
-    liar.running.wait_with_stdin_open().is(3, "failed");
+    let mut hostile = HostileWorker::new(&[]);
+    hostile.says(&exited(3));
+    hostile.running.wait_with_stdin_open().is(3, "failed");
 }
 
 #[test]
 fn a_worker_that_closes_its_channel_and_stays_is_ended() {
-    let outcome = Run::liar("shutdown").flag("--without=seccomp").flag("--").run();
+    let outcome = Run::hostile("shutdown").flag("--without=seccomp").flag("--").run();
     assert_eq!(outcome.verdict["verdict"], "killed", "{outcome:#?}");
 }
 
 #[test]
 fn descriptors_from_a_worker_are_a_breach_be_they_one_or_many() {
     for count in ["1", "200", "253"] {
-        let outcome = Run::liar(&format!("fds:{count}")).flag("--without=seccomp").flag("--").run();
+        let outcome = Run::hostile(&format!("fds:{count}")).flag("--without=seccomp").flag("--").run();
         outcome.is(125, "lost");
         assert!(outcome.verdict["reason"].as_str().unwrap().contains("file descriptors where none"), "{outcome:#?}");
         // The filter does not even let it try.
-        Run::liar(&format!("fds:{count}")).flag("--").run().is(159, "denied");
+        Run::hostile(&format!("fds:{count}")).flag("--").run().is(159, "denied");
     }
 }
 
@@ -308,10 +308,10 @@ fn words_of_a_worker_reach_the_screen_harmless_and_short() {
         End::Refused { reason: long.clone() },
     ];
     for end in ends {
-        let mut liar = Liar::new(&[]);
-        liar.says(&FromWorker::Ended(Report::of(end)));
-        drop(liar.running.stdin.take());
-        let outcome = liar.running.wait();
+        let mut hostile = HostileWorker::new(&[]);
+        hostile.says(&FromWorker::Ended(Report::of(end)));
+        drop(hostile.running.stdin.take());
+        let outcome = hostile.running.wait();
         harmless(&outcome);
         assert!(!outcome.stderr.contains('\u{202e}') && outcome.stderr.len() < 1 << 20, "{outcome:#?}");
         assert!(outcome.verdict_line.lines().count() == 1 && outcome.verdict_line.len() < 1 << 20);
@@ -321,9 +321,9 @@ fn words_of_a_worker_reach_the_screen_harmless_and_short() {
 #[test]
 fn the_name_of_an_unknown_message_reaches_the_screen_harmless_and_short() {
     let name = "\x1b[2J\nsandhog: completed".repeat(20_000);
-    let mut liar = Liar::new(&[]);
-    liar.writes(&with_length(&frame::encode_body(&name).unwrap()));
-    let outcome = liar.running.wait_with_stdin_open();
+    let mut hostile = HostileWorker::new(&[]);
+    hostile.writes(&with_length(&frame::encode_body(&name).unwrap()));
+    let outcome = hostile.running.wait_with_stdin_open();
     outcome.is(125, "lost");
     harmless(&outcome);
     assert!(outcome.stderr.len() < 16 << 10, "{} bytes", outcome.stderr.len());
@@ -331,14 +331,14 @@ fn the_name_of_an_unknown_message_reaches_the_screen_harmless_and_short() {
 
 #[test]
 fn lines_of_a_log_are_lines_whatever_is_in_them() {
-    let mut liar = Liar::new(&[]);
+    let mut hostile = HostileWorker::new(&[]);
     let evil = "\x1b[2Ja\nINFO hello: forged\r\0\u{9b}2J";
-    liar.asks(log(evil, vec![(evil.into(), evil.into())]));
-    liar.asks(log(&"x\x1b".repeat(100_000), Vec::new()));
-    liar.asks(log("", vec![("\x07".into(), "y".repeat(100_000)); 5]));
-    liar.asks(Request::Retire { reason: evil.repeat(10_000) });
-    liar.asks(Request::Progress { done: u64::MAX, total: Some(0), note: evil.repeat(10_000) });
-    let outcome = liar.completes();
+    hostile.asks(log(evil, vec![(evil.into(), evil.into())]));
+    hostile.asks(log(&"x\x1b".repeat(100_000), Vec::new()));
+    hostile.asks(log("", vec![("\x07".into(), "y".repeat(100_000)); 5]));
+    hostile.asks(Request::Retire { reason: evil.repeat(10_000) });
+    hostile.asks(Request::Progress { done: u64::MAX, total: Some(0), note: evil.repeat(10_000) });
+    let outcome = hostile.completes();
     harmless(&outcome);
     assert_eq!(outcome.stderr.lines().count(), 4, "{outcome:#?}");
     assert!(outcome.stderr.lines().all(|line| line.starts_with("INFO hello: ") || line.starts_with("WARN hello: ")));
@@ -351,9 +351,9 @@ fn text_that_is_no_text_ends_the_worker() {
     let mut frame = frame::encode(&FromWorker::Asks(log("~~~~", Vec::new()))).unwrap();
     let workspace = frame.windows(4).position(|window| window == b"~~~~").unwrap();
     frame[workspace..workspace + 4].copy_from_slice(b"\xff\xfe\xc0\x80");
-    let mut liar = Liar::new(&[]);
-    liar.writes(&frame);
-    liar.caught("");
+    let mut hostile = HostileWorker::new(&[]);
+    hostile.writes(&frame);
+    hostile.caught("");
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn a_flood_leaves_the_memory_flat() {
         ("log", small(log(&"l\x1b".repeat(limits::LOG_TEXT / 2), Vec::new()))),
     ];
     for (what, flood) in floods {
-        let (outcome, peak) = Liar::new(&["--timeout=1s"]).floods(flood);
+        let (outcome, peak) = HostileWorker::new(&["--timeout=1s"]).floods(flood);
         outcome.is(124, "deadline");
         assert!(peak < FLAT, "{what}: {peak} bytes");
     }
@@ -385,16 +385,16 @@ fn messages_that_grow_when_they_are_read_leave_the_memory_flat() {
     for (what, flood) in floods {
         let flood = frame::encode(&FromWorker::Asks(flood)).unwrap();
         for lie in ["relay", "deaf"] {
-            let liar = Liar::of(Run::liar(lie).flag("--"), &["--timeout=2s", "--log=off"]);
-            let (outcome, peak) = liar.floods(flood.clone());
+            let hostile = HostileWorker::of(Run::hostile(lie).flag("--"), &["--timeout=2s", "--log=off"]);
+            let (outcome, peak) = hostile.floods(flood.clone());
             outcome.is(124, "deadline");
             assert!(peak < FLAT, "{what}, {lie}: {peak} bytes");
         }
     }
     for (what, flood) in [("fields", log("", 340_000)), ("arguments", spawn("", 1_000_000))] {
-        let mut liar = Liar::new(&[]);
-        liar.asks(flood).look();
-        assert!(liar.peak < FLAT, "{what}: {} bytes", liar.peak);
-        liar.caught("message of more than 131072 values");
+        let mut hostile = HostileWorker::new(&[]);
+        hostile.asks(flood).look();
+        assert!(hostile.peak < FLAT, "{what}: {} bytes", hostile.peak);
+        hostile.caught("message of more than 131072 values");
     }
 }

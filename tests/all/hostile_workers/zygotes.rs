@@ -1,7 +1,7 @@
-//! Zygotes that lie: what they clone without a word, what they report that is none of theirs, and words without end. The
+//! Hostile zygotes: what they clone without a word, what they report that is none of theirs, and words without end. The
 //! spawner, and whoever else it serves, goes on.
 
-use super::{Liar, exited, harmless};
+use super::{HostileWorker, exited, harmless};
 use crate::kit::traces::cgroups_of;
 use crate::kit::{PROMISED, Process, missing, root_or_missing, wait_for};
 use crate::support::{Outcome, Run, Scratch, is_root, until};
@@ -23,7 +23,7 @@ const FIRST: WorkerId = 1;
 
 /// `walls`: such as `--without=seccomp`.
 fn zygote(steps: &str, walls: &[&str]) -> Run {
-    walls.iter().fold(Run::liar(&format!("zygote:{steps}")), Run::flag).flag("--")
+    walls.iter().fold(Run::hostile(&format!("zygote:{steps}")), Run::flag).flag("--")
 }
 
 fn hex(message: &FromZygote) -> String {
@@ -90,9 +90,9 @@ fn what_a_zygote_clones_without_a_word_ends_with_it_and_its_worker_lives_on() {
         ("clone,worker", &["--without=namespaces"]),
     ] {
         for run in by_everybody(steps, walls) {
-            let liar = Liar::of(run, &[]);
-            expect_only_the_worker(liar.running.pid, steps);
-            liar.completes();
+            let hostile = HostileWorker::of(run, &[]);
+            expect_only_the_worker(hostile.running.pid, steps);
+            hostile.completes();
         }
     }
 }
@@ -112,13 +112,13 @@ fn a_zygote_clones_no_more_than_a_job_may_have_tasks() {
 #[test]
 fn what_a_zygote_clones_without_a_word_keeps_nobody_waiting() {
     for run in by_everybody("clone,worker", &[]) {
-        let (mut liar, from) = (Liar::of(run, &["--timeout=2s"]), Instant::now());
+        let (mut hostile, from) = (HostileWorker::of(run, &["--timeout=2s"]), Instant::now());
         until("the worker", || {
-            let tree = Process::tree(i32::try_from(liar.running.pid).unwrap());
+            let tree = Process::tree(i32::try_from(hostile.running.pid).unwrap());
             tree.iter().any(|process| process.comm == "sandhog-worker").then_some(())
         });
-        liar.says(&exited(0));
-        let outcome = liar.running.wait_with_stdin_open();
+        hostile.says(&exited(0));
+        let outcome = hostile.running.wait_with_stdin_open();
         outcome.is(0, "completed");
         assert!(from.elapsed() < Duration::from_secs(10), "{:?}", from.elapsed());
     }
@@ -182,9 +182,9 @@ fn a_zygote_that_reports_a_process_of_somebody_else_has_reported_none() {
 fn a_zygote_that_reports_twice_ends_and_its_worker_lives_on() {
     for again in [format!("send:{}", cloned(FIRST)), format!("clone,pidfd:{}", cloned(FIRST))] {
         for run in by_everybody(&format!("worker,{again}"), &[]) {
-            let liar = Liar::of(run, &[]);
-            expect_only_the_worker(liar.running.pid, &again);
-            liar.completes();
+            let hostile = HostileWorker::of(run, &[]);
+            expect_only_the_worker(hostile.running.pid, &again);
+            hostile.completes();
         }
     }
 }
