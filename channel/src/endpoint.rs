@@ -84,14 +84,14 @@ impl AsFd for Endpoint {
 impl Endpoint {
     /// The end that `socket` is: a connected `SOCK_SEQPACKET` socket, such as [`pair`] makes.
     ///
-    /// `most`: the largest message that is taken, in bytes. A larger one is known by its first packet; nothing is allocated for
+    /// `max`: the largest message that is taken, in bytes. A larger one is known by its first packet; nothing is allocated for
     /// it, and the connection closes. At most [`limits::MESSAGE`], which is as much as anybody may send. What it sends itself
     /// goes as [`Large::Memory`].
     #[must_use]
-    pub const fn new(socket: OwnedFd, most: usize) -> Self {
+    pub const fn new(socket: OwnedFd, max: usize) -> Self {
         Self {
             socket,
-            inbox: Inbox::new(most),
+            inbox: Inbox::new(max),
             large: Large::Memory,
             begun: None,
             found: None,
@@ -115,8 +115,8 @@ impl Endpoint {
     }
 
     /// The largest message that is taken from now on, in bytes, those that have come already and wait here included.
-    pub const fn limit(&mut self, most: usize) {
-        self.inbox.limit(most);
+    pub const fn limit(&mut self, max: usize) {
+        self.inbox.limit(max);
     }
 
     /// Sends one message: waits for room, then sends it at once. Up to [`limits::INLINE_PAYLOAD`] by one system call.
@@ -140,7 +140,7 @@ impl Endpoint {
         timeout: Timeout,
     ) -> Result<(), Error> {
         if body.len() > limits::MESSAGE {
-            return Err(Error::TooLarge { most: limits::MESSAGE });
+            return Err(Error::TooLarge { max: limits::MESSAGE });
         }
         message::check(format, body).map_err(Error::Invalid)?;
         let mut wait = Wait::new(timeout);
@@ -163,7 +163,7 @@ impl Endpoint {
     /// Nothing was sent. [`Error::TooLarge`]: over [`limits::INLINE_PAYLOAD`]; [`Error::Invalid`]: no batch.
     pub fn send_batch(&mut self, batch: &[u8], timeout: Timeout) -> Result<(), Error> {
         if batch.len() > limits::INLINE_PAYLOAD {
-            return Err(Error::TooLarge { most: limits::INLINE_PAYLOAD });
+            return Err(Error::TooLarge { max: limits::INLINE_PAYLOAD });
         }
         let count = message::check_batch(batch).map_err(Error::Invalid)?;
         self.send_packet(&[IoSlice::new(batch)], &mut Wait::new(timeout))?;

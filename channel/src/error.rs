@@ -13,8 +13,8 @@ pub enum Error {
     #[error("it would have to wait")]
     WouldBlock,
     /// What was to be sent; the most that would have been taken, in bytes. What is received is [`Broken::TooLarge`].
-    #[error("larger than {most} bytes")]
-    TooLarge { most: usize },
+    #[error("larger than {max} bytes")]
+    TooLarge { max: usize },
     /// What was to be sent is no batch, or a failure that is no text.
     #[error("not to be sent")]
     Invalid(#[source] Breach),
@@ -42,8 +42,8 @@ pub enum Broken {
     #[error(transparent)]
     Packet(#[from] Breach),
     /// Nothing of it was read but its first packet.
-    #[error("message of {length} bytes, where at most {most} are taken")]
-    TooLarge { length: usize, most: usize },
+    #[error("message of {length} bytes, where at most {max} are taken")]
+    TooLarge { length: usize, max: usize },
     #[error("piece of a message at the wrong place")]
     Order,
     #[error("packet without bytes")]

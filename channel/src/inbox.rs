@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[derive(Debug)]
 pub(crate) struct Inbox {
     /// Of the largest message that is taken, in bytes.
-    most: usize,
+    max: usize,
     /// [`limits::MESSAGE_PACKET`] bytes from the first packet on.
     buffer: Vec<u8>,
     /// What of the last packet has not been handed out: where it lies, how many messages it is.
@@ -145,12 +145,12 @@ impl Pieces {
 }
 
 impl Inbox {
-    pub(crate) const fn new(most: usize) -> Self {
-        Self { most, buffer: Vec::new(), rest: 0..0, waiting: 0, large: None, bytes: 0, torn: false }
+    pub(crate) const fn new(max: usize) -> Self {
+        Self { max, buffer: Vec::new(), rest: 0..0, waiting: 0, large: None, bytes: 0, torn: false }
     }
 
-    pub(crate) const fn limit(&mut self, most: usize) {
-        self.most = most;
+    pub(crate) const fn limit(&mut self, max: usize) {
+        self.max = max;
     }
 
     /// In all packets so far.
@@ -219,7 +219,7 @@ impl Inbox {
     }
 
     const fn check_length(&self, length: usize) -> Result<(), Error> {
-        if length > self.most { Err(Error::Broken(Broken::TooLarge { length, most: self.most })) } else { Ok(()) }
+        if length > self.max { Err(Error::Broken(Broken::TooLarge { length, max: self.max })) } else { Ok(()) }
     }
 
     /// The large message that is there.
@@ -265,12 +265,12 @@ impl Inbox {
     /// The small messages that are there, up to the first that is larger than is taken: how many, and as one array.
     pub(crate) fn take_batch(&mut self) -> Result<(usize, Vec<u8>), Error> {
         let (start, before) = (self.rest.start, self.waiting);
-        if self.most >= limits::INLINE_PAYLOAD {
+        if self.max >= limits::INLINE_PAYLOAD {
             (self.rest.start, self.waiting) = (self.rest.end, 0);
         }
         while self.waiting > 0 {
             let (item, after) = Item::read(&self.buffer[self.rest.clone()]).map_err(Broken::Packet)?;
-            if item.body.len() > self.most {
+            if item.body.len() > self.max {
                 break;
             }
             self.rest.start = self.rest.end - after.len();

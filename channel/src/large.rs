@@ -14,7 +14,7 @@ const SEALS: SealFlags = SealFlags::SEAL.union(SealFlags::SHRINK).union(SealFlag
 ///
 /// # Errors
 /// [`Error::TooLarge`] where the process's own limit of a file's size (RLIMIT_FSIZE, which a memfd counts towards)
-/// is below: `most` is what would have gone.
+/// is below: `max` is what would have gone.
 pub(crate) fn seal(rest: &[u8]) -> Result<OwnedFd, Error> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let memfd = match memfd_create(c"message", flags | MemfdFlags::NOEXEC_SEAL) {
@@ -28,7 +28,7 @@ pub(crate) fn seal(rest: &[u8]) -> Result<OwnedFd, Error> {
         match retry_on_intr(|| write(&memfd, left)) {
             Ok(written) => left = &left[written..],
             Err(Errno::FBIG) => {
-                return Err(Error::TooLarge { most: limits::INLINE_PAYLOAD + rest.len() - left.len() });
+                return Err(Error::TooLarge { max: limits::INLINE_PAYLOAD + rest.len() - left.len() });
             }
             Err(errno) => return Err(Error::system("write a large message")(errno)),
         }

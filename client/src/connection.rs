@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub struct Connection {
     endpoint: Endpoint,
     /// What [`Self::limit`] was told.
-    most: usize,
+    max: usize,
     /// The bytes of the last value that was sent.
     buffer: Vec<u8>,
     /// Answers that nobody waits for any more.
@@ -34,15 +34,15 @@ impl Connection {
         Self::of(Endpoint::new(socket, limits::MESSAGE), limits::MESSAGE)
     }
 
-    const fn of(endpoint: Endpoint, most: usize) -> Self {
-        Self { endpoint, most, buffer: Vec::new(), owed: 0 }
+    const fn of(endpoint: Endpoint, max: usize) -> Self {
+        Self { endpoint, max, buffer: Vec::new(), owed: 0 }
     }
 
     /// The largest message that is taken from the job from now on, in bytes; 64 MiB unless something else is said, which is as much
     /// as a job may send. A larger one costs this program no memory: it is [`Error::Broken`], and the connection is closed.
-    pub const fn limit(&mut self, most_bytes: usize) {
-        self.most = most_bytes;
-        self.endpoint.limit(most_bytes);
+    pub const fn limit(&mut self, max_bytes: usize) {
+        self.max = max_bytes;
+        self.endpoint.limit(max_bytes);
     }
 
     /// A second handle, for a thread that sends while this one receives, or the other way round. Only one of them may receive: a
@@ -52,7 +52,7 @@ impl Connection {
     /// [`Error::System`]: no more descriptors.
     pub fn try_clone(&self) -> Result<Self, Error> {
         let socket = self.as_fd().try_clone_to_owned().map_err(Error::system("duplicate a connection"))?;
-        Ok(Self::of(Endpoint::new(socket, self.most), self.most))
+        Ok(Self::of(Endpoint::new(socket, self.max), self.max))
     }
 
     /// Sends a value.
@@ -322,7 +322,7 @@ mod tests {
         there.send(Format::Bytes, &[0; 1000], Timeout::Never).unwrap();
         there.send(Format::Bytes, &vec![0; 1 << 20], Timeout::Never).unwrap();
         assert_eq!(twin.recv_bytes().unwrap().len(), 1000);
-        let too_large = Broken::TooLarge { length: 1 << 20, most: 1000 };
+        let too_large = Broken::TooLarge { length: 1 << 20, max: 1000 };
         assert!(matches!(twin.recv_bytes(), Err(Error::Broken(broken)) if broken == too_large));
         assert!(matches!(here.recv_bytes(), Err(Error::Closed)));
         assert!(matches!(there.send(Format::Bytes, b"x", Timeout::Never), Err(sandhog_channel::Error::Closed)));

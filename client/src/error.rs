@@ -16,8 +16,8 @@ pub enum Error {
     #[error("it would have to wait")]
     WouldBlock,
     /// The most that is allowed, in bytes.
-    #[error("a message larger than {most} bytes")]
-    TooLarge { most: usize },
+    #[error("a message larger than {max} bytes")]
+    TooLarge { max: usize },
     /// The job ended while it had a task.
     #[error("the job ended over a task: {}", .0.reason_in_words())]
     Poisoned(Box<Verdict>),
@@ -63,7 +63,7 @@ impl From<sandhog_channel::Error> for Error {
             Channel::Closed => Self::Closed,
             Channel::TimedOut => Self::TimedOut,
             Channel::WouldBlock => Self::WouldBlock,
-            Channel::TooLarge { most } => Self::TooLarge { most },
+            Channel::TooLarge { max } => Self::TooLarge { max },
             Channel::Invalid(breach) => Self::Invalid(breach.to_string()),
             Channel::Broken(broken) => Self::Broken(broken),
             Channel::System { what, source } => Self::System { what, source },

@@ -22,7 +22,7 @@ fn say(format: Format, body: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn depth(line: &[u8]) -> usize {
-    let (mut depth, mut most, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    let (mut depth, mut max, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in line {
         match byte {
             _ if escaped => escaped = false,
@@ -32,9 +32,9 @@ fn depth(line: &[u8]) -> usize {
             b']' | b'}' if !in_text => depth -= 1,
             _ => {}
         }
-        most = most.max(depth);
+        max = max.max(depth);
     }
-    most
+    max
 }
 
 fn settles(format: Format, body: &[u8]) {

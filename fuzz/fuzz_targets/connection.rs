@@ -35,8 +35,8 @@ fuzz_target!(|input: &[u8]| {
     let (here, there) = pair().unwrap();
     let [first, rest @ ..] = input else { return };
     // How much it takes, and whether it goes by steps.
-    let (most, steps) = (usize::from(first >> 1) * 1000, first & 1 == 1);
-    let mut endpoint = Endpoint::new(here, most);
+    let (max, steps) = (usize::from(first >> 1) * 1000, first & 1 == 1);
+    let mut endpoint = Endpoint::new(here, max);
     let mut rest = rest;
     while let Some((beside, body, after)) = packet(rest) {
         rest = after;
@@ -85,7 +85,7 @@ fuzz_target!(|input: &[u8]| {
                 Err(Error::WouldBlock) => break,
                 Err(_) => {
                     assert!(matches!(endpoint.recv(Timeout::Now), Err(Error::Closed)));
-                    assert!(matches!(Endpoint::new(there, most).recv(Timeout::Now), Err(Error::Closed)));
+                    assert!(matches!(Endpoint::new(there, max).recv(Timeout::Now), Err(Error::Closed)));
                     return;
                 }
             }

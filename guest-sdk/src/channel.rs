@@ -84,8 +84,8 @@ impl Connection {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn limit(&self, most_bytes: u64) {
-        self.end.limit(most_bytes);
+    pub fn limit(&self, max_bytes: u64) {
+        self.end.limit(max_bytes);
     }
 
     /// Sends a value; waits until there is room for it.
@@ -222,9 +222,9 @@ fn with_parent<T>(act: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
 }
 
 /// [`Connection::limit`] of the connection to the parent. [`Error::NotFound`]: there is none.
-pub fn limit(most_bytes: u64) -> Result<()> {
+pub fn limit(max_bytes: u64) -> Result<()> {
     with_parent(|parent| {
-        parent.limit(most_bytes);
+        parent.limit(max_bytes);
         Ok(())
     })
 }

@@ -273,7 +273,7 @@ impl Job {
     /// Starts it, reads its stdout and its stderr, and waits for its end: `execFile` in Node, `subprocess.run` in Python. A
     /// piped stdin ends at once.
     ///
-    /// [`Error::TooLarge`]: the two had more than `most_bytes` together, and the child was killed for it. Errors as those of
+    /// [`Error::TooLarge`]: the two had more than `max_bytes` together, and the child was killed for it. Errors as those of
     /// [`spawn`](Self::spawn) else. A child that fails is no error: look at the verdict.
     ///
     /// ```standalone_crate
@@ -289,11 +289,11 @@ impl Job {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn output(&self, most_bytes: usize) -> Result<Output> {
+    pub fn output(&self, max_bytes: usize) -> Result<Output> {
         let child = self.clone().stdout(Stdio::Piped).stderr(Stdio::Piped).spawn()?;
         drop(child.stdin());
         let mut streams = [(child.stdout(), Vec::new()), (child.stderr(), Vec::new())];
-        if let Err(error) = read_both(&mut streams, most_bytes) {
+        if let Err(error) = read_both(&mut streams, max_bytes) {
             child.kill();
             child.wait()?;
             return Err(error);
@@ -304,8 +304,8 @@ impl Job {
 }
 
 /// Reads two streams to their ends, whichever has something: a child that waits for room in one must not wait for ever.
-fn read_both(streams: &mut [(Option<Reader>, Vec<u8>); 2], most_bytes: usize) -> Result<()> {
-    let mut left = most_bytes;
+fn read_both(streams: &mut [(Option<Reader>, Vec<u8>); 2], max_bytes: usize) -> Result<()> {
+    let mut left = max_bytes;
     loop {
         let open: Vec<_> = (0..2).filter(|at| streams[*at].0.is_some()).collect();
         let sources: Vec<_> = streams.iter().filter_map(|(reader, _)| reader.as_ref()).map(Source::Bytes).collect();
@@ -316,7 +316,7 @@ fn read_both(streams: &mut [(Option<Reader>, Vec<u8>); 2], most_bytes: usize) ->
             let (reader, bytes) = &mut streams[open[index]];
             // One more than is allowed shows that there is more.
             match reader.as_ref().map_or(Err(Error::Closed), |reader| reader.read_some(left.saturating_add(1))) {
-                Ok(some) if some.len() > left => return Err(Error::TooLarge { most: most_bytes as u64 }),
+                Ok(some) if some.len() > left => return Err(Error::TooLarge { max: max_bytes as u64 }),
                 Ok(some) => {
                     left -= some.len();
                     bytes.extend_from_slice(&some);
@@ -373,8 +373,8 @@ impl Child {
 
     /// [`Connection::limit`] of the connection to the child: the largest message, or answer to [`call`](Self::call), that is taken
     /// from it. For a child that is not trusted. [`Error::NotFound`]: there is no connection.
-    pub fn limit(&self, most_bytes: u64) -> Result<()> {
-        self.connected()?.limit(most_bytes);
+    pub fn limit(&self, max_bytes: u64) -> Result<()> {
+        self.connected()?.limit(max_bytes);
         Ok(())
     }
 

@@ -21,7 +21,7 @@ pub enum Error {
     /// Larger than allowed. Of what was to be received: the connection is closed now.
     TooLarge {
         /// What is allowed, in bytes.
-        most: u64,
+        max: u64,
     },
     /// No such right was granted; which one.
     Denied(String),
@@ -48,7 +48,7 @@ impl fmt::Display for Error {
             Self::Closed => out.write_str("the other end has gone"),
             Self::TimedOut => out.write_str("the time was over"),
             Self::WouldBlock => out.write_str("it would have had to wait"),
-            Self::TooLarge { most } => write!(out, "too large: at most {most} bytes are allowed"),
+            Self::TooLarge { max } => write!(out, "too large: at most {max} bytes are allowed"),
             Self::Denied(what) => write!(out, "not granted: {what}"),
             Self::NotFound(what) => write!(out, "not found: {what}"),
             Self::Exists(what) => write!(out, "there already: {what}"),
@@ -85,7 +85,7 @@ impl From<types::Error> for Error {
             types::Error::Closed => Self::Closed,
             types::Error::TimedOut => Self::TimedOut,
             types::Error::WouldBlock => Self::WouldBlock,
-            types::Error::TooLarge(most) => Self::TooLarge { most },
+            types::Error::TooLarge(max) => Self::TooLarge { max },
             types::Error::Denied(what) => Self::Denied(what),
             types::Error::NotFound(what) => Self::NotFound(what),
             types::Error::Exists(what) => Self::Exists(what),
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_error_is_a_sentence() {
-        assert_eq!(Error::TooLarge { most: 10 }.to_string(), "too large: at most 10 bytes are allowed");
+        assert_eq!(Error::TooLarge { max: 10 }.to_string(), "too large: at most 10 bytes are allowed");
         assert_eq!(Error::Denied("module \"x\"".into()).to_string(), "not granted: module \"x\"");
     }
 

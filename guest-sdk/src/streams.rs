@@ -67,8 +67,8 @@ impl Reader {
     }
 
     /// What is there, at most this many bytes and at most 1 MiB; waits for the first. [`Error::Closed`]: that was all.
-    pub fn read_some(&self, most: usize) -> Result<Vec<u8>> {
-        Ok(self.end.read(most as u64, nanoseconds(self.patience))?)
+    pub fn read_some(&self, max: usize) -> Result<Vec<u8>> {
+        Ok(self.end.read(max as u64, nanoseconds(self.patience))?)
     }
 }
 

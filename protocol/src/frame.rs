@@ -189,8 +189,8 @@ mod tests {
         let body = encode_body(&vec![""; limits::VALUES]).unwrap();
         assert!(matches!(decode_hostile::<Vec<String>>(&body), Err(Error::TooMany)));
         assert_eq!(decode_body::<Vec<String>>(&body).unwrap().len(), limits::VALUES);
-        let most = encode_body(&vec![""; limits::VALUES - 1]).unwrap();
-        assert!(decode_hostile::<Vec<String>>(&most).is_ok());
+        let max = encode_body(&vec![""; limits::VALUES - 1]).unwrap();
+        assert!(decode_hostile::<Vec<String>>(&max).is_ok());
     }
 
     #[test]

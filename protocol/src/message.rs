@@ -247,16 +247,16 @@ fn check_items(mut rest: &[u8], count: usize, check: impl Fn(Item<'_>) -> Result
 /// What stands before a message's bytes in a packet, so that they need not be moved.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
-    bytes: [u8; Self::MOST],
+    bytes: [u8; Self::MAX],
     length: usize,
 }
 
 impl Head {
     /// Of an array (1 byte), a nil (1), a length (5) and an item (6).
-    const MOST: usize = 13;
+    const MAX: usize = 13;
 
     const fn empty() -> Self {
-        Self { bytes: [0; Self::MOST], length: 0 }
+        Self { bytes: [0; Self::MAX], length: 0 }
     }
 
     /// Of one whole message of `length` bytes, at most [`limits::MESSAGE`]; alone in its packet, or in an array of its own.
@@ -463,11 +463,11 @@ mod tests {
     struct Random(u64);
 
     impl Random {
-        fn below(&mut self, most: usize) -> usize {
+        fn below(&mut self, max: usize) -> usize {
             self.0 ^= self.0 >> 12;
             self.0 ^= self.0 << 25;
             self.0 ^= self.0 >> 27;
-            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % most
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % max
         }
     }
 

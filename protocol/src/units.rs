@@ -152,7 +152,7 @@ pub struct Measure {
     example: &'static str,
     /// Name and worth of each unit, in the smallest one, from small to large.
     units: &'static [(&'static str, u64)],
-    most: u64,
+    max: u64,
     most_in_words: &'static str,
 }
 
@@ -172,7 +172,7 @@ static SIZE: Measure = Measure {
         ("PB", 1_000_000_000_000_000),
         ("PiB", 1 << 50),
     ],
-    most: i64::MAX as u64,
+    max: i64::MAX as u64,
     most_in_words: "8191PiB, the most that Linux can count",
 };
 
@@ -180,7 +180,7 @@ static SIZE: Measure = Measure {
 static DURATION: Measure = Measure {
     example: "30s",
     units: &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)],
-    most: 36_500 * 86_400_000,
+    max: 36_500 * 86_400_000,
     most_in_words: "36500d, a hundred years",
 };
 
@@ -297,7 +297,7 @@ fn parse(text: &str, measure: &'static Measure) -> Result<u64, Error> {
     let is_zero = total == 0 && !text.contains(|c: char| ('1'..='9').contains(&c));
     match u64::try_from(total) {
         Ok(0) if !is_zero => Err(Error::TooSmall(measure)),
-        Ok(total) if total <= measure.most => Ok(total),
+        Ok(total) if total <= measure.max => Ok(total),
         Ok(_) | Err(_) => Err(Error::TooLarge(measure)),
     }
 }
@@ -475,7 +475,7 @@ mod tests {
             seed ^= seed >> 7;
             seed ^= seed << 17;
             let number = seed >> (seed % 64);
-            let (size, time) = (number.min(SIZE.most), ms(number.min(DURATION.most)));
+            let (size, time) = (number.min(SIZE.max), ms(number.min(DURATION.max)));
             assert_eq!(parse_size(&print_size(size)), Ok(size));
             assert_eq!(parse_duration(&print_duration(time)), Ok(time));
         }

@@ -55,7 +55,7 @@ fn an_ordinary_users_children_that_do_not_read_hold_no_more_than_their_sockets()
 #[test]
 fn a_child_that_says_more_than_its_parent_takes_is_hung_up_on_unread() {
     for bytes in [1000, 65_536, 65_537, 59_768_832] {
-        let parent = format!("Err(TooLarge {{ most: {} }}), then Err(Closed)", bytes - 1);
+        let parent = format!("Err(TooLarge {{ max: {} }}), then Err(Closed)", bytes - 1);
         let child = "child: Closed, then Err(Closed)";
         talks("says-too-much", bytes, &[&parent, "Err(Closed)", child, "completed"]);
     }

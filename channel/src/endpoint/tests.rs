@@ -13,7 +13,7 @@ const SOON: Timeout = Timeout::After(Duration::from_secs(60));
 const BOTH: [Large; 2] = [Large::Memory, Large::Pieces];
 
 /// What the largest message is, unless something else is said.
-const MOST: usize = limits::MESSAGE;
+const MAX: usize = limits::MESSAGE;
 
 fn connection() -> (Endpoint, Endpoint) {
     connection_by(Large::Memory)
@@ -21,13 +21,13 @@ fn connection() -> (Endpoint, Endpoint) {
 
 fn connection_by(large: Large) -> (Endpoint, Endpoint) {
     let (here, there) = pair().unwrap();
-    (Endpoint::new(here, MOST).sending(large), Endpoint::new(there, MOST).sending(large))
+    (Endpoint::new(here, MAX).sending(large), Endpoint::new(there, MAX).sending(large))
 }
 
 /// An end, and the bare socket of an end that keeps to no rule.
 fn hostile_peer() -> (Endpoint, OwnedFd) {
     let (here, there) = pair().unwrap();
-    (Endpoint::new(here, MOST), there)
+    (Endpoint::new(here, MAX), there)
 }
 
 /// A packet of this end's, by hand.
@@ -90,7 +90,7 @@ fn the_largest(large: Large) {
     here.send(Format::Bytes, &body, SOON).unwrap();
     assert!(receiver.join().unwrap().body == body);
     body.push(0);
-    assert!(matches!(here.send(Format::Bytes, &body, NEVER), Err(Error::TooLarge { most: limits::MESSAGE })));
+    assert!(matches!(here.send(Format::Bytes, &body, NEVER), Err(Error::TooLarge { max: limits::MESSAGE })));
     assert_eq!(here.sent(), 1);
 }
 
@@ -134,8 +134,8 @@ fn what_is_no_batch_is_not_sent() {
     assert!(matches!(here.send_batch(b"\x91\xc0", NEVER), Err(Error::Invalid(Breach::NotAMessage(0xc0)))));
     assert!(matches!(here.send_batch(b"\x91\xd4\x02x", NEVER), Err(Error::Invalid(Breach::FailureInBatch))));
     assert!(matches!(here.send(Format::Failure, b"\xff", NEVER), Err(Error::Invalid(Breach::NotText))));
-    let most = limits::INLINE_PAYLOAD;
-    assert!(matches!(here.send_batch(&vec![0; most + 1], NEVER), Err(Error::TooLarge { most: told }) if told == most));
+    let max = limits::INLINE_PAYLOAD;
+    assert!(matches!(here.send_batch(&vec![0; max + 1], NEVER), Err(Error::TooLarge { max: told }) if told == max));
     assert!(matches!(there.recv(Timeout::Now), Err(Error::WouldBlock)));
     assert_eq!(here.sent(), 0);
 }
@@ -258,8 +258,8 @@ fn disconnecting_drops_what_was_waiting() {
 #[test]
 fn an_end_of_each_direction_can_be_had_by_two_threads() {
     let (here, there) = pair().unwrap();
-    let (mut receiver, mut echo) = (Endpoint::new(here.try_clone().unwrap(), MOST), Endpoint::new(there, MOST));
-    let mut sender = Endpoint::new(here, MOST);
+    let (mut receiver, mut echo) = (Endpoint::new(here.try_clone().unwrap(), MAX), Endpoint::new(there, MAX));
+    let mut sender = Endpoint::new(here, MAX);
     let echoing = thread::spawn(move || {
         while let Ok(message) = echo.recv(SOON) {
             echo.send(message.format, &message.body, SOON).unwrap();
@@ -393,12 +393,12 @@ fn a_large_message_goes_on_where_it_stopped() {
 fn two_ends_that_send_pieces_to_each_other_do_not_wait_for_ever() {
     let (mut here, mut there) = connection_by(Large::Pieces);
     let other = thread::spawn(move || {
-        there.send(Format::Bytes, &pattern(MOST), SOON).unwrap();
+        there.send(Format::Bytes, &pattern(MAX), SOON).unwrap();
         assert!(there.recv(SOON).unwrap().body == pattern(3 << 20));
         there
     });
     here.send(Format::Bytes, &pattern(3 << 20), SOON).unwrap();
-    assert!(here.recv(SOON).unwrap().body == pattern(MOST));
+    assert!(here.recv(SOON).unwrap().body == pattern(MAX));
     let mut there = other.join().unwrap();
     // One that sends no more is no reason to spin, and one that has gone is heard of.
     there.finish_sending();
@@ -418,8 +418,8 @@ fn what_is_larger_than_is_taken_closes_the_connection_unread() {
         here.send(Format::Bytes, &pattern(bytes), NEVER).unwrap();
         here.send(Format::Bytes, b"behind it", NEVER).unwrap();
         assert_eq!(there.recv(SOON).unwrap(), text("small"));
-        let most = bytes - 1;
-        let too_large = Broken::TooLarge { length: bytes, most };
+        let max = bytes - 1;
+        let too_large = Broken::TooLarge { length: bytes, max };
         assert!(matches!(there.recv(SOON), Err(Error::Broken(broken)) if broken == too_large));
         assert!(matches!(there.recv(SOON), Err(Error::Closed)));
         assert!(matches!(there.send(Format::Bytes, b"x", SOON), Err(Error::Closed)));
@@ -437,14 +437,14 @@ fn of_what_is_larger_than_is_taken_only_the_first_packet_is_received() {
     let (mut here, there) = hostile_peer();
     here.limit(1 << 20);
     // Neither memory that is not as announced nor any further piece is looked at.
-    let (small, marked) = (memfd(1, all), packet(Head::first(Format::Bytes, MOST, 1), b"x"));
+    let (small, marked) = (memfd(1, all), packet(Head::first(Format::Bytes, MAX, 1), b"x"));
     send_raw(&there, &marked, &[small.as_fd()]);
-    let too_large = Broken::TooLarge { length: MOST, most: 1 << 20 };
+    let too_large = Broken::TooLarge { length: MAX, max: 1 << 20 };
     assert!(matches!(here.recv(SOON), Err(Error::Broken(broken)) if broken == too_large));
     assert_eq!(here.bytes_received(), marked.len() as u64);
     let (mut here, there) = hostile_peer();
     here.limit(1 << 20);
-    let begin = packet(Head::begin(Format::Bytes, MOST), FULL);
+    let begin = packet(Head::begin(Format::Bytes, MAX), FULL);
     send_raw(&there, &begin, &[]);
     send_raw(&there, &packet(Head::piece(FULL.len()), FULL), &[]);
     // Whoever looks without receiving does not swallow the reason.
@@ -461,7 +461,7 @@ fn a_limit_that_is_lowered_holds_for_what_has_begun_to_come() {
     assert!(matches!(here.send(Format::Bytes, &body, Timeout::Now), Err(Error::WouldBlock)));
     assert!(matches!(there.recv(Timeout::Now), Err(Error::WouldBlock)));
     there.limit(1000);
-    let too_large = Broken::TooLarge { length: 1 << 20, most: 1000 };
+    let too_large = Broken::TooLarge { length: 1 << 20, max: 1000 };
     assert!(matches!(there.recv(Timeout::Now), Err(Error::Broken(broken)) if broken == too_large));
 }
 
@@ -474,7 +474,7 @@ fn a_batch_is_taken_up_to_the_first_that_is_too_large() {
     here.send_batch(batch.as_bytes().unwrap(), NEVER).unwrap();
     assert_eq!(there.recv_batch(NEVER).unwrap(), b"\x92\xc4\x03one\xc4\x03two");
     assert_eq!(there.received(), 2);
-    let too_large = Broken::TooLarge { length: 5, most: 3 };
+    let too_large = Broken::TooLarge { length: 5, max: 3 };
     assert!(matches!(there.recv_batch(SOON), Err(Error::Broken(broken)) if broken == too_large));
     assert!(matches!(there.recv(SOON), Err(Error::Closed)));
 }
@@ -482,10 +482,10 @@ fn a_batch_is_taken_up_to_the_first_that_is_too_large() {
 #[test]
 fn memory_is_taken_as_pieces_come() {
     let (mut here, there) = hostile_peer();
-    send_raw(&there, &packet(Head::begin(Format::Bytes, MOST), FULL), &[]);
+    send_raw(&there, &packet(Head::begin(Format::Bytes, MAX), FULL), &[]);
     assert!(!here.look());
-    let most = here.memory();
-    assert!((FULL.len()..=4 * FULL.len()).contains(&most), "{most}");
+    let max = here.memory();
+    assert!((FULL.len()..=4 * FULL.len()).contains(&max), "{max}");
     send_raw(&there, &packet(Head::piece(FULL.len()), FULL), &[]);
     assert!(!here.look());
     assert!(here.memory() <= 6 * FULL.len());
@@ -528,7 +528,7 @@ fn what_is_stepped_over_costs_its_packets_and_no_memory() {
 
 #[test]
 fn a_sender_of_pieces_has_no_more_on_its_way_than_a_socket_holds() {
-    for bytes in [limits::INLINE_PAYLOAD, 1 << 20, MOST] {
+    for bytes in [limits::INLINE_PAYLOAD, 1 << 20, MAX] {
         let (mut here, there) = connection_by(Large::Pieces);
         let body = pattern(bytes);
         while here.send(Format::Bytes, &body, Timeout::Now).is_ok() {}

@@ -19,7 +19,7 @@ const AWAY: Duration = Duration::from_secs(30);
 
 /// The first pause between two looks for it, and the longest; each is twice the last.
 const PAUSE: Duration = Duration::from_millis(100);
-const PAUSE_MOST: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The time without a daemon: there is none, or one.
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl Gap {
         while self.since.is_some_and(|since| since.elapsed() < AWAY) {
             // Nothing tells when there is one: its socket's very directory may be new.
             std::thread::sleep(self.pause);
-            self.pause = (self.pause * 2).min(PAUSE_MOST);
+            self.pause = (self.pause * 2).min(PAUSE_MAX);
             if let Some(client) = Client::try_connect()? {
                 return Ok(client);
             }

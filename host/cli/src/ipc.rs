@@ -33,7 +33,7 @@ use tokio::sync::oneshot;
 
 /// The largest message that is taken from the job, in bytes: all that it may send. One at a time is in the command's memory, in a
 /// thread of its own, until its line has been read.
-const MOST: usize = limits::MESSAGE;
+const MAX: usize = limits::MESSAGE;
 
 /// How long a command whose job has ended waits for a reader of lines that reads nothing, as for a verdict's reader.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -167,7 +167,7 @@ pub struct Bridge {
 /// # Errors
 /// No thread can be started.
 pub fn bridge(lines: Lines, connection: OwnedFd) -> io::Result<Bridge> {
-    let (sending, receiving) = (Endpoint::new(connection.try_clone()?, MOST), Endpoint::new(connection, MOST));
+    let (sending, receiving) = (Endpoint::new(connection.try_clone()?, MAX), Endpoint::new(connection, MAX));
     let (written, (tell, done)) = (Arc::new(AtomicU64::new(0)), oneshot::channel());
     let output = Output { fd: lines.output, written: Arc::clone(&written) };
     thread::Builder::new().name("ipc in".into()).spawn(move || read_lines(lines.input, sending))?;

@@ -12,7 +12,7 @@ use sandhog_runtime::privilege;
 use sandhog_spec::grants::Directory;
 use sandhog_spec::manifest::{Around, Fault, LONGEST};
 use sandhog_spec::service::Service;
-use sandhog_spec::service::group::FAULTS_MOST;
+use sandhog_spec::service::group::FAULTS_MAX;
 use sandhog_spec::setting::Setting;
 use std::fs::File;
 use std::io::{self, Read};
@@ -97,7 +97,7 @@ pub fn check_files(file: Option<&Path>, manifest: &Manifest) -> Result<(), Failu
     let missing =
         services.flat_map(|(index, service)| missing(service).map(move |(setting, text)| (index, setting, text)));
     let faults: Vec<_> =
-        missing.take(FAULTS_MOST).map(|(index, setting, text)| manifest.fault(index, setting, text)).collect();
+        missing.take(FAULTS_MAX).map(|(index, setting, text)| manifest.fault(index, setting, text)).collect();
     if faults.is_empty() { Ok(()) } else { Err(told(path(file), &faults)) }
 }
 
@@ -131,7 +131,7 @@ fn told(path: &Path, faults: &[Fault]) -> Failure {
     let problem = match faults {
         [fault] => Problem::new(line(fault)),
         faults => {
-            let more = if faults.len() >= FAULTS_MOST { "at least " } else { "" };
+            let more = if faults.len() >= FAULTS_MAX { "at least " } else { "" };
             let problem = Problem::new(format!("{} has {more}{} faults", path.display(), faults.len()));
             faults.iter().map(line).fold(problem, Problem::with_detail)
         }

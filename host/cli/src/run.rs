@@ -72,10 +72,10 @@ fn try_run(
     stamps::note("settings are made");
     let mut job = checked(settings)?;
     stamps::note("job is made");
-    if let Some(most) = own_limits::cpu() {
+    if let Some(max) = own_limits::cpu() {
         // What the kernel would end without a word, ends with one.
-        job.limits.cpu = Some(job.limits.cpu.map_or(most, |cpu| cpu.min(most)));
-        job.compile.cpu = job.compile.cpu.min(most);
+        job.limits.cpu = Some(job.limits.cpu.map_or(max, |cpu| cpu.min(max)));
+        job.compile.cpu = job.compile.cpu.min(max);
     }
     let terms = Terms::of_run(&job, probes);
     stamps::note("job is checked");

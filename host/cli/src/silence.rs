@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Between two looks at a daemon that answers, at the most: the first pause is [`PATIENCE`], each one twice the last.
-const PAUSE_MOST: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Between two tries to connect where the daemon has no place for a connection.
 const CONNECT_PAUSE: Duration = Duration::from_millis(500);
@@ -112,7 +112,7 @@ impl Silence {
                 continue;
             }
             self.hear(ping(socket).await, takes);
-            pause = (pause * 2).min(PAUSE_MOST);
+            pause = (pause * 2).min(PAUSE_MAX);
             next = Instant::now() + pause;
         }
     }

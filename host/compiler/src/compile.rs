@@ -164,8 +164,8 @@ mod tests {
     /// What a compiler with at most `data_bytes` of memory says of the module in `input`.
     fn report(plan: &CompilePlan, input: &[u8], output: &File, data_bytes: u64) -> CompileReport {
         let bytes = in_child(|channel| {
-            let most = Some(own_data() + data_bytes);
-            let limit = Rlimit { current: most, maximum: most };
+            let max = Some(own_data() + data_bytes);
+            let limit = Rlimit { current: max, maximum: max };
             setrlimit(Resource::Data, limit).unwrap();
             arm(channel.as_fd()).unwrap();
             let report = compile(plan, file(input), output.try_clone().unwrap());

@@ -110,7 +110,7 @@ fn looks_like_text(bytes: &[u8]) -> bool {
 /// Where the text is not a module's.
 pub(super) fn from_text(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     if bytes.len() > TEXT {
-        return Err(Refusal::TextTooLarge { most: TEXT });
+        return Err(Refusal::TextTooLarge { max: TEXT });
     }
     if std::str::from_utf8(bytes).is_err() {
         return Err(Refusal::Text);

@@ -81,8 +81,8 @@ pub enum Refusal {
     Invalid { message: String, offset: usize },
     #[error("its text is not valid WebAssembly: {0}")]
     TextSyntax(String),
-    #[error("the text is larger than {} MiB, the most that is converted: convert it to .wasm first", .most >> 20)]
-    TextTooLarge { most: usize },
+    #[error("the text is larger than {} MiB, the most that is converted: convert it to .wasm first", .max >> 20)]
+    TextTooLarge { max: usize },
     #[error(
         "it is built for a draft of WASI that was replaced in 2020 (wasi_unstable): build it with a newer toolchain, for wasm32-wasip1"
     )]

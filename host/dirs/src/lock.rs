@@ -26,9 +26,9 @@ pub enum Error {
 /// The socket of the daemon that holds a lock, and how it names itself.
 pub fn holder(path: &Path) -> Option<(PathBuf, String)> {
     /// A process's number, the longest path of a socket, and some words.
-    const MOST: u64 = 256;
+    const MAX: u64 = 256;
     let mut name = String::new();
-    std::fs::File::open(path).ok()?.take(MOST).read_to_string(&mut name).ok()?;
+    std::fs::File::open(path).ok()?.take(MAX).read_to_string(&mut name).ok()?;
     let (_, socket) = name.trim_end().split_once(", at ")?;
     Some((socket.into(), escape(name.trim_end()).into_owned()))
 }

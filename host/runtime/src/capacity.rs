@@ -51,7 +51,7 @@ impl Capacity {
     }
 
     /// Attempts that fit beside what is held.
-    fn most(&self, held: u64) -> u64 {
+    fn max(&self, held: u64) -> u64 {
         let own = OWN.min(self.files / 4).saturating_add(held);
         // A job and its compiler at the least: a limit that is too low for that says so by itself.
         (self.files.saturating_sub(own) / EACH).max(2)
@@ -60,14 +60,14 @@ impl Capacity {
     /// # Errors
     /// There is none left.
     pub(super) fn take(&self) -> io::Result<Permit<'_>> {
-        let most = self.most(HELD.load(Ordering::Relaxed));
-        if self.taken.fetch_add(1, Ordering::Relaxed) < most {
+        let max = self.max(HELD.load(Ordering::Relaxed));
+        if self.taken.fetch_add(1, Ordering::Relaxed) < max {
             return Ok(Permit(self));
         }
         drop(Permit(self));
         let files = self.files;
         Err(io::Error::other(format!(
-            "no room for more than {most} attempts at the same time: Sandhog may open {files} files; raise that \
+            "no room for more than {max} attempts at the same time: Sandhog may open {files} files; raise that \
              (ulimit -n, or LimitNOFILE= of its unit)"
         )))
     }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn what_jobs_hold_while_they_rest_leaves_less_room() {
         let capacity = Capacity::within(1024);
-        assert_eq!([0, 14, 140, 5000].map(|held| capacity.most(held)), [59, 58, 49, 2]);
+        assert_eq!([0, 14, 140, 5000].map(|held| capacity.max(held)), [59, 58, 49, 2]);
     }
 
     #[test]

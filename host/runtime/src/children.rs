@@ -286,7 +286,7 @@ impl Parent<'_> {
 }
 
 /// At most this many bytes of it, cut between characters.
-fn shortened(mut text: String, most: usize) -> String {
-    text.truncate(text.floor_char_boundary(most));
+fn shortened(mut text: String, max: usize) -> String {
+    text.truncate(text.floor_char_boundary(max));
     text
 }

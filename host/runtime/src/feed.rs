@@ -247,9 +247,9 @@ fn copied_from_stream(from: &OwnedFd, to: &OwnedFd, meter: &Meter) -> End {
     loop {
         output::wait_for(to, PollFlags::OUT);
         let lies = usize::try_from(output::lies_in(to)).unwrap_or(size);
-        let most = size.saturating_sub(lies).clamp(1, buffer.len());
+        let max = size.saturating_sub(lies).clamp(1, buffer.len());
         stop_in_background(from);
-        let read = match output::when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..most])) {
+        let read = match output::when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..max])) {
             Ok(0) => return End::Finished,
             Ok(read) => read,
             Err(errno) => return End::Failed(errno),

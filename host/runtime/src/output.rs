@@ -116,8 +116,8 @@ fn move_all(mover: &mut Mover, from: &OwnedFd, to: &impl AsFd, meter: &Meter, ov
             Some(_) | None if left == 0 => return at_limit(from),
             Some(_) | None => {}
         }
-        let most = CHUNK.min(usize::try_from(left.min(rest.unwrap_or(u64::MAX))).unwrap_or(CHUNK));
-        match mover.move_some(from, to, most, looks || rest.is_some()) {
+        let max = CHUNK.min(usize::try_from(left.min(rest.unwrap_or(u64::MAX))).unwrap_or(CHUNK));
+        match mover.move_some(from, to, max, looks || rest.is_some()) {
             Ok(0) => return End::Finished,
             Ok(moved) => {
                 meter.count(moved);
@@ -167,10 +167,10 @@ pub async fn collect(
             Ok(0) => break End::Finished,
             Ok(read) => {
                 rest = rest.map(|rest: u64| rest.saturating_sub(read as u64));
-                let most = usize::try_from(meter.left()).unwrap_or(usize::MAX).min(read);
-                meter.count(most);
-                sink.write(&buffer[..most]).await;
-                if most < read {
+                let max = usize::try_from(meter.left()).unwrap_or(usize::MAX).min(read);
+                meter.count(max);
+                sink.write(&buffer[..max]).await;
+                if max < read {
                     break End::LimitReached;
                 }
             }

@@ -61,8 +61,9 @@ pub fn check() -> Result<(), Error> {
 /// # Errors
 /// The first limit that is too low.
 pub fn check_own() -> Result<(), Error> {
-    let least = [(Resource::Stack, "RLIMIT_STACK", 's', LEAST_STACK), (Resource::Data, "RLIMIT_DATA", 'd', LEAST_DATA)];
-    least.into_iter().try_for_each(|(resource, name, letter, needs)| match getrlimit(resource).maximum {
+    let needed =
+        [(Resource::Stack, "RLIMIT_STACK", 's', LEAST_STACK), (Resource::Data, "RLIMIT_DATA", 'd', LEAST_DATA)];
+    needed.into_iter().try_for_each(|(resource, name, letter, needs)| match getrlimit(resource).maximum {
         Some(has) if has < needs => Err(Error::TooLow { name, letter, has: print_size(has), needs: print_size(needs) }),
         Some(_) | None => Ok(()),
     })
@@ -105,7 +106,7 @@ pub fn cpu() -> Option<Duration> {
 /// That a limit of CPU time is this process's own, where that is so.
 pub fn cpu_in_words(limit: &str) -> Option<String> {
     let seconds = getrlimit(Resource::Cpu).maximum?;
-    let is_own = cpu().is_some_and(|most| print_duration(most) == limit);
+    let is_own = cpu().is_some_and(|max| print_duration(max) == limit);
     is_own.then(|| format!("RLIMIT_CPU (ulimit -t) is {seconds}s: start sandhog with a higher hard limit"))
 }
 

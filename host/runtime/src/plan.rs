@@ -5,7 +5,7 @@ use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{
     CompileOutput, CompilePlan, GuestPlan, Identity, Program, Rlimits, Walls, WorkerPlan, ZygotePlan,
 };
-use sandhog_spawner::floor::Most;
+use sandhog_spawner::floor::MaxLimits;
 use sandhog_spec::job::{CompileLimits, Job, Limits};
 use sandhog_spec::units;
 use sandhog_supervisor::outcome;
@@ -119,11 +119,11 @@ pub fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
 
 /// The largest limits of what a job with these limits starts: itself, its children, who have no more, and compilers with
 /// this many threads. How many of them there are is said elsewhere.
-pub fn most(limits: &Limits, compile: &CompileLimits, threads: u32) -> Most {
+pub fn max_limits(limits: &Limits, compile: &CompileLimits, threads: u32) -> MaxLimits {
     let (guest, compiler) = (guest_rlimits(limits), compiler_worker(compile).rlimits);
     let walls = Walls::new();
     let zygotes = [guest_zygote(limits, &walls), compiler_zygote(compile, threads, &walls)];
-    Most {
+    MaxLimits {
         zygotes: 0,
         cgroup_memory_bytes: zygotes.iter().map(|zygote| zygote.cgroup_memory_bytes).max().unwrap_or(0),
         cgroup_tasks: zygotes.iter().map(|zygote| zygote.cgroup_tasks).max().unwrap_or(0),

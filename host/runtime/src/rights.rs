@@ -5,7 +5,7 @@ use sandhog_protocol::plan::Access;
 use sandhog_protocol::request::{ChildDirectory, ChildJob, ChildLimits, Refused};
 use sandhog_spec::connection::Connection;
 use sandhog_spec::grants::{Directory, Grants, components};
-use sandhog_spec::job::{Job, Limits, MEMORY_LEAST, Stdin};
+use sandhog_spec::job::{Job, Limits, MEMORY_MIN, Stdin};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,8 +88,8 @@ fn check_texts(asked: &ChildJob) -> Result<(), Refused> {
     let data = asked.data.as_ref().map_or(0, |data| data.body.len());
     let length = texts().map(|text| text.len() + STRING_OVERHEAD).sum::<usize>() + data;
     if length > limits::ARGUMENTS {
-        let most = limits::ARGUMENTS;
-        return Err(Refused::Invalid(format!("arguments, variables, paths and data take {length} bytes of {most}")));
+        let max = limits::ARGUMENTS;
+        return Err(Refused::Invalid(format!("arguments, variables, paths and data take {length} bytes of {max}")));
     }
     if asked.directories.len() > limits::DIRECTORIES || asked.modules.len() > limits::MODULES {
         return Err(Refused::Invalid("too many directories or modules".into()));
@@ -144,8 +144,9 @@ fn granted_directory(parent: &Job, asked: &ChildDirectory) -> Result<((usize, Ve
 
 fn narrowed(parent: &Limits, asked: &ChildLimits) -> Result<Limits, Refused> {
     let duration = |ns: Option<u64>| ns.map(Duration::from_nanos);
-    let memory_bytes = least("memory", Some(parent.memory_bytes), asked.memory_bytes)?.unwrap_or(parent.memory_bytes);
-    if memory_bytes < MEMORY_LEAST {
+    let memory_bytes =
+        at_most_parents("memory", Some(parent.memory_bytes), asked.memory_bytes)?.unwrap_or(parent.memory_bytes);
+    if memory_bytes < MEMORY_MIN {
         return Err(Refused::Invalid(format!("{memory_bytes} bytes of memory are less than one page")));
     }
     let some = |name: &str, value: Option<Duration>| match value {
@@ -157,20 +158,24 @@ fn narrowed(parent: &Limits, asked: &ChildLimits) -> Result<Limits, Refused> {
     }
     Ok(Limits {
         memory_bytes,
-        timeout: some("timeout", least("timeout", parent.timeout, duration(asked.timeout_ns))?)?,
-        cpu: some("cpu", least("cpu", parent.cpu, duration(asked.cpu_ns))?)?,
-        fuel: least("fuel", parent.fuel, asked.fuel)?,
-        max_output_bytes: least("max-output", parent.max_output_bytes, asked.max_output_bytes)?,
-        max_file_bytes: least("max-file", Some(parent.max_file_bytes), asked.max_file_bytes)?
+        timeout: some("timeout", at_most_parents("timeout", parent.timeout, duration(asked.timeout_ns))?)?,
+        cpu: some("cpu", at_most_parents("cpu", parent.cpu, duration(asked.cpu_ns))?)?,
+        fuel: at_most_parents("fuel", parent.fuel, asked.fuel)?,
+        max_output_bytes: at_most_parents("max-output", parent.max_output_bytes, asked.max_output_bytes)?,
+        max_file_bytes: at_most_parents("max-file", Some(parent.max_file_bytes), asked.max_file_bytes)?
             .unwrap_or(parent.max_file_bytes),
-        max_files: least("max-files", Some(parent.max_files), asked.max_files)?.unwrap_or(parent.max_files),
+        max_files: at_most_parents("max-files", Some(parent.max_files), asked.max_files)?.unwrap_or(parent.max_files),
         // The parent's alone: there is one file.
         coredump: false,
     })
 }
 
 /// What was asked for, else what the parent has; None is no limit.
-fn least<T: PartialOrd + Copy>(name: &str, parent: Option<T>, asked: Option<T>) -> Result<Option<T>, Refused> {
+fn at_most_parents<T: PartialOrd + Copy>(
+    name: &str,
+    parent: Option<T>,
+    asked: Option<T>,
+) -> Result<Option<T>, Refused> {
     match (parent, asked) {
         (Some(parent), Some(asked)) if asked > parent => {
             Err(Refused::Denied(format!("more of a limit than the parent has itself (--{name})")))

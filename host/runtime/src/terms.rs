@@ -4,8 +4,8 @@ use super::plan;
 use super::processors::compiler_threads_max;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Walls, ZygotePlan};
-use sandhog_spawner::floor::{Floor, Most, standing};
-use sandhog_spec::job::{ChildQuota, CompileLimits, FILES_MOST, Job, Limits, MEMORY_MOST, User};
+use sandhog_spawner::floor::{Floor, MaxLimits, standing};
+use sandhog_spec::job::{ChildQuota, CompileLimits, FILES_MAX, Job, Limits, MEMORY_MAX, User};
 
 /// A command's own settings; a daemon has none of a job's.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Terms {
     may_miss: Walls,
     /// What has to stand around native code of the doctor's, where there is any.
     probes: Option<Walls>,
-    most: Most,
+    max: MaxLimits,
     daemon: bool,
     /// Limits of the guest whose zygote is asked for first, where a guest is to run.
     first: Option<Limits>,
@@ -28,9 +28,9 @@ impl Terms {
             user: job.user,
             may_miss: job.allow_missing.clone(),
             probes: None,
-            most: Most {
+            max: MaxLimits {
                 zygotes: zygotes(&job.child_quota),
-                ..plan::most(&job.limits, &job.compile, compiler_threads_max())
+                ..plan::max_limits(&job.limits, &job.compile, compiler_threads_max())
             },
             daemon: false,
             first: None,
@@ -55,9 +55,9 @@ impl Terms {
             user: User::Auto,
             may_miss: Walls::new(),
             probes: Some(Walls::new()),
-            most: Most {
+            max: MaxLimits {
                 zygotes: zygotes(&ChildQuota::default()),
-                ..plan::most(&Limits::default(), &CompileLimits::default(), compiler_threads_max())
+                ..plan::max_limits(&Limits::default(), &CompileLimits::default(), compiler_threads_max())
             },
             daemon: false,
             first: None,
@@ -67,15 +67,16 @@ impl Terms {
     /// Of a daemon: its jobs come later, each within what any job may have.
     pub fn of_daemon(may_miss: Walls) -> Self {
         let limits = Limits {
-            memory_bytes: MEMORY_MOST,
+            memory_bytes: MEMORY_MAX,
             max_file_bytes: u64::MAX,
-            max_files: FILES_MOST,
+            max_files: FILES_MAX,
             cpu: None,
             ..Limits::default()
         };
-        let compile = CompileLimits { memory_bytes: MEMORY_MOST, ..CompileLimits::default() };
-        let most = Most { zygotes: limits::PROCESSES, ..plan::most(&limits, &compile, compiler_threads_max()) };
-        Self { user: User::Auto, may_miss, probes: None, most, daemon: true, first: None }
+        let compile = CompileLimits { memory_bytes: MEMORY_MAX, ..CompileLimits::default() };
+        let max =
+            MaxLimits { zygotes: limits::PROCESSES, ..plan::max_limits(&limits, &compile, compiler_threads_max()) };
+        Self { user: User::Auto, may_miss, probes: None, max, daemon: true, first: None }
     }
 
     /// As the spawner is to hold them. `cgroups`: some were handed over to somebody who is not root.
@@ -84,7 +85,7 @@ impl Terms {
             walls: standing(root, cgroups),
             may_miss: self.may_miss.clone(),
             probes: self.probes.clone(),
-            most: self.most,
+            max: self.max,
             daemon: self.daemon,
         }
     }
@@ -152,10 +153,10 @@ mod tests {
     #[test]
     fn a_daemon_can_do_every_job() {
         let largest = job(Settings {
-            memory: Some(Size::bytes(MEMORY_MOST)),
+            memory: Some(Size::bytes(MEMORY_MAX)),
             max_file: Some(Size::bytes(u64::MAX)),
-            max_files: Some(FILES_MOST.into()),
-            compile_memory: Some(Size::bytes(MEMORY_MOST)),
+            max_files: Some(FILES_MAX.into()),
+            compile_memory: Some(Size::bytes(MEMORY_MAX)),
             compile_timeout: Some(Time::millis(1000 << 40)),
             ..Settings::default()
         });

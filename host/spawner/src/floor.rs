@@ -16,14 +16,14 @@ pub struct Floor {
     /// Where the command tries walls (`sandhog doctor`): what has to stand around the native code that does. None:
     /// there is no such code.
     pub probes: Option<Walls>,
-    pub most: Most,
+    pub max: MaxLimits,
     /// It keeps jobs up, and has locks and a socket to leave behind.
     pub daemon: bool,
 }
 
 /// The largest limits that a plan may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Most {
+pub struct MaxLimits {
     /// Zygotes at the same time, those included that have ended and whose workers have not.
     pub zygotes: usize,
     /// Memory of a zygote and its workers, in bytes.
@@ -49,8 +49,8 @@ pub enum Breach {
     Buildable(Wall),
     #[error("the plan is for native code, and only the doctor has any")]
     Probe,
-    #[error("{what}: the plan says {asked}, and {most} is the most")]
-    Limit { what: &'static str, asked: String, most: String },
+    #[error("{what}: the plan says {asked}, and {max} is the most")]
+    Limit { what: &'static str, asked: String, max: String },
     #[error("{what}: the plan has it, and a compiler has none")]
     Compiler { what: &'static str },
     #[error("there is a zygote with the number {0} already")]
@@ -98,9 +98,9 @@ impl Floor {
     /// The first thing that goes below the floor.
     pub fn allows_zygote(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
         self.allows_walls(plan, failed)?;
-        let Most { cgroup_memory_bytes, cgroup_tasks, .. } = self.most;
-        at_most("memory of the cgroup", plan.cgroup_memory_bytes, cgroup_memory_bytes)?;
-        at_most("tasks of the cgroup", plan.cgroup_tasks, cgroup_tasks)
+        let MaxLimits { cgroup_memory_bytes, cgroup_tasks, .. } = self.max;
+        check_max("memory of the cgroup", plan.cgroup_memory_bytes, cgroup_memory_bytes)?;
+        check_max("tasks of the cgroup", plan.cgroup_tasks, cgroup_tasks)
     }
 
     fn allows_walls(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
@@ -126,13 +126,13 @@ impl Floor {
     /// The first thing that goes beyond the floor.
     pub fn allows_worker(&self, program: Program, plan: &WorkerPlan) -> Result<(), Breach> {
         let Rlimits { data_bytes, file_bytes, open_files, cpu_s } = plan.rlimits;
-        at_most("data", data_bytes, self.most.data_bytes)?;
-        at_most("file size", file_bytes, self.most.file_bytes)?;
-        at_most("open files", open_files, self.most.open_files)?;
-        if let Some(most) = self.most.cpu_s {
-            at_most("CPU seconds", cpu_s.unwrap_or(u64::MAX), most)?;
+        check_max("data", data_bytes, self.max.data_bytes)?;
+        check_max("file size", file_bytes, self.max.file_bytes)?;
+        check_max("open files", open_files, self.max.open_files)?;
+        if let Some(max) = self.max.cpu_s {
+            check_max("CPU seconds", cpu_s.unwrap_or(u64::MAX), max)?;
         }
-        at_most("directories", plan.directories.len(), limits::DIRECTORIES)?;
+        check_max("directories", plan.directories.len(), limits::DIRECTORIES)?;
         match program {
             Program::Compiler if plan.connected => Err(Breach::Compiler { what: "a connection" }),
             Program::Compiler if plan.coredump => Err(Breach::Compiler { what: "a file for a core dump" }),
@@ -142,11 +142,11 @@ impl Floor {
     }
 }
 
-fn at_most<T: PartialOrd + Display>(what: &'static str, asked: T, most: T) -> Result<(), Breach> {
-    if asked <= most {
+fn check_max<T: PartialOrd + Display>(what: &'static str, asked: T, max: T) -> Result<(), Breach> {
+    if asked <= max {
         return Ok(());
     }
-    Err(Breach::Limit { what, asked: asked.to_string(), most: most.to_string() })
+    Err(Breach::Limit { what, asked: asked.to_string(), max: max.to_string() })
 }
 
 #[cfg(test)]
@@ -155,7 +155,7 @@ mod tests {
     use sandhog_protocol::plan::Access;
 
     fn floor() -> Floor {
-        let most = Most {
+        let max = MaxLimits {
             zygotes: 4,
             cgroup_memory_bytes: 1000,
             cgroup_tasks: 10,
@@ -165,7 +165,7 @@ mod tests {
             cpu_s: Some(7),
         };
         let walls = Wall::ALL.into();
-        Floor { walls, may_miss: [Wall::Landlock].into(), probes: None, most, daemon: false }
+        Floor { walls, may_miss: [Wall::Landlock].into(), probes: None, max, daemon: false }
     }
 
     const GUEST: Program = Program::Guest { fuel: false };
@@ -250,7 +250,7 @@ mod tests {
             let breach = floor.allows_worker(GUEST, &plan).unwrap_err();
             assert!(matches!(breach, Breach::Limit { .. }) && breach.is_hostile(), "{plan:?}");
         }
-        let unlimited = Floor { most: Most { cpu_s: None, ..floor.most }, ..floor };
+        let unlimited = Floor { max: MaxLimits { cpu_s: None, ..floor.max }, ..floor };
         let forever = WorkerPlan { rlimits: Rlimits { cpu_s: None, ..worker().rlimits }, ..worker() };
         assert_eq!(unlimited.allows_worker(GUEST, &forever), Ok(()));
     }

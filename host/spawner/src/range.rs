@@ -16,14 +16,14 @@ const CANDIDATES: [u32; 9] =
     [0x7000_0000, 0x7001_0000, 0x7002_0000, 0x7003_0000, 0x7004_0000, 0x7005_0000, 0x7006_0000, 0x7007_0000, 200_000];
 
 /// Fewer are of no use: a zygote's and its workers'.
-const LEAST: u32 = 2;
+const MIN: u32 = 2;
 
 /// Ids of users and of groups, by the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// Never 0.
     pub first: u32,
-    /// At least [`LEAST`]; the last one is below `u32::MAX`, which is no id.
+    /// At least [`MIN`]; the last one is below `u32::MAX`, which is no id.
     pub count: u32,
 }
 
@@ -81,7 +81,7 @@ impl Span {
         let (first, end) = (self.first.max(other.first).max(1), self.end.min(other.end));
         let count = end.checked_sub(first)?;
         let range = Range { first: u32::try_from(first).ok()?, count: u32::try_from(count).ok()? };
-        (range.count >= LEAST).then_some(range)
+        (range.count >= MIN).then_some(range)
     }
 }
 

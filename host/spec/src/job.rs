@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use super::error::{Error, Reason};
-pub use super::setting::{FILES_MOST, MEMORY_LEAST, MEMORY_MOST, NAME_LONGEST};
+pub use super::setting::{FILES_MAX, MEMORY_MAX, MEMORY_MIN, NAME_LONGEST};
 
 /// What each argument, variable or path takes in a message beside its bytes, at most (MessagePack, `str 32`).
 const STRING_OVERHEAD: usize = 5;
@@ -266,7 +266,7 @@ impl Default for Limits {
         let (size, count) = (|of: Setting| of.facts().usual.to_size(), |of: Setting| of.facts().usual.to_count());
         let time = |of: Setting| of.facts().usual.to_time().map(duration);
         Self {
-            memory_bytes: size(Setting::Memory).map_or(MEMORY_LEAST, Size::to_bytes),
+            memory_bytes: size(Setting::Memory).map_or(MEMORY_MIN, Size::to_bytes),
             timeout: time(Setting::Timeout),
             cpu: time(Setting::Cpu),
             fuel: count(Setting::Fuel),
@@ -492,14 +492,14 @@ mod tests {
         let with = |bytes| Settings { memory: Some(Size::bytes(bytes)), ..hello() };
         assert_eq!(refusal(with(0)).to_string(), "--memory 0B: less than 64KiB, one page of WebAssembly memory");
         assert_eq!(
-            refusal(with(MEMORY_LEAST - 1)).to_string(),
+            refusal(with(MEMORY_MIN - 1)).to_string(),
             "--memory 65535B: less than 64KiB, one page of WebAssembly memory"
         );
         assert_eq!(
             refusal(with(1 << 40)).to_string(),
             "--memory 1TiB: more than 64GiB, the most that one job can have"
         );
-        for bytes in [MEMORY_LEAST, MEMORY_MOST] {
+        for bytes in [MEMORY_MIN, MEMORY_MAX] {
             assert_eq!(Job::new(with(bytes), PERSON).unwrap().limits.memory_bytes, bytes);
         }
     }
@@ -534,7 +534,7 @@ mod tests {
 
     #[test]
     fn more_files_than_a_process_can_have_are_refused() {
-        for count in [u64::from(FILES_MOST) + 1, u64::MAX] {
+        for count in [u64::from(FILES_MAX) + 1, u64::MAX] {
             let sentence = refusal(Settings { max_files: Some(count), ..hello() }).to_string();
             let reason = "more than 1047552, the most that the kernel allows one process";
             assert_eq!(sentence, format!("--max-files {count}: {reason}"));

@@ -30,11 +30,11 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 use value::{Reader, canonical};
 
-/// Longest manifest, in bytes: [`JOBS_MOST`] jobs of a hundred bytes each.
+/// Longest manifest, in bytes: [`JOBS_MAX`] jobs of a hundred bytes each.
 pub const LONGEST: u64 = 1 << 20;
 
 /// Most jobs of one manifest: a machine has room for some ten thousand processes.
-pub const JOBS_MOST: usize = 10_000;
+pub const JOBS_MAX: usize = 10_000;
 
 /// A manifest, checked.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Manifest {
     /// The manifest in a text of at most [`LONGEST`] bytes.
     ///
     /// # Errors
-    /// What is wrong with it, in the order of the text: at most [`group::FAULTS_MOST`].
+    /// What is wrong with it, in the order of the text: at most [`group::FAULTS_MAX`].
     pub fn parse(text: &str, around: &Around<'_>) -> Result<Self, Vec<Fault>> {
         let lines = Lines::new(text);
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -125,11 +125,9 @@ impl Whole {
 
 /// Every job that has no fault.
 fn checked(jobs: &[Entry<'_, '_>], defaults: &Draft, group: &str, reader: &mut Reader<'_>) -> Vec<(Service, Draft)> {
-    if let Some((key, _)) = jobs.get(JOBS_MOST) {
-        reader.fault(
-            key.span().start,
-            format!("{} jobs are more than {JOBS_MOST}, the most of one manifest", jobs.len()),
-        );
+    if let Some((key, _)) = jobs.get(JOBS_MAX) {
+        reader
+            .fault(key.span().start, format!("{} jobs are more than {JOBS_MAX}, the most of one manifest", jobs.len()));
         return Vec::new();
     }
     let mut checked = Vec::new();

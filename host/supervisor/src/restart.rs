@@ -72,7 +72,7 @@ pub(crate) fn boosted(boosts: Boosts, limits: Boosts, retry: Retry) -> Boosts {
     let Some(factor) = retry.factor else { return boosts };
     let grow = |now: Option<u64>, own: Option<u64>| {
         let grown = now.or(own)?.saturating_mul(u64::from(factor));
-        Some(retry.max.map_or(grown, |most| grown.min(most)))
+        Some(retry.max.map_or(grown, |max| grown.min(max)))
     };
     let mut changed = boosts;
     match retry.on {

@@ -24,7 +24,7 @@ fn main() -> Result<()> {
 
     // One that prints too much is ended; it does not fill the parent's memory.
     match Job::new("speak").args(["all day long", "", "1000000"]).output(MOST) {
-        Err(Error::TooLarge { most }) => println!("without end: stopped at {most} bytes"),
+        Err(Error::TooLarge { max }) => println!("without end: stopped at {max} bytes"),
         other => println!("without end: {other:?}"),
     }
     Ok(())

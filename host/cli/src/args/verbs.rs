@@ -3,7 +3,7 @@
 use super::run::wall_parser;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
-use sandhog_daemon::control::PAST_MOST;
+use sandhog_daemon::control::PAST_MAX;
 use sandhog_protocol::plan::Wall;
 use sandhog_spec::units::{self, Time, duration, parse_count};
 use std::ffi::OsString;
@@ -16,9 +16,9 @@ const PAST: u64 = 20;
 /// As many lines or events of the past as one answer has.
 fn parse_past(text: &str) -> Result<u64, String> {
     let count = parse_count(text).map_err(|error| error.to_string())?;
-    if count > PAST_MOST as u64 {
+    if count > PAST_MAX as u64 {
         return Err(format!(
-            "more than {PAST_MOST}, the most of the past in one answer; the files of the logs have the rest"
+            "more than {PAST_MAX}, the most of the past in one answer; the files of the logs have the rest"
         ));
     }
     Ok(count)

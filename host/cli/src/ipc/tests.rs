@@ -12,7 +12,7 @@ fn bridged() -> (UnixStream, Endpoint, Bridge) {
     let (job, other) = pair().unwrap();
     let output = ours.try_clone().unwrap().into();
     let bridge = bridge(Lines { input: ours.into(), output }, other).unwrap();
-    (program, Endpoint::new(job, MOST), bridge)
+    (program, Endpoint::new(job, MAX), bridge)
 }
 
 fn finish(bridge: Bridge) {

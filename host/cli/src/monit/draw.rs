@@ -132,10 +132,10 @@ fn describe(instance: &Instance, now_ms: u64, columns: usize) -> Vec<Line<'stati
     lines
 }
 
-fn bars_of(frame: &mut Frame<'_>, area: Rect, name: &'static str, values: &VecDeque<u64>, most: u64) {
+fn bars_of(frame: &mut Frame<'_>, area: Rect, name: &'static str, values: &VecDeque<u64>, max: u64) {
     let surplus = values.len().saturating_sub(area.width.into());
     let shown = values.iter().skip(surplus).copied().collect::<Vec<_>>();
-    let bars = Sparkline::default().block(Block::new().title(name)).max(most).data(shown);
+    let bars = Sparkline::default().block(Block::new().title(name)).max(max).data(shown);
     frame.render_widget(bars.style(style_of(Mood::Good)), area);
 }
 

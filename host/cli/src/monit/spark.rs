@@ -3,18 +3,18 @@
 /// From nothing to all of it.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The last `columns` values, each as a part of `most`; spaces where there are none yet.
-pub(super) fn spark(values: impl ExactSizeIterator<Item = u64>, columns: usize, most: u64) -> String {
+/// The last `columns` values, each as a part of `max`; spaces where there are none yet.
+pub(super) fn spark(values: impl ExactSizeIterator<Item = u64>, columns: usize, max: u64) -> String {
     let surplus = values.len().saturating_sub(columns);
     let missing = columns.saturating_sub(values.len());
-    let bars = values.skip(surplus).map(|value| bar(value, most));
+    let bars = values.skip(surplus).map(|value| bar(value, max));
     " ".repeat(missing) + &bars.collect::<String>()
 }
 
-fn bar(value: u64, most: u64) -> char {
+fn bar(value: u64, max: u64) -> char {
     let top = BARS.len() - 1;
     // Of 128 bits, so that no product is too large.
-    let step = (u128::from(value.min(most)) * top as u128).div_ceil(u128::from(most.max(1)));
+    let step = (u128::from(value.min(max)) * top as u128).div_ceil(u128::from(max.max(1)));
     BARS[usize::try_from(step).unwrap_or(top).min(top)]
 }
 

@@ -43,9 +43,9 @@ fn what(module: &Inspection) -> String {
 }
 
 fn memory_in_words(memory: &Memory) -> String {
-    let most = memory.maximum_bytes.map_or_else(|| "as much as it is granted".into(), print_size);
+    let max = memory.maximum_bytes.map_or_else(|| "as much as it is granted".into(), print_size);
     let shared = if memory.shared { ", shared" } else { "" };
-    format!("{} at first, at most {most}{shared}", print_size(memory.initial_bytes))
+    format!("{} at first, at most {max}{shared}", print_size(memory.initial_bytes))
 }
 
 fn need_in_words(need: &Need) -> String {

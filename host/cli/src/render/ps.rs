@@ -141,8 +141,8 @@ impl Layout {
                 continue;
             }
             let shown = (0..COLUMNS).filter(|index| self.shown[*index] && TABLE[*index].dispensable > 0);
-            let Some(least) = shown.max_by_key(|index| TABLE[*index].dispensable) else { return self };
-            self.shown[least] = false;
+            let Some(smallest) = shown.max_by_key(|index| TABLE[*index].dispensable) else { return self };
+            self.shown[smallest] = false;
         }
     }
 

@@ -39,7 +39,7 @@ impl Screen {
     }
 
     fn shows(&self, level: Level) -> bool {
-        self.level.is_some_and(|least| level >= least)
+        self.level.is_some_and(|min_level| level >= min_level)
     }
 
     fn say(&self, text: &str) {

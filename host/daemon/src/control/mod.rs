@@ -18,7 +18,7 @@ mod routes;
 mod session;
 pub mod socket;
 
-pub use limits::LINES as PAST_MOST;
+pub use limits::LINES as PAST_MAX;
 pub use limits::Patience;
 pub use session::PAST_LINES;
 pub use socket::bind;

@@ -34,11 +34,11 @@ impl Query {
     }
 
     /// A whole number, at most this.
-    pub(super) fn number(&self, key: &str, usual: u64, most: u64) -> Result<u64, Refused> {
+    pub(super) fn number(&self, key: &str, usual: u64, max: u64) -> Result<u64, Refused> {
         let Some(value) = self.one(key)? else { return Ok(usual) };
         let is_plain = value.bytes().all(|byte| byte.is_ascii_digit());
-        let number = value.parse().ok().filter(|number| is_plain && *number <= most);
-        number.ok_or_else(|| Refused::invalid(format!("{key}={} is no whole number from 0 to {most}", shown(value))))
+        let number = value.parse().ok().filter(|number| is_plain && *number <= max);
+        number.ok_or_else(|| Refused::invalid(format!("{key}={} is no whole number from 0 to {max}", shown(value))))
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<bool, Refused> {

@@ -128,13 +128,13 @@ async fn take<A: Api>(request: Request<Incoming>, shared: Shared<A>) -> Result<P
 /// The whole body, and the room that it takes.
 async fn receive<A>(
     body: Incoming,
-    most: usize,
+    max: usize,
     shared: &Shared<A>,
 ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refused> {
-    if body.size_hint().lower() > most as u64 {
-        return Err(too_long(most));
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_long(max));
     }
-    let whole = tokio::time::timeout(shared.patience.body, collect(body, most, &shared.capacity)).await;
+    let whole = tokio::time::timeout(shared.patience.body, collect(body, max, &shared.capacity)).await;
     whole.unwrap_or_else(|_| {
         Err(Refused::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -145,15 +145,15 @@ async fn receive<A>(
 
 async fn collect(
     mut body: Incoming,
-    most: usize,
+    max: usize,
     capacity: &Arc<Semaphore>,
 ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refused> {
     let (mut whole, mut permit) = (Vec::new(), None);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Refused::invalid("the body is broken off, or not what its headers say"))?;
         let Ok(piece) = frame.into_data() else { continue };
-        if whole.len() + piece.len() > most {
-            return Err(too_long(most));
+        if whole.len() + piece.len() > max {
+            return Err(too_long(max));
         }
         occupy(capacity, &mut permit, piece.len())?;
         whole.extend_from_slice(&piece);
@@ -177,9 +177,9 @@ pub(super) fn occupy(
     Ok(())
 }
 
-fn too_long(most: usize) -> Refused {
-    let refused = Refused::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {most} bytes"));
-    if most == 0 { refused.with_hint("leave it out: this takes none") } else { refused }
+fn too_long(max: usize) -> Refused {
+    let refused = Refused::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {max} bytes"));
+    if max == 0 { refused.with_hint("leave it out: this takes none") } else { refused }
 }
 
 fn refuse(refused: &Refused) -> Response<Content> {

@@ -142,7 +142,7 @@ pub fn start(coordinator: &Arc<Coordinator>, paths: Paths) -> Result<(Handle, Da
     let path = paths.state.join("logs");
     let logs = Logs::open(&path, LATE_LINES).map_err(|source| Error::Logs { path: path.clone(), source })?;
     let (inbox, mail) = mpsc::unbounded_channel();
-    let most = AT_THE_SAME_TIME * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let max = AT_THE_SAME_TIME * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (begun, begun_ms) = (Instant::now(), now_ms());
     let mut daemon = Daemon {
         coordinator: Arc::clone(coordinator),
@@ -158,8 +158,8 @@ pub fn start(coordinator: &Arc<Coordinator>, paths: Paths) -> Result<(Handle, Da
         parked: Parked::default(),
         inbox: inbox.clone(),
         mail,
-        starts: Arc::new(Semaphore::new(most)),
-        checks: Arc::new(Semaphore::new(most)),
+        starts: Arc::new(Semaphore::new(max)),
+        checks: Arc::new(Semaphore::new(max)),
         touched: BTreeSet::new(),
         late: BTreeSet::new(),
         skipped: BTreeSet::new(),

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Two heartbeats within this time are one: a guest that does nothing else must not keep the daemon busy.
-const HEARTBEAT_LEAST: Duration = Duration::from_millis(50);
+const HEARTBEAT_MIN: Duration = Duration::from_millis(50);
 
 pub(super) struct AttemptObserver {
     pub(super) number: AttemptNumber,
@@ -113,7 +113,7 @@ impl AttemptObserver {
             Life::Retire(_) => !std::mem::replace(&mut reported.retired, true),
             Life::Heartbeat => {
                 let now = Instant::now();
-                let is_due = reported.heartbeat.is_none_or(|last| now.duration_since(last) >= HEARTBEAT_LEAST);
+                let is_due = reported.heartbeat.is_none_or(|last| now.duration_since(last) >= HEARTBEAT_MIN);
                 is_due && reported.heartbeat.replace(now) != Some(now)
             }
         }
@@ -123,7 +123,7 @@ impl AttemptObserver {
 impl Observer for AttemptObserver {
     fn log(&self, line: LogLine) -> Told<'_> {
         Box::pin(async move {
-            if self.rules.level.is_some_and(|least| line.level >= least) {
+            if self.rules.level.is_some_and(|min_level| line.level >= min_level) {
                 self.logs.line(&self.origin, LogStream::Log, self.rules, &line.say(line.level.name())).await;
             }
         })

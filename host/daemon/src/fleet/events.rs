@@ -30,8 +30,8 @@ impl Events {
         self.last += 1;
         event.number = self.last;
         let is_message = event.kind == EventKind::Message;
-        let (kept, most) = if is_message { (&mut self.messages, MESSAGES_KEPT) } else { (&mut self.kept, KEPT) };
-        if kept.len() == most {
+        let (kept, max) = if is_message { (&mut self.messages, MESSAGES_KEPT) } else { (&mut self.kept, KEPT) };
+        if kept.len() == max {
             kept.pop_front();
         }
         kept.push_back(event.clone());
@@ -75,9 +75,9 @@ mod tests {
         let mut events = Events::new();
         (0..KEPT + 5).for_each(|_| events.add(event()));
         let numbers = |since, last| events.listen(since, last).0.iter().map(|event| event.number).collect::<Vec<_>>();
-        let most = KEPT as u64 + 5;
-        assert_eq!(numbers(0, 3), [most - 2, most - 1, most]);
-        assert_eq!(numbers(most - 1, 0), [most]);
+        let max = KEPT as u64 + 5;
+        assert_eq!(numbers(0, 3), [max - 2, max - 1, max]);
+        assert_eq!(numbers(max - 1, 0), [max]);
         assert_eq!(numbers(1, 0).len(), KEPT);
         assert!(numbers(0, 0).is_empty());
     }

@@ -100,13 +100,13 @@ impl Handle {
         let wanted = self.call(|reply| Request::Logs(select, reply)).await?;
         let jobs = wanted.keys().cloned().collect();
         // Instances share a file: those of one may stand far apart.
-        let most = if wanted.values().all(Option::is_none) { count } else { count.max(LOOKED_THROUGH) };
+        let max = if wanted.values().all(Option::is_none) { count } else { count.max(LOOKED_THROUGH) };
         let concerns = move |line: &LogLine| {
             let some = wanted.get(&line.job);
             all || some.is_some_and(|some| some.as_ref().is_none_or(|some| some.contains(&line.instance)))
         };
         let failed = |error| Refusal::new(RefusalKind::Unavailable, format!("the logs can't be read: {error}"));
-        let (lines, follow) = self.logs.tail(jobs, most, follow).await.map_err(failed)?;
+        let (lines, follow) = self.logs.tail(jobs, max, follow).await.map_err(failed)?;
         let lines: Vec<LogLine> = lines.into_iter().filter(&concerns).collect();
         let lines = lines.split_at(lines.len().saturating_sub(count)).1.to_vec();
         Ok(LogTail { lines, follow, concerns: Box::new(concerns) })

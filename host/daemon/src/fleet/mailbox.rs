@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 /// The largest message that is taken from a job, in bytes, and the longest answer as JSON: as much as a request of `send` has at
 /// the most. Nobody but an answer's reader ever sees more than [`SHOWN`] of one.
-const MOST: usize = 1 << 20;
+const MAX: usize = 1 << 20;
 
 /// What is taken from a job in its turn, in messages and in bytes of packets, however often it wakes the daemon for it, and how
 /// long a turn is: what nobody reads but the events must not keep the daemon busy. One that has more rests for as long.
@@ -60,7 +60,7 @@ impl Mailbox {
     pub(super) fn open(end: OwnedFd, attempt: AttemptNumber, inbox: Inbox) -> io::Result<Self> {
         let socket = watch(end.try_clone()?)?;
         let (sender, outgoing) = mpsc::channel(OUTGOING);
-        let endpoint = Endpoint::new(end, MOST);
+        let endpoint = Endpoint::new(end, MAX);
         let task = MailboxTask::new(endpoint, attempt, inbox);
         tokio::spawn(task.serve(socket, outgoing));
         Ok(Self(sender))
@@ -201,7 +201,7 @@ impl MailboxTask {
         }
         while !self.turn.is_over() {
             let before = self.endpoint.bytes_received();
-            let keep = if self.is_awaited() { MOST } else { SHOWN };
+            let keep = if self.is_awaited() { MAX } else { SHOWN };
             match self.endpoint.step(keep) {
                 Ok(Some(message)) => {
                     self.turn.messages += 1;
@@ -241,10 +241,10 @@ impl MailboxTask {
     /// The job did not keep to the rules: it hears that nobody is there, and whoever asks for it hears why.
     fn hang_up(&mut self, broken: Broken) {
         let reason = match broken {
-            Broken::TooLarge { length, most } => format!(
+            Broken::TooLarge { length, max } => format!(
                 "it sent a message of {} to its parent, which takes at most {}",
                 print_size(length as u64),
-                print_size(most as u64)
+                print_size(max as u64)
             ),
             Broken::Packet(_)
             | Broken::Order
@@ -288,8 +288,8 @@ struct Bounded(Vec<u8>);
 
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MOST {
-            return Err(io::Error::other(format!("its message is longer than {} as JSON", print_size(MOST as u64))));
+        if self.0.len() + bytes.len() > MAX {
+            return Err(io::Error::other(format!("its message is longer than {} as JSON", print_size(MAX as u64))));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -342,7 +342,7 @@ mod tests {
     fn new_task() -> (Endpoint, MailboxTask, mpsc::UnboundedReceiver<Message>) {
         let (theirs, ours) = pair().unwrap();
         let (inbox, heard) = mpsc::unbounded_channel();
-        let endpoint = Endpoint::new(ours, MOST);
+        let endpoint = Endpoint::new(ours, MAX);
         let task = MailboxTask::new(endpoint, 1, inbox);
         (Endpoint::new(theirs, limits::MESSAGE), task, heard)
     }
@@ -373,7 +373,7 @@ mod tests {
             let (mut job, mailbox, mut events) = opened();
             let (was_sent, answered) = post(&mailbox);
             was_sent.await.unwrap().unwrap();
-            job.send(Format::Value, &value(MOST + 1), Timeout::Now).unwrap();
+            job.send(Format::Value, &value(MAX + 1), Timeout::Now).unwrap();
             let reason =
                 "its connection was closed: it sent a message of 1048577B to its parent, which takes at most 1MiB";
             assert_eq!(answered.await.unwrap().unwrap_err(), reason);
@@ -394,21 +394,21 @@ mod tests {
                 let mut job = job.sending(large);
                 // Whatever comes unasked goes, and is not kept.
                 let unasked = thread::spawn(move || {
-                    job.send(Format::Value, &value(MOST), Timeout::Never).unwrap();
+                    job.send(Format::Value, &value(MAX), Timeout::Never).unwrap();
                     job.send(Format::Value, b"\x01", Timeout::Never).unwrap();
                     job
                 });
-                assert_eq!(heard(events.recv().await), (MOST, None));
+                assert_eq!(heard(events.recv().await), (MAX, None));
                 assert_eq!(heard(events.recv().await), (1, Some("1".into())));
                 let mut job = unasked.join().unwrap();
                 let (was_sent, answered) = post(&mailbox);
                 was_sent.await.unwrap().unwrap();
                 let answering = thread::spawn(move || {
-                    job.send(Format::Value, &value(MOST - 100), Timeout::Never).unwrap();
+                    job.send(Format::Value, &value(MAX - 100), Timeout::Never).unwrap();
                     job
                 });
-                assert_eq!(answered.await.unwrap().unwrap().len(), MOST - 100 - 5 + 2);
-                assert_eq!(heard(events.recv().await), (MOST - 100, None));
+                assert_eq!(answered.await.unwrap().unwrap().len(), MAX - 100 - 5 + 2);
+                assert_eq!(heard(events.recv().await), (MAX - 100, None));
                 drop(answering.join().unwrap());
             });
         }

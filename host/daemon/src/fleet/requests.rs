@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Longest wait for a job's answer.
-const ANSWER_MOST: Duration = Duration::from_secs(3600);
+const ANSWER_MAX: Duration = Duration::from_secs(3600);
 
 impl Daemon {
     pub(super) fn request(&mut self, request: Request) {
@@ -217,7 +217,7 @@ impl Daemon {
     fn send(&self, send: &SendRequest, mut reply: Reply<Vec<SendReply>>) {
         match self.sent(send) {
             Ok(posted) => {
-                let wait = Duration::from_millis(send.wait_ms).min(ANSWER_MOST);
+                let wait = Duration::from_millis(send.wait_ms).min(ANSWER_MAX);
                 tokio::spawn(async move {
                     let until = tokio::time::Instant::now() + wait;
                     let answers = async {

@@ -92,11 +92,11 @@ fn move_all(
         if rest.is_none() && over.is_some_and(|over| rings_before((from, PollFlags::IN), over)) {
             rest = Some(lies_in(from));
         }
-        let most = usize::try_from(rest.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(buffer.len());
-        if most == 0 {
+        let max = usize::try_from(rest.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).min(buffer.len());
+        if max == 0 {
             return End::Finished;
         }
-        let read = match when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..most])) {
+        let read = match when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut buffer[..max])) {
             Ok(0) => return End::Finished,
             Ok(read) => read,
             Err(errno) => return ended(Failure::Read(errno)),
@@ -110,10 +110,10 @@ fn move_all(
 }
 
 fn pass_on(bytes: &[u8], to: &impl AsFd, meter: &Meter) -> Result<(), End> {
-    let most = usize::try_from(meter.left()).unwrap_or(usize::MAX).min(bytes.len());
-    write_all(to, &bytes[..most]).map_err(ended)?;
-    meter.count(most);
-    if most < bytes.len() { Err(End::LimitReached) } else { Ok(()) }
+    let max = usize::try_from(meter.left()).unwrap_or(usize::MAX).min(bytes.len());
+    write_all(to, &bytes[..max]).map_err(ended)?;
+    meter.count(max);
+    if max < bytes.len() { Err(End::LimitReached) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -173,13 +173,13 @@ mod tests {
     fn of_an_endless_call_no_more_than_a_bound_is_held() {
         let mut calls = Calls::default();
         calls.take(&u32::MAX.to_le_bytes());
-        let mut most = 0;
+        let mut max = 0;
         for _ in 0..100 {
             calls.take(&[b'x'; CHUNK]);
-            most = most.max(calls.held.len());
+            max = max.max(calls.held.len());
             calls.pass(|_| Ok(())).unwrap();
         }
-        assert!(most <= HELD + 2 * CHUNK, "{most}");
+        assert!(max <= HELD + 2 * CHUNK, "{max}");
     }
 
     #[test]

@@ -62,25 +62,25 @@ impl Mover {
         matches!(self, Self::Copy(_))
     }
 
-    /// At most `most` bytes; how many it took. `waits`: where a splice finds nothing, it waits.
+    /// At most `max` bytes; how many it took. `waits`: where a splice finds nothing, it waits.
     pub(super) fn move_some(
         &mut self,
         from: &OwnedFd,
         to: &impl AsFd,
-        most: usize,
+        max: usize,
         waits: bool,
     ) -> Result<usize, Failure> {
         match self {
             Self::Splice => {
                 let flags = if waits { SpliceFlags::empty() } else { SpliceFlags::NONBLOCK };
-                match rustix::io::retry_on_intr(|| splice(from, None, to, None, most, flags)) {
+                match rustix::io::retry_on_intr(|| splice(from, None, to, None, max, flags)) {
                     Ok(moved) => Ok(moved),
                     Err(Errno::AGAIN) if !waits => Err(Failure::Empty),
                     Err(Errno::INVAL | Errno::NOSYS | Errno::AGAIN) => Err(Failure::Unsuitable),
                     Err(errno) => Err(Failure::Write(errno)),
                 }
             }
-            Self::Copy(copy) => copy.move_some(from, to, most),
+            Self::Copy(copy) => copy.move_some(from, to, max),
         }
     }
 
@@ -97,9 +97,9 @@ impl Mover {
 }
 
 impl Copy {
-    fn move_some(&mut self, from: &OwnedFd, to: &impl AsFd, most: usize) -> Result<usize, Failure> {
-        let most = most.min(self.buffer.len());
-        let read = when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut self.buffer[..most]))
+    fn move_some(&mut self, from: &OwnedFd, to: &impl AsFd, max: usize) -> Result<usize, Failure> {
+        let max = max.min(self.buffer.len());
+        let read = when_ready(from, PollFlags::IN, || rustix::io::read(from, &mut self.buffer[..max]))
             .map_err(Failure::Read)?;
         let bytes = &self.buffer[..read];
         match &mut self.harmless {

@@ -71,7 +71,7 @@ const fn descriptor(argument: u8) -> Condition {
 }
 
 /// The argument has no bit outside of these.
-const fn at_most(argument: u8, bits: i32) -> Condition {
+const fn max_of(argument: u8, bits: i32) -> Condition {
     Condition { argument, mask: !word(bits), equals: 0 }
 }
 
@@ -182,11 +182,11 @@ const OPEN_FILES: &[Rule] = rules! {
 
 /// Memory as data.
 const DATA: &[Rule] = rules! {
-    SYS_mmap [at_most(2, DATA_PAGES), PRIVATE_PAGES]: "memory for the guest and the allocator; nothing executable, nothing \
+    SYS_mmap [max_of(2, DATA_PAGES), PRIVATE_PAGES]: "memory for the guest and the allocator; nothing executable, nothing \
         that no limit counts";
-    SYS_mprotect [at_most(2, DATA_PAGES)]: "growing a guest's memory, guard pages; nothing executable";
+    SYS_mprotect [max_of(2, DATA_PAGES)]: "growing a guest's memory, guard pages; nothing executable";
     SYS_munmap: "giving memory back";
-    SYS_mremap [at_most(3, libc::MREMAP_MAYMOVE)]: "growing an allocation; keeps its protection";
+    SYS_mremap [max_of(3, libc::MREMAP_MAYMOVE)]: "growing an allocation; keeps its protection";
     SYS_brk: "the allocator's heap";
     SYS_madvise [int(2, libc::MADV_DONTNEED)]: "clearing memory, and what the allocator gives back";
     SYS_madvise [int(2, libc::MADV_FREE)]: "memory that the allocator may lose";
@@ -283,7 +283,7 @@ const CONNECTIONS: &[Rule] = rules! {
 /// Unnamed memory for large messages, where a cgroup counts it: RLIMIT_DATA does not, and it lives on in a socket. A zygote
 /// makes such memory out of the data of a component's memories.
 const MEMORY_OF_ITS_OWN: &[Rule] = rules! {
-    SYS_memfd_create [at_most(1, MEMORY)]: "unnamed memory for a message that is larger than a packet; never executable by \
+    SYS_memfd_create [max_of(1, MEMORY)]: "unnamed memory for a message that is larger than a packet; never executable by \
         a path, since there is none";
     SYS_fcntl [int(1, libc::F_ADD_SEALS)]: "such memory does not change any more";
 };

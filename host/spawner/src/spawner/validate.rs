@@ -28,7 +28,7 @@ impl Spawner {
             return Err(below(Breach::Number(id)));
         }
         self.setting.floor.allows_zygote(plan, &self.failed).map_err(below)?;
-        if self.zygotes.len() >= self.setting.floor.most.zygotes {
+        if self.zygotes.len() >= self.setting.floor.max.zygotes {
             let text = format!("{} zygotes are the most of this command", self.zygotes.len());
             return Err(Refusal::new(None, STEP, io::Error::other(text)));
         }

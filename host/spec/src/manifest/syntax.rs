@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::lines::Lines;
 use super::value::short;
-use crate::service::group::FAULTS_MOST;
+use crate::service::group::FAULTS_MAX;
 use std::collections::HashSet;
 
 /// What toml calls a key or a table that is there twice.
@@ -19,7 +19,7 @@ pub(super) fn faults(errors: &[toml::de::Error], lines: &Lines) -> Vec<Fault> {
     for error in errors {
         let line = lines.number(error.span().unwrap_or_default().start);
         let follows = error.message() == DUPLICATE && table(line).is_some_and(|table| seen.contains(&table));
-        if seen.insert(line) && !follows && faults.len() < FAULTS_MOST {
+        if seen.insert(line) && !follows && faults.len() < FAULTS_MAX {
             faults.push(fault(error, lines));
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::job::Surroundings;
-use crate::service::group::FAULTS_MOST;
+use crate::service::group::FAULTS_MAX;
 use crate::setting::Takes;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -355,8 +355,8 @@ fn all_faults_are_told_in_the_order_of_the_text_and_not_more_than_one_can_read()
         "a job that could not be read is not checked as well"
     );
     let jobs: String = (0..1000).map(|number| format!("[job.j{number}]\nx = 1\n")).collect();
-    assert_eq!(faults(&jobs).len(), FAULTS_MOST);
-    assert_eq!(faults(&"x\n".repeat(1000)).len(), FAULTS_MOST);
+    assert_eq!(faults(&jobs).len(), FAULTS_MAX);
+    assert_eq!(faults(&"x\n".repeat(1000)).len(), FAULTS_MAX);
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn ten_thousand_jobs_are_a_manifest_and_one_more_is_too_many() {
     };
     let mut text = jobs(9_999);
     text.push_str("[job.j9999]\nmodule='a'\n");
-    assert_eq!(parse(&text).jobs.len(), JOBS_MOST);
+    assert_eq!(parse(&text).jobs.len(), JOBS_MAX);
     text.push_str("[job.j10000]\nmodule='a'\n");
     assert_eq!(faults(&text), ["30000:6: 10001 jobs are more than 10000, the most of one manifest"]);
 }
@@ -389,7 +389,7 @@ fn what_is_hostile_is_a_sentence() {
         "\u{1b}[2J".into(),
     ] {
         let faults = faults(&text);
-        assert!((1..=FAULTS_MOST).contains(&faults.len()), "{}", faults.len());
+        assert!((1..=FAULTS_MAX).contains(&faults.len()), "{}", faults.len());
         for fault in faults {
             assert!(fault.len() < 600 && !fault.contains(['\u{1b}', '\n', '\0']), "{fault}");
         }

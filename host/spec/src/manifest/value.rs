@@ -4,7 +4,7 @@ use super::around::Around;
 use super::fault::Fault;
 use super::lines::Lines;
 use crate::job::Surroundings;
-use crate::service::group::FAULTS_MOST;
+use crate::service::group::FAULTS_MAX;
 use crate::text::escape;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.faults.len() >= FAULTS_MOST
+        self.faults.len() >= FAULTS_MAX
     }
 
     pub(super) fn count(&self) -> usize {

@@ -3,7 +3,7 @@
 
 use super::sentences::{ABOUT, bounds, takes, told};
 use crate::service::name;
-use crate::service::retry::{FACTOR_MAX, TIMES_LEAST};
+use crate::service::retry::{FACTOR_MAX, TIMES_MIN};
 use crate::setting::words::{STRATEGIES, Strategy, names};
 use crate::setting::{Setting, TABLES, Takes, Top, Usual};
 use crate::units::{Size, Time};
@@ -123,8 +123,8 @@ fn kind(setting: Setting) -> Value {
 fn count(setting: Setting) -> Value {
     let bounds = setting.facts().bounds;
     let mut schema = json!({ "type": "integer", "minimum": bounds.floor() });
-    if let Some((most, _)) = bounds.most {
-        schema["maximum"] = most.into();
+    if let Some((max, _)) = bounds.max {
+        schema["maximum"] = max.into();
     }
     schema
 }
@@ -141,11 +141,11 @@ fn environment() -> Value {
 
 fn retries(verdicts: &[&str]) -> Value {
     let verdict = json!({ "type": "string", "enum": verdicts });
-    let most = json!({ "type": "string", "pattern": whole(&format!("{}|{}", Size::pattern(), Time::pattern())) });
+    let max = json!({ "type": "string", "pattern": whole(&format!("{}|{}", Size::pattern(), Time::pattern())) });
     let mut table = closed(json!({
         "verdict": verdict,
-        "factor": { "type": "integer", "minimum": TIMES_LEAST, "maximum": FACTOR_MAX },
-        "max": most,
+        "factor": { "type": "integer", "minimum": TIMES_MIN, "maximum": FACTOR_MAX },
+        "max": max,
     }));
     table["required"] = json!(["verdict"]);
     json!({ "type": "array", "items": { "anyOf": [verdict, table] } })

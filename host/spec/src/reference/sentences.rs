@@ -44,7 +44,7 @@ pub(super) fn takes(setting: Setting) -> String {
 
 /// Its bounds as a sentence; None: there are none.
 pub(super) fn bounds(setting: Setting) -> Option<String> {
-    let Bounds { least, zero, most } = setting.facts().bounds;
+    let Bounds { min, zero, max } = setting.facts().bounds;
     let print = |value: u64| match setting.takes() {
         Takes::Size(_) => Size::bytes(value).to_string(),
         Takes::Time(_) | Takes::Ready(_) => Time::millis(value).to_string(),
@@ -53,10 +53,10 @@ pub(super) fn bounds(setting: Setting) -> Option<String> {
         Takes::Directories(_) | Takes::Children(_) | Takes::Stdin(_) | Takes::Command(_) => value.to_string(),
         Takes::Environment(_) | Takes::Retries(_) => value.to_string(),
     };
-    let least = least.map(|(least, reason)| format!("at least {}, {reason}", print(least)));
+    let min = min.map(|(min, reason)| format!("at least {}, {reason}", print(min)));
     let zero = zero.map(|_| "more than 0".to_owned());
-    let most = most.map(|(most, reason)| format!("at most {}, {reason}", print(most)));
-    let all: Vec<_> = [least, zero, most].into_iter().flatten().collect();
+    let max = max.map(|(max, reason)| format!("at most {}, {reason}", print(max)));
+    let all: Vec<_> = [min, zero, max].into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
 

@@ -17,8 +17,8 @@ pub(super) struct Field {
     named_from: i8,
 }
 
-const fn plain(name: &'static str, numbers: &'static str, most: i8) -> Field {
-    Field { name, numbers, range: 0..=most, names: &[], named_from: 0 }
+const fn plain(name: &'static str, numbers: &'static str, max: i8) -> Field {
+    Field { name, numbers, range: 0..=max, names: &[], named_from: 0 }
 }
 
 /// The fields from the left.

@@ -71,7 +71,7 @@ fn retry(retry: &super::Retry) -> RetrySpec {
     RetrySpec {
         verdict: retry.on.name().into(),
         factor: retry.factor.map(u64::from),
-        max: retry.max.map(|most| retry::print_max(retry.on, most)),
+        max: retry.max.map(|max| retry::print_max(retry.on, max)),
     }
 }
 

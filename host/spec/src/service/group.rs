@@ -7,7 +7,7 @@ use crate::text::escape;
 use std::collections::HashMap;
 
 /// Most faults that are told at once: whoever reads them has enough to do, and looking for what was meant takes time.
-pub const FAULTS_MOST: usize = 20;
+pub const FAULTS_MAX: usize = 20;
 
 /// Most jobs of a circle that are shown.
 const SHOWN: usize = 10;
@@ -55,7 +55,7 @@ impl Error {
     }
 }
 
-/// What is wrong with these services together, at most [`FAULTS_MOST`]. `groups` are names of groups that may have no job.
+/// What is wrong with these services together, at most [`FAULTS_MAX`]. `groups` are names of groups that may have no job.
 pub fn check<'a>(services: &[&'a Service], groups: impl IntoIterator<Item = &'a str>) -> Vec<Fault> {
     let mut set = Set { services, positions: HashMap::new(), faults: Vec::new() };
     set.names(groups);
@@ -77,7 +77,7 @@ impl<'a> Set<'a, '_> {
     }
 
     fn is_full(&self) -> bool {
-        self.faults.len() >= FAULTS_MOST
+        self.faults.len() >= FAULTS_MAX
     }
 
     fn add(&mut self, index: usize, error: Error) {

@@ -160,15 +160,15 @@ fn restart(word: Option<&str>, scheduled: bool) -> Result<Restart, Error> {
 fn backoff(spec: &JobSpec) -> Result<Backoff, Error> {
     let spec = &spec.backoff;
     let first = lasts(Setting::BackoffFirst, spec.first.as_ref())?;
-    let most = lasts(Setting::BackoffMax, spec.max.as_ref())?;
+    let max = lasts(Setting::BackoffMax, spec.max.as_ref())?;
     let backoff = Backoff {
-        first: if spec.first.is_none() { first.min(most) } else { first },
-        max: if spec.max.is_none() { most.max(first) } else { most },
+        first: if spec.first.is_none() { first.min(max) } else { first },
+        max: if spec.max.is_none() { max.max(first) } else { max },
         reset_after: lasts(Setting::BackoffResetAfter, spec.reset_after.as_ref())?,
     };
     if backoff.max < backoff.first {
         let reason = Reason::Backoff(print_duration(first));
-        return Err(Wrong::given(Setting::BackoffMax, print_duration(most), reason).into());
+        return Err(Wrong::given(Setting::BackoffMax, print_duration(max), reason).into());
     }
     Ok(backoff)
 }

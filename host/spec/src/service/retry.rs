@@ -2,7 +2,7 @@
 
 use super::error::{Error, Reason, RetryReason};
 use super::rules::{Boosts, Retry};
-use crate::job::{Job, MEMORY_MOST};
+use crate::job::{Job, MEMORY_MAX};
 use crate::setting::words::verdict;
 use crate::setting::{self, Setting, Wrong};
 use crate::units::{self, Size, Time};
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Fewest times as much: once as much would change nothing.
-pub(crate) const TIMES_LEAST: u64 = 2;
+pub(crate) const TIMES_MIN: u64 = 2;
 
 /// Most that a limit is multiplied with at once: ten tries of it are beyond anything that can be counted.
 pub(crate) const FACTOR_MAX: u64 = 100;
@@ -111,7 +111,7 @@ fn parse(spec: &RetrySpec, limits: &Boosts) -> Result<Retry, Error> {
     };
     let limit = limit_of(on, limits).ok_or_else(|| wrong(on, RetryReason::NothingToChange))?;
     let value = limit.value.ok_or_else(|| wrong(on, RetryReason::NoLimit(limit.setting)))?;
-    let few = u32::try_from(factor).ok().filter(|factor| (TIMES_LEAST..=FACTOR_MAX).contains(&u64::from(*factor)));
+    let few = u32::try_from(factor).ok().filter(|factor| (TIMES_MIN..=FACTOR_MAX).contains(&u64::from(*factor)));
     let few = few.ok_or_else(|| wrong(on, RetryReason::Factor(factor)))?;
     let max = spec.max.as_deref().map(|text| parse_max(on, text, &limit, value)).transpose()?;
     Ok(Retry { on, factor: Some(few), max: max.or(limit.ceiling) })
@@ -159,7 +159,7 @@ pub(super) fn print_max(on: VerdictKind, value: u64) -> String {
 fn limit_of(on: VerdictKind, limits: &Boosts) -> Option<Limit> {
     let limit = |setting, unit, value, ceiling| Some(Limit { setting, unit, value, ceiling });
     match on {
-        VerdictKind::Memory => limit(Setting::Memory, Unit::Bytes, limits.memory_bytes, Some(MEMORY_MOST)),
+        VerdictKind::Memory => limit(Setting::Memory, Unit::Bytes, limits.memory_bytes, Some(MEMORY_MAX)),
         VerdictKind::Deadline => limit(Setting::Timeout, Unit::Milliseconds, limits.timeout_ms, None),
         VerdictKind::Cpu => limit(Setting::Cpu, Unit::Milliseconds, limits.cpu_ms, None),
         VerdictKind::Output => limit(Setting::MaxOutput, Unit::Bytes, limits.output_bytes, None),

@@ -56,7 +56,7 @@ fn list(values: impl Iterator<Item = String>) -> String {
 fn retry(retry: &RetrySpec) -> String {
     let verdict = quoted(&retry.verdict);
     let Some(factor) = retry.factor else { return verdict };
-    let max = retry.max.as_ref().map(|most| format!(", max = {}", quoted(most)));
+    let max = retry.max.as_ref().map(|max| format!(", max = {}", quoted(max)));
     format!("{{ verdict = {verdict}, factor = {factor}{} }}", max.unwrap_or_default())
 }
 

@@ -413,8 +413,8 @@ fn every_bound_of_the_list_is_kept_by_the_setting_that_has_it() {
             broken.push(bounds.floor() - 1);
             below += 1;
         }
-        if let Some((most, _)) = bounds.most {
-            broken.push(most + 1);
+        if let Some((max, _)) = bounds.max {
+            broken.push(max + 1);
             above += 1;
         }
         for value in broken {
@@ -610,5 +610,5 @@ fn a_long_chain_and_many_faults_are_no_trouble() {
     assert!(chain("").is_empty());
     assert_eq!(chain("j0").len(), 1);
     let missing: Vec<_> = (0..10_000).map(|_| ("j", &["nobody"][..])).collect();
-    assert_eq!(faults(&services(&missing)).len(), group::FAULTS_MOST);
+    assert_eq!(faults(&services(&missing)).len(), group::FAULTS_MAX);
 }

@@ -7,10 +7,10 @@ use crate::units;
 /// The least and the most of a setting, in bytes, milliseconds or things, each with its reason.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    pub least: Option<(u64, &'static str)>,
+    pub min: Option<(u64, &'static str)>,
     /// Why nothing at all is refused.
     pub zero: Option<&'static str>,
-    pub most: Option<(u64, &'static str)>,
+    pub max: Option<(u64, &'static str)>,
 }
 
 /// Why a value can't be had. The text follows the name and the value.
@@ -22,34 +22,34 @@ pub enum Reason {
     Word { advice: String },
     #[error("{0}")]
     Zero(&'static str),
-    #[error("less than {least}, {reason}")]
-    Less { least: String, reason: &'static str },
-    #[error("more than {most}, {reason}")]
-    More { most: String, reason: &'static str },
+    #[error("less than {min}, {reason}")]
+    Less { min: String, reason: &'static str },
+    #[error("more than {max}, {reason}")]
+    More { max: String, reason: &'static str },
 }
 
 impl Bounds {
-    pub const NONE: Self = Self { least: None, zero: None, most: None };
+    pub const NONE: Self = Self { min: None, zero: None, max: None };
 
-    pub const fn least(least: u64, reason: &'static str) -> Self {
-        Self { least: Some((least, reason)), ..Self::NONE }
+    pub const fn min(min: u64, reason: &'static str) -> Self {
+        Self { min: Some((min, reason)), ..Self::NONE }
     }
 
     pub const fn not_zero(reason: &'static str) -> Self {
         Self { zero: Some(reason), ..Self::NONE }
     }
 
-    pub const fn most(most: u64, reason: &'static str) -> Self {
-        Self { most: Some((most, reason)), ..Self::NONE }
+    pub const fn max(max: u64, reason: &'static str) -> Self {
+        Self { max: Some((max, reason)), ..Self::NONE }
     }
 
-    pub const fn and_most(self, most: u64, reason: &'static str) -> Self {
-        Self { most: Some((most, reason)), ..self }
+    pub const fn and_max(self, max: u64, reason: &'static str) -> Self {
+        Self { max: Some((max, reason)), ..self }
     }
 
     /// The least value that is none of the refused ones.
     pub fn floor(&self) -> u64 {
-        self.least.map_or(u64::from(self.zero.is_some()), |(least, _)| least)
+        self.min.map_or(u64::from(self.zero.is_some()), |(min, _)| min)
     }
 
     /// `value` in the smallest unit; `print` shows one.
@@ -57,11 +57,11 @@ impl Bounds {
         if let (0, Some(reason)) = (value, self.zero) {
             return Err(Reason::Zero(reason));
         }
-        if let Some((least, reason)) = self.least.filter(|(least, _)| value < *least) {
-            return Err(Reason::Less { least: print(least), reason });
+        if let Some((min, reason)) = self.min.filter(|(min, _)| value < *min) {
+            return Err(Reason::Less { min: print(min), reason });
         }
-        match self.most.filter(|(most, _)| value > *most) {
-            Some((most, reason)) => Err(Reason::More { most: print(most), reason }),
+        match self.max.filter(|(max, _)| value > *max) {
+            Some((max, reason)) => Err(Reason::More { max: print(max), reason }),
             None => Ok(()),
         }
     }

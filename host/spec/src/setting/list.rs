@@ -16,45 +16,45 @@ pub const NAME_LONGEST: usize = 200;
 
 /// One page of WebAssembly memory, in bytes: the smallest that a guest with a memory can have.
 /// Source: WebAssembly Core Specification, "Memory Instances".
-pub const MEMORY_LEAST: u64 = 64 << 10;
+pub const MEMORY_MIN: u64 = 64 << 10;
 
 /// Most memory of one guest, in bytes. One 32-bit memory ends at 4 GiB; sixteen of them are more than any module
 /// that we know of has, and more than most machines.
-pub const MEMORY_MOST: u64 = 64 << 30;
+pub const MEMORY_MAX: u64 = 64 << 30;
 
 /// Least memory of the compiler, in bytes: below it the compiler itself has no room.
-pub(super) const COMPILE_MEMORY_LEAST: u64 = 16 << 20;
+pub(super) const COMPILE_MEMORY_MIN: u64 = 16 << 20;
 
 /// Most files that a guest may hold open: what the kernel allows one process (`fs.nr_open`, 1048576 unless it was
 /// changed), less room for the worker's own.
-pub const FILES_MOST: u32 = (1 << 20) - 1024;
+pub const FILES_MAX: u32 = (1 << 20) - 1024;
 
 /// Most children of one tree: each is a zygote and a worker, and a machine has some ten thousand processes.
-pub(super) const CHILDREN_MOST: u32 = 10_000;
+pub(super) const CHILDREN_MAX: u32 = 10_000;
 
 /// Most instances of a job: each is two processes, and a machine has some ten thousand.
-pub(super) const INSTANCES_MOST: u64 = 1000;
+pub(super) const INSTANCES_MAX: u64 = 1000;
 
 /// Most failures in a row: at a check every ten seconds that is three hours.
-const FAILURES_MOST: u64 = 1000;
+const FAILURES_MAX: u64 = 1000;
 
 /// Most restarts that are counted: the time of each is kept.
-const RESTARTS_MOST: u64 = 10_000;
+const RESTARTS_MAX: u64 = 10_000;
 
 /// Shortest log file, in bytes: some lines long.
-const LOG_LEAST: u64 = 4096;
+const LOG_MIN: u64 = 4096;
 
 /// Most log files of a job: more would be a directory that takes long to look through.
-const LOG_FILES_MOST: u64 = 1000;
+const LOG_FILES_MAX: u64 = 1000;
 
-const MEMORY: Bounds = Bounds::least(MEMORY_LEAST, "one page of WebAssembly memory")
-    .and_most(MEMORY_MOST, "the most that one job can have");
-const COMPILE_MEMORY: Bounds = Bounds::least(COMPILE_MEMORY_LEAST, "which the compiler needs for itself")
-    .and_most(MEMORY_MOST, "the most that one job can have");
+const MEMORY: Bounds =
+    Bounds::min(MEMORY_MIN, "one page of WebAssembly memory").and_max(MEMORY_MAX, "the most that one job can have");
+const COMPILE_MEMORY: Bounds = Bounds::min(COMPILE_MEMORY_MIN, "which the compiler needs for itself")
+    .and_max(MEMORY_MAX, "the most that one job can have");
 const FILES: Bounds = Bounds::not_zero("a guest needs at least one open file")
-    .and_most(FILES_MOST as u64, "the most that the kernel allows one process");
-const CHILDREN: Bounds = Bounds::most(CHILDREN_MOST as u64, "the most that one job can have");
-const FAILURES: Bounds = Bounds::not_zero("write 1 or more").and_most(FAILURES_MOST, "the most that are counted");
+    .and_max(FILES_MAX as u64, "the most that the kernel allows one process");
+const CHILDREN: Bounds = Bounds::max(CHILDREN_MAX as u64, "the most that one job can have");
+const FAILURES: Bounds = Bounds::not_zero("write 1 or more").and_max(FAILURES_MAX, "the most that are counted");
 const RUNS: Bounds = Bounds::not_zero("no job can run for no time");
 const LASTS: Bounds = Bounds::not_zero("no time at all");
 
@@ -232,7 +232,7 @@ settings! {
         args Args: Texts = Facts::new(Attempt, Flag::Word("-- ARGS"), Usual::Nothing,
             "What the guest gets as arguments").example("[\"--fast\"]");
         instances Instances: Count = Facts::new(InPlace, short("COUNT", 'i'), Usual::Count(1),
-            "How many of it").bounds(Bounds::most(INSTANCES_MOST, "the most of one job"))
+            "How many of it").bounds(Bounds::max(INSTANCES_MAX, "the most of one job"))
             .more("A job with a schedule has one.");
         after After: Texts = Facts::new(InPlace, start("NAME"), Usual::Nothing,
             "Jobs of its group that are to be ready before it starts").example("[\"db\"]").own();
@@ -339,7 +339,7 @@ settings! {
         [intensity: IntensitySpec] {
             restarts IntensityRestarts: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(5),
                 "More restarts than this, and it has failed")
-                .bounds(Bounds::most(RESTARTS_MOST, "the most that are counted"));
+                .bounds(Bounds::max(RESTARTS_MAX, "the most that are counted"));
             within IntensityWithin: Time = Facts::new(InPlace, start("TIME"), seconds(60),
                 "Within which time they are counted").bounds(LASTS);
         }
@@ -389,9 +389,9 @@ settings! {
         // A hundred megabytes for a job at the most.
         [logs: LogsSpec] {
             size LogsSize: Size = Facts::new(Attempt, start("SIZE"), mib(16),
-                "Longest log file; a longer one is set aside").bounds(Bounds::least(LOG_LEAST, "which holds some lines"));
+                "Longest log file; a longer one is set aside").bounds(Bounds::min(LOG_MIN, "which holds some lines"));
             files LogsFiles: Count = Facts::new(Attempt, start("COUNT"), Usual::Count(5),
-                "How many of those set aside are kept").bounds(Bounds::most(LOG_FILES_MOST, "the most of one job"));
+                "How many of those set aside are kept").bounds(Bounds::max(LOG_FILES_MAX, "the most of one job"));
         }
     }
 }

@@ -40,8 +40,8 @@ impl Rng {
         self.below(times) == 0
     }
 
-    fn millis(&mut self, most: u64) -> Duration {
-        Duration::from_millis(self.below(most + 1))
+    fn millis(&mut self, max: u64) -> Duration {
+        Duration::from_millis(self.below(max + 1))
     }
 }
 
@@ -391,7 +391,7 @@ impl World {
             self.later(lasts, Event::Ready { attempt });
             self.later(lasts, Event::Heartbeat { attempt });
         }
-        let most = [100, 3000, 30_000, 300_000][self.rng.below(4) as usize];
+        let max = [100, 3000, 30_000, 300_000][self.rng.below(4) as usize];
         for _ in 0..self.rng.below(3) {
             let (pause, bytes) = (self.rng.millis(30_000), self.rng.below(2000));
             self.later(pause, Event::Memory { attempt, bytes });
@@ -401,7 +401,7 @@ impl World {
             self.later(pause, Event::Retire { attempt, reason: "tired".into() });
         }
         if !self.rng.one_in(3) {
-            let (pause, verdict) = (self.rng.millis(most), self.verdict());
+            let (pause, verdict) = (self.rng.millis(max), self.verdict());
             self.later(pause, Event::Ended { attempt, verdict });
         }
     }
@@ -686,8 +686,8 @@ impl World {
         }
         for _ in 0..REQUESTS {
             self.request();
-            let most = [0, 100, 3000, 20_000][self.rng.below(4) as usize];
-            let pause = self.rng.millis(most);
+            let max = [0, 100, 3000, 20_000][self.rng.below(4) as usize];
+            let pause = self.rng.millis(max);
             self.run_until(self.now + pause);
         }
         if self.rng.one_in(4) {

@@ -68,7 +68,7 @@ pub(super) fn send_message<T: View + 'static>(
         format @ (Format::Value | Format::Bytes) => format,
     };
     if message.body.len() > limits::MESSAGE {
-        return Err(session::Error::TooLarge { most: limits::MESSAGE as u64 });
+        return Err(session::Error::TooLarge { max: limits::MESSAGE as u64 });
     }
     let mut progress = Progress::default();
     when_there_is_room(store, connection, until, |store| {

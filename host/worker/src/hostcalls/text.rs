@@ -11,31 +11,31 @@ const ITEM: usize = 32;
 /// How much of one call's texts is taken.
 pub(super) struct Budget {
     left: usize,
-    most: usize,
+    max: usize,
 }
 
 impl Budget {
-    pub(super) const fn new(most: usize) -> Self {
-        Self { left: most, most }
+    pub(super) const fn new(max: usize) -> Self {
+        Self { left: max, max }
     }
 
     /// # Errors
     /// [`Error::TooLarge`] where that is more than is left.
     pub(super) fn spend(&mut self, bytes: usize) -> Result<(), Error> {
         let left = self.left.checked_sub(bytes.saturating_add(ITEM));
-        self.left = left.ok_or(Error::TooLarge(self.most as u64))?;
+        self.left = left.ok_or(Error::TooLarge(self.max as u64))?;
         Ok(())
     }
 }
 
-/// The first bytes of it, at most `most`, cut between two characters.
+/// The first bytes of it, at most `max`, cut between two characters.
 pub(super) fn beginning<T: 'static>(
     text: &WasmStr,
     store: &StoreContextMut<'_, T>,
-    most: usize,
+    max: usize,
 ) -> wasmtime::Result<String> {
     let text = text.to_str(store)?;
-    Ok(text[..text.floor_char_boundary(most)].to_owned())
+    Ok(text[..text.floor_char_boundary(max)].to_owned())
 }
 
 /// A name, a variable, an argument: all of it, without a NUL.

@@ -133,7 +133,7 @@ pub(super) fn answer<T>(result: Result<T, session::Error>) -> Result<T, Error> {
         session::Error::Closed => Error::Closed,
         session::Error::TimedOut => Error::TimedOut,
         session::Error::WouldBlock => Error::WouldBlock,
-        session::Error::TooLarge { most } => Error::TooLarge(most),
+        session::Error::TooLarge { max } => Error::TooLarge(max),
         session::Error::Denied(right) => Error::Denied(right),
         session::Error::NotFound(name) => Error::NotFound(name),
         session::Error::Invalid(reason) => Error::Invalid(reason),

@@ -54,9 +54,9 @@ impl Connection {
     }
 
     /// The largest message that is taken from now on, in bytes; of one that is larger the connection closes.
-    pub(crate) fn limit(&self, most: u64) {
+    pub(crate) fn limit(&self, max: u64) {
         if let Some(endpoint) = &mut self.write().endpoint {
-            endpoint.limit(usize::try_from(most).unwrap_or(usize::MAX));
+            endpoint.limit(usize::try_from(max).unwrap_or(usize::MAX));
         }
     }
 

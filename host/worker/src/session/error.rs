@@ -16,8 +16,8 @@ pub(crate) enum Error {
     TimedOut,
     #[error("it would have had to wait")]
     WouldBlock,
-    #[error("larger than {most} bytes")]
-    TooLarge { most: u64 },
+    #[error("larger than {max} bytes")]
+    TooLarge { max: u64 },
     #[error("denied: {0}")]
     Denied(String),
     #[error("not found: {0}")]
@@ -62,9 +62,9 @@ impl From<sandhog_channel::Error> for Error {
             Of::Closed => Self::Closed,
             Of::TimedOut => Self::TimedOut,
             Of::WouldBlock => Self::WouldBlock,
-            Of::TooLarge { most } => Self::TooLarge { most: most as u64 },
+            Of::TooLarge { max } => Self::TooLarge { max: max as u64 },
             // Of what came in, and the connection is closed: nobody knows better than the guest what it said that it takes.
-            Of::Broken(Broken::TooLarge { most, .. }) => Self::TooLarge { most: most as u64 },
+            Of::Broken(Broken::TooLarge { max, .. }) => Self::TooLarge { max: max as u64 },
             Of::Invalid(_) | Of::Broken(_) => Self::Invalid(causes::one_line(&error)),
             Of::System { .. } => Self::Quota(causes::one_line(&error)),
         }

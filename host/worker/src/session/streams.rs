@@ -30,17 +30,17 @@ pub(crate) fn write(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<u64, Error> 
 }
 
 impl Session {
-    /// Reads some bytes, at least one and at most `most`.
+    /// Reads some bytes, at least one and at most `max`.
     ///
     /// # Errors
     /// [`Error::Closed`] at the end, and as [`Session::wait`].
-    pub(crate) fn read(&mut self, stream: &OwnedFd, most: u64, until: Until) -> Result<Vec<u8>, Error> {
-        let most = usize::try_from(most).unwrap_or(READ).min(READ);
-        if most == 0 {
+    pub(crate) fn read(&mut self, stream: &OwnedFd, max: u64, until: Until) -> Result<Vec<u8>, Error> {
+        let max = usize::try_from(max).unwrap_or(READ).min(READ);
+        if max == 0 {
             return Err(Error::Invalid("a read of no bytes".to_owned()));
         }
         self.patiently(Source::Readable(stream.as_fd()), until, || {
-            let mut bytes = Vec::with_capacity(most);
+            let mut bytes = Vec::with_capacity(max);
             let read = retry_on_intr(|| rustix::io::read(stream, spare_capacity(&mut bytes)))?;
             if read == 0 { Err(Error::Closed) } else { Ok(bytes) }
         })

@@ -556,7 +556,7 @@ fn a_message_over_the_limit_is_told_once_and_the_connection_is_closed() {
     let message = [Source::Message(&connection)];
     assert_eq!(session.recv(&connection, Until::Now).unwrap().body, b"small");
     assert_eq!(session.wait(&message, Until::Forever), Ok(vec![0]));
-    assert_eq!(session.recv(&connection, Until::Forever), Err(Error::TooLarge { most: 1000 }));
+    assert_eq!(session.recv(&connection, Until::Forever), Err(Error::TooLarge { max: 1000 }));
     assert_eq!(session.wait(&message, Until::Forever), Ok(vec![0]));
     assert_eq!(session.recv_batch(&connection, Until::Forever), Err(Error::Closed));
     assert_eq!(connection.send(&mut Progress::default(), Format::Bytes, b"x"), Err(Error::Closed));
@@ -572,7 +572,7 @@ fn an_answer_over_the_limit_is_no_death_of_the_child() {
     connection.send(&mut Progress::default(), Format::Bytes, b"task").unwrap();
     connection.owes_answer();
     child.send(Format::Bytes, &vec![7; 100_000], Timeout::Never).unwrap();
-    assert_eq!(session.answer(1, &connection, Until::Forever), Err(Error::TooLarge { most: 1000 }));
+    assert_eq!(session.answer(1, &connection, Until::Forever), Err(Error::TooLarge { max: 1000 }));
     // It lives, so that nobody waits for its verdict.
     assert_eq!(session.answer(1, &connection, Until::Forever), Err(Error::Closed));
     assert_eq!(session.poisoned(1, &connection, Until::Forever), Error::Closed);

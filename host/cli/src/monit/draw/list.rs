@@ -79,8 +79,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 /// Those around the selected one that fit.
 fn visible(model: &Model, room: usize) -> &[Instance] {
     let index = model.selected_index().unwrap_or(0);
-    let most = model.instances.len().saturating_sub(room);
-    let first = index.saturating_sub(room / 2).min(most);
+    let max = model.instances.len().saturating_sub(room);
+    let first = index.saturating_sub(room / 2).min(max);
     let end = model.instances.len().min(first + room);
     model.instances.get(first..end).unwrap_or_default()
 }

@@ -49,11 +49,11 @@ pub(super) fn parse(job: &str, line: &[u8]) -> Option<LogLine> {
 }
 
 /// Where to cut this text so that at most so many bytes come first: not within a character, where it is UTF-8.
-pub(super) fn cut_position(text: &[u8], most: usize) -> usize {
+pub(super) fn cut_position(text: &[u8], max: usize) -> usize {
     const LONGEST_CHARACTER: usize = 4;
     let begins_one = |position: &usize| text[*position] & 0b1100_0000 != 0b1000_0000;
-    let positions = most.saturating_sub(LONGEST_CHARACTER - 1).max(1)..=most;
-    positions.rev().find(begins_one).unwrap_or(most)
+    let positions = max.saturating_sub(LONGEST_CHARACTER - 1).max(1)..=max;
+    positions.rev().find(begins_one).unwrap_or(max)
 }
 
 fn stream(word: &str) -> Option<LogStream> {
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_character_is_not_cut() {
         let text = "aé界🦀b".as_bytes();
-        let positions: Vec<_> = (1..text.len()).map(|most| cut_position(text, most)).collect();
+        let positions: Vec<_> = (1..text.len()).map(|max| cut_position(text, max)).collect();
         assert_eq!(positions, [1, 1, 3, 3, 3, 6, 6, 6, 6, 10]);
         assert_eq!(cut_position(&[0x80; 10], 7), 7, "what is no UTF-8 is cut anywhere");
     }

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 /// Ids that are reserved beyond those that are needed: at the least, and, as many as were taken last, at the most. As many a
 /// daemon that is killed leaves out.
-const AHEAD_LEAST: u64 = 64;
-const AHEAD_MOST: u64 = 4096;
+const AHEAD_MIN: u64 = 64;
+const AHEAD_MAX: u64 = 4096;
 
 pub(super) struct Ids {
     /// The next one that is free.
@@ -22,7 +22,7 @@ pub(super) struct Ids {
 impl Ids {
     /// `next`: the mark that is on disk.
     pub(super) const fn new(next: u64) -> Self {
-        Self { next, asked: next, ahead: AHEAD_LEAST }
+        Self { next, asked: next, ahead: AHEAD_MIN }
     }
 
     pub(super) const fn next(&self) -> u64 {
@@ -31,7 +31,7 @@ impl Ids {
 
     /// So many, where they are below the mark that is written.
     pub(super) fn take(&mut self, count: u64, written: u64) -> Option<Range<u64>> {
-        self.ahead = count.clamp(AHEAD_LEAST, AHEAD_MOST);
+        self.ahead = count.clamp(AHEAD_MIN, AHEAD_MAX);
         let end = self.next.checked_add(count).filter(|end| *end <= written)?;
         Some(std::mem::replace(&mut self.next, end)..end)
     }
@@ -77,6 +77,6 @@ mod tests {
                 (written, writes) = (mark, writes + 1);
             }
         }
-        assert!(writes <= 10_000 / (AHEAD_LEAST / 2), "{writes} writes");
+        assert!(writes <= 10_000 / (AHEAD_MIN / 2), "{writes} writes");
     }
 }
