@@ -110,7 +110,7 @@ until_all_has_happened() {
   while IFS= read -r line; do
     printf '%s\n' "$line"
     case $line in
-      *unlucky*'is started again in'*) crashed=1 ;;
+      *unlucky*'restarts in'*) crashed=1 ;;
       *hoarder*'is replaced'*) leaked=1 ;;
       *hoarder*': stopped'*) recycled=$leaked ;;
       *chime*completed*) chimed=1 ;;

@@ -51,7 +51,7 @@ pub const fn table() -> &'static [Row] {
             row(INTERRUPTED, &["stopped"], "stopped by Ctrl-C"),
             row(TRAPPED, &["trapped"], "the engine ended the guest: it did what WebAssembly forbids"),
             row(KILLED, &["memory", "killed"], "it needed more memory than it has, or a signal ended it"),
-            row(OUTPUT_CLOSED, &["stopped"], "whoever read its output went away"),
+            row(OUTPUT_CLOSED, &["stopped"], "the reader of its output went away"),
             row(TERMINATED, &["stopped"], "stopped by SIGTERM or SIGHUP"),
             row(TOO_MUCH_OUTPUT, &["output"], "it wrote more than --max-output"),
             row(DENIED, &["denied"], "it made a system call that no guest needs"),

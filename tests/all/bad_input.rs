@@ -172,15 +172,12 @@ fn limits_that_make_no_sense_are_explained() {
         (["--timeout", "-1s"], bad("-1s", "--timeout <TIME>", "below zero; write a number and a unit, such as 30s")),
         (
             ["--timeout", "0"],
-            "sandhog: --timeout 0: no job can run for no time\n  hint: leave it out for no limit\n".to_owned(),
+            "sandhog: --timeout 0: it has to be more than 0\n  hint: leave it out for no limit\n".to_owned(),
         ),
-        (
-            ["--cpu", "0s"],
-            "sandhog: --cpu 0: no job can run for no time\n  hint: leave it out for no limit\n".to_owned(),
-        ),
+        (["--cpu", "0s"], "sandhog: --cpu 0: it has to be more than 0\n  hint: leave it out for no limit\n".to_owned()),
         (
             ["--fuel", "0"],
-            "sandhog: --fuel 0: no job can run on no fuel\n  hint: leave it out for no limit\n".to_owned(),
+            "sandhog: --fuel 0: it has to be more than 0\n  hint: leave it out for no limit\n".to_owned(),
         ),
         (["--fuel", "1.5"], bad("1.5", "--fuel <COUNT>", "not a whole number, such as 64 or 1_000_000")),
         (

@@ -60,7 +60,7 @@ fn one_event_is_one_line_and_no_guest_writes_in_sandhogs_name() {
     start(&daemon, "job", &["--log=info"], &words);
     daemon.tell("job", &format!("retire bored\n{forged}"));
     let told = daemon.until_event("job", "retiring", 1);
-    assert_eq!(told.text, format!("wants to be replaced: bored\\n{forged}"));
+    assert_eq!(told.text, format!("asks to be replaced: bored\\n{forged}"));
 
     let lines = daemon.json_lines(&["logs", "job", "-n", "10000"]);
     let of = |stream: &str| -> Vec<&str> {

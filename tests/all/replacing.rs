@@ -232,7 +232,7 @@ fn a_job_that_says_that_it_must_end_is_replaced_before_it_goes() {
     let (before, from) = (daemon.instance("tired"), last_number(&daemon));
     daemon.tell("tired", "retire worn out");
     let retiring = daemon.until_event("tired", "retiring", 1);
-    assert_eq!((retiring.text.as_str(), retiring.attempt), ("wants to be replaced: worn out", before.attempt.clone()));
+    assert_eq!((retiring.text.as_str(), retiring.attempt), ("asks to be replaced: worn out", before.attempt.clone()));
     daemon.until_event("tired", "ended", 1);
     let counts = ready_ones(&daemon.events(), "tired", from + 1);
     assert!(counts.iter().all(|count| *count >= 1), "{counts:?}: {}", daemon.story());

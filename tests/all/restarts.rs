@@ -26,7 +26,7 @@ fn pauses(daemon: &Daemon, name: &str) -> Vec<Duration> {
 }
 
 fn pause(event: &Event) -> Duration {
-    let text = event.text.strip_prefix("is started again in ").unwrap_or_else(|| panic!("{event:?}"));
+    let text = event.text.strip_prefix("restarts in ").unwrap_or_else(|| panic!("{event:?}"));
     let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap());
     let unit = match unit {
         "ms" => Duration::from_millis(1),
@@ -163,7 +163,7 @@ fn pauses_grow_and_a_job_that_keeps_crashing_has_failed() {
     assert!(pauses.iter().any(|pause| *pause > first), "{pauses:?}");
     // It stays so until somebody asks, and says why wherever one looks.
     let failed = daemon.until_event("job", "failed", 1);
-    assert_eq!(failed.text, "is given up: 8 restarts in 1m; the last attempt failed with code 3");
+    assert_eq!(failed.text, "has failed: 8 restarts in 1m; the last attempt failed with code 3");
     for words in [&["ps"][..], &["show", "job"]] {
         assert!(daemon.well(words).text().contains("failed"), "{words:?}");
     }

@@ -104,7 +104,7 @@ fn a_verb_that_has_nothing_to_do_says_so() {
     }
     start(&daemon, "once", &["--restart=never"], &["exit 0"]);
     daemon.until_phase("once", Phase::Idle);
-    says(&daemon, &["stop", "once"], "once/0: nothing to do: it has done its work already\n");
+    says(&daemon, &["stop", "once"], "once/0: nothing to do: it has finished already\n");
 }
 
 /// One of them stopped, one failed, one finished, one in its pause: whatever it is, it is to be up.

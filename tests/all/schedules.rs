@@ -73,7 +73,7 @@ fn until_over(daemon: &Daemon) {
 fn a_run_that_is_due_while_another_one_runs_is_skipped() {
     let daemon = overlapping("skip");
     let skipped = daemon.until_event("job", "skipped", 1);
-    assert_eq!(skipped.text, "is due, but its last run has not ended: this one does not take place");
+    assert_eq!(skipped.text, "skips a run: the previous run has not ended");
     daemon.tell_and_on("job", "exit 0");
     daemon.until_phase("job", Phase::Scheduled);
     assert_eq!(runs(&daemon).len(), 1);

@@ -150,11 +150,11 @@ fn narrowed(parent: &Limits, asked: &ChildLimits) -> Result<Limits, Refused> {
         return Err(Refused::Invalid(format!("{memory_bytes} bytes of memory are less than one page")));
     }
     let some = |name: &str, value: Option<Duration>| match value {
-        Some(time) if time.as_millis() == 0 => Err(Refused::Invalid(format!("no job can run for no time ({name})"))),
+        Some(time) if time.as_millis() == 0 => Err(Refused::Invalid(format!("{name} has to be more than 0"))),
         value => Ok(value),
     };
     if asked.fuel == Some(0) || asked.max_files == Some(0) {
-        return Err(Refused::Invalid("no job can run on no fuel or no files".into()));
+        return Err(Refused::Invalid("fuel and max-files have to be more than 0".into()));
     }
     Ok(Limits {
         memory_bytes,

@@ -104,14 +104,14 @@ pub struct Job {
     /// Printable, at most [`NAME_LONGEST`] bytes.
     pub name: String,
     pub module: PathBuf,
-    /// The guest's name for itself.
+    /// The guest's argv[0].
     pub argv0: String,
     /// What follows argv0.
     pub args: Vec<String>,
     pub grants: Grants,
     pub limits: Limits,
     pub child_quota: ChildQuota,
-    /// Of a handler: a new instance for each task.
+    /// Handlers only: a new instance for each task.
     pub fresh: bool,
     /// Its streams are a terminal, to which whatever it writes passes.
     pub tty: bool,
@@ -508,14 +508,14 @@ mod tests {
     fn a_limit_of_nothing_is_refused() {
         let zero = Some(Time::default());
         for (settings, setting, reason) in [
-            (Settings { timeout: zero, ..hello() }, Setting::Timeout, "--timeout 0: no job can run for no time"),
-            (Settings { cpu: zero, ..hello() }, Setting::Cpu, "--cpu 0: no job can run for no time"),
+            (Settings { timeout: zero, ..hello() }, Setting::Timeout, "--timeout 0: it has to be more than 0"),
+            (Settings { cpu: zero, ..hello() }, Setting::Cpu, "--cpu 0: it has to be more than 0"),
             (
                 Settings { compile_timeout: zero, ..hello() },
                 Setting::CompileTimeout,
-                "--compile-timeout 0: no job can run for no time",
+                "--compile-timeout 0: it has to be more than 0",
             ),
-            (Settings { fuel: Some(0), ..hello() }, Setting::Fuel, "--fuel 0: no job can run on no fuel"),
+            (Settings { fuel: Some(0), ..hello() }, Setting::Fuel, "--fuel 0: it has to be more than 0"),
             (
                 Settings { max_files: Some(0), ..hello() },
                 Setting::MaxFiles,

@@ -24,7 +24,7 @@ use sandhog_protocol::control::JobSpec;
 pub struct Service {
     pub job: Job,
     pub group: String,
-    /// Jobs of its group that are to be ready before it starts.
+    /// Jobs of its group that have to be ready before it starts.
     pub after: Vec<String>,
     pub instances: u32,
     pub rules: Rules,

@@ -88,7 +88,7 @@ pub fn decide(facts: &Facts, limits: &Limits) -> Verdict {
     match (&facts.cause, facts.exit) {
         (Some(cause), _) => by_cause(cause, limits),
         (None, Some(exit)) => by_exit(exit, limits),
-        (None, None) => lost(LostCause::NoReport, "it ended and nobody said why"),
+        (None, None) => lost(LostCause::NoReport, "it ended without a report"),
     }
 }
 

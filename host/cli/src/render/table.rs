@@ -69,7 +69,7 @@ CODE  VERDICT          MEANING
 130   stopped          stopped by Ctrl-C
 134   trapped          the engine ended the guest: it did what WebAssembly forbids
 137   memory, killed   it needed more memory than it has, or a signal ended it
-141   stopped          whoever read its output went away
+141   stopped          the reader of its output went away
 143   stopped          stopped by SIGTERM or SIGHUP
 153   output           it wrote more than --max-output
 159   denied           it made a system call that no guest needs

@@ -99,8 +99,8 @@ fn stopped(reason: StopReason) -> Option<Problem> {
     match reason {
         StopReason::OutputClosed => None,
         StopReason::Parent => Some(Problem::new("stopped: by its parent")),
-        StopReason::Operator => Some(Problem::new("stopped: somebody asked for it")),
-        StopReason::Replaced => Some(Problem::new("stopped: another one takes its place")),
+        StopReason::Operator => Some(Problem::new("stopped: on request")),
+        StopReason::Replaced => Some(Problem::new("stopped: replaced by a new attempt")),
         StopReason::Interrupt => Some(Problem::new("stopped: by Ctrl-C")),
         StopReason::Terminate => Some(Problem::new("stopped: by SIGTERM or SIGHUP")),
         StopReason::Unknown(word) => Some(Problem::new(format!("stopped: {word}"))),
@@ -111,7 +111,7 @@ fn killed(signal: &str, by: Killer) -> Problem {
     match by {
         Killer::Outside => Problem::new(format!("killed: {signal}, sent by somebody outside Sandhog"))
             .with_hint("look for an operator, or for a machine that ran out of memory (dmesg)"),
-        Killer::Operator => Problem::new(format!("killed: {signal}, somebody asked for it")),
+        Killer::Operator => Problem::new(format!("killed: {signal}, on request")),
         Killer::Fault => Problem::new(format!("killed: {signal}, a fault of the worker itself"))
             .with_hint("do not trust this module; please report it as a fault of Sandhog"),
         Killer::Unknown(word) => Problem::new(format!("killed: {signal}, by {word}")),

@@ -401,22 +401,18 @@ fn describe(notice: &Notice) -> (EventKind, String) {
         Notice::Starting { .. } => (EventKind::Starting, "starts".into()),
         Notice::Ready { .. } => (EventKind::Ready, "is ready".into()),
         Notice::Ended { verdict, .. } => (EventKind::Ended, format!("has ended: {}", verdict_text::brief(verdict))),
-        Notice::Backoff { pause, .. } => {
-            (EventKind::Backoff, format!("is started again in {}", print_duration(*pause)))
-        }
-        Notice::Failed { reason } => (EventKind::Failed, format!("is given up: {reason}")),
+        Notice::Backoff { pause, .. } => (EventKind::Backoff, format!("restarts in {}", print_duration(*pause))),
+        Notice::Failed { reason } => (EventKind::Failed, format!("has failed: {reason}")),
         Notice::Stopping { .. } => (EventKind::Stopping, "is asked to stop".into()),
         Notice::Stopped => (EventKind::Stopped, "has stopped".into()),
-        Notice::Finished => (EventKind::Finished, "has done its work".into()),
+        Notice::Finished => (EventKind::Finished, "has finished".into()),
         Notice::Recycled { bytes, .. } => {
-            (EventKind::Recycled, format!("takes {} of memory and is replaced", print_about(*bytes)))
+            (EventKind::Recycled, format!("uses {} of memory and is replaced", print_about(*bytes)))
         }
-        Notice::Retiring { reason, .. } => (EventKind::Retiring, format!("wants to be replaced: {reason}")),
+        Notice::Retiring { reason, .. } => (EventKind::Retiring, format!("asks to be replaced: {reason}")),
         Notice::Unhealthy { check, .. } => (EventKind::Unhealthy, format!("is unhealthy: {}", check.failure())),
-        Notice::Reloaded { .. } => (EventKind::Reloaded, "another attempt has taken its place".into()),
+        Notice::Reloaded { .. } => (EventKind::Reloaded, "was replaced by a new attempt".into()),
         Notice::ReloadFailed { reason } => (EventKind::ReloadFailed, format!("is not replaced: {reason}")),
-        Notice::Skipped => {
-            (EventKind::Skipped, "is due, but its last run has not ended: this one does not take place".into())
-        }
+        Notice::Skipped => (EventKind::Skipped, "skips a run: the previous run has not ended".into()),
     }
 }

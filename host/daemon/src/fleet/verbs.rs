@@ -331,7 +331,7 @@ pub(super) fn up_already(verb: Verb, seen: &Seen, scheduled: bool) -> Option<Str
 fn down_already(seen: &Seen) -> Option<String> {
     match seen.phase {
         Phase::Stopped => Some("it is stopped already".into()),
-        Phase::Idle if seen.finished => Some("it has done its work already".into()),
+        Phase::Idle if seen.finished => Some("it has finished already".into()),
         Phase::Idle => Some("it does not run".into()),
         Phase::Waiting
         | Phase::Scheduled

@@ -31,11 +31,11 @@ pub enum Reason {
     Relative,
     #[error("a daemon gives each worker an id that nobody else has; leave user out")]
     Ids,
-    #[error("there is no network but none")]
+    #[error("only \"none\" is supported")]
     Network,
     #[error("the name of the file is empty; write none for no input")]
     NoStdinFile,
-    #[error("there is no command whose input it could have; name a file, or leave it out")]
+    #[error("a daemon has no stdin to pass on; name a file, or leave it out")]
     NoStdin,
     #[error("the name of a variable is not empty and holds no \"=\"")]
     VariableName,
@@ -63,11 +63,11 @@ pub enum Reason {
 pub enum RetryReason {
     #[error("stop_on names it too; leave one of them out")]
     AndStop,
-    #[error("who stops a job does not want another try")]
+    #[error("a job that was stopped on request is not retried; leave it out")]
     Stopped,
     #[error("another try would be refused for the same reason; leave it out")]
     Refused,
-    #[error("no limit makes it, so there is none to change; leave factor and max out")]
+    #[error("no limit leads to it, so none can be raised; leave factor and max out")]
     NothingToChange,
     #[error("the job has no limit to start from; set {}, or leave factor out", .0.key())]
     NoLimit(Setting),

@@ -15,7 +15,7 @@ pub struct Rules {
     pub restart: Restart,
     /// Verdicts after which it is tried again whatever `restart` says.
     pub retry_on: Vec<Retry>,
-    /// Verdicts after which it is not tried again whatever else says so.
+    /// Verdicts after which it is not retried whatever else says so.
     pub stop_on: BTreeSet<VerdictKind>,
     pub backoff: Backoff,
     pub intensity: Intensity,

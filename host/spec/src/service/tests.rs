@@ -228,7 +228,7 @@ fn what_run_refuses_is_refused_in_the_words_of_a_manifest() {
         (
             Box::new(|spec| spec.compile_timeout = some("0")),
             Some("compile_timeout"),
-            "compile_timeout 0: no job can run for no time",
+            "compile_timeout 0: it has to be more than 0",
         ),
         (
             Box::new(|spec| spec.max_children = Some(1 << 40)),
@@ -246,7 +246,7 @@ fn what_run_refuses_is_refused_in_the_words_of_a_manifest() {
             Some("args"),
             "argument 1 holds a null character: \"a\\u{0}\"",
         ),
-        (Box::new(|spec| spec.fuel = Some(0)), Some("fuel"), "fuel 0: no job can run on no fuel"),
+        (Box::new(|spec| spec.fuel = Some(0)), Some("fuel"), "fuel 0: it has to be more than 0"),
     ] {
         assert_eq!(refusal(change), (key, sentence.into()));
     }
@@ -341,7 +341,7 @@ fn numbers_have_units_and_words_have_neighbours() {
             "ready",
             "ready \"1\": the unit is missing; write one of ms, s, m, h, d, such as 30s",
         ),
-        (Box::new(|spec| spec.net = some("host")), "net", "net \"host\": there is no network but none"),
+        (Box::new(|spec| spec.net = some("host")), "net", "net \"host\": only \"none\" is supported"),
     ] {
         assert_eq!(refusal(change), (Some(key), sentence.into()));
     }
@@ -372,7 +372,7 @@ fn what_no_job_can_have_is_refused() {
         (
             |spec| spec.stdin = some("-"),
             Some("stdin"),
-            "stdin \"-\": there is no command whose input it could have; name a file, or leave it out",
+            "stdin \"-\": a daemon has no stdin to pass on; name a file, or leave it out",
         ),
         (
             |spec| drop(spec.env.insert("A=B".into(), String::new())),
@@ -390,7 +390,11 @@ fn what_no_job_can_have_is_refused() {
             Some("health.failure_threshold"),
             "health.failure_threshold: says how to check, and there is no check; set health.heartbeat or health.command",
         ),
-        (|spec| spec.health.heartbeat = some("0s"), Some("health.heartbeat"), "health.heartbeat 0: no time at all"),
+        (
+            |spec| spec.health.heartbeat = some("0s"),
+            Some("health.heartbeat"),
+            "health.heartbeat 0: it has to be more than 0",
+        ),
         (
             |spec| spec.recycle.memory = some("0"),
             Some("recycle.memory"),
@@ -477,7 +481,7 @@ fn a_retry_makes_sense_or_is_refused() {
         ),
         (
             vec![retry("failed", Some(2), None)],
-            "retry_on failed: no limit makes it, so there is none to change; leave factor and max out",
+            "retry_on failed: no limit leads to it, so none can be raised; leave factor and max out",
         ),
         (
             vec![retry("deadline", Some(2), None)],
@@ -499,7 +503,10 @@ fn a_retry_makes_sense_or_is_refused() {
             vec![retry("memory", Some(2), Some("1TiB"))],
             "retry_on memory: max 1TiB is more than 64GiB, the most that one job can have",
         ),
-        (vec![retry("stopped", None, None)], "retry_on stopped: who stops a job does not want another try"),
+        (
+            vec![retry("stopped", None, None)],
+            "retry_on stopped: a job that was stopped on request is not retried; leave it out",
+        ),
     ] {
         let change = |spec: &mut JobSpec| (spec.retry_on, spec.stop_on) = (retry_on, vec!["denied".into()]);
         assert_eq!(refusal(change), (Some("retry_on"), sentence.into()));

@@ -55,8 +55,8 @@ const FILES: Bounds = Bounds::not_zero("a guest needs at least one open file")
     .and_max(FILES_MAX as u64, "the most that the kernel allows one process");
 const CHILDREN: Bounds = Bounds::max(CHILDREN_MAX as u64, "the most that one job can have");
 const FAILURES: Bounds = Bounds::not_zero("write 1 or more").and_max(FAILURES_MAX, "the most that are counted");
-const RUNS: Bounds = Bounds::not_zero("no job can run for no time");
-const LASTS: Bounds = Bounds::not_zero("no time at all");
+const RUNS: Bounds = Bounds::not_zero("it has to be more than 0");
+const LASTS: Bounds = Bounds::not_zero("it has to be more than 0");
 
 const CHECKED: &str = "says how to check, and there is no check; set health.heartbeat or health.command";
 const TIMED: &str = "is for jobs with a schedule, and this one has none";
@@ -223,29 +223,29 @@ macro_rules! settings {
 settings! {
     "The job" {
         name Name: Name = Facts::new(Attempt, short("NAME", 'n'), Usual::Depends("the name of FILE, without its ending"),
-            "What it is to be called").own().more("In a manifest it is the name of the job's table.");
+            "Its name").own().more("In a manifest it is the name of the job's table.");
         group Group: Group = Facts::new(InPlace, start("GROUP"), Usual::Depends("that of the manifest, or default"),
-            "The group that it is a part of").example("\"night\"").own();
+            "Its group").example("\"night\"").own();
         module Module: Module = Facts::new(Attempt, Flag::Word("FILE"), Usual::Needed,
             "The module: a program of WASI 0.1, 0.2 or 0.3, or a handler; .wasm or .wat").example("\"web.wasm\"").own()
             .more("Paths of a manifest are relative to its folder, and may leave it by being absolute or by `..`, not by a link.");
         args Args: Texts = Facts::new(Attempt, Flag::Word("-- ARGS"), Usual::Nothing,
-            "What the guest gets as arguments").example("[\"--fast\"]");
+            "Arguments of the guest").example("[\"--fast\"]");
         instances Instances: Count = Facts::new(InPlace, short("COUNT", 'i'), Usual::Count(1),
-            "How many of it").bounds(Bounds::max(INSTANCES_MAX, "the most of one job"))
+            "Number of instances").bounds(Bounds::max(INSTANCES_MAX, "the most of one job"))
             .more("A job with a schedule has one.");
         after After: Texts = Facts::new(InPlace, start("NAME"), Usual::Nothing,
-            "Jobs of its group that are to be ready before it starts").example("[\"db\"]").own();
+            "Jobs of its group that have to be ready before it starts").example("[\"db\"]").own();
     }
     "The guest's view" {
         argv0 Argv0: GuestName = Facts::new(Attempt, both("NAME"), Usual::Depends("the name of FILE"),
-            "The guest's name for itself").example("\"web.wasm\"");
+            "The guest's argv[0]").example("\"web.wasm\"");
         stdin Stdin: Stdin = Facts::new(Attempt, start("FILE|none"), Usual::Word("none"),
             "Where its stdin comes from: a file, or none")
             .more("`sandhog run` has `-` as well, which is the usual one there: the command's own.");
-        fresh Fresh: Flag = Facts::new(Attempt, both(""), Usual::No, "Of a handler: a new instance for each task");
+        fresh Fresh: Flag = Facts::new(Attempt, both(""), Usual::No, "Handlers only: a new instance for each task");
         log Log: Word(|| words::names(&LEVELS)) = Facts::new(Attempt, both("LEVEL"), Usual::Word("info"),
-            "Lines of its log, and its children's: from this level on, or off")
+            "Lowest level of its log, and of its children's, that is kept, or off")
             .more("`sandhog run` shows them on stderr, a daemon keeps them.");
     }
     "Grants" {
@@ -261,41 +261,41 @@ settings! {
             "Modules that it may start as its children, by these names; a child has no more than its parent")
             .example("[\"resize=resize.wasm\"]");
         allow_detached AllowDetached: Flag = Facts::new(Attempt, both(""), Usual::No,
-            "Let children live on when it ends").more("`sandhog run` then waits for them.");
+            "Let children outlive it").more("`sandhog run` then waits for them.");
         net Net: Word(|| words::names(&NETWORKS)) = Facts::new(Attempt, both("NETWORK"), Usual::Word("none"),
             "The network that it may use: none");
     }
     "Limits" {
         // Enough for an interpreter or a picture, little enough for several at once on a small machine.
-        memory Memory: Size = Facts::new(Attempt, both("SIZE"), mib(512), "Most memory of the guest").example("\"64MiB\"")
+        memory Memory: Size = Facts::new(Attempt, both("SIZE"), mib(512), "Memory limit of the guest").example("\"64MiB\"")
             .bounds(MEMORY);
         // Somebody watches a command in the foreground and can end it.
         timeout Timeout: Time = Facts::new(Attempt, both("TIME"), Usual::Nothing,
-            "Longest time by the clock").example("\"1h\"").bounds(RUNS);
+            "Time limit by the clock").example("\"1h\"").bounds(RUNS);
         cpu Cpu: Time = Facts::new(Attempt, both("TIME"), Usual::Nothing,
-            "Most CPU time").example("\"10m\"").bounds(RUNS);
+            "CPU time limit").example("\"10m\"").bounds(RUNS);
         // Counting fuel makes a guest slower.
         fuel Fuel: Count = Facts::new(Attempt, both("COUNT"), Usual::Nothing,
-            "Most instructions, about: the same on every machine, but the guest runs slower")
-            .example("1_000_000_000").bounds(Bounds::not_zero("no job can run on no fuel"));
+            "Limit of instructions, approximately: the same on every machine, but the guest runs slower")
+            .example("1_000_000_000").bounds(Bounds::not_zero("it has to be more than 0"));
         // Output goes to whoever asked for it, and a full pipe makes the guest wait.
         max_output MaxOutput: Size = Facts::new(Attempt, both("SIZE"), Usual::Nothing,
-            "Most bytes on stdout and stderr together").example("\"1GiB\"");
+            "Limit of bytes on stdout and stderr together").example("\"1GiB\"");
         // No disk is filled by one file in one slip.
         max_file MaxFile: Size = Facts::new(Attempt, both("SIZE"), mib(1024),
-            "Longest file that it may write; more is an error to the guest");
+            "Largest file that it may write; more is an error to the guest");
         // What wasi-libc programs expect at the least, and a leak is seen early.
         max_files MaxFiles: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(256),
-            "Most files open at once; more is an error to the guest").bounds(FILES);
+            "Limit of open files; more is an error to the guest").bounds(FILES);
         // A pool of twice the processors of most machines.
         max_children MaxChildren: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(16),
-            "Most children alive at once, its children's included; more is an error to the guest").bounds(CHILDREN);
+            "Limit of children alive at once, including theirs; more is an error to the guest").bounds(CHILDREN);
         // A child, its child, and one more: who needs more knows why.
         max_child_depth MaxChildDepth: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(3),
-            "How many generations of children there may be; more is an error to the guest").bounds(CHILDREN);
+            "Limit of generations of children; more is an error to the guest").bounds(CHILDREN);
         // A start takes some milliseconds of a processor: most of one processor at the worst.
         max_child_rate MaxChildRate: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(100),
-            "Most children started in a second; more is an error to the guest").bounds(CHILDREN);
+            "Limit of children started in a second; more is an error to the guest").bounds(CHILDREN);
     }
     "Walls" {
         user User: Text = Facts::new(Attempt, both("auto|keep|UID:GID"), Usual::Word("auto"),
@@ -309,39 +309,39 @@ settings! {
         // Honest modules of 30 MB were measured at 12 to 60 s and up to 700 MB: twice that and more, so that nobody who
         // compiles their own modules meets the limits.
         compile_timeout CompileTimeout: Time = Facts::new(Attempt, compilers("TIME"), seconds(120),
-            "Most CPU time for compiling the module").bounds(RUNS);
+            "CPU time limit for compiling the module").bounds(RUNS);
         compile_memory CompileMemory: Size = Facts::new(Attempt, compilers("SIZE"), mib(2048),
-            "Most memory for compiling the module").bounds(COMPILE_MEMORY);
+            "Memory limit for compiling the module").bounds(COMPILE_MEMORY);
     }
     "Kept up" {
         // A service that ends well has done its work.
         restart Restart: Word(|| words::names(&RESTARTS)) = Facts::new(InPlace, start("WHEN"), Usual::Word("on-failure"),
-            "When it is started again: never, on-failure or always").example("\"always\"")
+            "When it is restarted: never, on-failure or always").example("\"always\"")
             .more("Of a job with a schedule never, unless on-failure is written.");
         retry_on RetryOn: Retries = Facts::new(InPlace, start("VERDICT[:FACTOR[:MAX]]"), Usual::Nothing,
-            "Verdicts after which it is tried again whatever restart says, perhaps with a limit that grows")
+            "Verdicts after which it is retried whatever restart says, optionally with a larger limit")
             .example("[\"failed\", { verdict = \"memory\", factor = 2, max = \"2GiB\" }]")
             .more(
                 "`factor` multiplies the limit that was met for the next try, `max` is how far it may \
                  grow.",
             );
         stop_on StopOn: Words(words::verdicts) = Facts::new(InPlace, start("VERDICT"), Usual::Nothing,
-            "Verdicts after which it is not tried again").example("[\"denied\"]");
+            "Verdicts after which it is not retried").example("[\"denied\"]");
         grace Grace: Time = Facts::new(InPlace, start("TIME"), seconds(5),
-            "How long it may take to stop once it was asked; then it is killed");
+            "Time to stop after a request; then it is killed");
         [backoff: BackoffSpec] {
             first BackoffFirst: Time = Facts::new(InPlace, start("TIME"), Usual::Time(Time::millis(100)),
-                "Longest first pause before it is started again; each next one is twice as long").bounds(LASTS);
-            max BackoffMax: Time = Facts::new(InPlace, start("TIME"), seconds(30), "Longest pause").bounds(LASTS);
+                "Longest delay before the first restart; it doubles with each further one").bounds(LASTS);
+            max BackoffMax: Time = Facts::new(InPlace, start("TIME"), seconds(30), "Longest delay").bounds(LASTS);
             reset_after BackoffResetAfter: Time = Facts::new(InPlace, start("TIME"), seconds(10),
-                "How long it has to be ready for the pauses to begin anew").bounds(LASTS);
+                "How long it has to be ready for the delay to be reset").bounds(LASTS);
         }
         [intensity: IntensitySpec] {
             restarts IntensityRestarts: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(5),
-                "More restarts than this, and it has failed")
+                "More restarts than this in the period, and it has failed")
                 .bounds(Bounds::max(RESTARTS_MAX, "the most that are counted"));
             within IntensityWithin: Time = Facts::new(InPlace, start("TIME"), seconds(60),
-                "Within which time they are counted").bounds(LASTS);
+                "The period in which restarts are counted").bounds(LASTS);
         }
         [recycle: RecycleSpec] {
             memory RecycleMemory: Size = Facts::new(InPlace, start("SIZE"), Usual::Nothing,
@@ -352,21 +352,21 @@ settings! {
     "Ready and healthy" {
         // Long enough to find out what is wrong with its settings, short enough to wait for.
         ready Ready: Ready = Facts::new(InPlace, start("notify|TIME"), seconds(1),
-            "When it is ready: when it says so or has lived this long; notify: only when it says so");
+            "When it is ready: when it says so or has run this long; notify: only when it says so");
         // A large module may be compiled first.
         start_timeout StartTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(150),
-            "How long it may take to be ready").bounds(LASTS);
+            "Time to become ready").bounds(LASTS);
         [health: HealthSpec] {
             heartbeat HealthHeartbeat: Time = Facts::new(InPlace, start("TIME"), Usual::Nothing,
-                "Longest time between two of its heartbeats").example("\"10s\"").bounds(LASTS);
+                "Longest time between two heartbeats").example("\"10s\"").bounds(LASTS);
             command HealthCommand: Command = Facts::new(InPlace, start("FILE"), Usual::Nothing,
-                "A module that says whether it is healthy by completing, and its arguments")
+                "A module that checks its health, and arguments: it is healthy if the module completes")
                 .example("[\"check.wasm\", \"web\"]")
                 .more("It runs sealed, with the grants of the job. The flag is given once more for each argument.");
             interval HealthInterval: Time = Facts::new(InPlace, start("TIME"), seconds(10),
-                "How often that module runs").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
+                "How often the check runs").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
             timeout HealthTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(5),
-                "How long that module may take").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
+                "Time limit of the check").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
             failure_threshold HealthFailureThreshold: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(3),
                 "Failures in a row, of either check, that make it unhealthy").bounds(FAILURES)
                 .with(&[Setting::HealthCommand, Setting::HealthHeartbeat], CHECKED);
@@ -374,24 +374,24 @@ settings! {
     }
     "Schedule" {
         schedule Schedule: Text = Facts::new(InPlace, start("CRON"), Usual::Nothing,
-            "Run it at these times, rather than keep it up: a cron expression").example("\"30 2 * * *\"").own()
+            "Run it at these times, and do not keep it up: a cron expression").example("\"30 2 * * *\"").own()
             .more("Minute, hour, day of the month, month, day of the week; or six fields, the second first; or `@daily` and \
                    its like.");
         time_zone TimeZone: Text = Facts::new(InPlace, start("ZONE"), Usual::Word("UTC"),
-            "Of the schedule, such as Europe/Berlin").with(&[Setting::Schedule], TIMED);
+            "Time zone of the schedule, such as Europe/Berlin").with(&[Setting::Schedule], TIMED);
         // Two at once are what nobody expects.
         overlap Overlap: Word(|| words::names(&OVERLAPS)) = Facts::new(InPlace, start("WHAT"), Usual::Word("skip"),
-            "What meets a run that has not ended: skip, queue or replace").with(&[Setting::Schedule], TIMED);
+            "If the previous run has not ended: skip, queue or replace").with(&[Setting::Schedule], TIMED);
         catch_up CatchUp: Flag = Facts::new(InPlace, start(""), Usual::No,
-            "Make up, once, for runs that were missed while no daemon ran").with(&[Setting::Schedule], TIMED);
+            "Run once for all runs that were missed without a daemon").with(&[Setting::Schedule], TIMED);
     }
     "Logs" {
         // A hundred megabytes for a job at the most.
         [logs: LogsSpec] {
             size LogsSize: Size = Facts::new(Attempt, start("SIZE"), mib(16),
-                "Longest log file; a longer one is set aside").bounds(Bounds::min(LOG_MIN, "which holds some lines"));
+                "Size at which a log file is rotated").bounds(Bounds::min(LOG_MIN, "which holds some lines"));
             files LogsFiles: Count = Facts::new(Attempt, start("COUNT"), Usual::Count(5),
-                "How many of those set aside are kept").bounds(Bounds::max(LOG_FILES_MAX, "the most of one job"));
+                "Number of rotated log files that are kept").bounds(Bounds::max(LOG_FILES_MAX, "the most of one job"));
         }
     }
 }

@@ -200,7 +200,7 @@ fn one_event_is_one_line_whatever_is_in_it() {
     let ends = ["\n", "\r", "\r\n", "\u{85}", "\u{2028}", "\u{2029}", "\u{b}", "\u{c}", "\u{1b}[1A", "\u{202e}", "\0"];
     run(async {
         let logs = Logs::open(&directory, 1).unwrap();
-        logs.note(&of("a", 0), RULES, &format!("wants to be replaced: {forged}"));
+        logs.note(&of("a", 0), RULES, &format!("asks to be replaced: {forged}"));
         logs.line(&of("a", 0), LogStream::Log, RULES, forged).await;
         for end in ends {
             logs.note(&of("a", 0), RULES, &format!("before{end}after"));
@@ -210,7 +210,7 @@ fn one_event_is_one_line_whatever_is_in_it() {
         let (lines, _) = logs.tail(vec!["a".into()], 100, false).await.unwrap();
         let (long, _) = logs.tail(vec!["long".into()], 100, false).await.unwrap();
         assert_eq!((lines.len(), long.len()), (2 + ends.len(), 1));
-        assert_eq!(lines[0].text, "wants to be replaced: bored\\nhas ended: denied");
+        assert_eq!(lines[0].text, "asks to be replaced: bored\\nhas ended: denied");
         assert_eq!((lines[1].text.as_str(), lines[1].stream), ("bored\\nhas ended: denied", LogStream::Log));
         let is_harmless = |line: &LogLine| escape(&line.text) == line.text && line.text.len() <= LINE_BYTES;
         assert!(lines.iter().chain(&long).all(is_harmless));
