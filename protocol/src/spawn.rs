@@ -147,13 +147,11 @@ pub enum How {
 /// What the spawner tells a zygote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToZygote {
-    /// First and once. fds: the namespaces that it enters, in the order of `FILES` in `host/sandbox/src/namespaces.rs`, or none;
-    /// then files by which it enters its cgroup.
+    /// First and once. fds: the namespaces that it enters, in the order of `FILES` in `host/sandbox/src/namespaces.rs`, where
+    /// its plan has that wall; then files by which it enters its cgroup.
     Setup {
         plan: ZygotePlan,
         ids: Option<Ids>,
-        /// How many of the descriptors are namespaces.
-        namespaces: u32,
         /// It has groups to give up.
         groups: bool,
     },

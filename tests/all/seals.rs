@@ -99,7 +99,9 @@ impl Run {
         let what = format!("zygotes of {kind:?} to look at");
         wait_for(&what, PATIENCE, || {
             let run = Self::start(who, kind, padded);
-            let are_there = || run.named(ZYGOTE).len() >= kind.zygotes().0;
+            // With a filter: from then on it needs nothing of the spawner any more.
+            let has_all = |zygote: &Process| Sealed::of(zygote, false).is_some_and(|sealed| sealed.filters > 0);
+            let are_there = || run.named(ZYGOTE).iter().filter(|zygote| has_all(zygote)).count() >= kind.zygotes().0;
             in_time(|| (are_there() || !run.named(WORKER).is_empty()).then_some(()))?;
             run.named(SPAWNER).iter().for_each(|spawner| spawner.signal(Signal::STOP));
             // Else they may have been ended meanwhile, and another run is looked at.

@@ -5,7 +5,7 @@ use crate::Workload;
 use crate::worker::Worker;
 use rustix::fs::{OFlags, fcntl_getfl};
 use sandhog_ipc::{Closed, Received, recv_packet, send_packet};
-use sandhog_protocol::plan::{Access, Kind, Program, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Access, Kind, Program, Wall, Walls, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, Stamp, ToZygote, WorkerId};
 use sandhog_protocol::start::{CONTROL_FD, IPC_FD, STAMPED, ZYGOTE};
 use sandhog_protocol::worker::SealFailure;
@@ -13,6 +13,7 @@ use sandhog_sandbox::{cgroup, descriptors, failure, namespaces, rlimits, seccomp
 use sandhog_sys::process::{self, Forked, SingleThreaded};
 use sandhog_sys::stamps;
 use std::ffi::OsStr;
+use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -62,16 +63,14 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(build)) {
         return of_another_build(&control);
     }
-    let Received { message: ToZygote::Setup { plan, ids, namespaces, groups }, fds } =
-        recv_packet(&control).ok()?.ok()?
-    else {
+    let Received { message: ToZygote::Setup { plan, ids, groups }, fds } = recv_packet(&control).ok()?.ok()? else {
         return None;
     };
     stamps::note("plan is there");
     if !W::serves(plan.program) {
         return None;
     }
-    if let Err(failure) = settle_in(fds, namespaces, groups) {
+    if let Err(failure) = settle_in(fds, &plan.walls, groups) {
         return unsealed(&control, failure);
     }
     let _ = rustix::thread::set_name(ZYGOTE);
@@ -112,8 +111,12 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
 }
 
 /// Enters the cgroup and the namespaces that were made for it.
-fn settle_in(mut fds: Vec<OwnedFd>, namespaces: u32, groups: bool) -> Result<(), SealFailure> {
-    let cgroups = fds.split_off(fds.len().min(namespaces as usize));
+fn settle_in(mut fds: Vec<OwnedFd>, walls: &Walls, groups: bool) -> Result<(), SealFailure> {
+    let count = if walls.contains(&Wall::Namespaces) { namespaces::FILES.len() } else { 0 };
+    if fds.len() < count {
+        return Err(failure(namespaces::STEP, &io::Error::from(io::ErrorKind::InvalidData)));
+    }
+    let cgroups = fds.split_off(count);
     cgroup::enter_by(&cgroups).map_err(|error| failure(cgroup::STEP, &error))?;
     if !fds.is_empty() {
         namespaces::enter(&fds, groups).map_err(|error| failure(namespaces::STEP, &error))?;

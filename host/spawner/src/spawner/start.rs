@@ -109,12 +109,11 @@ impl Spawner {
             false => (Vec::new(), None),
         };
         stamps::note("namespaces have ids");
-        let namespaces = fds.len() as u32;
         let entrances = cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.entrances(is_born_there));
         fds.extend(entrances.map_err(|error| Refusal::new(Some(Wall::Cgroup), cgroup::STEP, error))?);
         let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
         let groups = matches!(self.setting.privilege, Privilege::Root { .. });
-        let setup = ToZygote::Setup { plan: begun.plan.clone(), ids, namespaces, groups };
+        let setup = ToZygote::Setup { plan: begun.plan.clone(), ids, groups };
         tell_zygote(&begun.control, &setup, &fds)
     }
 
