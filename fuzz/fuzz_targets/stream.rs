@@ -19,7 +19,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
             buffer.fill(&there).unwrap();
             rest = later;
             loop {
-                match buffer.next::<FromWorker>() {
+                match buffer.take_frame::<FromWorker>() {
                     Ok(Some(message)) => said.push(format!("{message:?}")),
                     Ok(None) => break,
                     Err(error) => {

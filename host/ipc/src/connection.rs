@@ -149,7 +149,7 @@ pub fn recv_frame<T: DeserializeOwned>(
     buffer: &mut FrameBuffer,
 ) -> Result<Result<T, Closed>, Error> {
     loop {
-        if let Some(message) = buffer.next()? {
+        if let Some(message) = buffer.take_frame()? {
             return Ok(Ok(message));
         }
         let (bytes, ()) = buffer.read_with(|room| Ok((rustix::net::recv(&socket, room, RecvFlags::empty())?.0, ())))?;
@@ -263,7 +263,7 @@ impl FrameBuffer {
     }
 
     /// The next whole frame's message, if it is there.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
+    pub fn take_frame<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
         let rest = &self.bytes[self.start..];
         let Some((header, body)) = rest.split_first_chunk::<{ frame::HEADER }>() else { return Ok(None) };
         let length = frame::body_length(*header)?;
@@ -302,7 +302,7 @@ mod tests {
         for byte in &frame[..frame.len() - 1] {
             rustix::io::write(&here, &[*byte]).unwrap();
             buffer.fill(&there).unwrap();
-            assert_eq!(buffer.next::<FromWorker>().unwrap(), None);
+            assert_eq!(buffer.take_frame::<FromWorker>().unwrap(), None);
         }
         rustix::io::write(&here, &frame[frame.len() - 1..]).unwrap();
         assert_eq!(recv_frame::<FromWorker>(&there, &mut buffer).unwrap().unwrap(), FromWorker::Hello { version: 9 });

@@ -25,7 +25,7 @@ impl Channel {
     /// The next message; `Closed` at the end of all that the worker has said.
     pub(super) async fn next_frame(&mut self) -> Result<Result<FromWorker, Closed>, ipc::Error> {
         loop {
-            if let Some(message) = self.buffer.next()? {
+            if let Some(message) = self.buffer.take_frame()? {
                 return Ok(Ok(message));
             }
             let ready = match self.rest {

@@ -41,18 +41,18 @@ pub trait Sink: Send {
 /// Tells those that wait for a worker's streams that it has been gone for a while. All that it wrote lies in them by now: so
 /// much is still passed on, and then a stream is at its end, whoever else may hold it open. Its own processes hold none of
 /// them; what was taken over may have handed an end on.
-pub struct Over {
+pub(crate) struct Over {
     told: watch::Sender<bool>,
     /// The same for a thread; made where there is one.
     bell: Option<Arc<OwnedFd>>,
 }
 
 impl Over {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { told: watch::Sender::new(false), bell: None }
     }
 
-    pub fn hear(&self) -> watch::Receiver<bool> {
+    pub(crate) fn hear(&self) -> watch::Receiver<bool> {
         self.told.subscribe()
     }
 
@@ -60,7 +60,7 @@ impl Over {
     ///
     /// # Errors
     /// As eventfd(2): EMFILE.
-    pub fn bell(&mut self) -> io::Result<Arc<OwnedFd>> {
+    pub(crate) fn bell(&mut self) -> io::Result<Arc<OwnedFd>> {
         let bell = match self.bell.take() {
             Some(bell) => bell,
             None => Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
@@ -68,7 +68,7 @@ impl Over {
         Ok(Arc::clone(self.bell.insert(bell)))
     }
 
-    pub fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.told.send_replace(true);
         if let Some(bell) = &self.bell {
             // Fails only where it has rung for a very long time.

@@ -40,7 +40,7 @@ impl Terms {
     /// Of a command that runs this job at once: its zygote may begin before it is asked for. With native code of the doctor's
     /// in its place, behind these walls at least, nothing begins before.
     pub fn of_run(job: &Job, probes: Option<Walls>) -> Self {
-        let first = probes.is_none().then(|| job.limits.clone());
+        let first = probes.is_none().then_some(job.limits);
         Self { probes, first, ..Self::of(job) }
     }
 

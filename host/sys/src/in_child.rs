@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Write},
+    io::Read,
     os::fd::{AsRawFd, OwnedFd},
     panic::{self, AssertUnwindSafe},
 };
@@ -40,5 +40,6 @@ pub fn become_stream(fd: OwnedFd, number: i32) {
 
 #[test]
 fn what_a_child_writes_arrives() {
+    use std::io::Write;
     assert_eq!(in_child(|file| file.write_all(b"hello").unwrap()), b"hello");
 }

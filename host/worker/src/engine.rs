@@ -50,7 +50,7 @@ pub(crate) fn load_for(fuel: bool, coredump: bool, kind: Kind, file: File) -> Re
 
 /// As [`load_for`], without core dumps.
 #[cfg(test)]
-pub fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
+pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
     load_for(fuel, false, kind, file)
 }
 

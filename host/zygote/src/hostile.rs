@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 impl<W: Workload> Zygote<W> {
     /// Does all steps; a worker that it makes in between is an honest one.
-    pub fn lie(&mut self, steps: Vec<Step>, worker: WorkerId, plan: &WorkerPlan, fds: &[OwnedFd]) -> Option<()> {
+    pub(crate) fn lie(&mut self, steps: Vec<Step>, worker: WorkerId, plan: &WorkerPlan, fds: &[OwnedFd]) -> Option<()> {
         let mut made: Option<Child> = None;
         for step in steps {
             let forked = match step {

@@ -121,7 +121,7 @@ impl Incoming {
     /// The next reply among the bytes. The news of stdin is for whoever reads that.
     fn decode(&mut self) -> Result<Option<Reply>, Error> {
         loop {
-            match self.buffer.next() {
+            match self.buffer.take_frame() {
                 Ok(Some(ToWorker::Tells(Reply::InputFailed { errno }))) => {
                     self.input_failed = Some(Errno::from_raw_os_error(errno));
                 }
