@@ -439,6 +439,8 @@ fn what_waits_grows_with_the_instances_and_not_with_what_happens() {
     let folder = StateFolder::new();
     run(async {
         let (store, _) = folder.open();
+        // The first reservation of ids waits as well, until it is written.
+        store.kept().await.unwrap();
         for round in 0..50 {
             for id in 1..=500 {
                 store.put_instance("a", InstanceRow { restarts: round, ..row(id, 0) });
