@@ -35,22 +35,34 @@ enum Error {
     Paths(#[from] paths::Error),
     #[error("no daemon is running: nothing listens at {0:?}")]
     NoDaemon(PathBuf),
-    #[error("failed to reach the daemon at {path:?}: {cause}")]
-    Reach { path: PathBuf, cause: io::Error },
+    #[error("failed to reach the daemon at {path:?}")]
+    Reach {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error("the socket {path:?} is served by the user with the id {owner}, not by you: nothing was sent to it")]
     Stranger { path: PathBuf, owner: u32 },
-    #[error("failed to start a runtime for the request: {0}")]
-    Runtime(io::Error),
+    #[error("failed to start a runtime for the request")]
+    Runtime(#[source] io::Error),
     #[error("failed to write the request to {path:?}: {cause}")]
     Write { path: String, cause: String },
-    #[error("the daemon went away in the middle of {path:?}: {cause}")]
-    Gone { path: String, cause: hyper::Error },
-    #[error("failed to start a thread that waits: {0}")]
-    Thread(io::Error),
+    #[error("the daemon went away in the middle of {path:?}")]
+    Gone {
+        path: String,
+        #[source]
+        cause: hyper::Error,
+    },
+    #[error("failed to start a thread that waits")]
+    Thread(#[source] io::Error),
     #[error("the daemon's answer to {path:?} is longer than {limit} bytes")]
     TooLong { path: String, limit: usize },
-    #[error("the daemon's answer to {path:?} makes no sense to this version of sandhog: {cause}")]
-    Nonsense { path: String, cause: serde_json::Error },
+    #[error("the daemon's answer to {path:?} makes no sense to this version of sandhog")]
+    Nonsense {
+        path: String,
+        #[source]
+        cause: serde_json::Error,
+    },
     #[error("the daemon answered {path:?} with the status {status} and no reason")]
     Status { path: String, status: StatusCode },
 }

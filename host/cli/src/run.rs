@@ -9,6 +9,7 @@ use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::trace;
 use super::verdict_file::VerdictFile;
+use sandhog_protocol::causes;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Walls;
 use sandhog_protocol::verdict::{CpuLimit, Verdict};
@@ -109,7 +110,7 @@ async fn run_job(
         record.coredump = Some(core.finish(record.dumped.take()));
     }
     let record = answer.as_ref().cloned().unwrap_or_else(|error| {
-        VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, attempt, job.name.clone())
+        VerdictRecord::new(Verdict::Refused { reason: causes::one_line(error) }, attempt, job.name.clone())
     });
     if let Some(file) = file {
         let line = render::verdict::json(&record).map_err(|error| Failure::of(&error))?;

@@ -25,8 +25,12 @@ pub enum Error {
          SANDHOG_RUNTIME_DIR to a shorter one"
     )]
     LongSocket { path: PathBuf, length: usize },
-    #[error("failed to open {path:?}, where root's commands lock the ids of their workers: {cause}")]
-    Ids { path: PathBuf, cause: io::Error },
+    #[error("failed to open {path:?}, where root's commands lock the ids of their workers")]
+    Ids {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
 }
 
 /// unix(7): `sun_path` has 108 bytes, and the last one ends it.

@@ -11,6 +11,7 @@ mod secret;
 use super::reopen::FromStart;
 use rustix::fs::{AtFlags, MemfdFlags, Mode, OFlags, open, openat, unlinkat};
 use sandhog_dirs::paths;
+use sandhog_protocol::causes;
 use sandhog_protocol::plan::Kind;
 use sandhog_sys::lock;
 use secret::Secret;
@@ -61,8 +62,8 @@ pub enum Error {
         "the file system of the cache {path:?} has no unnamed files (O_TMPFILE): set SANDHOG_CACHE_DIR to a directory on a local disk"
     )]
     Unsuitable { path: PathBuf, cause: io::Error },
-    #[error("no memory for a compiled module that is not kept: {0}")]
-    Memory(io::Error),
+    #[error("no memory for a compiled module that is not kept")]
+    Memory(#[source] io::Error),
 }
 
 /// Most that is kept in memory, in bytes: a hundred ordinary modules. What is beyond is compiled again at its next start.
@@ -114,7 +115,7 @@ impl Cache {
         let failed = |cause: io::Error| Error::Use { path: path.into(), cause };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
-        let secret = state.and_then(|state| Secret::of_state(state).map_err(|error| error.to_string()));
+        let secret = state.and_then(|state| Secret::of_state(state).map_err(|error| causes::one_line(&error)));
         let (secret, shelf) = match secret {
             Ok(secret) => (secret, Shelf::Directory),
             Err(reason) => (Secret::random().map_err(failed)?, Shelf::Memory { reason, entries: Mutex::default() }),

@@ -5,6 +5,7 @@ use super::cache::{self, Cache};
 use super::own_limits;
 use sandhog_dirs::paths;
 use sandhog_dirs::person::Person;
+use sandhog_protocol::causes;
 use sandhog_protocol::verdict::LostCause;
 use sandhog_supervisor::outcome::Cause;
 use std::ffi::OsString;
@@ -26,7 +27,7 @@ impl Caches {
     pub(super) fn of(person: &Person, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         Self {
             path: paths::cache(person, &variable).map_err(cache::Error::from),
-            state: paths::state(person, &variable).map_err(|error| error.to_string()),
+            state: paths::state(person, &variable).map_err(|error| causes::one_line(&error)),
             is_given: paths::is_given(paths::CACHE_VARIABLE, &variable),
             own: OnceLock::new(),
             spare: OnceLock::new(),
@@ -62,8 +63,8 @@ impl Caches {
         if let Some(spare) = self.spare.get() {
             return Ok(Arc::clone(spare));
         }
-        let spare = Cache::in_memory(error.to_string())
-            .map_err(|error| Cause::Failed(LostCause::Machine, error.to_string()))?;
+        let spare = Cache::in_memory(causes::one_line(error))
+            .map_err(|error| Cause::Failed(LostCause::Machine, causes::one_line(&error)))?;
         Ok(Arc::clone(self.spare.get_or_init(|| Arc::new(spare))))
     }
 
@@ -81,14 +82,14 @@ impl Caches {
 /// Why nothing takes the place of a cache that has failed; none where something does.
 fn verdict_of(error: &cache::Error, is_given: bool) -> Option<Cause> {
     match error {
-        cache::Error::Memory(_) => Some(Cause::Failed(LostCause::Machine, error.to_string())),
+        cache::Error::Memory(_) => Some(Cause::Failed(LostCause::Machine, causes::one_line(error))),
         // Memory would be no better: it is a file as well.
         cache::Error::Full { cause, .. } if cause.kind() == io::ErrorKind::FileTooLarge => {
             Some(Cause::Refused(format!("the compiled module is too large a file: {}", too_large())))
         }
         cache::Error::Full { .. } => None,
         cache::Error::Paths(_) | cache::Error::Use { .. } | cache::Error::Unsuitable { .. } => {
-            is_given.then(|| Cause::Refused(error.to_string()))
+            is_given.then(|| Cause::Refused(causes::one_line(error)))
         }
     }
 }

@@ -13,6 +13,7 @@ use super::run::{Member, Ties};
 use super::stop::{StopRequest, StopRequests};
 use super::streams::{Inherited, Streams, open_below};
 use super::view::{LogLine, Progress};
+use sandhog_protocol::causes;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::Identity;
@@ -256,7 +257,11 @@ impl Parent<'_> {
         let task = tokio::spawn(async move {
             let record = run.await.unwrap_or_else(|error| {
                 let identity = member.identity.clone();
-                VerdictRecord::new(Verdict::Refused { reason: error.to_string() }, identity.attempt, identity.job)
+                VerdictRecord::new(
+                    Verdict::Refused { reason: causes::one_line(&error) },
+                    identity.attempt,
+                    identity.job,
+                )
             });
             locked(&tree.quota).ended();
             // Nobody hears it whose parent has ended.

@@ -9,18 +9,26 @@ use std::path::PathBuf;
 pub enum Error {
     #[error(transparent)]
     Module(#[from] module::Error),
-    #[error("failed to open the directory {path:?} of --dir: {cause}")]
-    Directory { path: PathBuf, cause: io::Error },
+    #[error("failed to open the directory {path:?} of --dir")]
+    Directory {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error(transparent)]
     Own(#[from] own_directories::Error),
-    #[error("failed to open {path:?} of --stdin: {cause}")]
-    Stdin { path: PathBuf, cause: io::Error },
+    #[error("failed to open {path:?} of --stdin")]
+    Stdin {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error(transparent)]
     Guarded(#[from] Guarded),
     #[error("--user {given}: only root may give a worker another identity; leave --user away")]
     User { given: &'static str },
-    #[error("failed to start: {0}")]
-    Start(io::Error),
+    #[error("failed to start")]
+    Start(#[source] io::Error),
 }
 
 impl From<io::Error> for Error {

@@ -4,6 +4,7 @@ use super::cache::{self, Turn};
 use super::granted::FileId;
 use super::reopen::{FromStart, for_reading};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
+use sandhog_protocol::causes;
 use sandhog_protocol::limits;
 use sandhog_protocol::verdict::LostCause;
 use sandhog_supervisor::outcome::Cause;
@@ -19,8 +20,12 @@ use std::sync::{Arc, OnceLock};
 pub enum Error {
     #[error("there is no module at {path:?}")]
     NotFound { path: PathBuf },
-    #[error("failed to read the module {path:?}: {cause}")]
-    Read { path: PathBuf, cause: io::Error },
+    #[error("failed to read the module {path:?}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error("{path:?} is a directory; a module is a file (.wasm or .wat)")]
     Directory { path: PathBuf },
     #[error("{path:?} is no regular file (a pipe, socket or device); copy the module into a file first")]
@@ -109,7 +114,7 @@ impl Module {
             Ok(*module.hash.get_or_init(|| hash))
         };
         let read: Result<_, Error> = if is_small(&self.file) { read() } else { blocking(read).await? };
-        read.map_err(|error| Cause::Refused(error.to_string()))
+        read.map_err(|error| Cause::Refused(causes::one_line(&error)))
     }
 
     /// `None`: it was never read.

@@ -8,6 +8,7 @@ use super::note;
 use super::own_limits;
 use super::plan;
 use super::processors::compiler_threads;
+use sandhog_protocol::causes;
 use sandhog_protocol::inspect::Inspection;
 use sandhog_protocol::plan::{CompileOutput, Kind, Walls, Work};
 use sandhog_protocol::start;
@@ -242,5 +243,7 @@ fn compiler_outcome(facts: Facts, limits: &CompileLimits, cache: &Cache) -> Resu
 fn not_copied(error: &Error) -> Cause {
     let too_long = matches!(error, Error::Read { cause, .. } if cause.kind() == io::ErrorKind::FileTooLarge);
     let limit = own_limits::file_size_in_words().filter(|_| too_long);
-    Cause::Refused(limit.map_or_else(|| error.to_string(), |limit| format!("the module is too large a file: {limit}")))
+    Cause::Refused(
+        limit.map_or_else(|| causes::one_line(error), |limit| format!("the module is too large a file: {limit}")),
+    )
 }

@@ -27,8 +27,12 @@ use std::path::PathBuf;
 pub enum Error {
     #[error(transparent)]
     Overlap(#[from] Overlap),
-    #[error("it can't be told whether the directory {path:?} of --dir holds Sandhog's own directories: {cause}")]
-    Unknown { path: PathBuf, cause: io::Error },
+    #[error("it can't be told whether the directory {path:?} of --dir holds Sandhog's own directories")]
+    Unknown {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
 }
 
 impl Error {

@@ -25,13 +25,22 @@ use std::sync::OnceLock;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("this machine lets an ordinary user have no user namespace: {cause}")]
-    UserNamespace { cause: io::Error },
-    #[error("this machine gives a new user namespace no rights: {cause}")]
-    Restricted { cause: io::Error },
+    #[error("this machine lets an ordinary user have no user namespace")]
+    UserNamespace {
+        #[source]
+        cause: io::Error,
+    },
+    #[error("this machine gives a new user namespace no rights")]
+    Restricted {
+        #[source]
+        cause: io::Error,
+    },
     /// User 0, which can't do what root does.
-    #[error("root has no capabilities here, and no user namespace of its own either: {cause}")]
-    Powerless { cause: io::Error },
+    #[error("root has no capabilities here, and no user namespace of its own either")]
+    Powerless {
+        #[source]
+        cause: io::Error,
+    },
     #[error(transparent)]
     Paths(#[from] paths::Error),
     #[error(transparent)]

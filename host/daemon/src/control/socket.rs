@@ -18,10 +18,18 @@ use tokio::task::JoinSet;
 pub enum Error {
     #[error("{0:?} is where the control socket is to be, and it is no socket: remove it, or set SANDHOG_RUNTIME_DIR")]
     InTheWay(PathBuf),
-    #[error("failed to remove the control socket {path:?} that another daemon has left behind: {cause}")]
-    Remove { path: PathBuf, cause: io::Error },
-    #[error("failed to listen on the control socket {path:?}: {cause}")]
-    Listen { path: PathBuf, cause: io::Error },
+    #[error("failed to remove the control socket {path:?} that another daemon has left behind")]
+    Remove {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("failed to listen on the control socket {path:?}")]
+    Listen {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
 }
 
 /// The socket, listening. Its file goes with it.

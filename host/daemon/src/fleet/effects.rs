@@ -7,6 +7,7 @@ use super::mailbox::Mailbox;
 use super::message::Message;
 use super::sample::Use;
 use super::store::InstanceRow;
+use sandhog_protocol::causes;
 use sandhog_protocol::control::{EndedAttempt, Event, EventKind};
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
@@ -351,7 +352,7 @@ async fn run(
                     attempt_observer.hold(permit);
                     stop_requests.mark_unchanged();
                     let record = coordinator.run_kept(kept, stop_requests).await;
-                    record.unwrap_or_else(|error| verdict(Verdict::Refused { reason: error.to_string() }))
+                    record.unwrap_or_else(|error| verdict(Verdict::Refused { reason: causes::one_line(&error) }))
                 }
                 else => verdict(outcome::never_began(None)),
             }

@@ -4,6 +4,7 @@ use super::actor::{Daemon, definition};
 use super::index::{Defined, Member};
 use super::settle::surroundings;
 use super::store::{self, InstanceRow, StoredInstance, StoredJob};
+use sandhog_protocol::causes;
 use sandhog_protocol::control::{EndedAttempt, EventKind};
 use sandhog_protocol::verdict::{LostCause, Usage, Verdict};
 use sandhog_runtime::error::Error;
@@ -63,7 +64,7 @@ impl Daemon {
         let writable = match writable_then(records, was_writable) {
             Ok(writable) => writable,
             Err(error) => {
-                let reason = format!("it can't be told where jobs may write: {error}");
+                let reason = format!("it can't be told where jobs may write: {}", causes::one_line(&error));
                 return jobs.iter().map(|_| Err(reason.clone())).collect();
             }
         };
@@ -147,7 +148,7 @@ fn refusal(error: &Error, job: &str) -> String {
         | Error::Own(_)
         | Error::Stdin { .. }
         | Error::User { .. }
-        | Error::Start(_) => error.to_string(),
+        | Error::Start(_) => causes::one_line(error),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Must not: change anything; see [`super::apply`] and [`super::requests`] for what follows.
 
 use super::refusal::{Refusal, RefusalKind};
+use sandhog_protocol::causes;
 use sandhog_protocol::control::{ApplyRequest, JobSpec};
 use sandhog_runtime::granted::{Opener, Settled, exposed, exposing};
 use sandhog_runtime::own_directories::OwnDirectories;
@@ -58,7 +59,7 @@ pub(super) fn prepare(apply: ApplyRequest, known: &Known, own: &OwnDirectories) 
             Refusal::new(RefusalKind::Invalid, sentence)
         };
         let service = Service::new(spec, surroundings()).map_err(|error| invalid(error.to_string()))?;
-        let settled = opener.settle(&service, None).map_err(|error| invalid(error.to_string()))?;
+        let settled = opener.settle(&service, None).map_err(|error| invalid(causes::one_line(&error)))?;
         // Where none is named it is the default one.
         let spec = JobSpec { group: service.group.clone(), ..spec.clone() };
         jobs.push((spec, Arc::new(service), Arc::new(settled)));
@@ -91,7 +92,7 @@ fn warnings(jobs: &[(JobSpec, Arc<Service>, Arc<Settled>)], known: &Known, sourc
 pub(super) fn open(jobs: Vec<Named>, own: &OwnDirectories) -> Opened {
     let mut opener = Opener::now(own);
     let open = |named: Named| {
-        let settled = opener.settle(&named.1, None).map(Arc::new).map_err(|error| error.to_string());
+        let settled = opener.settle(&named.1, None).map(Arc::new).map_err(|error| causes::one_line(&error));
         (named, settled)
     };
     jobs.into_iter().map(open).collect()
