@@ -10,7 +10,7 @@ usage: just bench [--rounds N] [--only PART] [--json]
 /// As many as keep a whole run below two minutes where a start of Node takes 50 ms.
 const ROUNDS: usize = 60;
 /// Beyond this a run takes most of an hour.
-const MOST_ROUNDS: usize = 10_000;
+const MAX_ROUNDS: usize = 10_000;
 
 /// What is to be done.
 pub(crate) enum Wish {
@@ -91,9 +91,9 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Wish, String> 
             }
             "--rounds" => {
                 let number = args.next().unwrap_or_default();
-                let rounds = number.parse().ok().filter(|rounds| (1..=MOST_ROUNDS).contains(rounds));
+                let rounds = number.parse().ok().filter(|rounds| (1..=MAX_ROUNDS).contains(rounds));
                 parsed.rounds =
-                    rounds.ok_or(format!("--rounds takes a number from 1 to {MOST_ROUNDS}, not {number:?}"))?;
+                    rounds.ok_or(format!("--rounds takes a number from 1 to {MAX_ROUNDS}, not {number:?}"))?;
             }
             other => return Err(format!("unknown argument {other:?}")),
         }

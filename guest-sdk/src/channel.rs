@@ -66,7 +66,7 @@ impl Connection {
         Self { end: Rc::clone(&self.end), patience: Some(patience) }
     }
 
-    /// Takes no message of more than so many bytes from now on, for all clones; [`MOST_MESSAGE_BYTES`](crate::MOST_MESSAGE_BYTES)
+    /// Takes no message of more than so many bytes from now on, for all clones; [`MAX_MESSAGE_BYTES`](crate::MAX_MESSAGE_BYTES)
     /// where nothing is said. For whoever does not trust the job at the other end: one that is larger is not read, `recv` says
     /// [`Error::TooLarge`], and the connection is closed.
     ///
@@ -79,7 +79,7 @@ impl Connection {
     /// connection.send_bytes(&[7; 1000])?;
     /// assert_eq!(connection.recv_bytes()?.len(), 1000);
     /// connection.send_bytes(&[7; 1001])?; // An echo sends back what it gets.
-    /// assert_eq!(connection.recv_bytes(), Err(Error::TooLarge { most: 1000 }));
+    /// assert_eq!(connection.recv_bytes(), Err(Error::TooLarge { max: 1000 }));
     /// assert_eq!(connection.recv_bytes(), Err(Error::Closed));
     /// # Ok(())
     /// # }
@@ -90,7 +90,7 @@ impl Connection {
 
     /// Sends a value; waits until there is room for it.
     ///
-    /// [`Error::Closed`]: nobody will receive it; [`Error::TooLarge`]: over [`MOST_MESSAGE_BYTES`](crate::MOST_MESSAGE_BYTES).
+    /// [`Error::Closed`]: nobody will receive it; [`Error::TooLarge`]: over [`MAX_MESSAGE_BYTES`](crate::MAX_MESSAGE_BYTES).
     pub fn send<T: Serialize + ?Sized>(&self, value: &T) -> Result<()> {
         self.send_body(Format::Value, &message::encode(value)?)
     }
@@ -152,7 +152,7 @@ impl Connection {
     }
 }
 
-/// Messages that are sent together, whenever [`MOST_BATCH_BYTES`](crate::MOST_BATCH_BYTES) are full and at
+/// Messages that are sent together, whenever [`MAX_BATCH_BYTES`](crate::MAX_BATCH_BYTES) are full and at
 /// [`flush`](Self::flush). The receiver sees no difference, neither by `recv` nor by `recv_all`.
 ///
 /// What is left when it is dropped is sent then, where an error has nobody to hear of it: call `flush`.

@@ -285,7 +285,7 @@ impl Job {
     /// assert_eq!(output.stderr, b"under its breath\n");
     ///
     /// let output = Job::new("speak").args(["out loud", "under its breath"]).output(10);
-    /// assert_eq!(output.unwrap_err(), Error::TooLarge { most: 10 });
+    /// assert_eq!(output.unwrap_err(), Error::TooLarge { max: 10 });
     /// # Ok(())
     /// # }
     /// ```

@@ -20,7 +20,7 @@
 //!   handle with less patience: `child.within(Duration::from_secs(1)).recv()`. What gave up has done nothing, and says
 //!   [`Error::TimedOut`]; with [`Duration::ZERO`](std::time::Duration::ZERO) it says [`Error::WouldBlock`].
 //! - **Messages** are any type that serde knows, as MessagePack with named fields, or raw bytes. One has at most
-//!   [`MOST_MESSAGE_BYTES`].
+//!   [`MAX_MESSAGE_BYTES`].
 //! - **Rights** are given on the outside (`sandhog run --child NAME=FILE`); nothing in here gives one.
 //! - **One thread.** A guest has no threads and no sockets. A job that is to do two things at once is two jobs.
 //! - **On the host's own target** this crate compiles, so that a job's logic can be tested by `cargo test`; whatever would
@@ -46,8 +46,8 @@ pub use channel::{Batch, Connection};
 pub use children::{Child, Job, Output, Source, Stdio, wait_any, wait_any_within};
 pub use error::{Error, Result};
 pub use handler::{Bytes, IntoAnswer, Task};
-pub use message::{Format, MOST_MESSAGE_BYTES, Message};
-pub use packed::{Arrived, Item, MOST_BATCH_BYTES};
+pub use message::{Format, MAX_MESSAGE_BYTES, Message};
+pub use packed::{Arrived, Item, MAX_BATCH_BYTES};
 pub use streams::{Reader, Writer};
 pub use verdict::{Kind, Usage, Verdict};
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The largest message, in bytes.
-pub const MOST_MESSAGE_BYTES: u64 = 64 << 20;
+pub const MAX_MESSAGE_BYTES: u64 = 64 << 20;
 
 /// What the bytes of a message are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Format {
     Failure,
 }
 
-/// What goes through a connection, whole or not at all. At most [`MOST_MESSAGE_BYTES`].
+/// What goes through a connection, whole or not at all. At most [`MAX_MESSAGE_BYTES`].
 ///
 /// ```standalone_crate
 /// use sandhog::{Format, Message};

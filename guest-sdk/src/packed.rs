@@ -7,7 +7,7 @@ use crate::message::{self, Format, Message};
 use serde::de::DeserializeOwned;
 
 /// The most that one batch holds, in bytes, each message with its header of 2 to 6 bytes.
-pub const MOST_BATCH_BYTES: usize = 64 << 10;
+pub const MAX_BATCH_BYTES: usize = 64 << 10;
 
 /// Room for the array's own header, which is known last.
 const ARRAY_HEADER: usize = 3;
@@ -36,7 +36,7 @@ impl Packed {
     #[must_use]
     pub(crate) fn push(&mut self, format: Format, body: &[u8]) -> bool {
         // The longest header of one item has 6 bytes.
-        if self.bytes.len() + 6 + body.len() > MOST_BATCH_BYTES || self.count == u16::MAX {
+        if self.bytes.len() + 6 + body.len() > MAX_BATCH_BYTES || self.count == u16::MAX {
             return false;
         }
         put_header(&mut self.bytes, format, body.len());
@@ -255,11 +255,11 @@ mod tests {
     fn a_batch_takes_no_more_than_it_may() {
         let mut packed = Packed::new();
         while packed.push(Format::Bytes, &[0; 100]) {}
-        assert!(packed.array().len() <= MOST_BATCH_BYTES);
-        assert!(packed.array().len() > MOST_BATCH_BYTES - 110);
+        assert!(packed.array().len() <= MAX_BATCH_BYTES);
+        assert!(packed.array().len() > MAX_BATCH_BYTES - 110);
         packed.clear();
         assert!(packed.is_empty());
-        assert!(!packed.push(Format::Bytes, &[0; MOST_BATCH_BYTES]));
+        assert!(!packed.push(Format::Bytes, &[0; MAX_BATCH_BYTES]));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 /// Most descriptors beside one message: the kernel's own limit (SCM_MAX_FD, include/net/scm.h).
-const MOST_FDS: usize = 253;
+const MAX_FDS: usize = 253;
 /// Bytes that are moved at once.
 const PIECE: usize = 64 << 10;
 
@@ -36,7 +36,7 @@ impl Lie {
         match name.split_once(':') {
             None => [Self::Relay, Self::Deaf, Self::Shutdown].into_iter().find(|lie| lie.to_string() == name),
             Some(("zygote", steps)) => zygotes::parse(steps).map(|_| Self::Zygote(steps.into())),
-            Some(("fds", count)) => count.parse().ok().filter(|count| (1..=MOST_FDS).contains(count)).map(Self::Fds),
+            Some(("fds", count)) => count.parse().ok().filter(|count| (1..=MAX_FDS).contains(count)).map(Self::Fds),
             Some(_) => None,
         }
     }
@@ -116,7 +116,7 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
 }
 
 fn pass(channel: BorrowedFd<'_>, count: usize) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let fds = vec![process::borrow(0); count];
     if !control.push(SendAncillaryMessage::ScmRights(&fds)) {

@@ -15,10 +15,10 @@ const FILES: u64 = 128;
 const STACK: u64 = 8 << 20;
 
 /// RLIMIT_STACK that the command itself needs: 64 KiB are overrun by the parser of its arguments (measured).
-const LEAST_STACK: u64 = 1 << 20;
+const MIN_STACK: u64 = 1 << 20;
 
 /// RLIMIT_DATA that the command itself needs, before any job: its heap and its threads.
-const LEAST_DATA: u64 = 64 << 20;
+const MIN_DATA: u64 = 64 << 20;
 
 /// How long before a hard limit of CPU time a worker ends by itself, so that it can say why. The kernel looks at each tick of
 /// its clock, 10 ms at the most.
@@ -61,8 +61,7 @@ pub fn check() -> Result<(), Error> {
 /// # Errors
 /// The first limit that is too low.
 pub fn check_own() -> Result<(), Error> {
-    let needed =
-        [(Resource::Stack, "RLIMIT_STACK", 's', LEAST_STACK), (Resource::Data, "RLIMIT_DATA", 'd', LEAST_DATA)];
+    let needed = [(Resource::Stack, "RLIMIT_STACK", 's', MIN_STACK), (Resource::Data, "RLIMIT_DATA", 'd', MIN_DATA)];
     needed.into_iter().try_for_each(|(resource, name, letter, needs)| match getrlimit(resource).maximum {
         Some(has) if has < needs => Err(Error::TooLow { name, letter, has: print_size(has), needs: print_size(needs) }),
         Some(_) | None => Ok(()),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 /// Odd numbers that one piece stands for: one byte each.
 const PIECE: usize = 32 << 10;
 /// Some seconds' worth; a number with a zero too many would keep a processor for an hour.
-const MOST: u64 = 10_000_000_000;
+const MAX: u64 = 10_000_000_000;
 
 struct Found {
     count: u64,
@@ -56,8 +56,8 @@ fn primes_below(limit: u64) -> Found {
 
 fn main() -> ExitCode {
     let argument = std::env::args().nth(1).unwrap_or_default();
-    let Some(limit) = argument.parse().ok().filter(|limit| *limit <= MOST) else {
-        eprintln!("primes: {argument:?} is not a whole number up to {MOST}\nusage: primes LIMIT");
+    let Some(limit) = argument.parse().ok().filter(|limit| *limit <= MAX) else {
+        eprintln!("primes: {argument:?} is not a whole number up to {MAX}\nusage: primes LIMIT");
         return ExitCode::FAILURE;
     };
     match primes_below(limit) {
