@@ -105,6 +105,20 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Those of another process, which may be hostile: few, with short places.
+    #[must_use]
+    pub fn bounded(mut stamps: Vec<Self>) -> Vec<Self> {
+        /// More than a process has on its way.
+        const MAX: usize = 64;
+        /// Longer than any place of ours, in bytes.
+        const PLACE: usize = 64;
+        stamps.truncate(MAX);
+        for Self { place, .. } in &mut stamps {
+            place.truncate(place.floor_char_boundary(PLACE));
+        }
+        stamps
+    }
+
     #[must_use]
     pub fn all(noted: Vec<(&'static str, u64)>) -> Vec<Self> {
         noted.into_iter().map(|(place, at_ns)| Self { place: place.to_owned(), at_ns }).collect()

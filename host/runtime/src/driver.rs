@@ -410,9 +410,12 @@ impl<'a> Driver<'a> {
         let mut channel = Channel::new(Arc::clone(&self.channel), self.over.hear());
         let (sender, worker_events) = mpsc::channel(WORKER_EVENTS);
         self.tasks.spawn(async move {
+            // Once: whatever more there is of them is a breach.
+            let mut hears_stamps = noting::is_on();
             loop {
                 let event = match channel.next_frame().await {
-                    Ok(Ok(FromWorker::Stamps(stamps))) if noting::is_on() => {
+                    Ok(Ok(FromWorker::Stamps(stamps))) if hears_stamps => {
+                        hears_stamps = false;
                         stamps::hear(Process::Worker, stamps);
                         continue;
                     }

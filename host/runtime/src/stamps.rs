@@ -43,7 +43,7 @@ pub struct Noted {
 pub(super) fn hear(process: Process, stamps: Vec<Stamp>) {
     let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
     let capacity = MAX.saturating_sub(heard.iter().filter(|noted| noted.process == process).count());
-    heard.extend(stamps.into_iter().take(capacity).map(|stamp| Noted { process, stamp }));
+    heard.extend(Stamp::bounded(stamps).into_iter().take(capacity).map(|stamp| Noted { process, stamp }));
 }
 
 /// All of it, in the order of time; nothing where it was not asked for.
@@ -61,14 +61,15 @@ mod tests {
 
     #[test]
     fn what_processes_say_is_put_in_order_and_no_process_fills_the_memory() {
-        let at = |at_ns| Stamp { place: "here".into(), at_ns };
+        let at = |at_ns| Stamp { place: "here".repeat(1000), at_ns };
         hear(Process::Worker, (1..=1000).map(at).collect());
         hear(Process::Worker, vec![at(5)]);
         hear(Process::Zygote, vec![at(3)]);
         let taken = take();
         assert_eq!(taken.len(), MAX + 1);
         assert!(taken.is_sorted_by_key(|noted| noted.stamp.at_ns));
-        assert_eq!(taken[3], Noted { process: Process::Zygote, stamp: at(3) });
+        assert_eq!((taken[3].process, taken[3].stamp.at_ns), (Process::Zygote, 3));
+        assert!(taken.iter().all(|noted| noted.stamp.place.len() == 64));
         assert!(take().is_empty());
     }
 }

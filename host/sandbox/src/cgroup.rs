@@ -150,10 +150,10 @@ pub fn is_unified() -> bool {
 }
 
 /// Moves the caller, which has one thread, by the files of [`Cgroup::entrances`]. Whoever opened them needs the right to, not
-/// the caller.
+/// the caller. Its later children are started there. Memory that it already has stays counted where it was.
 ///
 /// # Errors
-/// As write(2).
+/// As write(2). It may be in a part of the hierarchies then.
 pub fn enter_by(entrances: &[OwnedFd]) -> io::Result<()> {
     entrances.iter().try_for_each(|file| match rustix::io::retry_on_intr(|| rustix::io::write(file, b"0"))? {
         1 => Ok(()),
@@ -162,25 +162,12 @@ pub fn enter_by(entrances: &[OwnedFd]) -> io::Result<()> {
 }
 
 impl Cgroup {
-    /// Moves the caller, which has one thread, into those parts of the cgroup that [`Self::start_directory`] can't put it
-    /// into. Its later children are started there. Memory that it already has stays counted where it was.
-    ///
-    /// By `tasks` and of itself, not by `cgroup.procs` and of somebody else: a thread that moves itself can't end or
-    /// exec meanwhile, so the kernel takes no global lock, whose taking lets the writer wait for an RCU grace period
-    /// after any quiet (`cgroup_procs_write_start` in kernel/cgroup/cgroup.c; measured: 40 microseconds against 15 ms).
-    ///
-    /// # Errors
-    /// [`Error::Enter`]. It may be in a part of the hierarchies then.
-    pub fn enter(&self) -> Result<(), Error> {
-        for directory in self.directories.iter().filter(|directory| directory.hierarchy.version == Version::V1) {
-            write_file(directory.fd.as_fd(), "tasks", "0")
-                .map_err(|source| Error::Enter { name: self.name.clone(), source })?;
-        }
-        Ok(())
-    }
-
     /// The files by which a process enters those parts of the cgroup that it was not born into, once it has started: see
     /// [`enter_by`]. `born`: it was born where [`Self::start_directory`] is.
+    ///
+    /// `tasks` for itself, not `cgroup.procs` for somebody else: a thread that moves itself can't end or exec meanwhile, so the
+    /// kernel takes no global lock, whose taking lets the writer wait for an RCU grace period after any quiet
+    /// (`cgroup_procs_write_start` in kernel/cgroup/cgroup.c; measured: 40 microseconds against 15 ms).
     ///
     /// # Errors
     /// [`Error::Enter`].
@@ -197,7 +184,7 @@ impl Cgroup {
     }
 
     /// The directory into whose cgroup a child can be forked: the version 2 one, if there is one. No write can move a
-    /// process there without the wait that [`Self::enter`] avoids.
+    /// process there without the wait that `tasks` avoids.
     pub fn start_directory(&self) -> Option<BorrowedFd<'_>> {
         self.directories
             .iter()

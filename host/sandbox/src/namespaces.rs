@@ -4,7 +4,9 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::MountPropagationFlags;
 use rustix::process::{Gid, Uid};
-use rustix::thread::{move_into_link_name_space, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    LinkNameSpaceType, move_into_link_name_space, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What every zygote is started in. Its workers add a pid namespace each.
@@ -18,6 +20,16 @@ pub const ZYGOTE: i32 = libc::CLONE_NEWUSER
 /// The files below `/proc/PID/ns` by which a zygote enters them, in the order in which it does: the user namespace gives it the
 /// right to the others, and the mounts take /proc away.
 pub const FILES: [&str; 6] = ["user", "cgroup", "ipc", "uts", "net", "mnt"];
+
+/// What each of these files has to be.
+const KINDS: [LinkNameSpaceType; FILES.len()] = [
+    LinkNameSpaceType::User,
+    LinkNameSpaceType::ControlGroup,
+    LinkNameSpaceType::InterProcessCommunication,
+    LinkNameSpaceType::HostNameAndNISDomainName,
+    LinkNameSpaceType::Network,
+    LinkNameSpaceType::Mount,
+];
 
 /// A user namespace alone: the bearer of an id map.
 pub const USER: i32 = libc::CLONE_NEWUSER;
@@ -79,8 +91,8 @@ pub const STEP: &str = "enter the namespaces";
 /// # Errors
 /// EPERM where the namespaces are not the caller's.
 pub fn enter(files: &[OwnedFd], groups: bool) -> Result<(), Error> {
-    for (name, file) in FILES.into_iter().zip(files) {
-        move_into_link_name_space(file.as_fd(), None).map_err(|source| Error::Enter { name, source })?;
+    for ((name, kind), file) in FILES.into_iter().zip(KINDS).zip(files) {
+        move_into_link_name_space(file.as_fd(), Some(kind)).map_err(|source| Error::Enter { name, source })?;
     }
     become_root(groups).map_err(Error::Ids)
 }

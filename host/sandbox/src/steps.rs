@@ -166,7 +166,7 @@ fn wall_of(step: &str) -> Option<Wall> {
     let given = GIVEN.iter().map(|step| (step.name, step.wall));
     let loaded = LOADED.iter().map(|step| (step.name, step.wall));
     let worker = WORKER.iter().map(|step| (step.name, step.wall));
-    // The spawner's, in the zygote before its program starts.
+    // Before the first of them.
     let before = [(super::cgroup::STEP, Some(Wall::Cgroup)), (namespaces::STEP, Some(Wall::Namespaces))].into_iter();
     before
         .chain(zygote)

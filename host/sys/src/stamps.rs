@@ -8,6 +8,9 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// No more than these are noted before somebody takes them: nobody may, in a daemon whose jobs do not start.
+const MAX: usize = 256;
+
 static ON: AtomicBool = AtomicBool::new(false);
 static NOTED: Mutex<Vec<(&str, u64)>> = Mutex::new(Vec::new());
 
@@ -24,7 +27,11 @@ pub fn is_on() -> bool {
 /// It is here now.
 pub fn note(place: &'static str) {
     if is_on() {
-        lock(|noted| noted.push((place, now_ns())));
+        lock(|noted| {
+            if noted.len() < MAX {
+                noted.push((place, now_ns()));
+            }
+        });
     }
 }
 

@@ -102,7 +102,10 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
             Some(module) => Some(module),
             None => return wait_for_the_end(&control),
         },
-        Program::Compiler | Program::Probe => None,
+        Program::Compiler | Program::Probe => {
+            drop(module);
+            None
+        }
     };
     stamps::note("has given up what only loading needed");
     // Compiled once here, so that a worker only loads it.

@@ -97,6 +97,20 @@ fn what_a_zygote_clones_without_a_word_ends_with_it_and_its_worker_lives_on() {
     }
 }
 
+/// As in a container whose root has no CAP_SYS_PTRACE: the spawner may not look at its zygotes' namespaces.
+#[test]
+fn what_a_zygote_clones_without_a_word_is_found_without_the_right_to_trace() {
+    if !root_or_missing("a root that lacks one capability") {
+        return;
+    }
+    for steps in ["clone,worker", "worker,clone", "clone,clone,clone,worker"] {
+        let run = zygote(steps, &[]).under(&["setpriv", "--bounding-set", "-sys_ptrace"]);
+        let hostile = HostileWorker::of(run, &[]);
+        expect_only_the_worker(hostile.running.pid, steps);
+        hostile.completes();
+    }
+}
+
 /// By its cgroup, or where there is none by a limit of its own.
 #[test]
 fn a_zygote_clones_no_more_than_a_job_may_have_tasks() {

@@ -179,12 +179,7 @@ fn found(hierarchies: &Hierarchies, name: &str) -> Cgroup {
 /// Runs `body` in a child inside of the cgroup.
 fn inside(cgroup: &Cgroup, body: impl FnOnce() -> i32) -> i32 {
     child::start(|| {
-        cgroup.enter().unwrap();
-        // What a zygote is born into.
-        cgroup
-            .start_directory()
-            .into_iter()
-            .for_each(|directory| super::write_file(directory, "cgroup.procs", "0").unwrap());
+        super::enter_by(&cgroup.entrances(false).unwrap()).unwrap();
         body()
     })
 }

@@ -4,6 +4,7 @@ use super::ends::reap_now;
 use super::zygote_start::{proc_pid, write_maps};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, pidfd_send_signal};
 use sandhog_sandbox::namespaces::IdMap;
 use sandhog_sys::process::{self, Child, Forked, SingleThreaded};
 use std::io;
@@ -11,8 +12,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub(super) struct Bearer {
     child: Child,
-    /// It ends when this is closed, and with whoever has it.
-    end: Option<OwnedFd>,
+    /// It ends with whoever has this open.
+    _end: OwnedFd,
 }
 
 impl Bearer {
@@ -25,7 +26,7 @@ impl Bearer {
     ) -> io::Result<Self> {
         let (waits, end) = pipe_with(PipeFlags::CLOEXEC)?;
         match process::fork_into(token, flags, start_directory)? {
-            Forked::Parent(child) => Ok(Self { child, end: Some(end) }),
+            Forked::Parent(child) => Ok(Self { child, _end: end }),
             Forked::Child => {
                 drop(end);
                 let _ = rustix::io::read(&waits, &mut [0]);
@@ -53,7 +54,8 @@ impl Bearer {
 
 impl Drop for Bearer {
     fn drop(&mut self) {
-        self.end = None;
+        // It can do nothing about that, whatever somebody else has done to it.
+        let _ = pidfd_send_signal(&self.child.pidfd, Signal::KILL);
         reap_now(self.child.pidfd.as_fd());
     }
 }

@@ -2,20 +2,20 @@
 //! sealed like a zygote and a worker, runs nothing, and ends. Before anything untrusted is read, so that nobody can make a
 //! wall fail; without `--allow-missing` there is nothing to try.
 
+use super::bearer::Bearer;
 use super::ends::reap_now;
 use super::start::wall_of_fork;
-use super::zygote_start::{NewNamespaces, id_map, worker_ids, write_maps};
+use super::zygote_start::{NewNamespaces, id_map, worker_ids};
 use super::{Settled, Spawner};
 use crate::Privilege;
 use crate::ids::Lease;
-use rustix::pipe::{PipeFlags, pipe_with};
 use sandhog_protocol::plan::{Program, Rlimits, Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::Ids;
 use sandhog_sandbox::{cgroup, namespaces, steps};
 use sandhog_sandbox::{descriptors, seccomp};
 use sandhog_sys::process::{self, Forked};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Memory of the child: what a spawner has, several times over.
 const MEMORY_BYTES: u64 = 256 << 20;
@@ -61,48 +61,55 @@ impl Spawner {
         failed
     }
 
-    /// A child that builds all of them.
+    /// A child that builds all of them, in the way of a zygote: it enters what was made for it.
     fn try_all(&self, walls: &Walls, lease: Option<&Lease>, cgroup: Option<&cgroup::Cgroup>) -> Option<Wall> {
-        let own_namespaces = walls.contains(&Wall::Namespaces);
-        let ids = lease.map(|lease| worker_ids(lease, own_namespaces));
+        let ids = lease.map(|lease| worker_ids(lease, walls.contains(&Wall::Namespaces)));
         let new_namespaces = NewNamespaces::of(walls);
-        let (waits, go) = pipe_with(PipeFlags::CLOEXEC).ok()?;
         let start_directory = cgroup.and_then(cgroup::Cgroup::start_directory);
+        let made = match new_namespaces {
+            NewNamespaces::All => match self.try_namespaces(lease, start_directory) {
+                Ok(made) => Some(made),
+                Err(wall) => return wall,
+            },
+            NewNamespaces::Mount | NewNamespaces::None => None,
+        };
+        let files = made.as_ref().map(|(files, _)| files.as_slice()).unwrap_or_default();
         let child = match process::fork_into(&self.token, new_namespaces.flags(), start_directory) {
             Ok(Forked::Parent(child)) => child,
-            Ok(Forked::Child) => {
-                drop(go);
-                process::exit_now(self.seal_and_end(&waits, walls, cgroup, ids).into())
-            }
-            Err(error) => return Some(wall_of_fork(&error)),
+            Ok(Forked::Child) => process::exit_now(self.seal_and_end(walls, cgroup, files, ids).into()),
+            Err(error) => return wall_of_fork(&error),
         };
-        drop(waits);
-        let mapped = !own_namespaces || write_maps(&self.files.proc, child.pidfd.as_fd(), &id_map(lease)).is_ok();
-        if mapped {
-            let _ = rustix::io::write(&go, b"g");
-        }
-        drop(go);
-        let how = reap_now(child.pidfd.as_fd());
-        if !mapped {
-            return Some(Wall::Namespaces);
-        }
-        match how {
+        match reap_now(child.pidfd.as_fd()) {
             Some(process::How::Exited(code)) => wall_of_code(code),
             Some(process::How::Signalled(_)) | None => None,
         }
     }
 
+    /// A zygote's namespaces, and who bears them; or the wall that fails.
+    fn try_namespaces(
+        &self,
+        lease: Option<&Lease>,
+        start_directory: Option<BorrowedFd<'_>>,
+    ) -> Result<(Vec<OwnedFd>, Bearer), Option<Wall>> {
+        let proc = &self.files.proc;
+        let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, start_directory);
+        let bearer = bearer.map_err(|error| wall_of_fork(&error))?;
+        let opened = bearer.map(proc, &id_map(lease)).and_then(|()| bearer.open(proc, &namespaces::FILES));
+        opened.map(|files| (files, bearer)).map_err(|_| Some(Wall::Namespaces))
+    }
+
     /// In the child: every step of a zygote and of a worker. What it exits with.
-    fn seal_and_end(&self, waits: &OwnedFd, walls: &Walls, cgroup: Option<&cgroup::Cgroup>, ids: Option<Ids>) -> u8 {
-        if !matches!(rustix::io::read(waits, &mut [0]), Ok(1)) {
-            return ELSEWHERE;
-        }
-        if cgroup.map_or(Ok(()), cgroup::Cgroup::enter).is_err() {
+    fn seal_and_end(&self, walls: &Walls, cgroup: Option<&cgroup::Cgroup>, files: &[OwnedFd], ids: Option<Ids>) -> u8 {
+        let entered = cgroup.map_or(Ok(()), |cgroup| {
+            let entrances = cgroup.entrances(cgroup.start_directory().is_some()).map_err(io::Error::other)?;
+            cgroup::enter_by(&entrances)
+        });
+        if entered.is_err() {
             return code_of(Some(Wall::Cgroup));
         }
         let groups = matches!(self.setting.privilege, Privilege::Root { .. });
         let entered: io::Result<()> = match NewNamespaces::of(walls) {
-            NewNamespaces::All => namespaces::become_root(groups).map_err(io::Error::from),
+            NewNamespaces::All => namespaces::enter(files, groups).map_err(io::Error::other),
             NewNamespaces::Mount => namespaces::detach_mounts().map_err(io::Error::other),
             NewNamespaces::None => Ok(()),
         };

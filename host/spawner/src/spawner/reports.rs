@@ -31,7 +31,8 @@ impl Spawner {
                 self.tell(&FromSpawner::WorkerRefused { worker, reason }, &[])
             }
             Ok(Ok(Received { message: FromZygote::Stamps(zygote), fds })) if fds.is_empty() && stamps::is_on() => {
-                self.tell(&FromSpawner::Stamps { spawner: Stamp::all(stamps::take()), zygote }, &[])
+                let spawner = Stamp::bounded(Stamp::all(stamps::take()));
+                self.tell(&FromSpawner::Stamps { spawner, zygote: Stamp::bounded(zygote) }, &[])
             }
             // It ends by itself, or is ended.
             Ok(Ok(Received { message: FromZygote::Unsealed(failure), fds })) if fds.is_empty() => {

@@ -122,7 +122,7 @@ impl Spawner {
         let Settled { lease, cgroup, .. } = &begun.settled;
         let start_directory = cgroup.as_ref().and_then(cgroup::Cgroup::start_directory);
         let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, start_directory)
-            .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", explained(&error)))?;
+            .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?;
         stamps::note("namespaces are there");
         let opened = bearer
             .map(&self.files.proc, &id_map(lease.as_ref()))
@@ -181,8 +181,8 @@ impl Spawner {
         control: &OwnedFd,
     ) -> Result<(Child, i32), Refusal> {
         let new_namespaces = NewNamespaces::of(&plan.walls);
-        match process::fork_into(&self.token, new_namespaces.flags_before(), start_directory)
-            .map_err(|error| Refusal::new(Some(wall_of_fork(&error)), "fork a zygote", explained(&error)))?
+        match process::fork_into(&self.token, new_namespaces.flags(), start_directory)
+            .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?
         {
             Forked::Parent(child) => match proc_pid(&self.files.proc, child.pidfd.as_fd()) {
                 Ok(number) => {
@@ -214,7 +214,7 @@ impl Spawner {
         }
     }
 
-    /// The zygote's cgroup, which it enters before its program starts.
+    /// The zygote's cgroup, which it enters before it is given anything.
     fn make_cgroup(&mut self, plan: &ZygotePlan, lease: Option<&Lease>) -> Result<Option<cgroup::Created>, Refusal> {
         if !plan.walls.contains(&Wall::Cgroup) {
             return Ok(None);
@@ -333,10 +333,12 @@ fn explained(error: &io::Error) -> String {
     }
 }
 
-/// Which wall a fork failed for: these are clone3(2)'s errors about the cgroup to be started in.
-pub(super) fn wall_of_fork(error: &io::Error) -> Wall {
+/// Which wall a fork failed for: three are clone3(2)'s errors about the cgroup to be born in. A machine or a person at a limit
+/// lacks no wall.
+pub(super) fn wall_of_fork(error: &io::Error) -> Option<Wall> {
     match error.raw_os_error() {
-        Some(libc::EACCES | libc::EBUSY | libc::EOPNOTSUPP) => Wall::Cgroup,
-        _ => Wall::Namespaces,
+        Some(libc::EACCES | libc::EBUSY | libc::EOPNOTSUPP) => Some(Wall::Cgroup),
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => None,
+        _ => Some(Wall::Namespaces),
     }
 }

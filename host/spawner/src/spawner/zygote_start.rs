@@ -52,18 +52,9 @@ impl NewNamespaces {
         }
     }
 
-    /// Of a child that has them from its first moment.
-    pub(super) fn flags(self) -> i32 {
-        match self {
-            Self::All => namespaces::ZYGOTE,
-            Self::Mount => namespaces::MOUNT,
-            Self::None => 0,
-        }
-    }
-
-    /// Of a zygote before its program has started: it enters the namespaces of [`Self::AllNamespaces`] later, since they are
+    /// Of a zygote before its program has started: it enters the namespaces of [`Self::All`] later, since they are
     /// made while it starts.
-    pub(super) fn flags_before(self) -> i32 {
+    pub(super) fn flags(self) -> i32 {
         match self {
             Self::All | Self::None => 0,
             Self::Mount => namespaces::MOUNT,

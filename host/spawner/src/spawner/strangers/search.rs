@@ -2,7 +2,7 @@
 //!
 //! Must not: take anything off the kernel's list but what it has ended itself.
 
-use super::{Stranger, StrangerId, own_number};
+use super::{Stranger, StrangerId, own_number, read};
 use crate::spawner::{Source, Spawner, Zygote};
 use rustix::event::epoll;
 use rustix::fs::{AtFlags, statat};
@@ -10,7 +10,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use sandhog_sys::process;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// A look goes through all children. Between two looks the spawner does other things for so many times as long as the last
@@ -24,9 +24,15 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// made thousands.
 const HELD: usize = 256;
 
-/// A user namespace: device and inode of its file. `None`: it can't be looked at, and so it has ended: an ordinary user may
-/// not look at a process that was not dumpable and has no memory any more.
-type UserNamespace = Option<(u64, u64)>;
+/// By what a zygote and all that it has cloned are known: they can leave neither.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Home {
+    /// Device and inode of the file of their user namespace.
+    UserNamespace(u64, u64),
+    /// Their cgroups, as /proc names them, where this process may not look at their namespaces: their program was started in
+    /// the spawner's own, and root in a container need not have CAP_SYS_PTRACE there (ptrace(2), "Ptrace access mode checking").
+    Cgroups(String),
+}
 
 impl Spawner {
     /// Looks at all children, and ends those that nobody knows, some at a time.
@@ -51,28 +57,31 @@ impl Spawner {
         if unknown.is_empty() {
             return unknown;
         }
-        let zygotes: Vec<(UserNamespace, usize)> =
-            self.living().map(|zygote| (self.user_namespace(zygote.number), zygote.pending.len())).collect();
-        let mut asked_for = HashMap::<UserNamespace, usize>::new();
-        zygotes.iter().for_each(|(user_namespace, pending)| *asked_for.entry(*user_namespace).or_default() += pending);
+        let zygotes: Vec<(Option<Home>, usize)> =
+            self.living().map(|zygote| (self.home(zygote.number), zygote.pending.len())).collect();
+        let mut asked_for = HashMap::<Home, usize>::new();
+        for (home, pending) in &zygotes {
+            if let Some(home) = home {
+                *asked_for.entry(home.clone()).or_default() += pending;
+            }
+        }
         let is_awaited = zygotes.iter().any(|(_, pending)| *pending > 0);
         let mut takers = HashSet::new();
         let strangers = unknown.into_iter().filter(|number| {
-            let user_namespace = self.user_namespace(*number);
-            if user_namespace.is_none() {
+            let Some(home) = self.home(*number) else {
                 // Whoever reaps a worker before it is reported never learns how it ended. It does no harm meanwhile.
                 return !is_awaited;
-            }
-            let left = asked_for.entry(user_namespace).or_default();
+            };
+            let left = asked_for.entry(home.clone()).or_default();
             let is_stranger = *left == 0;
             *left = left.saturating_sub(1);
-            takers.extend(is_stranger.then_some(user_namespace));
+            takers.extend(is_stranger.then_some(home));
             is_stranger
         });
         let strangers = strangers.take(room).collect();
-        for user_namespace in takers {
+        for home in takers {
             // Without the wall of namespaces several may be in one place, and nobody can tell whose it is.
-            let mut there = self.living().filter(|zygote| self.user_namespace(zygote.number) == user_namespace);
+            let mut there = self.living().filter(|zygote| self.home(zygote.number).as_ref() == Some(&home));
             if let (Some(zygote), None) = (there.next(), there.next()) {
                 let _ = pidfd_send_signal(&zygote.pidfd, Signal::KILL);
             }
@@ -84,9 +93,14 @@ impl Spawner {
         self.zygotes.values().filter(|zygote| !zygote.ended)
     }
 
-    fn user_namespace(&self, number: i32) -> UserNamespace {
-        let status = statat(&self.files.proc, format!("{number}/ns/user"), AtFlags::empty()).ok()?;
-        Some((status.st_dev, status.st_ino))
+    /// None: it has ended, and nobody can tell any more. An ordinary user may not look at a process that was not dumpable and
+    /// has no memory any more.
+    fn home(&self, number: i32) -> Option<Home> {
+        match statat(&self.files.proc, format!("{number}/ns/user"), AtFlags::empty()) {
+            Ok(status) => Some(Home::UserNamespace(status.st_dev, status.st_ino)),
+            Err(_) if has_ended(&self.files.proc, number) => None,
+            Err(_) => read(&self.files.proc, &format!("{number}/cgroup")).ok().map(Home::Cgroups),
+        }
     }
 
     /// Kills it, and reaps it when it has ended. It can't be anybody else meanwhile: a child keeps its number until it is
@@ -116,4 +130,11 @@ impl Spawner {
         self.strangers.look_soon();
         self.leftovers.look_soon();
     }
+}
+
+/// Whether it waits to be reaped, or has been (proc_pid_status(5)).
+fn has_ended(proc: &OwnedFd, number: i32) -> bool {
+    let status = read(proc, &format!("{number}/status"));
+    let state = |text: &str| text.lines().find_map(|line| line.strip_prefix("State:")?.trim_start().chars().next());
+    status.ok().as_deref().and_then(state).is_none_or(|state| matches!(state, 'Z' | 'X'))
 }
