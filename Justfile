@@ -44,8 +44,7 @@ chaos N="10000": build jobs hostile
 # Build the three executables (the first time compiles the engine twice: some minutes)
 build: machine
     cargo build --release --locked -p sandhog-worker
-    @# With the features of the worker's libraries as well, as its unit tests need the compiler: the engine is built once for both.
-    cargo build --release --locked -p sandhog-compiler -p sandhog-worker --bin sandhog-compiler
+    cargo build --release --locked -p sandhog-compiler
     cargo build --release --locked -p sandhog
     @# An executable that others may write is not started, nor is one in a folder that others may write.
     @chmod go-w {{ release }} {{ release }}/{sandhog,sandhog-worker,sandhog-compiler}
