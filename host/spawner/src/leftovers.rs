@@ -106,7 +106,8 @@ pub(super) fn find(hierarchies: &Hierarchies, ids: &Rc<Ids>) -> Vec<(Cgroup, Lea
 /// For whoever notices, as far as their rights go.
 pub fn sweep(ids: &Rc<Ids>) {
     let Ok(hierarchies) = cgroup::discover() else { return };
-    for (mut cgroup, _lease) in find(&hierarchies, ids) {
-        let _ = cgroup.end();
-    }
+    let mut left = Leftovers::default();
+    find(&hierarchies, ids).into_iter().for_each(|(cgroup, lease)| left.end(cgroup, lease));
+    // The kernel may still be at the ends of those who were in them.
+    left.finish();
 }
