@@ -2,10 +2,9 @@
 //! sealed like a zygote and a worker, runs nothing, and ends. Before anything untrusted is read, so that nobody can make a
 //! wall fail; without `--allow-missing` there is nothing to try.
 
-use super::bearer::Bearer;
 use super::ends::reap_now;
 use super::start::wall_of_fork;
-use super::zygote_start::{NewNamespaces, id_map, worker_ids};
+use super::zygote_start::{NewNamespaces, worker_ids};
 use super::{Settled, Spawner};
 use crate::Privilege;
 use crate::ids::Lease;
@@ -15,7 +14,7 @@ use sandhog_sandbox::{cgroup, namespaces, steps};
 use sandhog_sandbox::{descriptors, seccomp};
 use sandhog_sys::process::{self, Forked};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Memory of the child: what a spawner has, several times over.
 const MEMORY_BYTES: u64 = 256 << 20;
@@ -67,9 +66,9 @@ impl Spawner {
         let new_namespaces = NewNamespaces::of(walls);
         let start_directory = cgroup.and_then(cgroup::Cgroup::start_directory);
         let made = match new_namespaces {
-            NewNamespaces::All => match self.try_namespaces(lease, start_directory) {
+            NewNamespaces::All => match self.make_namespaces(lease, start_directory) {
                 Ok(made) => Some(made),
-                Err(wall) => return wall,
+                Err(refusal) => return refusal.wall,
             },
             NewNamespaces::Mount | NewNamespaces::None => None,
         };
@@ -83,19 +82,6 @@ impl Spawner {
             Some(process::How::Exited(code)) => wall_of_code(code),
             Some(process::How::Signalled(_)) | None => None,
         }
-    }
-
-    /// A zygote's namespaces, and who bears them; or the wall that fails.
-    fn try_namespaces(
-        &self,
-        lease: Option<&Lease>,
-        start_directory: Option<BorrowedFd<'_>>,
-    ) -> Result<(Vec<OwnedFd>, Bearer), Option<Wall>> {
-        let proc = &self.files.proc;
-        let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, start_directory);
-        let bearer = bearer.map_err(|error| wall_of_fork(&error))?;
-        let opened = bearer.map(proc, &id_map(lease)).and_then(|()| bearer.open(proc, &namespaces::FILES));
-        opened.map(|files| (files, bearer)).map_err(|_| Some(Wall::Namespaces))
     }
 
     /// In the child: every step of a zygote and of a worker. What it exits with.

@@ -103,9 +103,10 @@ impl Spawner {
     fn set_up(&self, begun: &Begun, is_born_there: bool) -> Result<(), Refusal> {
         let Settled { lease, cgroup, .. } = &begun.settled;
         let own_namespaces = begun.plan.walls.contains(&Wall::Namespaces);
+        let start_directory = cgroup.as_ref().and_then(cgroup::Cgroup::start_directory);
         // Whoever bore them ends when the zygote has been told: that is not waited for before.
         let (mut fds, _bearer) = match own_namespaces {
-            true => self.make_namespaces(begun).map(|(fds, bearer)| (fds, Some(bearer)))?,
+            true => self.make_namespaces(lease.as_ref(), start_directory).map(|(fds, bearer)| (fds, Some(bearer)))?,
             false => (Vec::new(), None),
         };
         stamps::note("namespaces have ids");
@@ -118,14 +119,16 @@ impl Spawner {
     }
 
     /// The namespaces of a zygote, with its id map: those of a child that has no other purpose.
-    fn make_namespaces(&self, begun: &Begun) -> Result<(Vec<OwnedFd>, Bearer), Refusal> {
-        let Settled { lease, cgroup, .. } = &begun.settled;
-        let start_directory = cgroup.as_ref().and_then(cgroup::Cgroup::start_directory);
+    pub(super) fn make_namespaces(
+        &self,
+        lease: Option<&Lease>,
+        start_directory: Option<BorrowedFd<'_>>,
+    ) -> Result<(Vec<OwnedFd>, Bearer), Refusal> {
         let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, start_directory)
             .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?;
         stamps::note("namespaces are there");
         let opened = bearer
-            .map(&self.files.proc, &id_map(lease.as_ref()))
+            .map(&self.files.proc, &id_map(lease))
             .and_then(|()| bearer.open(&self.files.proc, &namespaces::FILES))
             .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
         Ok((opened, bearer))
