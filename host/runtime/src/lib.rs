@@ -27,6 +27,7 @@ pub mod output;
 pub mod own_directories;
 pub mod own_limits;
 pub mod plan;
+pub mod pool;
 pub mod privilege;
 mod processors;
 mod quota;

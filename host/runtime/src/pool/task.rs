@@ -1,0 +1,63 @@
+//! A task for a pool, and what becomes of it.
+//!
+//! Must not: know a worker or a process.
+
+use super::captured::Captured;
+use sandhog_protocol::message::Message;
+use sandhog_protocol::verdict::{Usage, Verdict};
+use std::time::Duration;
+
+/// One piece of work for one worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    pub input: Input,
+    /// Who submits it. Clients take turns.
+    pub client: u64,
+    /// Wall time from its start. None: what the job has (`--timeout`).
+    pub timeout: Option<Duration>,
+    /// Time that it may wait for a worker. None: without end.
+    pub wait: Option<Duration>,
+}
+
+/// What a worker is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// For a handler.
+    Message(Message),
+    /// For a command: its arguments behind its own name, and all that it reads from its stdin.
+    Command { arguments: Vec<String>, stdin: Vec<u8> },
+}
+
+/// What became of a task. Each task has exactly one.
+#[derive(Debug)]
+pub struct Finished {
+    pub outcome: Outcome,
+    /// The attempt that had it; None: none had.
+    pub attempt: Option<String>,
+    /// What a command wrote, or a handler that was there for this task alone.
+    pub stdout: Captured,
+    pub stderr: Captured,
+    /// Of the attempt. Of a worker that lives on for other tasks only `wall_ms` is known.
+    pub usage: Usage,
+    /// From its submission to its start.
+    pub waited: Duration,
+    /// From its start to its end.
+    pub ran: Duration,
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handler's answer.
+    Answer(Message),
+    /// The handler's own error.
+    Failure(String),
+    /// The attempt that had it ended: a command's verdict, or that of a handler which gave no answer.
+    Ended(Verdict),
+    /// Whoever submitted it took it back before a worker had it. One that a worker has ends with that worker's verdict.
+    Cancelled,
+    /// It waited for longer than it was to.
+    Expired,
+    /// The pool has ended, or can start no worker: why.
+    Closed(String),
+}
