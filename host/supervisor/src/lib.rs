@@ -18,6 +18,6 @@ pub mod attempt;
 pub mod outcome;
 pub mod pause;
 mod restart;
-mod signal;
+pub mod signal;
 pub mod state;
 pub mod verdict_text;
