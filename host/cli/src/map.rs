@@ -6,14 +6,10 @@ use super::args::{Halt, Input, MapArgs};
 use super::embedded::{Failure, with_coordinator};
 use super::render;
 use super::render::map_screen::MapScreen;
-use super::render::problem::Problem;
 use super::run;
-use sandhog_protocol::exit_code;
-use sandhog_protocol::inspect::World;
 use sandhog_protocol::limits;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::map::answers::Answers;
-use sandhog_runtime::map::attempts::Attempts;
 use sandhog_runtime::map::drive::{Order, Report, drive};
 use sandhog_runtime::map::ended::Of;
 use sandhog_runtime::map::joblog::Resume;
@@ -22,16 +18,18 @@ use sandhog_runtime::map::numbers::Numbers;
 use sandhog_runtime::map::placeholders::Template;
 use sandhog_runtime::map::printer::{Output, Outputs};
 use sandhog_runtime::map::reading::{Reading, Source};
-use sandhog_runtime::map::recipe::{Cut, For, Recipe};
+use sandhog_runtime::map::recipe::{ARGUMENT_OVERHEAD, Cut, For, Recipe};
 use sandhog_runtime::map::tally;
+use sandhog_runtime::map::workers::Watcher;
+use sandhog_runtime::pool::{Pool, Settings, WorkerKind};
 use sandhog_runtime::terms::Terms;
 use sandhog_spec::job::Job;
 use sandhog_sys::process::{self, SingleThreaded};
-use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 /// Why what was asked for can't be done with this module.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +66,16 @@ fn try_map(token: SingleThreaded, args: MapArgs) -> Result<Report, Failure> {
     let mut job = run::checked(args.settings())?;
     run::bound_by_own_limits(&mut job);
     // Said before anything is started.
-    let (cut, sources) = (cut(&args), sources(&args));
-    let (cut, sources) = (cut.map_err(|error| refused(&error))?, sources.map_err(|error| refused(&error))?);
+    let input = sources(&args).and_then(|sources| Ok((cut(&args)?, sources)));
+    let (cut, sources) = input.map_err(|error| refused(&error))?;
+    let command = Command::parted(&mut job);
+    let settings = pool_settings(&args);
     let screen = Arc::new(MapScreen::new(level, !args.no_progress));
     let view = Arc::clone(&screen);
-    with_coordinator(token, &Terms::of(&job), view, |coordinator| async move {
-        let mapped = map(&coordinator, &job, &args, (cut, sources), &screen).await;
+    with_coordinator(token, &Terms::of_pool(&job, settings.slots()), view, |coordinator| async move {
+        let pool = run::given(Pool::open(&coordinator, &job, settings).await)?;
+        let mapped = map(&coordinator, &pool, &args, &command, (cut, sources), &screen).await;
+        pool.close().await;
         screen.end();
         mapped
     })
@@ -81,27 +83,89 @@ fn try_map(token: SingleThreaded, args: MapArgs) -> Result<Report, Failure> {
 
 async fn map(
     coordinator: &Arc<Coordinator>,
-    job: &Job,
+    pool: &Pool,
     args: &MapArgs,
-    (cut, sources): (Cut, Vec<Source>),
+    command: &Command,
+    input: (Cut, Vec<Source>),
     screen: &Arc<MapScreen>,
 ) -> Result<Report, Failure> {
-    // With the person's identity, and before anything runs: what can't be written is better known before than after.
-    let (log, passed) = match &args.joblog {
-        Some(path) => LogFile::open(path, resume(args)).map(|(log, passed)| (Some(log), passed)),
-        None => Ok((None, Numbers::default())),
-    }
-    .map_err(|error| run::refusal(&error))?;
-    let is_handler = is_handler(coordinator, job).await?;
-    check(args, job, is_handler).map_err(|error| refused(&error))?;
-    let recipe = Recipe { cut, of: recipients(args, job, is_handler), module: job.argv0.clone() };
-    let jobs = args.jobs.map_or_else(processors, |jobs| jobs as usize);
+    check(args, command, pool.kind()).map_err(|error| refused(&error))?;
+    // With the person's identity, and before any task runs: what can't be written is better known before than after.
+    let (log, passed) = job_log(args)?;
     let outputs = Outputs { out: output(1)?, err: output(2)?, log };
-    let order = Order {
-        outputs,
-        of: if is_handler { Of::Handler(answers(args)) } else { Of::Command },
-        at_once: at_once(args, jobs, is_handler, &recipe),
-        slots: takes_slot(&recipe).then_some(jobs),
+    let order = order(args, command, pool.kind(), input, passed);
+    let watcher: Arc<dyn Watcher> = Arc::<MapScreen>::clone(screen);
+    screen.begin();
+    Ok(drive(order, outputs, pool.clone(), coordinator.stopped(), watcher).await)
+}
+
+/// A job log and the tasks that are passed over by it.
+fn job_log(args: &MapArgs) -> Result<(Option<LogFile>, Numbers), Failure> {
+    let Some(path) = &args.joblog else { return Ok((None, Numbers::default())) };
+    let resume = match (args.resume, args.resume_failed) {
+        (_, true) => Resume::Succeeded,
+        (true, false) => Resume::Done,
+        (false, false) => Resume::No,
+    };
+    let (log, passed) = LogFile::open(path, resume).map_err(|error| run::refusal(&error))?;
+    Ok((Some(log), passed))
+}
+
+/// A worker for each task at the same time, and as many that are ready for the next ones, where each is there for one.
+fn pool_settings(args: &MapArgs) -> Settings {
+    let jobs = jobs(args);
+    Settings {
+        busy_max: jobs,
+        ready: if args.reuse.is_none() { jobs } else { 1 },
+        tasks_per_worker: Some(args.reuse.unwrap_or(1).into()),
+        in_flight: args.chunk,
+        ..Settings::default()
+    }
+}
+
+/// What all tasks have in common, and the rest.
+struct Command {
+    /// The module and the arguments before the first with a place for a task, as a job log calls them.
+    own: Vec<String>,
+    rest: Vec<String>,
+    /// Bytes that the rest may have.
+    room: usize,
+}
+
+impl Command {
+    /// Leaves to the job the arguments that all of its runs have.
+    fn parted(job: &mut Job) -> Self {
+        let is_fixed = |argument: &String| Template::new(std::slice::from_ref(argument)).is_fixed();
+        let count = job.args.iter().take_while(|argument| is_fixed(argument)).count();
+        let rest = job.args.split_off(count);
+        let variables = job.grants.env.iter().flat_map(|(name, value)| [name, value]);
+        let texts = variables.chain(&job.args).chain([&job.argv0]);
+        let taken: usize = texts.map(|text| text.len() + ARGUMENT_OVERHEAD).sum();
+        let own = [&job.argv0].into_iter().chain(&job.args).cloned().collect();
+        Self { own, rest, room: limits::ARGUMENTS.saturating_sub(taken) }
+    }
+}
+
+fn order(
+    args: &MapArgs,
+    command: &Command,
+    kind: WorkerKind,
+    (cut, sources): (Cut, Vec<Source>),
+    passed: Numbers,
+) -> Order {
+    let template = Template::new(&command.rest);
+    let slots = template.takes_slot().then_some(jobs(args) as usize);
+    let (of, recipients) = match kind {
+        WorkerKind::Handler => (Of::Handler(answers(args)), For::Handler { bytes: args.bytes }),
+        WorkerKind::Command => (Of::Command, For::Command { template, room: command.room }),
+    };
+    let chunk = if kind == WorkerKind::Handler { 1 } else { args.chunk as usize };
+    let recipe = Recipe { cut, of: recipients, command: command.own.clone() };
+    Order {
+        reading: Reading { sources, recipe, chunk, passed },
+        of,
+        at_once: at_once(args, kind, slots.is_some()),
+        slots,
         tries: args.retries.into(),
         wait: args.wait_timeout,
         halt: match args.halt {
@@ -110,63 +174,36 @@ async fn map(
             Halt::Now => tally::Halt::Now,
         },
         in_order: !args.unordered,
-        reading: Reading { sources, chunk: if is_handler { 1 } else { args.chunk as usize }, passed, recipe },
-    };
-    screen.begin();
-    run_tasks(coordinator, job, args, jobs, order, screen).await
+    }
 }
 
-/// How many tasks workers may have: one more for each, so that none waits for its next. Not where that would be a task too many
-/// after a failure, or where each has a slot.
-fn at_once(args: &MapArgs, jobs: usize, is_handler: bool, recipe: &Recipe) -> usize {
-    let each = if is_handler { args.chunk as usize } else { 1 };
-    let ahead = if args.halt == Halt::Never && !takes_slot(recipe) { jobs } else { 0 };
+/// How many tasks the pool may have: one more for each worker, so that none waits for its next. Not where that would be a task
+/// too many after a failure, or where each has a slot.
+fn at_once(args: &MapArgs, kind: WorkerKind, has_slots: bool) -> usize {
+    let each = match kind {
+        WorkerKind::Handler if args.reuse.is_some() => args.chunk as usize,
+        WorkerKind::Handler | WorkerKind::Command => 1,
+    };
+    let jobs = jobs(args) as usize;
+    let ahead = if args.halt == Halt::Never && !has_slots { jobs } else { 0 };
     jobs.saturating_mul(each).saturating_add(ahead)
 }
 
-fn takes_slot(recipe: &Recipe) -> bool {
-    match &recipe.of {
-        For::Command { template, .. } => template.takes_slot(),
-        For::Handler { .. } => false,
-    }
+/// Tasks at the same time: processors that this command may use, where nothing is said.
+fn jobs(args: &MapArgs) -> u32 {
+    let processors = || thread::available_parallelism().ok().and_then(|count| u32::try_from(count.get()).ok());
+    args.jobs.or_else(processors).unwrap_or(1)
 }
 
-/// Processors that this command may use.
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// Whether a module answers tasks. One that can't be run is refused when it is started, with the reason.
-async fn is_handler(coordinator: &Arc<Coordinator>, job: &Job) -> Result<bool, Failure> {
-    let inspection = run::given(coordinator.inspect(job).await)?;
-    match (inspection.world, inspection.refused) {
-        (Some(World::Handler), None) => Ok(true),
-        (Some(World::Command) | None, None) => Ok(false),
-        (_, Some(reason)) => {
-            Err(Failure { problem: Problem::new(format!("refused: {reason}")), code: exit_code::REFUSED })
-        }
-    }
-}
-
-fn check(args: &MapArgs, job: &Job, is_handler: bool) -> Result<(), Error> {
-    if is_handler {
-        let with_place = |argument: &&String| Template::new(std::slice::from_ref(*argument)).takes_input();
-        return job.args.iter().find(with_place).map_or(Ok(()), |argument| Err(Error::Placeholder(argument.clone())));
+fn check(args: &MapArgs, command: &Command, kind: WorkerKind) -> Result<(), Error> {
+    if kind == WorkerKind::Handler {
+        return command.rest.first().map_or(Ok(()), |argument| Err(Error::Placeholder(argument.clone())));
     }
     if let Some(count) = args.reuse {
         return Err(Error::Reuse(count));
     }
     let of_handlers = [(args.bytes, "--bytes"), (args.json, "--json")];
     of_handlers.into_iter().find(|(given, _)| *given).map_or(Ok(()), |(_, flag)| Err(Error::HandlersOnly(flag)))
-}
-
-fn recipients(args: &MapArgs, job: &Job, is_handler: bool) -> For {
-    if is_handler {
-        return For::Handler { bytes: args.bytes };
-    }
-    let environment: usize = job.grants.env.iter().map(|(name, value)| name.len() + value.len() + 2 * 5).sum();
-    let room = limits::ARGUMENTS.saturating_sub(environment + job.argv0.len() + 5);
-    For::Command { template: Template::new(&job.args), room }
 }
 
 fn answers(args: &MapArgs) -> Answers {
@@ -185,29 +222,12 @@ fn cut(args: &MapArgs) -> Result<Cut, Error> {
 
 fn sources(args: &MapArgs) -> Result<Vec<Source>, Error> {
     let (_, words) = args.words();
+    let file = |path: &PathBuf| if path == Path::new("-") { Source::Stdin } else { Source::File(path.clone()) };
     match (words, args.arg_file.as_slice()) {
-        (Some(words), []) => Ok(words.iter().map(word).collect()),
+        (Some(words), []) => Ok(words.iter().map(|word| Source::Word(word.as_bytes().to_vec())).collect()),
         (Some(_), [_, ..]) => Err(Error::Twice),
         (None, []) => Ok(vec![Source::Stdin]),
-        (None, files) => {
-            let source = |path: &std::path::PathBuf| match path == Path::new("-") {
-                true => Source::Stdin,
-                false => Source::File(path.clone()),
-            };
-            Ok(files.iter().map(source).collect())
-        }
-    }
-}
-
-fn word(word: &OsString) -> Source {
-    Source::Word(word.as_bytes().to_vec())
-}
-
-fn resume(args: &MapArgs) -> Resume {
-    match (args.resume, args.resume_failed) {
-        (_, true) => Resume::Succeeded,
-        (true, false) => Resume::Done,
-        (false, false) => Resume::No,
+        (None, files) => Ok(files.iter().map(file).collect()),
     }
 }
 
@@ -228,16 +248,4 @@ fn refused(error: &Error) -> Failure {
         Error::NullJson => "leave -0 away",
     };
     Failure { problem: failure.problem.with_hint(hint), ..failure }
-}
-
-async fn run_tasks(
-    coordinator: &Arc<Coordinator>,
-    job: &Job,
-    _args: &MapArgs,
-    jobs: usize,
-    order: Order,
-    screen: &Arc<MapScreen>,
-) -> Result<Report, Failure> {
-    let workers = Attempts::new(coordinator, job, jobs).map_err(|error| run::not_run(&error))?;
-    Ok(drive(order, workers, coordinator.stopped(), Arc::clone(screen) as Arc<_>).await)
 }

@@ -12,7 +12,6 @@
 //! Must not: know how a worker has a task done, parse a command line, or draw.
 
 pub mod answers;
-pub mod attempts;
 pub mod conduct;
 pub mod drive;
 pub mod ended;

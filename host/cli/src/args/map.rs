@@ -80,8 +80,8 @@ pub struct MapArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = TASKS)]
     pub arg_file: Vec<PathBuf>,
 
-    /// Hand over so many tasks at once: to a program as one run with so many arguments or lines, to a handler one behind the
-    /// other
+    /// Hand over so many tasks at once: to a program as one run with so many arguments or lines, to a handler that is reused
+    /// one behind the other
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000),
           help_heading = TASKS)]
     pub chunk: u32,

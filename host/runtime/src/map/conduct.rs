@@ -52,7 +52,7 @@ impl Conduct {
         match result {
             TaskResult::Failed => !self.is_ending(),
             TaskResult::Refused => !self.is_ending() && !self.tally.is_fresh(),
-            TaskResult::Succeeded | TaskResult::Ended | TaskResult::Closed => false,
+            TaskResult::Succeeded | TaskResult::Ended | TaskResult::TakenBack | TaskResult::Closed => false,
         }
     }
 
@@ -64,7 +64,7 @@ impl Conduct {
             return Next::GoOn;
         }
         match (result, self.halt) {
-            (TaskResult::Succeeded | TaskResult::Ended, _) => Next::GoOn,
+            (TaskResult::Succeeded | TaskResult::Ended | TaskResult::TakenBack, _) => Next::GoOn,
             (TaskResult::Closed, _) => self.fail(Over::Failed),
             // The first worker was refused: so would all the others be.
             (TaskResult::Refused, _) if is_first => self.fail(Over::Refused),

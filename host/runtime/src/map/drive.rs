@@ -49,7 +49,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is to be done with all tasks.
 pub struct Order {
     pub reading: Reading,
-    pub outputs: Outputs,
     pub of: Of,
     /// Tasks that workers have at the same time, one waiting for each included.
     pub at_once: usize,
@@ -83,8 +82,14 @@ pub enum Trouble {
 }
 
 /// Has all tasks done.
-pub async fn drive<W: Workers>(order: Order, workers: W, mut stops: StopRequests, watcher: Arc<dyn Watcher>) -> Report {
-    let mut driver = Driver::new(order, workers, Arc::clone(&watcher));
+pub async fn drive<W: Workers>(
+    order: Order,
+    outputs: Outputs,
+    workers: W,
+    mut stops: StopRequests,
+    watcher: Arc<dyn Watcher>,
+) -> Report {
+    let mut driver = Driver::new(order, outputs, workers, Arc::clone(&watcher));
     while !driver.is_over() {
         driver.begin_more();
         watcher.counts(&driver.conduct.tally);
@@ -151,8 +156,8 @@ struct Driver<W> {
 }
 
 impl<W: Workers> Driver<W> {
-    fn new(order: Order, workers: W, watcher: Arc<dyn Watcher>) -> Self {
-        let Order { reading, outputs, of, at_once, slots, tries, wait, halt, in_order } = order;
+    fn new(order: Order, outputs: Outputs, workers: W, watcher: Arc<dyn Watcher>) -> Self {
+        let Order { reading, of, at_once, slots, tries, wait, halt, in_order } = order;
         Self {
             recipe: reading.recipe.clone(),
             of,
@@ -466,7 +471,7 @@ fn lost(why: &str) -> Finished {
 }
 
 /// Until the command is to stop.
-pub(super) async fn stop(stops: &mut StopRequests) -> StopReason {
+async fn stop(stops: &mut StopRequests) -> StopReason {
     let request = stops.wait_for(Option::is_some).await.ok().map(|request| *request);
     let Some(request) = request else { return std::future::pending().await };
     match request {

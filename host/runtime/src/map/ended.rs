@@ -24,8 +24,10 @@ pub enum Result {
     Failed,
     /// It never ran, and may never: its worker was refused.
     Refused,
-    /// We ended it, or took it back.
+    /// We ended it.
     Ended,
+    /// We took it back before it began.
+    TakenBack,
     /// There are no workers any more.
     Closed,
 }
@@ -74,7 +76,7 @@ impl Ended {
             },
             Outcome::Failure(text) => ended.said(FAILURE, &format!("failed: {}", cut(&text))),
             Outcome::Ended(verdict) => ended.with_verdict(&verdict, of, recalled),
-            Outcome::Cancelled => Self { result: Result::Ended, ..ended.said(exit_code::TERMINATED, "cancelled") },
+            Outcome::Cancelled => Self { result: Result::TakenBack, ..ended.said(exit_code::TERMINATED, "cancelled") },
             Outcome::Expired => ended.said(exit_code::OUT_OF_TIME, "expired: it waited longer than --wait-timeout"),
             Outcome::Closed(why) => {
                 Self { result: Result::Closed, ..ended.said(exit_code::SANDHOG_FAILED, &cut(&why)) }
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn what_never_ran_says_why() {
         assert_eq!(ended(Outcome::Expired, HANDLER).1, 124);
-        assert_eq!(ended(Outcome::Cancelled, HANDLER).0, Result::Ended);
+        assert_eq!(ended(Outcome::Cancelled, HANDLER).0, Result::TakenBack);
         let closed = ended(Outcome::Closed("no memory".into()), Of::Command);
         assert_eq!(closed, (Result::Closed, 125, 0, "no memory".into()));
         let Ended { exit, words, .. } = Ended::unfit("too long");

@@ -73,6 +73,12 @@ impl Template {
         self.places().any(Place::is_of_input)
     }
 
+    /// Whether every task has the same arguments.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        self.places().next().is_none()
+    }
+
     /// Whether it matters which of those that run at the same time a task is.
     #[must_use]
     pub fn takes_slot(&self) -> bool {
@@ -212,6 +218,7 @@ mod tests {
         let template = |text: &str| Template::new(&[text.to_owned()]);
         assert!(template("x{.}").takes_input() && !template("{#}{%}").takes_input());
         assert!(template("{%}").takes_slot() && !template("{}").takes_slot());
+        assert!(template("{x}").is_fixed() && !template("{#}").is_fixed());
     }
 
     /// A task that looks like a place, or ends in the middle of a character's neighbours, is text.

@@ -289,7 +289,7 @@ mod tests {
     use crate::map::recipe::{For, Work};
 
     fn recipe(cut: Cut) -> Recipe {
-        Recipe { cut, of: For::Command { template: Template::default(), room: 1000 }, module: "c.wasm".into() }
+        Recipe { cut, of: For::Command { template: Template::default(), room: 1000 }, command: vec!["c.wasm".into()] }
     }
 
     fn reading(cut: Cut, sources: Vec<Source>) -> Reading {

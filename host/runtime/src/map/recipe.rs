@@ -15,7 +15,7 @@ use sandhog_protocol::message::{Format, Message};
 pub const LARGEST: usize = limits::MESSAGE;
 
 /// What an argument takes in a message beside its bytes, at most (MessagePack, `str 32`).
-const ARGUMENT_OVERHEAD: usize = 5;
+pub const ARGUMENT_OVERHEAD: usize = 5;
 
 /// How the input is cut into tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub enum For {
 pub struct Recipe {
     pub cut: Cut,
     pub of: For,
-    /// As a job log calls the module.
-    pub module: String,
+    /// As a job log calls it: the module and the arguments that all tasks have.
+    pub command: Vec<String>,
 }
 
 /// One piece of the input.
@@ -197,9 +197,10 @@ impl Recipe {
     /// How a job log calls a task.
     #[must_use]
     pub fn called(&self, shown: &str, arguments: &[String]) -> String {
+        let own = self.command.iter().map(String::as_str);
         match self.of {
-            For::Handler { .. } => quoted([self.module.as_str(), shown]),
-            For::Command { .. } => quoted(std::iter::once(&self.module).chain(arguments).map(String::as_str)),
+            For::Handler { .. } => quoted(own.chain([shown])),
+            For::Command { .. } => quoted(own.chain(arguments.iter().map(String::as_str))),
         }
     }
 }
@@ -263,12 +264,16 @@ mod tests {
     }
 
     fn handler(cut: Cut, bytes: bool) -> Recipe {
-        Recipe { cut, of: For::Handler { bytes }, module: "h.wasm".into() }
+        Recipe { cut, of: For::Handler { bytes }, command: vec!["h.wasm".into()] }
     }
 
     fn command(cut: Cut, arguments: &[&str]) -> Recipe {
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Recipe { cut, of: For::Command { template: Template::new(&arguments), room: 100 }, module: "c.wasm".into() }
+        Recipe {
+            cut,
+            of: For::Command { template: Template::new(&arguments), room: 100 },
+            command: vec!["c.wasm".into(), "-q".into()],
+        }
     }
 
     fn work(recipe: &Recipe, given: Vec<Given>) -> Result<Work, String> {
@@ -335,6 +340,6 @@ mod tests {
     #[test]
     fn a_job_log_calls_a_task_by_its_command() {
         assert_eq!(handler(Cut::Lines, false).called("a b", &[]), "h.wasm 'a b'");
-        assert_eq!(command(Cut::Lines, &["{}"]).called("a b", &["a b".into(), "-x".into()]), "c.wasm 'a b' -x");
+        assert_eq!(command(Cut::Lines, &["{}"]).called("a b", &["a b".into(), "-x".into()]), "c.wasm -q 'a b' -x");
     }
 }

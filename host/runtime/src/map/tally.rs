@@ -30,7 +30,9 @@ impl Tally {
     pub fn count(&mut self, number: u64, result: TaskResult, exit: u8, words: &str) {
         match result {
             TaskResult::Succeeded => self.succeeded += 1,
-            TaskResult::Ended | TaskResult::Closed => self.ended += 1,
+            TaskResult::Ended => self.ended += 1,
+            // It is as if it had not been read.
+            TaskResult::TakenBack | TaskResult::Closed => {}
             TaskResult::Failed | TaskResult::Refused => {
                 self.failed += 1;
                 self.first_exit.get_or_insert(exit);
@@ -136,7 +138,8 @@ mod tests {
             let result = if number % 2 == 0 { TaskResult::Failed } else { TaskResult::Succeeded };
             tally.count(number, result, (number % 200) as u8, "no");
         }
-        tally.count(1001, TaskResult::Ended, 143, "cancelled");
+        tally.count(1001, TaskResult::Ended, 143, "stopped");
+        tally.count(1002, TaskResult::TakenBack, 143, "cancelled");
         assert_eq!((tally.succeeded, tally.failed, tally.ended, tally.done()), (500, 500, 1, 1000));
         assert_eq!((tally.first.len(), tally.first[0].0, tally.first_exit), (TOLD, 2, Some(2)));
     }

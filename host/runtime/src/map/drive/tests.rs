@@ -73,7 +73,7 @@ impl Workers for Fake {
             Does::End(outcome) => outcome,
             Does::Hang => {
                 let _ = wanted.wait_for(|wanted| *wanted != Wanted::Yes).await;
-                Outcome::Cancelled
+                Outcome::Ended(Verdict::Stopped { graceful: false, reason: StopReason::Interrupt })
             }
             Does::WaitFor(count) => {
                 let mut begun = seen.begun.subscribe();
@@ -143,24 +143,25 @@ impl Map {
         self.directory.path().join(name)
     }
 
-    fn order(&mut self) -> Order {
+    fn order(&mut self) -> (Order, Outputs) {
         std::fs::write(self.path("input"), &self.input).unwrap();
         let given = self.out.take();
         let file = |name| OwnedFd::from(File::create(self.path(name)).unwrap());
         let (log, passed) = LogFile::open(&self.path("log"), self.resume).unwrap();
         let (out, err) = (given.unwrap_or_else(|| file("out")), file("err"));
         let template = Template::new(&self.arguments);
-        Order {
+        let outputs = Outputs {
+            out: Output { fd: out, is_terminal: false },
+            err: Output { fd: err, is_terminal: false },
+            log: Some(log),
+        };
+        let of = For::Command { template, room: 1000 };
+        let order = Order {
             reading: Reading {
                 sources: vec![Source::File(self.path("input"))],
-                recipe: Recipe { cut: self.cut, of: For::Command { template, room: 1000 }, module: "c.wasm".into() },
+                recipe: Recipe { cut: self.cut, of, command: vec!["c.wasm".into()] },
                 chunk: 1,
                 passed,
-            },
-            outputs: Outputs {
-                out: Output { fd: out, is_terminal: false },
-                err: Output { fd: err, is_terminal: false },
-                log: Some(log),
             },
             of: Of::Command,
             at_once: self.at_once,
@@ -169,7 +170,8 @@ impl Map {
             wait: None,
             halt: self.halt,
             in_order: self.in_order,
-        }
+        };
+        (order, outputs)
     }
 
     fn run(&mut self, fake: &Fake) -> Report {
@@ -178,11 +180,11 @@ impl Map {
 
     /// The command is stopped when `until` is over.
     fn run_until(&mut self, fake: &Fake, until: impl Future<Output = ()>) -> Report {
-        let order = self.order();
+        let (order, outputs) = self.order();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (stop, stops) = watch::channel(None);
-            let driving = drive(order, fake.clone(), stops, Arc::new(Nobody));
+            let driving = drive(order, outputs, fake.clone(), stops, Arc::new(Nobody));
             tokio::pin!(driving);
             tokio::select! {
                 report = &mut driving => report,
@@ -390,12 +392,12 @@ fn a_handlers_large_answer_is_a_line_as_well() {
     let body = sandhog_ipc::json::text(&large).unwrap();
     let fake = Fake::new(move |_, _| Does::End(Outcome::Answer(Message { format: Format::Value, body: body.clone() })));
     let mut map = Map::of("a\nb\n");
-    let mut order = map.order();
+    let (mut order, outputs) = map.order();
     order.of = Of::Handler(Answers { raw_text: true, raw_bytes: false });
     order.reading.recipe.of = For::Handler { bytes: false };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (_stop, stops) = watch::channel(None);
-    let report = runtime.block_on(drive(order, fake, stops, Arc::new(Nobody)));
+    let report = runtime.block_on(drive(order, outputs, fake, stops, Arc::new(Nobody)));
     assert_eq!(report.tally.succeeded, 2);
     assert_eq!(map.out(), format!("{large}\n{large}\n"));
 }
