@@ -31,6 +31,7 @@ mod lifecycle;
 mod limits;
 mod listings;
 mod manifests;
+mod map;
 mod messages;
 mod modules;
 mod monit;

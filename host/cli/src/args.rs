@@ -4,6 +4,7 @@ mod called;
 mod commands;
 mod examples;
 mod flags;
+mod map;
 mod parse;
 mod run;
 mod start;
@@ -13,6 +14,7 @@ mod verbs;
 
 pub use commands::{Cli, Command, CompletionsArgs, HelpArgs, Shell, Topic};
 pub use flags::{JobFlags, OfStart};
+pub use map::{Halt, Input, MapArgs};
 pub use parse::{Stop, long_help, parse};
 pub use run::RunArgs;
 pub use start::StartArgs;

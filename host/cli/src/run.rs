@@ -73,11 +73,7 @@ fn try_run(
     stamps::note("settings are made");
     let mut job = checked(settings)?;
     stamps::note("job is made");
-    if let Some(max) = own_limits::cpu() {
-        // What the kernel would end without a word, ends with one.
-        job.limits.cpu = Some(job.limits.cpu.map_or(max, |cpu| cpu.min(max)));
-        job.compile.cpu = job.compile.cpu.min(max);
-    }
+    bound_by_own_limits(&mut job);
     let terms = Terms::of_run(&job, probes);
     stamps::note("job is checked");
     // By its numbers, so before anything else is opened.
@@ -116,7 +112,7 @@ async fn run_job(
         let line = render::verdict::json(&record).map_err(|error| Failure::of(&error))?;
         file.write(&line).map_err(|error| Failure::of(&error))?;
     }
-    answer.map_err(|error| failure_of(&error, code_of(&error)))
+    answer.map_err(|error| not_run(&error))
 }
 
 /// The job's end of its connection, and the bridge where there is one.
@@ -137,6 +133,14 @@ pub(super) fn checked(settings: Result<Settings, job::Error>) -> Result<Job, Fai
     Job::new(settings, surroundings()).map_err(|error| refusal(&error))
 }
 
+/// What the kernel would end without a word, ends with one.
+pub(super) fn bound_by_own_limits(job: &mut Job) {
+    if let Some(max) = own_limits::cpu() {
+        job.limits.cpu = Some(job.limits.cpu.map_or(max, |cpu| cpu.min(max)));
+        job.compile.cpu = job.compile.cpu.min(max);
+    }
+}
+
 /// What a job depends on beside its settings.
 pub(super) fn surroundings() -> Surroundings<'static> {
     Surroundings { is_root: privilege::is_root(), variable: &|name| std::env::var_os(name) }
@@ -150,8 +154,13 @@ pub(super) fn given<T>(answer: Result<Result<T, Verdict>, error::Error>) -> Resu
             let problem = render::verdict::sentence(&verdict).unwrap_or_else(|| Problem::new("it came to nothing"));
             Err(Failure { problem, code: exit_code::of(&verdict) })
         }
-        Err(error) => Err(failure_of(&error, code_of(&error))),
+        Err(error) => Err(not_run(&error)),
     }
+}
+
+/// Why there is nothing to run.
+pub(super) fn not_run(error: &error::Error) -> Failure {
+    failure_of(error, code_of(error))
 }
 
 pub(super) fn failure_of(error: &(dyn std::error::Error + 'static), code: u8) -> Failure {

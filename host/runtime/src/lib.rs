@@ -16,6 +16,7 @@ pub mod driver;
 pub mod error;
 mod feed;
 pub mod granted;
+pub mod map;
 pub mod module;
 pub mod modules;
 mod mounts;

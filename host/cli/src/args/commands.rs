@@ -3,9 +3,10 @@
 //! Must not: read a command line.
 
 use super::examples::{
-    BUILD_EXAMPLES, COMPLETIONS_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, HELP_EXAMPLES, INSPECT_EXAMPLES, NEW_EXAMPLES,
-    RUN_EXAMPLES,
+    BUILD_EXAMPLES, COMPLETIONS_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, HELP_EXAMPLES, INSPECT_EXAMPLES, MAP_EXAMPLES,
+    NEW_EXAMPLES, RUN_EXAMPLES,
 };
+use super::map::MapArgs;
 use super::run::RunArgs;
 use super::start::StartArgs;
 use super::tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
@@ -49,6 +50,9 @@ pub enum Command {
     /// Run a module, sealed
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Run a module for each task of an input, many at the same time, each sealed
+    #[command(after_help = MAP_EXAMPLES)]
+    Map(Box<MapArgs>),
 
     /// Bring up the jobs of a manifest, and keep them up
     #[command(after_help = verb::UP)]
@@ -152,6 +156,7 @@ pub struct HelpArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Topic {
     Run,
+    Map,
     Up,
     Down,
     Start,

@@ -15,6 +15,7 @@ pub enum Flag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     Run,
+    Map,
     Start,
     Build,
     Inspect,
@@ -24,6 +25,7 @@ impl Command {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Run => "run",
+            Self::Map => "map",
             Self::Start => "start",
             Self::Build => "build",
             Self::Inspect => "inspect",
