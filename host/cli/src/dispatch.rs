@@ -4,7 +4,7 @@
 
 use super::args::{self, Command};
 use super::{
-    ask, build, check, completions, daemon, doctor, down, inspect, look, monit, new, render, run, schema, start,
+    ask, build, check, completions, daemon, doctor, down, inspect, look, monit, new, pool, render, run, schema, start,
     startup, surroundings, trace, up,
 };
 use sandhog_daemon::fleet::Verb;
@@ -38,6 +38,7 @@ pub fn main(token: SingleThreaded, build: &'static str, version: &'static str) -
 fn carry_out(token: SingleThreaded, command: Command) -> u8 {
     match command {
         Command::Run(args) => run::run(token, *args),
+        Command::Pool(args) => pool::run(token, &args),
         Command::Up(args) => up::run(&args),
         Command::Down(args) => down::run(&args),
         Command::Start(args) => start::run(*args),

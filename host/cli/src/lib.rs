@@ -27,6 +27,7 @@ mod look;
 pub mod manifest_file;
 mod monit;
 pub mod new;
+mod pool;
 pub mod render;
 pub mod run;
 mod schema;

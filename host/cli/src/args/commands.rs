@@ -4,8 +4,9 @@
 
 use super::examples::{
     BUILD_EXAMPLES, COMPLETIONS_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, HELP_EXAMPLES, INSPECT_EXAMPLES, NEW_EXAMPLES,
-    RUN_EXAMPLES,
+    POOL_EXAMPLES, RUN_EXAMPLES,
 };
+use super::pool::PoolArgs;
 use super::run::RunArgs;
 use super::start::StartArgs;
 use super::tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
@@ -49,6 +50,9 @@ pub enum Command {
     /// Run a module, sealed
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Hold workers of a module ready, for a program that sends tasks and gets answers
+    #[command(after_help = POOL_EXAMPLES)]
+    Pool(Box<PoolArgs>),
 
     /// Bring up the jobs of a manifest, and keep them up
     #[command(after_help = verb::UP)]
@@ -152,6 +156,7 @@ pub struct HelpArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Topic {
     Run,
+    Pool,
     Up,
     Down,
     Start,

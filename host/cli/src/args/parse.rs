@@ -358,8 +358,9 @@ mod tests {
         let Command::Help(help) = parsed(&["help", "exit-codes"]).unwrap().command else { panic!() };
         assert_eq!(help.topic, Some(Topic::ExitCodes));
         assert!(
-            misuse(&["help", "nonsense"])
-                .contains("[possible values: run, up, down, start, stop, restart, reload, delete, scale, ps, show,")
+            misuse(&["help", "nonsense"]).contains(
+                "[possible values: run, pool, up, down, start, stop, restart, reload, delete, scale, ps, show,"
+            )
         );
     }
 

@@ -16,6 +16,7 @@ pub enum Flag {
 pub enum Command {
     Run,
     Start,
+    Pool,
     Build,
     Inspect,
 }
@@ -25,6 +26,7 @@ impl Command {
         match self {
             Self::Run => "run",
             Self::Start => "start",
+            Self::Pool => "pool",
             Self::Build => "build",
             Self::Inspect => "inspect",
         }
