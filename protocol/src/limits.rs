@@ -74,5 +74,8 @@ pub const JOBS: usize = 20_000;
 /// takes 3 KiB; the rest is room for reasons in words. Well below the kernel's default for a socket's buffer (208 KiB).
 pub const PACKET: usize = 64 << 10;
 
+/// Most slots of one zygote. Each takes an id of the machine's range of 65536.
+pub const SLOTS: u32 = 4096;
+
 /// Zygotes, and workers, that one spawner keeps at once: half of what Linux's largest pid range holds for both together.
 pub const PROCESSES: usize = 1 << 20;

@@ -76,6 +76,20 @@ pub struct ZygotePlan {
     pub cgroup_tasks: u32,
     /// The engine notes at each trap what a core dump needs.
     pub coredump: bool,
+    /// It serves many attempts: each of its workers has a place with a cgroup and an identity of its own. None: one worker, which
+    /// shares the zygote's cgroup.
+    pub slots: Option<Slots>,
+}
+
+/// Places for workers of one zygote. A slot has one worker at a time; those after each other have its cgroup and its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slots {
+    /// At most [`crate::limits::SLOTS`].
+    pub count: u32,
+    /// Memory of a slot's worker, in bytes, as the cgroup counts it.
+    pub memory_bytes: u64,
+    /// Tasks (processes and threads) of a slot's worker.
+    pub tasks: u32,
 }
 
 impl ZygotePlan {
@@ -84,6 +98,13 @@ impl ZygotePlan {
     #[must_use]
     pub fn counts_memory(&self) -> bool {
         self.walls.contains(&Wall::Cgroup)
+    }
+
+    /// Tasks of it and all its workers together, where one limit counts them.
+    #[must_use]
+    pub fn tasks(&self) -> u64 {
+        let slots = self.slots.map_or(0, |slots| u64::from(slots.count) * u64::from(slots.tasks));
+        u64::from(self.cgroup_tasks) + slots
     }
 }
 
@@ -107,6 +128,8 @@ pub struct WorkerPlan {
     /// A file for its core dump comes along.
     pub coredump: bool,
     pub directories: Vec<Access>,
+    /// Its place, where its zygote has slots.
+    pub slot: Option<u32>,
     /// Where the program is a probe: the steps of a zygote that lies, instead of a clone.
     pub lie: Option<String>,
 }

@@ -165,17 +165,17 @@ pub enum ToZygote {
     /// its plan has that wall; then files by which it enters its cgroup.
     Setup {
         plan: ZygotePlan,
-        ids: Option<Ids>,
         /// It has groups to give up.
         groups: bool,
     },
     /// Second and once. fds: as in [`ToSpawner::StartZygote`].
     Given,
-    /// fds: as in [`ToSpawner::StartWorker`], the directories as detached mounts.
-    Clone { worker: WorkerId, plan: WorkerPlan },
+    /// fds: as in [`ToSpawner::StartWorker`], the directories as detached mounts; then files by which the worker enters the cgroup
+    /// of its slot, so many.
+    Clone { worker: WorkerId, plan: WorkerPlan, ids: Option<Ids>, entrances: u32 },
 }
 
-/// Ids of the workers inside the zygote's user namespace; None: they keep the zygote's.
+/// Ids of a worker inside the zygote's user namespace; None: it keeps the zygote's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ids {
     pub uid: u32,
@@ -209,13 +209,10 @@ pub enum Load {
 /// What a zygote answers there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loaded {
-    Ready,
+    /// `is_handler`: its workers answer tasks that come through their connection.
+    Ready { is_handler: bool },
     /// The compiled module is not one that this engine loads: make it again.
-    Stale {
-        reason: String,
-    },
+    Stale { reason: String },
     /// The module can't be started; a sentence for people.
-    Refused {
-        reason: String,
-    },
+    Refused { reason: String },
 }

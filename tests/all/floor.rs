@@ -7,11 +7,14 @@ use serde_json::Value;
 use std::process::Output;
 
 /// What no command may ask for. `cpu`: only where the job has a limit.
-const HOSTILE: [&str; 11] = [
+const HOSTILE: [&str; 14] = [
     "no-walls",
     "native",
     "cgroup-memory",
     "cgroup-tasks",
+    "many-slots",
+    "slot-memory",
+    "slot-of-nobody",
     "data",
     "file",
     "open-files",

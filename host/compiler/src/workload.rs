@@ -27,6 +27,14 @@ impl Workload for Compilations {
         Err(Loaded::Refused { reason: "a compiler runs no module".into() })
     }
 
+    fn is_handler(module: &Infallible) -> bool {
+        match *module {}
+    }
+
+    fn warm(module: &Infallible) {
+        match *module {}
+    }
+
     fn work(assignment: Assignment<'_, Infallible>) -> Option<FromWorker> {
         match (assignment.work, assignment.program) {
             (Work::Compile(plan), Program::Compiler) => {

@@ -8,7 +8,7 @@ use sandhog_protocol::spawn::SpawnFailure;
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_protocol::worker::ProbeReport;
 use sandhog_runtime::coordinator::Coordinator;
-use sandhog_runtime::driver::{self, Attempted, Ends, Order};
+use sandhog_runtime::driver::{self, Attempted, Begin, Ends, Order, Zygote};
 use sandhog_runtime::note;
 use sandhog_supervisor::outcome::{self, Cause, Facts};
 use std::io;
@@ -76,13 +76,14 @@ pub async fn attempt(
 pub(super) fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order, Error> {
     let directories = if probe.wants_directory() { vec![stage.granted()?] } else { Vec::new() };
     Ok(Order {
-        zygote: ZygotePlan {
+        zygote: Zygote::Own(ZygotePlan {
             walls: walls.clone(),
             program: Program::Probe,
             cgroup_memory_bytes: CGROUP_BYTES,
             cgroup_tasks: CGROUP_TASKS,
             coredump: false,
-        },
+            slots: None,
+        }),
         worker: WorkerPlan {
             rlimits: Rlimits {
                 data_bytes: DATA_BYTES,
@@ -93,9 +94,10 @@ pub(super) fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order
             connected: false,
             coredump: false,
             directories: directories.iter().map(|_| Access::ReadOnly).collect(),
+            slot: None,
             lie: probe.zygotes_lie().map(str::to_owned),
         },
-        work: Work::Probe(probe.to_string()),
+        begin: Begin::AtOnce(Work::Probe(probe.to_string())),
         ends: Some(Ends { stdio: [null()?, null()?, null()?], connection: None, coredump: None }),
         directories: directories.into_iter().map(Arc::new).collect(),
         feed: None,

@@ -6,11 +6,11 @@ use super::stage::Stage;
 use rustix::fs::{Mode, OFlags};
 use sandhog_probes::Probe;
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::{Access, Program, Wall, Walls};
+use sandhog_protocol::plan::{Access, Program, Slots, Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::SpawnFailure;
 use sandhog_protocol::verdict::Verdict;
 use sandhog_runtime::coordinator::Coordinator;
-use sandhog_runtime::driver::Order;
+use sandhog_runtime::driver::{Order, Zygote};
 use sandhog_runtime::note;
 use sandhog_supervisor::outcome::{Cause, Facts};
 use std::io;
@@ -32,6 +32,11 @@ pub enum Plan {
     /// `cgroup-memory`, and so on: a limit that is too large.
     CgroupMemory,
     CgroupTasks,
+    /// `many-slots`, `slot-memory`: a zygote for more, or larger, workers than this command has.
+    ManySlots,
+    SlotMemory,
+    /// `slot-of-nobody`: of a zygote that has none.
+    SlotOfNobody,
     Data,
     File,
     OpenFiles,
@@ -45,12 +50,15 @@ pub enum Plan {
 }
 
 impl Plan {
-    const PLAIN: [(&'static str, Self); 12] = [
+    const PLAIN: [(&'static str, Self); 15] = [
         ("honest", Self::Honest),
         ("no-walls", Self::NoWalls),
         ("native", Self::Native),
         ("cgroup-memory", Self::CgroupMemory),
         ("cgroup-tasks", Self::CgroupTasks),
+        ("many-slots", Self::ManySlots),
+        ("slot-memory", Self::SlotMemory),
+        ("slot-of-nobody", Self::SlotOfNobody),
         ("data", Self::Data),
         ("file", Self::File),
         ("open-files", Self::OpenFiles),
@@ -79,7 +87,7 @@ impl Plan {
     async fn once(&self, coordinator: &Arc<Coordinator>, stage: &Stage) -> Result<Facts, Error> {
         let mut order = attempt::order(stage, &Probe::Proc, &coordinator.walls())?;
         // Its worker is one of a compiler's, which does nothing that a probe does: whether it was started is all.
-        order.zygote.program = Program::Compiler;
+        zygote_plan(&mut order).map_err(Error::Start)?.program = Program::Compiler;
         self.change(&mut order).map_err(Error::Start)?;
         let notes = mpsc::channel(note::NOTES);
         let attempted = coordinator.attempt(order, None, coordinator.stopped(), notes, None).await;
@@ -87,7 +95,11 @@ impl Plan {
     }
 
     fn change(&self, order: &mut Order) -> io::Result<()> {
-        let (zygote, rlimits) = (&mut order.zygote, &mut order.worker.rlimits);
+        let (zygote, rlimits) = match &mut order.zygote {
+            Zygote::Own(plan) => (plan, &mut order.worker.rlimits),
+            Zygote::Shared(_) => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let slots = Slots { count: 1, memory_bytes: zygote.cgroup_memory_bytes, tasks: 1 };
         match self {
             Self::Honest => {}
             Self::NoWalls => zygote.walls = Walls::new(),
@@ -95,6 +107,9 @@ impl Plan {
             Self::Native => zygote.program = Program::Probe,
             Self::CgroupMemory => zygote.cgroup_memory_bytes = u64::MAX >> 1,
             Self::CgroupTasks => zygote.cgroup_tasks = 1 << 20,
+            Self::ManySlots => zygote.slots = Some(Slots { count: 1 << 20, ..slots }),
+            Self::SlotMemory => zygote.slots = Some(Slots { memory_bytes: u64::MAX >> 1, ..slots }),
+            Self::SlotOfNobody => order.worker.slot = Some(0),
             Self::Data => rlimits.data_bytes = u64::MAX >> 1,
             Self::File => rlimits.file_bytes = u64::MAX >> 1,
             Self::OpenFiles => rlimits.open_files = 1 << 19,
@@ -108,6 +123,14 @@ impl Plan {
             Self::CompilerWithDirectory => grant(order, 1)?,
         }
         Ok(())
+    }
+}
+
+/// Its zygote is its own.
+fn zygote_plan(order: &mut Order) -> io::Result<&mut ZygotePlan> {
+    match &mut order.zygote {
+        Zygote::Own(plan) => Ok(plan),
+        Zygote::Shared(_) => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 

@@ -243,6 +243,7 @@ impl Parent<'_> {
         let fds = ours.into_iter().chain(piped).collect();
         let modules = asked.modules.iter().filter_map(|name| self.member.modules.get_key_value(name));
         let modules = modules.map(|(name, module)| (name.clone(), Arc::clone(module))).collect();
+        let job = Arc::new(job);
         let member = Member { job, module, directories, modules, identity, data: asked.data, instead: None };
         let child = self.begin(Arc::new(member), Ties { streams, connection, coredump: None }, asked.detached);
         Ok((Reply::Spawned { child, attempt }, fds))

@@ -41,14 +41,15 @@ impl Compiling {
 /// A compiled module that is on its way.
 pub type Compiled = Pin<Box<dyn Future<Output = Result<(OwnedFd, Kind), Cause>> + Send>>;
 
-/// Attempts, by the number that each has at the spawner.
+/// Attempts and zygotes, by the number that each has at the spawner.
 type Routes = HashMap<u32, Route>;
 
+/// Where the spawner's answers about a number go.
 #[derive(Clone)]
-struct Route {
-    notes: mpsc::Sender<Note>,
+pub(super) struct Route {
+    pub(super) notes: mpsc::Sender<Note>,
     /// Hears of the worker.
-    on_started: Option<OnStarted>,
+    pub(super) on_started: Option<OnStarted>,
 }
 
 /// Is given a worker's number and pidfd.
@@ -250,16 +251,27 @@ impl Coordinator {
             let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
         }
         let attempted = driver::drive(&self.client, id, order, sender, notes).await;
-        self.routes().1.remove(&id);
+        self.forget(id);
         attempted
     }
 
-    fn register(&self, route: Route) -> u32 {
+    /// A new number, by which the spawner knows a zygote or a worker.
+    pub(super) fn register(&self, route: Route) -> u32 {
         let mut routes = self.routes();
         routes.0 += 1;
         let id = routes.0;
         routes.1.insert(id, route);
         id
+    }
+
+    /// Nothing more is wanted to be heard of this number.
+    pub(super) fn forget(&self, id: u32) {
+        self.routes().1.remove(&id);
+    }
+
+    /// The way to the spawner.
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
     }
 
     fn routes(&self) -> MutexGuard<'_, (u32, Routes)> {

@@ -2,11 +2,12 @@
 
 use super::channel::Channel;
 use super::note::{Held, Note, Sender};
-pub use super::order::{Ends, Order, Pump, To};
+pub use super::order::{Assigned, Begin, Ends, Order, Pump, To, Zygote};
 use super::outbox::Outbox;
 use super::output::{self, Over};
 use super::stamps::{self, Process};
 use super::suspension;
+use super::zygote;
 use crate::spawner::{Client, recv_ready};
 use rustix::net::SocketType;
 use sandhog_ipc::{self as ipc, Closed, pair, send_packet};
@@ -63,7 +64,8 @@ struct Driver<'a> {
     order: Order,
     sender: Sender,
     module: Option<(OwnedFd, Kind)>,
-    module_socket: OwnedFd,
+    /// To the zygote, where it has one of its own.
+    module_socket: Option<OwnedFd>,
     channel: Arc<AsyncFd<OwnedFd>>,
     outbox: Outbox,
     /// Keeps its stdin open until it has been told that this failed.
@@ -96,13 +98,7 @@ pub async fn drive(
     sender: Sender,
     mut notes: mpsc::Receiver<Note>,
 ) -> io::Result<Attempted> {
-    let has_module = matches!(order.zygote.program, Program::Guest { .. });
-    let outputs = order.pumps.len();
-    let is_kept = order.pumps.iter().any(|pump| matches!(pump.to, To::Sink(_)));
-    let mut attempt = Attempt::new(has_module, outputs, order.requests.is_some(), with_wall);
-    if is_kept {
-        attempt = attempt.keeping_output();
-    }
+    let mut attempt = attempt_of(&order);
     let (mut driver, mut worker_events) = Driver::start(client, id, order, sender).await?;
     while let Some(event) = driver.next(&mut notes, &mut worker_events).await {
         for action in attempt.step(event) {
@@ -119,21 +115,39 @@ pub async fn drive(
     Err(io::ErrorKind::BrokenPipe.into())
 }
 
+/// The states of an attempt of this kind.
+fn attempt_of(order: &Order) -> Attempt {
+    let has_module = matches!(&order.zygote, Zygote::Own(plan) if matches!(plan.program, Program::Guest { .. }));
+    let waits = matches!(order.begin, Begin::Assigned { .. });
+    let is_kept = order.pumps.iter().any(|pump| matches!(pump.to, To::Sink(_)));
+    let mut attempt = Attempt::new(has_module, order.pumps.len(), order.requests.is_some(), with_wall);
+    if is_kept {
+        attempt = attempt.keeping_output();
+    }
+    if waits {
+        attempt = attempt.waiting();
+    }
+    match order.zygote {
+        Zygote::Own(_) => attempt,
+        Zygote::Shared(_) => attempt.of_shared_zygote(),
+    }
+}
+
 impl<'a> Driver<'a> {
     async fn start(client: &'a Client, id: u32, order: Order, sender: Sender) -> io::Result<(Self, WorkerEvents)> {
-        let (module_socket, module_there) = pair(SocketType::SEQPACKET)?;
         let (channel, channel_there) = pair(SocketType::STREAM)?;
         // The greeting waits in the socket until the worker is there.
         ipc::send_frame(&channel, &ToWorker::Hello { version: VERSION }).map_err(io::Error::other)?;
         rustix::io::ioctl_fionbio(&channel, true)?;
-        rustix::io::ioctl_fionbio(&module_socket, true)?;
         let asked = Instant::now();
-        noting::note("zygote is asked for");
-        let request = ToSpawner::StartZygote { zygote: id, plan: order.zygote.clone() };
-        // Where this fails the spawner has gone, and its end of the socket says so.
-        let directories = order.directories.iter().map(AsFd::as_fd);
-        let fds: Vec<BorrowedFd<'_>> = std::iter::once(module_there.as_fd()).chain(directories).collect();
-        let _ = client.send(&request, &fds).await;
+        let module_socket = match &order.zygote {
+            Zygote::Own(plan) => Some(zygote::start(client, id, plan, &order.directories).await?),
+            Zygote::Shared(_) => {
+                // It is there.
+                let _ = sender.try_send(Note::Event(Event::ZygoteStarted));
+                None
+            }
+        };
         let mut driver = Self {
             client,
             id,
@@ -238,6 +252,12 @@ impl<'a> Driver<'a> {
                     return None;
                 }
             },
+            Note::Assigned(assigned) => {
+                let Assigned { work, hard_deadline } = *assigned;
+                (self.asked, self.order.begin) = (Instant::now(), Begin::AtOnce(work));
+                self.order.hard_deadline = hard_deadline;
+                Event::Assigned
+            }
             Note::Event(event) => event,
             Note::Output(end, from) => {
                 // A guest that still writes waits for its end, and prints nothing of a broken pipe.
@@ -278,12 +298,18 @@ impl<'a> Driver<'a> {
         match action {
             Action::Load => self.load(),
             Action::StartWorker => self.start_worker().await,
+            Action::Announce => {
+                if let Begin::Assigned { ready, .. } = self.take_begin() {
+                    ready();
+                }
+                Ok(())
+            }
             Action::Go => self.go(),
             Action::Kill => {
                 self.client.send(&ToSpawner::Kill { worker: self.id }, &[]).await?;
-                self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await
+                self.end_zygote().await
             }
-            Action::EndZygote => self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await,
+            Action::EndZygote => self.end_zygote().await,
             Action::LimitExit => {
                 self.note_after(EXIT, Event::ExitOverdue);
                 Ok(())
@@ -312,11 +338,28 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Nobody else is served by it, where it is this attempt's own.
+    fn end_zygote(&self) -> impl Future<Output = Result<(), ipc::Error>> + use<'a> {
+        let (client, zygote) = (self.client, self.id);
+        let is_own = matches!(self.order.zygote, Zygote::Own(_));
+        async move {
+            match is_own {
+                true => client.send(&ToSpawner::EndZygote { zygote }, &[]).await,
+                false => Ok(()),
+            }
+        }
+    }
+
+    fn take_begin(&mut self) -> Begin {
+        std::mem::replace(&mut self.order.begin, Begin::Assigned { ready: Box::new(|| {}) })
+    }
+
     fn load(&mut self) -> Result<(), ipc::Error> {
         let Some((module, kind)) = self.module.take() else { return Ok(()) };
+        let Some(module_socket) = &self.module_socket else { return Ok(()) };
         noting::note("module is found");
-        send_packet(&self.module_socket, &Load::Module { kind }, &[module.as_fd()])?;
-        let (socket, sender) = (ready::watch(self.module_socket.try_clone()?)?, self.sender.clone());
+        send_packet(module_socket, &Load::Module { kind }, &[module.as_fd()])?;
+        let (socket, sender) = (ready::watch(module_socket.try_clone()?)?, self.sender.clone());
         self.tasks.spawn(async move {
             // A zygote that closes without an answer ends, which its spawner reports.
             if let Ok(Ok(answer)) = recv_ready::<Loaded>(&socket).await {
@@ -332,7 +375,11 @@ impl<'a> Driver<'a> {
             self.order.ends.iter().flat_map(|ends| ends.stdio.iter().chain(&ends.connection).chain(&ends.coredump));
         let ends = std::iter::once(&channel).chain(ends).map(AsFd::as_fd);
         let fds: Vec<BorrowedFd<'_>> = ends.chain(self.order.directories.iter().map(AsFd::as_fd)).collect();
-        let request = ToSpawner::StartWorker { zygote: self.id, worker: self.id, plan: self.order.worker.clone() };
+        let zygote = match self.order.zygote {
+            Zygote::Own(_) => self.id,
+            Zygote::Shared(zygote) => zygote,
+        };
+        let request = ToSpawner::StartWorker { zygote, worker: self.id, plan: self.order.worker.clone() };
         self.client.send(&request, &fds).await?;
         noting::note("worker is asked for");
         self.note_after(START, Event::StartOverdue);
@@ -341,14 +388,16 @@ impl<'a> Driver<'a> {
     }
 
     fn go(&mut self) -> Result<(), ipc::Error> {
+        let Begin::AtOnce(work) = self.take_begin() else { return Ok(()) };
+        let is_probe = matches!(work, Work::Probe(_));
         (self.gone, self.stood) = (Some(Instant::now()), suspension::total());
         self.usage.start_us = self.asked.elapsed().as_micros() as u64;
         self.release_streams();
         // First of all: what follows takes its time beside the guest.
-        self.tell(&ToWorker::Go(self.order.work.clone()), Vec::new())?;
+        self.tell(&ToWorker::Go(work), Vec::new())?;
         noting::note("go is told");
         // Native code of ours does not say that it reads.
-        if let (Some(feed), Work::Probe(_)) = (&self.order.feed, &self.order.work) {
+        if let (Some(feed), true) = (&self.order.feed, is_probe) {
             feed.begin(self.sender.clone())?;
         }
         self.arm_deadline();
@@ -444,7 +493,7 @@ impl<'a> Driver<'a> {
     /// The zygote has served its attempt.
     async fn finish(&mut self) {
         self.tasks.abort_all();
-        let _ = self.client.send(&ToSpawner::EndZygote { zygote: self.id }, &[]).await;
+        let _ = self.end_zygote().await;
     }
 }
 

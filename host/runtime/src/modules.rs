@@ -2,7 +2,7 @@
 
 use super::cache::{self, Cache, Guard, Key};
 use super::coordinator::Coordinator;
-use super::driver::{self, Ends, Order};
+use super::driver::{self, Begin, Ends, Order, Zygote};
 use super::module::{Error, Module, blocking, copy_of, failed, is_small};
 use super::note;
 use super::own_limits;
@@ -192,9 +192,9 @@ pub(super) async fn compile(
     let null = File::options().read(true).write(true).open("/dev/null").map_err(failed)?;
     let threads = compiler_threads();
     let order = Order {
-        zygote: plan::compiler_zygote(limits, threads, walls),
+        zygote: Zygote::Own(plan::compiler_zygote(limits, threads, walls)),
         worker: plan::compiler_worker(limits),
-        work: Work::Compile(plan::compilation(limits, threads, *fuel, *wanted)),
+        begin: Begin::AtOnce(Work::Compile(plan::compilation(limits, threads, *fuel, *wanted))),
         ends: Some(Ends { stdio: [input, copy.into(), null.into()], connection: None, coredump: None }),
         directories: Vec::new(),
         feed: None,

@@ -1,5 +1,6 @@
 //! What reaches whoever drives an attempt: below those who send it and those who receive it.
 
+use super::order::Assigned;
 use super::output;
 use rustix::io::Errno;
 use sandhog_protocol::plan::Kind;
@@ -25,6 +26,8 @@ pub enum Note {
     Paused(bool),
     /// Something that the worker is to be told, with its descriptors.
     Tell(Reply, Vec<OwnedFd>),
+    /// What it is to do, where it waits for that.
+    Assigned(Box<Assigned>),
     /// The compiled module, or why there is none.
     Module(Result<(OwnedFd, Kind), Cause>),
 }

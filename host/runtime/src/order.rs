@@ -4,6 +4,7 @@ use super::feed::Feed;
 use super::output::{Manner, Meter, Sink};
 use sandhog_protocol::plan::{Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::request::Request;
+use sandhog_protocol::spawn::ZygoteId;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,9 @@ use tokio::sync::mpsc;
 
 /// All that one attempt needs.
 pub struct Order {
-    pub zygote: ZygotePlan,
+    pub zygote: Zygote,
     pub worker: WorkerPlan,
-    pub work: Work,
+    pub begin: Begin,
     /// What the worker is given; none once it has it.
     pub ends: Option<Ends>,
     /// Its granted directories, in the order of the plan.
@@ -30,6 +31,32 @@ pub struct Order {
     pub grace: Duration,
     /// Is called when the guest begins.
     pub began: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// Where its worker comes from.
+pub enum Zygote {
+    /// From one of its own, which is to be started.
+    Own(ZygotePlan),
+    /// From one that is there and serves others as well.
+    Shared(ZygoteId),
+}
+
+/// When it begins, and with what.
+pub enum Begin {
+    /// As soon as it is sealed.
+    AtOnce(Work),
+    /// Once it is assigned a task ([`Assigned`]).
+    Assigned {
+        /// Is called when it is sealed and waits.
+        ready: Box<dyn FnOnce() + Send>,
+    },
+}
+
+/// What a worker that waits for it is to do.
+pub struct Assigned {
+    pub work: Work,
+    /// As in [`Order`].
+    pub hard_deadline: Option<Duration>,
 }
 
 /// A worker's ends of what it is joined to the world by.

@@ -10,6 +10,7 @@ mod mover;
 
 pub use end::End;
 pub(super) use end::ended;
+pub(super) use harmless::Harmless;
 pub(super) use manner::CHUNK;
 pub use manner::{Beside, Manner};
 pub use meter::Meter;

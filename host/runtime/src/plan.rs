@@ -3,7 +3,7 @@
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{
-    CompileOutput, CompilePlan, GuestPlan, Identity, Program, Rlimits, Walls, WorkerPlan, ZygotePlan,
+    CompileOutput, CompilePlan, GuestPlan, Identity, Program, Rlimits, Slots, Walls, WorkerPlan, ZygotePlan,
 };
 use sandhog_spawner::floor::MaxLimits;
 use sandhog_spec::job::{CompileLimits, Job, Limits};
@@ -17,6 +17,9 @@ pub const WORKER_MEMORY: u64 = 64 << 20;
 
 /// What the zygote has of its own in the same cgroup, in bytes.
 const ZYGOTE_MEMORY: u64 = 32 << 20;
+
+/// What a fork takes until it has left its zygote's cgroup, in bytes: tables and stacks of the kernel, the first pages.
+const FORK_MEMORY: u64 = 1 << 20;
 
 /// Zygote and worker, one of each to spare while the kernel still counts one that has ended, and the threads of a
 /// component's worker.
@@ -33,6 +36,19 @@ pub fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
         cgroup_memory_bytes: memory(limits) + WORKER_MEMORY + ZYGOTE_MEMORY,
         cgroup_tasks: GUEST_TASKS,
         coredump: limits.coredump,
+        slots: None,
+    }
+}
+
+/// A zygote for workers in so many slots, each with the limits of a job's own cgroup.
+pub fn pool_zygote(limits: &Limits, slots: u32, walls: &Walls) -> ZygotePlan {
+    let alone = guest_zygote(limits, walls);
+    ZygotePlan {
+        // Each worker is counted here until it has entered its own cgroup: a fork's page tables, and one task.
+        cgroup_memory_bytes: ZYGOTE_MEMORY + WORKER_MEMORY + u64::from(slots) * FORK_MEMORY,
+        cgroup_tasks: GUEST_TASKS.saturating_add(slots),
+        slots: Some(Slots { count: slots, memory_bytes: memory(limits) + WORKER_MEMORY, tasks: GUEST_TASKS }),
+        ..alone
     }
 }
 
@@ -42,6 +58,7 @@ pub fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {
         connected,
         coredump: job.limits.coredump,
         directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
+        slot: None,
         lie: None,
     }
 }
@@ -98,6 +115,7 @@ pub fn compiler_zygote(limits: &CompileLimits, threads: u32, walls: &Walls) -> Z
         cgroup_memory_bytes: limits.memory_bytes + WORKER_MEMORY + ZYGOTE_MEMORY,
         cgroup_tasks: GUEST_TASKS + threads,
         coredump: false,
+        slots: None,
     }
 }
 
@@ -113,6 +131,7 @@ pub fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
         connected: false,
         coredump: false,
         directories: Vec::new(),
+        slot: None,
         lie: None,
     }
 }
@@ -125,6 +144,7 @@ pub fn max_limits(limits: &Limits, compile: &CompileLimits, threads: u32) -> Max
     let zygotes = [guest_zygote(limits, &walls), compiler_zygote(compile, threads, &walls)];
     MaxLimits {
         zygotes: 0,
+        slots: 0,
         cgroup_memory_bytes: zygotes.iter().map(|zygote| zygote.cgroup_memory_bytes).max().unwrap_or(0),
         cgroup_tasks: zygotes.iter().map(|zygote| zygote.cgroup_tasks).max().unwrap_or(0),
         data_bytes: guest.data_bytes.max(compiler.data_bytes),
@@ -155,6 +175,6 @@ pub fn named(limits: &Limits, own: Option<Duration>) -> outcome::Limits {
 }
 
 /// In milliseconds, at least one.
-fn millis(duration: Duration) -> u64 {
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
 }

@@ -1,7 +1,26 @@
-//! Workers that are ready for the tasks of one module. [`task`] is what goes in and comes out.
+//! Workers that are ready for the tasks of one module: sealed already, cloned from a zygote that has loaded it.
 //!
-//! Must not: decide which worker gets which task, or how many there are (`sandhog_supervisor::pool` does), or know where tasks
-//! come from.
+//! ```text
+//! Pool::submit ─▶ actor ─▶ policy (sandhog_supervisor::pool): who is started, who gets which task, who is ended
+//!                   ├───▶ zygote     one at a time, and its successor
+//!                   └───▶ worker     an attempt like any other: command (a program for each task) or handler (its tasks come
+//!                                    by its connection)
+//! ```
+//!
+//! Must not: decide which worker gets which task, or how many there are, or know where tasks come from.
 
+mod actor;
 pub mod captured;
+mod command;
+mod handle;
+mod handler;
+mod happening;
+mod kept;
+mod settings;
+mod shared;
 pub mod task;
+mod worker;
+mod zygote;
+
+pub use handle::{Pool, Ticket};
+pub use settings::{Settings, Statistics, WorkerKind};

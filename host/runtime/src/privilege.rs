@@ -251,7 +251,7 @@ fn enter_user_namespace(token: &SingleThreaded) -> Result<(), Error> {
         0 => Error::Powerless { cause },
         _ => Error::UserNamespace { cause },
     })?;
-    let map = IdMap { uids: vec![(uid, uid)], gids: vec![(gid, gid)], deny_setgroups: true };
+    let map = IdMap { uids: vec![(uid, uid, 1)], gids: vec![(gid, gid, 1)], deny_setgroups: true };
     let process = rustix::fs::open(
         "/proc/self",
         rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,

@@ -3,7 +3,7 @@
 use super::attempt_id;
 use super::children::{self, AttemptTree};
 use super::coordinator::{Compiled, Coordinator, OnStarted};
-use super::driver::{Attempted, Ends, GRACE, Order};
+use super::driver::{Attempted, Begin, Ends, GRACE, Order, Zygote};
 use super::error::Error;
 use super::granted::{Granted, Opener};
 use super::module::Module;
@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 
 /// One attempt's guest with all that it may use, opened.
 pub(super) struct Member {
-    pub job: Job,
+    pub job: Arc<Job>,
     pub module: Arc<Module>,
     /// In the order of the job's grants.
     pub directories: Vec<Arc<OwnedFd>>,
@@ -219,9 +219,9 @@ impl Coordinator {
         let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
         let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
         let order = Order {
-            zygote: ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) },
+            zygote: Zygote::Own(ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) }),
             worker: WorkerPlan { lie, ..plan::guest_worker(job, ties.connection.is_some()) },
-            work,
+            begin: Begin::AtOnce(work),
             ends: Some(Ends { stdio, connection: ties.connection.take(), coredump: ties.coredump.take() }),
             directories: member.directories.clone(),
             feed,
@@ -272,6 +272,6 @@ impl Member {
     /// With all that it may use opened: no path of it matters any more.
     fn new(job: Job, granted: Granted, identity: Identity) -> Self {
         let Granted { module, directories, modules, input: _ } = granted;
-        Self { job, module, directories, modules, identity, data: None, instead: None }
+        Self { job: Arc::new(job), module, directories, modules, identity, data: None, instead: None }
     }
 }

@@ -86,6 +86,19 @@ impl Streams {
         }
     }
 
+    /// Those of a worker that waits for its task: what it writes is kept, what it reads comes from `input`.
+    pub(super) fn of_pool(job: &Job, input: OwnedFd, by: &Arc<dyn Keeper>) -> Self {
+        let kept = |stream| Source::Kept(Arc::clone(by), stream);
+        let out = Meter::new(job.limits.max_output_bytes);
+        let err = out.beside();
+        Self {
+            sources: [Source::Given(Some(input)), kept(LogStream::Out), kept(LogStream::Err)],
+            meters: [Meter::default(), out, err],
+            feed: None,
+            tty: false,
+        }
+    }
+
     /// Nothing comes in, and nothing is kept of what goes out.
     pub(super) fn null(job: &Job) -> io::Result<Self> {
         let null = || -> io::Result<_> { Ok(Source::Given(Some(null()?))) };

@@ -7,6 +7,14 @@ use sandhog_protocol::plan::{Walls, ZygotePlan};
 use sandhog_spawner::floor::{Floor, MaxLimits, standing};
 use sandhog_spec::job::{ChildQuota, CompileLimits, FILES_MAX, Job, Limits, MEMORY_MAX, User};
 
+/// A guest whose zygote may begin before it is asked for.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    limits: Limits,
+    /// It is a pool's.
+    slots: Option<u32>,
+}
+
 /// A command's own settings; a daemon has none of a job's.
 #[derive(Clone, Debug)]
 pub struct Terms {
@@ -17,8 +25,8 @@ pub struct Terms {
     probes: Option<Walls>,
     max: MaxLimits,
     daemon: bool,
-    /// Limits of the guest whose zygote is asked for first, where a guest is to run.
-    first: Option<Limits>,
+    /// The guest whose zygote is asked for first, where a guest is to run.
+    first: Option<First>,
 }
 
 impl Terms {
@@ -40,13 +48,34 @@ impl Terms {
     /// Of a command that runs this job at once: its zygote may begin before it is asked for. With native code of the doctor's
     /// in its place, behind these walls at least, nothing begins before.
     pub fn of_run(job: &Job, probes: Option<Walls>) -> Self {
-        let first = probes.is_none().then_some(job.limits);
+        let first = probes.is_none().then_some(First { limits: job.limits, slots: None });
         Self { probes, first, ..Self::of(job) }
+    }
+
+    /// Of a command that keeps a pool of workers for this job, at most so many.
+    pub fn of_pool(job: &Job, slots: u32) -> Self {
+        let alone = Self::of(job);
+        let pool = plan::pool_zygote(&job.limits, slots, &Walls::new());
+        let each = zygotes(&job.child_quota).saturating_mul(slots as usize);
+        Self {
+            max: MaxLimits {
+                zygotes: each,
+                cgroup_memory_bytes: alone.max.cgroup_memory_bytes.max(pool.cgroup_memory_bytes),
+                cgroup_tasks: alone.max.cgroup_tasks.max(pool.cgroup_tasks),
+                slots,
+                ..alone.max
+            },
+            first: Some(First { limits: job.limits, slots: Some(slots) }),
+            ..alone
+        }
     }
 
     /// The plan of the zygote that is asked for first, as far as it is known.
     pub(super) fn first(&self, floor: &Floor) -> Option<ZygotePlan> {
-        self.first.as_ref().map(|limits| plan::guest_zygote(limits, &floor.walls))
+        self.first.as_ref().map(|first| match first.slots {
+            Some(slots) => plan::pool_zygote(&first.limits, slots, &floor.walls),
+            None => plan::guest_zygote(&first.limits, &floor.walls),
+        })
     }
 
     /// Of a doctor that tries walls by native code alone.
@@ -74,8 +103,11 @@ impl Terms {
             ..Limits::default()
         };
         let compile = CompileLimits { memory_bytes: MEMORY_MAX, ..CompileLimits::default() };
-        let max =
-            MaxLimits { zygotes: limits::PROCESSES, ..plan::max_limits(&limits, &compile, compiler_threads_max()) };
+        let max = MaxLimits {
+            zygotes: limits::PROCESSES,
+            slots: limits::SLOTS,
+            ..plan::max_limits(&limits, &compile, compiler_threads_max())
+        };
         Self { user: User::Auto, may_miss, probes: None, max, daemon: true, first: None }
     }
 
@@ -116,7 +148,7 @@ mod tests {
             (plan::compiler_zygote(&job.compile, compiler_threads(), &walls), plan::compiler_worker(&job.compile)),
         ];
         plans.iter().all(|(zygote, worker)| {
-            floor.allows_zygote(zygote, &Walls::new()).is_ok() && floor.allows_worker(zygote.program, worker).is_ok()
+            floor.allows_zygote(zygote, &Walls::new()).is_ok() && floor.allows_worker(zygote, worker).is_ok()
         })
     }
 

@@ -192,11 +192,13 @@ impl Cgroup {
             .map(|directory| directory.fd.as_fd())
     }
 
-    /// Has the kernel killed a process in here because the memory limit was reached?
+    /// How many processes the kernel has killed in here because the memory limit was reached. 0 also before Linux 4.13, which
+    /// does not count.
     ///
     /// # Errors
     /// [`Error::Count`].
-    pub fn out_of_memory(&self) -> Result<bool, Error> {
+    pub fn kills(&self) -> Result<u64, Error> {
+        let mut kills = 0;
         for directory in self.directories.iter().filter(|directory| directory.limits(Controller::Memory)) {
             let file = settings::kills_file(directory.hierarchy.version);
             let content = read_file(directory.fd.as_fd(), file).map_err(|source| Error::Count {
@@ -204,11 +206,9 @@ impl Cgroup {
                 file,
                 source,
             })?;
-            if settings::kills(&content).is_some_and(|kills| kills > 0) {
-                return Ok(true);
-            }
+            kills += settings::kills(&content).unwrap_or(0);
         }
-        Ok(false)
+        Ok(kills)
     }
 
     /// Removes the cgroup if nobody is in it, which the kernel alone can say for certain; else kills everything in it, for

@@ -58,23 +58,26 @@ pub enum Error {
     },
 }
 
-/// Which ids inside a user namespace are which outside: `(inside, outside)`, one id each.
+/// Which ids inside a user namespace are which outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdMap {
-    pub uids: Vec<(u32, u32)>,
-    pub gids: Vec<(u32, u32)>,
+    pub uids: Vec<Extent>,
+    pub gids: Vec<Extent>,
     /// Without privilege in the parent namespace the kernel takes a map of groups only after setgroups(2) has
     /// been denied (user_namespaces(7)).
     pub deny_setgroups: bool,
 }
+
+/// Ids in a row: the first inside, the first outside, how many (user_namespaces(7)).
+pub type Extent = (u32, u32, u32);
 
 /// Gives the process whose directory in /proc this is its id map; once in its life.
 ///
 /// # Errors
 /// EPERM without the right to map these ids.
 pub fn map_ids(process: BorrowedFd<'_>, map: &IdMap) -> Result<(), Error> {
-    let lines =
-        |ids: &[(u32, u32)]| ids.iter().map(|(inside, outside)| format!("{inside} {outside} 1\n")).collect::<String>();
+    let line = |(inside, outside, count): &Extent| format!("{inside} {outside} {count}\n");
+    let lines = |extents: &[Extent]| extents.iter().map(line).collect::<String>();
     if map.deny_setgroups {
         write(process, "setgroups", "deny".into())?;
     }

@@ -65,8 +65,8 @@ pub fn apply(limits: &Rlimits, reserved_files: u32, processes: Option<u64>) -> R
 ///
 /// # Errors
 /// [`Error::Limit`].
-pub fn limit_tasks(count: u32) -> Result<(), Error> {
-    set(Limit { name: "RLIMIT_NPROC", resource: Resource::Nproc, value: count.into() })
+pub fn limit_tasks(count: u64) -> Result<(), Error> {
+    set(Limit { name: "RLIMIT_NPROC", resource: Resource::Nproc, value: count })
 }
 
 /// Makes the kernel answer EFBIG, and send no signal, to a write beyond RLIMIT_FSIZE. The zygote calls this

@@ -30,6 +30,8 @@ pub struct MaxLimits {
     pub cgroup_memory_bytes: u64,
     /// Tasks of a zygote and its workers.
     pub cgroup_tasks: u32,
+    /// Of one zygote. 0: no zygote serves more than one worker at a time.
+    pub slots: u32,
     pub data_bytes: u64,
     pub file_bytes: u64,
     pub open_files: u32,
@@ -55,6 +57,10 @@ pub enum Breach {
     Compiler { what: &'static str },
     #[error("there is a zygote with the number {0} already")]
     Number(u32),
+    #[error("there is no slot {0}, or somebody is in it")]
+    Slot(u32),
+    #[error("its zygote has slots, and the plan names none")]
+    NoSlot,
     #[error("descriptors: {what}")]
     Descriptors { what: &'static str },
 }
@@ -70,6 +76,8 @@ impl Breach {
             | Self::Limit { .. }
             | Self::Compiler { .. }
             | Self::Number(_)
+            | Self::Slot(_)
+            | Self::NoSlot
             | Self::Descriptors { .. } => true,
         }
     }
@@ -100,7 +108,11 @@ impl Floor {
         self.allows_walls(plan, failed)?;
         let MaxLimits { cgroup_memory_bytes, cgroup_tasks, .. } = self.max;
         check_max("memory of the cgroup", plan.cgroup_memory_bytes, cgroup_memory_bytes)?;
-        check_max("tasks of the cgroup", plan.cgroup_tasks, cgroup_tasks)
+        check_max("tasks of the cgroup", plan.cgroup_tasks, cgroup_tasks)?;
+        let Some(slots) = plan.slots else { return Ok(()) };
+        check_max("slots", slots.count, self.max.slots.min(limits::SLOTS))?;
+        check_max("memory of a slot", slots.memory_bytes, cgroup_memory_bytes)?;
+        check_max("tasks of a slot", slots.tasks, cgroup_tasks)
     }
 
     fn allows_walls(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
@@ -120,11 +132,17 @@ impl Floor {
         Ok(())
     }
 
-    /// Whether a worker may be started so, by a zygote for this program.
+    /// Whether a worker may be started so, by a zygote with this plan.
     ///
     /// # Errors
     /// The first thing that goes beyond the floor.
-    pub fn allows_worker(&self, program: Program, plan: &WorkerPlan) -> Result<(), Breach> {
+    pub fn allows_worker(&self, zygote: &ZygotePlan, plan: &WorkerPlan) -> Result<(), Breach> {
+        match (zygote.slots, plan.slot) {
+            (Some(slots), Some(slot)) if slot < slots.count => {}
+            (None, None) => {}
+            (Some(_) | None, Some(slot)) => return Err(Breach::Slot(slot)),
+            (Some(_), None) => return Err(Breach::NoSlot),
+        }
         let Rlimits { data_bytes, file_bytes, open_files, cpu_s } = plan.rlimits;
         check_max("data", data_bytes, self.max.data_bytes)?;
         check_max("file size", file_bytes, self.max.file_bytes)?;
@@ -133,7 +151,7 @@ impl Floor {
             check_max("CPU seconds", cpu_s.unwrap_or(u64::MAX), max)?;
         }
         check_max("directories", plan.directories.len(), limits::DIRECTORIES)?;
-        match program {
+        match zygote.program {
             Program::Compiler if plan.connected => Err(Breach::Compiler { what: "a connection" }),
             Program::Compiler if plan.coredump => Err(Breach::Compiler { what: "a file for a core dump" }),
             Program::Compiler if !plan.directories.is_empty() => Err(Breach::Compiler { what: "a directory" }),
@@ -152,13 +170,14 @@ fn check_max<T: PartialOrd + Display>(what: &'static str, asked: T, max: T) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sandhog_protocol::plan::Access;
+    use sandhog_protocol::plan::{Access, Slots};
 
     fn floor() -> Floor {
         let max = MaxLimits {
             zygotes: 4,
             cgroup_memory_bytes: 1000,
             cgroup_tasks: 10,
+            slots: 3,
             data_bytes: 900,
             file_bytes: 800,
             open_files: 20,
@@ -172,13 +191,13 @@ mod tests {
 
     fn zygote(program: Program, without: &[Wall]) -> ZygotePlan {
         let walls = Wall::ALL.into_iter().filter(|wall| !without.contains(wall)).collect();
-        ZygotePlan { walls, program, cgroup_memory_bytes: 1000, cgroup_tasks: 10, coredump: false }
+        ZygotePlan { walls, program, cgroup_memory_bytes: 1000, cgroup_tasks: 10, coredump: false, slots: None }
     }
 
     fn worker() -> WorkerPlan {
         let rlimits = Rlimits { data_bytes: 900, file_bytes: 800, open_files: 20, cpu_s: Some(7) };
         let directories = vec![Access::ReadWrite; limits::DIRECTORIES];
-        WorkerPlan { rlimits, connected: true, coredump: false, directories, lie: None }
+        WorkerPlan { rlimits, connected: true, coredump: false, directories, slot: None, lie: None }
     }
 
     #[test]
@@ -227,6 +246,24 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_has_a_slot_of_its_zygotes_or_none_where_there_are_none() {
+        let floor = floor();
+        let slots = Slots { count: 3, memory_bytes: 1000, tasks: 10 };
+        let with = |slots| ZygotePlan { slots: Some(slots), ..zygote(GUEST, &[]) };
+        assert_eq!(floor.allows_zygote(&with(slots), &Walls::new()), Ok(()));
+        for slots in [Slots { count: 4, ..slots }, Slots { memory_bytes: 1001, ..slots }, Slots { tasks: 11, ..slots }]
+        {
+            let breach = floor.allows_zygote(&with(slots), &Walls::new());
+            assert!(matches!(breach, Err(Breach::Limit { .. })), "{slots:?}");
+        }
+        let allows = |zygote: &ZygotePlan, slot| floor.allows_worker(zygote, &WorkerPlan { slot, ..worker() });
+        assert_eq!([0, 2].map(|slot| allows(&with(slots), Some(slot))), [Ok(()), Ok(())]);
+        assert_eq!(allows(&with(slots), Some(3)), Err(Breach::Slot(3)));
+        assert_eq!(allows(&with(slots), None), Err(Breach::NoSlot));
+        assert_eq!(allows(&zygote(GUEST, &[]), Some(0)), Err(Breach::Slot(0)));
+    }
+
+    #[test]
     fn no_limit_is_larger_than_the_largest() {
         let floor = floor();
         let none = Walls::new();
@@ -235,7 +272,7 @@ mod tests {
         for plan in [memory, tasks] {
             assert!(matches!(floor.allows_zygote(&plan, &none), Err(Breach::Limit { .. })), "{plan:?}");
         }
-        assert_eq!(floor.allows_worker(GUEST, &worker()), Ok(()));
+        assert_eq!(floor.allows_worker(&zygote(GUEST, &[]), &worker()), Ok(()));
         let changes: [fn(&mut WorkerPlan); 6] = [
             |plan| plan.rlimits.data_bytes += 1,
             |plan| plan.rlimits.file_bytes = u64::MAX,
@@ -247,22 +284,22 @@ mod tests {
         for change in changes {
             let mut plan = worker();
             change(&mut plan);
-            let breach = floor.allows_worker(GUEST, &plan).unwrap_err();
+            let breach = floor.allows_worker(&zygote(GUEST, &[]), &plan).unwrap_err();
             assert!(matches!(breach, Breach::Limit { .. }) && breach.is_hostile(), "{plan:?}");
         }
         let unlimited = Floor { max: MaxLimits { cpu_s: None, ..floor.max }, ..floor };
         let forever = WorkerPlan { rlimits: Rlimits { cpu_s: None, ..worker().rlimits }, ..worker() };
-        assert_eq!(unlimited.allows_worker(GUEST, &forever), Ok(()));
+        assert_eq!(unlimited.allows_worker(&zygote(GUEST, &[]), &forever), Ok(()));
     }
 
     #[test]
     fn a_compiler_has_neither_directory_nor_connection() {
         let bare = WorkerPlan { connected: false, directories: Vec::new(), ..worker() };
-        assert_eq!(floor().allows_worker(Program::Compiler, &bare), Ok(()));
+        assert_eq!(floor().allows_worker(&zygote(Program::Compiler, &[]), &bare), Ok(()));
         let connected = WorkerPlan { connected: true, ..bare.clone() };
         let granted = WorkerPlan { directories: vec![Access::ReadOnly], ..bare };
         for plan in [connected, granted] {
-            let breach = floor().allows_worker(Program::Compiler, &plan);
+            let breach = floor().allows_worker(&zygote(Program::Compiler, &[]), &plan);
             assert!(matches!(breach, Err(Breach::Compiler { .. })), "{plan:?}");
         }
     }

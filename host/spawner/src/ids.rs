@@ -3,12 +3,13 @@
 //! kernel gives a lock back whatever gets killed.
 
 use super::range::Range;
+use sandhog_protocol::limits;
 use sandhog_sys::lock;
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// Where one spawner's ids come from.
 pub struct Ids {
@@ -17,8 +18,10 @@ pub struct Ids {
     range: Range,
     /// Which file that is, in names elsewhere: a container that shares the cgroups and not the file knows nothing of theirs.
     file_tag: u64,
-    /// What this process holds itself: its own locks are never in its own way.
-    held: RefCell<BTreeSet<u32>>,
+    /// What this process holds itself, the first of each and how many: its own locks are never in its own way.
+    held: RefCell<BTreeMap<u32, u32>>,
+    /// What it holds of others that were killed.
+    claimed: RefCell<HashMap<u32, Weak<Lease>>>,
     /// In names elsewhere, so that people can tell whose they are.
     tag: Tag,
     /// `--user UID:GID`: what all workers get instead of an id of the range.
@@ -40,13 +43,13 @@ impl Tag {
     }
 }
 
-/// The ids of one zygote and its workers, for as long as this lives.
+/// The ids of one zygote and its workers, for as long as this lives: the zygote's, and behind it one for each slot.
 pub struct Lease {
     ids: Rc<Ids>,
     /// The zygote's, and the number that names its cgroup.
     pub zygote: u32,
-    pub worker_uid: u32,
-    pub worker_gid: u32,
+    /// How many are locked, from the zygote's on.
+    count: Cell<u32>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,68 +66,106 @@ impl Ids {
     pub fn new(file: OwnedFd, range: Range, tag: Tag, fixed: Option<(u32, u32)>) -> io::Result<Self> {
         let status = rustix::fs::fstat(&file)?;
         let file_tag = Tag::of(&[status.st_dev.to_le_bytes(), status.st_ino.to_le_bytes()].concat()).0;
-        Ok(Self { file, range, file_tag, held: RefCell::default(), tag, fixed })
+        Ok(Self { file, range, file_tag, held: RefCell::default(), claimed: RefCell::default(), tag, fixed })
     }
 
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// Takes two free ids: the zygote's and its workers', which fixed ones replace.
-    pub fn lease(self: &Rc<Self>) -> Result<Lease, Error> {
-        let zygote = self.take_pair()?;
-        Ok(self.hold(zygote))
+    /// Takes free ids in a row: the zygote's, and one for its workers or for each of its slots, which fixed ones replace.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`]: the range has no such row left.
+    pub fn lease(self: &Rc<Self>, slots: Option<u32>) -> Result<Rc<Lease>, Error> {
+        let count = slots.unwrap_or(1).saturating_add(1).next_multiple_of(2);
+        let zygote = self.take_row(count)?;
+        Ok(Rc::new(self.hold(zygote, count)))
     }
 
-    /// The zygote id in a name of [`Lease::name`] if nobody holds it, so that what bears the name is a leftover and
-    /// stays one while it is swept, whoever left it; `None` for other names: they are somebody else's.
-    pub fn claim_stale(self: &Rc<Self>, name: &str) -> Option<Lease> {
-        let zygote = self.id_of(name)?;
-        let free = !self.held.borrow().contains(&zygote) && lock::try_lock(self.file.as_fd(), zygote.into(), 2).ok()?;
-        free.then(|| self.hold(zygote))
+    /// The ids in a name of [`Lease::name`] or [`Lease::slot_name`] if nobody holds them, so that what bears the name is a
+    /// leftover and stays one while it is swept, whoever left it; `None` for other names: they are somebody else's.
+    pub fn claim_stale(self: &Rc<Self>, name: &str) -> Option<Rc<Lease>> {
+        let (zygote, slot) = self.ids_of(name)?;
+        let count = slot.unwrap_or(0).checked_add(2)?;
+        let known = self.claimed.borrow().get(&zygote).and_then(Weak::upgrade);
+        if let Some(lease) = known {
+            return lease.grow(count).then_some(lease);
+        }
+        let free = !self.holds(zygote, count) && lock::try_lock(self.file.as_fd(), zygote.into(), count.into()).ok()?;
+        let lease = Rc::new(free.then(|| self.hold(zygote, count))?);
+        self.claimed.borrow_mut().insert(zygote, Rc::downgrade(&lease));
+        Some(lease)
     }
 
-    /// The first free pair of neighbours, jumping over what others hold. Always from the start, so that ids stay low
+    /// The first row of so many free ids, jumping over what others hold. Always from the start, so that ids stay low
     /// and names of cgroups repeat; a lock that is lost in a race is simply somebody else's.
-    fn take_pair(self: &Rc<Self>) -> Result<u32, Error> {
+    fn take_row(self: &Rc<Self>, length: u32) -> Result<u32, Error> {
         let Range { first, count } = self.range;
-        let mut offset = 0;
-        // Neither overflows: the last id of a range is below the largest number.
-        while offset + 2 <= count {
+        let mut offset: u32 = 0;
+        while offset.checked_add(length).is_some_and(|end| end <= count) {
+            // The last id of a range is below the largest number.
             let zygote = first + offset;
-            if self.held.borrow().contains(&zygote) {
-                offset += 2;
-                continue;
-            }
-            match lock::end_of_conflict(self.file.as_fd(), zygote.into(), 2).map_err(Error::Lock)? {
+            let past = match self.end_of_held(zygote, length) {
+                Some(end) => Some(end.into()),
+                None => lock::end_of_conflict(self.file.as_fd(), zygote.into(), length.into()).map_err(Error::Lock)?,
+            };
+            match past {
                 Some(end) => {
                     let past = end.saturating_sub(first.into()).next_multiple_of(2);
                     offset = u32::try_from(past).unwrap_or(count).clamp(offset + 1, count);
                 }
-                None if lock::try_lock(self.file.as_fd(), zygote.into(), 2).map_err(Error::Lock)? => return Ok(zygote),
+                None if lock::try_lock(self.file.as_fd(), zygote.into(), length.into()).map_err(Error::Lock)? => {
+                    return Ok(zygote);
+                }
                 None => {}
             }
         }
         Err(Error::Exhausted(self.range))
     }
 
-    /// The id in a name of those who lock this file; not the last one, which has no neighbour.
-    fn id_of(&self, name: &str) -> Option<u32> {
+    /// Where the first row ends that this process holds and that lies across this one.
+    fn end_of_held(&self, first: u32, count: u32) -> Option<u32> {
+        let held = self.held.borrow();
+        let before = held.range(..first).next_back();
+        let inside = held.range(first..first.saturating_add(count)).next();
+        let ends = before.into_iter().chain(inside).map(|(start, count)| start.saturating_add(*count));
+        ends.into_iter().find(|end| *end > first)
+    }
+
+    fn holds(&self, first: u32, count: u32) -> bool {
+        self.end_of_held(first, count).is_some()
+    }
+
+    /// The zygote's id, and the slot where there is one, in a name of those who lock this file; not the last id, which has no
+    /// neighbour.
+    fn ids_of(&self, name: &str) -> Option<(u32, Option<u32>)> {
         let rest = name.strip_prefix(&format!("{:016x}-", self.file_tag))?;
         let (tag, digits) = rest.split_once('-')?;
         let tag = Tag(u64::from_str_radix(tag, 16).ok()?);
-        let id: u32 = digits.parse().ok().filter(|id| *id != 0 && *id < u32::MAX - 1)?;
-        (name == self.name(tag, id)).then_some(id)
+        let (id, slot) = match digits.split_once('-') {
+            Some((id, slot)) => (id, Some(slot.parse().ok().filter(|slot| *slot < limits::SLOTS)?)),
+            None => (digits, None),
+        };
+        let id: u32 = id.parse().ok().filter(|id| *id != 0 && *id < u32::MAX - 1)?;
+        let expected = match slot {
+            Some(slot) => self.name_of_slot(tag, id, slot),
+            None => self.name(tag, id),
+        };
+        (name == expected).then_some((id, slot))
+    }
+
+    fn name_of_slot(&self, tag: Tag, id: u32, slot: u32) -> String {
+        format!("{}-{slot}", self.name(tag, id))
     }
 
     fn name(&self, tag: Tag, id: u32) -> String {
         format!("{:016x}-{:016x}-{id}", self.file_tag, tag.0)
     }
 
-    fn hold(self: &Rc<Self>, zygote: u32) -> Lease {
-        self.held.borrow_mut().insert(zygote);
-        let (worker_uid, worker_gid) = self.fixed.unwrap_or((zygote + 1, zygote + 1));
-        Lease { ids: Rc::clone(self), zygote, worker_uid, worker_gid }
+    fn hold(self: &Rc<Self>, zygote: u32, count: u32) -> Lease {
+        self.held.borrow_mut().insert(zygote, count);
+        Lease { ids: Rc::clone(self), zygote, count: Cell::new(count) }
     }
 }
 
@@ -133,13 +174,50 @@ impl Lease {
     pub fn name(&self) -> String {
         self.ids.name(self.ids.tag, self.zygote)
     }
+
+    /// The same for one of its slots.
+    pub fn slot_name(&self, slot: u32) -> String {
+        self.ids.name_of_slot(self.ids.tag, self.zygote, slot)
+    }
+
+    /// User and group of the worker in this slot; of the first one where the zygote has none.
+    pub fn worker(&self, slot: u32) -> (u32, u32) {
+        let own = self.zygote + 1 + slot;
+        self.ids.fixed.unwrap_or((own, own))
+    }
+
+    /// Whether workers have ids of the range.
+    pub fn are_own(&self) -> bool {
+        self.ids.fixed.is_none()
+    }
+
+    /// Ids for workers, of the range.
+    pub fn workers(&self) -> u32 {
+        self.count.get() - 1
+    }
+
+    /// Holds at least so many from now on; whether it does.
+    fn grow(&self, count: u32) -> bool {
+        let own = self.count.get();
+        let Some(more) = count.checked_sub(own).filter(|more| *more > 0) else { return true };
+        let Some(first) = self.zygote.checked_add(own) else { return false };
+        let grows = !self.ids.holds(first, more)
+            && lock::try_lock(self.ids.file.as_fd(), first.into(), more.into()).unwrap_or(false);
+        if grows {
+            self.count.set(count);
+            self.ids.held.borrow_mut().insert(self.zygote, count);
+        }
+        grows
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.ids.held.borrow_mut().remove(&self.zygote);
+        // One that is claimed again at this moment has been put there since.
+        self.ids.claimed.borrow_mut().retain(|_, lease| lease.strong_count() > 0);
         // It fails only for a range that could not have been locked; the kernel drops all locks with the file.
-        let _ = lock::unlock(self.ids.file.as_fd(), self.zygote.into(), 2);
+        let _ = lock::unlock(self.ids.file.as_fd(), self.zygote.into(), self.count.get().into());
     }
 }
 
@@ -163,8 +241,8 @@ mod tests {
         }
     }
 
-    fn ids_of(leases: &[Lease]) -> Vec<u32> {
-        let mut taken: Vec<u32> = leases.iter().flat_map(|lease| [lease.zygote, lease.worker_uid]).collect();
+    fn ids_of(leases: &[Rc<Lease>]) -> Vec<u32> {
+        let mut taken: Vec<u32> = leases.iter().flat_map(|lease| [lease.zygote, lease.worker(0).0]).collect();
         taken.sort_unstable();
         taken
     }
@@ -173,17 +251,19 @@ mod tests {
     fn two_commands_and_two_zygotes_of_one_never_share_an_id() {
         let file = File::new();
         let (one, two) = (file.ids(RANGE, 1), file.ids(RANGE, 2));
-        let leases = [one.lease().unwrap(), two.lease().unwrap(), one.lease().unwrap(), two.lease().unwrap()];
+        let leases =
+            [one.lease(None).unwrap(), two.lease(None).unwrap(), one.lease(None).unwrap(), two.lease(None).unwrap()];
         assert_eq!(ids_of(&leases), (300_001..300_009).collect::<Vec<_>>());
         assert!(
-            matches!(one.lease(), Err(Error::Exhausted(RANGE))) && matches!(two.lease(), Err(Error::Exhausted(RANGE)))
+            matches!(one.lease(None), Err(Error::Exhausted(RANGE)))
+                && matches!(two.lease(None), Err(Error::Exhausted(RANGE)))
         );
         let name = leases[1].name();
         assert!(name.ends_with("-0000000000000002-300003"), "{name}");
         assert!(one.claim_stale(&name).is_none() && two.claim_stale(&name).is_none(), "held");
         drop(leases);
         assert!(one.claim_stale(&name).is_some(), "free again");
-        assert_eq!(ids_of(&[two.lease().unwrap()]), [300_001, 300_002]);
+        assert_eq!(ids_of(&[two.lease(None).unwrap()]), [300_001, 300_002]);
     }
 
     #[test]
@@ -191,8 +271,8 @@ mod tests {
         let file = File::new();
         // Of which the pairs of the one lie across those of the other.
         let (one, other) = (file.ids(RANGE, 1), file.ids(Range { first: 300_000, count: 8 }, 1));
-        let mut leases = vec![one.lease().unwrap(), other.lease().unwrap(), one.lease().unwrap()];
-        while let Ok(lease) = other.lease() {
+        let mut leases = vec![one.lease(None).unwrap(), other.lease(None).unwrap(), one.lease(None).unwrap()];
+        while let Ok(lease) = other.lease(None) {
             leases.push(lease);
         }
         let taken = ids_of(&leases);
@@ -204,9 +284,9 @@ mod tests {
     fn ids_end_with_their_range_be_it_at_the_end_of_all_numbers() {
         let file = File::new();
         let ids = file.ids(Range { first: u32::MAX - 3, count: 3 }, 1);
-        let lease = ids.lease().unwrap();
-        assert_eq!((lease.zygote, lease.worker_uid), (u32::MAX - 3, u32::MAX - 2));
-        assert!(ids.lease().is_err());
+        let lease = ids.lease(None).unwrap();
+        assert_eq!((lease.zygote, lease.worker(0).0), (u32::MAX - 3, u32::MAX - 2));
+        assert!(ids.lease(None).is_err());
     }
 
     #[test]
@@ -239,7 +319,7 @@ mod tests {
         assert!(ids.claim_stale(&format!("{file_tag}-00000000000000ff-7")).is_some());
         // Of the same directory in another machine's file.
         let other = File::new();
-        let name = other.ids(RANGE, 1).lease().unwrap().name();
+        let name = other.ids(RANGE, 1).lease(None).unwrap().name();
         assert!(ids.claim_stale(&name).is_none() && other.ids(RANGE, 2).claim_stale(&name).is_some());
     }
 
@@ -248,7 +328,7 @@ mod tests {
         let file = File::new();
         let ids = file.ids(RANGE, 1);
         let fixed = Rc::new(Ids::new(ids.as_fd().try_clone_to_owned().unwrap(), RANGE, Tag(1), Some((7, 8))).unwrap());
-        let lease = fixed.lease().unwrap();
-        assert_eq!((lease.zygote, lease.worker_uid, lease.worker_gid), (300_001, 7, 8));
+        let lease = fixed.lease(None).unwrap();
+        assert_eq!((lease.zygote, lease.worker(0), lease.worker(5)), (300_001, (7, 8), (7, 8)));
     }
 }

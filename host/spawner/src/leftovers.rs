@@ -26,7 +26,7 @@ pub(super) struct Leftovers(Vec<Leftover>);
 struct Leftover {
     /// Above the lease, and so dropped before it.
     cgroup: Cgroup,
-    _lease: Lease,
+    _lease: Rc<Lease>,
     /// It was made here.
     own: bool,
     again: Instant,
@@ -35,16 +35,16 @@ struct Leftover {
 
 impl Leftovers {
     /// Ends the cgroup of a zygote that has ended, now or later.
-    pub(super) fn end(&mut self, cgroup: Cgroup, lease: Lease) {
+    pub(super) fn end(&mut self, cgroup: Cgroup, lease: Rc<Lease>) {
         self.end_if_left(cgroup, lease, true);
     }
 
     /// The same for a cgroup that somebody else has left behind, under an id that is ours now.
-    pub(super) fn end_found(&mut self, cgroup: Cgroup, lease: Lease) {
+    pub(super) fn end_found(&mut self, cgroup: Cgroup, lease: Rc<Lease>) {
         self.end_if_left(cgroup, lease, false);
     }
 
-    fn end_if_left(&mut self, mut cgroup: Cgroup, lease: Lease, own: bool) {
+    fn end_if_left(&mut self, mut cgroup: Cgroup, lease: Rc<Lease>, own: bool) {
         if cgroup.end().is_err() {
             let again = Instant::now() + FIRST_PAUSE;
             self.0.push(Leftover { cgroup, _lease: lease, own, again, pause: FIRST_PAUSE });
@@ -94,7 +94,7 @@ impl Leftovers {
 
 /// The cgroups of commands that were killed: those whose id nobody holds. As they are found their ids are held, so that
 /// nobody takes one for a new cgroup meanwhile.
-pub(super) fn find(hierarchies: &Hierarchies, ids: &Rc<Ids>) -> Vec<(Cgroup, Lease)> {
+pub(super) fn find(hierarchies: &Hierarchies, ids: &Rc<Ids>) -> Vec<(Cgroup, Rc<Lease>)> {
     let leases = RefCell::new(Vec::new());
     let is_stale = |name: &str| ids.claim_stale(name).map(|lease| leases.borrow_mut().push(lease)).is_some();
     // Whoever can't list them now leaves them to the next start.

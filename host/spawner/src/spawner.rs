@@ -8,6 +8,7 @@ mod fd_kind;
 mod pause;
 mod rehearsal;
 mod reports;
+mod slots;
 mod start;
 mod strangers;
 mod validate;
@@ -25,9 +26,11 @@ use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WorkerId, Zy
 use sandhog_sandbox::{capabilities, cgroup, descriptors, failure};
 use sandhog_sys::process::{self, Child, SingleThreaded};
 use sandhog_sys::{inherited, signal, stamps};
+use slots::Slot;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use strangers::{StrangerId, Strangers};
 
@@ -73,9 +76,9 @@ impl Refusal {
 
 /// A zygote's ids and its cgroup, where it has any.
 struct Settled {
-    lease: Option<Lease>,
+    lease: Option<Rc<Lease>>,
     /// Names the cgroup where there is no lease of ids.
-    name: Option<Lease>,
+    name: Option<Rc<Lease>>,
     cgroup: Option<cgroup::Cgroup>,
 }
 
@@ -97,13 +100,15 @@ struct Zygote {
     plan: ZygotePlan,
     /// Above the leases, and so dropped before them: its name is an id, which must not be somebody else's by then.
     cgroup: Option<cgroup::Cgroup>,
-    lease: Option<Lease>,
+    lease: Option<Rc<Lease>>,
     /// Names the cgroup where there is no lease of ids.
-    name: Option<Lease>,
+    name: Option<Rc<Lease>>,
     /// Workers that were asked for and have not been reported yet.
-    pending: Vec<WorkerId>,
+    pending: Vec<Pending>,
     /// Workers that live.
     workers: usize,
+    /// Those of its slots that have had a worker.
+    slots: HashMap<u32, Slot>,
     /// It has closed its socket or broken the protocol: nothing that it says counts any more.
     silenced: bool,
     /// It has ended; it is kept for the cgroup of its last workers.
@@ -130,6 +135,7 @@ impl Zygote {
             name,
             pending: Vec::new(),
             workers: 0,
+            slots: HashMap::new(),
             silenced: false,
             ended: false,
             last_words: None,
@@ -137,11 +143,19 @@ impl Zygote {
     }
 }
 
+/// A worker that a zygote was asked for.
+#[derive(Clone, Copy)]
+struct Pending {
+    worker: WorkerId,
+    slot: Option<u32>,
+}
+
 struct Worker {
     pidfd: OwnedFd,
     /// In the namespace that /proc shows.
     number: i32,
     zygote: ZygoteId,
+    slot: Option<u32>,
     pause: Pause,
 }
 

@@ -27,6 +27,8 @@ pub enum Event {
     /// There will be none.
     ModuleFailed(Cause),
     ZygoteStarted,
+    /// What it is to do has come, for one that waits for that.
+    Assigned,
     ZygoteEnded(Option<SpawnFailure>),
     Loaded(Loaded),
     WorkerStarted,
@@ -64,6 +66,8 @@ pub enum Action {
     Load,
     /// Ask for the worker.
     StartWorker,
+    /// It is sealed and waits for what it is to do: tell whoever has that.
+    Announce,
     /// Tell the worker to begin, and start its hard deadline.
     Go,
     /// Its guest reads: let its input come.
@@ -96,6 +100,8 @@ enum Phase {
     },
     Cloning,
     Sealing,
+    /// Sealed, and without anything to do.
+    Ready,
     Running,
     Reported,
     /// The worker has been reaped, or there is none.
@@ -109,6 +115,10 @@ pub struct Attempt {
     phase: Phase,
     has_module: bool,
     may_ask: bool,
+    /// What it is to do comes later.
+    waits: bool,
+    /// Its zygote serves others as well.
+    is_shared: bool,
     channel_open: bool,
     /// It has been told to begin.
     went: bool,
@@ -137,6 +147,8 @@ impl Attempt {
             phase,
             has_module,
             may_ask,
+            waits: false,
+            is_shared: false,
             channel_open: true,
             went: false,
             listens: false,
@@ -155,6 +167,16 @@ impl Attempt {
         Self { is_kept: true, ..self }
     }
 
+    /// One that waits, once it is sealed, until it is assigned something to do.
+    pub fn waiting(self) -> Self {
+        Self { waits: true, ..self }
+    }
+
+    /// One of a zygote that serves others as well.
+    pub fn of_shared_zygote(self) -> Self {
+        Self { is_shared: true, ..self }
+    }
+
     pub fn into_facts(self) -> Facts {
         self.facts
     }
@@ -166,9 +188,10 @@ impl Attempt {
             _ if self.phase == Phase::Ended => Vec::new(),
             Event::ModuleReady => self.arrived(true),
             Event::ZygoteStarted => self.arrived(false),
+            Event::Assigned => self.assigned(),
             Event::ModuleFailed(cause) => self.kill(cause),
             Event::ZygoteEnded(reason) => self.zygote_ended(reason),
-            Event::Loaded(Loaded::Ready) => Vec::new(),
+            Event::Loaded(Loaded::Ready { .. }) => Vec::new(),
             Event::Loaded(Loaded::Refused { reason }) => self.kill(Cause::Refused(reason)),
             Event::Loaded(Loaded::Stale { reason }) => self.kill(Cause::Stale(reason)),
             Event::WorkerStarted => self.worker_started(),
@@ -229,20 +252,45 @@ impl Attempt {
         match (self.facts.cause.is_some(), self.went) {
             (true, _) => vec![Action::Kill],
             // Its greeting has overtaken the news of it.
-            (false, true) => vec![Action::EndZygote],
-            (false, false) => Vec::new(),
+            (false, true) if !self.is_shared => vec![Action::EndZygote],
+            (false, true | false) => Vec::new(),
         }
+    }
+
+    /// It has something to do. One that is not there any more never does it.
+    fn assigned(&mut self) -> Vec<Action> {
+        match self.phase {
+            Phase::Ready if self.facts.cause.is_none() => self.go(),
+            Phase::Ready
+            | Phase::Waiting { .. }
+            | Phase::Cloning
+            | Phase::Sealing
+            | Phase::Running
+            | Phase::Reported
+            | Phase::Gone
+            | Phase::Ended => Vec::new(),
+        }
+    }
+
+    fn go(&mut self) -> Vec<Action> {
+        (self.phase, self.went, self.outputs) = (Phase::Running, true, self.streams);
+        vec![Action::Go]
     }
 
     fn message(&mut self, message: FromWorker) -> Vec<Action> {
         match (self.phase, message) {
             // It is being ended; whatever it says, it does not begin.
-            (Phase::Cloning | Phase::Sealing, _) if self.facts.cause.is_some() => Vec::new(),
+            (Phase::Cloning | Phase::Sealing | Phase::Ready, _) if self.facts.cause.is_some() => Vec::new(),
             (Phase::Cloning | Phase::Sealing, FromWorker::Hello { version: sandhog_protocol::VERSION }) => {
-                let is_adopted = self.phase == Phase::Sealing;
-                (self.phase, self.went, self.outputs) = (Phase::Running, true, self.streams);
+                if self.waits {
+                    self.phase = Phase::Ready;
+                    return vec![Action::Announce];
+                }
                 // Before the spawner has the worker from it the zygote must not end.
-                if is_adopted { vec![Action::Go, Action::EndZygote] } else { vec![Action::Go] }
+                let serves_no_other = self.phase == Phase::Sealing && !self.is_shared;
+                let mut actions = self.go();
+                actions.extend(serves_no_other.then_some(Action::EndZygote));
+                actions
             }
             (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
                 self.kill(Cause::Spawn((self.with_wall)(failure)))
@@ -312,7 +360,9 @@ impl Attempt {
             Phase::Cloning | Phase::Sealing => {
                 self.kill(Cause::Failed(LostCause::Start, "its worker did not start in time".into()))
             }
-            Phase::Waiting { .. } | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended => Vec::new(),
+            Phase::Waiting { .. } | Phase::Ready | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended => {
+                Vec::new()
+            }
         }
     }
 
@@ -367,7 +417,7 @@ impl Attempt {
     fn channel_closed(&mut self) -> Vec<Action> {
         self.channel_open = false;
         match self.phase {
-            Phase::Sealing | Phase::Running => vec![Action::Kill],
+            Phase::Sealing | Phase::Ready | Phase::Running => vec![Action::Kill],
             Phase::Waiting { .. } | Phase::Cloning | Phase::Reported | Phase::Gone | Phase::Ended => Vec::new(),
         }
     }
@@ -375,7 +425,9 @@ impl Attempt {
     fn zygote_ended(&mut self, reason: Option<SpawnFailure>) -> Vec<Action> {
         match (self.phase, reason) {
             // Once it has cloned the worker it is not needed; its death ends no worker.
-            (Phase::Sealing | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended, _) => Vec::new(),
+            (Phase::Sealing | Phase::Ready | Phase::Running | Phase::Reported | Phase::Gone | Phase::Ended, _) => {
+                Vec::new()
+            }
             (Phase::Waiting { .. } | Phase::Cloning, reason) => {
                 self.blame(reason.map_or(Cause::ZygoteLost, Cause::Spawn));
                 self.enter(Phase::Gone)
@@ -392,8 +444,8 @@ impl Attempt {
             // It has its time already.
             (Phase::Running, Some(_)) => Vec::new(),
             (Phase::Gone, _) => self.end_wait(Cause::Stop(reason)),
-            (Phase::Waiting { .. } | Phase::Cloning | Phase::Sealing | Phase::Running, None)
-            | (Phase::Waiting { .. } | Phase::Cloning | Phase::Sealing, Some(_))
+            (Phase::Waiting { .. } | Phase::Cloning | Phase::Sealing | Phase::Ready | Phase::Running, None)
+            | (Phase::Waiting { .. } | Phase::Cloning | Phase::Sealing | Phase::Ready, Some(_))
             | (Phase::Reported | Phase::Ended, _) => self.kill(Cause::Stop(reason)),
         }
     }
@@ -438,6 +490,36 @@ mod tests {
 
     fn new_attempt(has_module: bool, streams: usize, may_ask: bool) -> Attempt {
         Attempt::new(has_module, streams, may_ask, |failure| SpawnFailure { wall: Some(Wall::Seccomp), failure })
+    }
+
+    /// One of a pool, up to the moment at which it waits for a task.
+    fn ready() -> Attempt {
+        let mut attempt = new_attempt(false, 2, true).waiting().of_shared_zygote();
+        assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
+        assert_eq!(attempt.step(Event::WorkerStarted), []);
+        assert_eq!(attempt.step(hello()), [Action::Announce]);
+        attempt
+    }
+
+    #[test]
+    fn one_that_waits_begins_when_it_is_assigned_something_and_leaves_its_zygote_to_others() {
+        let mut attempt = ready();
+        assert_eq!(attempt.step(Event::StartOverdue), []);
+        assert_eq!(attempt.step(Event::ZygoteEnded(None)), []);
+        assert_eq!(attempt.step(Event::Assigned), [Action::Go]);
+        assert_eq!(attempt.step(Event::Assigned), []);
+    }
+
+    #[test]
+    fn one_that_waits_ends_without_having_begun() {
+        let mut attempt = ready();
+        assert_eq!(attempt.step(Event::Stop(StopReason::Parent)), [Action::Kill]);
+        assert_eq!(attempt.step(Event::Assigned), []);
+        assert_eq!(attempt.step(Event::WorkerEnded(EXIT)), [Action::LimitDrain, Action::Finish]);
+        let mut attempt = ready();
+        assert_eq!(attempt.step(Event::ChannelClosed), [Action::Kill]);
+        let mut attempt = ready();
+        assert_eq!(attempt.step(Event::Message(FromWorker::Asks(Request::Ready))), [Action::Kill]);
     }
 
     fn running() -> Attempt {

@@ -9,14 +9,18 @@
 //! ```
 //!
 //! [`attempt`] decides for one attempt, [`outcome`] turns what is known at the end into the verdict, [`pause`] knows by how
-//! much a deadline moves. Above single attempts is [`state`], with [`restart`]. [`verdict_text`] says a verdict in words.
+//! much a deadline moves. Above single attempts is [`state`], with [`restart`], and, for workers that are ready before there is a
+//! task, [`pool`]. [`verdict_text`] says a verdict in words.
 //!
 //! Must not: do anything. There is no clock here (times come in as arguments, as durations since a beginning), no descriptor,
 //! no process, no runtime; who performs is above.
 
 pub mod attempt;
+#[cfg(test)]
+mod chance;
 pub mod outcome;
 pub mod pause;
+pub mod pool;
 mod restart;
 mod signal;
 pub mod state;

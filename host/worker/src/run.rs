@@ -28,7 +28,7 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
 };
-use wasmtime::Store;
+use wasmtime::{Caller, Func, Store};
 
 /// Prepares what this worker says on `channel` (whole frames) when it runs out of time or memory; once, before [`run`].
 /// Disarm (`sys::last_words`) before anything else is written there.
@@ -61,6 +61,26 @@ pub(crate) fn run(
         Ok(Err(error)) => without_guest(report::broken(&causes::one_line(&error))),
         Err(payload) => without_guest(report::broken(&panicked(payload.as_ref()))),
     }
+}
+
+/// Goes once through what [`run`] will do, without anything of the guest's: the pages of code, heap and stack are this
+/// process's own then. For a worker that waits for its `go`; after its fork, for it draws random numbers.
+pub(crate) fn warm(prepared: &Prepared) {
+    match prepared {
+        Prepared::Core(module) => warm_module(module),
+        Prepared::Component(component) => component::warm(component),
+    }
+}
+
+fn warm_module(prepared: &Module) {
+    let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
+    let Ok(guest) = wasi::guest(&plan, Vec::new(), None) else {
+        return;
+    };
+    let mut store = Store::new(&prepared.engine, guest);
+    store.limiter(|guest| &mut guest.limiter);
+    let host = Func::wrap_async(&mut store, |_: Caller<'_, Guest>, (): ()| Box::new(async {}));
+    let _ = at_once(host.call_async(&mut store, &[], &mut []));
 }
 
 fn without_guest(end: End) -> Report {

@@ -32,6 +32,17 @@ impl Workload for Guests {
         })
     }
 
+    fn is_handler(module: &Prepared) -> bool {
+        match module {
+            Prepared::Core(_) => false,
+            Prepared::Component(component) => component.is_handler(),
+        }
+    }
+
+    fn warm(module: &Prepared) {
+        run::warm(module);
+    }
+
     fn work(assignment: Assignment<'_, Prepared>) -> Option<FromWorker> {
         let Assignment { program, work, channel, buffer, connection, coredump, large, directories, module } =
             assignment;

@@ -2,24 +2,24 @@
 //! built into what is installed.
 
 use crate::Workload;
-use crate::zygote::Zygote;
+use crate::zygote::{Asked, Zygote};
 use sandhog_probes::zygotes::{self, Step};
-use sandhog_protocol::plan::WorkerPlan;
-use sandhog_protocol::spawn::WorkerId;
 use sandhog_sys::process::{self, Child, Forked};
 use std::os::fd::{AsFd, OwnedFd};
 
 impl<W: Workload> Zygote<W> {
     /// Does all steps; a worker that it makes in between is an honest one.
-    pub(crate) fn lie(&mut self, steps: Vec<Step>, worker: WorkerId, plan: &WorkerPlan, fds: &[OwnedFd]) -> Option<()> {
+    pub(crate) fn lie(&mut self, steps: Vec<Step>, asked: &Asked) -> Option<()> {
         let mut made: Option<Child> = None;
         for step in steps {
             let forked = match step {
                 Step::Clone => process::fork_sibling(&self.token).ok()?,
                 Step::Fork => process::fork(&self.token, 0).ok()?,
                 Step::Worker => {
-                    let fds = fds.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>().ok()?;
-                    self.clone_honestly(worker, plan.clone(), fds)?;
+                    let copies = |fds: &[OwnedFd]| fds.iter().map(OwnedFd::try_clone).collect::<Result<Vec<_>, _>>();
+                    let (fds, entrances) = (copies(&asked.fds).ok()?, copies(&asked.entrances).ok()?);
+                    let Asked { worker, ids, .. } = *asked;
+                    self.clone_honestly(Asked { worker, plan: asked.plan.clone(), ids, fds, entrances })?;
                     continue;
                 }
                 Step::Send(packet) => {
@@ -31,7 +31,7 @@ impl<W: Workload> Zygote<W> {
                     continue;
                 }
                 Step::File(packet) => {
-                    zygotes::send(self.control.as_fd(), &packet, Some(fds.first()?.as_fd())).ok()?;
+                    zygotes::send(self.control.as_fd(), &packet, Some(asked.fds.first()?.as_fd())).ok()?;
                     continue;
                 }
                 Step::Flood(packet) => loop {

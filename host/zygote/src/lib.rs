@@ -2,7 +2,7 @@
 //! executable's business ([`Workload`]): `sandhog-worker` runs guests, `sandhog-compiler` compiles modules.
 //!
 //! ```text
-//! zygote: seal ──▶ Workload::load ──clone──▶ worker: seal ──▶ hello ──▶ go ──▶ Workload::work ──▶ report
+//! zygote: seal ──▶ Workload::load ──clone──▶ worker: seal ──▶ hello (──▶ Workload::warm) ──▶ go ──▶ Workload::work ──▶ report
 //! ```
 //!
 //! Must not: trust a module, open anything by path, start a thread, keep a secret, draw a random number before it has cloned.

@@ -22,6 +22,8 @@ pub(crate) struct Worker<M> {
     pub sealed: Result<(), SealFailure>,
     pub directories: Vec<(OwnedFd, Access)>,
     pub module: Option<M>,
+    /// It is there before its task is.
+    pub waits: bool,
 }
 
 impl<M> Worker<M> {
@@ -40,6 +42,9 @@ impl<M> Worker<M> {
         let mut buffer = FrameBuffer::default();
         let ToWorker::Hello { version: VERSION } = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
         send_frame(&channel, &FromWorker::Hello { version: VERSION }).ok()?;
+        if self.waits {
+            self.module.iter().for_each(W::warm);
+        }
         let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
         stamps::note("go is there");
         let report = W::work(Assignment {

@@ -22,6 +22,13 @@ pub trait Workload {
     /// Why it can't be loaded, for the coordinator.
     fn load(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Self::Module, Loaded>;
 
+    /// Whether workers of this module answer tasks that come through their connection.
+    fn is_handler(module: &Self::Module) -> bool;
+
+    /// Goes once through what [`Self::work`] will do, without anything of a guest's, in a worker that waits for its task. Failing,
+    /// it changes nothing.
+    fn warm(module: &Self::Module);
+
     /// Does one attempt's work and says how it ended. `None` where the assignment is not this executable's, or there is nobody
     /// to tell.
     fn work(assignment: Assignment<'_, Self::Module>) -> Option<FromWorker>;

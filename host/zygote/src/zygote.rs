@@ -22,8 +22,19 @@ pub(crate) struct Zygote<W: Workload> {
     pub(crate) token: SingleThreaded,
     pub(crate) control: OwnedFd,
     plan: ZygotePlan,
-    ids: Option<Ids>,
     module: Option<Module<W::Module>>,
+}
+
+/// A worker that it is to clone.
+pub(crate) struct Asked {
+    pub(crate) worker: WorkerId,
+    pub(crate) plan: WorkerPlan,
+    /// None: it keeps the zygote's.
+    pub(crate) ids: Option<Ids>,
+    /// As in [`ToZygote::Clone`], without the entrances.
+    pub(crate) fds: Vec<OwnedFd>,
+    /// Files by which it enters its cgroup.
+    pub(crate) entrances: Vec<OwnedFd>,
 }
 
 /// The loaded module, and the numbers of the files that every instance maps again.
@@ -63,7 +74,7 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(build)) {
         return of_another_build(&control);
     }
-    let Received { message: ToZygote::Setup { plan, ids, groups }, fds } = recv_packet(&control).ok()?.ok()? else {
+    let Received { message: ToZygote::Setup { plan, groups }, fds } = recv_packet(&control).ok()?.ok()? else {
         return None;
     };
     stamps::note("plan is there");
@@ -79,7 +90,7 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     // Outside of a user namespace of its own the person's other processes would count as well.
     if plan.walls.is_superset(&[Wall::Rlimits, Wall::Namespaces].into())
         && !plan.walls.contains(&Wall::Cgroup)
-        && let Err(error) = rlimits::limit_tasks(plan.cgroup_tasks)
+        && let Err(error) = rlimits::limit_tasks(plan.tasks())
     {
         return unsealed(&control, failure("limits", &error));
     }
@@ -110,7 +121,7 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     stamps::note("has given up what only loading needed");
     // Compiled once here, so that a worker only loads it.
     seccomp::prepare(steps::final_filter(&plan, module.as_ref().map(|module| module.kind)));
-    Zygote::<W> { token, control, plan, ids, module }.serve()
+    Zygote::<W> { token, control, plan, module }.serve()
 }
 
 /// Enters the cgroup and the namespaces that were made for it.
@@ -162,7 +173,7 @@ fn load_and_give_up<W: Workload>(
             if let Err(failure) = steps::build(&steps::LOADED, &plan.walls, &()) {
                 return unsealed(control, failure).map(|()| None);
             }
-            (Loaded::Ready, Some(module))
+            (Loaded::Ready { is_handler: W::is_handler(&module.loaded) }, Some(module))
         }
         Some(Err(reason)) => (reason, None),
         None => return Some(None),
@@ -193,8 +204,10 @@ impl<W: Workload> Zygote<W> {
     fn serve(mut self) -> Option<()> {
         loop {
             match recv_packet(&self.control).ok()? {
-                Ok(Received { message: ToZygote::Clone { worker, plan }, fds }) => {
-                    self.clone_worker(worker, plan, fds)?
+                Ok(Received { message: ToZygote::Clone { worker, plan, ids, entrances }, mut fds }) => {
+                    let first = fds.len().checked_sub(usize::try_from(entrances).ok()?)?;
+                    let entrances = fds.split_off(first);
+                    self.clone_worker(Asked { worker, plan, ids, fds, entrances })?
                 }
                 Ok(Received { message: ToZygote::Setup { .. } | ToZygote::Given, .. }) => return None,
                 Err(Closed) => return Some(()),
@@ -203,23 +216,24 @@ impl<W: Workload> Zygote<W> {
     }
 
     #[cfg(feature = "hostile")]
-    fn clone_worker(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
-        match plan.lie.as_deref().map(sandhog_probes::zygotes::parse) {
-            Some(steps) => self.lie(steps?, worker, &plan, &fds),
-            None => self.clone_honestly(worker, plan, fds),
+    fn clone_worker(&mut self, asked: Asked) -> Option<()> {
+        match asked.plan.lie.as_deref().map(sandhog_probes::zygotes::parse) {
+            Some(steps) => self.lie(steps?, &asked),
+            None => self.clone_honestly(asked),
         }
     }
 
     #[cfg(not(feature = "hostile"))]
-    fn clone_worker(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
-        match plan.lie {
+    fn clone_worker(&mut self, asked: Asked) -> Option<()> {
+        match asked.plan.lie {
             Some(_) => None,
-            None => self.clone_honestly(worker, plan, fds),
+            None => self.clone_honestly(asked),
         }
     }
 
-    pub(crate) fn clone_honestly(&mut self, worker: WorkerId, plan: WorkerPlan, fds: Vec<OwnedFd>) -> Option<()> {
+    pub(crate) fn clone_honestly(&mut self, asked: Asked) -> Option<()> {
         stamps::note("worker is asked for");
+        let worker = asked.worker;
         match process::fork_sibling(&self.token) {
             Ok(Forked::Parent(child)) => {
                 stamps::note("worker is cloned");
@@ -229,7 +243,7 @@ impl<W: Workload> Zygote<W> {
                     false => Some(()),
                 }
             }
-            Ok(Forked::Child) => self.become_worker(plan, fds),
+            Ok(Forked::Child) => self.become_worker(asked),
             Err(error) => {
                 let failure = failure("clone a worker", &error);
                 send_packet(&self.control, &FromZygote::CloneFailed { worker, failure }, &[]).ok()
@@ -238,9 +252,12 @@ impl<W: Workload> Zygote<W> {
     }
 
     /// In the child, which never returns: descriptors in their places, the walls, then the work.
-    fn become_worker(&mut self, plan: WorkerPlan, fds: Vec<OwnedFd>) -> ! {
+    fn become_worker(&mut self, asked: Asked) -> ! {
+        let Asked { plan, ids, fds, entrances, .. } = asked;
         drop(stamps::take());
         stamps::note("process begins");
+        // First of all: whatever it makes from here on is counted where it belongs.
+        let entered = cgroup::enter_by(&entrances).map_err(|error| failure(cgroup::STEP, &error));
         let _ = rustix::thread::set_name(c"sandhog-worker");
         let mut fds = fds.into_iter();
         let (Some(channel), Some(stdin), Some(stdout), Some(stderr)) = (fds.next(), fds.next(), fds.next(), fds.next())
@@ -270,12 +287,12 @@ impl<W: Workload> Zygote<W> {
             reserved_files,
             keep,
             rlimits: plan.rlimits,
-            tasks: self.ids.is_none().then_some(u64::from(self.plan.cgroup_tasks)),
-            ids: self.ids,
+            tasks: ids.is_none().then_some(self.plan.tasks()),
+            ids,
             directories,
             filter: steps::final_filter(&self.plan, self.module.as_ref().map(|module| module.kind)),
         };
-        let sealed = steps::build(&steps::WORKER, &self.plan.walls, &context);
+        let sealed = entered.and_then(|()| steps::build(&steps::WORKER, &self.plan.walls, &context));
         stamps::note("sealed");
         // Their numbers are closed, or belong to 0, 1 and 2 as well: never to be closed again.
         std::mem::forget((stdin, stdout, stderr));
@@ -288,6 +305,7 @@ impl<W: Workload> Zygote<W> {
             sealed,
             directories: context.directories,
             module: self.module.take().map(|module| module.loaded),
+            waits: plan.slot.is_some(),
         };
         worker.main::<W>()
     }

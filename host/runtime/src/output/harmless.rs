@@ -14,7 +14,7 @@ const ESC: u8 = 0x1b;
 
 /// A filter that goes through one stream.
 #[derive(Default)]
-pub(super) struct Harmless {
+pub(crate) struct Harmless {
     /// The begin of a character or of a sequence that has not come to its end.
     held: Vec<u8>,
     /// It has set a colour and not taken it back.
@@ -37,7 +37,7 @@ enum Token {
 
 impl Harmless {
     /// What is to be written of these bytes, and of what was held back before them.
-    pub(super) fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut rest = std::mem::take(&mut self.held);
         rest.extend_from_slice(bytes);
         let mut shown = Vec::with_capacity(rest.len());
@@ -47,7 +47,7 @@ impl Harmless {
     }
 
     /// What is to be written when nothing more comes.
-    pub(super) fn finish(&mut self) -> Vec<u8> {
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         let mut shown = String::new();
         for byte in self.held.drain(..) {
             show_byte(&mut shown, byte);

@@ -1,6 +1,6 @@
 //! How zygotes and workers end, and in the end the spawner itself.
 
-use super::{Guard, Spawner, Zygote};
+use super::{Guard, Pending, Spawner, Zygote};
 use super::{Source, cgroup};
 use crate::ids::Lease;
 use rustix::event::{PollFd, PollFlags, epoll, poll};
@@ -12,6 +12,7 @@ use sandhog_sandbox::failure;
 use sandhog_sys::process::{self, Reaped};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 impl Spawner {
     pub(super) fn reap_worker(&mut self, id: WorkerId) -> io::Result<()> {
@@ -23,14 +24,12 @@ impl Spawner {
             Err(_) => Reaped { how: process::How::Exited(1), cpu_us: 0, peak_rss_bytes: 0 },
         };
         let _ = epoll::delete(&self.epoll, &worker.pidfd);
-        let (zygote, number) = (worker.zygote, worker.number);
+        let (zygote, number, slot) = (worker.zygote, worker.number, worker.slot);
         self.workers.remove(&id);
         self.children.remove(&number);
-        let out_of_memory = self
-            .zygotes
-            .get(&zygote)
-            .and_then(|zygote| zygote.cgroup.as_ref())
-            .is_some_and(|cgroup| cgroup.out_of_memory().unwrap_or(false));
+        // The kernel has no other way to end a process for memory; a look at the cgroup's files costs more than the rest of this.
+        let out_of_memory = matches!(reaped.how, process::How::Signalled(libc::SIGKILL))
+            && self.zygotes.get_mut(&zygote).is_some_and(|zygote| zygote.out_of_memory(slot));
         let how = match reaped.how {
             process::How::Exited(code) => How::Exited(code),
             process::How::Signalled(signal) => How::Signalled(signal),
@@ -39,6 +38,7 @@ impl Spawner {
         self.tell(&FromSpawner::WorkerEnded { worker: id, exit }, &[])?;
         if let Some(zygote) = self.zygotes.get_mut(&zygote) {
             zygote.workers -= 1;
+            zygote.vacate(slot);
         }
         self.forget_if_empty(zygote);
         Ok(())
@@ -59,7 +59,7 @@ impl Spawner {
         self.strangers.look_soon();
         let reason = zygote.last_words.take().or_else(|| unexpected(&reaped.how));
         let pending = std::mem::take(&mut zygote.pending);
-        for worker in pending {
+        for Pending { worker, .. } in pending {
             let reason = reason.clone().unwrap_or_else(|| SpawnFailure {
                 wall: None,
                 failure: failure("clone a worker", &io::Error::other("its zygote has ended")),
@@ -74,13 +74,22 @@ impl Spawner {
     /// The cgroup goes with the last process in it that is known; whoever else is in it goes with the cgroup.
     fn forget_if_empty(&mut self, id: ZygoteId) {
         if self.zygotes.get(&id).is_some_and(|zygote| zygote.ended && zygote.workers == 0)
-            && let Some(Zygote { cgroup, lease, name, .. }) = self.zygotes.remove(&id)
+            && let Some(zygote) = self.zygotes.remove(&id)
         {
-            self.end_cgroup(cgroup, lease.or(name));
+            self.end_cgroups(zygote);
         }
     }
 
-    pub(super) fn end_cgroup(&mut self, cgroup: Option<cgroup::Cgroup>, lease: Option<Lease>) {
+    /// Its own and those of its slots.
+    fn end_cgroups(&mut self, Zygote { cgroup, lease, name, slots, .. }: Zygote) {
+        let lease = lease.or(name);
+        for slot in slots.into_values() {
+            self.end_cgroup(slot.cgroup, lease.clone());
+        }
+        self.end_cgroup(cgroup, lease);
+    }
+
+    pub(super) fn end_cgroup(&mut self, cgroup: Option<cgroup::Cgroup>, lease: Option<Rc<Lease>>) {
         if let (Some(cgroup), Some(lease)) = (cgroup, lease) {
             self.leftovers.end(cgroup, lease);
         }
@@ -110,8 +119,8 @@ impl Spawner {
         if let Some(begun) = self.begun.take() {
             self.abandon(begun);
         }
-        for (_, Zygote { cgroup, lease, name, .. }) in std::mem::take(&mut self.zygotes) {
-            self.end_cgroup(cgroup, lease.or(name));
+        for (_, zygote) in std::mem::take(&mut self.zygotes) {
+            self.end_cgroups(zygote);
         }
         std::mem::take(&mut self.leftovers).finish();
         if let Some(Guard { sockets, .. }) = self.guard.take() {

@@ -50,19 +50,20 @@ impl Spawner {
             cgroup_memory_bytes: MEMORY_BYTES,
             cgroup_tasks: TASKS,
             coredump: false,
+            slots: None,
         };
         let Settled { lease, name, cgroup } = match self.settle(&plan) {
             Ok(settled) => settled,
             Err(refusal) => return refusal.wall,
         };
-        let failed = self.try_all(walls, lease.as_ref(), cgroup.as_ref());
+        let failed = self.try_all(walls, lease.as_deref(), cgroup.as_ref());
         self.end_cgroup(cgroup, lease.or(name));
         failed
     }
 
     /// A child that builds all of them, in the way of a zygote: it enters what was made for it.
     fn try_all(&self, walls: &Walls, lease: Option<&Lease>, cgroup: Option<&cgroup::Cgroup>) -> Option<Wall> {
-        let ids = lease.map(|lease| worker_ids(lease, walls.contains(&Wall::Namespaces)));
+        let ids = lease.map(|lease| worker_ids(lease, None, walls.contains(&Wall::Namespaces)));
         let new_namespaces = NewNamespaces::of(walls);
         let start_directory = cgroup.and_then(cgroup::Cgroup::start_directory);
         let made = match new_namespaces {

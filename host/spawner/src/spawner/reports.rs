@@ -2,7 +2,7 @@
 //! is heard, and ends the zygote.
 
 use super::zygote_start::proc_pid;
-use super::{Pause, Source, Spawner, Worker};
+use super::{Pause, Pending, Source, Spawner, Worker};
 use rustix::event::epoll;
 use rustix::process::{Signal, pidfd_send_signal};
 use sandhog_ipc::{Closed, Received, recv_packet};
@@ -20,13 +20,16 @@ impl Spawner {
         let Some(zygote) = self.zygotes.get_mut(&id).filter(|zygote| !zygote.silenced) else { return Ok(()) };
         match hear(&zygote.control) {
             Ok(Ok(Received { message: FromZygote::Cloned { worker }, fds }))
-                if fds.len() == 1 && take(&mut zygote.pending, worker) =>
+                if fds.len() == 1
+                    && let Some(pending) = take(&mut zygote.pending, worker) =>
             {
-                fds.into_iter().try_for_each(|pidfd| self.adopt(id, worker, pidfd))
+                fds.into_iter().try_for_each(|pidfd| self.adopt(id, pending, pidfd))
             }
             Ok(Ok(Received { message: FromZygote::CloneFailed { worker, failure }, fds }))
-                if fds.is_empty() && take(&mut zygote.pending, worker) =>
+                if fds.is_empty()
+                    && let Some(pending) = take(&mut zygote.pending, worker) =>
             {
+                zygote.vacate(pending.slot);
                 let reason = SpawnFailure { wall: None, failure: shortened(failure) };
                 self.tell(&FromSpawner::WorkerRefused { worker, reason }, &[])
             }
@@ -77,7 +80,7 @@ impl Spawner {
     }
 
     /// A worker that its zygote reports. The pidfd is what a hostile zygote could lie with: it must be our child.
-    fn adopt(&mut self, id: ZygoteId, worker: WorkerId, pidfd: OwnedFd) -> io::Result<()> {
+    fn adopt(&mut self, id: ZygoteId, Pending { worker, slot }: Pending, pidfd: OwnedFd) -> io::Result<()> {
         let Some(number) = self.new_child(pidfd.as_fd()) else {
             self.accuse(id);
             return self.tell(&FromSpawner::WorkerRefused { worker, reason: breach() }, &[]);
@@ -85,7 +88,7 @@ impl Spawner {
         self.watch(pidfd.as_fd(), Source::WorkerEnd(worker))?;
         self.tell(&FromSpawner::WorkerStarted { worker }, &[pidfd.as_fd()])?;
         self.children.insert(number);
-        self.keep_worker(worker, Worker { pidfd, number, zygote: id, pause: Pause::default() });
+        self.keep_worker(worker, Worker { pidfd, number, zygote: id, slot, pause: Pause::default() });
         if let Some(zygote) = self.zygotes.get_mut(&id) {
             zygote.workers += 1;
         }
@@ -123,7 +126,7 @@ fn shortened(failure: SealFailure) -> SealFailure {
     SealFailure { step: cut(failure.step), what: cut(failure.what), ..failure }
 }
 
-fn take(pending: &mut Vec<WorkerId>, worker: WorkerId) -> bool {
-    let index = pending.iter().position(|other| *other == worker);
-    index.map(|index| pending.swap_remove(index)).is_some()
+fn take(pending: &mut Vec<Pending>, worker: WorkerId) -> Option<Pending> {
+    let index = pending.iter().position(|other| other.worker == worker);
+    index.map(|index| pending.swap_remove(index))
 }

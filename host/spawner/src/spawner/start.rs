@@ -4,7 +4,7 @@ use super::bearer::Bearer;
 use super::ends::reap_now;
 use super::fd_kind::plain_fds;
 use super::zygote_start::{NewNamespaces, become_zygote, id_map, proc_pid, worker_ids};
-use super::{Begun, Refusal, Settled, Source, Spawner, Zygote};
+use super::{Begun, Pending, Refusal, Settled, Source, Spawner, Zygote};
 use crate::ids::Lease;
 use crate::leftovers;
 use crate::{Delegated, Privilege};
@@ -20,6 +20,7 @@ use sandhog_sys::process::{self, Child, Forked};
 use sandhog_sys::stamps;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// Cgroups of others that may be met in a row before a zygote is refused: each is under an id that nobody else has, and of a
 /// command that was killed.
@@ -106,15 +107,14 @@ impl Spawner {
         let start_directory = cgroup.as_ref().and_then(cgroup::Cgroup::start_directory);
         // Whoever bore them ends when the zygote has been told: that is not waited for before.
         let (mut fds, _bearer) = match own_namespaces {
-            true => self.make_namespaces(lease.as_ref(), start_directory).map(|(fds, bearer)| (fds, Some(bearer)))?,
+            true => self.make_namespaces(lease.as_deref(), start_directory).map(|(fds, bearer)| (fds, Some(bearer)))?,
             false => (Vec::new(), None),
         };
         stamps::note("namespaces have ids");
         let entrances = cgroup.as_ref().map_or_else(|| Ok(Vec::new()), |cgroup| cgroup.entrances(is_born_there));
         fds.extend(entrances.map_err(|error| Refusal::new(Some(Wall::Cgroup), cgroup::STEP, error))?);
-        let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
         let groups = matches!(self.setting.privilege, Privilege::Root { .. });
-        let setup = ToZygote::Setup { plan: begun.plan.clone(), ids, groups };
+        let setup = ToZygote::Setup { plan: begun.plan.clone(), groups };
         tell_zygote(&begun.control, &setup, &fds)
     }
 
@@ -154,15 +154,16 @@ impl Spawner {
     /// The zygote's ids and the cgroup of their name. Ids whose cgroup somebody has left behind, and which does not go at
     /// once, are passed over: they stay taken until it is gone.
     pub(super) fn settle(&mut self, plan: &ZygotePlan) -> Result<Settled, Refusal> {
+        let slots = plan.slots.map(|slots| slots.count);
         for _ in 0..OCCUPIED {
             let lease = match &self.setting.privilege {
                 Privilege::Root { ids, .. } => {
-                    Some(ids.lease().map_err(|error| Refusal::new(Some(Wall::Identity), "take an id", error))?)
+                    Some(ids.lease(slots).map_err(|error| Refusal::new(Some(Wall::Identity), "take an id", error))?)
                 }
                 Privilege::Rootless { .. } => None,
             };
-            let name = self.number()?;
-            match self.make_cgroup(plan, lease.as_ref().or(name.as_ref()))? {
+            let name = self.number(slots)?;
+            match self.make_cgroup(plan, lease.as_deref().or(name.as_deref()))? {
                 Some(cgroup::Created::New(cgroup)) => return Ok(Settled { lease, name, cgroup: Some(cgroup) }),
                 None => return Ok(Settled { lease, name, cgroup: None }),
                 Some(cgroup::Created::Occupied(cgroup)) => {
@@ -208,10 +209,10 @@ impl Spawner {
     }
 
     /// What names the cgroup of a zygote without ids of its own.
-    pub(super) fn number(&self) -> Result<Option<Lease>, Refusal> {
+    pub(super) fn number(&self, slots: Option<u32>) -> Result<Option<Rc<Lease>>, Refusal> {
         match &self.setting.privilege {
             Privilege::Rootless { cgroups: Ok(Delegated { numbers, .. }) } => {
-                numbers.lease().map(Some).map_err(|error| Refusal::new(Some(Wall::Cgroup), "name a cgroup", error))
+                numbers.lease(slots).map(Some).map_err(|error| Refusal::new(Some(Wall::Cgroup), "name a cgroup", error))
             }
             Privilege::Rootless { cgroups: Err(_) } | Privilege::Root { .. } => Ok(None),
         }
@@ -259,40 +260,62 @@ impl Spawner {
         fds: Vec<OwnedFd>,
     ) -> Result<(), Refusal> {
         let invalid = || Refusal::new(None, "read a request", "no such zygote, or a number in use");
-        let program = self.zygotes.get(&zygote).filter(|zygote| !zygote.ended).ok_or_else(invalid)?.plan.program;
-        self.validate_worker(program, &plan, &fds)?;
+        let asked = self.zygotes.get(&zygote).filter(|zygote| !zygote.ended).ok_or_else(invalid)?;
+        self.validate_worker(asked, &plan, &fds)?;
         if self.workers.contains_key(&worker) || self.workers.len() >= limits::PROCESSES {
             return Err(invalid());
         }
-        let fds = self.detach_directories(zygote, &plan, fds)?;
+        let entrances = plan.slot.map_or_else(|| Ok(Vec::new()), |slot| self.occupy(zygote, slot, worker))?;
+        let told = self.ask_for_worker(zygote, worker, &plan, fds, entrances);
+        if told.is_err()
+            && let Some(zygote) = self.zygotes.get_mut(&zygote)
+        {
+            zygote.vacate(plan.slot);
+        }
+        told
+    }
+
+    fn ask_for_worker(
+        &mut self,
+        id: ZygoteId,
+        worker: WorkerId,
+        plan: &WorkerPlan,
+        fds: Vec<OwnedFd>,
+        entrances: Vec<OwnedFd>,
+    ) -> Result<(), Refusal> {
+        let mut fds = self.detach_directories(id, plan, fds)?;
         stamps::note("worker is asked for");
+        let slot = plan.slot;
+        let count = entrances.len() as u32;
+        fds.extend(entrances);
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-        let zygote = self.zygotes.get_mut(&zygote).ok_or_else(invalid)?;
-        match send_packet(&zygote.control, &ToZygote::Clone { worker, plan }, &borrowed) {
+        let Some(zygote) = self.zygotes.get_mut(&id) else { return Ok(()) };
+        let own_namespaces = zygote.plan.walls.contains(&Wall::Namespaces);
+        let ids = zygote.lease.as_ref().map(|lease| worker_ids(lease, slot, own_namespaces));
+        let message = ToZygote::Clone { worker, plan: plan.clone(), ids, entrances: count };
+        match send_packet(&zygote.control, &message, &borrowed) {
             // Whoever asks is told why when its end is seen: its last words are more than that it has gone.
             Err(error) if !error.is_gone() => return Err(Refusal::new(None, "ask the zygote for a worker", error)),
             Ok(()) | Err(_) => {}
         }
-        zygote.pending.push(worker);
+        zygote.pending.push(Pending { worker, slot });
         Ok(())
     }
 
     /// The channel, the streams and the connection as they are, and every directory as a mount of its own.
     fn detach_directories(
-        &self,
-        zygote: ZygoteId,
+        &mut self,
+        id: ZygoteId,
         plan: &WorkerPlan,
         mut fds: Vec<OwnedFd>,
     ) -> Result<Vec<OwnedFd>, Refusal> {
-        let zygote = &self.zygotes[&zygote];
+        let zygote = &self.zygotes[&id];
         if plan.directories.is_empty() || !zygote.plan.walls.contains(&Wall::Directories) {
             return Ok(fds);
         }
         let refuse = |error: directories::Error| Refusal::new(Some(Wall::Directories), "detach a directory", error);
         let id_map = match (&zygote.lease, zygote.plan.walls.contains(&Wall::Identity)) {
-            (Some(lease), true) => {
-                Some(self.make_id_map(lease).map_err(|error| Refusal::new(Some(Wall::Directories), "map ids", error))?)
-            }
+            (Some(lease), true) => Some(self.id_map_of(id, &Rc::clone(lease), plan.slot)?),
             _ => None,
         };
         let directories = fds.split_off(plain_fds(plan));
@@ -302,11 +325,24 @@ impl Spawner {
         Ok(fds)
     }
 
-    /// A user namespace in which the person's ids on disk are the worker's.
-    fn make_id_map(&self, lease: &Lease) -> io::Result<OwnedFd> {
+    /// A user namespace in which the person's ids on disk are those of the worker in this slot. It takes a process to make one, so
+    /// a slot keeps it.
+    fn id_map_of(&mut self, id: ZygoteId, lease: &Lease, slot: Option<u32>) -> Result<Rc<OwnedFd>, Refusal> {
+        let kept = slot.and_then(|slot| self.zygotes.get(&id)?.slots.get(&slot)?.id_map.clone());
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let made = self.make_id_map(lease.worker(slot.unwrap_or(0)));
+        let made = Rc::new(made.map_err(|error| Refusal::new(Some(Wall::Directories), "map ids", error))?);
+        if let Some(slot) = slot.and_then(|slot| self.zygotes.get_mut(&id)?.slots.get_mut(&slot)) {
+            slot.id_map = Some(Rc::clone(&made));
+        }
+        Ok(made)
+    }
+
+    fn make_id_map(&self, (worker_uid, worker_gid): (u32, u32)) -> io::Result<OwnedFd> {
         let (uid, gid) = self.setting.person;
-        let map =
-            IdMap { uids: vec![(uid, lease.worker_uid)], gids: vec![(gid, lease.worker_gid)], deny_setgroups: false };
+        let map = IdMap { uids: vec![(uid, worker_uid, 1)], gids: vec![(gid, worker_gid, 1)], deny_setgroups: false };
         let bearer = Bearer::fork(&self.token, namespaces::USER, None)?;
         bearer.map(&self.files.proc, &map)?;
         bearer.open(&self.files.proc, &["user"])?.pop().ok_or_else(|| io::ErrorKind::NotFound.into())

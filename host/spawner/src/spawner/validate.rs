@@ -2,11 +2,11 @@
 //! that its place is for?
 
 use super::fd_kind::FdKind;
-use super::{Guard, Refusal, Spawner};
+use super::{Guard, Refusal, Spawner, Zygote};
 use crate::floor::Breach;
 use rustix::fs::{FileType, fstat};
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::{Program, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::ZygoteId;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -39,9 +39,9 @@ impl Spawner {
         validate_fds(&kinds, fds)
     }
 
-    pub(super) fn validate_worker(&self, program: Program, plan: &WorkerPlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
+    pub(super) fn validate_worker(&self, zygote: &Zygote, plan: &WorkerPlan, fds: &[OwnedFd]) -> Result<(), Refusal> {
         let below = |breach: Breach| Refusal::new(None, STEP, breach);
-        self.setting.floor.allows_worker(program, plan).map_err(below)?;
+        self.setting.floor.allows_worker(&zygote.plan, plan).map_err(below)?;
         let mut kinds = vec![FdKind::Socket, FdKind::Stream, FdKind::Stream, FdKind::Stream];
         kinds.extend(plan.connected.then_some(FdKind::Socket));
         kinds.extend(plan.coredump.then_some(FdKind::Dump));

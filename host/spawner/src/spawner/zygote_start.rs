@@ -13,24 +13,35 @@ use sandhog_sys::{process, stamps};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// Inside, the zygote is root and workers are 1; without privilege all are the person.
+/// Inside, the zygote is root and workers are 1, or from 1 on where each slot has its own; without privilege all are the person.
 pub(super) fn id_map(lease: Option<&Lease>) -> IdMap {
     match lease {
-        Some(lease) => IdMap {
-            uids: vec![(0, lease.zygote), (1, lease.worker_uid)],
-            gids: vec![(0, lease.zygote), (1, lease.worker_gid)],
-            deny_setgroups: false,
-        },
+        Some(lease) => {
+            let (uid, gid) = lease.worker(0);
+            let count = if lease.are_own() { lease.workers() } else { 1 };
+            IdMap {
+                uids: vec![(0, lease.zygote, 1), (1, uid, count)],
+                gids: vec![(0, lease.zygote, 1), (1, gid, count)],
+                deny_setgroups: false,
+            }
+        }
         None => IdMap {
-            uids: vec![(0, rustix::process::geteuid().as_raw())],
-            gids: vec![(0, rustix::process::getegid().as_raw())],
+            uids: vec![(0, rustix::process::geteuid().as_raw(), 1)],
+            gids: vec![(0, rustix::process::getegid().as_raw(), 1)],
             deny_setgroups: true,
         },
     }
 }
 
-pub(super) fn worker_ids(lease: &Lease, own_namespaces: bool) -> Ids {
-    if own_namespaces { Ids { uid: 1, gid: 1 } } else { Ids { uid: lease.worker_uid, gid: lease.worker_gid } }
+/// Of a worker in this slot, or of the only one, as its zygote sees them.
+pub(super) fn worker_ids(lease: &Lease, slot: Option<u32>, own_namespaces: bool) -> Ids {
+    let slot = slot.unwrap_or(0);
+    let (uid, gid) = match (own_namespaces, lease.are_own()) {
+        (true, true) => (1 + slot, 1 + slot),
+        (true, false) => (1, 1),
+        (false, true | false) => lease.worker(slot),
+    };
+    Ids { uid, gid }
 }
 
 /// Which namespaces a zygote comes into.

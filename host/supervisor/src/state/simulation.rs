@@ -5,6 +5,7 @@
 //! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_WORLDS=N` tries that many.
 
 use super::*;
+use crate::chance::{Rng, number};
 use sandhog_protocol::control::Phase;
 use sandhog_protocol::verdict::{HealthCheck, MemoryWall, StopReason, Verdict, VerdictKind};
 use sandhog_spec::service::{Boosts, Intensity, Overlap, Ready, Restart, Retry, Rules};
@@ -20,30 +21,6 @@ const REQUESTS: u64 = 150;
 const TICKS: u64 = 40;
 
 const COMPLETED: Verdict = Verdict::Completed { code: 0 };
-
-struct Rng(u64);
-
-impl Rng {
-    fn random(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.random() % limit
-    }
-
-    /// One time in so many.
-    fn one_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    fn millis(&mut self, max: u64) -> Duration {
-        Duration::from_millis(self.below(max + 1))
-    }
-}
 
 /// A job as the operators know it.
 struct Service {
@@ -118,7 +95,7 @@ impl Drop for World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut rng = Rng(seed);
+        let mut rng = Rng::new(seed);
         let mut strategy = || match rng.below(4) {
             0 => Strategy::OneForAll,
             1 => Strategy::RestForOne,
@@ -724,10 +701,6 @@ impl World {
         self.run_until(self.now + Duration::from_secs(60 * 8));
         self.check(self.live.is_empty() && self.over == 1, "the end does not come");
     }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    Some(std::env::var(variable).ok()?.parse().expect("a seed is a number"))
 }
 
 #[test]

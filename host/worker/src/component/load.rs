@@ -22,6 +22,16 @@ pub struct Prepared {
     file: File,
 }
 
+impl Prepared {
+    /// Whether it answers tasks that come through its connection.
+    pub(crate) fn is_handler(&self) -> bool {
+        match self.entry {
+            Entry::Handler(_) => true,
+            Entry::Command(_) => false,
+        }
+    }
+}
+
 /// What is called.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {

@@ -27,4 +27,4 @@ mod stores;
 pub(crate) use guest::ComponentGuest;
 pub(crate) use load::Prepared;
 pub(crate) use load::load;
-pub(crate) use run::run;
+pub(crate) use run::{run, warm};

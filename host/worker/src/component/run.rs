@@ -11,6 +11,8 @@ use crate::{
     report::Stage,
     session::Session,
 };
+use sandhog_channel::Large;
+use sandhog_ipc::FrameBuffer;
 use sandhog_protocol::{
     plan::{Access, GuestPlan},
     worker::Report,
@@ -50,6 +52,20 @@ pub(crate) fn run(
     // A thread may still wait for a stream; it ends with the process.
     mem::forget(runtime);
     Ok(report)
+}
+
+/// As [`crate::run::warm`]. A handler begins before its first task, so there is nothing to do for one.
+pub(crate) fn warm(prepared: &Prepared) {
+    if prepared.is_handler() {
+        return;
+    }
+    let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
+    let Ok(runtime) = runtime::build() else { return };
+    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 0) else { return };
+    let session = Session::new(socket, FrameBuffer::default(), None, Large::Memory, &plan);
+    let stores = Stores { prepared, plan: &plan, directories: &[] };
+    // Dropped inside, as all that the library makes.
+    runtime.block_on(async { drop(stores.first(session)) });
 }
 
 async fn command(

@@ -1,0 +1,167 @@
+//! A pool, for those who have tasks.
+//!
+//! Must not: know workers.
+
+use super::actor::Actor;
+use super::happening::{Happening, Submitted};
+use super::settings::{Measured, Settings, Statistics, WorkerKind, locked};
+use super::shared::Shared;
+use super::task::{Finished, Outcome, Task};
+use crate::coordinator::Coordinator;
+use crate::driver::GRACE;
+use crate::error::Error;
+use crate::granted::Opener;
+use sandhog_protocol::verdict::Verdict;
+use sandhog_spec::job::{Job, User};
+use sandhog_supervisor::pool::{State, TaskId};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+/// Workers of one job that are ready for tasks. All clones are one pool; it ends by [`Pool::close`] or with the coordinator.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    happenings: mpsc::UnboundedSender<Happening>,
+    /// Places for tasks that wait.
+    places: Arc<Semaphore>,
+    kind: WorkerKind,
+    next: AtomicU64,
+    measured: Arc<Mutex<Measured>>,
+    is_over: watch::Receiver<bool>,
+}
+
+/// A task that was submitted. Dropped, it takes its task back.
+pub struct Ticket {
+    id: TaskId,
+    happenings: mpsc::UnboundedSender<Happening>,
+    finished: Option<oneshot::Receiver<Finished>>,
+}
+
+impl Pool {
+    /// Opens all that the job may use, starts its first zygote, and comes back when that has the module; workers follow.
+    ///
+    /// # Errors
+    /// There is nothing to run. Inside: the verdict that a run of it would have had.
+    pub async fn open(
+        coordinator: &Arc<Coordinator>,
+        job: &Job,
+        settings: Settings,
+    ) -> Result<Result<Self, Verdict>, Error> {
+        if !coordinator.is_root()
+            && let User::Ids { .. } = job.user
+        {
+            return Err(Error::User { given: "UID:GID" });
+        }
+        let granted = Opener::now(coordinator.own_directories()).open(job)?;
+        let (happenings, news) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            coordinator: Arc::clone(coordinator),
+            job: Arc::new(job.clone()),
+            granted,
+            observer: coordinator.screen(),
+            settings,
+            kind: OnceLock::new(),
+            happenings: happenings.clone(),
+            walls: Mutex::new(coordinator.walls()),
+        });
+        let (opened, open) = oneshot::channel();
+        let (over, is_over) = watch::channel(false);
+        let measured = Arc::<Mutex<Measured>>::default();
+        let policy = State::new(settings.config(GRACE));
+        tokio::spawn(Actor::new(shared, policy, news, opened, Arc::clone(&measured), over).run());
+        let kind = match open.await {
+            Ok(Ok(kind)) => kind,
+            Ok(Err(verdict)) => {
+                let _ = happenings.send(Happening::Close { drain: false });
+                return Ok(Err(verdict));
+            }
+            Err(_) => return Ok(Err(sandhog_supervisor::outcome::never_began(None))),
+        };
+        let places = Arc::new(Semaphore::new(settings.waiting_max.clamp(1, Semaphore::MAX_PERMITS)));
+        let next = AtomicU64::new(0);
+        Ok(Ok(Self { inner: Arc::new(Inner { happenings, places, kind, next, measured, is_over }) }))
+    }
+
+    /// What its workers are.
+    #[must_use]
+    pub fn kind(&self) -> WorkerKind {
+        self.inner.kind
+    }
+
+    /// Hands in a task; waits for room among those that wait.
+    pub async fn submit(&self, task: Task) -> Ticket {
+        let inner = &self.inner;
+        let id = TaskId(inner.next.fetch_add(1, Ordering::Relaxed));
+        let (answer, finished) = oneshot::channel();
+        // It is never closed.
+        if let Ok(place) = Arc::clone(&inner.places).acquire_owned().await {
+            let submitted = Submitted { id, task, answer, at: Instant::now(), place };
+            // Where nobody listens, the ticket says so.
+            let _ = inner.happenings.send(Happening::Submitted(Box::new(submitted)));
+        }
+        Ticket { id, happenings: inner.happenings.clone(), finished: Some(finished) }
+    }
+
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        locked(&self.inner.measured).statistics()
+    }
+
+    /// No further tasks; those that wait are still done. Comes back when nothing is left.
+    pub async fn drain(&self) {
+        self.end(true).await;
+    }
+
+    /// No further tasks; those that wait are not done, and what runs is ended. Comes back when nothing is left.
+    pub async fn close(&self) {
+        self.end(false).await;
+    }
+
+    async fn end(&self, drain: bool) {
+        let _ = self.inner.happenings.send(Happening::Close { drain });
+        let mut is_over = self.inner.is_over.clone();
+        // Its end without a word is an end as well.
+        let _ = is_over.wait_for(|is_over| *is_over).await;
+    }
+}
+
+impl Ticket {
+    /// Takes the task back: one that waits never begins, the worker that has it is ended.
+    pub fn cancel(&self) {
+        let _ = self.happenings.send(Happening::Cancelled(self.id));
+    }
+
+    /// Waits for its end.
+    pub async fn finished(mut self) -> Finished {
+        let Some(finished) = &mut self.finished else { return nobody() };
+        let answer = finished.await;
+        self.finished = None;
+        answer.unwrap_or_else(|_| nobody())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.finished.is_some() {
+            self.cancel();
+        }
+    }
+}
+
+/// The pool has gone.
+fn nobody() -> Finished {
+    Finished {
+        outcome: Outcome::Closed("the pool has ended".to_owned()),
+        attempt: None,
+        stdout: super::captured::Captured::default(),
+        stderr: super::captured::Captured::default(),
+        usage: sandhog_protocol::verdict::Usage::default(),
+        waited: Duration::ZERO,
+        ran: Duration::ZERO,
+    }
+}
