@@ -41,6 +41,21 @@ pub enum Error {
     NoVerdict(std::process::ExitStatus),
     #[error("sandhog gave a verdict that is none")]
     BadVerdict(#[source] serde_json::Error),
+    /// A pool's task was taken back before a worker had it.
+    #[error("the task was cancelled")]
+    Cancelled,
+    /// A pool's task waited for a worker for longer than it was to.
+    #[error("the task waited for too long")]
+    Expired,
+    /// A pool did not take a task: why.
+    #[error("the pool refused the task: {0}")]
+    Refused(String),
+    /// A worker had the task, and what came of it is no message: why.
+    #[error("the task has no answer: {0}")]
+    NoAnswer(String),
+    /// There is no pool, or none any more: why. A task that got this may have run.
+    #[error("the pool has ended: {0}")]
+    PoolEnded(String),
     #[error("failed to {what}")]
     System {
         what: &'static str,

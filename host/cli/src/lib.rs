@@ -28,6 +28,7 @@ pub mod manifest_file;
 mod map;
 mod monit;
 pub mod new;
+mod pool;
 pub mod render;
 pub mod run;
 mod schema;
