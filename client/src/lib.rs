@@ -34,4 +34,5 @@ pub use error::Error;
 pub use job::{Access, Job};
 pub use running::Running;
 pub use sandhog_channel::{Batch, Broken, Format, Message, Timeout};
+pub use sandhog_protocol::usage::LiveUsage;
 pub use verdict::{Reason, Usage, Verdict};

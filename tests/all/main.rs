@@ -52,6 +52,7 @@ mod talks;
 mod tidy;
 mod tools;
 mod traced;
+mod usage;
 mod verbs;
 mod verdicts;
 mod waiting;

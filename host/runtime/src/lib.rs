@@ -44,3 +44,4 @@ mod streams;
 pub mod suspension;
 pub mod terms;
 pub mod view;
+pub mod worker_process;
