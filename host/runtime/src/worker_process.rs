@@ -177,7 +177,6 @@ fn parse(status: &str) -> Option<LiveUsage> {
 mod tests {
     use super::*;
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    use std::os::fd::AsFd;
     use std::process::{Child, Command, Stdio};
 
     fn started() -> (Child, OwnedFd) {

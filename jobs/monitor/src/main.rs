@@ -95,3 +95,22 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_time_is_half_of_a_processor_and_what_is_over_a_bound_is_told() {
+        assert_eq!(
+            percent(Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(2)),
+            50
+        );
+        assert_eq!(percent(Duration::ZERO, Duration::ZERO, Duration::ZERO), 0);
+        let bounds = Bounds { resident_bytes: 1 << 20, cpu: Duration::from_secs(1) };
+        let usage = LiveUsage { resident_bytes: 1 << 20, cpu: bounds.cpu, ..LiveUsage::default() };
+        assert_eq!(bounds.excess(&usage), None);
+        let more = LiveUsage { resident_bytes: usage.resident_bytes + 1, ..usage };
+        assert_eq!(bounds.excess(&more).as_deref(), Some("more than 1 MiB of memory"));
+    }
+}
