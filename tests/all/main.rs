@@ -53,6 +53,7 @@ mod talks;
 mod tidy;
 mod tools;
 mod traced;
+mod usage;
 mod verbs;
 mod verdicts;
 mod waiting;

@@ -39,6 +39,7 @@ mod surroundings;
 mod trace;
 mod until_ready;
 mod up;
+mod usage_socket;
 pub mod verdict_file;
 pub mod whole_file;
 mod words;
