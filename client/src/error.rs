@@ -34,6 +34,9 @@ pub enum Error {
     /// connection is closed.
     #[error("the job broke the rules of its connection")]
     Broken(#[source] Broken),
+    /// Of [`crate::Running::usage`]: processes of others are hidden here (`hidepid` of proc(5)).
+    #[error("this machine does not show what the job's process uses")]
+    NotShown,
     #[error("there is no executable {}: build or install sandhog, or name it by SANDHOG or Job::executable", .0.display())]
     NoExecutable(OsString),
     /// `sandhog` ended without a verdict: a wrong argument, or it was killed. What it says of it is on its stderr.

@@ -40,4 +40,5 @@ pub use pool::{AsyncCommandTask, AsyncPool, AsyncTask};
 pub use pool::{CommandTask, Input, Limits, Map, Output, Pool, RunningPool, Statistics, Task, Works};
 pub use running::Running;
 pub use sandhog_channel::{Batch, Broken, Format, Message, Timeout};
+pub use sandhog_protocol::usage::LiveUsage;
 pub use verdict::{Reason, Usage, Verdict};

@@ -26,6 +26,13 @@ pub const TERMINATED: u8 = 143;
 pub const TOO_MUCH_OUTPUT: u8 = 153;
 /// 128 + SIGSYS.
 pub const DENIED: u8 = 159;
+/// More than [`MAP_FAILED_MAX`] tasks of `map` have failed; as GNU parallel says it.
+pub const MAP_MANY_FAILED: u8 = 101;
+/// `map` could not read its input to the end, or not write; as GNU parallel says "other error".
+pub const MAP_BROKEN: u8 = 255;
+
+/// Most failed tasks that the exit code of `map` counts.
+const MAP_FAILED_MAX: u8 = 100;
 
 /// A line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +93,40 @@ pub fn of(verdict: &Verdict) -> u8 {
         Verdict::Unhealthy { .. } | Verdict::Lost { .. } | Verdict::Unknown => SANDHOG_FAILED,
         Verdict::Refused { .. } => REFUSED,
     }
+}
+
+/// A line of the table of `map`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapRow {
+    /// A code, or a range of them.
+    pub codes: &'static str,
+    pub meaning: &'static str,
+}
+
+/// What the exit codes of `map` mean.
+pub const fn map_table() -> &'static [MapRow] {
+    const fn row(codes: &'static str, meaning: &'static str) -> MapRow {
+        MapRow { codes, meaning }
+    }
+    const {
+        &[
+            row("0", "every task succeeded"),
+            row("1-100", "so many tasks failed"),
+            row("101", "more than 100 tasks failed"),
+            row("125", "Sandhog itself failed: there are no workers any more"),
+            row("126", "no task ran: bad flag, module or grant, or a wall that can't be built"),
+            row("127", "there is no such module"),
+            row("130", "stopped by Ctrl-C"),
+            row("141", "the reader of its output went away"),
+            row("143", "stopped by SIGTERM or SIGHUP"),
+            row("255", "the input broke off, or the output or the job log could not be written"),
+        ]
+    }
+}
+
+/// The exit code of `map` where every task has a result.
+pub fn of_map(failed: u64) -> u8 {
+    u8::try_from(failed).ok().filter(|failed| *failed <= MAP_FAILED_MAX).unwrap_or(MAP_MANY_FAILED)
 }
 
 #[cfg(test)]

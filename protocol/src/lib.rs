@@ -30,6 +30,7 @@ pub mod request;
 pub mod spawn;
 pub mod start;
 pub mod units;
+pub mod usage;
 pub mod verdict;
 pub mod worker;
 

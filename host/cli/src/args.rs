@@ -4,6 +4,7 @@ mod called;
 mod commands;
 mod examples;
 mod flags;
+mod map;
 mod parse;
 mod pool;
 mod run;
@@ -14,6 +15,7 @@ mod verbs;
 
 pub use commands::{Cli, Command, CompletionsArgs, HelpArgs, Shell, Topic};
 pub use flags::{JobFlags, OfStart};
+pub use map::{Halt, Input, MapArgs};
 pub use parse::{Stop, long_help, parse};
 pub use pool::{Descriptors, PoolArgs, Protocol};
 pub use run::RunArgs;

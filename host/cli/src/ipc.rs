@@ -47,8 +47,8 @@ pub enum Error {
     OneWay { flag: &'static str, number: u32, how: &'static str },
     #[error("{flag}: file descriptor {number} is a file or a directory, which can't answer")]
     File { flag: &'static str, number: u32 },
-    #[error("--channel: file descriptor {number} is no socket of type SOCK_SEQPACKET")]
-    NotPackets { number: u32 },
+    #[error("{flag}: file descriptor {number} is no socket of type SOCK_SEQPACKET")]
+    NotPackets { flag: &'static str, number: u32 },
     #[error("failed to prepare file descriptor {number}")]
     System {
         number: u32,
@@ -61,7 +61,7 @@ impl Error {
     /// What to do, where the error alone does not say it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotOpen { flag: "--channel", .. } | Self::NotPackets { .. } => {
+            Self::NotOpen { flag: "--channel" | "--usage", .. } | Self::NotPackets { .. } => {
                 Some("it is made by the library that starts the command")
             }
             Self::NotOpen { .. } => Some(
@@ -94,7 +94,7 @@ impl Other {
         match connection {
             Connection::None => Ok(Self::None),
             Connection::Lines { input, output } => Lines::open("--ipc", input, output).map(Self::Lines),
-            Connection::Channel(number) => open_channel(number).map(Self::Channel),
+            Connection::Channel(number) => take_packets("--channel", number).map(Self::Channel),
         }
     }
 }
@@ -151,12 +151,13 @@ fn take(flag: &'static str, number: u32) -> Result<OwnedFd, Error> {
     Ok(fd)
 }
 
-fn open_channel(number: u32) -> Result<OwnedFd, Error> {
-    let fd = take("--channel", number)?;
+/// One end of a pair that a library has made.
+pub(super) fn take_packets(flag: &'static str, number: u32) -> Result<OwnedFd, Error> {
+    let fd = take(flag, number)?;
     let is = sockopt::socket_domain(&fd) == Ok(AddressFamily::UNIX)
         && sockopt::socket_type(&fd) == Ok(SocketType::SEQPACKET);
     if !is {
-        return Err(Error::NotPackets { number });
+        return Err(Error::NotPackets { flag, number });
     }
     sandhog_channel::bound(fd.as_fd()).map_err(system(number))?;
     Ok(fd)

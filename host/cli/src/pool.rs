@@ -9,7 +9,7 @@
 //! | `conversation` | which message means what, and how much there is room for |
 //! | `work` | one task |
 //! | `outcome` | what is told of it |
-//! | `serve` | as much of a pool as all of these need |
+//! | `serve`, `open` | as much of a pool as all of these need, and the real one |
 //!
 //! Must not: decide which worker has which task, or keep what it has no room for.
 
@@ -43,7 +43,6 @@ use sandhog_runtime::terms::Terms;
 use sandhog_spec::job::Job;
 use sandhog_spec::units;
 use sandhog_sys::process::SingleThreaded;
-use serve::Serve;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::pin;

@@ -23,7 +23,29 @@ mod say;
 #[cfg(test)]
 use super::value::NESTING;
 pub use read::{Error, read};
-pub use say::say;
+pub use say::{Sayable, say};
+/// What is wrong with a text that is no JSON: it knows its line and column.
+pub use serde_json::Error as Syntax;
+
+/// A text as the value of a message.
+///
+/// # Errors
+/// It has more than 4 GiB.
+pub fn text(text: &str) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::with_capacity(text.len() + 5);
+    pack::put_text(&mut out, text)?;
+    Ok(out)
+}
+
+/// The text that a value is; None where it is none, or something follows it.
+#[must_use]
+pub fn as_text(value: &[u8]) -> Option<&str> {
+    let mut reader = super::value::Reader(value);
+    match reader.item() {
+        Ok(super::value::Item::Text(text)) if reader.0.is_empty() => Some(text),
+        Ok(_) | Err(_) => None,
+    }
+}
 
 #[cfg(test)]
 mod tests;

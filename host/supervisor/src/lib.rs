@@ -22,6 +22,6 @@ pub mod outcome;
 pub mod pause;
 pub mod pool;
 mod restart;
-mod signal;
+pub mod signal;
 pub mod state;
 pub mod verdict_text;

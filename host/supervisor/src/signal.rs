@@ -26,6 +26,12 @@ pub(super) fn name(signal: i32) -> String {
     named.map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).into())
 }
 
+/// The number of a signal that is called so; 0 for one that has no name here.
+#[must_use]
+pub fn number(name: &str) -> i32 {
+    NAMES.iter().find(|(_, known)| *known == name).map_or(0, |(number, _)| *number)
+}
+
 const NAMES: [(i32, &str); 18] = [
     (SIGHUP, "SIGHUP"),
     (SIGINT, "SIGINT"),

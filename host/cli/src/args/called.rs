@@ -13,6 +13,7 @@ pub(super) fn command(args: &[OsString]) -> Option<Command> {
     let (name, rest) = args.get(1..)?.split_first()?;
     match name.to_str()? {
         "run" => parsed(rest).map(Box::new).map(Command::Run),
+        "map" => parsed(rest).map(Box::new).map(Command::Map),
         "pool" => parsed(rest).map(Box::new).map(Command::Pool),
         "up" => parsed(rest).map(Command::Up),
         "down" => parsed(rest).map(Command::Down),

@@ -3,9 +3,10 @@
 //! Must not: read a command line.
 
 use super::examples::{
-    BUILD_EXAMPLES, COMPLETIONS_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, HELP_EXAMPLES, INSPECT_EXAMPLES, NEW_EXAMPLES,
-    POOL_EXAMPLES, RUN_EXAMPLES,
+    BUILD_EXAMPLES, COMPLETIONS_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, HELP_EXAMPLES, INSPECT_EXAMPLES, MAP_EXAMPLES,
+    NEW_EXAMPLES, POOL_EXAMPLES, RUN_EXAMPLES,
 };
+use super::map::MapArgs;
 use super::pool::PoolArgs;
 use super::run::RunArgs;
 use super::start::StartArgs;
@@ -50,6 +51,9 @@ pub enum Command {
     /// Run a module, sealed
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Run a module for each task of an input, many at the same time, each sealed
+    #[command(after_help = MAP_EXAMPLES)]
+    Map(Box<MapArgs>),
     /// Hold workers of a module ready, for a program that sends tasks and gets answers
     #[command(after_help = POOL_EXAMPLES)]
     Pool(Box<PoolArgs>),
@@ -156,6 +160,7 @@ pub struct HelpArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Topic {
     Run,
+    Map,
     Pool,
     Up,
     Down,

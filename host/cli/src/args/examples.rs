@@ -4,6 +4,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sandhog run hello.wasm                     run a module: no files, no network, no environment
   sandhog run --dir data words.wasm -- data  let it read one directory
+  ls *.svg | sandhog map resvg.wasm --dir .:rw -- {} {.}.png
+                                             a run for each line, many at the same time
   sandhog inspect program.wasm               what a program is, and which flags it needs
   sandhog doctor                             what this machine can do to seal a job
   sandhog help run                           every flag of run, with examples
@@ -43,6 +45,30 @@ The exit code is the guest's own; where Sandhog ended it, see: sandhog help exit
 Environment:
   SANDHOG_CACHE_DIR    where compiled modules are kept [default: ~/.cache/sandhog]
   SANDHOG_RUNTIME_DIR  where root's commands note the ids in use [default: /run/sandhog]";
+
+pub(super) const MAP_EXAMPLES: &str = "\
+Examples:
+  ls *.svg | sandhog map resvg.wasm --dir .:rw -- {} {.}.png
+      A run for each line, as many at the same time as there are processors.
+
+  sandhog map --input files --dir out:rw thumb.wasm -- --to out/{/} ::: pictures/*.png
+      Each file is a program's stdin, opened by you: it needs no directory for that.
+
+  sandhog map --input json --reuse 1000 handler.wasm < tasks.jsonl > answers.jsonl
+      A handler answers each value; one process does a thousand of them.
+
+  sandhog map --joblog log --retries 3 --timeout 10s -a urls.txt parse.wasm
+  sandhog map --joblog log --resume-failed --timeout 60s -a urls.txt parse.wasm
+      Once more, those that failed.
+
+Without {} in ARGS a task is a program's stdin: a line with its newline. --input json takes values with
+white space between them or none, --input null what a byte 0 ends. A task has at most 64MiB.
+Results are printed whole, in the order of the tasks, stdout on stdout and stderr on stderr; a handler's
+answers are lines, a text as it is. A handler's own stdout goes to stderr.
+
+The exit code is 0, or the number of tasks that failed (101: more than 100), or with --halt soon or now
+that of the first that failed; others: sandhog help exit-codes
+Ctrl-C ends what runs and prints what is done; --joblog with --resume goes on from there.";
 
 pub(super) const POOL_EXAMPLES: &str = "\
 Examples:

@@ -19,6 +19,9 @@ use std::path::PathBuf;
 /// Of which command they are.
 pub trait Of {
     const COMMAND: Command;
+
+    /// What holds without a flag, where that is another thing here than elsewhere.
+    const USUAL: &'static [(Setting, &'static str)] = &[];
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +65,9 @@ pub struct JobFlags<C> {
 
 impl<C: Of> Args for JobFlags<C> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.args(Setting::ALL.iter().filter(|setting| setting.is_flag_of(C::COMMAND)).filter_map(|of| arg(*of)))
+        command.args(
+            Setting::ALL.iter().filter(|setting| setting.is_flag_of(C::COMMAND)).filter_map(|of| arg(*of, C::USUAL)),
+        )
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
@@ -160,9 +165,9 @@ fn all<T: Clone + Send + Sync + 'static>(id: &str, matches: &ArgMatches) -> Vec<
 }
 
 /// The flag of a setting; None where it has none.
-fn arg(setting: Setting) -> Option<Arg> {
+fn arg(setting: Setting, usual: &[(Setting, &str)]) -> Option<Arg> {
     let Flag::Of { value, short, .. } = setting.facts().flag else { return None };
-    let arg = Arg::new(setting.key()).long(setting.flag()).help(help(setting)).help_heading(setting.heading());
+    let arg = Arg::new(setting.key()).long(setting.flag()).help(help(setting, usual)).help_heading(setting.heading());
     let arg = short.into_iter().fold(arg, Arg::short);
 
     Some(
@@ -204,9 +209,13 @@ fn read<T: std::str::FromStr<Err = units::Error>>(text: &str) -> Result<T, units
     text.parse()
 }
 
-/// The list's sentence, and what holds without the flag.
-fn help(setting: Setting) -> String {
+/// The list's sentence, and what holds without the flag; `usual`: of the command's own.
+fn help(setting: Setting, usual: &[(Setting, &str)]) -> String {
+    let own = usual.iter().find(|(of, _)| *of == setting);
     let Facts { about, usual, .. } = setting.facts();
+    if let Some((_, own)) = own {
+        return format!("{about} [default: {own}]");
+    }
     let default = match (usual, setting.takes()) {
         (Usual::No | Usual::Needed, _) => return (*about).into(),
         (Usual::Depends(on), _) => (*on).into(),

@@ -90,9 +90,9 @@ fn advice(error: &clap::Error, verb: &str) -> Option<String> {
     match error.kind() {
         ErrorKind::UnknownArgument => {
             let argument = given(ContextKind::InvalidArg)?;
-            let takes_arguments = !argument.starts_with('-') && verb == "run";
+            let takes_arguments = !argument.starts_with('-') && ["run", "map"].contains(&verb);
             takes_arguments
-                .then(|| format!("what the guest gets as arguments goes after --: sandhog run FILE -- {argument}"))
+                .then(|| format!("what the guest gets as arguments goes after --: sandhog {verb} FILE -- {argument}"))
         }
         ErrorKind::InvalidSubcommand => {
             let word = given(ContextKind::InvalidSubcommand)?;
@@ -357,11 +357,9 @@ mod tests {
     fn help_exit_codes_is_a_topic_and_nonsense_is_not() {
         let Command::Help(help) = parsed(&["help", "exit-codes"]).unwrap().command else { panic!() };
         assert_eq!(help.topic, Some(Topic::ExitCodes));
-        assert!(
-            misuse(&["help", "nonsense"]).contains(
-                "[possible values: run, pool, up, down, start, stop, restart, reload, delete, scale, ps, show,"
-            )
-        );
+        assert!(misuse(&["help", "nonsense"]).contains(
+            "[possible values: run, map, pool, up, down, start, stop, restart, reload, delete, scale, ps, show,"
+        ));
     }
 
     #[test]

@@ -83,10 +83,6 @@ impl Serve for Pool {
     fn record(&self, verdict: Verdict, attempt: String, usage: Usage) -> VerdictRecord {
         Self::record(self, verdict, attempt, usage)
     }
-
-    async fn close(&self) {
-        Self::close(self).await;
-    }
 }
 
 impl Ticket for pool::Ticket {

@@ -17,9 +17,6 @@ pub(super) trait Serve: Clone + Send + Sync + 'static {
 
     /// All that is to be told of an attempt.
     fn record(&self, verdict: Verdict, attempt: String, usage: Usage) -> VerdictRecord;
-
-    /// Ends all that still runs.
-    fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// A task that was submitted. Dropping it cancels the task.

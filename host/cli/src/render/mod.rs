@@ -8,6 +8,8 @@ pub mod done;
 pub mod inspection;
 pub mod lines;
 pub mod manifest;
+pub mod map;
+pub mod map_screen;
 pub mod phase;
 pub mod problem;
 pub mod progress;

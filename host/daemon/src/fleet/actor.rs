@@ -10,7 +10,7 @@ use super::mailbox::Mailbox;
 use super::message::{Inbox, Message};
 use super::parked::Parked;
 use super::request::Reply;
-use super::sample::{self, Use};
+use super::sample::Use;
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
 use sandhog_protocol::control::{EndedAttempt, EventKind, VerbResult};
@@ -296,7 +296,7 @@ impl Daemon {
         for attempt in &self.weighed {
             if let Some(running) = self.running.get_mut(attempt) {
                 running.look(now);
-                seen.extend(running.used.memory_bytes.map(|bytes| (*attempt, bytes)));
+                seen.extend(running.used.now().map(|usage| (*attempt, usage.rss_bytes)));
             }
         }
         for (attempt, bytes) in seen {
@@ -418,10 +418,8 @@ impl Running {
 
     /// Looks at its worker, unless that was just done.
     pub(super) fn look(&mut self, now: Instant) {
-        if let Some(pid) =
-            self.attempt_observer.worker().and_then(|started| started.pid).filter(|_| self.used.is_old(now))
-        {
-            self.used.take(sample::look(pid), now);
+        if let Some(started) = self.attempt_observer.worker().filter(|_| self.used.is_old(now)) {
+            self.used.take(started.process.usage(), now);
         }
     }
 }

@@ -2,14 +2,11 @@
 //!
 //! Must not: hold more than [`IN_MEMORY`] of it in memory, or lose a byte in silence: where the disk is full the task has failed.
 
-use crate::output::Sink;
 use rustix::fs::{Mode, OFlags, unlink};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use tokio::sync::oneshot;
 
 /// Bytes of one stream that stay in memory. Most answers are shorter than a pipe's buffer.
 pub const IN_MEMORY: usize = 64 << 10;
@@ -147,60 +144,6 @@ impl From<Vec<u8>> for Captured {
     }
 }
 
-/// A stream that is being kept; whoever waits for [`Kept`] has it when the stream is at its end.
-struct Keeping {
-    captured: Captured,
-    done: Option<oneshot::Sender<Captured>>,
-}
-
-/// What a stream has brought, once it is at its end.
-#[derive(Debug)]
-pub struct Kept(oneshot::Receiver<Captured>);
-
-/// Keeps one stream.
-#[must_use]
-pub fn keep() -> (Box<dyn Sink>, Kept) {
-    let (done, kept) = oneshot::channel();
-    (Box::new(Keeping { captured: Captured::default(), done: Some(done) }), Kept(kept))
-}
-
-impl Kept {
-    /// Waits for the end of the stream.
-    pub async fn captured(self) -> Captured {
-        // The other end says it even where it is dropped.
-        self.0.await.unwrap_or_default()
-    }
-}
-
-impl Keeping {
-    fn finish(&mut self) {
-        if let Some(done) = self.done.take() {
-            // Nobody may want it any more.
-            let _ = done.send(std::mem::take(&mut self.captured));
-        }
-    }
-}
-
-impl Drop for Keeping {
-    /// A stream whose mover was ended has brought what it had brought.
-    fn drop(&mut self) {
-        self.finish();
-    }
-}
-
-impl Sink for Keeping {
-    /// A piece is at most a part of a pipe (`output::collect`), and goes to the page cache: nothing that the others wait for.
-    fn write<'a>(&'a mut self, bytes: &'a [u8]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        self.captured.append(bytes);
-        Box::pin(std::future::ready(()))
-    }
-
-    fn end(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        self.finish();
-        Box::pin(std::future::ready(()))
-    }
-}
-
 /// A file that nobody finds and that goes with its last descriptor.
 fn unnamed() -> Result<File, Error> {
     let given = std::env::var_os("TMPDIR").map(PathBuf::from).filter(|place| place.is_absolute());
@@ -297,21 +240,5 @@ mod tests {
         let mut captured = Captured::from(b"x".to_vec());
         let refused = captured.pass_to(|_| Err(io::ErrorKind::BrokenPipe.into()));
         assert!(matches!(refused, Err(Error::Pass(error)) if error.kind() == io::ErrorKind::BrokenPipe));
-    }
-
-    #[test]
-    fn a_stream_that_is_dropped_has_brought_what_it_had_brought() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            for ends in [true, false] {
-                let (mut sink, kept) = keep();
-                sink.write(b"ab").await;
-                if ends {
-                    sink.end().await;
-                }
-                drop(sink);
-                assert_eq!(kept.captured().await.into_bytes().unwrap(), b"ab");
-            }
-        });
     }
 }

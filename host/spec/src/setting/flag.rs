@@ -15,6 +15,7 @@ pub enum Flag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     Run,
+    Map,
     Start,
     Pool,
     Build,
@@ -25,6 +26,7 @@ impl Command {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Run => "run",
+            Self::Map => "map",
             Self::Start => "start",
             Self::Pool => "pool",
             Self::Build => "build",

@@ -136,7 +136,7 @@ const fn start(value: &'static str) -> Flag {
 
 /// Of what runs a job.
 const fn both(value: &'static str) -> Flag {
-    flag(&[Command::Run, Command::Start, Command::Pool], value)
+    flag(&[Command::Run, Command::Map, Command::Start, Command::Pool], value)
 }
 
 /// Of what runs one attempt of a job at a time.
@@ -146,7 +146,7 @@ const fn single(value: &'static str) -> Flag {
 
 /// Of what compiles a module.
 const fn compilers(value: &'static str) -> Flag {
-    flag(&[Command::Run, Command::Start, Command::Pool, Command::Build, Command::Inspect], value)
+    flag(&[Command::Run, Command::Map, Command::Start, Command::Pool, Command::Build, Command::Inspect], value)
 }
 
 const fn short(value: &'static str, short: char) -> Flag {

@@ -53,8 +53,6 @@ impl Serve for Fake {
     fn record(&self, verdict: Verdict, attempt: String, usage: Usage) -> VerdictRecord {
         VerdictRecord { usage, ..VerdictRecord::new(verdict, attempt, "fake".into()) }
     }
-
-    async fn close(&self) {}
 }
 
 impl super::super::serve::Ticket for FakeTicket {
@@ -104,7 +102,7 @@ struct Talk {
 }
 
 const WINDOW: Window =
-    Window { kind: Kind::Handler, workers: 2, count: 100, bytes: 1000, arguments: Vec::new(), wait: None };
+    Window { kind: Kind::Handler, workers: 2, count: 100, bytes: 1000, arguments: 0, wait: None };
 
 fn talk(window: Window) -> Talk {
     let (program, ours) = UnixStream::pair().unwrap();
