@@ -36,6 +36,8 @@ mod messages;
 mod modules;
 mod monit;
 mod own_directories;
+mod pool;
+mod pool_client;
 mod readme;
 mod recipes;
 mod replacing;

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// use sandhog_client::{Job, Pool, Timeout};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let pool = Pool::of(Job::new("resize.wasm").memory(64 << 20)).workers(2, 8).start()?;
+/// let pool = Pool::of(Job::new("resize.wasm").memory(64 << 20)).workers(8).start()?;
 /// // Many tasks are under way at once, from any number of threads.
 /// let first = pool.submit::<_, u64>("a.svg")?;
 /// let second = pool.submit::<_, u64>("b.svg")?;
@@ -30,7 +30,7 @@ use std::time::Duration;
 /// # }
 /// ```
 ///
-/// Unless something else is said: a worker for each processor, each with a new process for each task.
+/// Unless something else is said: a task at a time for each processor, each in a new process.
 #[derive(Debug)]
 #[must_use]
 pub struct Pool {
@@ -59,9 +59,14 @@ impl Pool {
         Self { job, flags: Vec::new() }
     }
 
-    /// As many workers at any time, and as many at the most.
-    pub fn workers(self, min: u32, max: u32) -> Self {
-        self.flag(format!("--workers={min}..{max}"))
+    /// Tasks at a time.
+    pub fn workers(self, count: u32) -> Self {
+        self.flag(format!("--workers={count}"))
+    }
+
+    /// Workers that are kept ready beside those that have a task.
+    pub fn ready(self, count: u32) -> Self {
+        self.flag(format!("--ready={count}"))
     }
 
     /// Of handlers: one worker does so many tasks, one after the other. They share its memory.
@@ -69,7 +74,7 @@ impl Pool {
         self.flag(format!("--reuse={tasks}"))
     }
 
-    /// How long a worker beyond the least number stays without a task, in whole milliseconds.
+    /// How long a worker beyond those that are kept ready stays without a task, in whole milliseconds.
     pub fn idle(self, time: Duration) -> Self {
         self.flag(format!("--idle={}", milliseconds(time)))
     }
@@ -89,9 +94,9 @@ impl Pool {
         self.flag(format!("--recycle-after={}", milliseconds(time)))
     }
 
-    /// Replaces a worker whose resident memory is that large, after its task.
-    pub fn recycle_memory(self, bytes: u64) -> Self {
-        self.flag(format!("--recycle-memory={bytes}B"))
+    /// Replaces a worker through which so many bytes of tasks and answers went, after its task.
+    pub fn recycle_bytes(self, bytes: u64) -> Self {
+        self.flag(format!("--recycle-bytes={bytes}B"))
     }
 
     fn flag(mut self, flag: String) -> Self {
@@ -110,7 +115,10 @@ impl Pool {
     pub(super) fn begin(self) -> Result<Started, Error> {
         let (mut socket, theirs) = UnixStream::pair().map_err(Error::system("make a socket pair"))?;
         let child = Beginning(Some(self.job.start_pool(self.flags, OwnedFd::from(theirs))?));
-        let hello = ToPool::hello().encode().and_then(|body| pool::frame(&body)).map_err(|error| Error::Invalid(error.to_string()))?;
+        let hello = ToPool::hello()
+            .encode()
+            .and_then(|body| pool::frame(&body))
+            .map_err(|error| Error::Invalid(error.to_string()))?;
         // One that has ended has said why.
         let _ = socket.write_all(&hello);
         match first_word(&mut socket)? {

@@ -168,7 +168,9 @@ pub(super) fn check(task: &pool::Task, kind: pool::Kind) -> Result<(), Error> {
     let wrong = |text: &str| Err(Error::Refused(text.into()));
     match (kind, task.message.is_some()) {
         (pool::Kind::Handler | pool::Kind::Unknown(_), true) | (pool::Kind::Command, false) => {}
-        (pool::Kind::Handler | pool::Kind::Unknown(_), false) => return wrong("its module is a handler, which takes values"),
+        (pool::Kind::Handler | pool::Kind::Unknown(_), false) => {
+            return wrong("its module is a handler, which takes values");
+        }
         (pool::Kind::Command, true) => return wrong("its module is a command, which takes arguments and stdin"),
     }
     let is_large = task.message.as_ref().is_some_and(|message| message.body.len() > sandhog_protocol::limits::MESSAGE)

@@ -17,7 +17,7 @@ pub use commands::{Cli, Command, CompletionsArgs, HelpArgs, Shell, Topic};
 pub use flags::{JobFlags, OfStart};
 pub use map::{Halt, Input, MapArgs};
 pub use parse::{Stop, long_help, parse};
-pub use pool::{Descriptors, PoolArgs, Protocol, Workers};
+pub use pool::{Descriptors, PoolArgs, Protocol};
 pub use run::RunArgs;
 pub use start::StartArgs;
 pub use tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};

@@ -9,7 +9,7 @@
 //! | `conversation` | which message means what, and how much there is room for |
 //! | `work` | one task |
 //! | `outcome` | what is told of it |
-//! | `serve` | as much of a pool as all of these need |
+//! | `serve`, `open` | as much of a pool as all of these need, and the real one |
 //!
 //! Must not: decide which worker has which task, or keep what it has no room for.
 
@@ -23,7 +23,7 @@ mod outcome;
 mod serve;
 mod work;
 
-use super::args::{PoolArgs, Workers};
+use super::args::PoolArgs;
 use super::embedded::{Failure, with_coordinator_that};
 use super::ending::{self, NOT_ALL};
 use super::ipc::{self, Lines};
@@ -38,11 +38,11 @@ use rustix::io::fcntl_dupfd_cloexec;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::pool::{self, Ended, FromPool};
 use sandhog_runtime::coordinator::Coordinator;
+use sandhog_runtime::pool::Settings;
 use sandhog_runtime::terms::Terms;
 use sandhog_spec::job::Job;
 use sandhog_spec::units;
 use sandhog_sys::process::SingleThreaded;
-use serve::Serve;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::pin;
@@ -66,11 +66,12 @@ fn try_run(token: SingleThreaded, args: &PoolArgs) -> Result<u8, Failure> {
     let job = bounded(checked(args.settings())?)?;
     // By its numbers, so before anything else is opened.
     let lines = descriptors(args)?;
-    let workers = args.workers.unwrap_or_else(one_for_each_processor);
+    let settings = open::settings(args);
     let (ask, stop) = watch::channel(None);
     let listen = |_: &Arc<Coordinator>| listen_for_signals(&ask);
-    with_coordinator_that(token, &Terms::of(&job), Arc::new(Screen::new(level)), listen, |coordinator| async move {
-        converse(&coordinator, &job, args, workers, lines, stop).await
+    let terms = Terms::of_pool(&job, settings.slots());
+    with_coordinator_that(token, &terms, Arc::new(Screen::new(level)), listen, |coordinator| async move {
+        converse(&coordinator, &job, args, settings, lines, stop).await
     })
 }
 
@@ -95,11 +96,6 @@ fn descriptors(args: &PoolArgs) -> Result<Lines, Failure> {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: exit_code::REFUSED,
     })
-}
-
-fn one_for_each_processor() -> Workers {
-    let count = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
-    Workers { min: count, max: count }
 }
 
 /// The first one lets end what was accepted, the second one ends the command at once, and the spawner clears away behind it. One
@@ -128,7 +124,7 @@ async fn converse(
     coordinator: &Arc<Coordinator>,
     job: &Job,
     args: &PoolArgs,
-    workers: Workers,
+    settings: Settings,
     lines: Lines,
     mut stop: Stop,
 ) -> Result<u8, Failure> {
@@ -137,7 +133,7 @@ async fn converse(
     let mut gone = pin!(absence::reader_gone(watched));
     let answers = answers::answers::<Option<Place>>(lines.output, args.protocol).map_err(failed)?;
     let opened = tokio::select! {
-        opened = open::open(coordinator, job, args, workers) => opened,
+        opened = open::open(coordinator, job, settings) => opened,
         code = stopped(&mut stop) => return Ok(code),
         () = &mut gone => return Ok(exit_code::OUTPUT_CLOSED),
     };
@@ -157,7 +153,7 @@ async fn converse(
         }
     };
     let heard = listen::listen(lines.input, args.protocol).map_err(failed)?;
-    let window = Window::new(kind, args, workers);
+    let window = Window::new(kind, args, settings.busy_max);
     let around = Around { heard, answers, gone, stop: stop.clone() };
     let end = conversation::hold(pool.clone(), window, around).await;
     pool.close().await;

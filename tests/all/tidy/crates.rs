@@ -55,8 +55,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rusqlite", &["daemon"]),
     ("hyper", &["cli", "daemon", "worker"]),
     ("http", &["cli", "daemon"]),
-    // In `sys` for the coordinator alone, and in a worker for components.
-    ("tokio", &["cli", "daemon", "doctor", "runtime", "sys", "worker"]),
+    // In `sys` for the coordinator alone, in a worker for components, and in `client` for those who ask for it.
+    ("tokio", &["cli", "client", "daemon", "doctor", "runtime", "sys", "worker"]),
     ("jiff", &["cli", "daemon", "spec"]),
     ("strsim", &["spec"]),
     ("clap", &["cli"]),

@@ -75,8 +75,8 @@ Examples:
   sandhog pool resize.wasm --fd 3
       For a program that has made a socket pair: messages are lines of JSON.
 
-  sandhog pool resize.wasm --fd 3 --protocol msgpack -j 2..16
-      Frames of MessagePack; two workers at least, and up to sixteen as there is work.
+  sandhog pool resize.wasm --fd 3 --protocol msgpack -j 16
+      Frames of MessagePack; sixteen tasks at a time.
 
   sandhog pool check.wasm --reuse 1000 --timeout 2s
       Handlers that do a thousand tasks each, one after the other; each task has two seconds.

@@ -2,6 +2,7 @@
 
 use super::flags::{JobFlags, OfPool};
 use clap::{Args, ValueEnum, ValueHint};
+use sandhog_protocol::limits;
 use sandhog_spec::job::{Error, Settings};
 use sandhog_spec::units::{self, Size, Time, duration, parse_count};
 use std::ffi::OsString;
@@ -15,8 +16,8 @@ const WORKERS: &str = "Workers";
 /// Another.
 const CONVERSATION: &str = "The conversation";
 
-/// Most workers of a pool: each is a process, and a machine has some ten thousand.
-const WORKERS_MAX: u32 = 10_000;
+/// Most tasks at a time, and most workers that are ready: together as many as a zygote has slots.
+const WORKERS_MAX: u32 = limits::SLOTS / 2;
 
 /// Most tasks that may wait: each takes a kibibyte beside its bytes.
 const WAITING_MAX: u64 = 1_000_000;
@@ -52,9 +53,13 @@ pub struct PoolArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = CONVERSATION)]
     pub wait_timeout: Option<Duration>,
 
-    /// Workers at once: as many at any time, or MIN..MAX as there is work [default: one for each processor]
-    #[arg(short = 'j', long, value_name = "COUNT|MIN..MAX", value_parser = parse_workers, help_heading = WORKERS)]
-    pub workers: Option<Workers>,
+    /// Tasks at a time [default: one for each processor]
+    #[arg(short = 'j', long, value_name = "COUNT", value_parser = parse_workers, help_heading = WORKERS)]
+    pub workers: Option<u32>,
+
+    /// Workers that are kept ready beside those that have a task [default: as many as -j; with --reuse 1]
+    #[arg(long, value_name = "COUNT", value_parser = parse_workers, help_heading = WORKERS)]
+    pub ready: Option<u32>,
 
     /// A new process for each task: what happens anyway
     #[arg(long, conflicts_with = "reuse", help_heading = WORKERS)]
@@ -64,17 +69,17 @@ pub struct PoolArgs {
     #[arg(long, value_name = "COUNT", value_parser = parse_reuse, help_heading = WORKERS)]
     pub reuse: Option<NonZeroU64>,
 
-    /// How long a worker beyond MIN stays without a task
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, help_heading = WORKERS)]
+    /// How long a worker beyond those that are kept ready stays without a task
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, help_heading = WORKERS)]
     pub idle: Duration,
 
     /// Replace a worker that has lived for so long, after its task [default: never]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = WORKERS)]
     pub recycle_after: Option<Duration>,
 
-    /// Replace a worker whose resident memory is that large, after its task [default: never]
+    /// Replace a worker through which so many bytes of tasks and answers went, after its task [default: never]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes, help_heading = WORKERS)]
-    pub recycle_memory: Option<u64>,
+    pub recycle_bytes: Option<u64>,
 }
 
 /// Where a conversation's messages come from and go to: the command's own descriptors.
@@ -82,14 +87,6 @@ pub struct PoolArgs {
 pub struct Descriptors {
     pub input: u32,
     pub output: u32,
-}
-
-/// How many workers there are at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Workers {
-    pub min: u32,
-    /// At least 1, and at least `min`.
-    pub max: u32,
 }
 
 /// What a message is.
@@ -127,20 +124,13 @@ fn parse_descriptors(text: &str) -> Result<Descriptors, String> {
     Ok(Descriptors { input: number(input)?, output: number(output)? })
 }
 
-fn parse_workers(text: &str) -> Result<Workers, String> {
-    let count = |part: &str| {
-        let count = parse_count(part).map_err(|error| error.to_string())?;
-        let few = u32::try_from(count).ok().filter(|count| *count <= WORKERS_MAX);
-        few.ok_or_else(|| format!("more than {WORKERS_MAX}, the most of one pool"))
-    };
-    let (min, max) = match text.split_once("..") {
-        Some((min, max)) => (count(min)?, count(max)?),
-        None => (count(text)?, count(text)?),
-    };
-    if max == 0 {
-        return Err("a pool needs at least one worker".into());
+fn parse_workers(text: &str) -> Result<u32, String> {
+    let count = parse_count(text).map_err(|error| error.to_string())?;
+    match u32::try_from(count) {
+        Ok(0) => Err("a pool needs at least one".into()),
+        Ok(count) if count <= WORKERS_MAX => Ok(count),
+        Ok(_) | Err(_) => Err(format!("more than {WORKERS_MAX}, the most of one pool")),
     }
-    if min > max { Err("the second number is the larger one".into()) } else { Ok(Workers { min, max }) }
 }
 
 fn parse_waiting(text: &str) -> Result<u64, String> {
@@ -178,7 +168,7 @@ mod tests {
     fn a_module_alone_is_a_pool_of_fresh_workers_over_stdin_and_stdout() {
         let args = pool(&["a.wasm"]);
         assert_eq!((args.fd, args.protocol, args.workers, args.reuse), (None, Protocol::Json, None, None));
-        assert_eq!((args.max_waiting, args.wait_timeout, args.idle), (1000, None, Duration::from_secs(30)));
+        assert_eq!((args.max_waiting, args.wait_timeout, args.idle), (1000, None, Duration::from_secs(10)));
         let settings = args.settings().unwrap();
         assert_eq!((settings.module, settings.stdin), ("a.wasm".into(), Some("none".into())));
     }
@@ -187,14 +177,15 @@ mod tests {
     fn flags_of_the_pool_and_of_its_job_arrive() {
         let args = pool(&[
             "-j",
-            "0..4",
+            "4",
+            "--ready=2",
             "--reuse=100",
             "--fd=4,5",
             "--protocol=msgpack",
             "--max-waiting=7",
             "--wait-timeout=1s",
             "--recycle-after=1m",
-            "--recycle-memory=64MiB",
+            "--recycle-bytes=64MiB",
             "--idle=1ms",
             "--memory=64MiB",
             "--timeout=5s",
@@ -203,10 +194,10 @@ mod tests {
             "--",
             "--x",
         ]);
-        assert_eq!(args.workers, Some(Workers { min: 0, max: 4 }));
+        assert_eq!((args.workers, args.ready), (Some(4), Some(2)));
         assert_eq!((args.reuse.map(NonZeroU64::get), args.max_waiting), (Some(100), 7));
         assert_eq!((args.fd, args.protocol), (Some(Descriptors { input: 4, output: 5 }), Protocol::Msgpack));
-        assert_eq!((args.recycle_after, args.recycle_memory), (Some(Duration::from_secs(60)), Some(64 << 20)));
+        assert_eq!((args.recycle_after, args.recycle_bytes), (Some(Duration::from_secs(60)), Some(64 << 20)));
         let settings = args.settings().unwrap();
         assert_eq!((settings.args, settings.directories), (vec!["--x".into()], vec!["data".into()]));
         assert_eq!(settings.timeout, Some(Time::millis(5000)));
@@ -215,12 +206,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_with_what_to_write() {
-        for (text, sentence) in
-            [("0", "at least one"), ("3..2", "the larger one"), ("x", "not a whole number"), ("1..", "")]
-        {
-            assert!(parse_workers(text).unwrap_err().contains(sentence), "{text}");
-        }
-        assert!(parse_workers("10_001").unwrap_err().contains("the most of one pool"));
+        assert!(parse_workers("0").unwrap_err().contains("at least one"));
+        assert!(parse_workers("x").unwrap_err().contains("not a whole number"));
+        assert!(parse_workers("1_000_000").unwrap_err().contains("the most of one pool"));
         for text in ["1", "0,4", "x", "3,", "-1", ""] {
             assert!(parse_descriptors(text).is_err(), "{text}");
         }

@@ -17,7 +17,7 @@ use super::listen::Heard;
 use super::outcome::Telling;
 use super::serve::Serve;
 use super::work::{self, Accepted};
-use crate::args::{PoolArgs, Workers};
+use crate::args::PoolArgs;
 use sandhog_protocol::pool::{self, Ended, FromPool, Id, Kind, Refusal, Statistics, ToPool, VERSION};
 use sandhog_runtime::pool::task::Task;
 use std::collections::{HashMap, VecDeque};
@@ -47,22 +47,21 @@ pub(super) struct Window {
     /// Most tasks under way, and most bytes of them together; one that is larger is alone.
     pub count: u32,
     pub bytes: u32,
-    /// In front of each command's own.
-    pub arguments: Vec<String>,
+    /// Bytes of the arguments that each command has in front of its own.
+    pub arguments: usize,
     /// How long a task may wait that does not say so.
     pub wait: Option<Duration>,
 }
 
 impl Window {
-    pub(super) fn new(kind: Kind, args: &PoolArgs, workers: Workers) -> Self {
+    pub(super) fn new(kind: Kind, args: &PoolArgs, workers: u32) -> Self {
         let waiting = u32::try_from(args.max_waiting).unwrap_or(u32::MAX);
         Self {
             kind,
-            workers: workers.max,
-            count: waiting.saturating_add(workers.max),
+            workers,
+            count: waiting.saturating_add(workers),
             bytes: WINDOW_BYTES,
-            // Checked with the job: a guest's arguments are text.
-            arguments: args.args.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            arguments: args.args.iter().map(|argument| argument.len() + 1).sum(),
             wait: args.wait_timeout,
         }
     }
@@ -290,7 +289,7 @@ impl<S: Serve> Conversation<S> {
             return;
         }
         let bytes = u32::try_from(task.bytes()).unwrap_or(u32::MAX).min(self.window.bytes);
-        match work::input(&mut task, self.window.kind, &self.window.arguments) {
+        match work::input(&mut task, self.window.kind, self.window.arguments) {
             Err((reason, text)) => self.telling = refuse(task.id, reason, text),
             Ok(input) => {
                 let wait = task.wait_ms.map(Duration::from_millis).or(self.window.wait);

@@ -246,4 +246,38 @@ mod tests {
             assert!(body_of(&answer).is_err(), "{body:x?}");
         }
     }
+
+    #[test]
+    fn every_example_of_the_document_is_a_message() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pool-protocol.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let (to, from) = document.split_once("### From the pool").unwrap();
+        let examples = |text: &str| -> Vec<String> {
+            let fences = text.split("```json\n").skip(1);
+            fences.flat_map(|fence| fence.split("```").next().unwrap().lines().map(str::to_owned)).collect()
+        };
+        let (to, from) = (examples(to), examples(from));
+        assert!(to.len() >= 8 && from.len() >= 11, "{to:?} {from:?}");
+        for line in to {
+            let mut reader = lines(line.as_bytes());
+            assert!(reader.next().unwrap().is_some(), "{line}");
+        }
+        for line in from {
+            let (_, body) = json::read(line.as_bytes()).unwrap();
+            let message = FromPool::decode(&body).unwrap_or_else(|error| panic!("{line}: {error:?}"));
+            let mut said = Vec::new();
+            write(&body_of(&message).unwrap(), Protocol::Json, &mut said).unwrap();
+            let [said, told] =
+                [&said[..], line.as_bytes()].map(|json| serde_json::from_slice::<serde_json::Value>(json).unwrap());
+            assert_eq!(said, told);
+        }
+        for (what, limit) in [
+            ("line to the pool", pool::LINE),
+            ("frame to the pool", pool::TO_POOL),
+            ("frame from the pool", pool::FROM_POOL),
+        ] {
+            let row = document.lines().find(|row| row.contains(what)).unwrap().replace(',', "");
+            assert!(row.contains(&limit.to_string()), "{row}: {limit}");
+        }
+    }
 }

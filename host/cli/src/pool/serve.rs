@@ -17,15 +17,12 @@ pub(super) trait Serve: Clone + Send + Sync + 'static {
 
     /// All that is to be told of an attempt.
     fn record(&self, verdict: Verdict, attempt: String, usage: Usage) -> VerdictRecord;
-
-    /// Ends all that still runs.
-    fn close(self) -> impl Future<Output = ()> + Send;
 }
 
 /// A task that was submitted. Dropping it cancels the task.
 pub(super) trait Ticket: Send + 'static {
-    fn cancel(&mut self);
+    fn cancel(&self);
 
     /// Its end. Dropping the future and asking again loses nothing.
-    fn finished(&mut self) -> impl Future<Output = Finished> + Send;
+    fn end(&mut self) -> impl Future<Output = Finished> + Send;
 }

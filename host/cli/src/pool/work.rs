@@ -19,16 +19,16 @@ pub(super) struct Accepted {
     pub cancelled: Arc<Notify>,
 }
 
-/// What a worker is given; else why it is refused, and that in words.
-pub(super) fn input(task: &mut pool::Task, kind: Kind, arguments: &[String]) -> Result<Input, (Refusal, String)> {
+/// What a worker is given; else why it is refused, and that in words. `before`: bytes of the arguments that it has anyway.
+pub(super) fn input(task: &mut pool::Task, kind: Kind, before: usize) -> Result<Input, (Refusal, String)> {
     let wrong = |text: &str| Err((Refusal::WrongKind, text.to_owned()));
     let message = task.message.take();
     let (own, stdin) = (task.arguments.take(), task.stdin.take());
     match (kind, message, own, stdin) {
         (Kind::Command, None, own, stdin) => {
-            let arguments: Vec<_> = arguments.iter().cloned().chain(own.into_iter().flatten()).collect();
+            let arguments = own.unwrap_or_default();
             let stdin = stdin.unwrap_or_default().0;
-            if arguments.iter().map(|argument| argument.len() + 1).sum::<usize>() > limits::ARGUMENTS {
+            if before + arguments.iter().map(|argument| argument.len() + 1).sum::<usize>() > limits::ARGUMENTS {
                 return too_large("its arguments have", limits::ARGUMENTS);
             }
             if stdin.len() > limits::MESSAGE {
@@ -81,10 +81,10 @@ pub(super) async fn done<S: Serve>(
     };
     let finished = tokio::select! {
         biased;
-        finished = ticket.finished() => finished,
+        finished = ticket.end() => finished,
         () = cancelled.notified() => {
             ticket.cancel();
-            ticket.finished().await
+            ticket.end().await
         }
     };
     (telling(pool, id, finished), turn)

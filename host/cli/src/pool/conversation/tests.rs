@@ -1,6 +1,7 @@
 use super::super::{absence, answers, listen};
 use super::*;
 use crate::args::Protocol;
+use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
 use sandhog_runtime::pool::captured::Captured;
@@ -52,16 +53,14 @@ impl Serve for Fake {
     fn record(&self, verdict: Verdict, attempt: String, usage: Usage) -> VerdictRecord {
         VerdictRecord { usage, ..VerdictRecord::new(verdict, attempt, "fake".into()) }
     }
-
-    async fn close(self) {}
 }
 
 impl super::super::serve::Ticket for FakeTicket {
-    fn cancel(&mut self) {
+    fn cancel(&self) {
         self.cancelled.as_ref().unwrap().send(()).unwrap();
     }
 
-    async fn finished(&mut self) -> Finished {
+    async fn end(&mut self) -> Finished {
         (&mut self.finished).await.unwrap()
     }
 }
@@ -103,7 +102,7 @@ struct Talk {
 }
 
 const WINDOW: Window =
-    Window { kind: Kind::Handler, workers: 2, count: 100, bytes: 1000, arguments: Vec::new(), wait: None };
+    Window { kind: Kind::Handler, workers: 2, count: 100, bytes: 1000, arguments: 0, wait: None };
 
 fn talk(window: Window) -> Talk {
     let (program, ours) = UnixStream::pair().unwrap();
@@ -290,19 +289,19 @@ fn a_task_of_another_kind_is_refused_and_the_conversation_goes_on() {
 }
 
 #[test]
-fn a_command_has_the_pools_arguments_and_its_own() {
-    let mut talk = greeted(Window { kind: Kind::Command, arguments: vec!["--fast".into()], bytes: 10 << 20, ..WINDOW });
+fn a_command_has_arguments_and_stdin() {
+    let mut talk = greeted(Window { kind: Kind::Command, arguments: 7, bytes: 10 << 20, ..WINDOW });
     talk.say(&json!({"type": "task", "id": 1, "arguments": ["a", ""], "stdin": {"$bytes": "/w=="}}));
-    let (first, arguments) = (talk.submitted(), ["--fast", "a", ""].map(str::to_owned).to_vec());
+    let (first, arguments) = (talk.submitted(), ["a", ""].map(str::to_owned).to_vec());
     assert_eq!(first.task.input, Input::Command { arguments, stdin: vec![0xff] });
     talk.say(&json!({"type": "task", "id": 2}));
     let second = talk.submitted();
-    assert_eq!(second.task.input, Input::Command { arguments: vec!["--fast".into()], stdin: vec![] });
+    assert_eq!(second.task.input, Input::Command { arguments: vec![], stdin: vec![] });
     talk.say(&json!({"type": "task", "id": 3, "value": 1}));
     assert_eq!(talk.hear()["reason"], "wrong_kind");
     talk.say(&json!({"type": "task", "id": 4, "arguments": ["a\0b"]}));
     assert_eq!(talk.hear()["reason"], "wrong_kind");
-    talk.say(&json!({"type": "task", "id": 5, "arguments": ["x".repeat(1 << 20)]}));
+    talk.say(&json!({"type": "task", "id": 5, "arguments": ["x".repeat(limits::ARGUMENTS - 7)]}));
     assert_eq!(talk.hear()["reason"], "too_large");
 }
 
