@@ -73,12 +73,14 @@ impl Workers for Fake {
             Does::End(outcome) => outcome,
             Does::Hang => {
                 let _ = wanted.wait_for(|wanted| *wanted != Wanted::Yes).await;
-                Outcome::Ended(Verdict::Stopped { graceful: false, reason: StopReason::Interrupt })
+                stopped()
             }
             Does::WaitFor(count) => {
                 let mut begun = seen.begun.subscribe();
-                let _ = begun.wait_for(|begun| *begun >= count).await;
-                completed()
+                tokio::select! {
+                    _ = begun.wait_for(|begun| *begun >= count) => completed(),
+                    _ = wanted.wait_for(|wanted| *wanted != Wanted::Yes) => stopped(),
+                }
             }
         };
         seen.at_once.fetch_sub(1, Ordering::SeqCst);
@@ -97,6 +99,10 @@ fn text_of(input: &Input) -> String {
 
 fn completed() -> Outcome {
     Outcome::Ended(Verdict::Completed { code: 0 })
+}
+
+fn stopped() -> Outcome {
+    Outcome::Ended(Verdict::Stopped { graceful: false, reason: StopReason::Interrupt })
 }
 
 fn failed(code: u32) -> Outcome {
