@@ -7,6 +7,7 @@ use crate::map::printer::Output;
 use crate::map::random::Random;
 use crate::map::reading::Source;
 use crate::map::recipe::{Cut, For};
+use crate::stop::StopRequest;
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::verdict::Verdict;
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a worker of these tests does with a task of this text, tried for the nth time.
 type Script = dyn Fn(&str, usize) -> Does + Send + Sync;
