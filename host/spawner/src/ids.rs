@@ -4,6 +4,7 @@
 
 use super::range::Range;
 use sandhog_sys::lock;
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
@@ -26,7 +27,7 @@ pub struct Ids {
 }
 
 /// Whose names are whose: of 16 hexadecimal digits, the same for all commands with one runtime directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag(pub u64);
 
 impl Tag {
