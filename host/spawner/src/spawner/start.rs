@@ -3,7 +3,7 @@
 use super::bearer::Bearer;
 use super::early::{self, Early};
 use super::fd_kind::plain_fds;
-use super::zygote_start::{NewNamespaces, become_zygote, id_map, proc_pid, worker_ids};
+use super::zygote_start::{self, NewNamespaces, id_map, proc_pid, worker_ids};
 use super::{Begun, Files, Refusal, Settled, Source, Spawner, Zygote};
 use crate::ids::Lease;
 use crate::leftovers;
@@ -11,10 +11,10 @@ use crate::{Delegated, Executables, Privilege};
 use sandhog_ipc::send_packet;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Program, Wall, WorkerPlan, ZygotePlan};
-use sandhog_protocol::spawn::{FromZygote, ToZygote, WorkerId, ZygoteId};
+use sandhog_protocol::spawn::{ToZygote, WorkerId, ZygoteId};
 use sandhog_sandbox::namespaces::{self, IdMap};
-use sandhog_sandbox::{cgroup, directories, failure};
-use sandhog_sys::process::{self, Child, Forked, SingleThreaded};
+use sandhog_sandbox::{cgroup, directories};
+use sandhog_sys::process::{Child, SingleThreaded};
 use sandhog_sys::stamps;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -346,21 +346,14 @@ pub(super) fn fork_program(
     start_directory: Option<BorrowedFd<'_>>,
     control: &OwnedFd,
 ) -> Result<(Child, i32), Refusal> {
-    match process::fork_into(token, new_namespaces.flags(), start_directory)
+    let child = zygote_start::fork(token, executables, program, new_namespaces, start_directory, control)
         .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?
-    {
-        Forked::Parent(child) => match proc_pid(&files.proc, child.pidfd.as_fd()) {
-            Ok(number) => Ok((child, number)),
-            Err(error) => {
-                early::end_child(&child);
-                Err(Refusal::new(None, START, error))
-            }
-        },
-        Forked::Child => {
-            let error = become_zygote(executables, program, control, new_namespaces);
-            let words = FromZygote::Unsealed(failure("start the zygote's program", &error));
-            let _ = send_packet(control, &words, &[]);
-            process::exit_now(1)
+        .map_err(|error| Refusal::new(None, zygote_start::PROGRAM, error))?;
+    match proc_pid(&files.proc, child.pidfd.as_fd()) {
+        Ok(number) => Ok((child, number)),
+        Err(error) => {
+            early::end_child(&child);
+            Err(Refusal::new(None, START, error))
         }
     }
 }
