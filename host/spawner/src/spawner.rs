@@ -140,6 +140,7 @@ struct Begun {
     number: i32,
     control: OwnedFd,
     settled: Settled,
+    mounts: Option<OwnedFd>,
 }
 
 struct Zygote {
@@ -153,6 +154,9 @@ struct Zygote {
     lease: Option<Lease>,
     /// Names the cgroup where there is no lease of ids.
     name: Option<Lease>,
+    /// Its mount namespace. The last one to leave it waits for the kernel to take it apart: the spawner, once it has told of the
+    /// worker's end, and not the worker, whose end that would hold up.
+    _mounts: Option<OwnedFd>,
     /// Workers that were asked for and have not been reported yet.
     pending: Vec<WorkerId>,
     /// Workers that live.
@@ -166,13 +170,8 @@ struct Zygote {
 }
 
 impl Zygote {
-    fn new(
-        child: Child,
-        number: i32,
-        control: OwnedFd,
-        plan: ZygotePlan,
-        Settled { lease, name, cgroup }: Settled,
-    ) -> Self {
+    fn new(Begun { plan, child, number, control, settled, mounts }: Begun) -> Self {
+        let Settled { lease, name, cgroup } = settled;
         Self {
             pidfd: child.pidfd,
             number,
@@ -181,6 +180,7 @@ impl Zygote {
             cgroup,
             lease,
             name,
+            _mounts: mounts,
             pending: Vec::new(),
             workers: 0,
             silenced: false,

@@ -405,3 +405,29 @@ pub fn as_daemon(command: &mut impl CommandExt, kept: BorrowedFd<'_>) {
     // SAFETY: between fork and exec this makes system calls alone, which take no lock and allocate nothing.
     unsafe { command.pre_exec(prepare) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::in_child::in_child;
+    use std::fs::File;
+    use std::io::Write;
+
+    #[test]
+    fn a_program_gets_the_descriptor_that_it_was_started_with_and_what_is_none_leaves_no_child() {
+        let said = in_child(|file| {
+            let token = SingleThreaded::claim().unwrap();
+            let shell = File::open("/bin/sh").unwrap();
+            let echo = Program::new(shell.as_fd(), &[c"sh", c"-c", c"echo $A >&9"], &[c"A=hello"]);
+            let child = start_program(&token, &echo, file.as_fd(), 9).unwrap().unwrap();
+            wait(child.pidfd.as_fd(), libc::WEXITED).unwrap();
+            let nothing = File::open("/proc/self/status").unwrap();
+            let program = Program::new(nothing.as_fd(), &[c"x"], &[]);
+            let error = start_program(&token, &program, file.as_fd(), 9).unwrap().err().unwrap();
+            let children = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+            writeln!(file, "{:?} {:?}", error.raw_os_error(), children.err()).unwrap();
+        });
+        let expected = format!("hello\nSome({}) Some({:?})\n", libc::EACCES, rustix::io::Errno::CHILD);
+        assert_eq!(String::from_utf8(said).unwrap(), expected);
+    }
+}

@@ -46,8 +46,7 @@ impl Spawner {
                 self.begin_zygote(plan)?
             }
         };
-        let Begun { plan, child, number, control, settled } = begun;
-        let zygote = self.zygotes.entry(id).or_insert_with(|| Zygote::new(child, number, control, plan, settled));
+        let zygote = self.zygotes.entry(id).or_insert_with(|| Zygote::new(begun));
         tell_zygote(&zygote.control, &ToZygote::Given, &fds)?;
         let zygote = &self.zygotes[&id];
         let watched = self.watch(zygote.control.as_fd(), Source::Control(id));
@@ -82,7 +81,7 @@ impl Spawner {
             }
         };
         stamps::note("zygote has a cgroup");
-        self.hand_over(Begun { plan, child, number, control, settled }, false, Some(bearer))
+        self.hand_over(Begun { plan, child, number, control, settled, mounts: None }, false, Some(bearer))
     }
 
     fn begin_anew(&mut self, plan: ZygotePlan) -> Result<Begun, Refusal> {
@@ -109,12 +108,12 @@ impl Spawner {
             }
         };
         stamps::note("zygote has a cgroup");
-        self.hand_over(Begun { plan, child, number, control, settled }, is_born_there, None)
+        self.hand_over(Begun { plan, child, number, control, settled, mounts: None }, is_born_there, None)
     }
 
     fn hand_over(&mut self, begun: Begun, is_born_there: bool, bearer: Option<Bearer>) -> Result<Begun, Refusal> {
         match self.set_up(&begun, is_born_there, bearer) {
-            Ok(()) => Ok(begun),
+            Ok(mounts) => Ok(Begun { mounts, ..begun }),
             Err(refusal) => {
                 self.abandon(begun);
                 Err(refusal)
@@ -122,8 +121,9 @@ impl Spawner {
         }
     }
 
-    /// Makes its namespaces, where `bearer` does not have them already, and tells it all that it has to know of itself.
-    fn set_up(&self, begun: &Begun, is_born_there: bool, bearer: Option<Bearer>) -> Result<(), Refusal> {
+    /// Makes its namespaces, where `bearer` does not have them already, and tells it all that it has to know of itself. Its mount
+    /// namespace.
+    fn set_up(&self, begun: &Begun, is_born_there: bool, bearer: Option<Bearer>) -> Result<Option<OwnedFd>, Refusal> {
         let Settled { lease, cgroup, .. } = &begun.settled;
         let own_namespaces = begun.plan.walls.contains(&Wall::Namespaces);
         let start_directory = cgroup.as_ref().and_then(cgroup::Cgroup::start_directory);
@@ -141,7 +141,9 @@ impl Spawner {
         let ids = lease.as_ref().map(|lease| worker_ids(lease, own_namespaces));
         let groups = matches!(self.setting.privilege, Privilege::Root { .. });
         let setup = ToZygote::Setup { plan: begun.plan.clone(), ids, groups };
-        tell_zygote(&begun.control, &setup, &fds)
+        tell_zygote(&begun.control, &setup, &fds)?;
+        // The last one of its files: it takes /proc away.
+        Ok(own_namespaces.then(|| fds.swap_remove(namespaces::FILES.len() - 1)))
     }
 
     /// The namespaces of a zygote, with its id map: those of a child that has no other purpose.
