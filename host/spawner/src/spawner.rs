@@ -29,7 +29,7 @@ use sandhog_sys::process::{self, Child, SingleThreaded};
 use sandhog_sys::{inherited, signal, stamps};
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 use strangers::{StrangerId, Strangers};
 

@@ -6,7 +6,7 @@
 //!
 //! Must not: touch what is not relocated yet, fail, change what the C library's own first instructions find.
 
-/// 200 bytes of the file's head are there before anything else: its program headers say where the relocated data lies.
+// The file's head is there before anything else: its program headers say where the relocated data lies.
 #[cfg(target_arch = "x86_64")]
 std::arch::global_asm!(
     ".globl sandhog_start",
