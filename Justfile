@@ -14,7 +14,7 @@ prefix := if `id -u` == "0" { "/usr/local" } else { home_directory() / ".local" 
 # Cargo gives all packages of one call the union of their features: with the command's, a sealed worker would be killed by its
 # filter. So executables are built one by one, and the rest in these groups; never the whole workspace at once. Which features
 # the calls have in common is for `host/features` to say: what is alike is compiled once.
-unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
+unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-link -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
     "-p sandhog-spec -p sandhog-probes -p sandhog-spawner -p sandhog-supervisor -p sandhog-dirs -p sandhog-runtime " + \
     "-p sandhog-features -p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
 sealed := "-p sandhog-engine -p sandhog-zygote -p sandhog-worker -p sandhog-compiler"

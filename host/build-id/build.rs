@@ -16,6 +16,7 @@ const SEALED: [&str; 12] = [
     "host/engine",
     "host/features",
     "host/ipc",
+    "host/link",
     "host/probes",
     "host/sandbox",
     "host/sys",

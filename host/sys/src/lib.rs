@@ -9,6 +9,7 @@ pub mod alloc;
 #[cfg(any(test, feature = "children-of-tests"))]
 pub mod child;
 pub mod clock;
+mod entry;
 #[cfg(any(test, feature = "children-of-tests"))]
 pub mod in_child;
 pub mod inherited;
