@@ -2227,23 +2227,24 @@ pub mod sandhog {
                     }
                 }
             }
-            /// What a child that lives has used so far. The CPU time, the memory and the threads are what the kernel counts of its process, and
-            /// the messages what this end of the connection has counted: the child is not asked, so one that hangs is told of like any other.
+            /// What a child that lives has used so far. The CPU time, the memory and the threads are what the kernel counts of its
+            /// process, and the messages what this end of the connection has counted. The child is not asked: one that hangs is told
+            /// of like any other.
             #[repr(C)]
             #[derive(Clone, Copy)]
             pub struct LiveUsage {
-                /// On the CPU, for the program and for the kernel's work on its behalf, by all threads, in microseconds. It never shrinks:
-                /// the difference of two calls by the time between them is how busy the child was.
+                /// On the CPU, for the program and for the kernel's work on its behalf, by all threads, in microseconds. It never
+                /// shrinks: the difference of two by the time between them is how busy the child was.
                 pub cpu_us: u64,
                 /// Resident memory of its process now, and at its largest so far, in bytes: what the child has touched of its linear
-                /// memories, and a few MiB of Sandhog's own; pages that it shares with other processes count in full. (The memory of a verdict
-                /// is another number: all that its linear memories had, touched or not.)
+                /// memories, and Sandhog's own part, some 10 MiB, of which most is shared; shared pages count in full. (The memory of
+                /// a verdict is another number: all that its linear memories had, touched or not.)
                 pub resident_bytes: u64,
                 pub peak_resident_bytes: u64,
                 /// Threads of its process, Sandhog's own: a guest has one.
                 pub threads: u32,
-                /// Through the connection between the two: that were sent to the child, whether or not it has taken them, and that have been
-                /// received from it. Zeros where there is no connection.
+                /// Through the connection between the two: what was sent to the child, whether or not it has taken it, and what has
+                /// been received from it. Zeros where there is no connection.
                 pub messages_received: u64,
                 pub messages_sent: u64,
             }
@@ -3314,8 +3315,8 @@ pub mod sandhog {
             }
             impl Child {
                 #[allow(unused_unsafe, clippy::all)]
-                /// What it has used so far; zeros until its process is there. Never waits for the child. `closed`: it has ended, or is just about
-                /// to, and its verdict has all that it used. `not-found`: nobody can tell, for this machine hides processes (`hidepid`).
+                /// What it has used so far; zeros until its process is there. Never waits for the child. `closed`: it has ended, or is
+                /// just about to, and its verdict has all that it used. `not-found`: this machine hides processes (`hidepid`).
                 #[allow(async_fn_in_trait)]
                 pub fn usage(&self) -> ::core::result::Result<LiveUsage, Error> {
                     unsafe {

@@ -29,8 +29,15 @@ enum Seen {
 
 struct Shown {
     pid: u32,
-    /// Its directory in /proc, which never becomes that of another process of the same number; none where it is not shown.
-    directory: Option<OwnedFd>,
+    /// None where this machine hides it.
+    files: Option<Files>,
+}
+
+struct Files {
+    /// Its directory in /proc, which never becomes that of another process of the same number.
+    directory: OwnedFd,
+    /// Its number in this process's own namespace, by which clocks go. In a container /proc may be the machine's, with others.
+    number: u32,
 }
 
 impl WorkerProcess {
@@ -65,16 +72,15 @@ impl WorkerProcess {
 impl Shown {
     fn of(pidfd: BorrowedFd<'_>) -> Option<Self> {
         let pid = pid_of(pidfd)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = open(format!("/proc/{pid}"), flags, Mode::empty()).ok();
+        let files = Files::of(pid);
         // It still has its number, so it had it when the directory was opened.
-        (pid_of(pidfd) == Some(pid)).then_some(Self { pid, directory })
+        (pid_of(pidfd) == Some(pid)).then_some(Self { pid, files })
     }
 
     fn usage(&self) -> WorkerUsage {
-        let Some(directory) = &self.directory else { return WorkerUsage::Unknown };
+        let Some(Files { directory, number }) = &self.files else { return WorkerUsage::Unknown };
         // By its number, so before the other: while there is a status to read, nobody else has that number.
-        let cpu = process::cpu_time(self.pid);
+        let cpu = process::cpu_time(*number);
         let status = match read_status(directory) {
             Ok(status) => status,
             Err(error) if is_gone(&error) => return WorkerUsage::Ended,
@@ -88,6 +94,15 @@ impl Shown {
             (_, None) => WorkerUsage::Ended,
             (Err(_), Some(_)) => WorkerUsage::Unknown,
         }
+    }
+}
+
+impl Files {
+    fn of(pid: u32) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = open(format!("/proc/{pid}"), flags, Mode::empty()).ok()?;
+        let number = number_here(&fs::read_to_string("/proc/self/status").ok()?, &read_status(&directory).ok()?)?;
+        Some(Self { directory, number })
     }
 }
 
@@ -133,6 +148,17 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::SRCH))
 }
 
+/// The number of a process in the namespace of another one above it, by what /proc says of both: their numbers in each namespace
+/// from that of /proc down to their own.
+fn number_here(own: &str, other: &str) -> Option<u32> {
+    let numbers = |status: &str| -> Vec<u32> {
+        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        line.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+    };
+    let level = numbers(own).len().checked_sub(1)?;
+    numbers(other).get(level).copied()
+}
+
 /// All but the CPU time. None where it has no memory any more. A name can't begin a line: the kernel escapes line feeds in it.
 fn parse(status: &str) -> Option<LiveUsage> {
     let value = |key: &str| {
@@ -151,7 +177,6 @@ fn parse(status: &str) -> Option<LiveUsage> {
 mod tests {
     use super::*;
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    use std::os::fd::AsFd;
     use std::process::{Child, Command, Stdio};
 
     fn started() -> (Child, OwnedFd) {
@@ -210,8 +235,16 @@ mod tests {
 
     #[test]
     fn one_that_is_not_shown_is_unknown() {
-        let shown = Shown { pid: std::process::id(), directory: None };
+        let shown = Shown { pid: std::process::id(), files: None };
         assert_eq!(shown.usage(), WorkerUsage::Unknown);
+    }
+
+    #[test]
+    fn a_number_is_that_of_the_own_namespace_whosever_proc_it_is() {
+        assert_eq!(number_here("NSpid:\t7\n", "NSpid:\t9\t2\t1\n"), Some(9));
+        assert_eq!(number_here("Pid:\t70\nNSpid:\t70\t7\n", "Pid:\t90\nNSpid:\t90\t9\t2\t1\n"), Some(9));
+        assert_eq!(number_here("", "NSpid:\t9\n"), None);
+        assert_eq!(number_here("NSpid:\t70\t7\n", "NSpid:\t9\n"), None);
     }
 
     #[test]

@@ -329,21 +329,22 @@ typedef struct sandhog_job_children_borrow_reader_t {
   int32_t __handle;
 } sandhog_job_children_borrow_reader_t;
 
-// What a child that lives has used so far. The CPU time, the memory and the threads are what the kernel counts of its process, and
-// the messages what this end of the connection has counted: the child is not asked, so one that hangs is told of like any other.
+// What a child that lives has used so far. The CPU time, the memory and the threads are what the kernel counts of its
+// process, and the messages what this end of the connection has counted. The child is not asked: one that hangs is told
+// of like any other.
 typedef struct sandhog_job_children_live_usage_t {
-  // On the CPU, for the program and for the kernel's work on its behalf, by all threads, in microseconds. It never shrinks:
-  // the difference of two calls by the time between them is how busy the child was.
+  // On the CPU, for the program and for the kernel's work on its behalf, by all threads, in microseconds. It never
+  // shrinks: the difference of two by the time between them is how busy the child was.
   uint64_t   cpu_us;
   // Resident memory of its process now, and at its largest so far, in bytes: what the child has touched of its linear
-  // memories, and a few MiB of Sandhog's own; pages that it shares with other processes count in full. (The memory of a verdict
-  // is another number: all that its linear memories had, touched or not.)
+  // memories, and Sandhog's own part, some 10 MiB, of which most is shared; shared pages count in full. (The memory of
+  // a verdict is another number: all that its linear memories had, touched or not.)
   uint64_t   resident_bytes;
   uint64_t   peak_resident_bytes;
   // Threads of its process, Sandhog's own: a guest has one.
   uint32_t   threads;
-  // Through the connection between the two: that were sent to the child, whether or not it has taken them, and that have been
-  // received from it. Zeros where there is no connection.
+  // Through the connection between the two: what was sent to the child, whether or not it has taken it, and what has
+  // been received from it. Zeros where there is no connection.
   uint64_t   messages_received;
   uint64_t   messages_sent;
 } sandhog_job_children_live_usage_t;
@@ -538,8 +539,8 @@ extern bool sandhog_job_children_method_child_wait(sandhog_job_children_borrow_c
 extern void sandhog_job_children_method_child_stop(sandhog_job_children_borrow_child_t self);
 // Ends it at once.
 extern void sandhog_job_children_method_child_kill(sandhog_job_children_borrow_child_t self);
-// What it has used so far; zeros until its process is there. Never waits for the child. `closed`: it has ended, or is just about
-// to, and its verdict has all that it used. `not-found`: nobody can tell, for this machine hides processes (`hidepid`).
+// What it has used so far; zeros until its process is there. Never waits for the child. `closed`: it has ended, or is
+// just about to, and its verdict has all that it used. `not-found`: this machine hides processes (`hidepid`).
 extern bool sandhog_job_children_method_child_usage(sandhog_job_children_borrow_child_t self, sandhog_job_children_live_usage_t *ret, sandhog_job_children_error_t *err);
 // A task for a handler, and its answer: the message, or the handler's error. `poisoned`: the child died over it.
 // `timed-out`, and with a timeout of 0 `would-block`: the answer is not there yet. If the task was sent, it is done all
