@@ -1,8 +1,8 @@
-//! A monitor written as a guest: it starts children, looks at what each of them uses, and ends those that use too much. They need
-//! not help it: the one that hangs is seen as well. The arguments: MiB of memory, milliseconds of CPU time, and the children, each
-//! with an argument of its own if it needs one. With `--log debug` each look is shown.
+//! A monitor written as a guest: it starts children, looks at what each of them uses, and ends those that use too much. They
+//! need not help it: one that hangs is seen as well. The arguments: MiB of memory, milliseconds of CPU time, and the children,
+//! each with arguments of its own if it needs some. With `--log debug` each look is shown.
 //!
-//!     sandhog run --child hoarder=hoarder.wasm --child primes=primes.wasm monitor.wasm -- 64 5000 hoarder:50 primes
+//!     sandhog run --child hoarder=hoarder.wasm --child spin=spin_forever.wasm monitor.wasm -- 64 500 hoarder:50 spin
 
 use sandhog::{Child, Error, Job, LiveUsage, Result, process};
 use std::time::{Duration, Instant};
@@ -40,9 +40,8 @@ struct Watched {
 
 impl Watched {
     fn start(word: &str) -> Result<Self> {
-        let (name, argument) =
-            word.split_once(':').map_or((word, None), |(name, argument)| (name, Some(argument)));
-        let child = argument.into_iter().fold(Job::new(name), Job::arg).spawn()?;
+        let (name, arguments) = word.split_once(':').unwrap_or((word, ""));
+        let child = arguments.split_whitespace().fold(Job::new(name), Job::arg).spawn()?;
         Ok(Self { name: name.into(), child, cpu: Duration::ZERO, looked: Instant::now() })
     }
 
@@ -51,8 +50,7 @@ impl Watched {
         let usage = match self.child.usage() {
             Ok(usage) => usage,
             Err(Error::Closed) => {
-                let verdict = self.child.wait()?;
-                println!("{}: {verdict}", self.name);
+                println!("{}: {}", self.name, self.child.wait()?);
                 return Ok(false);
             }
             Err(error) => return Err(error),
@@ -72,7 +70,7 @@ impl Watched {
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let [mib, ms, children @ ..] = &words[..] else {
-        return Err("usage: monitor MIB CPU_MS CHILD[:ARGUMENT]…".into());
+        return Err("usage: monitor MIB CPU_MS CHILD[:ARGUMENTS]…".into());
     };
     let bounds = Bounds {
         resident_bytes: mib.parse::<u64>()? << 20,
@@ -94,4 +92,9 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn half_of_the_time_is_half_of_a_processor() {
+    assert_eq!(percent(PAUSE, PAUSE * 2, PAUSE * 2), 50);
 }
