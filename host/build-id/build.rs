@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The sources of worker and compiler, and the words that they share with the command, below the repository's folder.
-const SEALED: [&str; 12] = [
+const SEALED: [&str; 13] = [
     "Cargo.lock",
     "channel",
     "protocol",
