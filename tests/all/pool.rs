@@ -418,6 +418,8 @@ fn descriptors_and_limits_that_make_no_sense_are_refused() {
     refused("--fd=1", "0, 1 and 2 are the command's streams");
     refused("--max-output=1GiB", "--max-output 1GiB: more than one message can hold");
     refused("-j0", "a pool needs at least one");
+    let outcome = Run::command(["pool", "--reuse=2"]).flag(guest("hello")).run();
+    outcome.reported(126, "sandhog: --reuse: a program ends with its task; only a handler can do more than one\n");
 }
 
 #[test]

@@ -29,7 +29,7 @@ use super::ending::{self, NOT_ALL};
 use super::ipc::{self, Lines};
 use super::render::problem::Problem;
 use super::render::screen::Screen;
-use super::run::{checked, refusal};
+use super::run::{bound_by_own_limits, checked, refusal};
 use super::surroundings;
 use answers::Told;
 use conversation::{Around, End, Place, Window};
@@ -63,7 +63,8 @@ pub(super) fn run(token: SingleThreaded, args: &PoolArgs) -> u8 {
 
 fn try_run(token: SingleThreaded, args: &PoolArgs) -> Result<u8, Failure> {
     let level = args.job.log().map_err(|error| refusal(&error))?;
-    let job = bounded(checked(args.settings())?)?;
+    let mut job = bounded(checked(args.settings())?)?;
+    bound_by_own_limits(&mut job);
     // By its numbers, so before anything else is opened.
     let lines = descriptors(args)?;
     let settings = open::settings(args);

@@ -47,6 +47,9 @@ impl Of for OfStart {
 
 impl Of for OfPool {
     const COMMAND: Command = Command::Pool;
+
+    const USUAL: &'static [(Setting, &'static str)] =
+        &[(Setting::MaxOutput, "16MiB for each task"), (Setting::Timeout, "none; it counts from a task's start")];
 }
 
 impl Of for OfBuild {

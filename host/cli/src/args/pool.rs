@@ -54,7 +54,7 @@ pub struct PoolArgs {
     pub wait_timeout: Option<Duration>,
 
     /// Tasks at a time [default: one for each processor]
-    #[arg(short = 'j', long, value_name = "COUNT", value_parser = parse_workers, help_heading = WORKERS)]
+    #[arg(short = 'j', long, alias = "jobs", value_name = "COUNT", value_parser = parse_workers, help_heading = WORKERS)]
     pub workers: Option<u32>,
 
     /// Workers that are kept ready beside those that have a task [default: as many as -j; with --reuse 1]

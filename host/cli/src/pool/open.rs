@@ -5,7 +5,9 @@
 use super::serve::{Serve, Ticket};
 use crate::args::PoolArgs;
 use crate::embedded::Failure;
+use crate::render::problem::Problem;
 use crate::run::given;
+use sandhog_protocol::exit_code;
 use sandhog_protocol::pool::{Kind, Statistics};
 use sandhog_protocol::verdict::{Usage, Verdict};
 use sandhog_runtime::coordinator::Coordinator;
@@ -50,11 +52,15 @@ pub(super) async fn open(
     settings: Settings,
 ) -> Result<(Pool, Kind), Failure> {
     let pool = given(Pool::open(coordinator, job, settings).await)?;
-    let kind = match pool.kind() {
-        WorkerKind::Handler => Kind::Handler,
-        WorkerKind::Command => Kind::Command,
-    };
-    Ok((pool, kind))
+    match pool.kind() {
+        WorkerKind::Handler => Ok((pool, Kind::Handler)),
+        WorkerKind::Command if settings.is_fresh() => Ok((pool, Kind::Command)),
+        WorkerKind::Command => {
+            pool.close().await;
+            let what = "--reuse: a program ends with its task; only a handler can do more than one";
+            Err(Failure { problem: Problem::new(what), code: exit_code::REFUSED })
+        }
+    }
 }
 
 impl Serve for Pool {

@@ -101,8 +101,7 @@ struct Talk {
     held: JoinHandle<End>,
 }
 
-const WINDOW: Window =
-    Window { kind: Kind::Handler, workers: 2, count: 100, bytes: 1000, arguments: 0, wait: None };
+const WINDOW: Window = Window { kind: Kind::Handler, workers: 2, count: 100, bytes: 1000, arguments: 0, wait: None };
 
 fn talk(window: Window) -> Talk {
     let (program, ours) = UnixStream::pair().unwrap();
