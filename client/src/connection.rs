@@ -232,13 +232,13 @@ impl Connection {
     }
 }
 
-fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Error> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Error> {
     buffer.clear();
     let mut serializer = rmp_serde::Serializer::new(buffer).with_struct_map();
     value.serialize(&mut serializer).map_err(|error| Error::Invalid(error.to_string()))
 }
 
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(body);
     let value = T::deserialize(&mut deserializer).map_err(Error::Unexpected)?;
     match IgnoredAny::deserialize(&mut deserializer) {

@@ -34,6 +34,9 @@ pub enum Error {
     /// connection is closed.
     #[error("the job broke the rules of its connection")]
     Broken(#[source] Broken),
+    /// Of [`crate::Running::usage`]: processes of others are hidden here (`hidepid` of proc(5)).
+    #[error("this machine does not show what the job's process uses")]
+    NotShown,
     #[error("there is no executable {}: build or install sandhog, or name it by SANDHOG or Job::executable", .0.display())]
     NoExecutable(OsString),
     /// `sandhog` ended without a verdict: a wrong argument, or it was killed. What it says of it is on its stderr.
@@ -41,6 +44,21 @@ pub enum Error {
     NoVerdict(std::process::ExitStatus),
     #[error("sandhog gave a verdict that is none")]
     BadVerdict(#[source] serde_json::Error),
+    /// A pool's task was taken back before a worker had it.
+    #[error("the task was cancelled")]
+    Cancelled,
+    /// A pool's task waited for a worker for longer than it was to.
+    #[error("the task waited for too long")]
+    Expired,
+    /// A pool did not take a task: why.
+    #[error("the pool refused the task: {0}")]
+    Refused(String),
+    /// A worker had the task, and what came of it is no message: why.
+    #[error("the task has no answer: {0}")]
+    NoAnswer(String),
+    /// There is no pool, or none any more: why. A task that got this may have run.
+    #[error("the pool has ended: {0}")]
+    PoolEnded(String),
     #[error("failed to {what}")]
     System {
         what: &'static str,

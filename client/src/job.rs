@@ -8,8 +8,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How a job may use a directory.
@@ -175,44 +175,77 @@ impl Job {
     /// [`Error::NoExecutable`], [`Error::System`].
     pub fn start(self) -> Result<Running, Error> {
         let (ours, job) = sandhog_channel::pair().map_err(Error::system("make a connection"))?;
+        let (asking, asked) = sandhog_channel::pair().map_err(Error::system("make a connection"))?;
         // Whoever writes there need not wait for a reader, however long it is.
         let verdict =
             memfd_create(c"verdict", MemfdFlags::CLOEXEC).map_err(Error::system("make room for a verdict"))?;
-        let passed = verdict.try_clone().and_then(beyond_streams).map_err(Error::system("pass on a descriptor"))?;
-        let job = beyond_streams(job).map_err(Error::system("pass on a descriptor"))?;
-        let executable =
-            self.executable.clone().or_else(|| std::env::var_os("SANDHOG")).unwrap_or_else(|| "sandhog".into());
-        let child = self.command(&executable, job, passed).spawn().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::NoExecutable(executable),
-            _ => Error::System { what: "start sandhog", source },
-        })?;
-        Ok(Running::new(child, Connection::new(ours), File::from(verdict)))
+        let passed = [Ok(job), Ok(asked), verdict.try_clone()].map(|fd| fd.and_then(beyond_streams));
+        let [job, asked, passed] = passed.map(|fd| fd.map_err(Error::system("pass on a descriptor")));
+        let passed = Passed { job: job?, usage: asked?, verdict: passed? };
+        let executable = self.executable_or_usual();
+        let child = spawn(self.command(&executable, passed), executable)?;
+        Ok(Running::new(child, Connection::new(ours), Connection::new(asking), File::from(verdict)))
     }
 
-    /// The command owns both descriptors, and keeps them from every program but the one that it starts: they survive an
+    /// Starts a pool of it that talks over a descriptor. Its stdin and stdout are nobody's: a task has its own.
+    pub(crate) fn start_pool(mut self, flags: Vec<OsString>, fd: OwnedFd) -> Result<Child, Error> {
+        let fd = beyond_streams(fd).map_err(Error::system("pass on a descriptor"))?;
+        let executable = self.executable_or_usual();
+        let mut command = Command::new(&executable);
+        command.arg("pool").args(&self.flags).args(flags);
+        command.arg("--protocol=msgpack").arg(format!("--fd={}", fd.as_raw_fd()));
+        command.arg(plain(&mut self.module)).arg("--").args(self.args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.stderr);
+        command.preserved_fds(vec![fd]);
+        spawn(command, executable)
+    }
+
+    fn executable_or_usual(&self) -> OsString {
+        self.executable.clone().or_else(|| std::env::var_os("SANDHOG")).unwrap_or_else(|| "sandhog".into())
+    }
+
+    /// The command owns the descriptors, and keeps them from every program but the one that it starts: they survive an
     /// exec in its child alone.
-    fn command(self, executable: &OsStr, job: OwnedFd, verdict: OwnedFd) -> Command {
+    fn command(mut self, executable: &OsStr, passed: Passed) -> Command {
+        let Passed { job, usage, verdict } = passed;
         let mut command = Command::new(executable);
         command.arg("run").args(&self.flags);
         command.arg(format!("--channel={}", job.as_raw_fd()));
+        command.arg(format!("--usage={}", usage.as_raw_fd()));
         command.arg(format!("--verdict=/dev/fd/{}", verdict.as_raw_fd()));
         if self.stdin.is_none() {
             command.arg("--stdin=none");
         }
-        // A name that begins like a flag is no flag.
-        let module = if self.module.as_encoded_bytes().starts_with(b"-") {
-            Path::new(".").join(self.module)
-        } else {
-            self.module.into()
-        };
-        command.arg(module).arg("--").args(self.args);
+        command.arg(plain(&mut self.module)).arg("--").args(self.args);
         command.stdin(self.stdin.unwrap_or_else(Stdio::null)).stdout(self.stdout).stderr(self.stderr);
-        command.preserved_fds(vec![job, verdict]);
+        command.preserved_fds(vec![job, usage, verdict]);
         command
     }
 }
 
-fn milliseconds(time: Duration) -> String {
+fn spawn(mut command: Command, executable: OsString) -> Result<Child, Error> {
+    command.spawn().map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::NoExecutable(executable),
+        _ => Error::System { what: "start sandhog", source },
+    })
+}
+
+/// A name that begins like a flag is no flag.
+fn plain(module: &mut OsString) -> PathBuf {
+    let module = std::mem::take(module);
+    if module.as_encoded_bytes().starts_with(b"-") { Path::new(".").join(module) } else { module.into() }
+}
+
+/// What the command is given, beyond the streams.
+struct Passed {
+    /// The job's end of its connection.
+    job: OwnedFd,
+    /// Where it is asked what the job uses.
+    usage: OwnedFd,
+    verdict: OwnedFd,
+}
+
+pub(crate) fn milliseconds(time: Duration) -> String {
     format!("{}ms", time.as_millis())
 }
 

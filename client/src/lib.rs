@@ -21,17 +21,24 @@
 //! goes wrong there is not yours. Messages do not pass through it: the two ends of a connection are in your program and
 //! in the sealed worker.
 //!
+//! For many tasks there is a [`Pool`] of workers that are ready; with the feature `tokio` also for tasks of that runtime.
+//!
 //! Must not: need a runtime, start a thread, or hand a descriptor of yours to a job.
 
 mod connection;
 mod error;
 mod job;
+mod pool;
 mod running;
 mod verdict;
 
 pub use connection::Connection;
 pub use error::Error;
 pub use job::{Access, Job};
+#[cfg(feature = "tokio")]
+pub use pool::{AsyncCommandTask, AsyncPool, AsyncTask};
+pub use pool::{CommandTask, Input, Limits, Map, Output, Pool, RunningPool, Statistics, Task, Works};
 pub use running::Running;
 pub use sandhog_channel::{Batch, Broken, Format, Message, Timeout};
+pub use sandhog_protocol::usage::LiveUsage;
 pub use verdict::{Reason, Usage, Verdict};

@@ -3,6 +3,7 @@ use crate::{Error, Timeout, Verdict};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use sandhog_protocol::usage::{LiveUsage, WorkerUsage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -18,12 +19,17 @@ const VERDICT: u64 = 1 << 20;
 /// How long a job that has closed its connection over a task may take to end, until it counts as alive.
 const ENDING: Duration = Duration::from_secs(5);
 
+/// How long the command may take to say what its job uses: it asks nobody but the kernel.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// A job that was started: its connection, its streams, its end.
 ///
 /// It ends when this is dropped, unless it has been waited for.
 #[derive(Debug)]
 pub struct Running {
     connection: Connection,
+    /// Where the command is asked what the job uses.
+    usage: Connection,
     child: Child,
     file: File,
     status: Option<ExitStatus>,
@@ -44,8 +50,8 @@ impl DerefMut for Running {
 }
 
 impl Running {
-    pub(crate) const fn new(child: Child, connection: Connection, file: File) -> Self {
-        Self { connection, child, file, status: None }
+    pub(crate) const fn new(child: Child, connection: Connection, usage: Connection, file: File) -> Self {
+        Self { connection, usage, child, file, status: None }
     }
 
     /// A task for a handler, and its answer: the value, or the handler's own error.
@@ -81,6 +87,23 @@ impl Running {
     /// The end of its stderr, where that is piped; once.
     pub const fn take_stderr(&mut self) -> Option<ChildStderr> {
         self.child.stderr.take()
+    }
+
+    /// What it has used so far: its own worker, without the jobs that it starts and without the command. All is zero until
+    /// it begins. The job is not asked, so one that hangs is seen, too. Messages: [`Connection::counts`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`]: it has ended, and its verdict says what it used. [`Error::NotShown`]. [`Error::TimedOut`]: the
+    /// command does not answer, for it has been stopped.
+    pub fn usage(&mut self) -> Result<LiveUsage, Error> {
+        if self.status.is_some() {
+            return Err(Error::Closed);
+        }
+        match self.usage.call::<(), WorkerUsage>(&(), Timeout::After(ANSWER))? {
+            Ok(WorkerUsage::Alive(usage)) => Ok(usage),
+            Ok(WorkerUsage::Ended) => Err(Error::Closed),
+            Ok(WorkerUsage::Unknown) | Err(_) => Err(Error::NotShown),
+        }
     }
 
     /// Asks it to stop: it has its grace time if it listens for that, else it is ended at once. Nothing happens if it has

@@ -1,4 +1,5 @@
 use crate::Error;
+use sandhog_protocol::exit_code;
 pub use sandhog_protocol::verdict::{Usage, Verdict as Reason};
 use serde::Deserialize;
 use serde_json::Value;
@@ -49,6 +50,17 @@ impl Verdict {
         parse().map_err(Error::BadVerdict)
     }
 
+    /// Of a pool's message: the same object as MessagePack. Its exit code is the one that `sandhog run` would have had.
+    pub(crate) fn unpack(object: &[u8]) -> Result<Self, Error> {
+        let parse = || {
+            let Record { attempt, job, module, walls, weak_walls, missing_walls } = rmp_serde::from_slice(object)?;
+            let (reason, usage) = (rmp_serde::from_slice(object)?, rmp_serde::from_slice(object)?);
+            let exit_code = exit_code::of(&reason);
+            Ok(Self { reason, usage, exit_code, attempt, job, module, walls, weak_walls, missing_walls })
+        };
+        parse().map_err(Error::Unexpected)
+    }
+
     /// For a sentence.
     pub(crate) fn reason_in_words(&self) -> String {
         format!("{:?}, exit code {}", self.reason, self.exit_code)
@@ -81,6 +93,10 @@ mod tests {
         let json = format!(r#"{{"verdict":"trapped","code":null,{RECORD},{USAGE},{detail}}}"#);
         let trapped = Reason::Trapped { trap: TrapKind::Unreachable, message: "m".into(), backtrace: vec!["f".into()] };
         assert_eq!(Verdict::parse(json.as_bytes(), 134).unwrap().reason, trapped);
+        let object: Value = serde_json::from_str(&json).unwrap();
+        let unpacked = Verdict::unpack(&rmp_serde::to_vec_named(&object).unwrap()).unwrap();
+        assert_eq!(unpacked, Verdict::parse(json.as_bytes(), 134).unwrap());
+        assert!(matches!(Verdict::unpack(b"\x80"), Err(Error::Unexpected(_))));
         assert!(matches!(Verdict::parse(b"{", 0), Err(Error::BadVerdict(_))));
         assert!(matches!(Verdict::parse(b"{}", 0), Err(Error::BadVerdict(_))));
     }

@@ -2227,6 +2227,42 @@ pub mod sandhog {
                     }
                 }
             }
+            /// What a child that lives has used so far. The CPU time, the memory and the threads are what the kernel counts of its
+            /// process, and the messages what this end of the connection has counted. The child is not asked: one that hangs is told
+            /// of like any other.
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct LiveUsage {
+                /// On the CPU, for the program and for the kernel's work on its behalf, by all threads, in microseconds. It never
+                /// shrinks: the difference of two by the time between them is how busy the child was.
+                pub cpu_us: u64,
+                /// Resident memory of its process now, and at its largest so far, in bytes: what the child has touched of its linear
+                /// memories, and Sandhog's own part, some 10 MiB, of which most is shared; shared pages count in full. (The memory of
+                /// a verdict is another number: all that its linear memories had, touched or not.)
+                pub resident_bytes: u64,
+                pub peak_resident_bytes: u64,
+                /// Threads of its process, Sandhog's own: a guest has one.
+                pub threads: u32,
+                /// Through the connection between the two: what was sent to the child, whether or not it has taken it, and what has
+                /// been received from it. Zeros where there is no connection.
+                pub messages_received: u64,
+                pub messages_sent: u64,
+            }
+            impl ::core::fmt::Debug for LiveUsage {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("LiveUsage")
+                        .field("cpu-us", &self.cpu_us)
+                        .field("resident-bytes", &self.resident_bytes)
+                        .field("peak-resident-bytes", &self.peak_resident_bytes)
+                        .field("threads", &self.threads)
+                        .field("messages-received", &self.messages_received)
+                        .field("messages-sent", &self.messages_sent)
+                        .finish()
+                }
+            }
             /// A job that was started. Dropping it does not end the child, which ends by itself or with its parent; but those of its
             /// ends close that nobody has taken.
             #[derive(Debug)]
@@ -3274,6 +3310,225 @@ pub mod sandhog {
                             unreachable!()
                         }
                         wit_import0((self).handle() as i32);
+                    }
+                }
+            }
+            impl Child {
+                #[allow(unused_unsafe, clippy::all)]
+                /// What it has used so far; zeros until its process is there. Never waits for the child. `closed`: it has ended, or is
+                /// just about to, and its verdict has all that it used. `not-found`: this machine hides processes (`hidepid`).
+                #[allow(async_fn_in_trait)]
+                pub fn usage(&self) -> ::core::result::Result<LiveUsage, Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 96 + 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 96
+                                + 2 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/children@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]child.usage"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result41 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = *ptr0.add(8).cast::<i64>();
+                                    let l4 = *ptr0.add(16).cast::<i64>();
+                                    let l5 = *ptr0.add(24).cast::<i64>();
+                                    let l6 = *ptr0.add(32).cast::<i32>();
+                                    let l7 = *ptr0.add(40).cast::<i64>();
+                                    let l8 = *ptr0.add(48).cast::<i64>();
+                                    LiveUsage {
+                                        cpu_us: l3 as u64,
+                                        resident_bytes: l4 as u64,
+                                        peak_resident_bytes: l5 as u64,
+                                        threads: l6 as u32,
+                                        messages_received: l7 as u64,
+                                        messages_sent: l8 as u64,
+                                    }
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l9 = i32::from(*ptr0.add(8).cast::<u8>());
+                                    use super::super::super::sandhog::job::types::Error as V40;
+                                    let v40 = match l9 {
+                                        0 => V40::Closed,
+                                        1 => V40::TimedOut,
+                                        2 => V40::WouldBlock,
+                                        3 => {
+                                            let e40 = {
+                                                let l10 = *ptr0.add(16).cast::<i64>();
+                                                l10 as u64
+                                            };
+                                            V40::TooLarge(e40)
+                                        }
+                                        4 => {
+                                            let e40 = {
+                                                let l11 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l12 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len13 = l12;
+                                                let bytes13 = _rt::Vec::from_raw_parts(
+                                                    l11.cast(),
+                                                    len13,
+                                                    len13,
+                                                );
+                                                _rt::string_lift(bytes13)
+                                            };
+                                            V40::Denied(e40)
+                                        }
+                                        5 => {
+                                            let e40 = {
+                                                let l14 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l15 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                    l14.cast(),
+                                                    len16,
+                                                    len16,
+                                                );
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            V40::NotFound(e40)
+                                        }
+                                        6 => {
+                                            let e40 = {
+                                                let l17 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l18 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len19 = l18;
+                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                    l17.cast(),
+                                                    len19,
+                                                    len19,
+                                                );
+                                                _rt::string_lift(bytes19)
+                                            };
+                                            V40::Exists(e40)
+                                        }
+                                        7 => {
+                                            let e40 = {
+                                                let l20 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l21 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len22 = l21;
+                                                let bytes22 = _rt::Vec::from_raw_parts(
+                                                    l20.cast(),
+                                                    len22,
+                                                    len22,
+                                                );
+                                                _rt::string_lift(bytes22)
+                                            };
+                                            V40::Invalid(e40)
+                                        }
+                                        8 => {
+                                            let e40 = {
+                                                let l23 = i32::from(*ptr0.add(16).cast::<u8>());
+                                                let l24 = *ptr0.add(20).cast::<i32>();
+                                                let l25 = *ptr0.add(24).cast::<*mut u8>();
+                                                let l26 = *ptr0
+                                                    .add(24 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len27 = l26;
+                                                let bytes27 = _rt::Vec::from_raw_parts(
+                                                    l25.cast(),
+                                                    len27,
+                                                    len27,
+                                                );
+                                                let l28 = *ptr0
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l29 = *ptr0
+                                                    .add(32 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l30 = *ptr0
+                                                    .add(40 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l31 = *ptr0
+                                                    .add(48 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l32 = *ptr0
+                                                    .add(56 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l33 = *ptr0
+                                                    .add(64 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l34 = *ptr0
+                                                    .add(72 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l35 = *ptr0
+                                                    .add(80 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l36 = *ptr0
+                                                    .add(88 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                super::super::super::sandhog::job::types::Verdict {
+                                                    kind: super::super::super::sandhog::job::types::VerdictKind::_lift(
+                                                        l23 as u8,
+                                                    ),
+                                                    code: l24 as u32,
+                                                    detail: _rt::string_lift(bytes27),
+                                                    used: super::super::super::sandhog::job::types::Usage {
+                                                        start_us: l28 as u64,
+                                                        wall_ms: l29 as u64,
+                                                        cpu_ms: l30 as u64,
+                                                        peak_memory_bytes: l31 as u64,
+                                                        stdin_bytes: l32 as u64,
+                                                        stdout_bytes: l33 as u64,
+                                                        stderr_bytes: l34 as u64,
+                                                        messages_received: l35 as u64,
+                                                        messages_sent: l36 as u64,
+                                                    },
+                                                }
+                                            };
+                                            V40::Poisoned(e40)
+                                        }
+                                        n => {
+                                            debug_assert_eq!(n, 9, "invalid enum discriminant");
+                                            let e40 = {
+                                                let l37 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l38 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len39 = l38;
+                                                let bytes39 = _rt::Vec::from_raw_parts(
+                                                    l37.cast(),
+                                                    len39,
+                                                    len39,
+                                                );
+                                                _rt::string_lift(bytes39)
+                                            };
+                                            V40::Quota(e40)
+                                        }
+                                    };
+                                    v40
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result41
                     }
                 }
             }
@@ -4554,8 +4809,8 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2808] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfa\x14\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2957] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8f\x16\x01A\x02\x01\
 A\x0d\x01B\x0f\x01kw\x04\0\x07timeout\x03\0\0\x01m\x03\x05value\x05bytes\x07fail\
 ure\x04\0\x06format\x03\0\x02\x01p}\x01r\x02\x06format\x03\x04body\x04\x04\0\x07\
 message\x03\0\x05\x01m\x0d\x09completed\x06failed\x07trapped\x08deadline\x03cpu\x06\
@@ -4591,7 +4846,7 @@ eout\x05\0\x0b\x04\0\x17[method]connection.recv\x01\x0c\x01p}\x01@\x03\x04self\x
 ]connection.recv-batch\x01\x10\x01@\x01\x04self\x07\x01\0\x04\0\x1d[method]conne\
 ction.disconnect\x01\x11\x01i\x06\x01k\x12\x01@\0\0\x13\x04\0\x06parent\x01\x14\x03\
 \0\x19sandhog:job/channel@0.1.0\x05\x05\x02\x03\0\0\x07verdict\x02\x03\0\x02\x0a\
-connection\x01BK\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\
+connection\x01BP\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\
 \0\x07message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\x02\
 \x01\x06\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aconnection\x03\0\
 \x08\x01m\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\x0a\x01r\x03\x04p\
@@ -4601,24 +4856,27 @@ memory-bytes\x0e\x0atimeout-ns\x0e\x06cpu-ns\x0e\x04fuel\x0e\x10max-output-bytes
 \x02ss\x01p\x13\x01p\x0d\x01k\x03\x01r\x0d\x06modules\x09arguments\x12\x0benviro\
 nment\x14\x0bdirectories\x15\x07modules\x12\x06limits\x11\x04data\x16\x05stdin\x0b\
 \x06stdout\x0b\x06stderr\x0b\x09connected\x7f\x08detached\x7f\x05fresh\x7f\x04\0\
-\x03job\x03\0\x17\x04\0\x06writer\x03\x01\x04\0\x06reader\x03\x01\x04\0\x05child\
-\x03\x01\x01h\x09\x01h\x1a\x01h\x1b\x01q\x04\x07message\x01\x1c\0\x05bytes\x01\x1d\
-\0\x05ended\x01\x1e\0\x08stopping\0\0\x04\0\x06source\x03\0\x1f\x01h\x19\x01p}\x01\
-j\x01w\x01\x01\x01@\x03\x04self!\x05bytes\"\x07timeout\x05\0#\x04\0\x14[method]w\
-riter.write\x01$\x01j\x01\"\x01\x01\x01@\x03\x04self\x1d\x04mostw\x07timeout\x05\
-\0%\x04\0\x13[method]reader.read\x01&\x01@\x01\x04self\x1e\0s\x04\0\x10[method]c\
-hild.id\x01'\x01i\x09\x01k(\x01@\x01\x04self\x1e\0)\x04\0\x18[method]child.conne\
-ction\x01*\x01i\x19\x01k+\x01@\x01\x04self\x1e\0,\x04\0\x13[method]child.stdin\x01\
--\x01i\x1a\x01k.\x01@\x01\x04self\x1e\0/\x04\0\x14[method]child.stdout\x010\x04\0\
-\x14[method]child.stderr\x010\x01j\x01\x07\x01\x01\x01@\x02\x04self\x1e\x07timeo\
-ut\x05\01\x04\0\x12[method]child.wait\x012\x01@\x01\x04self\x1e\x01\0\x04\0\x12[\
-method]child.stop\x013\x04\0\x12[method]child.kill\x013\x01j\x01\x03\x01s\x01j\x01\
-4\x01\x01\x01@\x03\x04self\x1e\x04task\x03\x07timeout\x05\05\x04\0\x12[method]ch\
-ild.call\x016\x01i\x1b\x01j\x017\x01\x01\x01@\x01\x03job\x18\08\x04\0\x05spawn\x01\
-9\x01p\x20\x01py\x01j\x01;\x01\x01\x01@\x02\x07sources:\x07timeout\x05\0<\x04\0\x08\
-wait-any\x01=\x03\0\x1asandhog:job/children@0.1.0\x05\x08\x04\0\x19sandhog:job/c\
-ommand@0.1.0\x04\0\x0b\x0d\x01\0\x07command\x03\0\0\0G\x09producers\x01\x0cproce\
-ssed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x03job\x03\0\x17\x04\0\x06writer\x03\x01\x04\0\x06reader\x03\x01\x01r\x06\x06cp\
+u-usw\x0eresident-bytesw\x13peak-resident-bytesw\x07threadsy\x11messages-receive\
+dw\x0dmessages-sentw\x04\0\x0alive-usage\x03\0\x1b\x04\0\x05child\x03\x01\x01h\x09\
+\x01h\x1a\x01h\x1d\x01q\x04\x07message\x01\x1e\0\x05bytes\x01\x1f\0\x05ended\x01\
+\x20\0\x08stopping\0\0\x04\0\x06source\x03\0!\x01h\x19\x01p}\x01j\x01w\x01\x01\x01\
+@\x03\x04self#\x05bytes$\x07timeout\x05\0%\x04\0\x14[method]writer.write\x01&\x01\
+j\x01$\x01\x01\x01@\x03\x04self\x1f\x04mostw\x07timeout\x05\0'\x04\0\x13[method]\
+reader.read\x01(\x01@\x01\x04self\x20\0s\x04\0\x10[method]child.id\x01)\x01i\x09\
+\x01k*\x01@\x01\x04self\x20\0+\x04\0\x18[method]child.connection\x01,\x01i\x19\x01\
+k-\x01@\x01\x04self\x20\0.\x04\0\x13[method]child.stdin\x01/\x01i\x1a\x01k0\x01@\
+\x01\x04self\x20\01\x04\0\x14[method]child.stdout\x012\x04\0\x14[method]child.st\
+derr\x012\x01j\x01\x07\x01\x01\x01@\x02\x04self\x20\x07timeout\x05\03\x04\0\x12[\
+method]child.wait\x014\x01@\x01\x04self\x20\x01\0\x04\0\x12[method]child.stop\x01\
+5\x04\0\x12[method]child.kill\x015\x01j\x01\x1c\x01\x01\x01@\x01\x04self\x20\06\x04\
+\0\x13[method]child.usage\x017\x01j\x01\x03\x01s\x01j\x018\x01\x01\x01@\x03\x04s\
+elf\x20\x04task\x03\x07timeout\x05\09\x04\0\x12[method]child.call\x01:\x01i\x1d\x01\
+j\x01;\x01\x01\x01@\x01\x03job\x18\0<\x04\0\x05spawn\x01=\x01p\"\x01py\x01j\x01?\
+\x01\x01\x01@\x02\x07sources>\x07timeout\x05\0\xc0\0\x04\0\x08wait-any\x01A\x03\0\
+\x1asandhog:job/children@0.1.0\x05\x08\x04\0\x19sandhog:job/command@0.1.0\x04\0\x0b\
+\x0d\x01\0\x07command\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-com\
+ponent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {
@@ -4782,9 +5040,9 @@ macro_rules! __export_handler_impl {
         "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:sandhog:job@0.1.0:handler:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2849] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2998] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa3\x15\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb8\x16\x01A\x02\x01\
 A\x11\x01B\x0f\x01kw\x04\0\x07timeout\x03\0\0\x01m\x03\x05value\x05bytes\x07fail\
 ure\x04\0\x06format\x03\0\x02\x01p}\x01r\x02\x06format\x03\x04body\x04\x04\0\x07\
 message\x03\0\x05\x01m\x0d\x09completed\x06failed\x07trapped\x08deadline\x03cpu\x06\
@@ -4820,7 +5078,7 @@ eout\x05\0\x0b\x04\0\x17[method]connection.recv\x01\x0c\x01p}\x01@\x03\x04self\x
 ]connection.recv-batch\x01\x10\x01@\x01\x04self\x07\x01\0\x04\0\x1d[method]conne\
 ction.disconnect\x01\x11\x01i\x06\x01k\x12\x01@\0\0\x13\x04\0\x06parent\x01\x14\x03\
 \0\x19sandhog:job/channel@0.1.0\x05\x05\x02\x03\0\0\x07verdict\x02\x03\0\x02\x0a\
-connection\x01BK\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\
+connection\x01BP\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\
 \0\x07message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\x02\
 \x01\x06\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aconnection\x03\0\
 \x08\x01m\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\x0a\x01r\x03\x04p\
@@ -4830,26 +5088,28 @@ memory-bytes\x0e\x0atimeout-ns\x0e\x06cpu-ns\x0e\x04fuel\x0e\x10max-output-bytes
 \x02ss\x01p\x13\x01p\x0d\x01k\x03\x01r\x0d\x06modules\x09arguments\x12\x0benviro\
 nment\x14\x0bdirectories\x15\x07modules\x12\x06limits\x11\x04data\x16\x05stdin\x0b\
 \x06stdout\x0b\x06stderr\x0b\x09connected\x7f\x08detached\x7f\x05fresh\x7f\x04\0\
-\x03job\x03\0\x17\x04\0\x06writer\x03\x01\x04\0\x06reader\x03\x01\x04\0\x05child\
-\x03\x01\x01h\x09\x01h\x1a\x01h\x1b\x01q\x04\x07message\x01\x1c\0\x05bytes\x01\x1d\
-\0\x05ended\x01\x1e\0\x08stopping\0\0\x04\0\x06source\x03\0\x1f\x01h\x19\x01p}\x01\
-j\x01w\x01\x01\x01@\x03\x04self!\x05bytes\"\x07timeout\x05\0#\x04\0\x14[method]w\
-riter.write\x01$\x01j\x01\"\x01\x01\x01@\x03\x04self\x1d\x04mostw\x07timeout\x05\
-\0%\x04\0\x13[method]reader.read\x01&\x01@\x01\x04self\x1e\0s\x04\0\x10[method]c\
-hild.id\x01'\x01i\x09\x01k(\x01@\x01\x04self\x1e\0)\x04\0\x18[method]child.conne\
-ction\x01*\x01i\x19\x01k+\x01@\x01\x04self\x1e\0,\x04\0\x13[method]child.stdin\x01\
--\x01i\x1a\x01k.\x01@\x01\x04self\x1e\0/\x04\0\x14[method]child.stdout\x010\x04\0\
-\x14[method]child.stderr\x010\x01j\x01\x07\x01\x01\x01@\x02\x04self\x1e\x07timeo\
-ut\x05\01\x04\0\x12[method]child.wait\x012\x01@\x01\x04self\x1e\x01\0\x04\0\x12[\
-method]child.stop\x013\x04\0\x12[method]child.kill\x013\x01j\x01\x03\x01s\x01j\x01\
-4\x01\x01\x01@\x03\x04self\x1e\x04task\x03\x07timeout\x05\05\x04\0\x12[method]ch\
-ild.call\x016\x01i\x1b\x01j\x017\x01\x01\x01@\x01\x03job\x18\08\x04\0\x05spawn\x01\
-9\x01p\x20\x01py\x01j\x01;\x01\x01\x01@\x02\x07sources:\x07timeout\x05\0<\x04\0\x08\
-wait-any\x01=\x03\0\x1asandhog:job/children@0.1.0\x05\x08\x03\0\x07message\x03\0\
-\x01\x01j\x01\x09\x01s\x01@\x01\x04task\x09\0\x0a\x04\0\x06handle\x01\x0b\x04\0\x19\
-sandhog:job/handler@0.1.0\x04\0\x0b\x0d\x01\0\x07handler\x03\0\0\0G\x09producers\
-\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61\
-.1";
+\x03job\x03\0\x17\x04\0\x06writer\x03\x01\x04\0\x06reader\x03\x01\x01r\x06\x06cp\
+u-usw\x0eresident-bytesw\x13peak-resident-bytesw\x07threadsy\x11messages-receive\
+dw\x0dmessages-sentw\x04\0\x0alive-usage\x03\0\x1b\x04\0\x05child\x03\x01\x01h\x09\
+\x01h\x1a\x01h\x1d\x01q\x04\x07message\x01\x1e\0\x05bytes\x01\x1f\0\x05ended\x01\
+\x20\0\x08stopping\0\0\x04\0\x06source\x03\0!\x01h\x19\x01p}\x01j\x01w\x01\x01\x01\
+@\x03\x04self#\x05bytes$\x07timeout\x05\0%\x04\0\x14[method]writer.write\x01&\x01\
+j\x01$\x01\x01\x01@\x03\x04self\x1f\x04mostw\x07timeout\x05\0'\x04\0\x13[method]\
+reader.read\x01(\x01@\x01\x04self\x20\0s\x04\0\x10[method]child.id\x01)\x01i\x09\
+\x01k*\x01@\x01\x04self\x20\0+\x04\0\x18[method]child.connection\x01,\x01i\x19\x01\
+k-\x01@\x01\x04self\x20\0.\x04\0\x13[method]child.stdin\x01/\x01i\x1a\x01k0\x01@\
+\x01\x04self\x20\01\x04\0\x14[method]child.stdout\x012\x04\0\x14[method]child.st\
+derr\x012\x01j\x01\x07\x01\x01\x01@\x02\x04self\x20\x07timeout\x05\03\x04\0\x12[\
+method]child.wait\x014\x01@\x01\x04self\x20\x01\0\x04\0\x12[method]child.stop\x01\
+5\x04\0\x12[method]child.kill\x015\x01j\x01\x1c\x01\x01\x01@\x01\x04self\x20\06\x04\
+\0\x13[method]child.usage\x017\x01j\x01\x03\x01s\x01j\x018\x01\x01\x01@\x03\x04s\
+elf\x20\x04task\x03\x07timeout\x05\09\x04\0\x12[method]child.call\x01:\x01i\x1d\x01\
+j\x01;\x01\x01\x01@\x01\x03job\x18\0<\x04\0\x05spawn\x01=\x01p\"\x01py\x01j\x01?\
+\x01\x01\x01@\x02\x07sources>\x07timeout\x05\0\xc0\0\x04\0\x08wait-any\x01A\x03\0\
+\x1asandhog:job/children@0.1.0\x05\x08\x03\0\x07message\x03\0\x01\x01j\x01\x09\x01\
+s\x01@\x01\x04task\x09\0\x0a\x04\0\x06handle\x01\x0b\x04\0\x19sandhog:job/handle\
+r@0.1.0\x04\0\x0b\x0d\x01\0\x07handler\x03\0\0\0G\x09producers\x01\x0cprocessed-\
+by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

@@ -459,6 +459,28 @@ impl Child {
         unless_it_would_wait(self.within(Duration::ZERO).wait())
     }
 
+    /// What it has used so far; all zero until its process is there. Never waits for the child, so one that hangs is seen, too.
+    /// [`Error::Closed`]: it has ended, and its verdict says what it used. [`Error::NotFound`]: nobody can tell on this machine.
+    ///
+    /// ```standalone_crate
+    /// # use sandhog::{Error, Job, Result};
+    /// # fn main() -> Result<()> {
+    /// let echo = Job::new("echo").connected().spawn()?;
+    /// echo.send("Is anybody there?")?;
+    /// let _: String = echo.recv()?;
+    /// let usage = echo.usage()?;
+    /// println!("{:?} on the CPU, {} KiB of memory", usage.cpu, usage.resident_bytes >> 10);
+    /// assert_eq!((usage.messages_received, usage.messages_sent), (1, 1));
+    /// echo.kill();
+    /// echo.wait()?;
+    /// assert_eq!(echo.usage(), Err(Error::Closed));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn usage(&self) -> Result<LiveUsage> {
+        Ok(self.handle.usage()?.into())
+    }
+
     /// Asks it to stop: it has the grace time if it listens ([`stopping`](crate::process::stopping)), else it is ended at once.
     pub fn stop(&self) {
         self.handle.stop();
@@ -467,6 +489,37 @@ impl Child {
     /// Ends it at once.
     pub fn kill(&self) {
         self.handle.kill();
+    }
+}
+
+/// What a child that lives has used so far: its process, as the kernel counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveUsage {
+    /// On the CPU, all threads together; to the microsecond. The difference of two by the time between them is how busy it was.
+    pub cpu: Duration,
+    /// Resident memory now, in bytes: what it has touched of its linear memories, and some 10 MiB of Sandhog's own, most of it
+    /// shared with other jobs.
+    pub resident_bytes: u64,
+    /// The same at its largest so far.
+    pub peak_resident_bytes: u64,
+    /// Threads of its process, Sandhog's own: a guest has one.
+    pub threads: u32,
+    /// Messages that were sent to it, whether or not it has taken them.
+    pub messages_received: u64,
+    /// Messages that have been received from it.
+    pub messages_sent: u64,
+}
+
+impl From<host::LiveUsage> for LiveUsage {
+    fn from(usage: host::LiveUsage) -> Self {
+        Self {
+            cpu: Duration::from_micros(usage.cpu_us),
+            resident_bytes: usage.resident_bytes,
+            peak_resident_bytes: usage.peak_resident_bytes,
+            threads: usage.threads,
+            messages_received: usage.messages_received,
+            messages_sent: usage.messages_sent,
+        }
     }
 }
 

@@ -43,7 +43,7 @@ mod verdict;
 pub mod abi;
 
 pub use channel::{Batch, Connection};
-pub use children::{Child, Job, Output, Source, Stdio, wait_any, wait_any_within};
+pub use children::{Child, Job, LiveUsage, Output, Source, Stdio, wait_any, wait_any_within};
 pub use error::{Error, Result};
 pub use handler::{Bytes, IntoAnswer, Task};
 pub use message::{Format, MAX_MESSAGE_BYTES, Message};

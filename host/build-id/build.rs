@@ -8,12 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The sources of worker and compiler, and the words that they share with the command, below the repository's folder.
-const SEALED: [&str; 11] = [
+const SEALED: [&str; 12] = [
     "Cargo.lock",
     "channel",
     "protocol",
     "host/compiler",
     "host/engine",
+    "host/features",
     "host/ipc",
     "host/probes",
     "host/sandbox",

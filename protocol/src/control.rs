@@ -333,8 +333,16 @@ pub struct Instance {
     pub started_ms: Option<u64>,
     /// In thousandths of one processor, since the last look.
     pub cpu_permille: Option<u32>,
+    /// CPU time of its worker so far, user and system.
+    pub cpu_ms: Option<u64>,
     /// Resident memory of its worker, in bytes.
     pub memory_bytes: Option<u64>,
+    /// The same at its largest so far.
+    pub peak_rss_bytes: Option<u64>,
+    /// Through its connection to the daemon, where it has one: what it was sent, whether or not it has taken it, and what
+    /// has been received from it.
+    pub messages_received: Option<u64>,
+    pub messages_sent: Option<u64>,
     pub restarts: u64,
     /// How its last attempt ended.
     pub last: Option<EndedAttempt>,

@@ -14,8 +14,8 @@ pub enum Error {
     TooLarge(usize),
     #[error("message of more than {limit} values", limit = limits::VALUES)]
     TooMany,
-    #[error("message is nested deeper than {limit} levels", limit = limits::NESTING)]
-    TooDeep,
+    #[error("message is nested deeper than {limit} levels")]
+    TooDeep { limit: usize },
     #[error("message ends in the middle")]
     Torn,
     #[error("message has {0} bytes after its end")]
@@ -97,9 +97,16 @@ enum Item {
     Values(usize),
 }
 
-/// Walks the value once, without recursion: exactly one value, no deeper than the cap, of no more values, and as long as it
-/// says. So the decoder behind it meets no lie about a length. Source: the MessagePack specification, "Formats".
+/// Exactly one value, no deeper than the cap and of no more values.
 fn check_shape(bytes: &[u8], most_values: usize) -> Result<(), Error> {
+    let trailing = bytes.len() - end_of_value(bytes, limits::NESTING, most_values)?;
+    if trailing == 0 { Ok(()) } else { Err(Error::Trailing(trailing)) }
+}
+
+/// How many of the bytes are the value that they begin with. Walks it once, without recursion: no deeper than `nesting`, of no
+/// more than `most_values`, and as long as it says. So the decoder behind it meets no lie about a length. Source: the
+/// MessagePack specification, "Formats".
+pub(crate) fn end_of_value(bytes: &[u8], nesting: usize, most_values: usize) -> Result<usize, Error> {
     let (mut rest, mut values_left) = (bytes, most_values);
     let mut open: Vec<usize> = vec![1];
     while let Some(values) = open.last_mut() {
@@ -114,11 +121,24 @@ fn check_shape(bytes: &[u8], most_values: usize) -> Result<(), Error> {
             Item::Values(count) if count > rest.len() => return Err(Error::Torn),
             Item::Values(count) => open.push(count),
         }
-        if open.len() > limits::NESTING {
-            return Err(Error::TooDeep);
+        if open.len() > nesting {
+            return Err(Error::TooDeep { limit: nesting });
         }
     }
-    if rest.is_empty() { Ok(()) } else { Err(Error::Trailing(rest.len())) }
+    Ok(bytes.len() - rest.len())
+}
+
+/// How many pairs the map has that the bytes begin with, and what follows its header; None where they begin with something
+/// else.
+pub(crate) fn map_header(bytes: &[u8]) -> Result<Option<(usize, &[u8])>, Error> {
+    let mut rest = bytes;
+    Ok(match bytes.first() {
+        Some(0x80..=0x8f | 0xde | 0xdf) => match read_item(&mut rest)? {
+            Item::Values(values) => Some((values / 2, rest)),
+            Item::Bytes(_) => None,
+        },
+        Some(_) | None => None,
+    })
 }
 
 fn read_item(rest: &mut &[u8]) -> Result<Item, Error> {
@@ -174,7 +194,7 @@ mod tests {
     #[test]
     fn nesting_of_a_hundred_thousand_is_refused_without_recursion() {
         let body = vec![0x91; 100_000];
-        assert!(matches!(decode_body::<FromWorker>(&body), Err(Error::TooDeep)));
+        assert!(matches!(decode_body::<FromWorker>(&body), Err(Error::TooDeep { .. })));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - Between coordinator and worker runs one `AF_UNIX` stream socket. A frame is a length
 //!   (`u32`, little-endian) and one MessagePack value with named fields; see [`frame`].
 //! - Between a parent and its child, or a program and its job, runs a `SOCK_SEQPACKET` socket of messages; see [`message`].
+//! - Between a program and `sandhog pool` run frames of their own, or lines; see [`pool`].
 //! - Between coordinator, spawner and zygote run `SOCK_SEQPACKET` sockets. A packet is one
 //!   MessagePack value, without a length: the kernel keeps the borders.
 //! - File descriptors travel beside a frame or a packet (`SCM_RIGHTS`); every message says in its
@@ -24,10 +25,12 @@ pub mod kinds;
 pub mod limits;
 pub mod message;
 pub mod plan;
+pub mod pool;
 pub mod request;
 pub mod spawn;
 pub mod start;
 pub mod units;
+pub mod usage;
 pub mod verdict;
 pub mod worker;
 

@@ -184,6 +184,8 @@ pub struct GuestPlan {
     pub data: Option<Message>,
     /// Of a handler: a new instance for each task.
     pub fresh: bool,
+    /// Of a handler: what it answers to tasks that came in one packet goes back in as few packets.
+    pub together: bool,
     /// Which of stdin, stdout and stderr the guest is to take for a terminal.
     pub terminals: [bool; 3],
     /// To which of stdout and stderr the worker writes the length of each of the guest's calls before its bytes

@@ -3,13 +3,16 @@
 
 use crate::message::Message;
 use crate::plan::Access;
+use crate::usage::WorkerUsage;
 use crate::verdict::{Usage, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// A child's number, given by the coordinator, unique for one parent and never used again.
 pub type ChildId = u32;
 
-/// What a worker asks for. Only [`Request::Spawn`] has an answer, and until it is there no other spawn may follow.
+/// What a worker asks for. [`Request::Spawn`] and [`Request::Usage`] have an answer. Whoever asks waits for that before it asks
+/// for the next one, so no answer says to what it belongs. Requests are served one after the other, in their order, and a
+/// worker that does not take its answers is not heard any more: it can't make anybody keep them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Answer: [`Reply::Spawned`] or [`Reply::NotSpawned`].
@@ -19,6 +22,10 @@ pub enum Request {
         child: ChildId,
     },
     Kill {
+        child: ChildId,
+    },
+    /// What a child has used so far. Answer: [`Reply::Used`]. A number that was never given is a breach.
+    Usage {
         child: ChildId,
     },
     /// It does its work from now on.
@@ -122,6 +129,7 @@ pub enum Reply {
         attempt: String,
     },
     NotSpawned(Refused),
+    Used(WorkerUsage),
     /// Once for each child, after all that it is to hear of it.
     ChildEnded {
         child: ChildId,

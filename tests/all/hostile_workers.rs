@@ -229,6 +229,8 @@ fn messages_at_the_wrong_time_end_the_worker() {
         (FromWorker::Asks(Request::Stop { child: 1 }), "the number 1 of a child that it never had"),
         (FromWorker::Asks(Request::Kill { child: 0 }), "the number 0 of a child that it never had"),
         (FromWorker::Asks(Request::Kill { child: u32::MAX }), "the number 4294967295 of a child"),
+        (FromWorker::Asks(Request::Usage { child: 1 }), "the number 1 of a child that it never had"),
+        (FromWorker::Asks(Request::Usage { child: 0 }), "the number 0 of a child that it never had"),
     ];
     for (message, words) in wrong {
         let mut hostile = HostileWorker::new(&[]);

@@ -158,6 +158,11 @@ fn a_descriptor_that_is_not_there_is_refused_with_what_to_do() {
     assert_eq!(outcome.code, 126);
     assert!(outcome.stderr.contains("can't be written\n  hint: "), "{}", outcome.stderr);
     let (stream, _other) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
-    let run = Run::new("hello").flag(format!("--channel={}", stream.as_raw_fd())).pass_on(stream);
-    assert!(run.without_verdict().run().stderr.contains("is no socket of type SOCK_SEQPACKET"));
+    for flag in ["--channel", "--usage"] {
+        let stream = stream.try_clone().unwrap();
+        let run = Run::new("hello").flag(format!("{flag}={}", stream.as_raw_fd())).pass_on(stream);
+        let outcome = run.without_verdict().run();
+        assert!(outcome.stderr.starts_with(&format!("sandhog: {flag}: file descriptor ")), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("is no socket of type SOCK_SEQPACKET"), "{}", outcome.stderr);
+    }
 }

@@ -37,7 +37,8 @@ fn has_keys(value: &Value, keys: &str) {
 }
 
 const INSTANCE: &str = "id job group instance phase reason paused since_ms attempt pid started_ms \
-                        cpu_permille memory_bytes restarts last next_ms progress";
+                        cpu_permille cpu_ms memory_bytes peak_rss_bytes messages_received messages_sent \
+                        restarts last next_ms progress";
 
 #[test]
 fn a_module_is_started_with_a_name_instances_variables_and_arguments_and_no_manifest() {

@@ -4,8 +4,8 @@
 
 use super::args::{self, Command};
 use super::{
-    ask, build, check, completions, daemon, doctor, down, inspect, look, map, monit, new, render, run, schema, start,
-    startup, surroundings, trace, up,
+    ask, build, check, completions, daemon, doctor, down, inspect, look, map, monit, new, pool, render, run, schema,
+    start, startup, surroundings, trace, up,
 };
 use sandhog_daemon::fleet::Verb;
 use sandhog_runtime::own_limits;
@@ -39,6 +39,7 @@ fn carry_out(token: SingleThreaded, command: Command) -> u8 {
     match command {
         Command::Run(args) => run::run(token, *args),
         Command::Map(args) => map::run(token, *args),
+        Command::Pool(args) => pool::run(token, &args),
         Command::Up(args) => up::run(&args),
         Command::Down(args) => down::run(&args),
         Command::Start(args) => start::run(*args),

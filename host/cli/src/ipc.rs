@@ -9,7 +9,7 @@
 //! - nobody reads the lines any more: the connection is closed
 //! - the job closes the connection, or ends: all that it had sent is written
 
-mod lines;
+pub(super) mod lines;
 
 use super::render;
 use super::render::problem::Problem;
@@ -43,12 +43,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum Error {
     #[error("{flag}: file descriptor {number} is not open")]
     NotOpen { flag: &'static str, number: u32 },
-    #[error("--ipc: file descriptor {number} can't be {how}")]
-    OneWay { number: u32, how: &'static str },
-    #[error("--ipc: file descriptor {number} is a file or a directory, which can't answer")]
-    File { number: u32 },
-    #[error("--channel: file descriptor {number} is no socket of type SOCK_SEQPACKET")]
-    NotPackets { number: u32 },
+    #[error("{flag}: file descriptor {number} can't be {how}")]
+    OneWay { flag: &'static str, number: u32, how: &'static str },
+    #[error("{flag}: file descriptor {number} is a file or a directory, which can't answer")]
+    File { flag: &'static str, number: u32 },
+    #[error("{flag}: file descriptor {number} is no socket of type SOCK_SEQPACKET")]
+    NotPackets { flag: &'static str, number: u32 },
     #[error("failed to prepare file descriptor {number}")]
     System {
         number: u32,
@@ -61,15 +61,15 @@ impl Error {
     /// What to do, where the error alone does not say it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotOpen { flag: "--channel", .. } | Self::NotPackets { .. } => {
+            Self::NotOpen { flag: "--channel" | "--usage", .. } | Self::NotPackets { .. } => {
                 Some("it is made by the library that starts the command")
             }
             Self::NotOpen { .. } => Some(
                 "start the command with one end of a socket pair as that descriptor (Node: stdio of four pipes; \
-                 Python: pass_fds), or with two pipes and --ipc=3,4",
+                 Python: pass_fds), or with two pipes and their numbers, such as 3,4",
             ),
             Self::OneWay { .. } | Self::File { .. } => {
-                Some("one end of a socket pair can be both read and written; for two pipes write --ipc=IN,OUT")
+                Some("one end of a socket pair can be both read and written; for two pipes write IN,OUT")
             }
             Self::System { .. } => None,
         }
@@ -93,8 +93,8 @@ impl Other {
     pub fn open(connection: Connection) -> Result<Self, Error> {
         match connection {
             Connection::None => Ok(Self::None),
-            Connection::Lines { input, output } => Lines::open(input, output).map(Self::Lines),
-            Connection::Channel(number) => open_channel(number).map(Self::Channel),
+            Connection::Lines { input, output } => Lines::open("--ipc", input, output).map(Self::Lines),
+            Connection::Channel(number) => take_packets("--channel", number).map(Self::Channel),
         }
     }
 }
@@ -102,31 +102,39 @@ impl Other {
 /// Where lines come from and go to.
 #[derive(Debug)]
 pub struct Lines {
-    input: OwnedFd,
-    output: OwnedFd,
+    pub(super) input: OwnedFd,
+    pub(super) output: OwnedFd,
 }
 
 impl Lines {
-    fn open(input: u32, output: u32) -> Result<Self, Error> {
-        let from = take("--ipc", input)?;
+    /// As [`Other::open`].
+    pub(super) fn open(flag: &'static str, input: u32, output: u32) -> Result<Self, Error> {
+        let from = take(flag, input)?;
         if input == output {
             let type_ = fstat(&from).map_err(system(input))?.st_mode;
             if matches!(FileType::from_raw_mode(type_), FileType::RegularFile | FileType::Directory) {
-                return Err(Error::File { number: input });
+                return Err(Error::File { flag, number: input });
             }
             let to = fcntl_dupfd_cloexec(&from, 3).map_err(system(input))?;
-            return Self::checked((from, input), (to, input));
+            return Self::checked(flag, (from, input), (to, input));
         }
-        Self::checked((from, input), (take("--ipc", output)?, output))
+        Self::checked(flag, (from, input), (take(flag, output)?, output))
     }
 
-    fn checked((input, from): (OwnedFd, u32), (output, to): (OwnedFd, u32)) -> Result<Self, Error> {
+    /// The command's own stdin and stdout, under numbers of their own: nothing takes their places when these are closed.
+    pub(super) fn of_command() -> Result<Self, Error> {
+        let input = fcntl_dupfd_cloexec(io::stdin(), 3).map_err(system(0))?;
+        let output = fcntl_dupfd_cloexec(io::stdout(), 3).map_err(system(1))?;
+        Self::checked("stdin and stdout", (input, 0), (output, 1))
+    }
+
+    fn checked(flag: &'static str, (input, from): (OwnedFd, u32), (output, to): (OwnedFd, u32)) -> Result<Self, Error> {
         let access = |fd: &OwnedFd, number| Ok::<_, Error>(fcntl_getfl(fd).map_err(system(number))? & OFlags::RWMODE);
         if access(&input, from)? == OFlags::WRONLY {
-            return Err(Error::OneWay { number: from, how: "read" });
+            return Err(Error::OneWay { flag, number: from, how: "read" });
         }
         if access(&output, to)? == OFlags::RDONLY {
-            return Err(Error::OneWay { number: to, how: "written" });
+            return Err(Error::OneWay { flag, number: to, how: "written" });
         }
         Ok(Self { input, output })
     }
@@ -143,12 +151,13 @@ fn take(flag: &'static str, number: u32) -> Result<OwnedFd, Error> {
     Ok(fd)
 }
 
-fn open_channel(number: u32) -> Result<OwnedFd, Error> {
-    let fd = take("--channel", number)?;
+/// One end of a pair that a library has made.
+pub(super) fn take_packets(flag: &'static str, number: u32) -> Result<OwnedFd, Error> {
+    let fd = take(flag, number)?;
     let is = sockopt::socket_domain(&fd) == Ok(AddressFamily::UNIX)
         && sockopt::socket_type(&fd) == Ok(SocketType::SEQPACKET);
     if !is {
-        return Err(Error::NotPackets { number });
+        return Err(Error::NotPackets { flag, number });
     }
     sandhog_channel::bound(fd.as_fd()).map_err(system(number))?;
     Ok(fd)

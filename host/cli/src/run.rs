@@ -8,6 +8,7 @@ use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::trace;
+use super::usage_socket::UsageSocket;
 use super::verdict_file::VerdictFile;
 use sandhog_protocol::causes;
 use sandhog_protocol::exit_code;
@@ -22,6 +23,7 @@ use sandhog_runtime::privilege;
 use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::run::Instead;
 use sandhog_runtime::terms::Terms;
+use sandhog_runtime::worker_process::AttemptWorker;
 use sandhog_spec::job::{self, Job, Settings, Surroundings};
 use sandhog_sys::process::SingleThreaded;
 use sandhog_sys::stamps;
@@ -69,6 +71,7 @@ fn try_run(
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
     let level = args.job.log().map_err(|error| refusal(&error))?;
+    let usage = args.usage;
     let settings = args.settings();
     stamps::note("settings are made");
     let mut job = checked(settings)?;
@@ -77,12 +80,10 @@ fn try_run(
     let terms = Terms::of_run(&job, probes);
     stamps::note("job is checked");
     // By its numbers, so before anything else is opened.
-    let other = Other::open(job.connection).map_err(|error| Failure {
-        problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
-        code: exit_code::REFUSED,
-    })?;
+    let other = Other::open(job.connection).map_err(|error| no_descriptor(&error))?;
+    let usage = usage.map(UsageSocket::open).transpose().map_err(|error| no_descriptor(&error))?;
     with_coordinator(token, &terms, Arc::new(Screen::new(level)), |coordinator| async move {
-        run_job(&coordinator, &job, other, instead(&coordinator)).await
+        run_job(&coordinator, &job, other, usage, instead(&coordinator)).await
     })
 }
 
@@ -90,6 +91,7 @@ async fn run_job(
     coordinator: &Arc<Coordinator>,
     job: &Job,
     other: Other,
+    usage: Option<UsageSocket>,
     instead: Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
     // Opened before the run: a verdict that can't be written is better known before than after.
@@ -98,7 +100,9 @@ async fn run_job(
     let coredump = core.as_ref().map(CoredumpFile::for_worker).transpose().map_err(|error| Failure::of(&error))?;
     let attempt = attempt_id::new_attempt_id().map_err(|error| Failure::of(&error))?;
     let (connection, bridge) = connect(other).map_err(|error| Failure::of(&error))?;
-    let mut answer = coordinator.run(job, attempt.clone(), connection, coredump, instead).await;
+    let worker = Arc::new(AttemptWorker::default());
+    usage.map(|usage| usage.serve(Arc::clone(&worker))).transpose().map_err(|error| Failure::of(&error))?;
+    let mut answer = coordinator.run(job, attempt.clone(), connection, coredump, instead, worker).await;
     if let Some(bridge) = bridge {
         bridge.finish().await;
     }
@@ -113,6 +117,12 @@ async fn run_job(
         file.write(&line).map_err(|error| Failure::of(&error))?;
     }
     answer.map_err(|error| not_run(&error))
+}
+
+/// What the command was to be started with is not there.
+fn no_descriptor(error: &ipc::Error) -> Failure {
+    let problem = error.hint().into_iter().fold(Problem::of(error), Problem::with_hint);
+    Failure { problem, code: exit_code::REFUSED }
 }
 
 /// The job's end of its connection, and the bridge where there is one.

@@ -6,7 +6,8 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Descriptors that one attempt takes in this process while it starts, which is when it takes most: sockets to its zygote and
-/// its worker, a module twice, pipes, its connection. Measured: 8 while it runs, 13 while it starts.
+/// its worker, a module twice, pipes, its connection. Measured: 8 while it runs, 13 while
+/// it starts; and one of its process.
 const EACH: u64 = 14;
 
 /// What this process needs for itself: its sockets, its log files, its clients. Of few files, a quarter.

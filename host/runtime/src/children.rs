@@ -13,11 +13,13 @@ use super::run::{Member, Ties};
 use super::stop::{StopRequest, StopRequests};
 use super::streams::{Inherited, Streams, open_below};
 use super::view::{LogLine, Progress};
+use super::worker_process::AttemptWorker;
 use sandhog_protocol::causes;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::request::{ChildId, ChildJob, Level, Refused, Reply, Request};
+use sandhog_protocol::usage::WorkerUsage;
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_spec::job::Job;
 use std::collections::HashMap;
@@ -50,6 +52,7 @@ struct Running {
     stop_request: watch::Sender<Option<StopRequest>>,
     task: JoinHandle<()>,
     detached: bool,
+    worker: Arc<AttemptWorker>,
 }
 
 /// The way of one member to its verdict; boxed, since members start members.
@@ -158,6 +161,7 @@ impl Parent<'_> {
             }
             Request::Stop { child } => self.request_stop(child, StopRequest::Stop(StopReason::Parent))?,
             Request::Kill { child } => self.request_stop(child, StopRequest::Kill(StopReason::Parent))?,
+            Request::Usage { child } => return Ok(Some((Reply::Used(self.usage(child)?), Vec::new()))),
             Request::Progress { done, total, note } => {
                 self.has_progress = true;
                 let note = shortened(note, limits::PROGRESS_NOTE);
@@ -174,12 +178,21 @@ impl Parent<'_> {
         Ok(None)
     }
 
-    fn request_stop(&self, child: ChildId, stop_request: StopRequest) -> Result<(), String> {
+    /// The child of this number; `None`: it has ended.
+    fn child(&self, child: ChildId) -> Result<Option<&Running>, String> {
         if child == 0 || child > self.last {
             return Err(format!("the number {child} of a child that it never had"));
         }
+        Ok(self.children.get(&child))
+    }
+
+    fn usage(&self, child: ChildId) -> Result<WorkerUsage, String> {
+        Ok(self.child(child)?.map_or(WorkerUsage::Ended, |running| running.worker.usage()))
+    }
+
+    fn request_stop(&self, child: ChildId, stop_request: StopRequest) -> Result<(), String> {
         // One that has ended needs no end.
-        if let Some(running) = self.children.get(&child) {
+        if let Some(running) = self.child(child)? {
             running.stop_request.send_if_modified(|now| {
                 let stronger = matches!(now, None | Some(StopRequest::Stop(_))) && *now != Some(stop_request);
                 stronger.then(|| *now = Some(stop_request)).is_some()
@@ -244,7 +257,8 @@ impl Parent<'_> {
         let modules = asked.modules.iter().filter_map(|name| self.member.modules.get_key_value(name));
         let modules = modules.map(|(name, module)| (name.clone(), Arc::clone(module))).collect();
         let job = Arc::new(job);
-        let member = Member { job, module, directories, modules, identity, data: asked.data, instead: None };
+        let (data, worker) = (asked.data, Arc::default());
+        let member = Member { job, module, directories, modules, identity, data, instead: None, worker };
         let child = self.begin(Arc::new(member), Ties { streams, connection, coredump: None }, asked.detached);
         Ok((Reply::Spawned { child, attempt }, fds))
     }
@@ -254,6 +268,7 @@ impl Parent<'_> {
         let child = self.last;
         let (stop_request, stop_requests) = watch::channel(None);
         let run = self.tree.run(&member, ties, stop_requests);
+        let worker = Arc::clone(&member.worker);
         let (tree, ended) = (Arc::clone(self.tree), self.ended.clone());
         let task = tokio::spawn(async move {
             let record = run.await.unwrap_or_else(|error| {
@@ -268,7 +283,7 @@ impl Parent<'_> {
             // Nobody hears it whose parent has ended.
             let _ = ended.send((child, record));
         });
-        self.children.insert(child, Running { stop_request, task, detached });
+        self.children.insert(child, Running { stop_request, task, detached, worker });
         child
     }
 

@@ -45,4 +45,5 @@ mod streams;
 pub mod suspension;
 pub mod terms;
 pub mod view;
+pub mod worker_process;
 mod zygote;

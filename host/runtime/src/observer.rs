@@ -3,9 +3,10 @@
 
 use super::output::{Beside, Sink};
 use super::view::{LogLine, Progress};
+use super::worker_process::WorkerProcess;
 use sandhog_protocol::control::LogStream;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// What a guest says of its own life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +37,8 @@ pub trait Observer: Send + Sync {
         nothing()
     }
 
-    /// There is a worker; its number at the spawner.
-    fn worker_started(&self, _attempt: &str, _worker: u32, _pidfd: &OwnedFd) {}
+    /// There is a worker: its number at the spawner, and its process.
+    fn worker_started(&self, _attempt: &str, _worker: u32, _process: &Arc<WorkerProcess>) {}
 
     /// A guest begins.
     fn began(&self, _attempt: &str) {}

@@ -98,6 +98,7 @@ pub fn guest(job: &Job, identity: Identity, data: Option<Message>) -> GuestPlan 
         identity,
         data,
         fresh: job.fresh,
+        together: false,
         terminals: [false; 3],
         whole_calls: [false; 2],
     }

@@ -15,6 +15,7 @@ use super::plan;
 use super::record::VerdictRecord;
 use super::stop::StopRequests;
 use super::streams::{Opened, Streams};
+use super::worker_process::{AttemptWorker, WorkerProcess};
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::verdict::{Usage, Verdict};
@@ -38,6 +39,8 @@ pub(super) struct Member {
     pub data: Option<Message>,
     /// What runs in the guest's place, where the guest does not.
     pub instead: Option<Instead>,
+    /// Where whoever wants to know what its worker uses finds it.
+    pub worker: Arc<AttemptWorker>,
 }
 
 /// Native code of `sandhog doctor` in a guest's place, with all that the guest would be granted.
@@ -75,7 +78,8 @@ pub(super) struct Ties {
 
 impl Coordinator {
     /// Runs a job to its verdict, and whatever it starts. `connection`: the job's end of its connection to whoever
-    /// started it; `coredump`: the file for its core dump; `instead`: what takes the place of its guest, not of its children's.
+    /// started it; `coredump`: the file for its core dump; `instead`: what takes the place of its guest, not of its children's;
+    /// `worker`: where its worker is to be found.
     ///
     /// # Errors
     /// Where there is nothing to run: no module, no such directory. What happens to a run is a verdict, not an error.
@@ -86,6 +90,7 @@ impl Coordinator {
         connection: Option<OwnedFd>,
         coredump: Option<OwnedFd>,
         instead: Option<Instead>,
+        worker: Arc<AttemptWorker>,
     ) -> Result<VerdictRecord, Error> {
         if !self.is_root()
             && let User::Ids { .. } = job.user
@@ -95,7 +100,7 @@ impl Coordinator {
         let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
         let granted = Opener::now(self.own_directories()).open(job)?;
         let ties = Ties { streams: Streams::of_command(job, &granted.input), connection, coredump };
-        let member = Member { instead, ..Member::new(job.clone(), granted, identity) };
+        let member = Member { instead, worker, ..Member::new(job.clone(), granted, identity) };
         self.run_tree(member, ties, self.screen(), GRACE, self.stopped()).await
     }
 
@@ -237,8 +242,7 @@ impl Coordinator {
         });
         let (sender, notes) = mpsc::channel(note::NOTES);
         let served = children::serve(tree, member, inherited, requests, sender.clone());
-        let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
-        let on_started: OnStarted = Arc::new(move |worker, pidfd| observer.worker_started(&name, worker, &pidfd));
+        let on_started = on_started(tree, member);
         let attempted = self.attempt(order, compiled, stop_requests, (sender, notes), Some(on_started));
         let (attempted, ()) = tokio::join!(attempted, served);
         let Attempted { facts, mut usage, unused } = attempted?;
@@ -254,6 +258,19 @@ impl Coordinator {
         }
         Ok((facts, usage))
     }
+}
+
+/// Hears of the member's worker, whoever else wants to know of it.
+fn on_started(tree: &AttemptTree, member: &Member) -> OnStarted {
+    // Of an earlier try there may have been one.
+    member.worker.set(None);
+    let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
+    let watched = Arc::clone(&member.worker);
+    Arc::new(move |worker, pidfd| {
+        let process = Arc::new(WorkerProcess::new(pidfd));
+        observer.worker_started(&name, worker, &process);
+        watched.set(Some(process));
+    })
 }
 
 impl Member {
@@ -272,6 +289,6 @@ impl Member {
     /// With all that it may use opened: no path of it matters any more.
     fn new(job: Job, granted: Granted, identity: Identity) -> Self {
         let Granted { module, directories, modules, input: _ } = granted;
-        Self { job: Arc::new(job), module, directories, modules, identity, data: None, instead: None }
+        Self { job: Arc::new(job), module, directories, modules, identity, data: None, instead: None, worker: Arc::default() }
     }
 }

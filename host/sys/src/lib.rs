@@ -26,4 +26,5 @@ pub mod seccomp;
 pub mod signal;
 mod single_threaded;
 pub mod stamps;
+pub mod text;
 pub mod timer;

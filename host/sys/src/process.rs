@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
+use std::time::Duration;
 
 /// What a fork returns, in either process.
 pub enum Forked {
@@ -185,6 +186,27 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Reaped>> {
         cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
         peak_rss_bytes: usage.ru_maxrss.cast_unsigned() * 1024,
     }))
+}
+
+/// CPU time of the process of this number, user and system, of all its threads that are or were: clock_getcpuclockid(3). Linux
+/// tells everybody everybody's.
+///
+/// # Errors
+/// ESRCH, EINVAL: there is no such process.
+pub fn cpu_time(pid: u32) -> io::Result<Duration> {
+    let mut clock = 0;
+    // SAFETY: the pointer is to a live value of the type that libc fills.
+    let errno = unsafe { libc::clock_getcpuclockid(pid.cast_signed(), &raw mut clock) };
+    if errno != 0 {
+        return Err(io::Error::from_raw_os_error(errno));
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live value of the type that the kernel fills.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let too_large = |_| io::Error::from(io::ErrorKind::InvalidData);
+    Ok(Duration::new(time.tv_sec.try_into().map_err(too_large)?, time.tv_nsec.try_into().map_err(too_large)?))
 }
 
 /// SIGKILL to every other process of the pid namespace whose first process this is.

@@ -96,6 +96,9 @@ extern void __wasm_import_sandhog_job_children_method_child_stop(int32_t);
 __attribute__((__import_module__("sandhog:job/children@0.1.0"), __import_name__("[method]child.kill")))
 extern void __wasm_import_sandhog_job_children_method_child_kill(int32_t);
 
+__attribute__((__import_module__("sandhog:job/children@0.1.0"), __import_name__("[method]child.usage")))
+extern void __wasm_import_sandhog_job_children_method_child_usage(int32_t, uint8_t *);
+
 __attribute__((__import_module__("sandhog:job/children@0.1.0"), __import_name__("[method]child.call")))
 extern void __wasm_import_sandhog_job_children_method_child_call(int32_t, int32_t, uint8_t *, size_t, int32_t, int64_t, uint8_t *);
 
@@ -441,6 +444,13 @@ void sandhog_job_children_option_own_reader_free(sandhog_job_children_option_own
 void sandhog_job_children_result_verdict_error_free(sandhog_job_children_result_verdict_error_t *ptr) {
   if (!ptr->is_err) {
     sandhog_job_children_verdict_free(&ptr->val.ok);
+  } else {
+    sandhog_job_children_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_children_result_live_usage_error_free(sandhog_job_children_result_live_usage_error_t *ptr) {
+  if (!ptr->is_err) {
   } else {
     sandhog_job_children_error_free(&ptr->val.err);
   }
@@ -1457,6 +1467,97 @@ void sandhog_job_children_method_child_stop(sandhog_job_children_borrow_child_t 
 
 void sandhog_job_children_method_child_kill(sandhog_job_children_borrow_child_t self) {
   __wasm_import_sandhog_job_children_method_child_kill((self).__handle);
+}
+
+bool sandhog_job_children_method_child_usage(sandhog_job_children_borrow_child_t self, sandhog_job_children_live_usage_t *ret, sandhog_job_children_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_children_method_child_usage((self).__handle, ptr);
+  sandhog_job_children_result_live_usage_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_children_live_usage_t) {
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 8))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 24))),
+        (uint32_t) (uint32_t) (*((int32_t*) (ptr + 32))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 40))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 48))),
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
 }
 
 bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_child_t self, sandhog_job_children_message_t *task, sandhog_job_children_timeout_t *timeout, sandhog_job_children_result_message_string_t *ret, sandhog_job_children_error_t *err) {

@@ -329,6 +329,26 @@ typedef struct sandhog_job_children_borrow_reader_t {
   int32_t __handle;
 } sandhog_job_children_borrow_reader_t;
 
+// What a child that lives has used so far. The CPU time, the memory and the threads are what the kernel counts of its
+// process, and the messages what this end of the connection has counted. The child is not asked: one that hangs is told
+// of like any other.
+typedef struct sandhog_job_children_live_usage_t {
+  // On the CPU, for the program and for the kernel's work on its behalf, by all threads, in microseconds. It never
+  // shrinks: the difference of two by the time between them is how busy the child was.
+  uint64_t   cpu_us;
+  // Resident memory of its process now, and at its largest so far, in bytes: what the child has touched of its linear
+  // memories, and Sandhog's own part, some 10 MiB, of which most is shared; shared pages count in full. (The memory of
+  // a verdict is another number: all that its linear memories had, touched or not.)
+  uint64_t   resident_bytes;
+  uint64_t   peak_resident_bytes;
+  // Threads of its process, Sandhog's own: a guest has one.
+  uint32_t   threads;
+  // Through the connection between the two: what was sent to the child, whether or not it has taken it, and what has
+  // been received from it. Zeros where there is no connection.
+  uint64_t   messages_received;
+  uint64_t   messages_sent;
+} sandhog_job_children_live_usage_t;
+
 typedef struct sandhog_job_children_own_child_t {
   int32_t __handle;
 } sandhog_job_children_own_child_t;
@@ -398,6 +418,14 @@ typedef struct {
     sandhog_job_children_error_t err;
   } val;
 } sandhog_job_children_result_verdict_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_children_live_usage_t ok;
+    sandhog_job_children_error_t err;
+  } val;
+} sandhog_job_children_result_live_usage_error_t;
 
 typedef struct {
   bool is_err;
@@ -511,6 +539,9 @@ extern bool sandhog_job_children_method_child_wait(sandhog_job_children_borrow_c
 extern void sandhog_job_children_method_child_stop(sandhog_job_children_borrow_child_t self);
 // Ends it at once.
 extern void sandhog_job_children_method_child_kill(sandhog_job_children_borrow_child_t self);
+// What it has used so far; zeros until its process is there. Never waits for the child. `closed`: it has ended, or is
+// just about to, and its verdict has all that it used. `not-found`: this machine hides processes (`hidepid`).
+extern bool sandhog_job_children_method_child_usage(sandhog_job_children_borrow_child_t self, sandhog_job_children_live_usage_t *ret, sandhog_job_children_error_t *err);
 // A task for a handler, and its answer: the message, or the handler's error. `poisoned`: the child died over it.
 // `timed-out`, and with a timeout of 0 `would-block`: the answer is not there yet. If the task was sent, it is done all
 // the same, and the next call waits for its own answer. `invalid`: the child was started without a connection.
@@ -625,6 +656,8 @@ void sandhog_job_children_option_own_writer_free(sandhog_job_children_option_own
 void sandhog_job_children_option_own_reader_free(sandhog_job_children_option_own_reader_t *ptr);
 
 void sandhog_job_children_result_verdict_error_free(sandhog_job_children_result_verdict_error_t *ptr);
+
+void sandhog_job_children_result_live_usage_error_free(sandhog_job_children_result_live_usage_error_t *ptr);
 
 void sandhog_job_children_result_message_string_free(sandhog_job_children_result_message_string_t *ptr);
 

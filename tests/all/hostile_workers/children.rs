@@ -8,7 +8,8 @@ use sandhog_protocol::frame;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::plan::Access;
-use sandhog_protocol::request::{ChildDirectory, ChildJob, ChildLimits, ChildStdio, Refused, Reply, Request};
+use sandhog_protocol::request::{ChildDirectory, ChildId, ChildJob, ChildLimits, ChildStdio, Refused, Reply, Request};
+use sandhog_protocol::usage::WorkerUsage;
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_protocol::worker::FromWorker;
 use std::os::unix::fs::symlink;
@@ -18,6 +19,10 @@ const BY_PARENT: Verdict = Verdict::Stopped { graceful: false, reason: StopReaso
 
 fn spawn(job: ChildJob) -> Vec<u8> {
     frame::encode(&FromWorker::Asks(Request::Spawn(Box::new(job)))).unwrap()
+}
+
+fn uses(child: ChildId) -> Vec<u8> {
+    frame::encode(&FromWorker::Asks(Request::Usage { child })).unwrap()
 }
 
 fn directory(path: &str, name: &str, access: Access) -> ChildDirectory {
@@ -212,6 +217,34 @@ fn a_child_that_has_ended_can_be_stopped_and_killed_again_and_again() {
 }
 
 #[test]
+fn what_a_child_uses_is_told_in_the_order_of_the_questions_until_it_has_ended() {
+    let mut hostile = HostileWorker::with_children(&["sleep_forever", "hello"], &[]);
+    let sleeps = hostile.has(child("sleep_forever"));
+    hostile.has(child("hello"));
+    hostile.buries();
+    let bytes = [uses(sleeps), uses(2), spawn(child("nobody"))].concat();
+    hostile.writes(&bytes.repeat(40));
+    for _ in 0..40 {
+        assert!(matches!(hostile.hears(), Reply::Used(WorkerUsage::Alive(_))));
+        assert_eq!(hostile.hears(), Reply::Used(WorkerUsage::Ended));
+        assert!(matches!(hostile.hears(), Reply::NotSpawned(Refused::Denied(_))));
+    }
+    hostile.completes();
+}
+
+#[test]
+fn questions_without_end_what_a_child_uses_leave_the_memory_flat() {
+    for lie in ["relay", "deaf"] {
+        let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
+        let mut hostile = HostileWorker::of(Run::hostile(lie).flag("--"), &[granted.as_str(), "--timeout=3s"]);
+        hostile.writes(&spawn(child("sleep_forever")));
+        let (outcome, peak) = hostile.floods(uses(1).repeat(1000));
+        outcome.is(124, "deadline");
+        assert!(peak < FLAT, "{lie}: {peak} bytes");
+    }
+}
+
+#[test]
 fn a_child_that_is_killed_while_it_starts_has_one_end() {
     let mut hostile = HostileWorker::with_children(&["sleep_forever"], &["--max-child-rate=1000"]);
     for number in 1..=20 {
@@ -332,7 +365,7 @@ fn a_command_that_can_open_no_more_files_says_so_and_goes_on() {
             Reply::ChildEnded { verdict, .. } => {
                 assert!(matches!(verdict, Verdict::Refused { .. } | Verdict::Lost { .. }))
             }
-            other @ (Reply::Stop | Reply::InputFailed { .. }) => panic!("{other:?}"),
+            other @ (Reply::Stop | Reply::InputFailed { .. } | Reply::Used(_)) => panic!("{other:?}"),
         }
     };
     assert!(matches!(&refused, Refused::Quota(reason) if reason.contains("can open no more")), "{refused:?}");

@@ -25,7 +25,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("worker", &["build-id", "channel", "engine", "ipc", "probes", "protocol", "sys", "zygote"]),
     ("compiler", &["build-id", "engine", "protocol", "sys", "zygote"]),
     ("zygote", &["channel", "ipc", "probes", "protocol", "sandbox", "sys"]),
-    ("engine", &["protocol"]),
+    ("engine", &["features", "protocol"]),
     // Decisions.
     ("supervisor", &["protocol", "spec"]),
     // Base.
@@ -34,7 +34,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("probes", &["protocol", "sys"]),
     ("sandbox", &["protocol", "sys"]),
     ("ipc", &["protocol"]),
-    ("sys", &[]),
+    ("sys", &["features"]),
+    // Has no code: what its manifest asks for is asked for in each executable.
+    ("features", &[]),
     ("build-id", &[]),
     // For others as well.
     ("client", &["channel", "protocol"]),
@@ -55,8 +57,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rusqlite", &["daemon"]),
     ("hyper", &["cli", "daemon", "worker"]),
     ("http", &["cli", "daemon"]),
-    // In `sys` for the coordinator alone, and in a worker for components.
-    ("tokio", &["cli", "daemon", "doctor", "runtime", "sys", "worker"]),
+    // In `sys` for the coordinator alone, in a worker for components, and in `client` for those who ask for it.
+    ("tokio", &["cli", "client", "daemon", "doctor", "runtime", "sys", "worker"]),
     ("jiff", &["cli", "daemon", "spec"]),
     ("strsim", &["spec"]),
     ("clap", &["cli"]),

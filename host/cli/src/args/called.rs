@@ -14,6 +14,7 @@ pub(super) fn command(args: &[OsString]) -> Option<Command> {
     match name.to_str()? {
         "run" => parsed(rest).map(Box::new).map(Command::Run),
         "map" => parsed(rest).map(Box::new).map(Command::Map),
+        "pool" => parsed(rest).map(Box::new).map(Command::Pool),
         "up" => parsed(rest).map(Command::Up),
         "down" => parsed(rest).map(Command::Down),
         "start" => parsed(rest).map(Box::new).map(Command::Start),

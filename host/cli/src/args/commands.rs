@@ -4,9 +4,10 @@
 
 use super::examples::{
     BUILD_EXAMPLES, COMPLETIONS_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, HELP_EXAMPLES, INSPECT_EXAMPLES, MAP_EXAMPLES,
-    NEW_EXAMPLES, RUN_EXAMPLES,
+    NEW_EXAMPLES, POOL_EXAMPLES, RUN_EXAMPLES,
 };
 use super::map::MapArgs;
+use super::pool::PoolArgs;
 use super::run::RunArgs;
 use super::start::StartArgs;
 use super::tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
@@ -53,6 +54,9 @@ pub enum Command {
     /// Run a module for each task of an input, many at the same time, each sealed
     #[command(after_help = MAP_EXAMPLES)]
     Map(Box<MapArgs>),
+    /// Hold workers of a module ready, for a program that sends tasks and gets answers
+    #[command(after_help = POOL_EXAMPLES)]
+    Pool(Box<PoolArgs>),
 
     /// Bring up the jobs of a manifest, and keep them up
     #[command(after_help = verb::UP)]
@@ -157,6 +161,7 @@ pub struct HelpArgs {
 pub enum Topic {
     Run,
     Map,
+    Pool,
     Up,
     Down,
     Start,

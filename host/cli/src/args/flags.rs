@@ -30,6 +30,9 @@ pub struct OfRun;
 #[derive(Clone, Copy, Debug)]
 pub struct OfStart;
 
+#[derive(Clone, Copy, Debug)]
+pub struct OfPool;
+
 /// Of `build` and `inspect`.
 #[derive(Clone, Copy, Debug)]
 pub struct OfBuild;
@@ -40,6 +43,10 @@ impl Of for OfRun {
 
 impl Of for OfStart {
     const COMMAND: Command = Command::Start;
+}
+
+impl Of for OfPool {
+    const COMMAND: Command = Command::Pool;
 }
 
 impl Of for OfBuild {

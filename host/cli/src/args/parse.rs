@@ -357,11 +357,9 @@ mod tests {
     fn help_exit_codes_is_a_topic_and_nonsense_is_not() {
         let Command::Help(help) = parsed(&["help", "exit-codes"]).unwrap().command else { panic!() };
         assert_eq!(help.topic, Some(Topic::ExitCodes));
-        assert!(
-            misuse(&["help", "nonsense"]).contains(
-                "[possible values: run, map, up, down, start, stop, restart, reload, delete, scale, ps, show,"
-            )
-        );
+        assert!(misuse(&["help", "nonsense"]).contains(
+            "[possible values: run, map, pool, up, down, start, stop, restart, reload, delete, scale, ps, show,"
+        ));
     }
 
     #[test]

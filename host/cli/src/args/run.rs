@@ -34,6 +34,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "FD", hide = true)]
     pub channel: Option<u32>,
 
+    /// Where a library that starts this command asks what the job uses
+    #[arg(long, value_name = "FD", hide = true)]
+    pub usage: Option<u32>,
+
     /// Where its stdin comes from: a file, - for the command's own, or none [default: -]
     #[arg(long, value_name = "FILE|-|none", value_hint = ValueHint::FilePath, help_heading = VIEW)]
     pub stdin: Option<OsString>,

@@ -9,17 +9,17 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Longest line, in bytes: a message of the largest size in base64, and what is around it.
-pub(super) const LONGEST: usize = limits::MESSAGE / 3 * 4 + (64 << 10);
+/// Longest line of `--ipc`, in bytes: a message of the largest size in base64, and what is around it.
+pub(crate) const LONGEST: usize = limits::MESSAGE / 3 * 4 + (64 << 10);
 
 /// Read and written at once, in bytes: as much as a pipe holds (pipe(7)).
-pub(super) const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 /// Memory for lines that is kept from one to the next, in bytes.
 const KEPT: usize = 1 << 20;
 
 /// Lines, one after the other.
-pub(super) struct LineReader<R> {
+pub(crate) struct LineReader<R> {
     input: BufReader<R>,
     longest: usize,
     line: Vec<u8>,
@@ -28,7 +28,7 @@ pub(super) struct LineReader<R> {
 
 /// What was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// Without its end. The last one may have had none.
     Line(&'a [u8]),
     TooLong,
@@ -36,7 +36,7 @@ pub(super) enum Next<'a> {
 }
 
 impl<R: Read> LineReader<R> {
-    pub(super) fn new(input: R, longest: usize) -> Self {
+    pub(crate) fn new(input: R, longest: usize) -> Self {
         Self { input: BufReader::with_capacity(CHUNK, input), longest, line: Vec::new(), number: 0 }
     }
 
@@ -44,7 +44,7 @@ impl<R: Read> LineReader<R> {
     ///
     /// # Errors
     /// As read(2).
-    pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
+    pub(crate) fn next(&mut self) -> io::Result<Next<'_>> {
         self.line.clear();
         self.line.shrink_to(KEPT);
         self.number += 1;
@@ -57,18 +57,18 @@ impl<R: Read> LineReader<R> {
     }
 
     /// Of the line read last; the first is 1.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// Whether another line is here already.
-    pub(super) fn has_line(&self) -> bool {
+    pub(crate) fn has_line(&self) -> bool {
         self.input.buffer().contains(&b'\n')
     }
 }
 
 /// Where lines come from.
-pub(super) struct Input(pub OwnedFd);
+pub(crate) struct Input(pub OwnedFd);
 
 impl Read for Input {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -77,7 +77,7 @@ impl Read for Input {
 }
 
 /// Where lines go to.
-pub(super) struct Output {
+pub(crate) struct Output {
     pub fd: OwnedFd,
     /// How many bytes it took so far.
     pub written: Arc<AtomicU64>,

@@ -142,12 +142,12 @@ fn descriptors_that_go_the_wrong_way_are_refused() {
     let (reader, writer) = std::io::pipe().unwrap();
     let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
     let copy = |fd: &OwnedFd, number| (fd.try_clone().unwrap(), number);
-    let error = Lines::checked(copy(&writer, 3), copy(&writer, 4)).unwrap_err();
+    let error = Lines::checked("--ipc", copy(&writer, 3), copy(&writer, 4)).unwrap_err();
     assert_eq!(error.to_string(), "--ipc: file descriptor 3 can't be read");
-    let error = Lines::checked(copy(&reader, 3), copy(&reader, 3)).unwrap_err();
+    let error = Lines::checked("--ipc", copy(&reader, 3), copy(&reader, 3)).unwrap_err();
     assert_eq!(error.to_string(), "--ipc: file descriptor 3 can't be written");
     assert!(error.hint().is_some());
-    Lines::checked(copy(&reader, 3), copy(&writer, 4)).unwrap();
+    Lines::checked("--ipc", copy(&reader, 3), copy(&writer, 4)).unwrap();
     let error = Other::open(Connection::Lines { input: 1023, output: 1023 }).unwrap_err();
     assert_eq!(error.to_string(), "--ipc: file descriptor 1023 is not open");
 }

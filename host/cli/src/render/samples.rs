@@ -21,7 +21,11 @@ pub fn instance(id: u64, job: &str, phase: Phase) -> Instance {
         pid: None,
         started_ms: None,
         cpu_permille: None,
+        cpu_ms: None,
         memory_bytes: None,
+        peak_rss_bytes: None,
+        messages_received: None,
+        messages_sent: None,
         restarts: 0,
         last: None,
         next_ms: None,
@@ -36,7 +40,11 @@ pub fn running(id: u64, job: &str) -> Instance {
         pid: Some(4242),
         started_ms: Some(NOON - 7_380_000),
         cpu_permille: Some(123),
+        cpu_ms: Some(61_010),
         memory_bytes: Some(13_000_000),
+        peak_rss_bytes: Some(26_000_000),
+        messages_received: Some(3),
+        messages_sent: Some(14),
         ..instance(id, job, Phase::Running)
     }
 }

@@ -61,14 +61,36 @@ fn facts(instance: &Instance, now_ms: u64, paper: Paper) -> Vec<(&'static str, S
         some("attempt", instance.attempt.as_deref().map(|attempt| escape(attempt).into_owned())),
         some("pid", instance.pid.map(|pid| pid.to_string())),
         some("started", instance.started_ms.map(started)),
-        some("cpu", instance.cpu_permille.map(phase::cpu)),
-        some("memory", instance.memory_bytes.map(phase::memory)),
+        some("cpu", cpu(instance)),
+        some("memory", memory(instance)),
+        some("messages", messages(instance)),
         some("progress", instance.progress.as_deref().map(|text| escape(text).into_owned())),
         Some(("restarts", instance.restarts.to_string())),
         some("next", instance.next_ms.map(until)),
     ];
     let raised = instance.raised.iter().map(|one| ("raised", raised(one)));
     all.into_iter().flatten().chain(raised).collect()
+}
+
+/// How busy it is, and how much time that has taken so far. At the first look nobody knows how busy.
+fn cpu(instance: &Instance) -> Option<String> {
+    let used = instance.cpu_ms.map(|ms| format!("{} so far", print_duration(Duration::from_millis(ms))));
+    joined([instance.cpu_permille.map(phase::cpu), used])
+}
+
+fn memory(instance: &Instance) -> Option<String> {
+    let peak = instance.peak_rss_bytes.map(|bytes| format!("{} at its peak", phase::memory(bytes)));
+    joined([instance.memory_bytes.map(phase::memory), peak])
+}
+
+fn messages(instance: &Instance) -> Option<String> {
+    let received = instance.messages_received.map(|count| format!("{count} received"));
+    joined([received, instance.messages_sent.map(|count| format!("{count} sent"))])
+}
+
+/// Those that are known.
+fn joined(parts: [Option<String>; 2]) -> Option<String> {
+    parts.into_iter().flatten().reduce(|first, second| format!("{first}, {second}"))
 }
 
 /// A limit that a retry has changed.
@@ -137,8 +159,9 @@ Instance 0
   attempt   a-7
   pid       4242
   started   2026-11-21T09:57:00.000Z, 2h3m ago
-  cpu       12.3%
-  memory    12.3MiB
+  cpu       12.3%, 1m1.01s so far
+  memory    12.3MiB, 24.7MiB at its peak
+  messages  3 received, 14 sent
   restarts  1
   raised    memory 1GiB, by a retry; configured is 512MiB
 

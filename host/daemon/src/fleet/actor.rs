@@ -10,9 +10,10 @@ use super::mailbox::Mailbox;
 use super::message::{Inbox, Message};
 use super::parked::Parked;
 use super::request::Reply;
-use super::sample::{self, Use};
+use super::sample::Use;
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
+use sandhog_protocol::causes;
 use sandhog_protocol::control::{EndedAttempt, EventKind, VerbResult};
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::granted::Settled;
@@ -264,7 +265,7 @@ impl Daemon {
             self.store.put_alive(now_ms());
         }
         if let Some(problem) = self.store.problem() {
-            self.tell_of_itself(EventKind::Problem, &problem.to_string());
+            self.tell_of_itself(EventKind::Problem, &causes::one_line(&problem));
         }
         if let Some(problem) = self.logs.problem() {
             self.tell_of_itself(EventKind::Problem, &problem.to_string());
@@ -296,7 +297,7 @@ impl Daemon {
         for attempt in &self.weighed {
             if let Some(running) = self.running.get_mut(attempt) {
                 running.look(now);
-                seen.extend(running.used.memory_bytes.map(|bytes| (*attempt, bytes)));
+                seen.extend(running.used.now().map(|usage| (*attempt, usage.rss_bytes)));
             }
         }
         for (attempt, bytes) in seen {
@@ -392,7 +393,7 @@ impl Daemon {
                 kept = kept => kept,
                 () = reply.closed() => return,
             };
-            done.problems.extend(kept.err().map(|error| error.to_string()));
+            done.problems.extend(kept.err().map(|error| causes::one_line(&error)));
             // Sentences may hold a guest's words: each stays one line.
             done.problems.iter_mut().for_each(|problem| *problem = escape(problem).into_owned());
             // Whoever asked may have gone.
@@ -418,10 +419,8 @@ impl Running {
 
     /// Looks at its worker, unless that was just done.
     pub(super) fn look(&mut self, now: Instant) {
-        if let Some(pid) =
-            self.attempt_observer.worker().and_then(|started| started.pid).filter(|_| self.used.is_old(now))
-        {
-            self.used.take(sample::look(pid), now);
+        if let Some(started) = self.attempt_observer.worker().filter(|_| self.used.is_old(now)) {
+            self.used.take(started.process.usage(), now);
         }
     }
 }

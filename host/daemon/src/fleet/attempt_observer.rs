@@ -2,19 +2,18 @@
 
 use super::logs::{Logs, Origin};
 use super::message::{Inbox, Message};
-use super::sample;
 use sandhog_protocol::control::LogStream;
 use sandhog_runtime::observer::{Keeper, Life, Observer, Told};
 use sandhog_runtime::output::Sink;
 use sandhog_runtime::view::{LogLine, Progress};
+use sandhog_runtime::worker_process::WorkerProcess;
 use sandhog_spec::service::LogRules;
 use sandhog_spec::text::escape;
 use sandhog_supervisor::state::AttemptNumber;
 use sandhog_sys::clock::now_ms;
 use std::fmt::Write;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -32,12 +31,11 @@ pub(super) struct AttemptObserver {
 }
 
 /// A worker that has begun.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct StartedWorker {
     /// Its number at the spawner.
     pub worker: u32,
-    /// None: it has gone already.
-    pub pid: Option<u32>,
+    pub process: Arc<WorkerProcess>,
     pub at_ms: u64,
 }
 
@@ -75,7 +73,7 @@ impl AttemptObserver {
     }
 
     pub(super) fn worker(&self) -> Option<StartedWorker> {
-        self.started.get().copied()
+        self.started.get().cloned()
     }
 
     /// How far it is, as it said last; one line, whatever it said.
@@ -144,10 +142,10 @@ impl Observer for AttemptObserver {
         Box::pin(std::future::ready(()))
     }
 
-    fn worker_started(&self, attempt: &str, worker: u32, pidfd: &OwnedFd) {
+    fn worker_started(&self, attempt: &str, worker: u32, process: &Arc<WorkerProcess>) {
         if attempt == self.origin.attempt {
             let mut reported = self.reported();
-            let _ = self.started.set(StartedWorker { worker, pid: sample::pid_of(pidfd), at_ms: now_ms() });
+            let _ = self.started.set(StartedWorker { worker, process: Arc::clone(process), at_ms: now_ms() });
             reported.permit = None;
             for message in reported.held.drain(..) {
                 let _ = self.inbox.send(message);

@@ -15,7 +15,8 @@ use sandhog_sys::ready::watch;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::{mpsc, oneshot};
@@ -52,7 +53,17 @@ pub(super) struct Outgoing {
 }
 
 #[derive(Clone)]
-pub(super) struct Mailbox(mpsc::Sender<Outgoing>);
+pub(super) struct Mailbox {
+    outgoing: mpsc::Sender<Outgoing>,
+    passed: Arc<Passed>,
+}
+
+/// Messages that have passed, for whoever shows them.
+#[derive(Default)]
+struct Passed {
+    to_job: AtomicU64,
+    from_job: AtomicU64,
+}
 
 impl Mailbox {
     /// # Errors
@@ -62,14 +73,20 @@ impl Mailbox {
         let (sender, outgoing) = mpsc::channel(OUTGOING);
         let endpoint = Endpoint::new(end, MAX);
         let task = MailboxTask::new(endpoint, attempt, inbox);
+        let passed = Arc::clone(&task.passed);
         tokio::spawn(task.serve(socket, outgoing));
-        Ok(Self(sender))
+        Ok(Self { outgoing: sender, passed })
+    }
+
+    /// Messages that the job was sent so far, and that have been received from it.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.passed.to_job.load(Ordering::Relaxed), self.passed.from_job.load(Ordering::Relaxed))
     }
 
     /// # Errors
     /// The message comes back where too many wait already, or the job has gone.
     pub(super) fn post(&self, message: Outgoing) -> Result<(), Outgoing> {
-        self.0.try_send(message).map_err(|error| match error {
+        self.outgoing.try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(message) | mpsc::error::TrySendError::Closed(message) => message,
         })
     }
@@ -94,6 +111,7 @@ impl Turn {
 
 struct MailboxTask {
     endpoint: Endpoint,
+    passed: Arc<Passed>,
     turn: Turn,
     attempt: AttemptNumber,
     inbox: Inbox,
@@ -143,7 +161,8 @@ enum Next<'a> {
 
 impl MailboxTask {
     fn new(endpoint: Endpoint, attempt: AttemptNumber, inbox: Inbox) -> Self {
-        Self { endpoint, turn: Turn::begin(), attempt, inbox, waiting: VecDeque::new(), hung_up: None }
+        let (turn, waiting) = (Turn::begin(), VecDeque::new());
+        Self { endpoint, passed: Arc::default(), turn, attempt, inbox, waiting, hung_up: None }
     }
 
     /// Until the job has gone, or nobody can send to it any more.
@@ -183,6 +202,7 @@ impl MailboxTask {
         let Outgoing { format, body, answer, sent } = message;
         let json = match self.endpoint.send(format, &body, Timeout::Now) {
             Ok(()) => {
+                self.passed.to_job.store(self.endpoint.sent(), Ordering::Relaxed);
                 self.waiting.extend(answer);
                 Ok(())
             }
@@ -205,6 +225,7 @@ impl MailboxTask {
             match self.endpoint.step(keep) {
                 Ok(Some(message)) => {
                     self.turn.messages += 1;
+                    self.passed.from_job.store(self.endpoint.received(), Ordering::Relaxed);
                     self.hear(message).await?;
                 }
                 Ok(None) => {}

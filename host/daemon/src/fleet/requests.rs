@@ -1,7 +1,7 @@
 //! What sessions ask for, answered.
 
 use super::actor::Daemon;
-use super::mailbox::{Outgoing, message_of};
+use super::mailbox::{Mailbox, Outgoing, message_of};
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Request, Verb, Wanted};
 use super::select::{Selected, select};
@@ -88,6 +88,8 @@ impl Daemon {
         let at_ms = |at: Duration| self.begun_ms + at.as_millis() as u64;
         let running = seen.attempt.and_then(|attempt| self.running.get(&attempt));
         let started = running.and_then(|running| running.attempt_observer.worker());
+        let used = running.and_then(|running| running.used.now());
+        let messages = running.and_then(|running| running.mailbox.as_ref()).map(Mailbox::counts);
         let scheduled = || self.clock.next_of(&member.job).and_then(time::ms);
         Some(Instance {
             id,
@@ -100,10 +102,14 @@ impl Daemon {
             paused: running.is_some_and(|running| running.paused),
             since_ms: at_ms(seen.since),
             attempt: running.map(|running| running.attempt_observer.origin.attempt.clone()),
-            pid: started.and_then(|started| started.pid),
-            started_ms: started.map(|started| started.at_ms),
+            pid: started.as_ref().and_then(|started| started.process.pid()),
+            started_ms: started.as_ref().map(|started| started.at_ms),
             cpu_permille: running.and_then(|running| running.used.cpu_permille),
-            memory_bytes: running.and_then(|running| running.used.memory_bytes),
+            cpu_ms: used.map(|used| used.cpu_us / 1000),
+            memory_bytes: used.map(|used| used.rss_bytes),
+            peak_rss_bytes: used.map(|used| used.peak_rss_bytes),
+            messages_received: messages.map(|(received, _)| received),
+            messages_sent: messages.map(|(_, sent)| sent),
             restarts: seen.restarts,
             last: member.ends.front().cloned(),
             next_ms: seen.next.map(at_ms).or_else(|| scheduled().filter(|_| seen.phase == Phase::Scheduled)),

@@ -11,7 +11,9 @@ use crate::coordinator::Coordinator;
 use crate::driver::GRACE;
 use crate::error::Error;
 use crate::granted::Opener;
-use sandhog_protocol::verdict::Verdict;
+use crate::record::VerdictRecord;
+use sandhog_protocol::spawn::WeakWall;
+use sandhog_protocol::verdict::{Usage, Verdict};
 use sandhog_spec::job::{Job, User};
 use sandhog_supervisor::pool::{State, TaskId};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +35,8 @@ struct Inner {
     next: AtomicU64,
     measured: Arc<Mutex<Measured>>,
     is_over: watch::Receiver<bool>,
+    shared: Arc<Shared>,
+    weak_walls: Vec<WeakWall>,
 }
 
 /// A task that was submitted. Dropped, it takes its task back.
@@ -73,7 +77,7 @@ impl Pool {
         let (over, is_over) = watch::channel(false);
         let measured = Arc::<Mutex<Measured>>::default();
         let policy = State::new(settings.config(GRACE));
-        tokio::spawn(Actor::new(shared, policy, news, opened, Arc::clone(&measured), over).run());
+        tokio::spawn(Actor::new(Arc::clone(&shared), policy, news, opened, Arc::clone(&measured), over).run());
         let kind = match open.await {
             Ok(Ok(kind)) => kind,
             Ok(Err(verdict)) => {
@@ -84,7 +88,9 @@ impl Pool {
         };
         let places = Arc::new(Semaphore::new(settings.waiting_max.clamp(1, Semaphore::MAX_PERMITS)));
         let next = AtomicU64::new(0);
-        Ok(Ok(Self { inner: Arc::new(Inner { happenings, places, kind, next, measured, is_over }) }))
+        let weak_walls = coordinator.weak_walls().await;
+        let inner = Inner { happenings, places, kind, next, measured, is_over, shared, weak_walls };
+        Ok(Ok(Self { inner: Arc::new(inner) }))
     }
 
     /// What its workers are.
@@ -110,6 +116,23 @@ impl Pool {
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         locked(&self.inner.measured).statistics()
+    }
+
+    /// All that is to be told of an attempt of one of its workers.
+    #[must_use]
+    pub fn record(&self, verdict: Verdict, attempt: String, usage: Usage) -> VerdictRecord {
+        let Inner { shared, weak_walls, .. } = &*self.inner;
+        let mut walls = shared.walls().clone();
+        let missing_walls = shared.coordinator.walls().into_iter().filter(|wall| !walls.contains(wall)).collect();
+        walls.retain(|wall| !weak_walls.iter().any(|weak| weak.wall == *wall));
+        VerdictRecord {
+            module: shared.granted.module.name(),
+            walls: walls.into_iter().collect(),
+            weak_walls: weak_walls.clone(),
+            missing_walls,
+            usage,
+            ..VerdictRecord::new(verdict, attempt, shared.job.name.clone())
+        }
     }
 
     /// No further tasks; those that wait are still done. Comes back when nothing is left.
@@ -138,6 +161,12 @@ impl Ticket {
 
     /// Waits for its end.
     pub async fn finished(mut self) -> Finished {
+        self.end().await
+    }
+
+    /// As [`Ticket::finished`], for whoever may still cancel it meanwhile. It ends once: after that there is no task any more.
+    /// Dropping the future and asking again loses nothing.
+    pub async fn end(&mut self) -> Finished {
         let Some(finished) = &mut self.finished else { return nobody() };
         let answer = finished.await;
         self.finished = None;
@@ -160,7 +189,7 @@ fn nobody() -> Finished {
         attempt: None,
         stdout: super::captured::Captured::default(),
         stderr: super::captured::Captured::default(),
-        usage: sandhog_protocol::verdict::Usage::default(),
+        usage: Usage::default(),
         waited: Duration::ZERO,
         ran: Duration::ZERO,
     }

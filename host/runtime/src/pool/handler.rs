@@ -10,7 +10,7 @@ use crate::driver::Begin;
 use crate::error::Error;
 use crate::note::Note;
 use crate::plan;
-use sandhog_channel::{Endpoint, Error as ChannelError, Format, Incoming, Timeout};
+use sandhog_channel::{Batch, Endpoint, Error as ChannelError, Format, Incoming, Timeout};
 use sandhog_protocol::causes;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Message;
@@ -43,6 +43,7 @@ impl Handler {
         let plan = GuestPlan {
             // Each task has its own, which the pool watches over; a worker waits for as long as it is wanted.
             timeout_ms: None,
+            together: shared.settings.in_flight > 1,
             ..plan::guest(&shared.job, identity.clone(), None)
         };
         let (ready, over) = (Arc::clone(shared), Arc::clone(shared));
@@ -61,6 +62,7 @@ impl Handler {
             socket,
             asked,
             waiting: VecDeque::new(),
+            batch: Batch::default(),
             is_finishing: false,
             slot,
             control: control.clone(),
@@ -100,6 +102,8 @@ struct Connection {
     asked: mpsc::UnboundedReceiver<Arc<Message>>,
     /// Tasks that it has no room for.
     waiting: VecDeque<Arc<Message>>,
+    /// Those that are just being sent.
+    batch: Batch,
     /// No more tasks come.
     is_finishing: bool,
     slot: SlotId,
@@ -115,6 +119,10 @@ impl Connection {
                     match task {
                         Some(task) => self.waiting.push_back(task),
                         None => self.is_finishing = true,
+                    }
+                    // Those that were given together go together.
+                    while let Ok(task) = self.asked.try_recv() {
+                        self.waiting.push_back(task);
                     }
                     if !self.send() {
                         return self.give_up();
@@ -147,15 +155,16 @@ impl Connection {
 
     /// Sends what there is room for. False: it takes nothing more.
     fn send(&mut self) -> bool {
-        while let Some(task) = self.waiting.front() {
-            match self.endpoint.send(task.format, &task.body, Timeout::Now) {
-                Ok(()) => drop(self.waiting.pop_front()),
+        while !self.waiting.is_empty() {
+            let (count, sent) = match self.batch() {
+                0 => (1, self.send_first()),
+                count => (count, self.endpoint.send_batch(self.batch.as_bytes().unwrap_or_default(), Timeout::Now)),
+            };
+            match sent {
+                Ok(()) => drop(self.waiting.drain(..count)),
                 Err(ChannelError::WouldBlock) => return true,
                 // What it has answered before it went is still to be heard.
-                Err(ChannelError::Closed) => {
-                    self.waiting.clear();
-                    return true;
-                }
+                Err(ChannelError::Closed) => self.waiting.clear(),
                 Err(_) => return false,
             }
         }
@@ -163,6 +172,20 @@ impl Connection {
             self.endpoint.finish_sending();
         }
         true
+    }
+
+    /// Puts as many tasks as fit into one packet; how many. 0: the first is alone.
+    fn batch(&mut self) -> usize {
+        self.batch.clear();
+        if self.waiting.len() > 1 {
+            let _ = self.waiting.iter().all(|task| self.batch.push(task.format, &task.body));
+        }
+        self.batch.count()
+    }
+
+    fn send_first(&mut self) -> Result<(), ChannelError> {
+        let Some(task) = self.waiting.front() else { return Ok(()) };
+        self.endpoint.send(task.format, &task.body, Timeout::Now)
     }
 
     /// Nothing can be said to it or heard of it any more.

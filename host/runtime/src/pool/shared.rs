@@ -55,6 +55,7 @@ impl Shared {
             identity,
             data: None,
             instead: None,
+            worker: Arc::default(),
         }
     }
 

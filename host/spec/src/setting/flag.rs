@@ -17,6 +17,7 @@ pub enum Command {
     Run,
     Map,
     Start,
+    Pool,
     Build,
     Inspect,
 }
@@ -27,6 +28,7 @@ impl Command {
             Self::Run => "run",
             Self::Map => "map",
             Self::Start => "start",
+            Self::Pool => "pool",
             Self::Build => "build",
             Self::Inspect => "inspect",
         }

@@ -136,12 +136,17 @@ const fn start(value: &'static str) -> Flag {
 
 /// Of what runs a job.
 const fn both(value: &'static str) -> Flag {
-    flag(&[Command::Run, Command::Map, Command::Start], value)
+    flag(&[Command::Run, Command::Map, Command::Start, Command::Pool], value)
+}
+
+/// Of what runs one attempt of a job at a time.
+const fn single(value: &'static str) -> Flag {
+    flag(&[Command::Run, Command::Start], value)
 }
 
 /// Of what compiles a module.
 const fn compilers(value: &'static str) -> Flag {
-    flag(&[Command::Run, Command::Map, Command::Start, Command::Build, Command::Inspect], value)
+    flag(&[Command::Run, Command::Map, Command::Start, Command::Pool, Command::Build, Command::Inspect], value)
 }
 
 const fn short(value: &'static str, short: char) -> Flag {
@@ -243,7 +248,7 @@ settings! {
         stdin Stdin: Stdin = Facts::new(Attempt, start("FILE|none"), Usual::Word("none"),
             "Where its stdin comes from: a file, or none")
             .more("`sandhog run` has `-` as well, which is the usual one there: the command's own.");
-        fresh Fresh: Flag = Facts::new(Attempt, flag(&[Command::Run, Command::Start], ""), Usual::No, "Handlers only: a new instance for each task");
+        fresh Fresh: Flag = Facts::new(Attempt, single(""), Usual::No, "Handlers only: a new instance for each task");
         log Log: Word(|| words::names(&LEVELS)) = Facts::new(Attempt, both("LEVEL"), Usual::Word("info"),
             "Lowest level of its log, and of its children's, that is kept, or off")
             .more("`sandhog run` shows them on stderr, a daemon keeps them.");

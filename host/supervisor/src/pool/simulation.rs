@@ -777,7 +777,7 @@ impl World {
             self.run_until(self.now + pause);
             self.step(Event::Close { drain: false });
         }
-        self.run_until(self.now + Duration::from_secs(120));
+        self.run_until(self.now + Duration::from_secs(3600));
         self.check(self.ended, "the end does not come");
         (0..5).for_each(|_| self.request());
         self.check(self.tasks.is_empty() && self.pool.next_wake().is_none(), "nothing comes after the end");

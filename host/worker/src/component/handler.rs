@@ -16,10 +16,11 @@ use crate::{
     report::{self, Stage},
     session::Session,
 };
-use sandhog_channel::{Endpoint, Error as ChannelError, Format, Large, Timeout};
+use sandhog_channel::{Batch, Endpoint, Error as ChannelError, Format, Large, Timeout};
 use sandhog_protocol::{
     causes, limits,
     message::Message,
+    plan::GuestPlan,
     worker::{End, Report},
 };
 use std::os::fd::OwnedFd;
@@ -109,7 +110,7 @@ pub(super) async fn serve(
             Ok(instance) => instance,
             Err((failure, store)) => break (Err(failure), store),
         };
-        match answer_all(&mut endpoint, &mut instance, stores.plan.fresh).await {
+        match answer_all(&mut endpoint, &mut instance, stores.plan).await {
             Ok(Next::Instance) => store = stores.next(instance.store)?,
             Ok(Next::Nothing) => break (Ok(0), instance.store),
             Ok(Next::Broken(reason)) => return Ok(counted(Report::of(report::broken(&reason)), &endpoint)),
@@ -135,20 +136,66 @@ enum Next {
 }
 
 /// Answers one task where each needs an instance of its own, else all.
-async fn answer_all(endpoint: &mut Endpoint, instance: &mut Instance, fresh: bool) -> Result<Next, Failure> {
+async fn answer_all(endpoint: &mut Endpoint, instance: &mut Instance, plan: &GuestPlan) -> Result<Next, Failure> {
+    let mut answers = Answers::default();
     loop {
         let task = match endpoint.recv(Timeout::Never) {
             Ok(task) => task,
             Err(ChannelError::Closed) => return Ok(Next::Nothing),
             Err(error) => return Ok(Next::Broken(causes::one_line(&error))),
         };
-        let answer = instance.call(task).await?;
-        match send(endpoint, answer) {
-            Ok(()) if fresh => return Ok(Next::Instance),
+        let answer = match instance.call(task).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                // Those before it were answered.
+                let _ = answers.flush(endpoint);
+                return Err(failure);
+            }
+        };
+        let sent = match plan.together && !plan.fresh {
+            true => answers.keep(endpoint, answer),
+            false => send(endpoint, answer),
+        };
+        match sent {
+            Ok(()) if plan.fresh => return Ok(Next::Instance),
             Ok(()) => {}
             Err(ChannelError::Closed) => return Ok(Next::Nothing),
             Err(error) => return Ok(Next::Broken(causes::one_line(&error))),
         }
+    }
+}
+
+/// Answers that go together: there is another task already, whose sender waits for all of them.
+#[derive(Default)]
+struct Answers(Batch);
+
+impl Answers {
+    /// Keeps it, behind those that are kept already, until the last task of its packet is answered; what is too large for that is
+    /// sent.
+    fn keep(&mut self, endpoint: &mut Endpoint, answer: TaskResult) -> Result<(), ChannelError> {
+        if !self.push(&answer) {
+            self.flush(endpoint)?;
+            if !self.push(&answer) {
+                return send(endpoint, answer);
+            }
+        }
+        if endpoint.has_message() { Ok(()) } else { self.flush(endpoint) }
+    }
+
+    fn push(&mut self, answer: &TaskResult) -> bool {
+        let (format, body) = match answer {
+            Ok(message) => (message.format.into(), message.body.as_slice()),
+            Err(error) => (Format::Failure, error.as_bytes()),
+        };
+        // What is made up wrongly goes its own way.
+        sandhog_protocol::message::check(format, body).is_ok() && self.0.push(format, body)
+    }
+
+    fn flush(&mut self, endpoint: &mut Endpoint) -> Result<(), ChannelError> {
+        let Some(batch) = self.0.as_bytes() else { return Ok(()) };
+        let sent = endpoint.send_batch(batch, Timeout::Never);
+        self.0.clear();
+        sent
     }
 }
 
@@ -197,7 +244,7 @@ mod tests {
     use rustix::fs::{MemfdFlags, memfd_create};
     use sandhog_protocol::{
         frame,
-        plan::{GuestPlan, Kind},
+        plan::Kind,
         worker::TrapKind,
     };
     use std::{fs::File, io::Write};

@@ -4,15 +4,16 @@ use super::channel::send_message;
 use super::text::{self, Budget};
 use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer, or_default};
 use super::view::{HANDLES, Parts, View};
-use crate::session::{self, Connection, Source, Until, write};
+use crate::session::{self, Connection, Counts, Source, Until, write};
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::plan::Access;
 use sandhog_protocol::request::{ChildDirectory, ChildId, ChildJob, ChildLimits, ChildStdio};
+use sandhog_protocol::usage::LiveUsage;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, ResourceType, WasmList, WasmStr};
+use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType, WasmList, WasmStr};
 
 /// Texts and data of a job together, in bytes: they travel in one frame ([`limits::FRAME`]) with their headers.
 const JOB: usize = 900 << 10;
@@ -84,6 +85,38 @@ struct Job {
     fresh: bool,
 }
 
+/// What a child that lives has used so far.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Usage {
+    #[component(name = "cpu-us")]
+    cpu_us: u64,
+    #[component(name = "resident-bytes")]
+    resident_bytes: u64,
+    #[component(name = "peak-resident-bytes")]
+    peak_resident_bytes: u64,
+    threads: u32,
+    #[component(name = "messages-received")]
+    messages_received: u64,
+    #[component(name = "messages-sent")]
+    messages_sent: u64,
+}
+
+impl Usage {
+    /// `counts`: of the parent's end, which has received what the child sent.
+    const fn of(usage: LiveUsage, counts: Counts) -> Self {
+        let LiveUsage { cpu_us, rss_bytes, peak_rss_bytes, threads } = usage;
+        Self {
+            cpu_us,
+            resident_bytes: rss_bytes,
+            peak_resident_bytes: peak_rss_bytes,
+            threads,
+            messages_received: counts.sent,
+            messages_sent: counts.received,
+        }
+    }
+}
+
 #[derive(ComponentType, Lift)]
 #[component(variant)]
 enum Awaited {
@@ -117,6 +150,11 @@ pub(super) fn link<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> w
         let Parts { session, table } = store.data_mut().parts();
         or_default(session.kill(table.get(&child)?.0));
         Ok(())
+    })?;
+    children.func_wrap("[method]child.usage", |mut store: Store<'_, T>, (child,): (Resource<Child>,)| {
+        let Parts { session, table } = store.data_mut().parts();
+        let usage = session.usage(table.get(&child)?.0);
+        Ok((answer(usage).map(|(usage, counts)| Usage::of(usage, counts)),))
     })?;
     children.func_wrap("[method]child.call", call)?;
     children.func_wrap("spawn", spawn)?;

@@ -8,6 +8,7 @@ use sandhog_ipc::{FrameBuffer, pair, recv_frame, send_frame};
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::plan::{GuestPlan, Identity};
 use sandhog_protocol::request::{Level, Refused, Reply, Request};
+use sandhog_protocol::usage::{LiveUsage, WorkerUsage};
 use sandhog_protocol::verdict::{Usage, Verdict};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
 use sandhog_protocol::{limits, plan::Access, request::ChildStdio};
@@ -129,6 +130,7 @@ const IMPORTS: &str = r#"
     (import "sandhog:job/children@0.1.0" "spawn" (func $spawn (param i32 i32)))
     (import "sandhog:job/children@0.1.0" "[method]child.wait" (func $wait (param i32 i32 i64 i32)))
     (import "sandhog:job/children@0.1.0" "[method]child.kill" (func $kill (param i32)))
+    (import "sandhog:job/children@0.1.0" "[method]child.usage" (func $usage (param i32 i32)))
     (import "sandhog:job/children@0.1.0" "[resource-drop]child" (func $drop_child (param i32)))
     (import "sandhog:job/children@0.1.0" "wait-any" (func $wait_any (param i32 i32 i32 i64 i32)))
 "#;
@@ -366,6 +368,27 @@ fn a_child_is_started_and_its_verdict_comes_back() {
     let mut buffer = FrameBuffer::default();
     assert!(matches!(world.hears(&mut buffer), Request::Spawn(_)));
     assert_eq!(world.hears(&mut buffer), Request::Kill { child: 6 });
+}
+
+#[test]
+fn what_a_child_uses_comes_back_number_by_number() {
+    let mut world = world(&GuestPlan::default());
+    world.tells(Reply::Spawned { child: 6, attempt: "a-2".into() });
+    let usage = LiveUsage { cpu_us: 1, rss_bytes: 20, peak_rss_bytes: 300, threads: 4000 };
+    world.tells(Reply::Used(WorkerUsage::Alive(usage)));
+    // Behind the tag: three numbers of 64 bits, one of 32, and two counts, which are zero.
+    let body = format!(
+        "(local $child i32) {} (local.set $child (i32.load (i32.const 8)))
+        (call $usage (local.get $child) (i32.const 0)) (call $drop_child (local.get $child))
+        (i32.add (i32.add (i32.load (i32.const 8)) (i32.load (i32.const 16)))
+            (i32.add (i32.load (i32.const 24)) (i32.add (i32.load (i32.const 32))
+            (i32.add (i32.load (i32.const 40)) (i32.load (i32.const 48))))))",
+        spawn("")
+    );
+    assert_eq!(world.run(&body).unwrap(), 4321);
+    let mut buffer = FrameBuffer::default();
+    assert!(matches!(world.hears(&mut buffer), Request::Spawn(_)));
+    assert_eq!(world.hears(&mut buffer), Request::Usage { child: 6 });
 }
 
 #[test]

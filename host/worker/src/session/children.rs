@@ -1,14 +1,15 @@
 //! The guest's children: how one starts, what the guest may do with it, how it is waited for.
 
 use super::child::Child;
-use super::connection::Connection;
-use super::conversation::{Heard, Session};
+use super::connection::{Connection, Counts};
+use super::conversation::{Answer, Heard, Session};
 use super::ended::Ended;
 use super::error::Error;
 use super::source::{Source, Until};
 use super::streams;
 use sandhog_protocol::message::Message;
 use sandhog_protocol::request::{ChildId, ChildJob, ChildStdio, Request};
+use sandhog_protocol::usage::{LiveUsage, WorkerUsage};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -37,13 +38,24 @@ impl Session {
     /// it also is where the attempt may not have as many files more; [`Error::Gone`].
     pub(crate) fn spawn(&mut self, job: ChildJob) -> Result<ChildId, Error> {
         let expected = Expected::of(&job);
-        self.control.ask(Request::Spawn(Box::new(job)))?;
-        loop {
-            let reply = self.control.next()?;
-            if let Heard::Spawned(answer) = self.hear(reply) {
+        match self.answer_to(Request::Spawn(Box::new(job)))? {
+            Answer::Spawned(answer) => {
                 let fds = self.control.take_fds();
                 let (child, attempt) = answer?;
-                return self.adopt(child, attempt, expected, fds);
+                self.adopt(child, attempt, expected, fds)
+            }
+            // To something else.
+            Answer::Used(_) => Err(Error::Gone),
+        }
+    }
+
+    /// Asks for something that has an answer, and waits for that. The coordinator answers without asking anybody else.
+    fn answer_to(&mut self, request: Request) -> Result<Answer, Error> {
+        self.control.ask(request)?;
+        loop {
+            let reply = self.control.next()?;
+            if let Heard::Answer(answer) = self.hear(reply) {
+                return Ok(answer);
             }
         }
     }
@@ -77,6 +89,26 @@ impl Session {
     /// [`Error::Gone`].
     pub(crate) fn kill(&mut self, child: ChildId) -> Result<(), Error> {
         self.control.ask(Request::Kill { child })
+    }
+
+    /// What it has used so far, and the messages that went through its connection, as its parent's end has them: received from
+    /// it, and sent to it.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]: it has ended, or is about to. [`Error::NotFound`]: nobody can tell on this machine. [`Error::Gone`].
+    pub(crate) fn usage(&mut self, child: ChildId) -> Result<(LiveUsage, Counts), Error> {
+        if self.ended(child).is_some() {
+            return Err(Error::Closed);
+        }
+        let usage = match self.answer_to(Request::Usage { child })? {
+            Answer::Used(WorkerUsage::Alive(usage)) => usage,
+            Answer::Used(WorkerUsage::Ended) => return Err(Error::Closed),
+            Answer::Used(WorkerUsage::Unknown) => return Err(Error::NotFound("the child's process".to_owned())),
+            // To something else.
+            Answer::Spawned(_) => return Err(Error::Gone),
+        };
+        let counts = self.connection_to(child).map(|connection| connection.counts());
+        Ok((usage, counts.unwrap_or_default()))
     }
 
     /// The guest has no handle to it any more. It runs on; what nobody has taken of its ends closes.

@@ -23,8 +23,8 @@ pub(crate) struct Control {
 
 struct Incoming {
     buffer: FrameBuffer,
-    /// What came beside the bytes, in its order. All of it belongs to the answer of the one spawn that can be asked for at a
-    /// time: nothing else has descriptors.
+    /// What came beside the bytes, in its order. All of it belongs to the answer of the one request for a spawn that can be under
+    /// way: nothing else has descriptors.
     fds: Vec<OwnedFd>,
     /// What was heard while only the news of stdin was wanted.
     told: VecDeque<Reply>,

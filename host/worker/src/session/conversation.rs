@@ -1,6 +1,6 @@
 //! One guest's side of the conversation with the coordinator: what it says, and what is made of what it is told.
 //!
-//! Must not: wait (`wait` does), or ask for a child (`children` does).
+//! Must not: wait (`wait` does), or ask for something that has an answer (`children` does).
 
 use super::child::Child;
 use super::connection::{Connection, Counts};
@@ -13,6 +13,7 @@ use sandhog_ipc::FrameBuffer;
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity};
 use sandhog_protocol::request::{ChildId, Level, Reply, Request};
+use sandhog_protocol::usage::WorkerUsage;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -48,10 +49,16 @@ pub(crate) struct About {
     pub data: Option<Message>,
 }
 
-/// An answer to [`Request::Spawn`], or nothing of the kind.
+/// What the coordinator says: something that nobody has asked for, or the answer to the one request that waits for it.
 pub(super) enum Heard {
     News,
+    Answer(Answer),
+}
+
+/// One for each request that has an answer.
+pub(super) enum Answer {
     Spawned(Result<(ChildId, String), Error>),
+    Used(WorkerUsage),
 }
 
 impl Session {
@@ -161,7 +168,7 @@ impl Session {
             match self.hear(reply) {
                 Heard::News => {}
                 // Nothing was asked.
-                Heard::Spawned(_) => return Err(Error::Gone),
+                Heard::Answer(_) => return Err(Error::Gone),
             }
         }
         Ok(())
@@ -169,8 +176,9 @@ impl Session {
 
     pub(super) fn hear(&mut self, reply: Reply) -> Heard {
         match reply {
-            Reply::Spawned { child, attempt } => Heard::Spawned(Ok((child, attempt))),
-            Reply::NotSpawned(reason) => Heard::Spawned(Err(reason.into())),
+            Reply::Spawned { child, attempt } => Heard::Answer(Answer::Spawned(Ok((child, attempt)))),
+            Reply::NotSpawned(reason) => Heard::Answer(Answer::Spawned(Err(reason.into()))),
+            Reply::Used(usage) => Heard::Answer(Answer::Used(usage)),
             // Whoever reads stdin hears of it: it never comes this far.
             Reply::InputFailed { .. } => Heard::News,
             Reply::Stop => {

@@ -22,7 +22,7 @@ mod wait;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Counts};
 pub(crate) use control::Control;
 pub(crate) use conversation::Session;
 pub(crate) use ended::Ended;

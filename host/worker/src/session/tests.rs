@@ -8,6 +8,7 @@ use sandhog_protocol::limits;
 use sandhog_protocol::message::Format;
 use sandhog_protocol::plan::GuestPlan;
 use sandhog_protocol::request::{ChildId, ChildJob, ChildLimits, ChildStdio, Refused, Reply, Request};
+use sandhog_protocol::usage::{LiveUsage, WorkerUsage};
 use sandhog_protocol::verdict::{Usage, Verdict};
 use sandhog_protocol::worker::{FromWorker, ToWorker};
 use std::io::IoSlice;
@@ -162,6 +163,53 @@ fn a_refusal_is_told_with_its_reason() {
         coordinator.tells(Reply::NotSpawned(reason));
         assert_eq!(session.spawn(job(false, NULL)), Err(error));
     }
+}
+
+#[test]
+fn what_a_child_uses_is_asked_for_and_its_messages_are_counted_here() {
+    let (mut session, mut coordinator) = session();
+    let (connection, mut child) = connected_child(&mut session, &mut coordinator, 1);
+    plain_child(&mut session, &mut coordinator, 2);
+    connection.send(&mut Progress::default(), Format::Bytes, b"x").unwrap();
+    for text in ["a", "b"] {
+        say(&mut child, text);
+        session.recv(&connection, Until::Forever).unwrap();
+    }
+    let usage = LiveUsage { cpu_us: 7, ..LiveUsage::default() };
+    // News that comes before the answer is not lost.
+    coordinator.tells(Reply::Stop);
+    coordinator.tells(Reply::Used(WorkerUsage::Alive(usage)));
+    assert_eq!(session.usage(1), Ok((usage, Counts { received: 2, sent: 1 })));
+    assert_eq!(coordinator.hears(), Request::Usage { child: 1 });
+    assert_eq!(session.stopping(Until::Now), Ok(true));
+    coordinator.tells(Reply::Used(WorkerUsage::Alive(usage)));
+    assert_eq!(session.usage(2), Ok((usage, Counts::default())));
+}
+
+#[test]
+fn what_nobody_can_tell_of_a_child_is_told_so_and_of_one_that_has_ended_nobody_is_asked() {
+    let (mut session, mut coordinator) = session();
+    plain_child(&mut session, &mut coordinator, 1);
+    coordinator.tells(Reply::Used(WorkerUsage::Unknown));
+    assert!(matches!(session.usage(1), Err(Error::NotFound(_))));
+    coordinator.tells(Reply::Used(WorkerUsage::Ended));
+    assert_eq!(session.usage(1), Err(Error::Closed));
+    coordinator.tells(ended(1, 0));
+    assert!(session.verdict(1, Until::Forever).is_ok());
+    assert_eq!(session.usage(1), Err(Error::Closed));
+    session.heartbeat().unwrap();
+    let heard = [coordinator.hears(), coordinator.hears(), coordinator.hears()];
+    assert_eq!(heard, [Request::Usage { child: 1 }, Request::Usage { child: 1 }, Request::Heartbeat]);
+}
+
+#[test]
+fn an_answer_to_something_else_is_none() {
+    let (mut session, mut coordinator) = session();
+    plain_child(&mut session, &mut coordinator, 1);
+    coordinator.tells(spawned(2));
+    assert_eq!(session.usage(1), Err(Error::Gone));
+    coordinator.tells(Reply::Used(WorkerUsage::Ended));
+    assert_eq!(session.spawn(job(false, NULL)), Err(Error::Gone));
 }
 
 #[test]

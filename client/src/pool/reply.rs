@@ -1,0 +1,63 @@
+//! What a pool says of a task, as its submitter sees it.
+
+use crate::connection::decode;
+use crate::{Error, Verdict};
+use sandhog_channel::{Format, Message};
+use sandhog_protocol::pool::{FromPool, NotRun};
+use serde::de::DeserializeOwned;
+
+/// What a command made of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Why it ended, and what it used.
+    pub verdict: Verdict,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// A handler's answer, or its own error.
+pub(super) fn answer<R: DeserializeOwned>(reply: FromPool) -> Result<Result<R, String>, Error> {
+    match message(reply)? {
+        Message { format: Format::Value, body } => decode(&body).map(Ok),
+        Message { format: Format::Failure, body } => Ok(Err(String::from_utf8_lossy(&body).into_owned())),
+        Message { format: found @ Format::Bytes, .. } => Err(Error::Format { found }),
+    }
+}
+
+/// A handler's answer, whatever it is.
+pub(super) fn message(reply: FromPool) -> Result<Message, Error> {
+    match reply {
+        FromPool::Answer { message, .. } => Ok(message),
+        FromPool::Failure { text, .. } => Ok(Message { format: Format::Failure, body: text.into_bytes() }),
+        FromPool::Verdict { verdict, .. } => Err(Error::Poisoned(Box::new(Verdict::unpack(&verdict)?))),
+        other => Err(error(other)),
+    }
+}
+
+/// A command's end.
+pub(super) fn output(reply: FromPool) -> Result<Output, Error> {
+    match reply {
+        FromPool::Verdict { verdict, stdout, stderr, .. } => {
+            Ok(Output { verdict: Verdict::unpack(&verdict)?, stdout: stdout.0, stderr: stderr.0 })
+        }
+        FromPool::Answer { message, .. } => Err(Error::Format { found: message.format }),
+        other => Err(error(other)),
+    }
+}
+
+fn error(reply: FromPool) -> Error {
+    match reply {
+        FromPool::NotRun { reason: NotRun::Cancelled, .. } => Error::Cancelled,
+        FromPool::NotRun { reason: NotRun::Expired, .. } => Error::Expired,
+        FromPool::NotRun { reason: NotRun::Closed | NotRun::Unknown(_), text, .. } => Error::PoolEnded(text),
+        FromPool::Refused { text, .. } => Error::Refused(text),
+        FromPool::Invalid { text, .. } => Error::NoAnswer(text),
+        FromPool::Hello { .. }
+        | FromPool::Answer { .. }
+        | FromPool::Failure { .. }
+        | FromPool::Verdict { .. }
+        | FromPool::Statistics(_)
+        | FromPool::Error { .. }
+        | FromPool::Ended { .. } => Error::NoAnswer("the pool said something that is no answer".into()),
+    }
+}
