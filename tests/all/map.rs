@@ -118,9 +118,20 @@ fn several_tasks_are_lines_or_arguments_of_one_run() {
 // Results.
 
 #[test]
-fn a_slow_task_holds_its_place_and_unordered_it_does_not() {
-    let slow = ["300", "1", "2"].map(|ms| format!("{ms}\n")).concat();
-    printed(&map("sleep_ms", &["-j3"], &["{}"]).stdin(slow).run(), "awake\nawake\nawake\n");
+fn a_result_waits_for_those_before_it_and_unordered_it_does_not() {
+    // Tasks of two lines each: a slow one, and one that is done when the first says that it is.
+    let tasks = "log first\nhang\nprint done\nexit 0\nlog third\nhang\n";
+    for (flags, before) in [(&["-j2", "-n2"][..], ""), (&["-j2", "-n2", "--unordered"], "done\n")] {
+        let running = map("does_as_told", flags, &["{}"]).stdin(tasks).start();
+        // It began when the second one was done.
+        running.stderr.until_has("third");
+        if !before.is_empty() {
+            running.stdout.until(before);
+        }
+        assert_eq!(String::from_utf8_lossy(&running.stdout.so_far()), before);
+        running.signal(Signal::TERM);
+        assert_eq!(running.wait().text(), "done\n");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::reading::{self, Reading, Told};
 use super::recipe::{LARGEST, Prepared, Recipe, Work};
 use super::report::{Report, Trouble};
 use super::slots::Slots;
-use super::tally::{Halt, Over, Tally};
+use super::tally::{Halt, Over};
 use super::workers::{Wanted, Watcher, Workers};
 use crate::driver::GRACE;
 use crate::pool::task::{Finished, Input, Outcome, Task};

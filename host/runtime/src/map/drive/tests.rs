@@ -7,6 +7,7 @@ use crate::map::printer::Output;
 use crate::map::random::Random;
 use crate::map::reading::Source;
 use crate::map::recipe::{Cut, For};
+use crate::map::tally::Tally;
 use crate::stop::StopRequest;
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::verdict::Verdict;
