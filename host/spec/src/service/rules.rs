@@ -4,7 +4,7 @@
 //! Must not: know a usual value or a bound. Those are the list's.
 
 use super::error::{Error, Reason};
-use super::retry;
+use super::retry::{self, Boosts, Retry};
 use crate::setting::words::{LEVELS, OVERLAPS, Overlap, RESTARTS, Restart, meaning};
 use crate::setting::{Setting, Wrong, count, size, time};
 use crate::units::{Time, Written, duration, print_duration};
@@ -41,25 +41,6 @@ pub struct Rules {
     pub overlap: Option<Overlap>,
     /// Limits from which retries with a change start.
     pub limits: Boosts,
-}
-
-/// Try again after this verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    pub on: VerdictKind,
-    /// With the limit that was met multiplied by this.
-    pub factor: Option<u32>,
-    /// And no larger than this: bytes or milliseconds.
-    pub max: Option<u64>,
-}
-
-/// Limits that another try may have changed; None: the job's own, or none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Boosts {
-    pub memory_bytes: Option<u64>,
-    pub timeout_ms: Option<u64>,
-    pub cpu_ms: Option<u64>,
-    pub output_bytes: Option<u64>,
 }
 
 /// Pauses between tries: exponential, with full jitter (any time from nothing to the pause).
