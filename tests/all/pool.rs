@@ -233,6 +233,7 @@ fn a_task_is_cancelled_while_it_waits_and_while_it_runs() {
         (&answer["type"], &answer["id"], &answer["reason"]),
         (&json!("not_run"), &json!(2), &json!("cancelled"))
     );
+    talk.until_busy(1);
     talk.say(&json!({"type": "cancel", "id": 1}));
     let answers = talk.hear_all(2);
     assert_eq!(answers[&1]["type"], "verdict");
@@ -266,6 +267,7 @@ fn a_duplicate_and_a_task_of_another_kind_are_refused_and_nothing_else_is() {
         (&json!("refused"), &json!(1), &json!("duplicate_id"))
     );
     assert_eq!((&second["id"], &second["reason"]), (&json!(2), &json!("wrong_kind")));
+    talk.until_busy(1);
     talk.say(&json!({"type": "cancel", "id": 1}));
     assert_eq!(talk.hear()["type"], "verdict");
     talk.command(1, &["exit 0"]);

@@ -154,6 +154,7 @@ const TASKS: usize = 60;
 fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
     let (victim, after) = (*random.one_of(&VICTIMS), Duration::from_micros(random.below(120_000)));
     let what = format!("kill {number} of {:?}: {victim} after {after:?}", workspace.who);
+    println!("{what}");
     let log = format!("log-{number}");
     let lines: String = (0..TASKS).map(|task| format!("{}\n", task % 4)).collect();
     let command = start(workspace, &["-j2", "--joblog", &log], "sleep_ms", &["{}"], &lines);

@@ -120,6 +120,7 @@ fn pool_settings(args: &MapArgs) -> Settings {
         ready: if args.reuse.is_none() { jobs } else { 1 },
         tasks_per_worker: Some(args.reuse.unwrap_or(1).into()),
         in_flight: args.chunk,
+        together: args.chunk > 1,
         ..Settings::default()
     }
 }

@@ -43,7 +43,7 @@ impl Handler {
         let plan = GuestPlan {
             // Each task has its own, which the pool watches over; a worker waits for as long as it is wanted.
             timeout_ms: None,
-            together: shared.settings.in_flight > 1,
+            together: shared.settings.together,
             ..plan::guest(&shared.job, identity.clone(), None)
         };
         let (ready, over) = (Arc::clone(shared), Arc::clone(shared));

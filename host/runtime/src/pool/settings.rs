@@ -21,6 +21,8 @@ pub struct Settings {
     pub tasks_per_worker: Option<u64>,
     /// Tasks that one worker may have at once; a handler answers them in order.
     pub in_flight: u32,
+    /// Tasks that a worker is given together are answered together: fewer packets, and the first answer waits for the last.
+    pub together: bool,
     /// Tasks that may wait.
     pub waiting_max: usize,
     /// A worker that is this old is replaced. None: no bound.
@@ -43,6 +45,7 @@ impl Default for Settings {
             ready: 1,
             tasks_per_worker: Some(1),
             in_flight: 1,
+            together: false,
             waiting_max: 1024,
             worker_age: None,
             worker_bytes: None,

@@ -68,8 +68,10 @@ impl Shared {
     /// What a failed start means for the next one. A wall that may be missing is let go.
     pub(super) fn start_failure(&self, cause: Option<Cause>) -> StartFailure {
         let lets_go = cause.as_ref().and_then(|cause| self.let_go(cause)).is_some();
+        // Nobody can start anything without a spawner.
+        let is_lost = matches!(cause, Some(Cause::SpawnerLost));
         let verdict = outcome::never_began(cause);
-        let is_final = !lets_go && matches!(verdict, Verdict::Refused { .. });
+        let is_final = !lets_go && (is_lost || matches!(verdict, Verdict::Refused { .. }));
         StartFailure { verdict, is_final }
     }
 

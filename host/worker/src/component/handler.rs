@@ -19,7 +19,7 @@ use crate::{
 use sandhog_channel::{Batch, Endpoint, Error as ChannelError, Format, Large, Timeout};
 use sandhog_protocol::{
     causes, limits,
-    message::Message,
+    message::{self, Message},
     plan::GuestPlan,
     worker::{End, Report},
 };
@@ -182,13 +182,16 @@ impl Answers {
         if endpoint.has_message() { Ok(()) } else { self.flush(endpoint) }
     }
 
+    /// A failure is alone in its packet, and so is what is made up wrongly.
     fn push(&mut self, answer: &TaskResult) -> bool {
-        let (format, body) = match answer {
-            Ok(message) => (message.format.into(), message.body.as_slice()),
-            Err(error) => (Format::Failure, error.as_bytes()),
-        };
-        // What is made up wrongly goes its own way.
-        sandhog_protocol::message::check(format, body).is_ok() && self.0.push(format, body)
+        let Ok(message) = answer else { return false };
+        let format = Format::from(message.format);
+        match format {
+            Format::Value | Format::Bytes => {
+                message::check(format, &message.body).is_ok() && self.0.push(format, &message.body)
+            }
+            Format::Failure => false,
+        }
     }
 
     fn flush(&mut self, endpoint: &mut Endpoint) -> Result<(), ChannelError> {
