@@ -7,6 +7,7 @@ mod early;
 mod ends;
 mod fd_kind;
 mod pause;
+mod reaping;
 mod rehearsal;
 mod reports;
 mod slots;
@@ -58,7 +59,7 @@ pub fn main(token: SingleThreaded, setting: Setting, files: Files) -> ! {
 /// read nothing untrusted yet. What does not depend on it is begun meanwhile.
 pub fn main_early(token: SingleThreaded, executables: Executables, files: Files) -> ! {
     let served = settle_in(&executables, Vec::new(), &files).and_then(|epoll| {
-        let early = Early::begin(&token, &executables, &files);
+        let early = Early::begin(&token, &executables, &files.proc);
         stamps::note("waits for its setting");
         match recv_packet::<RootSetting>(&files.coordinator).map_err(io::Error::other) {
             Ok(Ok(Received { message, fds })) => {

@@ -1,10 +1,11 @@
-//! A child that is there for its namespaces alone: it waits, and ends when nobody has use for it any more.
+//! A child that is there for its namespaces alone: it makes them, waits, and ends when nobody has use for it any more.
 
-use super::ends::reap_now;
+use super::reaping;
 use super::zygote_start::{proc_pid, write_maps};
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::io::{read, retry_on_intr, write};
+use rustix::net::SocketType;
+use sandhog_ipc::pair;
 use sandhog_sandbox::namespaces::IdMap;
 use sandhog_sys::process::{self, Child, Forked, SingleThreaded};
 use std::io;
@@ -12,11 +13,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub(super) struct Bearer {
     child: Child,
-    /// It ends with whoever has this open.
-    _end: OwnedFd,
+    /// By which it says how that went. It ends with whoever has this open.
+    end: OwnedFd,
 }
 
 impl Bearer {
+    /// Begins: a network namespace takes most of a millisecond, which passes beside this process. See [`Self::wait`].
+    ///
     /// # Errors
     /// As for [`process::fork_into`].
     pub(super) fn fork(
@@ -24,14 +27,29 @@ impl Bearer {
         flags: i32,
         start_directory: Option<BorrowedFd<'_>>,
     ) -> io::Result<Self> {
-        let (waits, end) = pipe_with(PipeFlags::CLOEXEC)?;
-        match process::fork_into(token, flags, start_directory)? {
-            Forked::Parent(child) => Ok(Self { child, _end: end }),
+        let (end, theirs) = pair(SocketType::STREAM)?;
+        match process::fork_into(token, 0, start_directory)? {
+            Forked::Parent(child) => Ok(Self { child, end }),
             Forked::Child => {
                 drop(end);
-                let _ = rustix::io::read(&waits, &mut [0]);
+                bear(token, flags, &theirs);
                 process::exit_now(0)
             }
+        }
+    }
+
+    /// Until the namespaces are there, once.
+    ///
+    /// # Errors
+    /// As unshare(2), whose errors are those of clone(2).
+    pub(super) fn wait(&self) -> io::Result<()> {
+        let mut errno = [0; size_of::<i32>()];
+        if retry_on_intr(|| read(&self.end, &mut errno))? < errno.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match i32::from_le_bytes(errno) {
+            0 => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(errno)),
         }
     }
 
@@ -52,10 +70,20 @@ impl Bearer {
     }
 }
 
+/// In the child, until its end.
+fn bear(token: &SingleThreaded, flags: i32, parent: &OwnedFd) {
+    let errno = match process::unshare(token, flags) {
+        Ok(()) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(libc::EINVAL),
+    };
+    if write(parent, &errno.to_le_bytes()).is_ok() && errno == 0 {
+        let _ = retry_on_intr(|| read(parent, &mut [0]));
+    }
+}
+
 impl Drop for Bearer {
     fn drop(&mut self) {
         // It can do nothing about that, whatever somebody else has done to it.
-        let _ = pidfd_send_signal(&self.child.pidfd, Signal::KILL);
-        reap_now(self.child.pidfd.as_fd());
+        reaping::end_now(&self.child);
     }
 }

@@ -1,16 +1,13 @@
-//! What every zygote of a guest needs, begun before its plan is known: its program starts and its namespaces are made while the
+//! What every zygote of a guest needs, begun before its plan is known: its namespaces are made and its program starts while the
 //! command still reads its arguments.
 //!
 //! Must not: say anything to the program, which waits for its plan; be used for a plan that asks for something else.
 
 use super::bearer::Bearer;
-use super::ends::reap_now;
-use super::start::fork_program;
-use super::zygote_start::NewNamespaces;
-use super::{Files, Refusal};
+use super::reaping;
+use super::zygote_start::{self, NewNamespaces, proc_pid};
 use crate::Executables;
 use rustix::net::SocketType;
-use rustix::process::{Signal, pidfd_send_signal};
 use sandhog_ipc::pair;
 use sandhog_protocol::plan::{Program, ZygotePlan};
 use sandhog_sandbox::{cgroup, namespaces};
@@ -30,19 +27,19 @@ pub(super) struct Early {
 }
 
 impl Early {
-    /// None where it can't be begun, and where a zygote is born in its cgroup, which the plan has to describe: then it begins with
-    /// its plan, and whoever asks for it hears why it does not.
-    pub(super) fn begin(token: &SingleThreaded, executables: &Executables, files: &Files) -> Option<Self> {
+    /// `proc`: /proc as a directory. None where it can't be begun, and where a zygote is born in its cgroup, which the plan has to
+    /// describe: then it begins with its plan, and whoever asks for it hears why it does not.
+    pub(super) fn begin(token: &SingleThreaded, executables: &Executables, proc: &OwnedFd) -> Option<Self> {
         if cgroup::is_unified() {
             return None;
         }
+        let bearer = Bearer::fork(token, namespaces::ZYGOTE, None).ok()?;
         let (control, theirs) = control().ok()?;
-        let (child, number) =
-            fork_program(token, executables, files, PROGRAM, NewNamespaces::All, None, &theirs).ok()?;
-        match Bearer::fork(token, namespaces::ZYGOTE, None) {
-            Ok(bearer) => Some(Self { child, number, control, bearer }),
+        let child = zygote_start::fork(token, executables, PROGRAM, NewNamespaces::All, None, &theirs).ok()?.ok()?;
+        match proc_pid(proc, child.pidfd.as_fd()) {
+            Ok(number) => Some(Self { child, number, control, bearer }),
             Err(_) => {
-                end_child(&child);
+                reaping::end_now(&child);
                 None
             }
         }
@@ -59,19 +56,13 @@ impl Early {
 
     /// Ends it: nobody has use for it.
     pub(super) fn end(self) {
-        end_child(&self.child);
+        reaping::end_now(&self.child);
     }
 }
 
 /// The two ends of what a zygote is told by. The spawner waits for nobody.
-pub(super) fn control() -> Result<(OwnedFd, OwnedFd), Refusal> {
-    let refuse = |error: io::Error| Refusal::new(None, "make a socket", error);
-    let (control, theirs) = pair(SocketType::SEQPACKET).map_err(refuse)?;
-    rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse(errno.into()))?;
+pub(super) fn control() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (control, theirs) = pair(SocketType::SEQPACKET)?;
+    rustix::io::ioctl_fionbio(&control, true)?;
     Ok((control, theirs))
-}
-
-pub(super) fn end_child(child: &Child) {
-    let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
-    reap_now(child.pidfd.as_fd());
 }

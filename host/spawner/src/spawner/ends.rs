@@ -1,10 +1,10 @@
 //! How zygotes and workers end, and in the end the spawner itself.
 
-use super::early::Early;
+use super::reaping::wait_for_end;
 use super::{Guard, Pending, Spawner, Zygote};
 use super::{Source, cgroup};
 use crate::ids::Lease;
-use rustix::event::{PollFd, PollFlags, epoll, poll};
+use rustix::event::epoll;
 use rustix::fs::{AtFlags, FileType, statat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -12,7 +12,7 @@ use sandhog_protocol::spawn::{CONTROL_SOCKET, Exit, FromSpawner, How, SpawnFailu
 use sandhog_sandbox::failure;
 use sandhog_sys::process::{self, Reaped};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 impl Spawner {
@@ -117,7 +117,9 @@ impl Spawner {
         // Fails only where there is nobody.
         let _ = process::kill_namespace(&self.token);
         while !matches!(waitid(WaitId::All, WaitIdOptions::EXITED), Err(Errno::CHILD)) {}
-        self.early.take().into_iter().for_each(Early::end);
+        if let Some(early) = self.early.take() {
+            early.end();
+        }
         if let Some(begun) = self.begun.take() {
             self.abandon(begun);
         }
@@ -147,19 +149,4 @@ fn unexpected(how: &process::How) -> Option<SpawnFailure> {
         process::How::Signalled(signal) => format!("signal {signal} ended it"),
     };
     Some(SpawnFailure { wall: None, failure: failure("run a zygote", &io::Error::other(text)) })
-}
-
-/// Waits for a child that ends by itself at once, and reaps it: how it ended.
-pub(super) fn reap_now(pidfd: BorrowedFd<'_>) -> Option<process::How> {
-    loop {
-        match process::reap(pidfd) {
-            Ok(None) => wait_for_end(pidfd),
-            Ok(Some(reaped)) => return Some(reaped.how),
-            Err(_) => return None,
-        }
-    }
-}
-
-fn wait_for_end(pidfd: BorrowedFd<'_>) {
-    let _ = poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], None);
 }

@@ -2,7 +2,7 @@
 //! sealed like a zygote and a worker, runs nothing, and ends. Before anything untrusted is read, so that nobody can make a
 //! wall fail; without `--allow-missing` there is nothing to try.
 
-use super::ends::reap_now;
+use super::reaping::reap_now;
 use super::start::wall_of_fork;
 use super::zygote_start::{NewNamespaces, worker_ids};
 use super::{Settled, Spawner};

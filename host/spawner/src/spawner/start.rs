@@ -3,18 +3,19 @@
 use super::bearer::Bearer;
 use super::early::{self, Early};
 use super::fd_kind::plain_fds;
+use super::reaping;
 use super::zygote_start::{self, NewNamespaces, id_map, proc_pid, worker_ids};
-use super::{Begun, Files, Pending, Refusal, Settled, Source, Spawner, Zygote};
+use super::{Begun, Pending, Refusal, Settled, Source, Spawner, Zygote};
 use crate::ids::Lease;
 use crate::leftovers;
-use crate::{Delegated, Executables, Privilege};
+use crate::{Delegated, Privilege};
 use sandhog_ipc::send_packet;
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::{Program, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Wall, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{ToZygote, WorkerId, ZygoteId};
 use sandhog_sandbox::namespaces::{self, IdMap};
 use sandhog_sandbox::{cgroup, directories};
-use sandhog_sys::process::{Child, SingleThreaded};
+use sandhog_sys::process::Child;
 use sandhog_sys::stamps;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -86,7 +87,7 @@ impl Spawner {
     }
 
     fn begin_anew(&mut self, plan: ZygotePlan) -> Result<Begun, Refusal> {
-        let (control, theirs) = early::control()?;
+        let (control, theirs) = early::control().map_err(|error| Refusal::new(None, "make a socket", error))?;
         // What can be born in its cgroup needs it before.
         let early =
             if plan.walls.contains(&Wall::Cgroup) && cgroup::is_unified() { Some(self.settle(&plan)?) } else { None };
@@ -99,7 +100,6 @@ impl Spawner {
             }
         };
         drop(theirs);
-        stamps::note("zygote is forked");
         let is_born_there = early.is_some();
         let settled = match early.map_or_else(|| self.settle(&plan), Ok) {
             Ok(settled) => settled,
@@ -157,13 +157,13 @@ impl Spawner {
     }
 
     fn make_bearer(&self, start_directory: Option<BorrowedFd<'_>>) -> Result<Bearer, Refusal> {
-        let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, start_directory)
-            .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?;
-        stamps::note("namespaces are there");
-        Ok(bearer)
+        Bearer::fork(&self.token, namespaces::ZYGOTE, start_directory)
+            .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))
     }
 
     fn open_namespaces(&self, bearer: &Bearer, lease: Option<&Lease>) -> Result<Vec<OwnedFd>, Refusal> {
+        bearer.wait().map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?;
+        stamps::note("namespaces are there");
         bearer
             .map(&self.files.proc, &id_map(lease))
             .and_then(|()| bearer.open(&self.files.proc, &namespaces::FILES))
@@ -178,7 +178,7 @@ impl Spawner {
     }
 
     fn end_child(&mut self, child: &Child, number: i32) {
-        early::end_child(child);
+        reaping::end_now(child);
         self.children.remove(&number);
     }
 
@@ -212,7 +212,7 @@ impl Spawner {
         Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, reason))
     }
 
-    /// As [`fork_program`], and one of those that the spawner knows.
+    /// A child that becomes another executable at once; with its number in the namespace that /proc shows.
     fn fork_zygote(
         &mut self,
         plan: &ZygotePlan,
@@ -220,17 +220,20 @@ impl Spawner {
         control: &OwnedFd,
     ) -> Result<(Child, i32), Refusal> {
         let (executables, new_namespaces) = (&self.setting.executables, NewNamespaces::of(&plan.walls));
-        let (child, number) = fork_program(
-            &self.token,
-            executables,
-            &self.files,
-            plan.program,
-            new_namespaces,
-            start_directory,
-            control,
-        )?;
-        self.children.insert(number);
-        Ok((child, number))
+        let child =
+            zygote_start::fork(&self.token, executables, plan.program, new_namespaces, start_directory, control)
+                .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?
+                .map_err(|error| Refusal::new(None, zygote_start::PROGRAM, error))?;
+        match proc_pid(&self.files.proc, child.pidfd.as_fd()) {
+            Ok(number) => {
+                self.children.insert(number);
+                Ok((child, number))
+            }
+            Err(error) => {
+                reaping::end_now(&child);
+                Err(Refusal::new(None, START, error))
+            }
+        }
     }
 
     /// What names the cgroup of a zygote without ids of its own.
@@ -369,30 +372,9 @@ impl Spawner {
         let (uid, gid) = self.setting.person;
         let map = IdMap { uids: vec![(uid, worker_uid, 1)], gids: vec![(gid, worker_gid, 1)], deny_setgroups: false };
         let bearer = Bearer::fork(&self.token, namespaces::USER, None)?;
+        bearer.wait()?;
         bearer.map(&self.files.proc, &map)?;
         bearer.open(&self.files.proc, &["user"])?.pop().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-/// A child that becomes another executable at once; with its number in the namespace that /proc shows.
-pub(super) fn fork_program(
-    token: &SingleThreaded,
-    executables: &Executables,
-    files: &Files,
-    program: Program,
-    new_namespaces: NewNamespaces,
-    start_directory: Option<BorrowedFd<'_>>,
-    control: &OwnedFd,
-) -> Result<(Child, i32), Refusal> {
-    let child = zygote_start::fork(token, executables, program, new_namespaces, start_directory, control)
-        .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?
-        .map_err(|error| Refusal::new(None, zygote_start::PROGRAM, error))?;
-    match proc_pid(&files.proc, child.pidfd.as_fd()) {
-        Ok(number) => Ok((child, number)),
-        Err(error) => {
-            early::end_child(&child);
-            Err(Refusal::new(None, START, error))
-        }
     }
 }
 

@@ -97,6 +97,8 @@ pub(super) fn fork(
     let mut args = vec![ZYGOTE, executables.build.as_c_str()];
     args.extend(stamps::is_on().then_some(STAMPED));
     let program = process::Program::new(executables.of(program).as_fd(), &args, &[variable.as_c_str()]);
+    // Before: its first place may come sooner than the next one of this process.
+    stamps::note("zygote is forked");
     match (new_namespaces, start_directory) {
         // It enters its namespaces by the rights that it has here, and has others inside.
         (NewNamespaces::All, None) => process::start_program(token, &program, control.as_fd(), CONTROL_FD),
