@@ -80,6 +80,8 @@ fn a_task_is_cancelled_by_a_word_and_by_being_dropped() {
     assert!(matches!(hangs.wait_timeout(Timeout::After(Duration::from_millis(20))), Err(Error::TimedOut)));
     waits.cancel().unwrap();
     assert!(matches!(waits.wait(), Err(Error::Cancelled)));
+    // Up to then nobody has it, and it would be as if it had waited.
+    until("its worker to have it", || (pool.statistics().unwrap().busy > 0).then_some(()));
     hangs.cancel().unwrap();
     assert_ne!(hangs.wait().unwrap().verdict.exit_code, 0);
     drop(pool.submit_input(told(&["hang"]), Limits::default()).unwrap());
@@ -164,6 +166,8 @@ fn a_future_that_is_dropped_cancels_its_task() {
         let waits = pool.submit_input(told(&["exit 0"]), Limits::default()).await.unwrap();
         waits.cancel().unwrap();
         assert!(matches!(waits.wait().await, Err(Error::Cancelled)));
+        // Up to then nobody has it, and it would be as if it had waited.
+        while pool.statistics().await.unwrap().busy == 0 {}
         hangs.cancel().unwrap();
         assert_ne!(hangs.wait().await.unwrap().verdict.exit_code, 0);
     });
