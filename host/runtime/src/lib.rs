@@ -4,6 +4,7 @@
 //! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print, know the daemon's
 //! jobs, HTTP or a database.
 
+pub mod assigned;
 pub mod attempt_id;
 pub mod build;
 pub mod cache;

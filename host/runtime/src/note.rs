@@ -1,6 +1,6 @@
 //! What reaches whoever drives an attempt: below those who send it and those who receive it.
 
-use super::order::Assigned;
+use super::assigned::Assigned;
 use super::output;
 use rustix::io::Errno;
 use sandhog_protocol::plan::Kind;

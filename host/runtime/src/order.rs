@@ -45,18 +45,11 @@ pub enum Zygote {
 pub enum Begin {
     /// As soon as it is sealed.
     AtOnce(Work),
-    /// Once it is assigned a task ([`Assigned`]).
+    /// Once it is assigned a task ([`super::assigned::Assigned`]).
     Assigned {
         /// Is called when it is sealed and waits.
         ready: Box<dyn FnOnce() + Send>,
     },
-}
-
-/// What a worker that waits for it is to do.
-pub struct Assigned {
-    pub work: Work,
-    /// As in [`Order`].
-    pub hard_deadline: Option<Duration>,
 }
 
 /// A worker's ends of what it is joined to the world by.

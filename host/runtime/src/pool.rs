@@ -15,6 +15,7 @@ mod command;
 mod handle;
 mod handler;
 mod happening;
+mod input;
 mod kept;
 mod settings;
 mod shared;

@@ -6,6 +6,7 @@ mod bearer;
 mod early;
 mod ends;
 mod fd_kind;
+mod occupy;
 mod pause;
 mod reaping;
 mod rehearsal;

@@ -5,7 +5,8 @@
 use super::happening::{Happening, WorkerNews};
 use super::shared::Shared;
 use super::worker::{self, Control, Place};
-use crate::driver::{Assigned, Begin};
+use crate::assigned::Assigned;
+use crate::driver::Begin;
 use crate::error::Error;
 use crate::note::Note;
 use crate::plan;

@@ -6,10 +6,11 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{read, retry_on_intr, write};
 use rustix::net::SocketType;
 use sandhog_ipc::pair;
+use sandhog_sandbox::descriptors;
 use sandhog_sandbox::namespaces::IdMap;
 use sandhog_sys::process::{self, Child, Forked, SingleThreaded};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub(super) struct Bearer {
     child: Child,
@@ -72,6 +73,10 @@ impl Bearer {
 
 /// In the child, until its end.
 fn bear(token: &SingleThreaded, flags: i32, parent: &OwnedFd) {
+    // The spawner's locks are its own: whoever finds that it was killed finds them free.
+    if descriptors::keep_only(&[parent.as_raw_fd()]).is_err() {
+        return;
+    }
     let errno = match process::unshare(token, flags) {
         Ok(()) => 0,
         Err(error) => error.raw_os_error().unwrap_or(libc::EINVAL),
