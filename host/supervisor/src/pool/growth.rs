@@ -13,7 +13,7 @@ impl State {
         self.shrink();
         self.grow();
         self.renew();
-        while let Some(zygote) = self.zygotes.to_end() {
+        while let Some(zygote) = self.zygotes.next_to_end() {
             self.actions.push(Action::EndZygote { zygote });
         }
     }

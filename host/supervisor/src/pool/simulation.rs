@@ -82,6 +82,8 @@ struct World {
     config: Config,
     /// Tasks have no answer: they end with their worker.
     is_command: bool,
+    /// Some starts are refused for good.
+    has_finals: bool,
     pool: State,
     agenda: BTreeMap<(Duration, u64), Happening>,
     number: u64,
@@ -130,6 +132,7 @@ impl World {
         Self {
             seed,
             is_command: config.tasks_per_worker == Some(1) && rng.one_in(2),
+            has_finals: rng.one_in(5),
             rng,
             now: Duration::ZERO,
             config: config.fitted(),
@@ -298,7 +301,7 @@ impl World {
     fn zygote_started(&mut self, zygote: ZygoteId) {
         let pause = self.rng.millis(20);
         let ready = self.calm || !self.rng.one_in(12);
-        let is_final = !ready && self.rng.one_in(40);
+        let is_final = self.has_finals && !ready && self.rng.one_in(40);
         self.later(pause, Happening::Zygote { zygote, ready, is_final });
         if ready && !self.calm && self.rng.one_in(5) {
             let lives = self.rng.millis(20_000);
@@ -309,7 +312,7 @@ impl World {
     fn worker_started(&mut self, slot: SlotId) {
         let pause = self.rng.millis(5);
         let does = match self.rng.below(20) {
-            0 if !self.calm => Does::Refuse { is_final: self.rng.one_in(60) },
+            0 if !self.calm => Does::Refuse { is_final: self.has_finals && self.rng.one_in(60) },
             1 if !self.calm => Does::End,
             _ => Does::Ready,
         };
@@ -743,6 +746,7 @@ impl World {
         self.check(counts.waiting == 0 || counts.idle == 0 || is_full, "nobody is idle while a task waits");
         self.check(self.pool.has_room() == (counts.waiting < self.config.waiting_max), "there is room");
         self.check(self.pool.next_wake().is_none_or(|wake| wake > self.now), "a wake that has passed");
+        self.check(self.processes.values().all(|process| self.does_right(process)), "what is to end is not done");
         self.check(self.pool.tasks.is_bounded(), "what is kept grows with what there is");
         self.check(self.pool.surplus.len() <= counts.idle as usize, "what is kept grows with what there is");
         self.check(self.zygotes.len() <= 10, "zygotes that nobody needs");
@@ -754,6 +758,16 @@ impl World {
             let enough = counts.idle + counts.starting >= self.need() || counts.live == self.config.max;
             self.check(enough, "those that are missing are started");
         }
+    }
+
+    /// A worker has begun nothing that was taken back or that takes too long, or is killed for it.
+    fn does_right(&self, process: &Process) -> bool {
+        let Some(first) = process.tasks.front() else { return true };
+        let is_wanted = self.tasks.get(first).is_some_and(|task| {
+            let limit = task.begun.zip(task.limit).map(|(begun, limit)| begun + limit);
+            !task.cancelled && limit.is_none_or(|limit| limit > self.now)
+        });
+        is_wanted || process.told == Some(Told::Kill)
     }
 
     // The end.

@@ -151,7 +151,7 @@ impl Zygotes {
     }
 
     /// One that can be told to end: it is told now, and has no start under way.
-    pub(super) fn to_end(&mut self) -> Option<ZygoteId> {
+    pub(super) fn next_to_end(&mut self) -> Option<ZygoteId> {
         let (id, leaving) = self.leaving.iter_mut().find(|(_, leaving)| leaving.under_way == 0 && !leaving.is_told)?;
         leaving.is_told = true;
         Some(*id)
