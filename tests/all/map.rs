@@ -339,6 +339,58 @@ fn lines_of(log: &Path) -> usize {
         .saturating_sub(1)
 }
 
+/// Those of its processes that are called so.
+fn called(of: u32, names: &[&str]) -> Vec<u32> {
+    let is_called = |pid: &u32| processes::name_of(*pid).is_some_and(|name| names.contains(&name.as_str()));
+    processes::descendants(of).into_iter().filter(is_called).collect()
+}
+
+fn kill(pid: u32) -> bool {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).is_ok()
+}
+
+#[test]
+fn a_worker_or_zygote_that_is_killed_costs_its_task_and_no_other() {
+    for (name, flags) in [("cat", &["-j4"][..]), ("hello-handler", &["-j2", "--reuse=40", "--chunk=3"])] {
+        let scratch = Scratch::new();
+        let log = scratch.join("log");
+        let flags = [flags, &["--joblog", log.to_str().unwrap()]].concat();
+        let running = map(name, &flags, &[]).stdin(numbers(400)).start();
+        let mut killed = 0;
+        until("fifty kills, or the end", || {
+            let all = called(running.pid, &["sandhog-worker", "sandhog-zygote"]);
+            // Not always the same.
+            killed += usize::from(all.get((killed * 7 + 3) % all.len().max(1)).is_some_and(|pid| kill(*pid)));
+            (killed >= 50 || running.has_ended()).then_some(())
+        });
+        let outcome = running.wait();
+        assert_eq!(column(&log, 0), (1..=400).map(|number: u64| number.to_string()).collect::<Vec<_>>(), "each once");
+        let done = column(&log, 0).into_iter().zip(column(&log, 6)).filter(|(_, exit)| exit == "0");
+        let text = |number: String| if name == "cat" { format!("{number}\n") } else { format!("Hello, {number}!\n") };
+        assert_eq!(outcome.text(), done.map(|(number, _)| text(number)).collect::<String>());
+        let failed: Vec<_> = column(&log, 9).into_iter().filter(|verdict| verdict != "completed").collect();
+        assert!(
+            failed.iter().all(|verdict| verdict.starts_with("killed") || verdict.starts_with("lost")),
+            "{failed:?}"
+        );
+        assert!(failed.len() <= killed && failed.len() < 100, "{killed} kills, {failed:?}");
+        assert_eq!(outcome.code, i32::try_from(failed.len()).unwrap());
+    }
+}
+
+#[test]
+fn without_its_spawner_it_ends_and_says_so() {
+    let running = map("does_as_told", &["-j2"], &["{}", "hang"]).stdin("log begun\n".repeat(9)).start();
+    running.stderr.until_has("begun");
+    let all = processes::descendants(running.pid);
+    called(running.pid, &["sandhog-spawner"]).into_iter().for_each(|pid| assert!(kill(pid)));
+    let outcome = running.wait();
+    assert_eq!(outcome.code, 125, "{outcome:#?}");
+    assert!(outcome.stderr.contains("spawner"), "{}", outcome.stderr);
+    until("the end of all", || all.iter().all(|process| !processes::is_alive(*process)).then_some(()));
+}
+
 #[test]
 fn on_a_terminal_there_is_a_line_that_tells_how_far_it_is_and_none_elsewhere() {
     let (end, shown) = terminal();
