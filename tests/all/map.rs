@@ -218,6 +218,20 @@ fn a_task_that_fails_is_tried_again() {
     assert_eq!(column(&log, 6), ["4", "0"], "a line for a task, not for a try");
 }
 
+#[test]
+fn a_limit_of_time_counts_from_the_start_and_waiting_has_its_own() {
+    let scratch = Scratch::new();
+    let log = scratch.join("log");
+    let flags = ["-j1", "--timeout=1s", "--joblog", log.to_str().unwrap()];
+    // The second one waits for as long as the first one runs, and has its second all the same.
+    let outcome = map("sleep_ms", &flags, &["{}"]).stdin("3600000\n500\n").run();
+    assert_eq!((outcome.code, outcome.text()), (1, "awake\n"), "{outcome:#?}");
+    let outcome =
+        map("sleep_ms", &[&flags[..], &["--wait-timeout=100ms"]].concat(), &["{}"]).stdin("3600000\n1\n").run();
+    assert_eq!((outcome.code, outcome.text()), (2, ""), "{outcome:#?}");
+    assert_eq!(column(&log, 9), ["deadline: more than 1s", "expired: it waited longer than --wait-timeout"]);
+}
+
 // Handlers.
 
 #[test]
