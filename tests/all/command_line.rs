@@ -35,7 +35,7 @@ fn help_names_every_command_and_has_examples() {
 
 #[test]
 fn help_on_a_command_is_asked_for_in_three_ways() {
-    for command in ["run", "doctor", "completions"] {
+    for command in ["run", "map", "doctor", "completions"] {
         for words in [["help", command], [command, "--help"], [command, "-h"]] {
             let help = answer(&words);
             assert!(help.contains(&format!("Usage: sandhog {command} ")) && help.contains("Examples:"), "{help}");
@@ -71,7 +71,9 @@ fn help_on_run_names_every_flag() {
 
 #[test]
 fn lines_of_help_fit_a_terminal() {
-    for words in [&["help"] as &[&str], &["help", "run"], &["help", "doctor"], &["help", "completions"]] {
+    for words in
+        [&["help"] as &[&str], &["help", "run"], &["help", "map"], &["help", "doctor"], &["help", "completions"]]
+    {
         for line in answer(words).lines() {
             assert!(line.chars().count() <= 120, "{words:?}: {line}");
         }

@@ -218,6 +218,20 @@ fn a_task_that_fails_is_tried_again() {
     assert_eq!(column(&log, 6), ["4", "0"], "a line for a task, not for a try");
 }
 
+#[test]
+fn a_limit_of_time_counts_from_the_start_and_waiting_has_its_own() {
+    let scratch = Scratch::new();
+    let log = scratch.join("log");
+    let flags = ["-j1", "--timeout=1s", "--joblog", log.to_str().unwrap()];
+    // The second one waits for as long as the first one runs, and has its second all the same.
+    let outcome = map("sleep_ms", &flags, &["{}"]).stdin("3600000\n500\n").run();
+    assert_eq!((outcome.code, outcome.text()), (1, "awake\n"), "{outcome:#?}");
+    let outcome =
+        map("sleep_ms", &[&flags[..], &["--wait-timeout=100ms"]].concat(), &["{}"]).stdin("3600000\n1\n").run();
+    assert_eq!((outcome.code, outcome.text()), (2, ""), "{outcome:#?}");
+    assert_eq!(column(&log, 9), ["deadline: more than 1s", "expired: it waited longer than --wait-timeout"]);
+}
+
 // Handlers.
 
 #[test]
@@ -337,6 +351,58 @@ fn lines_of(log: &Path) -> usize {
         .filter(|line| line.split('\t').count() == 10)
         .count()
         .saturating_sub(1)
+}
+
+/// Those of its processes that are called so.
+fn called(of: u32, names: &[&str]) -> Vec<u32> {
+    let is_called = |pid: &u32| processes::name_of(*pid).is_some_and(|name| names.contains(&name.as_str()));
+    processes::descendants(of).into_iter().filter(is_called).collect()
+}
+
+fn kill(pid: u32) -> bool {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).is_ok()
+}
+
+#[test]
+fn a_worker_or_zygote_that_is_killed_costs_its_task_and_no_other() {
+    for (name, flags) in [("cat", &["-j4"][..]), ("hello-handler", &["-j2", "--reuse=40", "--chunk=3"])] {
+        let scratch = Scratch::new();
+        let log = scratch.join("log");
+        let flags = [flags, &["--joblog", log.to_str().unwrap()]].concat();
+        let running = map(name, &flags, &[]).stdin(numbers(400)).start();
+        let mut killed = 0;
+        until("fifty kills, or the end", || {
+            let all = called(running.pid, &["sandhog-worker", "sandhog-zygote"]);
+            // Not always the same.
+            killed += usize::from(all.get((killed * 7 + 3) % all.len().max(1)).is_some_and(|pid| kill(*pid)));
+            (killed >= 50 || running.has_ended()).then_some(())
+        });
+        let outcome = running.wait();
+        assert_eq!(column(&log, 0), (1..=400).map(|number: u64| number.to_string()).collect::<Vec<_>>(), "each once");
+        let done = column(&log, 0).into_iter().zip(column(&log, 6)).filter(|(_, exit)| exit == "0");
+        let text = |number: String| if name == "cat" { format!("{number}\n") } else { format!("Hello, {number}!\n") };
+        assert_eq!(outcome.text(), done.map(|(number, _)| text(number)).collect::<String>());
+        let failed: Vec<_> = column(&log, 9).into_iter().filter(|verdict| verdict != "completed").collect();
+        assert!(
+            failed.iter().all(|verdict| verdict.starts_with("killed") || verdict.starts_with("lost")),
+            "{failed:?}"
+        );
+        assert!(failed.len() <= killed && failed.len() < 100, "{killed} kills, {failed:?}");
+        assert_eq!(outcome.code, i32::try_from(failed.len()).unwrap());
+    }
+}
+
+#[test]
+fn without_its_spawner_it_ends_and_says_so() {
+    let running = map("does_as_told", &["-j2"], &["{}", "hang"]).stdin("log begun\n".repeat(9)).start();
+    running.stderr.until_has("begun");
+    let all = processes::descendants(running.pid);
+    called(running.pid, &["sandhog-spawner"]).into_iter().for_each(|pid| assert!(kill(pid)));
+    let outcome = running.wait();
+    assert_eq!(outcome.code, 125, "{outcome:#?}");
+    assert!(outcome.stderr.contains("spawner"), "{}", outcome.stderr);
+    until("the end of all", || all.iter().all(|process| !processes::is_alive(*process)).then_some(()));
 }
 
 #[test]

@@ -94,6 +94,9 @@ async fn map(
     // With the person's identity, and before any task runs: what can't be written is better known before than after.
     let (log, passed) = job_log(args)?;
     let outputs = Outputs { out: output(1)?, err: output(2)?, log };
+    if input.1.contains(&Source::Stdin) && io::stdin().is_terminal() {
+        render::aside("sandhog: tasks are read from the terminal; Ctrl-D ends them\n");
+    }
     let order = order(args, command, pool.kind(), input, passed);
     let watcher: Arc<dyn Watcher> = Arc::<MapScreen>::clone(screen);
     screen.begin();

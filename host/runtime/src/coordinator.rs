@@ -247,20 +247,25 @@ impl Coordinator {
         }
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(forward_stop_requests(stop_requests, sender.clone()));
-        if *self.spawner_lost.borrow() {
-            let _ = sender.send(Note::Event(Event::SpawnerLost)).await;
-        }
         let attempted = driver::drive(&self.client, id, order, sender, notes).await;
         self.forget(id);
         attempted
     }
 
-    /// A new number, by which the spawner knows a zygote or a worker.
+    /// A new number, by which the spawner knows a zygote or a worker. Whoever comes after the spawner has gone hears that at once.
     pub(super) fn register(&self, route: Route) -> u32 {
-        let mut routes = self.routes();
-        routes.0 += 1;
-        let id = routes.0;
-        routes.1.insert(id, route);
+        let notes = route.notes.clone();
+        let id = {
+            let mut routes = self.routes();
+            routes.0 += 1;
+            let id = routes.0;
+            routes.1.insert(id, route);
+            id
+        };
+        if *self.spawner_lost.borrow() {
+            // Nobody else has told it anything yet: there is room.
+            let _ = notes.try_send(Note::Event(Event::SpawnerLost));
+        }
         id
     }
 

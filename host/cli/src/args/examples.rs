@@ -48,8 +48,9 @@ Environment:
 
 pub(super) const MAP_EXAMPLES: &str = "\
 Examples:
+  sandhog map resvg.wasm --dir .:rw -- {} {.}.png ::: *.svg
   ls *.svg | sandhog map resvg.wasm --dir .:rw -- {} {.}.png
-      A run for each line, as many at the same time as there are processors.
+      A run for each file, as many at the same time as there are processors.
 
   sandhog map --input files --dir out:rw thumb.wasm -- --to out/{/} ::: pictures/*.png
       Each file is a program's stdin, opened by you: it needs no directory for that.
@@ -61,33 +62,14 @@ Examples:
   sandhog map --joblog log --resume-failed --timeout 60s -a urls.txt parse.wasm
       Once more, those that failed.
 
-Without {} in ARGS a task is a program's stdin: a line with its newline. --input json takes values with
-white space between them or none, --input null what a byte 0 ends. A task has at most 64MiB.
-Results are printed whole, in the order of the tasks, stdout on stdout and stderr on stderr; a handler's
-answers are lines, a text as it is. A handler's own stdout goes to stderr.
+Without {} in ARGS a task is a program's stdin: a line with its newline. --input json takes values
+with white space between them or none, --input null what a byte 0 ends. A task has at most 64MiB.
+Results are printed whole, in the order of the tasks, stdout on stdout and stderr on stderr; a
+handler's answers are lines, a text as it is. A handler's own stdout goes to stderr.
 
-The exit code is 0, or the number of tasks that failed (101: more than 100), or with --halt soon or now
-that of the first that failed; others: sandhog help exit-codes
+The exit code is 0, or the number of tasks that failed (101: more than 100), or with --halt soon or
+now that of the first that failed; others: sandhog help exit-codes
 Ctrl-C ends what runs and prints what is done; --joblog with --resume goes on from there.";
-
-pub(super) const POOL_EXAMPLES: &str = "\
-Examples:
-  sandhog pool resize.wasm --fd 3
-      For a program that has made a socket pair: messages are lines of JSON.
-
-  sandhog pool resize.wasm --fd 3 --protocol msgpack -j 16
-      Frames of MessagePack; sixteen tasks at a time.
-
-  sandhog pool check.wasm --reuse 1000 --timeout 2s
-      Handlers that do a thousand tasks each, one after the other; each task has two seconds.
-
-  printf '%s\\n' '{\"type\":\"hello\",\"version\":1}' '{\"type\":\"task\",\"id\":1,\"value\":\"Ada\"}' |
-      sandhog pool hello-handler.wasm
-      By hand, over stdin and stdout.
-
-The protocol is described in docs/pool-protocol.md. A handler takes values, a command arguments and stdin.
-The first SIGTERM or Ctrl-C lets accepted tasks end, the second ends them.
-The exit code is 0 when the program has closed the conversation, 1 when it broke the protocol.";
 
 pub(super) const BUILD_EXAMPLES: &str = "\
 Examples:

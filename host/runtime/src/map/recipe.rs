@@ -79,7 +79,7 @@ pub struct Prepared {
     pub bytes: u64,
     /// Or why it is no task.
     pub work: Result<Work, String>,
-    /// The task, in a word of a command line, cut to what a job log shows.
+    /// The task, cut to what a job log shows; empty where there are several pieces.
     pub shown: String,
 }
 
@@ -95,7 +95,7 @@ impl Recipe {
     /// # Errors
     /// The input breaks off here.
     pub fn prepare(&self, number: u64, given: Vec<Given>) -> Result<Prepared, NotJson> {
-        let shown = given.first().map(shown).unwrap_or_default();
+        let shown = if let [one] = given.as_slice() { shown(one) } else { String::new() };
         let bytes = given.iter().map(Given::length).sum();
         let work = match &self.of {
             For::Handler { bytes } => self.message(given, *bytes)?.map(Work::Message),
@@ -194,14 +194,17 @@ impl Recipe {
         Ok(arguments)
     }
 
-    /// How a job log calls a task.
+    /// How a job log calls a task: as a shell would take it.
     #[must_use]
     pub fn called(&self, shown: &str, arguments: &[String]) -> String {
         let own = self.command.iter().map(String::as_str);
-        match self.of {
-            For::Handler { .. } => quoted(own.chain([shown])),
-            For::Command { .. } => quoted(own.chain(arguments.iter().map(String::as_str))),
-        }
+        let For::Command { template, .. } = &self.of else { return quoted(own.chain([shown])) };
+        let command = quoted(own.chain(arguments.iter().map(String::as_str)));
+        let from = match self.cut {
+            Cut::Files { .. } => " < ",
+            Cut::Lines | Cut::Json | Cut::Nulls => " <<< ",
+        };
+        if shown.is_empty() || template.takes_input() { command } else { command + from + &quoted([shown]) }
     }
 }
 
@@ -341,5 +344,8 @@ mod tests {
     fn a_job_log_calls_a_task_by_its_command() {
         assert_eq!(handler(Cut::Lines, false).called("a b", &[]), "h.wasm 'a b'");
         assert_eq!(command(Cut::Lines, &["{}"]).called("a b", &["a b".into(), "-x".into()]), "c.wasm -q 'a b' -x");
+        assert_eq!(command(Cut::Lines, &["-x"]).called("a b", &["-x".into()]), "c.wasm -q -x <<< 'a b'");
+        assert_eq!(command(Cut::Files { end: 0 }, &[]).called("a.txt", &[]), "c.wasm -q < a.txt");
+        assert_eq!(command(Cut::Lines, &[]).called("", &[]), "c.wasm -q");
     }
 }

@@ -12,7 +12,7 @@ use crate::plan;
 use crate::run::Member;
 use sandhog_protocol::causes;
 use sandhog_protocol::plan::{Identity, Wall, Walls};
-use sandhog_protocol::verdict::{Usage, Verdict};
+use sandhog_protocol::verdict::{LostCause, Usage, Verdict};
 use sandhog_spec::job::Job;
 use sandhog_supervisor::outcome::{self, Cause, Facts};
 use std::io;
@@ -68,10 +68,10 @@ impl Shared {
     /// What a failed start means for the next one. A wall that may be missing is let go.
     pub(super) fn start_failure(&self, cause: Option<Cause>) -> StartFailure {
         let lets_go = cause.as_ref().and_then(|cause| self.let_go(cause)).is_some();
-        // Nobody can start anything without a spawner.
-        let is_lost = matches!(cause, Some(Cause::SpawnerLost));
         let verdict = outcome::never_began(cause);
-        let is_final = !lets_go && (is_lost || matches!(verdict, Verdict::Refused { .. }));
+        // Without a spawner nothing is ever started again.
+        let is_hopeless = matches!(verdict, Verdict::Refused { .. } | Verdict::Lost { cause: LostCause::Spawner, .. });
+        let is_final = !lets_go && is_hopeless;
         StartFailure { verdict, is_final }
     }
 
@@ -88,7 +88,7 @@ impl StartFailure {
 
     /// This process itself is at a limit.
     pub(super) fn of_machine(error: &io::Error) -> Self {
-        let cause = Cause::Failed(sandhog_protocol::verdict::LostCause::Machine, error.to_string());
+        let cause = Cause::Failed(LostCause::Machine, error.to_string());
         Self { verdict: outcome::never_began(Some(cause)), is_final: false }
     }
 }
