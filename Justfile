@@ -12,11 +12,14 @@ sandhog := release / "sandhog"
 prefix := if `id -u` == "0" { "/usr/local" } else { home_directory() / ".local" }
 
 # Cargo gives all packages of one call the union of their features: with the command's, a sealed worker would be killed by its
-# filter. So executables are built one by one, and the rest in these groups; never the whole workspace at once.
-unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
+# filter. So executables are built one by one, and the rest in these groups; never the whole workspace at once. Which features
+# the calls have in common is for `host/features` to say: what is alike is compiled once.
+unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-link -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
     "-p sandhog-spec -p sandhog-probes -p sandhog-spawner -p sandhog-supervisor -p sandhog-dirs -p sandhog-runtime " + \
-    "-p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
+    "-p sandhog-features -p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
 sealed := "-p sandhog-engine -p sandhog-zygote -p sandhog-worker -p sandhog-compiler"
+# For what tests alone run: our own crates without optimisation.
+tests := "--config .cargo/tests.toml"
 
 [private]
 list:
@@ -32,14 +35,15 @@ up-demo *KEEP: build jobs
 
 # Run every test, or those whose name contains the words given
 test *WORDS: build jobs hostile
-    cargo test --release --locked {{ unsealed }} -- {{ WORDS }}
-    cargo test --release --locked {{ sealed }} -- {{ WORDS }}
-    cargo test --release --locked -p sandhog-client -p sandhog-tests -- {{ WORDS }}
+    cargo test {{ tests }} --release --locked {{ unsealed }} -- {{ WORDS }}
+    @# They have no examples in their documents, for which each would be compiled once more.
+    cargo test {{ tests }} --release --locked --lib {{ sealed }} -- {{ WORDS }}
+    cargo test {{ tests }} --release --locked -p sandhog-client -p sandhog-tests -- {{ WORDS }}
     {{ if WORDS == "" { "scripts/test-sdk.sh " + sandhog + " " + target } else { "" } }}
 
 # Kill the daemon, its spawner, zygotes and workers N times at random moments; SANDHOG_SEED=… replays a run
 chaos N="10000": build jobs hostile
-    SANDHOG_KILLS={{ N }} cargo test --release --locked -p sandhog-tests -- --nocapture random_kills_of_the_daemon
+    SANDHOG_KILLS={{ N }} cargo test {{ tests }} --release --locked -p sandhog-tests -- --nocapture random_kills_of_the_daemon
 
 # Build the three executables (the first time compiles the engine twice: some minutes)
 build: machine
@@ -52,8 +56,8 @@ build: machine
 # The command and the worker that lie, for tests
 [private]
 hostile: machine
-    cargo build --release --locked -p sandhog-hostile
-    cargo build --release --locked -p sandhog-hostile-worker
+    cargo build {{ tests }} --release --locked -p sandhog-hostile
+    cargo build {{ tests }} --release --locked -p sandhog-hostile-worker
 
 # Put sandhog where PATH finds it, and what it starts beside that: PREFIX/bin and PREFIX/libexec/sandhog
 install PREFIX=prefix: build

@@ -2,8 +2,9 @@
 //!
 //! Must not: allocate for a message before it is known that as much is taken, nor more than has come of one in pieces.
 
+use crate::haste::{Haste, LOOK, Next};
 use crate::wait::Wait;
-use crate::{Broken, Error, large};
+use crate::{Broken, Error, large, processors};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
@@ -13,6 +14,10 @@ use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+/// How many bytes a packet in the buffer has, and what came beside it.
+type Received = (usize, Beside);
 
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -29,6 +34,7 @@ pub(crate) struct Inbox {
     bytes: u64,
     /// A packet was taken and could not be kept: without it the order would have a gap.
     torn: bool,
+    haste: Haste,
 }
 
 #[derive(Debug)]
@@ -146,7 +152,8 @@ impl Pieces {
 
 impl Inbox {
     pub(crate) const fn new(max: usize) -> Self {
-        Self { max, buffer: Vec::new(), rest: 0..0, waiting: 0, large: None, bytes: 0, torn: false }
+        let (rest, haste) = (0..0, Haste::new());
+        Self { max, buffer: Vec::new(), rest, waiting: 0, large: None, bytes: 0, torn: false, haste }
     }
 
     pub(crate) const fn limit(&mut self, max: usize) {
@@ -289,9 +296,60 @@ impl Inbox {
         accepted
     }
 
-    /// The next packet, into the buffer: its length and what came beside it.
-    fn receive(&mut self, socket: BorrowedFd<'_>, wait: &mut Wait) -> Result<(usize, Beside), Error> {
+    /// The next packet, into the buffer.
+    fn receive(&mut self, socket: BorrowedFd<'_>, wait: &mut Wait) -> Result<Received, Error> {
+        if !wait.is_long() || !processors::are_several() {
+            return self.sleep(socket, wait);
+        }
+        match self.haste.next() {
+            Next::Look => match self.look(socket)? {
+                Some(received) => Ok(received),
+                None => self.sleep(socket, wait),
+            },
+            Next::Measure => {
+                let start = Instant::now();
+                let received = self.sleep(socket, wait)?;
+                self.haste.came_after(start.elapsed());
+                Ok(received)
+            }
+            Next::Sleep => self.sleep(socket, wait),
+        }
+    }
+
+    /// The next packet, as soon as it is there: none if that takes longer than [`LOOK`].
+    fn look(&mut self, socket: BorrowedFd<'_>) -> Result<Option<Received>, Error> {
+        if let Some(received) = self.attempt(socket, RecvFlags::DONTWAIT)? {
+            self.haste.found();
+            return Ok(Some(received));
+        }
+        let start = Instant::now();
+        loop {
+            let received = self.attempt(socket, RecvFlags::DONTWAIT)?;
+            // A packet that was found too late counts as missed: this end, or the other one, had to wait for a processor.
+            if start.elapsed() > LOOK {
+                self.haste.missed();
+                return Ok(received);
+            }
+            if received.is_some() {
+                self.haste.found();
+                return Ok(received);
+            }
+        }
+    }
+
+    /// The next packet, however long that takes.
+    fn sleep(&mut self, socket: BorrowedFd<'_>, wait: &mut Wait) -> Result<Received, Error> {
         let flags = if wait.is_endless() { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+        loop {
+            match self.attempt(socket, flags)? {
+                Some(received) => return Ok(received),
+                None => wait.until_again(socket, PollFlags::IN)?,
+            }
+        }
+    }
+
+    /// By one system call, or some more where it is interrupted; none if it would have to wait.
+    fn attempt(&mut self, socket: BorrowedFd<'_>, flags: RecvFlags) -> Result<Option<Received>, Error> {
         loop {
             // Rounded up there is room for two or three descriptors, which are counted.
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -307,11 +365,11 @@ impl Inbox {
                     if packet.flags.contains(ReturnFlags::TRUNC) {
                         return Err(Broken::Truncated.into());
                     }
-                    return check_end(socket, packet.bytes).map(|()| (packet.bytes, beside));
+                    return check_end(socket, packet.bytes).map(|()| Some((packet.bytes, beside)));
                 }
                 // The other end went without reading all. The kernel says so once, before what it had sent.
                 Err(Errno::INTR | Errno::CONNRESET) => {}
-                Err(Errno::AGAIN) => wait.until_again(socket, PollFlags::IN)?,
+                Err(Errno::AGAIN) => return Ok(None),
                 Err(errno) => return Err(Error::system("receive a message")(errno)),
             }
         }

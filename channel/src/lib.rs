@@ -3,7 +3,7 @@
 //!
 //! Must not: start a thread, need a runtime, keep a descriptor that came in, or trust the other end. A sealed worker uses
 //! it as well as a program outside, so the system calls are few: sendmsg, recvmsg, ppoll, shutdown, close; for large
-//! messages memfd_create, write, fcntl (seals), fstat, pread; and clock_gettime where a wait has an end.
+//! messages memfd_create, write, fcntl (seals), fstat, pread; and clock_gettime where a wait has an end, or is measured.
 //!
 //! - Whole or not at all: after any error of [`Endpoint::send`] nothing was sent.
 //! - All that the other end sent before it went is received before [`Error::Closed`] is.
@@ -14,12 +14,15 @@
 
 mod endpoint;
 mod error;
+mod haste;
 mod inbox;
 mod large;
+mod processors;
 mod wait;
 
 pub use endpoint::{Endpoint, Large, Progress, bound, pair};
 pub use error::{Broken, Error};
 pub use inbox::Incoming;
+pub use processors::look_before_sleeping;
 pub use sandhog_protocol::message::{Batch, Format, Message};
 pub use wait::Timeout;

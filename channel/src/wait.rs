@@ -1,4 +1,5 @@
 use crate::Error;
+use crate::haste::LOOK;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
@@ -40,6 +41,15 @@ impl Wait {
     /// Whether the system call itself may wait: it needs no end then, and two calls less.
     pub(crate) fn is_endless(&self) -> bool {
         self.timeout == Timeout::Never
+    }
+
+    /// Whether it may take longer than a receiver looks for a packet before it sleeps.
+    pub(crate) fn is_long(&self) -> bool {
+        match self.timeout {
+            Timeout::Never => true,
+            Timeout::Now => false,
+            Timeout::After(duration) => duration > 10 * LOOK,
+        }
     }
 
     /// Until one of `events` is there, or the other end has gone; which of them.

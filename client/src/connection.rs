@@ -30,7 +30,8 @@ impl AsFd for Connection {
 }
 
 impl Connection {
-    pub(crate) const fn new(socket: OwnedFd) -> Self {
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        sandhog_channel::look_before_sleeping();
         Self::of(Endpoint::new(socket, limits::MESSAGE), limits::MESSAGE)
     }
 

@@ -8,13 +8,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The sources of worker and compiler, and the words that they share with the command, below the repository's folder.
-const SEALED: [&str; 11] = [
+const SEALED: [&str; 13] = [
     "Cargo.lock",
     "channel",
     "protocol",
     "host/compiler",
     "host/engine",
+    "host/features",
     "host/ipc",
+    "host/link",
     "host/probes",
     "host/sandbox",
     "host/sys",

@@ -336,8 +336,8 @@ fn a_full_disk_under_the_cache_is_told_and_in_the_way_of_nothing() {
         assert_eq!(
             outcome.stderr,
             format!(
-                "sandhog: compiled modules are not kept: no room for the compiled module in the cache {:?}: No space left \
-                 on device (os error 28); make room, or set SANDHOG_CACHE_DIR to another disk\n",
+                "sandhog: compiled modules are not kept: no room for the compiled module in the cache {:?} (make room, or \
+                 set SANDHOG_CACHE_DIR to another disk): No space left on device (os error 28)\n",
                 disk.path()
             )
         );

@@ -101,6 +101,22 @@ CODE  VERDICT          MEANING
 
 Every other code is the guest's (verdict: failed). One above 255 becomes 255.
 A guest may use the same numbers. To know for certain: sandhog run --verdict FILE
+
+The exit code of sandhog map:
+
+CODE   MEANING
+0      every task succeeded
+1-100  so many tasks failed
+101    more than 100 tasks failed
+125    Sandhog itself failed: there are no workers any more
+126    no task ran: bad flag, module or grant, or a wall that can't be built
+127    there is no such module
+130    stopped by Ctrl-C
+141    the reader of its output went away
+143    stopped by SIGTERM or SIGHUP
+255    the input broke off, or the output or the job log could not be written
+
+With --halt soon or now it is that of the first task that failed, as of sandhog run.
 "
     );
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 /// What lies beside each other.
@@ -103,7 +104,9 @@ fn copy_new(from: &Path, to: &Path) {
     let changed = |path: &Path| fs::metadata(path).and_then(|status| status.modified()).ok();
     if changed(to) < changed(from) {
         let beside = to.with_extension(format!("new-{}", std::process::id()));
-        fs::copy(from, &beside).unwrap_or_else(|error| panic!("{}: {error}: ./just build", from.display()));
+        // By a process of its own: a program that is started at that moment, for another test, would hold it open for writing.
+        let copied = Command::new("cp").arg(from).arg(&beside).status().unwrap();
+        assert!(copied.success(), "{}: ./just build", from.display());
         fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(beside, to).unwrap();
     }

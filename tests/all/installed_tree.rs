@@ -3,14 +3,24 @@
 
 use crate::support::{ORDINARY, Outcome, Run, Scratch, chown, is_root, names_in, sandhog};
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const PARTS: [&str; 2] = ["sandhog-worker", "sandhog-compiler"];
 
 /// An id that no build has: they are hashes.
 const ANOTHER: &str = "ffffffffffffffff";
+
+/// Written by a process of its own: a program that this one starts at that moment, for another test, would have the file open for
+/// writing up to its exec, and nobody could start it meanwhile (execve(2), ETXTBSY).
+fn write_executable(path: &Path, bytes: &[u8]) {
+    let mut writer = Command::new("sh");
+    let mut writer = writer.args(["-c", "cat > \"$0\""]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    writer.stdin.take().unwrap().write_all(bytes).unwrap();
+    assert!(writer.wait().unwrap().success());
+}
 
 /// An installation of what is under test, made as `./just install` makes it.
 struct Tree {
@@ -60,7 +70,7 @@ impl Tree {
         for at in places {
             bytes[at..at + ANOTHER.len()].copy_from_slice(ANOTHER.as_bytes());
         }
-        fs::write(self.program(), bytes).unwrap();
+        write_executable(&self.program(), &bytes);
         let parts = self.parts();
         self.build = ANOTHER.to_owned();
         fs::rename(parts, self.parts()).unwrap();

@@ -60,3 +60,4 @@ mod verbs;
 mod verdicts;
 mod waiting;
 mod walls;
+mod warm_workers;

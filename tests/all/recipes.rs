@@ -57,6 +57,18 @@ fn every_library_is_tested() {
     assert!(tested.contains("sandhog-tests"));
 }
 
+/// The file that `./just test` gives to cargo has every crate of ours. Whose build is hashed is as in the executables.
+#[test]
+fn every_crate_is_compiled_for_tests_without_optimisation() {
+    let file = fs::read_to_string(root().join(".cargo/tests.toml")).unwrap();
+    let named = file.lines().filter_map(|line| line.split_once(" = { opt-level = 0"));
+    let named: BTreeSet<_> = named.map(|(name, _)| name.to_owned()).collect();
+    let as_they_are = ["sandhog-build-id", "sandhog-features", "sandhog-benches"];
+    let all = packages().into_iter().map(|package| name(&package));
+    let all: BTreeSet<_> = all.filter(|name| !as_they_are.contains(&name.as_str())).collect();
+    assert_eq!(named, all);
+}
+
 /// All packages of one call get the union of their features: a worker with the command's would be killed by its filter.
 #[test]
 fn nothing_is_built_with_the_whole_workspace() {

@@ -177,6 +177,25 @@ fn a_receiver_that_does_not_read_makes_the_sender_wait_and_nothing_is_lost_or_do
 }
 
 #[test]
+fn two_ends_that_look_before_they_sleep_lose_nothing() {
+    crate::look_before_sleeping();
+    let (mut here, mut there) = connection();
+    let echo = thread::spawn(move || {
+        while let Ok(message) = there.recv(NEVER) {
+            there.send(message.format, &message.body, NEVER).unwrap();
+        }
+    });
+    for number in 0..20_000_u32 {
+        here.send(Format::Bytes, &number.to_le_bytes(), NEVER).unwrap();
+        let timeout = if number % 2 == 0 { NEVER } else { SOON };
+        assert_eq!(here.recv(timeout).unwrap().body, number.to_le_bytes());
+    }
+    here.finish_sending();
+    echo.join().unwrap();
+    assert!(matches!(here.recv(NEVER), Err(Error::Closed)));
+}
+
+#[test]
 fn waiting_for_a_message_ends_with_the_time() {
     let (_here, mut there) = connection();
     assert!(matches!(there.recv(Timeout::Now), Err(Error::WouldBlock)));

@@ -45,8 +45,18 @@ enum Error {
     Stranger { path: PathBuf, owner: u32 },
     #[error("failed to start a runtime for the request")]
     Runtime(#[source] io::Error),
-    #[error("failed to write the request to {path:?}: {cause}")]
-    Write { path: String, cause: String },
+    #[error("failed to write the request to {path:?}")]
+    Request {
+        path: String,
+        #[source]
+        cause: hyper::http::Error,
+    },
+    #[error("failed to write what goes with the request to {path:?}")]
+    Body {
+        path: String,
+        #[source]
+        cause: serde_json::Error,
+    },
     #[error("the daemon went away in the middle of {path:?}")]
     Gone {
         path: String,
@@ -80,7 +90,12 @@ impl Error {
             Self::Nonsense { .. } | Self::Status { .. } => {
                 Some("the daemon may be of another version: `sandhog down --daemon`, then `sandhog up`")
             }
-            Self::Paths(_) | Self::Reach { .. } | Self::Runtime(_) | Self::Thread(_) | Self::Write { .. } => None,
+            Self::Paths(_)
+            | Self::Reach { .. }
+            | Self::Runtime(_)
+            | Self::Thread(_)
+            | Self::Request { .. }
+            | Self::Body { .. } => None,
         }
     }
 }
@@ -93,7 +108,8 @@ impl From<Error> for Failure {
             Error::NoDaemon(_)
             | Error::Reach { .. }
             | Error::Runtime(_)
-            | Error::Write { .. }
+            | Error::Request { .. }
+            | Error::Body { .. }
             | Error::Gone { .. }
             | Error::Thread(_)
             | Error::TooLong { .. }
@@ -275,7 +291,7 @@ impl Client {
         tokio::spawn(connection);
         let request = Request::builder().method(method).uri(path);
         let request = request.header(HOST, "sandhog").header(CONTENT_TYPE, "application/json").body(Full::new(body));
-        let request = request.map_err(|cause| Error::Write { path: path.into(), cause: cause.to_string() })?;
+        let request = request.map_err(|cause| Error::Request { path: path.into(), cause })?;
         sender.send_request(request).await.map_err(gone).inspect(|_| self.silence.is_broken())
     }
 
@@ -367,7 +383,7 @@ fn unreachable(socket: &Path, cause: io::Error) -> Error {
 }
 
 fn json(path: &str, body: &impl Serialize) -> Result<Bytes, Error> {
-    let write = |cause: serde_json::Error| Error::Write { path: path.into(), cause: cause.to_string() };
+    let write = |cause| Error::Body { path: path.into(), cause };
     serde_json::to_vec(body).map(Bytes::from).map_err(write)
 }
 

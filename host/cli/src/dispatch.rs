@@ -5,10 +5,11 @@
 use super::args::{self, Command};
 use super::{
     ask, build, check, completions, daemon, doctor, down, inspect, look, map, monit, new, pool, render, run, schema,
-    start, startup, surroundings, trace, up,
+    startup, surroundings, trace, up,
 };
 use sandhog_daemon::fleet::Verb;
 use sandhog_runtime::own_limits;
+use sandhog_runtime::privilege::Start;
 use sandhog_sys::process::SingleThreaded;
 use sandhog_sys::stamps;
 use std::process::ExitCode;
@@ -25,24 +26,30 @@ pub fn main(token: SingleThreaded, build: &'static str, version: &'static str) -
         render::report(&render::problem::Problem::of(&error));
         return ExitCode::from(sandhog_protocol::exit_code::REFUSED);
     }
+    // The spawner of a run begins while the arguments are still read. It ends where they are wrong, or ask for something else.
+    let is_run = std::env::args_os().nth(1).is_some_and(|verb| verb == "run");
+    let start = if is_run { Start::early(token) } else { Start::from(token) };
     let code = match args::parse(std::env::args_os(), version) {
-        Err(stop) => render::stop(&stop),
+        Err(stop) => {
+            drop(start);
+            render::stop(&stop)
+        }
         Ok(cli) => {
             stamps::note("arguments are read");
-            carry_out(token, cli.command)
+            carry_out(start, cli.command)
         }
     };
     ExitCode::from(code)
 }
 
-fn carry_out(token: SingleThreaded, command: Command) -> u8 {
+fn carry_out(start: Start, command: Command) -> u8 {
     match command {
-        Command::Run(args) => run::run(token, *args),
-        Command::Map(args) => map::run(token, *args),
-        Command::Pool(args) => pool::run(token, &args),
+        Command::Run(args) => run::run(start, *args),
+        Command::Map(args) => map::run(start.into_token(), *args),
+        Command::Pool(args) => pool::run(start.into_token(), &args),
         Command::Up(args) => up::run(&args),
         Command::Down(args) => down::run(&args),
-        Command::Start(args) => start::run(*args),
+        Command::Start(args) => super::start::run(*args),
         Command::Stop(args) => ask::run(Verb::Stop, args),
         Command::Restart(args) => ask::run(Verb::Restart, args),
         Command::Reload(args) => ask::run(Verb::Reload, args),
@@ -57,12 +64,12 @@ fn carry_out(token: SingleThreaded, command: Command) -> u8 {
         Command::Signal(args) => ask::signal(args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(args),
-        Command::Daemon(args) => daemon::run(token, args),
+        Command::Daemon(args) => daemon::run(start.into_token(), args),
         Command::Startup(args) => startup::run(args),
-        Command::Doctor(args) => doctor::run(token, args),
-        Command::Build(args) => build::run(token, args),
+        Command::Doctor(args) => doctor::run(start.into_token(), args),
+        Command::Build(args) => build::run(start.into_token(), args),
         Command::New(args) => new::run(&args),
-        Command::Inspect(args) => inspect::run(token, args),
+        Command::Inspect(args) => inspect::run(start.into_token(), args),
         Command::Completions(args) => render::answer(&completions::script(args.shell)),
         Command::Help(args) => render::help(args),
     }

@@ -7,10 +7,9 @@ use sandhog_protocol::exit_code;
 use sandhog_protocol::verdict::StopReason;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::own_limits;
-use sandhog_runtime::privilege;
+use sandhog_runtime::privilege::{self, Start};
 use sandhog_runtime::terms::Terms;
 use sandhog_runtime::view::View;
-use sandhog_sys::process::SingleThreaded;
 use sandhog_sys::stamps;
 use std::sync::Arc;
 use tokio::signal::unix::SignalKind;
@@ -31,7 +30,7 @@ impl Failure {
 /// As [`with_coordinator_that`]. SIGINT, SIGTERM and SIGHUP stop what runs; a second one ends the command at once, and the
 /// spawner clears away behind it. One that the command was started to ignore does neither.
 pub fn with_coordinator<T, F>(
-    token: SingleThreaded,
+    start: impl Into<Start>,
     terms: &Terms,
     view: Arc<dyn View>,
     work: impl FnOnce(Arc<Coordinator>) -> F,
@@ -39,12 +38,12 @@ pub fn with_coordinator<T, F>(
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    with_coordinator_that(token, terms, view, listen_for_signals, work)
+    with_coordinator_that(start, terms, view, listen_for_signals, work)
 }
 
 /// Starts a coordinator, lets `work` use it, and leaves nothing behind. `listen`: for signals.
 pub fn with_coordinator_that<T, F>(
-    token: SingleThreaded,
+    start: impl Into<Start>,
     terms: &Terms,
     view: Arc<dyn View>,
     listen: impl FnOnce(&Arc<Coordinator>) -> std::io::Result<()>,
@@ -54,7 +53,7 @@ where
     F: Future<Output = Result<T, Failure>>,
 {
     own_limits::check().map_err(|error| Failure { code: exit_code::REFUSED, ..Failure::of(&error) })?;
-    let parted = privilege::split(token, terms).map_err(|error| Failure {
+    let parted = privilege::split(start.into(), terms).map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;

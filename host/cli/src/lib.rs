@@ -25,7 +25,7 @@ pub mod ipc;
 mod job_control;
 mod look;
 pub mod manifest_file;
-mod map;
+pub mod map;
 mod monit;
 pub mod new;
 mod pool;

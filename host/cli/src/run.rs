@@ -19,30 +19,29 @@ use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::error;
 use sandhog_runtime::module;
 use sandhog_runtime::own_limits;
-use sandhog_runtime::privilege;
+use sandhog_runtime::privilege::{self, Start};
 use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::run::Instead;
 use sandhog_runtime::terms::Terms;
 use sandhog_runtime::worker_process::AttemptWorker;
 use sandhog_spec::job::{self, Job, Settings, Surroundings};
-use sandhog_sys::process::SingleThreaded;
 use sandhog_sys::stamps;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// Runs the job and returns the exit code: the guest's own, or what `exit_code` says of the verdict.
-pub fn run(token: SingleThreaded, args: RunArgs) -> u8 {
-    run_or_instead(token, args, None, |_| None)
+pub fn run(start: Start, args: RunArgs) -> u8 {
+    run_or_instead(start, args, None, |_| None)
 }
 
 /// As [`run`], but with what `instead` says in the guest's place; `probes`: the walls that have to stand around that.
 pub(super) fn run_or_instead(
-    token: SingleThreaded,
+    start: impl Into<Start>,
     args: RunArgs,
     probes: Option<Walls>,
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
 ) -> u8 {
-    let tried = try_run(token, args, probes, instead);
+    let tried = try_run(start.into(), args, probes, instead);
     trace::show();
     match tried {
         Ok(record) => {
@@ -65,7 +64,7 @@ pub(super) fn run_or_instead(
 }
 
 fn try_run(
-    token: SingleThreaded,
+    start: Start,
     args: RunArgs,
     probes: Option<Walls>,
     instead: impl FnOnce(&Coordinator) -> Option<Instead>,
@@ -82,7 +81,7 @@ fn try_run(
     // By its numbers, so before anything else is opened.
     let other = Other::open(job.connection).map_err(|error| no_descriptor(&error))?;
     let usage = usage.map(UsageSocket::open).transpose().map_err(|error| no_descriptor(&error))?;
-    with_coordinator(token, &terms, Arc::new(Screen::new(level)), |coordinator| async move {
+    with_coordinator(start, &terms, Arc::new(Screen::new(level)), |coordinator| async move {
         run_job(&coordinator, &job, other, usage, instead(&coordinator)).await
     })
 }

@@ -14,8 +14,13 @@ pub enum Error {
     NoHome { what: &'static str, variable: &'static str },
     #[error("{variable}={path:?} is no absolute path: a daemon, and whoever looks for it, are in other directories")]
     Relative { path: PathBuf, variable: &'static str },
-    #[error("failed to make the directory {path:?}: {cause}; set {variable} to one that you can write")]
-    Make { path: PathBuf, variable: &'static str, cause: io::Error },
+    #[error("failed to make the directory {path:?} (set {variable} to one that you can write)")]
+    Make {
+        path: PathBuf,
+        variable: &'static str,
+        #[source]
+        cause: io::Error,
+    },
     #[error(
         "others may write the directory {path:?}: make it yours alone (chown, chmod go-w), or set {variable} to another one"
     )]

@@ -52,12 +52,20 @@ impl Key {
 pub enum Error {
     #[error(transparent)]
     Paths(#[from] paths::Error),
-    #[error("the cache {path:?} can't be used: {cause}; set SANDHOG_CACHE_DIR to a directory that you can write")]
-    Use { path: PathBuf, cause: io::Error },
+    #[error("the cache {path:?} can't be used (set SANDHOG_CACHE_DIR to a directory that you can write)")]
+    Use {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error(
-        "no room for the compiled module in the cache {path:?}: {cause}; make room, or set SANDHOG_CACHE_DIR to another disk"
+        "no room for the compiled module in the cache {path:?} (make room, or set SANDHOG_CACHE_DIR to another disk)"
     )]
-    Full { path: PathBuf, cause: io::Error },
+    Full {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error(
         "the file system of the cache {path:?} has no unnamed files (O_TMPFILE): set SANDHOG_CACHE_DIR to a directory on a local disk"
     )]

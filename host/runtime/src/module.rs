@@ -234,27 +234,34 @@ mod tests {
         let bytes: Vec<u8> = (0..16 * SMALL as u32).map(|number| number.to_le_bytes()[number as usize % 3]).collect();
         std::fs::write(&path, &bytes).unwrap();
         let module = Arc::new(Module::open(&path).unwrap());
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
-        runtime.block_on(async {
-            let mut all = tokio::task::JoinSet::new();
-            for number in 0..16 {
-                let module = Arc::clone(&module);
-                all.spawn(async move {
-                    // Some hash it, some copy it for a compiler.
-                    if number % 4 == 0 {
-                        let copied = Arc::clone(&module);
-                        let copy = blocking(move || copy_of(&copied)).await.unwrap().unwrap();
-                        hash_into(&copy.into(), &module.path, io::sink()).unwrap()
-                    } else {
-                        module.hash().await.unwrap()
-                    }
-                });
-            }
-            assert!(all.join_all().await.iter().all(|hash| *hash == blake3::hash(&bytes)));
-            // From now on it is what it was.
-            std::fs::write(&path, b"another one").unwrap();
-            assert_eq!(module.hash().await.unwrap(), blake3::hash(&bytes));
-            assert!(matches!(copy_of(&module), Err(Error::Changed { .. })));
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let four = || {
+            runtime().block_on(async {
+                let mut all = tokio::task::JoinSet::new();
+                for number in 0..4 {
+                    let module = Arc::clone(&module);
+                    all.spawn(async move {
+                        // Some hash it, some copy it for a compiler.
+                        if number == 0 {
+                            let copied = Arc::clone(&module);
+                            let copy = blocking(move || copy_of(&copied)).await.unwrap().unwrap();
+                            hash_into(&copy.into(), &module.path, io::sink()).unwrap()
+                        } else {
+                            module.hash().await.unwrap()
+                        }
+                    });
+                }
+                all.join_all().await
+            })
+        };
+        let all: Vec<_> = std::thread::scope(|threads| {
+            let starters = [(); 4].map(|()| threads.spawn(four));
+            starters.into_iter().flat_map(|starter| starter.join().unwrap()).collect()
         });
+        assert_eq!(all, vec![blake3::hash(&bytes); 16]);
+        // From now on it is what it was.
+        std::fs::write(&path, b"another one").unwrap();
+        assert_eq!(runtime().block_on(module.hash()).unwrap(), blake3::hash(&bytes));
+        assert!(matches!(copy_of(&module), Err(Error::Changed { .. })));
     }
 }

@@ -1,7 +1,7 @@
 //! Who started the command, what privilege that gives, and how it is given up: the spawner keeps it, nobody else.
 
 use super::terms::Terms;
-use crate::spawner::{self, Launched, launch};
+use crate::spawner::{self, Launched, launch, launch_early};
 use rustix::process::{Gid, Uid, getegid, geteuid};
 use rustix::thread::{CapabilitySet, capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use sandhog_dirs::person::Person;
@@ -12,7 +12,7 @@ use sandhog_sandbox::{capabilities, cgroup};
 use sandhog_spawner::floor::Floor;
 use sandhog_spawner::ids::{Ids, Tag};
 use sandhog_spawner::range::{self, Chosen, Range};
-use sandhog_spawner::{Delegated, Executables, Privilege, Setting, leftovers};
+use sandhog_spawner::{Delegated, Executables, Privilege, RootSetting, Setting, leftovers};
 use sandhog_spec::job::User;
 use sandhog_sys::process::{self, SingleThreaded};
 use sandhog_sys::stamps;
@@ -159,10 +159,57 @@ pub struct Parted {
     pub floor: Floor,
 }
 
+/// What a command begins with.
+pub struct Start {
+    token: SingleThreaded,
+    early: Option<Early>,
+}
+
+impl From<SingleThreaded> for Start {
+    fn from(token: SingleThreaded) -> Self {
+        Self { token, early: None }
+    }
+}
+
+/// A spawner that was forked before anybody knew its setting. It ends with this.
+struct Early(Option<Launched>);
+
+impl Early {
+    fn into_launched(mut self) -> Option<Launched> {
+        self.0.take()
+    }
+}
+
+impl Drop for Early {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Launched::end);
+    }
+}
+
+impl Start {
+    /// With a spawner that begins at once, while the command's arguments are still read: for a command that will most likely run
+    /// a guest. Where that can't be done, [`split`] starts the spawner, or says why not.
+    ///
+    /// Must be called before anything untrusted is read.
+    #[must_use]
+    pub fn early(token: SingleThreaded) -> Self {
+        let (true, Ok(executables)) = (has_roots_rights(), executables()) else { return token.into() };
+        let (token, launched) = launch_early(token, executables);
+        stamps::note("spawner is forked");
+        Self { token, early: launched.ok().map(|launched| Early(Some(launched))) }
+    }
+
+    /// For what has no use for such a spawner.
+    #[must_use]
+    pub fn into_token(self) -> SingleThreaded {
+        self.token
+    }
+}
+
 /// Starts the spawner with the privilege that there is, and goes on without any.
-pub fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
+pub fn split(start: Start, terms: &Terms) -> Result<Parted, Error> {
+    let Start { token, early } = start;
     paths::check_given(|name| std::env::var_os(name))?;
-    let executables = executables()?;
     let (person, root) = (who(), is_root());
     if person.behind_sudo
         && person.account.is_none()
@@ -170,28 +217,36 @@ pub fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
     {
         return Err(Error::Account { uid: person.uid, source_name: source });
     }
-    let privilege = if let Some(Chosen { range, weak }) = ids_to_give() {
-        let fixed = match terms.user {
-            User::Ids { uid, gid } if range.contains(uid) || range.contains(gid) => {
-                return Err(Error::Reserved { uid, gid, first: range.first, last: range.last() });
-            }
-            User::Ids { uid, gid } => Some((uid, gid)),
-            User::Auto | User::Keep => None,
-        };
-        let tag = tag(|name| std::env::var_os(name));
-        let ids = Ids::new(paths::open_ids()?, *range, tag, fixed).map_err(Error::Ids)?;
-        Privilege::Root { ids: Rc::new(ids), weak: weak.clone() }
-    } else {
-        enter_user_namespace(&token)?;
-        Privilege::Rootless { cgroups: delegated() }
+    let ids = ids_to_give();
+    let fixed = ids.map_or(Ok(None), |chosen| fixed(terms.user, chosen.range))?;
+    let (token, launched, floor) = match (ids, early.and_then(Early::into_launched)) {
+        (Some(chosen), Some(launched)) => {
+            let (launched, floor) = settle(launched, chosen, fixed, &person, terms)?;
+            (token, launched, floor)
+        }
+        (ids, launched) => {
+            // Its place is outside of the user namespace that is entered now.
+            launched.into_iter().for_each(Launched::end);
+            let privilege = match ids {
+                Some(Chosen { range, weak }) => {
+                    let ids = Ids::new(paths::open_ids()?, *range, own_tag(), fixed).map_err(Error::Ids)?;
+                    Privilege::Root { ids: Rc::new(ids), weak: weak.clone() }
+                }
+                None => {
+                    enter_user_namespace(&token)?;
+                    Privilege::Rootless { cgroups: delegated() }
+                }
+            };
+            let cgroups = matches!(privilege, Privilege::Rootless { cgroups: Ok(_) });
+            let floor = terms.floor(root, cgroups);
+            let (person, first) = ((person.uid, person.gid), terms.first(&floor));
+            let setting = Setting { privilege, person, floor: floor.clone(), executables: executables()?, first };
+            stamps::note("ids and executables are found");
+            let (token, launched) = launch(token, setting)?;
+            stamps::note("spawner is forked");
+            (token, launched, floor)
+        }
     };
-    let cgroups = matches!(privilege, Privilege::Rootless { cgroups: Ok(_) });
-    let floor = terms.floor(root, cgroups);
-    let (person_ids, first) = ((person.uid, person.gid), terms.first(&floor));
-    let setting = Setting { privilege, person: person_ids, floor: floor.clone(), executables, first };
-    stamps::note("ids and executables are found");
-    let (token, launched) = launch(token, setting)?;
-    stamps::note("spawner is forked");
     if person.behind_sudo {
         become_person(&person).map_err(Error::Identity)?;
     }
@@ -202,6 +257,48 @@ pub fn split(token: SingleThreaded, terms: &Terms) -> Result<Parted, Error> {
     // From here on there may be threads.
     let SingleThreaded { .. } = token;
     Ok(Parted { launched, person, root, floor })
+}
+
+/// Tells a spawner that runs already what it is for.
+fn settle(
+    launched: Launched,
+    chosen: &Chosen,
+    fixed: Option<(u32, u32)>,
+    person: &Person,
+    terms: &Terms,
+) -> Result<(Launched, Floor), Error> {
+    let floor = terms.floor(true, false);
+    let setting = RootSetting {
+        range: chosen.range,
+        tag: own_tag(),
+        fixed,
+        weak: chosen.weak.clone(),
+        person: (person.uid, person.gid),
+        floor: floor.clone(),
+        first: terms.first(&floor),
+    };
+    let told = paths::open_ids()
+        .map_err(Error::from)
+        .and_then(|ids| launched.settle(&setting, ids.as_fd()).map_err(Error::from));
+    stamps::note("spawner knows its setting");
+    match told {
+        Ok(()) => Ok((launched, floor)),
+        Err(error) => {
+            launched.end();
+            Err(error)
+        }
+    }
+}
+
+/// Ids that the operator asks for: none of those that workers have of their own.
+fn fixed(user: User, range: Range) -> Result<Option<(u32, u32)>, Error> {
+    match user {
+        User::Ids { uid, gid } if range.contains(uid) || range.contains(gid) => {
+            Err(Error::Reserved { uid, gid, first: range.first, last: range.last() })
+        }
+        User::Ids { uid, gid } => Ok(Some((uid, gid))),
+        User::Auto | User::Keep => Ok(None),
+    }
 }
 
 /// Opened while there is the privilege to read them.
@@ -216,10 +313,13 @@ fn executables() -> Result<Executables, Error> {
 /// may still remove what is root's, as the person behind sudo it may not.
 pub fn sweep() {
     let Some(Chosen { range, .. }) = ids_to_give() else { return };
-    let tag = tag(|name| std::env::var_os(name));
-    if let Some(ids) = paths::open_ids().ok().and_then(|file| Ids::new(file, *range, tag, None).ok()) {
+    if let Some(ids) = paths::open_ids().ok().and_then(|file| Ids::new(file, *range, own_tag(), None).ok()) {
         leftovers::sweep(&Rc::new(ids));
     }
+}
+
+fn own_tag() -> Tag {
+    tag(|name| std::env::var_os(name))
 }
 
 /// By what the cgroups of commands with one runtime directory are known.
@@ -238,9 +338,8 @@ fn delegated() -> Result<Delegated, String> {
         error => format!("failed to {}", causes::one_line(&error)),
     })?;
     let locks = hierarchies.locks().map_err(|error| format!("failed to open its cgroup: {error}"))?;
-    let tag = tag(|name| std::env::var_os(name));
     let numbers =
-        Ids::new(locks, NUMBERS, tag, None).map_err(|error| format!("failed to look at its cgroup: {error}"))?;
+        Ids::new(locks, NUMBERS, own_tag(), None).map_err(|error| format!("failed to look at its cgroup: {error}"))?;
     Ok(Delegated { hierarchies, numbers: Rc::new(numbers) })
 }
 

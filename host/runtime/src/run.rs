@@ -289,6 +289,15 @@ impl Member {
     /// With all that it may use opened: no path of it matters any more.
     fn new(job: Job, granted: Granted, identity: Identity) -> Self {
         let Granted { module, directories, modules, input: _ } = granted;
-        Self { job: Arc::new(job), module, directories, modules, identity, data: None, instead: None, worker: Arc::default() }
+        Self {
+            job: Arc::new(job),
+            module,
+            directories,
+            modules,
+            identity,
+            data: None,
+            instead: None,
+            worker: Arc::default(),
+        }
     }
 }

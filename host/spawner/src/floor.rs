@@ -4,10 +4,11 @@
 
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Program, Rlimits, Wall, Walls, WorkerPlan, ZygotePlan};
+use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 
 /// What no plan may go below, and what none may go beyond.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Floor {
     /// The walls that stand around every process.
     pub walls: Walls,
@@ -22,7 +23,7 @@ pub struct Floor {
 }
 
 /// The largest limits that a plan may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaxLimits {
     /// Zygotes at the same time, those included that have ended and whose workers have not.
     pub zygotes: usize,

@@ -5,6 +5,7 @@
 use super::range::Range;
 use sandhog_protocol::limits;
 use sandhog_sys::lock;
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -29,7 +30,7 @@ pub struct Ids {
 }
 
 /// Whose names are whose: of 16 hexadecimal digits, the same for all commands with one runtime directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag(pub u64);
 
 impl Tag {

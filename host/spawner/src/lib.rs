@@ -3,8 +3,11 @@
 //! Must not: read a path that somebody sent, start a thread, sleep, keep a secret.
 
 use sandhog_protocol::plan::{Program, ZygotePlan};
+use serde::{Deserialize, Serialize};
 use std::ffi::CString;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 pub mod floor;
 pub mod ids;
@@ -22,6 +25,31 @@ pub struct Setting {
     pub executables: Executables,
     /// The zygote that will be asked for first, where that is known.
     pub first: Option<ZygotePlan>,
+}
+
+/// The [`Setting`] of a spawner of root's that was forked before it was known. fds: the file of ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootSetting {
+    pub range: range::Range,
+    pub tag: ids::Tag,
+    /// `--user UID:GID`.
+    pub fixed: Option<(u32, u32)>,
+    /// As in [`Privilege::Root`].
+    pub weak: Option<String>,
+    pub person: (u32, u32),
+    pub floor: floor::Floor,
+    pub first: Option<ZygotePlan>,
+}
+
+impl RootSetting {
+    /// # Errors
+    /// The descriptors are not what they should be.
+    fn into_setting(self, executables: Executables, fds: Vec<OwnedFd>) -> io::Result<Setting> {
+        let Self { range, tag, fixed, weak, person, floor, first } = self;
+        let [file] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| io::ErrorKind::InvalidData)?;
+        let ids = Rc::new(ids::Ids::new(file, range, tag, fixed)?);
+        Ok(Setting { privilege: Privilege::Root { ids, weak }, person, floor, executables, first })
+    }
 }
 
 /// What zygotes are started from, opened before privilege was given up.
@@ -49,7 +77,7 @@ impl Executables {
 pub enum Privilege {
     /// Root: every worker has ids of its own, from a range or the ones that were asked for.
     Root {
-        ids: std::rc::Rc<ids::Ids>,
+        ids: Rc<ids::Ids>,
         /// Why others may have the ids too, a sentence for people.
         weak: Option<String>,
     },
@@ -61,5 +89,5 @@ pub enum Privilege {
 pub struct Delegated {
     pub hierarchies: sandhog_sandbox::cgroup::Hierarchies,
     /// Names for them, of which no two commands ever have the same.
-    pub numbers: std::rc::Rc<ids::Ids>,
+    pub numbers: Rc<ids::Ids>,
 }

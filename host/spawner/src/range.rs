@@ -2,6 +2,8 @@
 //! of accounts and of subordinate ids (passwd(5), group(5), subuid(5), subgid(5)) come in as text. Accounts that are
 //! kept elsewhere (LDAP and the like) are not looked at.
 
+use serde::{Deserialize, Serialize};
+
 /// The name that a range is registered for.
 const OWNER: &str = "sandhog";
 
@@ -19,7 +21,7 @@ const CANDIDATES: [u32; 9] =
 const MIN: u32 = 2;
 
 /// Ids of users and of groups, by the same numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// Never 0.
     pub first: u32,

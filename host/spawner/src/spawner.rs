@@ -3,6 +3,7 @@
 //! zygotes, and opens no path that either of them names.
 
 mod bearer;
+mod early;
 mod ends;
 mod fd_kind;
 mod pause;
@@ -16,8 +17,9 @@ mod weak;
 mod zygote_start;
 
 use super::leftovers::Leftovers;
-use super::{Delegated, Executables, Privilege, Setting};
+use super::{Delegated, Executables, Privilege, RootSetting, Setting};
 use crate::ids::Lease;
+use early::Early;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Signal, pidfd_send_signal, setsid};
 use sandhog_ipc::{Closed, Received, recv_packet, send_packet};
@@ -29,7 +31,7 @@ use sandhog_sys::{inherited, signal, stamps};
 use slots::Slot;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use strangers::{StrangerId, Strangers};
@@ -46,15 +48,66 @@ pub struct Files {
 
 /// Runs until the coordinator closes its end; then everything below has gone.
 pub fn main(token: SingleThreaded, setting: Setting, files: Files) -> ! {
-    let code = match Spawner::new(token, setting, files).and_then(|mut spawner| {
-        let end = spawner.serve();
-        spawner.clear();
-        end
-    }) {
-        Ok(()) => 0,
-        Err(_) => 1,
-    };
-    process::exit_now(code)
+    let kept = kept_of(&setting.privilege);
+    let served = settle_in(&setting.executables, kept, &files)
+        .and_then(|epoll| Spawner::new(token, setting, files, epoll, None)?.serve_to_the_end());
+    process::exit_now(served.is_err().into())
+}
+
+/// As [`main`] for root, before there is a setting: it comes by the channel, once and before anything else, from a command that has
+/// read nothing untrusted yet. What does not depend on it is begun meanwhile.
+pub fn main_early(token: SingleThreaded, executables: Executables, files: Files) -> ! {
+    let served = settle_in(&executables, Vec::new(), &files).and_then(|epoll| {
+        let early = Early::begin(&token, &executables, &files);
+        stamps::note("waits for its setting");
+        match recv_packet::<RootSetting>(&files.coordinator).map_err(io::Error::other) {
+            Ok(Ok(Received { message, fds })) => {
+                let setting = message.into_setting(executables, fds)?;
+                Spawner::new(token, setting, files, epoll, early)?.serve_to_the_end()
+            }
+            // The command has nothing to run, after all.
+            Ok(Err(Closed)) => {
+                early.into_iter().for_each(Early::end);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    });
+    process::exit_now(served.is_err().into())
+}
+
+/// In the forked process: a session, signals and descriptors of its own. What it will wait with.
+fn settle_in(executables: &Executables, kept: Vec<RawFd>, files: &Files) -> io::Result<OwnedFd> {
+    drop(stamps::take());
+    stamps::note("begins");
+    // EPERM: a process group of this number exists, which the first process of a namespace can't meet.
+    setsid()?;
+    forget_ignored_signals();
+    let _ = rustix::thread::set_name(c"sandhog-spawner");
+    capabilities::not_dumpable().map_err(io::Error::other)?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let Executables { worker, compiler, .. } = executables;
+    let Files { coordinator, proc, null } = files;
+    let own = [&epoll, coordinator, worker, compiler, proc, null].map(|fd| fd.as_raw_fd());
+    let keep: Vec<RawFd> = (0..=2).chain(own).chain(kept).collect();
+    descriptors::keep_only(&keep).map_err(io::Error::other)?;
+    // Its standard streams are the command's own: a spawner that outlives the command must not hold a pipe open.
+    for number in 0..=2 {
+        process::dup_to(null.as_fd(), number)?;
+    }
+    Ok(epoll)
+}
+
+/// The files that a privilege is made of.
+fn kept_of(privilege: &Privilege) -> Vec<RawFd> {
+    match privilege {
+        Privilege::Root { ids, .. } => vec![ids.as_fd().as_raw_fd()],
+        Privilege::Rootless { cgroups: Ok(Delegated { hierarchies, numbers }) } => {
+            let files = hierarchies.as_fds().map(|fd| fd.as_raw_fd());
+            std::iter::once(numbers.as_fd().as_raw_fd()).chain(files).collect()
+        }
+        Privilege::Rootless { cgroups: Err(_) } => Vec::new(),
+    }
 }
 
 /// Why a request could not be carried out, and which wall that concerns.
@@ -90,6 +143,7 @@ struct Begun {
     number: i32,
     control: OwnedFd,
     settled: Settled,
+    mounts: Option<OwnedFd>,
 }
 
 struct Zygote {
@@ -103,6 +157,9 @@ struct Zygote {
     lease: Option<Rc<Lease>>,
     /// Names the cgroup where there is no lease of ids.
     name: Option<Rc<Lease>>,
+    /// Its mount namespace. The last one to leave it waits for the kernel to take it apart: the spawner, once it has told of the
+    /// worker's end, and not the worker, whose end that would hold up.
+    _mounts: Option<OwnedFd>,
     /// Workers that were asked for and have not been reported yet.
     pending: Vec<Pending>,
     /// Workers that live.
@@ -118,13 +175,8 @@ struct Zygote {
 }
 
 impl Zygote {
-    fn new(
-        child: Child,
-        number: i32,
-        control: OwnedFd,
-        plan: ZygotePlan,
-        Settled { lease, name, cgroup }: Settled,
-    ) -> Self {
+    fn new(Begun { plan, child, number, control, settled, mounts }: Begun) -> Self {
+        let Settled { lease, name, cgroup } = settled;
         Self {
             pidfd: child.pidfd,
             number,
@@ -133,6 +185,7 @@ impl Zygote {
             cgroup,
             lease,
             name,
+            _mounts: mounts,
             pending: Vec::new(),
             workers: 0,
             slots: HashMap::new(),
@@ -219,6 +272,8 @@ struct Spawner {
     strangers: Strangers,
     leftovers: Leftovers,
     guard: Option<Guard>,
+    /// What was begun before there was a plan.
+    early: Option<Early>,
     /// A zygote that nobody has asked for yet.
     begun: Option<Begun>,
     /// The walls that it has seen fail itself: of those that may be missing, only these may.
@@ -233,31 +288,13 @@ struct Guard {
 }
 
 impl Spawner {
-    fn new(token: SingleThreaded, setting: Setting, files: Files) -> io::Result<Self> {
-        // EPERM: a process group of this number exists, which the first process of a namespace can't meet.
-        drop(stamps::take());
-        stamps::note("begins");
-        setsid()?;
-        forget_ignored_signals();
-        let _ = rustix::thread::set_name(c"sandhog-spawner");
-        capabilities::not_dumpable().map_err(io::Error::other)?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let mut keep = vec![0, 1, 2, epoll.as_raw_fd()];
-        let Executables { worker, compiler, .. } = &setting.executables;
-        keep.extend([&files.coordinator, worker, compiler, &files.proc, &files.null].map(|fd| fd.as_raw_fd()));
-        match &setting.privilege {
-            Privilege::Root { ids, .. } => keep.push(ids.as_fd().as_raw_fd()),
-            Privilege::Rootless { cgroups: Ok(Delegated { hierarchies, numbers }) } => {
-                keep.push(numbers.as_fd().as_raw_fd());
-                keep.extend(hierarchies.as_fds().map(|fd| fd.as_raw_fd()));
-            }
-            Privilege::Rootless { cgroups: Err(_) } => {}
-        }
-        descriptors::keep_only(&keep).map_err(io::Error::other)?;
-        // Its standard streams are the command's own: a spawner that outlives the command must not hold a pipe open.
-        for number in 0..=2 {
-            process::dup_to(files.null.as_fd(), number)?;
-        }
+    fn new(
+        token: SingleThreaded,
+        setting: Setting,
+        files: Files,
+        epoll: OwnedFd,
+        early: Option<Early>,
+    ) -> io::Result<Self> {
         let strangers = Strangers::new(&files.proc);
         let mut spawner = Self {
             token,
@@ -272,6 +309,7 @@ impl Spawner {
             strangers,
             leftovers: Leftovers::default(),
             guard: None,
+            early,
             begun: None,
             failed: Walls::new(),
         };
@@ -288,6 +326,13 @@ impl Spawner {
 
     fn tell(&self, message: &FromSpawner, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         send_packet(&self.files.coordinator, message, fds).map_err(io::Error::other)
+    }
+
+    /// Until the coordinator has gone and everything below has.
+    fn serve_to_the_end(mut self) -> io::Result<()> {
+        let end = self.serve();
+        self.clear();
+        end
     }
 
     /// Until the coordinator has gone. A breach of the protocol by the coordinator is an end as well.

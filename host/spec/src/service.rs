@@ -12,8 +12,8 @@ pub mod settings;
 pub use super::setting::words::{Overlap, Restart, Strategy};
 pub use error::Error;
 pub use name::DEFAULT_GROUP;
-pub use retry::raised;
-pub use rules::{Backoff, Boosts, Intensity, LogRules, Ready, Retry, Rules};
+pub use retry::{Boosts, Retry, raised};
+pub use rules::{Backoff, Intensity, LogRules, Ready, Rules};
 
 use super::job::Job;
 use super::schedule::Schedule;

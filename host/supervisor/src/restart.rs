@@ -153,8 +153,9 @@ pub(crate) fn not_again(verdict: &Verdict) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use sandhog_protocol::control::JobSpec;
     use sandhog_protocol::verdict::{MemoryWall, StopReason};
 
     const COMPLETED: Verdict = Verdict::Completed { code: 0 };
@@ -164,8 +165,13 @@ mod tests {
         Verdict::Stopped { graceful: true, reason: StopReason::Operator }
     }
 
+    /// Those of a job that says nothing of its own.
+    pub(crate) fn usual_rules() -> Rules {
+        Rules::of(&JobSpec::default(), Boosts::default()).unwrap()
+    }
+
     fn rules(restart: Restart) -> Rules {
-        Rules { restart, ..Rules::default() }
+        Rules { restart, ..usual_rules() }
     }
 
     fn retry(on: VerdictKind) -> Retry {
@@ -220,7 +226,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest_with_full_jitter() {
-        let backoff = Backoff::default();
+        let backoff = usual_rules().backoff;
         let longest = |tries| pause(backoff, tries, u64::MAX).as_millis();
         assert_eq!([longest(0), longest(1), longest(2)], [99, 199, 399]);
         assert_eq!([longest(20), longest(u32::MAX)], [29_999, 29_999]);
@@ -252,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_sentence_says_what_the_last_attempt_did() {
-        let intensity = Intensity::default();
+        let intensity = usual_rules().intensity;
         assert_eq!(too_often(intensity, &FAILED), "5 restarts in 1m; the last attempt failed with code 3");
         let memory = Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Engine };
         assert_eq!(not_again(&memory), "the attempt met its memory limit of 64MiB, and its rules don't start it again");

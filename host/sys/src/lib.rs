@@ -9,6 +9,7 @@ pub mod alloc;
 #[cfg(any(test, feature = "children-of-tests"))]
 pub mod child;
 pub mod clock;
+mod entry;
 #[cfg(any(test, feature = "children-of-tests"))]
 pub mod in_child;
 pub mod inherited;
@@ -26,4 +27,5 @@ pub mod seccomp;
 pub mod signal;
 mod single_threaded;
 pub mod stamps;
+pub mod text;
 pub mod timer;

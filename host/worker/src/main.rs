@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let Some(token) = SingleThreaded::claim() else { return ExitCode::FAILURE };
+    sandhog_channel::look_before_sleeping();
     if sandhog_zygote::is_wanted() {
         sandhog_zygote::main::<sandhog_worker::Guests>(token, sandhog_build_id::ID);
     }

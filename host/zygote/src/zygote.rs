@@ -11,7 +11,7 @@ use sandhog_protocol::start::{CONTROL_FD, IPC_FD, STAMPED, ZYGOTE};
 use sandhog_protocol::worker::SealFailure;
 use sandhog_sandbox::{cgroup, descriptors, failure, namespaces, rlimits, seccomp, steps};
 use sandhog_sys::process::{self, Forked, SingleThreaded};
-use sandhog_sys::stamps;
+use sandhog_sys::{stamps, text};
 use std::ffi::OsStr;
 use std::io;
 use std::ops::Range;
@@ -85,6 +85,10 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
         return unsealed(&control, failure);
     }
     let _ = rustix::thread::set_name(ZYGOTE);
+    if plan.slots.is_some() {
+        // Whose workers are many. One that can't be moved is slower and no worse.
+        let _ = text::take_into_memory(&token);
+    }
     // Inherited by the workers: a file that is too large is an error to the guest, not its end.
     rlimits::ignore_file_size_signal().ok()?;
     // Outside of a user namespace of its own the person's other processes would count as well.

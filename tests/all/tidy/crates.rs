@@ -13,7 +13,7 @@ const CRATES: &[(&str, &[&str])] = &[
     // Executables.
     ("hostile", &["build-id", "cli", "sys"]),
     ("hostile-worker", &["build-id", "probes", "sys", "worker", "zygote"]),
-    ("sandhog", &["build-id", "cli", "sys"]),
+    ("sandhog", &["build-id", "cli", "link", "sys"]),
     // For people. The doctor's table names what was tried.
     ("cli", &["channel", "daemon", "dirs", "doctor", "ipc", "protocol", "runtime", "spec", "sys"]),
     ("doctor", &["probes", "protocol", "runtime", "sandbox", "supervisor"]),
@@ -22,10 +22,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("runtime", &["channel", "dirs", "ipc", "protocol", "sandbox", "spawner", "spec", "supervisor", "sys"]),
     ("spawner", &["ipc", "protocol", "sandbox", "sys"]),
     // The sealed side. A zygote that lies, for tests of those who hear it, tells lies of `probes`.
-    ("worker", &["build-id", "channel", "engine", "ipc", "probes", "protocol", "sys", "zygote"]),
-    ("compiler", &["build-id", "engine", "protocol", "sys", "zygote"]),
+    ("worker", &["build-id", "channel", "engine", "ipc", "link", "probes", "protocol", "sys", "zygote"]),
+    ("compiler", &["build-id", "engine", "link", "protocol", "sys", "zygote"]),
     ("zygote", &["channel", "ipc", "probes", "protocol", "sandbox", "sys"]),
-    ("engine", &["protocol"]),
+    ("engine", &["features", "protocol"]),
     // Decisions.
     ("supervisor", &["protocol", "spec"]),
     // Base.
@@ -34,8 +34,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("probes", &["protocol", "sys"]),
     ("sandbox", &["protocol", "sys"]),
     ("ipc", &["protocol"]),
-    ("sys", &[]),
+    ("sys", &["features"]),
+    // Has no code: what its manifest asks for is asked for in each executable.
+    ("features", &[]),
     ("build-id", &[]),
+    ("link", &[]),
     // For others as well.
     ("client", &["channel", "protocol"]),
     ("channel", &["protocol"]),

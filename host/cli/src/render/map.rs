@@ -2,9 +2,9 @@
 
 use super::problem::Problem;
 use sandhog_protocol::causes;
-use sandhog_runtime::map::drive::{Report, Trouble};
 use sandhog_runtime::map::printer;
 use sandhog_runtime::map::reading;
+use sandhog_runtime::map::report::{Report, Trouble};
 use sandhog_runtime::map::tally::{Over, Tally};
 use sandhog_spec::units::print_duration;
 use std::time::Duration;

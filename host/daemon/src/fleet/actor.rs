@@ -13,6 +13,7 @@ use super::request::Reply;
 use super::sample::Use;
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
+use sandhog_protocol::causes;
 use sandhog_protocol::control::{EndedAttempt, EventKind, VerbResult};
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::granted::Settled;
@@ -264,7 +265,7 @@ impl Daemon {
             self.store.put_alive(now_ms());
         }
         if let Some(problem) = self.store.problem() {
-            self.tell_of_itself(EventKind::Problem, &problem.to_string());
+            self.tell_of_itself(EventKind::Problem, &causes::one_line(&problem));
         }
         if let Some(problem) = self.logs.problem() {
             self.tell_of_itself(EventKind::Problem, &problem.to_string());
@@ -392,7 +393,7 @@ impl Daemon {
                 kept = kept => kept,
                 () = reply.closed() => return,
             };
-            done.problems.extend(kept.err().map(|error| error.to_string()));
+            done.problems.extend(kept.err().map(|error| causes::one_line(&error)));
             // Sentences may hold a guest's words: each stays one line.
             done.problems.iter_mut().for_each(|problem| *problem = escape(problem).into_owned());
             // Whoever asked may have gone.

@@ -365,8 +365,9 @@ async fn run(
     let _ = attempt_observer.inbox.send(Message::Ended { attempt: attempt_observer.number, record: Box::new(record) });
 }
 
-fn no_id(error: &impl std::fmt::Display) -> Verdict {
-    Verdict::Lost { reason: format!("there is no id for another attempt: {error}"), cause: LostCause::Machine }
+fn no_id(error: &(dyn std::error::Error + 'static)) -> Verdict {
+    let reason = format!("there is no id for another attempt: {}", causes::one_line(error));
+    Verdict::Lost { reason, cause: LostCause::Machine }
 }
 
 /// The job with the limits of another try.

@@ -5,6 +5,7 @@ use super::message::Message;
 use super::parked::Asked;
 use super::refusal::{Refusal, RefusalKind};
 use super::store;
+use sandhog_protocol::causes;
 use sandhog_supervisor::state::InstanceId;
 use std::ops::Range;
 
@@ -59,7 +60,7 @@ impl Daemon {
         match outcome {
             Ok(()) => waiting.for_each(|(asked, _)| self.go_on(asked)),
             Err(error) => {
-                let refusal = Refusal::new(RefusalKind::Unavailable, error.to_string());
+                let refusal = Refusal::new(RefusalKind::Unavailable, causes::one_line(&error));
                 waiting.for_each(|(asked, _)| asked.refuse(refusal.clone()));
             }
         }

@@ -24,10 +24,12 @@ const NAME: &str = "cache.key";
 pub(super) enum Error {
     #[error(transparent)]
     Paths(#[from] paths::Error),
-    #[error(
-        "failed to keep the cache's secret {path:?}: {cause}; set SANDHOG_STATE_DIR to a directory that you can write"
-    )]
-    Keep { path: PathBuf, cause: io::Error },
+    #[error("failed to keep the cache's secret {path:?} (set SANDHOG_STATE_DIR to a directory that you can write)")]
+    Keep {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
 }
 
 /// Bytes that only this person's Sandhog knows.

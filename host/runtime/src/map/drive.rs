@@ -6,26 +6,27 @@
 use super::conduct::{Conduct, Next};
 use super::ended::{Ended, Of, Result as TaskResult};
 use super::joblog::Row;
+use super::last::{over_by, print_rest, stop};
 use super::order::InOrder;
 use super::placeholders::Numbered;
 use super::printer::{self, Done, Outputs, Printer};
 use super::reading::{self, Reading, Told};
 use super::recipe::{LARGEST, Prepared, Recipe, Work};
+use super::report::{Report, Trouble};
 use super::slots::Slots;
-use super::tally::{Halt, Over, Tally};
+use super::tally::{Halt, Over};
 use super::workers::{Wanted, Watcher, Workers};
 use crate::driver::GRACE;
 use crate::pool::task::{Finished, Input, Outcome, Task};
-use crate::stop::{StopRequest, StopRequests};
+use crate::stop::StopRequests;
 use sandhog_protocol::verdict::{StopReason, Usage};
 use sandhog_sys::clock;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 /// Most tasks between the first that has no result and the last that was begun.
 const WINDOW: u64 = 1024;
@@ -42,8 +43,7 @@ const AHEAD: usize = 1024;
 /// Answers of more bytes are made lines beside the loop that everybody waits for.
 const LARGE: usize = 64 << 10;
 
-/// How long, after the grace, workers may take to be gone; and how long a reader that reads nothing is waited for once all is
-/// over.
+/// How long, after the grace, workers may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is to be done with all tasks.
@@ -60,25 +60,6 @@ pub struct Order {
     pub wait: Option<Duration>,
     pub halt: Halt,
     pub in_order: bool,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub struct Report {
-    pub tally: Tally,
-    pub over: Over,
-    /// What broke it.
-    pub trouble: Option<Trouble>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    #[error(transparent)]
-    Input(#[from] reading::Error),
-    #[error(transparent)]
-    Output(#[from] printer::Error),
-    #[error("{0}")]
-    Workers(String),
 }
 
 /// Has all tasks done.
@@ -411,43 +392,6 @@ impl<W: Workers> Driver<W> {
     }
 }
 
-/// Waits until everything is out, once the command is to stop for no longer than a reader reads.
-async fn print_rest(
-    rest: Vec<Done>,
-    printer: Printer,
-    stops: &mut StopRequests,
-    conduct: &mut Conduct,
-) -> Result<(), printer::Error> {
-    let Printer { lists, end, progress } = printer;
-    let printing = async {
-        if !rest.is_empty() {
-            // Where it fails the printer has ended, and says why.
-            let _ = lists.send(rest).await;
-        }
-        drop(lists);
-        end.await.unwrap_or(Ok(()))
-    };
-    tokio::pin!(printing);
-    loop {
-        let is_stopped = stops.borrow().is_some();
-        let moved = progress.bytes.load(Ordering::Relaxed);
-        tokio::select! {
-            printed = &mut printing => return printed,
-            reason = stop(stops), if !is_stopped => conduct.stop(reason),
-            () = sleep(PATIENCE), if is_stopped => {
-                if progress.bytes.load(Ordering::Relaxed) == moved {
-                    return Ok(());
-                }
-            }
-        }
-    }
-}
-
-/// What it means that the output is broken.
-fn over_by(error: &printer::Error) -> Over {
-    if matches!(error, printer::Error::Closed) { Over::OutputClosed } else { Over::Broken }
-}
-
 /// What a task came to. A large answer takes a while to be a line.
 async fn ended(finished: Finished, of: Of, recalled: bool) -> Ended {
     let is_large = matches!(&finished.outcome, Outcome::Answer(message) if message.body.len() > LARGE);
@@ -467,16 +411,6 @@ fn lost(why: &str) -> Finished {
         usage: Usage::default(),
         waited: Duration::ZERO,
         ran: Duration::ZERO,
-    }
-}
-
-/// Until the command is to stop.
-async fn stop(stops: &mut StopRequests) -> StopReason {
-    let request = stops.wait_for(Option::is_some).await.ok().map(|request| *request);
-    let Some(request) = request else { return std::future::pending().await };
-    match request {
-        Some(StopRequest::Stop(reason) | StopRequest::Kill(reason)) => reason,
-        Some(StopRequest::Unhealthy(_) | StopRequest::SigKill) | None => StopReason::Operator,
     }
 }
 

@@ -91,10 +91,13 @@ pub fn begin(outputs: Outputs, watcher: Arc<dyn Watcher>) -> Printer {
     let progress = Arc::<Progress>::default();
     let mut printing = Printing::new(outputs, watcher, Arc::clone(&progress));
     let print = move || {
-        let mut printed = Ok(());
-        while let (Ok(()), Some(list)) = (&printed, waiting.blocking_recv()) {
-            printed = list.into_iter().try_for_each(|done| printing.print(done)).and_then(|()| printing.flush());
-        }
+        let printed = loop {
+            let Some(list) = waiting.blocking_recv() else { break Ok(()) };
+            let printed = list.into_iter().try_for_each(|done| printing.print(done));
+            if let Err(error) = printed.and_then(|()| printing.flush()) {
+                break Err(error);
+            }
+        };
         // Nobody may wait for it.
         let _ = ended.send(printed);
     };

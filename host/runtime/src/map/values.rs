@@ -208,7 +208,7 @@ mod tests {
             [
                 Place { byte: 0, line: 1, column: 1 },
                 Place { byte: 4, line: 2, column: 3 },
-                Place { byte: 17, line: 5, column: 2 },
+                Place { byte: 16, line: 5, column: 2 },
             ]
         );
         let within = places[1].within(b"{\"a\":\n 2}", 2, 2);

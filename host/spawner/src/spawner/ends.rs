@@ -1,5 +1,6 @@
 //! How zygotes and workers end, and in the end the spawner itself.
 
+use super::early::Early;
 use super::{Guard, Pending, Spawner, Zygote};
 use super::{Source, cgroup};
 use crate::ids::Lease;
@@ -116,6 +117,7 @@ impl Spawner {
         // Fails only where there is nobody.
         let _ = process::kill_namespace(&self.token);
         while !matches!(waitid(WaitId::All, WaitIdOptions::EXITED), Err(Errno::CHILD)) {}
+        self.early.take().into_iter().for_each(Early::end);
         if let Some(begun) = self.begun.take() {
             self.abandon(begun);
         }

@@ -1,22 +1,20 @@
 //! Carries out the two requests that start something.
 
 use super::bearer::Bearer;
-use super::ends::reap_now;
+use super::early::{self, Early};
 use super::fd_kind::plain_fds;
-use super::zygote_start::{NewNamespaces, become_zygote, id_map, proc_pid, worker_ids};
-use super::{Begun, Pending, Refusal, Settled, Source, Spawner, Zygote};
+use super::zygote_start::{self, NewNamespaces, id_map, proc_pid, worker_ids};
+use super::{Begun, Files, Pending, Refusal, Settled, Source, Spawner, Zygote};
 use crate::ids::Lease;
 use crate::leftovers;
-use crate::{Delegated, Privilege};
-use rustix::net::SocketType;
-use rustix::process::{Signal, pidfd_send_signal};
-use sandhog_ipc::{pair, send_packet};
+use crate::{Delegated, Executables, Privilege};
+use sandhog_ipc::send_packet;
 use sandhog_protocol::limits;
-use sandhog_protocol::plan::{Wall, WorkerPlan, ZygotePlan};
-use sandhog_protocol::spawn::{FromZygote, ToZygote, WorkerId, ZygoteId};
+use sandhog_protocol::plan::{Program, Wall, WorkerPlan, ZygotePlan};
+use sandhog_protocol::spawn::{ToZygote, WorkerId, ZygoteId};
 use sandhog_sandbox::namespaces::{self, IdMap};
-use sandhog_sandbox::{cgroup, directories, failure};
-use sandhog_sys::process::{self, Child, Forked};
+use sandhog_sandbox::{cgroup, directories};
+use sandhog_sys::process::{Child, SingleThreaded};
 use sandhog_sys::stamps;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -49,8 +47,7 @@ impl Spawner {
                 self.begin_zygote(plan)?
             }
         };
-        let Begun { plan, child, number, control, settled } = begun;
-        let zygote = self.zygotes.entry(id).or_insert_with(|| Zygote::new(child, number, control, plan, settled));
+        let zygote = self.zygotes.entry(id).or_insert_with(|| Zygote::new(begun));
         tell_zygote(&zygote.control, &ToZygote::Given, &fds)?;
         let zygote = &self.zygotes[&id];
         let watched = self.watch(zygote.control.as_fd(), Source::Control(id));
@@ -65,9 +62,31 @@ impl Spawner {
     /// Why it was not begun; nothing of it is left.
     fn begin_zygote(&mut self, plan: ZygotePlan) -> Result<Begun, Refusal> {
         stamps::note("zygote begins");
-        let refuse = |step, error: io::Error| Refusal::new(None, step, error);
-        let (control, theirs) = pair(SocketType::SEQPACKET).map_err(|error| refuse("make a socket", error))?;
-        rustix::io::ioctl_fionbio(&control, true).map_err(|errno| refuse("make a socket", errno.into()))?;
+        match self.early.take() {
+            Some(early) if early.serves(&plan) => self.go_on(early, plan),
+            other => {
+                other.into_iter().for_each(Early::end);
+                self.begin_anew(plan)
+            }
+        }
+    }
+
+    /// From where it was begun before its plan was known.
+    fn go_on(&mut self, Early { child, number, control, bearer }: Early, plan: ZygotePlan) -> Result<Begun, Refusal> {
+        self.children.insert(number);
+        let settled = match self.settle(&plan) {
+            Ok(settled) => settled,
+            Err(refusal) => {
+                self.end_child(&child, number);
+                return Err(refusal);
+            }
+        };
+        stamps::note("zygote has a cgroup");
+        self.hand_over(Begun { plan, child, number, control, settled, mounts: None }, false, Some(bearer))
+    }
+
+    fn begin_anew(&mut self, plan: ZygotePlan) -> Result<Begun, Refusal> {
+        let (control, theirs) = early::control()?;
         // What can be born in its cgroup needs it before.
         let early =
             if plan.walls.contains(&Wall::Cgroup) && cgroup::is_unified() { Some(self.settle(&plan)?) } else { None };
@@ -90,9 +109,12 @@ impl Spawner {
             }
         };
         stamps::note("zygote has a cgroup");
-        let begun = Begun { plan, child, number, control, settled };
-        match self.set_up(&begun, is_born_there) {
-            Ok(()) => Ok(begun),
+        self.hand_over(Begun { plan, child, number, control, settled, mounts: None }, is_born_there, None)
+    }
+
+    fn hand_over(&mut self, begun: Begun, is_born_there: bool, bearer: Option<Bearer>) -> Result<Begun, Refusal> {
+        match self.set_up(&begun, is_born_there, bearer) {
+            Ok(mounts) => Ok(Begun { mounts, ..begun }),
             Err(refusal) => {
                 self.abandon(begun);
                 Err(refusal)
@@ -100,14 +122,18 @@ impl Spawner {
         }
     }
 
-    /// Makes its namespaces, and tells it all that it has to know of itself.
-    fn set_up(&self, begun: &Begun, is_born_there: bool) -> Result<(), Refusal> {
+    /// Makes its namespaces, where `bearer` does not have them already, and tells it all that it has to know of itself. Its mount
+    /// namespace.
+    fn set_up(&self, begun: &Begun, is_born_there: bool, bearer: Option<Bearer>) -> Result<Option<OwnedFd>, Refusal> {
         let Settled { lease, cgroup, .. } = &begun.settled;
         let own_namespaces = begun.plan.walls.contains(&Wall::Namespaces);
         let start_directory = cgroup.as_ref().and_then(cgroup::Cgroup::start_directory);
         // Whoever bore them ends when the zygote has been told: that is not waited for before.
         let (mut fds, _bearer) = match own_namespaces {
-            true => self.make_namespaces(lease.as_deref(), start_directory).map(|(fds, bearer)| (fds, Some(bearer)))?,
+            true => {
+                let bearer = bearer.map_or_else(|| self.make_bearer(start_directory), Ok)?;
+                (self.open_namespaces(&bearer, lease.as_deref())?, Some(bearer))
+            }
             false => (Vec::new(), None),
         };
         stamps::note("namespaces have ids");
@@ -115,7 +141,9 @@ impl Spawner {
         fds.extend(entrances.map_err(|error| Refusal::new(Some(Wall::Cgroup), cgroup::STEP, error))?);
         let groups = matches!(self.setting.privilege, Privilege::Root { .. });
         let setup = ToZygote::Setup { plan: begun.plan.clone(), groups };
-        tell_zygote(&begun.control, &setup, &fds)
+        tell_zygote(&begun.control, &setup, &fds)?;
+        // The last one of its files: it takes /proc away.
+        Ok(own_namespaces.then(|| fds.swap_remove(namespaces::FILES.len() - 1)))
     }
 
     /// The namespaces of a zygote, with its id map: those of a child that has no other purpose.
@@ -124,14 +152,22 @@ impl Spawner {
         lease: Option<&Lease>,
         start_directory: Option<BorrowedFd<'_>>,
     ) -> Result<(Vec<OwnedFd>, Bearer), Refusal> {
+        let bearer = self.make_bearer(start_directory)?;
+        Ok((self.open_namespaces(&bearer, lease)?, bearer))
+    }
+
+    fn make_bearer(&self, start_directory: Option<BorrowedFd<'_>>) -> Result<Bearer, Refusal> {
         let bearer = Bearer::fork(&self.token, namespaces::ZYGOTE, start_directory)
             .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?;
         stamps::note("namespaces are there");
-        let opened = bearer
+        Ok(bearer)
+    }
+
+    fn open_namespaces(&self, bearer: &Bearer, lease: Option<&Lease>) -> Result<Vec<OwnedFd>, Refusal> {
+        bearer
             .map(&self.files.proc, &id_map(lease))
             .and_then(|()| bearer.open(&self.files.proc, &namespaces::FILES))
-            .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))?;
-        Ok((opened, bearer))
+            .map_err(|error| Refusal::new(Some(Wall::Namespaces), "map ids", error))
     }
 
     /// Ends one that nobody has asked for.
@@ -142,8 +178,7 @@ impl Spawner {
     }
 
     fn end_child(&mut self, child: &Child, number: i32) {
-        let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
-        reap_now(child.pidfd.as_fd());
+        early::end_child(child);
         self.children.remove(&number);
     }
 
@@ -177,35 +212,25 @@ impl Spawner {
         Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, reason))
     }
 
-    /// A child that becomes another executable at once; with its number in the namespace that /proc shows.
+    /// As [`fork_program`], and one of those that the spawner knows.
     fn fork_zygote(
         &mut self,
         plan: &ZygotePlan,
         start_directory: Option<BorrowedFd<'_>>,
         control: &OwnedFd,
     ) -> Result<(Child, i32), Refusal> {
-        let new_namespaces = NewNamespaces::of(&plan.walls);
-        match process::fork_into(&self.token, new_namespaces.flags(), start_directory)
-            .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?
-        {
-            Forked::Parent(child) => match proc_pid(&self.files.proc, child.pidfd.as_fd()) {
-                Ok(number) => {
-                    self.children.insert(number);
-                    Ok((child, number))
-                }
-                Err(error) => {
-                    let _ = pidfd_send_signal(&child.pidfd, Signal::KILL);
-                    reap_now(child.pidfd.as_fd());
-                    Err(Refusal::new(None, START, error))
-                }
-            },
-            Forked::Child => {
-                let error = become_zygote(&self.setting.executables, plan.program, control, new_namespaces);
-                let words = FromZygote::Unsealed(failure("start the zygote's program", &error));
-                let _ = send_packet(control, &words, &[]);
-                process::exit_now(1)
-            }
-        }
+        let (executables, new_namespaces) = (&self.setting.executables, NewNamespaces::of(&plan.walls));
+        let (child, number) = fork_program(
+            &self.token,
+            executables,
+            &self.files,
+            plan.program,
+            new_namespaces,
+            start_directory,
+            control,
+        )?;
+        self.children.insert(number);
+        Ok((child, number))
     }
 
     /// What names the cgroup of a zygote without ids of its own.
@@ -346,6 +371,28 @@ impl Spawner {
         let bearer = Bearer::fork(&self.token, namespaces::USER, None)?;
         bearer.map(&self.files.proc, &map)?;
         bearer.open(&self.files.proc, &["user"])?.pop().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// A child that becomes another executable at once; with its number in the namespace that /proc shows.
+pub(super) fn fork_program(
+    token: &SingleThreaded,
+    executables: &Executables,
+    files: &Files,
+    program: Program,
+    new_namespaces: NewNamespaces,
+    start_directory: Option<BorrowedFd<'_>>,
+    control: &OwnedFd,
+) -> Result<(Child, i32), Refusal> {
+    let child = zygote_start::fork(token, executables, program, new_namespaces, start_directory, control)
+        .map_err(|error| Refusal::new(wall_of_fork(&error), "fork a zygote", explained(&error)))?
+        .map_err(|error| Refusal::new(None, zygote_start::PROGRAM, error))?;
+    match proc_pid(&files.proc, child.pidfd.as_fd()) {
+        Ok(number) => Ok((child, number)),
+        Err(error) => {
+            early::end_child(&child);
+            Err(Refusal::new(None, START, error))
+        }
     }
 }
 

@@ -3,13 +3,16 @@
 use crate::Executables;
 use crate::ids::Lease;
 use rustix::fs::{Mode, OFlags, openat};
+use sandhog_ipc::send_packet;
 use sandhog_protocol::plan::Program;
 use sandhog_protocol::plan::{Wall, Walls};
-use sandhog_protocol::spawn::Ids;
+use sandhog_protocol::spawn::{FromZygote, Ids};
 use sandhog_protocol::start::{CONTROL_FD, IPC_FD, STAMPED, ZYGOTE};
-use sandhog_sandbox::capabilities;
 use sandhog_sandbox::namespaces::{self, IdMap};
-use sandhog_sys::{process, stamps};
+use sandhog_sandbox::{capabilities, failure};
+use sandhog_sys::process::{self, Child, Forked, SingleThreaded};
+use sandhog_sys::stamps;
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -73,16 +76,48 @@ impl NewNamespaces {
     }
 }
 
-/// In the child: its channel in its place, and the executable of its program. Returns only on failure.
-pub(super) fn become_zygote(
+/// What the refusal of a zygote names as its step, where its program can't be executed.
+pub(super) const PROGRAM: &str = "start the zygote's program";
+
+/// A child that becomes the executable of `program` at once, with its channel in its place.
+///
+/// Inside: why its program could not be executed, where it could not say so itself.
+///
+/// # Errors
+/// As clone3(2).
+pub(super) fn fork(
+    token: &SingleThreaded,
     executables: &Executables,
     program: Program,
-    control: &OwnedFd,
     new_namespaces: NewNamespaces,
-) -> io::Error {
+    start_directory: Option<BorrowedFd<'_>>,
+    control: &OwnedFd,
+) -> io::Result<io::Result<Child>> {
+    let variable = CString::new(format!("{IPC_FD}={CONTROL_FD}"))?;
+    let mut args = vec![ZYGOTE, executables.build.as_c_str()];
+    args.extend(stamps::is_on().then_some(STAMPED));
+    let program = process::Program::new(executables.of(program).as_fd(), &args, &[variable.as_c_str()]);
+    match (new_namespaces, start_directory) {
+        // It enters its namespaces by the rights that it has here, and has others inside.
+        (NewNamespaces::All, None) => process::start_program(token, &program, control.as_fd(), CONTROL_FD),
+        (NewNamespaces::All | NewNamespaces::Mount | NewNamespaces::None, _) => {
+            match process::fork_into(token, new_namespaces.flags(), start_directory)? {
+                Forked::Parent(child) => Ok(Ok(child)),
+                Forked::Child => {
+                    let error = become_zygote(&program, control, new_namespaces);
+                    let words = FromZygote::Unsealed(failure(PROGRAM, &error));
+                    let _ = send_packet(control, &words, &[]);
+                    process::exit_now(1)
+                }
+            }
+        }
+    }
+}
+
+/// In the child. Returns only on failure.
+fn become_zygote(program: &process::Program<'_>, control: &OwnedFd, new_namespaces: NewNamespaces) -> io::Error {
     let prepared = || -> io::Result<()> {
         match new_namespaces {
-            // It enters its namespaces by the rights that it has here, and has others inside.
             NewNamespaces::All => {}
             NewNamespaces::Mount => {
                 namespaces::detach_mounts().map_err(io::Error::other)?;
@@ -90,13 +125,7 @@ pub(super) fn become_zygote(
             }
             NewNamespaces::None => capabilities::keep_across_exec().map_err(io::Error::other)?,
         }
-        // The executable may stand on the channel's place: a copy first, far above that.
-        let executable = rustix::io::fcntl_dupfd_cloexec(executables.of(program), 64)?;
-        process::dup_to(control.as_fd(), CONTROL_FD)?;
-        let variable = std::ffi::CString::new(format!("{IPC_FD}={}", CONTROL_FD))?;
-        let mut args = vec![ZYGOTE, executables.build.as_c_str()];
-        args.extend(stamps::is_on().then_some(STAMPED));
-        Err(process::exec(executable.as_fd(), &args, &[variable.as_c_str()]))
+        Err(program.execute(control.as_fd(), CONTROL_FD))
     };
     match prepared() {
         Ok(()) => io::ErrorKind::Other.into(),

@@ -2,19 +2,14 @@
 
 use super::error::Reason;
 use super::name::{self, Of};
-use super::{
-    Backoff, Check, DEFAULT_GROUP, Error, Intensity, LogRules, Overlap, Ready, Restart, Rules, Service, effective,
-    retry,
-};
+use super::rules::narrow;
+use super::{Check, DEFAULT_GROUP, Error, LogRules, Rules, Service, effective, retry};
 use crate::job::{Job, Settings, Stdin, Surroundings, User};
 use crate::schedule::Schedule;
-use crate::setting::words::{LEVELS, OVERLAPS, RESTARTS, meaning};
-use crate::setting::{self, Setting, Wrong, count, time};
-use crate::units::{Time, Written, duration, print_duration};
+use crate::setting::{Setting, Wrong, count, time};
 use sandhog_protocol::control::JobSpec;
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
 impl Service {
     /// The service that a table of a manifest describes. Paths are absolute.
@@ -32,13 +27,13 @@ impl Service {
             return Err(Wrong::given(Setting::User, format_args!("{uid}:{gid}"), Reason::Ids).into());
         }
         let schedule = schedule(spec)?;
-        let rules = rules(spec, &job, schedule.is_some())?;
+        let rules = Rules::of(spec, retry::limits(&job))?;
         let service = Self {
             group: group.into(),
             after: each_once(Setting::After, &spec.after)?,
             instances: instances(spec.instances, schedule.is_some())?,
             check: check(spec, settings, surroundings)?,
-            logs: logs(spec)?,
+            logs: LogRules::of(spec)?,
             spec: effective::spec(spec, &job, &rules, schedule.as_ref()),
             rules,
             schedule,
@@ -122,86 +117,6 @@ fn instances(written: Option<u64>, scheduled: bool) -> Result<u32, Error> {
     }
 }
 
-fn rules(spec: &JobSpec, job: &Job, scheduled: bool) -> Result<Rules, Error> {
-    let stop_on = retry::stop_on(&spec.stop_on)?;
-    let limits = retry::limits(job);
-    let start_timeout = lasts(Setting::StartTimeout, spec.start_timeout.as_ref())?;
-    let heartbeat = time(Setting::HealthHeartbeat, spec.health.heartbeat.as_ref())?;
-    let interval = lasts(Setting::HealthInterval, spec.health.interval.as_ref())?;
-    let recycle = setting::size(Setting::RecycleMemory, spec.recycle.memory.as_ref())?;
-    Ok(Rules {
-        restart: restart(spec.restart.as_deref(), scheduled)?,
-        retry_on: retry::retry_on(&spec.retry_on, &stop_on, &limits)?,
-        stop_on,
-        backoff: backoff(spec)?,
-        intensity: intensity(spec)?,
-        ready: ready(spec.ready.as_deref(), start_timeout)?,
-        start_timeout,
-        heartbeat: heartbeat.map(duration),
-        failure_threshold: narrow(count(Setting::HealthFailureThreshold, spec.health.failure_threshold)?),
-        check_interval: (!spec.health.command.is_empty()).then_some(interval),
-        grace: lasts(Setting::Grace, spec.grace.as_ref())?,
-        recycle_memory_bytes: recycle.map(|size| size.to_bytes()),
-        overlap: overlap(spec, scheduled)?,
-        limits,
-    })
-}
-
-/// What runs by the clock is run again by the clock.
-fn restart(word: Option<&str>, scheduled: bool) -> Result<Restart, Error> {
-    let default = if scheduled { Restart::Never } else { Rules::default().restart };
-    match word.map_or(Ok(default), |word| meaning(Setting::Restart, word, &RESTARTS))? {
-        Restart::Always if scheduled => Err(Wrong::given(Setting::Restart, "always", Reason::ScheduledRestart).into()),
-        restart => Ok(restart),
-    }
-}
-
-/// Where one end of the pauses is set alone, it moves the other.
-fn backoff(spec: &JobSpec) -> Result<Backoff, Error> {
-    let spec = &spec.backoff;
-    let first = lasts(Setting::BackoffFirst, spec.first.as_ref())?;
-    let max = lasts(Setting::BackoffMax, spec.max.as_ref())?;
-    let backoff = Backoff {
-        first: if spec.first.is_none() { first.min(max) } else { first },
-        max: if spec.max.is_none() { max.max(first) } else { max },
-        reset_after: lasts(Setting::BackoffResetAfter, spec.reset_after.as_ref())?,
-    };
-    if backoff.max < backoff.first {
-        let reason = Reason::Backoff(print_duration(first));
-        return Err(Wrong::given(Setting::BackoffMax, print_duration(max), reason).into());
-    }
-    Ok(backoff)
-}
-
-fn intensity(spec: &JobSpec) -> Result<Intensity, Error> {
-    Ok(Intensity {
-        restarts: narrow(count(Setting::IntensityRestarts, spec.intensity.restarts)?),
-        within: lasts(Setting::IntensityWithin, spec.intensity.within.as_ref())?,
-    })
-}
-
-/// `notify`, or a time.
-fn ready(text: Option<&str>, start_timeout: Duration) -> Result<Ready, Error> {
-    let lived = match text {
-        Some("notify") => return Ok(Ready::Notify),
-        Some(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
-            return Err(Wrong::text(Setting::Ready, text, Reason::Ready).into());
-        }
-        text => lasts(Setting::Ready, text.map(Into::into).as_ref())?,
-    };
-    if lived > start_timeout {
-        let reason = Reason::ReadyTooLate(print_duration(start_timeout));
-        return Err(Wrong::given(Setting::Ready, print_duration(lived), reason).into());
-    }
-    Ok(Ready::Lived(lived))
-}
-
-fn overlap(spec: &JobSpec, scheduled: bool) -> Result<Option<Overlap>, Error> {
-    let usual = Setting::Overlap.facts().usual.to_text().unwrap_or_default();
-    let overlap = meaning(Setting::Overlap, spec.overlap.as_ref().unwrap_or(&usual), &OVERLAPS)?;
-    Ok(scheduled.then_some(overlap))
-}
-
 /// The command of the health check, with what the job is granted, but alone: it starts nobody and talks to nobody.
 fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> Result<Option<Check>, Error> {
     let timeout = time(Setting::HealthTimeout, spec.health.timeout.as_ref())?;
@@ -223,30 +138,10 @@ fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> 
     Ok(Some(Check { job: Job::new(settings, surroundings).map_err(Error::Check)? }))
 }
 
-fn logs(spec: &JobSpec) -> Result<LogRules, Error> {
-    let size = setting::size(Setting::LogsSize, spec.logs.size.as_ref())?;
-    let level = LogRules::default().level;
-    Ok(LogRules {
-        file_bytes: size.unwrap_or_default().to_bytes(),
-        files: narrow(count(Setting::LogsFiles, spec.logs.files)?),
-        level: spec.log.as_deref().map_or(Ok(level), |word| meaning(Setting::Log, word, &LEVELS))?,
-    })
-}
-
 fn each_once(setting: Setting, names: &[String]) -> Result<Vec<String>, Error> {
     let mut seen = std::collections::HashSet::new();
     match names.iter().find(|name| !seen.insert(*name)) {
         Some(name) => Err(Wrong::text(setting, name, Reason::Twice).into()),
         None => Ok(names.to_vec()),
     }
-}
-
-/// A time that has a usual value.
-fn lasts(setting: Setting, written: Option<&Written<Time>>) -> Result<Duration, Error> {
-    Ok(duration(time(setting, written)?.unwrap_or_default()))
-}
-
-/// A count that has a usual value; bounds of the list keep it below 32 bits.
-fn narrow(count: Option<u64>) -> u32 {
-    u32::try_from(count.unwrap_or_default()).unwrap_or(u32::MAX)
 }

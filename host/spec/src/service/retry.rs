@@ -1,7 +1,6 @@
 //! After which verdicts another try is made, and with what changed.
 
 use super::error::{Error, Reason, RetryReason};
-use super::rules::{Boosts, Retry};
 use crate::job::{Job, MEMORY_MAX};
 use crate::setting::words::verdict;
 use crate::setting::{self, Setting, Wrong};
@@ -10,6 +9,25 @@ use sandhog_protocol::control::RetrySpec;
 use sandhog_protocol::verdict::VerdictKind;
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// Try again after this verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    pub on: VerdictKind,
+    /// With the limit that was met multiplied by this.
+    pub factor: Option<u32>,
+    /// And no larger than this: bytes or milliseconds.
+    pub max: Option<u64>,
+}
+
+/// Limits that another try may have changed; None: the job's own, or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Boosts {
+    pub memory_bytes: Option<u64>,
+    pub timeout_ms: Option<u64>,
+    pub cpu_ms: Option<u64>,
+    pub output_bytes: Option<u64>,
+}
 
 /// Fewest times as much: once as much would change nothing.
 pub(crate) const TIMES_MIN: u64 = 2;

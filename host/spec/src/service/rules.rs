@@ -1,9 +1,14 @@
-//! The rules by which a job is kept up, with their usual values: how it is started, watched, and started again, and how much
-//! of its logs is kept.
+//! The rules by which a job is kept up: how it is started, watched, and started again, and how much of its logs is kept. Each
+//! rule has its meaning here and is read here, from what was written and what the list of settings says of the rest.
+//!
+//! Must not: know a usual value or a bound. Those are the list's.
 
-use crate::setting::words::{LEVELS, Overlap, RESTARTS, Restart, find};
-use crate::setting::{Setting, Usual};
-use crate::units::duration;
+use super::error::{Error, Reason};
+use super::retry::{self, Boosts, Retry};
+use crate::setting::words::{LEVELS, OVERLAPS, Overlap, RESTARTS, Restart, meaning};
+use crate::setting::{Setting, Wrong, count, size, time};
+use crate::units::{Time, Written, duration, print_duration};
+use sandhog_protocol::control::JobSpec;
 use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::VerdictKind;
 use std::collections::BTreeSet;
@@ -36,25 +41,6 @@ pub struct Rules {
     pub overlap: Option<Overlap>,
     /// Limits from which retries with a change start.
     pub limits: Boosts,
-}
-
-/// Try again after this verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    pub on: VerdictKind,
-    /// With the limit that was met multiplied by this.
-    pub factor: Option<u32>,
-    /// And no larger than this: bytes or milliseconds.
-    pub max: Option<u64>,
-}
-
-/// Limits that another try may have changed; None: the job's own, or none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Boosts {
-    pub memory_bytes: Option<u64>,
-    pub timeout_ms: Option<u64>,
-    pub cpu_ms: Option<u64>,
-    pub output_bytes: Option<u64>,
 }
 
 /// Pauses between tries: exponential, with full jitter (any time from nothing to the pause).
@@ -93,65 +79,127 @@ pub struct LogRules {
     pub level: Option<Level>,
 }
 
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            restart: usual_word(Setting::Restart).and_then(|word| find(word, &RESTARTS).ok()).unwrap_or(Restart::Never),
-            retry_on: Vec::new(),
-            stop_on: BTreeSet::new(),
-            backoff: Backoff::default(),
-            intensity: Intensity::default(),
-            ready: Ready::Lived(usual_time(Setting::Ready)),
-            start_timeout: usual_time(Setting::StartTimeout),
-            heartbeat: None,
-            check_interval: None,
-            failure_threshold: usual_count(Setting::HealthFailureThreshold),
-            grace: usual_time(Setting::Grace),
-            recycle_memory_bytes: None,
-            overlap: None,
-            limits: Boosts::default(),
+impl Rules {
+    /// The rules that are written, with the usual ones where none are. `limits`: the job's own.
+    ///
+    /// # Errors
+    /// The first that can't be met.
+    pub fn of(spec: &JobSpec, limits: Boosts) -> Result<Self, Error> {
+        let stop_on = retry::stop_on(&spec.stop_on)?;
+        let start_timeout = lasts(Setting::StartTimeout, spec.start_timeout.as_ref())?;
+        let heartbeat = time(Setting::HealthHeartbeat, spec.health.heartbeat.as_ref())?;
+        let interval = lasts(Setting::HealthInterval, spec.health.interval.as_ref())?;
+        let recycle = size(Setting::RecycleMemory, spec.recycle.memory.as_ref())?;
+        Ok(Self {
+            restart: restart(spec)?,
+            retry_on: retry::retry_on(&spec.retry_on, &stop_on, &limits)?,
+            stop_on,
+            backoff: Backoff::of(spec)?,
+            intensity: Intensity::of(spec)?,
+            ready: Ready::of(spec, start_timeout)?,
+            start_timeout,
+            heartbeat: heartbeat.map(duration),
+            check_interval: (!spec.health.command.is_empty()).then_some(interval),
+            failure_threshold: narrow(count(Setting::HealthFailureThreshold, spec.health.failure_threshold)?),
+            grace: lasts(Setting::Grace, spec.grace.as_ref())?,
+            recycle_memory_bytes: recycle.map(|size| size.to_bytes()),
+            overlap: overlap(spec)?,
+            limits,
+        })
+    }
+}
+
+impl Backoff {
+    /// Where one end of the pauses is set alone, it moves the other.
+    fn of(spec: &JobSpec) -> Result<Self, Error> {
+        let spec = &spec.backoff;
+        let first = lasts(Setting::BackoffFirst, spec.first.as_ref())?;
+        let max = lasts(Setting::BackoffMax, spec.max.as_ref())?;
+        let backoff = Self {
+            first: if spec.first.is_none() { first.min(max) } else { first },
+            max: if spec.max.is_none() { max.max(first) } else { max },
+            reset_after: lasts(Setting::BackoffResetAfter, spec.reset_after.as_ref())?,
+        };
+        if backoff.max < backoff.first {
+            let reason = Reason::Backoff(print_duration(first));
+            return Err(Wrong::given(Setting::BackoffMax, print_duration(max), reason).into());
         }
+        Ok(backoff)
     }
 }
 
-impl Default for Backoff {
-    fn default() -> Self {
-        Self {
-            first: usual_time(Setting::BackoffFirst),
-            max: usual_time(Setting::BackoffMax),
-            reset_after: usual_time(Setting::BackoffResetAfter),
+impl Intensity {
+    fn of(spec: &JobSpec) -> Result<Self, Error> {
+        Ok(Self {
+            restarts: narrow(count(Setting::IntensityRestarts, spec.intensity.restarts)?),
+            within: lasts(Setting::IntensityWithin, spec.intensity.within.as_ref())?,
+        })
+    }
+}
+
+impl Ready {
+    /// `notify`, or a time.
+    fn of(spec: &JobSpec, start_timeout: Duration) -> Result<Self, Error> {
+        let lived = match spec.ready.as_deref() {
+            Some("notify") => return Ok(Self::Notify),
+            Some(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
+                return Err(Wrong::text(Setting::Ready, text, Reason::Ready).into());
+            }
+            text => lasts(Setting::Ready, text.map(Into::into).as_ref())?,
+        };
+        if lived > start_timeout {
+            let reason = Reason::ReadyTooLate(print_duration(start_timeout));
+            return Err(Wrong::given(Setting::Ready, print_duration(lived), reason).into());
         }
+        Ok(Self::Lived(lived))
     }
 }
 
-impl Default for Intensity {
-    fn default() -> Self {
-        Self { restarts: usual_count(Setting::IntensityRestarts), within: usual_time(Setting::IntensityWithin) }
+impl LogRules {
+    /// As [`Rules::of`].
+    ///
+    /// # Errors
+    /// As [`Rules::of`].
+    pub fn of(spec: &JobSpec) -> Result<Self, Error> {
+        Ok(Self {
+            file_bytes: size(Setting::LogsSize, spec.logs.size.as_ref())?.unwrap_or_default().to_bytes(),
+            files: narrow(count(Setting::LogsFiles, spec.logs.files)?),
+            level: one_of(Setting::Log, spec.log.as_deref(), &LEVELS)?,
+        })
     }
 }
 
-impl Default for LogRules {
-    fn default() -> Self {
-        Self {
-            file_bytes: Setting::LogsSize.facts().usual.to_size().unwrap_or_default().to_bytes(),
-            files: usual_count(Setting::LogsFiles),
-            level: usual_word(Setting::Log).and_then(|word| find(word, &LEVELS).ok()).flatten(),
-        }
+/// What runs by the clock is run again by the clock.
+fn restart(spec: &JobSpec) -> Result<Restart, Error> {
+    let is_scheduled = spec.schedule.is_some();
+    match &spec.restart {
+        None if is_scheduled => Ok(Restart::Never),
+        word => match one_of(Setting::Restart, word.as_deref(), &RESTARTS)? {
+            Restart::Always if is_scheduled => {
+                Err(Wrong::given(Setting::Restart, "always", Reason::ScheduledRestart).into())
+            }
+            restart => Ok(restart),
+        },
     }
 }
 
-fn usual_time(setting: Setting) -> Duration {
-    duration(setting.facts().usual.to_time().unwrap_or_default())
+fn overlap(spec: &JobSpec) -> Result<Option<Overlap>, Error> {
+    let overlap = one_of(Setting::Overlap, spec.overlap.as_deref(), &OVERLAPS)?;
+    Ok(spec.schedule.is_some().then_some(overlap))
 }
 
-fn usual_count(setting: Setting) -> u32 {
-    setting.facts().usual.to_count().and_then(|count| u32::try_from(count).ok()).unwrap_or_default()
+/// The meaning of a word, or of the usual one.
+fn one_of<T: Copy>(setting: Setting, written: Option<&str>, words: &[(&'static str, T)]) -> Result<T, Error> {
+    let usual = setting.facts().usual.to_text().unwrap_or_default();
+    Ok(meaning(setting, written.unwrap_or(&usual), words)?)
 }
 
-fn usual_word(setting: Setting) -> Option<&'static str> {
-    match setting.facts().usual {
-        Usual::Word(word) => Some(word),
-        Usual::Size(_) | Usual::Time(_) | Usual::Count(_) | Usual::No => None,
-        Usual::Nothing | Usual::Depends(_) | Usual::Needed => None,
-    }
+/// A time that has a usual value.
+fn lasts(setting: Setting, written: Option<&Written<Time>>) -> Result<Duration, Error> {
+    Ok(duration(time(setting, written)?.unwrap_or_default()))
+}
+
+/// A count that has a usual value; bounds of the list keep it below 32 bits.
+pub(super) fn narrow(count: Option<u64>) -> u32 {
+    u32::try_from(count.unwrap_or_default()).unwrap_or(u32::MAX)
 }

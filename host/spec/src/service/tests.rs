@@ -4,6 +4,7 @@ use crate::job::Surroundings;
 use crate::setting::{Setting, Takes};
 use crate::units::{Size, Time};
 use sandhog_protocol::control::{JobSpec, RetrySpec};
+use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::VerdictKind;
 use std::time::Duration;
 
@@ -32,11 +33,12 @@ fn some<T: for<'a> From<&'a str>>(text: &str) -> Option<T> {
 fn a_name_and_a_module_are_a_service_with_defaults() {
     let service = service(&web());
     assert_eq!((service.group.as_str(), service.instances, service.after.len()), ("default", 1, 0));
-    assert_eq!(
-        service.rules,
-        Rules { limits: Boosts { memory_bytes: Some(512 << 20), ..Boosts::default() }, ..Rules::default() }
-    );
-    assert_eq!((service.schedule, service.check, service.logs), (None, None, LogRules::default()));
+    let limits = Boosts { memory_bytes: Some(512 << 20), ..Boosts::default() };
+    assert_eq!(service.rules, Rules::of(&JobSpec::default(), limits).unwrap());
+    assert_eq!((service.rules.restart, service.rules.grace), (Restart::OnFailure, Duration::from_secs(5)));
+    assert_eq!(service.rules.ready, Ready::Lived(Duration::from_secs(1)));
+    assert_eq!(service.logs, LogRules { file_bytes: 16 << 20, files: 5, level: Some(Level::Info) });
+    assert_eq!((service.schedule, service.check), (None, None));
     assert_eq!(service.job.stdin, crate::job::Stdin::None);
 }
 

@@ -6,6 +6,7 @@
 
 use super::*;
 use crate::chance::{Rng, number};
+use crate::restart::tests::usual_rules;
 use sandhog_protocol::control::Phase;
 use sandhog_protocol::verdict::{HealthCheck, MemoryWall, StopReason, Verdict, VerdictKind};
 use sandhog_spec::service::{Boosts, Intensity, Overlap, Ready, Restart, Retry, Rules};
@@ -153,7 +154,7 @@ impl World {
             recycle_memory_bytes: rng.one_in(2).then_some(1000),
             overlap: rng.one_in(6).then(|| [Overlap::Skip, Overlap::Queue, Overlap::Replace][rng.below(3) as usize]),
             limits: Boosts { memory_bytes: Some(1 << 20), ..Boosts::default() },
-            ..Rules::default()
+            ..usual_rules()
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::restart::tests::usual_rules;
 use sandhog_protocol::control::Phase;
 use sandhog_protocol::verdict::{HealthCheck, MemoryWall, StopReason, Verdict, VerdictKind};
 use sandhog_spec::service::{Boosts, Intensity, Overlap, Ready, Restart, Retry, Rules};
@@ -13,7 +14,7 @@ fn seconds(seconds: u64) -> Duration {
 
 /// A service that says when it is ready.
 fn notify() -> Rules {
-    Rules { ready: Ready::Notify, ..Rules::default() }
+    Rules { ready: Ready::Notify, ..usual_rules() }
 }
 
 fn scheduled(overlap: Overlap) -> Rules {
@@ -154,7 +155,7 @@ fn an_instance_starts_is_ready_and_stops() {
 #[test]
 fn one_that_has_lived_is_ready_and_compiling_is_not_living() {
     let mut kit = Kit::new();
-    let id = kit.job("web", &[], 1, Rules::default())[0];
+    let id = kit.job("web", &[], 1, usual_rules())[0];
     kit.pass(seconds(100));
     assert_eq!(kit.phase(id), Phase::Starting);
     kit.step(Event::Began { attempt: 1 });
@@ -744,7 +745,7 @@ fn ten_thousand_instances_are_no_trouble() {
     let events: u64 = if std::env::var("SANDHOG_THROUGHPUT").is_ok() { 1_000_000 } else { 50_000 };
     let mut kit = Kit::new();
     for number in 0..1000 {
-        let rules = Rules { heartbeat: Some(seconds(5)), ..Rules::default() };
+        let rules = Rules { heartbeat: Some(seconds(5)), ..usual_rules() };
         let ids = kit.job(&format!("job{number}"), &[], 10, rules);
         ids.iter().for_each(|id| drop(kit.ready(*id)));
     }

@@ -242,11 +242,7 @@ mod tests {
     use sandhog_sys::{in_child::in_child, process};
 
     use rustix::fs::{MemfdFlags, memfd_create};
-    use sandhog_protocol::{
-        frame,
-        plan::Kind,
-        worker::TrapKind,
-    };
+    use sandhog_protocol::{frame, plan::Kind, worker::TrapKind};
     use std::{fs::File, io::Write};
 
     /// Counts its tasks. Answers a value with itself, bytes with one byte, the number of the task, and a failure with an

@@ -7,12 +7,18 @@ use std::sync::Arc;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    #[error(
-        "failed to open the daemon's state {path:?}: {cause}; set SANDHOG_STATE_DIR to a directory that you can write"
-    )]
-    Open { path: PathBuf, cause: Arc<io::Error> },
-    #[error("the daemon's state {path:?} can't be used: {cause}")]
-    Use { path: PathBuf, cause: Arc<rusqlite::Error> },
+    #[error("failed to open the daemon's state {path:?} (set SANDHOG_STATE_DIR to a directory that you can write)")]
+    Open {
+        path: PathBuf,
+        #[source]
+        cause: Arc<io::Error>,
+    },
+    #[error("the daemon's state {path:?} can't be used")]
+    Use {
+        path: PathBuf,
+        #[source]
+        cause: Arc<rusqlite::Error>,
+    },
     #[error("the daemon's state {path:?} is in use: another daemon, or a program that looks into it; end that first")]
     Busy { path: PathBuf },
     #[error(
@@ -30,8 +36,12 @@ pub enum Error {
         "{path:?} is a database, but not one of sandhog's: move it away, or set SANDHOG_STATE_DIR to another directory"
     )]
     Foreign { path: PathBuf },
-    #[error("failed to write the daemon's state {path:?}: {cause}; it is tried again until it succeeds")]
-    Write { path: PathBuf, cause: Arc<rusqlite::Error> },
+    #[error("failed to write the daemon's state {path:?} (it is tried again until it succeeds)")]
+    Write {
+        path: PathBuf,
+        #[source]
+        cause: Arc<rusqlite::Error>,
+    },
     #[error("nobody writes the daemon's state {path:?} any more: a fault of sandhog's; start the daemon again")]
     Ended { path: PathBuf },
 }

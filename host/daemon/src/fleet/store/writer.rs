@@ -5,6 +5,7 @@ use super::file;
 use super::pending::{Change, Pending};
 use super::rows::ENDED;
 use rusqlite::{Connection, params};
+use sandhog_protocol::causes;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -163,7 +164,7 @@ impl Shared {
 
     fn report(&self, error: &Error) {
         let mut state = self.state();
-        let text = error.to_string();
+        let text = causes::one_line(error);
         if state.reported.as_ref() != Some(&text) {
             state.problem = Some(error.clone());
             state.reported = Some(text);

@@ -7,6 +7,8 @@ use crate::map::printer::Output;
 use crate::map::random::Random;
 use crate::map::reading::Source;
 use crate::map::recipe::{Cut, For};
+use crate::map::tally::Tally;
+use crate::stop::StopRequest;
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::verdict::Verdict;
 use std::collections::HashMap;
@@ -14,7 +16,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a worker of these tests does with a task of this text, tried for the nth time.
 type Script = dyn Fn(&str, usize) -> Does + Send + Sync;
@@ -73,12 +75,14 @@ impl Workers for Fake {
             Does::End(outcome) => outcome,
             Does::Hang => {
                 let _ = wanted.wait_for(|wanted| *wanted != Wanted::Yes).await;
-                Outcome::Ended(Verdict::Stopped { graceful: false, reason: StopReason::Interrupt })
+                stopped()
             }
             Does::WaitFor(count) => {
                 let mut begun = seen.begun.subscribe();
-                let _ = begun.wait_for(|begun| *begun >= count).await;
-                completed()
+                tokio::select! {
+                    _ = begun.wait_for(|begun| *begun >= count) => completed(),
+                    _ = wanted.wait_for(|wanted| *wanted != Wanted::Yes) => stopped(),
+                }
             }
         };
         seen.at_once.fetch_sub(1, Ordering::SeqCst);
@@ -97,6 +101,10 @@ fn text_of(input: &Input) -> String {
 
 fn completed() -> Outcome {
     Outcome::Ended(Verdict::Completed { code: 0 })
+}
+
+fn stopped() -> Outcome {
+    Outcome::Ended(Verdict::Stopped { graceful: false, reason: StopReason::Interrupt })
 }
 
 fn failed(code: u32) -> Outcome {

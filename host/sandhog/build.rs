@@ -1,0 +1,5 @@
+//! See `sandhog_link`.
+
+fn main() {
+    sandhog_link::executables();
+}

@@ -1,0 +1,212 @@
+//! Workers of one zygote: what they share, what they never share, and that whatever is killed leaves each task with one end.
+
+use crate::kit::traces::{Random, Seen, stale_cgroups};
+use crate::kit::{PROMISED, Process, Running, Who, Workspace, finish, guest, is_root, root_or_missing, wait_for};
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+/// `sandhog map FLAGS GUEST -- ARGS` with these lines as its input.
+fn start(workspace: &Workspace, flags: &[&str], name: &str, args: &[&str], lines: &str) -> Running {
+    let mut command = workspace.sandhog();
+    command.arg("map").args(flags).arg(guest(name)).arg("--").args(args).stdin(Stdio::piped());
+    let mut child = Running::start(&mut command);
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    child
+}
+
+fn run(workspace: &Workspace, flags: &[&str], name: &str, args: &[&str], lines: &str) -> Output {
+    finish(start(workspace, flags, name, args, lines))
+}
+
+fn numbers(count: usize) -> String {
+    (1..=count).map(|number| format!("{number}\n")).collect()
+}
+
+fn text(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+/// The last column of a job log, in the order of its tasks.
+fn verdicts(log: &str) -> Vec<String> {
+    let mut lines: Vec<(u64, String)> = log
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let columns: Vec<&str> = line.split('\t').collect();
+            (columns[0].trim().parse().unwrap(), (*columns.last().unwrap()).to_owned())
+        })
+        .collect();
+    lines.sort();
+    lines.into_iter().map(|(_, verdict)| verdict).collect()
+}
+
+/// Four guests that run at the same time.
+fn four_that_sleep(workspace: &Workspace) -> (Running, Vec<Process>) {
+    let command = start(workspace, &["-j4"], "sleep_forever", &[], &numbers(4));
+    let workers = wait_for("four workers", PROMISED, || {
+        let mut seen = Seen::of_child(&command);
+        seen.look();
+        let workers = seen.all_named("sandhog-worker");
+        (workers.len() >= 4).then_some(workers)
+    });
+    (command, workers)
+}
+
+fn cgroup(process: &Process) -> String {
+    fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default()
+}
+
+#[test]
+fn workers_of_one_pool_have_ids_cgroups_and_processes_of_their_own() {
+    if !root_or_missing("an identity of one's own") {
+        return;
+    }
+    let workspace = Workspace::new(Who::Root);
+    let (command, workers) = four_that_sleep(&workspace);
+    let ids: BTreeSet<_> = workers.iter().filter_map(Process::ids).collect();
+    assert_eq!(ids.len(), workers.len(), "{ids:?}");
+    let cgroups: BTreeSet<String> = wait_for("workers in their cgroups", PROMISED, || {
+        let cgroups: BTreeSet<String> = workers.iter().map(cgroup).collect();
+        (cgroups.len() == workers.len()).then_some(cgroups)
+    });
+    assert!(cgroups.iter().all(|cgroup| cgroup.contains("/sandhog/")), "{cgroups:?}");
+    let namespaces: BTreeSet<_> =
+        workers.iter().map(|worker| fs::read_link(format!("/proc/{}/ns/pid", worker.pid)).unwrap()).collect();
+    assert_eq!(namespaces.len(), workers.len());
+    command.signal(Signal::TERM);
+    assert_eq!(finish(command).status.code(), Some(143));
+}
+
+#[test]
+fn no_two_tasks_draw_the_same_random_numbers() {
+    for who in Who::all() {
+        let output = run(&Workspace::new(who), &["-j2"], "random", &[], &numbers(60));
+        let drawn: BTreeSet<&str> = text(&output).lines().collect();
+        assert_eq!((output.status.code(), drawn.len()), (Some(0), 60), "{output:?}");
+    }
+}
+
+/// The one slot that there is for work is one cgroup: what the kernel has killed there once is no later task's fault.
+#[test]
+fn memory_that_one_task_took_is_not_counted_for_the_next_one() {
+    for who in Who::all() {
+        let workspace = Workspace::new(who);
+        let flags = ["-j1", "--memory", "64MiB", "--joblog", "log"];
+        let sizes = "8\n500\n8\n500\n48\n8\n";
+        let output = run(&workspace, &flags, "grow_memory", &["{}"], sizes);
+        let verdicts = verdicts(&workspace.read("log"));
+        let expected = ["completed", "memory", "completed", "memory", "completed", "completed"];
+        let is_expected = verdicts.iter().zip(expected).all(|(verdict, word)| verdict.starts_with(word));
+        assert!(verdicts.len() == 6 && is_expected, "{who:?}: {verdicts:?} {output:?}");
+    }
+}
+
+/// Neither descriptors nor anything else piles up in a zygote whose workers are many.
+#[test]
+fn the_five_hundredth_worker_has_no_more_descriptors_than_the_first() {
+    let workspace = Workspace::new(if is_root() { Who::Root } else { Who::ordinary() });
+    let counts: Vec<usize> = ["", &numbers(500)]
+        .into_iter()
+        .map(|before| {
+            let mut command = workspace.sandhog();
+            command.args(["map", "-j1"]).arg(guest("sleep_ms")).args(["--", "{}"]).stdin(Stdio::piped());
+            let mut child = Running::start(&mut command);
+            let lines: String = before.lines().map(|_| "0\n").collect();
+            child.stdin.take().unwrap().write_all(format!("{lines}600000\n").as_bytes()).unwrap();
+            let mut seen = Seen::of_child(&child);
+            let zygote = wait_for("a zygote", PROMISED, || {
+                seen.look();
+                seen.named("sandhog-zygote").cloned()
+            });
+            let count = wait_for("the last task", Duration::from_secs(60), || {
+                seen.look();
+                let descriptors =
+                    |process: &Process| fs::read_dir(format!("/proc/{}/fd", process.pid)).map(Iterator::count);
+                let workers = seen.all_named("sandhog-worker");
+                let sleeps = workers.iter().any(|worker| is_in_its_guest(worker, before.is_empty()));
+                (workers.len() == 2 && sleeps).then(|| descriptors(&zygote).unwrap_or(0))
+            });
+            child.signal(Signal::TERM);
+            finish(child);
+            count
+        })
+        .collect();
+    assert!(counts[1] <= counts[0] && counts[0] > 0, "{counts:?}");
+}
+
+/// The guest that sleeps for long has been there for longer than a start takes.
+fn is_in_its_guest(worker: &Process, _first: bool) -> bool {
+    fs::read_to_string(format!("/proc/{}/wchan", worker.pid)).is_ok_and(|wchan| wchan.contains("nanosleep"))
+        || fs::read_to_string(format!("/proc/{}/syscall", worker.pid)).is_ok_and(|call| {
+            // poll(2), ppoll(2), clock_nanosleep(2) of x86-64 and aarch64.
+            ["7 ", "271 ", "230 ", "73 ", "115 "].iter().any(|number| call.starts_with(number))
+        })
+}
+
+/// What is killed, and after how long.
+const VICTIMS: [&str; 4] = ["sandhog", "sandhog-spawner", "sandhog-zygote", "sandhog-worker"];
+const TASKS: usize = 60;
+
+fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
+    let (victim, after) = (*random.one_of(&VICTIMS), Duration::from_micros(random.below(120_000)));
+    let what = format!("kill {number} of {:?}: {victim} after {after:?}", workspace.who);
+    let log = format!("log-{number}");
+    let lines: String = (0..TASKS).map(|task| format!("{}\n", task % 4)).collect();
+    let command = start(workspace, &["-j2", "--joblog", &log], "sleep_ms", &["{}"], &lines);
+    let mut seen = Seen::of_child(&command);
+    // The one sleep here: it is the random moment, and nothing is concluded from it.
+    std::thread::sleep(after);
+    seen.look();
+    let target = seen.named(victim).filter(|process| process.pid != seen.command).cloned();
+    match target {
+        Some(process) => process.signal(Signal::KILL),
+        None => {
+            // Stopped first, so that what it has started is seen.
+            command.signal(Signal::STOP);
+            seen.look();
+            command.signal(Signal::KILL);
+            finish(command);
+            return seen.expect_gone(&what);
+        }
+    }
+    let output = finish(command);
+    seen.look();
+    let code = output.status.code();
+    let done = fs::read_to_string(workspace.path(&log)).map(|log| verdicts(&log)).unwrap_or_default();
+    match victim {
+        "sandhog-spawner" => assert!(matches!(code, Some(0 | 125)), "{what}: {output:?}"),
+        // A worker that was idle had no task; one that had is that task's end.
+        "sandhog-worker" => assert!(matches!(code, Some(0 | 1)), "{what}: {output:?} {done:?}"),
+        _ => assert_eq!(code, Some(0), "{what}: {output:?} {done:?}"),
+    }
+    if code != Some(125) {
+        assert_eq!(done.len(), TASKS, "{what}: {done:?}");
+        let failed = done.iter().filter(|verdict| !verdict.starts_with("completed")).count();
+        assert_eq!(i32::try_from(failed).ok(), code, "{what}: {done:?}");
+        assert_eq!(text(&output).lines().count(), TASKS - failed, "{what}");
+    }
+    seen.expect_gone(&what);
+}
+
+#[test]
+fn a_hundred_kills_at_random_moments_leave_each_task_one_end_and_nothing_behind() {
+    const SEED: u64 = 0x5a17_d0b1_77ac;
+    println!("seed {SEED:#x}");
+    let workspaces: Vec<Workspace> = Who::all().into_iter().map(Workspace::new).collect();
+    for workspace in &workspaces {
+        assert_eq!(run(workspace, &[], "sleep_ms", &["{}"], "0\n").status.code(), Some(0));
+    }
+    let before = stale_cgroups();
+    let mut random = Random(SEED);
+    for number in 0..100 {
+        kill_one(random.one_of(&workspaces), number, &mut random);
+    }
+    for workspace in &workspaces {
+        assert_eq!(run(workspace, &[], "sleep_ms", &["{}"], "0\n").status.code(), Some(0));
+    }
+    wait_for("no cgroup is left", PROMISED, || stale_cgroups().is_subset(&before).then_some(()));
+}
