@@ -226,6 +226,7 @@ fn a_crash_is_the_verdict_of_its_task_alone() {
 fn a_task_is_cancelled_while_it_waits_and_while_it_runs() {
     let (mut talk, _) = greeted("does_as_told", &["-j1"]);
     talk.command(1, &["hang"]);
+    talk.until_busy(1);
     talk.command(2, &["print no", "exit 0"]);
     talk.command(3, &["print yes", "exit 0"]);
     talk.say(&json!({"type": "cancel", "id": 2}));

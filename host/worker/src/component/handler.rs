@@ -182,12 +182,10 @@ impl Answers {
         if endpoint.has_message() { Ok(()) } else { self.flush(endpoint) }
     }
 
+    /// False: it goes its own way. That is where there is no room, what is made up wrongly, and a failure, which no batch has.
     fn push(&mut self, answer: &TaskResult) -> bool {
-        let (format, body) = match answer {
-            Ok(message) => (message.format.into(), message.body.as_slice()),
-            Err(error) => (Format::Failure, error.as_bytes()),
-        };
-        // What is made up wrongly goes its own way.
+        let Ok(message) = answer else { return false };
+        let (format, body) = (message.format.into(), message.body.as_slice());
         sandhog_protocol::message::check(format, body).is_ok() && self.0.push(format, body)
     }
 
