@@ -1,7 +1,7 @@
 //! `sandhog pool`, by its protocol: many tasks of one program, each with one answer. The document's transcript is one of these facts.
 
 use crate::support::{DEADLINE, Run, Running, guest, processes, until};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +10,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// What the command may need at its most, in bytes: some 15 MiB by itself, and what is on its way.
@@ -225,6 +226,7 @@ fn a_crash_is_the_verdict_of_its_task_alone() {
 fn a_task_is_cancelled_while_it_waits_and_while_it_runs() {
     let (mut talk, _) = greeted("does_as_told", &["-j1"]);
     talk.command(1, &["hang"]);
+    talk.until_busy(1);
     talk.command(2, &["print no", "exit 0"]);
     talk.command(3, &["print yes", "exit 0"]);
     talk.say(&json!({"type": "cancel", "id": 2}));
@@ -396,6 +398,30 @@ fn a_pool_that_is_killed_leaves_nothing() {
     assert!(below.len() > 2, "{below:?}");
     talk.pool.signal(Signal::KILL);
     until("all of it to end", || below.iter().all(|process| !processes::is_alive(*process)).then_some(()));
+}
+
+#[test]
+fn whoever_of_a_pool_is_killed_each_task_has_one_answer() {
+    let (mut talk, _) = greeted("does_as_told", &["-j2"]);
+    (0..80).for_each(|id| talk.command(id, &["spin 10", "exit 0"]));
+    for (round, victim) in ["sandhog-worker", "sandhog-worker", "sandhog-zygote"].iter().cycle().take(30).enumerate() {
+        let below = processes::descendants(talk.pool.pid);
+        let victims: Vec<_> =
+            below.into_iter().filter(|pid| processes::name_of(*pid).as_deref() == Some(victim)).collect();
+        if let Some(victim) = victims.get(round % victims.len().max(1)) {
+            // It may have ended meanwhile.
+            let _ = kill_process(Pid::from_raw(victim.cast_signed()).unwrap(), Signal::KILL);
+        }
+        // Over all of the time that the tasks take.
+        thread::sleep(Duration::from_millis(5));
+    }
+    let answers = talk.hear_all(80);
+    let completed = answers.values().filter(|answer| answer["verdict"]["verdict"] == "completed").count();
+    assert!(completed > 40, "{completed} of 80");
+    for answer in answers.values() {
+        assert!(answer["type"] == "verdict" || answer["type"] == "not_run", "{answer}");
+    }
+    talk.close();
 }
 
 #[test]

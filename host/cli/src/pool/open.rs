@@ -20,9 +20,6 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-/// Tasks that a reused worker may have at once: the next one is there when it has answered.
-const IN_FLIGHT: u32 = 2;
-
 /// How the flags want it to be.
 pub(super) fn settings(args: &PoolArgs) -> Settings {
     let processors = || available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
@@ -32,7 +29,8 @@ pub(super) fn settings(args: &PoolArgs) -> Settings {
         busy_max,
         ready,
         tasks_per_worker: Some(args.reuse.map_or(1, NonZeroU64::get)),
-        in_flight: IN_FLIGHT,
+        // An answer never waits for the task behind it.
+        in_flight: 1,
         // No more are handed in than the conversation has turns for.
         waiting_max: usize::try_from(args.max_waiting).unwrap_or(usize::MAX),
         worker_age: args.recycle_after,
