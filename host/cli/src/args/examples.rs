@@ -71,6 +71,25 @@ The exit code is 0, or the number of tasks that failed (101: more than 100), or 
 now that of the first that failed; others: sandhog help exit-codes
 Ctrl-C ends what runs and prints what is done; --joblog with --resume goes on from there.";
 
+pub(super) const POOL_EXAMPLES: &str = "\
+Examples:
+  sandhog pool resize.wasm --fd 3
+      For a program that has made a socket pair: messages are lines of JSON.
+
+  sandhog pool resize.wasm --fd 3 --protocol msgpack -j 16
+      Frames of MessagePack; sixteen tasks at a time.
+
+  sandhog pool check.wasm --reuse 1000 --timeout 2s
+      Handlers that do a thousand tasks each, one after the other; each task has two seconds.
+
+  printf '%s\\n' '{\"type\":\"hello\",\"version\":1}' '{\"type\":\"task\",\"id\":1,\"value\":\"Ada\"}' |
+      sandhog pool hello-handler.wasm
+      By hand, over stdin and stdout.
+
+The protocol is described in docs/pool-protocol.md. A handler takes values, a command arguments and stdin.
+The first SIGTERM or Ctrl-C lets accepted tasks end, the second ends them.
+The exit code is 0 when the program has closed the conversation, 1 when it broke the protocol.";
+
 pub(super) const BUILD_EXAMPLES: &str = "\
 Examples:
   sandhog build target/wasm32-wasip1/release/sum.wasm -o sum.wasm
