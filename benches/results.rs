@@ -1,7 +1,7 @@
 //! Writes what was measured where others can read it: Markdown and a chart for each part.
 
 use super::Outcome;
-use super::args::Part;
+use super::args::{Args, Part};
 use super::chart;
 use super::machine::Machine;
 use super::table::Table;
@@ -12,16 +12,16 @@ use std::path::Path;
 const FOLDER: &str = "results";
 
 /// `PART.md` and `PART.svg`. No folder: the usual one, in the sources.
-pub(crate) fn write(folder: Option<&Path>, part: Part, tables: &[Table], machine: &Machine) -> Outcome<()> {
+pub(crate) fn write(args: &Args, part: Part, tables: &[Table], machine: &Machine) -> Outcome<()> {
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
-    let folder = folder.unwrap_or(&usual);
+    let folder = args.results.as_deref().unwrap_or(&usual);
     fs::create_dir_all(folder).map_err(|error| format!("{} could not be made: {error}", folder.display()))?;
-    let name = part.name();
+    let (name, rounds) = (part.name(), args.rounds);
     let charts = chart::svg(tables, &machine.sentence());
     let picture = if charts.is_some() { format!("![The same as a chart]({name}.svg)\n\n") } else { String::new() };
     let text: String = tables.iter().map(Table::markdown).collect();
     let said = format!(
-        "# {name}\n\n`./just bench --only {name}` has written this. Figures are medians of rounds in which all took turns; read \
+        "# {name}\n\n`./just bench --rounds {rounds} --only {name}` has written this. Figures are medians of rounds in which all took turns; read \
          the ratios.\n\n{text}{picture}{}\n",
         machine.sentence()
     );

@@ -73,7 +73,7 @@ fn measure(args: &Args) -> Outcome<()> {
     let mut measured = Map::new();
     for part in args.parts() {
         let figures = measure_part(part, &peers, args)?;
-        results::write(args.results.as_deref(), part, &tables(part, &figures), &machine)?;
+        results::write(args, part, &tables(part, &figures), &machine)?;
         measured.insert(part.name().to_owned(), figures);
     }
     if args.json {
