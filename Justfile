@@ -94,7 +94,7 @@ fmt:
     cargo fmt --all --manifest-path tests/guests/Cargo.toml
     cargo fmt --all --manifest-path guest-sdk/Cargo.toml
 
-# Measure, beside what else one would use, and print a table
+# Measure, beside what else one would use; print tables, and write them and charts to benches/results
 bench *ARGS: build jobs
     @scripts/bench-peers.sh {{ target }}
     cargo bench --locked -p sandhog-benches -- {{ ARGS }}

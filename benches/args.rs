@@ -1,11 +1,23 @@
 //! The command line of the benchmarks.
 
-pub(crate) const HELP: &str = "\
-usage: just bench [--rounds N] [--only PART] [--json]
+use std::path::PathBuf;
 
-  --rounds N  how often each start is measured (1 to 10000; default 60)
-  --only PART one of start, compute, stream, memory, messages, calls; may be repeated
-  --json      print one JSON object instead of tables";
+pub(crate) const HELP: &str = "\
+usage: just bench [--rounds N] [--only PART] [--results DIR] [--json]
+
+  --rounds N     how often each start is measured (1 to 10000; default 60); from 300 on,
+                 growth goes to the 100,000th attempt, from 3000 on to the 1,000,000th
+  --only PART    one of these; may be repeated
+                   start        start to end of hello
+                   warm         the same from a pool of workers that are ready
+                   rate         attempts a second, two at a time
+                   map          many tiny tasks
+                   busy         a map of tasks that compute
+                   growth       attempts of a pool that has made many
+                   pool-memory  workers that wait
+                   compute, stream, memory, messages, calls
+  --results DIR  where PART.md and PART.svg are written (default: benches/results)
+  --json         print one JSON object instead of tables";
 
 /// As many as keep a whole run below two minutes where a start of Node takes 50 ms.
 const ROUNDS: usize = 60;
@@ -26,6 +38,12 @@ pub(crate) enum Wish {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Start,
+    Warm,
+    Rate,
+    Map,
+    Busy,
+    Growth,
+    PoolMemory,
     Compute,
     Stream,
     Memory,
@@ -34,12 +52,30 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Start, Self::Compute, Self::Stream, Self::Memory, Self::Messages, Self::Calls];
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Start,
+        Self::Warm,
+        Self::Rate,
+        Self::Map,
+        Self::Busy,
+        Self::Growth,
+        Self::PoolMemory,
+        Self::Compute,
+        Self::Stream,
+        Self::Memory,
+        Self::Messages,
+        Self::Calls,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
+            Self::Warm => "warm",
+            Self::Rate => "rate",
+            Self::Map => "map",
+            Self::Busy => "busy",
+            Self::Growth => "growth",
+            Self::PoolMemory => "pool-memory",
             Self::Compute => "compute",
             Self::Stream => "stream",
             Self::Memory => "memory",
@@ -54,6 +90,8 @@ pub(crate) struct Args {
     /// None: all.
     only: Vec<Part>,
     pub(crate) json: bool,
+    /// None: the usual folder.
+    pub(crate) results: Option<PathBuf>,
 }
 
 impl Args {
@@ -74,7 +112,7 @@ impl Args {
 }
 
 pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Wish, String> {
-    let mut parsed = Args { rounds: ROUNDS, only: Vec::new(), json: false };
+    let mut parsed = Args { rounds: ROUNDS, only: Vec::new(), json: false, results: None };
     let mut args = args;
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -84,6 +122,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Wish, String> 
             "--help" | "-h" => return Ok(Wish::Help),
             "--serve" => return Ok(Wish::Serve(args.collect())),
             super::talk::ECHO => return Ok(Wish::Echo),
+            "--results" => parsed.results = Some(args.next().ok_or("--results takes a folder")?.into()),
             "--only" => {
                 let name = args.next().unwrap_or_default();
                 let part = Part::ALL.into_iter().find(|part| part.name() == name);

@@ -5,7 +5,7 @@ use super::contestant::Helper;
 use super::figures::Figures;
 use super::peers::Peers;
 use super::progress::Progress;
-use super::table::{figure, table as lines};
+use super::table::{Table, figure};
 use super::talk::Sealed;
 use sandhog_client::{Job, Running, Timeout};
 use serde_json::{Value, json};
@@ -102,16 +102,25 @@ fn row(name: &'static str, count: usize, worker: Worker) -> Row {
     (name, count, worker, Figures::default())
 }
 
-pub(crate) fn table(calls: &Value) -> String {
+pub(crate) fn tables(calls: &Value) -> Vec<Table> {
     let row = |line: &Value| {
         let us = line["us"]["median"].as_f64();
         let name = line["what"].as_str().unwrap_or("").to_owned();
-        vec![name, figure(us), figure(us.map(|us| 1e6 / us)), figure(line["us"]["ratio"].as_f64())]
+        vec![name, figure(line["us"]["ratio"].as_f64()), figure(us), figure(us.map(|us| 1e6 / us))]
     };
     let rows = ["kept", "fresh"].into_iter().flat_map(|part| calls[part].as_array().into_iter().flatten());
-    let rows: Vec<Vec<String>> = rows.map(row).collect();
-    let tasks = lines("A task and its answer", &["", "µs", "a second", "to sandhog"], &rows);
+    let tasks = Table {
+        headline: "A task and its answer".to_owned(),
+        columns: vec!["", "to sandhog", "µs", "a second"],
+        rows: rows.map(row).collect(),
+        bars: Some(2),
+    };
     let ns = figure(calls["host_call_ns"]["median"].as_f64());
-    let host = lines("A guest's call of its host", &["", "ns"], &[vec!["process.uptime".to_owned(), ns]]);
-    tasks + &host
+    let host = Table {
+        headline: "A guest's call of its host".to_owned(),
+        columns: vec!["", "ns"],
+        rows: vec![vec!["process.uptime".to_owned(), ns]],
+        bars: None,
+    };
+    vec![tasks, host]
 }

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::figures::Figures;
 use super::peers::Peers;
 use super::progress::Progress;
-use super::table::{figure, table as lines};
+use super::table::{Table, figure};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -50,22 +50,38 @@ fn run(command: &[String]) -> Outcome<(f64, f64)> {
     Ok((before.elapsed().as_secs_f64() * 1e3, user_ms_of_children()? - used))
 }
 
-/// User time of this process's children that have ended, and of theirs (proc_pid_stat(5), `cutime`).
 fn user_ms_of_children() -> Outcome<f64> {
+    let [user, _] = times_of_children()?;
+    Ok(user)
+}
+
+/// User and system time.
+pub(crate) fn cpu_ms_of_children() -> Outcome<f64> {
+    let [user, system] = times_of_children()?;
+    Ok(user + system)
+}
+
+/// Of this process's children that have ended, and of theirs (proc_pid_stat(5), `cutime` and `cstime`), in milliseconds.
+fn times_of_children() -> Outcome<[f64; 2]> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     // Behind the name, which may hold anything, `cutime` is the fourteenth field.
     let (_, fields) = stat.rsplit_once(')').ok_or("/proc/self/stat without a name")?;
-    let ticks: f64 = fields.split_whitespace().nth(13).ok_or("/proc/self/stat without cutime")?.parse()?;
-    Ok(ticks * TICK_MS)
+    let mut ticks = fields.split_whitespace().skip(13);
+    let mut next =
+        || -> Outcome<f64> { Ok(ticks.next().ok_or("/proc/self/stat without cutime")?.parse::<f64>()? * TICK_MS) };
+    Ok([next()?, next()?])
 }
 
-pub(crate) fn table(compute: &Value) -> String {
+pub(crate) fn table(compute: &Value) -> Table {
     let row = |line: &Value| {
         let of = |what: &str, which: &str| figure(line[what][which].as_f64());
         let name = line["what"].as_str().unwrap_or("").to_owned();
-        vec![name, of("wall_ms", "median"), of("wall_ms", "ratio"), of("user_ms", "median"), of("user_ms", "ratio")]
+        vec![name, of("wall_ms", "ratio"), of("user_ms", "ratio"), of("wall_ms", "median"), of("user_ms", "median")]
     };
-    let rows: Vec<Vec<String>> = compute.as_array().into_iter().flatten().map(row).collect();
-    let headline = format!("Primes below {BELOW}");
-    lines(&headline, &["", "wall ms", "to wasmtime", "user ms", "to wasmtime"], &rows)
+    Table {
+        headline: format!("Primes below {BELOW}"),
+        columns: vec!["", "wall to wasmtime", "user to wasmtime", "wall ms", "user ms"],
+        rows: compute.as_array().into_iter().flatten().map(row).collect(),
+        bars: Some(3),
+    }
 }

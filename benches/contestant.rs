@@ -1,7 +1,9 @@
-//! Something whose start to end is measured: a command of its own, or a helper that starts things itself and says how
-//! long each took.
+//! Something whose start to end is measured: a command of its own, a pool's task, or a helper that starts things itself and
+//! says how long each took.
 
 use super::Outcome;
+use super::pooled::Pooled;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,13 +13,15 @@ pub(crate) enum Contestant {
     /// Program and arguments.
     Command(Vec<String>),
     Helper(Helper),
+    Pooled(Pooled),
 }
 
 impl Contestant {
     /// One start to its end, in microseconds.
     pub(crate) fn run(&mut self) -> Outcome<f64> {
         match self {
-            Self::Command(command) => time(command),
+            Self::Command(command) => time(command, Stdio::null()),
+            Self::Pooled(pooled) => pooled.one(),
             Self::Helper(helper) => helper.ask(""),
         }
     }
@@ -25,14 +29,19 @@ impl Contestant {
 
 /// From before the start to after the end of a command whose output nobody reads, in microseconds. The standard
 /// library starts it by posix_spawn(3).
-fn time(command: &[String]) -> Outcome<f64> {
+fn time(command: &[String], stdin: Stdio) -> Outcome<f64> {
     let [program, args @ ..] = command else { return Err("no command".into()) };
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(args).stdin(stdin).stdout(Stdio::null());
     let before = Instant::now();
     let status = command.status().map_err(|error| format!("{program} could not be started: {error}"))?;
     let micros = before.elapsed().as_secs_f64() * 1e6;
     if status.success() { Ok(micros) } else { Err(format!("{program} {} ended with {status}", args.join(" ")).into()) }
+}
+
+/// The same for a command that reads a file.
+pub(crate) fn with_input(command: &[String], input: &Path) -> Outcome<f64> {
+    time(command, File::open(input)?.into())
 }
 
 /// A process that answers each line on its stdin by a line with the microseconds that it took to do what the line says.
@@ -61,6 +70,10 @@ impl Helper {
         Self::start(Command::new(program).arg(script).arg(argument))
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Microseconds; an empty line asks for whatever it always does.
     pub(crate) fn ask(&mut self, what: &str) -> Outcome<f64> {
         let mut line = String::new();
@@ -83,7 +96,7 @@ impl Drop for Helper {
 pub(crate) fn serve(command: &[String]) -> Outcome<()> {
     for line in std::io::stdin().lines() {
         line?;
-        println!("{}", time(command)?);
+        println!("{}", time(command, Stdio::null())?);
     }
     Ok(())
 }

@@ -16,6 +16,10 @@ impl Figures {
         self.quantile(0.5)
     }
 
+    pub(crate) fn p99(&self) -> f64 {
+        self.quantile(0.99)
+    }
+
     /// The smallest value that at least this part of all values does not exceed.
     fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
@@ -24,9 +28,10 @@ impl Figures {
         sorted.get(index.saturating_sub(1)).copied().unwrap_or(f64::NAN)
     }
 
-    /// Median and 90th percentile, with the ratio to another median where there is one.
+    /// Median, 90th and 99th percentile, with the ratio to another median where there is one.
     pub(crate) fn summary(&self, to: Option<f64>) -> Value {
         let ratio = to.map(|to| self.median() / to).filter(|ratio| ratio.is_finite());
-        json!({"median": self.median(), "p90": self.quantile(0.9), "ratio": ratio, "rounds": self.0.len()})
+        let (median, p90, p99) = (self.median(), self.quantile(0.9), self.p99());
+        json!({"median": median, "p90": p90, "p99": p99, "ratio": ratio, "rounds": self.0.len()})
     }
 }

@@ -3,7 +3,8 @@
 
 use super::Outcome;
 use super::peers::{Peers, text};
-use super::table::{figure, table as lines};
+use super::processes::{Process, pages, tree};
+use super::table::{Table, figure};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -42,57 +43,17 @@ fn private_memory_of(coordinator: u32) -> Outcome<Value> {
     }
     std::thread::sleep(SETTLE);
     let processes = tree(coordinator)?;
-    let line = |process: &Process| json!({"what": process.name, "bytes": private_bytes(process.pid)});
+    let line =
+        |process: &Process| json!({"what": process.name, "bytes": pages(process.pid).map(|pages| pages.private)});
     Ok(processes.iter().map(line).collect())
 }
 
-struct Process {
-    pid: u32,
-    parent: u32,
-    name: String,
-}
-
-/// A process and all below it.
-fn tree(ancestor: u32) -> Outcome<Vec<Process>> {
-    let entries = std::fs::read_dir("/proc")?.filter_map(Result::ok);
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let mut others: Vec<Process> = pids.filter_map(process).collect();
-    others.sort_unstable_by_key(|process| process.pid);
-    let mut tree: Vec<Process> = others.extract_if(.., |process| process.pid == ancestor).collect();
-    let mut at = 0;
-    while let Some(parent) = tree.get(at).map(|process| process.pid) {
-        tree.extend(others.extract_if(.., |process| process.parent == parent));
-        at += 1;
-    }
-    Ok(tree)
-}
-
-/// `None` where it has ended meanwhile.
-fn process(pid: u32) -> Option<Process> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (start, fields) = stat.rsplit_once(')')?;
-    let (_, name) = start.split_once('(')?;
-    let parent = fields.split_whitespace().nth(1)?.parse().ok()?;
-    Some(Process { pid, parent, name: name.to_owned() })
-}
-
-/// `None` where this person may not look: a sealed worker lets nobody but root.
-fn private_bytes(pid: u32) -> Option<u64> {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let private = rollup.lines().filter_map(|line| {
-        let (field, value) = line.split_once(':')?;
-        let kib: u64 = value.split_whitespace().next()?.parse().ok()?;
-        matches!(field, "Private_Clean" | "Private_Dirty").then_some(kib << 10)
-    });
-    Some(private.sum())
-}
-
-pub(crate) fn table(memory: &Value) -> String {
+pub(crate) fn table(memory: &Value) -> Table {
     let mib = |bytes: &Value| figure(bytes.as_f64().map(|bytes| bytes / (1 << 20) as f64));
     let private = memory["private"].as_array().into_iter().flatten();
     let mut rows: Vec<Vec<String>> = private
         .map(|line| vec![format!("{}, private pages", line["what"].as_str().unwrap_or("")), mib(&line["bytes"])])
         .collect();
     rows.push(vec!["worker of hello, resident at its most".to_owned(), mib(&memory["peak_rss_bytes"])]);
-    lines("Memory of a run whose guest sleeps", &["", "MiB"], &rows)
+    Table { headline: "Memory of a run whose guest sleeps".to_owned(), columns: vec!["", "MiB"], rows, bars: Some(1) }
 }

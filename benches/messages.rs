@@ -5,7 +5,7 @@ use super::contestant::Helper;
 use super::figures::Figures;
 use super::peers::Peers;
 use super::progress::Progress;
-use super::table::{figure, table as lines};
+use super::table::{Table, figure};
 use super::talk::{Kind, Native, Sealed, Talker};
 use serde_json::{Map, Value, json};
 
@@ -148,19 +148,22 @@ fn talkers(peers: &Peers) -> Outcome<Vec<(&'static str, Talker)>> {
     Ok(talkers)
 }
 
-pub(crate) fn table(measured: &Value) -> String {
+pub(crate) fn tables(measured: &Value) -> Vec<Table> {
     PARTS.iter().map(|part| part_table(part, &measured[part.name])).collect()
 }
 
-fn part_table(part: &Part, sizes: &Value) -> String {
+fn part_table(part: &Part, sizes: &Value) -> Table {
     let cells = |(at, (name, _)): (usize, &(&str, Kind))| {
         let of_size = |size: &Size| {
             let us = &sizes[size.name][at]["us"];
-            [figure(us["median"].as_f64()), figure(us["ratio"].as_f64())]
+            [figure(us["ratio"].as_f64()), figure(us["median"].as_f64())]
         };
         [(*name).to_owned()].into_iter().chain(SIZES.iter().flat_map(of_size)).collect()
     };
-    let rows: Vec<Vec<String>> = part.rows.iter().enumerate().map(cells).collect();
-    let columns = ["", "100 B µs", "to sandhog", "64 KiB µs", "to sandhog", "16 MiB µs", "to sandhog"];
-    lines(part.headline, &columns, &rows)
+    Table {
+        headline: part.headline.to_owned(),
+        columns: vec!["", "to sandhog", "100 B µs", "to sandhog", "64 KiB µs", "to sandhog", "16 MiB µs"],
+        rows: part.rows.iter().enumerate().map(cells).collect(),
+        bars: Some(2),
+    }
 }

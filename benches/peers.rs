@@ -13,6 +13,9 @@ pub(crate) struct Peers {
     pub(crate) node: Option<PathBuf>,
     pub(crate) python: Option<PathBuf>,
     pub(crate) bwrap: Option<PathBuf>,
+    pub(crate) crun: Option<PathBuf>,
+    pub(crate) parallel: Option<PathBuf>,
+    pub(crate) xargs: Option<PathBuf>,
 }
 
 impl Peers {
@@ -35,6 +38,9 @@ impl Peers {
             node: on_path("node"),
             python: on_path("python3"),
             bwrap: on_path("bwrap"),
+            crun: on_path("crun"),
+            parallel: on_path("parallel"),
+            xargs: on_path("xargs"),
             guests: target.join("guests"),
             sandhog,
             folder,
@@ -48,8 +54,19 @@ impl Peers {
             (&self.node, "node (Debian: nodejs)"),
             (&self.python, "python3 (Debian: python3)"),
             (&self.bwrap, "bwrap (Debian: bubblewrap)"),
+            (&self.crun, "crun (Debian: crun)"),
+            (&self.parallel, "GNU parallel (Debian: parallel)"),
+            (&self.xargs, "xargs (Debian: findutils)"),
         ];
-        peers.into_iter().filter(|(path, _)| path.is_none()).map(|(_, name)| name).collect()
+        let absent = peers.into_iter().filter(|(path, _)| path.is_none()).map(|(_, name)| name);
+        let primes =
+            self.native_primes().is_none().then_some("the native primes (scripts/bench-peers.sh compiles them)");
+        absent.chain(primes).collect()
+    }
+
+    /// The guest `primes` as a native program.
+    pub(crate) fn native_primes(&self) -> Option<PathBuf> {
+        Some(self.file("primes")).filter(|primes| primes.exists())
     }
 
     pub(crate) fn guest(&self, name: &str) -> String {

@@ -1,27 +1,43 @@
-//! What a sealed run costs, beside what else one would use. Measures and prints; asserts nothing.
+//! What a sealed run costs, beside what else one would use. Measures, prints, and writes results; asserts nothing.
 //!
 //! Contestants take turns, one after the other in each round, so that a machine's mood hits all alike. Figures are
-//! medians, and ratios to `wasmtime run` of the same module, compiled beforehand; those of messages and calls to Sandhog.
+//! medians, and ratios to `wasmtime run` of the same module, compiled beforehand; those of messages, calls and maps to
+//! Sandhog; those of a pool's workers to the cheapest process that is started by exec.
 
 mod args;
+mod busy;
 mod calls;
+mod chart;
 mod compute;
 mod contestant;
+mod crun;
 mod figures;
+mod growth;
+mod machine;
+mod map;
 mod memory;
 mod messages;
 mod peers;
+mod pool_memory;
+mod pooled;
+mod processes;
 mod progress;
+mod rate;
+mod results;
 mod start;
 mod stream;
 mod table;
 mod talk;
+mod tiny;
+mod warm;
 
 use args::{Args, Part, Wish};
+use machine::Machine;
 use peers::Peers;
 use serde_json::{Map, Value};
 use std::error::Error;
 use std::process::ExitCode;
+use table::Table;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -53,39 +69,58 @@ fn ended(outcome: Outcome<()>) -> ExitCode {
 
 fn measure(args: &Args) -> Outcome<()> {
     let peers = Peers::find()?;
+    let machine = Machine::look(&peers)?;
     let mut measured = Map::new();
     for part in args.parts() {
-        let figures = match part {
-            Part::Start => start::measure(&peers, args.rounds),
-            Part::Compute => compute::measure(&peers, args.long_rounds()),
-            Part::Stream => stream::measure(&peers, args.long_rounds()),
-            Part::Memory => memory::measure(&peers),
-            Part::Messages => messages::measure(&peers, args.middle_rounds()),
-            Part::Calls => calls::measure(&peers, args.middle_rounds()),
-        };
-        measured.insert(part.name().to_owned(), figures?);
+        let figures = measure_part(part, &peers, args)?;
+        results::write(args, part, &tables(part, &figures), &machine)?;
+        measured.insert(part.name().to_owned(), figures);
     }
     if args.json {
-        measured.insert("missing".to_owned(), peers.missing().into());
+        measured.insert("machine".to_owned(), machine.json());
         println!("{}", Value::from(measured));
         return Ok(());
     }
     for part in args.parts() {
-        print!("{}", table(part, &measured[part.name()]));
+        tables(part, &measured[part.name()]).iter().for_each(|table| print!("{}", table.text()));
     }
+    println!("{}", machine.sentence());
     for missing in peers.missing() {
         println!("missing, not measured: {missing}");
     }
     Ok(())
 }
 
-fn table(part: Part, measured: &Value) -> String {
+fn measure_part(part: Part, peers: &Peers, args: &Args) -> Outcome<Value> {
     match part {
-        Part::Start => start::table(measured),
-        Part::Compute => compute::table(measured),
-        Part::Stream => stream::table(measured),
-        Part::Memory => memory::table(measured),
-        Part::Messages => messages::table(measured),
-        Part::Calls => calls::table(measured),
+        Part::Start => start::measure(peers, args.rounds),
+        Part::Warm => warm::measure(peers, args.rounds),
+        Part::Rate => rate::measure(peers, args.long_rounds()),
+        Part::Map => map::measure(peers, args.long_rounds()),
+        Part::Busy => busy::measure(peers, args.long_rounds()),
+        Part::Growth => growth::measure(peers, args.rounds),
+        Part::PoolMemory => pool_memory::measure(peers),
+        Part::Compute => compute::measure(peers, args.long_rounds()),
+        Part::Stream => stream::measure(peers, args.long_rounds()),
+        Part::Memory => memory::measure(peers),
+        Part::Messages => messages::measure(peers, args.middle_rounds()),
+        Part::Calls => calls::measure(peers, args.middle_rounds()),
+    }
+}
+
+fn tables(part: Part, measured: &Value) -> Vec<Table> {
+    match part {
+        Part::Start => vec![start::table(measured)],
+        Part::Warm => vec![warm::table(measured)],
+        Part::Rate => vec![rate::table(measured)],
+        Part::Map => map::tables(measured),
+        Part::Busy => vec![busy::table(measured)],
+        Part::Growth => vec![growth::table(measured)],
+        Part::PoolMemory => pool_memory::tables(measured),
+        Part::Compute => vec![compute::table(measured)],
+        Part::Stream => vec![stream::table(measured)],
+        Part::Memory => vec![memory::table(measured)],
+        Part::Messages => messages::tables(measured),
+        Part::Calls => calls::tables(measured),
     }
 }

@@ -5,14 +5,17 @@ use super::contestant::{Contestant, Helper};
 use super::figures::Figures;
 use super::peers::{Peers, text};
 use super::progress::Progress;
-use super::table::{figure, table as lines};
+use super::table::{Table, figure};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 
 /// What all others are compared with.
-const MEASURE: &str = "wasmtime run, precompiled, unsealed";
+pub(crate) const MEASURE: &str = "wasmtime run, precompiled, unsealed";
 
-const GUEST: &str = "hello";
+pub(crate) const IN_BUBBLEWRAP: &str = "wasmtime run in bubblewrap";
+
+pub(crate) const GUEST: &str = "hello";
 
 /// Commands of the helper's shell: everything where cgroups could be mounted goes, for this shell and its children.
 const WITHOUT_CGROUPS: &str = r#"mount -t tmpfs none /sys/fs/cgroup && exec "$@""#;
@@ -53,9 +56,7 @@ fn contestants(peers: &Peers) -> Outcome<Vec<Row>> {
     }
     if let Some(wasmtime) = peers.wasmtime_run(GUEST, &[])? {
         if let Some(bwrap) = &peers.bwrap {
-            let sealed = ["--unshare-all", "--ro-bind", "/", "/", "--die-with-parent", "--"].map(str::to_owned);
-            let command = [text(bwrap)].into_iter().chain(sealed).chain(wasmtime.clone());
-            add("wasmtime run in bubblewrap", Contestant::Command(command.collect()));
+            add(IN_BUBBLEWRAP, in_bubblewrap(bwrap, &wasmtime));
         }
         add(MEASURE, Contestant::Command(wasmtime));
     }
@@ -68,6 +69,12 @@ fn contestants(peers: &Peers) -> Outcome<Vec<Row>> {
         add("Node child_process.fork", Contestant::Helper(Helper::script(node, "node_fork.js", "once")?));
     }
     Ok(rows)
+}
+
+/// A command in namespaces of its own, with all files to read.
+pub(crate) fn in_bubblewrap(bwrap: &Path, command: &[String]) -> Contestant {
+    let sealed = ["--unshare-all", "--ro-bind", "/", "/", "--die-with-parent", "--"].map(str::to_owned);
+    Contestant::Command([text(bwrap)].into_iter().chain(sealed).chain(command.iter().cloned()).collect())
 }
 
 /// A helper in a mount namespace of its own without cgroups; none where this person may not make one.
@@ -99,12 +106,17 @@ fn start_us(peers: &Peers, rounds: usize) -> Outcome<Value> {
     Ok(figures.summary(None))
 }
 
-pub(crate) fn table(start: &Value) -> String {
+pub(crate) fn table(start: &Value) -> Table {
     let row = |name: &str, us: &Value| {
-        vec![name.to_owned(), figure(us["median"].as_f64()), figure(us["p90"].as_f64()), figure(us["ratio"].as_f64())]
+        vec![name.to_owned(), figure(us["ratio"].as_f64()), figure(us["median"].as_f64()), figure(us["p90"].as_f64())]
     };
     let rows = start["rows"].as_array().into_iter().flatten();
     let mut rows: Vec<Vec<String>> = rows.map(|line| row(line["what"].as_str().unwrap_or(""), &line["us"])).collect();
     rows.push(row("of sandhog run: request to the worker's start", &start["start_us"]));
-    lines("Start to end of hello, from a warm cache", &["", "median µs", "p90 µs", "to wasmtime"], &rows)
+    Table {
+        headline: "Start to end of hello, from a warm cache".to_owned(),
+        columns: vec!["", "to wasmtime", "median µs", "p90 µs"],
+        rows,
+        bars: Some(2),
+    }
 }

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::figures::Figures;
 use super::peers::Peers;
 use super::progress::Progress;
-use super::table::{figure, table as lines};
+use super::table::{Table, figure};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -71,12 +71,16 @@ fn feed(mut input: impl Write, bytes: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn table(stream: &Value) -> String {
+pub(crate) fn table(stream: &Value) -> Table {
     let row = |line: &Value| {
         let rate = &line["mib_per_s"];
         let name = line["what"].as_str().unwrap_or("").to_owned();
-        vec![name, figure(rate["median"].as_f64()), figure(rate["ratio"].as_f64())]
+        vec![name, figure(rate["ratio"].as_f64()), figure(rate["median"].as_f64())]
     };
-    let rows: Vec<Vec<String>> = stream.as_array().into_iter().flatten().map(row).collect();
-    lines("2 GiB through a guest that copies, pipe to pipe", &["", "MiB/s", "to wasmtime"], &rows)
+    Table {
+        headline: "2 GiB through a guest that copies, pipe to pipe".to_owned(),
+        columns: vec!["", "to wasmtime", "MiB/s"],
+        rows: stream.as_array().into_iter().flatten().map(row).collect(),
+        bars: Some(2),
+    }
 }
