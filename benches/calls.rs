@@ -20,7 +20,7 @@ const FRESH: usize = 200;
 const FRESH_PROCESSES: usize = 10;
 
 enum Worker {
-    Handler(Running),
+    Handler(Box<Running>),
     Helper(Helper),
 }
 
@@ -71,7 +71,7 @@ fn summary(rows: &[Row]) -> Value {
 
 fn kept(peers: &Peers) -> Outcome<Vec<Row>> {
     let handler = Job::new(peers.guest(HANDLER)).executable(&peers.sandhog).start()?;
-    let mut rows = vec![row("sandhog, handler", KEPT, Worker::Handler(handler))];
+    let mut rows = vec![row("sandhog, handler", KEPT, Worker::Handler(Box::new(handler)))];
     if let Some(node) = &peers.node {
         rows.push(row("Node fork, one child for all", KEPT, helper(node, "node_tasks.js", "kept")?));
     }
@@ -83,7 +83,7 @@ fn kept(peers: &Peers) -> Outcome<Vec<Row>> {
 
 fn fresh(peers: &Peers) -> Outcome<Vec<Row>> {
     let handler = Job::new(peers.guest(HANDLER)).executable(&peers.sandhog).fresh().start()?;
-    let mut rows = vec![row("sandhog, handler, a fresh instance for each", FRESH, Worker::Handler(handler))];
+    let mut rows = vec![row("sandhog, handler, a fresh instance for each", FRESH, Worker::Handler(Box::new(handler)))];
     if let Some(node) = &peers.node {
         rows.push(row("Node fork, a fresh child for each", FRESH_PROCESSES, helper(node, "node_tasks.js", "fresh")?));
     }

@@ -113,11 +113,11 @@ pub(crate) fn echo() -> Outcome<()> {
 }
 
 /// The guest `traffic`.
-pub(crate) struct Sealed(Running);
+pub(crate) struct Sealed(Box<Running>);
 
 impl Sealed {
     pub(crate) fn start(peers: &Peers) -> Outcome<Self> {
-        Ok(Self(Job::new(peers.guest("traffic")).executable(&peers.sandhog).start()?))
+        Ok(Self(Box::new(Job::new(peers.guest("traffic")).executable(&peers.sandhog).start()?)))
     }
 
     /// Nanoseconds that one call of the guest to its host takes, where it makes so many.
