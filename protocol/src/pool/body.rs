@@ -111,12 +111,15 @@ pub(super) fn encode(message: &impl Serialize, raw: Option<Raw<'_>>, max: usize)
     if body.len() > max { Err(Error::TooLarge { max }) } else { Ok(body) }
 }
 
+/// What lies in a message as it is, for each of its names.
+pub(super) type Found<'a, const NAMES: usize> = [Option<&'a [u8]>; NAMES];
+
 /// A message without what lies in it as it is, and that, by its names.
 pub(super) fn decode<'a, T: DeserializeOwned, const NAMES: usize>(
     body: &'a [u8],
     names: [&'static str; NAMES],
     max: usize,
-) -> Result<(T, [Option<&'a [u8]>; NAMES]), Error> {
+) -> Result<(T, Found<'a, NAMES>), Error> {
     if body.len() > max {
         return Err(Error::TooLarge { max });
     }
