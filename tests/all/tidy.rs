@@ -32,6 +32,8 @@ const HOSTS: &[&str] = &[
     "www.apache.org",
     "docs.kernel.org",
     "man7.org",
+    // The name of SVG's namespace.
+    "www.w3.org",
 ];
 
 /// Where Rust has no other way than unsafe code: wrappers of system calls, the engine's loader, and the guests' bindings.
