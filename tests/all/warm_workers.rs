@@ -179,8 +179,8 @@ fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
     let code = output.status.code();
     let done = fs::read_to_string(workspace.path(&log)).map(|log| verdicts(&log)).unwrap_or_default();
     match victim {
-        // Both tasks that ran may have been the last ones: then there was nothing more to start.
-        "sandhog-spawner" => assert!(matches!(code, Some(0..=2 | 125)), "{what}: {output:?}"),
+        // Those that had a worker may have been the last ones: then there was nothing more to start.
+        "sandhog-spawner" => assert!(matches!(code, Some(0..=4 | 125)), "{what}: {output:?}"),
         // A worker that was idle had no task; one that had is that task's end.
         "sandhog-worker" => assert!(matches!(code, Some(0 | 1)), "{what}: {output:?} {done:?}"),
         _ => assert_eq!(code, Some(0), "{what}: {output:?} {done:?}"),
