@@ -80,7 +80,13 @@ impl Ids {
     /// [`Error::Exhausted`]: the range has no such row left.
     pub fn lease(self: &Rc<Self>, slots: Option<u32>) -> Result<Rc<Lease>, Error> {
         let count = slots.unwrap_or(1).saturating_add(1).next_multiple_of(2);
-        let zygote = self.take_row(count)?;
+        // Rows of many begin in the middle: whoever sweeps after a command that was killed finds its ids free, and not in the row
+        // of somebody who came meanwhile.
+        let middle = self.range.count / 4 * 2;
+        let zygote = match slots {
+            Some(_) => self.take_row(count, middle).or_else(|_| self.take_row(count, 0))?,
+            None => self.take_row(count, 0)?,
+        };
         Ok(Rc::new(self.hold(zygote, count)))
     }
 
@@ -99,11 +105,11 @@ impl Ids {
         Some(lease)
     }
 
-    /// The first row of so many free ids, jumping over what others hold. Always from the start, so that ids stay low
-    /// and names of cgroups repeat; a lock that is lost in a race is simply somebody else's.
-    fn take_row(self: &Rc<Self>, length: u32) -> Result<u32, Error> {
+    /// The first row of so many free ids, from this place in the range on, jumping over what others hold. Always from the same
+    /// place, so that ids stay low and names of cgroups repeat; a lock that is lost in a race is simply somebody else's.
+    fn take_row(self: &Rc<Self>, length: u32, from: u32) -> Result<u32, Error> {
         let Range { first, count } = self.range;
-        let mut offset: u32 = 0;
+        let mut offset: u32 = from;
         while offset.checked_add(length).is_some_and(|end| end <= count) {
             // The last id of a range is below the largest number.
             let zygote = first + offset;
