@@ -3,10 +3,8 @@
 //! Must not: know where tasks come from.
 
 use crate::pool::Pool;
-use crate::pool::captured::Captured;
 use crate::pool::task::{Finished, Outcome, Task};
-use sandhog_protocol::verdict::{StopReason, Usage, Verdict};
-use std::time::Duration;
+use sandhog_protocol::verdict::{StopReason, Verdict};
 use tokio::sync::watch;
 
 /// Whether tasks are still wanted.
@@ -32,14 +30,14 @@ impl Workers for Pool {
     async fn work(&self, task: Task, mut wanted: watch::Receiver<Wanted>) -> Finished {
         let ticket = tokio::select! {
             biased;
-            () = recalled(&mut wanted, |wanted| wanted != Wanted::Yes) => return not_wanted(Outcome::Cancelled),
+            () = recalled(&mut wanted, |wanted| wanted != Wanted::Yes) => return Finished::without_attempt(Outcome::Cancelled),
             ticket = self.submit(task) => ticket,
         };
         tokio::select! {
             biased;
             finished = ticket.finished() => finished,
             () = recalled(&mut wanted, |wanted| wanted == Wanted::No) => {
-                not_wanted(Outcome::Ended(Verdict::Stopped { graceful: false, reason: StopReason::Operator }))
+                Finished::without_attempt(Outcome::Ended(Verdict::Stopped { graceful: false, reason: StopReason::Operator }))
             }
         }
     }
@@ -49,18 +47,6 @@ async fn recalled(wanted: &mut watch::Receiver<Wanted>, is: impl Fn(Wanted) -> b
     let is_told = wanted.wait_for(|wanted| is(*wanted)).await.is_ok();
     if !is_told {
         std::future::pending::<()>().await;
-    }
-}
-
-fn not_wanted(outcome: Outcome) -> Finished {
-    Finished {
-        outcome,
-        attempt: None,
-        stdout: Captured::default(),
-        stderr: Captured::default(),
-        usage: Usage::default(),
-        waited: Duration::ZERO,
-        ran: Duration::ZERO,
     }
 }
 

@@ -18,7 +18,7 @@ use sandhog_spec::job::{Job, User};
 use sandhog_supervisor::pool::{State, TaskId};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Workers of one job that are ready for tasks. All clones are one pool; it ends by [`Pool::close`] or with the coordinator.
@@ -184,13 +184,5 @@ impl Drop for Ticket {
 
 /// The pool has gone.
 fn nobody() -> Finished {
-    Finished {
-        outcome: Outcome::Closed("the pool has ended".to_owned()),
-        attempt: None,
-        stdout: super::captured::Captured::default(),
-        stderr: super::captured::Captured::default(),
-        usage: Usage::default(),
-        waited: Duration::ZERO,
-        ran: Duration::ZERO,
-    }
+    Finished::without_attempt(Outcome::Closed("the pool has ended".to_owned()))
 }

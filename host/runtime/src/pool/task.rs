@@ -45,6 +45,22 @@ pub struct Finished {
     pub ran: Duration,
 }
 
+impl Finished {
+    /// Of a task that no attempt had.
+    #[must_use]
+    pub fn without_attempt(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            attempt: None,
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+            usage: Usage::default(),
+            waited: Duration::ZERO,
+            ran: Duration::ZERO,
+        }
+    }
+}
+
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

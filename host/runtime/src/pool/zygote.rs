@@ -57,11 +57,7 @@ impl Life<'_> {
     /// # Errors
     /// Why it never was ready. Nothing is left of it then.
     async fn run(mut self, id: ZygoteId, mut ends: oneshot::Receiver<()>) -> Result<(), StartFailure> {
-        let coordinator = Arc::clone(&self.shared.coordinator);
         let is_handler = tokio::select! {
-            biased;
-            // Whoever is registered after that has no news of it.
-            () = coordinator.spawner_is_lost() => Err(Cause::SpawnerLost),
             loaded = self.start() => loaded,
             // Nobody wants it any more.
             _ = &mut ends => Err(Cause::ZygoteLost),
@@ -136,10 +132,7 @@ impl Life<'_> {
         }
         let client = self.shared.coordinator.client();
         if client.send(&ToSpawner::EndZygote { zygote: self.number }, &[]).await.is_ok() {
-            tokio::select! {
-                _ = ended(&mut self.news, &mut self.is_there) => {}
-                () = self.shared.coordinator.spawner_is_lost() => {}
-            }
+            ended(&mut self.news, &mut self.is_there).await;
         }
     }
 }
