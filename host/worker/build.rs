@@ -1,5 +1,5 @@
 //! See `sandhog_link`.
 
 fn main() {
-    sandhog_link::executables();
+    sandhog_link::forked_executables();
 }

@@ -13,6 +13,16 @@ use std::process::{Command, Stdio};
 
 const PACKED: &str = "-Wl,-z,pack-relative-relocs";
 
+/// A huge page of x86-64: no two segments lie in one, so that a zygote can have its code in whole ones (`sandhog_sys::text`). The
+/// file is no larger: its segments follow each other there, as before.
+const APART: &str = "-Wl,-z,max-page-size=0x200000";
+
+/// As [`executables`], for one from which many processes are forked.
+pub fn forked_executables() {
+    executables();
+    println!("cargo::rustc-link-arg-bins={APART}");
+}
+
 /// Says how the executables of this package are linked. For build scripts alone.
 pub fn executables() {
     println!("cargo::rerun-if-changed=build.rs");

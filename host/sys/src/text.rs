@@ -30,7 +30,8 @@ pub fn take_into_memory(_proof: &SingleThreaded) -> io::Result<()> {
 /// # Safety
 /// `range` is mapped and readable, whole pages, and never written to; nobody but the caller runs.
 unsafe fn take(range: Range<usize>, protection: i32) -> io::Result<()> {
-    let length = range.len();
+    let whole = with_surroundings(&range);
+    let length = whole.len();
     let room = length + 2 * HUGE;
     // SAFETY: a new mapping, at a place of the kernel's choice.
     let start = unsafe {
@@ -47,16 +48,18 @@ unsafe fn take(range: Range<usize>, protection: i32) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     // Where it lies in its huge page as the original does, tables move and not pages.
-    let ahead = range.start.wrapping_sub(start as usize) % HUGE;
+    let ahead = whole.start.wrapping_sub(start as usize) % HUGE;
     let copy = start.wrapping_byte_add(ahead);
     // SAFETY: the copy lies within the new mapping, which nobody else knows; the original is readable, and they do not overlap.
+    // Around the original lies what was reserved here, and nothing else.
     let moved = unsafe {
         // Advice: it may be refused.
         libc::madvise(copy, length, libc::MADV_HUGEPAGE);
-        std::ptr::copy_nonoverlapping(range.start as *const u8, copy.cast::<u8>(), length);
+        let beginning = copy.wrapping_byte_add(range.start - whole.start);
+        std::ptr::copy_nonoverlapping(range.start as *const u8, beginning.cast::<u8>(), range.len());
         if libc::mprotect(copy, length, protection) == 0 {
             let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-            libc::mremap(copy, length, length, flags, range.start as *mut libc::c_void)
+            libc::mremap(copy, length, length, flags, whole.start as *mut libc::c_void)
         } else {
             libc::MAP_FAILED
         }
@@ -65,6 +68,35 @@ unsafe fn take(range: Range<usize>, protection: i32) -> io::Result<()> {
     // SAFETY: what is left of the new mapping, in which nothing is that anybody has a pointer to.
     unsafe { libc::munmap(start, room) };
     if moved == libc::MAP_FAILED { Err(error) } else { Ok(()) }
+}
+
+/// The range, and before and behind it as much as makes whole huge pages, where nothing is there: so an executable is linked whose
+/// segments do not share one (`sandhog-link`). What is new is reserved.
+fn with_surroundings(range: &Range<usize>) -> Range<usize> {
+    let (start, end) = (range.start / HUGE * HUGE, range.end.next_multiple_of(HUGE));
+    let start = if reserve(start..range.start) { start } else { range.start };
+    let end = if reserve(range.end..end) { end } else { range.end };
+    start..end
+}
+
+/// Whether there was nothing in it, and nothing comes there any more.
+fn reserve(range: Range<usize>) -> bool {
+    if range.is_empty() {
+        return true;
+    }
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: takes no place of which anything is in use.
+    let start = unsafe { libc::mmap(range.start as *mut libc::c_void, range.len(), libc::PROT_NONE, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return false;
+    }
+    if start as usize == range.start {
+        return true;
+    }
+    // A kernel before Linux 4.17 does not know the flag, and takes another place.
+    // SAFETY: it was made here, and nobody has a pointer into it.
+    unsafe { libc::munmap(start, range.len()) };
+    false
 }
 
 /// Of the executable: what it maps without the right to write, with its protection. Source: elf(5), getauxval(3).
