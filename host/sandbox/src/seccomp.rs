@@ -9,12 +9,14 @@
 
 mod filter;
 mod names;
+mod narrowed;
 mod policy;
 mod program;
 #[cfg(test)]
 mod tests;
 
 pub use filter::Filter;
+pub use narrowed::Narrowed;
 use sandhog_sys::seccomp::{self, Instruction};
 use std::{collections::BTreeMap, io, sync::OnceLock};
 
@@ -37,10 +39,25 @@ pub fn program(filter: Filter) -> Vec<Instruction> {
     program::compile(&policy::rules(filter), policy::otherwise(filter))
 }
 
-/// Compiles `filter`, so that [`apply`] in a child that is forked later has only to load it.
-pub fn prepare(filter: Filter) {
-    prepared(filter);
+/// Compiles it, so that [`narrow`] in a child that is forked later has only to load it.
+pub fn prepare(narrowed: Narrowed) {
+    PREPARED.get_or_init(|| (narrowed, narrowed.program()));
 }
+
+/// Loads what is missing, for good, into a process that has the filter beneath already. Conditions and errors as for [`apply`].
+///
+/// # Errors
+/// As [`apply`].
+pub fn narrow(narrowed: Narrowed) -> Result<(), Error> {
+    match PREPARED.get() {
+        Some((prepared, program)) if *prepared == narrowed => seccomp::add_filter(program),
+        Some(_) | None => seccomp::add_filter(&narrowed.program()),
+    }
+    .map_err(Error::Load)
+}
+
+/// A zygote's workers all have the same.
+static PREPARED: OnceLock<(Narrowed, Vec<Instruction>)> = OnceLock::new();
 
 /// Loads `filter` into the calling thread, for good. The process must be single-threaded and must have
 /// `no_new_privs` set.
@@ -48,7 +65,7 @@ pub fn prepare(filter: Filter) {
 /// # Errors
 /// [`Error::Load`]; nothing has changed then.
 pub fn apply(filter: Filter) -> Result<(), Error> {
-    seccomp::add_filter(prepared(filter)).map_err(Error::Load)
+    seccomp::add_filter(&program(filter)).map_err(Error::Load)
 }
 
 /// The name of a system call of this architecture, as in its manual page. None: no such call is known.
@@ -79,24 +96,4 @@ fn listed(filter: Filter, is_meant: impl Fn(policy::Action) -> bool) -> Calls {
         reasons.push(rule.reason);
     }
     calls
-}
-
-fn prepared(filter: Filter) -> &'static [Instruction] {
-    static ZYGOTE: OnceLock<Vec<Instruction>> = OnceLock::new();
-    static LOADER: OnceLock<Vec<Instruction>> = OnceLock::new();
-    static LOADED: OnceLock<Vec<Instruction>> = OnceLock::new();
-    static WORKER: OnceLock<Vec<Instruction>> = OnceLock::new();
-    static COMPONENT: OnceLock<Vec<Instruction>> = OnceLock::new();
-    static UNCOUNTED_COMPONENT: OnceLock<Vec<Instruction>> = OnceLock::new();
-    static COMPILER: OnceLock<Vec<Instruction>> = OnceLock::new();
-    let slot = match filter {
-        Filter::Zygote => &ZYGOTE,
-        Filter::Loader => &LOADER,
-        Filter::Loaded => &LOADED,
-        Filter::Worker => &WORKER,
-        Filter::Component => &COMPONENT,
-        Filter::UncountedComponent => &UNCOUNTED_COMPONENT,
-        Filter::Compiler => &COMPILER,
-    };
-    slot.get_or_init(|| program(filter))
 }

@@ -45,7 +45,7 @@ pub struct WorkerContext {
     /// None: it keeps the zygote's.
     pub ids: Option<Ids>,
     pub directories: Vec<(OwnedFd, Access)>,
-    pub filter: seccomp::Filter,
+    pub filter: seccomp::Narrowed,
 }
 
 /// The caisson, once for each zygote. The descriptors go first, so that no later step can leak one; the root
@@ -123,7 +123,7 @@ pub static WORKER: [Step<WorkerContext>; 9] = [
             Ok(())
         },
     },
-    Step { name: "final filter", wall: Some(Wall::Seccomp), build: |context| Ok(seccomp::apply(context.filter)?) },
+    Step { name: "final filter", wall: Some(Wall::Seccomp), build: |context| Ok(seccomp::narrow(context.filter)?) },
 ];
 
 /// The filter that a zygote begins with.
@@ -134,16 +134,17 @@ pub fn base_filter(program: Program) -> seccomp::Filter {
     }
 }
 
-/// The filter that a worker of this zygote ends up with; `kind` is its module's, where it has one.
-pub fn final_filter(plan: &ZygotePlan, kind: Option<Kind>) -> seccomp::Filter {
-    match (plan.program, kind) {
+/// The filter that a worker of this zygote ends up with, above its zygote's; `kind` is its module's, where it has one.
+pub fn final_filter(plan: &ZygotePlan, kind: Option<Kind>) -> seccomp::Narrowed {
+    let filter = match (plan.program, kind) {
         (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) if plan.counts_memory() => {
             seccomp::Filter::Component
         }
         (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) => seccomp::Filter::UncountedComponent,
         (Program::Guest { .. }, Some(Kind::Core) | None) | (Program::Probe, _) => seccomp::Filter::Worker,
         (Program::Compiler, _) => seccomp::Filter::Compiler,
-    }
+    };
+    seccomp::Narrowed { beneath: base_filter(plan.program), filter }
 }
 
 /// Takes the steps that belong to the plan's walls, in order, up to the first that fails.

@@ -57,12 +57,39 @@ pub(super) fn compile(rules: &[Rule], otherwise: Action) -> Vec<Instruction> {
     let otherwise = encode(otherwise);
     let mut code = Backwards { written: Vec::with_capacity(rules.len() * 4 + 8), otherwise };
     search(&ranges(&sorted, otherwise), &mut code);
-    code.load(NUMBER_AT);
-    code.answer(KILL_PROCESS);
-    code.written.push(Instruction { code: IF_EQUAL, on_true: 1, on_false: 0, value: ARCHITECTURE });
-    code.load(ARCHITECTURE_AT);
+    code.begin();
     code.written.reverse();
     code.written
+}
+
+/// The program for few rules, of which most kill: the numbers one after the other, and each answer once where it depends on no
+/// argument. A third of what the search takes; numbers that are always allowed are answered by the kernel's own memory of that,
+/// whatever the length.
+pub(super) fn compile_in_a_row(rules: &[Rule], otherwise: Action) -> Vec<Instruction> {
+    let mut sorted: Vec<&Rule> = rules.iter().collect();
+    sorted.sort_by_key(|rule| rule.number);
+    let otherwise = encode(otherwise);
+    let mut code = Backwards { written: Vec::with_capacity(rules.len() * 4 + 8), otherwise };
+    code.answer(KILL_PROCESS);
+    let killed = code.written.len();
+    code.answer(otherwise);
+    let is_killed = |rules: &&[&Rule]| constant(rules, otherwise) == Some(KILL_PROCESS);
+    let numbers = || sorted.chunk_by(|one, other| one.number == other.number);
+    for rules in numbers().filter(is_killed) {
+        code.skip_if_equal(number_of(rules), killed);
+    }
+    for rules in numbers().filter(|rules| !is_killed(rules)) {
+        let end = code.written.len();
+        body(rules, &mut code);
+        code.skip_unless_equal(number_of(rules), end);
+    }
+    code.begin();
+    code.written.reverse();
+    code.written
+}
+
+fn number_of(rules: &[&Rule]) -> u32 {
+    rules.first().map_or(0, |rule| rule.number)
 }
 
 /// All numbers, cut into ranges that share an answer.
@@ -154,6 +181,14 @@ struct Backwards {
 }
 
 impl Backwards {
+    /// What stands before all else: of another architecture nothing is looked at.
+    fn begin(&mut self) {
+        self.load(NUMBER_AT);
+        self.answer(KILL_PROCESS);
+        self.written.push(Instruction { code: IF_EQUAL, on_true: 1, on_false: 0, value: ARCHITECTURE });
+        self.load(ARCHITECTURE_AT);
+    }
+
     fn load(&mut self, at: u32) {
         self.written.push(Instruction { code: LOAD, on_true: 0, on_false: 0, value: at });
     }
@@ -187,6 +222,28 @@ impl Backwards {
             Err(_) => {
                 self.skip(end);
                 self.written.push(Instruction { code: IF_AT_LEAST, on_true: 0, on_false: 1, value });
+            }
+        }
+    }
+
+    /// On to the last of what was written before `end`, where the loaded word is `value`.
+    fn skip_if_equal(&mut self, value: u32, end: usize) {
+        match u8::try_from(self.written.len() - end) {
+            Ok(near) => self.written.push(Instruction { code: IF_EQUAL, on_true: near, on_false: 0, value }),
+            Err(_) => {
+                self.skip(end);
+                self.written.push(Instruction { code: IF_EQUAL, on_true: 0, on_false: 1, value });
+            }
+        }
+    }
+
+    /// The same, where it is another one.
+    fn skip_unless_equal(&mut self, value: u32, end: usize) {
+        match u8::try_from(self.written.len() - end) {
+            Ok(near) => self.written.push(Instruction { code: IF_EQUAL, on_true: 0, on_false: near, value }),
+            Err(_) => {
+                self.skip(end);
+                self.written.push(Instruction { code: IF_EQUAL, on_true: 1, on_false: 0, value });
             }
         }
     }

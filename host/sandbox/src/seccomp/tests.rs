@@ -1,12 +1,12 @@
 //! The compiled programs against the tables, by an interpreter of ours; then against the kernel.
 
 use super::{
-    Filter, apply, name,
+    Filter, Narrowed, apply, name, narrow,
     policy::{self, Action, Condition, Rule},
-    prepare, program,
+    program,
     program::{
         ALLOW, AND, ARCHITECTURE, ARCHITECTURE_AT, ARGUMENTS_AT, ERRNO, IF_AT_LEAST, IF_EQUAL, KILL_PROCESS, LOAD,
-        NUMBER_AT, RETURN, SKIP, compile,
+        NUMBER_AT, RETURN, SKIP, compile, compile_in_a_row,
     },
 };
 use sandhog_sys::{
@@ -116,11 +116,13 @@ fn arguments(rules: &[Rule], number: u32, random: &mut Random) -> Vec<[u64; 6]> 
 }
 
 fn assert_same(rules: &[Rule], otherwise: Action, numbers: impl Iterator<Item = u32>, random: &mut Random) {
-    let program = compile(rules, otherwise);
+    let programs = [compile(rules, otherwise), compile_in_a_row(rules, otherwise)];
     for number in numbers {
         for arguments in arguments(rules, number, random) {
             let call = Call::new(number, arguments);
-            assert_eq!(interpret(&program, &call), decide(rules, otherwise, &call), "{call:x?} by {rules:?}");
+            for program in &programs {
+                assert_eq!(interpret(program, &call), decide(rules, otherwise, &call), "{call:x?} by {rules:?}");
+            }
         }
     }
 }
@@ -240,6 +242,52 @@ fn a_zygote_may_do_whatever_its_workers_may() {
                 }
             }
         }
+    }
+}
+
+/// What the kernel makes of two filters, the one on top first. Source: seccomp(2), the order of its actions.
+fn strictest(above: u32, beneath: u32) -> u32 {
+    let rank = |answer: u32| match answer {
+        KILL_PROCESS => 0,
+        ALLOW => 2,
+        _ => 1,
+    };
+    if rank(beneath) < rank(above) { beneath } else { above }
+}
+
+/// Each filter of a worker above its zygote's.
+const NARROWED: [Narrowed; 5] = [
+    Narrowed { beneath: Filter::Zygote, filter: Filter::Worker },
+    Narrowed { beneath: Filter::Zygote, filter: Filter::Compiler },
+    Narrowed { beneath: Filter::Loader, filter: Filter::Worker },
+    Narrowed { beneath: Filter::Loader, filter: Filter::Component },
+    Narrowed { beneath: Filter::Loader, filter: Filter::UncountedComponent },
+];
+
+#[test]
+fn what_a_worker_takes_away_and_its_zygotes_filter_are_together_the_workers() {
+    let mut random = Random(0xfee1);
+    for narrowed in NARROWED {
+        let (above, beneath) = (narrowed.program(), program(narrowed.beneath));
+        let both = [policy::rules(narrowed.filter), policy::rules(narrowed.beneath)].concat();
+        for number in (0..600).chain([1023, 1 << 30, 1 << 30 | 1, u32::MAX]) {
+            for arguments in arguments(&both, number, &mut random) {
+                let call = Call::new(number, arguments);
+                let answer = strictest(interpret(&above, &call), interpret(&beneath, &call));
+                assert_eq!(answer, answer_of(narrowed.filter, &call), "{narrowed:?} {call:x?}");
+            }
+        }
+        let elsewhere = Call { architecture: ARCHITECTURE ^ 1, ..Call::new(0, [0; 6]) };
+        assert_eq!(interpret(&above, &elsewhere), KILL_PROCESS);
+    }
+}
+
+#[test]
+fn what_a_worker_takes_away_is_less_than_half_of_what_it_may() {
+    // Loading costs by length.
+    for narrowed in NARROWED {
+        let (short, whole) = (narrowed.program().len(), program(narrowed.filter).len());
+        assert!(2 * short < whole, "{narrowed:?}: {short} of {whole}");
     }
 }
 
@@ -523,7 +571,6 @@ fn programs_are_short() {
 
 /// Runs `body` in a child under `filter`.
 fn under(filter: Filter, body: impl FnOnce() -> i32) -> Ended {
-    prepare(filter);
     child::run(|| {
         rustix::thread::set_no_new_privs(true).unwrap();
         apply(filter).unwrap();
@@ -626,7 +673,6 @@ const fn word(int: i32) -> u64 {
 #[test]
 fn under_both_filters_a_walk_by_hand_is_answered_and_a_listing_allowed() {
     let directory = std::fs::File::open("/").unwrap();
-    prepare(Filter::Worker);
     let ended = under(Filter::Zygote, || {
         apply(Filter::Worker).unwrap();
         let open = |flags| {
@@ -650,7 +696,6 @@ fn an_abort_under_the_worker_s_filter_needs_no_signal() {
 
 #[test]
 fn a_sleep_under_the_worker_s_filter_survives_stop_and_continue() {
-    prepare(Filter::Worker);
     let (reader, writer) = std::io::pipe().unwrap();
     let pid = child::start(|| {
         rustix::thread::set_no_new_privs(true).unwrap();
@@ -734,7 +779,6 @@ fn the_compiler_reads_its_input_to_the_end_and_opens_nothing() {
 #[test]
 fn a_zygote_gives_up_new_code_and_nothing_else() {
     let file = std::fs::File::open("/proc/self/exe").unwrap();
-    prepare(Filter::Loaded);
     let code = |place: u64| {
         use std::os::fd::AsRawFd;
         let flags = word(libc::MAP_PRIVATE | libc::MAP_FIXED);
@@ -798,12 +842,12 @@ fn a_worker_takes_away_what_its_zygote_had() {
     // A zygote is refused a file, its worker is killed for it.
     let opened = under(Filter::Zygote, || {
         assert!(std::fs::File::open("/").is_err());
-        apply(Filter::Worker).unwrap();
+        narrow(NARROWED[0]).unwrap();
         i32::from(std::fs::File::open("/").is_ok())
     });
     assert_eq!(opened, KILLED);
     let ended = under(Filter::Zygote, || {
-        apply(Filter::Worker).unwrap();
+        narrow(NARROWED[0]).unwrap();
         let _ = child::system_call(number(libc::SYS_setsid), [0; 6]);
         0
     });

@@ -36,7 +36,6 @@ fn calls_where_openat2_says(errno: i32) -> End {
     let folder = scratch.path();
     fs::create_dir_all(folder.join("sub")).unwrap();
     fs::write(folder.join("x"), "x").unwrap();
-    seccomp::prepare(Filter::Worker);
     let bytes = in_child(|answer| {
         let prepared = engine::load(false, Kind::Core, file).unwrap();
         let directory = OwnedFd::from(File::open(folder).unwrap());
@@ -210,7 +209,6 @@ fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
     let folder = scratch.path();
     fs::create_dir_all(folder.join("sub")).unwrap();
     fs::write(folder.join("x"), "x").unwrap();
-    seccomp::prepare(Filter::Worker);
     let bytes = in_child(|answer| {
         let engine = Engine::new(&Config::new()).unwrap();
         let mut linker = Linker::new(&engine);
