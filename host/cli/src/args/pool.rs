@@ -57,7 +57,7 @@ pub struct PoolArgs {
     #[arg(short = 'j', long, alias = "jobs", value_name = "COUNT", value_parser = parse_workers, help_heading = WORKERS)]
     pub workers: Option<u32>,
 
-    /// Workers that are kept ready beside those that have a task [default: as many as -j; with --reuse 1]
+    /// Workers that are kept ready beside those that have a task [default: one more than -j; with --reuse 1]
     #[arg(long, value_name = "COUNT", value_parser = parse_workers, help_heading = WORKERS)]
     pub ready: Option<u32>,
 

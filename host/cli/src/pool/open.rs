@@ -24,7 +24,8 @@ use std::time::Duration;
 pub(super) fn settings(args: &PoolArgs) -> Settings {
     let processors = || available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
     let busy_max = args.workers.unwrap_or_else(processors);
-    let ready = args.ready.unwrap_or(if args.reuse.is_some() { 1 } else { busy_max });
+    // One more than can be busy: the next task does not wait for a start.
+    let ready = args.ready.unwrap_or(if args.reuse.is_some() { 1 } else { busy_max.saturating_add(1) });
     Settings {
         busy_max,
         ready,

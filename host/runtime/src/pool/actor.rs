@@ -35,6 +35,8 @@ pub(super) struct Actor {
     stopped: StopRequests,
     zygotes: HashMap<ZygoteId, Zygote>,
     slots: HashMap<SlotId, Slot>,
+    /// What is to be started once all that others wait for is done.
+    starts: VecDeque<Start>,
     tasks: HashMap<TaskId, Waiting>,
     /// Those that no worker has.
     queued: HashSet<TaskId>,
@@ -46,6 +48,13 @@ pub(super) struct Actor {
     is_over: watch::Sender<bool>,
     /// What runs is to end, and why.
     stop: Option<StopReason>,
+}
+
+/// What the policy wants to be there.
+#[derive(Clone, Copy)]
+enum Start {
+    Zygote(ZygoteId),
+    Worker(SlotId, ZygoteId),
 }
 
 struct Zygote {
@@ -123,6 +132,7 @@ impl Actor {
             stopped,
             zygotes: HashMap::new(),
             slots: HashMap::new(),
+            starts: VecDeque::new(),
             tasks: HashMap::new(),
             queued: HashSet::new(),
             failure: None,
@@ -138,6 +148,12 @@ impl Actor {
         let mut stopped = self.stopped.clone();
         let mut is_over = self.step(Event::Tick);
         while !is_over {
+            if !self.starts.is_empty() {
+                // Answers and tasks go first: whoever has them does not wait for a start.
+                tokio::task::yield_now().await;
+                is_over = self.start_all();
+                continue;
+            }
             self.publish();
             let wake = self.policy.next_wake().map(|at| self.beginning + at);
             tokio::select! {
@@ -330,12 +346,18 @@ impl Actor {
         }
         for action in actions {
             match action {
-                Action::StartZygote { zygote } => self.start_zygote(zygote),
+                Action::StartZygote { zygote } => self.starts.push_back(Start::Zygote(zygote)),
                 Action::EndZygote { zygote } => drop(self.zygotes.remove(&zygote)),
-                Action::StartWorker { slot, zygote } => is_over |= self.start_worker(slot, zygote),
+                Action::StartWorker { slot, zygote } => self.starts.push_back(Start::Worker(slot, zygote)),
                 Action::Assign { slot, task } => self.assign(slot, task),
-                Action::Retire { slot } => self.retire(slot),
-                Action::Kill { slot } => self.kill(slot),
+                Action::Retire { slot } => {
+                    is_over |= self.start_now(slot);
+                    self.retire(slot);
+                }
+                Action::Kill { slot } => {
+                    is_over |= self.start_now(slot);
+                    self.kill(slot);
+                }
                 Action::Finish { task, how } => self.finish(task, how, &mut gone),
                 Action::Ended => is_over = true,
             }
@@ -344,6 +366,27 @@ impl Actor {
             self.died(waiting, &mut gone);
         }
         is_over
+    }
+
+    fn start_all(&mut self) -> bool {
+        let mut is_over = false;
+        while let Some(start) = self.starts.pop_front() {
+            match start {
+                Start::Zygote(id) => self.start_zygote(id),
+                Start::Worker(slot, zygote) => is_over |= self.start_worker(slot, zygote),
+            }
+        }
+        is_over
+    }
+
+    /// What is to end has begun before: its end is heard of like any other.
+    fn start_now(&mut self, id: SlotId) -> bool {
+        let is_meant = |start: &Start| matches!(start, Start::Worker(slot, _) if *slot == id);
+        let place = self.starts.iter().position(is_meant);
+        match place.and_then(|place| self.starts.remove(place)) {
+            Some(Start::Worker(slot, zygote)) => self.start_worker(slot, zygote),
+            Some(Start::Zygote(_)) | None => false,
+        }
     }
 
     fn start_zygote(&mut self, id: ZygoteId) {

@@ -7,6 +7,10 @@ use std::time::Duration;
 /// Between starts that fail: as for a service.
 const BACKOFF: Pauses = Pauses { first: Duration::from_millis(100), max: Duration::from_secs(30) };
 
+/// A task that is shorter than this runs without a start beside it. As fine as the runtime's timers are, and twice what a start
+/// takes.
+const HEAD_START: Duration = Duration::from_millis(1);
+
 /// Starts that fail in a row before nothing more is tried.
 pub(super) const START_FAILURES: u32 = 5;
 
@@ -78,6 +82,7 @@ impl Settings {
             worker_age: self.worker_age,
             worker_bytes: self.worker_bytes,
             idle: self.idle,
+            head_start: HEAD_START,
             grace,
             waiting_max: self.waiting_max,
             zygote_attempts: self.zygote_attempts,

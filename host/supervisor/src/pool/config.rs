@@ -35,6 +35,9 @@ pub struct Config {
     pub zygote_age: Duration,
     /// A zygote that has started nobody for so long is ended; the next start brings a new one. None: it stays.
     pub zygote_idle: Option<Duration>,
+    /// Where no task waits, one that has just begun has the machine to itself for so long, or until one ends: only then is a
+    /// worker started in place of the one that has it. Zero: at once.
+    pub head_start: Duration,
     /// Starts that fail in a row before the pool gives up; at least 1.
     pub start_failures_max: u32,
     /// Between starts that fail.

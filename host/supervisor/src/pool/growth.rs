@@ -22,8 +22,9 @@ impl State {
     pub(super) fn balance_at(&self) -> Option<Duration> {
         let surplus = self.surplus.front().map(|since| since.saturating_add(self.config.idle));
         let zygotes = [self.zygotes.renewal_at(), self.unused_at()].into_iter().flatten().min();
-        let not_before = Some(self.failures.not_before()).filter(|at| *at > self.now && self.missing() > 0);
-        [surplus, zygotes, not_before].into_iter().flatten().min()
+        let starts = self.failures.not_before().max(self.head_start().unwrap_or_default());
+        let starts = Some(starts).filter(|at| *at > self.now && self.missing() > 0);
+        [surplus, zygotes, starts].into_iter().flatten().min()
     }
 
     fn shrink(&mut self) {
@@ -106,9 +107,16 @@ impl State {
         if self.failures.in_a_row() == 0 { missing } else { missing.min(1_u32.saturating_sub(self.slots.starting())) }
     }
 
+    /// Until when nobody is started beside a task that has just begun: it would run beside its own successor's start, and short
+    /// ones end before. None: tasks wait, or nothing has just begun.
+    fn head_start(&self) -> Option<Duration> {
+        let ends = self.began?.saturating_add(self.config.head_start);
+        (self.tasks.waiting() == 0 && self.slots.busy() > 0 && ends > self.now).then_some(ends)
+    }
+
     fn grow(&mut self) {
         let missing = self.missing();
-        if missing == 0 || self.now < self.failures.not_before() {
+        if missing == 0 || self.now < self.failures.not_before() || self.head_start().is_some() {
             return;
         }
         if !self.zygotes.is_serving() {

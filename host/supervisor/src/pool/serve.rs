@@ -46,6 +46,7 @@ impl State {
             let Some(slot) = slot else { break };
             let Some(task) = self.tasks.give(self.now, slot) else { break };
             self.slots.give(slot, task, self.limit_of(task));
+            self.began = Some(self.now);
             self.actions.push(Action::Assign { slot, task });
         }
     }
@@ -61,6 +62,7 @@ impl State {
             Some((place, worker.tasks.remove(place)?))
         });
         let Some((place, given)) = answered.flatten() else { return };
+        self.began = None;
         if !given.taken_back {
             let how = self.tasks.fate(task).unwrap_or(How::Done);
             self.finish(task, how);

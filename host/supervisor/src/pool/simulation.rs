@@ -99,6 +99,8 @@ struct World {
     zygotes: BTreeMap<ZygoteId, Zygote>,
     last_zygote: Option<ZygoteId>,
     next_task: u64,
+    /// When the last task was given, unless one has ended since.
+    began: Option<Duration>,
     /// Starts that failed since a worker was ready.
     failures: u32,
     final_refusal: bool,
@@ -148,6 +150,7 @@ impl World {
             zygotes: BTreeMap::new(),
             last_zygote: None,
             next_task: 0,
+            began: None,
             failures: 0,
             final_refusal: false,
             may_break: false,
@@ -195,6 +198,12 @@ impl World {
     fn need(&self) -> u32 {
         let demand = (self.config.busy_max - self.busy().min(self.config.busy_max)).min(self.waiting() as u32);
         if self.closed.is_none() { self.config.min + demand } else { demand }
+    }
+
+    /// What has just begun has the machine to itself.
+    fn has_head_start(&self) -> bool {
+        let ends = self.began.map(|began| began + self.config.head_start);
+        self.waiting() == 0 && self.busy() > 0 && ends.is_some_and(|ends| ends > self.now)
     }
 
     // What happens from outside.
@@ -489,6 +498,7 @@ impl World {
         let process = self.processes.get_mut(&slot)?;
         let place = process.tasks.iter().position(|other| *other == task)?;
         process.tasks.remove(place);
+        self.began = None;
         process.bytes += bytes;
         if self.tasks.contains_key(&task) {
             self.expected.insert(task);
@@ -513,6 +523,9 @@ impl World {
         if process.ready.is_none() {
             self.zygotes.entry(process.zygote).and_modify(|zygote| zygote.under_way -= 1);
             self.failures += u32::from(process.told.is_none());
+        }
+        if process.ready.is_some() {
+            self.began = None;
         }
         let first = process.tasks.pop_front();
         self.expected.extend(first.filter(|first| self.tasks.contains_key(first)));
@@ -549,8 +562,14 @@ impl World {
                 let pause = self.rng.millis(30);
                 self.later(pause, Happening::Zygote { zygote, ready: false, is_final: false });
             }
-            Action::StartWorker { slot, zygote } => self.start(slot, zygote),
-            Action::Assign { slot, task } => self.assign(slot, task),
+            Action::StartWorker { slot, zygote } => {
+                self.check(!self.has_head_start(), "nobody is started beside a task that has just begun");
+                self.start(slot, zygote);
+            }
+            Action::Assign { slot, task } => {
+                self.began = Some(self.now);
+                self.assign(slot, task);
+            }
             Action::Retire { slot } => self.retire(slot),
             Action::Kill { slot } => self.kill(slot),
             Action::Finish { task, how } => self.finish(task, how, event),
@@ -756,7 +775,7 @@ impl World {
         let may_start = self.pool.zygotes.is_serving() && self.pool.failures.not_before() <= self.now;
         if may_start && self.failures == 0 && matches!(mode, Mode::Open | Mode::Draining) {
             let enough = counts.idle + counts.starting >= self.need() || counts.live == self.config.max;
-            self.check(enough, "those that are missing are started");
+            self.check(enough || self.has_head_start(), "those that are missing are started");
         }
     }
 
@@ -826,6 +845,7 @@ fn config(rng: &mut Rng) -> Config {
         worker_age: rng.one_in(3).then(|| Duration::from_millis(500 + rng.below(20_000))),
         worker_bytes: rng.one_in(3).then(|| rng.below(30_000)),
         idle: rng.millis(3000),
+        head_start: if rng.one_in(2) { rng.millis(5) } else { Duration::ZERO },
         grace: rng.millis(500),
         waiting_max: 1 + rng.below(200) as usize,
         zygote_attempts: 1 + rng.below(30),

@@ -62,6 +62,7 @@ impl State {
     fn worker_gone(&mut self, slot: SlotId) {
         self.totals.ended += 1;
         let Slot::Live(worker) = self.slots.clear(slot) else { return };
+        self.began = None;
         let mut tasks = worker.tasks;
         if let Some(first) = tasks.pop_front().filter(|first| !first.taken_back) {
             let how = self.tasks.fate(first.task).unwrap_or(How::Died);

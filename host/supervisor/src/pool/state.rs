@@ -24,6 +24,8 @@ pub struct State {
     pub(super) failures: Failures,
     /// For each idle worker beyond `min`, since when there have been so many: the first for the first one beyond.
     pub(super) surplus: VecDeque<Duration>,
+    /// When the last task began, unless one has ended since.
+    pub(super) began: Option<Duration>,
     pub(super) totals: Totals,
     pub(super) actions: Vec<Action>,
 }
@@ -95,6 +97,7 @@ impl State {
             zygotes: Zygotes::new(config),
             failures: Failures::default(),
             surplus: VecDeque::new(),
+            began: None,
             totals: Totals::default(),
             actions: Vec::new(),
         }

@@ -20,6 +20,7 @@ fn reused() -> Config {
         worker_age: None,
         worker_bytes: None,
         idle: seconds(10),
+        head_start: Duration::ZERO,
         grace: seconds(1),
         waiting_max: 2_000_000,
         zygote_attempts: 1000,
@@ -642,4 +643,26 @@ fn a_million_tasks_wait_and_nothing_of_them_is_kept() {
     count(kit.step(ended(0)));
     assert_eq!(finished.values().sum::<u64>(), 1_000_000, "{finished:?}");
     assert_eq!(finished.keys().copied().collect::<Vec<_>>(), [How::Cancelled, How::Expired, How::Closed]);
+}
+
+#[test]
+fn nobody_is_started_beside_a_task_that_has_just_begun() {
+    let head_start = Duration::from_millis(1);
+    let config = Config { min: 1, max: 3, busy_max: 2, head_start, ..fresh() };
+    let mut kit = Kit::warm(config);
+    assert_eq!(kit.step(submitted(1)), [assign(0, 1)]);
+    // It has a millisecond,
+    assert_eq!(kit.pool.next_wake(), Some(kit.now + head_start));
+    kit.now += head_start;
+    assert_eq!(kit.step(Event::Tick), [start(1, 0)]);
+    assert_eq!(kit.step(ready(1)), []);
+    // unless it has ended before,
+    assert_eq!(kit.step(submitted(2)), [assign(1, 2)]);
+    assert_eq!(kit.step(ended(1)), [finish(2, How::Died), start(1, 0)]);
+    assert_eq!(kit.step(ready(1)), []);
+    assert_eq!(kit.step(ended(0)), [finish(1, How::Died)]);
+    // or another one waits.
+    assert_eq!(kit.step(submitted(3)), [assign(1, 3)]);
+    let started = kit.step(submitted(4));
+    assert_eq!(started.len(), 2, "{started:?}");
 }
