@@ -2,7 +2,7 @@
 //!
 //! Must not: keep more than one answer in memory beside those that wait for it, which whoever sends them bounds.
 
-use super::messages::{body_of, write};
+use super::messages::form_of;
 use super::outcome::Telling;
 use crate::args::Protocol;
 use crate::ipc::lines::{CHUNK, Output};
@@ -62,19 +62,19 @@ fn write_all<P>(mut told: mpsc::Receiver<Told<P>>, protocol: Protocol, output: &
                 next
             }
         };
-        write(&said(next.telling), protocol, output)?;
+        output.write_all(&said(next.telling, protocol))?;
         drop(next.place);
     }
 }
 
 /// What cannot be said is told in words: each task is answered.
-fn said(telling: Telling) -> Vec<u8> {
+fn said(telling: Telling, protocol: Protocol) -> Vec<u8> {
     let message = telling.into_message();
-    match (body_of(&message), message.id()) {
-        (Ok(body), _) => body,
+    match (form_of(&message, protocol), message.id()) {
+        (Ok(said), _) => said,
         (Err(unsayable), Some(id)) => {
             let text = sandhog_protocol::causes::one_line(&unsayable);
-            body_of(&FromPool::Invalid { id: id.clone(), text }).unwrap_or_default()
+            form_of(&FromPool::Invalid { id: id.clone(), text }, protocol).unwrap_or_default()
         }
         (Err(_), None) => Vec::new(),
     }

@@ -8,7 +8,7 @@ use sandhog_ipc::{json, value};
 use sandhog_protocol::frame::HEADER;
 use sandhog_protocol::message::Format;
 use sandhog_protocol::pool::{self, FromPool, ToPool};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// Why what was read is no message.
 #[derive(Debug, thiserror::Error)]
@@ -113,32 +113,26 @@ pub(super) enum Unsayable {
     Body(pool::Error),
     #[error(transparent)]
     Value(value::Error),
+    #[error(transparent)]
+    Text(io::Error),
 }
 
-/// A message that can be written in either form: so nobody gets what only one of them can say.
+/// A message in its form, to be written as it is. One that only the other form can say is said in neither, so that a program
+/// can choose either.
 ///
 /// # Errors
-/// It can't.
-pub(super) fn body_of(message: &FromPool) -> Result<Vec<u8>, Unsayable> {
+/// It can't be said.
+pub(super) fn form_of(message: &FromPool, protocol: Protocol) -> Result<Vec<u8>, Unsayable> {
     let body = message.encode().map_err(Unsayable::Body)?;
-    json::say(Format::Value, &body).map_err(Unsayable::Value)?;
-    Ok(body)
-}
-
-/// Writes what [`body_of`] gave.
-///
-/// # Errors
-/// As the writer.
-pub(super) fn write(body: &[u8], protocol: Protocol, out: &mut impl Write) -> io::Result<()> {
+    let line = json::say(Format::Value, &body).map_err(Unsayable::Value)?;
     match protocol {
         Protocol::Json => {
-            json::say(Format::Value, body).map_err(io::Error::other)?.write(out)?;
-            out.write_all(b"\n")
+            let mut text = Vec::with_capacity(2 * body.len());
+            line.write(&mut text).map_err(Unsayable::Text)?;
+            text.push(b'\n');
+            Ok(text)
         }
-        Protocol::Msgpack => {
-            out.write_all(&u32::try_from(body.len()).map_err(io::Error::other)?.to_le_bytes())?;
-            out.write_all(body)
-        }
+        Protocol::Msgpack => pool::frame(&body).map_err(Unsayable::Body),
     }
 }
 
@@ -229,13 +223,10 @@ mod tests {
             stdout: Octets(b"a\n".to_vec()),
             stderr: Octets(vec![0xff]),
         };
-        let body = body_of(&message).unwrap();
-        let mut line = Vec::new();
-        write(&body, Protocol::Json, &mut line).unwrap();
+        let line = form_of(&message, Protocol::Json).unwrap();
         let text = r#"{"type":"verdict","id":3,"stdout":"a\n","stderr":{"$bytes":"/w=="},"verdict":{"verdict":"completed","code":0}}"#;
         assert_eq!(String::from_utf8(line).unwrap(), format!("{text}\n"));
-        let mut frame = Vec::new();
-        write(&body_of(&FromPool::Ended { reason: Ended::Closed }).unwrap(), Protocol::Msgpack, &mut frame).unwrap();
+        let frame = form_of(&FromPool::Ended { reason: Ended::Closed }, Protocol::Msgpack).unwrap();
         assert_eq!(frame.len() - 4, frame[0] as usize);
     }
 
@@ -243,7 +234,9 @@ mod tests {
     fn what_json_can_not_say_is_said_in_neither_form() {
         for body in [&b"\xa1\xff"[..], b"\x91", b"\xc1"] {
             let answer = FromPool::said(Id::Number(1), Message { format: Format::Value, body: body.to_vec() });
-            assert!(body_of(&answer).is_err(), "{body:x?}");
+            for protocol in [Protocol::Json, Protocol::Msgpack] {
+                assert!(form_of(&answer, protocol).is_err(), "{body:x?}");
+            }
         }
     }
 
@@ -265,8 +258,7 @@ mod tests {
         for line in from {
             let (_, body) = json::read(line.as_bytes()).unwrap();
             let message = FromPool::decode(&body).unwrap_or_else(|error| panic!("{line}: {error:?}"));
-            let mut said = Vec::new();
-            write(&body_of(&message).unwrap(), Protocol::Json, &mut said).unwrap();
+            let said = form_of(&message, Protocol::Json).unwrap();
             let [said, told] =
                 [&said[..], line.as_bytes()].map(|json| serde_json::from_slice::<serde_json::Value>(json).unwrap());
             assert_eq!(said, told);

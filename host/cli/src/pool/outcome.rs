@@ -3,7 +3,6 @@
 //! Must not: lose one. Whatever can't be read or said becomes a message of the same task.
 
 use crate::render::verdict;
-use sandhog_ipc::json;
 use sandhog_protocol::causes;
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::pool::{self, FromPool, Id, NotRun, Octets};
@@ -33,10 +32,8 @@ enum Unsayable {
     Torn(String),
     #[error("it wrote more than {max} bytes, the most that one message can hold", max = pool::OUTPUT)]
     TooLarge,
-    #[error("its verdict can't be said in JSON")]
-    Verdict(#[source] serde_json::Error),
-    #[error("its verdict can't be said in MessagePack")]
-    Packed(#[source] json::Error),
+    #[error("its verdict can't be said")]
+    Verdict(#[source] verdict::Unpacked),
 }
 
 impl Telling {
@@ -65,8 +62,7 @@ fn message_of(id: &Id, done: Done, (stdout, stderr): (Octets, Octets)) -> Result
         }
         Done::Said(message) => Ok(FromPool::Answer { id, message, stdout, stderr }),
         Done::Ended(record) => {
-            let object = verdict::json(&record).map_err(Unsayable::Verdict)?;
-            let (_, verdict) = json::read(object.as_bytes()).map_err(Unsayable::Packed)?;
+            let verdict = verdict::packed(&record).map_err(Unsayable::Verdict)?;
             Ok(FromPool::Verdict { id, verdict, stdout, stderr })
         }
     }

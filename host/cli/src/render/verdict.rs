@@ -1,6 +1,7 @@
 //! A verdict in words for people, and as the JSON object of `--verdict` for tools.
 
 use super::problem::Problem;
+use sandhog_protocol::frame;
 use sandhog_protocol::plan::Wall;
 use sandhog_protocol::spawn::WeakWall;
 use sandhog_protocol::verdict::{CpuLimit, Killer, LostCause, MemoryWall, StopReason, Verdict};
@@ -206,12 +207,33 @@ struct Json<'a> {
 /// # Errors
 /// None that plain data can cause.
 pub fn json(record: &VerdictRecord) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&object(record)?)
+}
+
+/// The same object as MessagePack.
+///
+/// # Errors
+/// None that plain data can cause.
+pub fn packed(record: &VerdictRecord) -> Result<Vec<u8>, Unpacked> {
+    Ok(frame::encode_body(&object(record)?)?)
+}
+
+/// Why a record could not be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unpacked {
+    #[error("make an object of it")]
+    Object(#[from] serde_json::Error),
+    #[error("pack the object")]
+    Pack(#[from] frame::Error),
+}
+
+fn object(record: &VerdictRecord) -> Result<Json<'_>, serde_json::Error> {
     let mut details: Map<String, Value> = serde_json::from_value(serde_json::to_value(&record.verdict)?)?;
     let mut take = |key| details.remove(key).unwrap_or(Value::Null);
     let (verdict, code) = (take("verdict"), take("code"));
     let usage = record.usage;
     let weak_reasons = reasons(&record.weak_walls);
-    serde_json::to_string(&Json {
+    Ok(Json {
         verdict,
         code,
         attempt: &record.attempt,
