@@ -70,6 +70,8 @@ struct Driver<'a> {
     module_socket: Option<OwnedFd>,
     channel: Arc<AsyncFd<OwnedFd>>,
     outbox: Outbox,
+    /// Where its first frame waits for room.
+    room: Option<Arc<AsyncFd<OwnedFd>>>,
     /// Keeps its stdin open until it has been told that this failed.
     held: Option<Held>,
     /// What the worker has asked for and nobody has taken yet: until then nothing more of it is heard.
@@ -157,8 +159,9 @@ impl<'a> Driver<'a> {
             sender,
             module: None,
             module_socket,
-            channel: Arc::new(ready::watch(channel)?),
+            channel: Arc::new(ready::watch_reading(channel)?),
             outbox: Outbox::default(),
+            room: None,
             held: None,
             asked_for: None,
             channel_there: Some(channel_there),
@@ -180,13 +183,14 @@ impl<'a> Driver<'a> {
     async fn next(&mut self, notes: &mut mpsc::Receiver<Note>, worker_events: &mut WorkerEvents) -> Option<Event> {
         loop {
             let hears = self.asked_for.is_none() && !self.outbox.is_full();
-            let channel = Arc::clone(&self.channel);
+            let room = self.room.clone();
             let note = tokio::select! {
                 note = notes.recv() => note?,
                 Some(event) = worker_events.recv(), if hears => Note::Event(event),
                 () = hand_on(self.order.requests.as_ref(), &mut self.asked_for) => continue,
-                ready = channel.writable(), if !self.outbox.is_empty() => {
-                    self.flush(ready.ok());
+                mut ready = is_there(room.as_deref()) => {
+                    ready.clear_ready();
+                    self.flush();
                     continue;
                 }
             };
@@ -198,24 +202,34 @@ impl<'a> Driver<'a> {
 
     fn tell(&mut self, message: &ToWorker, fds: Vec<OwnedFd>) -> Result<(), ipc::Error> {
         self.outbox.put(message, fds)?;
-        self.flush(None);
+        self.flush();
         Ok(())
     }
 
     /// A worker that has gone needs not be told anything: the news of its end is on its way.
-    fn flush(&mut self, ready: Option<AsyncFdReadyGuard<'_, OwnedFd>>) {
+    fn flush(&mut self) {
         match self.outbox.send(self.channel.get_ref()) {
-            Ok(()) => self.held = self.held.take().filter(|_| !self.outbox.is_empty()),
-            Err(error) if error.would_block() => {
-                if let Some(mut ready) = ready {
-                    ready.clear_ready();
-                }
+            Ok(()) => {
+                self.held = self.held.take().filter(|_| !self.outbox.is_empty());
+                self.room = None;
             }
-            Err(error) => {
-                self.outbox = Outbox::default();
-                self.note_failure(&error);
+            Err(error) if error.would_block() => self.wait_for_room(),
+            Err(error) => self.tell_nothing_more(&error),
+        }
+    }
+
+    fn wait_for_room(&mut self) {
+        if self.room.is_none() {
+            match ready::watch_room(self.channel.get_ref()) {
+                Ok(room) => self.room = Some(Arc::new(room)),
+                Err(error) => self.tell_nothing_more(&error.into()),
             }
         }
+    }
+
+    fn tell_nothing_more(&mut self, error: &ipc::Error) {
+        (self.outbox, self.room) = (Outbox::default(), None);
+        self.note_failure(error);
     }
 
     async fn perform(&mut self, action: Action) -> Result<(), ipc::Error> {
@@ -283,7 +297,7 @@ impl<'a> Driver<'a> {
         let Some(module_socket) = &self.module_socket else { return Ok(()) };
         noting::note("module is found");
         send_packet(module_socket, &Load::Module { kind }, &[module.as_fd()])?;
-        let (socket, sender) = (ready::watch(module_socket.try_clone()?)?, self.sender.clone());
+        let (socket, sender) = (ready::watch_reading(module_socket.try_clone()?)?, self.sender.clone());
         self.tasks.spawn(async move {
             // A zygote that closes without an answer ends, which its spawner reports.
             if let Ok(Ok(answer)) = recv_ready::<Loaded>(&socket).await {
@@ -352,7 +366,7 @@ impl<'a> Driver<'a> {
                 }
                 // Thousands of these would be thousands of threads.
                 To::Sink(sink) => {
-                    let (from, over) = (ready::watch(from)?, self.over.hear());
+                    let (from, over) = (ready::watch_reading(from)?, self.over.hear());
                     self.tasks.spawn(async move {
                         let end = output::collect(&from, sink, &meter, over).await;
                         let _ = sender.send(Note::Output(end, from.into_inner())).await;
@@ -419,6 +433,17 @@ impl<'a> Driver<'a> {
         self.tasks.abort_all();
         let _ = self.end_zygote().await;
     }
+}
+
+/// Waits for room; for ever where nothing waits for it.
+async fn is_there(room: Option<&AsyncFd<OwnedFd>>) -> AsyncFdReadyGuard<'_, OwnedFd> {
+    if let Some(room) = room
+        && let Ok(ready) = room.writable().await
+    {
+        return ready;
+    }
+    // Nothing waits, or the runtime ends.
+    std::future::pending().await
 }
 
 /// Hands a request on as soon as there is room for it. Waits for ever where there is none to hand on; nothing of it is lost

@@ -8,7 +8,7 @@ use sandhog_protocol::spawn::{FromSpawner, ToSpawner};
 use sandhog_spawner::spawner::{self, Files};
 use sandhog_spawner::{Executables, RootSetting, Setting};
 use sandhog_sys::process::{self, Child, Forked, How, Reaped, SingleThreaded};
-use sandhog_sys::ready::watch;
+use sandhog_sys::ready::{watch_reading, watch_room};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
@@ -92,7 +92,7 @@ impl Launched {
     /// Takes part in the event loop from here on.
     pub fn connect(self) -> io::Result<Client> {
         rustix::io::ioctl_fionbio(&self.socket, true)?;
-        Ok(Client { socket: watch(self.socket)?, pidfd: watch(self.child.pidfd)? })
+        Ok(Client { socket: watch_reading(self.socket)?, pidfd: watch_reading(self.child.pidfd)? })
     }
 }
 
@@ -106,9 +106,8 @@ impl Client {
     /// Sends one request with its descriptors.
     pub async fn send(&self, request: &ToSpawner, fds: &[BorrowedFd<'_>]) -> Result<(), ipc::Error> {
         loop {
-            let mut ready = self.socket.writable().await?;
             match send_packet(self.socket.get_ref(), request, fds) {
-                Err(error) if error.would_block() => ready.clear_ready(),
+                Err(error) if error.would_block() => drop(watch_room(&self.socket)?.writable().await?),
                 answer => return answer,
             }
         }

@@ -18,9 +18,10 @@ use sandhog_protocol::plan::{GuestPlan, Identity, Work};
 use sandhog_supervisor::pool::SlotId;
 use sandhog_sys::ready;
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc;
 
 /// The way to one.
@@ -37,7 +38,7 @@ impl Handler {
     pub(super) fn begin(shared: &Arc<Shared>, place: Place) -> Result<Self, Error> {
         let slot = place.slot;
         let (ours, theirs) = sandhog_channel::pair()?;
-        let socket = ready::watch(ours.as_fd().try_clone_to_owned()?)?;
+        let socket = ready::watch_reading(ours.as_fd().try_clone_to_owned()?)?;
         let null = std::fs::File::open("/dev/null")?;
         let identity = worker::identity(shared, slot)?;
         let plan = GuestPlan {
@@ -61,6 +62,7 @@ impl Handler {
             endpoint: Endpoint::new(ours, limits::MESSAGE),
             socket,
             asked,
+            room: None,
             waiting: VecDeque::new(),
             batch: Batch::default(),
             is_finishing: false,
@@ -100,6 +102,8 @@ struct Connection {
     /// The same socket, in the event loop.
     socket: AsyncFd<OwnedFd>,
     asked: mpsc::UnboundedReceiver<Arc<Message>>,
+    /// Where they wait for room.
+    room: Option<AsyncFd<OwnedFd>>,
     /// Tasks that it has no room for.
     waiting: VecDeque<Arc<Message>>,
     /// Those that are just being sent.
@@ -140,7 +144,7 @@ impl Connection {
                         Err(_) => return,
                     }
                 }
-                ready = self.socket.writable(), if !self.waiting.is_empty() => {
+                ready = is_there(self.room.as_ref()) => {
                     // What has room now may have none in a moment: the socket says so itself.
                     let Ok(mut ready) = ready else { return self.give_up() };
                     ready.clear_ready();
@@ -162,16 +166,25 @@ impl Connection {
             };
             match sent {
                 Ok(()) => drop(self.waiting.drain(..count)),
-                Err(ChannelError::WouldBlock) => return true,
+                Err(ChannelError::WouldBlock) => return self.wait_for_room(),
                 // What it has answered before it went is still to be heard.
                 Err(ChannelError::Closed) => self.waiting.clear(),
                 Err(_) => return false,
             }
         }
+        self.room = None;
         if self.is_finishing {
             self.endpoint.finish_sending();
         }
         true
+    }
+
+    /// False: this process can't hear of any.
+    fn wait_for_room(&mut self) -> bool {
+        if self.room.is_none() {
+            self.room = ready::watch_room(&self.socket).ok();
+        }
+        self.room.is_some()
     }
 
     /// Puts as many tasks as fit into one packet; how many. 0: the first is alone.
@@ -197,6 +210,14 @@ impl Connection {
     fn break_off(self, what: &str) {
         self.control.note(Note::breach(format!("what it sent through its connection: {what}")));
         self.give_up();
+    }
+}
+
+/// Waits for room; for ever where nothing waits for it.
+async fn is_there(room: Option<&AsyncFd<OwnedFd>>) -> io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
+    match room {
+        Some(room) => room.writable().await,
+        None => std::future::pending().await,
     }
 }
 
