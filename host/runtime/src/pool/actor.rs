@@ -3,6 +3,7 @@
 //! Must not: decide anything that the policy can, or wait for anything but news.
 
 mod ends;
+mod starts;
 
 use super::command::Command;
 use super::handler::Handler;
@@ -11,11 +12,12 @@ use super::input::{Given, Kept};
 use super::settings::{Measured, START_FAILURES, WorkerKind, locked};
 use super::shared::Shared;
 use super::task::{Finished, Input, Task};
-use super::worker::{Control, Place};
+use super::worker::Control;
 use super::zygote;
 use crate::stop::{StopRequest, StopRequests};
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_supervisor::pool::{Action, ClientId, Event, How, SlotId, State, TaskId, ZygoteId};
+use starts::Start;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -48,13 +50,6 @@ pub(super) struct Actor {
     is_over: watch::Sender<bool>,
     /// What runs is to end, and why.
     stop: Option<StopReason>,
-}
-
-/// What the policy wants to be there.
-#[derive(Clone, Copy)]
-enum Start {
-    Zygote(ZygoteId),
-    Worker(SlotId, ZygoteId),
 }
 
 struct Zygote {
@@ -366,65 +361,6 @@ impl Actor {
             self.died(waiting, &mut gone);
         }
         is_over
-    }
-
-    fn start_all(&mut self) -> bool {
-        let mut is_over = false;
-        while let Some(start) = self.starts.pop_front() {
-            match start {
-                Start::Zygote(id) => self.start_zygote(id),
-                Start::Worker(slot, zygote) => is_over |= self.start_worker(slot, zygote),
-            }
-        }
-        is_over
-    }
-
-    /// What is to end has begun before: its end is heard of like any other.
-    fn start_now(&mut self, id: SlotId) -> bool {
-        let is_meant = |start: &Start| matches!(start, Start::Worker(slot, _) if *slot == id);
-        let place = self.starts.iter().position(is_meant);
-        match place.and_then(|place| self.starts.remove(place)) {
-            Some(Start::Worker(slot, zygote)) => self.start_worker(slot, zygote),
-            Some(Start::Zygote(_)) | None => false,
-        }
-    }
-
-    fn start_zygote(&mut self, id: ZygoteId) {
-        let handle = zygote::begin(&self.shared, id);
-        self.zygotes.insert(id, Zygote { _handle: handle, number: None });
-    }
-
-    fn start_worker(&mut self, id: SlotId, zygote: ZygoteId) -> bool {
-        let number = self.zygotes.get(&zygote).and_then(|zygote| zygote.number);
-        let begun = number.map(|number| self.begin(Place { slot: id, zygote: number }));
-        match begun {
-            Some(Ok(worker)) => {
-                if let Some(reason) = self.stop {
-                    worker.control().stop(StopRequest::Stop(reason));
-                }
-                let asked = Instant::now();
-                let tasks = VecDeque::new();
-                self.slots.insert(
-                    id,
-                    Slot { worker, asked, is_ready: false, tasks, answer: None, ended: None, leaving: Vec::new() },
-                );
-                false
-            }
-            Some(Err(failure)) => {
-                let is_final = self.failed(Some(failure));
-                self.step(Event::WorkerRefused { slot: id, is_final })
-            }
-            // Its zygote has just ended.
-            None => self.step(Event::WorkerRefused { slot: id, is_final: false }),
-        }
-    }
-
-    fn begin(&self, place: Place) -> Result<Worker, StartFailure> {
-        let begun = match self.shared.kind.get() {
-            Some(WorkerKind::Handler) => Handler::begin(&self.shared, place).map(Worker::Handler),
-            Some(WorkerKind::Command) | None => Command::begin(&self.shared, place).map(Worker::Command),
-        };
-        begun.map_err(|error| StartFailure::of_start(&error))
     }
 
     fn assign(&mut self, id: SlotId, task: TaskId) {
