@@ -73,7 +73,7 @@ fn try_map(token: SingleThreaded, args: MapArgs) -> Result<Report, Failure> {
     let settings = pool_settings(&args);
     let screen = Arc::new(MapScreen::new(level, !args.no_progress));
     let view = Arc::clone(&screen);
-    with_coordinator(token, &Terms::of_pool(&job, settings.slots()), view, |coordinator| async move {
+    with_coordinator(token, &Terms::of_pool(&job, &settings), view, |coordinator| async move {
         let pool = run::given(Pool::open(&coordinator, &job, settings).await)?;
         let mapped = map(&coordinator, &pool, &args, &command, (cut, sources), &screen).await;
         pool.close().await;
@@ -124,6 +124,7 @@ fn pool_settings(args: &MapArgs) -> Settings {
         tasks_per_worker: Some(args.reuse.unwrap_or(1).into()),
         in_flight: args.chunk,
         together: args.chunk > 1,
+        spawn: args.spawn.into(),
         ..Settings::default()
     }
 }

@@ -70,7 +70,7 @@ fn try_run(token: SingleThreaded, args: &PoolArgs) -> Result<u8, Failure> {
     let settings = open::settings(args);
     let (ask, stop) = watch::channel(None);
     let listen = |_: &Arc<Coordinator>| listen_for_signals(&ask);
-    let terms = Terms::of_pool(&job, settings.slots());
+    let terms = Terms::of_pool(&job, &settings);
     with_coordinator_that(token, &terms, Arc::new(Screen::new(level)), listen, |coordinator| async move {
         converse(&coordinator, &job, args, settings, lines, stop).await
     })

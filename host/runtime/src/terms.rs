@@ -1,6 +1,7 @@
 //! What the operator has settled before anything untrusted is read, as far as the spawner goes by it.
 
 use super::plan;
+use super::pool::Settings;
 use super::processors::compiler_threads_max;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Walls, ZygotePlan};
@@ -52,11 +53,11 @@ impl Terms {
         Self { probes, first, ..Self::of(job) }
     }
 
-    /// Of a command that keeps a pool of workers for this job, at most so many.
-    pub fn of_pool(job: &Job, slots: u32) -> Self {
-        let alone = Self::of(job);
+    /// Of a command that keeps a pool of workers for this job.
+    pub fn of_pool(job: &Job, pool: &Settings) -> Self {
+        let (alone, workers, slots) = (Self::of(job), pool.workers(), pool.slots());
         let pool = plan::pool_zygote(&job.limits, slots, &Walls::new());
-        let each = zygotes(&job.child_quota).saturating_mul(slots as usize);
+        let each = zygotes(&job.child_quota).saturating_mul(workers as usize);
         Self {
             max: MaxLimits {
                 zygotes: each,

@@ -1,6 +1,6 @@
 //! How a pool is to be, and what it is in numbers.
 
-use sandhog_supervisor::pool::{Config, Counts, Pauses};
+use sandhog_supervisor::pool::{Config, Counts, Pauses, SlotId, Spawn};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,7 +31,9 @@ pub struct Settings {
     pub worker_bytes: Option<u64>,
     /// A worker that is idle beyond `ready` is ended after that.
     pub idle: Duration,
-    /// A zygote has a successor after so many workers, or at this age.
+    /// Whether workers share a zygote, and its address layout.
+    pub spawn: Spawn,
+    /// A zygote that is shared has a successor after so many workers, or at this age.
     pub zygote_attempts: u64,
     pub zygote_age: Duration,
 }
@@ -50,6 +52,7 @@ impl Default for Settings {
             worker_age: None,
             worker_bytes: None,
             idle: Duration::from_secs(10),
+            spawn: Spawn::Shared,
             zygote_attempts: 10_000,
             zygote_age: Duration::from_secs(600),
         }
@@ -57,10 +60,27 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Processes at the same time.
+    /// Workers at the same time.
+    #[must_use]
+    pub fn workers(&self) -> u32 {
+        self.busy_max.saturating_add(self.ready).max(1)
+    }
+
+    /// Workers of one zygote at the same time.
     #[must_use]
     pub fn slots(&self) -> u32 {
-        self.busy_max.saturating_add(self.ready).max(1)
+        match self.spawn {
+            Spawn::Shared => self.workers(),
+            Spawn::Exec => 1,
+        }
+    }
+
+    /// The place of a worker in its zygote.
+    pub(super) fn place(&self, slot: SlotId) -> u32 {
+        match self.spawn {
+            Spawn::Shared => slot.0,
+            Spawn::Exec => 0,
+        }
     }
 
     /// Whether each task has a process of its own.
@@ -72,7 +92,7 @@ impl Settings {
     pub(super) fn config(&self, grace: Duration) -> Config {
         Config {
             min: self.ready.max(1),
-            max: self.slots(),
+            max: self.workers(),
             busy_max: self.busy_max.max(1),
             tasks_per_worker: self.tasks_per_worker,
             worker_age: self.worker_age,
@@ -80,6 +100,7 @@ impl Settings {
             idle: self.idle,
             grace,
             waiting_max: self.waiting_max,
+            spawn: self.spawn,
             zygote_attempts: self.zygote_attempts,
             zygote_age: self.zygote_age,
             zygote_idle: None,
