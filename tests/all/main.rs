@@ -48,6 +48,7 @@ mod scaled;
 mod schedules;
 mod schema;
 mod seals;
+mod shared_zygotes;
 mod stopping;
 mod streams;
 mod support;

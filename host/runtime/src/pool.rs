@@ -26,3 +26,4 @@ mod zygote;
 pub use handle::{Pool, Ticket};
 pub use sandhog_supervisor::pool::Spawn;
 pub use settings::{Settings, Statistics, WorkerKind};
+pub(crate) use settings::{ZYGOTE_AGE, ZYGOTE_ATTEMPTS};

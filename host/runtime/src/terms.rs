@@ -104,10 +104,15 @@ impl Terms {
             ..Limits::default()
         };
         let compile = CompileLimits { memory_bytes: MEMORY_MAX, ..CompileLimits::default() };
+        let alone = plan::max_limits(&limits, &compile, compiler_threads_max());
+        // Instances of a job may share a zygote.
+        let shared = plan::pool_zygote(&limits, limits::SLOTS, &Walls::new());
         let max = MaxLimits {
             zygotes: limits::PROCESSES,
             slots: limits::SLOTS,
-            ..plan::max_limits(&limits, &compile, compiler_threads_max())
+            cgroup_memory_bytes: alone.cgroup_memory_bytes.max(shared.cgroup_memory_bytes),
+            cgroup_tasks: alone.cgroup_tasks.max(shared.cgroup_tasks),
+            ..alone
         };
         Self { user: User::Auto, may_miss, probes: None, max, daemon: true, first: None }
     }

@@ -10,6 +10,10 @@ const BACKOFF: Pauses = Pauses { first: Duration::from_millis(100), max: Duratio
 /// Starts that fail in a row before nothing more is tried.
 pub(super) const START_FAILURES: u32 = 5;
 
+/// Workers that one zygote starts, and its age when another one takes its place: all of them have one address layout.
+pub(crate) const ZYGOTE_ATTEMPTS: u64 = 10_000;
+pub(crate) const ZYGOTE_AGE: Duration = Duration::from_secs(600);
+
 /// How a pool is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -53,8 +57,8 @@ impl Default for Settings {
             worker_bytes: None,
             idle: Duration::from_secs(10),
             spawn: Spawn::Shared,
-            zygote_attempts: 10_000,
-            zygote_age: Duration::from_secs(600),
+            zygote_attempts: ZYGOTE_ATTEMPTS,
+            zygote_age: ZYGOTE_AGE,
         }
     }
 }
