@@ -29,6 +29,7 @@ mod kills;
 mod kit;
 mod lifecycle;
 mod limits;
+mod listed_pools;
 mod listings;
 mod manifests;
 mod map;

@@ -4,10 +4,12 @@
 
 use super::args::{Halt, Input, MapArgs};
 use super::embedded::{Failure, with_coordinator};
+use super::pool_status;
 use super::render;
 use super::render::map_screen::MapScreen;
 use super::run;
 use sandhog_protocol::limits;
+use sandhog_protocol::pool_status::Command as Holder;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::map::answers::Answers;
 use sandhog_runtime::map::drive::{Order, drive};
@@ -75,7 +77,9 @@ fn try_map(token: SingleThreaded, args: MapArgs) -> Result<Report, Failure> {
     let view = Arc::clone(&screen);
     with_coordinator(token, &Terms::of_pool(&job, &settings), view, |coordinator| async move {
         let pool = run::given(Pool::open(&coordinator, &job, settings).await)?;
+        let listening = pool_status::listen(&pool, Holder::Map, &job);
         let mapped = map(&coordinator, &pool, &args, &command, (cut, sources), &screen).await;
+        drop(listening);
         pool.close().await;
         screen.end();
         mapped

@@ -27,6 +27,7 @@ use super::args::PoolArgs;
 use super::embedded::{Failure, with_coordinator_that};
 use super::ending::{self, NOT_ALL};
 use super::ipc::{self, Lines};
+use super::pool_status;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::run::{bound_by_own_limits, checked, refusal};
@@ -37,6 +38,7 @@ use outcome::Telling;
 use rustix::io::fcntl_dupfd_cloexec;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::pool::{self, Ended, FromPool};
+use sandhog_protocol::pool_status::Command;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::pool::Settings;
 use sandhog_runtime::terms::Terms;
@@ -153,10 +155,12 @@ async fn converse(
             return Err(failure);
         }
     };
+    let listening = pool_status::listen(&pool, Command::Pool, job);
     let heard = listen::listen(lines.input, args.protocol).map_err(failed)?;
     let window = Window::new(kind, args, settings.busy_max);
     let around = Around { heard, answers, gone, stop: stop.clone() };
     let end = conversation::hold(pool.clone(), window, around).await;
+    drop(listening);
     pool.close().await;
     code_of(end, *stop.borrow())
 }
