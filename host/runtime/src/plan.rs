@@ -40,6 +40,14 @@ pub fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
     }
 }
 
+/// A zygote for workers in so many slots, or for one worker.
+pub fn zygote_of(limits: &Limits, slots: Option<u32>, walls: &Walls) -> ZygotePlan {
+    match slots {
+        Some(slots) => pool_zygote(limits, slots, walls),
+        None => guest_zygote(limits, walls),
+    }
+}
+
 /// A zygote for workers in so many slots, each with the limits of a job's own cgroup.
 pub fn pool_zygote(limits: &Limits, slots: u32, walls: &Walls) -> ZygotePlan {
     let alone = guest_zygote(limits, walls);

@@ -56,27 +56,24 @@ impl Terms {
     /// Of a command that keeps a pool of workers for this job.
     pub fn of_pool(job: &Job, pool: &Settings) -> Self {
         let (alone, workers, slots) = (Self::of(job), pool.workers(), pool.slots());
-        let pool = plan::pool_zygote(&job.limits, slots, &Walls::new());
+        let pool = plan::zygote_of(&job.limits, slots, &Walls::new());
         let each = zygotes(&job.child_quota).saturating_mul(workers as usize);
         Self {
             max: MaxLimits {
                 zygotes: each,
                 cgroup_memory_bytes: alone.max.cgroup_memory_bytes.max(pool.cgroup_memory_bytes),
                 cgroup_tasks: alone.max.cgroup_tasks.max(pool.cgroup_tasks),
-                slots,
+                slots: slots.unwrap_or(0),
                 ..alone.max
             },
-            first: Some(First { limits: job.limits, slots: Some(slots) }),
+            first: Some(First { limits: job.limits, slots }),
             ..alone
         }
     }
 
     /// The plan of the zygote that is asked for first, as far as it is known.
     pub(super) fn first(&self, floor: &Floor) -> Option<ZygotePlan> {
-        self.first.as_ref().map(|first| match first.slots {
-            Some(slots) => plan::pool_zygote(&first.limits, slots, &floor.walls),
-            None => plan::guest_zygote(&first.limits, &floor.walls),
-        })
+        self.first.as_ref().map(|first| plan::zygote_of(&first.limits, first.slots, &floor.walls))
     }
 
     /// Of a doctor that tries walls by native code alone.

@@ -70,20 +70,20 @@ impl Settings {
         self.busy_max.saturating_add(self.ready).max(1)
     }
 
-    /// Workers of one zygote at the same time.
+    /// Workers of one zygote at the same time. None: it has one, as that of a run.
     #[must_use]
-    pub fn slots(&self) -> u32 {
+    pub fn slots(&self) -> Option<u32> {
         match self.spawn {
-            Spawn::Shared => self.workers(),
-            Spawn::Exec => 1,
+            Spawn::Shared => Some(self.workers()),
+            Spawn::Exec => None,
         }
     }
 
-    /// The place of a worker in its zygote.
-    pub(super) fn place(&self, slot: SlotId) -> u32 {
+    /// The place of a worker in its zygote, where that has several.
+    pub(super) fn place(&self, slot: SlotId) -> Option<u32> {
         match self.spawn {
-            Spawn::Shared => slot.0,
-            Spawn::Exec => 0,
+            Spawn::Shared => Some(slot.0),
+            Spawn::Exec => None,
         }
     }
 

@@ -98,7 +98,7 @@ pub(super) fn begin(
     let order = Order {
         zygote: Zygote::Shared(place.zygote),
         worker: WorkerPlan {
-            slot: Some(shared.settings.place(place.slot)),
+            slot: shared.settings.place(place.slot),
             ..plan::guest_worker(&shared.job, connection.is_some())
         },
         begin,
