@@ -297,7 +297,7 @@ impl Coordinator {
             job: Arc::clone(&member.job),
             module: Arc::clone(&member.module),
             directories: member.directories.clone(),
-            plan: plan::pool_zygote(&member.job.limits, *slots, walls),
+            plan: plan::shared_zygote(&member.job.limits, *slots, walls),
         };
         tokio::select! {
             place = zygotes.place(origin) => place.map(Some),
