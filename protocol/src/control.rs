@@ -47,6 +47,8 @@ pub struct JobSpec {
     pub compile_timeout: Option<Written<Time>>,
     pub compile_memory: Option<Written<Size>>,
     pub allow_missing: Vec<String>,
+    /// Its instances come from one zygote, and share its address layout.
+    pub shared_zygote: bool,
     /// Least level of its log that is kept: trace, debug, info, warn, error or off.
     pub log: Option<String>,
     /// Jobs of the same group that are to be ready before it starts.

@@ -6,6 +6,7 @@
 //!   (`u32`, little-endian) and one MessagePack value with named fields; see [`frame`].
 //! - Between a parent and its child, or a program and its job, runs a `SOCK_SEQPACKET` socket of messages; see [`message`].
 //! - Between a program and `sandhog pool` run frames of their own, or lines; see [`pool`].
+//! - Whoever asks a command with a pool how that is gets one line; see [`pool_status`].
 //! - Between coordinator, spawner and zygote run `SOCK_SEQPACKET` sockets. A packet is one
 //!   MessagePack value, without a length: the kernel keeps the borders.
 //! - File descriptors travel beside a frame or a packet (`SCM_RIGHTS`); every message says in its
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod message;
 pub mod plan;
 pub mod pool;
+pub mod pool_status;
 pub mod request;
 pub mod spawn;
 pub mod start;

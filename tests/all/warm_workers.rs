@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ fn verdicts(log: &str) -> Vec<String> {
 }
 
 /// Four guests that run at the same time.
-fn four_that_sleep(workspace: &Workspace) -> (Running, Vec<Process>) {
-    let command = start(workspace, &["-j4"], "sleep_forever", &[], &numbers(4));
+fn four_that_sleep(workspace: &Workspace, flags: &[&str]) -> (Running, Vec<Process>) {
+    let command = start(workspace, &[&["-j4"], flags].concat(), "sleep_forever", &[], &numbers(4));
     let workers = wait_for("four workers", PROMISED, || {
         let mut seen = Seen::of_child(&command);
         seen.look();
@@ -66,7 +67,7 @@ fn workers_of_one_pool_have_ids_cgroups_and_processes_of_their_own() {
         return;
     }
     let workspace = Workspace::new(Who::Root);
-    let (command, workers) = four_that_sleep(&workspace);
+    let (command, workers) = four_that_sleep(&workspace, &[]);
     let ids: BTreeSet<_> = workers.iter().filter_map(Process::ids).collect();
     assert_eq!(ids.len(), workers.len(), "{ids:?}");
     let cgroups: BTreeSet<String> = wait_for("workers in their cgroups", PROMISED, || {
@@ -79,6 +80,46 @@ fn workers_of_one_pool_have_ids_cgroups_and_processes_of_their_own() {
     assert_eq!(namespaces.len(), workers.len());
     command.signal(Signal::TERM);
     assert_eq!(finish(command).status.code(), Some(143));
+}
+
+/// Where its program lies in memory, and the network namespace that it has of its zygote.
+fn layout_and_zygote(worker: &Process) -> Option<(String, PathBuf)> {
+    let maps = fs::read_to_string(format!("/proc/{}/maps", worker.pid)).ok()?;
+    let first = maps.lines().next()?.split(' ').next()?.to_owned();
+    Some((first, fs::read_link(format!("/proc/{}/ns/net", worker.pid)).ok()?))
+}
+
+/// How many layouts and zygotes four workers have that are there at the same time.
+fn layouts_and_zygotes(who: Who, spawn: &str) -> (usize, usize) {
+    let workspace = Workspace::new(who);
+    let (command, workers) = four_that_sleep(&workspace, &["--spawn", spawn]);
+    let all: Vec<_> = workers.iter().take(4).filter_map(layout_and_zygote).collect();
+    assert_eq!(all.len(), 4, "{who:?}: they are there until they are ended");
+    let (layouts, zygotes): (BTreeSet<_>, BTreeSet<_>) = all.into_iter().unzip();
+    command.signal(Signal::TERM);
+    assert_eq!(finish(command).status.code(), Some(143));
+    (layouts.len(), zygotes.len())
+}
+
+#[test]
+fn workers_share_a_zygote_and_its_layout_or_each_has_its_own() {
+    for who in Who::all() {
+        assert_eq!(layouts_and_zygotes(who, "shared"), (1, 1), "{who:?}");
+        assert_eq!(layouts_and_zygotes(who, "exec"), (4, 4), "{who:?}");
+    }
+}
+
+/// Of programs and of handlers.
+#[test]
+fn with_zygotes_of_their_own_all_tasks_are_done() {
+    for who in Who::all() {
+        let workspace = Workspace::new(who);
+        let output = run(&workspace, &["-j3", "--spawn=exec"], "random", &[], &numbers(40));
+        let drawn: BTreeSet<&str> = text(&output).lines().collect();
+        assert_eq!((output.status.code(), drawn.len()), (Some(0), 40), "{who:?}: {output:?}");
+        let output = run(&workspace, &["-j3", "--spawn=exec", "--reuse=5"], "word-handler", &[], &numbers(40));
+        assert_eq!((output.status.code(), text(&output).lines().count()), (Some(0), 40), "{who:?}: {output:?}");
+    }
 }
 
 #[test]
@@ -157,7 +198,8 @@ fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
     println!("{what}");
     let log = format!("log-{number}");
     let lines: String = (0..TASKS).map(|task| format!("{}\n", task % 4)).collect();
-    let command = start(workspace, &["-j2", "--joblog", &log], "sleep_ms", &["{}"], &lines);
+    let spawn = if number.is_multiple_of(3) { "--spawn=exec" } else { "--spawn=shared" };
+    let command = start(workspace, &["-j2", spawn, "--joblog", &log], "sleep_ms", &["{}"], &lines);
     let mut seen = Seen::of_child(&command);
     // The one sleep here: it is the random moment, and nothing is concluded from it.
     std::thread::sleep(after);

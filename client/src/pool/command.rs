@@ -74,6 +74,11 @@ impl Pool {
         self.flag(format!("--reuse={tasks}"))
     }
 
+    /// Each worker has a zygote of its own, and no two share an address layout; a start takes milliseconds more.
+    pub fn spawn_exec(self) -> Self {
+        self.flag("--spawn=exec".to_owned())
+    }
+
     /// How long a worker beyond those that are kept ready stays without a task, in whole milliseconds.
     pub fn idle(self, time: Duration) -> Self {
         self.flag(format!("--idle={}", milliseconds(time)))

@@ -8,6 +8,7 @@ mod map;
 mod parse;
 mod pool;
 mod run;
+mod spawn;
 mod start;
 mod tools;
 mod verb_examples;

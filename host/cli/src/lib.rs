@@ -29,6 +29,8 @@ pub mod map;
 mod monit;
 pub mod new;
 mod pool;
+mod pool_status;
+mod pools;
 pub mod render;
 pub mod run;
 mod schema;

@@ -6,6 +6,7 @@ use super::concerns::Concerns;
 use super::embedded::Failure;
 use super::ending::report;
 use super::follow::{Gap, Shown, follow};
+use super::pools::{self, Asked};
 use super::render::{self, Paper};
 use sandhog_protocol::control::{Daemon, Event, Instance, Job, JobSummary, LogLine};
 use sandhog_protocol::exit_code;
@@ -31,23 +32,35 @@ no daemon runs, and so no job; what was up is up again with the next one
 
 /// `ps`. Where no daemon runs there is no job, which is no failure.
 pub(super) fn ps(args: &PsArgs) -> u8 {
-    report(try_ps(&args.select, args.json))
+    let pools = if args.all { pools::ask() } else { Ok(Vec::new()) };
+    report(pools.and_then(|pools| list(&args.select, pools, args.json)))
 }
 
 /// What `ps` prints of these.
 pub(super) fn try_ps(select: &[String], json: bool) -> Result<u8, Failure> {
-    let (instances, empty) = match Client::try_connect()? {
+    list(select, Vec::new(), json)
+}
+
+/// The daemon's jobs, and these pools.
+fn list(select: &[String], pools: Vec<Asked>, json: bool) -> Result<u8, Failure> {
+    let known = match Client::try_connect()? {
         Some(mut client) => {
-            (client.get::<Vec<Instance>>(&instances_of(select))?, without_instance(&mut client, select)?)
+            Some((client.get::<Vec<Instance>>(&instances_of(select))?, without_instance(&mut client, select)?))
         }
-        None if json => (Vec::new(), Vec::new()),
-        None => return Ok(render::answer(NO_DAEMON.as_bytes())),
+        None => None,
     };
     if json {
+        let (instances, empty) = known.unwrap_or_default();
         let all = instances.into_iter().map(|one| Row::Instance(Box::new(one)));
-        return Ok(render::answer_json(&all.chain(empty.into_iter().map(Row::of_none)).collect::<Vec<_>>()));
+        let all = all.chain(empty.into_iter().map(Row::of_none));
+        return Ok(render::answer_json(&all.chain(pools.into_iter().map(Row::Pool)).collect::<Vec<_>>()));
     }
-    Ok(render::answer(render::ps::text(&instances, &empty, clock::now_ms(), Paper::of_stdout()).as_bytes()))
+    let jobs = match known {
+        Some((instances, empty)) => render::ps::text(&instances, &empty, clock::now_ms(), Paper::of_stdout()),
+        None => NO_DAEMON.to_owned(),
+    };
+    let between = if pools.is_empty() { "" } else { "\n" };
+    Ok(render::answer([&jobs, between, &render::pools::text(&pools)].concat().as_bytes()))
 }
 
 /// One of what `ps --json` lists.
@@ -55,6 +68,7 @@ pub(super) fn try_ps(select: &[String], json: bool) -> Result<u8, Failure> {
 #[serde(untagged)]
 enum Row {
     Instance(Box<Instance>),
+    Pool(Asked),
     /// A job that has no instance; with keys that an instance has, too.
     None {
         id: Option<u64>,

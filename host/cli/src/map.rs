@@ -4,10 +4,12 @@
 
 use super::args::{Halt, Input, MapArgs};
 use super::embedded::{Failure, with_coordinator};
+use super::pool_status;
 use super::render;
 use super::render::map_screen::MapScreen;
 use super::run;
 use sandhog_protocol::limits;
+use sandhog_protocol::pool_status::Command as Holder;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::map::answers::Answers;
 use sandhog_runtime::map::drive::{Order, drive};
@@ -73,9 +75,11 @@ fn try_map(token: SingleThreaded, args: MapArgs) -> Result<Report, Failure> {
     let settings = pool_settings(&args);
     let screen = Arc::new(MapScreen::new(level, !args.no_progress));
     let view = Arc::clone(&screen);
-    with_coordinator(token, &Terms::of_pool(&job, settings.slots()), view, |coordinator| async move {
+    with_coordinator(token, &Terms::of_pool(&job, &settings), view, |coordinator| async move {
         let pool = run::given(Pool::open(&coordinator, &job, settings).await)?;
+        let listening = pool_status::listen(&pool, Holder::Map, &job);
         let mapped = map(&coordinator, &pool, &args, &command, (cut, sources), &screen).await;
+        drop(listening);
         pool.close().await;
         screen.end();
         mapped
@@ -124,6 +128,7 @@ fn pool_settings(args: &MapArgs) -> Settings {
         tasks_per_worker: Some(args.reuse.unwrap_or(1).into()),
         in_flight: args.chunk,
         together: args.chunk > 1,
+        spawn: args.spawn.into(),
         ..Settings::default()
     }
 }

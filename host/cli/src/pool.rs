@@ -27,6 +27,7 @@ use super::args::PoolArgs;
 use super::embedded::{Failure, with_coordinator_that};
 use super::ending::{self, NOT_ALL};
 use super::ipc::{self, Lines};
+use super::pool_status;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::run::{bound_by_own_limits, checked, refusal};
@@ -37,6 +38,7 @@ use outcome::Telling;
 use rustix::io::fcntl_dupfd_cloexec;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::pool::{self, Ended, FromPool};
+use sandhog_protocol::pool_status::Command;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::pool::Settings;
 use sandhog_runtime::terms::Terms;
@@ -70,7 +72,7 @@ fn try_run(token: SingleThreaded, args: &PoolArgs) -> Result<u8, Failure> {
     let settings = open::settings(args);
     let (ask, stop) = watch::channel(None);
     let listen = |_: &Arc<Coordinator>| listen_for_signals(&ask);
-    let terms = Terms::of_pool(&job, settings.slots());
+    let terms = Terms::of_pool(&job, &settings);
     with_coordinator_that(token, &terms, Arc::new(Screen::new(level)), listen, |coordinator| async move {
         converse(&coordinator, &job, args, settings, lines, stop).await
     })
@@ -153,10 +155,12 @@ async fn converse(
             return Err(failure);
         }
     };
+    let listening = pool_status::listen(&pool, Command::Pool, job);
     let heard = listen::listen(lines.input, args.protocol).map_err(failed)?;
     let window = Window::new(kind, args, settings.busy_max);
     let around = Around { heard, answers, gone, stop: stop.clone() };
     let end = conversation::hold(pool.clone(), window, around).await;
+    drop(listening);
     pool.close().await;
     code_of(end, *stop.borrow())
 }

@@ -151,7 +151,8 @@ pub fn make_private(path: &Path, variable: &'static str) -> Result<(), Error> {
     check_private(path, variable)
 }
 
-fn check_private(path: &Path, variable: &'static str) -> Result<(), Error> {
+/// Checks that a directory is there, is this process's own, and that nobody else may write there.
+pub(crate) fn check_private(path: &Path, variable: &'static str) -> Result<(), Error> {
     let status = std::fs::metadata(path).map_err(|cause| Error::Make { path: path.into(), variable, cause })?;
     let me = rustix::process::geteuid().as_raw();
     if !status.is_dir() {

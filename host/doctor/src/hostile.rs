@@ -99,7 +99,7 @@ impl Plan {
             Zygote::Own(plan) => (plan, &mut order.worker.rlimits),
             Zygote::Shared(_) => return Err(io::ErrorKind::InvalidInput.into()),
         };
-        let slots = Slots { count: 1, memory_bytes: zygote.cgroup_memory_bytes, tasks: 1 };
+        let slots = Slots { count: 1, memory_bytes: zygote.cgroup_memory_bytes, tasks: 1, code_in_memory: false };
         match self {
             Self::Honest => {}
             Self::NoWalls => zygote.walls = Walls::new(),

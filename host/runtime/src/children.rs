@@ -258,7 +258,8 @@ impl Parent<'_> {
         let modules = modules.map(|(name, module)| (name.clone(), Arc::clone(module))).collect();
         let job = Arc::new(job);
         let (data, worker) = (asked.data, Arc::default());
-        let member = Member { job, module, directories, modules, identity, data, instead: None, worker };
+        let (instead, family) = (None, None);
+        let member = Member { job, module, directories, modules, identity, data, instead, worker, family };
         let child = self.begin(Arc::new(member), Ties { streams, connection, coredump: None }, asked.detached);
         Ok((Reply::Spawned { child, attempt }, fds))
     }

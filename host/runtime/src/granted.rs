@@ -97,7 +97,8 @@ impl<'a> Opener<'a> {
             None => None,
         };
         let record = Record::of(&service.job, &job, check.as_ref())?;
-        Ok(Settled { job, check, record, passes: passed(service), _held: Held::new(self.opened - before) })
+        let _held = Held::new(self.opened - before);
+        Ok(Settled { job, check, record, zygotes: Arc::default(), passes: passed(service), _held })
     }
 
     fn open_as(&mut self, job: &Job, known: Option<&Record>) -> Result<Granted, Error> {

@@ -47,4 +47,4 @@ pub mod suspension;
 pub mod terms;
 pub mod view;
 pub mod worker_process;
-mod zygote;
+pub mod zygote;

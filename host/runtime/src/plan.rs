@@ -40,6 +40,14 @@ pub fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
     }
 }
 
+/// A zygote for workers in so many slots, or for one worker.
+pub fn zygote_of(limits: &Limits, slots: Option<u32>, walls: &Walls) -> ZygotePlan {
+    match slots {
+        Some(slots) => pool_zygote(limits, slots, walls),
+        None => guest_zygote(limits, walls),
+    }
+}
+
 /// A zygote for workers in so many slots, each with the limits of a job's own cgroup.
 pub fn pool_zygote(limits: &Limits, slots: u32, walls: &Walls) -> ZygotePlan {
     let alone = guest_zygote(limits, walls);
@@ -47,9 +55,20 @@ pub fn pool_zygote(limits: &Limits, slots: u32, walls: &Walls) -> ZygotePlan {
         // Each worker is counted here until it has entered its own cgroup: a fork's page tables, and one task.
         cgroup_memory_bytes: ZYGOTE_MEMORY + WORKER_MEMORY + u64::from(slots) * FORK_MEMORY,
         cgroup_tasks: GUEST_TASKS.saturating_add(slots),
-        slots: Some(Slots { count: slots, memory_bytes: memory(limits) + WORKER_MEMORY, tasks: GUEST_TASKS }),
+        slots: Some(Slots {
+            count: slots,
+            memory_bytes: memory(limits) + WORKER_MEMORY,
+            tasks: GUEST_TASKS,
+            code_in_memory: true,
+        }),
         ..alone
     }
+}
+
+/// A zygote that instances of a job share: they are few, and live long.
+pub fn shared_zygote(limits: &Limits, slots: u32, walls: &Walls) -> ZygotePlan {
+    let pool = pool_zygote(limits, slots, walls);
+    ZygotePlan { slots: pool.slots.map(|slots| Slots { code_in_memory: false, ..slots }), ..pool }
 }
 
 pub fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Pool::submit ─▶ actor ─▶ policy (sandhog_supervisor::pool): who is started, who gets which task, who is ended
-//!                   ├───▶ zygote     one at a time, and its successor
+//!                   ├───▶ zygote     one at a time, and its successor; or one for each worker
 //!                   └───▶ worker     an attempt like any other: command (a program for each task) or handler (its tasks come
 //!                                    by its connection)
 //! ```
@@ -24,4 +24,6 @@ mod worker;
 mod zygote;
 
 pub use handle::{Pool, Ticket};
+pub use sandhog_supervisor::pool::Spawn;
 pub use settings::{Settings, Statistics, WorkerKind};
+pub(crate) use settings::{ZYGOTE_AGE, ZYGOTE_ATTEMPTS};

@@ -13,9 +13,11 @@ use super::observer::{Keeper, Nobody, Observer};
 use super::own_limits;
 use super::plan;
 use super::record::VerdictRecord;
-use super::stop::StopRequests;
+use super::stop::{StopRequest, StopRequests};
 use super::streams::{Opened, Streams};
 use super::worker_process::{AttemptWorker, WorkerProcess};
+use super::zygote::life::Origin;
+use super::zygote::shared::{Family, Place};
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::verdict::{Usage, Verdict};
@@ -41,6 +43,8 @@ pub(super) struct Member {
     pub instead: Option<Instead>,
     /// Where whoever wants to know what its worker uses finds it.
     pub worker: Arc<AttemptWorker>,
+    /// The zygotes that it shares with others, where it has none of its own.
+    pub family: Option<Family>,
 }
 
 /// Native code of `sandhog doctor` in a guest's place, with all that the guest would be granted.
@@ -58,6 +62,8 @@ pub struct Kept {
     pub job: Job,
     pub granted: Granted,
     pub identity: Identity,
+    /// The zygotes that it shares with the other instances of its job.
+    pub family: Option<Family>,
     /// The worker's end of its connection.
     pub connection: Option<OwnedFd>,
     pub observer: Arc<dyn Observer>,
@@ -109,9 +115,9 @@ impl Coordinator {
     /// # Errors
     /// Of the coordinator's own.
     pub async fn run_kept(self: &Arc<Self>, kept: Kept, stop_requests: StopRequests) -> Result<VerdictRecord, Error> {
-        let Kept { job, granted, identity, connection, observer, keeper, grace } = kept;
+        let Kept { job, granted, identity, family, connection, observer, keeper, grace } = kept;
         let streams = Streams::kept(&job, &granted.input, &keeper);
-        let member = Member::new(job, granted, identity);
+        let member = Member { family, ..Member::new(job, granted, identity) };
         self.run_tree(member, Ties { streams, connection, coredump: None }, observer, grace, stop_requests).await
     }
 
@@ -158,10 +164,13 @@ impl Coordinator {
         let job = &member.job;
         let mut walls = member.instead.as_ref().map_or_else(|| self.walls(), |instead| instead.walls.clone());
         let mut missing_walls = Vec::new();
-        let mut remade = false;
+        let (mut remade, mut was_lost) = (false, false);
         let (facts, usage) = loop {
-            let (facts, usage) = self.try_once(tree, member, &mut ties, &walls, stop_requests.clone()).await?;
+            let Tried { facts, usage, is_zygote_lost } =
+                self.try_once(tree, member, &mut ties, &walls, stop_requests.clone()).await?;
             match &facts.cause {
+                // Another one takes its place; that may come to nothing as well.
+                Some(_) if is_zygote_lost && !was_lost => was_lost = true,
                 Some(Cause::Stale(_)) if !remade => {
                     modules::forget(self, &member.module, job.limits.fuel.is_some());
                     remade = true;
@@ -214,8 +223,12 @@ impl Coordinator {
         ties: &mut Ties,
         walls: &Walls,
         stop_requests: StopRequests,
-    ) -> Result<(Facts, Usage), Error> {
+    ) -> Result<Tried, Error> {
         let job = &member.job;
+        let place = match self.place(member, walls, stop_requests.clone()).await {
+            Ok(place) => place,
+            Err(cause) => return Ok(Tried::never(cause)),
+        };
         let Opened { stdio, feed, pumps, whole_calls } =
             ties.streams.open(tree.observer.beside().as_ref(), member.instead.is_none())?;
         let inherited = ties.streams.inherited(&stdio)?;
@@ -224,8 +237,15 @@ impl Coordinator {
         let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
         let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
         let order = Order {
-            zygote: Zygote::Own(ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) }),
-            worker: WorkerPlan { lie, ..plan::guest_worker(job, ties.connection.is_some()) },
+            zygote: match &place {
+                Some(place) => Zygote::Shared(place.zygote()),
+                None => Zygote::Own(ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) }),
+            },
+            worker: WorkerPlan {
+                lie,
+                slot: place.as_ref().map(Place::slot),
+                ..plan::guest_worker(job, ties.connection.is_some())
+            },
             begin: Begin::AtOnce(work),
             ends: Some(Ends { stdio, connection: ties.connection.take(), coredump: ties.coredump.take() }),
             directories: member.directories.clone(),
@@ -236,7 +256,8 @@ impl Coordinator {
             grace: tree.grace,
             began: Some(Box::new(move || observer.began(&name))),
         };
-        let compiled = member.instead.is_none().then(|| -> Compiled {
+        let loads = place.is_none() && member.instead.is_none();
+        let compiled = loads.then(|| -> Compiled {
             let (coordinator, member, walls) = (Arc::clone(self), Arc::clone(member), walls.clone());
             Box::pin(async move { modules::compiled(&coordinator, &member.module, &member.job, &walls).await })
         });
@@ -246,6 +267,7 @@ impl Coordinator {
         let attempted = self.attempt(order, compiled, stop_requests, (sender, notes), Some(on_started));
         let (attempted, ()) = tokio::join!(attempted, served);
         let Attempted { facts, mut usage, unused } = attempted?;
+        let is_zygote_lost = unused.is_some() && place.is_some_and(|place| place.has_failed(facts.cause.as_ref()));
         if let Some(unused) = unused {
             ties.streams.take_back(unused.stdio);
             ties.connection = unused.connection;
@@ -256,7 +278,49 @@ impl Coordinator {
         if let Some(each) = passed.each {
             [usage.stdout_bytes, usage.stderr_bytes] = each.map(Some);
         }
-        Ok((facts, usage))
+        Ok(Tried { facts, usage, is_zygote_lost })
+    }
+
+    /// A place in a zygote that the member shares with others, where it does.
+    ///
+    /// # Errors
+    /// Why there is none, or why none is wanted any more.
+    async fn place(
+        self: &Arc<Self>,
+        member: &Member,
+        walls: &Walls,
+        mut stop_requests: StopRequests,
+    ) -> Result<Option<Place>, Cause> {
+        let Some(Family { zygotes, slots }) = &member.family else { return Ok(None) };
+        let origin = Origin {
+            coordinator: Arc::clone(self),
+            job: Arc::clone(&member.job),
+            module: Arc::clone(&member.module),
+            directories: member.directories.clone(),
+            plan: plan::shared_zygote(&member.job.limits, *slots, walls),
+        };
+        tokio::select! {
+            place = zygotes.place(origin) => place.map(Some),
+            Ok(request) = async { stop_requests.wait_for(Option::is_some).await.map(|request| *request) } => {
+                Err(request.map_or(Cause::ZygoteLost, StopRequest::cause))
+            }
+        }
+    }
+}
+
+/// What one try has come to.
+struct Tried {
+    facts: Facts,
+    usage: Usage,
+    /// It never began, for the zygote that it was to come from has gone.
+    is_zygote_lost: bool,
+}
+
+impl Tried {
+    /// There was nothing to start it from.
+    fn never(cause: Cause) -> Self {
+        let facts = Facts { cause: Some(cause), ..Facts::default() };
+        Self { facts, usage: Usage::default(), is_zygote_lost: false }
     }
 }
 
@@ -298,6 +362,7 @@ impl Member {
             data: None,
             instead: None,
             worker: Arc::default(),
+            family: None,
         }
     }
 }

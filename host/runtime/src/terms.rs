@@ -1,6 +1,7 @@
 //! What the operator has settled before anything untrusted is read, as far as the spawner goes by it.
 
 use super::plan;
+use super::pool::Settings;
 use super::processors::compiler_threads_max;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Walls, ZygotePlan};
@@ -52,30 +53,27 @@ impl Terms {
         Self { probes, first, ..Self::of(job) }
     }
 
-    /// Of a command that keeps a pool of workers for this job, at most so many.
-    pub fn of_pool(job: &Job, slots: u32) -> Self {
-        let alone = Self::of(job);
-        let pool = plan::pool_zygote(&job.limits, slots, &Walls::new());
-        let each = zygotes(&job.child_quota).saturating_mul(slots as usize);
+    /// Of a command that keeps a pool of workers for this job.
+    pub fn of_pool(job: &Job, pool: &Settings) -> Self {
+        let (alone, workers, slots) = (Self::of(job), pool.workers(), pool.slots());
+        let pool = plan::zygote_of(&job.limits, slots, &Walls::new());
+        let each = zygotes(&job.child_quota).saturating_mul(workers as usize);
         Self {
             max: MaxLimits {
                 zygotes: each,
                 cgroup_memory_bytes: alone.max.cgroup_memory_bytes.max(pool.cgroup_memory_bytes),
                 cgroup_tasks: alone.max.cgroup_tasks.max(pool.cgroup_tasks),
-                slots,
+                slots: slots.unwrap_or(0),
                 ..alone.max
             },
-            first: Some(First { limits: job.limits, slots: Some(slots) }),
+            first: Some(First { limits: job.limits, slots }),
             ..alone
         }
     }
 
     /// The plan of the zygote that is asked for first, as far as it is known.
     pub(super) fn first(&self, floor: &Floor) -> Option<ZygotePlan> {
-        self.first.as_ref().map(|first| match first.slots {
-            Some(slots) => plan::pool_zygote(&first.limits, slots, &floor.walls),
-            None => plan::guest_zygote(&first.limits, &floor.walls),
-        })
+        self.first.as_ref().map(|first| plan::zygote_of(&first.limits, first.slots, &floor.walls))
     }
 
     /// Of a doctor that tries walls by native code alone.
@@ -103,10 +101,15 @@ impl Terms {
             ..Limits::default()
         };
         let compile = CompileLimits { memory_bytes: MEMORY_MAX, ..CompileLimits::default() };
+        let alone = plan::max_limits(&limits, &compile, compiler_threads_max());
+        // Instances of a job may share a zygote.
+        let shared = plan::pool_zygote(&limits, limits::SLOTS, &Walls::new());
         let max = MaxLimits {
             zygotes: limits::PROCESSES,
             slots: limits::SLOTS,
-            ..plan::max_limits(&limits, &compile, compiler_threads_max())
+            cgroup_memory_bytes: alone.cgroup_memory_bytes.max(shared.cgroup_memory_bytes),
+            cgroup_tasks: alone.cgroup_tasks.max(shared.cgroup_tasks),
+            ..alone
         };
         Self { user: User::Auto, may_miss, probes: None, max, daemon: true, first: None }
     }

@@ -1,6 +1,9 @@
-//! Asks for a zygote.
+//! Asks for a zygote; `life` is one that serves many, `shared` are those that instances of a job share.
 //!
 //! Must not: wait for it to be there; the spawner's answer goes to whoever has its number.
+
+pub(crate) mod life;
+pub mod shared;
 
 use crate::spawner::Client;
 use rustix::net::SocketType;

@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_worker_has_a_slot_of_its_zygotes_or_none_where_there_are_none() {
         let floor = floor();
-        let slots = Slots { count: 3, memory_bytes: 1000, tasks: 10 };
+        let slots = Slots { count: 3, memory_bytes: 1000, tasks: 10, code_in_memory: false };
         let with = |slots| ZygotePlan { slots: Some(slots), ..zygote(GUEST, &[]) };
         assert_eq!(floor.allows_zygote(&with(slots), &Walls::new()), Ok(()));
         for slots in [Slots { count: 4, ..slots }, Slots { memory_bytes: 1001, ..slots }, Slots { tasks: 11, ..slots }]

@@ -119,6 +119,9 @@ pub struct Attempt {
     waits: bool,
     /// Its zygote serves others as well.
     is_shared: bool,
+    /// Of such a zygote: its greeting has overtaken the news of it. It begins with that: until then it may turn out that it was
+    /// never started.
+    greeted: bool,
     channel_open: bool,
     /// It has been told to begin.
     went: bool,
@@ -149,6 +152,7 @@ impl Attempt {
             may_ask,
             waits: false,
             is_shared: false,
+            greeted: false,
             channel_open: true,
             went: false,
             listens: false,
@@ -253,8 +257,22 @@ impl Attempt {
             (true, _) => vec![Action::Kill],
             // Its greeting has overtaken the news of it.
             (false, true) if !self.is_shared => vec![Action::EndZygote],
+            (false, false) if self.greeted => self.sealed(),
             (false, true | false) => Vec::new(),
         }
+    }
+
+    /// It has said that it is sealed.
+    fn sealed(&mut self) -> Vec<Action> {
+        if self.waits {
+            self.phase = Phase::Ready;
+            return vec![Action::Announce];
+        }
+        // Before the spawner has the worker from it the zygote must not end.
+        let serves_no_other = self.phase == Phase::Sealing && !self.is_shared;
+        let mut actions = self.go();
+        actions.extend(serves_no_other.then_some(Action::EndZygote));
+        actions
     }
 
     /// It has something to do. One that is not there any more never does it.
@@ -281,16 +299,16 @@ impl Attempt {
         match (self.phase, message) {
             // It is being ended; whatever it says, it does not begin.
             (Phase::Cloning | Phase::Sealing | Phase::Ready, _) if self.facts.cause.is_some() => Vec::new(),
-            (Phase::Cloning | Phase::Sealing, FromWorker::Hello { version: sandhog_protocol::VERSION }) => {
-                if self.waits {
-                    self.phase = Phase::Ready;
-                    return vec![Action::Announce];
-                }
-                // Before the spawner has the worker from it the zygote must not end.
-                let serves_no_other = self.phase == Phase::Sealing && !self.is_shared;
-                let mut actions = self.go();
-                actions.extend(serves_no_other.then_some(Action::EndZygote));
-                actions
+            (Phase::Cloning, FromWorker::Hello { version: sandhog_protocol::VERSION })
+                if self.is_shared && !self.greeted =>
+            {
+                self.greeted = true;
+                Vec::new()
+            }
+            (Phase::Cloning | Phase::Sealing, FromWorker::Hello { version: sandhog_protocol::VERSION })
+                if !self.greeted =>
+            {
+                self.sealed()
             }
             (Phase::Cloning | Phase::Sealing, FromWorker::Unsealed(failure)) => {
                 self.kill(Cause::Spawn((self.with_wall)(failure)))
@@ -508,6 +526,25 @@ mod tests {
         assert_eq!(attempt.step(Event::ZygoteEnded(None)), []);
         assert_eq!(attempt.step(Event::Assigned), [Action::Go]);
         assert_eq!(attempt.step(Event::Assigned), []);
+    }
+
+    #[test]
+    fn one_of_a_zygote_that_serves_others_begins_when_the_spawner_has_it() {
+        let cloning = |waits: bool| {
+            let attempt = new_attempt(false, 2, true).of_shared_zygote();
+            let mut attempt = if waits { attempt.waiting() } else { attempt };
+            assert_eq!(attempt.step(Event::ZygoteStarted), [Action::StartWorker]);
+            assert_eq!(attempt.step(hello()), []);
+            attempt
+        };
+        assert_eq!(cloning(true).step(Event::WorkerStarted), [Action::Announce]);
+        assert_eq!(cloning(false).step(Event::WorkerStarted), [Action::Go]);
+        assert_eq!(cloning(true).step(hello()), [Action::Kill], "once");
+        let failure = SealFailure { step: "clone a worker".into(), errno: 1, what: String::new() };
+        let failure = SpawnFailure { wall: None, failure };
+        let mut attempt = cloning(true);
+        assert_eq!(attempt.step(Event::WorkerRefused(failure)), [Action::Finish]);
+        assert!(matches!(attempt.into_facts(), Facts { cause: Some(Cause::Spawn(_)), exit: None, .. }));
     }
 
     #[test]

@@ -34,6 +34,9 @@
 //! - After a worker that ends before it had a task, soon after it was ready, comes the first pause: without one such workers
 //!   would make the pool spin. It is no failure.
 //! - `zygote_attempts` and `zygote_age` say when a successor is started. The old zygote serves until that is ready.
+//! - Where each worker has a zygote of its own ([`Spawn::Exec`]), as many are started at once as workers are missing, within a
+//!   bound, and one more is there already for the next worker. It ends when its worker is ready. One that fails counts only if
+//!   a worker was missing.
 //!
 //! Each slot that was told to start answers with `WorkerReady` and later `WorkerEnded`, or with one of `WorkerRefused` and
 //! `WorkerEnded`. Each zygote that was told to start ends with one `ZygoteEnded`. An event that concerns a slot, a zygote or a
@@ -57,6 +60,6 @@ mod tasks;
 mod tests;
 mod zygotes;
 
-pub use config::{Config, Pauses};
+pub use config::{Config, Pauses, Spawn};
 pub use message::{Action, ClientId, Event, How, SlotId, TaskId, ZygoteId};
 pub use state::{Counts, State};

@@ -85,8 +85,8 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
         return unsealed(&control, failure);
     }
     let _ = rustix::thread::set_name(ZYGOTE);
-    if plan.slots.is_some() {
-        // Whose workers are many. One that can't be moved is slower and no worse.
+    if plan.slots.is_some_and(|slots| slots.code_in_memory) {
+        // One that can't be moved is slower and no worse.
         let _ = text::take_into_memory(&token);
     }
     // Inherited by the workers: a file that is too large is an error to the guest, not its end.

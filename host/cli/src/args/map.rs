@@ -1,6 +1,7 @@
 //! Flags of `map`: those of a job's settings ([`super::flags`]), and what it has beside them.
 
 use super::flags::{JobFlags, Of};
+use super::spawn::Spawn;
 use clap::{Args, ValueEnum, ValueHint};
 use sandhog_spec::job::{Error, Settings};
 use sandhog_spec::setting::{Command, Setting};
@@ -110,6 +111,12 @@ pub struct MapArgs {
     /// Handlers only: one process does so many tasks
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..), help_heading = RUNNING)]
     pub reuse: Option<u32>,
+
+    /// Where processes come from: shared, one zygote, whose address layout they share; exec, a zygote for each, which takes
+    /// milliseconds more
+    #[arg(long, value_enum, default_value_t = Spawn::Shared, hide_possible_values = true, value_name = "shared|exec",
+          help_heading = RUNNING)]
+    pub spawn: Spawn,
 
     /// What happens when a task has failed: never, soon (no more begin) or now (what runs is ended)
     #[arg(long, value_enum, default_value_t = Halt::Never, hide_possible_values = true, value_name = "never|soon|now",

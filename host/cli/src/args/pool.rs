@@ -1,6 +1,7 @@
 //! Flags of `pool`; see [`super::flags`] for those of a job's settings.
 
 use super::flags::{JobFlags, OfPool};
+use super::spawn::Spawn;
 use clap::{Args, ValueEnum, ValueHint};
 use sandhog_protocol::limits;
 use sandhog_spec::job::{Error, Settings};
@@ -68,6 +69,12 @@ pub struct PoolArgs {
     /// Handlers only: one worker does so many tasks, one after the other. They share its memory
     #[arg(long, value_name = "COUNT", value_parser = parse_reuse, help_heading = WORKERS)]
     pub reuse: Option<NonZeroU64>,
+
+    /// Where workers come from: shared, one zygote, whose address layout they share; exec, a zygote for each, which takes
+    /// milliseconds more
+    #[arg(long, value_enum, default_value_t = Spawn::Shared, hide_possible_values = true, value_name = "shared|exec",
+          help_heading = WORKERS)]
+    pub spawn: Spawn,
 
     /// How long a worker beyond those that are kept ready stays without a task
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, help_heading = WORKERS)]
@@ -168,7 +175,10 @@ mod tests {
     fn a_module_alone_is_a_pool_of_fresh_workers_over_stdin_and_stdout() {
         let args = pool(&["a.wasm"]);
         assert_eq!((args.fd, args.protocol, args.workers, args.reuse), (None, Protocol::Json, None, None));
-        assert_eq!((args.max_waiting, args.wait_timeout, args.idle), (1000, None, Duration::from_secs(10)));
+        assert_eq!(
+            (args.spawn, args.max_waiting, args.wait_timeout, args.idle),
+            (Spawn::Shared, 1000, None, Duration::from_secs(10))
+        );
         let settings = args.settings().unwrap();
         assert_eq!((settings.module, settings.stdin), ("a.wasm".into(), Some("none".into())));
     }
@@ -187,6 +197,7 @@ mod tests {
             "--recycle-after=1m",
             "--recycle-bytes=64MiB",
             "--idle=1ms",
+            "--spawn=exec",
             "--memory=64MiB",
             "--timeout=5s",
             "--dir=data",
@@ -194,7 +205,7 @@ mod tests {
             "--",
             "--x",
         ]);
-        assert_eq!((args.workers, args.ready), (Some(4), Some(2)));
+        assert_eq!((args.workers, args.ready, args.spawn), (Some(4), Some(2), Spawn::Exec));
         assert_eq!((args.reuse.map(NonZeroU64::get), args.max_waiting), (Some(100), 7));
         assert_eq!((args.fd, args.protocol), (Some(Descriptors { input: 4, output: 5 }), Protocol::Msgpack));
         assert_eq!((args.recycle_after, args.recycle_bytes), (Some(Duration::from_secs(60)), Some(64 << 20)));

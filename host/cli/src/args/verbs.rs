@@ -145,7 +145,11 @@ pub struct PsArgs {
     #[arg(value_name = "NAME|ID|GROUP")]
     pub select: Vec<String>,
 
-    /// Print a JSON array, one object for each instance
+    /// The pools of your sandhog pool and sandhog map commands, too
+    #[arg(short, long, conflicts_with = "select")]
+    pub all: bool,
+
+    /// Print a JSON array, one object for each instance, and for each pool
     #[arg(long)]
     pub json: bool,
 }

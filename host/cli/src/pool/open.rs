@@ -37,6 +37,7 @@ pub(super) fn settings(args: &PoolArgs) -> Settings {
         worker_age: args.recycle_after,
         worker_bytes: args.recycle_bytes,
         idle: args.idle,
+        spawn: args.spawn.into(),
         ..Settings::default()
     }
 }

@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod map;
 pub mod map_screen;
 pub mod phase;
+pub mod pools;
 pub mod problem;
 pub mod progress;
 pub mod ps;

@@ -13,11 +13,13 @@ use sandhog_protocol::plan::Identity;
 use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
 use sandhog_runtime::attempt_id;
 use sandhog_runtime::coordinator::Coordinator;
+use sandhog_runtime::granted::Settled;
 use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::run::Kept;
 use sandhog_runtime::stop::{StopRequest, StopRequests};
+use sandhog_runtime::zygote::shared::Family;
 use sandhog_spec::job::Job;
-use sandhog_spec::service::{Boosts, raised};
+use sandhog_spec::service::{Boosts, Service, raised};
 use sandhog_spec::text::escape;
 use sandhog_spec::units::{print_about, print_duration};
 use sandhog_supervisor::outcome;
@@ -47,6 +49,7 @@ impl Daemon {
     fn spawn(&mut self, id: InstanceId, attempt: AttemptNumber, boosts: Boosts) {
         let (Some(entry), Some(member)) = (self.index.entry_of(id), self.index.members.get(&id)) else { return };
         let (service, settled) = (Arc::clone(&entry.service), entry.settled.clone());
+        let instances = entry.instances.len();
         let restarts = self.fleet.see(id).map_or(0, |seen| seen.restarts);
         let identity = attempt_id::new_attempt_id().map(|name| Identity {
             attempt: name,
@@ -69,7 +72,8 @@ impl Daemon {
             (Ok(identity), Ok(settled)) => {
                 let granted = settled.job.clone();
                 let (observer, keeper) = (attempt_observer.clone(), attempt_observer.clone());
-                Ok(Kept { job, granted, identity, connection, observer, keeper, grace })
+                let family = family(&service, settled, instances);
+                Ok(Kept { job, granted, identity, family, connection, observer, keeper, grace })
             }
         };
         tokio::spawn(run(
@@ -368,6 +372,12 @@ async fn run(
 fn no_id(error: &(dyn std::error::Error + 'static)) -> Verdict {
     let reason = format!("there is no id for another attempt: {}", causes::one_line(error));
     Verdict::Lost { reason, cause: LostCause::Machine }
+}
+
+/// The zygotes that an instance shares with the others of its job, where it does. One more than these has room: a replacement.
+fn family(service: &Service, settled: &Settled, instances: usize) -> Option<Family> {
+    let slots = u32::try_from(instances).unwrap_or(u32::MAX).saturating_add(1);
+    service.rules.shared_zygote.then(|| Family { zygotes: Arc::clone(&settled.zygotes), slots })
 }
 
 /// The job with the limits of another try.

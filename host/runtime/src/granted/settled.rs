@@ -4,8 +4,10 @@ use super::record::Record;
 use super::usable::Granted;
 use super::writable::FileId;
 use crate::capacity::Held;
+use crate::zygote::shared::SharedZygotes;
 use sandhog_spec::setting::Setting;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What a job that is kept up may use, opened, and what is remembered of it.
 pub struct Settled {
@@ -13,6 +15,8 @@ pub struct Settled {
     /// For the command of its health check.
     pub check: Option<Granted>,
     pub record: Record,
+    /// Where its instances share them.
+    pub zygotes: Arc<SharedZygotes>,
     /// Directories that its paths lead through: who may write one of them may lead them elsewhere.
     pub(super) passes: HashSet<FileId>,
     pub(super) _held: Held,

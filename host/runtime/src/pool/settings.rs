@@ -1,6 +1,6 @@
 //! How a pool is to be, and what it is in numbers.
 
-use sandhog_supervisor::pool::{Config, Counts, Pauses};
+use sandhog_supervisor::pool::{Config, Counts, Pauses, SlotId, Spawn};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,10 @@ const HEAD_START: Duration = Duration::from_millis(1);
 
 /// Starts that fail in a row before nothing more is tried.
 pub(super) const START_FAILURES: u32 = 5;
+
+/// Workers that one zygote starts, and its age when another one takes its place: all of them have one address layout.
+pub(crate) const ZYGOTE_ATTEMPTS: u64 = 10_000;
+pub(crate) const ZYGOTE_AGE: Duration = Duration::from_secs(600);
 
 /// How a pool is to be.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +39,9 @@ pub struct Settings {
     pub worker_bytes: Option<u64>,
     /// A worker that is idle beyond `ready` is ended after that.
     pub idle: Duration,
-    /// A zygote has a successor after so many workers, or at this age.
+    /// Whether workers share a zygote, and its address layout.
+    pub spawn: Spawn,
+    /// A zygote that is shared has a successor after so many workers, or at this age.
     pub zygote_attempts: u64,
     pub zygote_age: Duration,
 }
@@ -54,17 +60,35 @@ impl Default for Settings {
             worker_age: None,
             worker_bytes: None,
             idle: Duration::from_secs(10),
-            zygote_attempts: 10_000,
-            zygote_age: Duration::from_secs(600),
+            spawn: Spawn::Shared,
+            zygote_attempts: ZYGOTE_ATTEMPTS,
+            zygote_age: ZYGOTE_AGE,
         }
     }
 }
 
 impl Settings {
-    /// Processes at the same time.
+    /// Workers at the same time.
     #[must_use]
-    pub fn slots(&self) -> u32 {
+    pub fn workers(&self) -> u32 {
         self.busy_max.saturating_add(self.ready).max(1)
+    }
+
+    /// Workers of one zygote at the same time. None: it has one, as that of a run.
+    #[must_use]
+    pub fn slots(&self) -> Option<u32> {
+        match self.spawn {
+            Spawn::Shared => Some(self.workers()),
+            Spawn::Exec => None,
+        }
+    }
+
+    /// The place of a worker in its zygote, where that has several.
+    pub(super) fn place(&self, slot: SlotId) -> Option<u32> {
+        match self.spawn {
+            Spawn::Shared => Some(slot.0),
+            Spawn::Exec => None,
+        }
     }
 
     /// Whether each task has a process of its own.
@@ -76,7 +100,7 @@ impl Settings {
     pub(super) fn config(&self, grace: Duration) -> Config {
         Config {
             min: self.ready.max(1),
-            max: self.slots(),
+            max: self.workers(),
             busy_max: self.busy_max.max(1),
             tasks_per_worker: self.tasks_per_worker,
             worker_age: self.worker_age,
@@ -85,6 +109,7 @@ impl Settings {
             head_start: HEAD_START,
             grace,
             waiting_max: self.waiting_max,
+            spawn: self.spawn,
             zygote_attempts: self.zygote_attempts,
             zygote_age: self.zygote_age,
             zygote_idle: None,

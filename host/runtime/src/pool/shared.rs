@@ -56,6 +56,7 @@ impl Shared {
             data: None,
             instead: None,
             worker: Arc::default(),
+            family: None,
         }
     }
 

@@ -97,7 +97,10 @@ pub(super) fn begin(
     let (asks, requests) = mpsc::channel(children::REQUESTS);
     let order = Order {
         zygote: Zygote::Shared(place.zygote),
-        worker: WorkerPlan { slot: Some(place.slot.0), ..plan::guest_worker(&shared.job, connection.is_some()) },
+        worker: WorkerPlan {
+            slot: shared.settings.place(place.slot),
+            ..plan::guest_worker(&shared.job, connection.is_some())
+        },
         begin,
         ends: Some(Ends { stdio, connection, coredump: None }),
         directories: shared.granted.directories.clone(),

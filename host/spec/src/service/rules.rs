@@ -39,6 +39,8 @@ pub struct Rules {
     pub recycle_memory_bytes: Option<u64>,
     /// It runs by a schedule, with this for what meets a run that has not ended.
     pub overlap: Option<Overlap>,
+    /// Its instances come from one zygote.
+    pub shared_zygote: bool,
     /// Limits from which retries with a change start.
     pub limits: Boosts,
 }
@@ -104,6 +106,7 @@ impl Rules {
             grace: lasts(Setting::Grace, spec.grace.as_ref())?,
             recycle_memory_bytes: recycle.map(|size| size.to_bytes()),
             overlap: overlap(spec)?,
+            shared_zygote: spec.shared_zygote,
             limits,
         })
     }

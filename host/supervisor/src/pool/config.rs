@@ -29,7 +29,9 @@ pub struct Config {
     pub grace: Duration,
     /// Tasks that may wait; at least 1. Those that come back from a worker are not counted against it.
     pub waiting_max: usize,
-    /// A zygote has a successor after so many workers, at least 1,
+    /// How workers come from zygotes.
+    pub spawn: Spawn,
+    /// A zygote that is shared has a successor after so many workers, at least 1,
     pub zygote_attempts: u64,
     /// or at this age, at least a second.
     pub zygote_age: Duration,
@@ -44,6 +46,16 @@ pub struct Config {
     pub backoff: Pauses,
     /// Tasks that one worker may have at once, the one that it does among them; at least 1.
     pub in_flight: u32,
+}
+
+/// How workers come from zygotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spawn {
+    /// One zygote starts many, and they share its address layout.
+    #[default]
+    Shared,
+    /// Each has a zygote of its own, and no two share a layout.
+    Exec,
 }
 
 /// Pauses that double from the first to the longest.

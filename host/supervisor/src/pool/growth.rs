@@ -72,6 +72,7 @@ impl State {
             Mode::Draining if self.tasks.waiting() > 0 => {}
             Mode::Broken | Mode::Draining | Mode::Closed | Mode::Over => self.zygotes.dismiss_all(),
         }
+        self.zygotes.dismiss_surplus();
         let has_come = |at: Option<Duration>| at.is_some_and(|at| at <= self.now);
         if has_come(self.unused_at()) {
             self.zygotes.dismiss_all();
@@ -94,7 +95,7 @@ impl State {
 
     /// Workers that are to be started: `min` that are ready, and one for each task that waits and could run. After a failure
     /// one at a time.
-    fn missing(&self) -> u32 {
+    pub(super) fn missing(&self) -> u32 {
         let could_run = self.config.busy_max.saturating_sub(self.slots.busy());
         let demand = could_run.min(u32::try_from(self.tasks.waiting()).unwrap_or(u32::MAX));
         let wanted = match self.mode {
@@ -119,11 +120,12 @@ impl State {
         if missing == 0 || self.now < self.failures.not_before() || self.head_start().is_some() {
             return;
         }
-        if !self.zygotes.is_serving() {
-            return self.begin_zygote();
-        }
         for _ in 0..missing {
             self.start_worker();
+        }
+        // For whom there was no zygote.
+        for _ in 0..self.zygotes.lacking(self.missing()) {
+            self.begin_zygote();
         }
     }
 

@@ -6,6 +6,7 @@
 //! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_WORLDS=N` tries that many.
 
 use super::state::Mode;
+use super::zygotes::COMING_MAX;
 use super::*;
 use crate::chance::{Rng, number};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -58,6 +59,8 @@ struct Zygote {
     ready: bool,
     told: bool,
     under_way: u32,
+    /// Workers that it was to start.
+    starts: u64,
 }
 
 /// What is on the agenda.
@@ -274,7 +277,10 @@ impl World {
 
     /// What it has under way fails, and may be told before or after.
     fn kill_a_zygote(&mut self) {
-        let Some(zygote) = self.last_zygote.filter(|zygote| self.zygotes.contains_key(zygote)) else { return };
+        let all: Vec<_> = self.zygotes.keys().copied().collect();
+        let any = self.rng.below(all.len().max(1) as u64) as usize;
+        let picked = if self.config.spawn == Spawn::Exec { all.get(any) } else { all.last() };
+        let Some(zygote) = picked.copied() else { return };
         let starts = self.processes.iter().filter(|(_, process)| process.zygote == zygote && process.ready.is_none());
         let starts: Vec<_> = starts.map(|(slot, _)| *slot).collect();
         for slot in starts {
@@ -548,7 +554,8 @@ impl World {
         match action {
             Action::StartZygote { zygote } => {
                 let coming = self.zygotes.values().filter(|zygote| !zygote.ready && !zygote.told).count();
-                self.check(coming == 0, "one zygote at a time");
+                let coming_max = if self.config.spawn == Spawn::Exec { COMING_MAX } else { 1 };
+                self.check(coming < coming_max, "few zygotes come at a time");
                 self.check(self.last_zygote.is_none_or(|last| last < zygote), "a zygote's number is used once");
                 self.last_zygote = Some(zygote);
                 self.zygotes.insert(zygote, Zygote::default());
@@ -588,7 +595,9 @@ impl World {
         self.check(self.closed != Some(false), "nothing is started at the end");
         let known = self.zygotes.get_mut(&zygote).expect("a zygote that is there starts a worker");
         known.under_way += 1;
-        let serves = known.ready && !known.told;
+        known.starts += 1;
+        let (serves, is_alone) = (known.ready && !known.told, known.starts == 1);
+        self.check(is_alone || self.config.spawn == Spawn::Shared, "no two workers come from one zygote");
         self.check(serves, "a zygote starts workers while it serves");
         let fresh = Process {
             generation: self.events << 16 | u64::from(slot.0),
@@ -768,7 +777,8 @@ impl World {
         self.check(self.processes.values().all(|process| self.does_right(process)), "what is to end is not done");
         self.check(self.pool.tasks.is_bounded(), "what is kept grows with what there is");
         self.check(self.pool.surplus.len() <= counts.idle as usize, "what is kept grows with what there is");
-        self.check(self.zygotes.len() <= 10, "zygotes that nobody needs");
+        let starting = if self.config.spawn == Spawn::Exec { self.config.max as usize + COMING_MAX } else { 0 };
+        self.check(self.zygotes.len() <= 10 + starting, "zygotes that nobody needs");
         let mode = self.pool.mode;
         self.check(mode != Mode::Broken || self.may_break, "one death breaks no pool");
         self.check((mode == Mode::Over) == self.ended, "the end is told");
@@ -830,6 +840,8 @@ impl World {
         // Those that are too old are replaced again and again.
         let settles = (live, idle, starting) == expected || self.config.worker_age.is_some() && !is_broken;
         self.check(settles, "the pool is as large as it is to be");
+        let is_still = self.config.spawn == Spawn::Exec && self.config.worker_age.is_none();
+        self.check(!is_still || self.zygotes.len() <= 1, "one zygote is there for the next worker");
     }
 }
 
@@ -848,6 +860,7 @@ fn config(rng: &mut Rng) -> Config {
         head_start: if rng.one_in(2) { rng.millis(5) } else { Duration::ZERO },
         grace: rng.millis(500),
         waiting_max: 1 + rng.below(200) as usize,
+        spawn: if rng.one_in(3) { Spawn::Exec } else { Spawn::Shared },
         zygote_attempts: 1 + rng.below(30),
         zygote_age: Duration::from_millis(1000 + rng.below(60_000)),
         zygote_idle: rng.one_in(2).then(|| rng.millis(10_000)),

@@ -2,6 +2,7 @@
 //!
 //! Must not: decide who is started next.
 
+use super::config::Spawn;
 use super::message::{How, SlotId, TaskId, ZygoteId};
 use super::slots::{Given, Phase, Slot, Start, Worker};
 use super::state::{Mode, State};
@@ -86,12 +87,20 @@ impl State {
         }
     }
 
+    /// Whether a zygote that comes is to start somebody. One that is shared comes alone only if it is.
+    fn waits_for_zygote(&self) -> bool {
+        match self.config.spawn {
+            Spawn::Shared => true,
+            Spawn::Exec => self.missing() > 0,
+        }
+    }
+
     /// The starts that it had under way fail by themselves, and its workers live on.
     pub(super) fn zygote_ended(&mut self, zygote: ZygoteId, is_final: bool) {
         match self.zygotes.ended(zygote, self.now) {
             Gone::Nobody => {}
-            Gone::Coming { wave, alone: true } => self.failed(wave, is_final),
-            Gone::Coming { alone: false, .. } | Gone::Serving => {
+            Gone::Coming { wave, alone: true } if self.waits_for_zygote() => self.failed(wave, is_final),
+            Gone::Coming { .. } | Gone::Serving => {
                 if is_final {
                     self.give_up();
                 }

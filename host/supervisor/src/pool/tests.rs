@@ -23,6 +23,7 @@ fn reused() -> Config {
         head_start: Duration::ZERO,
         grace: seconds(1),
         waiting_max: 2_000_000,
+        spawn: Spawn::Shared,
         zygote_attempts: 1000,
         zygote_age: seconds(3600),
         zygote_idle: None,
@@ -506,6 +507,62 @@ fn a_zygote_that_starts_nobody_for_long_is_ended() {
     assert_eq!(kit.pass(seconds(59)), []);
     assert_eq!(kit.pass(seconds(1)), [end_zygote(0)]);
     assert_eq!(kit.step(submitted(2)), [assign(1, 2), start_zygote(1)]);
+}
+
+/// Each worker has a zygote of its own.
+fn alone() -> Config {
+    Config { spawn: Spawn::Exec, ..reused() }
+}
+
+#[test]
+fn each_worker_has_a_zygote_of_its_own_and_the_next_one_is_there_already() {
+    let mut kit = Kit { pool: State::new(alone()), now: Duration::ZERO };
+    assert_eq!(kit.step(Event::Tick), [start_zygote(0), start_zygote(1)], "as many at once as workers are missing");
+    assert_eq!(kit.step(zygote_ready(1)), [start(0, 1)]);
+    assert_eq!(kit.step(ready(0)), [end_zygote(1)], "nobody else comes from it");
+    assert_eq!(kit.step(zygote_ready(0)), [start(1, 0), start_zygote(2)]);
+    assert_eq!(kit.step(ready(1)), [end_zygote(0)]);
+    assert_eq!([kit.step(zygote_ended(1)), kit.step(zygote_ended(0)), kit.step(zygote_ready(2))].concat(), []);
+    assert_eq!(kit.step(submitted(1)), [assign(0, 1), start(2, 2), start_zygote(3)]);
+    assert_eq!(kit.step(submitted(2)), [assign(1, 2)], "it comes for this one now");
+    assert_eq!(kit.step(zygote_ready(3)), [start(3, 3), start_zygote(4)]);
+    assert_eq!(kit.step(zygote_ended(2)), [], "its worker may be ready all the same");
+    assert_eq!(kit.step(ready(2)), []);
+}
+
+#[test]
+fn zygotes_that_nobody_needs_any_more_end_but_for_one() {
+    let mut kit =
+        Kit { pool: State::new(Config { min: 0, zygote_idle: Some(seconds(60)), ..alone() }), now: seconds(0) };
+    assert_eq!(kit.step(Event::Tick), [], "nobody is missing, and there was no start");
+    assert_eq!(kit.submit_all(1, 1..4), [start_zygote(0), start_zygote(1), start_zygote(2)]);
+    let cancel = |task| Event::Cancelled { task: TaskId(task) };
+    assert_eq!([kit.step(cancel(1)), kit.step(cancel(2)), kit.step(cancel(3))].concat().len(), 3);
+    assert_eq!(kit.step(zygote_ready(0)), []);
+    assert_eq!(kit.step(zygote_ready(1)), [end_zygote(0)]);
+    assert_eq!(kit.step(zygote_ready(2)), [end_zygote(1)]);
+    assert_eq!(kit.pass(seconds(60)), [end_zygote(2)], "and that one when it is of no use");
+    let _ = [0, 1, 2].map(|zygote| kit.step(zygote_ended(zygote)));
+    assert_eq!(kit.pass(seconds(3600)), []);
+}
+
+#[test]
+fn a_zygote_of_its_own_that_fails_counts_only_where_a_worker_is_missing() {
+    let mut kit = Kit { pool: State::new(Config { min: 1, max: 1, busy_max: 1, ..alone() }), now: Duration::ZERO };
+    assert_eq!(kit.step(Event::Tick), [start_zygote(0)]);
+    assert_eq!(kit.step(zygote_ready(0)), [start(0, 0), start_zygote(1)]);
+    assert_eq!(kit.step(ready(0)), [end_zygote(0)]);
+    for zygote in 1..9 {
+        assert_eq!(kit.step(zygote_ended(zygote)), []);
+        assert_eq!(kit.pass(millis(149)), []);
+        assert_eq!(kit.pass(millis(1)), [start_zygote(zygote + 1)], "after the longest pause");
+    }
+    let _ = [kit.step(submitted(1)), kit.step(submitted(2)), kit.step(ended(0))];
+    for zygote in 9..12 {
+        assert_eq!(kit.pool.counts().failed_starts, zygote - 9);
+        let _ = [kit.step(zygote_ended(zygote as u32)), kit.pass(millis(200))];
+    }
+    assert_eq!(kit.pool.counts().waiting, 0, "after three of those nothing is tried any more");
 }
 
 // The end.

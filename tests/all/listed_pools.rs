@@ -1,0 +1,128 @@
+//! `ps --all`: the pools of this person's commands, while they live.
+
+use crate::kit::{PROMISED, Running, Who, Workspace, finish, guest, wait_for};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// `sandhog` with a runtime directory of this test's own.
+fn sandhog(workspace: &Workspace) -> Command {
+    let mut command = workspace.sandhog();
+    command.env("SANDHOG_RUNTIME_DIR", workspace.path("runtime")).stdin(Stdio::piped());
+    command
+}
+
+/// `sandhog map -j2` of guests that sleep for ever, five of them.
+fn sleepers(workspace: &Workspace) -> Running {
+    let mut child = Running::start(sandhog(workspace).args(["map", "-j2"]).arg(guest("sleep_forever")));
+    child.stdin.take().unwrap().write_all(b"1\n2\n3\n4\n5\n").unwrap();
+    child
+}
+
+fn said(workspace: &Workspace, words: &[&str]) -> String {
+    let output = finish(Running::start(sandhog(workspace).args(words)));
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{words:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn listed(workspace: &Workspace) -> Vec<Value> {
+    serde_json::from_str(&said(workspace, &["ps", "--all", "--json"])).unwrap()
+}
+
+/// Waits until one pool is listed and is like this.
+fn until(workspace: &Workspace, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    wait_for(what, PROMISED, || match listed(workspace).as_slice() {
+        [one] if is(one) => Some(one.clone()),
+        _ => None,
+    })
+}
+
+/// Ends it by a signal.
+fn ended(child: Running, signal: Signal) -> Output {
+    child.signal(signal);
+    finish(child)
+}
+
+/// Neither listed, nor anything left of it.
+fn expect_gone(workspace: &Workspace) {
+    assert_eq!(listed(workspace), Vec::<Value>::new());
+    assert!(!fs::exists(workspace.path("runtime/pools")).unwrap());
+}
+
+#[test]
+fn a_pool_is_listed_with_its_numbers_until_its_command_ends() {
+    for who in Who::all() {
+        let workspace = Workspace::new(who);
+        let child = sleepers(&workspace);
+        let pool = until(&workspace, "two that sleep", |pool| pool["busy"] == 2 && pool["idle"] == 2);
+        assert_eq!(
+            (&pool["pid"], &pool["command"], &pool["kind"]),
+            (&child.id().into(), &"map".into(), &"command".into())
+        );
+        assert_eq!((&pool["waiting"], &pool["started"], &pool["recycled"]), (&2.into(), &4.into(), &0.into()));
+        let (p50, p99) = (pool["start_us_p50"].as_u64().unwrap(), pool["start_us_p99"].as_u64().unwrap());
+        assert!(0 < p50 && p50 <= p99, "{pool}");
+        let text = said(&workspace, &["ps", "--all"]);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let row = lines.iter().find(|words| words.first() == Some(&pool["pid"].to_string().as_str())).unwrap();
+        let job = pool["job"].as_str().unwrap();
+        assert_eq!(row[1..9], ["map", job, "command", "2", "2", "2", "4", "0"], "{text}");
+        assert!(!said(&workspace, &["ps"]).contains("map"), "without --all there are jobs alone");
+        assert_eq!(ended(child, Signal::TERM).status.code(), Some(143));
+        expect_gone(&workspace);
+    }
+}
+
+#[test]
+fn a_pool_of_handlers_is_listed_as_well_and_two_commands_are_two() {
+    let workspace = Workspace::new(Who::ordinary());
+    let mut handlers = Running::start(
+        sandhog(&workspace).args(["pool", "-j1", "--reuse=9"]).arg(guest("word-handler")).stdout(Stdio::piped()),
+    );
+    until(&workspace, "a handler that waits", |pool| {
+        pool["idle"] == 1 && pool["command"] == "pool" && pool["kind"] == "handler" && pool["busy"] == 0
+    });
+    let sleepers = sleepers(&workspace);
+    wait_for("two commands", PROMISED, || (listed(&workspace).len() == 2).then_some(()));
+    ended(sleepers, Signal::TERM);
+    drop(handlers.stdin.take());
+    assert_eq!(finish(handlers).status.code(), Some(0));
+    expect_gone(&workspace);
+}
+
+#[test]
+fn a_pool_whose_command_was_killed_is_not_listed_and_whoever_looks_removes_what_it_left() {
+    let workspace = Workspace::new(Who::ordinary());
+    let child = sleepers(&workspace);
+    until(&workspace, "a pool", |_| true);
+    ended(child, Signal::KILL);
+    assert!(fs::exists(workspace.path("runtime/pools")).unwrap());
+    expect_gone(&workspace);
+}
+
+#[test]
+fn a_command_that_is_stopped_is_listed_without_numbers_and_nobody_waits_for_it() {
+    let workspace = Workspace::new(Who::ordinary());
+    let child = sleepers(&workspace);
+    let pool = until(&workspace, "a pool", |_| true);
+    child.signal(Signal::STOP);
+    let stopped = until(&workspace, "one without an answer", |pool| pool.get("busy").is_none());
+    assert_eq!(stopped, serde_json::json!({ "pid": pool["pid"] }));
+    child.signal(Signal::CONT);
+    until(&workspace, "its answer", |pool| pool["busy"] == 2);
+    ended(child, Signal::TERM);
+    expect_gone(&workspace);
+}
+
+#[test]
+fn without_a_runtime_directory_a_pool_works_all_the_same() {
+    let workspace = Workspace::new(Who::ordinary());
+    workspace.file("runtime", "a file").settle();
+    let mut child = Running::start(sandhog(&workspace).args(["map", "-j2"]).arg(guest("cat")));
+    child.stdin.take().unwrap().write_all(b"1\n2\n").unwrap();
+    let output = finish(child);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"1\n2\n"[..]), "{output:?}");
+    assert_eq!(output.stderr, b"");
+}
