@@ -19,6 +19,7 @@ mod input;
 mod kept;
 mod settings;
 mod shared;
+mod starts;
 pub mod task;
 mod worker;
 mod zygote;

@@ -11,13 +11,13 @@ use super::happening::{Answer, Happening, StartFailure, Submitted, WorkerEnded, 
 use super::input::{Given, Kept};
 use super::settings::{Measured, START_FAILURES, WorkerKind, locked};
 use super::shared::Shared;
+use super::starts::{Start, Starts};
 use super::task::{Finished, Input, Task};
 use super::worker::Control;
 use super::zygote;
 use crate::stop::{StopRequest, StopRequests};
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_supervisor::pool::{Action, ClientId, Event, How, SlotId, State, TaskId, ZygoteId};
-use starts::Start;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub(super) struct Actor {
     zygotes: HashMap<ZygoteId, Zygote>,
     slots: HashMap<SlotId, Slot>,
     /// What is to be started once all that others wait for is done.
-    starts: VecDeque<Start>,
+    starts: Starts,
     tasks: HashMap<TaskId, Waiting>,
     /// Those that no worker has.
     queued: HashSet<TaskId>,
@@ -127,7 +127,7 @@ impl Actor {
             stopped,
             zygotes: HashMap::new(),
             slots: HashMap::new(),
-            starts: VecDeque::new(),
+            starts: Starts::default(),
             tasks: HashMap::new(),
             queued: HashSet::new(),
             failure: None,
@@ -341,9 +341,9 @@ impl Actor {
         }
         for action in actions {
             match action {
-                Action::StartZygote { zygote } => self.starts.push_back(Start::Zygote(zygote)),
+                Action::StartZygote { zygote } => self.starts.push(Start::Zygote(zygote)),
                 Action::EndZygote { zygote } => drop(self.zygotes.remove(&zygote)),
-                Action::StartWorker { slot, zygote } => self.starts.push_back(Start::Worker(slot, zygote)),
+                Action::StartWorker { slot, zygote } => self.starts.push(Start::Worker(slot, zygote)),
                 Action::Assign { slot, task } => self.assign(slot, task),
                 Action::Retire { slot } => {
                     is_over |= self.start_now(slot);

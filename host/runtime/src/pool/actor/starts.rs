@@ -7,24 +7,17 @@ use crate::pool::command::Command;
 use crate::pool::handler::Handler;
 use crate::pool::happening::StartFailure;
 use crate::pool::settings::WorkerKind;
+use crate::pool::starts::Start;
 use crate::pool::worker::Place;
 use crate::pool::zygote;
 use crate::stop::StopRequest;
 use sandhog_supervisor::pool::{Event, SlotId, ZygoteId};
-use std::collections::VecDeque;
 use std::time::Instant;
-
-/// What the policy wants to be there.
-#[derive(Clone, Copy)]
-pub(super) enum Start {
-    Zygote(ZygoteId),
-    Worker(SlotId, ZygoteId),
-}
 
 impl Actor {
     pub(super) fn start_all(&mut self) -> bool {
         let mut is_over = false;
-        while let Some(start) = self.starts.pop_front() {
+        while let Some(start) = self.starts.next() {
             match start {
                 Start::Zygote(id) => self.start_zygote(id),
                 Start::Worker(slot, zygote) => is_over |= self.start_worker(slot, zygote),
@@ -35,12 +28,7 @@ impl Actor {
 
     /// What is to end has begun before: its end is heard of like any other.
     pub(super) fn start_now(&mut self, id: SlotId) -> bool {
-        let is_meant = |start: &Start| matches!(start, Start::Worker(slot, _) if *slot == id);
-        let place = self.starts.iter().position(is_meant);
-        match place.and_then(|place| self.starts.remove(place)) {
-            Some(Start::Worker(slot, zygote)) => self.start_worker(slot, zygote),
-            Some(Start::Zygote(_)) | None => false,
-        }
+        self.starts.take(id).is_some_and(|zygote| self.start_worker(id, zygote))
     }
 
     fn start_zygote(&mut self, id: ZygoteId) {
@@ -57,7 +45,7 @@ impl Actor {
                     worker.control().stop(StopRequest::Stop(reason));
                 }
                 let asked = Instant::now();
-                let tasks = VecDeque::new();
+                let tasks = std::collections::VecDeque::new();
                 self.slots.insert(
                     id,
                     Slot { worker, asked, is_ready: false, tasks, answer: None, ended: None, leaving: Vec::new() },
