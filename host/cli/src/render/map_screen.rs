@@ -98,7 +98,7 @@ impl Watcher for MapScreen {
 impl View for MapScreen {
     fn compiling(&self, job: &str) -> Box<dyn Send> {
         self.clear();
-        let compiling = self.line.as_ref().map(|line| Compiling::begin(line));
+        let compiling = self.line.as_ref().map(Compiling::begin);
         Box::new((self.screen.compiling(job), compiling))
     }
 

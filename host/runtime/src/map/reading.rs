@@ -296,8 +296,11 @@ mod tests {
         Reading { sources, recipe: recipe(cut), chunk: 1, passed: Numbers::default() }
     }
 
+    /// Each piece with its number, or why there is none.
+    type Pieces = Vec<(u64, Result<String, String>)>;
+
     /// Everything that is told: numbers with stdin, how many were passed over, and the end.
-    fn all(reading: Reading) -> (Vec<(u64, Result<String, String>)>, u64, Result<(), Error>) {
+    fn all(reading: Reading) -> (Pieces, u64, Result<(), Error>) {
         let mut told = begin(reading);
         let (mut tasks, mut passed) = (Vec::new(), 0);
         loop {

@@ -157,10 +157,10 @@ impl Talk {
     /// Nothing follows that word, and the conversation is over.
     fn ends(mut self, reason: &str) -> End {
         assert_eq!(self.hear(), json!({"type": "ended", "reason": reason}));
-        self.is_over()
+        self.close()
     }
 
-    fn is_over(mut self) -> End {
+    fn close(mut self) -> End {
         let mut rest = String::new();
         let end = self.held.join().unwrap();
         // A command would end here; in a test the thread that reads has no other end.
