@@ -14,6 +14,7 @@ usage: just bench [--rounds N] [--only PART] [--results DIR] [--json]
                    map          many tiny tasks
                    busy         a map of tasks that compute
                    growth       attempts of a pool that has made many
+                   known        an attempt where a daemon knows many jobs
                    pool-memory  workers that wait
                    compute, stream, memory, messages, calls
   --results DIR  where PART.md and PART.svg are written (default: benches/results)
@@ -43,6 +44,7 @@ pub(crate) enum Part {
     Map,
     Busy,
     Growth,
+    Known,
     PoolMemory,
     Compute,
     Stream,
@@ -52,13 +54,14 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Start,
         Self::Warm,
         Self::Rate,
         Self::Map,
         Self::Busy,
         Self::Growth,
+        Self::Known,
         Self::PoolMemory,
         Self::Compute,
         Self::Stream,
@@ -75,6 +78,7 @@ impl Part {
             Self::Map => "map",
             Self::Busy => "busy",
             Self::Growth => "growth",
+            Self::Known => "known",
             Self::PoolMemory => "pool-memory",
             Self::Compute => "compute",
             Self::Stream => "stream",

@@ -13,6 +13,7 @@ mod contestant;
 mod crun;
 mod figures;
 mod growth;
+mod known;
 mod machine;
 mod map;
 mod memory;
@@ -99,6 +100,7 @@ fn measure_part(part: Part, peers: &Peers, args: &Args) -> Outcome<Value> {
         Part::Map => map::measure(peers, args.long_rounds()),
         Part::Busy => busy::measure(peers, args.long_rounds()),
         Part::Growth => growth::measure(peers, args.rounds),
+        Part::Known => known::measure(peers, args.rounds),
         Part::PoolMemory => pool_memory::measure(peers),
         Part::Compute => compute::measure(peers, args.long_rounds()),
         Part::Stream => stream::measure(peers, args.long_rounds()),
@@ -116,6 +118,7 @@ fn tables(part: Part, measured: &Value) -> Vec<Table> {
         Part::Map => map::tables(measured),
         Part::Busy => vec![busy::table(measured)],
         Part::Growth => vec![growth::table(measured)],
+        Part::Known => vec![known::table(measured)],
         Part::PoolMemory => pool_memory::tables(measured),
         Part::Compute => vec![compute::table(measured)],
         Part::Stream => vec![stream::table(measured)],
