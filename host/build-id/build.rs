@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The sources of worker and compiler, and the words that they share with the command, below the repository's folder.
-const SEALED: [&str; 13] = [
+const SEALED: [&str; 15] = [
     "Cargo.lock",
     "channel",
     "protocol",
@@ -17,6 +17,8 @@ const SEALED: [&str; 13] = [
     "host/features",
     "host/ipc",
     "host/link",
+    "host/objects",
+    "host/objects-model",
     "host/probes",
     "host/sandbox",
     "host/sys",

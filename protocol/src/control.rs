@@ -30,6 +30,12 @@ pub struct JobSpec {
     /// As `--child` has them: `NAME=FILE`.
     pub child: Vec<String>,
     pub allow_detached: bool,
+    /// As `--object` has them: `NAME: KIND(ARGUMENTS) RIGHT …`.
+    pub objects: Vec<String>,
+    /// Objects without a name that an attempt may make.
+    pub max_objects: Option<u64>,
+    /// Of all objects of its group.
+    pub objects_memory: Option<Written<Size>>,
     pub max_children: Option<u64>,
     pub max_child_depth: Option<u64>,
     pub max_child_rate: Option<u64>,
@@ -394,6 +400,50 @@ pub struct Job {
     pub ended: Vec<EndedAttempt>,
 }
 
+/// A line of `GET /v1/objects`: an object that jobs of a group share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedObject {
+    pub group: String,
+    /// None: it was made without one.
+    pub name: Option<String>,
+    /// Its number in the group, never used again while the daemon runs.
+    pub object: u64,
+    /// As in a grant: `queue(100, 1MiB)`.
+    pub kind: String,
+    /// Attempts that use it.
+    pub users: u64,
+    /// Who holds it: a lock's holder, those who have permits of a semaphore or items of a queue in their hands.
+    pub holders: Vec<ObjectUser>,
+    pub waiters: Vec<ObjectWaiter>,
+    /// Permits that are left, items that wait, parties that have arrived; of an event 1 where it is set. None: its keeper does
+    /// not say.
+    pub level: Option<u64>,
+    /// Bytes that are in it: of queues.
+    pub bytes: Option<u64>,
+    /// The last acquisition token that was given.
+    pub token: Option<u64>,
+    /// What it takes, as long as it is there.
+    pub memory_bytes: u64,
+    pub created_ms: u64,
+}
+
+/// An attempt that holds an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectUser {
+    pub job: String,
+    pub instance: u32,
+    pub attempt: String,
+}
+
+/// An attempt that waits for an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectWaiter {
+    pub job: String,
+    pub instance: u32,
+    pub attempt: String,
+    pub since_ms: u64,
+}
+
 /// A line of a job's log. `GET /v1/logs` answers with one of them a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -474,6 +524,8 @@ kinds! {
         Message = "message",
         /// A job can send and get no more messages.
         Disconnected = "disconnected",
+        /// Jobs of a group wait for each other, each for a lock that the next one holds.
+        Deadlock = "deadlock",
         /// A job was deleted.
         Deleted = "deleted",
         /// The daemon can't keep what it should: a disk is full.

@@ -25,6 +25,7 @@ pub mod inspect;
 pub mod kinds;
 pub mod limits;
 pub mod message;
+pub mod objects;
 pub mod plan;
 pub mod pool;
 pub mod pool_status;

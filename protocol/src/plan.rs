@@ -76,6 +76,8 @@ pub struct ZygotePlan {
     pub cgroup_tasks: u32,
     /// The engine notes at each trap what a core dump needs.
     pub coredump: bool,
+    /// Its workers may use objects of their group: memory that several processes have.
+    pub objects: bool,
     /// It serves many attempts: each of its workers has a place with a cgroup and an identity of its own. None: one worker, which
     /// shares the zygote's cgroup.
     pub slots: Option<Slots>,
@@ -119,6 +121,8 @@ pub enum Program {
     Compiler,
     /// Native code of `sandhog doctor` that tries what is forbidden.
     Probe,
+    /// The keeper of a group's objects: no module, no guest.
+    Keeper,
 }
 
 /// How a worker is to be sealed. Its granted directories travel beside it as fds, in this order.
@@ -163,6 +167,8 @@ pub enum Work {
     Guest(Box<GuestPlan>),
     Compile(CompilePlan),
     Probe(String),
+    /// Keep the objects of a group.
+    Keep,
 }
 
 /// One run of a guest. `stdin`, `stdout` and `stderr` are the worker's fds 0, 1 and 2.
@@ -186,6 +192,8 @@ pub struct GuestPlan {
     pub data: Option<Message>,
     /// Of a handler: a new instance for each task.
     pub fresh: bool,
+    /// It may use objects of its group, as [`ZygotePlan::objects`] says to its zygote.
+    pub objects: bool,
     /// Of a handler: what it answers to tasks that came in one packet goes back in as few packets.
     pub together: bool,
     /// Which of stdin, stdout and stderr the guest is to take for a terminal.

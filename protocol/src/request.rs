@@ -2,6 +2,7 @@
 //! coordinator checks it against the rights of the attempt that it comes from.
 
 use crate::message::Message;
+use crate::objects::{Attached, Dead, Kind, Member, ObjectId, Rights};
 use crate::plan::Access;
 use crate::usage::WorkerUsage;
 use crate::verdict::{Usage, Verdict};
@@ -48,6 +49,26 @@ pub enum Request {
     Retire {
         reason: String,
     },
+    /// An object of its group that was granted to it. Answer: [`Reply::Attached`] or [`Reply::NotAttached`].
+    Attach {
+        object: String,
+    },
+    /// A new one without a name. The same answers.
+    Create {
+        kind: Kind,
+    },
+    /// Nobody in this attempt uses it any more. An object that it never had is a breach; the same for [`Request::Waits`].
+    Detach {
+        object: ObjectId,
+    },
+    /// Who it was that died with a lock. Answer: [`Reply::Dead`].
+    Dead {
+        member: Member,
+    },
+    /// It has waited for this object for a while.
+    Waits {
+        object: ObjectId,
+    },
 }
 
 /// How much a line of the log matters.
@@ -83,6 +104,7 @@ pub struct ChildJob {
     pub environment: Vec<(String, String)>,
     pub directories: Vec<ChildDirectory>,
     pub modules: Vec<String>,
+    pub objects: Vec<ChildObject>,
     pub limits: ChildLimits,
     pub data: Option<Message>,
     /// Stdin, stdout, stderr.
@@ -98,6 +120,15 @@ pub struct ChildDirectory {
     pub path: String,
     pub name: String,
     pub access: Access,
+}
+
+/// An object of the parent's for its child.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildObject {
+    /// As the child names it.
+    pub name: String,
+    pub object: ObjectId,
+    pub rights: Rights,
 }
 
 /// None: as much as the parent may.
@@ -129,6 +160,12 @@ pub enum Reply {
         attempt: String,
     },
     NotSpawned(Refused),
+    /// fds: its memory, for reading only where no right needs more, or of a pipe this end; then the worker's page as a member,
+    /// where that comes along.
+    Attached(Box<Attached>),
+    NotAttached(Refused),
+    /// None: it is not known any more.
+    Dead(Option<Box<Dead>>),
     Used(WorkerUsage),
     /// Once for each child, after all that it is to hear of it.
     ChildEnded {

@@ -8,6 +8,7 @@
 
 use crate::inspect::Inspection;
 use crate::kinds::kinds;
+use crate::objects::{FromKeeper, ToKeeper};
 use crate::plan::{Kind, Work};
 use crate::request::{Reply, Request};
 use crate::spawn::Stamp;
@@ -23,6 +24,8 @@ pub enum ToWorker {
     Go(Work),
     /// To a guest, after [`ToWorker::Go`].
     Tells(Reply),
+    /// To a keeper, after [`ToWorker::Go`]; fds as it says.
+    Keeper(ToKeeper),
 }
 
 /// What a worker says. It is hostile: everything in it is checked and shortened before use.
@@ -42,6 +45,8 @@ pub enum FromWorker {
     Probed(ProbeReport),
     /// Up to its report, which follows.
     Stamps(Vec<Stamp>),
+    /// Of a keeper.
+    Kept(FromKeeper),
 }
 
 /// Which step of sealing failed.

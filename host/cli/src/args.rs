@@ -23,6 +23,6 @@ pub use run::RunArgs;
 pub use start::StartArgs;
 pub use tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
 pub use verbs::{
-    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, PsArgs, ScaleArgs, SchemaArgs, SendArgs,
-    ShowArgs, SignalArgs, StartupArgs, UpArgs, WaitArgs,
+    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, ObjectsArgs, PsArgs, ScaleArgs,
+    SchemaArgs, SendArgs, ShowArgs, SignalArgs, StartupArgs, UpArgs, WaitArgs,
 };

@@ -56,6 +56,7 @@ fn carry_out(start: Start, command: Command) -> u8 {
         Command::Delete(args) => ask::run(Verb::Delete, args),
         Command::Scale(args) => ask::scale(args),
         Command::Ps(args) => look::ps(&args),
+        Command::Objects(args) => look::objects(&args),
         Command::Show(args) => look::show(&args),
         Command::Logs(args) => look::logs(&args),
         Command::Events(args) => look::events(&args),

@@ -1,6 +1,6 @@
 //! The verbs that only look: `ps`, `show`, `logs`, `events`.
 
-use super::args::{EventsArgs, LogsArgs, PsArgs, ShowArgs};
+use super::args::{EventsArgs, LogsArgs, ObjectsArgs, PsArgs, ShowArgs};
 use super::client::{Client, Over, path, query};
 use super::concerns::Concerns;
 use super::embedded::Failure;
@@ -8,7 +8,7 @@ use super::ending::report;
 use super::follow::{Gap, Shown, follow};
 use super::pools::{self, Asked};
 use super::render::{self, Paper};
-use sandhog_protocol::control::{Daemon, Event, Instance, Job, JobSummary, LogLine};
+use sandhog_protocol::control::{Daemon, Event, Instance, Job, JobSummary, LogLine, SharedObject};
 use sandhog_protocol::exit_code;
 use sandhog_sys::clock;
 use serde::Serialize;
@@ -98,6 +98,23 @@ pub(super) fn instances_of(select: &[String]) -> String {
 
 fn selects(select: &[String]) -> Vec<(&str, &str)> {
     select.iter().map(|word| ("select", word.as_str())).collect()
+}
+
+/// `objects`. Where no daemon runs there is none, as for [`ps`].
+pub(super) fn objects(args: &ObjectsArgs) -> u8 {
+    report(try_objects(args.json))
+}
+
+fn try_objects(json: bool) -> Result<u8, Failure> {
+    let objects: Vec<SharedObject> = match Client::try_connect()? {
+        Some(mut client) => client.get("/v1/objects")?,
+        None if json => Vec::new(),
+        None => return Ok(render::answer(NO_DAEMON.as_bytes())),
+    };
+    if json {
+        return Ok(render::answer_json(&objects));
+    }
+    Ok(render::answer(render::objects::text(&objects, clock::now_ms()).as_bytes()))
 }
 
 /// `show`.

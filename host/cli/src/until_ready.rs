@@ -201,6 +201,7 @@ impl Awaited {
             | EventKind::Retiring
             | EventKind::Message
             | EventKind::Disconnected
+            | EventKind::Deadlock
             | EventKind::Problem
             | EventKind::DaemonStarted
             | EventKind::DaemonStopping => {}

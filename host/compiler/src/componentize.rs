@@ -5,7 +5,7 @@ mod constructors;
 mod sections;
 
 use super::refusal::Refusal;
-use constructors::without_constructors;
+pub(crate) use constructors::without_constructors;
 use sandhog_engine::wasi1::START;
 use sections::{CUSTOM, IMPORT, leb128, section};
 use std::borrow::Cow;

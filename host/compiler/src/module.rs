@@ -2,6 +2,7 @@
 //! before compilation, because it takes a second where the compiler may take minutes to say the same.
 
 use super::{engine, refusal::Refusal};
+use sandhog_engine::objects;
 use sandhog_engine::wasi1::{FUNCTIONS, INITIALIZE, MODULE, START, STARTS, signature};
 use sandhog_protocol::plan::Kind;
 use wasmparser::{
@@ -143,6 +144,17 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     check_start(&types, bytes)
 }
 
+/// Whether the core module in `bytes`, which carries a component's type, is linked as it is: a command that imports objects and,
+/// beside them, WASI 0.1 alone. Their functions are there for core modules, too, and cost a fraction of a component's.
+pub(super) fn needs_no_component(types: &TypesRef<'_>) -> bool {
+    let is_provided = |(module, name, entity): (&str, &str, EntityType)| provided(module, name, entity).is_some();
+    let imports = || types.core_imports().into_iter().flatten();
+    let mut exports = types.core_exports().into_iter().flatten();
+    imports().all(is_provided)
+        && imports().any(|(module, ..)| module == objects::MODULE)
+        && exports.any(|(name, _)| name == START)
+}
+
 /// The types of the core module in `bytes`.
 ///
 /// # Errors
@@ -187,13 +199,11 @@ fn feature_name(feature: WasmFeatures) -> String {
 fn check_imports(types: &TypesRef<'_>) -> Result<(), Refusal> {
     let mut missing = Vec::new();
     for (module, name, entity) in types.core_imports().into_iter().flatten() {
-        if let Some(refusal) = telling(module, name, entity) {
-            return Err(refusal);
-        }
         let full_name = shortened(&format!("{module}.{name}"));
-        match provided(module, name, entity) {
-            Some(expected) => check_signature(types, full_name, entity, expected)?,
-            None => missing.push(full_name),
+        match (provided(module, name, entity), telling(module, name, entity)) {
+            (Some(expected), _) => check_signature(types, full_name, entity, expected)?,
+            (None, Some(refusal)) => return Err(refusal),
+            (None, None) => missing.push(full_name),
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(Refusal::Imports(missing)) }
@@ -204,7 +214,12 @@ fn provided(module: &str, name: &str, entity: EntityType) -> Option<&'static str
     let (EntityType::Func(_) | EntityType::FuncExact(_)) = entity else {
         return None;
     };
-    let (_, signature) = FUNCTIONS.iter().find(|(function, _)| module == MODULE && *function == name)?;
+    let functions = match module {
+        MODULE => FUNCTIONS,
+        objects::MODULE => objects::FUNCTIONS,
+        _ => return None,
+    };
+    let (_, signature) = functions.iter().find(|(function, _)| *function == name)?;
     Some(signature)
 }
 

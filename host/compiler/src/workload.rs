@@ -19,7 +19,7 @@ impl Workload for Compilations {
     fn serves(program: Program) -> bool {
         match program {
             Program::Compiler => true,
-            Program::Guest { .. } | Program::Probe => false,
+            Program::Guest { .. } | Program::Probe | Program::Keeper => false,
         }
     }
 
@@ -42,7 +42,7 @@ impl Workload for Compilations {
                 let stream = |number| process::borrow(number).try_clone_to_owned().ok().map(File::from);
                 Some(FromWorker::Compiled(compile::compile(&plan, stream(0)?, stream(1)?)))
             }
-            (Work::Compile(_) | Work::Guest(_) | Work::Probe(_), _) => None,
+            (Work::Compile(_) | Work::Guest(_) | Work::Probe(_) | Work::Keep, _) => None,
         }
     }
 }

@@ -82,6 +82,7 @@ pub(super) fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order
             cgroup_memory_bytes: CGROUP_BYTES,
             cgroup_tasks: CGROUP_TASKS,
             coredump: false,
+            objects: false,
             slots: None,
         }),
         worker: WorkerPlan {
@@ -104,6 +105,7 @@ pub(super) fn order(stage: &Stage, probe: &Probe, walls: &Walls) -> Result<Order
         pumps: Vec::new(),
         hard_deadline: Some(DEADLINE),
         requests: None,
+        kept: None,
         grace: driver::GRACE,
         began: None,
     })

@@ -16,8 +16,16 @@ pub const STARTS: [&str; 2] = ["", START];
 /// A row of [`FUNCTIONS`] as its signature is written: `(i32, i64) -> (i32)`.
 pub fn signature(row: &str) -> String {
     let (parameters, results) = row.split_once(':').unwrap_or((row, ""));
-    let list =
-        |letters: &str| letters.chars().map(|letter| if letter == 'I' { "i64" } else { "i32" }).collect::<Vec<_>>();
+    let list = |letters: &str| {
+        letters
+            .chars()
+            .map(|letter| match letter {
+                'I' => "i64",
+                'D' => "f64",
+                _ => "i32",
+            })
+            .collect::<Vec<_>>()
+    };
     format!("({}) -> ({})", list(parameters).join(", "), list(results).join(", "))
 }
 

@@ -159,6 +159,26 @@ pub fn recv_frame<T: DeserializeOwned>(
     }
 }
 
+/// The same from somebody who sends descriptors along: they are added to `fds` in their order. With the frame that this is
+/// about all those have come that were sent with it, those behind them perhaps as well.
+///
+/// # Errors
+/// As [`recv_frame`].
+pub fn recv_frame_with_fds<T: DeserializeOwned>(
+    socket: impl AsFd,
+    buffer: &mut FrameBuffer,
+    fds: &mut Vec<OwnedFd>,
+) -> Result<Result<T, Closed>, Error> {
+    loop {
+        if let Some(message) = buffer.take_frame()? {
+            return Ok(Ok(message));
+        }
+        if buffer.fill_with_fds(&socket, RecvFlags::empty(), fds)? == 0 {
+            return if buffer.is_empty() { Ok(Err(Closed)) } else { Err(Error::Torn) };
+        }
+    }
+}
+
 /// Bytes of a stream on their way to frames. Holds at most one frame and one read more.
 #[derive(Default)]
 pub struct FrameBuffer {
@@ -317,6 +337,25 @@ mod tests {
         assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
         sendmsg(&here, &[IoSlice::new(b"x")], &mut control, SendFlags::empty()).unwrap();
         assert!(matches!(FrameBuffer::default().fill(&there), Err(Error::SurplusFds)));
+    }
+
+    #[test]
+    fn descriptors_are_there_with_the_frame_that_they_were_sent_with() {
+        let (here, there) = pair(SocketType::STREAM).unwrap();
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let frame = |version| frame::encode(&FromWorker::Hello { version }).unwrap();
+        send_some(&here, &frame(1), &[]).unwrap();
+        send_some(&here, &frame(2), &[read.as_fd(), write.as_fd()]).unwrap();
+        send_some(&here, &frame(3), &[write.as_fd()]).unwrap();
+        drop(here);
+        let (mut buffer, mut fds) = (FrameBuffer::default(), Vec::new());
+        let mut next = |fds: &mut Vec<OwnedFd>| recv_frame_with_fds::<FromWorker>(&there, &mut buffer, fds).unwrap();
+        assert!(next(&mut fds).is_ok());
+        assert_eq!(next(&mut fds).ok(), Some(FromWorker::Hello { version: 2 }));
+        assert_eq!(fds.len(), 2);
+        assert!(next(&mut fds).is_ok());
+        assert_eq!(fds.len(), 3);
+        assert!(next(&mut fds).is_err());
     }
 
     #[test]

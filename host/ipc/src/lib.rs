@@ -5,6 +5,6 @@ pub mod json;
 pub mod value;
 
 pub use connection::{
-    Closed, Error, FrameBuffer, Received, pair, recv_frame, recv_packet, send_encoded, send_frame, send_packet,
-    send_some,
+    Closed, Error, FrameBuffer, Received, pair, recv_frame, recv_frame_with_fds, recv_packet, send_encoded, send_frame,
+    send_packet, send_some,
 };

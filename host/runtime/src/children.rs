@@ -5,6 +5,9 @@ use super::attempt_id;
 use super::coordinator::Coordinator;
 use super::error::Error;
 use super::note::{Note, Sender};
+use super::objects::Group;
+use super::objects::asked::{Handed, Who};
+use super::objects::requests::Requests;
 use super::observer::{Life, Observer};
 use super::quota::Quota;
 use super::record::VerdictRecord;
@@ -18,10 +21,12 @@ use sandhog_protocol::causes;
 use sandhog_protocol::exit_code;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::Identity;
-use sandhog_protocol::request::{ChildId, ChildJob, Level, Refused, Reply, Request};
+use sandhog_protocol::request::{ChildId, ChildJob, ChildObject, Level, Refused, Reply, Request};
 use sandhog_protocol::usage::WorkerUsage;
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_spec::job::Job;
+use sandhog_spec::objects::ObjectGrant;
+use sandhog_supervisor::outcome;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -43,6 +48,8 @@ pub(super) struct AttemptTree {
     /// How long a member may take to stop once it was asked.
     pub(super) grace: Duration,
     quota: Mutex<Quota>,
+    /// The objects that its members share, where they may use some.
+    pub(super) group: Option<Group>,
     /// Children whose parents have ended.
     detached: Mutex<Vec<Running>>,
 }
@@ -64,12 +71,14 @@ impl AttemptTree {
         job: &Job,
         observer: Arc<dyn Observer>,
         grace: Duration,
+        group: Option<Group>,
     ) -> Arc<Self> {
         Arc::new(Self {
             coordinator: Arc::clone(coordinator),
             observer,
             grace,
             quota: Mutex::new(Quota::new(job.child_quota, Instant::now())),
+            group,
             detached: Mutex::default(),
         })
     }
@@ -100,16 +109,26 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Serves what one attempt's guest asks for until the attempt has ended, then ends its children and waits for them. `tell`
-/// is the way to its worker.
+/// is the way to its worker; a request to stop ends its waits for objects.
 pub(super) async fn serve(
     tree: &Arc<AttemptTree>,
     member: &Arc<Member>,
     inherited: Inherited,
     mut requests: mpsc::Receiver<Request>,
     tell: Sender,
+    mut stop_requests: StopRequests,
 ) {
     let (ended, mut ends) = mpsc::unbounded_channel();
-    let mut parent = Parent { tree, member, inherited, children: HashMap::new(), last: 0, has_progress: false, ended };
+    let mut parent = Parent {
+        tree,
+        member,
+        inherited,
+        children: HashMap::new(),
+        last: 0,
+        has_progress: false,
+        ended,
+        tell: tell.clone(),
+    };
     loop {
         let (reply, fds) = tokio::select! {
             request = requests.recv() => match request {
@@ -124,6 +143,12 @@ pub(super) async fn serve(
                 None => break,
             },
             Some((child, record)) = ends.recv() => (parent.ended(child, record), Vec::new()),
+            is_stopping = is_stopping(&mut stop_requests, tree.group.is_some()) => {
+                if let (true, Some(group)) = (is_stopping, &tree.group) {
+                    group.stop(&member.identity.attempt);
+                }
+                continue;
+            }
         };
         let _ = tell.send(Note::Tell(reply, fds)).await;
     }
@@ -131,6 +156,18 @@ pub(super) async fn serve(
         tree.observer.progress(&member.identity.attempt, None).await;
     }
     parent.leave().await;
+}
+
+/// When the next request comes: whether the attempt is asked to stop. Never, where nothing is to be done about it.
+async fn is_stopping(stop_requests: &mut StopRequests, matters: bool) -> bool {
+    if !matters || stop_requests.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    match *stop_requests.borrow_and_update() {
+        Some(StopRequest::Stop(_)) => true,
+        // Whoever is ended at once is not told: a wait that came back could take its lock along.
+        Some(StopRequest::Kill(_) | StopRequest::Unhealthy(_) | StopRequest::SigKill) | None => false,
+    }
 }
 
 /// One attempt as a parent.
@@ -145,6 +182,8 @@ struct Parent<'a> {
     /// It has told how far it is, which may be on the screen.
     has_progress: bool,
     ended: mpsc::UnboundedSender<(ChildId, VerdictRecord)>,
+    /// The way to its worker.
+    tell: Sender,
 }
 
 /// What a worker is told, with descriptors.
@@ -157,7 +196,7 @@ impl Parent<'_> {
         match request {
             Request::Spawn(asked) => {
                 let refused = |refused| (Reply::NotSpawned(refused), Vec::new());
-                return Ok(Some(self.spawn(*asked).unwrap_or_else(refused)));
+                return Ok(Some(self.spawn(*asked).await.unwrap_or_else(refused)));
             }
             Request::Stop { child } => self.request_stop(child, StopRequest::Stop(StopReason::Parent))?,
             Request::Kill { child } => self.request_stop(child, StopRequest::Kill(StopReason::Parent))?,
@@ -169,6 +208,11 @@ impl Parent<'_> {
                 self.tree.observer.progress(&self.member.identity.attempt, Some(progress)).await;
             }
             Request::Log { level, text, fields } => self.log(level, text, fields).await,
+            Request::Attach { object } => return Ok(self.while_it_runs(self.objects().attach(&object)).await),
+            Request::Create { kind } => return Ok(self.while_it_runs(self.objects().create(kind)).await),
+            Request::Detach { object } => self.objects().detach(object).await?,
+            Request::Waits { object } => self.objects().waits(object).await?,
+            Request::Dead { member } => return Ok(Some(self.objects().dead(member).await)),
             Request::Ready => self.life(Life::Ready).await,
             Request::Heartbeat => self.life(Life::Heartbeat).await,
             Request::Retire { reason } => self.life(Life::Retire(shortened(reason, limits::RETIRE_REASON))).await,
@@ -176,6 +220,21 @@ impl Parent<'_> {
             Request::Listens | Request::Reads => {}
         }
         Ok(None)
+    }
+
+    /// A keeper may take its time, and nobody waits for an answer that nobody hears.
+    async fn while_it_runs<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            answer = answer => Some(answer),
+            () = self.tell.closed() => None,
+        }
+    }
+
+    fn objects(&self) -> Requests<'_> {
+        let Member { job, identity, objects, .. } = &**self.member;
+        let Identity { attempt, instance, .. } = identity;
+        let who = Who { attempt: attempt.clone(), job: job.name.clone(), instance: *instance };
+        Requests { group: self.tree.group.as_ref(), who: Arc::new(who), job, handed: objects }
     }
 
     /// The child of this number; `None`: it has ended.
@@ -222,7 +281,7 @@ impl Parent<'_> {
         self.tree.observer.life(&self.member.job.name, &self.member.identity.attempt, life).await;
     }
 
-    fn spawn(&mut self, asked: ChildJob) -> Result<ReplyAndFds, Refused> {
+    async fn spawn(&mut self, mut asked: ChildJob) -> Result<ReplyAndFds, Refused> {
         let Child { job, directories } = rights::narrow(&self.member.job, &asked)?;
         let mut opened = Vec::new();
         for (index, way) in &directories {
@@ -232,16 +291,40 @@ impl Parent<'_> {
         }
         let depth = self.member.identity.depth + 1;
         locked(&self.tree.quota).take(depth, Instant::now())?;
-        self.start(job, opened, asked).inspect_err(|_| locked(&self.tree.quota).ended())
+        let objects = std::mem::take(&mut asked.objects);
+        self.start_with(job, opened, asked, objects).await.inspect_err(|_| locked(&self.tree.quota).ended())
+    }
+
+    /// Hands a child its objects, and starts it.
+    async fn start_with(
+        &mut self,
+        job: Job,
+        directories: Vec<Arc<OwnedFd>>,
+        asked: ChildJob,
+        objects: Vec<ChildObject>,
+    ) -> Result<ReplyAndFds, Refused> {
+        let attempt = attempt_id::new_attempt_id().map_err(full)?;
+        let handed = self.objects().hand(&attempt, objects).await?;
+        let started = self.start(attempt.clone(), with_objects(job, &handed), directories, asked, &handed);
+        if let (Err(_), Some(group)) = (&started, &self.tree.group) {
+            // It uses nothing.
+            group.ended(&attempt, &outcome::never_began(None));
+        }
+        started
     }
 
     /// Starts a child that the quota allows.
-    fn start(&mut self, job: Job, directories: Vec<Arc<OwnedFd>>, asked: ChildJob) -> Result<ReplyAndFds, Refused> {
-        let full = |error: io::Error| Refused::Quota(format!("the coordinator can open no more: {error}"));
+    fn start(
+        &mut self,
+        attempt: String,
+        job: Job,
+        directories: Vec<Arc<OwnedFd>>,
+        asked: ChildJob,
+        handed: &[Handed],
+    ) -> Result<ReplyAndFds, Refused> {
         self.tree.coordinator.check_capacity().map_err(full)?;
         let module = self.member.modules.get(&asked.module).map(Arc::clone);
         let module = module.ok_or_else(|| Refused::NotFound(asked.module.clone()))?;
-        let attempt = attempt_id::new_attempt_id().map_err(full)?;
         let identity = Identity {
             attempt: attempt.clone(),
             job: job.name.clone(),
@@ -258,8 +341,9 @@ impl Parent<'_> {
         let modules = modules.map(|(name, module)| (name.clone(), Arc::clone(module))).collect();
         let job = Arc::new(job);
         let (data, worker) = (asked.data, Arc::default());
+        let objects = handed.iter().map(|handed| (handed.name.clone(), handed.object)).collect();
         let (instead, family) = (None, None);
-        let member = Member { job, module, directories, modules, identity, data, instead, worker, family };
+        let member = Member { job, module, directories, modules, identity, data, objects, instead, worker, family };
         let child = self.begin(Arc::new(member), Ties { streams, connection, coredump: None }, asked.detached);
         Ok((Reply::Spawned { child, attempt }, fds))
     }
@@ -305,6 +389,21 @@ impl Parent<'_> {
             let _ = child.task.await;
         }
     }
+}
+
+fn full(error: io::Error) -> Refused {
+    Refused::Quota(format!("the coordinator can open no more: {error}"))
+}
+
+/// The job of a child that is handed objects.
+fn with_objects(mut job: Job, handed: &[Handed]) -> Job {
+    let grant = |Handed { name, kind, rights, .. }: &Handed| ObjectGrant {
+        name: name.clone(),
+        kind: *kind,
+        rights: rights.clone(),
+    };
+    job.grants.objects = handed.iter().map(grant).collect();
+    job
 }
 
 /// At most this many bytes of it, cut between characters.

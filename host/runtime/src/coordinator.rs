@@ -20,14 +20,18 @@ use sandhog_protocol::verdict::StopReason;
 use sandhog_spawner::floor::Floor;
 use sandhog_supervisor::attempt::Event;
 use sandhog_supervisor::outcome::Cause;
+use sandhog_sys::stamps as noting;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+
+/// How long a traced command waits for what its zygote noted: what is still to be heard is on its way.
+const STAMPS: Duration = Duration::from_secs(1);
 
 /// Over when it is dropped or told so.
 pub struct Compiling(Option<Box<dyn Send>>);
@@ -64,6 +68,8 @@ pub struct Coordinator {
     own: OwnDirectories,
     /// The spawner clears away behind a daemon.
     guarded: watch::Sender<bool>,
+    /// It has said where the time of the start went, where that is asked for.
+    stamped: watch::Sender<bool>,
     caches: Caches,
     view: Arc<dyn View>,
     /// Whether it has heard [`Self::note_once`].
@@ -86,6 +92,7 @@ impl Coordinator {
             spawner_lost: watch::Sender::new(false),
             own: OwnDirectories::find(&person, |name| std::env::var_os(name)),
             guarded: watch::Sender::new(false),
+            stamped: watch::Sender::new(false),
             caches: Caches::of(&person, |name| std::env::var_os(name)),
             view,
             noted: AtomicBool::new(false),
@@ -115,6 +122,15 @@ impl Coordinator {
     pub(super) async fn note_once(&self, text: String) {
         if !self.noted.swap(true, Ordering::Relaxed) {
             show(&self.view, &self.stopped(), move |view| view.note(&text)).await;
+        }
+    }
+
+    /// How to have a word shown to whoever started the command, without waiting for them.
+    pub(super) fn noter(&self) -> impl Fn(String) + Send + Sync + 'static {
+        let (view, stopped) = (Arc::clone(&self.view), self.stopped());
+        move |text| {
+            let (view, stopped) = (Arc::clone(&view), stopped.clone());
+            tokio::spawn(async move { show(&view, &stopped, move |view| view.note(&text)).await });
         }
     }
 
@@ -193,10 +209,26 @@ impl Coordinator {
     /// Lets the spawner clear away; afterwards nothing of any run is left. What a spawner leaves that was killed is removed
     /// from here as far as this process may; behind sudo the next command of root's removes it.
     pub async fn close(&self) {
+        if noting::is_on() {
+            self.hear_stamps().await;
+        }
         let is_cleared = self.client.close().await;
         if !is_cleared && self.root {
             privilege::sweep();
         }
+    }
+
+    /// A zygote may say what it noted after its worker has ended.
+    async fn hear_stamps(&self) {
+        let mut stamped = self.stamped.subscribe();
+        let heard = async {
+            tokio::select! {
+                _ = stamped.wait_for(|stamped| *stamped) => {}
+                () = self.spawner_is_lost() => {}
+            }
+        };
+        // A run that started nothing has no zygote.
+        let _ = tokio::time::timeout(STAMPS, heard).await;
     }
 
     /// The walls that are to stand here.
@@ -325,6 +357,7 @@ async fn forward_spawner_events(coordinator: Arc<Coordinator>) {
             FromSpawner::Stamps { spawner, zygote } => {
                 stamps::hear(Process::Spawner, spawner);
                 stamps::hear(Process::Zygote, zygote);
+                coordinator.stamped.send_replace(true);
                 continue;
             }
             FromSpawner::ZygoteStarted { zygote, weak } => {

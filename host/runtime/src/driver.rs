@@ -13,6 +13,7 @@ use super::zygote;
 use crate::spawner::{Client, recv_ready};
 use rustix::net::SocketType;
 use sandhog_ipc::{self as ipc, Closed, pair, send_packet};
+use sandhog_protocol::objects::FromKeeper;
 use sandhog_protocol::plan::{Kind, Program, Work};
 use sandhog_protocol::request::{Reply, Request};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner};
@@ -76,6 +77,8 @@ struct Driver<'a> {
     held: Option<Held>,
     /// What the worker has asked for and nobody has taken yet: until then nothing more of it is heard.
     asked_for: Option<Request>,
+    /// What a keeper has said, in the same way.
+    kept: Option<FromKeeper>,
     /// The worker's end, until the worker has it.
     channel_there: Option<OwnedFd>,
     asked: Instant,
@@ -123,6 +126,7 @@ pub async fn drive(
 fn attempt_of(order: &Order) -> Attempt {
     let has_module = matches!(&order.zygote, Zygote::Own(plan) if matches!(plan.program, Program::Guest { .. }));
     let waits = matches!(order.begin, Begin::Assigned { .. });
+    let keeps_objects = order.kept.is_some();
     let is_kept = order.pumps.iter().any(|pump| matches!(pump.to, To::Sink(_)));
     let mut attempt = Attempt::new(has_module, order.pumps.len(), order.requests.is_some(), with_wall);
     if is_kept {
@@ -130,6 +134,9 @@ fn attempt_of(order: &Order) -> Attempt {
     }
     if waits {
         attempt = attempt.waiting();
+    }
+    if keeps_objects {
+        attempt = attempt.keeping_objects();
     }
     match order.zygote {
         Zygote::Own(_) => attempt,
@@ -164,6 +171,7 @@ impl<'a> Driver<'a> {
             room: None,
             held: None,
             asked_for: None,
+            kept: None,
             channel_there: Some(channel_there),
             asked,
             gone: None,
@@ -182,12 +190,13 @@ impl<'a> Driver<'a> {
     /// handed on: neither holds anything else up.
     async fn next(&mut self, notes: &mut mpsc::Receiver<Note>, worker_events: &mut WorkerEvents) -> Option<Event> {
         loop {
-            let hears = self.asked_for.is_none() && !self.outbox.is_full();
+            let hears = self.asked_for.is_none() && self.kept.is_none() && !self.outbox.is_full();
             let room = self.room.clone();
             let note = tokio::select! {
                 note = notes.recv() => note?,
                 Some(event) = worker_events.recv(), if hears => Note::Event(event),
                 () = hand_on(self.order.requests.as_ref(), &mut self.asked_for) => continue,
+                () = hand_on(self.order.kept.as_ref(), &mut self.kept) => continue,
                 mut ready = is_there(room.as_deref()) => {
                     ready.clear_ready();
                     self.flush();
@@ -270,6 +279,10 @@ impl<'a> Driver<'a> {
             },
             Action::Serve(request) => {
                 self.asked_for = Some(request);
+                Ok(())
+            }
+            Action::Hear(said) => {
+                self.kept = Some(said);
                 Ok(())
             }
             Action::Finish => Ok(()),
@@ -446,18 +459,18 @@ async fn is_there(room: Option<&AsyncFd<OwnedFd>>) -> AsyncFdReadyGuard<'_, Owne
     std::future::pending().await
 }
 
-/// Hands a request on as soon as there is room for it. Waits for ever where there is none to hand on; nothing of it is lost
+/// Hands what was said on as soon as there is room for it. Waits for ever where there is none to hand on; nothing of it is lost
 /// when it is dropped before.
-async fn hand_on(to: Option<&mpsc::Sender<Request>>, request: &mut Option<Request>) {
-    match (to, request.is_some()) {
+async fn hand_on<T>(to: Option<&mpsc::Sender<T>>, said: &mut Option<T>) {
+    match (to, said.is_some()) {
         (Some(to), true) => match to.reserve().await {
             Ok(reserved) => {
-                if let Some(request) = request.take() {
-                    reserved.send(request);
+                if let Some(said) = said.take() {
+                    reserved.send(said);
                 }
             }
             // Nobody serves it any more: it is over for this attempt.
-            Err(_) => *request = None,
+            Err(_) => *said = None,
         },
         _ => std::future::pending().await,
     }

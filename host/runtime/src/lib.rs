@@ -22,6 +22,7 @@ pub mod module;
 pub mod modules;
 mod mounts;
 pub mod note;
+pub mod objects;
 pub mod observer;
 mod order;
 mod outbox;

@@ -202,6 +202,7 @@ pub(super) async fn compile(
         // Twice the CPU time: a compiler that sleeps is not ours.
         hard_deadline: Some(limits.cpu.saturating_mul(2)),
         requests: None,
+        kept: None,
         grace: driver::GRACE,
         began: None,
     };

@@ -3,6 +3,7 @@
 use super::assigned::Assigned;
 use super::output;
 use rustix::io::Errno;
+use sandhog_protocol::objects::ToKeeper;
 use sandhog_protocol::plan::Kind;
 use sandhog_protocol::request::Reply;
 use sandhog_protocol::verdict::StopReason;
@@ -26,6 +27,8 @@ pub enum Note {
     Paused(bool),
     /// Something that the worker is to be told, with its descriptors.
     Tell(Reply, Vec<OwnedFd>),
+    /// Something that a keeper of objects is to be told, with its descriptors.
+    Keep(ToKeeper, Vec<OwnedFd>),
     /// What it is to do, where it waits for that.
     Assigned(Box<Assigned>),
     /// The compiled module, or why there is none.

@@ -2,6 +2,7 @@
 
 use super::feed::Feed;
 use super::output::{Manner, Meter, Sink};
+use sandhog_protocol::objects::FromKeeper;
 use sandhog_protocol::plan::{Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::request::Request;
 use sandhog_protocol::spawn::ZygoteId;
@@ -27,6 +28,8 @@ pub struct Order {
     pub hard_deadline: Option<Duration>,
     /// Where what the guest asks for goes; where it is none, asking is a breach.
     pub requests: Option<mpsc::Sender<Request>>,
+    /// Where what a keeper of objects says goes; where it is none, saying so is a breach.
+    pub kept: Option<mpsc::Sender<FromKeeper>>,
     /// How long it may take to stop once it was asked.
     pub grace: Duration,
     /// Is called when the guest begins.

@@ -29,28 +29,63 @@ const GUEST_TASKS: u32 = 4 + 8;
 /// for it, one on a busy machine some hundreds.
 const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 
-pub fn guest_zygote(limits: &Limits, walls: &Walls) -> ZygotePlan {
+/// Files that a keeper of objects has open: those that it is given, until it has mapped them.
+const KEEPER_FILES: u32 = 256;
+
+/// The memory of all objects is the keeper's, beside its own.
+pub fn keeper_zygote(memory_bytes: u64, walls: &Walls) -> ZygotePlan {
+    ZygotePlan {
+        walls: walls.clone(),
+        program: Program::Keeper,
+        cgroup_memory_bytes: memory_bytes.saturating_add(WORKER_MEMORY + ZYGOTE_MEMORY),
+        cgroup_tasks: GUEST_TASKS,
+        coredump: false,
+        objects: false,
+        slots: None,
+    }
+}
+
+pub fn keeper_worker(memory_bytes: u64) -> WorkerPlan {
+    WorkerPlan {
+        rlimits: Rlimits {
+            data_bytes: WORKER_MEMORY,
+            file_bytes: memory_bytes,
+            open_files: KEEPER_FILES,
+            // It works for as long as its group does.
+            cpu_s: None,
+        },
+        connected: false,
+        coredump: false,
+        directories: Vec::new(),
+        slot: None,
+        lie: None,
+    }
+}
+
+/// `objects`: its workers may use objects of their group.
+pub fn guest_zygote(limits: &Limits, objects: bool, walls: &Walls) -> ZygotePlan {
     ZygotePlan {
         walls: walls.clone(),
         program: Program::Guest { fuel: limits.fuel.is_some() },
         cgroup_memory_bytes: memory(limits) + WORKER_MEMORY + ZYGOTE_MEMORY,
         cgroup_tasks: GUEST_TASKS,
         coredump: limits.coredump,
+        objects,
         slots: None,
     }
 }
 
 /// A zygote for workers in so many slots, or for one worker.
-pub fn zygote_of(limits: &Limits, slots: Option<u32>, walls: &Walls) -> ZygotePlan {
+pub fn zygote_of(limits: &Limits, objects: bool, slots: Option<u32>, walls: &Walls) -> ZygotePlan {
     match slots {
-        Some(slots) => pool_zygote(limits, slots, walls),
-        None => guest_zygote(limits, walls),
+        Some(slots) => pool_zygote(limits, objects, slots, walls),
+        None => guest_zygote(limits, objects, walls),
     }
 }
 
 /// A zygote for workers in so many slots, each with the limits of a job's own cgroup.
-pub fn pool_zygote(limits: &Limits, slots: u32, walls: &Walls) -> ZygotePlan {
-    let alone = guest_zygote(limits, walls);
+pub fn pool_zygote(limits: &Limits, objects: bool, slots: u32, walls: &Walls) -> ZygotePlan {
+    let alone = guest_zygote(limits, objects, walls);
     ZygotePlan {
         // Each worker is counted here until it has entered its own cgroup: a fork's page tables, and one task.
         cgroup_memory_bytes: ZYGOTE_MEMORY + WORKER_MEMORY + u64::from(slots) * FORK_MEMORY,
@@ -66,8 +101,8 @@ pub fn pool_zygote(limits: &Limits, slots: u32, walls: &Walls) -> ZygotePlan {
 }
 
 /// A zygote that instances of a job share: they are few, and live long.
-pub fn shared_zygote(limits: &Limits, slots: u32, walls: &Walls) -> ZygotePlan {
-    let pool = pool_zygote(limits, slots, walls);
+pub fn shared_zygote(limits: &Limits, objects: bool, slots: u32, walls: &Walls) -> ZygotePlan {
+    let pool = pool_zygote(limits, objects, slots, walls);
     ZygotePlan { slots: pool.slots.map(|slots| Slots { code_in_memory: false, ..slots }), ..pool }
 }
 
@@ -117,6 +152,7 @@ pub fn guest(job: &Job, identity: Identity, data: Option<Message>) -> GuestPlan 
         identity,
         data,
         fresh: job.fresh,
+        objects: job.has_objects(),
         together: false,
         terminals: [false; 3],
         whole_calls: [false; 2],
@@ -135,6 +171,7 @@ pub fn compiler_zygote(limits: &CompileLimits, threads: u32, walls: &Walls) -> Z
         cgroup_memory_bytes: limits.memory_bytes + WORKER_MEMORY + ZYGOTE_MEMORY,
         cgroup_tasks: GUEST_TASKS + threads,
         coredump: false,
+        objects: false,
         slots: None,
     }
 }
@@ -157,21 +194,31 @@ pub fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
 }
 
 /// The largest limits of what a job with these limits starts: itself, its children, who have no more, and compilers with
-/// this many threads. How many of them there are is said elsewhere.
-pub fn max_limits(limits: &Limits, compile: &CompileLimits, threads: u32) -> MaxLimits {
-    let (guest, compiler) = (guest_rlimits(limits), compiler_worker(compile).rlimits);
+/// this many threads; and where it has objects, their keeper, for so many bytes. How many of them there are is said elsewhere.
+pub fn max_limits(limits: &Limits, compile: &CompileLimits, threads: u32, objects: Option<u64>) -> MaxLimits {
     let walls = Walls::new();
-    let zygotes = [guest_zygote(limits, &walls), compiler_zygote(compile, threads, &walls)];
-    MaxLimits {
+    let keeper = objects.map(|bytes| (keeper_zygote(bytes, &walls), keeper_worker(bytes).rlimits));
+    let guest = (guest_zygote(limits, objects.is_some(), &walls), guest_rlimits(limits));
+    let compiler = (compiler_zygote(compile, threads, &walls), compiler_worker(compile).rlimits);
+    let none = MaxLimits {
         zygotes: 0,
         slots: 0,
-        cgroup_memory_bytes: zygotes.iter().map(|zygote| zygote.cgroup_memory_bytes).max().unwrap_or(0),
-        cgroup_tasks: zygotes.iter().map(|zygote| zygote.cgroup_tasks).max().unwrap_or(0),
-        data_bytes: guest.data_bytes.max(compiler.data_bytes),
-        file_bytes: guest.file_bytes.max(compiler.file_bytes),
-        open_files: guest.open_files.max(compiler.open_files),
-        cpu_s: guest.cpu_s.and_then(|guest| Some(guest.max(compiler.cpu_s?))),
-    }
+        cgroup_memory_bytes: 0,
+        cgroup_tasks: 0,
+        data_bytes: 0,
+        file_bytes: 0,
+        open_files: 0,
+        cpu_s: Some(0),
+    };
+    [guest, compiler].into_iter().chain(keeper).fold(none, |max, (zygote, worker)| MaxLimits {
+        cgroup_memory_bytes: max.cgroup_memory_bytes.max(zygote.cgroup_memory_bytes),
+        cgroup_tasks: max.cgroup_tasks.max(zygote.cgroup_tasks),
+        data_bytes: max.data_bytes.max(worker.data_bytes),
+        file_bytes: max.file_bytes.max(worker.file_bytes),
+        open_files: max.open_files.max(worker.open_files),
+        cpu_s: max.cpu_s.and_then(|max| Some(max.max(worker.cpu_s?))),
+        ..max
+    })
 }
 
 pub fn compilation(limits: &CompileLimits, threads: u32, fuel: bool, output: CompileOutput) -> CompilePlan {

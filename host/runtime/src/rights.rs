@@ -1,11 +1,13 @@
 //! What a child may be: never more than its parent. What goes beyond is refused, not narrowed in silence. Pure.
 
 use sandhog_protocol::limits;
+use sandhog_protocol::objects::GRANTED;
 use sandhog_protocol::plan::Access;
 use sandhog_protocol::request::{ChildDirectory, ChildJob, ChildLimits, Refused};
 use sandhog_spec::connection::Connection;
 use sandhog_spec::grants::{Directory, Grants, components};
 use sandhog_spec::job::{Job, Limits, MEMORY_MIN, Stdin};
+use sandhog_spec::objects::ObjectQuota;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,7 +67,11 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
             env: asked.environment.clone(),
             modules,
             detached: asked.detached && parent.grants.detached,
+            // What of the parent's it is handed is for their group to say.
+            objects: Vec::new(),
         },
+        // It makes none of its own.
+        object_quota: ObjectQuota { unnamed: 0, ..parent.object_quota },
         limits: narrowed(&parent.limits, &asked.limits)?,
         fresh: asked.fresh,
         tty: false,
@@ -91,8 +97,9 @@ fn check_texts(asked: &ChildJob) -> Result<(), Refused> {
         let max = limits::ARGUMENTS;
         return Err(Refused::Invalid(format!("arguments, variables, paths and data take {length} bytes of {max}")));
     }
-    if asked.directories.len() > limits::DIRECTORIES || asked.modules.len() > limits::MODULES {
-        return Err(Refused::Invalid("too many directories or modules".into()));
+    let is_much = asked.directories.len() > limits::DIRECTORIES || asked.modules.len() > limits::MODULES;
+    if is_much || asked.objects.len() > GRANTED {
+        return Err(Refused::Invalid("too many directories, modules or objects".into()));
     }
     check_environment(&asked.environment)
 }
@@ -212,6 +219,7 @@ mod tests {
             environment: vec![("A".into(), "1".into())],
             directories: Vec::new(),
             modules: Vec::new(),
+            objects: Vec::new(),
             limits: ChildLimits::default(),
             data: None,
             stdio: [ChildStdio::Null; 3],

@@ -9,6 +9,7 @@ use super::granted::{Granted, Opener};
 use super::module::Module;
 use super::modules;
 use super::note;
+use super::objects::Group;
 use super::observer::{Keeper, Nobody, Observer};
 use super::own_limits;
 use super::plan;
@@ -18,7 +19,9 @@ use super::streams::{Opened, Streams};
 use super::worker_process::{AttemptWorker, WorkerProcess};
 use super::zygote::life::Origin;
 use super::zygote::shared::{Family, Place};
+use sandhog_protocol::causes;
 use sandhog_protocol::message::Message;
+use sandhog_protocol::objects::ObjectId;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::verdict::{Usage, Verdict};
 use sandhog_spec::job::{Job, User};
@@ -39,6 +42,8 @@ pub(super) struct Member {
     pub modules: BTreeMap<String, Arc<Module>>,
     pub identity: Identity,
     pub data: Option<Message>,
+    /// Objects that its parent had for it, by its own names for them.
+    pub objects: BTreeMap<String, ObjectId>,
     /// What runs in the guest's place, where the guest does not.
     pub instead: Option<Instead>,
     /// Where whoever wants to know what its worker uses finds it.
@@ -71,6 +76,8 @@ pub struct Kept {
     pub keeper: Arc<dyn Keeper>,
     /// How long it may take to stop once it was asked.
     pub grace: Duration,
+    /// The objects of its group, where it may use some.
+    pub group: Option<Group>,
 }
 
 /// What of a member is used up by its start.
@@ -107,7 +114,12 @@ impl Coordinator {
         let granted = Opener::now(self.own_directories()).open(job)?;
         let ties = Ties { streams: Streams::of_command(job, &granted.input), connection, coredump };
         let member = Member { instead, worker, ..Member::new(job.clone(), granted, identity) };
-        self.run_tree(member, ties, self.screen(), GRACE, self.stopped()).await
+        let group = job.has_objects().then(|| Group::of_command(self, job));
+        let record = self.run_tree(member, ties, self.screen(), GRACE, group.clone(), self.stopped()).await;
+        if let Some(group) = group {
+            group.close().await;
+        }
+        record
     }
 
     /// One attempt of a job that the daemon keeps up, to its verdict, with whatever it starts. No path is opened.
@@ -115,10 +127,11 @@ impl Coordinator {
     /// # Errors
     /// Of the coordinator's own.
     pub async fn run_kept(self: &Arc<Self>, kept: Kept, stop_requests: StopRequests) -> Result<VerdictRecord, Error> {
-        let Kept { job, granted, identity, family, connection, observer, keeper, grace } = kept;
+        let Kept { job, granted, identity, family, connection, observer, keeper, grace, group } = kept;
         let streams = Streams::kept(&job, &granted.input, &keeper);
         let member = Member { family, ..Member::new(job, granted, identity) };
-        self.run_tree(member, Ties { streams, connection, coredump: None }, observer, grace, stop_requests).await
+        let ties = Ties { streams, connection, coredump: None };
+        self.run_tree(member, ties, observer, grace, group, stop_requests).await
     }
 
     /// The command of a health check: nobody hears what it says.
@@ -136,7 +149,7 @@ impl Coordinator {
         };
         let ties = Ties { streams: Streams::null(job)?, connection: None, coredump: None };
         let member = Member::new(job.clone(), granted, identity);
-        self.run_tree(member, ties, Arc::new(Nobody), GRACE, stop_requests).await
+        self.run_tree(member, ties, Arc::new(Nobody), GRACE, None, stop_requests).await
     }
 
     async fn run_tree(
@@ -145,16 +158,34 @@ impl Coordinator {
         ties: Ties,
         observer: Arc<dyn Observer>,
         grace: Duration,
+        group: Option<Group>,
         stop_requests: StopRequests,
     ) -> Result<VerdictRecord, Error> {
-        let tree = AttemptTree::new(self, &member.job, observer, grace);
+        let tree = AttemptTree::new(self, &member.job, observer, grace, group);
         let record = tree.run(&Arc::new(member), ties, stop_requests.clone()).await;
         tree.wait_for_detached(stop_requests).await;
         record
     }
 
-    /// The tries of one member: until it starts, or can't. Walls that may be missing are let go one after the other.
+    /// One member to its verdict, which its group is told.
     pub(super) async fn try_member(
+        self: &Arc<Self>,
+        tree: &Arc<AttemptTree>,
+        member: &Arc<Member>,
+        ties: Ties,
+        stop_requests: StopRequests,
+    ) -> Result<VerdictRecord, Error> {
+        let tried = self.try_walls(tree, member, ties, stop_requests).await;
+        if let Some(group) = &tree.group {
+            let refused = |error: &Error| Verdict::Refused { reason: causes::one_line(error) };
+            let verdict = tried.as_ref().map_or_else(refused, |record| record.verdict.clone());
+            group.ended(&member.identity.attempt, &verdict);
+        }
+        tried
+    }
+
+    /// The tries of one member: until it starts, or can't. Walls that may be missing are let go one after the other.
+    async fn try_walls(
         self: &Arc<Self>,
         tree: &Arc<AttemptTree>,
         member: &Arc<Member>,
@@ -234,12 +265,16 @@ impl Coordinator {
         let inherited = ties.streams.inherited(&stdio)?;
         let (asks, requests) = mpsc::channel(children::REQUESTS);
         let (program, work) = member.program_and_work(ties.streams.terminals(), whole_calls);
+        let is_guest = member.instead.is_none();
         let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
         let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
         let order = Order {
             zygote: match &place {
                 Some(place) => Zygote::Shared(place.zygote()),
-                None => Zygote::Own(ZygotePlan { program, ..plan::guest_zygote(&job.limits, walls) }),
+                None => Zygote::Own(ZygotePlan {
+                    program,
+                    ..plan::guest_zygote(&job.limits, is_guest && job.has_objects(), walls)
+                }),
             },
             worker: WorkerPlan {
                 lie,
@@ -253,6 +288,7 @@ impl Coordinator {
             pumps,
             hard_deadline: plan::hard_deadline(&job.limits),
             requests: Some(asks),
+            kept: None,
             grace: tree.grace,
             began: Some(Box::new(move || observer.began(&name))),
         };
@@ -262,7 +298,7 @@ impl Coordinator {
             Box::pin(async move { modules::compiled(&coordinator, &member.module, &member.job, &walls).await })
         });
         let (sender, notes) = mpsc::channel(note::NOTES);
-        let served = children::serve(tree, member, inherited, requests, sender.clone());
+        let served = children::serve(tree, member, inherited, requests, sender.clone(), stop_requests.clone());
         let on_started = on_started(tree, member);
         let attempted = self.attempt(order, compiled, stop_requests, (sender, notes), Some(on_started));
         let (attempted, ()) = tokio::join!(attempted, served);
@@ -297,7 +333,7 @@ impl Coordinator {
             job: Arc::clone(&member.job),
             module: Arc::clone(&member.module),
             directories: member.directories.clone(),
-            plan: plan::shared_zygote(&member.job.limits, *slots, walls),
+            plan: plan::shared_zygote(&member.job.limits, member.job.has_objects(), *slots, walls),
         };
         tokio::select! {
             place = zygotes.place(origin) => place.map(Some),
@@ -360,6 +396,7 @@ impl Member {
             modules,
             identity,
             data: None,
+            objects: BTreeMap::new(),
             instead: None,
             worker: Arc::default(),
             family: None,

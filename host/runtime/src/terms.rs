@@ -12,8 +12,16 @@ use sandhog_spec::job::{ChildQuota, CompileLimits, FILES_MAX, Job, Limits, MEMOR
 #[derive(Clone, Copy, Debug)]
 struct First {
     limits: Limits,
+    /// It may use objects of its group.
+    objects: bool,
     /// It is a pool's.
     slots: Option<u32>,
+}
+
+impl First {
+    const fn of(job: &Job) -> Self {
+        Self { limits: job.limits, objects: job.has_objects(), slots: None }
+    }
 }
 
 /// A command's own settings; a daemon has none of a job's.
@@ -39,7 +47,12 @@ impl Terms {
             probes: None,
             max: MaxLimits {
                 zygotes: zygotes(&job.child_quota),
-                ..plan::max_limits(&job.limits, &job.compile, compiler_threads_max())
+                ..plan::max_limits(
+                    &job.limits,
+                    &job.compile,
+                    compiler_threads_max(),
+                    job.has_objects().then_some(job.object_quota.memory_bytes),
+                )
             },
             daemon: false,
             first: None,
@@ -49,14 +62,14 @@ impl Terms {
     /// Of a command that runs this job at once: its zygote may begin before it is asked for. With native code of the doctor's
     /// in its place, behind these walls at least, nothing begins before.
     pub fn of_run(job: &Job, probes: Option<Walls>) -> Self {
-        let first = probes.is_none().then_some(First { limits: job.limits, slots: None });
+        let first = probes.is_none().then_some(First { slots: None, ..First::of(job) });
         Self { probes, first, ..Self::of(job) }
     }
 
     /// Of a command that keeps a pool of workers for this job.
     pub fn of_pool(job: &Job, pool: &Settings) -> Self {
         let (alone, workers, slots) = (Self::of(job), pool.workers(), pool.slots());
-        let pool = plan::zygote_of(&job.limits, slots, &Walls::new());
+        let pool = plan::zygote_of(&job.limits, job.has_objects(), slots, &Walls::new());
         let each = zygotes(&job.child_quota).saturating_mul(workers as usize);
         Self {
             max: MaxLimits {
@@ -66,14 +79,14 @@ impl Terms {
                 slots: slots.unwrap_or(0),
                 ..alone.max
             },
-            first: Some(First { limits: job.limits, slots }),
+            first: Some(First { slots, ..First::of(job) }),
             ..alone
         }
     }
 
     /// The plan of the zygote that is asked for first, as far as it is known.
     pub(super) fn first(&self, floor: &Floor) -> Option<ZygotePlan> {
-        self.first.as_ref().map(|first| plan::zygote_of(&first.limits, first.slots, &floor.walls))
+        self.first.as_ref().map(|first| plan::zygote_of(&first.limits, first.objects, first.slots, &floor.walls))
     }
 
     /// Of a doctor that tries walls by native code alone.
@@ -84,7 +97,7 @@ impl Terms {
             probes: Some(Walls::new()),
             max: MaxLimits {
                 zygotes: zygotes(&ChildQuota::default()),
-                ..plan::max_limits(&Limits::default(), &CompileLimits::default(), compiler_threads_max())
+                ..plan::max_limits(&Limits::default(), &CompileLimits::default(), compiler_threads_max(), None)
             },
             daemon: false,
             first: None,
@@ -101,9 +114,9 @@ impl Terms {
             ..Limits::default()
         };
         let compile = CompileLimits { memory_bytes: MEMORY_MAX, ..CompileLimits::default() };
-        let alone = plan::max_limits(&limits, &compile, compiler_threads_max());
+        let alone = plan::max_limits(&limits, &compile, compiler_threads_max(), Some(MEMORY_MAX));
         // Instances of a job may share a zygote.
-        let shared = plan::pool_zygote(&limits, limits::SLOTS, &Walls::new());
+        let shared = plan::pool_zygote(&limits, true, limits::SLOTS, &Walls::new());
         let max = MaxLimits {
             zygotes: limits::PROCESSES,
             slots: limits::SLOTS,
@@ -144,11 +157,18 @@ mod tests {
         Job::new(settings, Surroundings { is_root: true, variable: &|_| None }).unwrap()
     }
 
+    fn compiler(job: &Job, walls: &Walls) -> (ZygotePlan, WorkerPlan) {
+        (plan::compiler_zygote(&job.compile, compiler_threads(), walls), plan::compiler_worker(&job.compile))
+    }
+
     fn is_admitted(floor: &Floor, job: &Job) -> bool {
         let walls = standing(true, false);
-        let plans: [(ZygotePlan, WorkerPlan); 2] = [
-            (plan::guest_zygote(&job.limits, &walls), plan::guest_worker(job, true)),
-            (plan::compiler_zygote(&job.compile, compiler_threads(), &walls), plan::compiler_worker(&job.compile)),
+        let memory = job.object_quota.memory_bytes;
+        let keeper = (plan::keeper_zygote(memory, &walls), plan::keeper_worker(memory));
+        let plans: [(ZygotePlan, WorkerPlan); 3] = [
+            if job.has_objects() { keeper } else { compiler(job, &walls) },
+            (plan::guest_zygote(&job.limits, job.has_objects(), &walls), plan::guest_worker(job, true)),
+            compiler(job, &walls),
         ];
         plans.iter().all(|(zygote, worker)| {
             floor.allows_zygote(zygote, &Walls::new()).is_ok() && floor.allows_worker(zygote, worker).is_ok()
@@ -166,7 +186,8 @@ mod tests {
             compile_memory: Some(Size::bytes(16 << 20)),
             ..Settings::default()
         };
-        let changes: [fn(&mut Settings); 6] = [
+        let changes: [fn(&mut Settings); 7] = [
+            |settings| (settings.max_objects, settings.objects_memory) = (Some(1), Some(Size::bytes(9 << 30))),
             |settings| settings.memory = Some(Size::bytes(3 << 30)),
             |settings| settings.max_file = Some(Size::bytes(u64::MAX)),
             |settings| settings.max_files = Some(1000),
@@ -193,6 +214,8 @@ mod tests {
             max_files: Some(FILES_MAX.into()),
             compile_memory: Some(Size::bytes(MEMORY_MAX)),
             compile_timeout: Some(Time::millis(1000 << 40)),
+            max_objects: Some(1),
+            objects_memory: Some(Size::bytes(MEMORY_MAX)),
             ..Settings::default()
         });
         assert!(is_admitted(&Terms::of_daemon(Walls::new()).floor(true, false), &largest));
@@ -203,7 +226,7 @@ mod tests {
     fn only_the_doctor_has_native_code() {
         let native = |terms: &Terms| {
             let job = job(Settings::default());
-            let plan = plan::guest_zygote(&job.limits, &standing(true, false));
+            let plan = plan::guest_zygote(&job.limits, false, &standing(true, false));
             let plan = ZygotePlan { program: Program::Probe, ..plan };
             terms.floor(true, false).allows_zygote(&plan, &Walls::new()).is_ok()
         };

@@ -127,24 +127,32 @@ pub static WORKER: [Step<WorkerContext>; 9] = [
 ];
 
 /// The filter that a zygote begins with.
-pub fn base_filter(program: Program) -> seccomp::Filter {
-    match program {
-        Program::Guest { .. } => seccomp::Filter::Loader,
-        Program::Compiler | Program::Probe => seccomp::Filter::Zygote,
+pub fn base_filter(plan: &ZygotePlan) -> seccomp::Filter {
+    match (plan.program, plan.objects) {
+        (Program::Guest { .. }, false) => seccomp::Filter::Loader,
+        (Program::Guest { .. }, true) => seccomp::Filter::LoaderWithObjects,
+        (Program::Compiler | Program::Probe, _) => seccomp::Filter::Zygote,
+        (Program::Keeper, _) => seccomp::Filter::KeeperZygote,
     }
 }
 
 /// The filter that a worker of this zygote ends up with, above its zygote's; `kind` is its module's, where it has one.
 pub fn final_filter(plan: &ZygotePlan, kind: Option<Kind>) -> seccomp::Narrowed {
     let filter = match (plan.program, kind) {
-        (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) if plan.counts_memory() => {
-            seccomp::Filter::Component
+        (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) => {
+            match (plan.counts_memory(), plan.objects) {
+                (true, false) => seccomp::Filter::Component,
+                (true, true) => seccomp::Filter::ComponentWithObjects,
+                (false, false) => seccomp::Filter::UncountedComponent,
+                (false, true) => seccomp::Filter::UncountedComponentWithObjects,
+            }
         }
-        (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) => seccomp::Filter::UncountedComponent,
+        (Program::Guest { .. }, Some(Kind::Core) | None) if plan.objects => seccomp::Filter::WorkerWithObjects,
         (Program::Guest { .. }, Some(Kind::Core) | None) | (Program::Probe, _) => seccomp::Filter::Worker,
         (Program::Compiler, _) => seccomp::Filter::Compiler,
+        (Program::Keeper, _) => seccomp::Filter::Keeper,
     };
-    seccomp::Narrowed { beneath: base_filter(plan.program), filter }
+    seccomp::Narrowed { beneath: base_filter(plan), filter }
 }
 
 /// Takes the steps that belong to the plan's walls, in order, up to the first that fails.

@@ -54,8 +54,8 @@ pub enum Breach {
     Probe,
     #[error("{what}: the plan says {asked}, and {max} is the most")]
     Limit { what: &'static str, asked: String, max: String },
-    #[error("{what}: the plan has it, and a compiler has none")]
-    Compiler { what: &'static str },
+    #[error("{what}: the plan has it, and {whose} has none")]
+    Surplus { whose: &'static str, what: &'static str },
     #[error("there is a zygote with the number {0} already")]
     Number(u32),
     #[error("there is no slot {0}, or somebody is in it")]
@@ -75,7 +75,7 @@ impl Breach {
             Self::Wall(_)
             | Self::Probe
             | Self::Limit { .. }
-            | Self::Compiler { .. }
+            | Self::Surplus { .. }
             | Self::Number(_)
             | Self::Slot(_)
             | Self::NoSlot
@@ -110,6 +110,15 @@ impl Floor {
         let MaxLimits { cgroup_memory_bytes, cgroup_tasks, .. } = self.max;
         check_max("memory of the cgroup", plan.cgroup_memory_bytes, cgroup_memory_bytes)?;
         check_max("tasks of the cgroup", plan.cgroup_tasks, cgroup_tasks)?;
+        let surplus = |whose, what| Err(Breach::Surplus { whose, what });
+        match plan.program {
+            Program::Guest { .. } => {}
+            Program::Compiler | Program::Probe | Program::Keeper if plan.objects => {
+                return surplus("what runs no guest", "use of objects");
+            }
+            Program::Keeper if plan.slots.is_some() => return surplus(KEEPER, "a slot"),
+            Program::Compiler | Program::Probe | Program::Keeper => {}
+        }
         let Some(slots) = plan.slots else { return Ok(()) };
         check_max("slots", slots.count, self.max.slots.min(limits::SLOTS))?;
         check_max("memory of a slot", slots.memory_bytes, cgroup_memory_bytes)?;
@@ -119,7 +128,7 @@ impl Floor {
     fn allows_walls(&self, plan: &ZygotePlan, failed: &Walls) -> Result<(), Breach> {
         let probes = match plan.program {
             Program::Probe => Some(self.probes.as_ref().ok_or(Breach::Probe)?),
-            Program::Guest { .. } | Program::Compiler => None,
+            Program::Guest { .. } | Program::Compiler | Program::Keeper => None,
         };
         for wall in self.walls.difference(&plan.walls) {
             let is_let_go = self.may_miss.contains(wall);
@@ -152,14 +161,25 @@ impl Floor {
             check_max("CPU seconds", cpu_s.unwrap_or(u64::MAX), max)?;
         }
         check_max("directories", plan.directories.len(), limits::DIRECTORIES)?;
-        match zygote.program {
-            Program::Compiler if plan.connected => Err(Breach::Compiler { what: "a connection" }),
-            Program::Compiler if plan.coredump => Err(Breach::Compiler { what: "a file for a core dump" }),
-            Program::Compiler if !plan.directories.is_empty() => Err(Breach::Compiler { what: "a directory" }),
-            Program::Compiler | Program::Guest { .. } | Program::Probe => Ok(()),
+        let whose = match zygote.program {
+            Program::Guest { .. } | Program::Probe => return Ok(()),
+            Program::Compiler => COMPILER,
+            Program::Keeper => KEEPER,
+        };
+        let surplus = [
+            (plan.connected, "a connection"),
+            (plan.coredump, "a file for a core dump"),
+            (!plan.directories.is_empty(), "a directory"),
+        ];
+        match surplus.into_iter().find(|(is_there, _)| *is_there) {
+            Some((_, what)) => Err(Breach::Surplus { whose, what }),
+            None => Ok(()),
         }
     }
 }
+
+const COMPILER: &str = "a compiler";
+const KEEPER: &str = "a keeper of objects";
 
 fn check_max<T: PartialOrd + Display>(what: &'static str, asked: T, max: T) -> Result<(), Breach> {
     if asked <= max {
@@ -192,7 +212,15 @@ mod tests {
 
     fn zygote(program: Program, without: &[Wall]) -> ZygotePlan {
         let walls = Wall::ALL.into_iter().filter(|wall| !without.contains(wall)).collect();
-        ZygotePlan { walls, program, cgroup_memory_bytes: 1000, cgroup_tasks: 10, coredump: false, slots: None }
+        ZygotePlan {
+            walls,
+            program,
+            cgroup_memory_bytes: 1000,
+            cgroup_tasks: 10,
+            coredump: false,
+            objects: false,
+            slots: None,
+        }
     }
 
     fn worker() -> WorkerPlan {
@@ -208,7 +236,7 @@ mod tests {
         assert_eq!(floor.allows_zygote(&zygote(GUEST, &[]), &none), Ok(()));
         let failed = Wall::ALL.into();
         for wall in Wall::ALL.into_iter().filter(|wall| *wall != Wall::Landlock) {
-            for program in [GUEST, Program::Guest { fuel: true }, Program::Compiler] {
+            for program in [GUEST, Program::Guest { fuel: true }, Program::Compiler, Program::Keeper] {
                 let plan = zygote(program, &[wall]);
                 assert_eq!(floor.allows_zygote(&plan, &failed), Err(Breach::Wall(wall)), "{wall:?}");
                 assert!(Breach::Wall(wall).is_hostile());
@@ -294,14 +322,31 @@ mod tests {
     }
 
     #[test]
-    fn a_compiler_has_neither_directory_nor_connection() {
+    fn compilers_and_keepers_have_neither_directory_nor_connection() {
         let bare = WorkerPlan { connected: false, directories: Vec::new(), ..worker() };
-        assert_eq!(floor().allows_worker(&zygote(Program::Compiler, &[]), &bare), Ok(()));
         let connected = WorkerPlan { connected: true, ..bare.clone() };
-        let granted = WorkerPlan { directories: vec![Access::ReadOnly], ..bare };
-        for plan in [connected, granted] {
-            let breach = floor().allows_worker(&zygote(Program::Compiler, &[]), &plan);
-            assert!(matches!(breach, Err(Breach::Compiler { .. })), "{plan:?}");
+        let dumped = WorkerPlan { coredump: true, ..bare.clone() };
+        let granted = WorkerPlan { directories: vec![Access::ReadOnly], ..bare.clone() };
+        for program in [Program::Compiler, Program::Keeper] {
+            assert_eq!(floor().allows_worker(&zygote(program, &[]), &bare), Ok(()));
+            for plan in [&connected, &dumped, &granted] {
+                let breach = floor().allows_worker(&zygote(program, &[]), plan).unwrap_err();
+                assert!(matches!(breach, Breach::Surplus { .. }) && breach.is_hostile(), "{plan:?}");
+            }
         }
+    }
+
+    #[test]
+    fn objects_are_for_guests_and_a_keeper_is_alone() {
+        let none = Walls::new();
+        let with = |program| ZygotePlan { objects: true, ..zygote(program, &[]) };
+        assert_eq!(floor().allows_zygote(&with(GUEST), &none), Ok(()));
+        for program in [Program::Compiler, Program::Keeper] {
+            let breach = floor().allows_zygote(&with(program), &none);
+            assert!(matches!(breach, Err(Breach::Surplus { .. })), "{program:?}");
+        }
+        let slots = Slots { count: 1, memory_bytes: 1, tasks: 1, code_in_memory: true };
+        let many = ZygotePlan { slots: Some(slots), ..zygote(Program::Keeper, &[]) };
+        assert!(matches!(floor().allows_zygote(&many, &none), Err(Breach::Surplus { .. })));
     }
 }

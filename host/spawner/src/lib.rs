@@ -67,7 +67,7 @@ impl Executables {
     #[must_use]
     pub fn of(&self, program: Program) -> &OwnedFd {
         match program {
-            Program::Guest { .. } | Program::Probe => &self.worker,
+            Program::Guest { .. } | Program::Probe | Program::Keeper => &self.worker,
             Program::Compiler => &self.compiler,
         }
     }

@@ -1,7 +1,7 @@
 //! Why there is no such job: one sentence each, and what to do about it.
 
 use super::setting::{self, NAME_LONGEST, Names, Setting, Usual, Wrong};
-use super::{connection, grants};
+use super::{connection, grants, objects};
 use sandhog_protocol::limits;
 
 /// Why there is no such job. The text names settings by their flags; see [`Error::told`].
@@ -9,6 +9,8 @@ use sandhog_protocol::limits;
 pub enum Error {
     #[error("{}", .0.told(Names::Flags))]
     Grants(grants::Error),
+    #[error("{}", .0.told(Names::Flags))]
+    Objects(objects::Error),
     /// A value that is out of its bounds.
     #[error("{}", .0.told(Names::Flags))]
     Value(setting::Error),
@@ -60,6 +62,12 @@ impl From<grants::Error> for Error {
     }
 }
 
+impl From<objects::Error> for Error {
+    fn from(error: objects::Error) -> Self {
+        Self::Objects(error)
+    }
+}
+
 impl From<setting::Error> for Error {
     fn from(error: setting::Error) -> Self {
         Self::Value(error)
@@ -77,6 +85,7 @@ impl Error {
     pub const fn setting(&self) -> Option<Setting> {
         match self {
             Self::Grants(error) => Some(error.setting),
+            Self::Objects(error) => Some(error.setting),
             Self::Value(error) => Some(error.setting),
             Self::Wrong(error) => Some(error.setting),
             Self::NoModule => Some(Setting::Module),
@@ -91,6 +100,7 @@ impl Error {
     pub fn told(&self, names: Names) -> String {
         match self {
             Self::Grants(error) => error.told(names),
+            Self::Objects(error) => error.told(names),
             Self::Value(error) => error.told(names),
             Self::Wrong(error) => error.told(names),
             Self::NoModule | Self::NameNotPlain(_) | Self::NameLength(_) => self.to_string(),
@@ -105,6 +115,7 @@ impl Error {
     pub fn hint(&self, names: Names) -> Option<String> {
         match self {
             Self::Grants(error) => Some(error.reason.hint(names)),
+            Self::Objects(error) => error.reason.hint(names),
             Self::Value(error) => hint_of_value(error, names),
             Self::Wrong(error) => Some(error.reason.hint(names)),
             Self::Connection(error) => error.hint().map(Into::into),

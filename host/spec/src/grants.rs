@@ -1,5 +1,6 @@
 //! The one list of rights of a job. Both walls are built from this value, so that neither is wider than the other.
 
+use super::objects::ObjectGrant;
 use super::setting::{Names, Setting, Wrong};
 use super::text::{escape, is_plain};
 use sandhog_protocol::{limits, plan::Access};
@@ -18,6 +19,8 @@ pub struct Grants {
     pub modules: Vec<(String, PathBuf)>,
     /// Children may live on when it ends.
     pub detached: bool,
+    /// Of its group; at most [`sandhog_protocol::objects::GRANTED`], no name twice.
+    pub objects: Vec<ObjectGrant>,
 }
 
 /// A directory of the host that the guest sees.

@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::grants::Grants;
+use super::objects::{self, ObjectQuota};
 use super::setting::{self, Setting, Wrong, count, plain_size, plain_time, words};
 use super::text::{escape, is_plain};
 use super::units::{Size, Time, duration};
@@ -28,6 +29,9 @@ pub struct Settings {
     pub env: Vec<OsString>,
     pub children: Vec<OsString>,
     pub detached: bool,
+    pub objects: Vec<OsString>,
+    pub max_objects: Option<u64>,
+    pub objects_memory: Option<Size>,
     pub max_children: Option<u64>,
     pub max_child_depth: Option<u64>,
     pub max_child_rate: Option<u64>,
@@ -69,6 +73,9 @@ impl Settings {
             directories: texts(&spec.dir),
             children: texts(&spec.child),
             detached: spec.allow_detached,
+            objects: texts(&spec.objects),
+            max_objects: spec.max_objects,
+            objects_memory: size(Setting::ObjectsMemory, spec.objects_memory.as_ref())?,
             max_children: spec.max_children,
             max_child_depth: spec.max_child_depth,
             max_child_rate: spec.max_child_rate,
@@ -111,6 +118,7 @@ pub struct Job {
     pub grants: Grants,
     pub limits: Limits,
     pub child_quota: ChildQuota,
+    pub object_quota: ObjectQuota,
     /// Handlers only: a new instance for each task.
     pub fresh: bool,
     /// Its streams are a terminal, to which whatever it writes passes.
@@ -201,6 +209,7 @@ impl Job {
             grants: Grants::default(),
             limits: Limits::default(),
             child_quota: ChildQuota::default(),
+            object_quota: ObjectQuota::default(),
             // A handler that keeps what it has loaded is the quicker one.
             fresh: false,
             tty: false,
@@ -217,6 +226,11 @@ impl Job {
         }
     }
 
+    /// Whether it may use objects of its group.
+    pub const fn has_objects(&self) -> bool {
+        !self.grants.objects.is_empty() || self.object_quota.unnamed > 0
+    }
+
     /// The job that the settings ask for.
     ///
     /// # Errors
@@ -226,6 +240,7 @@ impl Job {
             return Err(Error::NoModule);
         }
         let defaults = Self::with_defaults(settings.module.clone());
+        let object_quota = defaults.object_quota.overridden(&settings)?;
         let job = Self {
             name: checked_name(settings.name.clone().unwrap_or(defaults.name))?,
             module: defaults.module,
@@ -233,10 +248,12 @@ impl Job {
             args: checked_arguments(&settings.args)?,
             grants: Grants {
                 detached: settings.detached,
+                objects: objects::grants(&settings.objects, &object_quota)?,
                 ..Grants::new(&settings.directories, &settings.env, &settings.children, surroundings.variable)?
             },
             limits: defaults.limits.overridden(&settings)?,
             child_quota: defaults.child_quota.overridden(&settings)?,
+            object_quota,
             fresh: settings.fresh,
             tty: settings.tty,
             stdin: settings.stdin.as_deref().map_or(Ok(defaults.stdin), Stdin::parse)?,
@@ -313,6 +330,26 @@ impl ChildQuota {
             alive: count(Setting::MaxChildren, settings.max_children)?.map_or(self.alive, narrow),
             depth: count(Setting::MaxChildDepth, settings.max_child_depth)?.map_or(self.depth, narrow),
             rate: count(Setting::MaxChildRate, settings.max_child_rate)?.map_or(self.rate, narrow),
+        })
+    }
+}
+
+impl Default for ObjectQuota {
+    fn default() -> Self {
+        let (unnamed, memory) = (Setting::MaxObjects.facts().usual, Setting::ObjectsMemory.facts().usual);
+        Self {
+            unnamed: unnamed.to_count().map_or(0, narrow),
+            memory_bytes: memory.to_size().unwrap_or_default().to_bytes(),
+        }
+    }
+}
+
+impl ObjectQuota {
+    fn overridden(self, settings: &Settings) -> Result<Self, Error> {
+        let memory = plain_size(Setting::ObjectsMemory, settings.objects_memory)?;
+        Ok(Self {
+            unnamed: count(Setting::MaxObjects, settings.max_objects)?.map_or(self.unnamed, narrow),
+            memory_bytes: memory.map_or(self.memory_bytes, Size::to_bytes),
         })
     }
 }

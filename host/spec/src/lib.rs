@@ -9,6 +9,7 @@ pub mod grants;
 pub mod job;
 pub mod manifest;
 pub mod nearest;
+pub mod objects;
 pub mod reference;
 pub mod schedule;
 pub mod service;

@@ -70,8 +70,11 @@ impl Manifest {
         let (specs, positions): (Vec<_>, Vec<_>) = jobs.into_iter().map(|draft| (draft.spec, draft.positions)).unzip();
         let checked: Vec<_> = services.iter().collect();
         let groups = read.groups.iter().map(|group| group.name.as_str());
-        for group::Fault { index, error } in group::check(&checked, groups) {
-            reader.fault(positions[index].of(error.setting()), error.to_string());
+        for group::Fault { index, error, other } in group::check(&checked, groups) {
+            let there = other.map(|other| lines.fault(positions[other].of(error.setting()), String::new()));
+            let there =
+                there.map_or_else(String::new, |there| format!(" (line {}, column {})", there.line, there.column));
+            reader.fault(positions[index].of(error.setting()), format!("{error}{there}"));
         }
         reader.finish(&lines)?;
         Ok(Self { source: around.file.into(), groups: read.groups, jobs: specs, services, positions, lines })

@@ -1,6 +1,7 @@
 //! One attempt as a pure state machine: events in, actions out.
 
 use super::outcome::{Cause, Facts};
+use sandhog_protocol::objects::FromKeeper;
 use sandhog_protocol::request::Request;
 use sandhog_protocol::spawn::{Exit, Loaded, SpawnFailure};
 use sandhog_protocol::verdict::{LostCause, StopReason};
@@ -74,6 +75,8 @@ pub enum Action {
     Feed,
     /// See to what it asks for.
     Serve(Request),
+    /// Of a keeper: pass on what it says.
+    Hear(FromKeeper),
     /// Tell it to stop, and when it has had its time.
     AskToStop,
     /// The zygote has served this attempt: it may end beside it.
@@ -115,6 +118,8 @@ pub struct Attempt {
     phase: Phase,
     has_module: bool,
     may_ask: bool,
+    /// It keeps the objects of a group.
+    keeps: bool,
     /// What it is to do comes later.
     waits: bool,
     /// Its zygote serves others as well.
@@ -150,6 +155,7 @@ impl Attempt {
             phase,
             has_module,
             may_ask,
+            keeps: false,
             waits: false,
             is_shared: false,
             greeted: false,
@@ -169,6 +175,11 @@ impl Attempt {
     /// One whose output is kept to its last byte, however it ends.
     pub fn keeping_output(self) -> Self {
         Self { is_kept: true, ..self }
+    }
+
+    /// One that keeps the objects of a group, and says what becomes of them.
+    pub fn keeping_objects(self) -> Self {
+        Self { keeps: true, ..self }
     }
 
     /// One that waits, once it is sealed, until it is assigned something to do.
@@ -322,6 +333,7 @@ impl Attempt {
                 if std::mem::replace(&mut self.reads, true) { Vec::new() } else { vec![Action::Feed] }
             }
             (Phase::Running, FromWorker::Asks(request)) if self.may_ask => vec![Action::Serve(request)],
+            (Phase::Running, FromWorker::Kept(said)) if self.keeps => vec![Action::Hear(said)],
             (Phase::Running, FromWorker::Ended(report)) => self.reported(Cause::Reported(report)),
             (Phase::Running, FromWorker::Compiled(report)) => self.reported(Cause::Compiled(report)),
             (Phase::Running, FromWorker::Probed(report)) => self.reported(Cause::Probed(report)),
@@ -346,6 +358,7 @@ impl Attempt {
             (_, FromWorker::Unsealed(_) | FromWorker::Ended(_) | FromWorker::Compiled(_) | FromWorker::Probed(_)) => {
                 self.kill(Cause::Breach("a report at the wrong time".into()))
             }
+            (_, FromWorker::Kept(_)) => self.kill(Cause::Breach("a keeper's word at the wrong time".into())),
             // Whoever asked for them takes them before.
             (_, FromWorker::Stamps(_)) => self.kill(Cause::Breach("stamps that nobody asked for".into())),
         }
@@ -499,6 +512,7 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sandhog_protocol::objects::ObjectId;
     use sandhog_protocol::plan::Wall;
     use sandhog_protocol::request::Level;
     use sandhog_protocol::spawn::How;
@@ -618,9 +632,24 @@ mod tests {
         assert!(matches!(early.into_facts().cause, Some(Cause::Breach(_))));
     }
 
+    #[test]
+    fn a_keeper_is_heard_while_it_runs_and_nobody_else_speaks_of_objects() {
+        let made = || FromKeeper::Made { object: ObjectId(1), errno: 0 };
+        let kept = || Event::Message(FromWorker::Kept(made()));
+        let mut keeper = new_attempt(false, 0, false).keeping_objects();
+        assert_eq!(keeper.step(Event::ZygoteStarted), [Action::StartWorker]);
+        assert_eq!(keeper.step(Event::WorkerStarted), []);
+        assert_eq!(keeper.step(hello()), [Action::Go, Action::EndZygote]);
+        assert_eq!(keeper.step(kept()), [Action::Hear(made())]);
+        assert_eq!(keeper.step(Event::Message(FromWorker::Asks(Request::Ready))), [Action::Kill]);
+        let mut guest = running();
+        assert_eq!(guest.step(kept()), [Action::Kill]);
+        assert!(matches!(guest.into_facts().cause, Some(Cause::Breach(_))));
+    }
+
     /// What a worker says, or does to its channel.
     fn lie(chance: u64) -> Event {
-        Event::Message(match chance % 12 {
+        Event::Message(match chance % 13 {
             0..=2 => FromWorker::Hello { version: sandhog_protocol::VERSION },
             3 => FromWorker::Hello { version: 7 },
             4 => FromWorker::Unsealed(SealFailure { step: "lie".into(), errno: 1, what: "lie".into() }),
@@ -630,6 +659,7 @@ mod tests {
             8 => FromWorker::Compiled(CompileReport::Cpu),
             9 => FromWorker::Probed(ProbeReport { stopped: true, detail: "lie".into() }),
             10 => return Event::ChannelClosed,
+            11 => FromWorker::Kept(FromKeeper::Made { object: ObjectId(1), errno: 0 }),
             _ => return Event::ChannelBroken("lie".into()),
         })
     }

@@ -10,6 +10,7 @@ pub mod alloc;
 pub mod child;
 pub mod clock;
 mod entry;
+pub mod futex;
 #[cfg(any(test, feature = "children-of-tests"))]
 pub mod in_child;
 pub mod inherited;
@@ -24,6 +25,7 @@ pub mod process;
 #[cfg(feature = "event-loop")]
 pub mod ready;
 pub mod seccomp;
+pub mod shared;
 pub mod signal;
 mod single_threaded;
 pub mod stamps;

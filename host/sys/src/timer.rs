@@ -125,7 +125,7 @@ extern "C" fn on_go_on(_: libc::c_int, info: *const libc::siginfo_t, _: *const l
 }
 
 /// Of CLOCK_MONOTONIC, in nanoseconds. Safe in a handler: clock_gettime(2) is (signal-safety(7)).
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the C library fills a structure that outlives the call; this clock is always there.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };

@@ -4,8 +4,8 @@ mod error;
 
 pub(crate) use error::Error;
 
-use super::{component, guest::Guest, preview1};
-use sandhog_engine::{Text, loader, settings};
+use super::{component, guest::Guest, hostcalls, preview1};
+use sandhog_engine::{Text, loader, objects, settings};
 use sandhog_protocol::plan::Kind;
 use sandhog_sys::{alloc, timer};
 use std::fs::File;
@@ -23,6 +23,8 @@ pub struct Module {
     pub(super) instance: InstancePre<Guest>,
     /// The module was compiled with the fuel counter.
     pub(super) fuel: bool,
+    /// It imports objects.
+    pub(super) shares: bool,
 }
 
 /// Loads the compiled module in `file`. What is mapped again by each instance has to stay open for as long as the
@@ -57,13 +59,17 @@ pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error
 fn load_module(engine: Engine, text: &Text, fuel: bool, file: File) -> Result<Module, Error> {
     let module = loader::load(&engine, text, file).map_err(Error::Stale)?;
     module.initialize_copy_on_write_image().map_err(Error::Stale)?;
-    let instance = link(&engine, &module).map_err(Error::Link)?;
-    Ok(Module { engine, instance, fuel })
+    let shares = module.imports().any(|import| import.module() == objects::MODULE);
+    let instance = link(&engine, &module, shares).map_err(Error::Link)?;
+    Ok(Module { engine, instance, fuel, shares })
 }
 
-fn link(engine: &Engine, module: &wasmtime::Module) -> wasmtime::Result<InstancePre<Guest>> {
+fn link(engine: &Engine, module: &wasmtime::Module, shares: bool) -> wasmtime::Result<InstancePre<Guest>> {
     let mut linker = Linker::new(engine);
     preview1::link(&mut linker)?;
+    if shares {
+        hostcalls::link_lowered(&mut linker)?;
+    }
     linker.instantiate_pre(module)
 }
 

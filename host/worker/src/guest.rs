@@ -1,6 +1,7 @@
 //! What a store holds for its guest.
 
 use super::{
+    hostcalls::Sharing,
     preview1::{Table, Texts},
     stdio::Stdio,
     store::Limiter,
@@ -18,6 +19,8 @@ pub(crate) struct Guest {
     pub(super) memory: Option<Memory>,
     pub(super) stdio: Stdio,
     pub(super) limiter: Limiter,
+    /// What it has of objects, where it imports them.
+    pub(super) sharing: Option<Sharing>,
     /// Zero of the guest's monotonic clock.
     pub(super) start: Instant,
     /// The detached mounts of its directories. With the last descriptor that open_tree(2) gave, the kernel dissolves such

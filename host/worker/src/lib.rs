@@ -10,12 +10,14 @@
 //! A worker's guest is its only business, so host functions wait inside system calls, in the guest's own
 //! thread, and a limit of time ends the process itself. There is no runtime and no event loop.
 
+mod at_once;
 mod attempt;
 mod component;
 mod coredump;
 mod engine;
 mod guest;
 mod hostcalls;
+mod keeper;
 mod poll;
 mod preview1;
 mod report;

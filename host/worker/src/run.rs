@@ -1,12 +1,14 @@
 //! One attempt: build, instantiate, run, report. In a process of its own, forked after the module was loaded.
 
 use super::{
+    at_once::at_once,
     attempt::{Error, Outside, start_timers},
     component, coredump,
     engine::{Module, Prepared},
     guest::Guest,
+    hostcalls::Sharing,
     report::{self, Stage},
-    session::{Control, Input},
+    session::{Control, Input, Session},
     stdio, store, wasi,
 };
 use sandhog_engine::wasi1::{INITIALIZE, STARTS};
@@ -21,12 +23,6 @@ use std::{
     mem,
     os::fd::{BorrowedFd, OwnedFd},
     panic::{self, AssertUnwindSafe},
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
 };
 use wasmtime::{Caller, Func, Store};
 
@@ -96,8 +92,14 @@ fn attempt(
     let timers = start_timers(plan).map_err(Error::Timers)?;
     // The first one is for the last word.
     let socket = outside.socket.try_clone_to_owned().map_err(Error::Socket)?;
-    let input = Input::new(Control::of_core(socket, outside.buffer));
-    let guest = wasi::guest(plan, directories, Some(input))?;
+    let (input, sharing) = match prepared.shares {
+        true => {
+            let session = Session::of_core(socket, outside.buffer, outside.large, plan);
+            (session.input().clone(), Some(Sharing::new(session)))
+        }
+        false => (Input::new(Control::of_core(socket, outside.buffer)), None),
+    };
+    let guest = Guest { sharing, ..wasi::guest(plan, directories, Some(input))? };
     let mut store = Store::new(&prepared.engine, guest);
     store.limiter(|guest| &mut guest.limiter);
     store::give_fuel(&mut store, prepared.fuel, plan.fuel).map_err(Error::Fuel)?;
@@ -132,31 +134,6 @@ async fn call(prepared: &Module, store: &mut Store<Guest>) -> Result<(), (Stage,
         function.call_async(&mut *store, ()).await.map_err(running)?;
     }
     Ok(())
-}
-
-/// What `future` comes to without ever waiting; None: it would wait. The engine's calls are futures because
-/// host functions may be, but ours wait inside system calls, so no runtime has to be built for each guest.
-/// What only steps aside for a moment, as the garbage collector does between two of its parts, goes on at once.
-fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    let flag = Arc::new(Flag(AtomicBool::new(false)));
-    let waker = Waker::from(Arc::clone(&flag));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return Some(value),
-            Poll::Pending if flag.0.swap(false, Ordering::Relaxed) => {}
-            Poll::Pending => return None,
-        }
-    }
-}
-
-/// Whether somebody asked for another turn.
-struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

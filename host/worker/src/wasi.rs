@@ -49,6 +49,7 @@ pub(super) fn guest(
         memory: None,
         stdio: input.into_iter().fold(Stdio::new(), Stdio::with_input).with_terminals(plan.terminals),
         limiter: Limiter::new(plan.memory_bytes),
+        sharing: None,
         start: Instant::now(),
         mounts: mounts.into_iter().map(|(directory, _)| directory).collect(),
     })

@@ -1,16 +1,18 @@
-//! The work of a worker: a guest, or a probe of the walls in a guest's place.
+//! The work of a worker: a guest, a probe of the walls in a guest's place, or keeping the objects of a group.
 
 use crate::attempt::Outside;
 use crate::engine::{self, Prepared};
+use crate::keeper;
 use crate::run;
 use sandhog_protocol::causes;
 use sandhog_protocol::plan::{Kind, Program, Work};
 use sandhog_protocol::spawn::Loaded;
 use sandhog_protocol::worker::FromWorker;
+use sandhog_sys::process;
 use sandhog_zygote::{Assignment, Workload};
 use std::fs::File;
 
-/// Guests, and the doctor's probes.
+/// Guests, the doctor's probes, and keepers.
 pub struct Guests;
 
 impl Workload for Guests {
@@ -18,7 +20,7 @@ impl Workload for Guests {
 
     fn serves(program: Program) -> bool {
         match program {
-            Program::Guest { .. } | Program::Probe => true,
+            Program::Guest { .. } | Program::Probe | Program::Keeper => true,
             Program::Compiler => false,
         }
     }
@@ -44,7 +46,7 @@ impl Workload for Guests {
     }
 
     fn work(assignment: Assignment<'_, Prepared>) -> Option<FromWorker> {
-        let Assignment { program, work, channel, buffer, connection, coredump, large, directories, module } =
+        let Assignment { program, work, channel, buffer, fds, connection, coredump, large, directories, module } =
             assignment;
         match (work, program) {
             (Work::Guest(plan), Program::Guest { .. }) => {
@@ -56,9 +58,15 @@ impl Workload for Guests {
             (Work::Probe(name), Program::Probe) => {
                 Some(FromWorker::Probed(sandhog_probes::run(&name, channel, &directories)))
             }
-            (Work::Guest(_), Program::Compiler | Program::Probe)
-            | (Work::Probe(_), Program::Guest { .. } | Program::Compiler)
-            | (Work::Compile(_), Program::Guest { .. } | Program::Compiler | Program::Probe) => None,
+            (Work::Keep, Program::Keeper) => {
+                keeper::keep(channel, buffer, fds)?;
+                // There is nobody to report to.
+                process::exit_now(0)
+            }
+            (Work::Guest(_), Program::Compiler | Program::Probe | Program::Keeper)
+            | (Work::Probe(_), Program::Guest { .. } | Program::Compiler | Program::Keeper)
+            | (Work::Keep, Program::Guest { .. } | Program::Compiler | Program::Probe)
+            | (Work::Compile(_), _) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{Assignment, Workload};
 use sandhog_channel::Large;
-use sandhog_ipc::{FrameBuffer, recv_frame, send_frame};
+use sandhog_ipc::{FrameBuffer, recv_frame, recv_frame_with_fds, send_frame};
 use sandhog_protocol::VERSION;
 use sandhog_protocol::plan::{Access, Program};
 use sandhog_protocol::spawn::Stamp;
@@ -39,19 +39,25 @@ impl<M> Worker<M> {
         if let Err(failure) = self.sealed {
             return send_frame(&channel, &FromWorker::Unsealed(failure)).ok();
         }
-        let mut buffer = FrameBuffer::default();
-        let ToWorker::Hello { version: VERSION } = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
+        let (mut buffer, mut fds) = (FrameBuffer::default(), Vec::new());
+        // What comes behind `go` may come with it, and to a keeper descriptors come.
+        let mut next = || match self.program {
+            Program::Keeper => recv_frame_with_fds(&channel, &mut buffer, &mut fds).ok()?.ok(),
+            Program::Guest { .. } | Program::Compiler | Program::Probe => recv_frame(&channel, &mut buffer).ok()?.ok(),
+        };
+        let ToWorker::Hello { version: VERSION } = next()? else { return None };
         send_frame(&channel, &FromWorker::Hello { version: VERSION }).ok()?;
         if self.waits {
             self.module.iter().for_each(W::warm);
         }
-        let ToWorker::Go(work) = recv_frame(&channel, &mut buffer).ok()?.ok()? else { return None };
+        let ToWorker::Go(work) = next()? else { return None };
         stamps::note("go is there");
         let report = W::work(Assignment {
             program: self.program,
             work,
             channel: channel.as_fd(),
             buffer,
+            fds,
             connection: self.connection,
             coredump: self.coredump,
             large: if self.memory_is_counted { Large::Memory } else { Large::Pieces },

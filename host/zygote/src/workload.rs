@@ -43,6 +43,8 @@ pub struct Assignment<'a, M> {
     pub channel: BorrowedFd<'a>,
     /// What has come from there already.
     pub buffer: FrameBuffer,
+    /// What has come beside that: to a keeper.
+    pub fds: Vec<OwnedFd>,
     /// To its parent, where it has one.
     pub connection: Option<OwnedFd>,
     /// The file for its core dump, where one is wanted.

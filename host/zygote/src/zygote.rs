@@ -105,7 +105,7 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     let Received { message: ToZygote::Given, fds } = recv_packet(&control).ok()?.ok()? else { return None };
     let mut fds = fds.into_iter();
     let (module, directories) = (fds.next()?, fds.collect());
-    let context = steps::GivenContext { directories, filter: steps::base_filter(plan.program) };
+    let context = steps::GivenContext { directories, filter: steps::base_filter(&plan) };
     if let Err(failure) = steps::build(&steps::GIVEN, &plan.walls, &context) {
         return unsealed(&control, failure);
     }
@@ -117,7 +117,7 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
             Some(module) => Some(module),
             None => return wait_for_the_end(&control),
         },
-        Program::Compiler | Program::Probe => {
+        Program::Compiler | Program::Probe | Program::Keeper => {
             drop(module);
             None
         }
@@ -262,7 +262,10 @@ impl<W: Workload> Zygote<W> {
         stamps::note("process begins");
         // First of all: whatever it makes from here on is counted where it belongs.
         let entered = cgroup::enter_by(&entrances).map_err(|error| failure(cgroup::STEP, &error));
-        let _ = rustix::thread::set_name(c"sandhog-worker");
+        let _ = rustix::thread::set_name(match self.plan.program {
+            Program::Keeper => c"sandhog-keeper",
+            Program::Guest { .. } | Program::Compiler | Program::Probe => c"sandhog-worker",
+        });
         let mut fds = fds.into_iter();
         let (Some(channel), Some(stdin), Some(stdout), Some(stderr)) = (fds.next(), fds.next(), fds.next(), fds.next())
         else {
@@ -286,6 +289,8 @@ impl<W: Workload> Zygote<W> {
             Some(Kind::Core) => 1,
             None => 0,
         };
+        // The memory of an object and its page are open for as long as it takes to map them.
+        let opened = if self.plan.objects { opened + 2 } else { opened };
         let reserved_files = opened + descriptors::reserved(&keep, plan.rlimits.open_files.saturating_add(opened));
         let context = steps::WorkerContext {
             reserved_files,

@@ -24,6 +24,7 @@ pub(super) fn command(args: &[OsString]) -> Option<Command> {
         "delete" => parsed(rest).map(Command::Delete),
         "scale" => parsed(rest).map(Command::Scale),
         "ps" => parsed(rest).map(Command::Ps),
+        "objects" => parsed(rest).map(Command::Objects),
         "show" => parsed(rest).map(Command::Show),
         "logs" => parsed(rest).map(Command::Logs),
         "events" => parsed(rest).map(Command::Events),

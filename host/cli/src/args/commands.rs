@@ -13,8 +13,8 @@ use super::start::StartArgs;
 use super::tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
 use super::verb_examples as verb;
 use super::verbs::{
-    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, PsArgs, ScaleArgs, SchemaArgs, SendArgs,
-    ShowArgs, SignalArgs, StartupArgs, UpArgs,
+    AskArgs, CheckArgs, DaemonArgs, DownArgs, EventsArgs, LogsArgs, MonitArgs, ObjectsArgs, PsArgs, ScaleArgs,
+    SchemaArgs, SendArgs, ShowArgs, SignalArgs, StartupArgs, UpArgs,
 };
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -85,6 +85,9 @@ pub enum Command {
     /// List the jobs: state, last verdict, restarts, CPU, memory
     #[command(after_help = verb::PS, visible_aliases = ["list", "ls"], alias = "status")]
     Ps(PsArgs),
+    /// List the objects that jobs share: who holds them, who waits, how full they are
+    #[command(after_help = verb::OBJECTS)]
+    Objects(ObjectsArgs),
     /// Show all that is known of a job
     #[command(after_help = verb::SHOW, aliases = ["describe", "info"])]
     Show(ShowArgs),
@@ -171,6 +174,7 @@ pub enum Topic {
     Delete,
     Scale,
     Ps,
+    Objects,
     Show,
     Logs,
     Events,

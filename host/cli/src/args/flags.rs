@@ -141,7 +141,7 @@ impl<C> JobFlags<C> {
             Takes::Time(field) => *(field.set)(spec) = one::<Time>(id, matches).map(Into::into),
             Takes::Count(field) => *(field.set)(spec) = one(id, matches),
             Takes::Flag(field) => *(field.set)(spec) = matches.get_flag(id),
-            Takes::Texts(field) | Takes::Words(field, _) | Takes::Command(field) => {
+            Takes::Texts(field) | Takes::Words(field, _) | Takes::Objects(field) | Takes::Command(field) => {
                 *(field.set)(spec) = all(id, matches);
             }
             Takes::Retries(field) => *(field.set)(spec) = all::<RetrySpec>(id, matches),
@@ -194,6 +194,8 @@ fn arg(setting: Setting, usual: &[(Setting, &str)]) -> Option<Arg> {
                 let arg = arg.value_parser(ValueParser::string()).action(ArgAction::Append).allow_hyphen_values(true);
                 arg.value_hint(ValueHint::FilePath)
             }
+            // Their arguments have commas between them.
+            Takes::Objects(_) => arg.value_parser(ValueParser::string()).action(ArgAction::Append),
             Takes::GuestName(_) => arg.value_parser(ValueParser::os_string()),
             Takes::Stdin(_) => arg.value_parser(ValueParser::os_string()).value_hint(ValueHint::FilePath),
             Takes::Directories(_) => many_texts(arg).value_hint(ValueHint::DirPath),

@@ -1,5 +1,14 @@
 //! Examples under the help of the verbs that concern jobs which are kept up.
 
+pub(super) const OBJECTS: &str = "\
+Examples:
+  sandhog objects         locks, queues, memory, … of all groups: holders, waiters, how full, how old
+  sandhog objects --json  the same as a JSON array
+
+A job has the objects that it was granted: objects = [\"tasks: queue(100) put\"] in a manifest, or
+--object. Of one without a name its number is shown. Jobs that wait for each other's locks are named
+in sandhog events (deadlock).";
+
 pub(super) const UP: &str = "\
 Examples:
   sandhog up                    the jobs of ./sandhog.toml: start, change, delete what differs

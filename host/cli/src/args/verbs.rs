@@ -154,6 +154,13 @@ pub struct PsArgs {
     pub json: bool,
 }
 
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ObjectsArgs {
+    /// Print a JSON array, one object for each
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct ShowArgs {
     /// The job

@@ -45,7 +45,8 @@ pub fn event(event: &Event, now_ms: u64, paper: Paper) -> String {
 fn mood(event: &Event) -> Option<Mood> {
     match event.kind {
         EventKind::Ready | EventKind::Reloaded => Some(Mood::Good),
-        EventKind::Failed | EventKind::Unhealthy | EventKind::ReloadFailed | EventKind::Disconnected => Some(Mood::Bad),
+        EventKind::Failed | EventKind::Unhealthy | EventKind::ReloadFailed => Some(Mood::Bad),
+        EventKind::Disconnected | EventKind::Deadlock => Some(Mood::Bad),
         EventKind::Backoff | EventKind::Recycled | EventKind::Retiring | EventKind::Skipped => Some(Mood::Busy),
         EventKind::Ended => event.verdict.as_ref().map(super::phase::verdict_mood),
         EventKind::Created

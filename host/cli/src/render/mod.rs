@@ -10,6 +10,7 @@ pub mod lines;
 pub mod manifest;
 pub mod map;
 pub mod map_screen;
+pub mod objects;
 pub mod phase;
 pub mod pools;
 pub mod problem;

@@ -25,7 +25,7 @@ struct Wrapper {
 }
 
 /// The module with such exports led to the functions inside of their wrappers; None where there are none.
-pub(super) fn without_constructors(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn without_constructors(bytes: &[u8]) -> Option<Vec<u8>> {
     let exported = Functions::read(bytes)?;
     let start = exported.wrapper(*exported.exports.get(START)?)?;
     let unwrapped = |name: &str| {

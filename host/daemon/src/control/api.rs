@@ -29,6 +29,7 @@ impl Api for Handle {
             Call::Instances { select } => whole(&self.instances(select).await?),
             Call::Jobs { select } => whole(&self.jobs(select).await?),
             Call::Job { name } => whole(&self.job(name).await?),
+            Call::Objects => whole(&self.objects().await?),
             Call::Apply(apply) => whole(&self.apply(apply).await?),
             Call::Ask(verb, ask) => whole(&self.ask(verb, ask).await?),
             Call::Scale(scale) => whole(&self.scale(scale).await?),

@@ -25,6 +25,7 @@ pub(super) enum Target {
     Instances,
     Jobs,
     Job,
+    Objects,
     Apply,
     Ask(Verb),
     Scale,
@@ -35,11 +36,12 @@ pub(super) enum Target {
     Document,
 }
 
-pub(super) static ROUTES: [Route; 17] = [
+pub(super) static ROUTES: [Route; 18] = [
     get("/v1/daemon", &[], Target::Daemon),
     get("/v1/instances", &["select"], Target::Instances),
     get("/v1/jobs", &["select"], Target::Jobs),
     get("/v1/jobs/{name}", &[], Target::Job),
+    get("/v1/objects", &[], Target::Objects),
     post("/v1/apply", APPLY_BYTES, Target::Apply),
     post("/v1/start", BODY_BYTES, Target::Ask(Verb::Start)),
     post("/v1/stop", BODY_BYTES, Target::Ask(Verb::Stop)),

@@ -11,6 +11,7 @@ use super::message::{Inbox, Message};
 use super::parked::Parked;
 use super::request::Reply;
 use super::sample::Use;
+use super::shared_objects::SharedObjects;
 use super::store::{self, Store};
 use super::waits::{Far, Goal, Waiter, far};
 use sandhog_protocol::causes;
@@ -103,6 +104,7 @@ pub struct Daemon {
     pub(super) store: Store,
     pub(super) logs: Logs,
     pub(super) events: Events,
+    pub(super) shared: SharedObjects,
     pub(super) clock: Clock,
     pub(super) waiters: Vec<Waiter>,
     pub(super) parked: Parked,
@@ -154,6 +156,7 @@ pub fn start(coordinator: &Arc<Coordinator>, paths: Paths) -> Result<(Handle, Da
         store,
         logs: logs.clone(),
         events: Events::new(),
+        shared: SharedObjects::default(),
         clock: Clock::default(),
         waiters: Vec::new(),
         parked: Parked::default(),
@@ -200,6 +203,7 @@ impl Daemon {
                 self.take_in(message);
             }
             self.tick();
+            self.keep_objects();
             self.tell_waiters();
         }
         self.store.put_alive(now_ms());
@@ -246,6 +250,7 @@ impl Daemon {
             Message::Heard { attempt, bytes, text } => self.heard(attempt, bytes, text),
             Message::Reserved(outcome) => self.reserved(outcome),
             Message::HungUp { attempt, reason } => self.hung_up(attempt, reason),
+            Message::Deadlock(deadlock) => self.tell_of_deadlock(&deadlock),
             Message::ShutDownNow => self.step(state::Event::ShutdownNow),
         }
     }

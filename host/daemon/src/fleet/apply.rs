@@ -223,6 +223,7 @@ impl Daemon {
         if self.index.entry(&name).is_none() {
             self.tell_of_job(&name, EventKind::Created);
         }
+        self.shared.changed(&group);
         let entry = self.index.put(defined);
         let gone = entry.instances.split_off(&instances);
         let mut new = Vec::new();
@@ -264,6 +265,7 @@ impl Daemon {
         for job in jobs {
             self.clock.set(job, None, time::at(now_ms()));
             let Some(entry) = self.index.delete(job) else { continue };
+            self.shared.changed(&entry.spec.group);
             self.store.delete_job(job);
             left.extend(entry.settled.ok());
             if !self.index.has_group(&entry.spec.group) {

@@ -14,6 +14,7 @@ use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
 use sandhog_runtime::attempt_id;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::granted::Settled;
+use sandhog_runtime::objects::Deadlock;
 use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::run::Kept;
 use sandhog_runtime::stop::{StopRequest, StopRequests};
@@ -72,8 +73,8 @@ impl Daemon {
             (Ok(identity), Ok(settled)) => {
                 let granted = settled.job.clone();
                 let (observer, keeper) = (attempt_observer.clone(), attempt_observer.clone());
-                let family = family(&service, settled, instances);
-                Ok(Kept { job, granted, identity, family, connection, observer, keeper, grace })
+                let (family, group) = (family(&service, settled, instances), self.group_of(&service));
+                Ok(Kept { job, granted, identity, family, connection, observer, keeper, grace, group })
             }
         };
         tokio::spawn(run(
@@ -188,6 +189,7 @@ impl Daemon {
         self.touched.insert(id);
         self.store.delete_instance(id);
         let Some(member) = self.index.members.remove(&id) else { return };
+        self.shared.removed(id, &member.group);
         // With the last one of a job that is deleted goes its log.
         if self.index.forget(id, &member) {
             self.logs.remove(member.job);
@@ -292,6 +294,21 @@ impl Daemon {
             attempt: Some(running.attempt_observer.origin.attempt.clone()),
             message,
             ..plain_event(member.map(|member| member.job.clone()), kind, &text)
+        };
+        self.events.add(event);
+    }
+
+    /// Once for each circle: those in it would wait for ever.
+    pub(super) fn tell_of_deadlock(&mut self, deadlock: &Deadlock) {
+        let first = deadlock.0.first();
+        let event = Event {
+            instance: first.map(|link| link.instance),
+            attempt: first.map(|link| link.attempt.clone()),
+            ..plain_event(
+                first.map(|link| link.job.clone()),
+                EventKind::Deadlock,
+                &format!("is in a deadlock: {deadlock}"),
+            )
         };
         self.events.add(event);
     }

@@ -7,7 +7,7 @@ use super::request::{Reply, Request, Verb};
 use super::settle::{self, Opened};
 use sandhog_protocol::control::{
     ApplyRequest, Daemon as About, Event, Instance, Job, JobSummary, LogLine, ScaleRequest, SendReply, SendRequest,
-    VerbRequest, VerbResult,
+    SharedObject, VerbRequest, VerbResult,
 };
 use sandhog_runtime::coordinator::Coordinator;
 use std::sync::Arc;
@@ -59,6 +59,11 @@ impl Handle {
 
     pub async fn job(&self, name: String) -> Result<Job, Refusal> {
         self.call(|reply| Request::Job(name, reply)).await
+    }
+
+    /// The objects that jobs share, of all groups.
+    pub async fn objects(&self) -> Result<Vec<SharedObject>, Refusal> {
+        self.call(Request::Objects).await
     }
 
     /// What the jobs may use is opened now, for a dry run too.

@@ -2,6 +2,7 @@
 
 use super::request::Request;
 use super::store;
+use sandhog_runtime::objects::Deadlock;
 use sandhog_runtime::observer::Life;
 use sandhog_runtime::record::VerdictRecord;
 use sandhog_supervisor::state::AttemptNumber;
@@ -46,5 +47,7 @@ pub(super) enum Message {
         attempt: AttemptNumber,
         reason: String,
     },
+    /// Attempts of a group wait for each other.
+    Deadlock(Deadlock),
     ShutDownNow,
 }

@@ -3,7 +3,8 @@
 use super::refusal::Refusal;
 use super::settle::{Known, Named, Opened, Prepared};
 use sandhog_protocol::control::{
-    Daemon as About, Event, Instance, Job, JobSummary, ScaleRequest, SendReply, SendRequest, VerbRequest, VerbResult,
+    Daemon as About, Event, Instance, Job, JobSummary, ScaleRequest, SendReply, SendRequest, SharedObject, VerbRequest,
+    VerbResult,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::{broadcast, oneshot};
@@ -20,6 +21,7 @@ pub(super) enum Request {
     Instances(Vec<String>, Reply<Vec<Instance>>),
     Jobs(Vec<String>, Reply<Vec<JobSummary>>),
     Job(String, Reply<Job>),
+    Objects(Reply<Vec<SharedObject>>),
     /// What is there, beside the jobs of these names.
     Known(BTreeSet<String>, Reply<Known>),
     Apply(Box<Prepared>, Reply<VerbResult>),

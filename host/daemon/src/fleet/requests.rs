@@ -29,6 +29,7 @@ impl Daemon {
             Request::Instances(words, reply) => drop(reply.send(self.instances(&words))),
             Request::Jobs(words, reply) => drop(reply.send(self.lines(&words))),
             Request::Job(name, reply) => drop(reply.send(self.job(&name))),
+            Request::Objects(reply) => self.look_at_objects(reply),
             Request::Known(names, reply) => drop(reply.send(Ok(self.known(&names)))),
             Request::Apply(prepared, reply) => self.apply(prepared, reply),
             Request::ToOpen(verb, words, reply) => drop(reply.send(self.to_open(verb, &words))),

@@ -118,6 +118,7 @@ impl Daemon {
         let (name, group, service) =
             (defined.spec.name.clone(), defined.spec.group.clone(), Arc::clone(&defined.service));
         self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
+        self.shared.changed(&group);
         let entry = self.index.put(defined);
         let mut instances = Vec::new();
         let (mut members, mut lost) = (Vec::new(), Vec::new());

@@ -23,6 +23,12 @@ impl Driver<'_> {
                 }
                 return None;
             }
+            Note::Keep(message, fds) => {
+                if let Err(error) = self.tell(&ToWorker::Keeper(message), fds) {
+                    self.note_failure(&error);
+                }
+                return None;
+            }
             Note::InputFailed(errno, held) => {
                 self.held = held;
                 if let Err(error) =

@@ -11,6 +11,7 @@ use crate::coordinator::Coordinator;
 use crate::driver::GRACE;
 use crate::error::Error;
 use crate::granted::Opener;
+use crate::objects::Group;
 use crate::record::VerdictRecord;
 use sandhog_protocol::spawn::WeakWall;
 use sandhog_protocol::verdict::{Usage, Verdict};
@@ -69,6 +70,7 @@ impl Pool {
             granted,
             observer: coordinator.screen(),
             settings,
+            group: job.has_objects().then(|| Group::of_command(coordinator, job)),
             kind: OnceLock::new(),
             happenings: happenings.clone(),
             walls: Mutex::new(coordinator.walls()),
@@ -150,6 +152,9 @@ impl Pool {
         let mut is_over = self.inner.is_over.clone();
         // Its end without a word is an end as well.
         let _ = is_over.wait_for(|is_over| *is_over).await;
+        if let Some(group) = &self.inner.shared.group {
+            group.close().await;
+        }
     }
 }
 

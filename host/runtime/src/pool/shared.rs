@@ -6,6 +6,7 @@ use super::settings::{Settings, WorkerKind};
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::granted::Granted;
+use crate::objects::Group;
 use crate::observer::Observer;
 use crate::own_limits;
 use crate::plan;
@@ -15,6 +16,7 @@ use sandhog_protocol::plan::{Identity, Wall, Walls};
 use sandhog_protocol::verdict::{LostCause, Usage, Verdict};
 use sandhog_spec::job::Job;
 use sandhog_supervisor::outcome::{self, Cause, Facts};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub(super) struct Shared {
     pub(super) granted: Granted,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) settings: Settings,
+    /// The objects that its workers share, where they may use some.
+    pub(super) group: Option<Group>,
     /// Known once its first zygote has the module.
     pub(super) kind: OnceLock<WorkerKind>,
     pub(super) happenings: mpsc::UnboundedSender<Happening>,
@@ -54,6 +58,7 @@ impl Shared {
             modules: modules.clone(),
             identity,
             data: None,
+            objects: BTreeMap::new(),
             instead: None,
             worker: Arc::default(),
             family: None,

@@ -108,6 +108,7 @@ pub(super) fn begin(
         pumps,
         hard_deadline: None,
         requests: Some(asks),
+        kept: None,
         grace: GRACE,
         began,
     };
@@ -117,12 +118,17 @@ pub(super) fn begin(
     let (shared, timeout) = (Arc::clone(shared), Arc::clone(&control.timeout));
     let member = Arc::new(shared.member(identity));
     tokio::spawn(async move {
-        let tree = AttemptTree::new(&shared.coordinator, &shared.job, Arc::clone(&shared.observer), GRACE);
-        let served = children::serve(&tree, &member, inherited, requests, sender.clone());
+        let (observer, group) = (Arc::clone(&shared.observer), shared.group.clone());
+        let tree = AttemptTree::new(&shared.coordinator, &shared.job, observer, GRACE, group);
+        let served = children::serve(&tree, &member, inherited, requests, sender.clone(), stop_requests.clone());
         let attempted = shared.coordinator.attempt(order, None, stop_requests, (sender, notes), None);
         let (attempted, ()) = tokio::join!(attempted, served);
         let timeout = *timeout.lock().unwrap_or_else(PoisonError::into_inner);
-        over(ended(&shared, attempted, timeout, streams, &outputs));
+        let ended = ended(&shared, attempted, timeout, streams, &outputs);
+        if let Some(group) = &tree.group {
+            group.ended(&member.identity.attempt, &ended.verdict);
+        }
+        over(ended);
         tree.wait_for_detached(shared.coordinator.stopped()).await;
     });
     Ok(control)

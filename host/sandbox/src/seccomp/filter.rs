@@ -9,28 +9,44 @@ pub enum Filter {
     Zygote,
     /// The same for a zygote that loads a module.
     Loader,
-    /// What such a zygote, and each worker of it, gives up beside that once the module is loaded.
+    /// The same where its workers use objects of their group.
+    LoaderWithObjects,
+    /// A zygote of keepers.
+    KeeperZygote,
+    /// What a zygote that loads a module, and each worker of it, gives up beside that once the module is loaded.
     Loaded,
     /// A worker that runs a core module, or a probe in a guest's place.
     Worker,
+    /// The same where it uses objects of its group.
+    WorkerWithObjects,
     /// A worker that runs a component: threads, and connections to other jobs.
     Component,
-    /// The same where no cgroup counts its memory: it makes none that no process owns.
+    ComponentWithObjects,
+    /// A component's worker where no cgroup counts its memory: it makes none that no process owns.
     UncountedComponent,
+    UncountedComponentWithObjects,
     /// A worker that compiles: threads, and no paths.
     Compiler,
+    /// A worker that keeps the objects of a group.
+    Keeper,
 }
 
 impl Filter {
     /// All of them.
     #[cfg(test)]
-    pub const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Zygote,
         Self::Loader,
+        Self::LoaderWithObjects,
+        Self::KeeperZygote,
         Self::Loaded,
         Self::Worker,
+        Self::WorkerWithObjects,
         Self::Component,
+        Self::ComponentWithObjects,
         Self::UncountedComponent,
+        Self::UncountedComponentWithObjects,
         Self::Compiler,
+        Self::Keeper,
     ];
 }

@@ -124,6 +124,9 @@ const PRIVATE_PAGES: Condition = Condition {
     equals: word(libc::MAP_PRIVATE),
 };
 
+/// What the memory of an object is mapped with: by all that share it, and nothing beside it.
+const SHARED_PAGES: Condition = long(3, word(libc::MAP_SHARED));
+
 /// What flags of an open file may not become: signals to whoever asked for them once, and pipes whose reader loses what it
 /// does not read at once. Both would reach whoever else has the same open file.
 const NEITHER_SIGNALS_NOR_PACKETS: Condition = int_bits(2, libc::O_ASYNC | libc::O_DIRECT, 0);
@@ -271,13 +274,51 @@ const THREADS: &[Rule] = rules! {
 /// socketpairs that others have made.
 const PACKETS: &[Rule] = rules! {
     SYS_sendmsg [int_at_most(2, SENDING)]: "a packet, and what is beside it; the socket is connected: an address is an error";
-    SYS_recvmsg [int_at_most(2, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)]: "a packet, and the descriptors beside it";
+};
+
+/// Descriptors that others send: beside packets, and those of objects beside what the coordinator says.
+const DESCRIPTORS: &[Rule] = rules! {
+    SYS_recvmsg [int_at_most(2, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)]: "a packet or bytes, and the descriptors beside it";
 };
 
 /// Connections to other jobs. Only components have the host functions for them.
 const CONNECTIONS: &[Rule] = rules! {
     SYS_shutdown: "the end of a connection; what was sent still arrives";
     SYS_fcntl [int(1, libc::F_GET_SEALS)]: "the check that the memory beside a packet does not change any more";
+};
+
+/// The memory of objects, which several processes have. Whoever keeps a group's objects has allocated it, so that the group's
+/// cgroup pays.
+const SHARED: &[Rule] = rules! {
+    SYS_mmap [max_of(2, DATA_PAGES), SHARED_PAGES, descriptor(4)]: "the memory of an object, from its descriptor; nothing \
+        executable, nothing at a place that is chosen";
+};
+
+/// Waiting for an object, of workers that use any.
+const WAITING: &[Rule] = rules! {
+    SYS_futex_waitv [int(1, 2), int(2, 0)]: "waiting for a word of an object, and for the word that says stop; an older \
+        kernel has no such call, and says so";
+};
+
+/// What keeps the objects of a group, without a guest: it is told of them on its channel, and has nothing else. Its heap is
+/// small.
+const KEEPING: &[Rule] = rules! {
+    SYS_fallocate [int(1, 0)]: "an object's memory is allocated by whoever keeps it, and the group's cgroup pays";
+};
+const KEEPER: &[Rule] = rules! {
+    SYS_close: "the descriptor of memory that has been mapped";
+    SYS_fstat: "how large that memory is";
+    SYS_sendto [int_at_most(3, SENDING), long(4, 0)]: "the channel to the coordinator, which is connected: no address";
+    SYS_ppoll: "waiting for the coordinator, until it is time to look once more whether a member has left an object";
+    SYS_mmap [max_of(2, DATA_PAGES), PRIVATE_PAGES]: "memory for the allocator";
+    SYS_munmap: "an object that is forgotten; giving memory back";
+    SYS_mremap [max_of(3, libc::MREMAP_MAYMOVE)]: "growing an allocation; keeps its protection";
+    SYS_brk: "the allocator's heap";
+    SYS_madvise [int(2, libc::MADV_DONTNEED)]: "what the allocator gives back";
+    SYS_futex [futex(libc::FUTEX_WAKE)]: "those who wait for what the dead have held";
+    SYS_clock_gettime: "clocks that the vDSO does not serve";
+    SYS_getrandom: "seeds of hash maps";
+    SYS_exit_group: "the end";
 };
 
 /// Unnamed memory for large messages, where a cgroup counts it: RLIMIT_DATA does not, and it lives on in a socket. A zygote
@@ -338,17 +379,36 @@ const LOADED: &[Rule] = rules! {
 /// The table of a filter.
 pub(super) fn rules(filter: Filter) -> Vec<Rule> {
     let tables: &[&[Rule]] = match filter {
-        Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, ZYGOTE],
-        Filter::Loader => {
-            &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN, ZYGOTE, CODE]
+        Filter::Zygote => &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, DESCRIPTORS, ZYGOTE],
+        Filter::KeeperZygote => {
+            &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, DESCRIPTORS, ZYGOTE, SHARED, KEEPING]
         }
+        Filter::Loader => return loader(&[]),
+        Filter::LoaderWithObjects => return loader(&[SHARED, WAITING]),
         Filter::Loaded => &[LOADED],
         Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
-        Filter::Component => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS, MEMORY_OF_ITS_OWN],
-        Filter::UncountedComponent => &[OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, CONNECTIONS],
+        Filter::WorkerWithObjects => &[OPEN_FILES, DATA, SELF, WALK, PATHS, DESCRIPTORS, SHARED, WAITING],
+        Filter::Component => return component(&[MEMORY_OF_ITS_OWN]),
+        Filter::ComponentWithObjects => return component(&[MEMORY_OF_ITS_OWN, SHARED, WAITING]),
+        Filter::UncountedComponent => return component(&[]),
+        Filter::UncountedComponentWithObjects => return component(&[SHARED, WAITING]),
         Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
+        Filter::Keeper => &[KEEPER, KEEPING, DESCRIPTORS, SHARED],
     };
     tables.concat()
+}
+
+/// A zygote that loads a module, with more tables.
+fn loader(more: &[&[Rule]]) -> Vec<Rule> {
+    const TABLES: [&[Rule]; 10] =
+        [OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, DESCRIPTORS, CONNECTIONS, MEMORY_OF_ITS_OWN, ZYGOTE];
+    [TABLES.concat(), CODE.to_vec(), more.concat()].concat()
+}
+
+/// A worker that runs a component, with more tables.
+fn component(more: &[&[Rule]]) -> Vec<Rule> {
+    const TABLES: [&[Rule]; 8] = [OPEN_FILES, DATA, SELF, WALK, PATHS, THREADS, PACKETS, DESCRIPTORS];
+    [TABLES.concat(), CONNECTIONS.to_vec(), more.concat()].concat()
 }
 
 /// What happens to a call that no rule answers. A list of what is allowed kills; one that only takes away from another
@@ -357,10 +417,16 @@ pub(super) const fn otherwise(filter: Filter) -> Action {
     match filter {
         Filter::Zygote
         | Filter::Loader
+        | Filter::LoaderWithObjects
+        | Filter::KeeperZygote
         | Filter::Worker
+        | Filter::WorkerWithObjects
         | Filter::Component
+        | Filter::ComponentWithObjects
         | Filter::UncountedComponent
-        | Filter::Compiler => Action::Kill,
+        | Filter::UncountedComponentWithObjects
+        | Filter::Compiler
+        | Filter::Keeper => Action::Kill,
         Filter::Loaded => Action::Allow,
     }
 }

@@ -49,7 +49,7 @@ impl Early {
     pub(super) fn serves(&self, plan: &ZygotePlan) -> bool {
         let is_guests = match plan.program {
             Program::Guest { .. } => true,
-            Program::Compiler | Program::Probe => false,
+            Program::Compiler | Program::Probe | Program::Keeper => false,
         };
         is_guests && matches!(NewNamespaces::of(&plan.walls), NewNamespaces::All)
     }

@@ -50,6 +50,7 @@ impl Spawner {
             cgroup_memory_bytes: MEMORY_BYTES,
             cgroup_tasks: TASKS,
             coredump: false,
+            objects: false,
             slots: None,
         };
         let Settled { lease, name, cgroup } = match self.settle(&plan) {
@@ -105,7 +106,7 @@ impl Spawner {
         }
         let keep = vec![0, 1, 2];
         let zygote = steps::ZygoteContext { keep: keep.clone() };
-        let given = steps::GivenContext { directories: Vec::new(), filter: steps::base_filter(Program::Compiler) };
+        let given = steps::GivenContext { directories: Vec::new(), filter: seccomp::Filter::Zygote };
         let worker = steps::WorkerContext {
             rlimits: Rlimits { data_bytes: MEMORY_BYTES, file_bytes: 0, open_files: 16, cpu_s: None },
             reserved_files: descriptors::reserved(&keep, 16),

@@ -104,7 +104,7 @@ impl Draft {
                 let text = reader.text(key, value, example);
                 *(field.set)(spec) = text.map(|text| reader.stdin(position, &text));
             }
-            Takes::Texts(field) | Takes::Words(field, _) => {
+            Takes::Texts(field) | Takes::Words(field, _) | Takes::Objects(field) => {
                 *(field.set)(spec) = reader.texts(key, value, example, |_, _, text| text);
             }
             Takes::Directories(field) => {

@@ -32,7 +32,10 @@ fn property(setting: Setting) -> Value {
         Takes::Ready(_) | Takes::Stdin(_) => text(),
         Takes::Count(_) => json!({ "type": ["integer", "null"], "minimum": 0 }),
         Takes::Flag(_) => json!({ "type": "boolean" }),
-        Takes::Texts(_) | Takes::Words(..) | Takes::Directories(_) | Takes::Children(_) | Takes::Command(_) => {
+        Takes::Texts(_) | Takes::Words(..) | Takes::Objects(_) => {
+            json!({ "type": "array", "items": { "type": "string" } })
+        }
+        Takes::Directories(_) | Takes::Children(_) | Takes::Command(_) => {
             json!({ "type": "array", "items": { "type": "string" } })
         }
         Takes::Environment(_) => json!({ "type": "object", "additionalProperties": { "type": "string" } }),

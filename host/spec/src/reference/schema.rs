@@ -115,6 +115,7 @@ fn kind(setting: Setting) -> Value {
         Takes::Texts(_) | Takes::Directories(_) | Takes::Command(_) => texts(),
         Takes::Words(_, words) => json!({ "type": "array", "items": { "type": "string", "enum": words() } }),
         Takes::Children(_) => json!({ "type": "array", "items": { "type": "string", "pattern": "^[^=]+=.+$" } }),
+        Takes::Objects(_) => json!({ "type": "array", "items": { "type": "string", "pattern": "^[^:]+:.+$" } }),
         Takes::Environment(_) => environment(),
         Takes::Retries(_) => retries(&setting.takes().words().unwrap_or_default()),
     }

@@ -33,6 +33,7 @@ pub(super) fn takes(setting: Setting) -> String {
         Takes::Words(..) => format!("a list of {}", words()),
         Takes::Directories(_) => "a list of HOST[::GUEST][:ro|rw]".into(),
         Takes::Children(_) => "a list of NAME=FILE".into(),
+        Takes::Objects(_) => "a list of NAME: KIND RIGHT".into(),
         Takes::Stdin(_) => "a path, or none".into(),
         Takes::Command(_) => "a list of a path and arguments".into(),
         Takes::Environment(_) => "a table, or a list of NAME[=VALUE]".into(),
@@ -51,7 +52,7 @@ pub(super) fn bounds(setting: Setting) -> Option<String> {
         Takes::Name(_) | Takes::Module(_) | Takes::Group(_) | Takes::Text(_) | Takes::GuestName(_) => value.to_string(),
         Takes::Word(..) | Takes::Count(_) | Takes::Flag(_) | Takes::Texts(_) | Takes::Words(..) => value.to_string(),
         Takes::Directories(_) | Takes::Children(_) | Takes::Stdin(_) | Takes::Command(_) => value.to_string(),
-        Takes::Environment(_) | Takes::Retries(_) => value.to_string(),
+        Takes::Objects(_) | Takes::Environment(_) | Takes::Retries(_) => value.to_string(),
     };
     let min = min.map(|(min, reason)| format!("at least {}, {reason}", print(min)));
     let zero = zero.map(|_| "more than 0".to_owned());

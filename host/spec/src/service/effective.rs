@@ -4,6 +4,7 @@
 use super::{Rules, retry};
 use crate::grants::Directory;
 use crate::job::{Job, Stdin};
+use crate::objects::print_grant;
 use crate::schedule::Schedule;
 use crate::setting::words::{OVERLAPS, RESTARTS, word};
 use crate::setting::{Setting, Takes, Usual};
@@ -21,6 +22,7 @@ pub(super) fn spec(written: &JobSpec, job: &Job, rules: &Rules, schedule: Option
     }
     spec.argv0 = Some(job.argv0.clone());
     spec.dir = job.grants.directories.iter().map(print_directory).collect();
+    spec.objects = job.grants.objects.iter().map(print_grant).collect();
     spec.stdin = Some(print_stdin(&job.stdin));
     spec.restart = Some(word(rules.restart, &RESTARTS).into());
     spec.stop_on = rules.stop_on.iter().map(|kind| kind.name().into()).collect();
@@ -63,7 +65,7 @@ fn fill(setting: Setting, spec: &mut JobSpec) {
         }
         Takes::Name(_) | Takes::Module(_) | Takes::Group(_) | Takes::Flag(_) | Takes::Texts(_) => {}
         Takes::Words(..) | Takes::Directories(_) | Takes::Children(_) | Takes::Command(_) => {}
-        Takes::Environment(_) | Takes::Retries(_) => {}
+        Takes::Objects(_) | Takes::Environment(_) | Takes::Retries(_) => {}
     }
 }
 

@@ -2,8 +2,10 @@
 
 use super::Service;
 use crate::nearest::nearest;
+use crate::objects::print_kind;
 use crate::setting::Setting;
 use crate::text::escape;
+use crate::units::print_size;
 use std::collections::HashMap;
 
 /// Most faults that are told at once: whoever reads them has enough to do, and looking for what was meant takes time.
@@ -18,6 +20,8 @@ pub struct Fault {
     /// Which of them.
     pub index: usize,
     pub error: Error,
+    /// Which other one it does not go with, where its place is worth knowing.
+    pub other: Option<usize>,
 }
 
 /// What is wrong with a service among others. The text names the key.
@@ -41,6 +45,12 @@ pub enum Error {
     Scheduled(String),
     #[error("after: the jobs wait for each other in a circle: {0}")]
     Circle(String),
+    #[error("objects \"{}\": {own} here, and {theirs} in the job {other}; an object of a group is one thing", escape(.name))]
+    Object { name: String, own: String, other: String, theirs: String },
+    #[error(
+        "objects_memory {own}: it is {theirs} in the job {other}, and jobs of a group have one memory for their objects"
+    )]
+    ObjectsMemory { own: String, other: String, theirs: String },
 }
 
 impl Error {
@@ -51,6 +61,8 @@ impl Error {
             Self::Missing { .. } | Self::Itself(_) | Self::OtherGroup { .. } | Self::Scheduled(_) | Self::Circle(_) => {
                 Some(Setting::After)
             }
+            Self::Object { .. } => Some(Setting::Objects),
+            Self::ObjectsMemory { .. } => Some(Setting::ObjectsMemory),
         }
     }
 }
@@ -61,6 +73,7 @@ pub fn check<'a>(services: &[&'a Service], groups: impl IntoIterator<Item = &'a 
     set.names(groups);
     let edges: Vec<_> = (0..services.len()).map(|index| set.befores(index)).collect();
     set.circles(&edges);
+    set.objects();
     set.faults
 }
 
@@ -82,7 +95,40 @@ impl<'a> Set<'a, '_> {
 
     fn add(&mut self, index: usize, error: Error) {
         if !self.is_full() {
-            self.faults.push(Fault { index, error });
+            self.faults.push(Fault { index, error, other: None });
+        }
+    }
+
+    fn add_with(&mut self, index: usize, other: usize, error: Error) {
+        if !self.is_full() {
+            self.faults.push(Fault { index, error, other: Some(other) });
+        }
+    }
+
+    /// Jobs of one group that name an object mean the same thing, and have one memory for all of theirs.
+    fn objects(&mut self) {
+        let (mut named, mut memory) = (HashMap::new(), HashMap::new());
+        for index in 0..self.services.len() {
+            let service = self.services[index];
+            let group = service.group.as_str();
+            for grant in &service.job.grants.objects {
+                let (first, kind) = *named.entry((group, grant.name.as_str())).or_insert((index, grant.kind));
+                if kind != grant.kind {
+                    let [own, theirs] = [grant.kind, kind].map(print_kind);
+                    let (name, other) = (grant.name.clone(), self.name(first).to_owned());
+                    self.add_with(index, first, Error::Object { name, own, other, theirs });
+                }
+            }
+            if !service.job.has_objects() {
+                continue;
+            }
+            let bytes = service.job.object_quota.memory_bytes;
+            let (first, theirs) = *memory.entry(group).or_insert((index, bytes));
+            if theirs != bytes {
+                let [own, theirs] = [bytes, theirs].map(print_size);
+                let other = self.name(first).to_owned();
+                self.add_with(index, first, Error::ObjectsMemory { own, other, theirs });
+            }
         }
     }
 

@@ -130,6 +130,8 @@ fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> 
         args: args.iter().map(OsString::from).collect(),
         children: Vec::new(),
         detached: false,
+        objects: Vec::new(),
+        max_objects: None,
         fresh: false,
         timeout,
         stdin: Some("none".into()),

@@ -35,7 +35,10 @@ fn value(setting: Setting, spec: &JobSpec) -> String {
         Takes::Time(field) => (field.get)(spec).as_deref().and_then(quote),
         Takes::Count(field) => (field.get)(spec).map(|count| count.to_string()),
         Takes::Flag(field) => Some((field.get)(spec).to_string()),
-        Takes::Texts(field) | Takes::Words(field, _) | Takes::Directories(field) | Takes::Children(field) => {
+        Takes::Texts(field) | Takes::Words(field, _) | Takes::Objects(field) => {
+            Some(list((field.get)(spec).iter().map(|text| quoted(text))))
+        }
+        Takes::Directories(field) | Takes::Children(field) => {
             Some(list((field.get)(spec).iter().map(|text| quoted(text))))
         }
         // An empty one is no command.

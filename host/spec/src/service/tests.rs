@@ -52,6 +52,9 @@ fn all_set() -> JobSpec {
         env: [("TOKEN".into(), "secret=1".into())].into(),
         child: vec!["resize=/srv/resize.wasm".into()],
         allow_detached: true,
+        objects: vec!["tasks: queue(100, 2MiB) put".into()],
+        max_objects: Some(5),
+        objects_memory: some("32MiB"),
         max_children: Some(2),
         max_child_depth: Some(1),
         max_child_rate: Some(3),
@@ -112,6 +115,7 @@ const ALL_SET: &[&str] = &[
     r#"env = ["TOKEN"]"#,
     r#"child = ["resize=/srv/resize.wasm"]"#,
     "allow_detached = true",
+    r#"objects = ["tasks: queue(100, 2MiB) put"]"#,
     r#"net = "none""#,
     r#"memory = "64MiB""#,
     r#"timeout = "1m""#,
@@ -123,6 +127,8 @@ const ALL_SET: &[&str] = &[
     "max_children = 2",
     "max_child_depth = 1",
     "max_child_rate = 3",
+    "max_objects = 5",
+    r#"objects_memory = "32MiB""#,
     r#"user = "auto""#,
     r#"allow_missing = ["cgroup"]"#,
     "shared_zygote = true",
@@ -541,7 +547,7 @@ fn services(list: &[(&str, &[&str])]) -> Vec<Service> {
 
 fn faults(services: &[Service]) -> Vec<String> {
     let services: Vec<_> = services.iter().collect();
-    group::check(&services, []).into_iter().map(|Fault { index, error }| format!("{index}: {error}")).collect()
+    group::check(&services, []).into_iter().map(|Fault { index, error, .. }| format!("{index}: {error}")).collect()
 }
 
 #[test]
@@ -622,4 +628,33 @@ fn a_long_chain_and_many_faults_are_no_trouble() {
     assert_eq!(chain("j0").len(), 1);
     let missing: Vec<_> = (0..10_000).map(|_| ("j", &["nobody"][..])).collect();
     assert_eq!(faults(&services(&missing)).len(), group::FAULTS_MAX);
+}
+
+#[test]
+fn jobs_of_a_group_mean_one_thing_by_a_name_and_have_one_memory() {
+    let with = |name: &str, group: &str, objects: &str, memory: &str| {
+        service(&JobSpec {
+            name: name.into(),
+            group: group.into(),
+            objects: vec![objects.into()],
+            objects_memory: some(memory),
+            ..web()
+        })
+    };
+    let jobs = [
+        with("a", "site", "tasks: queue(100) put", "64MiB"),
+        with("b", "site", "tasks: queue(100, 1MiB) get", "64MiB"),
+        with("c", "other", "tasks: lock", "1MiB"),
+        with("d", "site", "tasks: queue(10) get", "64MiB"),
+        with("e", "site", "other: lock", "32MiB"),
+    ];
+    let with_others: Vec<_> = group::check(&jobs.iter().collect::<Vec<_>>(), []);
+    assert_eq!(with_others.iter().map(|fault| fault.other).collect::<Vec<_>>(), [Some(0), Some(0)]);
+    assert_eq!(
+        faults(&jobs),
+        [
+            "3: objects \"tasks\": queue(10, 1MiB) here, and queue(100, 1MiB) in the job a; an object of a group is one thing",
+            "4: objects_memory 32MiB: it is 64MiB in the job a, and jobs of a group have one memory for their objects",
+        ]
+    );
 }

@@ -16,7 +16,8 @@ impl Setting {
     pub fn flag(self) -> &'static str {
         static FLAGS: LazyLock<Vec<String>> =
             LazyLock::new(|| Setting::ALL.iter().map(|setting| setting.key().replace(['.', '_'], "-")).collect());
-        &FLAGS[self as usize]
+        let called = self.facts().called;
+        if called.is_empty() { &FLAGS[self as usize] } else { called }
     }
 
     pub fn change(self) -> Change {

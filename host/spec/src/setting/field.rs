@@ -35,6 +35,8 @@ pub enum Takes {
     Directories(Field<Vec<String>>),
     /// `NAME=FILE`
     Children(Field<Vec<String>>),
+    /// `NAME: KIND(ARGUMENTS) RIGHT …`
+    Objects(Field<Vec<String>>),
     /// A file, or `none`.
     Stdin(Field<Option<String>>),
     /// A module and its arguments.
@@ -67,6 +69,7 @@ impl Takes {
             | Self::Words(field, _)
             | Self::Directories(field)
             | Self::Children(field)
+            | Self::Objects(field)
             | Self::Command(field) => same(field, one, other),
             Self::Environment(field) => same(field, one, other),
             Self::Retries(field) => same(field, one, other),
@@ -98,6 +101,7 @@ impl Takes {
             | Self::Words(field, _)
             | Self::Directories(field)
             | Self::Children(field)
+            | Self::Objects(field)
             | Self::Command(field) => copy(field, from, to),
             Self::Environment(field) => copy(field, from, to),
             Self::Retries(field) => copy(field, from, to),
@@ -117,7 +121,7 @@ impl Takes {
             | Self::Size(_)
             | Self::Time(_) => None,
             Self::Ready(_) | Self::Count(_) | Self::Flag(_) | Self::Texts(_) | Self::Directories(_) => None,
-            Self::Children(_) | Self::Stdin(_) | Self::Command(_) | Self::Environment(_) => None,
+            Self::Children(_) | Self::Objects(_) | Self::Stdin(_) | Self::Command(_) | Self::Environment(_) => None,
         }
     }
 }

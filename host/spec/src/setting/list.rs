@@ -8,6 +8,7 @@ use super::usual::Usual;
 use super::words::{self, LEVELS, NETWORKS, OVERLAPS, RESTARTS};
 use crate::units::{Size, Time};
 use sandhog_protocol::control::{BackoffSpec, HealthSpec, IntensitySpec, JobSpec, LogsSpec, RecycleSpec};
+use sandhog_protocol::objects::OBJECTS;
 
 use Change::{Attempt, InPlace};
 
@@ -77,6 +78,8 @@ pub struct Facts {
     pub with: Option<With>,
     /// Of one job: `[defaults]` can't have it.
     pub is_own: bool,
+    /// Its flag, where that is called otherwise than the key: one of a list is given with each.
+    pub called: &'static str,
 }
 
 /// What a change of a setting is for a job that runs.
@@ -100,7 +103,7 @@ impl Facts {
     /// What has to be said of every setting.
     const fn new(change: Change, flag: Flag, usual: Usual, about: &'static str) -> Self {
         let bounds = Bounds::NONE;
-        Self { change, flag, usual, about, example: "", more: "", bounds, with: None, is_own: false }
+        Self { change, flag, usual, about, example: "", more: "", bounds, with: None, is_own: false, called: "" }
     }
 
     const fn example(self, example: &'static str) -> Self {
@@ -117,6 +120,10 @@ impl Facts {
 
     const fn with(self, settings: &'static [Setting], reason: &'static str) -> Self {
         Self { with: Some(With { settings, reason }), ..self }
+    }
+
+    const fn called(self, called: &'static str) -> Self {
+        Self { called, ..self }
     }
 
     const fn own(self) -> Self {
@@ -267,6 +274,12 @@ settings! {
             .example("[\"resize=resize.wasm\"]");
         allow_detached AllowDetached: Flag = Facts::new(Attempt, both(""), Usual::No,
             "Let children outlive it").more("`sandhog run` then waits for them.");
+        objects Objects: Objects = Facts::new(Attempt, both("NAME: KIND RIGHT"), Usual::Nothing,
+            "Objects that it shares with the jobs of its group, and what it may do with each")
+            .called("object").example("[\"tasks: queue(100) put\", \"frames: memory(8MiB) ro\"]")
+            .more("Kinds: lock, rlock, condition, barrier(N); semaphore(N), bounded-semaphore(N) with acquire, release; event \
+                   with set, wait; value(i64), array(f32, 1000), memory(8MiB) with ro or rw; queue(ITEMS, BYTES) with put, \
+                   get; pipe with first or second. Jobs of a group that name one object name one kind.");
         net Net: Word(|| words::names(&NETWORKS)) = Facts::new(Attempt, both("NETWORK"), Usual::Word("none"),
             "The network that it may use: none");
     }
@@ -301,6 +314,15 @@ settings! {
         // A start takes some milliseconds of a processor: most of one processor at the worst.
         max_child_rate MaxChildRate: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(100),
             "Limit of children started in a second; more is an error to the guest").bounds(CHILDREN);
+        // Nothing is made that was not granted.
+        max_objects MaxObjects: Count = Facts::new(Attempt, both("COUNT"), Usual::Count(0),
+            "Limit of objects without a name that it may make; more is an error to the guest")
+            .bounds(Bounds::max(OBJECTS as u64, "the most of one group"));
+        // A picture, or some thousand items of a queue.
+        objects_memory ObjectsMemory: Size = Facts::new(InPlace, both("SIZE"), mib(64),
+            "Memory limit of all objects of its group together; more is an error to the guest")
+            .bounds(Bounds::max(MEMORY_MAX, "the most that one group can have"))
+            .more("Jobs of a group that use objects have the same.");
     }
     "Walls" {
         user User: Text = Facts::new(Attempt, both("auto|keep|UID:GID"), Usual::Word("auto"),

@@ -42,7 +42,8 @@ impl Stores<'_> {
     pub(super) fn next(self, before: Store<ComponentGuest>) -> Result<Store<ComponentGuest>, Error> {
         let fuel = if self.prepared.fuel { Some(before.get_fuel().map_err(Error::Fuel)?) } else { None };
         let ComponentGuest { mut session, limiter, .. } = before.into_data();
-        session.forget_all();
+        // Without a coordinator this process is about to end.
+        let _ = session.forget_all();
         let mut store = self.store(session, limiter.again())?;
         if let Some(fuel) = fuel {
             store.set_fuel(fuel).map_err(Error::Fuel)?;

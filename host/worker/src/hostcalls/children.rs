@@ -1,6 +1,7 @@
 //! `sandhog:job/children`: jobs that a guest starts.
 
 use super::channel::send_message;
+use super::objects::{ObjectGrant, granted};
 use super::text::{self, Budget};
 use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer, or_default};
 use super::view::{HANDLES, Parts, View};
@@ -75,6 +76,7 @@ struct Job {
     environment: WasmList<(WasmStr, WasmStr)>,
     directories: WasmList<Directory>,
     modules: WasmList<WasmStr>,
+    objects: WasmList<ObjectGrant>,
     limits: Limits,
     data: Option<Outgoing>,
     stdin: Stdio,
@@ -304,7 +306,7 @@ fn wait_any<T: View + 'static>(
 }
 
 /// The job in our own memory, if it is not too large and makes sense.
-fn child_job<T: 'static>(job: &Job, store: &mut Store<'_, T>) -> wasmtime::Result<Result<ChildJob, Error>> {
+fn child_job<T: View + 'static>(job: &Job, store: &mut Store<'_, T>) -> wasmtime::Result<Result<ChildJob, Error>> {
     let mut budget = Budget::new(JOB);
     let budget = &mut budget;
     macro_rules! good {
@@ -320,6 +322,7 @@ fn child_job<T: 'static>(job: &Job, store: &mut Store<'_, T>) -> wasmtime::Resul
     let environment = good!(text::items(&job.environment, store, |pair, store| variable(&pair, store, budget)));
     let directories = good!(text::items(&job.directories, store, |item, store| directory(&item, store, budget)));
     let modules = good!(text::items(&job.modules, store, |text, store| text::whole(&text, store, budget)));
+    let objects = good!(text::items(&job.objects, store, |grant, store| granted(&grant, store, budget)));
     let data = match &job.data {
         None => None,
         Some(message) => match data(message, store, budget) {
@@ -333,6 +336,7 @@ fn child_job<T: 'static>(job: &Job, store: &mut Store<'_, T>) -> wasmtime::Resul
         environment,
         directories,
         modules,
+        objects,
         limits: job.limits.into(),
         data,
         stdio: [job.stdin.into(), job.stdout.into(), job.stderr.into()],

@@ -1,4 +1,4 @@
-//! The host's side of `wit/sandhog.wit`, one file an interface.
+//! The host's side of `wit/sandhog.wit`, one file an interface; `objects` has one for each resource.
 //!
 //! What a guest passes is hostile: lengths are checked where the bytes lie, in the guest's memory, before anything is
 //! copied. What is wrong with a call is a typed error; only what the engine itself finds wrong with it (a handle that is
@@ -12,6 +12,7 @@
 
 mod channel;
 mod children;
+mod objects;
 mod process;
 mod text;
 mod types;
@@ -20,8 +21,10 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use view::{HANDLES, MemoryUse, Parts, View};
+pub(crate) use objects::link_lowered;
+pub(crate) use view::{HANDLES, MemoryUse, Parts, Sharing, View};
 
+use sandhog_engine::objects::MODULE;
 use wasmtime::component::Linker;
 
 /// Makes all interfaces known to components of any of the worlds.
@@ -33,5 +36,6 @@ pub(crate) fn link<T: View + 'static>(linker: &mut Linker<T>) -> wasmtime::Resul
     linker.instance("sandhog:job/types@0.1.0")?;
     process::link(&mut linker.instance("sandhog:job/process@0.1.0")?)?;
     channel::link(&mut linker.instance("sandhog:job/channel@0.1.0")?)?;
+    objects::link(&mut linker.instance(MODULE)?)?;
     children::link(&mut linker.instance("sandhog:job/children@0.1.0")?)
 }

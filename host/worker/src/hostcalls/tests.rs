@@ -42,14 +42,14 @@ impl View for Data {
 }
 
 /// All that a guest talks to.
-struct World {
+pub(super) struct World {
     store: Store<Data>,
     linker: Linker<Data>,
-    coordinator: OwnedFd,
+    pub(super) coordinator: OwnedFd,
     parent: Endpoint,
 }
 
-fn world(plan: &GuestPlan) -> World {
+pub(super) fn world(plan: &GuestPlan) -> World {
     let mut config = Config::new();
     config.concurrency_support(false);
     let engine = Engine::new(&config).unwrap();
@@ -62,7 +62,7 @@ fn world(plan: &GuestPlan) -> World {
     World { store, linker, coordinator, parent: Endpoint::new(parent, limits::MESSAGE) }
 }
 
-fn contract() -> (Resolve, WorldId) {
+pub(super) fn contract() -> (Resolve, WorldId) {
     let mut resolve = Resolve::default();
     resolve.push_str("sandhog.wit", WIT).unwrap();
     let package = resolve.push_str("guest.wit", WORLD).unwrap();
@@ -70,8 +70,8 @@ fn contract() -> (Resolve, WorldId) {
     (resolve, world)
 }
 
-/// A component made of a core module with these fields.
-fn component(engine: &Engine, fields: &str) -> Component {
+/// A core module with these fields, and with what every guest has.
+pub(super) fn module(fields: &str) -> Vec<u8> {
     let text = format!(
         r#"(module {fields}
             (memory (export "memory") 1100)
@@ -81,7 +81,12 @@ fn component(engine: &Engine, fields: &str) -> Component {
                 (global.set $free (i32.add (global.get $free)
                     (i32.and (i32.add (local.get 3) (i32.const 7)) (i32.const -8))))))"#
     );
-    let mut module = wat::parse_str(&text).unwrap();
+    wat::parse_str(&text).unwrap()
+}
+
+/// A component made of such a core module.
+fn component(engine: &Engine, fields: &str) -> Component {
+    let mut module = module(fields);
     let (resolve, world) = contract();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let encoded = ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
@@ -91,8 +96,12 @@ fn component(engine: &Engine, fields: &str) -> Component {
 impl World {
     /// What `body` leaves, with calls of these names at hand: `interface function`, and everything at [`IMPORTS`].
     fn run(&mut self, body: &str) -> wasmtime::Result<u32> {
-        let fields = format!("{IMPORTS} (func (export \"run\") (result i32) {body})");
-        let component = component(self.store.engine(), &fields);
+        self.run_module(&format!("{IMPORTS} (func (export \"run\") (result i32) {body})"))
+    }
+
+    /// What `run` of a module with these fields leaves.
+    pub(super) fn run_module(&mut self, fields: &str) -> wasmtime::Result<u32> {
+        let component = component(self.store.engine(), fields);
         let instance = self.linker.instantiate(&mut self.store, &component)?;
         let run = instance.get_typed_func::<(), (u32,)>(&mut self.store, "run")?;
         run.call(&mut self.store, ()).map(|(answer,)| answer)
@@ -327,11 +336,11 @@ fn a_job_arrives_as_it_was_described() {
         (i32.store8 (i32.const 2016) (i32.const 1))
         (i32.store (i32.const 1048) (i32.const 2000)) (i32.store (i32.const 1052) (i32.const 1))
         (i32.store (i32.const 1056) (i32.const 2000)) (i32.store (i32.const 1060) (i32.const 1))
-        (i32.store8 (i32.const 1112) (i32.const 1)) (i64.store (i32.const 1120) (i64.const 9))
-        (i32.store8 (i32.const 1168) (i32.const 1)) (i32.store8 (i32.const 1172) (i32.const 1))
-        (i32.store (i32.const 1176) (i32.const 512)) (i32.store (i32.const 1180) (i32.const 5))
-        (i32.store8 (i32.const 1185) (i32.const 2)) (i32.store8 (i32.const 1186) (i32.const 1))
-        (i32.store8 (i32.const 1189) (i32.const 1))";
+        (i32.store8 (i32.const 1120) (i32.const 1)) (i64.store (i32.const 1128) (i64.const 9))
+        (i32.store8 (i32.const 1176) (i32.const 1)) (i32.store8 (i32.const 1180) (i32.const 1))
+        (i32.store (i32.const 1184) (i32.const 512)) (i32.store (i32.const 1188) (i32.const 5))
+        (i32.store8 (i32.const 1193) (i32.const 2)) (i32.store8 (i32.const 1194) (i32.const 1))
+        (i32.store8 (i32.const 1197) (i32.const 1))";
     // The name in the error is the coordinator's.
     let body = format!("{} (i32.add (i32.mul (i32.const 16) {WHICH}) (i32.load (i32.const 20)))", spawn(more));
     assert_eq!(world.run(&body).unwrap(), 5 * 16 + 4);
@@ -404,7 +413,7 @@ fn a_job_that_makes_no_sense_is_not_asked_for() {
         (i32.store (i32.const 2000) (i32.const 600)) (i32.store (i32.const 2004) (i32.const 1))";
     assert_eq!(outcome(&format!("{variable} {equals}")), INVALID);
     let data = |length: usize| {
-        format!("(i32.store8 (i32.const 1168) (i32.const 1)) (i32.store (i32.const 1180) (i32.const {length}))")
+        format!("(i32.store8 (i32.const 1176) (i32.const 1)) (i32.store (i32.const 1188) (i32.const {length}))")
     };
     assert_eq!(outcome(&data(900 << 10)), TOO_LARGE);
     // A million empty arguments.

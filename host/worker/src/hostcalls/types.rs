@@ -33,8 +33,8 @@ pub(super) struct Outgoing {
 #[derive(ComponentType, Lower)]
 #[component(record)]
 pub(super) struct Incoming {
-    format: Format,
-    body: Vec<u8>,
+    pub(super) format: Format,
+    pub(super) body: Vec<u8>,
 }
 
 #[derive(ComponentType, Lower)]
@@ -61,6 +61,10 @@ pub(super) enum Error {
     Poisoned(Verdict),
     #[component(name = "quota")]
     Quota(String),
+    #[component(name = "stopping")]
+    Stopping,
+    #[component(name = "broken")]
+    Broken,
 }
 
 #[derive(Clone, Copy, ComponentType, Lower)]
@@ -98,33 +102,33 @@ pub(super) enum VerdictKind {
 #[derive(ComponentType, Lower)]
 #[component(record)]
 pub(super) struct Verdict {
-    kind: VerdictKind,
-    code: u32,
-    detail: String,
-    used: Usage,
+    pub(super) kind: VerdictKind,
+    pub(super) code: u32,
+    pub(super) detail: String,
+    pub(super) used: Usage,
 }
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
 pub(super) struct Usage {
     #[component(name = "start-us")]
-    start_us: u64,
+    pub(super) start_us: u64,
     #[component(name = "wall-ms")]
-    wall_ms: u64,
+    pub(super) wall_ms: u64,
     #[component(name = "cpu-ms")]
-    cpu_ms: u64,
+    pub(super) cpu_ms: u64,
     #[component(name = "peak-memory-bytes")]
-    peak_memory_bytes: u64,
+    pub(super) peak_memory_bytes: u64,
     #[component(name = "stdin-bytes")]
-    stdin_bytes: u64,
+    pub(super) stdin_bytes: u64,
     #[component(name = "stdout-bytes")]
-    stdout_bytes: u64,
+    pub(super) stdout_bytes: u64,
     #[component(name = "stderr-bytes")]
-    stderr_bytes: u64,
+    pub(super) stderr_bytes: u64,
     #[component(name = "messages-received")]
-    messages_received: u64,
+    pub(super) messages_received: u64,
     #[component(name = "messages-sent")]
-    messages_sent: u64,
+    pub(super) messages_sent: u64,
 }
 
 /// What a host call comes to. Without a coordinator there is nobody to work for, so that is the end of the process.
@@ -139,6 +143,8 @@ pub(super) fn answer<T>(result: Result<T, session::Error>) -> Result<T, Error> {
         session::Error::Invalid(reason) => Error::Invalid(reason),
         session::Error::Poisoned(ended) => Error::Poisoned(ended.as_ref().into()),
         session::Error::Quota(bound) => Error::Quota(bound),
+        session::Error::Stopping => Error::Stopping,
+        session::Error::Broken => Error::Broken,
         session::Error::Gone => process::exit_now(1),
     })
 }

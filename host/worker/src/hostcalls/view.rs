@@ -33,3 +33,21 @@ pub(crate) struct MemoryUse {
     pub peak: u64,
     pub limit: u64,
 }
+
+/// The same parts, for a core module that imports objects.
+pub(crate) struct Sharing {
+    session: Session,
+    table: ResourceTable,
+}
+
+impl Sharing {
+    pub(crate) fn new(session: Session) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        Self { session, table }
+    }
+
+    pub(super) fn parts(&mut self) -> Parts<'_> {
+        Parts { session: &mut self.session, table: &mut self.table }
+    }
+}

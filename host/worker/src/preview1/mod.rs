@@ -153,7 +153,7 @@ fn told(answer: Result<(), Failure>, call: &'static str) -> wasmtime::Result<u32
 }
 
 /// The guest's memory and the host's side of it. Looking an export up costs more than most calls: it is done once.
-fn memory_of<'a>(
+pub(super) fn memory_of<'a>(
     caller: &'a mut Caller<'_, Guest>,
     call: &'static str,
 ) -> Result<(&'a mut [u8], &'a mut Guest), NoMemory> {

@@ -45,12 +45,12 @@ impl Session {
                 self.adopt(child, attempt, expected, fds)
             }
             // To something else.
-            Answer::Used(_) => Err(Error::Gone),
+            Answer::Used(_) | Answer::Attached(_) | Answer::Dead(_) => Err(Error::Gone),
         }
     }
 
     /// Asks for something that has an answer, and waits for that. The coordinator answers without asking anybody else.
-    fn answer_to(&mut self, request: Request) -> Result<Answer, Error> {
+    pub(super) fn answer_to(&mut self, request: Request) -> Result<Answer, Error> {
         self.control.ask(request)?;
         loop {
             let reply = self.control.next()?;
@@ -105,7 +105,7 @@ impl Session {
             Answer::Used(WorkerUsage::Ended) => return Err(Error::Closed),
             Answer::Used(WorkerUsage::Unknown) => return Err(Error::NotFound("the child's process".to_owned())),
             // To something else.
-            Answer::Spawned(_) => return Err(Error::Gone),
+            Answer::Spawned(_) | Answer::Attached(_) | Answer::Dead(_) => return Err(Error::Gone),
         };
         let counts = self.connection_to(child).map(|connection| connection.counts());
         Ok((usage, counts.unwrap_or_default()))
@@ -116,9 +116,14 @@ impl Session {
         self.children.remove(&child);
     }
 
-    /// The instance that had handles has gone, and all of them with it: what [`Self::forget`] does, to every child.
-    pub(crate) fn forget_all(&mut self) {
+    /// The instance that had handles has gone, and all of them with it: what [`Self::forget`] does, to every child, and the same
+    /// for objects.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub(crate) fn forget_all(&mut self) -> Result<(), Error> {
         self.children.clear();
+        self.let_go_of_all()
     }
 
     /// Its attempt's id.

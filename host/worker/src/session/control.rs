@@ -23,8 +23,8 @@ pub(crate) struct Control {
 
 struct Incoming {
     buffer: FrameBuffer,
-    /// What came beside the bytes, in its order. All of it belongs to the answer of the one request for a spawn that can be under
-    /// way: nothing else has descriptors.
+    /// What came beside the bytes, in its order. All of it belongs to the answer of the one request that can be under way, for a
+    /// child or an object: nothing else has descriptors.
     fds: Vec<OwnedFd>,
     /// What was heard while only the news of stdin was wanted.
     told: VecDeque<Reply>,
@@ -85,7 +85,7 @@ impl Control {
         self.incoming().read(&self.socket, RecvFlags::DONTWAIT)
     }
 
-    /// The descriptors that came with the answer to a spawn.
+    /// The descriptors that came with the last answer.
     pub(super) fn take_fds(&self) -> Vec<OwnedFd> {
         mem::take(&mut self.incoming().fds)
     }
@@ -127,7 +127,9 @@ impl Incoming {
                 }
                 Ok(Some(ToWorker::Tells(reply))) => return Ok(Some(reply)),
                 Ok(None) => return Ok(None),
-                Ok(Some(ToWorker::Hello { .. } | ToWorker::Go(_))) | Err(_) => return Err(Error::Gone),
+                Ok(Some(ToWorker::Hello { .. } | ToWorker::Go(_) | ToWorker::Keeper(_))) | Err(_) => {
+                    return Err(Error::Gone);
+                }
             }
         }
     }

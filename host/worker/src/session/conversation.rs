@@ -8,9 +8,12 @@ use super::control::Control;
 use super::ended::Ended;
 use super::error::Error;
 use super::input::Input;
+use super::objects::Objects;
+use super::shared::Waits;
 use sandhog_channel::Large;
 use sandhog_ipc::FrameBuffer;
 use sandhog_protocol::message::Message;
+use sandhog_protocol::objects::{Attached, Dead};
 use sandhog_protocol::plan::{GuestPlan, Identity};
 use sandhog_protocol::request::{ChildId, Level, Reply, Request};
 use sandhog_protocol::usage::WorkerUsage;
@@ -34,8 +37,8 @@ pub(crate) struct Session {
     pub(super) children: BTreeMap<ChildId, Child>,
     /// It has been asked to stop.
     pub(super) stops: bool,
-    /// It has said that it listens for that.
-    pub(super) listens: bool,
+    pub(super) waits: Waits,
+    pub(super) objects: Objects,
     ready: bool,
     /// When its progress was last reported.
     progress: Option<Instant>,
@@ -59,6 +62,8 @@ pub(super) enum Heard {
 pub(super) enum Answer {
     Spawned(Result<(ChildId, String), Error>),
     Used(WorkerUsage),
+    Attached(Result<Box<Attached>, Error>),
+    Dead(Option<Box<Dead>>),
 }
 
 impl Session {
@@ -72,13 +77,27 @@ impl Session {
         large: Large,
         plan: &GuestPlan,
     ) -> Self {
+        Self::with(Control::new(socket, buffer), connection, large, plan)
+    }
+
+    /// The same for a core module, which has no connection. Where it uses no objects, its filter has no recvmsg(2), and nothing is
+    /// asked that has an answer.
+    pub(crate) fn of_core(socket: OwnedFd, buffer: FrameBuffer, large: Large, plan: &GuestPlan) -> Self {
+        let control = match plan.objects {
+            true => Control::new(socket, buffer),
+            false => Control::of_core(socket, buffer),
+        };
+        Self::with(control, None, large, plan)
+    }
+
+    fn with(control: Control, connection: Option<OwnedFd>, large: Large, plan: &GuestPlan) -> Self {
         let about = About {
             identity: plan.identity.clone(),
             arguments: plan.args.clone(),
             environment: plan.env.clone(),
             data: plan.data.clone(),
         };
-        let control = Control::new(socket, buffer);
+        let waits = Waits::new(control.clone());
         Self {
             input: Input::new(control.clone()),
             control,
@@ -88,7 +107,8 @@ impl Session {
             parent: connection.map(|socket| Connection::new(socket, large)),
             children: BTreeMap::new(),
             stops: false,
-            listens: false,
+            waits,
+            objects: Objects::of(plan.objects),
             ready: false,
             progress: None,
         }
@@ -179,6 +199,9 @@ impl Session {
             Reply::Spawned { child, attempt } => Heard::Answer(Answer::Spawned(Ok((child, attempt)))),
             Reply::NotSpawned(reason) => Heard::Answer(Answer::Spawned(Err(reason.into()))),
             Reply::Used(usage) => Heard::Answer(Answer::Used(usage)),
+            Reply::Attached(attached) => Heard::Answer(Answer::Attached(Ok(attached))),
+            Reply::NotAttached(reason) => Heard::Answer(Answer::Attached(Err(reason.into()))),
+            Reply::Dead(dead) => Heard::Answer(Answer::Dead(dead)),
             // Whoever reads stdin hears of it: it never comes this far.
             Reply::InputFailed { .. } => Heard::News,
             Reply::Stop => {

@@ -3,6 +3,7 @@
 use super::ended::Ended;
 use rustix::io::Errno;
 use sandhog_channel::Broken;
+use sandhog_objects_model::Problem;
 use sandhog_protocol::causes;
 use sandhog_protocol::request::Refused;
 use std::sync::Arc;
@@ -28,6 +29,10 @@ pub(crate) enum Error {
     Poisoned(Arc<Ended>),
     #[error("over a bound: {0}")]
     Quota(String),
+    #[error("the attempt is asked to stop")]
+    Stopping,
+    #[error("the barrier is broken")]
+    Broken,
     /// The coordinator has gone, or does not speak our protocol: there is nobody to tell, and the worker is to end.
     #[error("the coordinator has gone")]
     Gone,
@@ -40,6 +45,22 @@ impl From<Refused> for Error {
             Refused::NotFound(reason) => Self::NotFound(reason),
             Refused::Invalid(reason) => Self::Invalid(reason),
             Refused::Quota(reason) => Self::Quota(reason),
+        }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::TimedOut => Self::TimedOut,
+            Problem::WouldBlock => Self::WouldBlock,
+            Problem::Stopping => Self::Stopping,
+            Problem::Closed => Self::Closed,
+            Problem::TooLarge(max) => Self::TooLarge { max },
+            Problem::Broken => Self::Broken,
+            Problem::NotHeld | Problem::OverBound | Problem::Invalid | Problem::Damaged => {
+                Self::Invalid(problem.to_string())
+            }
         }
     }
 }

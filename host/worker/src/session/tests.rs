@@ -20,18 +20,18 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_millis(5);
 
 /// The other end of a worker's socket.
-struct Coordinator {
+pub(super) struct Coordinator {
     socket: OwnedFd,
     buffer: FrameBuffer,
 }
 
 impl Coordinator {
-    fn tells(&self, reply: Reply) {
+    pub(super) fn tells(&self, reply: Reply) {
         self.tells_with(reply, &[]);
     }
 
     /// As the coordinator does it: the whole frame in one call.
-    fn tells_with(&self, reply: Reply, fds: &[BorrowedFd<'_>]) {
+    pub(super) fn tells_with(&self, reply: Reply, fds: &[BorrowedFd<'_>]) {
         let frame = frame::encode(&ToWorker::Tells(reply)).unwrap();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -40,7 +40,7 @@ impl Coordinator {
         assert_eq!(sent, frame.len());
     }
 
-    fn hears(&mut self) -> Request {
+    pub(super) fn hears(&mut self) -> Request {
         match recv_frame(&self.socket, &mut self.buffer).unwrap().unwrap() {
             FromWorker::Asks(request) => request,
             other => panic!("{other:?}"),
@@ -48,9 +48,10 @@ impl Coordinator {
     }
 }
 
-fn session() -> (Session, Coordinator) {
+pub(super) fn session() -> (Session, Coordinator) {
     let (socket, other) = pair(SocketType::STREAM).unwrap();
-    let session = Session::new(socket, FrameBuffer::default(), None, Large::Memory, &GuestPlan::default());
+    let plan = GuestPlan { objects: true, ..GuestPlan::default() };
+    let session = Session::new(socket, FrameBuffer::default(), None, Large::Memory, &plan);
     (session, Coordinator { socket: other, buffer: FrameBuffer::default() })
 }
 
@@ -61,6 +62,7 @@ fn job(connected: bool, stdio: [ChildStdio; 3]) -> ChildJob {
         environment: Vec::new(),
         directories: Vec::new(),
         modules: Vec::new(),
+        objects: Vec::new(),
         limits: ChildLimits::default(),
         data: None,
         stdio,

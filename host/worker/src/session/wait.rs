@@ -7,7 +7,6 @@ use super::source::{Source, Until};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use sandhog_protocol::message::Message;
-use sandhog_protocol::request::Request;
 use std::os::fd::AsFd;
 
 impl Session {
@@ -18,7 +17,7 @@ impl Session {
     /// attempt may have files.
     pub(crate) fn wait(&mut self, sources: &[Source<'_>], until: Until) -> Result<Vec<u32>, Error> {
         if sources.iter().any(|source| matches!(source, Source::Stopping)) {
-            self.listen()?;
+            self.waits.listen()?;
         }
         // What lies in our own buffer no poll(2) tells.
         self.take_in()?;
@@ -99,15 +98,6 @@ impl Session {
     pub(crate) fn wait_for(&mut self, source: Source<'_>, until: Until) -> Result<(), Error> {
         until.go_on()?;
         self.wait(&[source], until).map(drop)
-    }
-
-    /// Says that the guest listens for a stop; once.
-    fn listen(&mut self) -> Result<(), Error> {
-        if self.listens {
-            return Ok(());
-        }
-        self.listens = true;
-        self.control.ask(Request::Listens)
     }
 
     /// Whether it is due by what is known already.

@@ -178,7 +178,9 @@ fn job_spec() -> JobSpec {
             Takes::Count(field) => *(field.set)(&mut spec) = Some(1),
             Takes::Flag(field) => *(field.set)(&mut spec) = true,
             Takes::Texts(field) | Takes::Words(field, _) | Takes::Command(field) => *(field.set)(&mut spec) = list(),
-            Takes::Directories(field) | Takes::Children(field) => *(field.set)(&mut spec) = list(),
+            Takes::Directories(field) | Takes::Children(field) | Takes::Objects(field) => {
+                *(field.set)(&mut spec) = list()
+            }
             Takes::Environment(field) => *(field.set)(&mut spec) = [("k".to_owned(), "v".to_owned())].into(),
             Takes::Retries(field) => {
                 *(field.set)(&mut spec) = vec![RetrySpec { verdict: "memory".into(), factor: Some(2), max: text() }];
@@ -242,6 +244,25 @@ fn answers_are_written_as_they_are_described() {
     let answer = SendReply { id: 1, job: "x".into(), instance: 0, message: text(), error: text() };
     hold_to("SendReply", &answer);
     hold_to("JobSummary", &JobSummary { job: "x".into(), group: "x".into(), instances: 0 });
+    let (job, attempt) = ("x".to_owned(), "x".to_owned());
+    let holder = ObjectUser { job: job.clone(), instance: 0, attempt: attempt.clone() };
+    hold_to(
+        "SharedObject",
+        &SharedObject {
+            group: "x".into(),
+            name: text(),
+            object: 1,
+            kind: "lock".into(),
+            users: 1,
+            holders: vec![holder],
+            waiters: vec![ObjectWaiter { job, instance: 0, attempt, since_ms: 1 }],
+            level: Some(1),
+            bytes: Some(1),
+            token: Some(1),
+            memory_bytes: 1,
+            created_ms: 1,
+        },
+    );
     let changes = vec![change(ChangeKind::Create)];
     hold_to(
         "VerbResult",

@@ -1,0 +1,75 @@
+//! The two ways in which guests have these functions: as a component's imports, and as a core module's, by the component
+//! model's lowered signatures. An operation is written once, for both.
+
+use super::super::types::{Error, Timeout};
+use super::super::view::Parts;
+use super::handle::{Apart, Model, Outcome};
+use super::lowered::{Flat, Plain, Tell};
+use crate::session;
+use sandhog_protocol::message::Format;
+use wasmtime::component::{ComponentNamedList, Lift, Lower};
+
+/// What a function takes: all of it by value.
+pub(super) trait Given: ComponentNamedList + Lift + Flat + 'static {}
+
+impl<P: ComponentNamedList + Lift + Flat + 'static> Given for P {}
+
+/// What a function comes to.
+pub(super) trait Told: Lower + Tell + 'static {}
+
+impl<R: Lower + Tell + 'static> Told for R {}
+
+/// What a function comes to that can't fail.
+pub(super) trait Known: Lower + Plain + 'static {}
+
+impl<R: Lower + Plain + 'static> Known for R {}
+
+/// Where functions are made known.
+pub(in super::super) trait Define {
+    /// The resource itself, and that a handle is given up.
+    fn resource<M: Model>(&mut self) -> wasmtime::Result<()>;
+
+    /// A function that can fail.
+    fn function<P: Given, R: Told>(
+        &mut self,
+        name: &str,
+        operation: impl Fn(Parts<'_>, P) -> Outcome<R> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>;
+
+    /// A function that tells of an object.
+    fn known<M: Model, R: Known>(
+        &mut self,
+        name: &str,
+        operation: impl Fn(M) -> R + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>;
+
+    /// A function that takes a name.
+    fn named<R: Told>(
+        &mut self,
+        name: &str,
+        operation: impl Fn(Parts<'_>, String) -> Result<R, Error> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>;
+
+    /// `write` of this resource: bytes from a place on, where they lie in the guest's memory.
+    fn write<M: Model>(
+        &mut self,
+        operation: impl Fn(&Apart<M>, u64, &[u8]) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>;
+
+    /// `put` of this resource: a message where it lies.
+    fn put<M: Model>(
+        &mut self,
+        operation: impl Fn(&Apart<M>, Format, &[u8], Timeout) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>;
+
+    /// `put-batch` of this resource.
+    fn put_batch<M: Model>(
+        &mut self,
+        operation: impl Fn(&Apart<M>, &[u8], Timeout) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>;
+}
+
+/// The name of a resource's function.
+pub(super) fn method<M: Model>(function: &str) -> String {
+    format!("[method]{}.{function}", M::NAME)
+}

@@ -1,0 +1,36 @@
+//! The whole interface, in either way.
+
+use super::super::view::View;
+use super::define::Define;
+use super::lowered::Lowered;
+use super::{array, barrier, condition, create, event, lock, memory, queue, semaphore, value};
+use crate::guest::Guest;
+use wasmtime::Linker;
+use wasmtime::component::LinkerInstance;
+
+/// For components.
+pub(in super::super) fn link<T: View + 'static>(objects: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    link_resources(objects)?;
+    create::link_pipes(objects)
+}
+
+/// For core modules that import the interface. Pipes are not among it: a connection is a resource of another interface.
+///
+/// # Errors
+/// Where one of the names is taken.
+pub(crate) fn link_lowered(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    link_resources(&mut Lowered(linker))
+}
+
+fn link_resources(objects: &mut impl Define) -> wasmtime::Result<()> {
+    lock::link(objects)?;
+    semaphore::link(objects)?;
+    event::link(objects)?;
+    condition::link(objects)?;
+    barrier::link(objects)?;
+    value::link(objects)?;
+    array::link(objects)?;
+    memory::link(objects)?;
+    queue::link(objects)?;
+    create::link(objects)
+}

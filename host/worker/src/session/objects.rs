@@ -1,0 +1,212 @@
+//! The objects of its group that a guest uses: how it gets one, and for how long its memory is mapped.
+//!
+//! Must not: know what an operation on an object does, or what its memory means.
+
+use super::connection::Connection;
+use super::error::Error;
+use rustix::fs::{OFlags, fcntl_getfl};
+use sandhog_channel::Large;
+use sandhog_objects::{Page, Segment};
+use sandhog_protocol::objects::{Attached, Kind, Member, ObjectId, Right, Rights};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// An object whose memory is mapped here: once, however many handles the guest has to it.
+pub(crate) struct Object {
+    id: ObjectId,
+    kind: Kind,
+    member: Member,
+    segment: Segment,
+    writable: bool,
+}
+
+impl Object {
+    pub(crate) fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Who this attempt is in the object's words.
+    pub(crate) fn member(&self) -> Member {
+        self.member
+    }
+
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+}
+
+/// One handle's share in an object. Whoever has it gives it back by [`super::Session::let_go`], once.
+#[derive(Clone)]
+pub(crate) struct Attachment {
+    object: Arc<Object>,
+    allowed: Allowed,
+}
+
+impl Attachment {
+    pub(crate) fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.object.kind
+    }
+
+    /// # Errors
+    /// [`Error::Denied`] where the handle does not have the right.
+    pub(crate) fn needs(&self, right: Right) -> Result<(), Error> {
+        if self.allowed.has(right) { Ok(()) } else { Err(denied(right)) }
+    }
+
+    /// For what every handle may do, as far as its memory can be written.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub(crate) fn needs_writable(&self) -> Result<(), Error> {
+        if self.object.writable { Ok(()) } else { Err(denied(Right::Write)) }
+    }
+}
+
+#[cfg(feature = "hostile")]
+impl Attachment {
+    /// With all rights, whatever was granted.
+    pub(crate) fn with_all_rights(self) -> Self {
+        Self { allowed: Allowed(u16::MAX), ..self }
+    }
+}
+
+fn denied(right: Right) -> Error {
+    let right = match right {
+        Right::Use => "use it",
+        Right::Acquire => "acquire",
+        Right::Release => "release",
+        Right::Set => "set and clear",
+        Right::Wait => "wait",
+        Right::Read => "read",
+        Right::Write => "write",
+        Right::Put => "put",
+        Right::Get => "get",
+        Right::First | Right::Second => "use this end",
+    };
+    Error::Denied(format!("the right to {right} was not granted"))
+}
+
+/// Rights as bits: asked at every call.
+#[derive(Clone, Copy)]
+struct Allowed(u16);
+
+impl Allowed {
+    fn of(rights: &Rights) -> Self {
+        Self(rights.iter().fold(0, |bits, right| bits | Self::bit(*right)))
+    }
+
+    const fn has(self, right: Right) -> bool {
+        self.0 & Self::bit(right) != 0
+    }
+
+    const fn bit(right: Right) -> u16 {
+        1 << right as u16
+    }
+}
+
+/// What an attempt has of its group.
+pub(super) struct Objects {
+    /// The attempt may use any.
+    pub(super) allowed: bool,
+    /// Its own page as a member, once it has come.
+    page: Option<Arc<Page>>,
+    pub(super) open: BTreeMap<ObjectId, Open>,
+    /// Ends of pipes, for as long as the attempt lives: what has been read of one and not been received belongs to the next who
+    /// opens it.
+    pipes: BTreeMap<(ObjectId, Right), Connection>,
+}
+
+pub(super) struct Open {
+    object: Arc<Object>,
+    pub(super) handles: u64,
+}
+
+/// What has come for an object that was asked for.
+pub(super) enum Come {
+    Object(Attachment),
+    Pipe(Connection),
+}
+
+const FILES: &str = "files that this attempt may have open";
+
+impl Objects {
+    pub(super) fn of(allowed: bool) -> Self {
+        Self { allowed, page: None, open: BTreeMap::new(), pipes: BTreeMap::new() }
+    }
+
+    pub(super) fn take_in(&mut self, attached: &Attached, fds: Vec<OwnedFd>, large: Large) -> Result<Come, Error> {
+        let no_room = || Error::Quota(FILES.to_owned());
+        // The kernel gives no more than the process may have.
+        let complete = fds.len() == 1 + usize::from(attached.page);
+        let mut fds = fds.into_iter();
+        let file = fds.next().ok_or_else(no_room)?;
+        if let Some(page) = fds.next()
+            && attached.page
+        {
+            self.page = Some(Arc::new(Page::map(page, attached.member).map_err(unmapped)?));
+        }
+        if !complete {
+            return Err(no_room());
+        }
+        match attached.kind {
+            Kind::Pipe => Ok(Come::Pipe(self.end_of_pipe(attached, file, large))),
+            Kind::Lock
+            | Kind::Rlock
+            | Kind::Semaphore { .. }
+            | Kind::BoundedSemaphore { .. }
+            | Kind::Event
+            | Kind::Condition
+            | Kind::Barrier { .. }
+            | Kind::Value { .. }
+            | Kind::Array { .. }
+            | Kind::Memory { .. }
+            | Kind::Queue { .. } => {
+                // It was lost where the attempt had too many files when it came.
+                let page = self.page.clone().ok_or_else(no_room)?;
+                let object = self.mapped(attached, file, page)?;
+                Ok(Come::Object(Attachment { object, allowed: Allowed::of(&attached.rights) }))
+            }
+        }
+    }
+
+    /// The object's one mapping. Where it was for reading only and this time is for writing, it is a new one, and handles from
+    /// before keep theirs.
+    fn mapped(&mut self, attached: &Attached, file: OwnedFd, page: Arc<Page>) -> Result<Arc<Object>, Error> {
+        let writable = fcntl_getfl(&file)? & OFlags::ACCMODE == OFlags::RDWR;
+        if let Some(open) = self.open.get_mut(&attached.object)
+            && (open.object.writable || !writable)
+        {
+            open.handles += 1;
+            return Ok(Arc::clone(&open.object));
+        }
+        let Attached { object: id, kind, member, .. } = *attached;
+        let segment = Segment::map(file, id, kind, writable, page).map_err(unmapped)?;
+        let object = Arc::new(Object { id, kind, member, segment, writable });
+        let before = self.open.remove(&id).map_or(0, |open| open.handles);
+        self.open.insert(id, Open { object: Arc::clone(&object), handles: before + 1 });
+        Ok(object)
+    }
+
+    fn end_of_pipe(&mut self, attached: &Attached, socket: OwnedFd, large: Large) -> Connection {
+        let end = if attached.rights.contains(&Right::Second) { Right::Second } else { Right::First };
+        match self.pipes.get(&(attached.object, end)) {
+            Some(connection) if !connection.is_disconnected() => connection.clone(),
+            Some(_) | None => {
+                let connection = Connection::new(socket, large);
+                self.pipes.insert((attached.object, end), connection.clone());
+                connection
+            }
+        }
+    }
+}
+
+/// The memory is there, and so is the protocol's size of it: what fails is a bound of this process.
+fn unmapped(error: io::Error) -> Error {
+    Error::Quota(format!("memory of the object: {error}"))
+}
