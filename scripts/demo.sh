@@ -8,7 +8,7 @@ sandhog=${1:?"which sandhog"}
 target=${2:?"which target folder"}
 guests=$target/guests
 out=$target/demo
-steps=8
+steps=10
 step=0
 
 # Short paths where they are the same: what is printed should fit on a line.
@@ -73,6 +73,13 @@ job 0 "$guests/primes.wasm" -- 100000000
 
 title 'file-store: thousands of small files, in a directory that it may write'
 job 0 --dir "$out/store::/store:rw" "$guests/file-store.wasm" -- /store 2000
+
+title 'map-reduce: four workers share a text, a queue of pieces, and a queue of counts'
+job 0 --dir jobs/data::/in --max-objects 3 --child "mapper=$guests/map-reduce.wasm" \
+  "$guests/map-reduce.wasm" -- /in/persuasion.txt
+
+title 'careless-worker: workers die while they hold the lock, and the next one mends what they left'
+job 0 --max-objects 2 --child "worker=$guests/careless-worker.wasm" "$guests/careless-worker.wasm" -- 200 20
 
 title 'What was not granted is not there: the same job, asked for a file of the system'
 job 1 --dir jobs/data::/texts "$guests/word-count.wasm" -- /etc/passwd

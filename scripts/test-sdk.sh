@@ -5,7 +5,8 @@
 #   scripts/test-sdk.sh SANDHOG TARGET
 #
 # An example has no way to say what it is to be granted, so all of them get the same: they are children of one parent, which
-# sends back what they send, and may start the same three jobs.
+# sends back what they send, may start the same three jobs, and share three objects with it. Those that make objects are nobody's
+# children, for a child may make none.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,8 +18,14 @@ manifest=guest-sdk/Cargo.toml
 # What cargo calls in place of the example: this script again.
 if [ "${SANDHOG_EXAMPLE:-}" ]; then
   guests=$target/guests
-  exec "$sandhog" run --child "example=$3" --child "echo=$guests/echo.wasm" --child "speak=$guests/speak.wasm" \
-    --child "hello-handler=$guests/hello-handler.wasm" "$guests/parent_of_examples.wasm"
+  granted=(--child "echo=$guests/echo.wasm" --child "speak=$guests/speak.wasm"
+    --child "hello-handler=$guests/hello-handler.wasm" --object 'accounts: lock' --object 'balance: value(i64) rw'
+    --object 'tasks: queue(100) put get')
+  # An import as the module has it: the interface, the length of the name, the name.
+  if LC_ALL=C grep -qa 'sandhog:job/objects@0\.1\.0.create-' "$3"; then
+    exec "$sandhog" run "${granted[@]}" --max-objects 8 "$3"
+  fi
+  exec "$sandhog" run "${granted[@]}" --child "example=$3" "$guests/parent_of_examples.wasm"
 fi
 
 cargo test --locked --lib --manifest-path $manifest --target-dir "$target/sdk-here"

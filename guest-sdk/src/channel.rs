@@ -20,9 +20,10 @@
 
 use crate::abi::sandhog::job::channel as host;
 use crate::abi::sandhog::job::types;
+use crate::batch::{Batch, Way};
 use crate::error::{Error, Result, unless_it_would_wait};
 use crate::message::{self, Format, Message};
-use crate::packed::{Arrived, Item, Packed};
+use crate::packed::Arrived;
 use crate::{Patience, nanoseconds};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -105,9 +106,13 @@ impl Connection {
         self.send_body(message.format, &message.body)
     }
 
-    fn send_body(&self, format: Format, body: &[u8]) -> Result<()> {
+    pub(crate) fn send_body(&self, format: Format, body: &[u8]) -> Result<()> {
         let message = types::MessageParam { format: format.into(), body };
         Ok(self.end.send(message, nanoseconds(self.patience))?)
+    }
+
+    pub(crate) fn send_array(&self, array: &[u8]) -> Result<(), types::Error> {
+        self.end.send_batch(array, nanoseconds(self.patience))
     }
 
     /// Waits for a value.
@@ -143,67 +148,12 @@ impl Connection {
 
     /// Collects small messages and sends them together, many at the cost of one. See [`Batch`].
     pub fn batch(&self) -> Batch<'_> {
-        Batch { connection: self, packed: Packed::new() }
+        Batch::new(Way::Connection(self))
     }
 
     /// Closes both directions. What has been sent still arrives.
     pub fn disconnect(&self) {
         self.end.disconnect();
-    }
-}
-
-/// Messages that are sent together, whenever [`MAX_BATCH_BYTES`](crate::MAX_BATCH_BYTES) are full and at
-/// [`flush`](Self::flush). The receiver sees no difference, neither by `recv` nor by `recv_all`.
-///
-/// What is left when it is dropped is sent then, where an error has nobody to hear of it: call `flush`.
-/// The example is at [`Arrived`].
-#[derive(Debug)]
-pub struct Batch<'a> {
-    connection: &'a Connection,
-    packed: Packed,
-}
-
-impl Batch<'_> {
-    /// Adds a value. Errors as those of [`Connection::send`], about this message or those before it; where it waited in vain
-    /// this message was not added.
-    pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.push_body(Format::Value, &message::encode(value)?)
-    }
-
-    /// Adds bytes. Errors as those of [`push`](Self::push).
-    pub fn push_bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.push_body(Format::Bytes, bytes)
-    }
-
-    /// Adds what has arrived elsewhere as it is. Errors as those of [`push`](Self::push).
-    pub fn push_item(&mut self, item: Item<'_>) -> Result<()> {
-        self.push_body(item.format, item.body)
-    }
-
-    fn push_body(&mut self, format: Format, body: &[u8]) -> Result<()> {
-        if self.packed.push(format, body) {
-            return Ok(());
-        }
-        self.flush()?;
-        // Too large for any batch: it goes alone.
-        if self.packed.push(format, body) { Ok(()) } else { self.connection.send_body(format, body) }
-    }
-
-    /// Sends what has been added. Where it waited in vain all of it is still here, to be sent by the next call.
-    pub fn flush(&mut self) -> Result<()> {
-        if !self.packed.is_empty() {
-            let patience = nanoseconds(self.connection.patience);
-            self.connection.end.send_batch(self.packed.array(), patience)?;
-            self.packed.clear();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        // Nobody is left who could be told; the text says so.
-        let _ = self.flush();
     }
 }
 

@@ -11,6 +11,7 @@ use crate::abi::sandhog::job::children as host;
 use crate::channel::Connection;
 use crate::error::{Error, Result, unless_it_would_wait};
 use crate::message::Message;
+use crate::rights::Granted;
 use crate::streams::{Reader, Writer};
 use crate::verdict::Verdict;
 use crate::{Patience, nanoseconds};
@@ -71,6 +72,8 @@ pub struct Job {
     environment: Vec<(String, String)>,
     directories: Vec<Directory>,
     modules: Vec<String>,
+    /// `rights` has what fills it.
+    pub(crate) objects: Vec<Granted>,
     limits: host::Limits,
     data: Option<Message>,
     stdin: Stdio,
@@ -90,6 +93,7 @@ impl Job {
             environment: Vec::new(),
             directories: Vec::new(),
             modules: Vec::new(),
+            objects: Vec::new(),
             limits: host::Limits {
                 memory_bytes: None,
                 timeout_ns: None,
@@ -251,12 +255,14 @@ impl Job {
             self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let directories: Vec<_> = self.directories.iter().map(Directory::as_param).collect();
         let modules: Vec<_> = self.modules.iter().map(String::as_str).collect();
+        let objects: Vec<_> = self.objects.iter().map(Granted::as_param).collect();
         let child = host::spawn(host::Job {
             module: &self.module,
             arguments: &arguments,
             environment: &environment,
             directories: &directories,
             modules: &modules,
+            objects: &objects,
             limits: self.limits,
             data: self.data.as_ref().map(Message::as_param),
             stdin: self.stdin.into(),

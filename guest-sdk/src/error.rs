@@ -31,7 +31,7 @@ pub enum Error {
     Exists(String),
     /// What was asked makes no sense, or a message is not of the expected type; why.
     Invalid(String),
-    /// Whoever held what was waited for has died: a child over a task.
+    /// Whoever held what was waited for has died: a child over a task, the holder of a lock.
     Poisoned {
         /// Why it died.
         verdict: Box<Verdict>,
@@ -40,6 +40,10 @@ pub enum Error {
     Quota(String),
     /// A handler's own error, in its words.
     Failed(String),
+    /// This job has been asked to stop, and what it waited for has not happened.
+    Stopping,
+    /// The barrier is broken: somebody who waited there has died or gave up, or it was broken on purpose.
+    Broken,
 }
 
 impl fmt::Display for Error {
@@ -53,9 +57,11 @@ impl fmt::Display for Error {
             Self::NotFound(what) => write!(out, "not found: {what}"),
             Self::Exists(what) => write!(out, "there already: {what}"),
             Self::Invalid(why) => write!(out, "invalid: {why}"),
-            Self::Poisoned { verdict } => write!(out, "the child died over it: {verdict}"),
+            Self::Poisoned { verdict } => write!(out, "its holder died over it: {verdict}"),
             Self::Quota(which) => write!(out, "over a limit: {which}"),
             Self::Failed(why) => write!(out, "the handler failed: {why}"),
+            Self::Stopping => out.write_str("asked to stop"),
+            Self::Broken => out.write_str("the barrier is broken"),
         }
     }
 }
@@ -73,7 +79,9 @@ impl From<Error> for io::Error {
             Error::NotFound(_) => io::ErrorKind::NotFound,
             Error::Exists(_) => io::ErrorKind::AlreadyExists,
             Error::TooLarge { .. } | Error::Invalid(_) => io::ErrorKind::InvalidInput,
-            Error::Poisoned { .. } | Error::Quota(_) | Error::Failed(_) => io::ErrorKind::Other,
+            Error::Poisoned { .. } | Error::Quota(_) | Error::Failed(_) | Error::Stopping | Error::Broken => {
+                io::ErrorKind::Other
+            }
         };
         Self::new(kind, error)
     }
@@ -92,6 +100,8 @@ impl From<types::Error> for Error {
             types::Error::Invalid(why) => Self::Invalid(why),
             types::Error::Poisoned(verdict) => Self::Poisoned { verdict: Box::new(verdict.into()) },
             types::Error::Quota(which) => Self::Quota(which),
+            types::Error::Stopping => Self::Stopping,
+            types::Error::Broken => Self::Broken,
         }
     }
 }

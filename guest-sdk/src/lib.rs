@@ -1,5 +1,6 @@
 //! What a job that Sandhog runs can ask of it, beside WASI: messages to and from its parent ([`channel`]), jobs of its own
-//! ([`children`]), and what it tells whoever watches it ([`process`]).
+//! ([`children`]), what it tells whoever watches it ([`process`]), and what it shares with other jobs of its group: locks and the
+//! like ([`sync`]), memory ([`shared`]), queues ([`queue`]), named connections ([`pipe`]).
 //!
 //! ```standalone_crate
 //! use sandhog::{Job, Result};
@@ -21,19 +22,26 @@
 //!   [`Error::TimedOut`]; with [`Duration::ZERO`](std::time::Duration::ZERO) it says [`Error::WouldBlock`].
 //! - **Messages** are any type that serde knows, as MessagePack with named fields, or raw bytes. One has at most
 //!   [`MAX_MESSAGE_BYTES`].
-//! - **Rights** are given on the outside (`sandhog run --child NAME=FILE`); nothing in here gives one.
+//! - **Rights** are given on the outside (`sandhog run --child NAME=FILE`, `--object "tasks: queue(100) put"`); nothing in here
+//!   gives one.
 //! - **One thread.** A guest has no threads and no sockets. A job that is to do two things at once is two jobs.
 //! - **On the host's own target** this crate compiles, so that a job's logic can be tested by `cargo test`; whatever would
 //!   ask Sandhog panics there.
 
+mod batch;
 pub mod channel;
 pub mod children;
 mod error;
 mod handler;
 mod message;
 mod packed;
+pub mod pipe;
 pub mod process;
+pub mod queue;
+mod rights;
+pub mod shared;
 mod streams;
+pub mod sync;
 mod verdict;
 
 /// The bindings that wit-bindgen makes of wit/sandhog.wit, and all unsafe code. `tests/all/bindings.rs` makes them anew.
@@ -42,12 +50,14 @@ mod verdict;
 #[allow(unsafe_code, missing_docs, unreachable_pub, dead_code, clippy::all)]
 pub mod abi;
 
-pub use channel::{Batch, Connection};
+pub use batch::Batch;
+pub use channel::Connection;
 pub use children::{Child, Job, LiveUsage, Output, Source, Stdio, wait_any, wait_any_within};
 pub use error::{Error, Result};
 pub use handler::{Bytes, IntoAnswer, Task};
 pub use message::{Format, MAX_MESSAGE_BYTES, Message};
 pub use packed::{Arrived, Item, MAX_BATCH_BYTES};
+pub use rights::Rights;
 pub use streams::{Reader, Writer};
 pub use verdict::{Kind, Usage, Verdict};
 

@@ -64,6 +64,260 @@ extern void __wasm_import_sandhog_job_channel_method_connection_disconnect(int32
 __attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("parent")))
 extern void __wasm_import_sandhog_job_channel_parent(uint8_t *);
 
+// Imported Functions from `sandhog:job/objects@0.1.0`
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]lock.acquire")))
+extern void __wasm_import_sandhog_job_objects_method_lock_acquire(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]lock.release")))
+extern void __wasm_import_sandhog_job_objects_method_lock_release(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]rlock.acquire")))
+extern void __wasm_import_sandhog_job_objects_method_rlock_acquire(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]rlock.release")))
+extern void __wasm_import_sandhog_job_objects_method_rlock_release(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]semaphore.acquire")))
+extern void __wasm_import_sandhog_job_objects_method_semaphore_acquire(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]semaphore.release")))
+extern void __wasm_import_sandhog_job_objects_method_semaphore_release(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]semaphore.permits")))
+extern void __wasm_import_sandhog_job_objects_method_semaphore_permits(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]event.set")))
+extern void __wasm_import_sandhog_job_objects_method_event_set(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]event.clear")))
+extern void __wasm_import_sandhog_job_objects_method_event_clear(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]event.is-set")))
+extern void __wasm_import_sandhog_job_objects_method_event_is_set(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]event.wait")))
+extern void __wasm_import_sandhog_job_objects_method_event_wait(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]condition.acquire")))
+extern void __wasm_import_sandhog_job_objects_method_condition_acquire(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]condition.release")))
+extern void __wasm_import_sandhog_job_objects_method_condition_release(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]condition.wait")))
+extern void __wasm_import_sandhog_job_objects_method_condition_wait(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]condition.notify")))
+extern void __wasm_import_sandhog_job_objects_method_condition_notify(int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]condition.notify-all")))
+extern void __wasm_import_sandhog_job_objects_method_condition_notify_all(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]barrier.wait")))
+extern void __wasm_import_sandhog_job_objects_method_barrier_wait(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]barrier.reset")))
+extern void __wasm_import_sandhog_job_objects_method_barrier_reset(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]barrier.abort")))
+extern void __wasm_import_sandhog_job_objects_method_barrier_abort(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]barrier.parties")))
+extern int32_t __wasm_import_sandhog_job_objects_method_barrier_parties(int32_t);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]barrier.waiting")))
+extern void __wasm_import_sandhog_job_objects_method_barrier_waiting(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]barrier.is-broken")))
+extern void __wasm_import_sandhog_job_objects_method_barrier_is_broken(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.element")))
+extern int32_t __wasm_import_sandhog_job_objects_method_value_element(int32_t);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.get-integer")))
+extern void __wasm_import_sandhog_job_objects_method_value_get_integer(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.set-integer")))
+extern void __wasm_import_sandhog_job_objects_method_value_set_integer(int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.add-integer")))
+extern void __wasm_import_sandhog_job_objects_method_value_add_integer(int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.swap-integer")))
+extern void __wasm_import_sandhog_job_objects_method_value_swap_integer(int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.compare-exchange-integer")))
+extern void __wasm_import_sandhog_job_objects_method_value_compare_exchange_integer(int32_t, int64_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.get-float")))
+extern void __wasm_import_sandhog_job_objects_method_value_get_float(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.set-float")))
+extern void __wasm_import_sandhog_job_objects_method_value_set_float(int32_t, double, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.add-float")))
+extern void __wasm_import_sandhog_job_objects_method_value_add_float(int32_t, double, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.swap-float")))
+extern void __wasm_import_sandhog_job_objects_method_value_swap_float(int32_t, double, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.compare-exchange-float")))
+extern void __wasm_import_sandhog_job_objects_method_value_compare_exchange_float(int32_t, double, double, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.acquire")))
+extern void __wasm_import_sandhog_job_objects_method_value_acquire(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]value.release")))
+extern void __wasm_import_sandhog_job_objects_method_value_release(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.element")))
+extern int32_t __wasm_import_sandhog_job_objects_method_array_element(int32_t);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.length")))
+extern int64_t __wasm_import_sandhog_job_objects_method_array_length(int32_t);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.get-integer")))
+extern void __wasm_import_sandhog_job_objects_method_array_get_integer(int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.set-integer")))
+extern void __wasm_import_sandhog_job_objects_method_array_set_integer(int32_t, int64_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.add-integer")))
+extern void __wasm_import_sandhog_job_objects_method_array_add_integer(int32_t, int64_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.compare-exchange-integer")))
+extern void __wasm_import_sandhog_job_objects_method_array_compare_exchange_integer(int32_t, int64_t, int64_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.get-float")))
+extern void __wasm_import_sandhog_job_objects_method_array_get_float(int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.set-float")))
+extern void __wasm_import_sandhog_job_objects_method_array_set_float(int32_t, int64_t, double, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.add-float")))
+extern void __wasm_import_sandhog_job_objects_method_array_add_float(int32_t, int64_t, double, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.read")))
+extern void __wasm_import_sandhog_job_objects_method_array_read(int32_t, int64_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.write")))
+extern void __wasm_import_sandhog_job_objects_method_array_write(int32_t, int64_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.acquire")))
+extern void __wasm_import_sandhog_job_objects_method_array_acquire(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]array.release")))
+extern void __wasm_import_sandhog_job_objects_method_array_release(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]memory.size")))
+extern int64_t __wasm_import_sandhog_job_objects_method_memory_size(int32_t);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]memory.read")))
+extern void __wasm_import_sandhog_job_objects_method_memory_read(int32_t, int64_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]memory.write")))
+extern void __wasm_import_sandhog_job_objects_method_memory_write(int32_t, int64_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.put")))
+extern void __wasm_import_sandhog_job_objects_method_queue_put(int32_t, int32_t, uint8_t *, size_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.put-batch")))
+extern void __wasm_import_sandhog_job_objects_method_queue_put_batch(int32_t, uint8_t *, size_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.get")))
+extern void __wasm_import_sandhog_job_objects_method_queue_get(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.get-batch")))
+extern void __wasm_import_sandhog_job_objects_method_queue_get_batch(int32_t, int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.take")))
+extern void __wasm_import_sandhog_job_objects_method_queue_take(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.acknowledge")))
+extern void __wasm_import_sandhog_job_objects_method_queue_acknowledge(int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.give-back")))
+extern void __wasm_import_sandhog_job_objects_method_queue_give_back(int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.task-done")))
+extern void __wasm_import_sandhog_job_objects_method_queue_task_done(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.join")))
+extern void __wasm_import_sandhog_job_objects_method_queue_join(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.size")))
+extern void __wasm_import_sandhog_job_objects_method_queue_size(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.bytes")))
+extern void __wasm_import_sandhog_job_objects_method_queue_bytes(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[method]queue.close")))
+extern void __wasm_import_sandhog_job_objects_method_queue_close(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-lock")))
+extern void __wasm_import_sandhog_job_objects_open_lock(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-rlock")))
+extern void __wasm_import_sandhog_job_objects_open_rlock(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-semaphore")))
+extern void __wasm_import_sandhog_job_objects_open_semaphore(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-event")))
+extern void __wasm_import_sandhog_job_objects_open_event(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-condition")))
+extern void __wasm_import_sandhog_job_objects_open_condition(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-barrier")))
+extern void __wasm_import_sandhog_job_objects_open_barrier(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-value")))
+extern void __wasm_import_sandhog_job_objects_open_value(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-array")))
+extern void __wasm_import_sandhog_job_objects_open_array(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-memory")))
+extern void __wasm_import_sandhog_job_objects_open_memory(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-queue")))
+extern void __wasm_import_sandhog_job_objects_open_queue(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("open-pipe")))
+extern void __wasm_import_sandhog_job_objects_open_pipe(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-lock")))
+extern void __wasm_import_sandhog_job_objects_create_lock(uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-rlock")))
+extern void __wasm_import_sandhog_job_objects_create_rlock(uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-semaphore")))
+extern void __wasm_import_sandhog_job_objects_create_semaphore(int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-event")))
+extern void __wasm_import_sandhog_job_objects_create_event(uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-condition")))
+extern void __wasm_import_sandhog_job_objects_create_condition(uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-barrier")))
+extern void __wasm_import_sandhog_job_objects_create_barrier(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-value")))
+extern void __wasm_import_sandhog_job_objects_create_value(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-array")))
+extern void __wasm_import_sandhog_job_objects_create_array(int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-memory")))
+extern void __wasm_import_sandhog_job_objects_create_memory(int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-queue")))
+extern void __wasm_import_sandhog_job_objects_create_queue(int32_t, int64_t, uint8_t *);
+
 // Imported Functions from `sandhog:job/children@0.1.0`
 
 __attribute__((__import_module__("sandhog:job/children@0.1.0"), __import_name__("[method]writer.write")))
@@ -289,6 +543,343 @@ void sandhog_job_channel_option_own_connection_free(sandhog_job_channel_option_o
   }
 }
 
+void sandhog_job_objects_error_free(sandhog_job_objects_error_t *ptr) {
+  sandhog_job_types_error_free(ptr);
+}
+
+void sandhog_job_objects_message_free(sandhog_job_objects_message_t *ptr) {
+  sandhog_job_types_message_free(ptr);
+}
+
+void sandhog_job_objects_timeout_free(sandhog_job_objects_timeout_t *ptr) {
+  sandhog_job_types_timeout_free(ptr);
+}
+
+void sandhog_job_objects_verdict_free(sandhog_job_objects_verdict_t *ptr) {
+  sandhog_job_types_verdict_free(ptr);
+}
+
+void sandhog_job_objects_tuple2_u64_verdict_free(sandhog_job_objects_tuple2_u64_verdict_t *ptr) {
+  sandhog_job_objects_verdict_free(&ptr->f1);
+}
+
+void sandhog_job_objects_acquired_free(sandhog_job_objects_acquired_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      sandhog_job_objects_tuple2_u64_verdict_free(&ptr->val.poisoned);
+      break;
+    }
+  }
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]lock")))
+extern void __wasm_import_sandhog_job_objects_lock_drop(int32_t handle);
+
+void sandhog_job_objects_lock_drop_own(sandhog_job_objects_own_lock_t handle) {
+  __wasm_import_sandhog_job_objects_lock_drop(handle.__handle);
+}
+
+void sandhog_job_objects_lock_drop_borrow(sandhog_job_objects_borrow_lock_t handle) {
+  __wasm_import_sandhog_job_objects_lock_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_lock_t sandhog_job_objects_borrow_lock(sandhog_job_objects_own_lock_t arg) {
+  return (sandhog_job_objects_borrow_lock_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]rlock")))
+extern void __wasm_import_sandhog_job_objects_rlock_drop(int32_t handle);
+
+void sandhog_job_objects_rlock_drop_own(sandhog_job_objects_own_rlock_t handle) {
+  __wasm_import_sandhog_job_objects_rlock_drop(handle.__handle);
+}
+
+void sandhog_job_objects_rlock_drop_borrow(sandhog_job_objects_borrow_rlock_t handle) {
+  __wasm_import_sandhog_job_objects_rlock_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_rlock_t sandhog_job_objects_borrow_rlock(sandhog_job_objects_own_rlock_t arg) {
+  return (sandhog_job_objects_borrow_rlock_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]semaphore")))
+extern void __wasm_import_sandhog_job_objects_semaphore_drop(int32_t handle);
+
+void sandhog_job_objects_semaphore_drop_own(sandhog_job_objects_own_semaphore_t handle) {
+  __wasm_import_sandhog_job_objects_semaphore_drop(handle.__handle);
+}
+
+void sandhog_job_objects_semaphore_drop_borrow(sandhog_job_objects_borrow_semaphore_t handle) {
+  __wasm_import_sandhog_job_objects_semaphore_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_semaphore_t sandhog_job_objects_borrow_semaphore(sandhog_job_objects_own_semaphore_t arg) {
+  return (sandhog_job_objects_borrow_semaphore_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]event")))
+extern void __wasm_import_sandhog_job_objects_event_drop(int32_t handle);
+
+void sandhog_job_objects_event_drop_own(sandhog_job_objects_own_event_t handle) {
+  __wasm_import_sandhog_job_objects_event_drop(handle.__handle);
+}
+
+void sandhog_job_objects_event_drop_borrow(sandhog_job_objects_borrow_event_t handle) {
+  __wasm_import_sandhog_job_objects_event_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_event_t sandhog_job_objects_borrow_event(sandhog_job_objects_own_event_t arg) {
+  return (sandhog_job_objects_borrow_event_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]condition")))
+extern void __wasm_import_sandhog_job_objects_condition_drop(int32_t handle);
+
+void sandhog_job_objects_condition_drop_own(sandhog_job_objects_own_condition_t handle) {
+  __wasm_import_sandhog_job_objects_condition_drop(handle.__handle);
+}
+
+void sandhog_job_objects_condition_drop_borrow(sandhog_job_objects_borrow_condition_t handle) {
+  __wasm_import_sandhog_job_objects_condition_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_condition_t sandhog_job_objects_borrow_condition(sandhog_job_objects_own_condition_t arg) {
+  return (sandhog_job_objects_borrow_condition_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]barrier")))
+extern void __wasm_import_sandhog_job_objects_barrier_drop(int32_t handle);
+
+void sandhog_job_objects_barrier_drop_own(sandhog_job_objects_own_barrier_t handle) {
+  __wasm_import_sandhog_job_objects_barrier_drop(handle.__handle);
+}
+
+void sandhog_job_objects_barrier_drop_borrow(sandhog_job_objects_borrow_barrier_t handle) {
+  __wasm_import_sandhog_job_objects_barrier_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_barrier_t sandhog_job_objects_borrow_barrier(sandhog_job_objects_own_barrier_t arg) {
+  return (sandhog_job_objects_borrow_barrier_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]value")))
+extern void __wasm_import_sandhog_job_objects_value_drop(int32_t handle);
+
+void sandhog_job_objects_value_drop_own(sandhog_job_objects_own_value_t handle) {
+  __wasm_import_sandhog_job_objects_value_drop(handle.__handle);
+}
+
+void sandhog_job_objects_value_drop_borrow(sandhog_job_objects_borrow_value_t handle) {
+  __wasm_import_sandhog_job_objects_value_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_value_t sandhog_job_objects_borrow_value(sandhog_job_objects_own_value_t arg) {
+  return (sandhog_job_objects_borrow_value_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]array")))
+extern void __wasm_import_sandhog_job_objects_array_drop(int32_t handle);
+
+void sandhog_job_objects_array_drop_own(sandhog_job_objects_own_array_t handle) {
+  __wasm_import_sandhog_job_objects_array_drop(handle.__handle);
+}
+
+void sandhog_job_objects_array_drop_borrow(sandhog_job_objects_borrow_array_t handle) {
+  __wasm_import_sandhog_job_objects_array_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_array_t sandhog_job_objects_borrow_array(sandhog_job_objects_own_array_t arg) {
+  return (sandhog_job_objects_borrow_array_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]memory")))
+extern void __wasm_import_sandhog_job_objects_memory_drop(int32_t handle);
+
+void sandhog_job_objects_memory_drop_own(sandhog_job_objects_own_memory_t handle) {
+  __wasm_import_sandhog_job_objects_memory_drop(handle.__handle);
+}
+
+void sandhog_job_objects_memory_drop_borrow(sandhog_job_objects_borrow_memory_t handle) {
+  __wasm_import_sandhog_job_objects_memory_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_memory_t sandhog_job_objects_borrow_memory(sandhog_job_objects_own_memory_t arg) {
+  return (sandhog_job_objects_borrow_memory_t) { arg.__handle };
+}
+
+void sandhog_job_objects_taken_free(sandhog_job_objects_taken_t *ptr) {
+  sandhog_job_objects_message_free(&ptr->message);
+}
+
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("[resource-drop]queue")))
+extern void __wasm_import_sandhog_job_objects_queue_drop(int32_t handle);
+
+void sandhog_job_objects_queue_drop_own(sandhog_job_objects_own_queue_t handle) {
+  __wasm_import_sandhog_job_objects_queue_drop(handle.__handle);
+}
+
+void sandhog_job_objects_queue_drop_borrow(sandhog_job_objects_borrow_queue_t handle) {
+  __wasm_import_sandhog_job_objects_queue_drop(handle.__handle);
+}
+
+sandhog_job_objects_borrow_queue_t sandhog_job_objects_borrow_queue(sandhog_job_objects_own_queue_t arg) {
+  return (sandhog_job_objects_borrow_queue_t) { arg.__handle };
+}
+
+void sandhog_job_objects_result_acquired_error_free(sandhog_job_objects_result_acquired_error_t *ptr) {
+  if (!ptr->is_err) {
+    sandhog_job_objects_acquired_free(&ptr->val.ok);
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_void_error_free(sandhog_job_objects_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_u64_error_free(sandhog_job_objects_result_u64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_u32_error_free(sandhog_job_objects_result_u32_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_bool_error_free(sandhog_job_objects_result_bool_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_s64_error_free(sandhog_job_objects_result_s64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_f64_error_free(sandhog_job_objects_result_f64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_list_u8_error_free(sandhog_job_objects_result_list_u8_error_t *ptr) {
+  if (!ptr->is_err) {
+    command_list_u8_free(&ptr->val.ok);
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_message_error_free(sandhog_job_objects_result_message_error_t *ptr) {
+  if (!ptr->is_err) {
+    sandhog_job_objects_message_free(&ptr->val.ok);
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_taken_error_free(sandhog_job_objects_result_taken_error_t *ptr) {
+  if (!ptr->is_err) {
+    sandhog_job_objects_taken_free(&ptr->val.ok);
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_lock_error_free(sandhog_job_objects_result_own_lock_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_rlock_error_free(sandhog_job_objects_result_own_rlock_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_semaphore_error_free(sandhog_job_objects_result_own_semaphore_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_event_error_free(sandhog_job_objects_result_own_event_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_condition_error_free(sandhog_job_objects_result_own_condition_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_barrier_error_free(sandhog_job_objects_result_own_barrier_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_value_error_free(sandhog_job_objects_result_own_value_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_array_error_free(sandhog_job_objects_result_own_array_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_memory_error_free(sandhog_job_objects_result_own_memory_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_queue_error_free(sandhog_job_objects_result_own_queue_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_objects_result_own_connection_error_free(sandhog_job_objects_result_own_connection_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
 void sandhog_job_children_error_free(sandhog_job_children_error_t *ptr) {
   sandhog_job_types_error_free(ptr);
 }
@@ -325,12 +916,63 @@ void sandhog_job_children_limits_free(sandhog_job_children_limits_t *ptr) {
   command_option_u32_free(&ptr->max_files);
 }
 
+void sandhog_job_children_object_free(sandhog_job_children_object_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      break;
+    }
+    case 2: {
+      break;
+    }
+    case 3: {
+      break;
+    }
+    case 4: {
+      break;
+    }
+    case 5: {
+      break;
+    }
+    case 6: {
+      break;
+    }
+    case 7: {
+      break;
+    }
+    case 8: {
+      break;
+    }
+    case 9: {
+      break;
+    }
+  }
+}
+
+void sandhog_job_children_object_grant_free(sandhog_job_children_object_grant_t *ptr) {
+  command_string_free(&ptr->name);
+  sandhog_job_children_object_free(&ptr->object);
+}
+
 void sandhog_job_children_list_directory_free(sandhog_job_children_list_directory_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
     sandhog_job_children_directory_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
       sandhog_job_children_directory_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void sandhog_job_children_list_object_grant_free(sandhog_job_children_list_object_grant_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    sandhog_job_children_object_grant_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      sandhog_job_children_object_grant_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
@@ -348,6 +990,7 @@ void sandhog_job_children_job_free(sandhog_job_children_job_t *ptr) {
   command_list_tuple2_string_string_free(&ptr->environment);
   sandhog_job_children_list_directory_free(&ptr->directories);
   command_list_string_free(&ptr->modules);
+  sandhog_job_children_list_object_grant_free(&ptr->objects);
   sandhog_job_children_limits_free(&ptr->limits);
   sandhog_job_children_option_message_free(&ptr->data);
 }
@@ -750,6 +1393,12 @@ bool sandhog_job_channel_method_connection_send(sandhog_job_channel_borrow_conne
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
           break;
         }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
       }
 
       result.val.err = variant;
@@ -846,6 +1495,12 @@ bool sandhog_job_channel_method_connection_recv(sandhog_job_channel_borrow_conne
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
           break;
         }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
       }
 
       result.val.err = variant;
@@ -937,6 +1592,12 @@ bool sandhog_job_channel_method_connection_send_batch(sandhog_job_channel_borrow
         }
         case 9: {
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
           break;
         }
       }
@@ -1032,6 +1693,12 @@ bool sandhog_job_channel_method_connection_recv_batch(sandhog_job_channel_borrow
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
           break;
         }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
       }
 
       result.val.err = variant;
@@ -1070,6 +1737,7434 @@ bool sandhog_job_channel_parent(sandhog_job_channel_own_connection_t *ret) {
   }
   *ret = option.val;
   return option.is_some;
+}
+
+bool sandhog_job_objects_method_lock_acquire(sandhog_job_objects_borrow_lock_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(104+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_lock_acquire((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_acquired_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      sandhog_job_objects_acquired_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.clean = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 1: {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
+            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+      }
+
+      result.val.ok = variant;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant2;
+      variant2.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant2.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant2.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant2.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant2.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant2.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant2.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant2.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant2;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_lock_release(sandhog_job_objects_borrow_lock_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_lock_release((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_rlock_acquire(sandhog_job_objects_borrow_rlock_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(104+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_rlock_acquire((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_acquired_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      sandhog_job_objects_acquired_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.clean = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 1: {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
+            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+      }
+
+      result.val.ok = variant;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant2;
+      variant2.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant2.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant2.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant2.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant2.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant2.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant2.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant2.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant2;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_rlock_release(sandhog_job_objects_borrow_rlock_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_rlock_release((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_semaphore_acquire(sandhog_job_objects_borrow_semaphore_t self, sandhog_job_objects_timeout_t *timeout, uint64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_semaphore_acquire((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_semaphore_release(sandhog_job_objects_borrow_semaphore_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_semaphore_release((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_semaphore_permits(sandhog_job_objects_borrow_semaphore_t self, uint32_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_semaphore_permits((self).__handle, ptr);
+  sandhog_job_objects_result_u32_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_event_set(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_event_set((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_event_clear(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_event_clear((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_event_is_set(sandhog_job_objects_borrow_event_t self, bool *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_event_is_set((self).__handle, ptr);
+  sandhog_job_objects_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_event_wait(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_event_wait((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_condition_acquire(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(104+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_condition_acquire((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_acquired_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      sandhog_job_objects_acquired_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.clean = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 1: {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
+            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+      }
+
+      result.val.ok = variant;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant2;
+      variant2.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant2.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant2.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant2.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant2.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant2.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant2.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant2.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant2;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_condition_release(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_condition_release((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_condition_wait(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(104+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_condition_wait((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_acquired_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      sandhog_job_objects_acquired_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.clean = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 1: {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
+            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+      }
+
+      result.val.ok = variant;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant2;
+      variant2.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant2.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant2.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant2.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant2.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant2.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant2.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant2.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant2;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_condition_notify(sandhog_job_objects_borrow_condition_t self, uint32_t most, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_condition_notify((self).__handle, (int32_t) (most), ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_condition_notify_all(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_condition_notify_all((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_barrier_wait(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_timeout_t *timeout, uint32_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_barrier_wait((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_u32_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_barrier_reset(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_barrier_reset((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_barrier_abort(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_barrier_abort((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+uint32_t sandhog_job_objects_method_barrier_parties(sandhog_job_objects_borrow_barrier_t self) {
+  int32_t ret = __wasm_import_sandhog_job_objects_method_barrier_parties((self).__handle);
+  return (uint32_t) (ret);
+}
+
+bool sandhog_job_objects_method_barrier_waiting(sandhog_job_objects_borrow_barrier_t self, uint32_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_barrier_waiting((self).__handle, ptr);
+  sandhog_job_objects_result_u32_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_barrier_is_broken(sandhog_job_objects_borrow_barrier_t self, bool *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_barrier_is_broken((self).__handle, ptr);
+  sandhog_job_objects_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+sandhog_job_objects_element_t sandhog_job_objects_method_value_element(sandhog_job_objects_borrow_value_t self) {
+  int32_t ret = __wasm_import_sandhog_job_objects_method_value_element((self).__handle);
+  return ret;
+}
+
+bool sandhog_job_objects_method_value_get_integer(sandhog_job_objects_borrow_value_t self, int64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_get_integer((self).__handle, ptr);
+  sandhog_job_objects_result_s64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((int64_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_set_integer(sandhog_job_objects_borrow_value_t self, int64_t value, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_set_integer((self).__handle, value, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_add_integer(sandhog_job_objects_borrow_value_t self, int64_t amount, int64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_add_integer((self).__handle, amount, ptr);
+  sandhog_job_objects_result_s64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((int64_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_swap_integer(sandhog_job_objects_borrow_value_t self, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_swap_integer((self).__handle, value, ptr);
+  sandhog_job_objects_result_s64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((int64_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_compare_exchange_integer(sandhog_job_objects_borrow_value_t self, int64_t expected, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_compare_exchange_integer((self).__handle, expected, value, ptr);
+  sandhog_job_objects_result_s64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((int64_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_get_float(sandhog_job_objects_borrow_value_t self, double *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_get_float((self).__handle, ptr);
+  sandhog_job_objects_result_f64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((double*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_set_float(sandhog_job_objects_borrow_value_t self, double value, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_set_float((self).__handle, value, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_add_float(sandhog_job_objects_borrow_value_t self, double amount, double *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_add_float((self).__handle, amount, ptr);
+  sandhog_job_objects_result_f64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((double*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_swap_float(sandhog_job_objects_borrow_value_t self, double value, double *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_swap_float((self).__handle, value, ptr);
+  sandhog_job_objects_result_f64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((double*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_compare_exchange_float(sandhog_job_objects_borrow_value_t self, double expected, double value, double *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_compare_exchange_float((self).__handle, expected, value, ptr);
+  sandhog_job_objects_result_f64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((double*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_acquire(sandhog_job_objects_borrow_value_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(104+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_acquire((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_acquired_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      sandhog_job_objects_acquired_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.clean = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 1: {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
+            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+      }
+
+      result.val.ok = variant;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant2;
+      variant2.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant2.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant2.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant2.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant2.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant2.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant2.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant2.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant2;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_value_release(sandhog_job_objects_borrow_value_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_value_release((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+sandhog_job_objects_element_t sandhog_job_objects_method_array_element(sandhog_job_objects_borrow_array_t self) {
+  int32_t ret = __wasm_import_sandhog_job_objects_method_array_element((self).__handle);
+  return ret;
+}
+
+uint64_t sandhog_job_objects_method_array_length(sandhog_job_objects_borrow_array_t self) {
+  int64_t ret = __wasm_import_sandhog_job_objects_method_array_length((self).__handle);
+  return (uint64_t) (ret);
+}
+
+bool sandhog_job_objects_method_array_get_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_get_integer((self).__handle, (int64_t) (index), ptr);
+  sandhog_job_objects_result_s64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((int64_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_set_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t value, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_set_integer((self).__handle, (int64_t) (index), value, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_add_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t amount, int64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_add_integer((self).__handle, (int64_t) (index), amount, ptr);
+  sandhog_job_objects_result_s64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((int64_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_compare_exchange_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t expected, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_compare_exchange_integer((self).__handle, (int64_t) (index), expected, value, ptr);
+  sandhog_job_objects_result_s64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((int64_t*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_get_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_get_float((self).__handle, (int64_t) (index), ptr);
+  sandhog_job_objects_result_f64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((double*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_set_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double value, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_set_float((self).__handle, (int64_t) (index), value, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_add_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double amount, double *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_add_float((self).__handle, (int64_t) (index), amount, ptr);
+  sandhog_job_objects_result_f64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = *((double*) (ptr + 8));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_read(sandhog_job_objects_borrow_array_t self, uint64_t index, uint64_t count, command_list_u8_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_read((self).__handle, (int64_t) (index), (int64_t) (count), ptr);
+  sandhog_job_objects_result_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (command_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_write(sandhog_job_objects_borrow_array_t self, uint64_t index, command_list_u8_t *bytes, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_write((self).__handle, (int64_t) (index), (uint8_t *) (*bytes).ptr, (*bytes).len, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_acquire(sandhog_job_objects_borrow_array_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(104+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_acquire((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_acquired_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      sandhog_job_objects_acquired_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.clean = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 1: {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
+            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+      }
+
+      result.val.ok = variant;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant2;
+      variant2.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant2.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant2.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant2.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant2.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant2.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant2.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant2.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant2;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_array_release(sandhog_job_objects_borrow_array_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_array_release((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+uint64_t sandhog_job_objects_method_memory_size(sandhog_job_objects_borrow_memory_t self) {
+  int64_t ret = __wasm_import_sandhog_job_objects_method_memory_size((self).__handle);
+  return (uint64_t) (ret);
+}
+
+bool sandhog_job_objects_method_memory_read(sandhog_job_objects_borrow_memory_t self, uint64_t at, uint64_t count, command_list_u8_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_memory_read((self).__handle, (int64_t) (at), (int64_t) (count), ptr);
+  sandhog_job_objects_result_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (command_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_memory_write(sandhog_job_objects_borrow_memory_t self, uint64_t at, command_list_u8_t *bytes, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_memory_write((self).__handle, (int64_t) (at), (uint8_t *) (*bytes).ptr, (*bytes).len, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_put(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_message_t *message, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_put((self).__handle, (int32_t) (*message).format, (uint8_t *) ((*message).body).ptr, ((*message).body).len, option, option1, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_put_batch(sandhog_job_objects_borrow_queue_t self, command_list_u8_t *batch, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_put_batch((self).__handle, (uint8_t *) (*batch).ptr, (*batch).len, option, option1, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_get(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_message_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_get((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_message_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_types_message_t) {
+        (sandhog_job_types_format_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (command_list_u8_t) (command_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_get_batch(sandhog_job_objects_borrow_queue_t self, uint32_t most, sandhog_job_objects_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_get_batch((self).__handle, (int32_t) (most), option, option1, ptr);
+  sandhog_job_objects_result_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (command_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_take(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_taken_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_take((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_taken_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_taken_t) {
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + 8))),
+        (sandhog_job_objects_message_t) (sandhog_job_types_message_t) {
+          (sandhog_job_types_format_t) (int32_t) *((uint8_t*) (ptr + 16)),
+          (command_list_u8_t) (command_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + (16+1*sizeof(void*))))), (*((size_t*) (ptr + (16+2*sizeof(void*))))) },
+        },
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_acknowledge(sandhog_job_objects_borrow_queue_t self, uint64_t token, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_acknowledge((self).__handle, (int64_t) (token), ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_give_back(sandhog_job_objects_borrow_queue_t self, uint64_t token, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_give_back((self).__handle, (int64_t) (token), ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_task_done(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_task_done((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_join(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_join((self).__handle, option, option1, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_size(sandhog_job_objects_borrow_queue_t self, uint32_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_size((self).__handle, ptr);
+  sandhog_job_objects_result_u32_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_bytes(sandhog_job_objects_borrow_queue_t self, uint64_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_bytes((self).__handle, ptr);
+  sandhog_job_objects_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_method_queue_close(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_method_queue_close((self).__handle, ptr);
+  sandhog_job_objects_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_lock(command_string_t *name, sandhog_job_objects_own_lock_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_lock((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_lock_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_lock_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_rlock(command_string_t *name, sandhog_job_objects_own_rlock_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_rlock((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_rlock_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_rlock_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_semaphore(command_string_t *name, sandhog_job_objects_own_semaphore_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_semaphore((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_semaphore_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_semaphore_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_event(command_string_t *name, sandhog_job_objects_own_event_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_event((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_event_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_event_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_condition(command_string_t *name, sandhog_job_objects_own_condition_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_condition((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_condition_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_condition_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_barrier(command_string_t *name, sandhog_job_objects_own_barrier_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_barrier((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_barrier_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_barrier_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_value(command_string_t *name, sandhog_job_objects_own_value_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_value((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_value_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_value_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_array(command_string_t *name, sandhog_job_objects_own_array_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_array((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_array_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_array_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_memory(command_string_t *name, sandhog_job_objects_own_memory_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_memory((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_memory_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_memory_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_queue(command_string_t *name, sandhog_job_objects_own_queue_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_queue((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_queue_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_queue_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_open_pipe(command_string_t *name, sandhog_job_objects_own_connection_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_open_pipe((uint8_t *) (*name).ptr, (*name).len, ptr);
+  sandhog_job_objects_result_own_connection_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_connection_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_lock(sandhog_job_objects_own_lock_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_lock(ptr);
+  sandhog_job_objects_result_own_lock_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_lock_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_rlock(sandhog_job_objects_own_rlock_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_rlock(ptr);
+  sandhog_job_objects_result_own_rlock_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_rlock_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_semaphore(uint32_t permits, bool bounded, sandhog_job_objects_own_semaphore_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_semaphore((int32_t) (permits), bounded, ptr);
+  sandhog_job_objects_result_own_semaphore_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_semaphore_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_event(sandhog_job_objects_own_event_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_event(ptr);
+  sandhog_job_objects_result_own_event_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_event_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_condition(sandhog_job_objects_own_condition_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_condition(ptr);
+  sandhog_job_objects_result_own_condition_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_condition_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_barrier(uint32_t parties, sandhog_job_objects_own_barrier_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_barrier((int32_t) (parties), ptr);
+  sandhog_job_objects_result_own_barrier_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_barrier_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_value(sandhog_job_objects_element_t element, sandhog_job_objects_own_value_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_value((int32_t) element, ptr);
+  sandhog_job_objects_result_own_value_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_value_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_array(sandhog_job_objects_element_t element, uint64_t length, sandhog_job_objects_own_array_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_array((int32_t) element, (int64_t) (length), ptr);
+  sandhog_job_objects_result_own_array_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_array_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_memory(uint64_t bytes, sandhog_job_objects_own_memory_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_memory((int64_t) (bytes), ptr);
+  sandhog_job_objects_result_own_memory_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_memory_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_queue(uint32_t items, uint64_t bytes, sandhog_job_objects_own_queue_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_queue((int32_t) (items), (int64_t) (bytes), ptr);
+  sandhog_job_objects_result_own_queue_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_own_queue_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_verdict_t) {
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
 }
 
 bool sandhog_job_children_method_writer_write(sandhog_job_children_borrow_writer_t self, command_list_u8_t *bytes, sandhog_job_children_timeout_t *timeout, uint64_t *ret, sandhog_job_children_error_t *err) {
@@ -1149,6 +9244,12 @@ bool sandhog_job_children_method_writer_write(sandhog_job_children_borrow_writer
         }
         case 9: {
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
           break;
         }
       }
@@ -1243,6 +9344,12 @@ bool sandhog_job_children_method_reader_read(sandhog_job_children_borrow_reader_
         }
         case 9: {
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
           break;
         }
       }
@@ -1446,6 +9553,12 @@ bool sandhog_job_children_method_child_wait(sandhog_job_children_borrow_child_t 
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
           break;
         }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
       }
 
       result.val.err = variant;
@@ -1543,6 +9656,12 @@ bool sandhog_job_children_method_child_usage(sandhog_job_children_borrow_child_t
         }
         case 9: {
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
           break;
         }
       }
@@ -1656,6 +9775,12 @@ bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_child_t 
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
           break;
         }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
       }
 
       result2.val.err = variant;
@@ -1673,7 +9798,7 @@ bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_child_t 
 
 bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_children_own_child_t *ret, sandhog_job_children_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(112+14*sizeof(void*))];
+  uint8_t ret_area[(112+16*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   *((size_t*)(ptr + sizeof(void*))) = ((*job).module).len;
   *((uint8_t **)(ptr + 0)) = (uint8_t *) ((*job).module).ptr;
@@ -1685,83 +9810,85 @@ bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_chi
   *((uint8_t **)(ptr + (6*sizeof(void*)))) = (uint8_t *) ((*job).directories).ptr;
   *((size_t*)(ptr + (9*sizeof(void*)))) = ((*job).modules).len;
   *((uint8_t **)(ptr + (8*sizeof(void*)))) = (uint8_t *) ((*job).modules).ptr;
+  *((size_t*)(ptr + (11*sizeof(void*)))) = ((*job).objects).len;
+  *((uint8_t **)(ptr + (10*sizeof(void*)))) = (uint8_t *) ((*job).objects).ptr;
   if ((((*job).limits).memory_bytes).is_some) {
-    const uint64_t *payload0 = &(((*job).limits).memory_bytes).val;
-    *((int8_t*)(ptr + (10*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (8+10*sizeof(void*)))) = (int64_t) (*payload0);
+    const uint64_t *payload10 = &(((*job).limits).memory_bytes).val;
+    *((int8_t*)(ptr + (12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (8+12*sizeof(void*)))) = (int64_t) (*payload10);
   } else {
-    *((int8_t*)(ptr + (10*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).timeout_ns).is_some) {
-    const uint64_t *payload2 = &(((*job).limits).timeout_ns).val;
-    *((int8_t*)(ptr + (16+10*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (24+10*sizeof(void*)))) = (int64_t) (*payload2);
+    const uint64_t *payload12 = &(((*job).limits).timeout_ns).val;
+    *((int8_t*)(ptr + (16+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (24+12*sizeof(void*)))) = (int64_t) (*payload12);
   } else {
-    *((int8_t*)(ptr + (16+10*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (16+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).cpu_ns).is_some) {
-    const uint64_t *payload4 = &(((*job).limits).cpu_ns).val;
-    *((int8_t*)(ptr + (32+10*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (40+10*sizeof(void*)))) = (int64_t) (*payload4);
+    const uint64_t *payload14 = &(((*job).limits).cpu_ns).val;
+    *((int8_t*)(ptr + (32+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (40+12*sizeof(void*)))) = (int64_t) (*payload14);
   } else {
-    *((int8_t*)(ptr + (32+10*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (32+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).fuel).is_some) {
-    const uint64_t *payload6 = &(((*job).limits).fuel).val;
-    *((int8_t*)(ptr + (48+10*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (56+10*sizeof(void*)))) = (int64_t) (*payload6);
+    const uint64_t *payload16 = &(((*job).limits).fuel).val;
+    *((int8_t*)(ptr + (48+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (56+12*sizeof(void*)))) = (int64_t) (*payload16);
   } else {
-    *((int8_t*)(ptr + (48+10*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (48+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).max_output_bytes).is_some) {
-    const uint64_t *payload8 = &(((*job).limits).max_output_bytes).val;
-    *((int8_t*)(ptr + (64+10*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (72+10*sizeof(void*)))) = (int64_t) (*payload8);
+    const uint64_t *payload18 = &(((*job).limits).max_output_bytes).val;
+    *((int8_t*)(ptr + (64+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (72+12*sizeof(void*)))) = (int64_t) (*payload18);
   } else {
-    *((int8_t*)(ptr + (64+10*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (64+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).max_file_bytes).is_some) {
-    const uint64_t *payload10 = &(((*job).limits).max_file_bytes).val;
-    *((int8_t*)(ptr + (80+10*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (88+10*sizeof(void*)))) = (int64_t) (*payload10);
+    const uint64_t *payload20 = &(((*job).limits).max_file_bytes).val;
+    *((int8_t*)(ptr + (80+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (88+12*sizeof(void*)))) = (int64_t) (*payload20);
   } else {
-    *((int8_t*)(ptr + (80+10*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (80+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).max_files).is_some) {
-    const uint32_t *payload12 = &(((*job).limits).max_files).val;
-    *((int8_t*)(ptr + (96+10*sizeof(void*)))) = 1;
-    *((int32_t*)(ptr + (100+10*sizeof(void*)))) = (int32_t) (*payload12);
+    const uint32_t *payload22 = &(((*job).limits).max_files).val;
+    *((int8_t*)(ptr + (96+12*sizeof(void*)))) = 1;
+    *((int32_t*)(ptr + (100+12*sizeof(void*)))) = (int32_t) (*payload22);
   } else {
-    *((int8_t*)(ptr + (96+10*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (96+12*sizeof(void*)))) = 0;
   }
   if (((*job).data).is_some) {
-    const sandhog_job_children_message_t *payload14 = &((*job).data).val;
-    *((int8_t*)(ptr + (104+10*sizeof(void*)))) = 1;
-    *((int8_t*)(ptr + (104+11*sizeof(void*)))) = (int32_t) (*payload14).format;
-    *((size_t*)(ptr + (104+13*sizeof(void*)))) = ((*payload14).body).len;
-    *((uint8_t **)(ptr + (104+12*sizeof(void*)))) = (uint8_t *) ((*payload14).body).ptr;
+    const sandhog_job_children_message_t *payload24 = &((*job).data).val;
+    *((int8_t*)(ptr + (104+12*sizeof(void*)))) = 1;
+    *((int8_t*)(ptr + (104+13*sizeof(void*)))) = (int32_t) (*payload24).format;
+    *((size_t*)(ptr + (104+15*sizeof(void*)))) = ((*payload24).body).len;
+    *((uint8_t **)(ptr + (104+14*sizeof(void*)))) = (uint8_t *) ((*payload24).body).ptr;
   } else {
-    *((int8_t*)(ptr + (104+10*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (104+12*sizeof(void*)))) = 0;
   }
-  *((int8_t*)(ptr + (104+14*sizeof(void*)))) = (int32_t) (*job).stdin_;
-  *((int8_t*)(ptr + (105+14*sizeof(void*)))) = (int32_t) (*job).stdout_;
-  *((int8_t*)(ptr + (106+14*sizeof(void*)))) = (int32_t) (*job).stderr_;
-  *((int8_t*)(ptr + (107+14*sizeof(void*)))) = (*job).connected;
-  *((int8_t*)(ptr + (108+14*sizeof(void*)))) = (*job).detached;
-  *((int8_t*)(ptr + (109+14*sizeof(void*)))) = (*job).fresh;
-  uint8_t *ptr15 = (uint8_t *) &ret_area;
-  __wasm_import_sandhog_job_children_spawn(ptr, ptr15);
+  *((int8_t*)(ptr + (104+16*sizeof(void*)))) = (int32_t) (*job).stdin_;
+  *((int8_t*)(ptr + (105+16*sizeof(void*)))) = (int32_t) (*job).stdout_;
+  *((int8_t*)(ptr + (106+16*sizeof(void*)))) = (int32_t) (*job).stderr_;
+  *((int8_t*)(ptr + (107+16*sizeof(void*)))) = (*job).connected;
+  *((int8_t*)(ptr + (108+16*sizeof(void*)))) = (*job).detached;
+  *((int8_t*)(ptr + (109+16*sizeof(void*)))) = (*job).fresh;
+  uint8_t *ptr25 = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_children_spawn(ptr, ptr25);
   sandhog_job_children_result_own_child_error_t result;
-  switch ((int32_t) *((uint8_t*) (ptr15 + 0))) {
+  switch ((int32_t) *((uint8_t*) (ptr25 + 0))) {
     case 0: {
       result.is_err = false;
-      result.val.ok = (sandhog_job_children_own_child_t) { *((int32_t*) (ptr15 + 8)) };
+      result.val.ok = (sandhog_job_children_own_child_t) { *((int32_t*) (ptr25 + 8)) };
       break;
     }
     case 1: {
       result.is_err = true;
       sandhog_job_types_error_t variant;
-      variant.tag = (int32_t) *((uint8_t*) (ptr15 + 8));
+      variant.tag = (int32_t) *((uint8_t*) (ptr25 + 8));
       switch ((int32_t) variant.tag) {
         case 0: {
           break;
@@ -1773,46 +9900,52 @@ bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_chi
           break;
         }
         case 3: {
-          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr15 + 16)));
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr25 + 16)));
           break;
         }
         case 4: {
-          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr15 + 16))), (*((size_t*) (ptr15 + (16+1*sizeof(void*))))) };
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
           break;
         }
         case 5: {
-          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr15 + 16))), (*((size_t*) (ptr15 + (16+1*sizeof(void*))))) };
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
           break;
         }
         case 6: {
-          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr15 + 16))), (*((size_t*) (ptr15 + (16+1*sizeof(void*))))) };
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
           break;
         }
         case 7: {
-          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr15 + 16))), (*((size_t*) (ptr15 + (16+1*sizeof(void*))))) };
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
           break;
         }
         case 8: {
           variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr15 + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr15 + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr15 + 24))), (*((size_t*) (ptr15 + (24+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr25 + 16)),
+            (uint32_t) (uint32_t) (*((int32_t*) (ptr25 + 20))),
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 24))), (*((size_t*) (ptr25 + (24+1*sizeof(void*))))) },
             (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr15 + (88+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (24+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (32+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (40+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (48+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (56+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (64+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (72+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (80+2*sizeof(void*))))),
+              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (88+2*sizeof(void*))))),
             },
           };
           break;
         }
         case 9: {
-          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr15 + 16))), (*((size_t*) (ptr15 + (16+1*sizeof(void*))))) };
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
           break;
         }
       }
@@ -1907,6 +10040,12 @@ bool sandhog_job_children_wait_any(sandhog_job_children_list_source_t *sources, 
         }
         case 9: {
           variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
           break;
         }
       }

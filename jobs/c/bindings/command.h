@@ -120,6 +120,10 @@ typedef struct sandhog_job_types_error_t {
 #define SANDHOG_JOB_TYPES_ERROR_POISONED 8
 // A bound on how many, how deep or how fast, or what the system has no more of; which one. Later the same call may do.
 #define SANDHOG_JOB_TYPES_ERROR_QUOTA 9
+// The attempt has been asked to stop: a wait for an object ended without it.
+#define SANDHOG_JOB_TYPES_ERROR_STOPPING 10
+// The barrier is broken: somebody who waited there has died or gave up, or it was broken on purpose.
+#define SANDHOG_JOB_TYPES_ERROR_BROKEN 11
 
 typedef sandhog_job_types_message_t sandhog_job_process_message_t;
 
@@ -232,6 +236,304 @@ typedef struct {
   sandhog_job_channel_own_connection_t val;
 } sandhog_job_channel_option_own_connection_t;
 
+typedef sandhog_job_types_error_t sandhog_job_objects_error_t;
+
+typedef sandhog_job_types_message_t sandhog_job_objects_message_t;
+
+typedef sandhog_job_types_timeout_t sandhog_job_objects_timeout_t;
+
+typedef sandhog_job_types_verdict_t sandhog_job_objects_verdict_t;
+
+typedef struct {
+  uint64_t f0;
+  sandhog_job_objects_verdict_t f1;
+} sandhog_job_objects_tuple2_u64_verdict_t;
+
+// How a lock was got. The attempt holds it in both cases.
+typedef struct sandhog_job_objects_acquired_t {
+  uint8_t tag;
+  union {
+    uint64_t     clean;
+    sandhog_job_objects_tuple2_u64_verdict_t     poisoned;
+  } val;
+} sandhog_job_objects_acquired_t;
+
+// The acquisition token.
+#define SANDHOG_JOB_OBJECTS_ACQUIRED_CLEAN 0
+// The holder before died while it held the lock: its verdict. What the lock protects may be half done. Told once, to the
+// next holder.
+#define SANDHOG_JOB_OBJECTS_ACQUIRED_POISONED 1
+
+typedef struct sandhog_job_objects_own_lock_t {
+  int32_t __handle;
+} sandhog_job_objects_own_lock_t;
+
+typedef struct sandhog_job_objects_borrow_lock_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_lock_t;
+
+typedef struct sandhog_job_objects_own_rlock_t {
+  int32_t __handle;
+} sandhog_job_objects_own_rlock_t;
+
+typedef struct sandhog_job_objects_borrow_rlock_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_rlock_t;
+
+typedef struct sandhog_job_objects_own_semaphore_t {
+  int32_t __handle;
+} sandhog_job_objects_own_semaphore_t;
+
+typedef struct sandhog_job_objects_borrow_semaphore_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_semaphore_t;
+
+typedef struct sandhog_job_objects_own_event_t {
+  int32_t __handle;
+} sandhog_job_objects_own_event_t;
+
+typedef struct sandhog_job_objects_borrow_event_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_event_t;
+
+typedef struct sandhog_job_objects_own_condition_t {
+  int32_t __handle;
+} sandhog_job_objects_own_condition_t;
+
+typedef struct sandhog_job_objects_borrow_condition_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_condition_t;
+
+typedef struct sandhog_job_objects_own_barrier_t {
+  int32_t __handle;
+} sandhog_job_objects_own_barrier_t;
+
+typedef struct sandhog_job_objects_borrow_barrier_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_barrier_t;
+
+// What a value or an array is made of.
+typedef uint8_t sandhog_job_objects_element_t;
+
+#define SANDHOG_JOB_OBJECTS_ELEMENT_I8 0
+#define SANDHOG_JOB_OBJECTS_ELEMENT_U8 1
+#define SANDHOG_JOB_OBJECTS_ELEMENT_I16 2
+#define SANDHOG_JOB_OBJECTS_ELEMENT_U16 3
+#define SANDHOG_JOB_OBJECTS_ELEMENT_I32 4
+#define SANDHOG_JOB_OBJECTS_ELEMENT_U32 5
+#define SANDHOG_JOB_OBJECTS_ELEMENT_I64 6
+#define SANDHOG_JOB_OBJECTS_ELEMENT_U64 7
+#define SANDHOG_JOB_OBJECTS_ELEMENT_F32 8
+#define SANDHOG_JOB_OBJECTS_ELEMENT_F64 9
+
+typedef struct sandhog_job_objects_own_value_t {
+  int32_t __handle;
+} sandhog_job_objects_own_value_t;
+
+typedef struct sandhog_job_objects_borrow_value_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_value_t;
+
+typedef struct sandhog_job_objects_own_array_t {
+  int32_t __handle;
+} sandhog_job_objects_own_array_t;
+
+typedef struct sandhog_job_objects_borrow_array_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_array_t;
+
+typedef struct sandhog_job_objects_own_memory_t {
+  int32_t __handle;
+} sandhog_job_objects_own_memory_t;
+
+typedef struct sandhog_job_objects_borrow_memory_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_memory_t;
+
+// An item that was taken, until it is acknowledged.
+typedef struct sandhog_job_objects_taken_t {
+  // Names it; grows, so that it is an acquisition token as well.
+  uint64_t   token;
+  sandhog_job_objects_message_t   message;
+} sandhog_job_objects_taken_t;
+
+typedef struct sandhog_job_objects_own_queue_t {
+  int32_t __handle;
+} sandhog_job_objects_own_queue_t;
+
+typedef struct sandhog_job_objects_borrow_queue_t {
+  int32_t __handle;
+} sandhog_job_objects_borrow_queue_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_acquired_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_acquired_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_void_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint64_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_u64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint32_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_u32_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_bool_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    int64_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_s64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    double ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_f64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    command_list_u8_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_list_u8_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_message_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_message_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_taken_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_taken_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_lock_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_lock_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_rlock_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_rlock_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_semaphore_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_semaphore_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_event_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_event_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_condition_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_condition_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_barrier_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_barrier_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_value_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_value_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_array_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_array_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_memory_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_memory_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_queue_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_queue_error_t;
+
+typedef sandhog_job_channel_own_connection_t sandhog_job_objects_own_connection_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_own_connection_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_own_connection_error_t;
+
 typedef sandhog_job_types_error_t sandhog_job_children_error_t;
 
 typedef sandhog_job_types_message_t sandhog_job_children_message_t;
@@ -278,10 +580,84 @@ typedef struct sandhog_job_children_limits_t {
   command_option_u32_t   max_files;
 } sandhog_job_children_limits_t;
 
+typedef sandhog_job_objects_borrow_lock_t sandhog_job_children_borrow_lock_t;
+
+typedef sandhog_job_objects_borrow_rlock_t sandhog_job_children_borrow_rlock_t;
+
+typedef sandhog_job_objects_borrow_semaphore_t sandhog_job_children_borrow_semaphore_t;
+
+typedef sandhog_job_objects_borrow_event_t sandhog_job_children_borrow_event_t;
+
+typedef sandhog_job_objects_borrow_condition_t sandhog_job_children_borrow_condition_t;
+
+typedef sandhog_job_objects_borrow_barrier_t sandhog_job_children_borrow_barrier_t;
+
+typedef sandhog_job_objects_borrow_value_t sandhog_job_children_borrow_value_t;
+
+typedef sandhog_job_objects_borrow_array_t sandhog_job_children_borrow_array_t;
+
+typedef sandhog_job_objects_borrow_memory_t sandhog_job_children_borrow_memory_t;
+
+typedef sandhog_job_objects_borrow_queue_t sandhog_job_children_borrow_queue_t;
+
+// An object of the parent's.
+typedef struct sandhog_job_children_object_t {
+  uint8_t tag;
+  union {
+    sandhog_job_children_borrow_lock_t     lock;
+    sandhog_job_children_borrow_rlock_t     rlock;
+    sandhog_job_children_borrow_semaphore_t     semaphore;
+    sandhog_job_children_borrow_event_t     event;
+    sandhog_job_children_borrow_condition_t     condition;
+    sandhog_job_children_borrow_barrier_t     barrier;
+    sandhog_job_children_borrow_value_t     value;
+    sandhog_job_children_borrow_array_t     array;
+    sandhog_job_children_borrow_memory_t     memory;
+    sandhog_job_children_borrow_queue_t     queue;
+  } val;
+} sandhog_job_children_object_t;
+
+#define SANDHOG_JOB_CHILDREN_OBJECT_LOCK 0
+#define SANDHOG_JOB_CHILDREN_OBJECT_RLOCK 1
+#define SANDHOG_JOB_CHILDREN_OBJECT_SEMAPHORE 2
+#define SANDHOG_JOB_CHILDREN_OBJECT_EVENT 3
+#define SANDHOG_JOB_CHILDREN_OBJECT_CONDITION 4
+#define SANDHOG_JOB_CHILDREN_OBJECT_BARRIER 5
+#define SANDHOG_JOB_CHILDREN_OBJECT_VALUE 6
+#define SANDHOG_JOB_CHILDREN_OBJECT_ARRAY 7
+#define SANDHOG_JOB_CHILDREN_OBJECT_MEMORY 8
+#define SANDHOG_JOB_CHILDREN_OBJECT_QUEUE 9
+
+// What a child may do with an object: those of the grant's words that mean something for it (`read`, `write`, `put`, `get`,
+// `set`, `wait`, `acquire`, `release`).
+typedef uint8_t sandhog_job_children_object_rights_t;
+
+#define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_ACQUIRE (1 << 0)
+#define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_RELEASE (1 << 1)
+#define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_SET (1 << 2)
+#define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_WAIT (1 << 3)
+#define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_READ (1 << 4)
+#define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_WRITE (1 << 5)
+#define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_PUT (1 << 6)
+#define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_GET (1 << 7)
+
+// An object for the child, under this name. What the parent may not do itself is `denied`. The rights of a lock, a condition
+// and a barrier are not looked at: there is one.
+typedef struct sandhog_job_children_object_grant_t {
+  command_string_t   name;
+  sandhog_job_children_object_t   object;
+  sandhog_job_children_object_rights_t   rights;
+} sandhog_job_children_object_grant_t;
+
 typedef struct {
   sandhog_job_children_directory_t *ptr;
   size_t len;
 } sandhog_job_children_list_directory_t;
+
+typedef struct {
+  sandhog_job_children_object_grant_t *ptr;
+  size_t len;
+} sandhog_job_children_list_object_grant_t;
 
 typedef struct {
   bool is_some;
@@ -298,6 +674,7 @@ typedef struct sandhog_job_children_job_t {
   sandhog_job_children_list_directory_t   directories;
   // Which of the parent's modules the child may start in its turn.
   command_list_string_t   modules;
+  sandhog_job_children_list_object_grant_t   objects;
   sandhog_job_children_limits_t   limits;
   // What `process.initial-data` gives to the child. All texts of this record and the data have at most 900 KiB together,
   // where each counts 32 bytes more than it has; over that they are `too-large`.
@@ -520,6 +897,127 @@ extern void sandhog_job_channel_method_connection_disconnect(sandhog_job_channel
 // answers go through it.
 extern bool sandhog_job_channel_parent(sandhog_job_channel_own_connection_t *ret);
 
+// Imported Functions from `sandhog:job/objects@0.1.0`
+extern bool sandhog_job_objects_method_lock_acquire(sandhog_job_objects_borrow_lock_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_lock_release(sandhog_job_objects_borrow_lock_t self, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_rlock_acquire(sandhog_job_objects_borrow_rlock_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_rlock_release(sandhog_job_objects_borrow_rlock_t self, sandhog_job_objects_error_t *err);
+// Takes a permit: the acquisition token.
+extern bool sandhog_job_objects_method_semaphore_acquire(sandhog_job_objects_borrow_semaphore_t self, sandhog_job_objects_timeout_t *timeout, uint64_t *ret, sandhog_job_objects_error_t *err);
+// Gives one back. `invalid`: of a bounded semaphore, that would be more than it began with.
+extern bool sandhog_job_objects_method_semaphore_release(sandhog_job_objects_borrow_semaphore_t self, sandhog_job_objects_error_t *err);
+// Permits that are left.
+extern bool sandhog_job_objects_method_semaphore_permits(sandhog_job_objects_borrow_semaphore_t self, uint32_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_event_set(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_event_clear(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_event_is_set(sandhog_job_objects_borrow_event_t self, bool *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_event_wait(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_condition_acquire(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_condition_release(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_error_t *err);
+// Releases the lock, whatever its depth, waits to be notified, and acquires it again to the same depth. It is held
+// afterwards in every case but `stopping` while it was to be acquired again. `timed-out`: nobody notified. Where a holder
+// died meanwhile, `poisoned` is told in its place.
+extern bool sandhog_job_objects_method_condition_wait(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err);
+// Wakes so many of those that wait, those first that began first. `invalid`: the lock is not held.
+extern bool sandhog_job_objects_method_condition_notify(sandhog_job_objects_borrow_condition_t self, uint32_t most, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_condition_notify_all(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_error_t *err);
+// Waits until all parties are there: which one this is, counted from 0 in the order of arrival. `broken`: the barrier is,
+// or has been meanwhile. Whoever gives up breaks it.
+extern bool sandhog_job_objects_method_barrier_wait(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_timeout_t *timeout, uint32_t *ret, sandhog_job_objects_error_t *err);
+// Empty again and whole; whoever waits there is told `broken`.
+extern bool sandhog_job_objects_method_barrier_reset(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_error_t *err);
+// Breaks it.
+extern bool sandhog_job_objects_method_barrier_abort(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_error_t *err);
+extern uint32_t sandhog_job_objects_method_barrier_parties(sandhog_job_objects_borrow_barrier_t self);
+// Those that wait.
+extern bool sandhog_job_objects_method_barrier_waiting(sandhog_job_objects_borrow_barrier_t self, uint32_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_barrier_is_broken(sandhog_job_objects_borrow_barrier_t self, bool *ret, sandhog_job_objects_error_t *err);
+extern sandhog_job_objects_element_t sandhog_job_objects_method_value_element(sandhog_job_objects_borrow_value_t self);
+extern bool sandhog_job_objects_method_value_get_integer(sandhog_job_objects_borrow_value_t self, int64_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_value_set_integer(sandhog_job_objects_borrow_value_t self, int64_t value, sandhog_job_objects_error_t *err);
+// The number before, as for the next two.
+extern bool sandhog_job_objects_method_value_add_integer(sandhog_job_objects_borrow_value_t self, int64_t amount, int64_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_value_swap_integer(sandhog_job_objects_borrow_value_t self, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err);
+// Sets it where it is `expected`.
+extern bool sandhog_job_objects_method_value_compare_exchange_integer(sandhog_job_objects_borrow_value_t self, int64_t expected, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_value_get_float(sandhog_job_objects_borrow_value_t self, double *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_value_set_float(sandhog_job_objects_borrow_value_t self, double value, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_value_add_float(sandhog_job_objects_borrow_value_t self, double amount, double *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_value_swap_float(sandhog_job_objects_borrow_value_t self, double value, double *ret, sandhog_job_objects_error_t *err);
+// By bits, so that NaN is what it is.
+extern bool sandhog_job_objects_method_value_compare_exchange_float(sandhog_job_objects_borrow_value_t self, double expected, double value, double *ret, sandhog_job_objects_error_t *err);
+// Its own lock, which nothing here takes by itself.
+extern bool sandhog_job_objects_method_value_acquire(sandhog_job_objects_borrow_value_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_value_release(sandhog_job_objects_borrow_value_t self, sandhog_job_objects_error_t *err);
+extern sandhog_job_objects_element_t sandhog_job_objects_method_array_element(sandhog_job_objects_borrow_array_t self);
+extern uint64_t sandhog_job_objects_method_array_length(sandhog_job_objects_borrow_array_t self);
+extern bool sandhog_job_objects_method_array_get_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_array_set_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t value, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_array_add_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t amount, int64_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_array_compare_exchange_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t expected, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_array_get_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_array_set_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double value, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_array_add_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double amount, double *ret, sandhog_job_objects_error_t *err);
+// So many elements from `index` on, as they lie in memory, little-endian. At most 64 MiB.
+extern bool sandhog_job_objects_method_array_read(sandhog_job_objects_borrow_array_t self, uint64_t index, uint64_t count, command_list_u8_t *ret, sandhog_job_objects_error_t *err);
+// `invalid`: the last element is not whole.
+extern bool sandhog_job_objects_method_array_write(sandhog_job_objects_borrow_array_t self, uint64_t index, command_list_u8_t *bytes, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_array_acquire(sandhog_job_objects_borrow_array_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_array_release(sandhog_job_objects_borrow_array_t self, sandhog_job_objects_error_t *err);
+extern uint64_t sandhog_job_objects_method_memory_size(sandhog_job_objects_borrow_memory_t self);
+// At most 64 MiB.
+extern bool sandhog_job_objects_method_memory_read(sandhog_job_objects_borrow_memory_t self, uint64_t at, uint64_t count, command_list_u8_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_memory_write(sandhog_job_objects_borrow_memory_t self, uint64_t at, command_list_u8_t *bytes, sandhog_job_objects_error_t *err);
+// Waits for room. `too-large`: the queue has never as much room. `closed`.
+extern bool sandhog_job_objects_method_queue_put(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_message_t *message, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err);
+// Many at the cost of one: a batch as in `channel.send-batch`. All go, or none.
+extern bool sandhog_job_objects_method_queue_put_batch(sandhog_job_objects_borrow_queue_t self, command_list_u8_t *batch, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err);
+// `closed`: it is, and nothing is left. An item whose reader dies in this very call is not lost.
+extern bool sandhog_job_objects_method_queue_get(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_message_t *ret, sandhog_job_objects_error_t *err);
+// At least one and at most so many, of 64 KiB together or one that is larger, as such an array. `invalid`: `most` is 0.
+extern bool sandhog_job_objects_method_queue_get_batch(sandhog_job_objects_borrow_queue_t self, uint32_t most, sandhog_job_objects_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_objects_error_t *err);
+// As `get`, and the item comes back, at the front, where this attempt ends before it has acknowledged it.
+extern bool sandhog_job_objects_method_queue_take(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_taken_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_queue_acknowledge(sandhog_job_objects_borrow_queue_t self, uint64_t token, sandhog_job_objects_error_t *err);
+// Puts what was taken back to the front.
+extern bool sandhog_job_objects_method_queue_give_back(sandhog_job_objects_borrow_queue_t self, uint64_t token, sandhog_job_objects_error_t *err);
+// One of the items that were got is done; the other side waits for all in `join`. An item that is acknowledged counts as
+// done by itself. `invalid`: more than were put.
+extern bool sandhog_job_objects_method_queue_task_done(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_error_t *err);
+// Waits until all that was put is done.
+extern bool sandhog_job_objects_method_queue_join(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err);
+// Items that wait, and their bytes.
+extern bool sandhog_job_objects_method_queue_size(sandhog_job_objects_borrow_queue_t self, uint32_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_method_queue_bytes(sandhog_job_objects_borrow_queue_t self, uint64_t *ret, sandhog_job_objects_error_t *err);
+// Nothing more is put; what is there can be got.
+extern bool sandhog_job_objects_method_queue_close(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_error_t *err);
+// The objects that were granted, by name. `not-found`: none of this name was. `invalid`: it is of another kind.
+extern bool sandhog_job_objects_open_lock(command_string_t *name, sandhog_job_objects_own_lock_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_rlock(command_string_t *name, sandhog_job_objects_own_rlock_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_semaphore(command_string_t *name, sandhog_job_objects_own_semaphore_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_event(command_string_t *name, sandhog_job_objects_own_event_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_condition(command_string_t *name, sandhog_job_objects_own_condition_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_barrier(command_string_t *name, sandhog_job_objects_own_barrier_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_value(command_string_t *name, sandhog_job_objects_own_value_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_array(command_string_t *name, sandhog_job_objects_own_array_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_memory(command_string_t *name, sandhog_job_objects_own_memory_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_open_queue(command_string_t *name, sandhog_job_objects_own_queue_t *ret, sandhog_job_objects_error_t *err);
+// The end of a pipe that was granted. Another attempt may have had it before; what it has not received is received here.
+extern bool sandhog_job_objects_open_pipe(command_string_t *name, sandhog_job_objects_own_connection_t *ret, sandhog_job_objects_error_t *err);
+// New ones without a name, with all rights. `quota`: more than the group may have, in number or in memory. `denied`: this job
+// may make none (`--max-objects`), as a child never may. `invalid`: no parties, elements, bytes or items; a
+// semaphore may begin without permits.
+extern bool sandhog_job_objects_create_lock(sandhog_job_objects_own_lock_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_rlock(sandhog_job_objects_own_rlock_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_semaphore(uint32_t permits, bool bounded, sandhog_job_objects_own_semaphore_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_event(sandhog_job_objects_own_event_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_condition(sandhog_job_objects_own_condition_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_barrier(uint32_t parties, sandhog_job_objects_own_barrier_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_value(sandhog_job_objects_element_t element, sandhog_job_objects_own_value_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_array(sandhog_job_objects_element_t element, uint64_t length, sandhog_job_objects_own_array_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_memory(uint64_t bytes, sandhog_job_objects_own_memory_t *ret, sandhog_job_objects_error_t *err);
+extern bool sandhog_job_objects_create_queue(uint32_t items, uint64_t bytes, sandhog_job_objects_own_queue_t *ret, sandhog_job_objects_error_t *err);
+
 // Imported Functions from `sandhog:job/children@0.1.0`
 // Writes some of the bytes, at least one, and says how many. `closed`: nobody reads them. `invalid`: no bytes.
 extern bool sandhog_job_children_method_writer_write(sandhog_job_children_borrow_writer_t self, command_list_u8_t *bytes, sandhog_job_children_timeout_t *timeout, uint64_t *ret, sandhog_job_children_error_t *err);
@@ -605,6 +1103,122 @@ void sandhog_job_channel_result_list_u8_error_free(sandhog_job_channel_result_li
 
 void sandhog_job_channel_option_own_connection_free(sandhog_job_channel_option_own_connection_t *ptr);
 
+void sandhog_job_objects_error_free(sandhog_job_objects_error_t *ptr);
+
+void sandhog_job_objects_message_free(sandhog_job_objects_message_t *ptr);
+
+void sandhog_job_objects_timeout_free(sandhog_job_objects_timeout_t *ptr);
+
+void sandhog_job_objects_verdict_free(sandhog_job_objects_verdict_t *ptr);
+
+void sandhog_job_objects_tuple2_u64_verdict_free(sandhog_job_objects_tuple2_u64_verdict_t *ptr);
+
+void sandhog_job_objects_acquired_free(sandhog_job_objects_acquired_t *ptr);
+
+extern void sandhog_job_objects_lock_drop_own(sandhog_job_objects_own_lock_t handle);
+
+extern void sandhog_job_objects_lock_drop_borrow(sandhog_job_objects_borrow_lock_t handle);
+
+extern sandhog_job_objects_borrow_lock_t sandhog_job_objects_borrow_lock(sandhog_job_objects_own_lock_t handle);
+
+extern void sandhog_job_objects_rlock_drop_own(sandhog_job_objects_own_rlock_t handle);
+
+extern void sandhog_job_objects_rlock_drop_borrow(sandhog_job_objects_borrow_rlock_t handle);
+
+extern sandhog_job_objects_borrow_rlock_t sandhog_job_objects_borrow_rlock(sandhog_job_objects_own_rlock_t handle);
+
+extern void sandhog_job_objects_semaphore_drop_own(sandhog_job_objects_own_semaphore_t handle);
+
+extern void sandhog_job_objects_semaphore_drop_borrow(sandhog_job_objects_borrow_semaphore_t handle);
+
+extern sandhog_job_objects_borrow_semaphore_t sandhog_job_objects_borrow_semaphore(sandhog_job_objects_own_semaphore_t handle);
+
+extern void sandhog_job_objects_event_drop_own(sandhog_job_objects_own_event_t handle);
+
+extern void sandhog_job_objects_event_drop_borrow(sandhog_job_objects_borrow_event_t handle);
+
+extern sandhog_job_objects_borrow_event_t sandhog_job_objects_borrow_event(sandhog_job_objects_own_event_t handle);
+
+extern void sandhog_job_objects_condition_drop_own(sandhog_job_objects_own_condition_t handle);
+
+extern void sandhog_job_objects_condition_drop_borrow(sandhog_job_objects_borrow_condition_t handle);
+
+extern sandhog_job_objects_borrow_condition_t sandhog_job_objects_borrow_condition(sandhog_job_objects_own_condition_t handle);
+
+extern void sandhog_job_objects_barrier_drop_own(sandhog_job_objects_own_barrier_t handle);
+
+extern void sandhog_job_objects_barrier_drop_borrow(sandhog_job_objects_borrow_barrier_t handle);
+
+extern sandhog_job_objects_borrow_barrier_t sandhog_job_objects_borrow_barrier(sandhog_job_objects_own_barrier_t handle);
+
+extern void sandhog_job_objects_value_drop_own(sandhog_job_objects_own_value_t handle);
+
+extern void sandhog_job_objects_value_drop_borrow(sandhog_job_objects_borrow_value_t handle);
+
+extern sandhog_job_objects_borrow_value_t sandhog_job_objects_borrow_value(sandhog_job_objects_own_value_t handle);
+
+extern void sandhog_job_objects_array_drop_own(sandhog_job_objects_own_array_t handle);
+
+extern void sandhog_job_objects_array_drop_borrow(sandhog_job_objects_borrow_array_t handle);
+
+extern sandhog_job_objects_borrow_array_t sandhog_job_objects_borrow_array(sandhog_job_objects_own_array_t handle);
+
+extern void sandhog_job_objects_memory_drop_own(sandhog_job_objects_own_memory_t handle);
+
+extern void sandhog_job_objects_memory_drop_borrow(sandhog_job_objects_borrow_memory_t handle);
+
+extern sandhog_job_objects_borrow_memory_t sandhog_job_objects_borrow_memory(sandhog_job_objects_own_memory_t handle);
+
+void sandhog_job_objects_taken_free(sandhog_job_objects_taken_t *ptr);
+
+extern void sandhog_job_objects_queue_drop_own(sandhog_job_objects_own_queue_t handle);
+
+extern void sandhog_job_objects_queue_drop_borrow(sandhog_job_objects_borrow_queue_t handle);
+
+extern sandhog_job_objects_borrow_queue_t sandhog_job_objects_borrow_queue(sandhog_job_objects_own_queue_t handle);
+
+void sandhog_job_objects_result_acquired_error_free(sandhog_job_objects_result_acquired_error_t *ptr);
+
+void sandhog_job_objects_result_void_error_free(sandhog_job_objects_result_void_error_t *ptr);
+
+void sandhog_job_objects_result_u64_error_free(sandhog_job_objects_result_u64_error_t *ptr);
+
+void sandhog_job_objects_result_u32_error_free(sandhog_job_objects_result_u32_error_t *ptr);
+
+void sandhog_job_objects_result_bool_error_free(sandhog_job_objects_result_bool_error_t *ptr);
+
+void sandhog_job_objects_result_s64_error_free(sandhog_job_objects_result_s64_error_t *ptr);
+
+void sandhog_job_objects_result_f64_error_free(sandhog_job_objects_result_f64_error_t *ptr);
+
+void sandhog_job_objects_result_list_u8_error_free(sandhog_job_objects_result_list_u8_error_t *ptr);
+
+void sandhog_job_objects_result_message_error_free(sandhog_job_objects_result_message_error_t *ptr);
+
+void sandhog_job_objects_result_taken_error_free(sandhog_job_objects_result_taken_error_t *ptr);
+
+void sandhog_job_objects_result_own_lock_error_free(sandhog_job_objects_result_own_lock_error_t *ptr);
+
+void sandhog_job_objects_result_own_rlock_error_free(sandhog_job_objects_result_own_rlock_error_t *ptr);
+
+void sandhog_job_objects_result_own_semaphore_error_free(sandhog_job_objects_result_own_semaphore_error_t *ptr);
+
+void sandhog_job_objects_result_own_event_error_free(sandhog_job_objects_result_own_event_error_t *ptr);
+
+void sandhog_job_objects_result_own_condition_error_free(sandhog_job_objects_result_own_condition_error_t *ptr);
+
+void sandhog_job_objects_result_own_barrier_error_free(sandhog_job_objects_result_own_barrier_error_t *ptr);
+
+void sandhog_job_objects_result_own_value_error_free(sandhog_job_objects_result_own_value_error_t *ptr);
+
+void sandhog_job_objects_result_own_array_error_free(sandhog_job_objects_result_own_array_error_t *ptr);
+
+void sandhog_job_objects_result_own_memory_error_free(sandhog_job_objects_result_own_memory_error_t *ptr);
+
+void sandhog_job_objects_result_own_queue_error_free(sandhog_job_objects_result_own_queue_error_t *ptr);
+
+void sandhog_job_objects_result_own_connection_error_free(sandhog_job_objects_result_own_connection_error_t *ptr);
+
 void sandhog_job_children_error_free(sandhog_job_children_error_t *ptr);
 
 void sandhog_job_children_message_free(sandhog_job_children_message_t *ptr);
@@ -619,7 +1233,13 @@ void command_option_u32_free(command_option_u32_t *ptr);
 
 void sandhog_job_children_limits_free(sandhog_job_children_limits_t *ptr);
 
+void sandhog_job_children_object_free(sandhog_job_children_object_t *ptr);
+
+void sandhog_job_children_object_grant_free(sandhog_job_children_object_grant_t *ptr);
+
 void sandhog_job_children_list_directory_free(sandhog_job_children_list_directory_t *ptr);
+
+void sandhog_job_children_list_object_grant_free(sandhog_job_children_list_object_grant_t *ptr);
 
 void sandhog_job_children_option_message_free(sandhog_job_children_option_message_t *ptr);
 
