@@ -63,6 +63,7 @@ fn good_requests() -> Vec<(&'static str, &'static str, Value)> {
         ("GET", "/v1/jobs/{name}", Value::Null),
         ("GET", "/v1/logs", Value::Null),
         ("GET", "/v1/events", Value::Null),
+        ("GET", "/v1/objects", Value::Null),
         ("POST", "/v1/scale", json!({ "job": "web", "instances": 2, "wait": true })),
         ("POST", "/v1/send", json!({ "select": ["web"], "message": "1" })),
         ("POST", "/v1/signal", json!({ "select": ["web"], "signal": "STOP" })),

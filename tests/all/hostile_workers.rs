@@ -158,6 +158,7 @@ fn child(module: &str) -> ChildJob {
         environment: Vec::new(),
         directories: Vec::new(),
         modules: Vec::new(),
+        objects: Vec::new(),
         limits: ChildLimits::default(),
         data: None,
         stdio: [ChildStdio::Null; 3],

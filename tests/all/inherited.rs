@@ -5,6 +5,7 @@ use crate::kit::{missing, root_or_missing};
 use crate::support::{Outcome, Run, Running, Scratch, guest, is_root, processes, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,14 +15,21 @@ const OUR_OWN: u64 = 1 << 12 | 1 << 24;
 
 /// A line of /proc/PID/status.
 fn status(pid: u32, name: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    line_of(&fs::read_to_string(format!("/proc/{pid}/status")).unwrap(), name)
+}
+
+fn line_of(status: &str, name: &str) -> String {
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.unwrap().trim().to_owned()
 }
 
 /// Without the two that are the C library's own: it starts programs with them ignored.
 fn signals(pid: u32, name: &str) -> u64 {
-    u64::from_str_radix(&status(pid, name), 16).unwrap() & !(0b11 << 31)
+    signals_of(&status(pid, name))
+}
+
+fn signals_of(line: &str) -> u64 {
+    u64::from_str_radix(line, 16).unwrap() & !(0b11 << 31)
 }
 
 /// The worker of a command, once it has sealed itself.
@@ -82,9 +90,17 @@ fn a_daemon_behind_nohup_lives_on_when_its_terminal_goes() {
 fn neither_spawner_nor_worker_inherits_what_the_command_was_to_ignore_or_had_blocked() {
     let running = Run::new("sleep_forever").under(&["env", "--ignore-signal", "--block-signal"]).start();
     worker_of(&running);
+    let mut seen = BTreeSet::new();
     for pid in processes::descendants(running.pid) {
-        assert_eq!((signals(pid, "SigIgn"), signals(pid, "SigBlk")), (OUR_OWN, 0), "{}", status(pid, "Name"));
+        // The zygote, and those that made the namespaces, end about now.
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let [ignored, blocked] = ["SigIgn", "SigBlk"].map(|name| signals_of(&line_of(&status, name)));
+        let name = line_of(&status, "Name");
+        assert_eq!((ignored, blocked), (OUR_OWN, 0), "{name}");
+        seen.insert(name);
     }
+    let lasting = ["sandhog-spawner", "sandhog-worker"].map(str::to_owned);
+    assert!(seen.is_superset(&lasting.into()), "{seen:?}");
     assert_eq!(signals(running.pid, "SigBlk"), 0);
 }
 

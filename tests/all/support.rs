@@ -147,6 +147,11 @@ impl Run {
         Self { module: Some(guest("hello")), verdict: true, hostile: true, ..Self::command(words) }
     }
 
+    /// By executables that were taken over. Guests run as everywhere, but for `open-memory` of `raw:NAME`: any object's memory.
+    pub(crate) fn taken_over(self) -> Self {
+        Self { hostile: true, ..self }
+    }
+
     /// `sandhog` with these words.
     pub(crate) fn command(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
         Self {

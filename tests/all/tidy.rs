@@ -166,6 +166,14 @@ fn the_host_has_no_code_for_a_network() {
 }
 
 #[test]
+fn the_coordinator_maps_no_memory_of_an_object() {
+    let maps = uses(&["mmap"], |path| ["runtime", "daemon", "cli", "sandhog"].contains(&crate_of(path)));
+    let words = ["Shared", "Words", "Segment", "pread", "pwrite", "File"];
+    let reads = uses(&words, |path| path.starts_with("host/runtime/src/objects/") && !path.ends_with("/keeper.rs"));
+    assert_none(&[maps, reads].concat(), "memory of an object in the hands of somebody whom others trust");
+}
+
+#[test]
 fn the_fleets_task_waits_for_its_next_message_and_nothing_else_until_its_end() {
     let mut waits = Vec::new();
     for source in sources(&["host/daemon/src/fleet"]) {

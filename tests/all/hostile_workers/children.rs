@@ -366,6 +366,7 @@ fn a_command_that_can_open_no_more_files_says_so_and_goes_on() {
                 assert!(matches!(verdict, Verdict::Refused { .. } | Verdict::Lost { .. }))
             }
             other @ (Reply::Stop | Reply::InputFailed { .. } | Reply::Used(_)) => panic!("{other:?}"),
+            other @ (Reply::Attached(_) | Reply::NotAttached(_) | Reply::Dead(_)) => panic!("{other:?}"),
         }
     };
     assert!(matches!(&refused, Refused::Quota(reason) if reason.contains("can open no more")), "{refused:?}");

@@ -63,6 +63,14 @@ impl Stream {
         assert!(heard.contains(text), "no {text:?} in {heard:?}");
     }
 
+    /// Waits for a line, counted from 0.
+    pub(crate) fn line(&self, index: usize) -> String {
+        let count = |content: &Content| content.bytes.iter().filter(|byte| **byte == b'\n').count();
+        let bytes = self.wait_for(|content| content.ended || count(content) > index);
+        let text = String::from_utf8_lossy(&bytes);
+        text.lines().nth(index).unwrap_or_else(|| panic!("no line {index} in {text:?}")).to_owned()
+    }
+
     pub(crate) fn so_far(&self) -> Vec<u8> {
         self.0.content.lock().unwrap().bytes.clone()
     }

@@ -19,15 +19,35 @@ const CRATES: &[(&str, &[&str])] = &[
     ("doctor", &["probes", "protocol", "runtime", "sandbox", "supervisor"]),
     // Effects. Whoever keeps jobs up does not know how an attempt goes.
     ("daemon", &["channel", "dirs", "ipc", "protocol", "runtime", "spec", "supervisor", "sys"]),
-    ("runtime", &["channel", "dirs", "ipc", "protocol", "sandbox", "spawner", "spec", "supervisor", "sys"]),
+    (
+        "runtime",
+        &["channel", "dirs", "ipc", "objects-model", "protocol", "sandbox", "spawner", "spec", "supervisor", "sys"],
+    ),
     ("spawner", &["ipc", "protocol", "sandbox", "sys"]),
     // The sealed side. A zygote that lies, for tests of those who hear it, tells lies of `probes`.
-    ("worker", &["build-id", "channel", "engine", "ipc", "link", "probes", "protocol", "sys", "zygote"]),
+    (
+        "worker",
+        &[
+            "build-id",
+            "channel",
+            "engine",
+            "ipc",
+            "link",
+            "objects",
+            "objects-model",
+            "probes",
+            "protocol",
+            "sys",
+            "zygote",
+        ],
+    ),
     ("compiler", &["build-id", "engine", "link", "protocol", "sys", "zygote"]),
     ("zygote", &["channel", "ipc", "probes", "protocol", "sandbox", "sys"]),
     ("engine", &["features", "protocol"]),
+    ("objects", &["objects-model", "protocol", "sys"]),
     // Decisions.
     ("supervisor", &["protocol", "spec"]),
+    ("objects-model", &["protocol"]),
     // Base.
     ("dirs", &["spec", "sys"]),
     ("spec", &["protocol"]),

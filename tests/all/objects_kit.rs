@@ -1,0 +1,78 @@
+//! A conversation with the guest `objects` and with its children, which share what it made or was granted.
+
+use crate::support::{Outcome, Run, Running, guest};
+use std::ffi::OsString;
+
+/// A group of members: `sandhog run` of a guest that starts others, and does what it is told.
+pub(crate) struct Group {
+    pub run: Running,
+    heard: usize,
+}
+
+impl Group {
+    /// With room for some objects without a name.
+    pub(crate) fn new() -> Self {
+        Self::with(&["--max-objects=64"])
+    }
+
+    pub(crate) fn with(flags: &[&str]) -> Self {
+        Self::of(Run::new("objects"), flags)
+    }
+
+    /// Of members that were taken over: each may open `memory raw:NAME`, which is the memory of any object.
+    pub(crate) fn taken_over(flags: &[&str]) -> Self {
+        Self::of(Run::new("objects").taken_over(), flags)
+    }
+
+    fn of(run: Run, flags: &[&str]) -> Self {
+        let mut child = OsString::from("--child=again=");
+        child.push(guest("objects"));
+        let run = flags.iter().fold(run.flag(child), |run, flag| run.flag(flag));
+        Self { run: run.stdin_open().start(), heard: 0 }
+    }
+
+    /// What it answers to a line.
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        self.tell(line);
+        self.heard += 1;
+        self.run.stdout.line(self.heard - 1)
+    }
+
+    /// A line that has no answer: `a! lock l`.
+    pub(crate) fn tell(&mut self, line: &str) {
+        self.run.say(&format!("{line}\n"));
+    }
+
+    /// What it answers to each of these lines: an expected answer that ends in `…` is the beginning of one. A line with `!`
+    /// has none.
+    #[track_caller]
+    pub(crate) fn script(&mut self, lines: &[(&str, &str)]) {
+        for (line, expected) in lines {
+            if line.split(' ').next().is_some_and(|word| word.ends_with('!')) {
+                self.tell(line);
+                continue;
+            }
+            let answer = self.ask(line);
+            let is_right = match expected.strip_suffix('…') {
+                Some(beginning) => answer.starts_with(beginning),
+                None => answer == *expected,
+            };
+            assert!(is_right, "{line}: {answer:?}, not {expected:?}");
+        }
+    }
+
+    /// A number at the end of the first two words of an answer: the token of `held 7` and of `poisoned 7 …`.
+    #[track_caller]
+    pub(crate) fn token(&mut self, line: &str) -> u64 {
+        let answer = self.ask(line);
+        let token = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+        token.unwrap_or_else(|| panic!("{line}: no token in {answer:?}"))
+    }
+
+    /// Ends with the guest, which ends with its stdin.
+    pub(crate) fn end(self) -> Outcome {
+        let outcome = self.run.wait();
+        outcome.is(0, "completed");
+        outcome
+    }
+}
