@@ -16,6 +16,7 @@ usage: just bench [--rounds N] [--only PART] [--results DIR] [--json]
                    growth       attempts of a pool that has made many
                    known        an attempt where a daemon knows many jobs
                    pool-memory  workers that wait
+                   objects      operations on shared objects
                    compute, stream, memory, messages, calls
   --results DIR  where PART.md and PART.svg are written (default: benches/results)
   --json         print one JSON object instead of tables";
@@ -46,6 +47,7 @@ pub(crate) enum Part {
     Growth,
     Known,
     PoolMemory,
+    Objects,
     Compute,
     Stream,
     Memory,
@@ -54,7 +56,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Start,
         Self::Warm,
         Self::Rate,
@@ -63,6 +65,7 @@ impl Part {
         Self::Growth,
         Self::Known,
         Self::PoolMemory,
+        Self::Objects,
         Self::Compute,
         Self::Stream,
         Self::Memory,
@@ -80,6 +83,7 @@ impl Part {
             Self::Growth => "growth",
             Self::Known => "known",
             Self::PoolMemory => "pool-memory",
+            Self::Objects => "objects",
             Self::Compute => "compute",
             Self::Stream => "stream",
             Self::Memory => "memory",

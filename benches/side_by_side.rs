@@ -18,6 +18,7 @@ mod machine;
 mod map;
 mod memory;
 mod messages;
+mod objects;
 mod peers;
 mod pool_memory;
 mod pooled;
@@ -102,6 +103,7 @@ fn measure_part(part: Part, peers: &Peers, args: &Args) -> Outcome<Value> {
         Part::Growth => growth::measure(peers, args.rounds),
         Part::Known => known::measure(peers, args.rounds),
         Part::PoolMemory => pool_memory::measure(peers),
+        Part::Objects => objects::measure(peers, args.long_rounds()),
         Part::Compute => compute::measure(peers, args.long_rounds()),
         Part::Stream => stream::measure(peers, args.long_rounds()),
         Part::Memory => memory::measure(peers),
@@ -120,6 +122,7 @@ fn tables(part: Part, measured: &Value) -> Vec<Table> {
         Part::Growth => vec![growth::table(measured)],
         Part::Known => vec![known::table(measured)],
         Part::PoolMemory => pool_memory::tables(measured),
+        Part::Objects => objects::tables(measured),
         Part::Compute => vec![compute::table(measured)],
         Part::Stream => vec![stream::table(measured)],
         Part::Memory => vec![memory::table(measured)],

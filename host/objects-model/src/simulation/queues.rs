@@ -120,6 +120,20 @@ impl Queues {
         large.for_each(|item| item.is_late = true);
     }
 
+    /// Somebody died over a take: any item that nobody else has may have been in its hands meanwhile.
+    fn what_waits_is_late(&mut self) {
+        let is_there = |item: &&mut Known| matches!(item.at, Where::Being | Where::Waiting | Where::Perhaps);
+        self.items.values_mut().filter(is_there).for_each(|item| item.is_late = true);
+    }
+
+    /// The item that a member has held for longest is somewhere else now, if it was there.
+    fn first_of(&mut self, me: Member, was: Where, is: Where) {
+        let first = self.held.get(&me).and_then(|held| held.first()).map(|(_, number)| *number);
+        if let Some(number) = first.filter(|number| self.items[number].at == was) {
+            self.set(number, is);
+        }
+    }
+
     fn set(&mut self, number: u32, at: Where) {
         if let Some(item) = self.items.get_mut(&number) {
             item.at = at;
@@ -185,7 +199,12 @@ impl Queues {
                 patience.allows(problem, is_stopped)
             }
             (Op::Take(patience) | Op::Join(patience), problem) => patience.allows(problem, is_stopped),
-            (Op::Acknowledge | Op::GiveBack | Op::TaskDone | Op::Close, Problem::Stopping) if is_stopped => Ok(()),
+            (Op::Acknowledge | Op::GiveBack | Op::TaskDone | Op::Close, Problem::Stopping) if is_stopped => {
+                if matches!(op, Op::GiveBack) {
+                    self.first_of(me, Where::Waiting, Where::Held(me));
+                }
+                Ok(())
+            }
             (_, problem) => Err(format!("{problem:?}")),
         }
     }
@@ -297,7 +316,9 @@ impl Scenario for Queues {
                 }
             }
             Op::Close => self.is_closed = true,
-            Op::Get(..) | Op::Take(_) | Op::Acknowledge | Op::GiveBack | Op::TaskDone | Op::Join(_) => {}
+            // From now on somebody else may get it.
+            Op::GiveBack => self.first_of(me, Where::Held(me), Where::Waiting),
+            Op::Get(..) | Op::Take(_) | Op::Acknowledge | Op::TaskDone | Op::Join(_) => {}
         }
     }
 
@@ -323,11 +344,8 @@ impl Scenario for Queues {
                 Ok(())
             }
             (Op::GiveBack, Outcome::Done) => {
-                let (_, number) = self.held.get_mut(&me).unwrap().remove(0);
                 // Somebody else may have it already.
-                if self.items[&number].at == Where::Held(me) {
-                    self.set(number, Where::Waiting);
-                }
+                self.held.get_mut(&me).unwrap().remove(0);
                 Ok(())
             }
             (Op::TaskDone, Outcome::Done) => {
@@ -368,7 +386,8 @@ impl Scenario for Queues {
                 self.set(held[0].1, Where::Perhaps);
                 self.undone.0 -= 1;
             }
-            Some(Op::Take(_) | Op::GiveBack | Op::TaskDone | Op::Join(_) | Op::Close) | None => {}
+            Some(Op::Take(_)) => self.what_waits_is_late(),
+            Some(Op::GiveBack | Op::TaskDone | Op::Join(_) | Op::Close) | None => {}
         }
     }
 
