@@ -1,6 +1,5 @@
 //! Small messages that go together.
 
-use crate::abi::sandhog::job::types;
 use crate::channel::Connection;
 use crate::error::Result;
 use crate::message::{self, Format};
@@ -8,26 +7,40 @@ use crate::packed::{Item, Packed};
 use crate::queue::Queue;
 use serde::Serialize;
 
-/// Where they go.
-#[derive(Debug)]
-pub(crate) enum Way<'a> {
-    Connection(&'a Connection),
-    Queue(&'a Queue),
+mod sealed {
+    pub trait Sealed {}
 }
 
-impl Way<'_> {
-    fn send(&self, array: &[u8]) -> Result<(), types::Error> {
-        match self {
-            Self::Connection(connection) => connection.send_array(array),
-            Self::Queue(queue) => queue.put_array(array),
-        }
+/// Where messages go that are collected: a [`Connection`] or a [`Queue`], and nothing else. A program that collects for one of them
+/// alone has nothing of the other in it.
+pub trait Collects: sealed::Sealed {
+    #[doc(hidden)]
+    fn send_packed(&self, array: &[u8]) -> Result<()>;
+    #[doc(hidden)]
+    fn send_alone(&self, format: Format, body: &[u8]) -> Result<()>;
+}
+
+impl sealed::Sealed for Connection {}
+
+impl Collects for Connection {
+    fn send_packed(&self, array: &[u8]) -> Result<()> {
+        Ok(self.send_array(array)?)
     }
 
     fn send_alone(&self, format: Format, body: &[u8]) -> Result<()> {
-        match self {
-            Self::Connection(connection) => connection.send_body(format, body),
-            Self::Queue(queue) => queue.put_body(format, body),
-        }
+        self.send_body(format, body)
+    }
+}
+
+impl sealed::Sealed for Queue {}
+
+impl Collects for Queue {
+    fn send_packed(&self, array: &[u8]) -> Result<()> {
+        Ok(self.put_array(array)?)
+    }
+
+    fn send_alone(&self, format: Format, body: &[u8]) -> Result<()> {
+        self.put_body(format, body)
     }
 }
 
@@ -38,13 +51,13 @@ impl Way<'_> {
 /// What is left when it is dropped is sent then, where an error has nobody to hear of it: call `flush`.
 /// The example is at [`Arrived`](crate::Arrived).
 #[derive(Debug)]
-pub struct Batch<'a> {
-    way: Way<'a>,
+pub struct Batch<'a, W: Collects = Connection> {
+    way: &'a W,
     packed: Packed,
 }
 
-impl<'a> Batch<'a> {
-    pub(crate) fn new(way: Way<'a>) -> Self {
+impl<'a, W: Collects> Batch<'a, W> {
+    pub(crate) fn new(way: &'a W) -> Self {
         Self { way, packed: Packed::new() }
     }
 
@@ -76,14 +89,14 @@ impl<'a> Batch<'a> {
     /// Sends what has been added. Where it waited in vain all of it is still here, to be sent by the next call.
     pub fn flush(&mut self) -> Result<()> {
         if !self.packed.is_empty() {
-            self.way.send(self.packed.array())?;
+            self.way.send_packed(self.packed.array())?;
             self.packed.clear();
         }
         Ok(())
     }
 }
 
-impl Drop for Batch<'_> {
+impl<W: Collects> Drop for Batch<'_, W> {
     fn drop(&mut self) {
         // Nobody is left who could be told; the text says so.
         let _ = self.flush();

@@ -20,7 +20,7 @@
 
 use crate::abi::sandhog::job::channel as host;
 use crate::abi::sandhog::job::types;
-use crate::batch::{Batch, Way};
+use crate::batch::Batch;
 use crate::error::{Error, Result, unless_it_would_wait};
 use crate::message::{self, Format, Message};
 use crate::packed::Arrived;
@@ -148,7 +148,7 @@ impl Connection {
 
     /// Collects small messages and sends them together, many at the cost of one. See [`Batch`].
     pub fn batch(&self) -> Batch<'_> {
-        Batch::new(Way::Connection(self))
+        Batch::new(self)
     }
 
     /// Closes both directions. What has been sent still arrives.

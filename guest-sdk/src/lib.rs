@@ -50,7 +50,7 @@ mod verdict;
 #[allow(unsafe_code, missing_docs, unreachable_pub, dead_code, clippy::all)]
 pub mod abi;
 
-pub use batch::Batch;
+pub use batch::{Batch, Collects};
 pub use channel::Connection;
 pub use children::{Child, Job, LiveUsage, Output, Source, Stdio, wait_any, wait_any_within};
 pub use error::{Error, Result};

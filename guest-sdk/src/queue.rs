@@ -21,7 +21,7 @@
 
 use crate::abi::sandhog::job::objects as host;
 use crate::abi::sandhog::job::types;
-use crate::batch::{Batch, Way};
+use crate::batch::Batch;
 use crate::error::{Error, Result, unless_it_would_wait};
 use crate::message::{self, Format, Message};
 use crate::packed::Arrived;
@@ -122,8 +122,8 @@ impl Queue {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn batch(&self) -> Batch<'_> {
-        Batch::new(Way::Queue(self))
+    pub fn batch(&self) -> Batch<'_, Self> {
+        Batch::new(self)
     }
 
     /// Waits for a value. Needs the right to get.
