@@ -7,7 +7,6 @@ use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 
-pub mod costs;
 pub mod dir;
 
 pub use dir::{Attempt, Dir, Errno};
