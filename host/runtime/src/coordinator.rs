@@ -209,7 +209,8 @@ impl Coordinator {
     /// Lets the spawner clear away; afterwards nothing of any run is left. What a spawner leaves that was killed is removed
     /// from here as far as this process may; behind sudo the next command of root's removes it.
     pub async fn close(&self) {
-        if noting::is_on() {
+        let has_started = self.routes().0 > 0;
+        if noting::is_on() && has_started {
             self.hear_stamps().await;
         }
         let is_cleared = self.client.close().await;
@@ -227,7 +228,7 @@ impl Coordinator {
                 () = self.spawner_is_lost() => {}
             }
         };
-        // A run that started nothing has no zygote.
+        // One that failed has nothing to say.
         let _ = tokio::time::timeout(STAMPS, heard).await;
     }
 
