@@ -7,6 +7,7 @@ use super::note::{Held, Note, Sender};
 pub use super::order::{Begin, Ends, Order, Pump, To, Zygote};
 use super::outbox::Outbox;
 use super::output::{self, Over};
+use super::room;
 use super::stamps::{self, Process};
 use super::suspension;
 use super::zygote;
@@ -29,7 +30,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 /// Messages of the worker that may wait here; the rest waits in its socket, and the worker with it. Few: each may take the
@@ -197,7 +198,7 @@ impl<'a> Driver<'a> {
                 Some(event) = worker_events.recv(), if hears => Note::Event(event),
                 () = hand_on(self.order.requests.as_ref(), &mut self.asked_for) => continue,
                 () = hand_on(self.order.kept.as_ref(), &mut self.kept) => continue,
-                mut ready = is_there(room.as_deref()) => {
+                Ok(mut ready) = room::is_there(room.as_deref()) => {
                     ready.clear_ready();
                     self.flush();
                     continue;
@@ -446,17 +447,6 @@ impl<'a> Driver<'a> {
         self.tasks.abort_all();
         let _ = self.end_zygote().await;
     }
-}
-
-/// Waits for room; for ever where nothing waits for it.
-async fn is_there(room: Option<&AsyncFd<OwnedFd>>) -> AsyncFdReadyGuard<'_, OwnedFd> {
-    if let Some(room) = room
-        && let Ok(ready) = room.writable().await
-    {
-        return ready;
-    }
-    // Nothing waits, or the runtime ends.
-    std::future::pending().await
 }
 
 /// Hands what was said on as soon as there is room for it. Waits for ever where there is none to hand on; nothing of it is lost

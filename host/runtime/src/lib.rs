@@ -37,6 +37,7 @@ mod quota;
 pub mod record;
 mod reopen;
 mod rights;
+mod room;
 pub mod run;
 mod screen;
 pub mod shed;

@@ -10,6 +10,7 @@ use crate::driver::Begin;
 use crate::error::Error;
 use crate::note::Note;
 use crate::plan;
+use crate::room;
 use sandhog_channel::{Batch, Endpoint, Error as ChannelError, Format, Incoming, Timeout};
 use sandhog_protocol::causes;
 use sandhog_protocol::limits;
@@ -18,10 +19,9 @@ use sandhog_protocol::plan::{GuestPlan, Identity, Work};
 use sandhog_supervisor::pool::SlotId;
 use sandhog_sys::ready;
 use std::collections::VecDeque;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 /// The way to one.
@@ -144,7 +144,7 @@ impl Connection {
                         Err(_) => return,
                     }
                 }
-                ready = is_there(self.room.as_ref()) => {
+                ready = room::is_there(self.room.as_ref()) => {
                     // What has room now may have none in a moment: the socket says so itself.
                     let Ok(mut ready) = ready else { return self.give_up() };
                     ready.clear_ready();
@@ -210,14 +210,6 @@ impl Connection {
     fn break_off(self, what: &str) {
         self.control.note(Note::breach(format!("what it sent through its connection: {what}")));
         self.give_up();
-    }
-}
-
-/// Waits for room; for ever where nothing waits for it.
-async fn is_there(room: Option<&AsyncFd<OwnedFd>>) -> io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
-    match room {
-        Some(room) => room.writable().await,
-        None => std::future::pending().await,
     }
 }
 
