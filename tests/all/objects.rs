@@ -156,15 +156,9 @@ fn all_that_wait_for_an_event_go_on_when_it_is_set() {
     group.end();
 }
 
-/// That the lock can be had shows that the one before waits.
 #[test]
 fn a_notification_wakes_the_one_that_has_waited_longest_and_all_wake_all() {
-    let mut group = Group::new();
-    group.script(&[("new condition c", "there"), ("start a", "started"), ("start b", "started")]);
-    for who in ["a", "b"] {
-        group.script(&[(&format!("{who} lock c"), "held…"), (&format!("{who}! wait c"), "")]);
-        group.script(&[("lock c", "held…"), ("release c", "done")]);
-    }
+    let mut group = Group::whose_children_wait_at_a_condition();
     group.script(&[
         ("lock c", "held…"),
         ("notify c 1", "done"),

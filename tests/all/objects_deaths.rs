@@ -181,12 +181,7 @@ fn a_barrier_breaks_when_one_that_waits_there_dies() {
 /// The lock is held meanwhile, so that whoever is notified can't have gone on.
 #[test]
 fn a_notification_for_the_dead_wakes_the_next_one() {
-    let mut group = Group::new();
-    group.script(&[("new condition c", "there"), ("start a", "started"), ("start b", "started")]);
-    for who in ["a", "b"] {
-        group.script(&[(&format!("{who} lock c"), "held…"), (&format!("{who}! wait c"), "")]);
-        group.script(&[("lock c", "held…"), ("release c", "done")]);
-    }
+    let mut group = Group::whose_children_wait_at_a_condition();
     group.script(&[
         ("lock c", "held…"),
         ("notify c 1", "done"),
@@ -199,12 +194,7 @@ fn a_notification_for_the_dead_wakes_the_next_one() {
 
 #[test]
 fn all_that_live_are_notified_though_one_that_waits_is_dead() {
-    let mut group = Group::new();
-    group.script(&[("new condition c", "there"), ("start a", "started"), ("start b", "started")]);
-    for who in ["a", "b"] {
-        group.script(&[(&format!("{who} lock c"), "held…"), (&format!("{who}! wait c"), "")]);
-        group.script(&[("lock c", "held…"), ("release c", "done")]);
-    }
+    let mut group = Group::whose_children_wait_at_a_condition();
     group.script(&[
         ("kill a", "stopped"),
         ("lock c", "held…"),

@@ -15,6 +15,17 @@ impl Group {
         Self::with(&["--max-objects=64"])
     }
 
+    /// Children `a` and `b` wait at the condition `c`, in this order. That the lock can be had shows that the one before waits.
+    pub(crate) fn whose_children_wait_at_a_condition() -> Self {
+        let mut group = Self::new();
+        group.script(&[("new condition c", "there"), ("start a", "started"), ("start b", "started")]);
+        for who in ["a", "b"] {
+            group.script(&[(&format!("{who} lock c"), "held…"), (&format!("{who}! wait c"), "")]);
+            group.script(&[("lock c", "held…"), ("release c", "done")]);
+        }
+        group
+    }
+
     pub(crate) fn with(flags: &[&str]) -> Self {
         Self::of(Run::new("objects"), flags)
     }
