@@ -3,7 +3,7 @@
 //! One run's processes are told from others' by the tree that they were in and by the spawner's pid namespace: other
 //! tests run beside these.
 
-use crate::kit::traces::{Random, Seen, entries, mounts, stale_cgroups};
+use crate::kit::traces::{Random, Seen, all_cgroups, entries, mounts, stale_cgroups};
 use crate::kit::{
     PATIENCE, PROMISED, Process, Running, Who, Workspace, guest, is_root, missing, process_of, root_or_missing,
     wait_for,
@@ -274,6 +274,42 @@ fn a_run_with_another_runtime_directory_ends_nobody() {
     assert!(output.status.success(), "{output:?}");
     assert!(process_of(&child, "sandhog-worker").is_alive());
     workspace.finish(child).expect("completed", 0);
+}
+
+/// The lowest ids are always given first, so the next command has those of the killed one, and a sweep takes what bears them for
+/// its own.
+#[test]
+fn what_another_has_left_under_ids_that_a_command_has_now_goes_with_its_start() {
+    if !root_or_missing("a cgroup") {
+        return;
+    }
+    let workspace = Workspace::new(Who::Root);
+    let child = start_echo(&workspace);
+    let own = own_cgroups(&process_of(&child, "sandhog-worker"));
+    assert!(!own.is_empty());
+    // As of a command with another runtime directory, whose ids these were; and of one that had a row of them for slots.
+    let left: Vec<PathBuf> = own.iter().flat_map(|path| [of_another(path, ""), of_another(path, "-3")]).collect();
+    left.iter().for_each(|path| fs::create_dir(path).unwrap());
+    workspace.finish(child).expect("completed", 0);
+    wait_for("what was left goes", PATIENCE, || {
+        let output = crate::kit::finish(Running::start(workspace.sandhog().args(["run", &guest("hello")])));
+        assert!(output.status.success(), "{output:?}");
+        left.iter().all(|path| !path.exists()).then_some(())
+    });
+}
+
+/// Those of ours that a process is in.
+fn own_cgroups(process: &Process) -> Vec<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap();
+    let names: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.rsplit_once("/sandhog/")).map(|(_, name)| name).collect();
+    all_cgroups().into_iter().filter(|path| names.iter().any(|name| path.ends_with(name))).collect()
+}
+
+fn of_another(path: &Path, slot: &str) -> PathBuf {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let [file, _, id] = name.splitn(3, '-').collect::<Vec<_>>()[..] else { panic!("{name}") };
+    path.with_file_name(format!("{file}-00000000000000ff-{id}{slot}"))
 }
 
 #[test]

@@ -193,6 +193,15 @@ impl Lease {
         self.ids.fixed.unwrap_or((own, own))
     }
 
+    /// Whether a name is that of somebody who had some of these ids before. It was killed: whoever lives has all of its own. To be
+    /// asked before anything bears a name of this lease's.
+    pub fn was_of_another(&self, name: &str) -> bool {
+        self.ids.ids_of(name).is_some_and(|(zygote, slot)| {
+            let (last, own_last) = (zygote.saturating_add(slot.unwrap_or(0) + 1), self.zygote + (self.count.get() - 1));
+            zygote <= own_last && self.zygote <= last
+        })
+    }
+
     /// Whether workers have ids of the range.
     pub fn are_own(&self) -> bool {
         self.ids.fixed.is_none()
@@ -328,6 +337,28 @@ mod tests {
         let other = File::new();
         let name = other.ids(RANGE, 1).lease(None).unwrap().name();
         assert!(ids.claim_stale(&name).is_none() && other.ids(RANGE, 2).claim_stale(&name).is_some());
+    }
+
+    #[test]
+    fn a_name_lies_across_a_lease_where_it_has_one_of_its_ids() {
+        let file = File::new();
+        let ids = file.ids(RANGE, 1);
+        let leases = [ids.lease(None).unwrap(), ids.lease(None).unwrap()];
+        let lies_across = |end: &str| {
+            let name = format!("{:016x}-{end}", ids.file_tag);
+            [0, 1].map(|at| leases[at].was_of_another(&name))
+        };
+        // Of whichever runtime directory: the lease has 300001 and 300002, the other one 300003 and 300004.
+        for tag in ["0000000000000001", "00000000000000ff"] {
+            assert_eq!(lies_across(&format!("{tag}-300000")), [true, false]);
+            assert_eq!(lies_across(&format!("{tag}-300001")), [true, false]);
+            assert_eq!(lies_across(&format!("{tag}-300002")), [true, true]);
+            assert_eq!(lies_across(&format!("{tag}-300004")), [false, true]);
+            assert_eq!(lies_across(&format!("{tag}-300005")), [false, false]);
+            assert_eq!(lies_across(&format!("{tag}-299990-12")), [true, true]);
+            assert_eq!(lies_across(&format!("{tag}-299990-9")), [false, false]);
+        }
+        assert!(!leases[0].was_of_another("0000000000000001-0000000000000001-300001"), "of another file");
     }
 
     #[test]

@@ -44,6 +44,13 @@ impl Leftovers {
         self.end_if_left(cgroup, lease, false);
     }
 
+    /// Ends cgroups that somebody else has left behind under ids that are ours now; whether all are gone.
+    pub(super) fn end_under(&mut self, found: Vec<Cgroup>, lease: &Rc<Lease>) -> bool {
+        let before = self.0.len();
+        found.into_iter().for_each(|cgroup| self.end_found(cgroup, Rc::clone(lease)));
+        self.0.len() == before
+    }
+
     fn end_if_left(&mut self, mut cgroup: Cgroup, lease: Rc<Lease>, own: bool) {
         if cgroup.end().is_err() {
             let again = Instant::now() + FIRST_PAUSE;
@@ -100,6 +107,13 @@ pub(super) fn find(hierarchies: &Hierarchies, ids: &Rc<Ids>) -> Vec<(Cgroup, Rc<
     // Whoever can't list them now leaves them to the next start.
     let found = cgroup::stale(hierarchies, is_stale).unwrap_or_default();
     found.into_iter().zip(leases.into_inner()).collect()
+}
+
+/// The cgroups of commands that were killed, under ids that are this lease's now. A sweep takes them for those of whoever has the
+/// ids, and the lowest ones are always taken first: nobody but their new owner can tell. Before it has a cgroup itself.
+pub(super) fn under(hierarchies: &Hierarchies, lease: &Lease) -> Vec<Cgroup> {
+    // As for `find`.
+    cgroup::stale(hierarchies, |name| lease.was_of_another(name)).unwrap_or_default()
 }
 
 /// Removes what a spawner has left behind that was killed: its pid namespace has ended with it, so nobody is in its cgroups.

@@ -120,7 +120,8 @@ pub(crate) fn cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
     all_cgroups().into_iter().filter(is_its).collect()
 }
 
-fn all_cgroups() -> BTreeSet<PathBuf> {
+/// Those of ours, in every hierarchy.
+pub(crate) fn all_cgroups() -> BTreeSet<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
     let homes = mounts.lines().filter(is_cgroup).filter_map(|line| line.split(' ').nth(4));

@@ -186,8 +186,8 @@ impl Spawner {
         self.end_cgroup(cgroup, lease.or(name));
     }
 
-    /// The zygote's ids and the cgroup of their name. Ids whose cgroup somebody has left behind, and which does not go at
-    /// once, are passed over: they stay taken until it is gone.
+    /// The zygote's ids and the cgroup of their name. Ids under which somebody has left a cgroup behind that does not go at once
+    /// are passed over: they stay taken until it is gone.
     pub(super) fn settle(&mut self, plan: &ZygotePlan) -> Result<Settled, Refusal> {
         let slots = plan.slots.map(|slots| slots.count);
         for _ in 0..OCCUPIED {
@@ -198,6 +198,12 @@ impl Spawner {
                 Privilege::Rootless { .. } => None,
             };
             let name = self.number(slots)?;
+            if let Some(own) = lease.as_ref().or(name.as_ref())
+                && plan.walls.contains(&Wall::Cgroup)
+                && !self.end_under(own)?
+            {
+                continue;
+            }
             match self.make_cgroup(plan, lease.as_deref().or(name.as_deref()))? {
                 Some(cgroup::Created::New(cgroup)) => return Ok(Settled { lease, name, cgroup: Some(cgroup) }),
                 None => return Ok(Settled { lease, name, cgroup: None }),
@@ -210,6 +216,13 @@ impl Spawner {
         }
         let reason = "processes that can't be ended from here are in the cgroups of commands that were killed";
         Err(Refusal::new(Some(Wall::Cgroup), cgroup::STEP, reason))
+    }
+
+    /// Ends what those have left behind who had these ids before; whether all of it is gone.
+    fn end_under(&mut self, lease: &Rc<Lease>) -> Result<bool, Refusal> {
+        let hierarchies = self.hierarchies().map_err(|error| Refusal::new(Some(Wall::Cgroup), cgroup::STEP, error))?;
+        let found = leftovers::under(hierarchies, lease);
+        Ok(self.leftovers.end_under(found, lease))
     }
 
     /// A child that becomes another executable at once; with its number in the namespace that /proc shows.
