@@ -5,7 +5,7 @@
 use super::reason::Reason;
 use crate::nearest::advice;
 use crate::setting::MEMORY_MAX;
-use crate::units::{Size, parse_count};
+use crate::units::{Size, parse_count, print_size};
 use sandhog_protocol::objects::{Element, Kind, Right, Rights};
 
 /// Bytes of a queue where none are said.
@@ -103,6 +103,9 @@ impl Form {
             Choice::Some(choice) => (choice, false),
             Choice::One(choice) => (choice, true),
         };
+        if words.contains(',') {
+            return Err(Reason::Comma);
+        }
         let known = || choice.iter().map(|(word, _)| *word);
         let mut chosen = Vec::new();
         for word in words.split_whitespace() {
@@ -171,8 +174,13 @@ fn array(arguments: &[&str]) -> Result<Kind, Reason> {
     let [of, length] = arguments else {
         return Err(Reason::Arguments("array(NUMBER, LENGTH), such as array(f64, 1000),"));
     };
-    let length = some("the length", parse_count(length).map_err(Reason::Number)?)?;
-    Ok(Kind::Array { element: element(of)?, length })
+    let (element, what) = (element(of)?, "the length");
+    let length = some(what, parse_count(length).map_err(Reason::Number)?)?;
+    let max = MEMORY_MAX / element.size();
+    match length > max {
+        true => Err(Reason::Most { what, max: max.to_string() }),
+        false => Ok(Kind::Array { element, length }),
+    }
 }
 
 fn memory(arguments: &[&str]) -> Result<Kind, Reason> {
@@ -203,14 +211,14 @@ fn count(text: &str, what: &'static str) -> Result<u32, Reason> {
     let count = parse_count(text).map_err(Reason::Number)?;
     match u32::try_from(count) {
         Ok(small) if count <= COUNT_MAX => Ok(small),
-        Ok(_) | Err(_) => Err(Reason::Most { what, max: COUNT_MAX }),
+        Ok(_) | Err(_) => Err(Reason::Most { what, max: COUNT_MAX.to_string() }),
     }
 }
 
 fn size(text: &str) -> Result<u64, Reason> {
     let bytes = text.parse::<Size>().map_err(Reason::Number)?.to_bytes();
     match bytes > MEMORY_MAX {
-        true => Err(Reason::Most { what: "the size in bytes", max: MEMORY_MAX }),
+        true => Err(Reason::Most { what: "the size", max: print_size(MEMORY_MAX) }),
         false => some("the size", bytes),
     }
 }

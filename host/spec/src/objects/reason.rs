@@ -24,13 +24,15 @@ pub enum Reason {
     #[error("{what} has to be more than 0")]
     Zero { what: &'static str },
     #[error("{what} is more than {max}")]
-    Most { what: &'static str, max: u64 },
+    Most { what: &'static str, max: String },
     #[error("there is no such kind of number; {advice}")]
     Element { advice: String },
     #[error("there is nothing to choose of this kind, and more was written")]
     NoChoice,
     #[error("this kind has no such right; {advice}")]
     Right { advice: String },
+    #[error("rights are separated by spaces, not by commas")]
+    Comma,
     #[error("no right is given, and nothing is granted that is not asked for: {0}")]
     NoRight(String),
     #[error("these rights are one or the other: {0}")]
@@ -59,7 +61,8 @@ impl Reason {
             Self::TooMany(_) => Some("an array holds many numbers, and a memory whatever one puts into it".into()),
             Self::TooLarge { .. } => Some(format!("raise {}", names.of(Setting::ObjectsMemory))),
             Self::Kind { .. } | Self::Arguments(_) | Self::Number(_) | Self::Zero { .. } | Self::Most { .. } => None,
-            Self::Element { .. } | Self::NoChoice | Self::Right { .. } | Self::NoRight(_) | Self::Exclusive(_) => None,
+            Self::Element { .. } | Self::NoChoice | Self::Right { .. } | Self::Comma => None,
+            Self::NoRight(_) | Self::Exclusive(_) => None,
         }
     }
 }

@@ -86,7 +86,9 @@ fn each_slip_is_told_with_what_to_write() {
         ("a: pipe first second", "these rights are one or the other: first, second"),
         ("a: value(i65) ro", "there is no such kind of number; did you mean i64?"),
         ("a: memory(1GiB) ro", "they take 1GiB, and the objects of a group have 64MiB; raise --objects-memory"),
-        ("a: memory(65GiB) ro", "the size in bytes is more than 68719476736"),
+        ("a: memory(65GiB) ro", "the size is more than 64GiB"),
+        ("a: array(i64, 9223372036854775808) ro", "the length is more than 8589934592"),
+        ("a: queue(100) put, get", "rights are separated by spaces, not by commas"),
     ] {
         let told = told(text);
         assert!(told.ends_with(sentence), "{text}: {told}");
