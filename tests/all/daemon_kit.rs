@@ -38,6 +38,15 @@ impl Daemon {
         Self::start_as(Scratch::new(), words)
     }
 
+    /// The same, by executables that were taken over: see [`Run::taken_over`].
+    pub(crate) fn start_taken_over() -> Self {
+        let scratch = Scratch::new();
+        share_secret(&scratch.join("state"));
+        let mut daemon = Self { running: None, scratch };
+        daemon.become_ready(daemon.command(&["daemon"]).taken_over());
+        daemon
+    }
+
     fn start_as(scratch: Scratch, under: &[&str]) -> Self {
         share_secret(&scratch.join("state"));
         let mut daemon = Self { running: None, scratch };

@@ -3,6 +3,7 @@
 //! The coordinator is the command itself: that it is unharmed shows in its end, which is orderly, and in its memory.
 
 mod children;
+mod keepers;
 mod zygotes;
 
 use crate::support::{Outcome, Run, Running, guest, processes, until};

@@ -4,19 +4,19 @@ use crate::daemon_kit::{Daemon, module, quick};
 use serde_json::Value;
 
 /// A job that does with these objects what it is told.
-fn job(name: &str, objects: &[&str], lines: &str) -> String {
+pub(crate) fn job(name: &str, objects: &[&str], lines: &str) -> String {
     format!("[job.{name}]\nmodule = {:?}\nobjects = {objects:?}\n{lines}\n", module("objects"))
 }
 
 /// The answer of a job to a command.
-fn ask(daemon: &Daemon, name: &str, line: &str) -> String {
+pub(crate) fn ask(daemon: &Daemon, name: &str, line: &str) -> String {
     let answer = daemon.json(&["send", name, &Value::from(line).to_string(), "--wait", "30s"]);
     let text = answer[0]["message"].as_str().unwrap_or_else(|| panic!("{name}, {line}: {answer}"));
     serde_json::from_str(text).unwrap_or_else(|_| panic!("{name}, {line}: {text}"))
 }
 
 #[track_caller]
-fn script(daemon: &Daemon, lines: &[(&str, &str, &str)]) {
+pub(crate) fn script(daemon: &Daemon, lines: &[(&str, &str, &str)]) {
     for (name, line, expected) in lines {
         let answer = ask(daemon, name, line);
         let is_right = match expected.strip_suffix('…') {

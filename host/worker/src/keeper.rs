@@ -2,6 +2,9 @@
 //!
 //! Must not: know an object, wait for anything but the channel, trust what lies in the objects' memory.
 
+#[cfg(feature = "hostile")]
+mod lies;
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
@@ -20,9 +23,13 @@ const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 /// no room here: there is nobody to tell, and the next keeper begins anew.
 pub(crate) fn keep(channel: BorrowedFd<'_>, mut buffer: FrameBuffer, mut fds: Vec<OwnedFd>) -> Option<()> {
     let mut keeper = Keeper::default();
+    #[cfg(feature = "hostile")]
+    let mut liar = lies::Liar::default();
     loop {
         let answers = match buffer.take_frame().ok()? {
             Some(ToWorker::Keeper(heard)) => {
+                #[cfg(feature = "hostile")]
+                liar.hear(&heard);
                 let these = taken(&mut fds, files(&heard))?;
                 keeper.hear(heard, these)
             }
@@ -35,6 +42,8 @@ pub(crate) fn keep(channel: BorrowedFd<'_>, mut buffer: FrameBuffer, mut fds: Ve
                 _ => Vec::new(),
             },
         };
+        #[cfg(feature = "hostile")]
+        let answers = liar.answers(channel, answers)?;
         say(channel, answers)?;
     }
 }

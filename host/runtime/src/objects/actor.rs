@@ -7,7 +7,7 @@ mod supply;
 
 use super::asked::{Given, Teller, Wanted, Who};
 use super::book::{Book, Entered, Gone};
-use super::expected::{Expected, Owed};
+use super::expected::{ANSWER, Expected, Owed};
 use super::keeper::Keeper;
 use super::message::{Answer, Message, News};
 use super::patience::Patience;
@@ -159,7 +159,10 @@ impl Actor {
                     self.tell_keeper(ToKeeper::Look(NOBODY));
                 }
             }
-            Owed::Made(_) | Owed::State(_) => self.end_keeper("it does not answer"),
+            Owed::Made(_) | Owed::State(_) => {
+                self.keeper.iter_mut().for_each(|running| running.silence = ANSWER);
+                self.end_keeper("it does not answer");
+            }
         }
     }
 
@@ -215,6 +218,7 @@ impl Actor {
             let _ = answer.send(Err(Refused::Quota(reason)));
             return;
         }
+        self.end_deaf_keeper();
         let entered = match self.book.enter(who, wanted, self.now()) {
             Ok(entered) => entered,
             Err(refused) => return drop(answer.send(Err(refused))),

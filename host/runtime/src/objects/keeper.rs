@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{mpsc, watch};
 
 /// What it says that has not been heard yet; the rest waits in its socket, and the keeper with it.
@@ -24,6 +25,8 @@ const SAID: usize = 8;
 /// The way to one. It ends with this.
 pub(super) struct Keeper {
     to: mpsc::UnboundedSender<(ToKeeper, Vec<OwnedFd>)>,
+    /// Messages that wait in there.
+    untold: Arc<AtomicUsize>,
     stop: watch::Sender<Option<StopRequest>>,
     /// What it says.
     pub(super) said: mpsc::Receiver<FromKeeper>,
@@ -58,8 +61,11 @@ impl Keeper {
         };
         let (notes, inbox) = mpsc::channel(note::NOTES);
         let passed_on = notes.clone();
+        let untold = Arc::<AtomicUsize>::default();
+        let waiting = Arc::clone(&untold);
         tokio::spawn(async move {
             while let Some((message, fds)) = messages.recv().await {
+                waiting.fetch_sub(1, Ordering::Relaxed);
                 if passed_on.send(Note::Keep(message, fds)).await.is_err() {
                     return;
                 }
@@ -74,13 +80,19 @@ impl Keeper {
             };
             let _ = tell.send(News::Ended(cause));
         });
-        Ok(Self { to, stop, said, news })
+        Ok(Self { to, untold, stop, said, news })
     }
 
     /// Once it has begun, in this order.
     pub(super) fn tell(&self, message: ToKeeper, fds: Vec<OwnedFd>) {
+        self.untold.fetch_add(1, Ordering::Relaxed);
         // Where it has gone, news of that are on their way.
         let _ = self.to.send((message, fds));
+    }
+
+    /// How much it has not been told yet, since it does not read what it is told.
+    pub(super) fn untold(&self) -> usize {
+        self.untold.load(Ordering::Relaxed)
     }
 
     /// Ends it; news of that follow.

@@ -14,7 +14,20 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+/// Messages that may wait for a keeper: four for each member and each object that there is (it is told of one, that it is to stop,
+/// that it has died, and is asked to look), and so many beside them.
+const UNTOLD: usize = 1024;
+
 impl Actor {
+    /// A keeper that answers what it has not read would have the coordinator's memory and descriptors fill up with the rest.
+    pub(super) fn end_deaf_keeper(&mut self) {
+        let untold = self.keeper.as_ref().map_or(0, |running| running.keeper.untold());
+        // Nobody has to be counted in most cases.
+        if untold > UNTOLD && untold > UNTOLD + 4 * (self.book.members().count() + self.book.objects().count()) {
+            self.end_keeper("it does not read what it is told");
+        }
+    }
+
     /// Makes what an attempt needs for an object, and has the keeper told.
     ///
     /// # Errors
@@ -91,11 +104,7 @@ impl Actor {
 
     pub(super) fn start_keeper(&mut self) {
         match Keeper::begin(&self.coordinator, self.memory_bytes, &self.walls) {
-            Ok(keeper) => {
-                let memory_bytes = self.memory_bytes;
-                self.keeper =
-                    Some(Running { keeper, since: None, memory_bytes, ended: None, is_replaced: false, strangers: 0 });
-            }
+            Ok(keeper) => self.keeper = Some(Running::new(keeper, self.memory_bytes)),
             Err(error) => self.failed(Duration::ZERO, error.to_string()),
         }
     }
@@ -163,8 +172,7 @@ impl Actor {
             Some(reason) => reason.to_owned(),
             None => verdict_text::brief(&outcome::never_began(cause)),
         };
-        let lived = running.since.map_or(Duration::ZERO, |since| self.now().saturating_sub(since));
-        self.failed(lived, reason);
+        self.failed(running.lived(self.now()), reason);
     }
 
     /// A wall that can't be built here, where the operator lets it go.
