@@ -38,6 +38,7 @@ mod messages;
 mod modules;
 mod monit;
 mod objects;
+mod objects_by_hand;
 mod objects_corrupt;
 mod objects_deaths;
 mod objects_kit;

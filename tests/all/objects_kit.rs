@@ -1,12 +1,16 @@
 //! A conversation with the guest `objects` and with its children, which share what it made or was granted.
 
-use crate::support::{Outcome, Run, Running, guest};
+use crate::support::{ORDINARY, Outcome, Run, Running, Scratch, chown, guest, is_root};
 use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 
 /// A group of members: `sandhog run` of a guest that starts others, and does what it is told.
 pub(crate) struct Group {
     pub run: Running,
     heard: usize,
+    /// Where its child lies.
+    _scratch: Option<Scratch>,
 }
 
 impl Group {
@@ -35,11 +39,26 @@ impl Group {
         Self::of(Run::new("objects").taken_over(), flags)
     }
 
+    /// Of an ordinary user, in whose reach the guests are not.
+    pub(crate) fn of_ordinary_user(flags: &[&str]) -> Self {
+        let scratch = Scratch::new();
+        let child = scratch.join("objects.wasm");
+        fs::copy(guest("objects"), &child).unwrap();
+        if is_root() {
+            chown(scratch.path(), ORDINARY);
+        }
+        Self { _scratch: Some(scratch), ..Self::of_child(Run::new("objects").by_ordinary_user(), &child, flags) }
+    }
+
     fn of(run: Run, flags: &[&str]) -> Self {
+        Self::of_child(run, &guest("objects"), flags)
+    }
+
+    fn of_child(run: Run, path: &Path, flags: &[&str]) -> Self {
         let mut child = OsString::from("--child=again=");
-        child.push(guest("objects"));
+        child.push(path);
         let run = flags.iter().fold(run.flag(child), |run, flag| run.flag(flag));
-        Self { run: run.stdin_open().start(), heard: 0 }
+        Self { run: run.stdin_open().start(), heard: 0, _scratch: None }
     }
 
     /// What it answers to a line.

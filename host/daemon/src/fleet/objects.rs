@@ -9,11 +9,12 @@ use super::message::{Inbox, Message};
 use super::request::Reply;
 use super::select::Named;
 use sandhog_protocol::control::{ObjectUser, ObjectWaiter, Phase, SharedObject};
+use sandhog_protocol::objects::Kind;
 use sandhog_runtime::objects::{Group, Row, Teller, Who};
 use sandhog_spec::service::Service;
 use sandhog_supervisor::state::{Fleet, InstanceId};
 use sandhog_sys::clock::now_ms;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,11 +60,11 @@ impl Daemon {
         self.index.group(group).into_iter().filter_map(|job| self.index.entry(job))
     }
 
-    /// Names of objects that jobs of a group are granted which are up.
-    fn names_in(&self, group: &str) -> BTreeSet<String> {
+    /// Names and kinds of objects that jobs of a group are granted which are up.
+    fn names_in(&self, group: &str) -> BTreeMap<String, Kind> {
         let up = self.jobs_in(group).filter(|entry| entry.instances.values().any(|id| is_up(&self.fleet, *id)));
         let grants = up.flat_map(|entry| &entry.service.job.grants.objects);
-        grants.map(|grant| grant.name.clone()).collect()
+        grants.map(|grant| (grant.name.clone(), grant.kind)).collect()
     }
 
     /// Each group says what is in it, beside this task.

@@ -40,8 +40,8 @@ pub(super) struct Book {
     last: ObjectId,
     objects: BTreeMap<ObjectId, Entry>,
     names: HashMap<String, ObjectId>,
-    /// Names whose objects stay without a user.
-    kept: BTreeSet<String>,
+    /// Names whose objects stay without a user, as long as they are of this kind.
+    kept: BTreeMap<String, Kind>,
     /// By their attempts.
     members: HashMap<String, Account>,
     seats: Seats,
@@ -103,7 +103,7 @@ impl Book {
             last: ObjectId(0),
             objects: BTreeMap::new(),
             names: HashMap::new(),
-            kept: BTreeSet::new(),
+            kept: BTreeMap::new(),
             members: HashMap::new(),
             seats: Seats::default(),
             dying: BTreeMap::new(),
@@ -364,19 +364,21 @@ impl Book {
         dying.or_else(dead).cloned()
     }
 
-    /// Objects of these names stay without a user; those of others do not any more.
-    pub(super) fn keep(&mut self, names: BTreeSet<String>) -> Gone {
+    /// Objects of these names and kinds stay without a user; others do not any more.
+    pub(super) fn keep(&mut self, names: BTreeMap<String, Kind>) -> Gone {
         self.kept = names;
         let all: Vec<_> = self.objects.keys().copied().collect();
         Gone { died: None, forgotten: self.forget_unused(all) }
     }
 
     fn forget_unused(&mut self, objects: impl IntoIterator<Item = ObjectId>) -> Vec<ObjectId> {
-        let kept = |book: &Self, name: &Option<String>| name.as_ref().is_some_and(|name| book.kept.contains(name));
+        let is_kept = |book: &Self, entry: &Entry| {
+            entry.name.as_ref().is_some_and(|name| book.kept.get(name) == Some(&entry.kind))
+        };
         let mut forgotten = Vec::new();
         for object in objects {
             let Some(entry) = self.objects.get(&object) else { continue };
-            if entry.uses.is_empty() && !kept(self, &entry.name) {
+            if entry.uses.is_empty() && !is_kept(self, entry) {
                 self.remove(object);
                 forgotten.push(object);
             }

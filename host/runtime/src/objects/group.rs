@@ -5,11 +5,11 @@ use super::asked::{Given, Handed, Teller, Wanted, Who};
 use super::message::{Answer, Message};
 use super::row::Row;
 use crate::coordinator::Coordinator;
-use sandhog_protocol::objects::{Dead, Member, ObjectId};
+use sandhog_protocol::objects::{Dead, Kind, Member, ObjectId};
 use sandhog_protocol::request::{ChildObject, Refused};
 use sandhog_protocol::verdict::Verdict;
 use sandhog_spec::job::Job;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,13 +20,13 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group without objects. `memory_bytes`: most of all together. `kept`: names whose objects stay without a user. Must be
+    /// A group without objects. `memory_bytes`: most of all together. `kept`: names whose objects stay without a user, and their kinds. Must be
     /// called inside the runtime.
     #[must_use]
     pub fn new(
         coordinator: &Arc<Coordinator>,
         memory_bytes: u64,
-        kept: impl IntoIterator<Item = String>,
+        kept: impl IntoIterator<Item = (String, Kind)>,
         teller: Teller,
     ) -> Self {
         let (messages, inbox) = mpsc::unbounded_channel();
@@ -39,14 +39,14 @@ impl Group {
     /// Of a command that runs this job, and all that it starts. Whoever started the command is told of deadlocks.
     #[must_use]
     pub fn of_command(coordinator: &Arc<Coordinator>, job: &Job) -> Self {
-        let names = job.grants.objects.iter().map(|grant| grant.name.clone());
+        let names = job.grants.objects.iter().map(|grant| (grant.name.clone(), grant.kind));
         let screen = coordinator.noter();
         let teller: Teller = Arc::new(move |deadlock| screen(format!("deadlock: {deadlock}")));
         Self::new(coordinator, job.object_quota.memory_bytes, names, teller)
     }
 
-    /// Objects of these names stay without a user, and no others.
-    pub fn keep(&self, names: BTreeSet<String>) {
+    /// Objects of these names and kinds stay without a user, and no others.
+    pub fn keep(&self, names: BTreeMap<String, Kind>) {
         self.tell(Message::Keep(names));
     }
 

@@ -2,11 +2,11 @@
 
 use super::asked::{Given, Handed, Wanted, Who};
 use super::row::Row;
-use sandhog_protocol::objects::{Dead, Member, ObjectId};
+use sandhog_protocol::objects::{Dead, Kind, Member, ObjectId};
 use sandhog_protocol::request::{ChildObject, Refused};
 use sandhog_protocol::verdict::Verdict;
 use sandhog_supervisor::outcome::Cause;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -50,8 +50,8 @@ pub(super) enum Message {
         verdict: Verdict,
         code: u32,
     },
-    /// Objects of these names stay without a user.
-    Keep(BTreeSet<String>),
+    /// Objects of these names and kinds stay without a user.
+    Keep(BTreeMap<String, Kind>),
     /// Memory of all objects together, in bytes.
     Memory(u64),
     Look(Answer<Vec<Row>>),

@@ -64,12 +64,25 @@ fn an_object_is_gone_with_its_last_user_and_never_before() {
 #[test]
 fn a_name_that_is_kept_keeps_its_object() {
     let mut book = book();
-    assert!(book.keep(["x".to_owned()].into()).forgotten.is_empty());
+    assert!(book.keep([("x".to_owned(), Kind::Lock)].into()).forgotten.is_empty());
     let object = enter(&mut book, "a", named("x", Kind::Lock)).unwrap().object;
     assert!(ended(&mut book, "a").forgotten.is_empty());
     assert_eq!(enter(&mut book, "b", named("x", Kind::Lock)).unwrap().object, object);
-    assert!(book.keep(BTreeSet::new()).forgotten.is_empty());
+    assert!(book.keep(BTreeMap::new()).forgotten.is_empty());
     assert_eq!(ended(&mut book, "b").forgotten, [object]);
+}
+
+/// As where an operator has changed a manifest: else nobody could have it as it is granted now, until all jobs are down.
+#[test]
+fn a_name_that_is_of_another_kind_now_keeps_nothing() {
+    let mut book = book();
+    let _ = book.keep([("x".to_owned(), Kind::Lock)].into());
+    let object = enter(&mut book, "a", named("x", Kind::Lock)).unwrap().object;
+    assert!(book.keep([("x".to_owned(), Kind::Event)].into()).forgotten.is_empty(), "it is used");
+    assert_eq!(ended(&mut book, "a").forgotten, [object]);
+    let object = enter(&mut book, "b", named("x", Kind::Event)).unwrap().object;
+    assert!(ended(&mut book, "b").forgotten.is_empty());
+    assert_eq!(book.keep([("x".to_owned(), Kind::Lock)].into()).forgotten, [object]);
 }
 
 #[test]
