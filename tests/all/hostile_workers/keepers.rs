@@ -10,7 +10,7 @@ use std::thread;
 const FIRST: usize = 264;
 const PAGE: usize = 4;
 
-/// As in the list there, and whether the keeper is ended for it. All but the last two take up to ten seconds to notice.
+/// As in the list there, and whether the keeper is ended for it. It takes ten seconds to notice one that says too little.
 const LIES: [(&str, bool); 16] = [
     ("silent", true),
     ("deaf", true),
@@ -42,7 +42,6 @@ fn lie_to(daemon: &Daemon, at: usize) {
     let (group, most) = (format!("--group=of-{name}"), format!("--max-objects={MANY}"));
     daemon.start_job(name, "objects", &[&group, "--object=l: lock", &memory, &most]);
     script(daemon, &[(name, "open lock l", "there"), (name, "lock l", "held…"), (name, "open memory m", "there")]);
-    let before = keepers(daemon).len();
     match name {
         "long" => {
             daemon.json_lines(&["objects"]);
@@ -54,7 +53,6 @@ fn lie_to(daemon: &Daemon, at: usize) {
     if ends {
         script(daemon, &[(name, "new lock x", "there"), (name, "lock x @5000", "held…")]);
     }
-    assert!(before > 0);
     // What was there before is as it was.
     script(daemon, &[(name, "release l", "done"), (name, "lock l @5000", "held…"), (name, "write m 0 x", "done")]);
     daemon.well(&["delete", name]);
