@@ -20,6 +20,9 @@ const KEEPERS: u64 = 25;
 const IN_A_ROW: u32 = 3;
 const HEALTHY: Duration = Duration::from_secs(11);
 
+/// After so many kills each it is told how far it has come.
+const TOLD: u64 = 5000;
+
 fn number(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).map_or(usual, |text| text.parse().unwrap())
 }
@@ -107,6 +110,9 @@ fn a_thousand_kills_under_load_leave_everybody_able_to_go_on() {
         assert_eq!(told, "stopped", "kill {kill} of seed {seed}: {heard}");
         group.script(&[(&format!("start {name}"), "started")]);
         group.tell(&format!("{name}! load"));
+        if (kill + 1) % TOLD == 0 {
+            eprintln!("{} kills in {:?}", kill + 1, begun.elapsed());
+        }
     }
     settle(&mut group);
     group.end();
