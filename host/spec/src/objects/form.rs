@@ -137,10 +137,10 @@ impl Form {
     /// These rights as people write them.
     pub(super) fn words(&self, rights: &Rights) -> Vec<&'static str> {
         let is_there = |needed: &[Right]| needed.iter().all(|right| rights.contains(right));
-        let words = self.choice().iter().filter(|(_, needed)| is_there(needed)).map(|(word, _)| *word);
+        let mut words = self.choice().iter().filter(|(_, needed)| is_there(needed)).map(|(word, _)| *word);
         match self.choice {
             // The last one that fits has the others in it.
-            Choice::One(_) => words.last().into_iter().collect(),
+            Choice::One(_) => words.next_back().into_iter().collect(),
             Choice::None | Choice::Some(_) => words.collect(),
         }
     }
