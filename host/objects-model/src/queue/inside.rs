@@ -8,8 +8,8 @@
 
 use super::calls;
 use super::layout::{
-    GETTERS, GUARD, HEADER, JOINERS, Layout, MOST_NOTES, NOTED, NOTES, PUTTERS, ROOM_BYTES, ROOM_ITEMS, SHADOW, UNDONE,
-    WAITING,
+    CLOSED, GETTERS, GUARD, HEADER, JOINERS, Layout, MOST_NOTES, NOTED, NOTES, PUTTERS, ROOM_BYTES, ROOM_ITEMS, SHADOW,
+    UNDONE, WAITING,
 };
 use crate::limits::STOPPING;
 use crate::{Problem, Until, Words};
@@ -141,11 +141,13 @@ impl<'w, W: Words> Inside<'w, W> {
         }
     }
 
-    /// There is something for one more.
+    /// There is something for one more: of a closed queue, that it is. Its closing calls all, but while one that was called is on
+    /// its way, nobody else is: that one passes on that it is closed, and each behind it.
     pub(super) fn is_left(&self, line: usize) -> bool {
+        let is_closed = self.load(CLOSED) != 0;
         match line {
-            GETTERS => self.load(WAITING) > 0,
-            PUTTERS => self.load(ROOM_ITEMS) > 0 && self.load(ROOM_BYTES) > 0,
+            GETTERS => is_closed || self.load(WAITING) > 0,
+            PUTTERS => is_closed || (self.load(ROOM_ITEMS) > 0 && self.load(ROOM_BYTES) > 0),
             // All that wait for all to be done are called together.
             _ => false,
         }

@@ -61,6 +61,8 @@ struct Queues {
     items: BTreeMap<u32, Known>,
     /// When each member's operation began.
     since: BTreeMap<Member, u64>,
+    /// How many items it takes out of the queue for good.
+    going: BTreeMap<Member, i64>,
     held: BTreeMap<Member, Vec<(u64, u32)>>,
     tasks: BTreeMap<Member, i64>,
     /// Tasks that are not done: at least, at most.
@@ -167,6 +169,25 @@ impl Queues {
         Ok(())
     }
 
+    /// A member is told that the queue is closed: nothing waits that was put before it asked, and nothing of it is in the hands
+    /// of others. What others are getting or acknowledging at this very moment may be gone already.
+    fn nothing_may_come(&self, me: Member) -> Result<(), String> {
+        let since = self.since[&me];
+        let was_there = |item: &Known| [item.put, item.left].into_iter().flatten().any(|event| event < since);
+        let may_come = |item: &Known| match item.at {
+            Where::Waiting => was_there(item),
+            Where::Held(holder) => holder != me && was_there(item),
+            Where::Being | Where::Perhaps | Where::Gone => false,
+        };
+        let there = self.items.values().filter(|item| may_come(item)).count() as i64;
+        let going: i64 = self.going.iter().filter(|(other, _)| **other != me).map(|(_, items)| items).sum();
+        let unknown = self.lost + self.limbo.values().sum::<i64>();
+        match there - going - unknown {
+            ..=0 => Ok(()),
+            _ => Err(format!("closed, and {there} items may still come")),
+        }
+    }
+
     fn got(&mut self, me: Member, all: &[Got], most: u32) -> Result<(), String> {
         if all.is_empty() || all.len() > most as usize {
             return Err(format!("{} items", all.len()));
@@ -185,7 +206,8 @@ impl Queues {
             Op::Get(..) | Op::Take(_) | Op::Acknowledge | Op::GiveBack | Op::TaskDone | Op::Join(_) | Op::Close => {}
         }
         match (op, problem) {
-            (Op::Put(..) | Op::Get(..) | Op::Take(_), Problem::Closed) if self.is_closed => Ok(()),
+            (Op::Put(..), Problem::Closed) if self.is_closed => Ok(()),
+            (Op::Get(..) | Op::Take(_), Problem::Closed) if self.is_closed => self.nothing_may_come(me),
             (Op::Put(things, _), Problem::TooLarge(_)) => {
                 let bytes: usize = things.iter().map(|(_, length)| length + 4).sum();
                 let is_too_large = things.len() > self.bounds.0 as usize || bytes > self.bounds.1 as usize;
@@ -222,6 +244,7 @@ impl Scenario for Queues {
             events: 0,
             items: BTreeMap::new(),
             since: BTreeMap::new(),
+            going: BTreeMap::new(),
             held: BTreeMap::new(),
             tasks: BTreeMap::new(),
             undone: (0, 0),
@@ -241,6 +264,13 @@ impl Scenario for Queues {
     fn program(&self, rng: &mut Rng) -> Vec<Op> {
         let thing = |rng: &mut Rng| (rng.random() as u32, [0, 0, 1, 58, 130, 210][rng.below(6) as usize]);
         let mut program = Vec::new();
+        // Several readers that wait at a queue that is closed then.
+        match rng.below(6) {
+            0 => return vec![Op::Put(vec![thing(rng)], Patience::random(rng)), Op::Close],
+            1 => return vec![Op::Get(1 + rng.below(2) as u32, Patience::ForEver)],
+            2 => return vec![Op::Take(Patience::ForEver), if rng.one_in(2) { Op::GiveBack } else { Op::Acknowledge }],
+            _ => {}
+        }
         for _ in 0..2 + rng.below(7) {
             let patience = Patience::random(rng);
             match rng.below(10) {
@@ -307,6 +337,12 @@ impl Scenario for Queues {
         self.events += 1;
         self.since.insert(me, self.events);
         self.token_before.insert(me, self.last_token);
+        let going = match op {
+            Op::Get(most, _) => i64::from(*most),
+            Op::Acknowledge => 1,
+            Op::Put(..) | Op::Take(_) | Op::GiveBack | Op::TaskDone | Op::Join(_) | Op::Close => 0,
+        };
+        self.going.insert(me, going);
         match op {
             Op::Put(things, _) => {
                 for (number, length) in things {
@@ -357,11 +393,13 @@ impl Scenario for Queues {
             (_, outcome) => Err(format!("{outcome:?}")),
         };
         self.since.remove(&me);
+        self.going.remove(&me);
         result
     }
 
     fn died(&mut self, me: Member, doing: Option<&Op>) {
         self.since.remove(&me);
+        self.going.remove(&me);
         let held = self.held.remove(&me).unwrap_or_default();
         held.iter().for_each(|(_, number)| self.set(*number, Where::Waiting));
         let tasks = self.tasks.remove(&me).unwrap_or(0);
