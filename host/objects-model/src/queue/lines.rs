@@ -25,9 +25,9 @@ pub(super) fn stand<'w, W: Words>(
     line: usize,
     ready: impl Fn(&Inside<'w, W>) -> Result<bool, Problem>,
 ) -> Result<Inside<'w, W>, Problem> {
-    let (mut slept, mut over) = (None, None);
+    let (mut slept, mut over) = (false, None);
     loop {
-        let waited = slept.map(|_| line);
+        let waited = slept.then_some(line);
         let time = if over.is_some() { None } else { Some(until) };
         let mut inside = Inside::enter(layout, words, me, time).inspect_err(|_| {
             // It may have been called in the place of others.
@@ -52,15 +52,15 @@ pub(super) fn stand<'w, W: Words>(
             Waited::TimedOut => Some(Problem::TimedOut),
             Waited::Stopping => Some(Problem::Stopping),
         };
-        slept = Some(value);
+        slept = true;
     }
 }
 
-/// The word with which to sleep, and how many to wake before. `slept`: the word with which it has slept.
-fn join<W: Words>(inside: &Inside<'_, W>, line: usize, slept: Option<u32>) -> (u32, u32) {
+/// The word with which to sleep, and how many to wake before. `woken`: from a sleep, perhaps in the place of one that slept before
+/// it was called: whoever comes between a call and its wake sleeps on the word of after the call.
+fn join<W: Words>(inside: &Inside<'_, W>, line: usize, woken: bool) -> (u32, u32) {
     let now = inside.load(line);
-    let was_called = slept.is_some_and(|slept| slept & !FLAGS != now & !FLAGS);
-    let useless = line == PUTTERS && was_called && now & ALL == 0 && inside.is_left(line);
+    let useless = line == PUTTERS && woken && now & ALL == 0 && inside.is_left(line);
     let value = if useless { next(now) | FLAGS } else { now | SOME };
     inside.words.store(line, value);
     (value, if useless { u32::MAX } else { 0 })

@@ -192,7 +192,8 @@ impl World {
             let Some(woken) = self.rng.pick(sleepers) else { return };
             let actor = &mut self.actors[woken];
             let waited = match self.rng.below(4) {
-                0 if actor.deadline().is_some() => Waited::TimedOut,
+                // While time stands still none is over.
+                0 if actor.deadline().is_some() && !self.is_time_still => Waited::TimedOut,
                 1 if actor.is_asked_to_stop => Waited::Stopping,
                 _ => Waited::Woken,
             };
