@@ -68,23 +68,24 @@ impl Queue {
         !slots.is_empty()
     }
 
-    /// Whoever its words name, some more than once.
+    /// Whoever its words name, some more than once. Others go on meanwhile, so that counters say nothing: one that moves an item
+    /// between two looks at them hides those that somebody dead has in its hands.
     pub fn named<W: Words>(self, words: &W, tell: &mut dyn FnMut(Member)) {
         GUARD.named(words, tell);
         tasks::members(self.layout, words).chain(self.owners(words)).for_each(tell);
     }
 
-    /// Those that have items in their hands. Nothing is looked at where nobody has.
+    /// Those that have items in their hands.
     fn owners<W: Words>(self, words: &W) -> impl Iterator<Item = Member> {
-        let slots = if self.held(words) == 0 { 0 } else { self.layout.items };
-        (0..slots).filter_map(move |slot| named(words.load(self.layout.slot(slot).owner)))
+        (0..self.layout.items).filter_map(move |slot| named(words.load(self.layout.slot(slot).owner)))
     }
 
     /// Those that hold are those that have items in their hands; at most [`LISTED`]. Those that wait are not known here.
     #[must_use]
     pub fn look<W: Words>(self, words: &W) -> ObjectState {
         let mut holders = Vec::new();
-        for owner in self.owners(words) {
+        let is_held = self.held(words) > 0;
+        for owner in is_held.then(|| self.owners(words)).into_iter().flatten() {
             if holders.len() < LISTED && !holders.contains(&owner) {
                 holders.push(owner);
             }
