@@ -6,7 +6,7 @@
 #
 # An example has no way to say what it is to be granted, so all of them get the same: they are children of one parent, which
 # sends back what they send, may start the same three jobs, and share three objects with it. Those that make objects are nobody's
-# children, for a child may make none.
+# children, for a child may make none unless its parent lets it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -74,6 +74,7 @@ pub struct Job {
     modules: Vec<String>,
     /// `rights` has what fills it.
     pub(crate) objects: Vec<Granted>,
+    max_objects: u32,
     limits: host::Limits,
     data: Option<Message>,
     stdin: Stdio,
@@ -94,6 +95,7 @@ impl Job {
             directories: Vec::new(),
             modules: Vec::new(),
             objects: Vec::new(),
+            max_objects: 0,
             limits: host::Limits {
                 memory_bytes: None,
                 timeout_ns: None,
@@ -133,6 +135,13 @@ impl Job {
     /// A variable of its environment, which is empty else.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// So many objects without a name may the child make, out of those that this job may make (`--max-objects`): they are the
+    /// child's until it has ended. Else it makes none. More than this job has left is [`Error::Quota`] at the start.
+    pub fn max_objects(mut self, objects: u32) -> Self {
+        self.max_objects = objects;
         self
     }
 
@@ -263,6 +272,7 @@ impl Job {
             directories: &directories,
             modules: &modules,
             objects: &objects,
+            max_objects: self.max_objects,
             limits: self.limits,
             data: self.data.as_ref().map(Message::as_param),
             stdin: self.stdin.into(),

@@ -33,6 +33,8 @@ pub enum Error {
     Invalid(String),
     /// Whoever held what was waited for has died: a child over a task, the holder of a lock.
     Poisoned {
+        /// Which attempt it was, by its id; empty where nobody remembers it.
+        attempt: String,
         /// Why it died.
         verdict: Box<Verdict>,
     },
@@ -57,7 +59,7 @@ impl fmt::Display for Error {
             Self::NotFound(what) => write!(out, "not found: {what}"),
             Self::Exists(what) => write!(out, "there already: {what}"),
             Self::Invalid(why) => write!(out, "invalid: {why}"),
-            Self::Poisoned { verdict } => write!(out, "its holder died over it: {verdict}"),
+            Self::Poisoned { verdict, .. } => write!(out, "its holder died over it: {verdict}"),
             Self::Quota(which) => write!(out, "over a limit: {which}"),
             Self::Failed(why) => write!(out, "the handler failed: {why}"),
             Self::Stopping => out.write_str("asked to stop"),
@@ -98,7 +100,9 @@ impl From<types::Error> for Error {
             types::Error::NotFound(what) => Self::NotFound(what),
             types::Error::Exists(what) => Self::Exists(what),
             types::Error::Invalid(why) => Self::Invalid(why),
-            types::Error::Poisoned(verdict) => Self::Poisoned { verdict: Box::new(verdict.into()) },
+            types::Error::Poisoned(types::Death { attempt, verdict }) => {
+                Self::Poisoned { attempt, verdict: Box::new(verdict.into()) }
+            }
             types::Error::Quota(which) => Self::Quota(which),
             types::Error::Stopping => Self::Stopping,
             types::Error::Broken => Self::Broken,

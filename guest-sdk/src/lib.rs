@@ -1,6 +1,6 @@
 //! What a job that Sandhog runs can ask of it, beside WASI: messages to and from its parent ([`channel`]), jobs of its own
 //! ([`children`]), what it tells whoever watches it ([`process`]), and what it shares with other jobs of its group: locks and the
-//! like ([`sync`]), memory ([`shared`]), queues ([`queue`]), named connections ([`pipe`]).
+//! like ([`sync`]), memory ([`shared`]), queues ([`queue`]), pipes ([`pipe`]).
 //!
 //! ```standalone_crate
 //! use sandhog::{Job, Result};

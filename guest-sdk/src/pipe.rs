@@ -1,6 +1,7 @@
-//! Pipes with a name: a connection between two jobs that did not start each other. What `Pipe` is in Python.
+//! Pipes: a connection between two jobs that did not start each other. What `Pipe` is in Python.
 //!
-//! A pipe has two ends, and a job is granted one of them: `--object "talk: pipe first"`, `--object "talk: pipe second"`. Between
+//! A pipe has two ends. One without a name is a [`Pipe`], whose ends its maker hands to children. Of one with a name a job is granted
+//! one end: `--object "talk: pipe first"`, `--object "talk: pipe second"`. Between
 //! a parent and its child there is a connection already: [`Job::connected`](crate::Job::connected).
 //!
 //! ```no_run
@@ -21,7 +22,43 @@ use crate::abi::sandhog::job::objects as host;
 use crate::channel::Connection;
 use crate::error::Result;
 
-/// The end that was granted under this name. Where another job had it before, whatever that one has not received is received here.
+/// A new pipe without a name: both of its ends, of which one or each is for a child. This takes a quota (`--max-objects`), as every
+/// object that a job makes.
+///
+/// What one end sends the other one receives: values, and bytes as they are. An end closes when its job ends, by
+/// [`disconnect`](Connection::disconnect), or with its last clone where it was made; the other end has [`Error::Closed`](crate::Error::Closed) then.
+///
+/// ```standalone_crate
+/// use sandhog::pipe::Pipe;
+/// use sandhog::{Error, Job};
+///
+/// # fn main() -> sandhog::Result<()> {
+/// let Pipe { first, second } = Pipe::new()?;
+/// first.send(&"before there is a child")?;
+/// let child = Job::new("hello-handler").connected().pipe("talk", second.clone()).spawn()?;
+/// assert_eq!(second.recv::<String>(), Err(Error::Closed)); // It is the child's.
+/// child.kill(); // With the child its end is gone.
+/// assert_eq!(first.recv::<String>(), Err(Error::Closed));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Pipe {
+    /// One end; there is no difference between the two.
+    pub first: Connection,
+    /// The other end.
+    pub second: Connection,
+}
+
+impl Pipe {
+    /// Makes one. [`Error::Denied`]: this job may make no objects; [`Error::Quota`]: it has made as many as it may.
+    pub fn new() -> Result<Self> {
+        let (first, second) = host::create_pipe()?;
+        Ok(Self { first: Connection::new(first), second: Connection::new(second) })
+    }
+}
+
+/// The end that was granted under this name, or that this job's parent has handed to it. Where another job had it before, whatever that one has not received is received here.
 ///
 /// [`Error::NotFound`](crate::Error::NotFound): none was granted; [`Error::Invalid`](crate::Error::Invalid): it is no pipe.
 pub fn open(name: &str) -> Result<Connection> {

@@ -2,6 +2,7 @@
 
 use crate::abi::sandhog::job::children as host;
 use crate::abi::sandhog::job::objects;
+use crate::channel::Connection;
 use crate::children::Job;
 use crate::queue::Queue;
 use crate::shared::{Array, Memory, Number, Value};
@@ -99,6 +100,7 @@ pub(crate) enum Object {
     Array(Rc<objects::Array>),
     Memory(Rc<objects::Memory>),
     Queue(Rc<objects::Queue>),
+    Pipe(Connection),
 }
 
 /// An object for a child: the child's name for it, and what it may do with it.
@@ -114,7 +116,7 @@ impl Granted {
         Self { name, object, rights }
     }
 
-    /// Of a lock, a condition, a barrier: the one right that there is.
+    /// Of a lock, a condition, a barrier, an end of a pipe: the one right that there is.
     pub(crate) fn whole(name: String, object: Object) -> Self {
         Self { name, object, rights: Rights(0) }
     }
@@ -131,6 +133,7 @@ impl Granted {
             Object::Array(object) => host::Object::Array(object),
             Object::Memory(object) => host::Object::Memory(object),
             Object::Queue(object) => host::Object::Queue(object),
+            Object::Pipe(end) => host::Object::Pipe(end.end()),
         };
         host::ObjectGrant { name: &self.name, object, rights: self.rights.as_param() }
     }
@@ -203,6 +206,13 @@ impl Job {
     /// A queue: [`Rights::PUT`], [`Rights::GET`].
     pub fn queue(self, name: impl Into<String>, queue: &Queue, rights: Rights) -> Self {
         self.object(name, Object::Queue(Rc::clone(&queue.object)), rights)
+    }
+
+    /// An end of a [pipe](crate::pipe::Pipe), which the child opens by [`pipe::open`](crate::pipe::open). It is the child's then: each
+    /// clone of it here is closed, and a second start of this job is [`Error::Invalid`](crate::Error::Invalid), as is an end through
+    /// which something went here.
+    pub fn pipe(self, name: impl Into<String>, end: Connection) -> Self {
+        self.whole(name, Object::Pipe(end))
     }
 
     fn whole(mut self, name: impl Into<String>, object: Object) -> Self {

@@ -67,7 +67,7 @@ pub enum Kind {
         items: u32,
         bytes: u64,
     },
-    /// Two ends of a connection; it has no memory.
+    /// Two ends of a connection; it has no memory. Whoever makes one without a name has both.
     Pipe,
 }
 

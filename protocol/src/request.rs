@@ -2,7 +2,7 @@
 //! coordinator checks it against the rights of the attempt that it comes from.
 
 use crate::message::Message;
-use crate::objects::{Attached, Dead, Kind, Member, ObjectId, Rights};
+use crate::objects::{Attached, Dead, Kind, Member, ObjectId, Right, Rights};
 use crate::plan::Access;
 use crate::usage::WorkerUsage;
 use crate::verdict::{Usage, Verdict};
@@ -61,6 +61,12 @@ pub enum Request {
     Detach {
         object: ObjectId,
     },
+    /// Nobody in this attempt uses this end of a pipe without a name any more, which is closed by that. One that it does not have is
+    /// none. A pipe that never was is a breach.
+    HangUp {
+        object: ObjectId,
+        end: Right,
+    },
     /// Who it was that died with a lock. Answer: [`Reply::Dead`].
     Dead {
         member: Member,
@@ -105,6 +111,8 @@ pub struct ChildJob {
     pub directories: Vec<ChildDirectory>,
     pub modules: Vec<String>,
     pub objects: Vec<ChildObject>,
+    /// So many without a name may it make.
+    pub max_objects: u32,
     pub limits: ChildLimits,
     pub data: Option<Message>,
     /// Stdin, stdout, stderr.

@@ -160,6 +160,7 @@ fn child(module: &str) -> ChildJob {
         directories: Vec::new(),
         modules: Vec::new(),
         objects: Vec::new(),
+        max_objects: 0,
         limits: ChildLimits::default(),
         data: None,
         stdio: [ChildStdio::Null; 3],

@@ -2,6 +2,7 @@
 
 use super::{Guard, Held, Locked, attempt};
 use crate::abi::sandhog::job::objects as host;
+use crate::abi::sandhog::job::types;
 use crate::error::{Error, Result};
 use crate::{Patience, nanoseconds};
 use std::rc::Rc;
@@ -94,9 +95,9 @@ impl ConditionGuard {
                 self.guard.renew(token);
                 Ok(())
             }
-            host::Acquired::Poisoned((token, verdict)) => {
+            host::Acquired::Poisoned((token, death)) => {
                 self.guard.renew(token);
-                Err(Error::Poisoned { verdict: Box::new(verdict.into()) })
+                Err(types::Error::Poisoned(death).into())
             }
         }
     }

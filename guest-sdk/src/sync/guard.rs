@@ -12,7 +12,7 @@ pub type Locked<G> = std::result::Result<G, LockError<G>>;
 
 /// Why a lock was not got, or that its holder before has died.
 ///
-/// By `?` it becomes an [`Error`]: the lock is released then, and [`Error::Poisoned`] has the verdict.
+/// By `?` it becomes an [`Error`]: the lock is released then, and [`Error::Poisoned`] has the attempt and its verdict.
 #[derive(Debug)]
 pub enum LockError<G> {
     /// The lock is held, and the job that held it before has died while it did: what the lock protects may be half done. Told
@@ -45,8 +45,8 @@ impl<G> LockError<G> {
     /// The same error with another guard.
     pub(crate) fn map<H>(self, guard: impl FnOnce(G) -> H) -> LockError<H> {
         match self {
-            Self::Poisoned(Poisoned { guard: held, verdict }) => {
-                LockError::Poisoned(Poisoned { guard: guard(held), verdict })
+            Self::Poisoned(Poisoned { guard: held, death }) => {
+                LockError::Poisoned(Poisoned { guard: guard(held), death })
             }
             Self::Failed(error) => LockError::Failed(error),
         }
@@ -67,7 +67,9 @@ impl<G: fmt::Debug> std::error::Error for LockError<G> {}
 impl<G> From<LockError<G>> for Error {
     fn from(error: LockError<G>) -> Self {
         match error {
-            LockError::Poisoned(poisoned) => Self::Poisoned { verdict: poisoned.verdict },
+            LockError::Poisoned(Poisoned { death, .. }) => {
+                Self::Poisoned { attempt: death.attempt, verdict: Box::new(death.verdict) }
+            }
             LockError::Failed(error) => error,
         }
     }
@@ -78,13 +80,31 @@ impl<G> From<LockError<G>> for Error {
 pub struct Poisoned<G> {
     guard: G,
     /// Boxed, for hardly any lock has one and each result carries the place.
-    verdict: Box<Verdict>,
+    death: Box<Death>,
+}
+
+/// Which attempt died, and why.
+#[derive(Debug)]
+struct Death {
+    attempt: String,
+    verdict: Verdict,
 }
 
 impl<G> Poisoned<G> {
+    pub(crate) fn new(guard: G, death: types::Death) -> Self {
+        let types::Death { attempt, verdict } = death;
+        Self { guard, death: Box::new(Death { attempt, verdict: verdict.into() }) }
+    }
+
+    /// Which attempt held the lock before, by its id: the one that [`process::identity`](crate::process::identity) tells of there.
+    /// Empty where nobody remembers it.
+    pub fn attempt(&self) -> &str {
+        &self.death.attempt
+    }
+
     /// Why the holder before died.
     pub fn verdict(&self) -> &Verdict {
-        &self.verdict
+        &self.death.verdict
     }
 
     /// The lock, which is held until this is dropped.
@@ -100,7 +120,7 @@ impl<G> Poisoned<G> {
 
 impl<G> fmt::Display for Poisoned<G> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the holder before died while it held the lock: {}", self.verdict)
+        write!(out, "the holder before died while it held the lock: {}", self.death.verdict)
     }
 }
 
@@ -140,9 +160,9 @@ impl Held {
     pub(crate) fn lock(self, timeout: Option<u64>) -> Locked<Guard> {
         match self.acquire(timeout) {
             Ok(host::Acquired::Clean(token)) => Ok(Guard { held: self, token, released: false }),
-            Ok(host::Acquired::Poisoned((token, verdict))) => {
+            Ok(host::Acquired::Poisoned((token, death))) => {
                 let guard = Guard { held: self, token, released: false };
-                Err(LockError::Poisoned(Poisoned { guard, verdict: Box::new(verdict.into()) }))
+                Err(LockError::Poisoned(Poisoned::new(guard, death)))
             }
             Err(error) => Err(LockError::Failed(error.into())),
         }
@@ -215,7 +235,7 @@ mod tests {
 
     fn poisoned() -> LockError<u8> {
         let verdict = Verdict { kind: Kind::Killed, code: 137, detail: "SIGKILL".into(), used: Usage::default() };
-        LockError::Poisoned(Poisoned { guard: 7, verdict: Box::new(verdict) })
+        LockError::Poisoned(Poisoned { guard: 7, death: Box::new(Death { attempt: "a-1".into(), verdict }) })
     }
 
     #[test]
@@ -223,7 +243,8 @@ mod tests {
         let error = poisoned();
         assert_eq!(error.to_string(), "the holder before died while it held the lock: killed: SIGKILL");
         assert_eq!(error.into_guard(), Ok(7));
-        assert!(matches!(Error::from(poisoned()), Error::Poisoned { verdict } if verdict.code == 137));
+        let Error::Poisoned { attempt, verdict } = Error::from(poisoned()) else { panic!() };
+        assert_eq!((attempt.as_str(), verdict.code), ("a-1", 137));
     }
 
     #[test]

@@ -88,7 +88,11 @@ mod tests {
     fn whatever_else_carries_a_type_is_made_a_component() {
         let parent = "(import \"sandhog:job/channel@0.1.0\" \"parent\" (func (param i32)))";
         let pipe = "(import \"sandhog:job/objects@0.1.0\" \"open-pipe\" (func (param i32 i32 i32)))";
-        for fields in [format!("{RELEASE} {parent} {START}"), format!("{pipe} {START}"), RELEASE.into(), START.into()] {
+        let new_pipe = "(import \"sandhog:job/objects@0.1.0\" \"create-pipe\" (func (param i32)))";
+        let pipes = format!("{pipe} {new_pipe} {START}");
+        for fields in
+            [format!("{RELEASE} {parent} {START}"), format!("{pipe} {START}"), pipes, RELEASE.into(), START.into()]
+        {
             // This type is none, which is found out there.
             assert!(matches!(validated(&fields), Err(Refusal::Componentize(_))), "{fields}");
         }

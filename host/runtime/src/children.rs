@@ -26,7 +26,6 @@ use sandhog_protocol::usage::WorkerUsage;
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_spec::job::Job;
 use sandhog_spec::objects::ObjectGrant;
-use sandhog_supervisor::outcome;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -211,6 +210,7 @@ impl Parent<'_> {
             Request::Attach { object } => return Ok(self.while_it_runs(self.objects().attach(&object)).await),
             Request::Create { kind } => return Ok(self.while_it_runs(self.objects().create(kind)).await),
             Request::Detach { object } => self.objects().detach(object).await?,
+            Request::HangUp { object, end } => self.objects().hang_up(object, end).await?,
             Request::Waits { object } => self.objects().waits(object).await?,
             Request::Dead { member } => return Ok(Some(self.objects().dead(member).await)),
             Request::Ready => self.life(Life::Ready).await,
@@ -304,11 +304,10 @@ impl Parent<'_> {
         objects: Vec<ChildObject>,
     ) -> Result<ReplyAndFds, Refused> {
         let attempt = attempt_id::new_attempt_id().map_err(full)?;
-        let handed = self.objects().hand(&attempt, objects).await?;
+        let handed = self.objects().hand(&attempt, objects, asked.max_objects).await?;
         let started = self.start(attempt.clone(), with_objects(job, &handed), directories, asked, &handed);
         if let (Err(_), Some(group)) = (&started, &self.tree.group) {
-            // It uses nothing.
-            group.ended(&attempt, &outcome::never_began(None));
+            group.not_started(&self.member.identity.attempt, &attempt);
         }
         started
     }

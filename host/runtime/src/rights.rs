@@ -70,8 +70,8 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
             // What of the parent's it is handed is for their group to say.
             objects: Vec::new(),
         },
-        // It makes none of its own.
-        object_quota: ObjectQuota { unnamed: 0, ..parent.object_quota },
+        // Whether the parent has as many left is for their group to say.
+        object_quota: ObjectQuota { unnamed: asked.max_objects, ..parent.object_quota },
         limits: narrowed(&parent.limits, &asked.limits)?,
         fresh: asked.fresh,
         tty: false,
@@ -220,6 +220,7 @@ mod tests {
             directories: Vec::new(),
             modules: Vec::new(),
             objects: Vec::new(),
+            max_objects: 0,
             limits: ChildLimits::default(),
             data: None,
             stdio: [ChildStdio::Null; 3],
@@ -307,6 +308,13 @@ mod tests {
         for asked in invalid {
             assert!(matches!(narrow(&parent, &asked), Err(Refused::Invalid(_))), "{asked:?}");
         }
+    }
+
+    #[test]
+    fn a_child_makes_no_objects_unless_it_is_said() {
+        assert_eq!(narrow(&parent(true), &asked()).unwrap().job.object_quota.unnamed, 0);
+        let child = narrow(&parent(true), &ChildJob { max_objects: 3, ..asked() }).unwrap();
+        assert!(child.job.object_quota.unnamed == 3 && child.job.has_objects());
     }
 
     #[test]

@@ -318,6 +318,9 @@ extern void __wasm_import_sandhog_job_objects_create_memory(int64_t, uint8_t *);
 __attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-queue")))
 extern void __wasm_import_sandhog_job_objects_create_queue(int32_t, int64_t, uint8_t *);
 
+__attribute__((__import_module__("sandhog:job/objects@0.1.0"), __import_name__("create-pipe")))
+extern void __wasm_import_sandhog_job_objects_create_pipe(uint8_t *);
+
 // Imported Functions from `sandhog:job/children@0.1.0`
 
 __attribute__((__import_module__("sandhog:job/children@0.1.0"), __import_name__("[method]writer.write")))
@@ -398,6 +401,11 @@ void sandhog_job_types_verdict_free(sandhog_job_types_verdict_t *ptr) {
   command_string_free(&ptr->detail);
 }
 
+void sandhog_job_types_death_free(sandhog_job_types_death_t *ptr) {
+  command_string_free(&ptr->attempt);
+  sandhog_job_types_verdict_free(&ptr->verdict);
+}
+
 void sandhog_job_types_error_free(sandhog_job_types_error_t *ptr) {
   switch ((int32_t) ptr->tag) {
     case 3: {
@@ -420,7 +428,7 @@ void sandhog_job_types_error_free(sandhog_job_types_error_t *ptr) {
       break;
     }
     case 8: {
-      sandhog_job_types_verdict_free(&ptr->val.poisoned);
+      sandhog_job_types_death_free(&ptr->val.poisoned);
       break;
     }
     case 9: {
@@ -543,6 +551,10 @@ void sandhog_job_channel_option_own_connection_free(sandhog_job_channel_option_o
   }
 }
 
+void sandhog_job_objects_death_free(sandhog_job_objects_death_t *ptr) {
+  sandhog_job_types_death_free(ptr);
+}
+
 void sandhog_job_objects_error_free(sandhog_job_objects_error_t *ptr) {
   sandhog_job_types_error_free(ptr);
 }
@@ -555,12 +567,8 @@ void sandhog_job_objects_timeout_free(sandhog_job_objects_timeout_t *ptr) {
   sandhog_job_types_timeout_free(ptr);
 }
 
-void sandhog_job_objects_verdict_free(sandhog_job_objects_verdict_t *ptr) {
-  sandhog_job_types_verdict_free(ptr);
-}
-
-void sandhog_job_objects_tuple2_u64_verdict_free(sandhog_job_objects_tuple2_u64_verdict_t *ptr) {
-  sandhog_job_objects_verdict_free(&ptr->f1);
+void sandhog_job_objects_tuple2_u64_death_free(sandhog_job_objects_tuple2_u64_death_t *ptr) {
+  sandhog_job_objects_death_free(&ptr->f1);
 }
 
 void sandhog_job_objects_acquired_free(sandhog_job_objects_acquired_t *ptr) {
@@ -569,7 +577,7 @@ void sandhog_job_objects_acquired_free(sandhog_job_objects_acquired_t *ptr) {
       break;
     }
     case 1: {
-      sandhog_job_objects_tuple2_u64_verdict_free(&ptr->val.poisoned);
+      sandhog_job_objects_tuple2_u64_death_free(&ptr->val.poisoned);
       break;
     }
   }
@@ -880,6 +888,13 @@ void sandhog_job_objects_result_own_connection_error_free(sandhog_job_objects_re
   }
 }
 
+void sandhog_job_objects_result_tuple2_own_connection_own_connection_error_free(sandhog_job_objects_result_tuple2_own_connection_own_connection_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_objects_error_free(&ptr->val.err);
+  }
+}
+
 void sandhog_job_children_error_free(sandhog_job_children_error_t *ptr) {
   sandhog_job_types_error_free(ptr);
 }
@@ -946,6 +961,9 @@ void sandhog_job_children_object_free(sandhog_job_children_object_t *ptr) {
       break;
     }
     case 9: {
+      break;
+    }
+    case 10: {
       break;
     }
   }
@@ -1317,7 +1335,7 @@ void sandhog_job_channel_method_connection_limit(sandhog_job_channel_borrow_conn
 
 bool sandhog_job_channel_method_connection_send(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_message_t *message, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -1371,20 +1389,23 @@ bool sandhog_job_channel_method_connection_send(sandhog_job_channel_borrow_conne
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -1415,7 +1436,7 @@ bool sandhog_job_channel_method_connection_send(sandhog_job_channel_borrow_conne
 
 bool sandhog_job_channel_method_connection_recv(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_message_t *ret, sandhog_job_channel_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -1473,20 +1494,23 @@ bool sandhog_job_channel_method_connection_recv(sandhog_job_channel_borrow_conne
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -1518,7 +1542,7 @@ bool sandhog_job_channel_method_connection_recv(sandhog_job_channel_borrow_conne
 
 bool sandhog_job_channel_method_connection_send_batch(sandhog_job_channel_borrow_connection_t self, command_list_u8_t *batch, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -1572,20 +1596,23 @@ bool sandhog_job_channel_method_connection_send_batch(sandhog_job_channel_borrow
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -1616,7 +1643,7 @@ bool sandhog_job_channel_method_connection_send_batch(sandhog_job_channel_borrow
 
 bool sandhog_job_channel_method_connection_recv_batch(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_channel_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -1671,20 +1698,23 @@ bool sandhog_job_channel_method_connection_recv_batch(sandhog_job_channel_borrow
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -1741,7 +1771,7 @@ bool sandhog_job_channel_parent(sandhog_job_channel_own_connection_t *ret) {
 
 bool sandhog_job_objects_method_lock_acquire(sandhog_job_objects_borrow_lock_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(104+2*sizeof(void*))];
+  uint8_t ret_area[(104+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -1766,22 +1796,25 @@ bool sandhog_job_objects_method_lock_acquire(sandhog_job_objects_borrow_lock_t s
           break;
         }
         case 1: {
-          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_death_t) {
             (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
-            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
-              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
-              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
-              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
-              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+            (sandhog_job_objects_death_t) (sandhog_job_types_death_t) {
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+              (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+                (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (24+2*sizeof(void*)))),
+                (uint32_t) (uint32_t) (*((int32_t*) (ptr + (28+2*sizeof(void*))))),
+                (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+2*sizeof(void*))))), (*((size_t*) (ptr + (32+3*sizeof(void*))))) },
+                (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+4*sizeof(void*))))),
+                },
               },
             },
           };
@@ -1827,20 +1860,23 @@ bool sandhog_job_objects_method_lock_acquire(sandhog_job_objects_borrow_lock_t s
           break;
         }
         case 8: {
-          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant2.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -1872,7 +1908,7 @@ bool sandhog_job_objects_method_lock_acquire(sandhog_job_objects_borrow_lock_t s
 
 bool sandhog_job_objects_method_lock_release(sandhog_job_objects_borrow_lock_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_lock_release((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -1916,20 +1952,23 @@ bool sandhog_job_objects_method_lock_release(sandhog_job_objects_borrow_lock_t s
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -1960,7 +1999,7 @@ bool sandhog_job_objects_method_lock_release(sandhog_job_objects_borrow_lock_t s
 
 bool sandhog_job_objects_method_rlock_acquire(sandhog_job_objects_borrow_rlock_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(104+2*sizeof(void*))];
+  uint8_t ret_area[(104+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -1985,22 +2024,25 @@ bool sandhog_job_objects_method_rlock_acquire(sandhog_job_objects_borrow_rlock_t
           break;
         }
         case 1: {
-          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_death_t) {
             (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
-            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
-              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
-              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
-              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
-              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+            (sandhog_job_objects_death_t) (sandhog_job_types_death_t) {
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+              (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+                (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (24+2*sizeof(void*)))),
+                (uint32_t) (uint32_t) (*((int32_t*) (ptr + (28+2*sizeof(void*))))),
+                (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+2*sizeof(void*))))), (*((size_t*) (ptr + (32+3*sizeof(void*))))) },
+                (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+4*sizeof(void*))))),
+                },
               },
             },
           };
@@ -2046,20 +2088,23 @@ bool sandhog_job_objects_method_rlock_acquire(sandhog_job_objects_borrow_rlock_t
           break;
         }
         case 8: {
-          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant2.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2091,7 +2136,7 @@ bool sandhog_job_objects_method_rlock_acquire(sandhog_job_objects_borrow_rlock_t
 
 bool sandhog_job_objects_method_rlock_release(sandhog_job_objects_borrow_rlock_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_rlock_release((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -2135,20 +2180,23 @@ bool sandhog_job_objects_method_rlock_release(sandhog_job_objects_borrow_rlock_t
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2179,7 +2227,7 @@ bool sandhog_job_objects_method_rlock_release(sandhog_job_objects_borrow_rlock_t
 
 bool sandhog_job_objects_method_semaphore_acquire(sandhog_job_objects_borrow_semaphore_t self, sandhog_job_objects_timeout_t *timeout, uint64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -2234,20 +2282,23 @@ bool sandhog_job_objects_method_semaphore_acquire(sandhog_job_objects_borrow_sem
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2279,7 +2330,7 @@ bool sandhog_job_objects_method_semaphore_acquire(sandhog_job_objects_borrow_sem
 
 bool sandhog_job_objects_method_semaphore_release(sandhog_job_objects_borrow_semaphore_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_semaphore_release((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -2323,20 +2374,23 @@ bool sandhog_job_objects_method_semaphore_release(sandhog_job_objects_borrow_sem
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2367,7 +2421,7 @@ bool sandhog_job_objects_method_semaphore_release(sandhog_job_objects_borrow_sem
 
 bool sandhog_job_objects_method_semaphore_permits(sandhog_job_objects_borrow_semaphore_t self, uint32_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_semaphore_permits((self).__handle, ptr);
   sandhog_job_objects_result_u32_error_t result;
@@ -2412,20 +2466,23 @@ bool sandhog_job_objects_method_semaphore_permits(sandhog_job_objects_borrow_sem
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2457,7 +2514,7 @@ bool sandhog_job_objects_method_semaphore_permits(sandhog_job_objects_borrow_sem
 
 bool sandhog_job_objects_method_event_set(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_event_set((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -2501,20 +2558,23 @@ bool sandhog_job_objects_method_event_set(sandhog_job_objects_borrow_event_t sel
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2545,7 +2605,7 @@ bool sandhog_job_objects_method_event_set(sandhog_job_objects_borrow_event_t sel
 
 bool sandhog_job_objects_method_event_clear(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_event_clear((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -2589,20 +2649,23 @@ bool sandhog_job_objects_method_event_clear(sandhog_job_objects_borrow_event_t s
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2633,7 +2696,7 @@ bool sandhog_job_objects_method_event_clear(sandhog_job_objects_borrow_event_t s
 
 bool sandhog_job_objects_method_event_is_set(sandhog_job_objects_borrow_event_t self, bool *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_event_is_set((self).__handle, ptr);
   sandhog_job_objects_result_bool_error_t result;
@@ -2678,20 +2741,23 @@ bool sandhog_job_objects_method_event_is_set(sandhog_job_objects_borrow_event_t 
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2723,7 +2789,7 @@ bool sandhog_job_objects_method_event_is_set(sandhog_job_objects_borrow_event_t 
 
 bool sandhog_job_objects_method_event_wait(sandhog_job_objects_borrow_event_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -2777,20 +2843,23 @@ bool sandhog_job_objects_method_event_wait(sandhog_job_objects_borrow_event_t se
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2821,7 +2890,7 @@ bool sandhog_job_objects_method_event_wait(sandhog_job_objects_borrow_event_t se
 
 bool sandhog_job_objects_method_condition_acquire(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(104+2*sizeof(void*))];
+  uint8_t ret_area[(104+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -2846,22 +2915,25 @@ bool sandhog_job_objects_method_condition_acquire(sandhog_job_objects_borrow_con
           break;
         }
         case 1: {
-          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_death_t) {
             (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
-            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
-              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
-              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
-              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
-              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+            (sandhog_job_objects_death_t) (sandhog_job_types_death_t) {
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+              (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+                (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (24+2*sizeof(void*)))),
+                (uint32_t) (uint32_t) (*((int32_t*) (ptr + (28+2*sizeof(void*))))),
+                (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+2*sizeof(void*))))), (*((size_t*) (ptr + (32+3*sizeof(void*))))) },
+                (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+4*sizeof(void*))))),
+                },
               },
             },
           };
@@ -2907,20 +2979,23 @@ bool sandhog_job_objects_method_condition_acquire(sandhog_job_objects_borrow_con
           break;
         }
         case 8: {
-          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant2.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -2952,7 +3027,7 @@ bool sandhog_job_objects_method_condition_acquire(sandhog_job_objects_borrow_con
 
 bool sandhog_job_objects_method_condition_release(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_condition_release((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -2996,20 +3071,23 @@ bool sandhog_job_objects_method_condition_release(sandhog_job_objects_borrow_con
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3040,7 +3118,7 @@ bool sandhog_job_objects_method_condition_release(sandhog_job_objects_borrow_con
 
 bool sandhog_job_objects_method_condition_wait(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(104+2*sizeof(void*))];
+  uint8_t ret_area[(104+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -3065,22 +3143,25 @@ bool sandhog_job_objects_method_condition_wait(sandhog_job_objects_borrow_condit
           break;
         }
         case 1: {
-          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_death_t) {
             (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
-            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
-              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
-              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
-              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
-              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+            (sandhog_job_objects_death_t) (sandhog_job_types_death_t) {
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+              (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+                (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (24+2*sizeof(void*)))),
+                (uint32_t) (uint32_t) (*((int32_t*) (ptr + (28+2*sizeof(void*))))),
+                (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+2*sizeof(void*))))), (*((size_t*) (ptr + (32+3*sizeof(void*))))) },
+                (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+4*sizeof(void*))))),
+                },
               },
             },
           };
@@ -3126,20 +3207,23 @@ bool sandhog_job_objects_method_condition_wait(sandhog_job_objects_borrow_condit
           break;
         }
         case 8: {
-          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant2.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3171,7 +3255,7 @@ bool sandhog_job_objects_method_condition_wait(sandhog_job_objects_borrow_condit
 
 bool sandhog_job_objects_method_condition_notify(sandhog_job_objects_borrow_condition_t self, uint32_t most, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_condition_notify((self).__handle, (int32_t) (most), ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -3215,20 +3299,23 @@ bool sandhog_job_objects_method_condition_notify(sandhog_job_objects_borrow_cond
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3259,7 +3346,7 @@ bool sandhog_job_objects_method_condition_notify(sandhog_job_objects_borrow_cond
 
 bool sandhog_job_objects_method_condition_notify_all(sandhog_job_objects_borrow_condition_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_condition_notify_all((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -3303,20 +3390,23 @@ bool sandhog_job_objects_method_condition_notify_all(sandhog_job_objects_borrow_
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3347,7 +3437,7 @@ bool sandhog_job_objects_method_condition_notify_all(sandhog_job_objects_borrow_
 
 bool sandhog_job_objects_method_barrier_wait(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_timeout_t *timeout, uint32_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -3402,20 +3492,23 @@ bool sandhog_job_objects_method_barrier_wait(sandhog_job_objects_borrow_barrier_
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3447,7 +3540,7 @@ bool sandhog_job_objects_method_barrier_wait(sandhog_job_objects_borrow_barrier_
 
 bool sandhog_job_objects_method_barrier_reset(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_barrier_reset((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -3491,20 +3584,23 @@ bool sandhog_job_objects_method_barrier_reset(sandhog_job_objects_borrow_barrier
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3535,7 +3631,7 @@ bool sandhog_job_objects_method_barrier_reset(sandhog_job_objects_borrow_barrier
 
 bool sandhog_job_objects_method_barrier_abort(sandhog_job_objects_borrow_barrier_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_barrier_abort((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -3579,20 +3675,23 @@ bool sandhog_job_objects_method_barrier_abort(sandhog_job_objects_borrow_barrier
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3628,7 +3727,7 @@ uint32_t sandhog_job_objects_method_barrier_parties(sandhog_job_objects_borrow_b
 
 bool sandhog_job_objects_method_barrier_waiting(sandhog_job_objects_borrow_barrier_t self, uint32_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_barrier_waiting((self).__handle, ptr);
   sandhog_job_objects_result_u32_error_t result;
@@ -3673,20 +3772,23 @@ bool sandhog_job_objects_method_barrier_waiting(sandhog_job_objects_borrow_barri
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3718,7 +3820,7 @@ bool sandhog_job_objects_method_barrier_waiting(sandhog_job_objects_borrow_barri
 
 bool sandhog_job_objects_method_barrier_is_broken(sandhog_job_objects_borrow_barrier_t self, bool *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_barrier_is_broken((self).__handle, ptr);
   sandhog_job_objects_result_bool_error_t result;
@@ -3763,20 +3865,23 @@ bool sandhog_job_objects_method_barrier_is_broken(sandhog_job_objects_borrow_bar
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3813,7 +3918,7 @@ sandhog_job_objects_element_t sandhog_job_objects_method_value_element(sandhog_j
 
 bool sandhog_job_objects_method_value_get_integer(sandhog_job_objects_borrow_value_t self, int64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_get_integer((self).__handle, ptr);
   sandhog_job_objects_result_s64_error_t result;
@@ -3858,20 +3963,23 @@ bool sandhog_job_objects_method_value_get_integer(sandhog_job_objects_borrow_val
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3903,7 +4011,7 @@ bool sandhog_job_objects_method_value_get_integer(sandhog_job_objects_borrow_val
 
 bool sandhog_job_objects_method_value_set_integer(sandhog_job_objects_borrow_value_t self, int64_t value, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_set_integer((self).__handle, value, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -3947,20 +4055,23 @@ bool sandhog_job_objects_method_value_set_integer(sandhog_job_objects_borrow_val
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -3991,7 +4102,7 @@ bool sandhog_job_objects_method_value_set_integer(sandhog_job_objects_borrow_val
 
 bool sandhog_job_objects_method_value_add_integer(sandhog_job_objects_borrow_value_t self, int64_t amount, int64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_add_integer((self).__handle, amount, ptr);
   sandhog_job_objects_result_s64_error_t result;
@@ -4036,20 +4147,23 @@ bool sandhog_job_objects_method_value_add_integer(sandhog_job_objects_borrow_val
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4081,7 +4195,7 @@ bool sandhog_job_objects_method_value_add_integer(sandhog_job_objects_borrow_val
 
 bool sandhog_job_objects_method_value_swap_integer(sandhog_job_objects_borrow_value_t self, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_swap_integer((self).__handle, value, ptr);
   sandhog_job_objects_result_s64_error_t result;
@@ -4126,20 +4240,23 @@ bool sandhog_job_objects_method_value_swap_integer(sandhog_job_objects_borrow_va
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4171,7 +4288,7 @@ bool sandhog_job_objects_method_value_swap_integer(sandhog_job_objects_borrow_va
 
 bool sandhog_job_objects_method_value_compare_exchange_integer(sandhog_job_objects_borrow_value_t self, int64_t expected, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_compare_exchange_integer((self).__handle, expected, value, ptr);
   sandhog_job_objects_result_s64_error_t result;
@@ -4216,20 +4333,23 @@ bool sandhog_job_objects_method_value_compare_exchange_integer(sandhog_job_objec
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4261,7 +4381,7 @@ bool sandhog_job_objects_method_value_compare_exchange_integer(sandhog_job_objec
 
 bool sandhog_job_objects_method_value_get_float(sandhog_job_objects_borrow_value_t self, double *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_get_float((self).__handle, ptr);
   sandhog_job_objects_result_f64_error_t result;
@@ -4306,20 +4426,23 @@ bool sandhog_job_objects_method_value_get_float(sandhog_job_objects_borrow_value
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4351,7 +4474,7 @@ bool sandhog_job_objects_method_value_get_float(sandhog_job_objects_borrow_value
 
 bool sandhog_job_objects_method_value_set_float(sandhog_job_objects_borrow_value_t self, double value, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_set_float((self).__handle, value, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -4395,20 +4518,23 @@ bool sandhog_job_objects_method_value_set_float(sandhog_job_objects_borrow_value
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4439,7 +4565,7 @@ bool sandhog_job_objects_method_value_set_float(sandhog_job_objects_borrow_value
 
 bool sandhog_job_objects_method_value_add_float(sandhog_job_objects_borrow_value_t self, double amount, double *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_add_float((self).__handle, amount, ptr);
   sandhog_job_objects_result_f64_error_t result;
@@ -4484,20 +4610,23 @@ bool sandhog_job_objects_method_value_add_float(sandhog_job_objects_borrow_value
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4529,7 +4658,7 @@ bool sandhog_job_objects_method_value_add_float(sandhog_job_objects_borrow_value
 
 bool sandhog_job_objects_method_value_swap_float(sandhog_job_objects_borrow_value_t self, double value, double *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_swap_float((self).__handle, value, ptr);
   sandhog_job_objects_result_f64_error_t result;
@@ -4574,20 +4703,23 @@ bool sandhog_job_objects_method_value_swap_float(sandhog_job_objects_borrow_valu
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4619,7 +4751,7 @@ bool sandhog_job_objects_method_value_swap_float(sandhog_job_objects_borrow_valu
 
 bool sandhog_job_objects_method_value_compare_exchange_float(sandhog_job_objects_borrow_value_t self, double expected, double value, double *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_compare_exchange_float((self).__handle, expected, value, ptr);
   sandhog_job_objects_result_f64_error_t result;
@@ -4664,20 +4796,23 @@ bool sandhog_job_objects_method_value_compare_exchange_float(sandhog_job_objects
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4709,7 +4844,7 @@ bool sandhog_job_objects_method_value_compare_exchange_float(sandhog_job_objects
 
 bool sandhog_job_objects_method_value_acquire(sandhog_job_objects_borrow_value_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(104+2*sizeof(void*))];
+  uint8_t ret_area[(104+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -4734,22 +4869,25 @@ bool sandhog_job_objects_method_value_acquire(sandhog_job_objects_borrow_value_t
           break;
         }
         case 1: {
-          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_death_t) {
             (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
-            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
-              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
-              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
-              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
-              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+            (sandhog_job_objects_death_t) (sandhog_job_types_death_t) {
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+              (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+                (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (24+2*sizeof(void*)))),
+                (uint32_t) (uint32_t) (*((int32_t*) (ptr + (28+2*sizeof(void*))))),
+                (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+2*sizeof(void*))))), (*((size_t*) (ptr + (32+3*sizeof(void*))))) },
+                (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+4*sizeof(void*))))),
+                },
               },
             },
           };
@@ -4795,20 +4933,23 @@ bool sandhog_job_objects_method_value_acquire(sandhog_job_objects_borrow_value_t
           break;
         }
         case 8: {
-          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant2.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4840,7 +4981,7 @@ bool sandhog_job_objects_method_value_acquire(sandhog_job_objects_borrow_value_t
 
 bool sandhog_job_objects_method_value_release(sandhog_job_objects_borrow_value_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_value_release((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -4884,20 +5025,23 @@ bool sandhog_job_objects_method_value_release(sandhog_job_objects_borrow_value_t
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -4938,7 +5082,7 @@ uint64_t sandhog_job_objects_method_array_length(sandhog_job_objects_borrow_arra
 
 bool sandhog_job_objects_method_array_get_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_get_integer((self).__handle, (int64_t) (index), ptr);
   sandhog_job_objects_result_s64_error_t result;
@@ -4983,20 +5127,23 @@ bool sandhog_job_objects_method_array_get_integer(sandhog_job_objects_borrow_arr
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5028,7 +5175,7 @@ bool sandhog_job_objects_method_array_get_integer(sandhog_job_objects_borrow_arr
 
 bool sandhog_job_objects_method_array_set_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t value, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_set_integer((self).__handle, (int64_t) (index), value, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -5072,20 +5219,23 @@ bool sandhog_job_objects_method_array_set_integer(sandhog_job_objects_borrow_arr
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5116,7 +5266,7 @@ bool sandhog_job_objects_method_array_set_integer(sandhog_job_objects_borrow_arr
 
 bool sandhog_job_objects_method_array_add_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t amount, int64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_add_integer((self).__handle, (int64_t) (index), amount, ptr);
   sandhog_job_objects_result_s64_error_t result;
@@ -5161,20 +5311,23 @@ bool sandhog_job_objects_method_array_add_integer(sandhog_job_objects_borrow_arr
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5206,7 +5359,7 @@ bool sandhog_job_objects_method_array_add_integer(sandhog_job_objects_borrow_arr
 
 bool sandhog_job_objects_method_array_compare_exchange_integer(sandhog_job_objects_borrow_array_t self, uint64_t index, int64_t expected, int64_t value, int64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_compare_exchange_integer((self).__handle, (int64_t) (index), expected, value, ptr);
   sandhog_job_objects_result_s64_error_t result;
@@ -5251,20 +5404,23 @@ bool sandhog_job_objects_method_array_compare_exchange_integer(sandhog_job_objec
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5296,7 +5452,7 @@ bool sandhog_job_objects_method_array_compare_exchange_integer(sandhog_job_objec
 
 bool sandhog_job_objects_method_array_get_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_get_float((self).__handle, (int64_t) (index), ptr);
   sandhog_job_objects_result_f64_error_t result;
@@ -5341,20 +5497,23 @@ bool sandhog_job_objects_method_array_get_float(sandhog_job_objects_borrow_array
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5386,7 +5545,7 @@ bool sandhog_job_objects_method_array_get_float(sandhog_job_objects_borrow_array
 
 bool sandhog_job_objects_method_array_set_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double value, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_set_float((self).__handle, (int64_t) (index), value, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -5430,20 +5589,23 @@ bool sandhog_job_objects_method_array_set_float(sandhog_job_objects_borrow_array
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5474,7 +5636,7 @@ bool sandhog_job_objects_method_array_set_float(sandhog_job_objects_borrow_array
 
 bool sandhog_job_objects_method_array_add_float(sandhog_job_objects_borrow_array_t self, uint64_t index, double amount, double *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_add_float((self).__handle, (int64_t) (index), amount, ptr);
   sandhog_job_objects_result_f64_error_t result;
@@ -5519,20 +5681,23 @@ bool sandhog_job_objects_method_array_add_float(sandhog_job_objects_borrow_array
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5564,7 +5729,7 @@ bool sandhog_job_objects_method_array_add_float(sandhog_job_objects_borrow_array
 
 bool sandhog_job_objects_method_array_read(sandhog_job_objects_borrow_array_t self, uint64_t index, uint64_t count, command_list_u8_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_read((self).__handle, (int64_t) (index), (int64_t) (count), ptr);
   sandhog_job_objects_result_list_u8_error_t result;
@@ -5609,20 +5774,23 @@ bool sandhog_job_objects_method_array_read(sandhog_job_objects_borrow_array_t se
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5654,7 +5822,7 @@ bool sandhog_job_objects_method_array_read(sandhog_job_objects_borrow_array_t se
 
 bool sandhog_job_objects_method_array_write(sandhog_job_objects_borrow_array_t self, uint64_t index, command_list_u8_t *bytes, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_write((self).__handle, (int64_t) (index), (uint8_t *) (*bytes).ptr, (*bytes).len, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -5698,20 +5866,23 @@ bool sandhog_job_objects_method_array_write(sandhog_job_objects_borrow_array_t s
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5742,7 +5913,7 @@ bool sandhog_job_objects_method_array_write(sandhog_job_objects_borrow_array_t s
 
 bool sandhog_job_objects_method_array_acquire(sandhog_job_objects_borrow_array_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_acquired_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(104+2*sizeof(void*))];
+  uint8_t ret_area[(104+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -5767,22 +5938,25 @@ bool sandhog_job_objects_method_array_acquire(sandhog_job_objects_borrow_array_t
           break;
         }
         case 1: {
-          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_verdict_t) {
+          variant.val.poisoned = (sandhog_job_objects_tuple2_u64_death_t) {
             (uint64_t) (uint64_t) (*((int64_t*) (ptr + 16))),
-            (sandhog_job_objects_verdict_t) (sandhog_job_types_verdict_t) {
-              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 24)),
-              (uint32_t) (uint32_t) (*((int32_t*) (ptr + 28))),
-              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 32))), (*((size_t*) (ptr + (32+1*sizeof(void*))))) },
-              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
-                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+2*sizeof(void*))))),
+            (sandhog_job_objects_death_t) (sandhog_job_types_death_t) {
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
+              (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+                (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (24+2*sizeof(void*)))),
+                (uint32_t) (uint32_t) (*((int32_t*) (ptr + (28+2*sizeof(void*))))),
+                (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (32+2*sizeof(void*))))), (*((size_t*) (ptr + (32+3*sizeof(void*))))) },
+                (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+                  (uint64_t) (uint64_t) (*((int64_t*) (ptr + (96+4*sizeof(void*))))),
+                },
               },
             },
           };
@@ -5828,20 +6002,23 @@ bool sandhog_job_objects_method_array_acquire(sandhog_job_objects_borrow_array_t
           break;
         }
         case 8: {
-          variant2.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant2.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5873,7 +6050,7 @@ bool sandhog_job_objects_method_array_acquire(sandhog_job_objects_borrow_array_t
 
 bool sandhog_job_objects_method_array_release(sandhog_job_objects_borrow_array_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_array_release((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -5917,20 +6094,23 @@ bool sandhog_job_objects_method_array_release(sandhog_job_objects_borrow_array_t
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -5966,7 +6146,7 @@ uint64_t sandhog_job_objects_method_memory_size(sandhog_job_objects_borrow_memor
 
 bool sandhog_job_objects_method_memory_read(sandhog_job_objects_borrow_memory_t self, uint64_t at, uint64_t count, command_list_u8_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_memory_read((self).__handle, (int64_t) (at), (int64_t) (count), ptr);
   sandhog_job_objects_result_list_u8_error_t result;
@@ -6011,20 +6191,23 @@ bool sandhog_job_objects_method_memory_read(sandhog_job_objects_borrow_memory_t 
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6056,7 +6239,7 @@ bool sandhog_job_objects_method_memory_read(sandhog_job_objects_borrow_memory_t 
 
 bool sandhog_job_objects_method_memory_write(sandhog_job_objects_borrow_memory_t self, uint64_t at, command_list_u8_t *bytes, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_memory_write((self).__handle, (int64_t) (at), (uint8_t *) (*bytes).ptr, (*bytes).len, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -6100,20 +6283,23 @@ bool sandhog_job_objects_method_memory_write(sandhog_job_objects_borrow_memory_t
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6144,7 +6330,7 @@ bool sandhog_job_objects_method_memory_write(sandhog_job_objects_borrow_memory_t
 
 bool sandhog_job_objects_method_queue_put(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_message_t *message, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -6198,20 +6384,23 @@ bool sandhog_job_objects_method_queue_put(sandhog_job_objects_borrow_queue_t sel
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6242,7 +6431,7 @@ bool sandhog_job_objects_method_queue_put(sandhog_job_objects_borrow_queue_t sel
 
 bool sandhog_job_objects_method_queue_put_batch(sandhog_job_objects_borrow_queue_t self, command_list_u8_t *batch, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -6296,20 +6485,23 @@ bool sandhog_job_objects_method_queue_put_batch(sandhog_job_objects_borrow_queue
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6340,7 +6532,7 @@ bool sandhog_job_objects_method_queue_put_batch(sandhog_job_objects_borrow_queue
 
 bool sandhog_job_objects_method_queue_get(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_message_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -6398,20 +6590,23 @@ bool sandhog_job_objects_method_queue_get(sandhog_job_objects_borrow_queue_t sel
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6443,7 +6638,7 @@ bool sandhog_job_objects_method_queue_get(sandhog_job_objects_borrow_queue_t sel
 
 bool sandhog_job_objects_method_queue_get_batch(sandhog_job_objects_borrow_queue_t self, uint32_t most, sandhog_job_objects_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -6498,20 +6693,23 @@ bool sandhog_job_objects_method_queue_get_batch(sandhog_job_objects_borrow_queue
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6543,7 +6741,7 @@ bool sandhog_job_objects_method_queue_get_batch(sandhog_job_objects_borrow_queue
 
 bool sandhog_job_objects_method_queue_take(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_taken_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -6604,20 +6802,23 @@ bool sandhog_job_objects_method_queue_take(sandhog_job_objects_borrow_queue_t se
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6649,7 +6850,7 @@ bool sandhog_job_objects_method_queue_take(sandhog_job_objects_borrow_queue_t se
 
 bool sandhog_job_objects_method_queue_acknowledge(sandhog_job_objects_borrow_queue_t self, uint64_t token, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_queue_acknowledge((self).__handle, (int64_t) (token), ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -6693,20 +6894,23 @@ bool sandhog_job_objects_method_queue_acknowledge(sandhog_job_objects_borrow_que
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6737,7 +6941,7 @@ bool sandhog_job_objects_method_queue_acknowledge(sandhog_job_objects_borrow_que
 
 bool sandhog_job_objects_method_queue_give_back(sandhog_job_objects_borrow_queue_t self, uint64_t token, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_queue_give_back((self).__handle, (int64_t) (token), ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -6781,20 +6985,23 @@ bool sandhog_job_objects_method_queue_give_back(sandhog_job_objects_borrow_queue
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6825,7 +7032,7 @@ bool sandhog_job_objects_method_queue_give_back(sandhog_job_objects_borrow_queue
 
 bool sandhog_job_objects_method_queue_task_done(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_queue_task_done((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -6869,20 +7076,23 @@ bool sandhog_job_objects_method_queue_task_done(sandhog_job_objects_borrow_queue
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -6913,7 +7123,7 @@ bool sandhog_job_objects_method_queue_task_done(sandhog_job_objects_borrow_queue
 
 bool sandhog_job_objects_method_queue_join(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -6967,20 +7177,23 @@ bool sandhog_job_objects_method_queue_join(sandhog_job_objects_borrow_queue_t se
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7011,7 +7224,7 @@ bool sandhog_job_objects_method_queue_join(sandhog_job_objects_borrow_queue_t se
 
 bool sandhog_job_objects_method_queue_size(sandhog_job_objects_borrow_queue_t self, uint32_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_queue_size((self).__handle, ptr);
   sandhog_job_objects_result_u32_error_t result;
@@ -7056,20 +7269,23 @@ bool sandhog_job_objects_method_queue_size(sandhog_job_objects_borrow_queue_t se
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7101,7 +7317,7 @@ bool sandhog_job_objects_method_queue_size(sandhog_job_objects_borrow_queue_t se
 
 bool sandhog_job_objects_method_queue_bytes(sandhog_job_objects_borrow_queue_t self, uint64_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_queue_bytes((self).__handle, ptr);
   sandhog_job_objects_result_u64_error_t result;
@@ -7146,20 +7362,23 @@ bool sandhog_job_objects_method_queue_bytes(sandhog_job_objects_borrow_queue_t s
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7191,7 +7410,7 @@ bool sandhog_job_objects_method_queue_bytes(sandhog_job_objects_borrow_queue_t s
 
 bool sandhog_job_objects_method_queue_close(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_method_queue_close((self).__handle, ptr);
   sandhog_job_objects_result_void_error_t result;
@@ -7235,20 +7454,23 @@ bool sandhog_job_objects_method_queue_close(sandhog_job_objects_borrow_queue_t s
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7279,7 +7501,7 @@ bool sandhog_job_objects_method_queue_close(sandhog_job_objects_borrow_queue_t s
 
 bool sandhog_job_objects_open_lock(command_string_t *name, sandhog_job_objects_own_lock_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_lock((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_lock_error_t result;
@@ -7324,20 +7546,23 @@ bool sandhog_job_objects_open_lock(command_string_t *name, sandhog_job_objects_o
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7369,7 +7594,7 @@ bool sandhog_job_objects_open_lock(command_string_t *name, sandhog_job_objects_o
 
 bool sandhog_job_objects_open_rlock(command_string_t *name, sandhog_job_objects_own_rlock_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_rlock((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_rlock_error_t result;
@@ -7414,20 +7639,23 @@ bool sandhog_job_objects_open_rlock(command_string_t *name, sandhog_job_objects_
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7459,7 +7687,7 @@ bool sandhog_job_objects_open_rlock(command_string_t *name, sandhog_job_objects_
 
 bool sandhog_job_objects_open_semaphore(command_string_t *name, sandhog_job_objects_own_semaphore_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_semaphore((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_semaphore_error_t result;
@@ -7504,20 +7732,23 @@ bool sandhog_job_objects_open_semaphore(command_string_t *name, sandhog_job_obje
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7549,7 +7780,7 @@ bool sandhog_job_objects_open_semaphore(command_string_t *name, sandhog_job_obje
 
 bool sandhog_job_objects_open_event(command_string_t *name, sandhog_job_objects_own_event_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_event((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_event_error_t result;
@@ -7594,20 +7825,23 @@ bool sandhog_job_objects_open_event(command_string_t *name, sandhog_job_objects_
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7639,7 +7873,7 @@ bool sandhog_job_objects_open_event(command_string_t *name, sandhog_job_objects_
 
 bool sandhog_job_objects_open_condition(command_string_t *name, sandhog_job_objects_own_condition_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_condition((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_condition_error_t result;
@@ -7684,20 +7918,23 @@ bool sandhog_job_objects_open_condition(command_string_t *name, sandhog_job_obje
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7729,7 +7966,7 @@ bool sandhog_job_objects_open_condition(command_string_t *name, sandhog_job_obje
 
 bool sandhog_job_objects_open_barrier(command_string_t *name, sandhog_job_objects_own_barrier_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_barrier((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_barrier_error_t result;
@@ -7774,20 +8011,23 @@ bool sandhog_job_objects_open_barrier(command_string_t *name, sandhog_job_object
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7819,7 +8059,7 @@ bool sandhog_job_objects_open_barrier(command_string_t *name, sandhog_job_object
 
 bool sandhog_job_objects_open_value(command_string_t *name, sandhog_job_objects_own_value_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_value((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_value_error_t result;
@@ -7864,20 +8104,23 @@ bool sandhog_job_objects_open_value(command_string_t *name, sandhog_job_objects_
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7909,7 +8152,7 @@ bool sandhog_job_objects_open_value(command_string_t *name, sandhog_job_objects_
 
 bool sandhog_job_objects_open_array(command_string_t *name, sandhog_job_objects_own_array_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_array((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_array_error_t result;
@@ -7954,20 +8197,23 @@ bool sandhog_job_objects_open_array(command_string_t *name, sandhog_job_objects_
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -7999,7 +8245,7 @@ bool sandhog_job_objects_open_array(command_string_t *name, sandhog_job_objects_
 
 bool sandhog_job_objects_open_memory(command_string_t *name, sandhog_job_objects_own_memory_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_memory((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_memory_error_t result;
@@ -8044,20 +8290,23 @@ bool sandhog_job_objects_open_memory(command_string_t *name, sandhog_job_objects
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8089,7 +8338,7 @@ bool sandhog_job_objects_open_memory(command_string_t *name, sandhog_job_objects
 
 bool sandhog_job_objects_open_queue(command_string_t *name, sandhog_job_objects_own_queue_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_queue((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_queue_error_t result;
@@ -8134,20 +8383,23 @@ bool sandhog_job_objects_open_queue(command_string_t *name, sandhog_job_objects_
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8179,7 +8431,7 @@ bool sandhog_job_objects_open_queue(command_string_t *name, sandhog_job_objects_
 
 bool sandhog_job_objects_open_pipe(command_string_t *name, sandhog_job_objects_own_connection_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_open_pipe((uint8_t *) (*name).ptr, (*name).len, ptr);
   sandhog_job_objects_result_own_connection_error_t result;
@@ -8224,20 +8476,23 @@ bool sandhog_job_objects_open_pipe(command_string_t *name, sandhog_job_objects_o
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8269,7 +8524,7 @@ bool sandhog_job_objects_open_pipe(command_string_t *name, sandhog_job_objects_o
 
 bool sandhog_job_objects_create_lock(sandhog_job_objects_own_lock_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_lock(ptr);
   sandhog_job_objects_result_own_lock_error_t result;
@@ -8314,20 +8569,23 @@ bool sandhog_job_objects_create_lock(sandhog_job_objects_own_lock_t *ret, sandho
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8359,7 +8617,7 @@ bool sandhog_job_objects_create_lock(sandhog_job_objects_own_lock_t *ret, sandho
 
 bool sandhog_job_objects_create_rlock(sandhog_job_objects_own_rlock_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_rlock(ptr);
   sandhog_job_objects_result_own_rlock_error_t result;
@@ -8404,20 +8662,23 @@ bool sandhog_job_objects_create_rlock(sandhog_job_objects_own_rlock_t *ret, sand
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8449,7 +8710,7 @@ bool sandhog_job_objects_create_rlock(sandhog_job_objects_own_rlock_t *ret, sand
 
 bool sandhog_job_objects_create_semaphore(uint32_t permits, bool bounded, sandhog_job_objects_own_semaphore_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_semaphore((int32_t) (permits), bounded, ptr);
   sandhog_job_objects_result_own_semaphore_error_t result;
@@ -8494,20 +8755,23 @@ bool sandhog_job_objects_create_semaphore(uint32_t permits, bool bounded, sandho
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8539,7 +8803,7 @@ bool sandhog_job_objects_create_semaphore(uint32_t permits, bool bounded, sandho
 
 bool sandhog_job_objects_create_event(sandhog_job_objects_own_event_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_event(ptr);
   sandhog_job_objects_result_own_event_error_t result;
@@ -8584,20 +8848,23 @@ bool sandhog_job_objects_create_event(sandhog_job_objects_own_event_t *ret, sand
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8629,7 +8896,7 @@ bool sandhog_job_objects_create_event(sandhog_job_objects_own_event_t *ret, sand
 
 bool sandhog_job_objects_create_condition(sandhog_job_objects_own_condition_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_condition(ptr);
   sandhog_job_objects_result_own_condition_error_t result;
@@ -8674,20 +8941,23 @@ bool sandhog_job_objects_create_condition(sandhog_job_objects_own_condition_t *r
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8719,7 +8989,7 @@ bool sandhog_job_objects_create_condition(sandhog_job_objects_own_condition_t *r
 
 bool sandhog_job_objects_create_barrier(uint32_t parties, sandhog_job_objects_own_barrier_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_barrier((int32_t) (parties), ptr);
   sandhog_job_objects_result_own_barrier_error_t result;
@@ -8764,20 +9034,23 @@ bool sandhog_job_objects_create_barrier(uint32_t parties, sandhog_job_objects_ow
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8809,7 +9082,7 @@ bool sandhog_job_objects_create_barrier(uint32_t parties, sandhog_job_objects_ow
 
 bool sandhog_job_objects_create_value(sandhog_job_objects_element_t element, sandhog_job_objects_own_value_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_value((int32_t) element, ptr);
   sandhog_job_objects_result_own_value_error_t result;
@@ -8854,20 +9127,23 @@ bool sandhog_job_objects_create_value(sandhog_job_objects_element_t element, san
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8899,7 +9175,7 @@ bool sandhog_job_objects_create_value(sandhog_job_objects_element_t element, san
 
 bool sandhog_job_objects_create_array(sandhog_job_objects_element_t element, uint64_t length, sandhog_job_objects_own_array_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_array((int32_t) element, (int64_t) (length), ptr);
   sandhog_job_objects_result_own_array_error_t result;
@@ -8944,20 +9220,23 @@ bool sandhog_job_objects_create_array(sandhog_job_objects_element_t element, uin
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -8989,7 +9268,7 @@ bool sandhog_job_objects_create_array(sandhog_job_objects_element_t element, uin
 
 bool sandhog_job_objects_create_memory(uint64_t bytes, sandhog_job_objects_own_memory_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_memory((int64_t) (bytes), ptr);
   sandhog_job_objects_result_own_memory_error_t result;
@@ -9034,20 +9313,23 @@ bool sandhog_job_objects_create_memory(uint64_t bytes, sandhog_job_objects_own_m
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -9079,7 +9361,7 @@ bool sandhog_job_objects_create_memory(uint64_t bytes, sandhog_job_objects_own_m
 
 bool sandhog_job_objects_create_queue(uint32_t items, uint64_t bytes, sandhog_job_objects_own_queue_t *ret, sandhog_job_objects_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_objects_create_queue((int32_t) (items), (int64_t) (bytes), ptr);
   sandhog_job_objects_result_own_queue_error_t result;
@@ -9124,20 +9406,119 @@ bool sandhog_job_objects_create_queue(uint32_t items, uint64_t bytes, sandhog_jo
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_objects_create_pipe(sandhog_job_objects_tuple2_own_connection_own_connection_t *ret, sandhog_job_objects_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_objects_create_pipe(ptr);
+  sandhog_job_objects_result_tuple2_own_connection_own_connection_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_objects_tuple2_own_connection_own_connection_t) {
+        (sandhog_job_objects_own_connection_t) (sandhog_job_objects_own_connection_t) { *((int32_t*) (ptr + 8)) },
+        (sandhog_job_objects_own_connection_t) (sandhog_job_objects_own_connection_t) { *((int32_t*) (ptr + 12)) },
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -9169,7 +9550,7 @@ bool sandhog_job_objects_create_queue(uint32_t items, uint64_t bytes, sandhog_jo
 
 bool sandhog_job_children_method_writer_write(sandhog_job_children_borrow_writer_t self, command_list_u8_t *bytes, sandhog_job_children_timeout_t *timeout, uint64_t *ret, sandhog_job_children_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -9224,20 +9605,23 @@ bool sandhog_job_children_method_writer_write(sandhog_job_children_borrow_writer
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -9269,7 +9653,7 @@ bool sandhog_job_children_method_writer_write(sandhog_job_children_borrow_writer
 
 bool sandhog_job_children_method_reader_read(sandhog_job_children_borrow_reader_t self, uint64_t most, sandhog_job_children_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_children_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -9324,20 +9708,23 @@ bool sandhog_job_children_method_reader_read(sandhog_job_children_borrow_reader_
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -9461,7 +9848,7 @@ bool sandhog_job_children_method_child_stderr(sandhog_job_children_borrow_child_
 
 bool sandhog_job_children_method_child_wait(sandhog_job_children_borrow_child_t self, sandhog_job_children_timeout_t *timeout, sandhog_job_children_verdict_t *ret, sandhog_job_children_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -9531,20 +9918,23 @@ bool sandhog_job_children_method_child_wait(sandhog_job_children_borrow_child_t 
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -9584,7 +9974,7 @@ void sandhog_job_children_method_child_kill(sandhog_job_children_borrow_child_t 
 
 bool sandhog_job_children_method_child_usage(sandhog_job_children_borrow_child_t self, sandhog_job_children_live_usage_t *ret, sandhog_job_children_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_sandhog_job_children_method_child_usage((self).__handle, ptr);
   sandhog_job_children_result_live_usage_error_t result;
@@ -9636,20 +10026,23 @@ bool sandhog_job_children_method_child_usage(sandhog_job_children_borrow_child_t
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -9681,7 +10074,7 @@ bool sandhog_job_children_method_child_usage(sandhog_job_children_borrow_child_t
 
 bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_child_t self, sandhog_job_children_message_t *task, sandhog_job_children_timeout_t *timeout, sandhog_job_children_result_message_string_t *ret, sandhog_job_children_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option1;
   if ((*timeout).is_some) {
@@ -9753,20 +10146,23 @@ bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_child_t 
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
@@ -9798,7 +10194,7 @@ bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_child_t 
 
 bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_children_own_child_t *ret, sandhog_job_children_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(112+16*sizeof(void*))];
+  uint8_t ret_area[(120+16*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   *((size_t*)(ptr + sizeof(void*))) = ((*job).module).len;
   *((uint8_t **)(ptr + 0)) = (uint8_t *) ((*job).module).ptr;
@@ -9812,83 +10208,84 @@ bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_chi
   *((uint8_t **)(ptr + (8*sizeof(void*)))) = (uint8_t *) ((*job).modules).ptr;
   *((size_t*)(ptr + (11*sizeof(void*)))) = ((*job).objects).len;
   *((uint8_t **)(ptr + (10*sizeof(void*)))) = (uint8_t *) ((*job).objects).ptr;
+  *((int32_t*)(ptr + (12*sizeof(void*)))) = (int32_t) ((*job).max_objects);
   if ((((*job).limits).memory_bytes).is_some) {
-    const uint64_t *payload10 = &(((*job).limits).memory_bytes).val;
-    *((int8_t*)(ptr + (12*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (8+12*sizeof(void*)))) = (int64_t) (*payload10);
+    const uint64_t *payload11 = &(((*job).limits).memory_bytes).val;
+    *((int8_t*)(ptr + (8+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (16+12*sizeof(void*)))) = (int64_t) (*payload11);
   } else {
-    *((int8_t*)(ptr + (12*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (8+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).timeout_ns).is_some) {
-    const uint64_t *payload12 = &(((*job).limits).timeout_ns).val;
-    *((int8_t*)(ptr + (16+12*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (24+12*sizeof(void*)))) = (int64_t) (*payload12);
+    const uint64_t *payload13 = &(((*job).limits).timeout_ns).val;
+    *((int8_t*)(ptr + (24+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (32+12*sizeof(void*)))) = (int64_t) (*payload13);
   } else {
-    *((int8_t*)(ptr + (16+12*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (24+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).cpu_ns).is_some) {
-    const uint64_t *payload14 = &(((*job).limits).cpu_ns).val;
-    *((int8_t*)(ptr + (32+12*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (40+12*sizeof(void*)))) = (int64_t) (*payload14);
+    const uint64_t *payload15 = &(((*job).limits).cpu_ns).val;
+    *((int8_t*)(ptr + (40+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (48+12*sizeof(void*)))) = (int64_t) (*payload15);
   } else {
-    *((int8_t*)(ptr + (32+12*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (40+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).fuel).is_some) {
-    const uint64_t *payload16 = &(((*job).limits).fuel).val;
-    *((int8_t*)(ptr + (48+12*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (56+12*sizeof(void*)))) = (int64_t) (*payload16);
+    const uint64_t *payload17 = &(((*job).limits).fuel).val;
+    *((int8_t*)(ptr + (56+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (64+12*sizeof(void*)))) = (int64_t) (*payload17);
   } else {
-    *((int8_t*)(ptr + (48+12*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (56+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).max_output_bytes).is_some) {
-    const uint64_t *payload18 = &(((*job).limits).max_output_bytes).val;
-    *((int8_t*)(ptr + (64+12*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (72+12*sizeof(void*)))) = (int64_t) (*payload18);
+    const uint64_t *payload19 = &(((*job).limits).max_output_bytes).val;
+    *((int8_t*)(ptr + (72+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (80+12*sizeof(void*)))) = (int64_t) (*payload19);
   } else {
-    *((int8_t*)(ptr + (64+12*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (72+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).max_file_bytes).is_some) {
-    const uint64_t *payload20 = &(((*job).limits).max_file_bytes).val;
-    *((int8_t*)(ptr + (80+12*sizeof(void*)))) = 1;
-    *((int64_t*)(ptr + (88+12*sizeof(void*)))) = (int64_t) (*payload20);
+    const uint64_t *payload21 = &(((*job).limits).max_file_bytes).val;
+    *((int8_t*)(ptr + (88+12*sizeof(void*)))) = 1;
+    *((int64_t*)(ptr + (96+12*sizeof(void*)))) = (int64_t) (*payload21);
   } else {
-    *((int8_t*)(ptr + (80+12*sizeof(void*)))) = 0;
+    *((int8_t*)(ptr + (88+12*sizeof(void*)))) = 0;
   }
   if ((((*job).limits).max_files).is_some) {
-    const uint32_t *payload22 = &(((*job).limits).max_files).val;
-    *((int8_t*)(ptr + (96+12*sizeof(void*)))) = 1;
-    *((int32_t*)(ptr + (100+12*sizeof(void*)))) = (int32_t) (*payload22);
-  } else {
-    *((int8_t*)(ptr + (96+12*sizeof(void*)))) = 0;
-  }
-  if (((*job).data).is_some) {
-    const sandhog_job_children_message_t *payload24 = &((*job).data).val;
+    const uint32_t *payload23 = &(((*job).limits).max_files).val;
     *((int8_t*)(ptr + (104+12*sizeof(void*)))) = 1;
-    *((int8_t*)(ptr + (104+13*sizeof(void*)))) = (int32_t) (*payload24).format;
-    *((size_t*)(ptr + (104+15*sizeof(void*)))) = ((*payload24).body).len;
-    *((uint8_t **)(ptr + (104+14*sizeof(void*)))) = (uint8_t *) ((*payload24).body).ptr;
+    *((int32_t*)(ptr + (108+12*sizeof(void*)))) = (int32_t) (*payload23);
   } else {
     *((int8_t*)(ptr + (104+12*sizeof(void*)))) = 0;
   }
-  *((int8_t*)(ptr + (104+16*sizeof(void*)))) = (int32_t) (*job).stdin_;
-  *((int8_t*)(ptr + (105+16*sizeof(void*)))) = (int32_t) (*job).stdout_;
-  *((int8_t*)(ptr + (106+16*sizeof(void*)))) = (int32_t) (*job).stderr_;
-  *((int8_t*)(ptr + (107+16*sizeof(void*)))) = (*job).connected;
-  *((int8_t*)(ptr + (108+16*sizeof(void*)))) = (*job).detached;
-  *((int8_t*)(ptr + (109+16*sizeof(void*)))) = (*job).fresh;
-  uint8_t *ptr25 = (uint8_t *) &ret_area;
-  __wasm_import_sandhog_job_children_spawn(ptr, ptr25);
+  if (((*job).data).is_some) {
+    const sandhog_job_children_message_t *payload25 = &((*job).data).val;
+    *((int8_t*)(ptr + (112+12*sizeof(void*)))) = 1;
+    *((int8_t*)(ptr + (112+13*sizeof(void*)))) = (int32_t) (*payload25).format;
+    *((size_t*)(ptr + (112+15*sizeof(void*)))) = ((*payload25).body).len;
+    *((uint8_t **)(ptr + (112+14*sizeof(void*)))) = (uint8_t *) ((*payload25).body).ptr;
+  } else {
+    *((int8_t*)(ptr + (112+12*sizeof(void*)))) = 0;
+  }
+  *((int8_t*)(ptr + (112+16*sizeof(void*)))) = (int32_t) (*job).stdin_;
+  *((int8_t*)(ptr + (113+16*sizeof(void*)))) = (int32_t) (*job).stdout_;
+  *((int8_t*)(ptr + (114+16*sizeof(void*)))) = (int32_t) (*job).stderr_;
+  *((int8_t*)(ptr + (115+16*sizeof(void*)))) = (*job).connected;
+  *((int8_t*)(ptr + (116+16*sizeof(void*)))) = (*job).detached;
+  *((int8_t*)(ptr + (117+16*sizeof(void*)))) = (*job).fresh;
+  uint8_t *ptr26 = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_children_spawn(ptr, ptr26);
   sandhog_job_children_result_own_child_error_t result;
-  switch ((int32_t) *((uint8_t*) (ptr25 + 0))) {
+  switch ((int32_t) *((uint8_t*) (ptr26 + 0))) {
     case 0: {
       result.is_err = false;
-      result.val.ok = (sandhog_job_children_own_child_t) { *((int32_t*) (ptr25 + 8)) };
+      result.val.ok = (sandhog_job_children_own_child_t) { *((int32_t*) (ptr26 + 8)) };
       break;
     }
     case 1: {
       result.is_err = true;
       sandhog_job_types_error_t variant;
-      variant.tag = (int32_t) *((uint8_t*) (ptr25 + 8));
+      variant.tag = (int32_t) *((uint8_t*) (ptr26 + 8));
       switch ((int32_t) variant.tag) {
         case 0: {
           break;
@@ -9900,46 +10297,49 @@ bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_chi
           break;
         }
         case 3: {
-          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr25 + 16)));
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr26 + 16)));
           break;
         }
         case 4: {
-          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr26 + 16))), (*((size_t*) (ptr26 + (16+1*sizeof(void*))))) };
           break;
         }
         case 5: {
-          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr26 + 16))), (*((size_t*) (ptr26 + (16+1*sizeof(void*))))) };
           break;
         }
         case 6: {
-          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr26 + 16))), (*((size_t*) (ptr26 + (16+1*sizeof(void*))))) };
           break;
         }
         case 7: {
-          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr26 + 16))), (*((size_t*) (ptr26 + (16+1*sizeof(void*))))) };
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr25 + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr25 + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 24))), (*((size_t*) (ptr25 + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr25 + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr26 + 16))), (*((size_t*) (ptr26 + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr26 + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr26 + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr26 + (24+2*sizeof(void*))))), (*((size_t*) (ptr26 + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr26 + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;
         }
         case 9: {
-          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr25 + 16))), (*((size_t*) (ptr25 + (16+1*sizeof(void*))))) };
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr26 + 16))), (*((size_t*) (ptr26 + (16+1*sizeof(void*))))) };
           break;
         }
         case 10: {
@@ -9965,7 +10365,7 @@ bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_chi
 
 bool sandhog_job_children_wait_any(sandhog_job_children_list_source_t *sources, sandhog_job_children_timeout_t *timeout, command_list_u32_t *ret, sandhog_job_children_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(96+2*sizeof(void*))];
+  uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
   int64_t option5;
   if ((*timeout).is_some) {
@@ -10020,20 +10420,23 @@ bool sandhog_job_children_wait_any(sandhog_job_children_list_source_t *sources, 
           break;
         }
         case 8: {
-          variant.val.poisoned = (sandhog_job_types_verdict_t) {
-            (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + 16)),
-            (uint32_t) (uint32_t) (*((int32_t*) (ptr + 20))),
-            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 24))), (*((size_t*) (ptr + (24+1*sizeof(void*))))) },
-            (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
-              (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+2*sizeof(void*))))),
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
             },
           };
           break;

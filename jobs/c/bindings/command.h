@@ -86,6 +86,12 @@ typedef struct sandhog_job_types_verdict_t {
   sandhog_job_types_usage_t   used;
 } sandhog_job_types_verdict_t;
 
+// Which attempt died, by its id, and why.
+typedef struct sandhog_job_types_death_t {
+  command_string_t   attempt;
+  sandhog_job_types_verdict_t   verdict;
+} sandhog_job_types_death_t;
+
 // Why a call came to nothing.
 typedef struct sandhog_job_types_error_t {
   uint8_t tag;
@@ -95,7 +101,7 @@ typedef struct sandhog_job_types_error_t {
     command_string_t     not_found;
     command_string_t     exists;
     command_string_t     invalid;
-    sandhog_job_types_verdict_t     poisoned;
+    sandhog_job_types_death_t     poisoned;
     command_string_t     quota;
   } val;
 } sandhog_job_types_error_t;
@@ -116,7 +122,7 @@ typedef struct sandhog_job_types_error_t {
 #define SANDHOG_JOB_TYPES_ERROR_EXISTS 6
 // What was asked makes no sense; why.
 #define SANDHOG_JOB_TYPES_ERROR_INVALID 7
-// Whoever held what was waited for has died: a child that had a task. Why it died.
+// Whoever held what was waited for has died: a child that had a task.
 #define SANDHOG_JOB_TYPES_ERROR_POISONED 8
 // A bound on how many, how deep or how fast, or what the system has no more of; which one. Later the same call may do.
 #define SANDHOG_JOB_TYPES_ERROR_QUOTA 9
@@ -236,32 +242,32 @@ typedef struct {
   sandhog_job_channel_own_connection_t val;
 } sandhog_job_channel_option_own_connection_t;
 
+typedef sandhog_job_types_death_t sandhog_job_objects_death_t;
+
 typedef sandhog_job_types_error_t sandhog_job_objects_error_t;
 
 typedef sandhog_job_types_message_t sandhog_job_objects_message_t;
 
 typedef sandhog_job_types_timeout_t sandhog_job_objects_timeout_t;
 
-typedef sandhog_job_types_verdict_t sandhog_job_objects_verdict_t;
-
 typedef struct {
   uint64_t f0;
-  sandhog_job_objects_verdict_t f1;
-} sandhog_job_objects_tuple2_u64_verdict_t;
+  sandhog_job_objects_death_t f1;
+} sandhog_job_objects_tuple2_u64_death_t;
 
 // How a lock was got. The attempt holds it in both cases.
 typedef struct sandhog_job_objects_acquired_t {
   uint8_t tag;
   union {
     uint64_t     clean;
-    sandhog_job_objects_tuple2_u64_verdict_t     poisoned;
+    sandhog_job_objects_tuple2_u64_death_t     poisoned;
   } val;
 } sandhog_job_objects_acquired_t;
 
 // The acquisition token.
 #define SANDHOG_JOB_OBJECTS_ACQUIRED_CLEAN 0
-// The holder before died while it held the lock: its verdict. What the lock protects may be half done. Told once, to the
-// next holder.
+// The holder before died while it held the lock: which attempt that was, and why. What the lock protects may be half done.
+// Told once, to the next holder. An attempt that nobody remembers has an empty id and is `lost`.
 #define SANDHOG_JOB_OBJECTS_ACQUIRED_POISONED 1
 
 typedef struct sandhog_job_objects_own_lock_t {
@@ -534,6 +540,19 @@ typedef struct {
   } val;
 } sandhog_job_objects_result_own_connection_error_t;
 
+typedef struct {
+  sandhog_job_objects_own_connection_t f0;
+  sandhog_job_objects_own_connection_t f1;
+} sandhog_job_objects_tuple2_own_connection_own_connection_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_objects_tuple2_own_connection_own_connection_t ok;
+    sandhog_job_objects_error_t err;
+  } val;
+} sandhog_job_objects_result_tuple2_own_connection_own_connection_error_t;
+
 typedef sandhog_job_types_error_t sandhog_job_children_error_t;
 
 typedef sandhog_job_types_message_t sandhog_job_children_message_t;
@@ -600,6 +619,8 @@ typedef sandhog_job_objects_borrow_memory_t sandhog_job_children_borrow_memory_t
 
 typedef sandhog_job_objects_borrow_queue_t sandhog_job_children_borrow_queue_t;
 
+typedef sandhog_job_channel_borrow_connection_t sandhog_job_children_borrow_connection_t;
+
 // An object of the parent's.
 typedef struct sandhog_job_children_object_t {
   uint8_t tag;
@@ -614,6 +635,7 @@ typedef struct sandhog_job_children_object_t {
     sandhog_job_children_borrow_array_t     array;
     sandhog_job_children_borrow_memory_t     memory;
     sandhog_job_children_borrow_queue_t     queue;
+    sandhog_job_children_borrow_connection_t     pipe;
   } val;
 } sandhog_job_children_object_t;
 
@@ -627,6 +649,9 @@ typedef struct sandhog_job_children_object_t {
 #define SANDHOG_JOB_CHILDREN_OBJECT_ARRAY 7
 #define SANDHOG_JOB_CHILDREN_OBJECT_MEMORY 8
 #define SANDHOG_JOB_CHILDREN_OBJECT_QUEUE 9
+// An end of a pipe without a name. It is the child's from then on: here it is `closed`. `invalid`: it is no such end, it
+// was handed to another child, or something went through it here already.
+#define SANDHOG_JOB_CHILDREN_OBJECT_PIPE 10
 
 // What a child may do with an object: those of the grant's words that mean something for it (`read`, `write`, `put`, `get`,
 // `set`, `wait`, `acquire`, `release`).
@@ -641,8 +666,8 @@ typedef uint8_t sandhog_job_children_object_rights_t;
 #define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_PUT (1 << 6)
 #define SANDHOG_JOB_CHILDREN_OBJECT_RIGHTS_GET (1 << 7)
 
-// An object for the child, under this name. What the parent may not do itself is `denied`. The rights of a lock, a condition
-// and a barrier are not looked at: there is one.
+// An object for the child, under this name. What the parent may not do itself is `denied`. The rights of a lock, a condition,
+// a barrier and a pipe are not looked at: there is one.
 typedef struct sandhog_job_children_object_grant_t {
   command_string_t   name;
   sandhog_job_children_object_t   object;
@@ -675,6 +700,9 @@ typedef struct sandhog_job_children_job_t {
   // Which of the parent's modules the child may start in its turn.
   command_list_string_t   modules;
   sandhog_job_children_list_object_grant_t   objects;
+  // So many objects without a name may the child make, out of those that the parent may make: they are not the parent's
+  // until the child has ended. More than the parent has left is a `quota`.
+  uint32_t   max_objects;
   sandhog_job_children_limits_t   limits;
   // What `process.initial-data` gives to the child. All texts of this record and the data have at most 900 KiB together,
   // where each counts 32 bytes more than it has; over that they are `too-large`.
@@ -733,8 +761,6 @@ typedef struct sandhog_job_children_own_child_t {
 typedef struct sandhog_job_children_borrow_child_t {
   int32_t __handle;
 } sandhog_job_children_borrow_child_t;
-
-typedef sandhog_job_channel_borrow_connection_t sandhog_job_children_borrow_connection_t;
 
 // Something that can be waited for.
 typedef struct sandhog_job_children_source_t {
@@ -972,7 +998,9 @@ extern bool sandhog_job_objects_method_memory_write(sandhog_job_objects_borrow_m
 extern bool sandhog_job_objects_method_queue_put(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_message_t *message, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err);
 // Many at the cost of one: a batch as in `channel.send-batch`. All go, or none.
 extern bool sandhog_job_objects_method_queue_put_batch(sandhog_job_objects_borrow_queue_t self, command_list_u8_t *batch, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_error_t *err);
-// `closed`: it is, and nothing is left. An item whose reader dies in this very call is not lost.
+// `closed`: it is, nothing is left, and nothing that was taken can come back: while others have taken an item, this waits
+// until they acknowledge it, give it back or die. (What this attempt has taken itself is not waited for.) An item whose
+// reader dies in this very call is not lost.
 extern bool sandhog_job_objects_method_queue_get(sandhog_job_objects_borrow_queue_t self, sandhog_job_objects_timeout_t *timeout, sandhog_job_objects_message_t *ret, sandhog_job_objects_error_t *err);
 // At least one and at most so many, of 64 KiB together or one that is larger, as such an array. `invalid`: `most` is 0.
 extern bool sandhog_job_objects_method_queue_get_batch(sandhog_job_objects_borrow_queue_t self, uint32_t most, sandhog_job_objects_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_objects_error_t *err);
@@ -1004,9 +1032,9 @@ extern bool sandhog_job_objects_open_memory(command_string_t *name, sandhog_job_
 extern bool sandhog_job_objects_open_queue(command_string_t *name, sandhog_job_objects_own_queue_t *ret, sandhog_job_objects_error_t *err);
 // The end of a pipe that was granted. Another attempt may have had it before; what it has not received is received here.
 extern bool sandhog_job_objects_open_pipe(command_string_t *name, sandhog_job_objects_own_connection_t *ret, sandhog_job_objects_error_t *err);
-// New ones without a name, with all rights. `quota`: more than the group may have, in number or in memory. `denied`: this job
-// may make none (`--max-objects`), as a child never may. `invalid`: no parties, elements, bytes or items; a
-// semaphore may begin without permits.
+// New ones without a name, with all rights. `quota`: more than this job or the group may have, in number or in memory.
+// `denied`: this job may make none (`--max-objects`; of a child: `job.max-objects`). `invalid`: no parties, elements, bytes
+// or items; a semaphore may begin without permits.
 extern bool sandhog_job_objects_create_lock(sandhog_job_objects_own_lock_t *ret, sandhog_job_objects_error_t *err);
 extern bool sandhog_job_objects_create_rlock(sandhog_job_objects_own_rlock_t *ret, sandhog_job_objects_error_t *err);
 extern bool sandhog_job_objects_create_semaphore(uint32_t permits, bool bounded, sandhog_job_objects_own_semaphore_t *ret, sandhog_job_objects_error_t *err);
@@ -1017,6 +1045,8 @@ extern bool sandhog_job_objects_create_value(sandhog_job_objects_element_t eleme
 extern bool sandhog_job_objects_create_array(sandhog_job_objects_element_t element, uint64_t length, sandhog_job_objects_own_array_t *ret, sandhog_job_objects_error_t *err);
 extern bool sandhog_job_objects_create_memory(uint64_t bytes, sandhog_job_objects_own_memory_t *ret, sandhog_job_objects_error_t *err);
 extern bool sandhog_job_objects_create_queue(uint32_t items, uint64_t bytes, sandhog_job_objects_own_queue_t *ret, sandhog_job_objects_error_t *err);
+// Both ends of a new pipe. An end closes with its last handle as well, or with the child that it was handed to.
+extern bool sandhog_job_objects_create_pipe(sandhog_job_objects_tuple2_own_connection_own_connection_t *ret, sandhog_job_objects_error_t *err);
 
 // Imported Functions from `sandhog:job/children@0.1.0`
 // Writes some of the bytes, at least one, and says how many. `closed`: nobody reads them. `invalid`: no bytes.
@@ -1063,6 +1093,8 @@ void sandhog_job_types_message_free(sandhog_job_types_message_t *ptr);
 
 void sandhog_job_types_verdict_free(sandhog_job_types_verdict_t *ptr);
 
+void sandhog_job_types_death_free(sandhog_job_types_death_t *ptr);
+
 void sandhog_job_types_error_free(sandhog_job_types_error_t *ptr);
 
 void sandhog_job_process_message_free(sandhog_job_process_message_t *ptr);
@@ -1103,15 +1135,15 @@ void sandhog_job_channel_result_list_u8_error_free(sandhog_job_channel_result_li
 
 void sandhog_job_channel_option_own_connection_free(sandhog_job_channel_option_own_connection_t *ptr);
 
+void sandhog_job_objects_death_free(sandhog_job_objects_death_t *ptr);
+
 void sandhog_job_objects_error_free(sandhog_job_objects_error_t *ptr);
 
 void sandhog_job_objects_message_free(sandhog_job_objects_message_t *ptr);
 
 void sandhog_job_objects_timeout_free(sandhog_job_objects_timeout_t *ptr);
 
-void sandhog_job_objects_verdict_free(sandhog_job_objects_verdict_t *ptr);
-
-void sandhog_job_objects_tuple2_u64_verdict_free(sandhog_job_objects_tuple2_u64_verdict_t *ptr);
+void sandhog_job_objects_tuple2_u64_death_free(sandhog_job_objects_tuple2_u64_death_t *ptr);
 
 void sandhog_job_objects_acquired_free(sandhog_job_objects_acquired_t *ptr);
 
@@ -1218,6 +1250,8 @@ void sandhog_job_objects_result_own_memory_error_free(sandhog_job_objects_result
 void sandhog_job_objects_result_own_queue_error_free(sandhog_job_objects_result_own_queue_error_t *ptr);
 
 void sandhog_job_objects_result_own_connection_error_free(sandhog_job_objects_result_own_connection_error_t *ptr);
+
+void sandhog_job_objects_result_tuple2_own_connection_own_connection_error_free(sandhog_job_objects_result_tuple2_own_connection_own_connection_error_t *ptr);
 
 void sandhog_job_children_error_free(sandhog_job_children_error_t *ptr);
 

@@ -180,8 +180,16 @@ impl Actor {
                 }
                 let _ = answer.send(known.map_err(|breach| breach.to_string()));
             }
-            Message::Hand { parent, child, objects, answer } => {
-                let _ = answer.send(self.book.hand(&parent, &child, &objects));
+            Message::HangUp { attempt, object, end, answer } => {
+                let left = self.book.hang_up(&attempt, object, end);
+                let _ = answer.send(left.map(|gone| self.settle(gone)).map_err(|breach| breach.to_string()));
+            }
+            Message::Hand { parent, child, objects, quota, answer } => {
+                let _ = answer.send(self.book.hand(&parent, &child, &objects, quota));
+            }
+            Message::NotStarted { parent, child } => {
+                let gone = self.book.not_started(&parent, &child);
+                self.settle(gone);
             }
             Message::Dead { member, answer } => drop(answer.send(self.book.dead(member))),
             Message::Stop { attempt } => {
@@ -254,8 +262,8 @@ impl Actor {
             let _ = answer.send(Err(Refused::NotFound("the object is not there any more".into())));
             return;
         };
-        let end = self.book.entry(object).and_then(|entry| entry.end(attempt));
-        let given = self.stock.descriptors(&attached, end).map(|fds| Given { attached, fds });
+        let ends = self.book.entry(object).map(|entry| entry.ends_of(attempt)).unwrap_or_default();
+        let given = self.stock.descriptors(&attached, &ends).map(|fds| Given { attached, fds });
         if given.is_err() {
             self.book.take_page_back(attempt);
         }
@@ -266,6 +274,9 @@ impl Actor {
 
     /// Does what follows from somebody's end.
     fn settle(&mut self, gone: Gone) {
+        for (object, end) in gone.hung_up {
+            self.stock.hang_up(object, end);
+        }
         for object in gone.forgotten {
             self.tell_keeper(ToKeeper::Forget(object));
             self.forget(object);

@@ -45,6 +45,13 @@ pub(crate) struct Handed {
     pub rights: Rights,
 }
 
+/// What a child is given of the objects without a name that its parent may make: `part` of `most`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quota {
+    pub part: u32,
+    pub most: u32,
+}
+
 /// Jobs that wait for each other, each for a lock that the next one holds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadlock(pub Vec<Link>);

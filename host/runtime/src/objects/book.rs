@@ -6,13 +6,15 @@
 //! Must not: have a descriptor, know a keeper, or trust the number of an object or a member that comes from a worker.
 
 mod entry;
+mod parts;
 mod seats;
 
 pub(super) use entry::{End, Entry};
 
-use super::asked::{Handed, Wanted, Who};
+use super::asked::{Handed, Quota, Wanted, Who};
 use entry::Use;
-use sandhog_protocol::objects::{Attached, Dead, GRANTED, Kind, Member, NAME, OBJECTS, ObjectId, Rights};
+use parts::Parts;
+use sandhog_protocol::objects::{Attached, Dead, GRANTED, Kind, Member, NAME, OBJECTS, ObjectId, Right, Rights};
 use sandhog_protocol::request::{ChildObject, Refused};
 use sandhog_protocol::verdict::Verdict;
 use sandhog_spec::objects::{all_rights, print_kind};
@@ -49,6 +51,7 @@ pub(super) struct Book {
     dying: BTreeMap<Member, Ended>,
     /// Those that held something, the first one first.
     dead: VecDeque<(Member, Dead)>,
+    parts: Parts,
 }
 
 /// An attempt that uses objects.
@@ -87,6 +90,8 @@ pub(super) struct Gone {
     pub died: Option<Member>,
     /// Objects that nobody uses any more.
     pub forgotten: Vec<ObjectId>,
+    /// Ends of pipes that are closed.
+    pub hung_up: Vec<(ObjectId, End)>,
 }
 
 /// Somebody breaks the rules, who is to end.
@@ -108,6 +113,7 @@ impl Book {
             seats: Seats::default(),
             dying: BTreeMap::new(),
             dead: VecDeque::new(),
+            parts: Parts::default(),
         }
     }
 
@@ -159,14 +165,19 @@ impl Book {
                 Ok((object, None))
             }
             Wanted::New { kind, most } => {
-                let made = self.objects.values().filter(|entry| entry.maker.as_ref() == Some(attempt)).count();
-                if made >= most as usize {
+                if self.unnamed_left(attempt, most) == 0 {
                     let what = format!("{most} objects without a name are the most (--max-objects)");
                     return Err(Refused::Quota(what));
                 }
                 self.make(None, kind, attempt, all_rights(kind), now)
             }
         }
+    }
+
+    /// How many objects without a name an attempt may still make: neither made by it nor given to its children.
+    fn unnamed_left(&self, attempt: &str, most: u32) -> u32 {
+        let made = self.objects.values().filter(|entry| entry.maker.as_deref() == Some(attempt)).count();
+        most.saturating_sub(self.parts.given(attempt)).saturating_sub(u32::try_from(made).unwrap_or(u32::MAX))
     }
 
     fn find_named(&mut self, who: &Who, object: ObjectId, kind: Kind, rights: Rights) -> Result<ObjectId, Refused> {
@@ -195,9 +206,6 @@ impl Book {
             return Err(Refused::Quota(format!("{OBJECTS} objects are the most of one group")));
         }
         let is_pipe = kind == Kind::Pipe;
-        if is_pipe && name.is_none() {
-            return Err(Refused::Invalid("a pipe has a name; two jobs are granted an end of it each".into()));
-        }
         let invalid = || Refused::Invalid(format!("there is no {}", print_kind(kind)));
         let needed = if is_pipe { 0 } else { (self.layout)(kind).ok_or_else(invalid)? };
         // It is allocated in whole pages.
@@ -212,7 +220,10 @@ impl Book {
         let object = self.last;
         let mut entry = Entry::new(name.clone(), kind, bytes, now);
         entry.maker = name.is_none().then(|| attempt.to_owned());
-        entry.take_end(attempt, &rights)?;
+        match &entry.name {
+            None if is_pipe => entry.take_both_ends(attempt),
+            Some(_) | None => entry.take_end(attempt, &rights)?,
+        }
         entry.uses.insert(attempt.into(), Use { rights, is_attached: true, is_handed: false });
         self.memory += bytes;
         self.names.extend(name.map(|name| (name, object)));
@@ -229,24 +240,56 @@ impl Book {
         Some(Attached { object, kind: entry.kind, rights, member: account.member, page })
     }
 
-    /// A parent hands objects to a child: from now on the child uses them.
+    /// A parent hands objects to a child: from now on the child uses them; and the child may make so many as `part` says, out of
+    /// those that the parent may make.
     ///
     /// # Errors
     /// The first one that it does not have itself, or has less of; nothing has changed then.
-    pub(super) fn hand(&mut self, parent: &str, child: &str, asked: &[ChildObject]) -> Result<Vec<Handed>, Refused> {
+    pub(super) fn hand(
+        &mut self,
+        parent: &str,
+        child: &str,
+        asked: &[ChildObject],
+        Quota { part, most }: Quota,
+    ) -> Result<Vec<Handed>, Refused> {
         let handed = asked.iter().map(|asked| self.may_hand(parent, asked)).collect::<Result<Vec<_>, _>>()?;
         let mut names = BTreeSet::new();
         if handed.len() > GRANTED || !handed.iter().all(|handed| names.insert(&handed.name)) {
             return Err(Refused::Invalid("too many objects, or two of one name".into()));
         }
+        let mut pipes = BTreeSet::new();
+        if !handed.iter().all(|handed| handed.kind != Kind::Pipe || pipes.insert(handed.object)) {
+            return Err(Refused::Invalid("an end of a pipe twice, or both ends of one, for one child".into()));
+        }
+        let left = self.unnamed_left(parent, most);
+        if part > left {
+            let text = format!("{part} objects for the child to make, where the parent may make {left} more itself");
+            return Err(Refused::Quota(text));
+        }
+        self.parts.give(parent, child, part);
         for Handed { object, rights, .. } in &handed {
-            if let Some(entry) = self.objects.get_mut(object) {
-                let of = entry.uses.entry(child.into()).or_default();
-                of.is_handed = true;
-                of.rights.extend(rights);
-            }
+            let Some(entry) = self.objects.get_mut(object) else { continue };
+            rights.iter().filter_map(|right| End::of(*right)).for_each(|end| {
+                entry.pass_end(end, parent, Some(child));
+            });
+            let of = entry.uses.entry(child.into()).or_default();
+            of.is_handed = true;
+            of.rights.extend(rights);
         }
         Ok(handed)
+    }
+
+    /// A child to which its parent has handed something was not started: ends of pipes are its parent's again, and nothing of the
+    /// rest is the child's.
+    pub(super) fn not_started(&mut self, parent: &str, child: &str) -> Gone {
+        for entry in self.objects.values_mut() {
+            for end in entry.ends_of(child) {
+                if entry.pass_end(end, child, Some(parent)) {
+                    entry.uses.entry(parent.into()).and_modify(|of| of.is_attached = true);
+                }
+            }
+        }
+        self.no_longer_uses(child)
     }
 
     fn may_hand(&self, parent: &str, asked: &ChildObject) -> Result<Handed, Refused> {
@@ -259,8 +302,9 @@ impl Book {
         let found = entry.and_then(|entry| Some((entry, entry.uses.get(parent).filter(|of| of.is_attached)?)));
         let (entry, of) =
             found.ok_or_else(|| Refused::NotFound(format!("the parent has no object for the name {name}")))?;
-        if entry.kind == Kind::Pipe {
-            return Err(Refused::Invalid(format!("{name} is a pipe, and an end of one is for one attempt")));
+        if entry.kind == Kind::Pipe && (entry.name.is_some() || rights.len() > 1) {
+            let text = format!("{name} is a pipe, of which an end can be handed on where it has no name in the group");
+            return Err(Refused::Invalid(text));
         }
         if rights.is_empty() || !rights.is_subset(&of.rights) {
             return Err(Refused::Denied(format!("more rights to {name} than the parent has itself, or none")));
@@ -301,14 +345,29 @@ impl Book {
     pub(super) fn leave(&mut self, attempt: &str, object: ObjectId) -> Result<Gone, Breach> {
         self.check_known(object)?;
         let Some(entry) = self.objects.get_mut(&object) else { return Ok(Gone::default()) };
-        entry.leave_ends(attempt);
+        let hung_up = entry.leave_ends(attempt).into_iter().map(|end| (object, end)).collect();
         if let Some(of) = entry.uses.get_mut(attempt) {
             of.is_attached = false;
             if !of.is_handed {
                 entry.uses.remove(attempt);
             }
         }
-        Ok(Gone { died: None, forgotten: self.forget_unused([object]) })
+        Ok(Gone { died: None, forgotten: self.forget_unused([object]), hung_up })
+    }
+
+    /// An attempt closes an end of a pipe without a name. One that it does not have, or of another object, is none.
+    ///
+    /// # Errors
+    /// There never was such an object.
+    pub(super) fn hang_up(&mut self, attempt: &str, object: ObjectId, end: Right) -> Result<Gone, Breach> {
+        self.check_known(object)?;
+        let (Some(end), Some(entry)) = (End::of(end), self.objects.get_mut(&object)) else {
+            return Ok(Gone::default());
+        };
+        if !entry.pass_end(end, attempt, None) {
+            return Ok(Gone::default());
+        }
+        Ok(Gone { died: None, forgotten: self.forget_unused([object]), hung_up: vec![(object, end)] })
     }
 
     /// # Errors
@@ -322,21 +381,37 @@ impl Book {
 
     /// An attempt has ended, and uses nothing any more.
     pub(super) fn ended(&mut self, attempt: &str, verdict: &Verdict, code: u32) -> Gone {
-        let mut used = Vec::new();
-        for (object, entry) in &mut self.objects {
-            entry.leave_ends(attempt);
-            used.extend(entry.uses.remove(attempt).map(|_| *object));
-        }
-        let forgotten = self.forget_unused(used);
-        let Some(account) = self.members.remove(attempt) else { return Gone { died: None, forgotten } };
+        let gone = self.no_longer_uses(attempt);
+        let Some(account) = self.members.remove(attempt) else { return gone };
         let Account { who, member, is_known, has_page: _ } = account;
         if !is_known {
             self.seats.leave(member);
-            return Gone { died: None, forgotten };
+            return gone;
         }
         let dead = Dead { attempt: attempt.into(), verdict: verdict.clone(), code };
         self.dying.insert(member, Ended { who, dead });
-        Gone { died: Some(member), forgotten }
+        Gone { died: Some(member), ..gone }
+    }
+
+    fn no_longer_uses(&mut self, attempt: &str) -> Gone {
+        let (mut used, mut hung_up) = (Vec::new(), Vec::new());
+        for (object, entry) in &mut self.objects {
+            if entry.uses.contains_key(attempt) {
+                hung_up.extend(entry.leave_ends(attempt).into_iter().map(|end| (*object, end)));
+                entry.uses.remove(attempt);
+                used.push(*object);
+            }
+        }
+        let forgotten = self.forget_unused(used);
+        self.give_part_back(attempt);
+        Gone { died: None, forgotten, hung_up }
+    }
+
+    /// What an attempt was given to make is its parent's again. Objects of it that others use still count as made by the parent.
+    fn give_part_back(&mut self, attempt: &str) {
+        let Some(parent) = self.parts.give_back(attempt) else { return };
+        let made = self.objects.values_mut().filter(|entry| entry.maker.as_deref() == Some(attempt));
+        made.for_each(|entry| entry.maker = Some(parent.clone()));
     }
 
     /// A keeper has settled what a dead member held. `held`: something.
@@ -368,7 +443,7 @@ impl Book {
     pub(super) fn keep(&mut self, names: BTreeMap<String, Kind>) -> Gone {
         self.kept = names;
         let all: Vec<_> = self.objects.keys().copied().collect();
-        Gone { died: None, forgotten: self.forget_unused(all) }
+        Gone { died: None, forgotten: self.forget_unused(all), hung_up: Vec::new() }
     }
 
     fn forget_unused(&mut self, objects: impl IntoIterator<Item = ObjectId>) -> Vec<ObjectId> {

@@ -1,11 +1,11 @@
 //! The way to a group's objects, for attempts, for a daemon's fleet, and for whoever wants to look at them.
 
 use super::actor::Actor;
-use super::asked::{Given, Handed, Teller, Wanted, Who};
+use super::asked::{Given, Handed, Quota, Teller, Wanted, Who};
 use super::message::{Answer, Message};
 use super::row::Row;
 use crate::coordinator::Coordinator;
-use sandhog_protocol::objects::{Dead, Kind, Member, ObjectId};
+use sandhog_protocol::objects::{Dead, Kind, Member, ObjectId, Right};
 use sandhog_protocol::request::{ChildObject, Refused};
 use sandhog_protocol::verdict::Verdict;
 use sandhog_spec::job::Job;
@@ -86,8 +86,21 @@ impl Group {
         parent: String,
         child: String,
         objects: Vec<ChildObject>,
+        quota: Quota,
     ) -> Result<Vec<Handed>, Refused> {
-        self.ask(|answer| Message::Hand { parent, child, objects, answer }).await.unwrap_or_else(|| Err(closed()))
+        self.ask(|answer| Message::Hand { parent, child, objects, quota, answer })
+            .await
+            .unwrap_or_else(|| Err(closed()))
+    }
+
+    pub(crate) fn not_started(&self, parent: &str, child: &str) {
+        self.tell(Message::NotStarted { parent: parent.into(), child: child.into() });
+    }
+
+    /// # Errors
+    /// As [`Group::leave`].
+    pub(crate) async fn hang_up(&self, attempt: String, object: ObjectId, end: Right) -> Result<(), String> {
+        self.ask(|answer| Message::HangUp { attempt, object, end, answer }).await.unwrap_or(Ok(()))
     }
 
     pub(crate) async fn dead(&self, member: Member) -> Option<Dead> {

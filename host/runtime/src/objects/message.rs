@@ -1,8 +1,8 @@
 //! What reaches the task that owns a group's objects: below those who send it and the one that receives it.
 
-use super::asked::{Given, Handed, Wanted, Who};
+use super::asked::{Given, Handed, Quota, Wanted, Who};
 use super::row::Row;
-use sandhog_protocol::objects::{Dead, Kind, Member, ObjectId};
+use sandhog_protocol::objects::{Dead, Kind, Member, ObjectId, Right};
 use sandhog_protocol::request::{ChildObject, Refused};
 use sandhog_protocol::verdict::Verdict;
 use sandhog_supervisor::outcome::Cause;
@@ -35,7 +35,20 @@ pub(super) enum Message {
         parent: String,
         child: String,
         objects: Vec<ChildObject>,
+        quota: Quota,
         answer: Answer<Result<Vec<Handed>, Refused>>,
+    },
+    /// What was handed to it is not the child's: it was not started.
+    NotStarted {
+        parent: String,
+        child: String,
+    },
+    /// An end of a pipe is closed. As [`Message::Leave`].
+    HangUp {
+        attempt: String,
+        object: ObjectId,
+        end: Right,
+        answer: Answer<Result<(), String>>,
     },
     Dead {
         member: Member,

@@ -2,9 +2,9 @@
 //!
 //! Must not: make anything, or wait for anybody but the group.
 
-use super::asked::{Given, Handed, Wanted, Who};
+use super::asked::{Given, Handed, Quota, Wanted, Who};
 use super::group::Group;
-use sandhog_protocol::objects::{Kind, Member, ObjectId};
+use sandhog_protocol::objects::{Kind, Member, ObjectId, Right};
 use sandhog_protocol::request::{ChildObject, Refused, Reply};
 use sandhog_spec::job::Job;
 use sandhog_spec::text::escape;
@@ -54,6 +54,15 @@ impl Requests<'_> {
         }
     }
 
+    /// # Errors
+    /// As [`Requests::detach`].
+    pub(crate) async fn hang_up(&self, object: ObjectId, end: Right) -> Result<(), String> {
+        match self.group {
+            Some(group) => group.hang_up(self.who.attempt.clone(), object, end).await,
+            None => Err("a pipe that it never had".into()),
+        }
+    }
+
     pub(crate) async fn waits(&self, object: ObjectId) -> Result<(), String> {
         match self.group {
             Some(group) => group.waits(object).await,
@@ -69,11 +78,13 @@ impl Requests<'_> {
         (Reply::Dead(dead.map(Box::new)), Vec::new())
     }
 
-    /// Hands objects to a child; what is handed is used from now on, until the child's end is told.
-    pub(crate) async fn hand(&self, child: &str, objects: Vec<ChildObject>) -> Result<Vec<Handed>, Refused> {
+    /// Hands objects to a child; what is handed is used from now on, until the child's end is told. `part`: so many without a name
+    /// may the child make, out of this job's own.
+    pub(crate) async fn hand(&self, child: &str, objects: Vec<ChildObject>, part: u32) -> Result<Vec<Handed>, Refused> {
+        let quota = Quota { part, most: self.job.object_quota.unnamed };
         match self.group {
-            _ if objects.is_empty() => Ok(Vec::new()),
-            Some(group) => group.hand(self.who.attempt.clone(), child.into(), objects).await,
+            _ if objects.is_empty() && part == 0 => Ok(Vec::new()),
+            Some(group) => group.hand(self.who.attempt.clone(), child.into(), objects, quota).await,
             None => Err(Refused::Denied("the parent has no objects itself (--object)".into())),
         }
     }

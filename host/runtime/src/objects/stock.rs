@@ -7,7 +7,7 @@ use super::segments;
 use crate::capacity::Held;
 use sandhog_protocol::objects::{Attached, Member, ObjectId};
 use sandhog_spec::objects::is_read_only;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -15,7 +15,8 @@ use std::os::fd::OwnedFd;
 #[derive(Default)]
 pub(super) struct Stock {
     memories: HashMap<ObjectId, (OwnedFd, Held)>,
-    pipes: HashMap<ObjectId, ([OwnedFd; 2], Held)>,
+    /// By the end; none: it is closed.
+    pipes: HashMap<ObjectId, [Option<(OwnedFd, Held)>; 2]>,
     pages: HashMap<Member, (OwnedFd, Held)>,
 }
 
@@ -28,8 +29,15 @@ impl Stock {
     /// There are no descriptors left, as for the next ones.
     pub(super) fn add_pipe(&mut self, object: ObjectId) -> io::Result<()> {
         let (first, second) = sandhog_channel::pair()?;
-        self.pipes.insert(object, ([first, second], Held::new(2)));
+        self.pipes.insert(object, [first, second].map(|end| Some((end, Held::new(1)))));
         Ok(())
+    }
+
+    /// Nobody is handed this end of a pipe any more: it is closed once those close who have it.
+    pub(super) fn hang_up(&mut self, object: ObjectId, end: End) {
+        if let Some(ends) = self.pipes.get_mut(&object) {
+            ends[end as usize] = None;
+        }
     }
 
     pub(super) fn add_page(&mut self, member: Member) -> io::Result<()> {
@@ -65,14 +73,15 @@ impl Stock {
         page.try_clone()
     }
 
-    /// What goes along with an object to a worker.
-    pub(super) fn descriptors(&self, attached: &Attached, end: Option<End>) -> io::Result<Vec<OwnedFd>> {
+    /// What goes along with an object to a worker. `ends`: those of a pipe that are in its hands.
+    pub(super) fn descriptors(&self, attached: &Attached, ends: &BTreeSet<End>) -> io::Result<Vec<OwnedFd>> {
         let Attached { object, kind, rights, member, page } = attached;
-        let first = match (self.pipes.get(object), end) {
-            (Some((ends, _)), Some(end)) => ends[end as usize].try_clone()?,
-            (_, _) => self.memory(*object, is_read_only(*kind, rights))?,
-        };
+        if let Some(pipe) = self.pipes.get(object) {
+            let there = |end: &End| pipe[*end as usize].as_ref().ok_or(io::ErrorKind::NotFound)?.0.try_clone();
+            return ends.iter().map(there).collect();
+        }
+        let memory = self.memory(*object, is_read_only(*kind, rights))?;
         let page = page.then(|| self.page(*member)).transpose()?;
-        Ok(std::iter::once(first).chain(page).collect())
+        Ok(std::iter::once(memory).chain(page).collect())
     }
 }

@@ -77,6 +77,8 @@ struct Job {
     directories: WasmList<Directory>,
     modules: WasmList<WasmStr>,
     objects: WasmList<ObjectGrant>,
+    #[component(name = "max-objects")]
+    max_objects: u32,
     limits: Limits,
     data: Option<Outgoing>,
     stdin: Stdio,
@@ -265,12 +267,13 @@ fn call<T: View + 'static>(
 }
 
 fn spawn<T: View + 'static>(mut store: Store<'_, T>, (job,): (Job,)) -> CallResult<Resource<Child>> {
-    let job = match child_job(&job, &mut store)? {
+    let mut ends = Vec::new();
+    let job = match child_job(&job, &mut store, &mut ends)? {
         Ok(job) => job,
         Err(error) => return Ok((Err(error),)),
     };
     let Parts { session, table } = store.data_mut().parts();
-    let child = match answer(session.spawn(job)) {
+    let child = match answer(session.spawn(job, &ends)) {
         Ok(child) => child,
         Err(error) => return Ok((Err(error),)),
     };
@@ -305,8 +308,12 @@ fn wait_any<T: View + 'static>(
     Ok((answer(session.wait(&sources, Until::of(timeout))),))
 }
 
-/// The job in our own memory, if it is not too large and makes sense.
-fn child_job<T: View + 'static>(job: &Job, store: &mut Store<'_, T>) -> wasmtime::Result<Result<ChildJob, Error>> {
+/// The job in our own memory, if it is not too large and makes sense. `ends`: those of pipes that the child is handed.
+fn child_job<T: View + 'static>(
+    job: &Job,
+    store: &mut Store<'_, T>,
+    ends: &mut Vec<Connection>,
+) -> wasmtime::Result<Result<ChildJob, Error>> {
     let mut budget = Budget::new(JOB);
     let budget = &mut budget;
     macro_rules! good {
@@ -322,7 +329,7 @@ fn child_job<T: View + 'static>(job: &Job, store: &mut Store<'_, T>) -> wasmtime
     let environment = good!(text::items(&job.environment, store, |pair, store| variable(&pair, store, budget)));
     let directories = good!(text::items(&job.directories, store, |item, store| directory(&item, store, budget)));
     let modules = good!(text::items(&job.modules, store, |text, store| text::whole(&text, store, budget)));
-    let objects = good!(text::items(&job.objects, store, |grant, store| granted(&grant, store, budget)));
+    let objects = good!(text::items(&job.objects, store, |grant, store| granted(&grant, store, budget, ends)));
     let data = match &job.data {
         None => None,
         Some(message) => match data(message, store, budget) {
@@ -337,6 +344,7 @@ fn child_job<T: View + 'static>(job: &Job, store: &mut Store<'_, T>) -> wasmtime
         directories,
         modules,
         objects,
+        max_objects: job.max_objects,
         limits: job.limits.into(),
         data,
         stdio: [job.stdin.into(), job.stdout.into(), job.stderr.into()],

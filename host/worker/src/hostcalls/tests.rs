@@ -336,11 +336,11 @@ fn a_job_arrives_as_it_was_described() {
         (i32.store8 (i32.const 2016) (i32.const 1))
         (i32.store (i32.const 1048) (i32.const 2000)) (i32.store (i32.const 1052) (i32.const 1))
         (i32.store (i32.const 1056) (i32.const 2000)) (i32.store (i32.const 1060) (i32.const 1))
-        (i32.store8 (i32.const 1120) (i32.const 1)) (i64.store (i32.const 1128) (i64.const 9))
-        (i32.store8 (i32.const 1176) (i32.const 1)) (i32.store8 (i32.const 1180) (i32.const 1))
-        (i32.store (i32.const 1184) (i32.const 512)) (i32.store (i32.const 1188) (i32.const 5))
-        (i32.store8 (i32.const 1193) (i32.const 2)) (i32.store8 (i32.const 1194) (i32.const 1))
-        (i32.store8 (i32.const 1197) (i32.const 1))";
+        (i32.store8 (i32.const 1128) (i32.const 1)) (i64.store (i32.const 1136) (i64.const 9))
+        (i32.store8 (i32.const 1184) (i32.const 1)) (i32.store8 (i32.const 1188) (i32.const 1))
+        (i32.store (i32.const 1192) (i32.const 512)) (i32.store (i32.const 1196) (i32.const 5))
+        (i32.store8 (i32.const 1201) (i32.const 2)) (i32.store8 (i32.const 1202) (i32.const 1))
+        (i32.store8 (i32.const 1205) (i32.const 1)) (i32.store (i32.const 1072) (i32.const 7))";
     // The name in the error is the coordinator's.
     let body = format!("{} (i32.add (i32.mul (i32.const 16) {WHICH}) (i32.load (i32.const 20)))", spawn(more));
     assert_eq!(world.run(&body).unwrap(), 5 * 16 + 4);
@@ -349,6 +349,7 @@ fn a_job_arrives_as_it_was_described() {
     assert_eq!((job.environment.as_slice(), job.modules), (&[("aaa".into(), "aa".into())][..], vec!["aaa".to_owned()]));
     let directory = &job.directories[0];
     assert_eq!((directory.path.as_str(), directory.name.as_str(), directory.access), ("aaa", "aa", Access::ReadWrite));
+    assert_eq!(job.max_objects, 7);
     assert_eq!((job.limits.fuel, job.limits.cpu_ns, job.limits.max_files), (Some(9), None, None));
     assert_eq!(job.data, Some(Message { format: Format::Bytes, body: b"aaaaa".to_vec() }));
     assert_eq!(job.stdio, [ChildStdio::Null, ChildStdio::Piped, ChildStdio::Inherit]);
@@ -413,7 +414,7 @@ fn a_job_that_makes_no_sense_is_not_asked_for() {
         (i32.store (i32.const 2000) (i32.const 600)) (i32.store (i32.const 2004) (i32.const 1))";
     assert_eq!(outcome(&format!("{variable} {equals}")), INVALID);
     let data = |length: usize| {
-        format!("(i32.store8 (i32.const 1176) (i32.const 1)) (i32.store (i32.const 1188) (i32.const {length}))")
+        format!("(i32.store8 (i32.const 1184) (i32.const 1)) (i32.store (i32.const 1196) (i32.const {length}))")
     };
     assert_eq!(outcome(&data(900 << 10)), TOO_LARGE);
     // A million empty arguments.

@@ -58,7 +58,7 @@ pub(super) enum Error {
     #[component(name = "invalid")]
     Invalid(String),
     #[component(name = "poisoned")]
-    Poisoned(Verdict),
+    Poisoned(Box<Death>),
     #[component(name = "quota")]
     Quota(String),
     #[component(name = "stopping")]
@@ -108,6 +108,14 @@ pub(super) struct Verdict {
     pub(super) used: Usage,
 }
 
+/// Which attempt died, and why.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Death {
+    pub(super) attempt: String,
+    pub(super) verdict: Verdict,
+}
+
 #[derive(ComponentType, Lower)]
 #[component(record)]
 pub(super) struct Usage {
@@ -141,7 +149,7 @@ pub(super) fn answer<T>(result: Result<T, session::Error>) -> Result<T, Error> {
         session::Error::Denied(right) => Error::Denied(right),
         session::Error::NotFound(name) => Error::NotFound(name),
         session::Error::Invalid(reason) => Error::Invalid(reason),
-        session::Error::Poisoned(ended) => Error::Poisoned(ended.as_ref().into()),
+        session::Error::Poisoned(ended) => Error::Poisoned(Box::new(ended.as_ref().into())),
         session::Error::Quota(bound) => Error::Quota(bound),
         session::Error::Stopping => Error::Stopping,
         session::Error::Broken => Error::Broken,
@@ -172,6 +180,12 @@ impl From<message::Message> for Incoming {
             message::Format::Failure => Format::Failure,
         };
         Self { format, body: message.body }
+    }
+}
+
+impl From<&Ended> for Death {
+    fn from(ended: &Ended) -> Self {
+        Self { attempt: ended.attempt.clone(), verdict: ended.into() }
     }
 }
 

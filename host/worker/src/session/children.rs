@@ -31,17 +31,18 @@ impl Expected {
 }
 
 impl Session {
-    /// Asks for a child and waits for the answer.
+    /// Asks for a child and waits for the answer. `ends`: those of pipes that the child is handed.
     ///
     /// # Errors
     /// What the coordinator says to it: [`Error::Denied`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Quota`], which
     /// it also is where the attempt may not have as many files more; [`Error::Gone`].
-    pub(crate) fn spawn(&mut self, job: ChildJob) -> Result<ChildId, Error> {
+    pub(crate) fn spawn(&mut self, job: ChildJob, ends: &[Connection]) -> Result<ChildId, Error> {
         let expected = Expected::of(&job);
         match self.answer_to(Request::Spawn(Box::new(job)))? {
             Answer::Spawned(answer) => {
                 let fds = self.control.take_fds();
                 let (child, attempt) = answer?;
+                ends.iter().for_each(Connection::hand_on);
                 self.adopt(child, attempt, expected, fds)
             }
             // To something else.

@@ -1,9 +1,11 @@
 //! A guest's end of a connection, shared by all handles to it.
 
 use super::error::Error;
+use super::pipe_end::PipeEnd;
 use sandhog_channel::{Endpoint, Large, Progress, Timeout};
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
+use sandhog_protocol::objects::{ObjectId, Right};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -44,13 +46,49 @@ pub(super) struct End {
     counts: Counts,
     /// Answers to tasks that are still to come.
     owed: u64,
+    /// Of a pipe: until it is closed or handed on.
+    pipe: Option<PipeEnd>,
+    /// Something went through it, or may have been taken in.
+    is_used: bool,
 }
 
 impl Connection {
     /// Takes messages of any size until [`Self::limit`].
     pub(super) fn new(socket: OwnedFd, large: Large) -> Self {
+        Self::of(socket, large, None)
+    }
+
+    /// The same for an end of a pipe.
+    pub(super) fn of_pipe(socket: OwnedFd, large: Large, pipe: PipeEnd) -> Self {
+        Self::of(socket, large, Some(pipe))
+    }
+
+    fn of(socket: OwnedFd, large: Large, pipe: Option<PipeEnd>) -> Self {
         let endpoint = Some(Endpoint::new(socket, limits::MESSAGE).sending(large));
-        Self(Arc::new(RwLock::new(End { endpoint, counts: Counts::default(), owed: 0 })))
+        Self(Arc::new(RwLock::new(End { endpoint, counts: Counts::default(), owed: 0, pipe, is_used: false })))
+    }
+
+    /// Which end of a pipe it is that a child can be handed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: none, or not any more. What was taken in here and not received would be lost with it, and of what was
+    /// sent in part the child knows nothing.
+    pub(crate) fn to_hand_on(&self) -> Result<(ObjectId, Right), Error> {
+        let end = self.read();
+        match &end.pipe {
+            Some(pipe) if !end.is_used => Ok(pipe.name()),
+            Some(_) => Err(Error::Invalid("an end of a pipe through which something went here already".to_owned())),
+            None => Err(Error::Invalid("no end of a pipe, or one that was handed on or closed".to_owned())),
+        }
+    }
+
+    /// It is a child's now: closed here, for all handles.
+    pub(super) fn hand_on(&self) {
+        let pipe = self.write().pipe.take();
+        if let Some(pipe) = pipe {
+            pipe.hand_on();
+            self.disconnect();
+        }
     }
 
     /// The largest message that is taken from now on, in bytes; of one that is larger the connection closes.
@@ -65,14 +103,14 @@ impl Connection {
     /// # Errors
     /// [`Error::Closed`], [`Error::WouldBlock`], [`Error::TooLarge`], [`Error::Quota`].
     pub(crate) fn send(&self, progress: &mut Progress, format: Format, body: &[u8]) -> Result<(), Error> {
-        self.write().open()?.send_on(progress, format, body, Timeout::Now)?;
+        self.write().used()?.send_on(progress, format, body, Timeout::Now)?;
         Ok(())
     }
 
     /// # Errors
     /// As [`Self::send`]; [`Error::Invalid`] where it is no batch.
     pub(crate) fn send_batch(&self, batch: &[u8]) -> Result<(), Error> {
-        self.write().open()?.send_batch(batch, Timeout::Now)?;
+        self.write().used()?.send_batch(batch, Timeout::Now)?;
         Ok(())
     }
 
@@ -93,10 +131,16 @@ impl Connection {
     /// for it, up to one message. Where they don't nobody who keeps to the rules sends any, and nothing is taken in: the
     /// memory beside a packet would take a descriptor for as long as it waits here.
     pub(super) fn look(&self) -> bool {
-        self.write().endpoint.as_mut().is_none_or(|endpoint| match endpoint.large() {
+        let mut end = self.write();
+        let Some(endpoint) = &mut end.endpoint else { return true };
+        match endpoint.large() {
             Large::Memory => true,
-            Large::Pieces => endpoint.look(),
-        })
+            Large::Pieces => {
+                let is_there = endpoint.look();
+                end.is_used = true;
+                is_there
+            }
+        }
     }
 
     /// Closes both directions, for all handles.
@@ -147,7 +191,9 @@ impl End {
         self.endpoint.as_ref().map(AsFd::as_fd)
     }
 
-    fn open(&mut self) -> Result<&mut Endpoint, Error> {
+    /// For something that is to go through it.
+    fn used(&mut self) -> Result<&mut Endpoint, Error> {
+        self.is_used = true;
         self.endpoint.as_mut().ok_or(Error::Closed)
     }
 
@@ -156,7 +202,7 @@ impl End {
         &mut self,
         receive: impl FnOnce(&mut Endpoint) -> Result<T, sandhog_channel::Error>,
     ) -> Result<T, Error> {
-        let endpoint = self.open()?;
+        let endpoint = self.used()?;
         let before = endpoint.received();
         let received = receive(endpoint);
         let more = endpoint.received() - before;
@@ -171,6 +217,7 @@ impl End {
     fn disconnect(&mut self) {
         self.counts = self.counts();
         self.endpoint = None;
+        self.pipe = None;
     }
 
     fn counts(&self) -> Counts {

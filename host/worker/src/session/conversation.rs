@@ -211,7 +211,7 @@ impl Session {
             Reply::ChildEnded { child, verdict, code, usage } => {
                 // One whose handle the guest has dropped is nobody's business any more.
                 if let Some(child) = self.children.get_mut(&child) {
-                    child.end(Ended { verdict, code, usage });
+                    child.end(Ended { attempt: child.attempt.clone(), verdict, code, usage });
                 }
                 Heard::News
             }

@@ -16,6 +16,7 @@ mod ended;
 mod error;
 mod input;
 mod objects;
+mod pipe_end;
 mod shared;
 mod sharing;
 mod source;

@@ -3,7 +3,9 @@
 //! Must not: know what an operation on an object does, or what its memory means.
 
 use super::connection::Connection;
+use super::control::Control;
 use super::error::Error;
+use super::pipe_end::PipeEnd;
 use rustix::fs::{OFlags, fcntl_getfl};
 use sandhog_channel::Large;
 use sandhog_objects::{Page, Segment};
@@ -131,6 +133,8 @@ pub(super) struct Open {
 pub(super) enum Come {
     Object(Attachment),
     Pipe(Connection),
+    /// Both ends of a new one, which nothing else leads to.
+    Ends([Connection; 2]),
 }
 
 const FILES: &str = "files that this attempt may have open";
@@ -140,8 +144,24 @@ impl Objects {
         Self { allowed, page: None, open: BTreeMap::new(), pipes: BTreeMap::new() }
     }
 
-    pub(super) fn take_in(&mut self, attached: &Attached, fds: Vec<OwnedFd>, large: Large) -> Result<Come, Error> {
+    /// `control`: the way to the coordinator, which is told of ends of pipes.
+    pub(super) fn take_in(
+        &mut self,
+        attached: &Attached,
+        fds: Vec<OwnedFd>,
+        large: Large,
+        control: &Control,
+    ) -> Result<Come, Error> {
         let no_room = || Error::Quota(FILES.to_owned());
+        let both_ends = [Right::First, Right::Second];
+        if attached.kind == Kind::Pipe && both_ends.iter().all(|end| attached.rights.contains(end)) {
+            let ends: [OwnedFd; 2] = fds.try_into().map_err(|_| no_room())?;
+            let mut rights = both_ends.into_iter();
+            return Ok(Come::Ends(ends.map(|socket| {
+                let end = rights.next().unwrap_or(Right::Second);
+                Connection::of_pipe(socket, large, PipeEnd::new(attached.object, end, control.clone()))
+            })));
+        }
         // The kernel gives no more than the process may have.
         let complete = fds.len() == 1 + usize::from(attached.page);
         let mut fds = fds.into_iter();
@@ -155,7 +175,7 @@ impl Objects {
             return Err(no_room());
         }
         match attached.kind {
-            Kind::Pipe => Ok(Come::Pipe(self.end_of_pipe(attached, file, large))),
+            Kind::Pipe => Ok(Come::Pipe(self.end_of_pipe(attached, file, large, control))),
             Kind::Lock
             | Kind::Rlock
             | Kind::Semaphore { .. }
@@ -193,12 +213,13 @@ impl Objects {
         Ok(object)
     }
 
-    fn end_of_pipe(&mut self, attached: &Attached, socket: OwnedFd, large: Large) -> Connection {
+    fn end_of_pipe(&mut self, attached: &Attached, socket: OwnedFd, large: Large, control: &Control) -> Connection {
         let end = if attached.rights.contains(&Right::Second) { Right::Second } else { Right::First };
         match self.pipes.get(&(attached.object, end)) {
             Some(connection) if !connection.is_disconnected() => connection.clone(),
             Some(_) | None => {
-                let connection = Connection::new(socket, large);
+                let pipe = PipeEnd::new(attached.object, end, control.clone());
+                let connection = Connection::of_pipe(socket, large, pipe);
                 self.pipes.insert((attached.object, end), connection.clone());
                 connection
             }

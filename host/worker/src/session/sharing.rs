@@ -12,7 +12,7 @@ use super::error::Error;
 use super::objects::{Attachment, Come};
 use super::shared::Waits;
 use sandhog_protocol::exit_code;
-use sandhog_protocol::objects::{Kind, Member};
+use sandhog_protocol::objects::{Dead, Kind, Member};
 use sandhog_protocol::request::Request;
 use sandhog_protocol::verdict::{Usage, Verdict};
 
@@ -33,6 +33,8 @@ impl Session {
         match self.obtain(Wanted::Granted(name))? {
             Come::Object(attachment) => Ok(attachment),
             Come::Pipe(_) => Err(Error::Invalid("it is a pipe".to_owned())),
+            // Nothing of a name is both.
+            Come::Ends(_) => Err(Error::Gone),
         }
     }
 
@@ -43,6 +45,18 @@ impl Session {
     pub(crate) fn create(&mut self, kind: Kind) -> Result<Attachment, Error> {
         match self.obtain(Wanted::New(kind))? {
             Come::Object(attachment) if attachment.kind() == kind => Ok(attachment),
+            // Something else than was asked for.
+            Come::Object(_) | Come::Pipe(_) | Come::Ends(_) => Err(Error::Gone),
+        }
+    }
+
+    /// Both ends of a new pipe without a name.
+    ///
+    /// # Errors
+    /// As [`Self::attach`].
+    pub(crate) fn create_pipe(&mut self) -> Result<[Connection; 2], Error> {
+        match self.obtain(Wanted::New(Kind::Pipe))? {
+            Come::Ends(ends) => Ok(ends),
             // Something else than was asked for.
             Come::Object(_) | Come::Pipe(_) => Err(Error::Gone),
         }
@@ -55,6 +69,8 @@ impl Session {
     pub(crate) fn open_pipe(&mut self, name: String) -> Result<Connection, Error> {
         match self.obtain(Wanted::Granted(name))? {
             Come::Pipe(connection) => Ok(connection),
+            // Nothing of a name is both.
+            Come::Ends(_) => Err(Error::Gone),
             Come::Object(attachment) => {
                 self.let_go(&attachment)?;
                 Err(Error::Invalid("it is no pipe".to_owned()))
@@ -94,10 +110,16 @@ impl Session {
     /// [`Error::Gone`].
     pub(crate) fn died(&mut self, member: Member) -> Result<Ended, Error> {
         match self.answer_to(Request::Dead { member })? {
-            Answer::Dead(Some(dead)) => Ok(Ended { verdict: dead.verdict, code: dead.code, usage: Usage::default() }),
-            Answer::Dead(None) => {
-                Ok(Ended { verdict: Verdict::Unknown, code: exit_code::SANDHOG_FAILED.into(), usage: Usage::default() })
+            Answer::Dead(Some(dead)) => {
+                let Dead { attempt, verdict, code } = *dead;
+                Ok(Ended { attempt, verdict, code, usage: Usage::default() })
             }
+            Answer::Dead(None) => Ok(Ended {
+                attempt: String::new(),
+                verdict: Verdict::Unknown,
+                code: exit_code::SANDHOG_FAILED.into(),
+                usage: Usage::default(),
+            }),
             // To something else.
             Answer::Spawned(_) | Answer::Used(_) | Answer::Attached(_) => Err(Error::Gone),
         }
@@ -128,7 +150,7 @@ impl Session {
         let fds = self.control.take_fds();
         let attached = answer?;
         let object = attached.object;
-        let come = self.objects.take_in(&attached, fds, self.large);
+        let come = self.objects.take_in(&attached, fds, self.large, &self.control);
         if come.is_err() && !self.objects.open.contains_key(&object) {
             self.control.ask(Request::Detach { object })?;
         }

@@ -63,6 +63,7 @@ fn job(connected: bool, stdio: [ChildStdio; 3]) -> ChildJob {
         directories: Vec::new(),
         modules: Vec::new(),
         objects: Vec::new(),
+        max_objects: 0,
         limits: ChildLimits::default(),
         data: None,
         stdio,
@@ -85,7 +86,7 @@ fn ended(child: ChildId, code: u32) -> Reply {
 /// A child without any end.
 fn plain_child(session: &mut Session, coordinator: &mut Coordinator, id: ChildId) {
     coordinator.tells(spawned(id));
-    assert_eq!(session.spawn(job(false, NULL)), Ok(id));
+    assert_eq!(session.spawn(job(false, NULL), &[]), Ok(id));
     assert!(matches!(coordinator.hears(), Request::Spawn(_)));
 }
 
@@ -93,7 +94,7 @@ fn plain_child(session: &mut Session, coordinator: &mut Coordinator, id: ChildId
 fn connected_child(session: &mut Session, coordinator: &mut Coordinator, id: ChildId) -> (Connection, Endpoint) {
     let (here, there) = pair(SocketType::SEQPACKET).unwrap();
     coordinator.tells_with(spawned(id), &[here.as_fd()]);
-    assert_eq!(session.spawn(job(true, NULL)), Ok(id));
+    assert_eq!(session.spawn(job(true, NULL), &[]), Ok(id));
     assert!(matches!(coordinator.hears(), Request::Spawn(_)));
     (session.connection_to(id).unwrap(), Endpoint::new(there, limits::MESSAGE))
 }
@@ -116,7 +117,7 @@ fn a_child_has_the_ends_that_came_with_it_in_their_order() {
     coordinator.tells(Reply::Stop);
     coordinator.tells_with(spawned(7), &[connection.as_fd(), stdin.as_fd(), stderr.as_fd()]);
     let stdio = [ChildStdio::Piped, ChildStdio::Null, ChildStdio::Piped];
-    let child = session.spawn(job(true, stdio)).unwrap();
+    let child = session.spawn(job(true, stdio), &[]).unwrap();
     assert_eq!((child, session.attempt_of(child)), (7, "attempt-7"));
     assert!(session.stops);
 
@@ -148,7 +149,7 @@ fn an_answer_in_pieces_is_waited_for() {
         sendmsg(&socket, &[IoSlice::new(first)], &mut control, SendFlags::empty()).unwrap();
         rustix::io::write(&socket, rest).unwrap();
     });
-    assert_eq!(session.spawn(job(true, NULL)), Ok(1));
+    assert_eq!(session.spawn(job(true, NULL), &[]), Ok(1));
     sender.join().unwrap();
     assert!(session.connection_to(1).is_some());
 }
@@ -163,7 +164,7 @@ fn a_refusal_is_told_with_its_reason() {
         (Refused::Quota("d".into()), Error::Quota("d".into())),
     ] {
         coordinator.tells(Reply::NotSpawned(reason));
-        assert_eq!(session.spawn(job(false, NULL)), Err(error));
+        assert_eq!(session.spawn(job(false, NULL), &[]), Err(error));
     }
 }
 
@@ -211,7 +212,7 @@ fn an_answer_to_something_else_is_none() {
     coordinator.tells(spawned(2));
     assert_eq!(session.usage(1), Err(Error::Gone));
     coordinator.tells(Reply::Used(WorkerUsage::Ended));
-    assert_eq!(session.spawn(job(false, NULL)), Err(Error::Gone));
+    assert_eq!(session.spawn(job(false, NULL), &[]), Err(Error::Gone));
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn a_child_whose_descriptors_found_no_room_is_killed() {
     let (here, there) = rustix::pipe::pipe().unwrap();
     coordinator.tells_with(spawned(3), &[here.as_fd()]);
     let stdio = [ChildStdio::Null, ChildStdio::Piped, ChildStdio::Piped];
-    assert!(matches!(session.spawn(job(false, stdio)), Err(Error::Quota(_))));
+    assert!(matches!(session.spawn(job(false, stdio), &[]), Err(Error::Quota(_))));
     assert!(matches!(coordinator.hears(), Request::Spawn(_)));
     assert_eq!(coordinator.hears(), Request::Kill { child: 3 });
     // What did come has been closed.
@@ -254,7 +255,7 @@ fn news_that_come_with_an_answer_are_not_lost() {
     coordinator.tells(spawned(1));
     coordinator.tells(ended(1, 5));
     coordinator.tells(Reply::Stop);
-    assert_eq!(session.spawn(job(false, NULL)), Ok(1));
+    assert_eq!(session.spawn(job(false, NULL), &[]), Ok(1));
     assert_eq!(session.verdict(1, Until::Now).unwrap().code, 5);
     assert_eq!(session.stopping(Until::Now), Ok(true));
 }
@@ -420,7 +421,7 @@ fn without_a_coordinator_no_wait_goes_on() {
     assert_eq!(session.wait(&[Source::Message(&connection)], Until::Forever), Err(Error::Gone));
     assert_eq!(session.wait(&[Source::Readable(reader.as_fd())], Until::Forever), Err(Error::Gone));
     assert_eq!(session.verdict(1, Until::Forever), Err(Error::Gone));
-    assert_eq!(session.spawn(job(false, NULL)), Err(Error::Gone));
+    assert_eq!(session.spawn(job(false, NULL), &[]), Err(Error::Gone));
     assert_eq!(session.stopping(Until::Forever), Err(Error::Gone));
     assert_eq!(session.heartbeat(), Err(Error::Gone));
 }
@@ -449,7 +450,7 @@ fn a_stream_takes_what_it_has_room_for() {
     let (from_stdin, stdin) = rustix::pipe::pipe().unwrap();
     coordinator.tells_with(spawned(1), &[stdin.as_fd()]);
     drop(stdin);
-    session.spawn(job(false, [ChildStdio::Piped, ChildStdio::Null, ChildStdio::Null])).unwrap();
+    session.spawn(job(false, [ChildStdio::Piped, ChildStdio::Null, ChildStdio::Null]), &[]).unwrap();
     let stdin = session.take_stream(1, 0).unwrap();
     let bytes = vec![1; 1 << 20];
     let taken = write(stdin.as_fd(), &bytes).unwrap();

@@ -55,7 +55,7 @@ fn word(error: &Error) -> String {
         Error::Denied(what) => format!("denied: {what}"),
         Error::NotFound(what) => format!("not-found: {what}"),
         Error::Invalid(why) => format!("invalid: {why}"),
-        Error::Poisoned { verdict } => format!("poisoned {verdict}"),
+        Error::Poisoned { attempt, verdict } => format!("poisoned {verdict} by {attempt}"),
         Error::Quota(which) => format!("quota: {which}"),
         Error::Stopping => "stopping".into(),
         Error::Broken => "broken".into(),
@@ -261,6 +261,10 @@ fn on_pipe(end: &Connection, verb: &str, words: &mut Words) -> Answer {
     match verb {
         "send" => done(end.send(words.next()?)),
         "send-bytes" => done(end.send_bytes(words.next()?.as_bytes())),
+        "disconnect" => {
+            end.disconnect();
+            Ok("done".into())
+        }
         "recv" => within!(end, words).recv(),
         "recv-bytes" => {
             Ok(String::from_utf8_lossy(&within!(end, words).recv_bytes()?).into_owned())
@@ -341,6 +345,12 @@ impl Table {
                 let (kind, name) = (words.next()?, words.next()?);
                 let object = if verb == "open" { open(kind, name) } else { new(kind, &mut words) }?;
                 self.objects.insert(name.into(), object);
+                Ok("there".into())
+            }
+            "new-pipe" => {
+                let pipe::Pipe { first, second } = pipe::Pipe::new()?;
+                self.objects.insert(words.next()?.into(), Object::Pipe(first));
+                self.objects.insert(words.next()?.into(), Object::Pipe(second));
                 Ok("there".into())
             }
             // More of one kind than it may have: how many there were, and why there is no other.
@@ -530,8 +540,8 @@ fn how<G>(locked: Locked<G>) -> Result<(G, Option<String>)> {
     match locked {
         Ok(guard) => Ok((guard, None)),
         Err(LockError::Poisoned(poisoned)) => {
-            let verdict = poisoned.verdict().to_string();
-            Ok((poisoned.into_guard(), Some(verdict)))
+            let death = format!("{} by {}", poisoned.verdict(), poisoned.attempt());
+            Ok((poisoned.into_guard(), Some(death)))
         }
         Err(LockError::Failed(error)) => Err(error),
     }
@@ -540,7 +550,7 @@ fn how<G>(locked: Locked<G>) -> Result<(G, Option<String>)> {
 fn told(token: u64, poisoned: Option<String>) -> String {
     match poisoned {
         None => format!("held {token}"),
-        Some(verdict) => format!("poisoned {token} {verdict}"),
+        Some(death) => format!("poisoned {token} {death}"),
     }
 }
 
@@ -583,7 +593,7 @@ fn granted(job: Job, name: &str, object: &Object, said: Option<&str>) -> Result<
         Object::Floats(array) => job.array(name, array, rights(Rights::READ_WRITE)?),
         Object::Memory(memory) => job.shared_memory(name, memory, rights(Rights::READ_WRITE)?),
         Object::Queue(queue) => job.queue(name, queue, rights(Rights::PUT | Rights::GET)?),
-        Object::Pipe(_) => return Err(invalid("a pipe is not passed on")),
+        Object::Pipe(end) => job.pipe(name, end.clone()),
     })
 }
 
@@ -638,12 +648,15 @@ impl Parent {
         act(self.children.get(name).ok_or_else(|| invalid(name))?)
     }
 
-    /// `start NAME [OBJECT[:RIGHT,RIGHT]]…`: with these objects, or with all that there are.
+    /// `start NAME [+N] [OBJECT[:RIGHT,RIGHT]]…`: with these objects, or with all that there are; it may make N of its own.
     fn start(&mut self, rest: &str) -> Answer {
         let mut words = Words::of(rest);
         let name = words.next()?.to_owned();
         let mut job = Job::new("again").connected();
         let mut opened = Vec::new();
+        if let Some(most) = words.0.next_if(|word| word.starts_with('+')) {
+            job = job.max_objects(most[1..].parse().map_err(invalid)?);
+        }
         while let Some(word) = words.0.next() {
             let (object, said) = match word.split_once(':') {
                 Some((object, said)) => (object, Some(said)),

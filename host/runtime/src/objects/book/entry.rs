@@ -2,7 +2,7 @@
 
 use sandhog_protocol::objects::{Kind, Right, Rights};
 use sandhog_protocol::request::Refused;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub(crate) struct Entry {
@@ -32,10 +32,31 @@ pub(super) struct Use {
 }
 
 /// Of a pipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum End {
     First = 0,
     Second = 1,
+}
+
+impl End {
+    pub(super) const BOTH: [Self; 2] = [Self::First, Self::Second];
+
+    /// The end that this right is for; `None`: it is for none.
+    pub(super) fn of(right: Right) -> Option<Self> {
+        match right {
+            Right::First => Some(Self::First),
+            Right::Second => Some(Self::Second),
+            Right::Use | Right::Acquire | Right::Release | Right::Set | Right::Wait => None,
+            Right::Read | Right::Write | Right::Put | Right::Get => None,
+        }
+    }
+
+    const fn right(self) -> Right {
+        match self {
+            Self::First => Right::First,
+            Self::Second => Right::Second,
+        }
+    }
 }
 
 impl Entry {
@@ -72,18 +93,44 @@ impl Entry {
         }
     }
 
-    pub(super) fn leave_ends(&mut self, attempt: &str) {
-        for end in &mut self.ends {
-            if end.as_deref() == Some(attempt) {
-                *end = None;
-            }
-        }
+    /// Of a pipe without a name: both ends are its maker's.
+    pub(super) fn take_both_ends(&mut self, attempt: &str) {
+        self.ends = [Some(attempt.into()), Some(attempt.into())];
     }
 
-    /// Which end of it an attempt has, if it is a pipe.
-    pub(crate) fn end(&self, attempt: &str) -> Option<End> {
-        let of = |end: End| (self.ends[end as usize].as_deref() == Some(attempt)).then_some(end);
-        of(End::First).or_else(|| of(End::Second))
+    /// An attempt leaves its ends: those that are closed by that. One of a pipe with a name is for the next one.
+    pub(super) fn leave_ends(&mut self, attempt: &str) -> BTreeSet<End> {
+        let mut ends = self.ends_of(attempt);
+        if self.name.is_some() {
+            ends.iter().for_each(|end| self.ends[*end as usize] = None);
+            ends.clear();
+        }
+        ends.retain(|end| self.pass_end(*end, attempt, None));
+        ends
+    }
+
+    /// Of a pipe without a name: an end goes from one attempt to another, or to nobody. An attempt uses the pipe for as long as it
+    /// has an end, and has the right to those that it has. False: it does not have that end.
+    pub(super) fn pass_end(&mut self, end: End, from: &str, to: Option<&str>) -> bool {
+        if self.name.is_some() || !self.ends_of(from).contains(&end) {
+            return false;
+        }
+        self.ends[end as usize] = to.map(str::to_owned);
+        if let Some(of) = self.uses.get_mut(from) {
+            of.rights.remove(&end.right());
+            if of.rights.is_empty() {
+                self.uses.remove(from);
+            }
+        }
+        if let Some(to) = to {
+            self.uses.entry(to.into()).or_default().rights.insert(end.right());
+        }
+        true
+    }
+
+    /// Which ends of it an attempt has, if it is a pipe.
+    pub(crate) fn ends_of(&self, attempt: &str) -> BTreeSet<End> {
+        End::BOTH.into_iter().filter(|end| self.ends[*end as usize].as_deref() == Some(attempt)).collect()
     }
 }
 

@@ -27,6 +27,8 @@ fn enter(book: &mut Book, attempt: &str, wanted: Wanted) -> Result<Entered, Refu
     book.enter(&who(attempt), wanted, Duration::ZERO)
 }
 
+const NONE: Quota = Quota { part: 0, most: 0 };
+
 const DONE: Verdict = Verdict::Completed { code: 0 };
 
 fn ended(book: &mut Book, attempt: &str) -> Gone {
@@ -142,13 +144,13 @@ fn a_child_gets_what_its_parent_has_and_no_more() {
         let rights = rights.iter().copied().collect();
         [ChildObject { name: "tasks".into(), object, rights }]
     };
-    assert!(matches!(book.hand("p", "c", &asked(object, &[Right::Put, Right::Get])), Err(Refused::Denied(_))));
-    assert!(matches!(book.hand("p", "c", &asked(object, &[])), Err(Refused::Denied(_))));
-    assert!(matches!(book.hand("other", "c", &asked(object, &[Right::Put])), Err(Refused::NotFound(_))));
-    assert!(matches!(book.hand("p", "c", &asked(ObjectId(7), &[Right::Put])), Err(Refused::NotFound(_))));
+    assert!(matches!(book.hand("p", "c", &asked(object, &[Right::Put, Right::Get]), NONE), Err(Refused::Denied(_))));
+    assert!(matches!(book.hand("p", "c", &asked(object, &[]), NONE), Err(Refused::Denied(_))));
+    assert!(matches!(book.hand("other", "c", &asked(object, &[Right::Put]), NONE), Err(Refused::NotFound(_))));
+    assert!(matches!(book.hand("p", "c", &asked(ObjectId(7), &[Right::Put]), NONE), Err(Refused::NotFound(_))));
     let twice = [asked(object, &[Right::Put]), asked(object, &[Right::Put])].concat();
-    assert!(matches!(book.hand("p", "c", &twice), Err(Refused::Invalid(_))));
-    let handed = book.hand("p", "c", &asked(object, &[Right::Put])).unwrap();
+    assert!(matches!(book.hand("p", "c", &twice, NONE), Err(Refused::Invalid(_))));
+    let handed = book.hand("p", "c", &asked(object, &[Right::Put]), NONE).unwrap();
     assert_eq!((handed[0].object, handed[0].kind), (object, queue));
     // The child uses it from the moment at which it was handed over, whatever becomes of its parent.
     assert!(ended(&mut book, "p").forgotten.is_empty());
@@ -208,13 +210,110 @@ fn an_end_of_a_pipe_is_for_one_attempt_at_a_time_and_needs_no_keeper() {
     assert!(matches!(enter(&mut book, "b", end(Right::First)), Err(Refused::Quota(_))));
     assert!(enter(&mut book, "a", end(Right::First)).is_ok());
     enter(&mut book, "b", end(Right::Second)).unwrap();
-    assert_eq!(book.entry(entered.object).unwrap().end("b"), Some(End::Second));
+    assert_eq!(book.entry(entered.object).unwrap().ends_of("b"), [End::Second].into());
     let asked = ChildObject { name: "p".into(), object: entered.object, rights: [Right::First].into() };
-    assert!(matches!(book.hand("a", "c", &[asked]), Err(Refused::Invalid(_))));
+    assert!(matches!(book.hand("a", "c", &[asked], NONE), Err(Refused::Invalid(_))));
     let gone = ended(&mut book, "a");
     assert_eq!((gone.died, gone.forgotten), (None, Vec::new()));
     assert!(enter(&mut book, "c", end(Right::First)).is_ok());
-    assert!(matches!(enter(&mut book, "c", Wanted::New { kind: Kind::Pipe, most: 9 }), Err(Refused::Invalid(_))));
+    assert_eq!(ended(&mut book, "b").hung_up, [], "it is for the next one");
+}
+
+fn new_pipe(book: &mut Book, attempt: &str) -> ObjectId {
+    let entered = enter(book, attempt, Wanted::New { kind: Kind::Pipe, most: 9 }).unwrap();
+    assert_eq!((entered.new_bytes, entered.is_new_member, entered.is_made), (None, false, true));
+    entered.object
+}
+
+fn end(object: ObjectId, name: &str, rights: &[Right]) -> ChildObject {
+    ChildObject { name: name.into(), object, rights: rights.iter().copied().collect() }
+}
+
+#[test]
+fn an_end_of_a_new_pipe_is_handed_on_once_and_is_closed_with_its_holder() {
+    let mut book = book();
+    let pipe = new_pipe(&mut book, "p");
+    assert_eq!(book.give("p", pipe).unwrap().rights, [Right::First, Right::Second].into());
+    let second = end(pipe, "talk", &[Right::Second]);
+    book.hand("p", "c", std::slice::from_ref(&second), NONE).unwrap();
+    // It is nobody's but the child's.
+    assert!(matches!(book.hand("p", "d", std::slice::from_ref(&second), NONE), Err(Refused::Denied(_))));
+    assert_eq!(book.hang_up("p", pipe, Right::Second), Ok(Gone::default()));
+    assert!(matches!(enter(&mut book, "d", Wanted::Handed { object: pipe }), Err(Refused::NotFound(_))));
+    enter(&mut book, "c", Wanted::Handed { object: pipe }).unwrap();
+    assert_eq!(book.give("c", pipe).unwrap().rights, [Right::Second].into());
+    // And goes on to a child of the child.
+    book.hand("c", "g", &[second], NONE).unwrap();
+    assert!(matches!(enter(&mut book, "c", Wanted::Handed { object: pipe }), Err(Refused::NotFound(_))));
+    assert_eq!(ended(&mut book, "c").hung_up, []);
+    assert_eq!(ended(&mut book, "g").hung_up, [(pipe, End::Second)]);
+    let gone = book.hang_up("p", pipe, Right::First).unwrap();
+    assert_eq!((gone.hung_up, gone.forgotten), (vec![(pipe, End::First)], vec![pipe]));
+}
+
+#[test]
+fn what_is_no_end_of_its_own_nobody_hands_on() {
+    let mut book = book();
+    let (pipe, other) = (new_pipe(&mut book, "p"), new_pipe(&mut book, "x"));
+    let first = end(pipe, "a", &[Right::First]);
+    let mut refused = |objects: &[ChildObject]| book.hand("p", "c", objects, NONE).unwrap_err();
+    // Both ends at once, one twice, no right, one of another kind, another one's.
+    assert!(matches!(refused(&[end(pipe, "a", &[Right::First, Right::Second])]), Refused::Invalid(_)));
+    assert!(matches!(refused(&[first.clone(), end(pipe, "b", &[Right::Second])]), Refused::Invalid(_)));
+    assert!(matches!(refused(&[first.clone(), end(pipe, "b", &[Right::First])]), Refused::Invalid(_)));
+    assert!(matches!(refused(&[end(pipe, "a", &[])]), Refused::Denied(_)));
+    assert!(matches!(refused(&[end(pipe, "a", &[Right::Use])]), Refused::Denied(_)));
+    assert!(matches!(refused(&[end(other, "a", &[Right::First])]), Refused::NotFound(_)));
+    assert!(matches!(refused(&[first.clone(), end(other, "b", &[Right::First])]), Refused::NotFound(_)));
+    assert_eq!(book.entry(pipe).unwrap().ends_of("p"), [End::First, End::Second].into(), "nothing has changed");
+    assert_eq!(book.hang_up("p", other, Right::First), Ok(Gone::default()));
+    assert_eq!(book.hang_up("p", pipe, Right::Use), Ok(Gone::default()));
+    assert!(book.hang_up("p", ObjectId(3), Right::First).is_err());
+}
+
+#[test]
+fn an_end_for_a_child_that_was_not_started_is_its_parents_again() {
+    let mut book = book();
+    let pipe = new_pipe(&mut book, "p");
+    let both = [end(pipe, "talk", &[Right::Second])];
+    assert!(book.hand("p", "c", &both, Quota { part: 2, most: 9 }).is_ok());
+    assert_eq!(book.not_started("p", "c"), Gone::default());
+    assert_eq!(book.entry(pipe).unwrap().ends_of("p"), [End::First, End::Second].into());
+    assert!(book.hand("p", "d", &both, Quota { part: 8, most: 9 }).is_ok());
+    let _ = ended(&mut book, "p");
+    assert_eq!(book.not_started("p", "nobody"), Gone::default());
+    assert_eq!(ended(&mut book, "d").forgotten, [pipe]);
+}
+
+#[test]
+fn what_a_child_may_make_is_its_parents_less_until_it_has_ended() {
+    let mut book = book();
+    let new = |most| Wanted::New { kind: Kind::Lock, most };
+    let part = |part, most| Quota { part, most };
+    enter(&mut book, "p", new(5)).unwrap();
+    assert!(matches!(book.hand("p", "c", &[], part(5, 5)), Err(Refused::Quota(_))), "it has made one itself");
+    assert!(matches!(book.hand("p", "c", &[], part(u32::MAX, 5)), Err(Refused::Quota(_))));
+    book.hand("p", "c", &[], part(3, 5)).unwrap();
+    assert!(matches!(book.hand("p", "d", &[], part(2, 5)), Err(Refused::Quota(_))));
+    enter(&mut book, "p", new(5)).unwrap();
+    assert!(matches!(enter(&mut book, "p", new(5)), Err(Refused::Quota(_))));
+    // A child of the child has of the child's.
+    book.hand("c", "g", &[], part(1, 3)).unwrap();
+    let left = enter(&mut book, "c", new(3)).unwrap().object;
+    enter(&mut book, "c", new(3)).unwrap();
+    assert!(matches!(enter(&mut book, "c", new(3)), Err(Refused::Quota(_))));
+    enter(&mut book, "g", new(1)).unwrap();
+    // What somebody else still uses counts as the parent's when its maker has ended; so does what the child of the child has.
+    let asked = ChildObject { name: "l".into(), object: left, rights: [Right::Use].into() };
+    book.hand("c", "other", &[asked], NONE).unwrap();
+    let _ = ended(&mut book, "c");
+    enter(&mut book, "p", new(5)).unwrap();
+    assert!(matches!(enter(&mut book, "p", new(5)), Err(Refused::Quota(_))));
+    let _ = ended(&mut book, "other");
+    let _ = ended(&mut book, "g");
+    enter(&mut book, "p", new(5)).unwrap();
+    enter(&mut book, "p", new(5)).unwrap();
+    assert!(matches!(enter(&mut book, "p", new(5)), Err(Refused::Quota(_))));
 }
 
 #[test]
@@ -239,18 +338,27 @@ fn whatever_happens_in_whatever_order_what_is_used_is_there_and_nothing_else() {
         seed ^= seed << 17;
         (seed >> 8) % below
     };
-    let mut book = book();
+    let (mut book, mut handed) = (book(), 0);
     for _ in 0..200_000 {
         let attempt = format!("a{}", chance(12));
+        // One of the last, of which some are there.
+        let last = book.last.0.max(1);
+        let object = ObjectId(last.saturating_sub(chance(60)).max(1));
         match chance(10) {
             0..=3 => drop(enter(&mut book, &attempt, named(&format!("n{}", chance(5)), Kind::Lock))),
-            4 => drop(enter(&mut book, &attempt, Wanted::New { kind: Kind::Event, most: 3 })),
-            5 | 6 => drop(book.leave(&attempt, ObjectId(chance(book.last.0.max(1)) + 1)).unwrap_or_default()),
+            4 => {
+                let kind = if chance(2) == 0 { Kind::Event } else { Kind::Pipe };
+                drop(enter(&mut book, &attempt, Wanted::New { kind, most: 3 }));
+            }
+            5 | 6 => drop(book.leave(&attempt, object).unwrap_or_default()),
             7 => {
-                let object = ObjectId(chance(book.last.0.max(1)) + 1);
-                let asked = ChildObject { name: "x".into(), object, rights: [Right::Use].into() };
+                let right = [Right::Use, Right::First, Right::Second][chance(3) as usize];
+                let asked = ChildObject { name: "x".into(), object, rights: [right].into() };
                 let child = format!("a{}", chance(12));
-                let _ = book.hand(&attempt, &child, &[asked]);
+                if book.hand(&attempt, &child, &[asked], NONE).is_ok() && chance(3) == 0 {
+                    drop(book.not_started(&attempt, &child));
+                }
+                drop(book.hang_up(&attempt, object, right).unwrap_or_default());
             }
             8 => drop(ended(&mut book, &attempt)),
             _ => {
@@ -259,6 +367,11 @@ fn whatever_happens_in_whatever_order_what_is_used_is_there_and_nothing_else() {
             }
         }
         assert!(book.objects.values().all(|entry| !entry.uses.is_empty()));
+        let pipes = book.objects.values().filter(|entry| entry.kind == Kind::Pipe);
+        handed += pipes.clone().filter(|entry| entry.ends_of(&attempt).len() == 1).count();
+        assert!(
+            { pipes }.all(|entry| entry.uses.iter().all(|(user, of)| entry.ends_of(user).len() == of.rights.len()))
+        );
         assert_eq!(book.memory, book.objects.values().map(|entry| entry.bytes).sum::<u64>());
         assert!(book.names.iter().all(|(name, object)| book.objects[object].name.as_ref() == Some(name)));
         let seats: Vec<_> = book
@@ -270,4 +383,5 @@ fn whatever_happens_in_whatever_order_what_is_used_is_there_and_nothing_else() {
         assert_eq!(seats.iter().collect::<BTreeSet<_>>().len(), seats.len(), "two on one seat");
         assert!(seats.iter().all(|seat| *seat < 4096) && book.objects.len() < 60);
     }
+    assert!(handed > 1000, "{handed}");
 }

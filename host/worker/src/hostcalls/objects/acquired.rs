@@ -1,6 +1,6 @@
 //! How a lock was got, and all that can be acquired.
 
-use super::super::types::{Error, Timeout, Verdict, answer};
+use super::super::types::{Death, Error, Timeout, answer};
 use super::super::view::Parts;
 use super::handle::{Handle, Model, Outcome, until};
 use crate::session::{self, Session, Shared};
@@ -14,7 +14,7 @@ pub(super) enum Acquired {
     #[component(name = "clean")]
     Clean(u64),
     #[component(name = "poisoned")]
-    Poisoned((u64, Verdict)),
+    Poisoned((u64, Death)),
 }
 
 /// Acquires what `acquire` is about. `allowed`: whether the handle may.
@@ -39,7 +39,7 @@ fn told(session: &mut Session, acquired: Result<model::Acquired, session::Error>
         None => Ok(Acquired::Clean(token)),
         Some(member) => {
             let ended = answer(session.died(member))?;
-            Ok(Acquired::Poisoned((token, Verdict::from(&ended))))
+            Ok(Acquired::Poisoned((token, Death::from(&ended))))
         }
     }
 }

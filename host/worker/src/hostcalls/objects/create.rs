@@ -1,7 +1,7 @@
 //! New objects without a name, and ends of pipes.
 
 use super::super::types::{Error, answer};
-use super::super::view::{HANDLES, Parts};
+use super::super::view::{HANDLES, Parts, View};
 use super::define::Define;
 use super::element::Element;
 use super::handle::{Model, Of, Outcome};
@@ -9,7 +9,8 @@ use super::open::hand_out;
 use crate::session::Connection;
 use sandhog_objects_model::{Array, Barrier, Condition, Event, Lock, Memory, Queue, Rlock, Semaphore, Value};
 use sandhog_protocol::objects::Kind;
-use wasmtime::component::Resource;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{LinkerInstance, Resource};
 
 pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     objects.function::<(), Of<Lock>>("create-lock", |parts, ()| create(parts, Kind::Lock))?;
@@ -34,11 +35,30 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     })
 }
 
-pub(super) fn link_pipes(objects: &mut impl Define) -> wasmtime::Result<()> {
+/// For components alone: a connection is a resource of another interface.
+pub(super) fn link_pipes<T: View + 'static>(objects: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    objects.func_wrap("create-pipe", |mut store: StoreContextMut<'_, T>, (): ()| {
+        Ok((create_pipe(store.data_mut().parts()),))
+    })?;
     objects.named::<Resource<Connection>>("open-pipe", |Parts { session, table }, name| {
         let connection = answer(session.open_pipe(name))?;
         table.push(connection).map_err(|_| Error::Quota(format!("{HANDLES} handles")))
     })
+}
+
+/// One that finds no room in the table is closed, and the other one with it.
+fn create_pipe(Parts { session, table }: Parts<'_>) -> Result<(Resource<Connection>, Resource<Connection>), Error> {
+    let full = |_| Error::Quota(format!("{HANDLES} handles"));
+    let [first, second] = answer(session.create_pipe())?;
+    let first = table.push(first).map_err(full)?;
+    match table.push(second).map_err(full) {
+        Ok(second) => Ok((first, second)),
+        Err(error) => {
+            // It has just been put there.
+            drop(table.delete(first));
+            Err(error)
+        }
+    }
 }
 
 fn create<M: Model>(parts: Parts<'_>, kind: Kind) -> Outcome<Of<M>> {

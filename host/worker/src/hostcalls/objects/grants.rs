@@ -6,7 +6,7 @@ use super::super::text::{self, Budget};
 use super::super::types::{Error, answer};
 use super::super::view::View;
 use super::handle::Handle;
-use crate::session::{self, Attachment};
+use crate::session::{self, Attachment, Connection};
 use sandhog_objects_model as model;
 use sandhog_protocol::objects::{Kind, Right, Rights};
 use sandhog_protocol::request::ChildObject;
@@ -37,11 +37,20 @@ pub(in super::super) enum Object {
     Memory(Resource<Handle<model::Memory>>),
     #[component(name = "queue")]
     Queue(Resource<Handle<model::Queue>>),
+    #[component(name = "pipe")]
+    Pipe(Resource<Connection>),
+}
+
+/// What is handed on.
+enum HandedOn<'a> {
+    Shared(&'a Attachment),
+    End(&'a Connection),
 }
 
 impl Object {
-    fn attachment<'a>(&self, table: &'a ResourceTable) -> wasmtime::Result<&'a Attachment> {
-        Ok(match self {
+    fn handed_on<'a>(&self, table: &'a ResourceTable) -> wasmtime::Result<HandedOn<'a>> {
+        Ok(HandedOn::Shared(match self {
+            Self::Pipe(handle) => return Ok(HandedOn::End(table.get(handle)?)),
             Self::Lock(handle) => table.get(handle)?.attachment(),
             Self::Rlock(handle) => table.get(handle)?.attachment(),
             Self::Semaphore(handle) => table.get(handle)?.attachment(),
@@ -52,7 +61,7 @@ impl Object {
             Self::Array(handle) => table.get(handle)?.attachment(),
             Self::Memory(handle) => table.get(handle)?.attachment(),
             Self::Queue(handle) => table.get(handle)?.attachment(),
-        })
+        }))
     }
 }
 
@@ -98,19 +107,28 @@ pub(in super::super) struct ObjectGrant {
     rights: ObjectRights,
 }
 
-/// The parent's own rights are checked here, once more by the coordinator.
+/// The parent's own rights are checked here, once more by the coordinator. Ends of pipes are added to `ends`.
 pub(in super::super) fn granted<T: View + 'static>(
     grant: &ObjectGrant,
     store: &mut StoreContextMut<'_, T>,
     budget: &mut Budget,
+    ends: &mut Vec<Connection>,
 ) -> wasmtime::Result<Result<ChildObject, Error>> {
     let name = match text::whole(&grant.name, store, budget)? {
         Ok(name) => name,
         Err(error) => return Ok(Err(error)),
     };
-    let attachment = grant.object.attachment(store.data_mut().parts().table)?;
-    let rights = rights_of_child(attachment, grant.rights);
-    Ok(answer(rights).map(|rights| ChildObject { name, object: attachment.object().id(), rights }))
+    let handed_on = match grant.object.handed_on(store.data_mut().parts().table)? {
+        HandedOn::Shared(attachment) => {
+            let rights = rights_of_child(attachment, grant.rights);
+            rights.map(|rights| ChildObject { name, object: attachment.object().id(), rights })
+        }
+        HandedOn::End(connection) => connection.to_hand_on().map(|(object, end)| {
+            ends.push(connection.clone());
+            ChildObject { name, object, rights: [end].into() }
+        }),
+    };
+    Ok(answer(handed_on))
 }
 
 /// Of what has one right only, that one; of the others those that were asked for. Some must be.

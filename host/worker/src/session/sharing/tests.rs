@@ -124,7 +124,51 @@ fn the_end_of_a_pipe_is_one_connection_however_often_it_is_opened() {
     // It is no object with memory.
     coordinator.tells_with(attached(5, Kind::Pipe, &[Right::First], false), &[here.as_fd()]);
     assert!(matches!(session.attach("pipe".to_owned()), Err(Error::Invalid(_))));
-    assert!((0..3).all(|_| matches!(coordinator.hears(), Request::Attach { .. })));
+    assert!((0..2).all(|_| matches!(coordinator.hears(), Request::Attach { .. })));
+    assert_eq!(coordinator.hears(), Request::HangUp { object: ObjectId(5), end: Right::First });
+    assert!(matches!(coordinator.hears(), Request::Attach { .. }));
+}
+
+/// Both ends of a new pipe, of this number.
+fn made(session: &mut Session, coordinator: &mut Coordinator, object: u64) -> [Connection; 2] {
+    let (here, there) = sandhog_channel::pair().unwrap();
+    let rights = [Right::First, Right::Second];
+    coordinator.tells_with(attached(object, Kind::Pipe, &rights, false), &[here.as_fd(), there.as_fd()]);
+    let ends = session.create_pipe().unwrap();
+    assert_eq!(coordinator.hears(), Request::Create { kind: Kind::Pipe });
+    ends
+}
+
+fn hung_up(object: u64, end: Right) -> Request {
+    Request::HangUp { object: ObjectId(object), end }
+}
+
+#[test]
+fn an_end_of_a_new_pipe_closes_with_its_last_handle_and_is_handed_on_once_and_unused() {
+    let (mut session, mut coordinator) = session();
+    let [first, second] = made(&mut session, &mut coordinator, 5);
+    let again = first.clone();
+    drop(first);
+    assert_eq!(again.to_hand_on(), Ok((ObjectId(5), Right::First)));
+    drop(again);
+    assert_eq!(coordinator.hears(), hung_up(5, Right::First));
+    // What another one handed on is nobody's here, and nobody is told that it was closed.
+    second.hand_on();
+    assert!(second.is_disconnected() && matches!(second.to_hand_on(), Err(Error::Invalid(_))));
+    second.hand_on();
+    drop(second);
+    let [first, second] = made(&mut session, &mut coordinator, 6);
+    assert!(matches!(session.recv(&first, crate::session::Until::Now), Err(Error::WouldBlock)));
+    assert!(matches!(first.to_hand_on(), Err(Error::Invalid(_))) && second.to_hand_on().is_ok());
+    second.disconnect();
+    assert_eq!(coordinator.hears(), hung_up(6, Right::Second));
+    assert!(matches!(second.to_hand_on(), Err(Error::Invalid(_))));
+    // Too few descriptors have come: the attempt may have no more files.
+    let (here, _there) = sandhog_channel::pair().unwrap();
+    coordinator.tells_with(attached(7, Kind::Pipe, &[Right::First, Right::Second], false), &[here.as_fd()]);
+    assert!(matches!(session.create_pipe(), Err(Error::Quota(_))));
+    assert_eq!(coordinator.hears(), Request::Create { kind: Kind::Pipe });
+    assert_eq!(coordinator.hears(), Request::Detach { object: ObjectId(7) });
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //!
 //! Must not: call the guest.
 
-use super::super::super::types::{Error, Format, Incoming, Usage, Verdict};
+use super::super::super::types::{Death, Error, Format, Incoming, Usage, Verdict};
 use super::super::acquired::Acquired;
 use super::super::taken::Taken;
 use crate::guest::BadPointer;
@@ -85,14 +85,21 @@ impl Tell for Error {
             Self::NotFound(name) => text(5, name),
             Self::Exists(name) => text(6, name),
             Self::Invalid(reason) => text(7, reason),
-            Self::Poisoned(verdict) => {
+            Self::Poisoned(death) => {
                 out.case(at, 8)?;
-                verdict.tell(out, content)
+                death.tell(out, content)
             }
             Self::Quota(bound) => text(9, bound),
             Self::Stopping => out.case(at, 10),
             Self::Broken => out.case(at, 11),
         }
+    }
+}
+
+impl Tell for Death {
+    fn tell(self, out: &mut Out<'_>, at: u32) -> Result<(), BadPointer> {
+        out.list(at, self.attempt.into_bytes());
+        self.verdict.tell(out, behind(at, 8)?)
     }
 }
 
@@ -131,10 +138,10 @@ impl Tell for Acquired {
                 out.case(at, 0)?;
                 token.tell(out, content)
             }
-            Self::Poisoned((token, verdict)) => {
+            Self::Poisoned((token, death)) => {
                 out.case(at, 1)?;
                 token.tell(out, content)?;
-                verdict.tell(out, behind(content, 8)?)
+                death.tell(out, behind(content, 8)?)
             }
         }
     }
