@@ -29,8 +29,9 @@ impl Array {
         (1..=MOST_BYTES).contains(&bytes).then_some(Self { element, length })
     }
 
+    /// Up to the end of a word: an element is changed by changing the whole word that it lies in.
     pub(crate) const fn bytes(self) -> u64 {
-        HEADER_BYTES + self.length * self.element.size()
+        HEADER_BYTES + (self.length * self.element.size()).next_multiple_of(4)
     }
 
     #[must_use]

@@ -217,3 +217,15 @@ fn a_member_is_named_by_its_word() {
     }
     assert_eq!(crate::named((1 << 14) - 1), None);
 }
+
+#[test]
+fn the_last_element_of_an_array_lies_in_a_whole_word() {
+    for element in [Element::I8, Element::U16, Element::F32, Element::F64] {
+        for length in 1..9 {
+            let bytes = Object::bytes(Kind::Array { element, length }).unwrap();
+            let end =
+                Object::bytes(Kind::Array { element: Element::U32, length: 1 }).unwrap() - 4 + length * element.size();
+            assert!(bytes.is_multiple_of(4) && (end..end + 4).contains(&bytes), "{element:?} {length}: {bytes}");
+        }
+    }
+}
