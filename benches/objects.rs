@@ -1,4 +1,5 @@
-//! What an operation on a shared object costs a guest, as a core module and as a component, beside Python's multiprocessing.
+//! What an operation on a shared object costs a guest, as a core module and as a component, beside Python's multiprocessing
+//! and memory that worker threads of Node share.
 
 use super::Outcome;
 use super::contestant::Helper;
@@ -9,6 +10,7 @@ use super::table::{Table, figure};
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -31,43 +33,58 @@ const COMPONENT: &str = "times_objects_as_component";
 /// A copy as large as that of the array, in bytes.
 const COPY: usize = 4_000_000;
 
-/// What is measured: for people, for guests (two: they run at the same time, and the first says what it took), for Python.
-const ROWS: &[(&str, &[&str], &str)] = &[
-    ("lock and unlock", &["lock"], "lock"),
-    ("the same by two contenders, each", &["contend", "contend"], "contend"),
-    ("rlock", &["rlock"], "rlock"),
-    ("semaphore", &["semaphore"], "semaphore"),
-    ("value: increment under its lock", &["value-locked"], "value-locked"),
-    ("value: atomic add", &["value-add"], ""),
-    ("event there and back", &["event-there", "event-back"], "event"),
-    ("queue, 100 B, one way", &["get", "put"], "queue"),
-    ("queue, batched", &["get-batches", "put-batches"], ""),
-    ("array, 4 MB copied in", &["array"], "array"),
+type Row = (&'static str, &'static [&'static str], &'static str, &'static str);
+
+/// What is measured: for people, for guests (two: they run at the same time, and the first says what it took), for Python, for
+/// Node. An empty one: it has no such thing.
+const ROWS: &[Row] = &[
+    ("lock and unlock", &["lock"], "lock", "lock"),
+    ("the same by two contenders, each", &["contend", "contend"], "contend", "contend"),
+    ("rlock", &["rlock"], "rlock", ""),
+    ("semaphore", &["semaphore"], "semaphore", ""),
+    ("value: increment under its lock", &["value-locked"], "value-locked", "value-locked"),
+    ("value: atomic add", &["value-add"], "", "value-add"),
+    ("event there and back", &["event-there", "event-back"], "event", "event"),
+    ("queue, 100 B, one way", &["get", "put"], "queue", ""),
+    ("queue, batched", &["get-batches", "put-batches"], "", ""),
+    ("array, 4 MB copied in", &["array"], "array", "array"),
 ];
 
 pub(crate) fn measure(peers: &Peers, rounds: usize) -> Outcome<Value> {
-    let mut python = match &peers.python {
-        Some(python) => Some(Helper::script(python, "python_objects.py", "")?),
-        None => None,
-    };
-    let mut figures: Vec<[Figures; 3]> = ROWS.iter().map(|_| Default::default()).collect();
+    let mut python = helper(peers.python.as_deref(), "python_objects.py")?;
+    let mut node = helper(peers.node.as_deref(), "node_objects.js")?;
+    let mut figures: Vec<[Figures; 4]> = ROWS.iter().map(|_| Default::default()).collect();
     let mut copies = Figures::default();
     let progress = Progress::start("shared objects", rounds);
     for round in 0..rounds {
         progress.at(round);
-        for ((_, works, peer), [core, component, other]) in ROWS.iter().zip(&mut figures) {
+        for ((_, works, in_python, in_node), [core, component, of_python, of_node]) in ROWS.iter().zip(&mut figures) {
             core.add(guests(peers, CORE, works)?);
             component.add(guests(peers, COMPONENT, works)?);
-            if let Some(python) = python.as_mut().filter(|_| !peer.is_empty()) {
-                other.add(python.ask(peer)?);
+            for (helper, what, figures) in [(&mut python, in_python, of_python), (&mut node, in_node, of_node)] {
+                if let Some(helper) = helper.as_mut().filter(|_| !what.is_empty()) {
+                    figures.add(helper.ask(what)?);
+                }
             }
         }
         copies.add(copy());
     }
     drop(progress);
-    let row = |(name, ..): &(&str, &[&str], &str), [core, component, other]: &[Figures; 3]| json!({"what": name, "core_ns": core.median(), "component_ns": component.median(), "python_ns": other.median()});
-    let rows: Vec<Value> = ROWS.iter().zip(&figures).map(|(what, figures)| row(what, figures)).collect();
+    let row = |((name, ..), [core, component, python, node]): (&Row, &[Figures; 4])| {
+        json!({
+            "what": name,
+            "core_ns": core.median(),
+            "component_ns": component.median(),
+            "python_ns": python.median(),
+            "node_ns": node.median(),
+        })
+    };
+    let rows: Vec<Value> = ROWS.iter().zip(&figures).map(row).collect();
     Ok(json!({"rows": rows, "copy_ns": copies.median()}))
+}
+
+fn helper(program: Option<&Path>, script: &str) -> Outcome<Option<Helper>> {
+    program.map(|program| Helper::script(program, script, "")).transpose()
 }
 
 /// One run of the guest, or a map of two: what the first says.
@@ -101,16 +118,25 @@ fn copy() -> f64 {
 
 pub(crate) fn tables(objects: &Value) -> Vec<Table> {
     let row = |line: &Value| {
-        let [core, component, python] = ["core_ns", "component_ns", "python_ns"].map(|column| line[column].as_f64());
+        let columns = ["core_ns", "component_ns", "python_ns", "node_ns"];
+        let [core, component, python, node] = columns.map(|column| line[column].as_f64());
         let ratio = core.zip(python).map(|(core, python)| core / python);
         let name = line["what"].as_str().unwrap_or("").to_owned();
-        [name].into_iter().chain([ratio, core, component, python].map(figure)).collect()
+        [name].into_iter().chain([ratio, core, component, python, node].map(figure)).collect()
     };
     let mut rows: Vec<Vec<String>> = objects["rows"].as_array().into_iter().flatten().map(row).collect();
-    rows.push(["memcpy of 4 MB, natively", "", &figure(objects["copy_ns"].as_f64()), "", ""].map(str::to_owned).into());
+    let copy = figure(objects["copy_ns"].as_f64());
+    rows.push(["memcpy of 4 MB, natively", "", &copy, "", "", ""].map(str::to_owned).into());
     vec![Table {
         headline: "Shared objects, from a guest".to_owned(),
-        columns: vec!["", "to Python", "core module, ns", "component, ns", "Python multiprocessing, ns"],
+        columns: vec![
+            "",
+            "to Python",
+            "core module, ns",
+            "component, ns",
+            "Python multiprocessing, ns",
+            "Node worker threads, ns",
+        ],
         rows,
         bars: None,
     }]
