@@ -25967,3 +25967,31 @@ it-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[doc(inline)]
 pub use __export_handler_impl as export_handler;
 }
+
+/// Numbers as the bytes that they are, in this processor's order: of wasm, the little end first.
+pub mod bytes {
+    use ::core::mem::size_of_val;
+
+    /// # Safety
+    /// Whoever implements it upholds that its values have no byte that is not theirs, and that all bits are a value.
+    pub unsafe trait Plain: Copy {}
+
+    macro_rules! plain {
+        ($($type:ident)*) => {
+            // SAFETY: integers and floats of the processor's are that.
+            $(unsafe impl Plain for $type {})*
+        };
+    }
+
+    plain!(i8 u8 i16 u16 i32 u32 i64 u64 f32 f64);
+
+    pub fn of<T: Plain>(numbers: &[T]) -> &[u8] {
+        // SAFETY: all of their bytes are initialised, see `Plain`; a byte has no alignment, and the borrow is the same one.
+        unsafe { ::core::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) }
+    }
+
+    pub fn of_mut<T: Plain>(numbers: &mut [T]) -> &mut [u8] {
+        // SAFETY: as in `of`, and whatever is written is a value, see `Plain`.
+        unsafe { ::core::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), size_of_val(numbers)) }
+    }
+}

@@ -15,6 +15,37 @@ const ABI: &str = "guest-sdk/src/abi.rs";
 /// Where those for C are: a header, a source, and an object that carries the world into the module.
 const C: &str = "jobs/c/bindings";
 
+/// What the interface takes as bytes and a guest has as numbers: the file is where the SDK has its unsafe code.
+const BYTES: &str = r"
+/// Numbers as the bytes that they are, in this processor's order: of wasm, the little end first.
+pub mod bytes {
+    use ::core::mem::size_of_val;
+
+    /// # Safety
+    /// Whoever implements it upholds that its values have no byte that is not theirs, and that all bits are a value.
+    pub unsafe trait Plain: Copy {}
+
+    macro_rules! plain {
+        ($($type:ident)*) => {
+            // SAFETY: integers and floats of the processor's are that.
+            $(unsafe impl Plain for $type {})*
+        };
+    }
+
+    plain!(i8 u8 i16 u16 i32 u32 i64 u64 f32 f64);
+
+    pub fn of<T: Plain>(numbers: &[T]) -> &[u8] {
+        // SAFETY: all of their bytes are initialised, see `Plain`; a byte has no alignment, and the borrow is the same one.
+        unsafe { ::core::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) }
+    }
+
+    pub fn of_mut<T: Plain>(numbers: &mut [T]) -> &mut [u8] {
+        // SAFETY: as in `of`, and whatever is written is a value, see `Plain`.
+        unsafe { ::core::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), size_of_val(numbers)) }
+    }
+}
+";
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -65,7 +96,7 @@ fn generate_export() -> String {
 fn the_sdks_bindings_are_what_the_interface_gives() {
     let command = generate("command", Opts { generate_all: true, ..Opts::default() });
     let export = generate_export();
-    let made = format!("{command}\n/// A handler's export.\npub mod handler {{\n{export}}}\n");
+    let made = format!("{command}\n/// A handler's export.\npub mod handler {{\n{export}}}\n{BYTES}");
     hold(ABI, made.as_bytes());
 }
 

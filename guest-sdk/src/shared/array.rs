@@ -1,8 +1,9 @@
 //! Many numbers of one kind.
 
-use super::number::{Raw, from_bytes, to_bytes};
+use super::number::{Raw, from_bytes};
 use super::value::expect;
 use super::{Integer, MOST_BYTES, Number};
+use crate::abi::bytes;
 use crate::abi::sandhog::job::objects as host;
 use crate::error::Result;
 use crate::sync::{Guard, Held, Locked};
@@ -108,7 +109,7 @@ impl<T: Number> Array<T> {
     pub fn write(&self, index: usize, numbers: &[T]) -> Result<()> {
         let mut index = index as u64;
         for some in numbers.chunks(MOST_BYTES / size_of::<T>()) {
-            self.object.write(index, &to_bytes(some))?;
+            self.object.write(index, bytes::of(some))?;
             index += some.len() as u64;
         }
         Ok(())

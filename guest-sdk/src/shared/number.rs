@@ -2,6 +2,7 @@
 //!
 //! Must not: ask the host for anything.
 
+use crate::abi::bytes::{self, Plain};
 use crate::abi::sandhog::job::objects::Element;
 
 /// A number as the interface has it: integers as 64 bits, floats as 64 bits.
@@ -13,13 +14,17 @@ pub enum Raw {
 }
 
 /// Keeps [`Number`] to the types of this file.
-pub trait Sealed: Copy {
+pub trait Sealed: Plain {
     #[doc(hidden)]
     const ELEMENT: Element;
 
     /// Which of the two it is.
     #[doc(hidden)]
     const ZERO: Raw;
+
+    /// The number 0.
+    #[doc(hidden)]
+    const NOTHING: Self;
 
     #[doc(hidden)]
     fn same_bits(self, other: Self) -> bool;
@@ -29,13 +34,6 @@ pub trait Sealed: Copy {
 
     #[doc(hidden)]
     fn from_raw(raw: Raw) -> Self;
-
-    /// Of exactly the bytes that one has.
-    #[doc(hidden)]
-    fn from_bytes(bytes: &[u8]) -> Self;
-
-    #[doc(hidden)]
-    fn put_bytes(self, out: &mut Vec<u8>);
 }
 
 /// What a value or an array is made of: `i8` to `i64`, `u8` to `u64`, `f32`, `f64`.
@@ -49,6 +47,7 @@ macro_rules! number {
         impl Sealed for $type {
             const ELEMENT: Element = Element::$element;
             const ZERO: Raw = Raw::$raw(0 as $wide);
+            const NOTHING: Self = 0 as Self;
 
             fn same_bits(self, other: Self) -> bool {
                 self.to_le_bytes() == other.to_le_bytes()
@@ -65,18 +64,6 @@ macro_rules! number {
                     Raw::Integer(number) => number as Self,
                     Raw::Float(number) => number as Self,
                 }
-            }
-
-            #[inline]
-            fn from_bytes(bytes: &[u8]) -> Self {
-                let mut own = [0; size_of::<Self>()];
-                own.copy_from_slice(bytes);
-                Self::from_le_bytes(own)
-            }
-
-            #[inline]
-            fn put_bytes(self, out: &mut Vec<u8>) {
-                out.extend_from_slice(&self.to_le_bytes());
             }
         }
 
@@ -101,16 +88,11 @@ macro_rules! integers {
 
 integers!(i8 u8 i16 u16 i32 u32 i64 u64);
 
-/// The bytes of numbers, as they lie in memory.
-pub(super) fn to_bytes<T: Number>(numbers: &[T]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(size_of_val(numbers));
-    numbers.iter().for_each(|number| number.put_bytes(&mut bytes));
-    bytes
-}
-
-/// The numbers of bytes that lie in memory.
+/// The numbers of bytes that lie in memory: as many as there are whole ones.
 pub(super) fn from_bytes<T: Number>(bytes: &[u8], numbers: &mut Vec<T>) {
-    numbers.extend(bytes.chunks_exact(size_of::<T>()).map(T::from_bytes));
+    let (before, more) = (numbers.len(), bytes.len() / size_of::<T>());
+    numbers.resize(before + more, T::NOTHING);
+    bytes::of_mut(&mut numbers[before..]).copy_from_slice(&bytes[..more * size_of::<T>()]);
 }
 
 /// The name of an element, as grants have it.
@@ -135,7 +117,7 @@ mod tests {
 
     fn there_and_back<T: Number>(numbers: &[T]) {
         let mut back: Vec<T> = Vec::new();
-        from_bytes(&to_bytes(numbers), &mut back);
+        from_bytes(bytes::of(numbers), &mut back);
         assert_eq!(back, numbers);
         assert!(numbers.iter().all(|number| T::from_raw(number.to_raw()).same_bits(*number)));
     }
@@ -157,6 +139,6 @@ mod tests {
     #[test]
     fn a_u64_is_the_signed_number_of_the_same_bits() {
         assert!(matches!(u64::MAX.to_raw(), Raw::Integer(-1)));
-        assert_eq!(to_bytes(&[1_u16, 0x0203]), [1, 0, 3, 2]);
+        assert_eq!(bytes::of(&[1_u16, 0x0203]), [1, 0, 3, 2]);
     }
 }
