@@ -49,15 +49,18 @@ impl Array {
         Rlock::at(0)
     }
 
+    #[inline]
     pub fn get_integer<W: Words>(self, words: &W, index: u64) -> Result<i64, Problem> {
         self.number(index)?.get_integer(words)
     }
 
+    #[inline]
     pub fn set_integer<W: Words>(self, words: &W, index: u64, value: i64) -> Result<(), Problem> {
         self.number(index)?.set_integer(words, value)
     }
 
     /// The number before, as for the next.
+    #[inline]
     pub fn add_integer<W: Words>(self, words: &W, index: u64, amount: i64) -> Result<i64, Problem> {
         self.number(index)?.add_integer(words, amount)
     }
@@ -73,10 +76,12 @@ impl Array {
         self.number(index)?.compare_exchange_integer(words, expected, value)
     }
 
+    #[inline]
     pub fn get_float<W: Words>(self, words: &W, index: u64) -> Result<f64, Problem> {
         self.number(index)?.get_float(words)
     }
 
+    #[inline]
     pub fn set_float<W: Words>(self, words: &W, index: u64, value: f64) -> Result<(), Problem> {
         self.number(index)?.set_float(words, value)
     }
@@ -98,12 +103,14 @@ impl Array {
         Ok(())
     }
 
+    #[inline]
     fn number(self, index: u64) -> Result<Number, Problem> {
         let byte = self.part(index, self.element.size() as usize)?;
         Ok(Number { element: self.element, byte })
     }
 
     /// Where so many bytes from an element on begin.
+    #[inline]
     fn part(self, index: u64, bytes: usize) -> Result<usize, Problem> {
         let size = self.element.size();
         let bytes = bytes as u64;

@@ -66,11 +66,15 @@ impl Lock {
                 words.store_long(self.base + TOKEN, token);
                 Ok(Acquired { token, died })
             }
-            Some(_) | None => {
-                self.release(words, me)?;
-                Err(Problem::Damaged)
-            }
+            Some(_) | None => self.damaged(words, me),
         }
+    }
+
+    /// It is not kept.
+    #[cold]
+    fn damaged<W: Words>(self, words: &W, me: Member) -> Result<Acquired, Problem> {
+        self.release(words, me)?;
+        Err(Problem::Damaged)
     }
 
     pub(crate) fn token<W: Words>(self, words: &W) -> u64 {

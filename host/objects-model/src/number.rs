@@ -17,16 +17,19 @@ pub(crate) struct Number {
 
 /// Integers pass as 64 bits and are cut to the element's size; floats pass as `f64`.
 impl Number {
+    #[inline]
     pub(crate) fn get_integer<W: Words>(self, words: &W) -> Result<i64, Problem> {
         self.check(false)?;
         Ok(self.widen(self.load(words)))
     }
 
+    #[inline]
     pub(crate) fn set_integer<W: Words>(self, words: &W, value: i64) -> Result<(), Problem> {
         self.check(false)?;
         self.store(words, value as u64)
     }
 
+    #[inline]
     pub(crate) fn add_integer<W: Words>(self, words: &W, amount: i64) -> Result<i64, Problem> {
         self.check(false)?;
         let before = match self.element.size() {
@@ -47,11 +50,13 @@ impl Number {
         Ok(self.widen(self.compare_exchange(words, old as u64, new as u64)?))
     }
 
+    #[inline]
     pub(crate) fn get_float<W: Words>(self, words: &W) -> Result<f64, Problem> {
         self.check(true)?;
         Ok(self.float(self.load(words)))
     }
 
+    #[inline]
     pub(crate) fn set_float<W: Words>(self, words: &W, value: f64) -> Result<(), Problem> {
         self.check(true)?;
         self.store(words, self.bits(value))
@@ -73,6 +78,7 @@ impl Number {
         Ok(self.float(self.compare_exchange(words, self.bits(old), self.bits(new))?))
     }
 
+    #[inline]
     const fn check(self, float: bool) -> Result<(), Problem> {
         if is_float(self.element) == float { Ok(()) } else { Err(Problem::Invalid) }
     }
@@ -90,6 +96,7 @@ impl Number {
         u64::MAX >> (64 - 8 * self.element.size())
     }
 
+    #[inline]
     fn load<W: Words>(self, words: &W) -> u64 {
         match self.element.size() {
             8 => words.load_long(self.word()),
@@ -97,6 +104,7 @@ impl Number {
         }
     }
 
+    #[inline]
     fn store<W: Words>(self, words: &W, bits: u64) -> Result<(), Problem> {
         match self.element.size() {
             8 => words.store_long(self.word(), bits),

@@ -64,10 +64,12 @@ impl Rlock {
         Ok(self.enter(words, self.lock().acquire(words, me, Until::Never)?, depth))
     }
 
+    #[inline]
     pub(crate) fn is_held<W: Words>(self, words: &W, me: Member) -> bool {
         self.lock().owner().word(words) == code(me)
     }
 
+    #[inline]
     fn enter<W: Words>(self, words: &W, acquired: Acquired, depth: u32) -> Acquired {
         words.store(self.depth(), depth);
         acquired

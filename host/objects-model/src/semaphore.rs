@@ -202,6 +202,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// `OverBound`: that would be more than it may have. `Damaged`.
+    #[inline]
     pub fn release<W: Words>(self, words: &W, me: Member) -> Result<(), Problem> {
         let mut seen = State::of(words.load_long(STATE));
         for _ in 0..TRIES {
@@ -234,6 +235,7 @@ impl Semaphore {
     }
 
     /// Whether there was one for this member.
+    #[inline]
     fn take<W: Words>(self, words: &W, me: Member, in_turn: bool) -> Result<bool, Problem> {
         let mut seen = State::of(words.load_long(STATE));
         for _ in 0..TRIES {
@@ -254,6 +256,7 @@ impl Semaphore {
     }
 
     /// The last operation is noted, then this one takes its place, then it is noted as well.
+    #[inline]
     fn replace<W: Words>(
         self,
         words: &W,
@@ -354,11 +357,13 @@ const fn turn() -> Owner {
     Owner::at(TURN)
 }
 
+#[inline]
 fn next_token<W: Words>(words: &W) -> u64 {
     words.fetch_add_long(TOKEN, 1).wrapping_add(1)
 }
 
 /// This member's slot, which is empty where it belonged to an earlier one.
+#[inline]
 fn own_slot<W: Words>(words: &W, me: Member) -> Slot {
     let slot = Slot::of(words.load_long(slot_place(me.seat)));
     if slot.generation == me.generation {

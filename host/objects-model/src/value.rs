@@ -35,15 +35,18 @@ impl Value {
         Rlock::at(0)
     }
 
+    #[inline]
     pub fn get_integer<W: Words>(self, words: &W) -> Result<i64, Problem> {
         self.number.get_integer(words)
     }
 
+    #[inline]
     pub fn set_integer<W: Words>(self, words: &W, value: i64) -> Result<(), Problem> {
         self.number.set_integer(words, value)
     }
 
     /// The number before, as for the next two.
+    #[inline]
     pub fn add_integer<W: Words>(self, words: &W, amount: i64) -> Result<i64, Problem> {
         self.number.add_integer(words, amount)
     }
@@ -57,15 +60,18 @@ impl Value {
         self.number.compare_exchange_integer(words, expected, value)
     }
 
+    #[inline]
     pub fn get_float<W: Words>(self, words: &W) -> Result<f64, Problem> {
         self.number.get_float(words)
     }
 
+    #[inline]
     pub fn set_float<W: Words>(self, words: &W, value: f64) -> Result<(), Problem> {
         self.number.set_float(words, value)
     }
 
     /// The number before, as for the next two.
+    #[inline]
     pub fn add_float<W: Words>(self, words: &W, amount: f64) -> Result<f64, Problem> {
         self.number.add_float(words, amount)
     }

@@ -3,7 +3,7 @@
 use super::http::Http;
 use super::random::Kernel;
 use super::stdio::{Output, Stdin, To};
-use crate::hostcalls::{self, MemoryUse, Parts, View};
+use crate::hostcalls::{self, MemoryUse, Parts, Seen, View};
 use crate::session::Session;
 use crate::store::Limiter;
 use crate::wasi::{self, Monotonic};
@@ -72,6 +72,10 @@ impl WasiHttpView for ComponentGuest {
 impl View for ComponentGuest {
     fn parts(&mut self) -> Parts<'_> {
         Parts { session: &mut self.session, table: &mut self.table }
+    }
+
+    fn seen(&self) -> Seen<'_> {
+        Seen { session: &self.session, table: &self.table }
     }
 
     fn memory(&self) -> MemoryUse {

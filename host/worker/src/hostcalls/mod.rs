@@ -22,7 +22,7 @@ mod view;
 mod tests;
 
 pub(crate) use objects::link_lowered;
-pub(crate) use view::{HANDLES, MemoryUse, Parts, Sharing, View};
+pub(crate) use view::{HANDLES, MemoryUse, Parts, Seen, Sharing, View};
 
 use sandhog_engine::objects::MODULE;
 use wasmtime::component::Linker;

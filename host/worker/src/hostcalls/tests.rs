@@ -36,6 +36,10 @@ impl View for Data {
         Parts { session: &mut self.session, table: &mut self.table }
     }
 
+    fn seen(&self) -> Seen<'_> {
+        Seen { session: &self.session, table: &self.table }
+    }
+
     fn memory(&self) -> MemoryUse {
         MemoryUse { used: 1, peak: 2, limit: 3 }
     }

@@ -140,21 +140,29 @@ pub(super) struct Usage {
 }
 
 /// What a host call comes to. Without a coordinator there is nobody to work for, so that is the end of the process.
+#[inline]
 pub(super) fn answer<T>(result: Result<T, session::Error>) -> Result<T, Error> {
-    result.map_err(|error| match error {
-        session::Error::Closed => Error::Closed,
-        session::Error::TimedOut => Error::TimedOut,
-        session::Error::WouldBlock => Error::WouldBlock,
-        session::Error::TooLarge { max } => Error::TooLarge(max),
-        session::Error::Denied(right) => Error::Denied(right),
-        session::Error::NotFound(name) => Error::NotFound(name),
-        session::Error::Invalid(reason) => Error::Invalid(reason),
-        session::Error::Poisoned(ended) => Error::Poisoned(Box::new(ended.as_ref().into())),
-        session::Error::Quota(bound) => Error::Quota(bound),
-        session::Error::Stopping => Error::Stopping,
-        session::Error::Broken => Error::Broken,
-        session::Error::Gone => process::exit_now(1),
-    })
+    result.map_err(Error::from)
+}
+
+impl From<session::Error> for Error {
+    #[cold]
+    fn from(error: session::Error) -> Self {
+        match error {
+            session::Error::Closed => Self::Closed,
+            session::Error::TimedOut => Self::TimedOut,
+            session::Error::WouldBlock => Self::WouldBlock,
+            session::Error::TooLarge { max } => Self::TooLarge(max),
+            session::Error::Denied(right) => Self::Denied(right),
+            session::Error::NotFound(name) => Self::NotFound(name),
+            session::Error::Invalid(reason) => Self::Invalid(reason),
+            session::Error::Poisoned(ended) => Self::Poisoned(Box::new(ended.as_ref().into())),
+            session::Error::Quota(bound) => Self::Quota(bound),
+            session::Error::Stopping => Self::Stopping,
+            session::Error::Broken => Self::Broken,
+            session::Error::Gone => process::exit_now(1),
+        }
+    }
 }
 
 /// The same where all that can go wrong is that the coordinator has gone.

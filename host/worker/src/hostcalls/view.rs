@@ -14,6 +14,9 @@ pub(crate) trait View {
     /// Its parts, at once.
     fn parts(&mut self) -> Parts<'_>;
 
+    /// The same, to be looked at: while the guest's memory is, too.
+    fn seen(&self) -> Seen<'_>;
+
     /// The guest's linear memories.
     fn memory(&self) -> MemoryUse;
 }
@@ -23,6 +26,12 @@ pub(crate) struct Parts<'a> {
     pub session: &'a mut Session,
     /// With at most [`HANDLES`], see [`ResourceTable::set_max_capacity`].
     pub table: &'a mut ResourceTable,
+}
+
+/// [`Parts`] that nothing changes.
+pub(crate) struct Seen<'a> {
+    pub session: &'a Session,
+    pub table: &'a ResourceTable,
 }
 
 /// Memory, in bytes: `process.memory-use`.
@@ -47,6 +56,7 @@ impl Sharing {
         Self { session, table }
     }
 
+    #[inline]
     pub(super) fn parts(&mut self) -> Parts<'_> {
         Parts { session: &mut self.session, table: &mut self.table }
     }

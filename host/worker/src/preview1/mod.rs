@@ -46,7 +46,7 @@ use super::{
 };
 use errno::Failure;
 use sandhog_engine::wasi1::MODULE;
-use wasmtime::{Caller, Extern, Linker};
+use wasmtime::{Caller, Extern, Linker, Memory};
 
 macro_rules! functions {
     ($($name:ident($($argument:ident: $type:ty),*) = $body:path;)+) => {
@@ -153,19 +153,21 @@ fn told(answer: Result<(), Failure>, call: &'static str) -> wasmtime::Result<u32
 }
 
 /// The guest's memory and the host's side of it. Looking an export up costs more than most calls: it is done once.
+#[inline]
 pub(super) fn memory_of<'a>(
     caller: &'a mut Caller<'_, Guest>,
     call: &'static str,
 ) -> Result<(&'a mut [u8], &'a mut Guest), NoMemory> {
     let memory = match caller.data().memory {
         Some(memory) => memory,
-        None => {
-            let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
-                return Err(NoMemory { call });
-            };
-            caller.data_mut().memory = Some(memory);
-            memory
-        }
+        None => look_up(caller, call)?,
     };
     Ok(memory.data_and_store_mut(caller))
+}
+
+#[cold]
+fn look_up(caller: &mut Caller<'_, Guest>, call: &'static str) -> Result<Memory, NoMemory> {
+    let Some(Extern::Memory(memory)) = caller.get_export("memory") else { return Err(NoMemory { call }) };
+    caller.data_mut().memory = Some(memory);
+    Ok(memory)
 }

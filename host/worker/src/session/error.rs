@@ -50,6 +50,7 @@ impl From<Refused> for Error {
 }
 
 impl From<Problem> for Error {
+    #[cold]
     fn from(problem: Problem) -> Self {
         match problem {
             Problem::TimedOut => Self::TimedOut,

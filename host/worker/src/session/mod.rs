@@ -32,7 +32,7 @@ pub(crate) use conversation::Session;
 pub(crate) use ended::Ended;
 pub(crate) use error::Error;
 pub(crate) use input::Input;
-pub(crate) use objects::{Attachment, Object};
+pub(crate) use objects::Attachment;
 pub(crate) use shared::{Shared, Waits};
 pub(crate) use source::{Source, Until};
 pub(crate) use streams::write;

@@ -57,16 +57,25 @@ impl Attachment {
 
     /// # Errors
     /// [`Error::Denied`] where the handle does not have the right.
+    #[inline]
     pub(crate) fn needs(&self, right: Right) -> Result<(), Error> {
-        if self.allowed.has(right) { Ok(()) } else { Err(denied(right)) }
+        self.needs_one_of(&[right])
+    }
+
+    /// # Errors
+    /// [`Error::Denied`], by the first of them, where the handle has none of these rights.
+    #[inline]
+    pub(crate) fn needs_one_of(&self, rights: &[Right]) -> Result<(), Error> {
+        if rights.iter().any(|right| self.allowed.has(*right)) { Ok(()) } else { Err(denied(rights)) }
     }
 
     /// For what every handle may do, as far as its memory can be written.
     ///
     /// # Errors
     /// [`Error::Denied`].
+    #[inline]
     pub(crate) fn needs_writable(&self) -> Result<(), Error> {
-        if self.object.writable { Ok(()) } else { Err(denied(Right::Write)) }
+        if self.object.writable { Ok(()) } else { Err(denied(&[Right::Write])) }
     }
 }
 
@@ -78,18 +87,20 @@ impl Attachment {
     }
 }
 
-fn denied(right: Right) -> Error {
-    let right = match right {
-        Right::Use => "use it",
-        Right::Acquire => "acquire",
-        Right::Release => "release",
-        Right::Set => "set and clear",
-        Right::Wait => "wait",
-        Right::Read => "read",
-        Right::Write => "write",
-        Right::Put => "put",
-        Right::Get => "get",
-        Right::First | Right::Second => "use this end",
+/// By the first of these rights.
+#[cold]
+fn denied(rights: &[Right]) -> Error {
+    let right = match rights.first() {
+        Some(Right::Use) | None => "use it",
+        Some(Right::Acquire) => "acquire",
+        Some(Right::Release) => "release",
+        Some(Right::Set) => "set and clear",
+        Some(Right::Wait) => "wait",
+        Some(Right::Read) => "read",
+        Some(Right::Write) => "write",
+        Some(Right::Put) => "put",
+        Some(Right::Get) => "get",
+        Some(Right::First | Right::Second) => "use this end",
     };
     Error::Denied(format!("the right to {right} was not granted"))
 }

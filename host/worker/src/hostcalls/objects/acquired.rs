@@ -1,9 +1,9 @@
 //! How a lock was got, and all that can be acquired.
 
-use super::super::types::{Death, Error, Timeout, answer};
+use super::super::types::{Death, Timeout};
 use super::super::view::Parts;
-use super::handle::{Handle, Model, Outcome, until};
-use crate::session::{self, Session, Shared};
+use super::handle::{Answer, Handle, Model, Outcome, until};
+use crate::session::{Session, Shared};
 use sandhog_objects_model::{self as model, Problem, Until};
 use sandhog_protocol::objects::Member;
 use wasmtime::component::{ComponentType, Lower, Resource};
@@ -14,15 +14,17 @@ pub(super) enum Acquired {
     #[component(name = "clean")]
     Clean(u64),
     #[component(name = "poisoned")]
-    Poisoned((u64, Death)),
+    /// In a box, as errors are.
+    Poisoned((u64, Box<Death>)),
 }
 
 /// Acquires what `acquire` is about. `allowed`: whether the handle may.
+#[inline]
 pub(super) fn acquire<M: Model>(
     parts: Parts<'_>,
     handle: &Resource<Handle<M>>,
     timeout: Timeout,
-    allowed: impl FnOnce(&Handle<M>) -> Result<(), session::Error>,
+    allowed: impl FnOnce(&Handle<M>) -> Answer<()>,
     acquire: impl FnOnce(M, &Shared<'_>, Member, Until) -> Result<model::Acquired, Problem>,
 ) -> Outcome<Acquired> {
     let Parts { session, table } = parts;
@@ -33,13 +35,17 @@ pub(super) fn acquire<M: Model>(
     Ok(told(session, acquired))
 }
 
-fn told(session: &mut Session, acquired: Result<model::Acquired, session::Error>) -> Result<Acquired, Error> {
-    let model::Acquired { token, died } = answer(acquired)?;
+#[inline]
+fn told(session: &mut Session, acquired: Answer<model::Acquired>) -> Answer<Acquired> {
+    let model::Acquired { token, died } = acquired?;
     match died {
         None => Ok(Acquired::Clean(token)),
-        Some(member) => {
-            let ended = answer(session.died(member))?;
-            Ok(Acquired::Poisoned((token, Death::from(&ended))))
-        }
+        Some(member) => poisoned(session, token, member),
     }
+}
+
+#[cold]
+fn poisoned(session: &mut Session, token: u64, member: Member) -> Answer<Acquired> {
+    let ended = session.died(member)?;
+    Ok(Acquired::Poisoned((token, Box::new(Death::from(&ended)))))
 }

@@ -29,7 +29,7 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
             parts,
             &array,
             timeout,
-            |array| array.attachment().needs_writable(),
+            |array| array.needs_writable(),
             |array, memory, me, until| array.lock().acquire(memory, me, until),
         )
     })?;

@@ -41,8 +41,8 @@ pub(super) fn link_pipes<T: View + 'static>(objects: &mut LinkerInstance<'_, T>)
         Ok((create_pipe(store.data_mut().parts()),))
     })?;
     objects.named::<Resource<Connection>>("open-pipe", |Parts { session, table }, name| {
-        let connection = answer(session.open_pipe(name))?;
-        table.push(connection).map_err(|_| Error::Quota(format!("{HANDLES} handles")))
+        let connection = session.open_pipe(name)?;
+        table.push(connection).map_err(|_| Error::Quota(format!("{HANDLES} handles")).into())
     })
 }
 
@@ -64,5 +64,6 @@ fn create_pipe(Parts { session, table }: Parts<'_>) -> Result<(Resource<Connecti
 fn create<M: Model>(parts: Parts<'_>, kind: Kind) -> Outcome<Of<M>> {
     let Parts { session, table } = parts;
     let made = session.create(kind);
-    Ok(answer(made.and_then(|attachment| hand_out(Parts { session, table }, attachment))))
+    let handle = made.and_then(|attachment| hand_out(Parts { session, table }, attachment));
+    Ok(handle.map_err(Into::into))
 }

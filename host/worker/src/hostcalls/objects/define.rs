@@ -1,11 +1,10 @@
 //! The two ways in which guests have these functions: as a component's imports, and as a core module's, by the component
 //! model's lowered signatures. An operation is written once, for both.
 
-use super::super::types::{Error, Timeout};
+use super::super::types::Timeout;
 use super::super::view::Parts;
-use super::handle::{Apart, Model, Outcome};
+use super::handle::{Answer, Model, Outcome, Target};
 use super::lowered::{Flat, Plain, Tell};
-use crate::session;
 use sandhog_protocol::message::Format;
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
 
@@ -47,25 +46,25 @@ pub(in super::super) trait Define {
     fn named<R: Told>(
         &mut self,
         name: &str,
-        operation: impl Fn(Parts<'_>, String) -> Result<R, Error> + Copy + Send + Sync + 'static,
+        operation: impl Fn(Parts<'_>, String) -> Answer<R> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()>;
 
     /// `write` of this resource: bytes from a place on, where they lie in the guest's memory.
     fn write<M: Model>(
         &mut self,
-        operation: impl Fn(&Apart<M>, u64, &[u8]) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+        operation: impl Fn(&Target<'_, M>, u64, &[u8]) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()>;
 
     /// `put` of this resource: a message where it lies.
     fn put<M: Model>(
         &mut self,
-        operation: impl Fn(&Apart<M>, Format, &[u8], Timeout) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+        operation: impl Fn(&Target<'_, M>, Format, &[u8], Timeout) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()>;
 
     /// `put-batch` of this resource.
     fn put_batch<M: Model>(
         &mut self,
-        operation: impl Fn(&Apart<M>, &[u8], Timeout) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+        operation: impl Fn(&Target<'_, M>, &[u8], Timeout) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()>;
 }
 

@@ -2,14 +2,13 @@
 //!
 //! Must not: know an operation.
 
-use super::super::types::{Error, Timeout, answer};
+use super::super::types::{Error, Timeout};
 use super::super::view::Parts;
-use crate::session::{self, Attachment, Object, Shared, Waits};
+use crate::session::{self, Attachment, Session, Shared, Waits};
 use sandhog_objects::now_ns;
 use sandhog_objects_model::{self as model, Problem, Until};
 use sandhog_protocol::objects::{Member, Right};
-use std::sync::Arc;
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTable};
 
 pub(super) const READ: &[Right] = &[Right::Read];
 pub(super) const WRITE: &[Right] = &[Right::Write];
@@ -17,7 +16,24 @@ pub(super) const WRITE: &[Right] = &[Right::Write];
 pub(super) const EITHER: &[Right] = &[Right::Read, Right::Write];
 
 /// What an operation comes to: outside, what the engine finds wrong with the call; inside, what the guest is told.
-pub(super) type Outcome<R> = wasmtime::Result<Result<R, Error>>;
+pub(super) type Outcome<R> = wasmtime::Result<Answer<R>>;
+
+/// What the guest is told. The error is in a box: what most calls come to is two words then, and stays in registers.
+pub(super) type Answer<R> = Result<R, Box<Error>>;
+
+impl From<session::Error> for Box<Error> {
+    #[cold]
+    fn from(error: session::Error) -> Self {
+        Self::new(error.into())
+    }
+}
+
+impl From<Problem> for Box<Error> {
+    #[cold]
+    fn from(problem: Problem) -> Self {
+        session::Error::from(problem).into()
+    }
+}
 
 /// A kind of object as the model has it.
 pub(in super::super) trait Model: Copy + Send + Sync + 'static {
@@ -94,7 +110,7 @@ impl<M: Model> Handle<M> {
         &self,
         waits: &Waits,
         operation: impl FnOnce(M, &Shared<'_>, Member) -> Result<R, Problem>,
-    ) -> Result<R, session::Error> {
+    ) -> Answer<R> {
         let object = self.attachment.object();
         Ok(operation(self.model, &Shared::new(object, waits), object.member())?)
     }
@@ -102,17 +118,17 @@ impl<M: Model> Handle<M> {
     /// Does an operation for which one of these rights is enough.
     ///
     /// # Errors
-    /// [`session::Error::Denied`], by the first of them.
+    /// [`Error::Denied`], by the first of them.
     #[inline]
-    pub(super) fn needs(&self, rights: &[Right]) -> Result<(), session::Error> {
-        let mut first = Ok(());
-        for right in rights {
-            match self.attachment.needs(*right) {
-                Ok(()) => return Ok(()),
-                Err(error) => first = first.and(Err(error)),
-            }
-        }
-        first
+    pub(super) fn needs(&self, rights: &[Right]) -> Answer<()> {
+        Ok(self.attachment.needs_one_of(rights)?)
+    }
+
+    /// # Errors
+    /// As [`Attachment::needs_writable`].
+    #[inline]
+    pub(super) fn needs_writable(&self) -> Answer<()> {
+        Ok(self.attachment.needs_writable()?)
     }
 }
 
@@ -126,34 +142,31 @@ pub(super) fn operate<M: Model, R>(
 ) -> Outcome<R> {
     let Parts { session, table } = parts;
     let handle = table.get(handle)?;
-    Ok(answer(handle.needs(rights).and_then(|()| handle.call(session.waits(), operation))))
+    Ok(handle.needs(rights).and_then(|()| handle.call(session.waits(), operation)))
 }
 
-/// What an operation needs that takes bytes out of the guest's memory, which is borrowed meanwhile.
-pub(super) struct Apart<M> {
-    pub(super) object: Arc<Object>,
-    pub(super) waits: Waits,
-    pub(super) model: M,
+/// An object as an operation has it that takes bytes where they lie: it was looked up, and the handle has the right.
+pub(super) struct Target<'a, M> {
+    handle: &'a Handle<M>,
+    waits: &'a Waits,
 }
 
-/// The same, apart from the store.
-pub(super) fn apart<M: Model>(
-    parts: Parts<'_>,
+/// Looks it up.
+#[inline]
+pub(super) fn target<'a, M: Model>(
+    session: &'a Session,
+    table: &'a ResourceTable,
     handle: &Of<M>,
     right: Right,
-) -> wasmtime::Result<Result<Apart<M>, session::Error>> {
-    let Parts { session, table } = parts;
+) -> Outcome<Target<'a, M>> {
     let handle = table.get(handle)?;
-    let object = Arc::clone(handle.attachment.object());
-    Ok(handle.needs(&[right]).map(|()| Apart { object, waits: session.waits().clone(), model: handle.model }))
+    Ok(handle.needs(&[right]).map(|()| Target { handle, waits: session.waits() }))
 }
 
-impl<M: Model> Apart<M> {
-    pub(super) fn call<R>(
-        &self,
-        operation: impl FnOnce(M, &Shared<'_>, Member) -> Result<R, Problem>,
-    ) -> Result<R, session::Error> {
-        Ok(operation(self.model, &Shared::new(&self.object, &self.waits), self.object.member())?)
+impl<M: Model> Target<'_, M> {
+    #[inline]
+    pub(super) fn call<R>(&self, operation: impl FnOnce(M, &Shared<'_>, Member) -> Result<R, Problem>) -> Answer<R> {
+        self.handle.call(self.waits, operation)
     }
 }
 

@@ -1,9 +1,8 @@
 //! `memory`: bytes. And how bytes are copied out of an object.
 
-use super::super::types::answer;
 use super::super::view::Parts;
 use super::define::Define;
-use super::handle::{Model, Of, Outcome, READ};
+use super::handle::{Answer, Model, Of, Outcome, READ};
 use super::open::resource;
 use crate::session::{self, Shared};
 use sandhog_objects_model::{Memory, Problem};
@@ -32,7 +31,8 @@ pub(super) fn copied<M: Model>(
 ) -> Outcome<Vec<u8>> {
     let Parts { session, table } = parts;
     let handle = table.get(handle)?;
-    let bytes = handle.needs(READ).and_then(|()| {
+    let bytes = || -> Answer<Vec<u8>> {
+        handle.needs(READ)?;
         let (first, count, size, all) = asked(handle.model());
         // Before anything is allocated for it.
         let length = length_of_copy(count, size)?;
@@ -42,8 +42,8 @@ pub(super) fn copied<M: Model>(
         let mut bytes = vec![0; length];
         handle.call(session.waits(), |model, memory, _| copy(model, memory, &mut bytes))?;
         Ok(bytes)
-    });
-    Ok(answer(bytes))
+    };
+    Ok(bytes())
 }
 
 /// Of one call, in bytes.

@@ -2,7 +2,6 @@
 //!
 //! Must not: know what the object does.
 
-use super::super::types::answer;
 use super::super::view::{HANDLES, Parts};
 use super::define::Define;
 use super::handle::{Handle, Model, Of};
@@ -16,10 +15,10 @@ pub(super) fn resource<M: Model>(objects: &mut impl Define) -> wasmtime::Result<
     objects.named::<Of<M>>(&format!("open-{}", M::NAME), |Parts { session, table }, name| {
         #[cfg(feature = "hostile")]
         if let Some(raw) = raw::open(Parts { session, table }, &name) {
-            return answer(raw);
+            return raw.map_err(Into::into);
         }
         let attached = session.attach(name);
-        answer(attached.and_then(|attachment| hand_out(Parts { session, table }, attachment)))
+        Ok(attached.and_then(|attachment| hand_out(Parts { session, table }, attachment))?)
     })
 }
 

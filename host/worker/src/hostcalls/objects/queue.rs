@@ -22,7 +22,7 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     resource::<Queue>(objects)?;
     objects.put::<Queue>(|to, format, body, timeout| {
         if body.len() > limits::MESSAGE {
-            return Err(session::Error::TooLarge { max: limits::MESSAGE as u64 });
+            return Err(session::Error::TooLarge { max: limits::MESSAGE as u64 }.into());
         }
         let format = number(format)?;
         to.call(|queue, memory, me| queue.put(memory, me, format, &[body], until(timeout)))

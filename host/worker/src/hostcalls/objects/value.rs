@@ -18,7 +18,7 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
             parts,
             &value,
             timeout,
-            |value| value.attachment().needs_writable(),
+            |value| value.needs_writable(),
             |value, memory, me, until| value.lock().acquire(memory, me, until),
         )
     })?;

@@ -4,7 +4,7 @@
 
 use super::super::super::view::Parts;
 use super::super::handle::Outcome;
-use super::tell::{Out, Tell};
+use super::tell::{List, Out, Tell};
 use crate::at_once::at_once;
 use crate::guest::{BadPointer, Guest};
 use crate::preview1::memory_of;
@@ -22,6 +22,7 @@ pub(super) enum Unanswered {
     NotText,
 }
 
+#[inline]
 pub(super) fn parts(guest: &mut Guest) -> wasmtime::Result<Parts<'_>> {
     Ok(guest.sharing.as_mut().ok_or(Unanswered::NotPrepared)?.parts())
 }
@@ -35,10 +36,12 @@ pub(super) fn answer<R: Tell>(
 ) -> wasmtime::Result<()> {
     let (memory, guest) = memory_of(caller, MODULE)?;
     let told = operation(parts(guest)?)?;
-    let mut out = Out { memory, lists: Vec::new() };
+    let mut out = Out { memory, lists: None };
     told.tell(&mut out, at)?;
-    let Out { lists, .. } = out;
-    if lists.is_empty() { Ok(()) } else { place(caller, lists) }
+    match out.lists {
+        None => Ok(()),
+        Some(list) => place(caller, list),
+    }
 }
 
 /// Does an operation with bytes of the guest's memory, and writes what it comes to.
@@ -54,16 +57,20 @@ pub(super) fn answer_with_bytes(
     answer(caller, at, |_| Ok(told))
 }
 
+#[inline]
 pub(super) fn within(memory: &[u8], start: u32, length: u32) -> Result<&[u8], BadPointer> {
     memory.get(start as usize..start as usize + length as usize).ok_or(BadPointer { call: MODULE })
 }
 
 /// Puts lists and texts where the guest makes room for them. Only these functions call the guest, and none of them holds anything
 /// meanwhile.
-fn place(caller: &mut Caller<'_, Guest>, lists: Vec<(u32, Vec<u8>)>) -> wasmtime::Result<()> {
+fn place(caller: &mut Caller<'_, Guest>, first: Box<List>) -> wasmtime::Result<()> {
     let Some(Extern::Func(realloc)) = caller.get_export(REALLOC) else { return Err(Unanswered::NoRoom.into()) };
     let realloc = realloc.typed::<(u32, u32, u32, u32), u32>(&*caller).map_err(|_| Unanswered::NoRoom)?;
-    for (at, bytes) in lists {
+    let mut left = Some(first);
+    while let Some(list) = left {
+        let List { at, bytes, next } = *list;
+        left = next;
         let length = u32::try_from(bytes.len()).map_err(|_| BadPointer { call: MODULE })?;
         // Nothing is read at the address of an empty list; it only must not be 0.
         let start = match length {
@@ -73,7 +80,7 @@ fn place(caller: &mut Caller<'_, Guest>, lists: Vec<(u32, Vec<u8>)>) -> wasmtime
         let (memory, _) = memory_of(caller, MODULE)?;
         let room = memory.get_mut(start as usize..start as usize + bytes.len());
         room.ok_or(BadPointer { call: MODULE })?.copy_from_slice(&bytes);
-        let mut out = Out { memory, lists: Vec::new() };
+        let mut out = Out { memory, lists: None };
         out.put(at, start.to_le_bytes())?;
         out.put(at.wrapping_add(4), length.to_le_bytes())?;
     }

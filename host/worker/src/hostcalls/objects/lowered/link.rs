@@ -1,15 +1,14 @@
 //! Makes functions known to core modules.
 
-use super::super::super::types::{Error, Timeout, answer as told, or_default};
+use super::super::super::types::{Error, Timeout, or_default};
 use super::super::super::view::Parts;
 use super::super::define::{Define, Given, Known, Told, method};
-use super::super::handle::{Apart, Handle, Model, NO_SUCH_NAME, Outcome, apart};
+use super::super::handle::{Answer, Handle, Model, NO_SUCH_NAME, Outcome, Target, target};
 use super::answer::{Unanswered, answer, answer_with_bytes, parts, within};
 use super::flat::{format, of, timeout};
 use super::plain::Plain;
 use crate::guest::Guest;
 use crate::preview1::memory_of;
-use crate::session;
 use sandhog_engine::objects::MODULE;
 use sandhog_protocol::message::Format;
 use sandhog_protocol::objects::{NAME, Right};
@@ -54,14 +53,14 @@ impl Define for Lowered<'_> {
     fn named<R: Told>(
         &mut self,
         name: &str,
-        operation: impl Fn(Parts<'_>, String) -> Result<R, Error> + Copy + Send + Sync + 'static,
+        operation: impl Fn(Parts<'_>, String) -> Answer<R> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
         let call = move |mut caller: Caller<'_, Guest>, start: u32, length: u32, at: u32| {
             let (memory, guest) = memory_of(&mut caller, MODULE)?;
             let name = std::str::from_utf8(within(memory, start, length)?).map_err(|_| Unanswered::NotText)?;
             let told = match name.len() <= NAME {
                 true => operation(parts(guest)?, name.to_owned()),
-                false => Err(Error::NotFound(NO_SUCH_NAME.to_owned())),
+                false => Err(Error::NotFound(NO_SUCH_NAME.to_owned()).into()),
             };
             answer(&mut caller, at, |_| Ok(told))
         };
@@ -71,12 +70,12 @@ impl Define for Lowered<'_> {
 
     fn write<M: Model>(
         &mut self,
-        operation: impl Fn(&Apart<M>, u64, &[u8]) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+        operation: impl Fn(&Target<'_, M>, u64, &[u8]) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
         let call = move |mut caller: Caller<'_, Guest>, handle: u32, place: u64, start: u32, length: u32, at: u32| {
             answer_with_bytes(&mut caller, (start, length), at, |parts, bytes| {
-                let to = apart(parts, &of::<M>(handle), Right::Write)?;
-                Ok(told(to.and_then(|to| operation(&to, place, bytes))))
+                let to = target(parts.session, parts.table, &of::<M>(handle), Right::Write)?;
+                Ok(to.and_then(|to| operation(&to, place, bytes)))
             })
         };
         self.0.func_wrap(MODULE, &method::<M>("write"), call)?;
@@ -85,7 +84,7 @@ impl Define for Lowered<'_> {
 
     fn put<M: Model>(
         &mut self,
-        operation: impl Fn(&Apart<M>, Format, &[u8], Timeout) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+        operation: impl Fn(&Target<'_, M>, Format, &[u8], Timeout) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
         let call = move |mut caller: Caller<'_, Guest>,
                          handle: u32,
@@ -97,8 +96,8 @@ impl Define for Lowered<'_> {
                          at: u32| {
             let format = format(of_format)?;
             answer_with_bytes(&mut caller, (start, length), at, |parts, body| {
-                let to = apart(parts, &of::<M>(handle), Right::Put)?;
-                Ok(told(to.and_then(|to| operation(&to, format, body, timeout(some, ns)))))
+                let to = target(parts.session, parts.table, &of::<M>(handle), Right::Put)?;
+                Ok(to.and_then(|to| operation(&to, format, body, timeout(some, ns))))
             })
         };
         self.0.func_wrap(MODULE, &method::<M>("put"), call)?;
@@ -107,13 +106,13 @@ impl Define for Lowered<'_> {
 
     fn put_batch<M: Model>(
         &mut self,
-        operation: impl Fn(&Apart<M>, &[u8], Timeout) -> Result<(), session::Error> + Copy + Send + Sync + 'static,
+        operation: impl Fn(&Target<'_, M>, &[u8], Timeout) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
         let call =
             move |mut caller: Caller<'_, Guest>, handle: u32, start: u32, length: u32, some: u32, ns: u64, at: u32| {
                 answer_with_bytes(&mut caller, (start, length), at, |parts, batch| {
-                    let to = apart(parts, &of::<M>(handle), Right::Put)?;
-                    Ok(told(to.and_then(|to| operation(&to, batch, timeout(some, ns)))))
+                    let to = target(parts.session, parts.table, &of::<M>(handle), Right::Put)?;
+                    Ok(to.and_then(|to| operation(&to, batch, timeout(some, ns))))
                 })
             };
         self.0.func_wrap(MODULE, &method::<M>("put-batch"), call)?;

@@ -14,11 +14,20 @@ use wasmtime::component::Resource;
 /// The guest's memory, and what has to be put where the guest makes room for it.
 pub(in super::super) struct Out<'a> {
     pub(super) memory: &'a mut [u8],
-    /// Where address and length of it belong, and the bytes.
-    pub(super) lists: Vec<(u32, Vec<u8>)>,
+    /// Each behind a pointer to the next: most answers have none, and are not to pay for a `Vec` that is moved and dropped.
+    pub(super) lists: Option<Box<List>>,
+}
+
+/// Bytes for which the guest makes room.
+pub(super) struct List {
+    /// Where address and length of it belong.
+    pub(super) at: u32,
+    pub(super) bytes: Vec<u8>,
+    pub(super) next: Option<Box<List>>,
 }
 
 impl Out<'_> {
+    #[inline]
     pub(super) fn put<const N: usize>(&mut self, at: u32, bytes: [u8; N]) -> Result<(), BadPointer> {
         let place = self.memory.get_mut(at as usize..at as usize + N);
         place.ok_or(BadPointer { call: MODULE })?.copy_from_slice(&bytes);
@@ -26,15 +35,17 @@ impl Out<'_> {
     }
 
     /// A variant's number.
+    #[inline]
     fn case(&mut self, at: u32, number: u8) -> Result<(), BadPointer> {
         self.put(at, [number])
     }
 
     fn list(&mut self, at: u32, bytes: Vec<u8>) {
-        self.lists.push((at, bytes));
+        self.lists = Some(Box::new(List { at, bytes, next: self.lists.take() }));
     }
 }
 
+#[inline]
 fn behind(at: u32, offset: u32) -> Result<u32, BadPointer> {
     at.checked_add(offset).ok_or(BadPointer { call: MODULE })
 }
@@ -49,7 +60,7 @@ pub(in super::super) trait Tell {
 /// Some of an error's contents are aligned to 8 bytes, so all contents of a result with one are.
 const CONTENT: u32 = 8;
 
-impl<R: Tell> Tell for Result<R, Error> {
+impl<R: Tell> Tell for Result<R, Box<Error>> {
     #[inline]
     fn tell(self, out: &mut Out<'_>, at: u32) -> Result<(), BadPointer> {
         let content = behind(at, CONTENT)?;
@@ -67,6 +78,7 @@ impl<R: Tell> Tell for Result<R, Error> {
 }
 
 impl Tell for Error {
+    #[cold]
     fn tell(self, out: &mut Out<'_>, at: u32) -> Result<(), BadPointer> {
         let content = behind(at, CONTENT)?;
         let mut text = |number, text: String| {
@@ -109,6 +121,12 @@ impl Tell for Verdict {
         self.code.tell(out, behind(at, 4)?)?;
         out.list(behind(at, 8)?, self.detail.into_bytes());
         self.used.tell(out, behind(at, 16)?)
+    }
+}
+
+impl<R: Tell> Tell for Box<R> {
+    fn tell(self, out: &mut Out<'_>, at: u32) -> Result<(), BadPointer> {
+        (*self).tell(out, at)
     }
 }
 
