@@ -6,6 +6,7 @@
 
 use crate::kinds::kinds;
 use crate::limits;
+pub use crate::serving::{Requests, Serving};
 use crate::units::{Size, Time, Written};
 use crate::verdict::{Usage, Verdict};
 use serde::de::{Error, SeqAccess, Visitor};
@@ -40,6 +41,27 @@ pub struct JobSpec {
     pub max_child_depth: Option<u64>,
     pub max_child_rate: Option<u64>,
     pub net: Option<String>,
+    /// Where it serves HTTP: `ADDRESS:PORT`. The settings from here to `idle_timeout` mean something with it only.
+    pub listen: Option<String>,
+    /// auto, instance, reuse or process.
+    pub isolation: Option<String>,
+    /// Requests at the same time in one worker.
+    pub concurrency: Option<u64>,
+    /// Requests that wait in one worker.
+    pub queue: Option<u64>,
+    pub max_connections: Option<u64>,
+    /// Requests after which another worker takes its place.
+    pub max_requests: Option<u64>,
+    /// A time, or `none`.
+    pub request_timeout: Option<String>,
+    /// Of one instance.
+    pub request_memory: Option<Written<Size>>,
+    /// Of a request.
+    pub max_body: Option<Written<Size>>,
+    /// Of a request, all together.
+    pub max_headers: Option<Written<Size>>,
+    pub header_timeout: Option<Written<Time>>,
+    pub idle_timeout: Option<Written<Time>>,
     pub fresh: bool,
     pub memory: Option<Written<Size>>,
     pub timeout: Option<Written<Time>>,
@@ -361,6 +383,9 @@ pub struct Instance {
     /// Limits that a retry has changed: of the attempt that runs, or of the next one.
     #[serde(default)]
     pub raised: Vec<RaisedLimit>,
+    /// Of the attempt that runs, where its job serves HTTP.
+    #[serde(default)]
+    pub requests: Option<Requests>,
 }
 
 /// A limit that a retry has changed.
@@ -398,6 +423,9 @@ pub struct Job {
     pub instances: Vec<Instance>,
     /// The last ones, newest first, at most ten for each instance.
     pub ended: Vec<EndedAttempt>,
+    /// Where it serves HTTP.
+    #[serde(default)]
+    pub serving: Option<Serving>,
 }
 
 /// A line of `GET /v1/objects`: an object that jobs of a group share.
@@ -465,6 +493,8 @@ kinds! {
         Log = "log",
         /// Sandhog's own word on the attempt.
         Sandhog = "sandhog",
+        /// A line for each request that the attempt has served.
+        Access = "access",
     }
 }
 
@@ -526,6 +556,12 @@ kinds! {
         Disconnected = "disconnected",
         /// Jobs of a group wait for each other, each for a lock that the next one holds.
         Deadlock = "deadlock",
+        /// A job accepts connections from now on.
+        Listening = "listening",
+        /// A job accepts no connections any more: nothing of it is up.
+        Closed = "closed",
+        /// A request came to nothing: the guest failed, or took too long.
+        RequestFailed = "request-failed",
         /// A job was deleted.
         Deleted = "deleted",
         /// The daemon can't keep what it should: a disk is full.

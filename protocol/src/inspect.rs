@@ -56,6 +56,8 @@ pub enum World {
     Command,
     /// It answers tasks.
     Handler,
+    /// It answers requests of HTTP.
+    Http,
 }
 
 /// An import or an export.

@@ -6,6 +6,7 @@
 //!   (`u32`, little-endian) and one MessagePack value with named fields; see [`frame`].
 //! - Between a parent and its child, or a program and its job, runs a `SOCK_SEQPACKET` socket of messages; see [`message`].
 //! - Between a program and `sandhog pool` run frames of their own, or lines; see [`pool`].
+//! - Between whoever owns listening sockets and a worker that serves HTTP run packets of their own; see [`http`].
 //! - Whoever asks a command with a pool how that is gets one line; see [`pool_status`].
 //! - Between coordinator, spawner and zygote run `SOCK_SEQPACKET` sockets. A packet is one
 //!   MessagePack value, without a length: the kernel keeps the borders.
@@ -21,6 +22,7 @@ pub mod control;
 pub mod examples;
 pub mod exit_code;
 pub mod frame;
+pub mod http;
 pub mod inspect;
 pub mod kinds;
 pub mod limits;
@@ -30,6 +32,7 @@ pub mod plan;
 pub mod pool;
 pub mod pool_status;
 pub mod request;
+pub mod serving;
 pub mod spawn;
 pub mod start;
 pub mod units;

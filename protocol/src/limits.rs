@@ -67,6 +67,10 @@ pub const ARTIFACT: u64 = 2 << 30;
 pub const BACKTRACE: usize = 64;
 pub const REPORT_TEXT: usize = 4 << 10;
 
+/// The stack on which one instance of a guest and its host functions run, in bytes: 1 MiB of it is the guest's. What is not used
+/// takes addresses alone, which RLIMIT_DATA counts all the same.
+pub const GUEST_STACK: usize = 2560 << 10;
+
 /// Most jobs in one request to a daemon. As JSON a job may be two bytes long, in memory it is a kibibyte.
 pub const JOBS: usize = 20_000;
 

@@ -115,8 +115,8 @@ impl ZygotePlan {
 /// What the workers of one zygote run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Program {
-    /// A compiled module, loaded by the zygote; `fuel` and its kind say with which engine settings it was compiled.
-    Guest { fuel: bool },
+    /// A compiled module, loaded by the zygote; `metering` and its kind say with which engine settings it was compiled.
+    Guest { metering: Metering },
     /// The compiler: no module in the zygote, threads in the worker.
     Compiler,
     /// Native code of `sandhog doctor` that tries what is forbidden.
@@ -198,9 +198,52 @@ pub struct GuestPlan {
     pub together: bool,
     /// Which of stdin, stdout and stderr the guest is to take for a terminal.
     pub terminals: [bool; 3],
+    /// It serves HTTP: what comes through its connection are connections of clients, see [`crate::http`].
+    pub http: Option<Box<HttpPlan>>,
     /// To which of stdout and stderr the worker writes the length of each of the guest's calls before its bytes
     /// ([`crate::limits::OUTPUT_CALL_HEADER`] bytes, the lowest first), so that what was written in one call can stay whole.
     pub whole_calls: [bool; 2],
+}
+
+/// How a worker serves HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpPlan {
+    /// None: as fits its world, [`Isolation::Instance`] for WASI 0.2 and [`Isolation::Reuse`] for 0.3.
+    pub isolation: Option<Isolation>,
+    /// Requests at the same time: as many instances, where each has one of its own. At least 1.
+    pub concurrency: u32,
+    /// Requests that wait for their turn beyond those. One more is answered with 503.
+    pub waiting: u32,
+    /// Connections at the same time. One more is declined.
+    pub connections: u32,
+    /// Requests until it retires. None: no bound.
+    pub max_requests: Option<u64>,
+    /// From the end of a request's head to the end of its answer, in milliseconds. None: unlimited.
+    pub request_ms: Option<u64>,
+    /// Linear memories of one instance, in bytes; [`GuestPlan::memory_bytes`] is for all instances together.
+    pub request_memory_bytes: u64,
+    /// Of a request, in bytes; beyond it 413.
+    pub body_bytes: u64,
+    /// Of a request, all headers together, in bytes; beyond it 431.
+    pub header_bytes: u32,
+    /// How long a client may take for a request's head, in milliseconds; beyond it 408. For HTTP/2 it is that of a connection's
+    /// first bytes.
+    pub header_ms: u64,
+    /// How long a connection may be idle between two requests, and a client may take none of an answer or send none of a body, in
+    /// milliseconds.
+    pub idle_ms: u64,
+}
+
+/// How far requests are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Isolation {
+    /// A new instance for each request.
+    Instance,
+    /// An instance answers many requests; of WASI 0.3 also at the same time: what ends it, a trap for one, ends all that it is
+    /// at. One that takes too long is let go of alone, and the instance ends when the others are answered.
+    Reuse,
+    /// A worker for each connection: it takes one, and ends with it. Its requests share an instance.
+    Process,
 }
 
 /// Who an attempt is: see `wit/sandhog.wit`, `process.identity`.
@@ -216,6 +259,17 @@ pub struct Identity {
     pub depth: u32,
 }
 
+/// What a module is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Entry {
+    /// A program that runs once.
+    Command,
+    /// `handle` of our world `handler`: it answers tasks that come through its connection.
+    Handler,
+    /// An interface of `wasi:http`: it answers requests of clients whose connections come through its connection.
+    Http,
+}
+
 /// What a module is, as far as its zygote and its worker differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -229,11 +283,20 @@ pub enum Kind {
     Concurrent,
 }
 
+/// What is compiled into a module beside its own code, for limits. It decides with which settings of the engine a compiled module
+/// can be loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Metering {
+    /// The counter of fuel.
+    pub fuel: bool,
+    /// Epochs: the guest looks at a counter in its loops, so that others have their turn and one call can be ended alone.
+    pub epochs: bool,
+}
+
 /// One compilation: the module is read from fd 0, the compiled module is written to fd 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompilePlan {
-    /// Compile with the engine's fuel counter.
-    pub fuel: bool,
+    pub metering: Metering,
     /// Threads that the compiler may use.
     pub threads: u32,
     pub cpu_ms: u64,

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::{
-    plan::{Kind, Wall, WorkerPlan, ZygotePlan},
+    plan::{Entry, Kind, Wall, WorkerPlan, ZygotePlan},
     worker::SealFailure,
 };
 use serde::{Deserialize, Serialize};
@@ -209,10 +209,15 @@ pub enum Load {
 /// What a zygote answers there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loaded {
-    /// `is_handler`: its workers answer tasks that come through their connection.
-    Ready { is_handler: bool },
+    Ready {
+        entry: Entry,
+    },
     /// The compiled module is not one that this engine loads: make it again.
-    Stale { reason: String },
+    Stale {
+        reason: String,
+    },
     /// The module can't be started; a sentence for people.
-    Refused { reason: String },
+    Refused {
+        reason: String,
+    },
 }

@@ -1,5 +1,6 @@
 //! How a zygote is started: by which name, with which descriptors, out of which compiled module.
 
+use crate::plan::Metering;
 use std::ffi::CStr;
 
 /// The variable that tells a process of ours where its channel is.
@@ -18,6 +19,11 @@ pub const CONTROL_FD: i32 = 3;
 /// the cache's key, beside the hash of the module's bytes, out of which the kind follows. A test fails where the settings
 /// change and this does not.
 #[must_use]
-pub const fn settings_id(fuel: bool) -> &'static str {
-    if fuel { "wasmtime-48.0.8/sandhog-3/fuel" } else { "wasmtime-48.0.8/sandhog-3" }
+pub const fn settings_id(metering: Metering) -> &'static str {
+    match (metering.fuel, metering.epochs) {
+        (false, false) => "wasmtime-48.0.8/sandhog-3",
+        (true, false) => "wasmtime-48.0.8/sandhog-3/fuel",
+        (false, true) => "wasmtime-48.0.8/sandhog-3/epochs",
+        (true, true) => "wasmtime-48.0.8/sandhog-3/fuel/epochs",
+    }
 }

@@ -86,7 +86,7 @@ fn write(output: &mut File, made: &Validated) -> Result<CompileReport, Error> {
 }
 
 fn machine_code(plan: &CompilePlan, bytes: &[u8], kind: Kind) -> Result<Vec<u8>, Error> {
-    let engine = engine::for_compiling(plan.fuel, kind, start_threads(plan.threads)).map_err(Error::Engine)?;
+    let engine = engine::for_compiling(plan.metering, kind, start_threads(plan.threads)).map_err(Error::Engine)?;
     let compiled = match kind {
         Kind::Core => engine.precompile_module(bytes),
         Kind::Component | Kind::Concurrent => engine.precompile_component(bytes),
@@ -133,6 +133,7 @@ mod tests {
         process::{Resource, Rlimit, setrlimit},
     };
     use sandhog_engine::{loader, settings};
+    use sandhog_protocol::plan::Metering;
     use sandhog_protocol::worker::FromWorker;
     use sandhog_sys::in_child::in_child;
     use std::{
@@ -144,7 +145,7 @@ mod tests {
     const COMMAND: &str = "(module (func (export \"_start\")))";
 
     fn plan() -> CompilePlan {
-        CompilePlan { fuel: false, threads: 2, cpu_ms: 60_000, output: CompileOutput::Code }
+        CompilePlan { metering: Metering::default(), threads: 2, cpu_ms: 60_000, output: CompileOutput::Code }
     }
 
     fn file(bytes: &[u8]) -> File {
@@ -194,7 +195,7 @@ mod tests {
 
     /// Whether a worker's engine, for a module without fuel, takes this as compiled by ours.
     fn loads(file: File) -> bool {
-        let (engine, text) = settings::for_running(false, false, Kind::Core).unwrap();
+        let (engine, text) = settings::for_running(Metering::default(), false, Kind::Core).unwrap();
         loader::load(&engine, &text, file).is_ok()
     }
 
@@ -213,7 +214,12 @@ mod tests {
     #[test]
     fn what_was_compiled_with_fuel_is_stale_without() {
         let output = file(b"");
-        let report = report(&CompilePlan { fuel: true, ..plan() }, COMMAND.as_bytes(), &output, 2 << 30);
+        let report = report(
+            &CompilePlan { metering: Metering { fuel: true, epochs: false }, ..plan() },
+            COMMAND.as_bytes(),
+            &output,
+            2 << 30,
+        );
         assert!(matches!(report, CompileReport::Done { .. }));
         let stale = in_child(|answer| {
             answer.write_all(&[u8::from(!loads(output))]).unwrap();

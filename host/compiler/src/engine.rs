@@ -1,7 +1,7 @@
 //! An engine that compiles, and what WebAssembly it takes.
 
 use sandhog_engine::settings;
-use sandhog_protocol::plan::Kind;
+use sandhog_protocol::plan::{Kind, Metering};
 use wasmparser::WasmFeatures;
 use wasmtime::Engine;
 
@@ -22,8 +22,8 @@ pub fn features(kind: Kind) -> WasmFeatures {
 ///
 /// # Errors
 /// What the engine says of the settings.
-pub fn for_compiling(fuel: bool, kind: Kind, parallel: bool) -> wasmtime::Result<Engine> {
-    let mut config = settings::config(fuel, kind);
+pub fn for_compiling(metering: Metering, kind: Kind, parallel: bool) -> wasmtime::Result<Engine> {
+    let mut config = settings::config(metering, kind);
     config.parallel_compilation(parallel);
     Engine::new(&config)
 }
@@ -57,8 +57,8 @@ mod tests {
 
     /// For a fixed target, else the processor of the machine would be part of it.
     #[cfg(target_arch = "x86_64")]
-    fn hash_of_settings(fuel: bool, kind: Kind) -> u64 {
-        let mut config = settings::config(fuel, kind);
+    fn hash_of_settings(metering: Metering, kind: Kind) -> u64 {
+        let mut config = settings::config(metering, kind);
         config.target("x86_64-unknown-linux-gnu").unwrap();
         let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
         Engine::new(&config).unwrap().precompile_compatibility_hash().hash(&mut hasher);
@@ -69,21 +69,33 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn settings_do_not_change_without_a_new_id() {
-        let hashes = |fuel| KINDS.map(|kind| hash_of_settings(fuel, kind));
-        assert_eq!((start::settings_id(false), hashes(false)), ("wasmtime-48.0.8/sandhog-3", WITHOUT_FUEL));
-        assert_eq!((start::settings_id(true), hashes(true)), ("wasmtime-48.0.8/sandhog-3/fuel", WITH_FUEL));
+        for (fuel, epochs, id, hashes) in [
+            (false, false, "wasmtime-48.0.8/sandhog-3", PLAIN),
+            (true, false, "wasmtime-48.0.8/sandhog-3/fuel", WITH_FUEL),
+            (false, true, "wasmtime-48.0.8/sandhog-3/epochs", WITH_EPOCHS),
+            (true, true, "wasmtime-48.0.8/sandhog-3/fuel/epochs", WITH_BOTH),
+        ] {
+            let metering = Metering { fuel, epochs };
+            assert_eq!(
+                (start::settings_id(metering), KINDS.map(|kind| hash_of_settings(metering, kind))),
+                (id, hashes)
+            );
+        }
     }
 
     /// Of [`KINDS`]: core modules and components without 0.3 have the same settings.
-    const WITHOUT_FUEL: [u64; 3] = [10_623_726_819_535_694_792, 10_623_726_819_535_694_792, 12_506_833_456_380_109_193];
+    const PLAIN: [u64; 3] = [10_623_726_819_535_694_792, 10_623_726_819_535_694_792, 12_506_833_456_380_109_193];
     const WITH_FUEL: [u64; 3] = [8_131_088_129_449_095_699, 8_131_088_129_449_095_699, 16_181_657_607_720_011_034];
+
+    const WITH_EPOCHS: [u64; 3] = [14_412_613_970_414_352_477, 14_412_613_970_414_352_477, 15_442_783_695_132_595_964];
+    const WITH_BOTH: [u64; 3] = [10_224_488_952_090_032_598, 10_224_488_952_090_032_598, 15_501_683_984_071_242_239];
 
     const KINDS: [Kind; 3] = [Kind::Core, Kind::Component, Kind::Concurrent];
 
     #[test]
     fn the_validator_allows_what_the_engine_allows() {
         for kind in KINDS {
-            let theirs = settings::for_running(false, false, kind).unwrap().0.get_wasm_features();
+            let theirs = settings::for_running(Metering::default(), false, kind).unwrap().0.get_wasm_features();
             let ours = match kind {
                 // The engine needs it to exist, and is given modules only.
                 Kind::Core => features(kind).union(WasmFeatures::COMPONENT_MODEL),
@@ -105,7 +117,8 @@ mod tests {
             (Kind::Core, "(module (func (export \"_start\")))"),
             (Kind::Component, "(component (core module (func (export \"f\"))))"),
         ] {
-            let (compiler, module) = (for_compiling(false, kind, false).unwrap(), wat::parse_str(text).unwrap());
+            let (compiler, module) =
+                (for_compiling(Metering::default(), kind, false).unwrap(), wat::parse_str(text).unwrap());
             let compiled = match kind {
                 Kind::Core => compiler.precompile_module(&module),
                 Kind::Component | Kind::Concurrent => compiler.precompile_component(&module),
@@ -118,7 +131,7 @@ mod tests {
             let ended = child::run(|| {
                 // Where the kernel does not know it, it is still seen that the file is what is executed.
                 let _ = process::refuse_exec_gain();
-                let (engine, text) = settings::for_running(false, false, kind).unwrap();
+                let (engine, text) = settings::for_running(Metering::default(), false, kind).unwrap();
                 assert_eq!(code_of(&name), 0);
                 let found = match kind {
                     Kind::Core => {

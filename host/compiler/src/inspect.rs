@@ -91,6 +91,7 @@ fn of_component(bytes: &[u8], form: Form) -> Inspection {
     let world = entry.as_ref().ok().map(|entry| match entry {
         Entry::Command(_) => World::Command,
         Entry::Handler => World::Handler,
+        Entry::Http => World::Http,
     });
     let refused = entry.and_then(|_| world::check_imports(&component)).err();
     let memories = memories(bytes);
@@ -125,9 +126,10 @@ fn needs_of_component(imports: &[String], world: Option<World>, memories: &[Memo
         of("wasi:filesystem", ""),
         of("wasi:cli", "environment"),
         of("wasi:sockets", ""),
-        of("wasi:http", ""),
+        of("wasi:http", "outgoing-handler") || of("wasi:http", "client"),
         of("sandhog:job", "children"),
         world == Some(World::Handler) || of("sandhog:job", "channel"),
+        world == Some(World::Http),
     ];
     needs(asked, memories)
 }
@@ -140,8 +142,9 @@ const OF_WASI: [&str; 4] = [
     "it can send HTTP requests, each of which is denied: there is no network",
 ];
 
-/// What each of six imports is good for, in this order: files, environment, network, HTTP, children, a connection.
-fn needs(asked: [bool; 6], memories: &[Memory]) -> Vec<Need> {
+/// What each of six imports is good for, in this order: files, environment, network, HTTP, children, a connection; and at the
+/// end what a server of HTTP needs.
+fn needs(asked: [bool; 7], memories: &[Memory]) -> Vec<Need> {
     let need = |flag: Option<&str>, reason: &str| Need { flag: flag.map(str::to_owned), reason: reason.to_owned() };
     let all = [
         need(Some("--dir HOST::GUEST"), OF_WASI[0]),
@@ -150,6 +153,7 @@ fn needs(asked: [bool; 6], memories: &[Memory]) -> Vec<Need> {
         need(None, OF_WASI[3]),
         need(Some("--child NAME=FILE"), "it can start other jobs"),
         need(Some("--ipc"), "it can exchange messages with whoever started it"),
+        need(Some("--listen ADDRESS:PORT"), "it answers requests of HTTP: use sandhog serve"),
     ];
     let mut needs: Vec<Need> = all.into_iter().zip(asked).filter(|(_, asked)| *asked).map(|(need, _)| need).collect();
     let initial = memories.iter().fold(0_u64, |sum, memory| sum.saturating_add(memory.initial_bytes));
@@ -182,7 +186,7 @@ fn of_module(bytes: &[u8]) -> Inspection {
         .collect();
     let memories = memories(bytes);
     let wasi = |name: &str| imports.iter().any(|item| item.name.starts_with(&format!("wasi_snapshot_preview1.{name}")));
-    let asked = [wasi("path_"), wasi("environ_"), wasi("sock_"), false, false, false];
+    let asked = [wasi("path_"), wasi("environ_"), wasi("sock_"), false, false, false, false];
     Inspection {
         world: refused.is_none().then_some(World::Command),
         wasi: if wasi("") { vec!["0.1".to_owned()] } else { Vec::new() },

@@ -20,3 +20,12 @@ mod world;
 pub use refusal::Refusal;
 pub use workload::Compilations;
 pub use world::check;
+
+/// The module in `bytes` as it is compiled, and of which kind it is: recognised, in binary form, made a component where it carries
+/// a component's type, valid.
+///
+/// # Errors
+/// Why it can't be.
+pub fn validated(bytes: Vec<u8>) -> Result<(Vec<u8>, sandhog_protocol::plan::Kind), Refusal> {
+    validate::validate(bytes).map(|validate::Validated { bytes, kind }| (bytes, kind))
+}

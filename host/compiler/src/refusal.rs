@@ -44,15 +44,11 @@ pub enum Refusal {
     )]
     Componentize(String),
     #[error(
-        "it serves HTTP (it exports {0}), which Sandhog does not do yet: build it as a command, which exports wasi:cli/run"
-    )]
-    Http(String),
-    #[error(
-        "it is a component with nothing to start: it exports {}, not wasi:cli/run and not `handle`. Build it as a command, or for the world `handler` of sandhog:job", listed(.0)
+        "it is a component with nothing to start: it exports {}, not wasi:cli/run, not `handle`, and no handler of wasi:http. Build it as a command, for the world `handler` of sandhog:job, or as a server of HTTP", listed(.0)
     )]
     ComponentLibrary(Vec<String>),
     #[error(
-        "it imports what nobody provides: {}. A component may import WASI 0.2 and 0.3 as far as commands have it, and sandhog:job", listed(.0)
+        "it imports what nobody provides: {}. A component may import WASI 0.2 and 0.3 as far as commands and servers of HTTP have it, and sandhog:job", listed(.0)
     )]
     ComponentImports(Vec<String>),
     #[error(

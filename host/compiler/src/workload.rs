@@ -1,7 +1,7 @@
 //! The work of a compiler's worker: one module in, machine code, a component or a report out.
 
 use crate::compile;
-use sandhog_protocol::plan::{Kind, Program, Work};
+use sandhog_protocol::plan::{Entry, Kind, Metering, Program, Work};
 use sandhog_protocol::spawn::Loaded;
 use sandhog_protocol::worker::FromWorker;
 use sandhog_sys::process;
@@ -23,11 +23,11 @@ impl Workload for Compilations {
         }
     }
 
-    fn load(_fuel: bool, _coredump: bool, _kind: Kind, _file: File) -> Result<Infallible, Loaded> {
+    fn load(_metering: Metering, _coredump: bool, _kind: Kind, _file: File) -> Result<Infallible, Loaded> {
         Err(Loaded::Refused { reason: "a compiler runs no module".into() })
     }
 
-    fn is_handler(module: &Infallible) -> bool {
+    fn entry(module: &Infallible) -> Entry {
         match *module {}
     }
 

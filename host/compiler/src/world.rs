@@ -1,7 +1,7 @@
 //! What a component imports and exports, and whether that is a job. Pure: bytes in, a kind or a refusal out.
 
 use super::{engine, module, refusal::Refusal};
-use sandhog_engine::interfaces::{Name, PROVIDED, RUN, newest_run};
+use sandhog_engine::interfaces::{HTTP_HANDLER, INCOMING_HANDLER, Name, PROVIDED, RUN, newest_http, newest_run};
 use sandhog_protocol::plan::Kind;
 use std::fmt::Write;
 use wasmparser::{
@@ -9,9 +9,6 @@ use wasmparser::{
     component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentValType},
     types::{Types, TypesRef},
 };
-
-/// Worlds that other hosts serve.
-const HTTP: [&str; 2] = ["wasi:http/incoming-handler", "wasi:http/handler"];
 
 /// The function of a handler, and its type.
 const HANDLE: &str = "handle";
@@ -25,6 +22,8 @@ pub(super) enum Entry<'a> {
     Command(&'a str),
     /// It exports `handle`.
     Handler,
+    /// It exports an interface of `wasi:http` by which requests are answered, and nothing of the above.
+    Http,
 }
 
 /// A valid component, with the names at its outside.
@@ -110,8 +109,11 @@ pub(super) fn entry(component: &Component) -> Result<Entry<'_>, Refusal> {
             Err(Refusal::Handle { found: module::shortened_to(&found, 300), expected: HANDLE_TYPE })
         };
     }
-    match HTTP.into_iter().find_map(named) {
-        Some(http) => Err(Refusal::Http(module::shortened(http))),
+    if newest_http(component.exports.iter().map(String::as_str)).is_some() {
+        return Ok(Entry::Http);
+    }
+    match [INCOMING_HANDLER, HTTP_HANDLER].into_iter().find_map(named) {
+        Some(http) => Err(Refusal::ComponentVersion(module::shortened(http))),
         None => Err(Refusal::ComponentLibrary(component.exports.iter().map(|name| module::shortened(name)).collect())),
     }
 }

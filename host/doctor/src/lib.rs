@@ -67,12 +67,12 @@ pub static TRIALS: [Trial; 9] = [
 /// The system calls that a guest's worker may make, by number, each with its name and the reasons for it. The rest
 /// ends it.
 pub fn allowed_syscalls() -> seccomp::Calls {
-    seccomp::allowed(seccomp::Filter::Worker)
+    seccomp::allowed(seccomp::Filter::WORKER)
 }
 
 /// The system calls that are answered with an error in a guest's worker, and never made.
 pub fn answered_syscalls() -> seccomp::Calls {
-    seccomp::answered(seccomp::Filter::Worker)
+    seccomp::answered(seccomp::Filter::WORKER)
 }
 
 /// The call that a probe makes by its number; `None` where it makes none, or one that is not known.

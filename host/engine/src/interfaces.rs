@@ -60,10 +60,23 @@ pub const PROVIDED: &[(&str, &str, &[&str])] = &[
 /// The export by which a command is run: of all versions of `wasi:cli/run` among `exports` the newest that can be run. A
 /// program for 0.3 has that of 0.2 as well, as a stub that traps: its standard library brings it along.
 pub fn newest_run<'a>(exports: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    newest(exports, |name| name.is(RUN) && (name.is_of("0.2") || name.is_of("0.3")))
+}
+
+/// The interface by which WASI 0.2 answers requests, and that of 0.3.
+pub const INCOMING_HANDLER: &str = "wasi:http/incoming-handler";
+pub const HTTP_HANDLER: &str = "wasi:http/handler";
+
+/// The export by which requests are answered: of all versions of these two among `exports` the newest that can be called.
+pub fn newest_http<'a>(exports: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let fits =
-        |name: &Name| format!("{}/{}", name.package, name.interface) == RUN && (name.is_of("0.2") || name.is_of("0.3"));
-    let runs = exports.filter_map(|export| Name::parse(export).filter(fits).map(|name| (name.number(), export)));
-    runs.max().map(|(_, export)| export)
+        |name: &Name| (name.is(INCOMING_HANDLER) && name.is_of("0.2")) || (name.is(HTTP_HANDLER) && name.is_of("0.3"));
+    newest(exports, fits)
+}
+
+fn newest<'a>(exports: impl Iterator<Item = &'a str>, fits: impl Fn(&Name) -> bool) -> Option<&'a str> {
+    let named = exports.filter_map(|export| Name::parse(export).filter(&fits).map(|name| (name.number(), export)));
+    named.max().map(|(_, export)| export)
 }
 
 /// A name such as `wasi:cli/run@0.2.3`, taken apart.
@@ -91,6 +104,11 @@ impl<'a> Name<'a> {
         rest.is_some_and(|rest| rest.starts_with('.')) && !self.version.contains('-')
     }
 
+    /// Whether it is the interface of this name, `wasi:cli/run`, in whatever version.
+    fn is(self, interface: &str) -> bool {
+        interface.split_once('/') == Some((self.package, self.interface))
+    }
+
     /// Its version for comparing: of `0.2.10`, 0, 2 and 10.
     fn number(self) -> Vec<u64> {
         self.version.split('.').map_while(|part| part.parse().ok()).collect()
@@ -115,5 +133,15 @@ mod tests {
         assert_eq!(newest(&["wasi:cli/run@0.2.12", "wasi:cli/run@0.2.9"]), Some("wasi:cli/run@0.2.12"));
         assert_eq!(newest(&["wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0-rc-2026-03-15"]), Some("wasi:cli/run@0.2.0"));
         assert_eq!(newest(&["wasi:cli/run@0.4.0", "wasi:cli/run", "wasi:cli/runs@0.2.0", "handle"]), None);
+    }
+
+    #[test]
+    fn the_newest_http_is_the_one_that_counts_and_each_series_has_its_own_interface() {
+        let newest = |exports: &[&'static str]| newest_http(exports.iter().copied());
+        let (old, new) = ("wasi:http/incoming-handler@0.2.3", "wasi:http/handler@0.3.0");
+        assert_eq!(newest(&[new, old, "wasi:cli/run@0.2.0"]), Some(new));
+        assert_eq!(newest(&[old, "wasi:http/incoming-handler@0.2.12"]), Some("wasi:http/incoming-handler@0.2.12"));
+        assert_eq!(newest(&[old, "wasi:http/handler@0.3.0-rc-2026-03-15"]), Some(old));
+        assert_eq!(newest(&["wasi:http/incoming-handler@0.3.0", "wasi:http/handler@0.2.0", "wasi:http/handler"]), None);
     }
 }

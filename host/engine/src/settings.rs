@@ -1,7 +1,10 @@
 //! The engine's settings, the same for compiling and running.
 
 use crate::Text;
-use sandhog_protocol::{limits, plan::Kind};
+use sandhog_protocol::{
+    limits,
+    plan::{Kind, Metering},
+};
 use std::{num::NonZeroUsize, sync::Arc};
 use wasmtime::{Collector, Config, Engine, InstanceAllocationStrategy, WasmBacktraceDetails, WasmFeatures};
 
@@ -10,14 +13,14 @@ const WASM_STACK: usize = 1 << 20;
 
 /// The stack on which guest and host functions run together, in bytes: what is above [`WASM_STACK`] is the host's.
 /// The engine's own default leaves as much.
-const STACK: usize = WASM_STACK + (1536 << 10);
+const STACK: usize = limits::GUEST_STACK;
 
 /// An engine that has no compiler and loads one module, whose code is then to be found by the second.
 ///
 /// # Errors
 /// What the engine says of the settings.
-pub fn for_running(fuel: bool, coredump: bool, kind: Kind) -> wasmtime::Result<(Engine, Arc<Text>)> {
-    let (mut config, text) = (config(fuel, kind), Arc::new(Text::default()));
+pub fn for_running(metering: Metering, coredump: bool, kind: Kind) -> wasmtime::Result<(Engine, Arc<Text>)> {
+    let (mut config, text) = (config(metering, kind), Arc::new(Text::default()));
     #[cfg(feature = "compiler")]
     config.enable_compiler(false);
     // No part of the compiled code. It costs each end of a guest that is no return, so only where one is wanted.
@@ -28,7 +31,7 @@ pub fn for_running(fuel: bool, coredump: bool, kind: Kind) -> wasmtime::Result<(
 
 /// Every setting that differs from the engine's default, and those defaults that must not change unseen.
 #[must_use]
-pub fn config(fuel: bool, kind: Kind) -> Config {
+pub fn config(metering: Metering, kind: Kind) -> Config {
     let mut config = Config::new();
     config
         // 4 GiB of addresses for each memory, of which only what the guest uses becomes memory: a smaller
@@ -37,9 +40,10 @@ pub fn config(fuel: bool, kind: Kind) -> Config {
         .memory_reservation(4 << 30)
         .memory_init_cow(true)
         .signals_based_traps(true)
-        // A limit of time ends the process (`sys::timer`): checks in the guest's loops would cost it 9 %.
-        .epoch_interruption(false)
-        .consume_fuel(fuel)
+        // A limit of time ends the process (`sys::timer`): checks in the guest's loops would cost it 9 %. Only where many requests
+        // share a process is one of them ended alone.
+        .epoch_interruption(metering.epochs)
+        .consume_fuel(metering.fuel)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(STACK)
         .collector(Collector::DeferredReferenceCounting)

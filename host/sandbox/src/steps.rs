@@ -3,7 +3,7 @@
 
 use super::{capabilities, code, descriptors, failure, identity, landlock, namespaces, rlimits, root, seccomp};
 use rustix::process::setsid;
-use sandhog_protocol::plan::{Access, Kind, Program, Rlimits, Wall, Walls, ZygotePlan};
+use sandhog_protocol::plan::{Access, Kind, Metering, Program, Rlimits, Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::{Ids, SpawnFailure};
 use sandhog_protocol::worker::SealFailure;
 use sandhog_sys::{stamps, timer};
@@ -128,27 +128,27 @@ pub static WORKER: [Step<WorkerContext>; 9] = [
 
 /// The filter that a zygote begins with.
 pub fn base_filter(plan: &ZygotePlan) -> seccomp::Filter {
-    match (plan.program, plan.objects) {
-        (Program::Guest { .. }, false) => seccomp::Filter::Loader,
-        (Program::Guest { .. }, true) => seccomp::Filter::LoaderWithObjects,
-        (Program::Compiler | Program::Probe, _) => seccomp::Filter::Zygote,
-        (Program::Keeper, _) => seccomp::Filter::KeeperZygote,
+    match plan.program {
+        Program::Guest { metering } => seccomp::Filter::Loader { objects: plan.objects, clients: serves(metering) },
+        Program::Compiler | Program::Probe => seccomp::Filter::Zygote,
+        Program::Keeper => seccomp::Filter::KeeperZygote,
     }
+}
+
+/// Whether modules that were compiled like this serve clients: no others have epochs.
+fn serves(metering: Metering) -> bool {
+    metering.epochs
 }
 
 /// The filter that a worker of this zygote ends up with, above its zygote's; `kind` is its module's, where it has one.
 pub fn final_filter(plan: &ZygotePlan, kind: Option<Kind>) -> seccomp::Narrowed {
+    let objects = plan.objects;
     let filter = match (plan.program, kind) {
-        (Program::Guest { .. }, Some(Kind::Component | Kind::Concurrent)) => {
-            match (plan.counts_memory(), plan.objects) {
-                (true, false) => seccomp::Filter::Component,
-                (true, true) => seccomp::Filter::ComponentWithObjects,
-                (false, false) => seccomp::Filter::UncountedComponent,
-                (false, true) => seccomp::Filter::UncountedComponentWithObjects,
-            }
+        (Program::Guest { metering }, Some(Kind::Component | Kind::Concurrent)) => {
+            seccomp::Filter::Component { counted: plan.counts_memory(), objects, clients: serves(metering) }
         }
-        (Program::Guest { .. }, Some(Kind::Core) | None) if plan.objects => seccomp::Filter::WorkerWithObjects,
-        (Program::Guest { .. }, Some(Kind::Core) | None) | (Program::Probe, _) => seccomp::Filter::Worker,
+        (Program::Guest { .. }, Some(Kind::Core) | None) => seccomp::Filter::Worker { objects },
+        (Program::Probe, _) => seccomp::Filter::WORKER,
         (Program::Compiler, _) => seccomp::Filter::Compiler,
         (Program::Keeper, _) => seccomp::Filter::Keeper,
     };

@@ -191,7 +191,7 @@ fn check_max<T: PartialOrd + Display>(what: &'static str, asked: T, max: T) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sandhog_protocol::plan::{Access, Slots};
+    use sandhog_protocol::plan::{Access, Metering, Slots};
 
     fn floor() -> Floor {
         let max = MaxLimits {
@@ -208,7 +208,7 @@ mod tests {
         Floor { walls, may_miss: [Wall::Landlock].into(), probes: None, max, daemon: false }
     }
 
-    const GUEST: Program = Program::Guest { fuel: false };
+    const GUEST: Program = Program::Guest { metering: Metering { fuel: false, epochs: false } };
 
     fn zygote(program: Program, without: &[Wall]) -> ZygotePlan {
         let walls = Wall::ALL.into_iter().filter(|wall| !without.contains(wall)).collect();
@@ -236,7 +236,12 @@ mod tests {
         assert_eq!(floor.allows_zygote(&zygote(GUEST, &[]), &none), Ok(()));
         let failed = Wall::ALL.into();
         for wall in Wall::ALL.into_iter().filter(|wall| *wall != Wall::Landlock) {
-            for program in [GUEST, Program::Guest { fuel: true }, Program::Compiler, Program::Keeper] {
+            for program in [
+                GUEST,
+                Program::Guest { metering: Metering { fuel: true, epochs: true } },
+                Program::Compiler,
+                Program::Keeper,
+            ] {
                 let plan = zygote(program, &[wall]);
                 assert_eq!(floor.allows_zygote(&plan, &failed), Err(Breach::Wall(wall)), "{wall:?}");
                 assert!(Breach::Wall(wall).is_hostile());

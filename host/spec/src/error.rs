@@ -1,5 +1,6 @@
 //! Why there is no such job: one sentence each, and what to do about it.
 
+use super::listen::ListenReason;
 use super::setting::{self, NAME_LONGEST, Names, Setting, Usual, Wrong};
 use super::{connection, grants, objects};
 use sandhog_protocol::limits;
@@ -16,6 +17,8 @@ pub enum Error {
     Value(setting::Error),
     #[error("{}", .0.told(Names::Flags))]
     Wrong(Wrong<Reason>),
+    #[error("{}", .0.told(Names::Flags))]
+    Listen(Wrong<ListenReason>),
     #[error(transparent)]
     Connection(#[from] connection::Error),
     #[error("no module is given")]
@@ -53,6 +56,10 @@ pub enum Reason {
     UserKeepsRoot,
     #[error("only root can give a worker another identity")]
     UserNeedsRoot,
+    #[error("a job that serves HTTP has no stdin")]
+    ServesStdin,
+    #[error("is for handlers of tasks, and this job serves HTTP")]
+    ServesFresh,
 }
 
 // By hand: what is converted is the whole error and no cause of it, which would be said twice.
@@ -80,6 +87,12 @@ impl From<Wrong<Reason>> for Error {
     }
 }
 
+impl From<Wrong<ListenReason>> for Error {
+    fn from(error: Wrong<ListenReason>) -> Self {
+        Self::Listen(error)
+    }
+}
+
 impl Error {
     /// Which setting it is about; None: none that people write by that name.
     pub const fn setting(&self) -> Option<Setting> {
@@ -88,6 +101,7 @@ impl Error {
             Self::Objects(error) => Some(error.setting),
             Self::Value(error) => Some(error.setting),
             Self::Wrong(error) => Some(error.setting),
+            Self::Listen(error) => Some(error.setting),
             Self::NoModule => Some(Setting::Module),
             Self::NameNotPlain(_) | Self::NameLength(_) => Some(Setting::Name),
             Self::ArgumentNotUtf8 { .. } | Self::ArgumentNull { .. } => Some(Setting::Args),
@@ -103,6 +117,7 @@ impl Error {
             Self::Objects(error) => error.told(names),
             Self::Value(error) => error.told(names),
             Self::Wrong(error) => error.told(names),
+            Self::Listen(error) => error.told(names),
             Self::NoModule | Self::NameNotPlain(_) | Self::NameLength(_) => self.to_string(),
             Self::ArgumentNotUtf8 { .. } | Self::ArgumentNull { .. } | Self::ArgumentsTooLong(_) => self.to_string(),
             Self::Connection(_) | Self::NoVerdictFile | Self::VerdictOnStdout | Self::NoCoredumpFile => {
@@ -118,6 +133,7 @@ impl Error {
             Self::Objects(error) => error.reason.hint(names),
             Self::Value(error) => hint_of_value(error, names),
             Self::Wrong(error) => Some(error.reason.hint(names)),
+            Self::Listen(error) => Some(error.reason.hint().into()),
             Self::Connection(error) => error.hint().map(Into::into),
             Self::NoModule => Some("write sandhog run FILE, where FILE is a .wasm or .wat".into()),
             Self::NameNotPlain(_) | Self::NameLength(_) => {
@@ -147,6 +163,13 @@ impl Reason {
             }
             (Self::UserIsRoot | Self::UserKeepsRoot, Names::Keys) => {
                 format!("leave {user} out for an identity that nobody else has")
+            }
+            (Self::ServesStdin, _) => format!("leave {stdin} out; clients send bodies of requests"),
+            (Self::ServesFresh, Names::Flags) => {
+                "write --isolation instance for a new instance for each request".into()
+            }
+            (Self::ServesFresh, Names::Keys) => {
+                "write isolation = \"instance\" for a new instance for each request".into()
             }
             (Self::UserNeedsRoot, _) => format!("leave {user} out: the worker then keeps your identity"),
         }

@@ -2,12 +2,13 @@
 
 use super::connection::Connection;
 use super::grants::Grants;
+use super::http::{Http, HttpSettings, Serving};
 use super::objects::{self, ObjectQuota};
 use super::setting::{self, Setting, Wrong, count, plain_size, plain_time, words};
 use super::text::{escape, is_plain};
 use super::units::{Size, Time, duration};
 use sandhog_protocol::control::JobSpec;
-use sandhog_protocol::{limits, plan::Walls};
+use sandhog_protocol::{limits, plan::Metering, plan::Walls};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub struct Settings {
     pub max_output: Option<Size>,
     pub max_file: Option<Size>,
     pub max_files: Option<u64>,
+    pub http: HttpSettings,
     pub stdin: Option<OsString>,
     pub user: Option<String>,
     pub compile_timeout: Option<Time>,
@@ -87,6 +89,7 @@ impl Settings {
             max_output: size(Setting::MaxOutput, spec.max_output.as_ref())?,
             max_file: size(Setting::MaxFile, spec.max_file.as_ref())?,
             max_files: spec.max_files,
+            http: HttpSettings::of(spec)?,
             user: spec.user.clone(),
             compile_timeout: setting::time(Setting::CompileTimeout, spec.compile_timeout.as_ref())?,
             compile_memory: size(Setting::CompileMemory, spec.compile_memory.as_ref())?,
@@ -130,6 +133,8 @@ pub struct Job {
     /// Where a core dump goes.
     pub coredump_file: Option<PathBuf>,
     pub connection: Connection,
+    /// How it serves HTTP, where it does.
+    pub http: Option<Http>,
     /// Required walls that the operator lets go.
     pub allow_missing: Walls,
 }
@@ -150,6 +155,8 @@ pub struct Limits {
     pub max_file_bytes: u64,
     /// Files that it may hold open.
     pub max_files: u32,
+    /// It serves HTTP: requests have a limit of time of their own, for which the engine counts epochs.
+    pub serving: Option<Serving>,
     /// A trap leaves a core dump, and what making that takes in memory is allowed.
     pub coredump: bool,
 }
@@ -221,6 +228,7 @@ impl Job {
             coredump_file: None,
             // Nobody outside talks to it.
             connection: Connection::None,
+            http: None,
             // Fail closed.
             allow_missing: Walls::new(),
         }
@@ -262,10 +270,24 @@ impl Job {
             verdict_file: settings.verdict_file.map(checked_verdict_file).transpose()?,
             coredump_file: settings.coredump_file.map(checked_coredump_file).transpose()?,
             connection: Connection::new(settings.ipc.as_deref(), settings.channel)?,
+            http: Http::new(&settings.http)?,
             allow_missing: settings.allow_missing,
         };
+        job.check_serving()?;
         job.check_length()?;
         Ok(job)
+    }
+
+    /// What a job that serves HTTP has no use for: its input are requests.
+    fn check_serving(&self) -> Result<(), Error> {
+        let Some(_) = &self.http else { return Ok(()) };
+        if self.fresh {
+            return Err(Wrong::whole(Setting::Fresh, Reason::ServesFresh).into());
+        }
+        match self.stdin {
+            Stdin::None => Ok(()),
+            Stdin::Inherit | Stdin::File(_) => Err(Wrong::whole(Setting::Stdin, Reason::ServesStdin).into()),
+        }
     }
 
     /// What travels to the worker in one message stays below that message's limit.
@@ -290,6 +312,7 @@ impl Default for Limits {
             max_output_bytes: size(Setting::MaxOutput).map(Size::to_bytes),
             max_file_bytes: size(Setting::MaxFile).map_or(0, Size::to_bytes),
             max_files: count(Setting::MaxFiles).map_or(1, narrow),
+            serving: None,
             // It takes memory beside the guest's, and holds whatever secrets the guest had.
             coredump: false,
         }
@@ -297,6 +320,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What is compiled into the module for them.
+    pub const fn metering(&self) -> Metering {
+        Metering { fuel: self.fuel.is_some(), epochs: self.serving.is_some() }
+    }
+
     fn overridden(self, settings: &Settings) -> Result<Self, Error> {
         let memory = plain_size(Setting::Memory, settings.memory)?;
         Ok(Self {
@@ -308,6 +336,7 @@ impl Limits {
             max_file_bytes: plain_size(Setting::MaxFile, settings.max_file)?
                 .map_or(self.max_file_bytes, Size::to_bytes),
             max_files: count(Setting::MaxFiles, settings.max_files)?.map_or(self.max_files, narrow),
+            serving: Http::new(&settings.http)?.map(|http| http.serving()),
             coredump: settings.coredump_file.is_some(),
         })
     }
@@ -492,6 +521,7 @@ mod tests {
                 max_output_bytes: None,
                 max_file_bytes: 1 << 30,
                 max_files: 256,
+                serving: None,
                 coredump: false,
             }
         );

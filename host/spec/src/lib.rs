@@ -6,7 +6,9 @@
 pub mod connection;
 pub mod error;
 pub mod grants;
+pub mod http;
 pub mod job;
+pub mod listen;
 pub mod manifest;
 pub mod nearest;
 pub mod objects;

@@ -18,7 +18,10 @@ mod wrong;
 pub use bounds::{Bounds, Reason};
 pub use field::{Field, Takes};
 pub use flag::{Command, Flag};
-pub use list::{Change, FILES_MAX, Facts, MEMORY_MAX, MEMORY_MIN, NAME_LONGEST, Setting, TABLES, With};
+pub use list::{
+    CONCURRENCY_MAX, CONNECTIONS_MAX, Change, FILES_MAX, Facts, HEADERS_MAX, MEMORY_MAX, MEMORY_MIN, NAME_LONGEST,
+    Setting, TABLES, With,
+};
 pub use top::Top;
 pub use usual::Usual;
 pub use value::{count, plain_size, plain_time, size, time};

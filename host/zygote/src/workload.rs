@@ -2,7 +2,7 @@
 
 use sandhog_channel::Large;
 use sandhog_ipc::FrameBuffer;
-use sandhog_protocol::plan::{Access, Kind, Program, Work};
+use sandhog_protocol::plan::{Access, Entry, Kind, Metering, Program, Work};
 use sandhog_protocol::spawn::Loaded;
 use sandhog_protocol::worker::FromWorker;
 use std::fs::File;
@@ -20,10 +20,10 @@ pub trait Workload {
     ///
     /// # Errors
     /// Why it can't be loaded, for the coordinator.
-    fn load(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Self::Module, Loaded>;
+    fn load(metering: Metering, coredump: bool, kind: Kind, file: File) -> Result<Self::Module, Loaded>;
 
     /// Whether workers of this module answer tasks that come through their connection.
-    fn is_handler(module: &Self::Module) -> bool;
+    fn entry(module: &Self::Module) -> Entry;
 
     /// Goes once through what [`Self::work`] will do, without anything of a guest's, in a worker that waits for its task. Failing,
     /// it changes nothing.

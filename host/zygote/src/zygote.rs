@@ -5,7 +5,7 @@ use crate::Workload;
 use crate::worker::Worker;
 use rustix::fs::{OFlags, fcntl_getfl};
 use sandhog_ipc::{Closed, Received, recv_packet, send_packet};
-use sandhog_protocol::plan::{Access, Kind, Program, Wall, Walls, WorkerPlan, ZygotePlan};
+use sandhog_protocol::plan::{Access, Kind, Metering, Program, Wall, Walls, WorkerPlan, ZygotePlan};
 use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, Stamp, ToZygote, WorkerId};
 use sandhog_protocol::start::{CONTROL_FD, IPC_FD, STAMPED, ZYGOTE};
 use sandhog_protocol::worker::SealFailure;
@@ -113,7 +113,7 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     // Each worker gets mounts of its own.
     drop(context);
     let module = match plan.program {
-        Program::Guest { fuel } => match load_and_give_up::<W>(module, &control, &plan, fuel)? {
+        Program::Guest { metering } => match load_and_give_up::<W>(module, &control, &plan, metering)? {
             Some(module) => Some(module),
             None => return wait_for_the_end(&control),
         },
@@ -169,15 +169,15 @@ fn load_and_give_up<W: Workload>(
     socket: OwnedFd,
     control: &OwnedFd,
     plan: &ZygotePlan,
-    fuel: bool,
+    metering: Metering,
 ) -> Option<Option<Module<W::Module>>> {
-    let (answer, module) = match load::<W>(&socket, fuel, plan.coredump) {
+    let (answer, module) = match load::<W>(&socket, metering, plan.coredump) {
         Some(Ok(module)) => {
             stamps::note("module is loaded");
             if let Err(failure) = steps::build(&steps::LOADED, &plan.walls, &()) {
                 return unsealed(control, failure).map(|()| None);
             }
-            (Loaded::Ready { is_handler: W::is_handler(&module.loaded) }, Some(module))
+            (Loaded::Ready { entry: W::entry(&module.loaded) }, Some(module))
         }
         Some(Err(reason)) => (reason, None),
         None => return Some(None),
@@ -187,7 +187,11 @@ fn load_and_give_up<W: Workload>(
 
 /// Waits for the compiled module and loads it; or why it can't be loaded. None where whoever has it has gone, or does not
 /// speak our protocol.
-fn load<W: Workload>(socket: &OwnedFd, fuel: bool, coredump: bool) -> Option<Result<Module<W::Module>, Loaded>> {
+fn load<W: Workload>(
+    socket: &OwnedFd,
+    metering: Metering,
+    coredump: bool,
+) -> Option<Result<Module<W::Module>, Loaded>> {
     let Received { message: Load::Module { kind }, fds } = recv_packet(socket).ok()?.ok()?;
     let [file] = <[OwnedFd; 1]>::try_from(fds).ok()?;
     stamps::note("module is there");
@@ -196,7 +200,7 @@ fn load<W: Workload>(socket: &OwnedFd, fuel: bool, coredump: bool) -> Option<Res
         return Some(Err(Loaded::Refused { reason: "the compiled module came open for writing".into() }));
     }
     let first = file.as_raw_fd();
-    Some(W::load(fuel, coredump, kind, file.into()).and_then(|loaded| {
+    Some(W::load(metering, coredump, kind, file.into()).and_then(|loaded| {
         // The kernel gives the lowest number that is free, so those of unnamed files follow on the file's.
         let end = (first..).find(|number| !process::is_open(*number));
         let end = end.ok_or_else(|| Loaded::Refused { reason: "it has too many files open".into() })?;

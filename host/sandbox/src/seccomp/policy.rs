@@ -287,6 +287,15 @@ const CONNECTIONS: &[Rule] = rules! {
     SYS_fcntl [int(1, libc::F_GET_SEALS)]: "the check that the memory beside a packet does not change any more";
 };
 
+/// Waiting for clients, whose connections are given to a worker that serves. It reads, writes and ends them as it does other
+/// sockets; it accepts none, opens none, and asks nobody where one comes from.
+const CLIENTS: &[Rule] = rules! {
+    SYS_epoll_create1 [int(0, libc::EPOLL_CLOEXEC)]: "the event loop";
+    SYS_eventfd2 [int(0, 0), int(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)]: "how another thread wakes the event loop";
+    SYS_epoll_ctl: "a connection that is to be waited for, or no longer";
+    SYS_epoll_wait: "waiting for all of them";
+};
+
 /// The memory of objects, which several processes have. Whoever keeps a group's objects has allocated it, so that the group's
 /// cgroup pays.
 const SHARED: &[Rule] = rules! {
@@ -383,19 +392,25 @@ pub(super) fn rules(filter: Filter) -> Vec<Rule> {
         Filter::KeeperZygote => {
             &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, DESCRIPTORS, ZYGOTE, SHARED, KEEPING]
         }
-        Filter::Loader => return loader(&[]),
-        Filter::LoaderWithObjects => return loader(&[SHARED, WAITING]),
+        Filter::Loader { objects, clients } => return loader(&beside(objects, clients)),
         Filter::Loaded => &[LOADED],
-        Filter::Worker => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
-        Filter::WorkerWithObjects => &[OPEN_FILES, DATA, SELF, WALK, PATHS, DESCRIPTORS, SHARED, WAITING],
-        Filter::Component => return component(&[MEMORY_OF_ITS_OWN]),
-        Filter::ComponentWithObjects => return component(&[MEMORY_OF_ITS_OWN, SHARED, WAITING]),
-        Filter::UncountedComponent => return component(&[]),
-        Filter::UncountedComponentWithObjects => return component(&[SHARED, WAITING]),
+        Filter::Worker { objects: false } => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
+        Filter::Worker { objects: true } => &[OPEN_FILES, DATA, SELF, WALK, PATHS, DESCRIPTORS, SHARED, WAITING],
+        Filter::Component { counted, objects, clients } => {
+            let memory: &[&[Rule]] = if counted { &[MEMORY_OF_ITS_OWN] } else { &[] };
+            return component(&[memory, &beside(objects, clients)].concat());
+        }
         Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
         Filter::Keeper => &[KEEPER, KEEPING, DESCRIPTORS, SHARED],
     };
     tables.concat()
+}
+
+/// What objects and clients need.
+fn beside(objects: bool, clients: bool) -> Vec<&'static [Rule]> {
+    let objects: &[&[Rule]] = if objects { &[SHARED, WAITING] } else { &[] };
+    let clients: &[&[Rule]] = if clients { &[CLIENTS] } else { &[] };
+    [objects, clients].concat()
 }
 
 /// A zygote that loads a module, with more tables.
@@ -416,15 +431,10 @@ fn component(more: &[&[Rule]]) -> Vec<Rule> {
 pub(super) const fn otherwise(filter: Filter) -> Action {
     match filter {
         Filter::Zygote
-        | Filter::Loader
-        | Filter::LoaderWithObjects
+        | Filter::Loader { .. }
         | Filter::KeeperZygote
-        | Filter::Worker
-        | Filter::WorkerWithObjects
-        | Filter::Component
-        | Filter::ComponentWithObjects
-        | Filter::UncountedComponent
-        | Filter::UncountedComponentWithObjects
+        | Filter::Worker { .. }
+        | Filter::Component { .. }
         | Filter::Compiler
         | Filter::Keeper => Action::Kill,
         Filter::Loaded => Action::Allow,

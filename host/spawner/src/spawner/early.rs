@@ -9,14 +9,14 @@ use super::zygote_start::{self, NewNamespaces, proc_pid};
 use crate::Executables;
 use rustix::net::SocketType;
 use sandhog_ipc::pair;
-use sandhog_protocol::plan::{Program, ZygotePlan};
+use sandhog_protocol::plan::{Metering, Program, ZygotePlan};
 use sandhog_sandbox::{cgroup, namespaces};
 use sandhog_sys::process::{Child, SingleThreaded};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Whatever else a guest's plan says.
-const PROGRAM: Program = Program::Guest { fuel: false };
+const PROGRAM: Program = Program::Guest { metering: Metering { fuel: false, epochs: false } };
 
 pub(super) struct Early {
     pub child: Child,

@@ -114,7 +114,7 @@ impl Spawner {
             tasks: ids.is_none().then_some(TASKS.into()),
             ids,
             directories: Vec::new(),
-            filter: seccomp::Narrowed { beneath: given.filter, filter: seccomp::Filter::Worker },
+            filter: seccomp::Narrowed { beneath: given.filter, filter: seccomp::Filter::WORKER },
         };
         let sealed = steps::build(&steps::ZYGOTE, walls, &zygote)
             .and_then(|()| steps::build(&steps::GIVEN, walls, &given))

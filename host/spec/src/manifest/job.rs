@@ -97,7 +97,9 @@ impl Draft {
             }
             Takes::Size(field) => *(field.set)(spec) = reader.quantity(key, value, example).map(Into::into),
             Takes::Time(field) => *(field.set)(spec) = reader.quantity(key, value, example).map(Into::into),
-            Takes::Ready(field) => *(field.set)(spec) = reader.quantity(key, value, "\"notify\" or \"1s\""),
+            Takes::TimeOr(field, word) => {
+                *(field.set)(spec) = reader.quantity(key, value, &format!("\"{word}\" or \"1s\""));
+            }
             Takes::Count(field) => *(field.set)(spec) = reader.count_of(key, value, example),
             Takes::Flag(field) => *(field.set)(spec) = reader.flag(key, value).unwrap_or_default(),
             Takes::Stdin(field) => {

@@ -2,6 +2,7 @@ use super::*;
 use crate::job::Surroundings;
 use crate::service::group::FAULTS_MAX;
 use crate::setting::Takes;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -335,6 +336,15 @@ fn jobs_are_checked_together() {
         faults("[job.web]\nmodule = 'a'\nafter = ['databse']\n[job.database]\nmodule = 'a'\n"),
         ["3:9: after \"databse\": there is no such job; did you mean database?"]
     );
+    let listening = |port| {
+        format!("[job.a]\nmodule = 'a'\nlisten = '[::1]:{port}'\n[job.b]\nmodule = 'a'\nlisten = '[::1]:{port}'\n")
+    };
+    assert_eq!(
+        faults(&listening(80)),
+        ["6:10: listen [::1]:80: the job a has this address; each needs its own, or port 0 for any that is free \
+             (line 3, column 10)"]
+    );
+    assert_eq!(parse(&listening(0)).services.len(), 2);
     assert_eq!(
         faults("name = 'web'\n[job.web]\nmodule = 'a'\n"),
         [
@@ -398,11 +408,12 @@ fn what_is_hostile_is_a_sentence() {
 
 #[test]
 fn every_field_is_a_key_of_a_manifest_and_of_its_service() {
-    // Of a service with everything that shows only where it is set.
-    let text = "[job.a]\nmodule = 'a'\nschedule = '@daily'\nhealth.command = ['c']\n";
-    let settings = parse(text).services[0].settings();
-    let printed: Vec<_> = settings.iter().map(|(setting, _)| *setting).collect();
-    assert_eq!(printed, Setting::keys().collect::<Vec<_>>());
+    // Of services with everything that shows only where it is set.
+    let text = "[job.a]\nmodule = 'a'\nschedule = '@daily'\nhealth.command = ['c']\n\
+                [job.b]\nmodule = 'a'\nlisten = '127.0.0.1:0'\n";
+    let settings = parse(text).services.into_iter().flat_map(|service| service.settings());
+    let printed: BTreeSet<_> = settings.map(|(setting, _)| setting).collect();
+    assert_eq!(printed, Setting::keys().collect::<BTreeSet<_>>());
     for setting in Setting::keys() {
         assert_eq!(Setting::find(setting.key()), Some(setting), "{} can't be written", setting.key());
     }

@@ -29,7 +29,7 @@ fn property(setting: Setting) -> Value {
     let mut schema = match setting.takes() {
         Takes::Name(_) | Takes::Module(_) | Takes::Group(_) => json!({ "type": "string" }),
         Takes::Text(_) | Takes::GuestName(_) | Takes::Word(..) | Takes::Size(_) | Takes::Time(_) => text(),
-        Takes::Ready(_) | Takes::Stdin(_) => text(),
+        Takes::TimeOr(..) | Takes::Stdin(_) => text(),
         Takes::Count(_) => json!({ "type": ["integer", "null"], "minimum": 0 }),
         Takes::Flag(_) => json!({ "type": "boolean" }),
         Takes::Texts(_) | Takes::Words(..) | Takes::Objects(_) => {

@@ -5,14 +5,20 @@ use crate::setting::{Setting, Top, Usual};
 /// Where comments stand; behind a longer line they come right after.
 const COMMENT: usize = 40;
 
-/// One manifest: a job that is kept up, one that it comes after, and one with a schedule.
+/// One manifest: a job that is kept up, one that it comes after, one that serves HTTP, and one with a schedule.
 pub fn sample() -> String {
     let of_schedules = |setting: Setting| {
         let with = setting.facts().with.as_ref();
         setting == Setting::Schedule || with.is_some_and(|with| with.settings.contains(&Setting::Schedule))
     };
+    let of_http = |setting: Setting| {
+        let with = setting.facts().with.as_ref();
+        setting == Setting::Listen || with.is_some_and(|with| with.settings.contains(&Setting::Listen))
+    };
     let of_both = |setting: &Setting| *setting == Setting::Module;
-    let web = Setting::keys().filter(|setting| !of_schedules(*setting) && *setting != Setting::Group);
+    let is_of_web = |setting: &Setting| !of_schedules(*setting) && !of_http(*setting) && *setting != Setting::Group;
+    let web = Setting::keys().filter(is_of_web);
+    let api = Setting::keys().filter(|setting| of_http(*setting));
     let report = Setting::keys().filter(|setting| of_schedules(*setting) || *setting == Setting::Group);
     [
         line("name = \"site\"", Top::Name.about()),
@@ -23,6 +29,8 @@ pub fn sample() -> String {
         format!("\n# {}.\n[job.web]\n", Top::Job.about()),
         web.map(told).collect(),
         "\n[job.db]\nmodule = \"db.wasm\"\n".into(),
+        "\n[job.api]\nmodule = \"api.wasm\"\n".into(),
+        api.map(told).collect(),
         "\n[job.report]\nmodule = \"report.wasm\"\n".into(),
         report.filter(|setting| !of_both(setting)).map(told).collect(),
     ]

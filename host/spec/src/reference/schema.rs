@@ -109,7 +109,9 @@ fn kind(setting: Setting) -> Value {
         Takes::Word(_, words) => json!({ "type": "string", "enum": words() }),
         Takes::Size(_) => json!({ "type": "string", "pattern": whole(&Size::pattern()) }),
         Takes::Time(_) => json!({ "type": "string", "pattern": whole(&Time::pattern()) }),
-        Takes::Ready(_) => json!({ "type": "string", "pattern": whole(&format!("notify|{}", Time::pattern())) }),
+        Takes::TimeOr(_, word) => {
+            json!({ "type": "string", "pattern": whole(&format!("{word}|{}", Time::pattern())) })
+        }
         Takes::Count(_) => count(setting),
         Takes::Flag(_) => json!({ "type": "boolean" }),
         Takes::Texts(_) | Takes::Directories(_) | Takes::Command(_) => texts(),

@@ -26,7 +26,7 @@ pub(super) fn takes(setting: Setting) -> String {
         Takes::Word(..) => format!("one of {}", words()),
         Takes::Size(_) => "a size".into(),
         Takes::Time(_) => "a time".into(),
-        Takes::Ready(_) => "notify, or a time".into(),
+        Takes::TimeOr(_, word) => format!("{word}, or a time"),
         Takes::Count(_) => "a whole number".into(),
         Takes::Flag(_) => "true or false".into(),
         Takes::Texts(_) => "a list of texts".into(),
@@ -48,7 +48,7 @@ pub(super) fn bounds(setting: Setting) -> Option<String> {
     let Bounds { min, zero, max } = setting.facts().bounds;
     let print = |value: u64| match setting.takes() {
         Takes::Size(_) => Size::bytes(value).to_string(),
-        Takes::Time(_) | Takes::Ready(_) => Time::millis(value).to_string(),
+        Takes::Time(_) | Takes::TimeOr(..) => Time::millis(value).to_string(),
         Takes::Name(_) | Takes::Module(_) | Takes::Group(_) | Takes::Text(_) | Takes::GuestName(_) => value.to_string(),
         Takes::Word(..) | Takes::Count(_) | Takes::Flag(_) | Takes::Texts(_) | Takes::Words(..) => value.to_string(),
         Takes::Directories(_) | Takes::Children(_) | Takes::Stdin(_) | Takes::Command(_) => value.to_string(),

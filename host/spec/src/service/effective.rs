@@ -1,7 +1,7 @@
 //! A job with every setting as it is in the end: what was not written has its usual value, and what depends on other
 //! settings is settled.
 
-use super::{Rules, retry};
+use super::{Ready, Rules, retry};
 use crate::grants::Directory;
 use crate::job::{Job, Stdin};
 use crate::objects::print_grant;
@@ -27,9 +27,14 @@ pub(super) fn spec(written: &JobSpec, job: &Job, rules: &Rules, schedule: Option
     spec.restart = Some(word(rules.restart, &RESTARTS).into());
     spec.stop_on = rules.stop_on.iter().map(|kind| kind.name().into()).collect();
     spec.allow_missing = job.allow_missing.iter().map(|wall| wall.name().into()).collect();
+    if let (Ready::Notify, true) = (rules.ready, job.http.is_some()) {
+        spec.ready = Some("notify".into());
+    }
+    spec.listen = job.http.as_ref().map(|http| http.listen.to_string());
     spec.retry_on = rules.retry_on.iter().map(retry).collect();
     spec.backoff.first = Some(print_duration(rules.backoff.first).into());
     spec.backoff.max = Some(print_duration(rules.backoff.max).into());
+    spec.backoff.reset_after = Some(print_duration(rules.backoff.reset_after).into());
     spec.time_zone = schedule.map(|schedule| schedule.time_zone_name().into());
     spec.overlap = rules.overlap.map(|overlap| word(overlap, &OVERLAPS).into());
     spec
@@ -47,7 +52,7 @@ fn fill(setting: Setting, spec: &mut JobSpec) {
             let written = (field.get)(spec).as_ref().and_then(|time| time.read().ok());
             *(field.set)(spec) = written.or(usual.to_time()).map(Into::into);
         }
-        Takes::Ready(field) => {
+        Takes::TimeOr(field, _) => {
             let written = (field.get)(spec).as_deref().map(|text| match text.parse::<Time>() {
                 Ok(time) => time.to_string(),
                 Err(_) => text.into(),

@@ -54,6 +54,10 @@ pub enum Reason {
     ScheduledInstances,
     #[error("a job with a schedule is started by the clock; write never or on-failure")]
     ScheduledRestart,
+    #[error("a job that serves HTTP is kept up, and has no schedule")]
+    ServesBySchedule,
+    #[error("a job that serves HTTP is ready when its workers accept connections; leave it out")]
+    ServesReady,
     #[error("{0}")]
     Retry(RetryReason),
 }

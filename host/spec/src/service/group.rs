@@ -7,6 +7,7 @@ use crate::setting::Setting;
 use crate::text::escape;
 use crate::units::print_size;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 /// Most faults that are told at once: whoever reads them has enough to do, and looking for what was meant takes time.
 pub const FAULTS_MAX: usize = 20;
@@ -47,6 +48,8 @@ pub enum Error {
     Circle(String),
     #[error("objects \"{}\": {own} here, and {theirs} in the job {other}; an object of a group is one thing", escape(.name))]
     Object { name: String, own: String, other: String, theirs: String },
+    #[error("listen {address}: the job {other} has this address; each needs its own, or port 0 for any that is free")]
+    Listen { address: SocketAddr, other: String },
     #[error(
         "objects_memory {own}: it is {theirs} in the job {other}, and jobs of a group have one memory for their objects"
     )]
@@ -62,6 +65,7 @@ impl Error {
                 Some(Setting::After)
             }
             Self::Object { .. } => Some(Setting::Objects),
+            Self::Listen { .. } => Some(Setting::Listen),
             Self::ObjectsMemory { .. } => Some(Setting::ObjectsMemory),
         }
     }
@@ -74,6 +78,7 @@ pub fn check<'a>(services: &[&'a Service], groups: impl IntoIterator<Item = &'a 
     let edges: Vec<_> = (0..services.len()).map(|index| set.befores(index)).collect();
     set.circles(&edges);
     set.objects();
+    set.addresses();
     set.faults
 }
 
@@ -102,6 +107,21 @@ impl<'a> Set<'a, '_> {
     fn add_with(&mut self, index: usize, other: usize, error: Error) {
         if !self.is_full() {
             self.faults.push(Fault { index, error, other: Some(other) });
+        }
+    }
+
+    /// Each listens somewhere else, where the port is not any.
+    fn addresses(&mut self) {
+        let mut listening = HashMap::new();
+        for index in 0..self.services.len() {
+            let Some(http) = self.services[index].job.http.as_ref().filter(|http| http.listen.port() != 0) else {
+                continue;
+            };
+            let first = *listening.entry(http.listen).or_insert(index);
+            if first != index {
+                let (address, other) = (http.listen, self.name(first).to_owned());
+                self.add_with(index, first, Error::Listen { address, other });
+            }
         }
     }
 

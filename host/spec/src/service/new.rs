@@ -4,6 +4,7 @@ use super::error::Reason;
 use super::name::{self, Of};
 use super::rules::narrow;
 use super::{Check, DEFAULT_GROUP, Error, LogRules, Rules, Service, effective, retry};
+use crate::http::HttpSettings;
 use crate::job::{Job, Settings, Stdin, Surroundings, User};
 use crate::schedule::Schedule;
 use crate::setting::{Setting, Wrong, count, time};
@@ -105,6 +106,9 @@ fn check_paths(job: &Job) -> Result<(), Error> {
 
 fn schedule(spec: &JobSpec) -> Result<Option<Schedule>, Error> {
     let Some(expression) = &spec.schedule else { return Ok(None) };
+    if spec.listen.is_some() {
+        return Err(Wrong::whole(Setting::Schedule, Reason::ServesBySchedule).into());
+    }
     Ok(Some(Schedule::new(expression, spec.time_zone.as_deref(), spec.catch_up)?))
 }
 
@@ -131,6 +135,7 @@ fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> 
         children: Vec::new(),
         detached: false,
         objects: Vec::new(),
+        http: HttpSettings::default(),
         max_objects: None,
         fresh: false,
         timeout,

@@ -55,6 +55,11 @@ pub struct Backoff {
     pub reset_after: Duration,
 }
 
+/// How long a worker that retires by the number of its requests has to have been ready for its successor to come at once, where
+/// nothing is said. A busy one does ten thousand requests in half a second, and 10 s of readiness would mean a pause after
+/// each. At the worst a hundred are started in a second.
+const SERVED: Duration = Duration::from_millis(10);
+
 /// More restarts than this in this time, and it has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intensity {
@@ -115,13 +120,15 @@ impl Rules {
 impl Backoff {
     /// Where one end of the pauses is set alone, it moves the other.
     fn of(spec: &JobSpec) -> Result<Self, Error> {
+        let retires = spec.max_requests.is_some() && spec.listen.is_some();
         let spec = &spec.backoff;
+        let reset_after = lasts(Setting::BackoffResetAfter, spec.reset_after.as_ref())?;
         let first = lasts(Setting::BackoffFirst, spec.first.as_ref())?;
         let max = lasts(Setting::BackoffMax, spec.max.as_ref())?;
         let backoff = Self {
             first: if spec.first.is_none() { first.min(max) } else { first },
             max: if spec.max.is_none() { max.max(first) } else { max },
-            reset_after: lasts(Setting::BackoffResetAfter, spec.reset_after.as_ref())?,
+            reset_after: if retires && spec.reset_after.is_none() { SERVED } else { reset_after },
         };
         if backoff.max < backoff.first {
             let reason = Reason::Backoff(print_duration(first));
@@ -145,6 +152,11 @@ impl Ready {
     fn of(spec: &JobSpec, start_timeout: Duration) -> Result<Self, Error> {
         let lived = match spec.ready.as_deref() {
             Some("notify") => return Ok(Self::Notify),
+            // Its workers say when they accept.
+            None if spec.listen.is_some() => return Ok(Self::Notify),
+            Some(text) if spec.listen.is_some() => {
+                return Err(Wrong::text(Setting::Ready, text, Reason::ServesReady).into());
+            }
             Some(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
                 return Err(Wrong::text(Setting::Ready, text, Reason::Ready).into());
             }
@@ -177,6 +189,8 @@ fn restart(spec: &JobSpec) -> Result<Restart, Error> {
     let is_scheduled = spec.schedule.is_some();
     match &spec.restart {
         None if is_scheduled => Ok(Restart::Never),
+        // An instance that has served as many requests as it may ends well, and its work goes on.
+        None if spec.listen.is_some() => Ok(Restart::Always),
         word => match one_of(Setting::Restart, word.as_deref(), &RESTARTS)? {
             Restart::Always if is_scheduled => {
                 Err(Wrong::given(Setting::Restart, "always", Reason::ScheduledRestart).into())

@@ -29,7 +29,7 @@ fn value(setting: Setting, spec: &JobSpec) -> String {
         Takes::Text(field)
         | Takes::GuestName(field)
         | Takes::Word(field, _)
-        | Takes::Ready(field)
+        | Takes::TimeOr(field, _)
         | Takes::Stdin(field) => (field.get)(spec).as_deref().and_then(quote),
         Takes::Size(field) => (field.get)(spec).as_deref().and_then(quote),
         Takes::Time(field) => (field.get)(spec).as_deref().and_then(quote),

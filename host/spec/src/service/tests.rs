@@ -4,6 +4,7 @@ use crate::job::Surroundings;
 use crate::setting::{Setting, Takes};
 use crate::units::{Size, Time};
 use sandhog_protocol::control::{JobSpec, RetrySpec};
+use sandhog_protocol::plan::Isolation;
 use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::VerdictKind;
 use std::time::Duration;
@@ -129,6 +130,7 @@ const ALL_SET: &[&str] = &[
     "max_child_rate = 3",
     "max_objects = 5",
     r#"objects_memory = "32MiB""#,
+    "listen = none",
     r#"user = "auto""#,
     r#"allow_missing = ["cgroup"]"#,
     "shared_zygote = true",
@@ -163,6 +165,48 @@ fn every_setting_has_its_place() {
     let settings = service.settings().into_iter();
     let settings: Vec<_> = settings.map(|(setting, value)| format!("{} = {value}", setting.key())).collect();
     assert_eq!(settings, ALL_SET);
+}
+
+#[test]
+fn a_job_that_listens_serves_and_is_ready_when_its_workers_say_so() {
+    let spec = JobSpec {
+        listen: some("localhost:80"),
+        isolation: some("reuse"),
+        request_timeout: some("none"),
+        max_body: some("1MiB"),
+        ..web()
+    };
+    let serving = service(&spec);
+    assert!(serving.job.limits.serving.is_some());
+    assert_eq!((serving.rules.ready, serving.rules.restart), (Ready::Notify, Restart::Always));
+    assert_eq!(serving.job.http.as_ref().unwrap().isolation, Some(Isolation::Reuse));
+    let is_of_http = |(setting, _): &(Setting, String)| setting.heading() == "HTTP" || *setting == Setting::Ready;
+    let shown = serving.settings().into_iter().filter(is_of_http);
+    let shown: Vec<_> = shown.map(|(setting, value)| format!("{} = {value}", setting.key())).collect();
+    assert_eq!(
+        shown,
+        [
+            r#"listen = "127.0.0.1:80""#,
+            r#"isolation = "reuse""#,
+            "concurrency = 128",
+            "queue = 128",
+            "max_connections = 1024",
+            "max_requests = none",
+            r#"request_timeout = "none""#,
+            "request_memory = none",
+            r#"max_body = "1MiB""#,
+            r#"max_headers = "64KiB""#,
+            r#"header_timeout = "10s""#,
+            r#"idle_timeout = "1m""#,
+            r#"ready = "notify""#,
+        ]
+    );
+    // A worker that has done its requests has proved itself.
+    let retiring = service(&JobSpec { max_requests: Some(1000), ..spec });
+    assert_eq!(retiring.rules.backoff.reset_after, Duration::from_millis(10));
+    let plain = service(&web());
+    assert_eq!(plain.rules.backoff.reset_after, Duration::from_secs(10));
+    assert!(plain.job.limits.serving.is_none() && plain.job.http.is_none());
 }
 
 #[test]
@@ -436,6 +480,7 @@ fn every_bound_of_the_list_is_kept_by_the_setting_that_has_it() {
                 Takes::Size(field) => *(field.set)(spec) = Some(Size::bytes(value).into()),
                 Takes::Time(field) => *(field.set)(spec) = Some(Time::millis(value).into()),
                 Takes::Count(field) => *(field.set)(spec) = Some(value),
+                Takes::TimeOr(field, _) => *(field.set)(spec) = Some(Time::millis(value).to_string()),
                 _ => panic!("{setting:?} has bounds and is no number"),
             });
             assert_eq!(key, Some(setting.key()), "{value}: {sentence}");
@@ -470,6 +515,32 @@ fn what_makes_no_sense_together_is_refused() {
             "restart always: a job with a schedule is started by the clock; write never or on-failure",
         ),
         (|spec| spec.after = vec!["a".into(), "a".into()], Some("after"), "after \"a\": is named twice"),
+        (|spec| spec.listen = some("127.0.0.1"), Some("listen"), "listen \"127.0.0.1\": there is no port"),
+        (
+            |spec| spec.isolation = some("reuse"),
+            Some("isolation"),
+            "isolation: is for jobs that serve HTTP, and this one does not; set listen",
+        ),
+        (
+            |spec| (spec.listen, spec.schedule) = (some("[::1]:0"), some("@daily")),
+            Some("schedule"),
+            "schedule: a job that serves HTTP is kept up, and has no schedule",
+        ),
+        (
+            |spec| (spec.listen, spec.ready) = (some("[::1]:0"), some("1s")),
+            Some("ready"),
+            "ready \"1s\": a job that serves HTTP is ready when its workers accept connections; leave it out",
+        ),
+        (
+            |spec| (spec.listen, spec.stdin) = (some("[::1]:0"), some("/srv/input")),
+            Some("stdin"),
+            "stdin: a job that serves HTTP has no stdin",
+        ),
+        (
+            |spec| (spec.listen, spec.fresh) = (some("[::1]:0"), true),
+            Some("fresh"),
+            "fresh: is for handlers of tasks, and this job serves HTTP",
+        ),
     ];
     for (change, key, sentence) in refused {
         assert_eq!(refusal(change), (*key, (*sentence).into()));

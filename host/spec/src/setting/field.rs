@@ -24,8 +24,8 @@ pub enum Takes {
     Word(Field<Option<String>>, Words),
     Size(Field<Option<Written<Size>>>),
     Time(Field<Option<Written<Time>>>),
-    /// `notify`, or a time.
-    Ready(Field<Option<String>>),
+    /// This word, or a time.
+    TimeOr(Field<Option<String>>, &'static str),
     Count(Field<Option<u64>>),
     Flag(Field<bool>),
     Texts(Field<Vec<String>>),
@@ -59,7 +59,7 @@ impl Takes {
             Self::Text(field)
             | Self::GuestName(field)
             | Self::Word(field, _)
-            | Self::Ready(field)
+            | Self::TimeOr(field, _)
             | Self::Stdin(field) => same(field, one, other),
             Self::Size(field) => same(field, one, other),
             Self::Time(field) => same(field, one, other),
@@ -91,7 +91,7 @@ impl Takes {
             Self::Text(field)
             | Self::GuestName(field)
             | Self::Word(field, _)
-            | Self::Ready(field)
+            | Self::TimeOr(field, _)
             | Self::Stdin(field) => copy(field, from, to),
             Self::Size(field) => copy(field, from, to),
             Self::Time(field) => copy(field, from, to),
@@ -120,7 +120,7 @@ impl Takes {
             | Self::GuestName(_)
             | Self::Size(_)
             | Self::Time(_) => None,
-            Self::Ready(_) | Self::Count(_) | Self::Flag(_) | Self::Texts(_) | Self::Directories(_) => None,
+            Self::TimeOr(..) | Self::Count(_) | Self::Flag(_) | Self::Texts(_) | Self::Directories(_) => None,
             Self::Children(_) | Self::Objects(_) | Self::Stdin(_) | Self::Command(_) | Self::Environment(_) => None,
         }
     }

@@ -18,6 +18,7 @@ pub enum Command {
     Map,
     Start,
     Pool,
+    Serve,
     Build,
     Inspect,
 }
@@ -29,6 +30,7 @@ impl Command {
             Self::Map => "map",
             Self::Start => "start",
             Self::Pool => "pool",
+            Self::Serve => "serve",
             Self::Build => "build",
             Self::Inspect => "inspect",
         }

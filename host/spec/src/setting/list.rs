@@ -5,7 +5,7 @@ use super::bounds::Bounds;
 use super::field::{Field, Takes};
 use super::flag::{Command, Flag};
 use super::usual::Usual;
-use super::words::{self, LEVELS, NETWORKS, OVERLAPS, RESTARTS};
+use super::words::{self, ISOLATIONS, LEVELS, NETWORKS, OVERLAPS, RESTARTS};
 use crate::units::{Size, Time};
 use sandhog_protocol::control::{BackoffSpec, HealthSpec, IntensitySpec, JobSpec, LogsSpec, RecycleSpec};
 use sandhog_protocol::objects::OBJECTS;
@@ -59,6 +59,33 @@ const FAILURES: Bounds = Bounds::not_zero("write 1 or more").and_max(FAILURES_MA
 const RUNS: Bounds = Bounds::not_zero("it has to be more than 0");
 const LASTS: Bounds = Bounds::not_zero("it has to be more than 0");
 
+/// Most requests at the same time in one worker: each may have an instance of its own, with 4 GiB of addresses reserved, and
+/// a process has 128 TiB of them.
+pub const CONCURRENCY_MAX: u64 = 10_000;
+
+/// Most requests that wait in one worker: at ten thousand a second the last one waits for ten seconds.
+const QUEUE_MAX: u64 = 100_000;
+
+/// Most connections of one worker, below [`FILES_MAX`]: each is a file of its, and of whoever accepted it.
+pub const CONNECTIONS_MAX: u64 = 100_000;
+
+/// Largest body of a request, in bytes. The worker keeps none of it, so this bounds what a client may send, not memory.
+const BODY_MAX: u64 = 1 << 40;
+
+/// Shortest and longest headers of a request together, in bytes: the least that hyper reads into, and what each connection may
+/// make a worker keep.
+const HEADERS_MIN: u64 = 8 << 10;
+pub const HEADERS_MAX: u64 = 1 << 20;
+
+const CONCURRENCY: Bounds =
+    Bounds::not_zero("a worker needs at least one").and_max(CONCURRENCY_MAX, "the most of one worker");
+const CONNECTIONS: Bounds =
+    Bounds::not_zero("a worker needs at least one").and_max(CONNECTIONS_MAX, "the most of one worker");
+const BODY: Bounds = Bounds::max(BODY_MAX, "the most of one request");
+const HEADERS: Bounds =
+    Bounds::min(HEADERS_MIN, "which reading them takes").and_max(HEADERS_MAX, "the most of one request");
+
+const SERVED: &str = "is for jobs that serve HTTP, and this one does not; set listen";
 const CHECKED: &str = "says how to check, and there is no check; set health.heartbeat or health.command";
 const TIMED: &str = "is for jobs with a schedule, and this one has none";
 
@@ -143,7 +170,17 @@ const fn start(value: &'static str) -> Flag {
 
 /// Of what runs a job.
 const fn both(value: &'static str) -> Flag {
+    flag(&[Command::Run, Command::Map, Command::Start, Command::Pool, Command::Serve], value)
+}
+
+/// Of what runs a job that ends: these would end a worker that serves HTTP, with all requests that are in it.
+const fn ending(value: &'static str) -> Flag {
     flag(&[Command::Run, Command::Map, Command::Start, Command::Pool], value)
+}
+
+/// Of what keeps a job up.
+const fn keeping(value: &'static str) -> Flag {
+    flag(&[Command::Start, Command::Serve], value)
 }
 
 /// Of what runs one attempt of a job at a time.
@@ -153,7 +190,9 @@ const fn single(value: &'static str) -> Flag {
 
 /// Of what compiles a module.
 const fn compilers(value: &'static str) -> Flag {
-    flag(&[Command::Run, Command::Map, Command::Start, Command::Pool, Command::Build, Command::Inspect], value)
+    let commands =
+        &[Command::Run, Command::Map, Command::Start, Command::Pool, Command::Serve, Command::Build, Command::Inspect];
+    flag(commands, value)
 }
 
 const fn short(value: &'static str, short: char) -> Flag {
@@ -250,7 +289,7 @@ settings! {
             "Jobs of its group that have to be ready before it starts").example("[\"db\"]").own();
     }
     "The guest's view" {
-        argv0 Argv0: GuestName = Facts::new(Attempt, both("NAME"), Usual::Depends("the name of FILE"),
+        argv0 Argv0: GuestName = Facts::new(Attempt, ending("NAME"), Usual::Depends("the name of FILE"),
             "The guest's argv[0]").example("\"web.wasm\"");
         stdin Stdin: Stdin = Facts::new(Attempt, start("FILE|none"), Usual::Word("none"),
             "Where its stdin comes from: a file, or none")
@@ -288,16 +327,16 @@ settings! {
         memory Memory: Size = Facts::new(Attempt, both("SIZE"), mib(512), "Memory limit of the guest").example("\"64MiB\"")
             .bounds(MEMORY);
         // Somebody watches a command in the foreground and can end it.
-        timeout Timeout: Time = Facts::new(Attempt, both("TIME"), Usual::Nothing,
+        timeout Timeout: Time = Facts::new(Attempt, ending("TIME"), Usual::Nothing,
             "Time limit by the clock").example("\"1h\"").bounds(RUNS);
-        cpu Cpu: Time = Facts::new(Attempt, both("TIME"), Usual::Nothing,
+        cpu Cpu: Time = Facts::new(Attempt, ending("TIME"), Usual::Nothing,
             "CPU time limit").example("\"10m\"").bounds(RUNS);
         // Counting fuel makes a guest slower.
-        fuel Fuel: Count = Facts::new(Attempt, both("COUNT"), Usual::Nothing,
+        fuel Fuel: Count = Facts::new(Attempt, ending("COUNT"), Usual::Nothing,
             "Limit of instructions, approximately: the same on every machine, but the guest runs slower")
             .example("1_000_000_000").bounds(Bounds::not_zero("it has to be more than 0"));
         // Output goes to whoever asked for it, and a full pipe makes the guest wait.
-        max_output MaxOutput: Size = Facts::new(Attempt, both("SIZE"), Usual::Nothing,
+        max_output MaxOutput: Size = Facts::new(Attempt, ending("SIZE"), Usual::Nothing,
             "Limit of bytes on stdout and stderr together").example("\"1GiB\"");
         // No disk is filled by one file in one slip.
         max_file MaxFile: Size = Facts::new(Attempt, both("SIZE"), mib(1024),
@@ -324,6 +363,48 @@ settings! {
             .bounds(Bounds::max(MEMORY_MAX, "the most that one group can have"))
             .more("Jobs of a group that use objects have the same.");
     }
+    "HTTP" {
+        // No address is the usual one: who listens where decides who can come.
+        listen Listen: Text = Facts::new(Attempt, keeping("ADDRESS:PORT"), Usual::Nothing,
+            "Serve HTTP on this address; port 0 takes any that is free").example("\"127.0.0.1:8080\"").own()
+            .more("The module is a component that exports wasi:http/incoming-handler 0.2 or wasi:http/handler 0.3. All instances \
+                   share the address. 127.0.0.1 and [::1] are for this machine alone, 0.0.0.0 and [::] are all of its \
+                   addresses. A daemon binds ports below 1024 only where it may.");
+        isolation Isolation: Word(|| words::names(&ISOLATIONS)) = Facts::new(Attempt, keeping("HOW"), Usual::Word("auto"),
+            "What requests have in common: instance (nothing but the process), reuse (an instance) or process (nothing)")
+            .with(&[Setting::Listen], SERVED)
+            .more("instance makes a new instance for each request, reuse gives many requests to one, process starts a sealed \
+                   process for each connection. auto is instance for WASI 0.2 and reuse for 0.3.");
+        concurrency Concurrency: Count = Facts::new(Attempt, keeping("COUNT"), Usual::Count(128),
+            "Requests at the same time in one worker").bounds(CONCURRENCY).with(&[Setting::Listen], SERVED);
+        queue Queue: Count = Facts::new(Attempt, keeping("COUNT"), Usual::Count(128),
+            "Requests that wait for their turn in one worker; one more is answered with 503")
+            .bounds(Bounds::max(QUEUE_MAX, "the most of one worker")).with(&[Setting::Listen], SERVED);
+        max_connections MaxConnections: Count = Facts::new(Attempt, keeping("COUNT"), Usual::Count(1024),
+            "Connections at the same time in one worker").bounds(CONNECTIONS).with(&[Setting::Listen], SERVED);
+        max_requests MaxRequests: Count = Facts::new(Attempt, keeping("COUNT"), Usual::Nothing,
+            "Requests after which another worker takes its place").example("100_000")
+            .more("With it `backoff.reset_after` is 10ms where nothing is said, so that a busy worker's successor comes at once.")
+            .bounds(Bounds::not_zero("it has to be more than 0")).with(&[Setting::Listen], SERVED);
+        // As most reverse proxies wait for an answer (nginx 60 s), and well before people give up.
+        request_timeout RequestTimeout: TimeOr("none") = Facts::new(Attempt, keeping("TIME|none"), seconds(30),
+            "Time limit of a request, from the end of its head to the end of its answer; then 504").bounds(RUNS)
+            .with(&[Setting::Listen], SERVED)
+            .more("none is for answers that last, such as server-sent events. Where the answer has begun, the connection breaks off.");
+        request_memory RequestMemory: Size = Facts::new(Attempt, keeping("SIZE"), Usual::Nothing,
+            "Memory limit of one instance; beyond it 500 to its requests").example("\"64MiB\"").bounds(MEMORY)
+            .with(&[Setting::Listen], SERVED)
+            .more("All instances of a worker together have `memory`.");
+        max_body MaxBody: Size = Facts::new(Attempt, keeping("SIZE"), mib(16),
+            "Longest body of a request; beyond it 413").bounds(BODY).with(&[Setting::Listen], SERVED);
+        max_headers MaxHeaders: Size = Facts::new(Attempt, keeping("SIZE"), Usual::Size(Size::bytes(64 << 10)),
+            "Longest head of a request; beyond it 431").bounds(HEADERS).with(&[Setting::Listen], SERVED);
+        header_timeout HeaderTimeout: Time = Facts::new(Attempt, keeping("TIME"), seconds(10),
+            "Time for a client to send the head of a request; then 408").bounds(RUNS).with(&[Setting::Listen], SERVED);
+        idle_timeout IdleTimeout: Time = Facts::new(Attempt, keeping("TIME"), seconds(60),
+            "How long a connection may be idle, in a request or between two; then it is closed").bounds(RUNS)
+            .with(&[Setting::Listen], SERVED);
+    }
     "Walls" {
         user User: Text = Facts::new(Attempt, both("auto|keep|UID:GID"), Usual::Word("auto"),
             "Identity of the worker: auto (as root one of its own, else yours), keep (yours), or two ids")
@@ -348,7 +429,7 @@ settings! {
         // A service that ends well has done its work.
         restart Restart: Word(|| words::names(&RESTARTS)) = Facts::new(InPlace, start("WHEN"), Usual::Word("on-failure"),
             "When it is restarted: never, on-failure or always").example("\"always\"")
-            .more("Of a job with a schedule never, unless on-failure is written.");
+            .more("Of a job with a schedule never, unless on-failure is written; of one with listen always, unless something is.");
         retry_on RetryOn: Retries = Facts::new(InPlace, start("VERDICT[:FACTOR[:MAX]]"), Usual::Nothing,
             "Verdicts after which it is retried whatever restart says, optionally with a larger limit")
             .example("[\"failed\", { verdict = \"memory\", factor = 2, max = \"2GiB\" }]")
@@ -358,34 +439,34 @@ settings! {
             );
         stop_on StopOn: Words(words::verdicts) = Facts::new(InPlace, start("VERDICT"), Usual::Nothing,
             "Verdicts after which it is not retried").example("[\"denied\"]");
-        grace Grace: Time = Facts::new(InPlace, start("TIME"), seconds(5),
+        grace Grace: Time = Facts::new(InPlace, keeping("TIME"), seconds(5),
             "Time to stop after a request; then it is killed");
         [backoff: BackoffSpec] {
-            first BackoffFirst: Time = Facts::new(InPlace, start("TIME"), Usual::Time(Time::millis(100)),
+            first BackoffFirst: Time = Facts::new(InPlace, keeping("TIME"), Usual::Time(Time::millis(100)),
                 "Longest delay before the first restart; it doubles with each further one").bounds(LASTS);
-            max BackoffMax: Time = Facts::new(InPlace, start("TIME"), seconds(30), "Longest delay").bounds(LASTS);
-            reset_after BackoffResetAfter: Time = Facts::new(InPlace, start("TIME"), seconds(10),
+            max BackoffMax: Time = Facts::new(InPlace, keeping("TIME"), seconds(30), "Longest delay").bounds(LASTS);
+            reset_after BackoffResetAfter: Time = Facts::new(InPlace, keeping("TIME"), seconds(10),
                 "How long it has to be ready for the delay to be reset").bounds(LASTS);
         }
         [intensity: IntensitySpec] {
-            restarts IntensityRestarts: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(5),
+            restarts IntensityRestarts: Count = Facts::new(InPlace, keeping("COUNT"), Usual::Count(5),
                 "More restarts than this in the period, and it has failed")
                 .bounds(Bounds::max(RESTARTS_MAX, "the most that are counted"));
-            within IntensityWithin: Time = Facts::new(InPlace, start("TIME"), seconds(60),
+            within IntensityWithin: Time = Facts::new(InPlace, keeping("TIME"), seconds(60),
                 "The period in which restarts are counted").bounds(LASTS);
         }
         [recycle: RecycleSpec] {
-            memory RecycleMemory: Size = Facts::new(InPlace, start("SIZE"), Usual::Nothing,
+            memory RecycleMemory: Size = Facts::new(InPlace, keeping("SIZE"), Usual::Nothing,
                 "Resident memory of its worker at which it is replaced").example("\"400MiB\"")
                 .bounds(Bounds::not_zero("every worker has more; leave it out for no recycling"));
         }
     }
     "Ready and healthy" {
         // Long enough to find out what is wrong with its settings, short enough to wait for.
-        ready Ready: Ready = Facts::new(InPlace, start("notify|TIME"), seconds(1),
+        ready Ready: TimeOr("notify") = Facts::new(InPlace, start("notify|TIME"), seconds(1),
             "When it is ready: when it says so or has run this long; notify: only when it says so");
         // A large module may be compiled first.
-        start_timeout StartTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(150),
+        start_timeout StartTimeout: Time = Facts::new(InPlace, keeping("TIME"), seconds(150),
             "Time to become ready").bounds(LASTS);
         [health: HealthSpec] {
             heartbeat HealthHeartbeat: Time = Facts::new(InPlace, start("TIME"), Usual::Nothing,

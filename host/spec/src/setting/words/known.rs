@@ -5,7 +5,7 @@
 use crate::nearest;
 use crate::setting::bounds::Reason;
 use crate::text::escape;
-use sandhog_protocol::plan::Wall;
+use sandhog_protocol::plan::{Isolation, Wall};
 use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::VerdictKind;
 
@@ -60,6 +60,14 @@ pub const LEVELS: [(&str, Option<Level>); 6] = [
     ("warn", Some(Level::Warn)),
     ("error", Some(Level::Error)),
     ("off", None),
+];
+
+/// None: as fits the module's world.
+pub const ISOLATIONS: [(&str, Option<Isolation>); 4] = [
+    ("auto", None),
+    ("instance", Some(Isolation::Instance)),
+    ("reuse", Some(Isolation::Reuse)),
+    ("process", Some(Isolation::Process)),
 ];
 
 /// There is no other network.

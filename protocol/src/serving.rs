@@ -1,0 +1,37 @@
+//! How a job serves HTTP, in numbers, as the verbs and a daemon say it.
+
+use serde::{Deserialize, Serialize};
+
+/// Requests of HTTP: of one attempt, or of a job since the daemon knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Requests {
+    /// That have ended.
+    pub total: u64,
+    /// Requests a second over the last ten, in thousandths.
+    pub rate_milli: u64,
+    /// That have not ended.
+    pub in_flight: u64,
+    /// Those that the guest failed, or that took too long.
+    pub errors: u64,
+    /// Of the last ones, in microseconds: so long half of them took at the most, and 99 of 100. None: none has ended.
+    pub p50_us: Option<u64>,
+    pub p99_us: Option<u64>,
+}
+
+/// How a job serves HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Serving {
+    /// `ADDRESS:PORT`, the port being the one that was really taken. None: nothing of the job is up, and the port is closed.
+    pub address: Option<String>,
+    pub requests: Requests,
+    /// Answers since the daemon knows the job, by the first digit of their status: 1xx to 5xx.
+    pub by_status: [u64; 5],
+    /// Connections that are open.
+    pub connections: u64,
+    /// Those of them that no worker has taken.
+    pub waiting: u64,
+    /// Connections that were answered 503 since no worker took them.
+    pub overloaded: u64,
+}
