@@ -6,7 +6,7 @@ pub(crate) use error::Error;
 
 use super::{component, guest::Guest, hostcalls, preview1};
 use sandhog_engine::{Text, loader, objects, settings};
-use sandhog_protocol::plan::Kind;
+use sandhog_protocol::plan::{Kind, Metering};
 use sandhog_sys::{alloc, timer};
 use std::fs::File;
 use wasmtime::{Engine, InstancePre, Linker};
@@ -34,14 +34,14 @@ pub struct Module {
 ///
 /// # Errors
 /// [`Error::Stale`] where the file is not one that this engine compiled with these settings.
-pub(crate) fn load_for(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
-    let (engine, text) = settings::for_running(fuel, coredump, kind).map_err(Error::Engine)?;
+pub(crate) fn load_for(metering: Metering, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
+    let (engine, text) = settings::for_running(metering, coredump, kind).map_err(Error::Engine)?;
     let prepared = match kind {
-        Kind::Core => Prepared::Core(load_module(engine, &text, fuel, file)?),
+        Kind::Core => Prepared::Core(load_module(engine, &text, metering.fuel, file)?),
         Kind::Component | Kind::Concurrent => {
             // Threads come later, and would each have a heap of their own, which the C library asks /proc about.
             alloc::one_heap();
-            Prepared::Component(component::load(engine, &text, kind, fuel, file)?)
+            Prepared::Component(component::load(engine, &text, kind, metering, file)?)
         }
     };
     timer::install().map_err(Error::Timers)?;
@@ -52,8 +52,8 @@ pub(crate) fn load_for(fuel: bool, coredump: bool, kind: Kind, file: File) -> Re
 
 /// As [`load_for`], without core dumps.
 #[cfg(test)]
-pub(crate) fn load(fuel: bool, kind: Kind, file: File) -> Result<Prepared, Error> {
-    load_for(fuel, false, kind, file)
+pub(crate) fn load(metering: Metering, kind: Kind, file: File) -> Result<Prepared, Error> {
+    load_for(metering, false, kind, file)
 }
 
 fn load_module(engine: Engine, text: &Text, fuel: bool, file: File) -> Result<Module, Error> {
@@ -80,6 +80,6 @@ mod tests {
     #[test]
     fn what_is_not_a_compiled_module_is_stale() {
         let file = File::open("/dev/zero").unwrap();
-        assert!(matches!(load(false, Kind::Core, file), Err(Error::Stale(_))));
+        assert!(matches!(load(Metering::default(), Kind::Core, file), Err(Error::Stale(_))));
     }
 }

@@ -8,7 +8,8 @@
 //! state from one attempt to the next, decide about retries. Nothing here knows the coordinator: plans come in, reports go out.
 //!
 //! A worker's guest is its only business, so host functions wait inside system calls, in the guest's own
-//! thread, and a limit of time ends the process itself. There is no runtime and no event loop.
+//! thread, and a limit of time ends the process itself. There is no runtime and no event loop, but for components that serve
+//! HTTP: see `component::server`.
 
 mod at_once;
 mod attempt;

@@ -177,7 +177,7 @@ fn frame(line: &str) -> String {
 }
 
 /// At most [`limits::REPORT_TEXT`] bytes of it.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text[..text.floor_char_boundary(limits::REPORT_TEXT)].to_owned()
 }
 

@@ -14,7 +14,7 @@ use super::{
 use sandhog_engine::wasi1::{INITIALIZE, STARTS};
 use sandhog_protocol::{
     causes, frame,
-    plan::{Access, GuestPlan},
+    plan::{Access, Entry, GuestPlan},
     worker::{End, Report},
 };
 use sandhog_sys::{last_words, stamps};
@@ -49,8 +49,11 @@ pub(crate) fn run(
 ) -> Report {
     stdio::keep_calls_whole(plan.whole_calls);
     let attempt = panic::catch_unwind(AssertUnwindSafe(|| match prepared {
-        Prepared::Core(module) => attempt(module, plan, directories, outside),
-        Prepared::Component(component) => component::run(component, plan, &directories, outside),
+        Prepared::Core(module) => match component::unfit(Entry::Command, plan, false) {
+            Some(reason) => Ok(Report::of(End::Refused { reason: reason.to_owned() })),
+            None => attempt(module, plan, directories, outside),
+        },
+        Prepared::Component(component) => component::run(component, plan, directories, outside),
     }));
     match attempt {
         Ok(Ok(report)) => report,
@@ -144,7 +147,7 @@ mod tests {
     use sandhog_channel::Large;
     use sandhog_ipc::FrameBuffer;
     use sandhog_protocol::{
-        plan::Kind,
+        plan::{Kind, Metering},
         verdict::MemoryWall,
         worker::{FromWorker, TrapKind},
     };
@@ -184,9 +187,9 @@ mod tests {
         }
     }
 
-    fn compiled(text: &str, fuel: bool) -> File {
+    fn compiled(text: &str, metering: Metering) -> File {
         let module = wat::parse_str(text).unwrap();
-        let bytes = sandhog_compiler::engine::for_compiling(fuel, Kind::Core, false)
+        let bytes = sandhog_compiler::engine::for_compiling(metering, Kind::Core, false)
             .unwrap()
             .precompile_module(&module)
             .unwrap();
@@ -197,11 +200,12 @@ mod tests {
 
     /// How a guest in text ends; its stdin is an open pipe without input.
     fn report(text: &str, plan: &GuestPlan) -> Report {
-        let file = compiled(text, plan.fuel.is_some());
+        let metering = Metering { fuel: plan.fuel.is_some(), epochs: false };
+        let file = compiled(text, metering);
         let bytes = in_child(|answer| {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             become_stream(reader, 0);
-            let prepared = engine::load(plan.fuel.is_some(), Kind::Core, file).unwrap();
+            let prepared = engine::load(metering, Kind::Core, file).unwrap();
             arm(answer.as_fd()).unwrap();
             let report = run(&prepared, plan, Vec::new(), nobody());
             last_words::disarm();
@@ -399,11 +403,11 @@ mod tests {
                 "(i64.store (i32.const 0) (i64.const 0x0000000500000020)) (i64.store (i32.const 32) (i64.const 0x6f6c6c6568))
                  (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 128)))",
             ),
-            false,
+            Metering::default(),
         );
         let bytes = in_child(|answer| {
             become_stream(OwnedFd::from(answer.try_clone().unwrap()), 1);
-            let prepared = engine::load(false, Kind::Core, file).unwrap();
+            let prepared = engine::load(Metering::default(), Kind::Core, file).unwrap();
             assert_eq!(run(&prepared, &plan(), Vec::new(), nobody()).end, End::Exited { code: 0 });
         });
         assert_eq!(bytes, b"hello");
@@ -413,10 +417,10 @@ mod tests {
     fn workers_of_one_zygote_draw_different_random_numbers() {
         let file = compiled(
             &command("(drop (call $random (i32.const 0) (i32.const 4))) (call $exit (i32.load (i32.const 0)))"),
-            false,
+            Metering::default(),
         );
         let bytes = in_child(|answer| {
-            let prepared = engine::load(false, Kind::Core, file).unwrap();
+            let prepared = engine::load(Metering::default(), Kind::Core, file).unwrap();
             for _ in 0..2 {
                 let worker = in_child(|answer| {
                     let report = run(&prepared, &plan(), Vec::new(), nobody());

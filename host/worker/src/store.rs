@@ -2,6 +2,8 @@
 
 use sandhog_protocol::verdict::MemoryWall;
 use sandhog_sys::last_words;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::{ResourceLimiter, Store};
 
 /// Most elements of all tables together. Each takes 8 bytes of the worker's own memory; the largest real
@@ -34,6 +36,71 @@ pub(crate) struct Limiter {
     table_elements: usize,
     refused: Option<Refused>,
     parts: Parts,
+    share: Option<Share>,
+}
+
+/// The memories of all guests of an attempt that run at the same time, beside the limit of each.
+#[derive(Debug)]
+pub(crate) struct Total {
+    limit_bytes: usize,
+    used_bytes: AtomicUsize,
+    peak_bytes: AtomicUsize,
+}
+
+impl Total {
+    pub(crate) fn new(memory_bytes: u64) -> Self {
+        let limit_bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+        Self { limit_bytes, used_bytes: AtomicUsize::new(0), peak_bytes: AtomicUsize::new(0) }
+    }
+
+    /// All memories together at their largest, in bytes.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.peak_bytes.load(Ordering::Relaxed) as u64
+    }
+
+    /// Whether there is room for so much more.
+    fn take(&self, bytes: usize) -> bool {
+        let take = |used: usize| used.checked_add(bytes).filter(|wanted| *wanted <= self.limit_bytes);
+        match self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(before) => {
+                self.peak_bytes.fetch_max(before + bytes, Ordering::Relaxed);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// One guest's part in it, given back when its memories are no more.
+#[derive(Debug)]
+struct Share {
+    total: Arc<Total>,
+    bytes: usize,
+}
+
+impl Share {
+    fn take(&mut self, bytes: usize) -> bool {
+        let taken = self.total.take(bytes);
+        if taken {
+            self.bytes += bytes;
+        }
+        taken
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.total.give_back(bytes);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.total.give_back(self.bytes);
+    }
 }
 
 /// What a guest was refused last.
@@ -57,12 +124,18 @@ impl Limiter {
             table_elements: 0,
             refused: None,
             parts: MODULE_PARTS,
+            share: None,
         }
     }
 
     /// The same for a component, which consists of several modules.
     pub(super) fn of_component(memory_bytes: u64) -> Self {
         Self { parts: COMPONENT_PARTS, ..Self::new(memory_bytes) }
+    }
+
+    /// The same for one of several that run at the same time: no more than all of them together may have.
+    pub(super) fn of_instance(memory_bytes: u64, total: &Arc<Total>) -> Self {
+        Self { share: Some(Share { total: Arc::clone(total), bytes: 0 }), ..Self::of_component(memory_bytes) }
     }
 
     /// For the next of several instances one after the other: nothing is used, but the peak is the attempt's.
@@ -102,14 +175,14 @@ impl ResourceLimiter for Limiter {
         }
         let more = desired.saturating_sub(current);
         let wanted = self.used_bytes.saturating_add(more);
-        if wanted > self.limit_bytes {
+        if wanted > self.limit_bytes || !self.share.as_mut().is_none_or(|share| share.take(more)) {
             self.refuse_memory(MemoryWall::Engine, wanted);
             return Ok(false);
         }
         self.pending_bytes = more;
         self.used_bytes = wanted;
         self.peak_bytes = self.peak_bytes.max(wanted);
-        last_words::note_peak(self.peak_bytes());
+        last_words::note_peak(self.share.as_ref().map_or(self.peak_bytes(), |share| share.total.peak_bytes()));
         Ok(true)
     }
 
@@ -117,6 +190,7 @@ impl ResourceLimiter for Limiter {
         if self.pending_bytes > 0 {
             self.refuse_memory(MemoryWall::Data, self.used_bytes);
             self.used_bytes -= self.pending_bytes;
+            self.share.iter_mut().for_each(|share| share.give_back(self.pending_bytes));
             self.pending_bytes = 0;
         }
         Ok(())
@@ -197,6 +271,22 @@ mod tests {
         limiter.memory_grow_failed(wasmtime::Error::msg("mprotect")).unwrap();
         assert_eq!(limiter.refused(), Some(Refused::Memory { wall: MemoryWall::Data, wanted_bytes: 8 * PAGE }));
         assert!(limiter.memory_growing(PAGE, 8 * PAGE, None).unwrap());
+    }
+
+    #[test]
+    fn guests_at_the_same_time_have_no_more_than_all_may_together_and_give_it_back() {
+        let total = Arc::new(Total::new(3 * PAGE as u64));
+        let [mut one, mut other] = [0; 2].map(|_| Limiter::of_instance(2 * PAGE as u64, &total));
+        assert!(one.memory_growing(0, 2 * PAGE, None).unwrap());
+        assert!(!other.memory_growing(0, 2 * PAGE, None).unwrap());
+        assert_eq!(other.refused(), Some(Refused::Memory { wall: MemoryWall::Engine, wanted_bytes: 2 * PAGE }));
+        assert!(other.memory_growing(0, PAGE, None).unwrap());
+        assert!(!other.memory_growing(PAGE, 2 * PAGE, None).unwrap());
+        drop(one);
+        assert!(other.memory_growing(PAGE, 2 * PAGE, None).unwrap());
+        other.memory_grow_failed(wasmtime::Error::msg("mprotect")).unwrap();
+        assert_eq!((other.used_bytes(), total.used_bytes.load(Ordering::Relaxed)), (PAGE as u64, PAGE));
+        assert_eq!(total.peak_bytes(), 3 * PAGE as u64);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::engine::{self, Prepared};
 use crate::keeper;
 use crate::run;
 use sandhog_protocol::causes;
-use sandhog_protocol::plan::{Kind, Program, Work};
+use sandhog_protocol::plan::{Entry, Kind, Metering, Program, Work};
 use sandhog_protocol::spawn::Loaded;
 use sandhog_protocol::worker::FromWorker;
 use sandhog_sys::process;
@@ -25,8 +25,8 @@ impl Workload for Guests {
         }
     }
 
-    fn load(fuel: bool, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Loaded> {
-        engine::load_for(fuel, coredump, kind, file).map_err(|error| match error {
+    fn load(metering: Metering, coredump: bool, kind: Kind, file: File) -> Result<Prepared, Loaded> {
+        engine::load_for(metering, coredump, kind, file).map_err(|error| match error {
             engine::Error::Stale(_) => Loaded::Stale { reason: causes::one_line(&error) },
             engine::Error::Engine(_) | engine::Error::Timers(_) | engine::Error::Link(_) => {
                 Loaded::Refused { reason: causes::one_line(&error) }
@@ -34,10 +34,10 @@ impl Workload for Guests {
         })
     }
 
-    fn is_handler(module: &Prepared) -> bool {
+    fn entry(module: &Prepared) -> Entry {
         match module {
-            Prepared::Core(_) => false,
-            Prepared::Component(component) => component.is_handler(),
+            Prepared::Core(_) => Entry::Command,
+            Prepared::Component(component) => component.entry(),
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct ComponentGuest {
 
 impl ComponentGuest {
     /// What a guest of `plan` starts with. `directories` are the plan's, in its order, and have to stay open for as long as
-    /// the guest runs: see [`crate::guest::Guest`], `mounts`. Draws random numbers, so it has its place after the fork.
+    /// the guest runs: see [`crate::guest::Guest`], `mounts`. `seed` is drawn for it alone, after the fork.
     ///
     /// # Errors
     /// Where a granted directory can't be opened.
@@ -33,6 +33,7 @@ impl ComponentGuest {
         directories: &[(OwnedFd, Access)],
         session: Session,
         limiter: Limiter,
+        seed: u128,
     ) -> Result<Self, wasi::Error> {
         let mut builder = WasiCtxBuilder::new();
         builder
@@ -45,7 +46,7 @@ impl ComponentGuest {
             .stderr(Output { to: To::Err, is_terminal: plan.terminals[2] })
             .secure_random(Kernel::new())
             .insecure_random(Kernel::new())
-            .insecure_random_seed(Kernel::new().seed())
+            .insecure_random_seed(seed)
             // Denied before a socket is asked for: the filter would kill the worker for it.
             .allow_tcp(false)
             .allow_udp(false)
@@ -99,7 +100,8 @@ mod tests {
         let socket = process::borrow(0).try_clone_to_owned().unwrap();
         let session =
             Session::new(socket, FrameBuffer::default(), None, sandhog_channel::Large::Memory, &GuestPlan::default());
-        ComponentGuest::new(&GuestPlan::default(), &[], session, Limiter::of_component(0)).unwrap().wasi
+        let seed = Kernel::new().seed();
+        ComponentGuest::new(&GuestPlan::default(), &[], session, Limiter::of_component(0), seed).unwrap().wasi
     }
 
     /// What two workers draw whose zygote has touched the library's generator.

@@ -245,7 +245,11 @@ mod tests {
     use sandhog_sys::{in_child::in_child, process};
 
     use rustix::fs::{MemfdFlags, memfd_create};
-    use sandhog_protocol::{frame, plan::Kind, worker::TrapKind};
+    use sandhog_protocol::{
+        frame,
+        plan::{Kind, Metering},
+        worker::TrapKind,
+    };
     use std::{fs::File, io::Write};
 
     /// Counts its tasks. Answers a value with itself, bytes with one byte, the number of the task, and a failure with an
@@ -293,7 +297,7 @@ mod tests {
     fn compiled() -> File {
         let component = wat::parse_str(HANDLER).unwrap();
         assert_eq!(sandhog_compiler::check(&component), Ok(Kind::Component));
-        let engine = sandhog_compiler::engine::for_compiling(false, Kind::Component, false).unwrap();
+        let engine = sandhog_compiler::engine::for_compiling(Metering::default(), Kind::Component, false).unwrap();
         let mut file = File::from(memfd_create("compiled", MemfdFlags::CLOEXEC).unwrap());
         file.write_all(&engine.precompile_component(&component).unwrap()).unwrap();
         file
@@ -311,7 +315,7 @@ mod tests {
         let theirs = std::cell::Cell::new(Some(theirs));
         let last = endpoint.sent();
         let report = in_child(|answer| {
-            let prepared = engine::load(false, Kind::Component, file).unwrap();
+            let prepared = engine::load(Metering::default(), Kind::Component, file).unwrap();
             let connection = theirs.take();
             let outside = Outside {
                 socket: process::borrow(0),
@@ -367,7 +371,7 @@ mod tests {
     fn a_handler_without_a_connection_is_refused_with_a_sentence() {
         let file = compiled();
         let report = in_child(|answer| {
-            let prepared = engine::load(false, Kind::Component, file).unwrap();
+            let prepared = engine::load(Metering::default(), Kind::Component, file).unwrap();
             let outside = Outside {
                 socket: process::borrow(0),
                 buffer: FrameBuffer::default(),

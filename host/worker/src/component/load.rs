@@ -4,12 +4,13 @@ use super::{ComponentGuest, link};
 use crate::engine::Error;
 use sandhog_engine::interfaces;
 use sandhog_engine::{Text, loader};
-use sandhog_protocol::plan::Kind;
+use sandhog_protocol::plan::{self, Kind, Metering};
 use std::fs::File;
 use wasmtime::{
     Engine,
     component::{Component, ComponentExportIndex, InstancePre},
 };
+use wasmtime_wasi_http::{p2::bindings as p2, p3::bindings as p3};
 
 /// A component, loaded and linked, from which any number of attempts start, each in a process of its own.
 pub struct Prepared {
@@ -23,43 +24,69 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Whether it answers tasks that come through its connection.
-    pub(crate) fn is_handler(&self) -> bool {
+    pub(crate) fn entry(&self) -> plan::Entry {
         match self.entry {
-            Entry::Handler(_) => true,
-            Entry::Command(_) => false,
+            Entry::Command(_) => plan::Entry::Command,
+            Entry::Handler(_) => plan::Entry::Handler,
+            Entry::Http(_) => plan::Entry::Http,
         }
     }
 }
 
 /// What is called.
-#[derive(Clone, Debug)]
 pub(super) enum Entry {
     /// `run` of `wasi:cli/run`, once.
     Command(ComponentExportIndex),
     /// `handle` of our world `handler`, for each task.
     Handler(ComponentExportIndex),
+    /// An interface of `wasi:http`, for each request.
+    Http(Http),
+}
+
+/// The interface, with its types checked.
+pub(super) enum Http {
+    /// `handle` of `wasi:http/incoming-handler` 0.2.
+    Incoming(p2::ProxyPre<ComponentGuest>),
+    /// `handle` of `wasi:http/handler` 0.3.
+    Service(p3::ServicePre<ComponentGuest>),
 }
 
 /// Loads the compiled component in `file`, and links it.
 ///
 /// # Errors
 /// [`Error::Stale`] where the file is not one that this engine compiled with these settings; [`Error::Link`].
-pub(crate) fn load(engine: Engine, text: &Text, kind: Kind, fuel: bool, file: File) -> Result<Prepared, Error> {
+pub(crate) fn load(engine: Engine, text: &Text, kind: Kind, metering: Metering, file: File) -> Result<Prepared, Error> {
     let component = loader::load_component(&engine, text, &file).map_err(Error::Stale)?;
     component.initialize_copy_on_write_image().map_err(Error::Stale)?;
     let instance = link::linker(&engine, kind).and_then(|linker| linker.instantiate_pre(&component));
     let instance = instance.map_err(Error::Link)?;
-    let entry =
-        entry(&engine, &component).ok_or_else(|| Error::Link(wasmtime::Error::msg("it has nothing to start")))?;
-    Ok(Prepared { engine, instance, entry, fuel, file })
+    let entry = entry(&engine, &component, &instance, metering.epochs).map_err(Error::Link)?;
+    Ok(Prepared { engine, instance, entry, fuel: metering.fuel, file })
 }
 
-fn entry(engine: &Engine, component: &Component) -> Option<Entry> {
-    let exports = component.component_type();
-    if let Some(name) = interfaces::newest_run(exports.exports(engine).map(|(name, _)| name)) {
+/// What the component is called for. `serves`: it was compiled for serving, and where it can do more than one thing it is to do
+/// that.
+fn entry(
+    engine: &Engine,
+    component: &Component,
+    instance: &InstancePre<ComponentGuest>,
+    serves: bool,
+) -> wasmtime::Result<Entry> {
+    let ty = component.component_type();
+    let names = || ty.exports(engine).map(|(name, _)| name);
+    let http = interfaces::newest_http(names());
+    let run = interfaces::newest_run(names()).and_then(|name| {
         let run = component.get_export_index(None, name)?;
-        return component.get_export_index(Some(&run), "run").map(Entry::Command);
+        component.get_export_index(Some(&run), "run").map(Entry::Command)
+    });
+    let other = run.or_else(|| component.get_export_index(None, "handle").map(Entry::Handler));
+    match (http, other) {
+        (Some(_), Some(other)) if !serves => Ok(other),
+        (Some(name), _) if name.starts_with(interfaces::INCOMING_HANDLER) => {
+            p2::ProxyPre::new(instance.clone()).map(|entry| Entry::Http(Http::Incoming(entry)))
+        }
+        (Some(_), _) => p3::ServicePre::new(instance.clone()).map(|entry| Entry::Http(Http::Service(entry))),
+        (None, Some(other)) => Ok(other),
+        (None, None) => Err(wasmtime::Error::msg("it has nothing to start")),
     }
-    component.get_export_index(None, "handle").map(Entry::Handler)
 }

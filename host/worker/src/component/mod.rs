@@ -6,7 +6,7 @@
 //!
 //! The engine's functions for components are futures that wait for each other (a poll of several things, a stream of
 //! 0.3), so here, and only here, a worker has a runtime: see [`runtime`]. What waits for one thing alone waits in
-//! its system call, as for core modules.
+//! its system call, as for core modules. One that serves HTTP runs many guests at the same time: see [`server`].
 //!
 //! What these files must not do: trust a guest, open anything by path, draw a random number before the fork, or
 //! give a guest what is not in its plan.
@@ -21,10 +21,11 @@ mod paths;
 mod random;
 mod run;
 mod runtime;
+mod server;
 mod stdio;
 mod stores;
 
 pub(crate) use guest::ComponentGuest;
 pub(crate) use load::Prepared;
 pub(crate) use load::load;
-pub(crate) use run::{run, warm};
+pub(crate) use run::{run, unfit, warm};

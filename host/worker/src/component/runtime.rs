@@ -1,8 +1,8 @@
 //! The one runtime of a worker: timers, and threads for what else would stop a guest that waits for several things.
 //!
-//! It has no event loop for descriptors (epoll): that would need a socket pair for signals nobody wants, and a descriptor
-//! for each worker. A thread waits for a stream instead, and only where a guest waits for it beside something else: see
-//! [`super::stdio`]. It is built in the worker, behind its walls; a zygote never has one.
+//! It has no event loop for descriptors (epoll), which would cost a few of them for each worker, and calls that no other worker
+//! needs. A thread waits for a stream instead, and only where a guest waits for it beside something else: see [`super::stdio`].
+//! A worker that serves has one, for its clients. It is built in the worker, behind its walls; a zygote never has one.
 
 use sandhog_sys::signal;
 use std::{io, time::Duration};
@@ -23,15 +23,28 @@ const IDLE: Duration = Duration::from_secs(10);
 /// # Errors
 /// What the system says; there is nothing that it has to say where no descriptor is needed.
 pub(super) fn build() -> io::Result<Runtime> {
-    Builder::new_current_thread()
+    builder().build()
+}
+
+/// The same with an event loop, for a worker that serves: its filter has the calls.
+///
+/// # Errors
+/// What the system says: EMFILE.
+pub(super) fn build_for_clients() -> io::Result<Runtime> {
+    builder().enable_io().build()
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new_current_thread();
+    builder
         .enable_time()
         .max_blocking_threads(THREADS)
         .thread_stack_size(STACK)
         .thread_keep_alive(IDLE)
         .thread_name("sandhog-waits")
         // Limits of time are for the guest's own thread, one after the other.
-        .on_thread_start(signal::block_all)
-        .build()
+        .on_thread_start(signal::block_all);
+    builder
 }
 
 /// Does `work` in a thread of the runtime that this is called in; nobody waits for its end.

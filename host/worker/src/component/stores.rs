@@ -2,7 +2,7 @@
 //!
 //! Must not: call a guest.
 
-use super::{ComponentGuest, Prepared};
+use super::{ComponentGuest, Prepared, random::Kernel};
 use crate::{
     attempt::Error,
     coredump,
@@ -52,7 +52,7 @@ impl Stores<'_> {
     }
 
     fn store(self, session: Session, limiter: Limiter) -> Result<Store<ComponentGuest>, Error> {
-        let guest = ComponentGuest::new(self.plan, self.directories, session, limiter)?;
+        let guest = ComponentGuest::new(self.plan, self.directories, session, limiter, Kernel::new().seed())?;
         let mut store = Store::new(&self.prepared.engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         Ok(store)

@@ -14,7 +14,7 @@ use sandhog_engine::wasi1::{FUNCTIONS, signature};
 use sandhog_ipc::FrameBuffer;
 use sandhog_protocol::{
     frame,
-    plan::{Access, GuestPlan, Kind},
+    plan::{Access, GuestPlan, Kind, Metering},
     worker::{End, Report},
 };
 use sandhog_sandbox::seccomp::{self, Filter};
@@ -37,11 +37,11 @@ fn calls_where_openat2_says(errno: i32) -> End {
     fs::create_dir_all(folder.join("sub")).unwrap();
     fs::write(folder.join("x"), "x").unwrap();
     let bytes = in_child(|answer| {
-        let prepared = engine::load(false, Kind::Core, file).unwrap();
+        let prepared = engine::load(Metering::default(), Kind::Core, file).unwrap();
         let directory = OwnedFd::from(File::open(folder).unwrap());
         rustix::thread::set_no_new_privs(true).unwrap();
         add_filter(&openat2_says(errno)).unwrap();
-        seccomp::apply(Filter::Worker).unwrap();
+        seccomp::apply(Filter::WORKER).unwrap();
         let outside = Outside {
             socket: sandhog_sys::process::borrow(0),
             buffer: FrameBuffer::default(),
@@ -72,7 +72,7 @@ fn plan() -> GuestPlan {
 }
 
 fn compiled(text: &str) -> File {
-    let bytes = sandhog_compiler::engine::for_compiling(false, Kind::Core, false)
+    let bytes = sandhog_compiler::engine::for_compiling(Metering::default(), Kind::Core, false)
         .unwrap()
         .precompile_module(&wat::parse_str(text).unwrap());
     let mut file = File::from(memfd_create("compiled", MemfdFlags::CLOEXEC).unwrap());
@@ -223,7 +223,7 @@ fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
             become_stream(null.into(), number);
         }
         rustix::thread::set_no_new_privs(true).unwrap();
-        seccomp::apply(Filter::Worker).unwrap();
+        seccomp::apply(Filter::WORKER).unwrap();
         let (pointers, answers) = call_all(&linker, &mut store, memory, CALLS);
         answer.write_all(format!("{} {}", pointers > 1000, pointers + answers).as_bytes()).unwrap();
     });

@@ -74,7 +74,8 @@ impl Session {
         for stream in streams.iter().flatten() {
             streams::never_block(stream)?;
         }
-        self.children.insert(id, Child { attempt, connection, streams, ended: None });
+        self.news.wait_for(id, attempt.clone());
+        self.children.insert(id, Child { attempt, connection, streams });
         Ok(id)
     }
 
@@ -115,6 +116,7 @@ impl Session {
     /// The guest has no handle to it any more. It runs on; what nobody has taken of its ends closes.
     pub(crate) fn forget(&mut self, child: ChildId) {
         self.children.remove(&child);
+        self.news.forget(child);
     }
 
     /// The instance that had handles has gone, and all of them with it: what [`Self::forget`] does, to every child, and the same
@@ -123,7 +125,9 @@ impl Session {
     /// # Errors
     /// [`Error::Gone`].
     pub(crate) fn forget_all(&mut self) -> Result<(), Error> {
-        self.children.clear();
+        while let Some((child, _)) = self.children.pop_first() {
+            self.news.forget(child);
+        }
         self.let_go_of_all()
     }
 
@@ -142,8 +146,8 @@ impl Session {
     }
 
     /// Its verdict, where that is known.
-    pub(super) fn ended(&self, child: ChildId) -> Option<&Arc<Ended>> {
-        self.children.get(&child)?.ended.as_ref()
+    pub(super) fn ended(&self, child: ChildId) -> Option<Arc<Ended>> {
+        self.news.ended(child)
     }
 
     /// Waits for its verdict.
@@ -153,7 +157,7 @@ impl Session {
     pub(crate) fn verdict(&mut self, child: ChildId, until: Until) -> Result<Arc<Ended>, Error> {
         loop {
             if let Some(ended) = self.ended(child) {
-                return Ok(Arc::clone(ended));
+                return Ok(ended);
             }
             self.wait(&[Source::Ended(child)], until)?;
         }

@@ -5,9 +5,9 @@
 use super::child::Child;
 use super::connection::{Connection, Counts};
 use super::control::Control;
-use super::ended::Ended;
 use super::error::Error;
 use super::input::Input;
+use super::news::News;
 use super::objects::Objects;
 use super::shared::Waits;
 use sandhog_channel::Large;
@@ -19,6 +19,8 @@ use sandhog_protocol::request::{ChildId, Level, Reply, Request};
 use sandhog_protocol::usage::WorkerUsage;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Between two reports of progress: people see no more than this, and a guest may report as often as it likes.
@@ -29,17 +31,17 @@ pub(crate) struct Session {
     pub(super) control: Control,
     input: Input,
     start: Instant,
-    about: About,
+    about: Arc<About>,
     /// How large messages go.
     pub(super) large: Large,
     parent: Option<Connection>,
     /// Those whose handle the guest still has.
     pub(super) children: BTreeMap<ChildId, Child>,
-    /// It has been asked to stop.
-    pub(super) stops: bool,
+    pub(super) news: News,
     pub(super) waits: Waits,
     pub(super) objects: Objects,
-    ready: bool,
+    /// The attempt has said that it is ready.
+    ready: Arc<AtomicBool>,
     /// When its progress was last reported.
     progress: Option<Instant>,
 }
@@ -102,16 +104,50 @@ impl Session {
             input: Input::new(control.clone()),
             control,
             start: Instant::now(),
-            about,
+            about: Arc::new(about),
             large,
             parent: connection.map(|socket| Connection::new(socket, large)),
             children: BTreeMap::new(),
-            stops: false,
+            news: News::default(),
             waits,
             objects: Objects::of(plan.objects),
-            ready: false,
+            ready: Arc::default(),
             progress: None,
         }
+    }
+
+    /// The side of another guest of the same attempt, which runs at the same time: it has no handles yet, and whatever concerns
+    /// the attempt is theirs together.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            control: self.control.clone(),
+            input: self.input.clone(),
+            start: self.start,
+            about: Arc::clone(&self.about),
+            large: self.large,
+            parent: self.parent.clone(),
+            children: BTreeMap::new(),
+            news: self.news.clone(),
+            waits: self.waits.clone(),
+            objects: self.objects.beside(),
+            ready: Arc::clone(&self.ready),
+            progress: None,
+        }
+    }
+
+    /// The socket by which the coordinator speaks.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Takes in what the coordinator has said, without waiting: whether the attempt is to stop.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub(crate) fn hears_of_stop(&mut self) -> Result<bool, Error> {
+        self.waits.listen()?;
+        self.catch_up()?;
+        Ok(self.news.stops())
     }
 
     pub(crate) fn about(&self) -> &About {
@@ -146,11 +182,7 @@ impl Session {
     /// # Errors
     /// [`Error::Gone`], as of everything that is only said.
     pub(crate) fn ready(&mut self) -> Result<(), Error> {
-        if self.ready {
-            return Ok(());
-        }
-        self.ready = true;
-        self.control.ask(Request::Ready)
+        if self.ready.swap(true, Ordering::Relaxed) { Ok(()) } else { self.control.ask(Request::Ready) }
     }
 
     pub(crate) fn heartbeat(&mut self) -> Result<(), Error> {
@@ -205,14 +237,11 @@ impl Session {
             // Whoever reads stdin hears of it: it never comes this far.
             Reply::InputFailed { .. } => Heard::News,
             Reply::Stop => {
-                self.stops = true;
+                self.news.stop();
                 Heard::News
             }
             Reply::ChildEnded { child, verdict, code, usage } => {
-                // One whose handle the guest has dropped is nobody's business any more.
-                if let Some(child) = self.children.get_mut(&child) {
-                    child.end(Ended { attempt: child.attempt.clone(), verdict, code, usage });
-                }
+                self.news.end(child, verdict, code, usage);
                 Heard::News
             }
         }

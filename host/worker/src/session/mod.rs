@@ -15,6 +15,7 @@ mod conversation;
 mod ended;
 mod error;
 mod input;
+mod news;
 mod objects;
 mod pipe_end;
 mod shared;

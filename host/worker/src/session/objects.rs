@@ -13,7 +13,7 @@ use sandhog_protocol::objects::{Attached, Kind, Member, ObjectId, Right, Rights}
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An object whose memory is mapped here: once, however many handles the guest has to it.
 pub(crate) struct Object {
@@ -123,21 +123,30 @@ impl Allowed {
     }
 }
 
-/// What an attempt has of its group.
+/// What one guest of an attempt has of its group.
 pub(super) struct Objects {
     /// The attempt may use any.
     pub(super) allowed: bool,
+    attempt: Arc<Mutex<OfAttempt>>,
+    /// How many handles this guest has to each object.
+    handles: BTreeMap<ObjectId, u64>,
+}
+
+/// What all guests of an attempt have, at the same time or one after the other.
+#[derive(Default)]
+struct OfAttempt {
     /// Its own page as a member, once it has come.
     page: Option<Arc<Page>>,
-    pub(super) open: BTreeMap<ObjectId, Open>,
+    open: BTreeMap<ObjectId, Open>,
     /// Ends of pipes, for as long as the attempt lives: what has been read of one and not been received belongs to the next who
     /// opens it.
     pipes: BTreeMap<(ObjectId, Right), Connection>,
 }
 
-pub(super) struct Open {
+struct Open {
     object: Arc<Object>,
-    pub(super) handles: u64,
+    /// Of all guests together.
+    handles: u64,
 }
 
 /// What has come for an object that was asked for.
@@ -152,11 +161,69 @@ const FILES: &str = "files that this attempt may have open";
 
 impl Objects {
     pub(super) fn of(allowed: bool) -> Self {
-        Self { allowed, page: None, open: BTreeMap::new(), pipes: BTreeMap::new() }
+        Self { allowed, attempt: Arc::default(), handles: BTreeMap::new() }
     }
 
-    /// `control`: the way to the coordinator, which is told of ends of pipes.
+    /// For another guest of the same attempt.
+    pub(super) fn beside(&self) -> Self {
+        Self { allowed: self.allowed, attempt: Arc::clone(&self.attempt), handles: BTreeMap::new() }
+    }
+
+    fn attempt(&self) -> MutexGuard<'_, OfAttempt> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has come for this guest. `control`: the way to the coordinator, which is told of ends of pipes.
     pub(super) fn take_in(
+        &mut self,
+        attached: &Attached,
+        fds: Vec<OwnedFd>,
+        large: Large,
+        control: &Control,
+    ) -> Result<Come, Error> {
+        let come = self.attempt().take_in(attached, fds, large, control)?;
+        if let Come::Object(attachment) = &come {
+            *self.handles.entry(attachment.object.id).or_default() += 1;
+        }
+        Ok(come)
+    }
+
+    /// Whether any guest of the attempt has a handle to it.
+    pub(super) fn is_open(&self, object: ObjectId) -> bool {
+        self.attempt().open.contains_key(&object)
+    }
+
+    /// This guest has a handle less: whether it was the attempt's last.
+    pub(super) fn let_go(&mut self, object: ObjectId) -> bool {
+        let Some(handles) = self.handles.get_mut(&object) else { return false };
+        *handles = handles.saturating_sub(1);
+        if *handles == 0 {
+            self.handles.remove(&object);
+        }
+        self.attempt().let_go(object, 1)
+    }
+
+    /// This guest has no handle any more, to one of those that it had: which, and whether it was the attempt's last. None: it
+    /// has none.
+    pub(super) fn let_go_of_one(&mut self) -> Option<(ObjectId, bool)> {
+        let (object, handles) = self.handles.pop_first()?;
+        let last = self.attempt().let_go(object, handles);
+        Some((object, last))
+    }
+}
+
+impl OfAttempt {
+    fn let_go(&mut self, object: ObjectId, handles: u64) -> bool {
+        let Some(open) = self.open.get_mut(&object) else { return false };
+        open.handles = open.handles.saturating_sub(handles);
+        let last = open.handles == 0;
+        if last {
+            self.open.remove(&object);
+        }
+        last
+    }
+
+    fn take_in(
         &mut self,
         attached: &Attached,
         fds: Vec<OwnedFd>,

@@ -84,13 +84,7 @@ impl Session {
     /// [`Error::Gone`].
     pub(crate) fn let_go(&mut self, attachment: &Attachment) -> Result<(), Error> {
         let object = attachment.object().id();
-        let Some(open) = self.objects.open.get_mut(&object) else { return Ok(()) };
-        open.handles = open.handles.saturating_sub(1);
-        if open.handles > 0 {
-            return Ok(());
-        }
-        self.objects.open.remove(&object);
-        self.control.ask(Request::Detach { object })
+        if self.objects.let_go(object) { self.control.ask(Request::Detach { object }) } else { Ok(()) }
     }
 
     /// The instance that had handles has gone, and all of them with it.
@@ -98,8 +92,10 @@ impl Session {
     /// # Errors
     /// [`Error::Gone`].
     pub(super) fn let_go_of_all(&mut self) -> Result<(), Error> {
-        while let Some((object, _)) = self.objects.open.pop_first() {
-            self.control.ask(Request::Detach { object })?;
+        while let Some((object, last)) = self.objects.let_go_of_one() {
+            if last {
+                self.control.ask(Request::Detach { object })?;
+            }
         }
         Ok(())
     }
@@ -151,7 +147,7 @@ impl Session {
         let attached = answer?;
         let object = attached.object;
         let come = self.objects.take_in(&attached, fds, self.large, &self.control);
-        if come.is_err() && !self.objects.open.contains_key(&object) {
+        if come.is_err() && !self.objects.is_open(object) {
             self.control.ask(Request::Detach { object })?;
         }
         come

@@ -119,7 +119,7 @@ fn a_child_has_the_ends_that_came_with_it_in_their_order() {
     let stdio = [ChildStdio::Piped, ChildStdio::Null, ChildStdio::Piped];
     let child = session.spawn(job(true, stdio), &[]).unwrap();
     assert_eq!((child, session.attempt_of(child)), (7, "attempt-7"));
-    assert!(session.stops);
+    assert!(session.news.stops());
 
     session.connection_to(child).unwrap().send(&mut Progress::default(), Format::Bytes, b"hello").unwrap();
     assert_eq!(Endpoint::new(child_end, limits::MESSAGE).recv(Timeout::Now).unwrap().body, b"hello");

@@ -107,7 +107,7 @@ impl Session {
             Source::Room(connection) => connection.is_disconnected(),
             Source::Readable(_) | Source::Writable(_) => false,
             Source::Ended(child) => self.ended(*child).is_some(),
-            Source::Stopping => self.stops,
+            Source::Stopping => self.news.stops(),
         }
     }
 

@@ -103,8 +103,11 @@ fn received(Got { format, body }: Got) -> Result<Incoming, Problem> {
     Ok(Message { format, body }.into())
 }
 
-/// The items of a batch as `channel.send-batch` takes it, each in one part.
-fn bodies(batch: &[u8]) -> Result<Vec<(u8, [&[u8]; 1])>, session::Error> {
+/// An item's format and its one part.
+type Body<'a> = (u8, [&'a [u8]; 1]);
+
+/// The items of a batch as `channel.send-batch` takes it.
+fn bodies(batch: &[u8]) -> Result<Vec<Body<'_>>, session::Error> {
     let invalid = |breach: message::Breach| session::Error::Invalid(breach.to_string());
     message::check_batch(batch).map_err(invalid)?;
     let Packet::Messages { count, items } = Packet::parse(batch).map_err(invalid)? else {

@@ -456,7 +456,7 @@ fn objects_are_mapped_and_waited_for_under_the_filter_of_workers_that_use_them()
         let session = Session::of_core(socket, FrameBuffer::default(), Large::Memory, &plan());
         let guest = Guest { sharing: Some(Sharing::new(session)), ..wasi::guest(&plan(), Vec::new(), None).unwrap() };
         rustix::thread::set_no_new_privs(true).unwrap();
-        seccomp::apply(Filter::WorkerWithObjects).unwrap();
+        seccomp::apply(Filter::WORKER.with_objects()).unwrap();
         let mut store = Store::new(&engine, guest);
         let left = at_once(async {
             let instance = linker.instantiate_async(&mut store, &module).await?;
