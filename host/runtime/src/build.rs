@@ -57,7 +57,7 @@ impl Coordinator {
 
     async fn ask_compiler(self: &Arc<Self>, job: &Job, output: CompileOutput) -> CompilerResult<(File, Made)> {
         let module = Arc::new(Module::open(&job.module)?);
-        let settings = Settings { limits: job.compile, fuel: job.limits.fuel.is_some(), output };
+        let settings = Settings { limits: job.compile, metering: job.limits.metering(), output };
         let mut cache = match self.caches().usual() {
             Ok(cache) => cache,
             Err(cause) => return Ok(Err(verdict(cause))),

@@ -165,7 +165,8 @@ async fn is_stopping(stop_requests: &mut StopRequests, matters: bool) -> bool {
     match *stop_requests.borrow_and_update() {
         Some(StopRequest::Stop(_)) => true,
         // Whoever is ended at once is not told: a wait that came back could take its lock along.
-        Some(StopRequest::Kill(_) | StopRequest::Unhealthy(_) | StopRequest::SigKill) | None => false,
+        Some(StopRequest::Kill(_) | StopRequest::Unhealthy(_) | StopRequest::SigKill | StopRequest::Breach(_))
+        | None => false,
     }
 }
 

@@ -164,7 +164,8 @@ impl Coordinator {
         self.stop.subscribe()
     }
 
-    pub(super) fn is_root(&self) -> bool {
+    /// Whether workers can be given other ids than whoever started this.
+    pub fn is_root(&self) -> bool {
         self.root
     }
 
@@ -328,7 +329,7 @@ async fn forward_stop_requests(mut stop_requests: StopRequests, sender: mpsc::Se
         let stop_request = *stop_requests.borrow_and_update();
         let note = stop_request.map(|stop_request| match stop_request {
             StopRequest::Stop(reason) => Note::stop(reason),
-            StopRequest::Kill(_) | StopRequest::Unhealthy(_) | StopRequest::SigKill => {
+            StopRequest::Kill(_) | StopRequest::Unhealthy(_) | StopRequest::SigKill | StopRequest::Breach(_) => {
                 Note::Event(Event::Kill(stop_request.cause()))
             }
         });

@@ -10,7 +10,7 @@ use super::plan;
 use super::processors::compiler_threads;
 use sandhog_protocol::causes;
 use sandhog_protocol::inspect::Inspection;
-use sandhog_protocol::plan::{CompileOutput, Kind, Walls, Work};
+use sandhog_protocol::plan::{CompileOutput, Kind, Metering, Walls, Work};
 use sandhog_protocol::start;
 use sandhog_protocol::verdict::LostCause;
 use sandhog_protocol::worker::CompileReport;
@@ -30,9 +30,8 @@ pub async fn compiled(
     job: &Job,
     walls: &Walls,
 ) -> Result<(OwnedFd, Kind), Cause> {
-    let fuel = job.limits.fuel.is_some();
     let hash = module.hash().await?;
-    let key = Key::new(&hash, start::settings_id(fuel));
+    let key = Key::new(&hash, start::settings_id(job.limits.metering()));
     let caches = coordinator.caches();
     // The person's own cache would be full once more, and all the work in vain.
     if let Some(spare) = caches.spare().filter(|spare| spare.open_entry(&key).is_some()) {
@@ -111,7 +110,7 @@ async fn of_cache(
     if let Some(reason) = cache.forgets() {
         coordinator.note_once(format!("compiled modules are not kept: {reason}")).await;
     }
-    let settings = Settings { limits: job.compile, fuel: job.limits.fuel.is_some(), output: CompileOutput::Code };
+    let settings = Settings { limits: job.compile, metering: job.limits.metering(), output: CompileOutput::Code };
     let new = New { module: Arc::clone(module), name: job.name.clone(), settings, walls: walls.clone(), cache, key };
     // A compiler is never left alone, whatever becomes of whoever waits for it.
     tokio::spawn(make(Arc::clone(coordinator), new, guard, turn)).await.map_err(|error| Unmade::Cause(failed(error)))?
@@ -150,10 +149,10 @@ async fn make(
 }
 
 /// Throws a compiled form away that its engine does not load.
-pub fn forget(coordinator: &Coordinator, module: &Module, fuel: bool) {
+pub fn forget(coordinator: &Coordinator, module: &Module, metering: Metering) {
     // One that was never hashed was never loaded.
     if let Some(hash) = module.known_hash() {
-        let key = Key::new(hash, start::settings_id(fuel));
+        let key = Key::new(hash, start::settings_id(metering));
         coordinator.caches().open().for_each(|cache| cache.remove(&key));
     }
 }
@@ -162,7 +161,7 @@ pub fn forget(coordinator: &Coordinator, module: &Module, fuel: bool) {
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
     pub limits: CompileLimits,
-    pub fuel: bool,
+    pub metering: Metering,
     pub output: CompileOutput,
 }
 
@@ -184,7 +183,7 @@ pub(super) async fn compile(
     walls: &Walls,
     cache: &Cache,
 ) -> Result<(File, Made), Unmade> {
-    let Settings { limits, fuel, output: wanted } = settings;
+    let Settings { limits, metering, output: wanted } = settings;
     let copied = Arc::clone(module);
     let input = blocking(move || copy_of(&copied)).await?.map_err(|error| not_copied(&error))?;
     let output = cache.unnamed()?;
@@ -194,7 +193,7 @@ pub(super) async fn compile(
     let order = Order {
         zygote: Zygote::Own(plan::compiler_zygote(limits, threads, walls)),
         worker: plan::compiler_worker(limits),
-        begin: Begin::AtOnce(Work::Compile(plan::compilation(limits, threads, *fuel, *wanted))),
+        begin: Begin::AtOnce(Work::Compile(plan::compilation(limits, threads, *metering, *wanted))),
         ends: Some(Ends { stdio: [input, copy.into(), null.into()], connection: None, coredump: None }),
         directories: Vec::new(),
         feed: None,

@@ -3,7 +3,7 @@
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Message;
 use sandhog_protocol::plan::{
-    CompileOutput, CompilePlan, GuestPlan, Identity, Program, Rlimits, Slots, Walls, WorkerPlan, ZygotePlan,
+    CompileOutput, CompilePlan, GuestPlan, Identity, Metering, Program, Rlimits, Slots, Walls, WorkerPlan, ZygotePlan,
 };
 use sandhog_spawner::floor::MaxLimits;
 use sandhog_spec::job::{CompileLimits, Job, Limits};
@@ -20,6 +20,17 @@ const ZYGOTE_MEMORY: u64 = 32 << 20;
 
 /// What a fork takes until it has left its zygote's cgroup, in bytes: tables and stacks of the kernel, the first pages.
 const FORK_MEMORY: u64 = 1 << 20;
+
+/// What a worker that serves has for each request that runs beside the guest's memory, in bytes: the used part of a stack, the
+/// engine's tables, what has been read of a body.
+const REQUEST_MEMORY: u64 = 192 << 10;
+
+/// The same for each connection, beside two buffers for the largest head: hyper's buffers at their smallest, and the kernel's
+/// share.
+const CONNECTION_MEMORY: u64 = 32 << 10;
+
+/// Files of a worker that serves beside its clients': the event loop's four, and its own end of what it listens to.
+const SERVING_FILES: u32 = 8;
 
 /// Zygote and worker, one of each to spare while the kernel still counts one that has ended, and the threads of a
 /// component's worker.
@@ -66,8 +77,8 @@ pub fn keeper_worker(memory_bytes: u64) -> WorkerPlan {
 pub fn guest_zygote(limits: &Limits, objects: bool, walls: &Walls) -> ZygotePlan {
     ZygotePlan {
         walls: walls.clone(),
-        program: Program::Guest { fuel: limits.fuel.is_some() },
-        cgroup_memory_bytes: memory(limits) + WORKER_MEMORY + ZYGOTE_MEMORY,
+        program: Program::Guest { metering: limits.metering() },
+        cgroup_memory_bytes: worker_memory(limits) + ZYGOTE_MEMORY,
         cgroup_tasks: GUEST_TASKS,
         coredump: limits.coredump,
         objects,
@@ -92,7 +103,7 @@ pub fn pool_zygote(limits: &Limits, objects: bool, slots: u32, walls: &Walls) ->
         cgroup_tasks: GUEST_TASKS.saturating_add(slots),
         slots: Some(Slots {
             count: slots,
-            memory_bytes: memory(limits) + WORKER_MEMORY,
+            memory_bytes: worker_memory(limits),
             tasks: GUEST_TASKS,
             code_in_memory: true,
         }),
@@ -108,7 +119,10 @@ pub fn shared_zygote(limits: &Limits, objects: bool, slots: u32, walls: &Walls) 
 
 pub fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {
     WorkerPlan {
-        rlimits: guest_rlimits(&job.limits),
+        rlimits: Rlimits {
+            open_files: open_files(&job.limits, job.grants.directories.len()),
+            ..guest_rlimits(&job.limits)
+        },
         connected,
         coredump: job.limits.coredump,
         directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
@@ -123,11 +137,37 @@ fn memory(limits: &Limits) -> u64 {
     if limits.coredump { limits.memory_bytes.saturating_mul(5) } else { limits.memory_bytes }
 }
 
+/// What a worker may take, in bytes.
+fn worker_memory(limits: &Limits) -> u64 {
+    let clients = limits.serving.map_or(0, |serving| {
+        let connection = CONNECTION_MEMORY + 2 * u64::from(serving.header_bytes);
+        let connections = connection.saturating_mul(serving.connections.into());
+        connections.saturating_add(REQUEST_MEMORY.saturating_mul(serving.concurrency.into()))
+    });
+    memory(limits).saturating_add(WORKER_MEMORY).saturating_add(clients)
+}
+
+/// The stacks of instances that run at the same time, in bytes.
+fn stacks(limits: &Limits) -> u64 {
+    let concurrency = limits.serving.map_or(0, |serving| serving.concurrency);
+    (sandhog_protocol::limits::GUEST_STACK as u64).saturating_mul(concurrency.into())
+}
+
+/// Files that a worker may have: of one that serves each connection is one, and each instance has opened each of so many
+/// directories.
+fn open_files(limits: &Limits, directories: usize) -> u32 {
+    let serving = limits.serving.map_or(0, |serving| {
+        let directories = u32::try_from(directories).unwrap_or(u32::MAX).saturating_mul(serving.concurrency);
+        serving.connections.saturating_add(SERVING_FILES).saturating_add(directories)
+    });
+    limits.max_files.saturating_add(serving)
+}
+
 fn guest_rlimits(limits: &Limits) -> Rlimits {
     Rlimits {
-        data_bytes: memory(limits) + WORKER_MEMORY,
+        data_bytes: worker_memory(limits).saturating_add(stacks(limits)),
         file_bytes: limits.max_file_bytes,
-        open_files: limits.max_files,
+        open_files: open_files(limits, 0),
         // A second behind the timer in the worker, rounded up.
         cpu_s: limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2 + dumping(limits).as_secs())),
     }
@@ -154,6 +194,7 @@ pub fn guest(job: &Job, identity: Identity, data: Option<Message>) -> GuestPlan 
         fresh: job.fresh,
         objects: job.has_objects(),
         together: false,
+        http: job.http.as_ref().map(|http| Box::new(http.plan(limits.memory_bytes))),
         terminals: [false; 3],
         whole_calls: [false; 2],
     }
@@ -221,8 +262,8 @@ pub fn max_limits(limits: &Limits, compile: &CompileLimits, threads: u32, object
     })
 }
 
-pub fn compilation(limits: &CompileLimits, threads: u32, fuel: bool, output: CompileOutput) -> CompilePlan {
-    CompilePlan { fuel, threads, cpu_ms: millis(limits.cpu), output }
+pub fn compilation(limits: &CompileLimits, threads: u32, metering: Metering, output: CompileOutput) -> CompilePlan {
+    CompilePlan { metering, threads, cpu_ms: millis(limits.cpu), output }
 }
 
 /// The limits as a verdict names them. `own`: the limit of CPU time that this process itself has and hands on. Near its end the

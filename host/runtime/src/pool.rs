@@ -4,7 +4,7 @@
 //! Pool::submit ─▶ actor ─▶ policy (sandhog_supervisor::pool): who is started, who gets which task, who is ended
 //!                   ├───▶ zygote     one at a time, and its successor; or one for each worker
 //!                   └───▶ worker     an attempt like any other: command (a program for each task) or handler (its tasks come
-//!                                    by its connection)
+//!                                    by its connection) or server (of clients whom others have)
 //! ```
 //!
 //! Must not: decide which worker gets which task, or how many there are, or know where tasks come from.
@@ -17,6 +17,7 @@ mod handler;
 mod happening;
 mod input;
 mod kept;
+mod server;
 mod settings;
 mod shared;
 mod starts;

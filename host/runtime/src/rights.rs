@@ -172,6 +172,7 @@ fn narrowed(parent: &Limits, asked: &ChildLimits) -> Result<Limits, Refused> {
         max_file_bytes: at_most_parents("max-file", Some(parent.max_file_bytes), asked.max_file_bytes)?
             .unwrap_or(parent.max_file_bytes),
         max_files: at_most_parents("max-files", Some(parent.max_files), asked.max_files)?.unwrap_or(parent.max_files),
+        serving: None,
         // The parent's alone: there is one file.
         coredump: false,
     })

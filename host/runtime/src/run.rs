@@ -203,7 +203,7 @@ impl Coordinator {
                 // Another one takes its place; that may come to nothing as well.
                 Some(_) if is_zygote_lost && !was_lost => was_lost = true,
                 Some(Cause::Stale(_)) if !remade => {
-                    modules::forget(self, &member.module, job.limits.fuel.is_some());
+                    modules::forget(self, &member.module, job.limits.metering());
                     remade = true;
                 }
                 Some(cause) => match self.let_go(cause, job, &mut walls) {
@@ -379,9 +379,8 @@ impl Member {
         match &self.instead {
             Some(instead) => (Program::Probe, Work::Probe(instead.probe.clone())),
             None => {
-                let fuel = job.limits.fuel.is_some();
                 let plan = GuestPlan { terminals, whole_calls, ..plan::guest(job, identity.clone(), data.clone()) };
-                (Program::Guest { fuel }, Work::Guest(Box::new(plan)))
+                (Program::Guest { metering: job.limits.metering() }, Work::Guest(Box::new(plan)))
             }
         }
     }

@@ -15,12 +15,15 @@ pub enum StopRequest {
     Unhealthy(HealthCheck),
     /// By SIGKILL, since somebody asked for that.
     SigKill,
+    /// At once, since its worker broke the rules elsewhere than on its channel; what it sent.
+    Breach(&'static str),
 }
 
 impl StopRequest {
     /// What it makes of an attempt.
     pub fn cause(self) -> Cause {
         match self {
+            Self::Breach(what) => Cause::Breach(what.into()),
             Self::Stop(reason) | Self::Kill(reason) => Cause::Stop(reason),
             Self::Unhealthy(check) => Cause::Unhealthy(check),
             Self::SigKill => Cause::SigKilled,

@@ -6,6 +6,7 @@ use super::processors::compiler_threads_max;
 use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Walls, ZygotePlan};
 use sandhog_spawner::floor::{Floor, MaxLimits, standing};
+use sandhog_spec::http::Serving;
 use sandhog_spec::job::{ChildQuota, CompileLimits, FILES_MAX, Job, Limits, MEMORY_MAX, User};
 
 /// A guest whose zygote may begin before it is asked for.
@@ -45,14 +46,11 @@ impl Terms {
             user: job.user,
             may_miss: job.allow_missing.clone(),
             probes: None,
-            max: MaxLimits {
-                zygotes: zygotes(&job.child_quota),
-                ..plan::max_limits(
-                    &job.limits,
-                    &job.compile,
-                    compiler_threads_max(),
-                    job.has_objects().then_some(job.object_quota.memory_bytes),
-                )
+            max: {
+                let objects = job.has_objects().then_some(job.object_quota.memory_bytes);
+                let all = plan::max_limits(&job.limits, &job.compile, compiler_threads_max(), objects);
+                let open_files = all.open_files.max(plan::guest_worker(job, true).rlimits.open_files);
+                MaxLimits { zygotes: zygotes(&job.child_quota), open_files, ..all }
             },
             daemon: false,
             first: None,
@@ -84,6 +82,26 @@ impl Terms {
         }
     }
 
+    /// Of a command that keeps up to so many workers of this job, which answer HTTP: they share zygotes, and each may have a
+    /// successor. `alone`: a process for each connection, out of a pool.
+    pub fn of_serve(job: &Job, workers: u32, alone: bool) -> Self {
+        if alone {
+            return Self::of_pool(job, &Settings { busy_max: workers, ready: workers, ..Settings::default() });
+        }
+        let (one, slots) = (Self::of(job), workers.saturating_add(1));
+        let shared = plan::shared_zygote(&job.limits, job.has_objects(), slots, &Walls::new());
+        Self {
+            max: MaxLimits {
+                zygotes: zygotes(&job.child_quota).saturating_mul(slots as usize),
+                cgroup_memory_bytes: one.max.cgroup_memory_bytes.max(shared.cgroup_memory_bytes),
+                cgroup_tasks: one.max.cgroup_tasks.max(shared.cgroup_tasks),
+                slots,
+                ..one.max
+            },
+            ..one
+        }
+    }
+
     /// The plan of the zygote that is asked for first, as far as it is known.
     pub(super) fn first(&self, floor: &Floor) -> Option<ZygotePlan> {
         self.first.as_ref().map(|first| plan::zygote_of(&first.limits, first.objects, first.slots, &floor.walls))
@@ -111,6 +129,7 @@ impl Terms {
             max_file_bytes: u64::MAX,
             max_files: FILES_MAX,
             cpu: None,
+            serving: Some(Serving::MOST),
             ..Limits::default()
         };
         let compile = CompileLimits { memory_bytes: MEMORY_MAX, ..CompileLimits::default() };

@@ -57,6 +57,6 @@ pub(super) async fn stop(stops: &mut StopRequests) -> StopReason {
     let Some(request) = request else { return std::future::pending().await };
     match request {
         Some(StopRequest::Stop(reason) | StopRequest::Kill(reason)) => reason,
-        Some(StopRequest::Unhealthy(_) | StopRequest::SigKill) | None => StopReason::Operator,
+        Some(StopRequest::Unhealthy(_) | StopRequest::SigKill | StopRequest::Breach(_)) | None => StopReason::Operator,
     }
 }

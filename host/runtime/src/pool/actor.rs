@@ -9,6 +9,7 @@ use super::command::Command;
 use super::handler::Handler;
 use super::happening::{Answer, Happening, StartFailure, Submitted, WorkerEnded, WorkerNews, ZygoteNews};
 use super::input::{Given, Kept};
+use super::server::Server;
 use super::settings::{Measured, START_FAILURES, WorkerKind, locked};
 use super::shared::Shared;
 use super::starts::{Start, Starts};
@@ -16,6 +17,7 @@ use super::task::{Finished, Input, Task};
 use super::worker::Control;
 use super::zygote;
 use crate::stop::{StopRequest, StopRequests};
+use sandhog_protocol::plan::Entry;
 use sandhog_protocol::verdict::{StopReason, Verdict};
 use sandhog_supervisor::pool::{Action, ClientId, Event, How, SlotId, State, TaskId, ZygoteId};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -77,6 +79,7 @@ struct Slot {
 enum Worker {
     Command(Command),
     Handler(Handler),
+    Server(Server),
 }
 
 impl Worker {
@@ -84,6 +87,7 @@ impl Worker {
         match self {
             Self::Command(command) => &command.control,
             Self::Handler(handler) => &handler.control,
+            Self::Server(server) => &server.control,
         }
     }
 
@@ -91,6 +95,7 @@ impl Worker {
         match self {
             Self::Command(command) => command.attempt(),
             Self::Handler(handler) => handler.attempt(),
+            Self::Server(server) => server.attempt(),
         }
     }
 }
@@ -188,7 +193,9 @@ impl Actor {
     fn stop(&mut self, request: Option<StopRequest>) -> bool {
         let reason = match request {
             Some(StopRequest::Stop(reason) | StopRequest::Kill(reason)) => reason,
-            Some(StopRequest::Unhealthy(_) | StopRequest::SigKill) | None => StopReason::Terminate,
+            Some(StopRequest::Unhealthy(_) | StopRequest::SigKill | StopRequest::Breach(_)) | None => {
+                StopReason::Terminate
+            }
         };
         self.stop = Some(reason);
         for task in self.queued.clone() {
@@ -211,6 +218,7 @@ impl Actor {
         let bytes = match &input {
             Input::Message(message) => message.body.len(),
             Input::Command { arguments, stdin } => stdin.len() + arguments.iter().map(String::len).sum::<usize>(),
+            Input::Clients(_) => 0,
         };
         let waiting = Waiting {
             input: input.into(),
@@ -229,11 +237,15 @@ impl Actor {
 
     fn zygote_news(&mut self, id: ZygoteId, news: ZygoteNews) -> bool {
         match news {
-            ZygoteNews::Ready { number, is_handler } => {
+            ZygoteNews::Ready { number, entry } => {
                 if let Some(zygote) = self.zygotes.get_mut(&id) {
                     zygote.number = Some(number);
                 }
-                let kind = if is_handler { WorkerKind::Handler } else { WorkerKind::Command };
+                let kind = match entry {
+                    Entry::Command => WorkerKind::Command,
+                    // It begins at once, and says that it can't do without clients.
+                    Entry::Handler | Entry::Http => WorkerKind::Handler,
+                };
                 let kind = *self.shared.kind.get_or_init(|| kind);
                 if let Some(opened) = self.opened.take() {
                     let _ = opened.send(Ok(kind));
@@ -387,15 +399,17 @@ impl Actor {
             (Worker::Command(command), Given::Message(message)) => {
                 command.assign(&self.shared, Vec::new(), message.body.clone(), waiting.timeout);
             }
-            (Worker::Handler(handler), Given::Command { .. }) => {
-                handler.control.stop(StopRequest::Kill(StopReason::Operator));
-            }
+            (Worker::Server(server), Given::Clients(clients)) => server.assign(&clients),
+            (Worker::Handler(_), Given::Command { .. } | Given::Clients(_))
+            | (Worker::Command(_), Given::Clients(_))
+            | (Worker::Server(_), Given::Command { .. } | Given::Message(_)) => self.kill(id),
         }
     }
 
     fn retire(&mut self, id: SlotId) {
         match self.slots.get_mut(&id).map(|slot| &mut slot.worker) {
             Some(Worker::Handler(handler)) => handler.finish(),
+            Some(Worker::Server(server)) => server.finish(),
             // It has nothing that it could lose.
             Some(Worker::Command(command)) => command.control.stop(StopRequest::Kill(StopReason::Replaced)),
             None => {}

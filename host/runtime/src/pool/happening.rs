@@ -3,6 +3,7 @@
 use super::captured::Captured;
 use super::task::{Finished, Task};
 use sandhog_protocol::message::Message;
+use sandhog_protocol::plan::Entry;
 use sandhog_protocol::verdict::{Usage, Verdict};
 use sandhog_supervisor::pool::{SlotId, TaskId, ZygoteId};
 use std::time::Instant;
@@ -33,7 +34,7 @@ pub(super) struct Submitted {
 /// What a zygote has come to.
 pub(super) enum ZygoteNews {
     /// It has the module and can clone workers; its number at the spawner.
-    Ready { number: u32, is_handler: bool },
+    Ready { number: u32, entry: Entry },
     /// It has gone, or never came; why, where that is a failure.
     Ended(Option<StartFailure>),
 }

@@ -29,7 +29,9 @@ impl Keeper for Outputs {
     fn sink(&self, stream: LogStream) -> Box<dyn Sink> {
         Box::new(Append(Arc::clone(match stream {
             LogStream::Out => &self.out,
-            LogStream::Err | LogStream::Log | LogStream::Sandhog | LogStream::Unknown(_) => &self.err,
+            LogStream::Err | LogStream::Log | LogStream::Sandhog | LogStream::Access | LogStream::Unknown(_) => {
+                &self.err
+            }
         })))
     }
 }

@@ -5,7 +5,10 @@
 use super::captured::Captured;
 use sandhog_protocol::message::Message;
 use sandhog_protocol::verdict::{Usage, Verdict};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// One piece of work for one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,45 @@ pub enum Input {
     Message(Message),
     /// For a command: its arguments behind its own name, and all that it reads from its stdin.
     Command { arguments: Vec<String>, stdin: Vec<u8> },
+    /// For a worker that serves HTTP: whoever has clients for it. Its end is the task's.
+    Clients(Clients),
 }
+
+/// Where the owner of clients hears which worker is theirs. Clones are one.
+#[derive(Clone, Debug)]
+pub struct Clients(Arc<Mutex<Option<oneshot::Sender<Serving>>>>);
+
+/// A worker that serves HTTP, for whoever has clients.
+#[derive(Debug)]
+pub struct Serving {
+    pub attempt: String,
+    /// The owner's end of its connection: see [`sandhog_protocol::http`].
+    pub connection: OwnedFd,
+}
+
+impl Clients {
+    /// The second says which worker it is, once one has the task.
+    #[must_use]
+    pub fn new() -> (Self, oneshot::Receiver<Serving>) {
+        let (tell, told) = oneshot::channel();
+        (Self(Arc::new(Mutex::new(Some(tell)))), told)
+    }
+
+    pub(super) fn are_served_by(&self, serving: Serving) {
+        // Nothing panics while it holds the lock.
+        let tell = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Where nobody wants it any more its connection closes, and it ends.
+        let _ = tell.map(|tell| tell.send(serving));
+    }
+}
+
+impl PartialEq for Clients {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Clients {}
 
 /// What became of a task. Each task has exactly one.
 #[derive(Debug)]

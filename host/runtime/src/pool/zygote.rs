@@ -51,14 +51,14 @@ async fn live(
         // Nobody wants it any more.
         _ = &mut ends => Err(Cause::ZygoteLost),
     };
-    let is_handler = match started {
-        Ok(is_handler) => is_handler,
+    let entry = match started {
+        Ok(entry) => entry,
         Err(cause) => {
             life.end().await;
             return Err(shared.start_failure(Some(cause)));
         }
     };
-    shared.tell(Happening::Zygote(id, ZygoteNews::Ready { number: life.number(), is_handler }));
+    shared.tell(Happening::Zygote(id, ZygoteNews::Ready { number: life.number(), entry }));
     tokio::select! {
         _ = life.ended() => {}
         _ = ends => {}

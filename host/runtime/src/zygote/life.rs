@@ -10,7 +10,7 @@ use crate::spawner::recv_ready;
 use crate::zygote;
 use sandhog_ipc::send_packet;
 use sandhog_protocol::causes;
-use sandhog_protocol::plan::{Kind, ZygotePlan};
+use sandhog_protocol::plan::{Entry, Kind, ZygotePlan};
 use sandhog_protocol::spawn::{Load, Loaded, ToSpawner, ZygoteId};
 use sandhog_protocol::verdict::LostCause;
 use sandhog_spec::job::Job;
@@ -57,16 +57,16 @@ impl Life {
     ///
     /// # Errors
     /// Why it can't start a worker.
-    pub(crate) async fn start(&mut self) -> Result<bool, Cause> {
+    pub(crate) async fn start(&mut self) -> Result<Entry, Cause> {
         let mut remade = false;
         loop {
             match self.try_start().await? {
-                Loaded::Ready { is_handler } => return Ok(is_handler),
+                Loaded::Ready { entry } => return Ok(entry),
                 Loaded::Refused { reason } => return Err(Cause::Refused(reason)),
                 Loaded::Stale { reason } if remade => return Err(Cause::Stale(reason)),
                 Loaded::Stale { .. } => {
                     let Origin { coordinator, job, module, .. } = &self.origin;
-                    modules::forget(coordinator, module, job.limits.fuel.is_some());
+                    modules::forget(coordinator, module, job.limits.metering());
                     remade = true;
                     // One that could not load its module waits for its end.
                     self.end().await;

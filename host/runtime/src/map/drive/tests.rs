@@ -96,6 +96,7 @@ fn text_of(input: &Input) -> String {
             format!("{}{}", arguments.join(" "), String::from_utf8_lossy(stdin).trim_end())
         }
         Input::Message(message) => String::from_utf8_lossy(&message.body).into_owned(),
+        Input::Clients(_) => panic!("no task of an input has clients"),
     }
 }
 

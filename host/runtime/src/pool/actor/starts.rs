@@ -6,6 +6,7 @@ use super::{Actor, Slot, Worker, Zygote};
 use crate::pool::command::Command;
 use crate::pool::handler::Handler;
 use crate::pool::happening::StartFailure;
+use crate::pool::server::Server;
 use crate::pool::settings::WorkerKind;
 use crate::pool::starts::Start;
 use crate::pool::worker::Place;
@@ -62,6 +63,11 @@ impl Actor {
     }
 
     fn begin(&self, place: Place) -> Result<Worker, StartFailure> {
+        if self.shared.job.http.is_some() {
+            return Server::begin(&self.shared, place)
+                .map(Worker::Server)
+                .map_err(|error| StartFailure::of_start(&error));
+        }
         let begun = match self.shared.kind.get() {
             Some(WorkerKind::Handler) => Handler::begin(&self.shared, place).map(Worker::Handler),
             Some(WorkerKind::Command) | None => Command::begin(&self.shared, place).map(Worker::Command),

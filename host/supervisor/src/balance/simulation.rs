@@ -1,0 +1,562 @@
+//! Connections and workers in a world of chance, in virtual time: clients that come in crowds and go; workers that are not ready,
+//! hang, die, lie, decline without a reason, close their end and read on; sockets that are full. Beside the balance is a model of
+//! what there is, and every action is checked against it. When the world behaves again, all must be served, and after `Drain`
+//! nothing may be left here.
+//!
+//! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_WORLDS=N` tries that many.
+
+use super::*;
+use crate::chance::{Rng, number};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Events in all worlds together, at the least.
+const EVENTS: u64 = 1_000_000;
+
+/// What happens before the world calms down.
+const REQUESTS: u64 = 400;
+
+/// A connection that has not ended.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    place: Where,
+    /// Since when it waits, where it does.
+    since: Duration,
+    handed_over: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Where {
+    Waiting,
+    Unread(WorkerId),
+    Read(WorkerId),
+}
+
+/// A process.
+#[derive(Default)]
+struct Process {
+    accepts: bool,
+    /// It has been told to finish, has retired, or is not to be reached.
+    is_leaving: bool,
+    told: bool,
+    retired: bool,
+    is_broken: bool,
+    rests: Option<Duration>,
+    is_full: bool,
+    /// When it was last given one, in turns.
+    turn: u64,
+    /// How many it was ever given.
+    given: u64,
+}
+
+struct World {
+    seed: u64,
+    rng: Rng,
+    now: Duration,
+    config: Config,
+    balance: State,
+    connections: BTreeMap<ConnectionId, Known>,
+    processes: BTreeMap<WorkerId, Process>,
+    next_worker: u64,
+    next_connection: ConnectionId,
+    turn: u64,
+    calm: bool,
+    draining: bool,
+    drained: bool,
+    /// The event that is being taken in.
+    event: Event,
+    arrived: u64,
+    fates: BTreeMap<Fate, u64>,
+    breaches: BTreeSet<Breach>,
+    events: u64,
+    shows: bool,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the balance of SANDHOG_SEED={} at {:?}, event {}", self.seed, self.now, self.events);
+        }
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let config = Config {
+            connections: 1 + rng.below(5) as u32,
+            in_all: rng.one_in(3).then(|| 1 + rng.below(4)),
+            waiting_max: rng.below(12) as usize,
+            waiting_for: Duration::from_millis(1 + rng.below(3000)),
+        };
+        Self {
+            seed,
+            rng,
+            now: Duration::ZERO,
+            config,
+            balance: State::new(config),
+            connections: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            next_worker: 1,
+            next_connection: 1,
+            turn: 0,
+            calm: false,
+            draining: false,
+            drained: false,
+            event: Event::Tick,
+            arrived: 0,
+            fates: BTreeMap::new(),
+            breaches: BTreeSet::new(),
+            events: 0,
+            shows: false,
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, holds: bool, what: &str) {
+        assert!(holds, "{what} at {:?} (replay with SANDHOG_SEED={})", self.event, self.seed);
+    }
+
+    fn load(&self, worker: WorkerId) -> usize {
+        let has = |known: &&Known| matches!(known.place, Where::Unread(id) | Where::Read(id) if id == worker);
+        self.connections.values().filter(has).count()
+    }
+
+    fn may_take(&self, worker: WorkerId) -> bool {
+        self.processes.get(&worker).is_some_and(|process| {
+            let is_free = !process.is_full && process.rests.is_none();
+            process.accepts && is_free && self.has_a_future(process)
+        }) && self.load(worker) < self.config.connections as usize
+    }
+
+    /// Whether it may be given one some time.
+    fn has_a_future(&self, process: &Process) -> bool {
+        !process.is_leaving && !process.is_broken && self.config.in_all.is_none_or(|in_all| process.given < in_all)
+    }
+
+    fn waiting(&self) -> usize {
+        self.connections.values().filter(|known| known.place == Where::Waiting).count()
+    }
+
+    fn some_worker(&mut self) -> WorkerId {
+        let all: Vec<_> = self.processes.keys().copied().collect();
+        if all.is_empty() { WorkerId(0) } else { all[self.rng.below(all.len() as u64) as usize] }
+    }
+
+    fn some_connection(&mut self, place: Option<Where>) -> ConnectionId {
+        let fits = |known: &Known| place.is_none_or(|place| known.place == place);
+        let all: Vec<_> = self.connections.iter().filter(|(_, known)| fits(known)).map(|(id, _)| *id).collect();
+        match all.len() as u64 {
+            0 => self.rng.below(self.next_connection + 2),
+            count => all[self.rng.below(count) as usize],
+        }
+    }
+
+    // What happens.
+
+    fn request(&mut self) {
+        let worker = self.some_worker();
+        match self.rng.below(20) {
+            0..=4 => self.arrive_some(),
+            5 => self.join(),
+            6 | 7 => self.step(Event::Accepts { worker }),
+            8..=10 => self.read(worker),
+            11 => {
+                self.step_of(worker, Where::Unread(worker), |worker, connection| Event::Declined { worker, connection })
+            }
+            12 => {
+                self.step_of(worker, Where::Unread(worker), |worker, connection| Event::Closed { worker, connection })
+            }
+            13 => self.step_of(worker, Where::Read(worker), |worker, connection| Event::Closed { worker, connection }),
+            14 => self.step(Event::Gone { worker }),
+            15 => self.step(Event::Finish { worker }),
+            16 => self.step(Event::Room { worker }),
+            17 => self.rare(worker),
+            18 => self.lie(worker),
+            _ => self.step(Event::Tick),
+        }
+    }
+
+    fn arrive_some(&mut self) {
+        let most = [1, 2, 20][self.rng.below(3) as usize];
+        for _ in 0..=self.rng.below(most) {
+            let connection = self.next_connection;
+            self.next_connection += 1;
+            self.step(Event::Arrived { connection });
+        }
+    }
+
+    fn join(&mut self) {
+        let worker = WorkerId(self.next_worker);
+        self.next_worker += 1;
+        self.step(Event::Joined { worker });
+    }
+
+    fn read(&mut self, worker: WorkerId) {
+        self.step_of(worker, Where::Unread(worker), |worker, connection| Event::Reads { worker, connection });
+    }
+
+    /// About one of its own, where it has one.
+    fn step_of(&mut self, worker: WorkerId, place: Where, event: impl FnOnce(WorkerId, ConnectionId) -> Event) {
+        if self.connections.values().any(|known| known.place == place) {
+            let connection = self.some_connection(Some(place));
+            self.step(event(worker, connection));
+        }
+    }
+
+    fn rare(&mut self, worker: WorkerId) {
+        match self.rng.below(5) {
+            0 => self.step(Event::Retires { worker }),
+            4 => self.hand_about(),
+            1 => self.step(Event::HungUp { worker }),
+            2 => self.step(Event::Broke { worker, breach: Breach::Packet }),
+            _ => self.step(Event::Joined { worker }),
+        }
+    }
+
+    /// Whoever has it declines it, again and again.
+    fn hand_about(&mut self) {
+        let connection = self.some_connection(None);
+        for _ in 0..2 * HANDED_OVER {
+            match self.connections.get(&connection).map(|known| known.place) {
+                Some(Where::Unread(worker)) => self.step(Event::Declined { worker, connection }),
+                Some(Where::Waiting) => {}
+                Some(Where::Read(_)) | None => return,
+            }
+            self.run_until(self.now + REST);
+        }
+    }
+
+    /// About what is not its own, or in another state.
+    fn lie(&mut self, worker: WorkerId) {
+        let connection = self.some_connection(None);
+        let lie = match self.rng.below(3) {
+            0 => Event::Reads { worker, connection },
+            1 => Event::Declined { worker, connection },
+            _ => Event::Closed { worker, connection },
+        };
+        self.step(lie);
+    }
+
+    /// Time passes, with all that it brings.
+    fn run_until(&mut self, end: Duration) {
+        while let Some(wake) = self.balance.next_wake().filter(|wake| *wake <= end) {
+            self.check(wake >= self.now, "a wake that has passed");
+            self.now = wake;
+            self.step(Event::Tick);
+        }
+        self.now = end;
+    }
+
+    // What an event means for the model.
+
+    fn step(&mut self, event: Event) {
+        self.events += 1;
+        self.event = event;
+        let breach = self.take_in(event);
+        let actions = self.balance.step(self.now, event);
+        if self.shows {
+            println!("{:?} {event:?} => {actions:?}", self.now);
+        }
+        let told = actions.iter().any(|action| matches!(action, Action::Breach { .. }));
+        self.check(told == breach.is_some(), "whoever breaks the rules is told of, and nobody else");
+        let mut unsent = VecDeque::new();
+        for action in actions {
+            self.execute(action, event, breach, &mut unsent);
+        }
+        self.is_right();
+        for event in unsent {
+            self.step(event);
+        }
+    }
+
+    /// The breach that it is.
+    fn take_in(&mut self, event: Event) -> Option<Breach> {
+        for process in self.processes.values_mut() {
+            process.rests = process.rests.filter(|until| *until > self.now);
+        }
+        match event {
+            Event::Joined { worker } => {
+                self.processes.entry(worker).or_default();
+            }
+            Event::Arrived { connection } => {
+                self.arrived += 1;
+                self.connections.insert(connection, Known { place: Where::Waiting, since: self.now, handed_over: 0 });
+            }
+            Event::Accepts { worker } => {
+                return self.hears(worker, |process| {
+                    if std::mem::replace(&mut process.accepts, true) { Err(Breach::Twice) } else { Ok(()) }
+                });
+            }
+            Event::Reads { worker, connection } => return self.word(worker, connection, event),
+            Event::Declined { worker, connection } => return self.word(worker, connection, event),
+            Event::Closed { worker, connection } => return self.word(worker, connection, event),
+            Event::Retires { worker } => {
+                return self.hears(worker, |process| {
+                    process.is_leaving = true;
+                    if std::mem::replace(&mut process.retired, true) { Err(Breach::Twice) } else { Ok(()) }
+                });
+            }
+            Event::Broke { worker, breach } => return self.hears(worker, |_| Err(breach)),
+            Event::Finish { worker } | Event::HungUp { worker } => {
+                self.processes.entry(worker).and_modify(|process| process.is_leaving = true);
+            }
+            Event::Unsent { worker, connection } => {
+                let process = self.processes.get_mut(&worker).unwrap();
+                (process.is_full, process.given) = (true, process.given - 1);
+                let known = self.connections.get_mut(&connection).unwrap();
+                known.place = Where::Waiting;
+            }
+            Event::Room { worker } => {
+                self.processes.entry(worker).and_modify(|process| process.is_full = false);
+            }
+            Event::Gone { worker } => {
+                self.processes.remove(&worker);
+                for known in self.connections.values_mut().filter(|known| known.place == Where::Unread(worker)) {
+                    known.hand_over(self.now);
+                }
+            }
+            Event::Tick => {}
+            Event::Drain => self.draining = true,
+        }
+        None
+    }
+
+    fn hears(&mut self, worker: WorkerId, act: impl FnOnce(&mut Process) -> Result<(), Breach>) -> Option<Breach> {
+        let process = self.processes.get_mut(&worker).filter(|process| !process.is_broken)?;
+        let breach = act(process).err()?;
+        process.is_broken = true;
+        self.breaches.insert(breach);
+        Some(breach)
+    }
+
+    fn word(&mut self, worker: WorkerId, connection: ConnectionId, event: Event) -> Option<Breach> {
+        let place = self.connections.get(&connection).map(|known| known.place);
+        let is_unread = place == Some(Where::Unread(worker));
+        let is_read = place == Some(Where::Read(worker));
+        let is_closed = matches!(event, Event::Closed { .. });
+        let now = self.now;
+        let breach = self.hears(worker, |process| match (is_unread, is_read) {
+            (true, _) => {
+                let rests = matches!(event, Event::Declined { .. }) && !process.is_leaving && !process.is_full;
+                if rests && process.accepts {
+                    process.rests = Some(now + REST);
+                }
+                Ok(())
+            }
+            (_, true) if is_closed => Ok(()),
+            (_, true) => Err(Breach::ReadBefore),
+            (false, false) => Err(Breach::NotIts),
+        });
+        let counts = self.processes.get(&worker).is_some_and(|process| !process.is_broken);
+        if let Some(known) = self.connections.get_mut(&connection).filter(|_| counts && is_unread) {
+            match event {
+                Event::Reads { .. } => known.place = Where::Read(worker),
+                Event::Declined { .. } => known.hand_over(now),
+                _ => {}
+            }
+        }
+        breach
+    }
+
+    // What an action may be.
+
+    fn execute(&mut self, action: Action, event: Event, breach: Option<Breach>, unsent: &mut VecDeque<Event>) {
+        match action {
+            Action::Give { worker, connection } => self.give(worker, connection, unsent),
+            Action::LetGo { connection } => {
+                let is_read = matches!(event, Event::Reads { connection: read, .. } if read == connection);
+                let place = self.connections[&connection].place;
+                self.check(is_read && matches!(place, Where::Read(_)), "a socket is let go when a worker reads it");
+            }
+            Action::End { connection, fate } => self.end(connection, fate, event),
+            Action::Finish { worker } => {
+                let process = self.processes.get_mut(&worker).expect("one that is there is told to finish");
+                let is_new = !std::mem::replace(&mut process.told, true) && process.is_leaving;
+                self.check(is_new, "it is told once");
+            }
+            Action::Breach { worker, breach: told } => {
+                self.check(breach == Some(told) && self.processes[&worker].is_broken, "a breach is called what it is");
+            }
+            Action::Drained => {
+                let left = self.connections.values().filter(|known| !matches!(known.place, Where::Read(_))).count();
+                let is_new = !std::mem::replace(&mut self.drained, true);
+                self.check(self.draining && is_new, "a drain ends once");
+                self.check(left == 0, "a drain ends when nothing is left here");
+            }
+        }
+    }
+
+    fn give(&mut self, worker: WorkerId, connection: ConnectionId, unsent: &mut VecDeque<Event>) {
+        self.check(self.may_take(worker), "a worker that accepts and has room is given a connection");
+        let (load, turn) = (self.load(worker), self.processes[&worker].turn);
+        let others = self.processes.iter().filter(|(id, _)| self.may_take(**id));
+        let is_next = others.map(|(id, process)| (self.load(*id), process.turn)).min() == Some((load, turn));
+        self.check(is_next, "the least loaded is next, and of those the one whose turn is longest ago");
+        let known = *self.connections.get(&connection).expect("a connection that has not ended is given");
+        self.check(known.place == Where::Waiting, "a connection has one worker");
+        self.check(known.since + self.config.waiting_for > self.now, "none is given that has waited for too long");
+        let waits = |other: &Known| other.place == Where::Waiting && (other.handed_over > 0) == (known.handed_over > 0);
+        let longer = self.connections.values().filter(|other| waits(other)).any(|other| other.since < known.since);
+        let returned = self.connections.values().any(|other| other.place == Where::Waiting && other.handed_over > 0);
+        self.check(
+            !longer && (known.handed_over > 0 || !returned),
+            "those that came back are first, and the oldest of them",
+        );
+        self.turn += 1;
+        let process = self.processes.get_mut(&worker).unwrap();
+        (process.turn, process.given) = (self.turn, process.given + 1);
+        self.connections.get_mut(&connection).unwrap().place = Where::Unread(worker);
+        if !self.calm && self.rng.one_in(12) {
+            unsent.push_back(Event::Unsent { worker, connection });
+        }
+    }
+
+    fn end(&mut self, connection: ConnectionId, fate: Fate, event: Event) {
+        // Its process may have been reaped just now.
+        let known = self.connections.remove(&connection).expect("a connection ends once");
+        *self.fates.entry(fate).or_default() += 1;
+        let is_late = known.since + self.config.waiting_for <= self.now;
+        let is_waiting = known.place == Where::Waiting;
+        let can_take = |process: &Process| self.has_a_future(process);
+        let right = match fate {
+            Fate::Served => {
+                matches!(event, Event::Closed { connection: over, .. } if over == connection && matches!(known.place, Where::Read(_)))
+            }
+            Fate::Withdrawn => {
+                matches!(event, Event::Closed { connection: over, .. } if over == connection && matches!(known.place, Where::Unread(_)))
+            }
+            Fate::Lost => matches!(event, Event::Gone { worker } if known.place == Where::Read(worker)),
+            Fate::Refused(Why::Full) => matches!(event, Event::Arrived { connection: new } if new == connection),
+            Fate::Refused(Why::Late) => is_waiting && is_late,
+            Fate::Refused(Why::HandedOver) => is_waiting && known.handed_over > HANDED_OVER,
+            Fate::Refused(Why::Closing) => {
+                let is_new = matches!(event, Event::Arrived { connection: new } if new == connection);
+                self.draining && is_waiting && (is_new || !self.processes.values().any(can_take))
+            }
+        };
+        self.check(right, &format!("connection {connection} ({known:?}) is {fate:?}"));
+        if fate == Fate::Refused(Why::Full) {
+            let fresh =
+                self.connections.values().filter(|known| known.place == Where::Waiting && known.handed_over == 0);
+            self.check(fresh.count() >= self.config.waiting_max, "one is refused where as many wait as may");
+        }
+    }
+
+    /// After each step.
+    fn is_right(&mut self) {
+        let count = |fits: fn(&Where) -> bool| self.connections.values().filter(|known| fits(&known.place)).count();
+        let counts = self.balance.counts();
+        let takes = |process: &&Process| process.accepts && self.has_a_future(process);
+        let expected = Counts {
+            workers: self.processes.values().filter(takes).count(),
+            waiting: self.waiting(),
+            unread: count(|place| matches!(place, Where::Unread(_))),
+            read: count(|place| matches!(place, Where::Read(_))),
+        };
+        assert_eq!(counts, expected, "SANDHOG_SEED={}", self.seed);
+        let ended: u64 = self.fates.values().sum();
+        self.check(ended + self.connections.len() as u64 == self.arrived, "each connection has one fate");
+        let fresh = self.connections.values().filter(|known| known.place == Where::Waiting && known.handed_over == 0);
+        self.check(fresh.count() <= self.config.waiting_max.max(1), "what waits is bounded");
+        let idle = self.processes.keys().any(|worker| self.may_take(*worker));
+        self.check(counts.waiting == 0 || !idle, "nobody waits while a worker has room");
+        let is_orphan = |known: &Known| match known.place {
+            Where::Waiting => false,
+            Where::Unread(worker) | Where::Read(worker) => !self.processes.contains_key(&worker),
+        };
+        self.check(!self.connections.values().any(is_orphan), "a dead worker has no connections");
+        let right = self.connections.iter().all(|(id, known)| match known.place {
+            Where::Waiting => true,
+            Where::Unread(worker) | Where::Read(worker) => self.balance.has(worker, *id),
+        });
+        self.check(right, "who has which connection");
+    }
+
+    // The end.
+
+    fn live_and_end(&mut self) {
+        for _ in 0..REQUESTS {
+            self.request();
+            let most = [0, 0, 5, 200][self.rng.below(4) as usize];
+            let pause = self.rng.millis(most);
+            self.run_until(self.now + pause);
+        }
+        if self.rng.one_in(2) {
+            self.calm_down();
+        }
+        self.step(Event::Drain);
+        (0..20).for_each(|_| self.request());
+        for worker in self.processes.keys().copied().collect::<Vec<_>>() {
+            self.step(Event::Gone { worker });
+        }
+        self.run_until(self.now + Duration::from_secs(3600));
+        self.check(self.connections.is_empty() && self.drained, "nothing is left");
+        self.check(self.balance.next_wake().is_none(), "nothing comes after the end");
+    }
+
+    /// Nothing bad happens any more: with enough workers each connection is read.
+    fn calm_down(&mut self) {
+        self.calm = true;
+        for worker in self.processes.keys().copied().collect::<Vec<_>>() {
+            self.step(Event::Gone { worker });
+        }
+        self.run_until(self.now + 2 * self.config.waiting_for);
+        let refused = self.fates.clone();
+        for _ in 0..100 {
+            // Those that have had as many as they may are replaced.
+            while self.processes.values().filter(|process| self.has_a_future(process)).count() < 4 {
+                self.join();
+                let worker = WorkerId(self.next_worker - 1);
+                self.step(Event::Accepts { worker });
+            }
+            let connection = self.next_connection;
+            self.next_connection += 1;
+            self.step(Event::Arrived { connection });
+            let place = self.connections[&connection].place;
+            let Where::Unread(worker) = place else { panic!("{place:?}, SANDHOG_SEED={}", self.seed) };
+            self.step(Event::Reads { worker, connection });
+            if self.connections.len() >= 4 {
+                let (connection, known) = self.connections.first_key_value().map(|(id, known)| (*id, *known)).unwrap();
+                let Where::Read(worker) = known.place else { panic!("{known:?}, SANDHOG_SEED={}", self.seed) };
+                self.step(Event::Closed { worker, connection });
+            }
+        }
+        let count = |fates: &BTreeMap<Fate, u64>| {
+            fates.iter().filter(|(fate, _)| **fate != Fate::Served).map(|(_, times)| times).sum::<u64>()
+        };
+        self.check(count(&refused) == count(&self.fates), "in a calm world all are served");
+    }
+}
+
+impl Known {
+    fn hand_over(&mut self, now: Duration) {
+        (self.place, self.since) = (Where::Waiting, now);
+        self.handed_over += 1;
+    }
+}
+
+#[test]
+fn a_million_events_lose_no_connection() {
+    if let Some(seed) = number("SANDHOG_SEED") {
+        let mut world = World::new(seed);
+        world.shows = true;
+        return world.live_and_end();
+    }
+    let worlds = number("SANDHOG_WORLDS").unwrap_or(0);
+    let (mut events, mut seed) = (0, 0);
+    let (mut fates, mut breaches) = (BTreeMap::new(), BTreeSet::new());
+    while events < EVENTS || seed < worlds {
+        let mut world = World::new(seed);
+        world.live_and_end();
+        events += world.events;
+        seed += 1;
+        for (fate, times) in &world.fates {
+            *fates.entry(*fate).or_insert(0) += times;
+        }
+        breaches.extend(world.breaches.iter().copied());
+    }
+    println!("{events} events in {seed} worlds: {fates:?}");
+    assert_eq!(fates.len(), 7, "a world in which something never happens proves nothing: {fates:?}");
+    assert_eq!(breaches.len(), 4, "{breaches:?}");
+}
