@@ -29,4 +29,5 @@ install --mode 755 --directory "$prefix/libexec/sandhog" "$parts"
 put sandhog-worker "$parts"
 put sandhog-compiler "$parts"
 put sandhog "$prefix/bin"
+"$prefix/bin/sandhog" man --output "$prefix/share/man/man1" >/dev/null
 echo "installed $prefix/bin/sandhog and $parts"

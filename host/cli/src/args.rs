@@ -8,18 +8,20 @@ mod map;
 mod parse;
 mod pool;
 mod run;
+mod serve;
 mod spawn;
 mod start;
 mod tools;
 mod verb_examples;
 mod verbs;
 
-pub use commands::{Cli, Command, CompletionsArgs, HelpArgs, Shell, Topic};
+pub use commands::{Cli, Command, CompletionsArgs, HelpArgs, ManArgs, Shell, Topic};
 pub use flags::{JobFlags, OfStart};
 pub use map::{Halt, Input, MapArgs};
 pub use parse::{Stop, long_help, parse};
 pub use pool::{Descriptors, PoolArgs, Protocol};
 pub use run::RunArgs;
+pub use serve::{AccessLog, Instances, ServeArgs};
 pub use start::StartArgs;
 pub use tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
 pub use verbs::{

@@ -8,14 +8,15 @@ use super::render::screen::Screen;
 use super::run::refusal;
 use super::surroundings;
 use rustix::io::{FdFlags, fcntl_setfd};
-use sandhog_daemon::control::{self, Patience};
+use sandhog_daemon::control::{self, Address, Patience};
 use sandhog_daemon::directories;
-use sandhog_daemon::fleet::{self, End, Handle, Paths};
+use sandhog_daemon::fleet::{self, End, Handle, Paths, Reserved};
 use sandhog_protocol::exit_code;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::own_limits;
 use sandhog_runtime::shed::shed;
 use sandhog_runtime::terms::Terms;
+use sandhog_serve::listener::{Listener, inherited};
 use sandhog_spec::text::escape;
 use sandhog_sys::process::{self, SingleThreaded};
 use std::cell::Cell;
@@ -24,6 +25,7 @@ use std::io::Write;
 use std::sync::Arc;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Keeps jobs up until it is told to end; returns the exit code.
 pub fn run(token: SingleThreaded, args: DaemonArgs) -> u8 {
@@ -37,6 +39,10 @@ pub fn run(token: SingleThreaded, args: DaemonArgs) -> u8 {
     if let Err(error) = own_limits::check_for_daemon() {
         return failed(&refusal(&error), starter);
     }
+    let sockets = match Sockets::take(&args) {
+        Ok(sockets) => sockets,
+        Err(problem) => return failed(&Failure { problem, code: exit_code::REFUSED }, starter),
+    };
     let view = Arc::new(Screen::new(None));
     // Whatever fails before it is ready, whoever waits for it is told.
     let starter = Cell::new(starter);
@@ -48,7 +54,7 @@ pub fn run(token: SingleThreaded, args: DaemonArgs) -> u8 {
         |coordinator| {
             let starter = &starter;
             let is_ready = move || starter.take().into_iter().for_each(|starter| starter.say("ready\n"));
-            async move { keep_up(&coordinator, is_ready).await }
+            async move { keep_up(&coordinator, sockets, is_ready).await }
         },
     );
     match kept {
@@ -93,30 +99,63 @@ impl Starter {
     }
 }
 
-async fn keep_up(coordinator: &Arc<Coordinator>, is_ready: impl FnOnce()) -> Result<(), Failure> {
+/// Sockets that are there before privilege goes.
+struct Sockets {
+    reserved: Reserved,
+    metrics: Option<Address>,
+}
+
+impl Sockets {
+    /// # Errors
+    /// The first one that can't be had.
+    fn take(args: &DaemonArgs) -> Result<Self, Problem> {
+        let mut reserved = Reserved::default();
+        // First: the numbers of those that systemd passes are taken on trust.
+        let passed = inherited::of_this_process().map_err(|error| Problem::of(&error))?;
+        for socket in passed.filter_map(process::inherited) {
+            fcntl_setfd(&socket, FdFlags::CLOEXEC).map_err(|errno| Problem::of(&std::io::Error::from(errno)))?;
+            reserved.pass(socket).map_err(|error| Problem::of(&error))?;
+        }
+        for address in &args.listen {
+            reserved.bind(*address).map_err(|error| Problem::of(&error))?;
+        }
+        let metrics = args.metrics.map(|address| Listener::bind(address).map(Address::new));
+        Ok(Self { reserved, metrics: metrics.transpose().map_err(|error| Problem::of(&error))? })
+    }
+}
+
+async fn keep_up(coordinator: &Arc<Coordinator>, sockets: Sockets, is_ready: impl FnOnce()) -> Result<(), Failure> {
     let directories = directories::take(coordinator).await.map_err(|error| Failure {
         problem: error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint),
         code: if error.is_refusal() { exit_code::REFUSED } else { exit_code::SANDHOG_FAILED },
     })?;
     let listener = control::bind(&directories.socket).map_err(|error| refusal(&error))?;
     let paths = Paths { state: directories.state.clone(), socket: directories.socket.clone() };
-    let (handle, daemon) = fleet::start(coordinator, paths).map_err(|error| refusal(&error))?;
+    let (handle, daemon) = fleet::start(coordinator, paths, sockets.reserved).map_err(|error| refusal(&error))?;
     listen_for_signals(&handle).map_err(|error| Failure::of(&error))?;
-    let (over, mut is_over) = watch::channel(false);
+    let (over, is_over) = watch::channel(false);
     let uid = directories.uid;
-    let farewell = async move {
+    let farewell = move || {
+        let mut is_over = is_over.clone();
         // The sender lives until it has said so.
-        let _ = is_over.wait_for(|over| *over).await;
+        async move { drop(is_over.wait_for(|over| *over).await) }
     };
-    let served = tokio::spawn(control::serve(listener, uid, handle.clone(), Patience::default(), farewell));
+    let (patience, mut served) = (Patience::default(), JoinSet::new());
+    served.spawn(control::serve(listener, uid, handle.clone(), patience, farewell()));
     // Where nobody reads it there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "sandhog: ready, at {}", escape(&directories.socket.to_string_lossy()));
+    let say = |text: &str| drop(writeln!(std::io::stderr(), "sandhog: {text}"));
+    if let Some(address) = sockets.metrics {
+        say(&format!("metrics at http://{}/metrics", address.local()));
+        let numbers = control::serve_metrics(address, handle.clone(), patience, farewell());
+        served.spawn(numbers.map_err(|error| Failure::of(&error))?);
+    }
+    say(&format!("ready, at {}", escape(&directories.socket.to_string_lossy())));
     is_ready();
     directories::tell_service_manager("READY=1");
     let end = daemon.run().await;
     directories::tell_service_manager("STOPPING=1");
     over.send_replace(true);
-    let _ = served.await;
+    while served.join_next().await.is_some() {}
     match end {
         End::ShutDown => Ok(()),
         End::SpawnerLost => Err(Failure {

@@ -4,8 +4,8 @@
 
 use super::args::{self, Command};
 use super::{
-    ask, build, check, completions, daemon, doctor, down, inspect, look, map, monit, new, pool, render, run, schema,
-    startup, surroundings, trace, up,
+    ask, build, check, completions, daemon, doctor, down, inspect, look, man, map, monit, new, pool, render, run,
+    schema, serve, startup, surroundings, trace, up,
 };
 use sandhog_daemon::fleet::Verb;
 use sandhog_runtime::own_limits;
@@ -47,6 +47,7 @@ fn carry_out(start: Start, command: Command) -> u8 {
         Command::Run(args) => run::run(start, *args),
         Command::Map(args) => map::run(start.into_token(), *args),
         Command::Pool(args) => pool::run(start.into_token(), &args),
+        Command::Serve(args) => serve::run(start.into_token(), &args),
         Command::Up(args) => up::run(&args),
         Command::Down(args) => down::run(&args),
         Command::Start(args) => super::start::run(*args),
@@ -72,6 +73,7 @@ fn carry_out(start: Start, command: Command) -> u8 {
         Command::New(args) => new::run(&args),
         Command::Inspect(args) => inspect::run(start.into_token(), args),
         Command::Completions(args) => render::answer(&completions::script(args.shell)),
+        Command::Man(args) => man::run(&args),
         Command::Help(args) => render::help(args),
     }
 }

@@ -140,35 +140,29 @@ fn try_logs(args: &LogsArgs) -> Result<u8, Failure> {
     let show = |line: &LogLine| print.borrow_mut().print(line, render::lines::log);
     let client = Client::connect()?;
     if args.follow {
-        follow_logs(client, &args.select, args.lines, show)?;
+        follow_logs(client, args, show)?;
     } else {
         let mut client = client;
-        client.lines(&logs_of(&args.select, args.lines, false), &mut |line: LogLine| show(&line))?;
+        client.lines(&logs_of(args, args.lines, false), &mut |line: LogLine| show(&line))?;
     }
     Ok(print.into_inner().end())
 }
 
-fn logs_of(select: &[String], lines: u64, follow: bool) -> String {
+fn logs_of(args: &LogsArgs, lines: u64, follow: bool) -> String {
     let lines = lines.to_string();
-    let mut pairs = selects(select);
+    let mut pairs = selects(&args.select);
     pairs.push(("lines", lines.as_str()));
-    if follow {
-        pairs.push(("follow", "true"));
-    }
+    let flags = [("follow", follow), ("access", args.access)];
+    pairs.extend(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| (key, "true")));
     query("/v1/logs", &pairs)
 }
 
 /// The last lines and those that come; after a gap, those that came meanwhile.
-fn follow_logs(
-    client: Client,
-    select: &[String],
-    lines: u64,
-    show: impl Fn(&LogLine) -> ControlFlow<()>,
-) -> Result<(), Failure> {
+fn follow_logs(client: Client, args: &LogsArgs, show: impl Fn(&LogLine) -> ControlFlow<()>) -> Result<(), Failure> {
     let mut shown = Shown::nothing(clock::now_ms());
     follow(client, |client, gap| {
         let resumes = gap.is_open();
-        let path = logs_of(select, if resumes { LINES_KEPT } else { lines }, true);
+        let path = logs_of(args, if resumes { LINES_KEPT } else { args.lines }, true);
         let (mut past, left) = (Vec::new(), Cell::new(0));
         let mut begins = |count| {
             left.set(if resumes { count } else { 0 });

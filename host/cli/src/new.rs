@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 static COMMAND: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/command");
 static HANDLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/handler");
+static HTTP: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/http");
 static COMMON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/common");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-sdk");
 static WIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../wit");
@@ -23,6 +24,32 @@ const PLACEHOLDER: &str = "my-job";
 
 /// Longest name of a crate, in bytes: it becomes the name of files.
 const LONGEST: usize = 64;
+
+/// What the crate is to be.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Command,
+    Handler,
+    Http,
+}
+
+impl Kind {
+    fn of(args: &NewArgs) -> Self {
+        match (args.handler, args.http) {
+            (_, true) => Self::Http,
+            (true, false) => Self::Handler,
+            (false, false) => Self::Command,
+        }
+    }
+
+    fn template(self) -> &'static Dir<'static> {
+        match self {
+            Self::Command => &COMMAND,
+            Self::Handler => &HANDLER,
+            Self::Http => &HTTP,
+        }
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -51,7 +78,7 @@ pub fn run(args: &NewArgs) -> u8 {
 }
 
 fn make(args: &NewArgs) -> Result<String, Error> {
-    let path = &args.path;
+    let (path, kind) = (&args.path, Kind::of(args));
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if !is_crate_name(&name) {
         return Err(Error::Name(escape(&name).into()));
@@ -61,7 +88,7 @@ fn make(args: &NewArgs) -> Result<String, Error> {
     }
     // Beside its place, then renamed: it is there as a whole or not at all.
     let beside = parent(path).join(format!(".{name}.sandhog-{}", std::process::id()));
-    let made = fill(&beside, &name, args.handler).and_then(|()| put(&beside, path));
+    let made = fill(&beside, &name, kind).and_then(|()| put(&beside, path));
     if made.is_err() {
         let _ = fs::remove_dir_all(&beside);
     }
@@ -69,7 +96,7 @@ fn make(args: &NewArgs) -> Result<String, Error> {
         io::ErrorKind::AlreadyExists => Error::Exists(path.clone()),
         _ => Error::Make { path: path.clone(), cause },
     })?;
-    Ok(next_steps(path, args.handler))
+    Ok(next_steps(path, kind))
 }
 
 /// What cargo takes as a package's name, and every file system as a file's.
@@ -79,9 +106,9 @@ fn is_crate_name(name: &str) -> bool {
     starts && name.len() <= LONGEST && name.chars().all(is_part)
 }
 
-fn fill(root: &Path, name: &str, handler: bool) -> io::Result<()> {
+fn fill(root: &Path, name: &str, kind: Kind) -> io::Result<()> {
     fs::create_dir(root)?;
-    write(if handler { &HANDLER } else { &COMMAND }, root, Some(name))?;
+    write(kind.template(), root, Some(name))?;
     write(&COMMON, root, Some(name))?;
     write(&SDK, &root.join("sandhog-sdk"), None)?;
     write(&WIT, &root.join("sandhog-sdk/wit"), None)
@@ -115,19 +142,18 @@ fn put(beside: &Path, path: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE)?)
 }
 
-fn next_steps(path: &Path, handler: bool) -> String {
+fn next_steps(path: &Path, kind: Kind) -> String {
     let shown = escape(&path.to_string_lossy()).into_owned();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if handler {
-        let module = format!("target/wasm32-wasip1/release/{}.wasm", name.replace('-', "_"));
-        return format!(
-            "made {shown}: a handler. Next:\n  cd {shown}\n  cargo test\n  cargo build --release\n  \
-             sandhog inspect {module}\n"
-        );
-    }
-    let module = format!("target/wasm32-wasip1/release/{name}.wasm");
+    let library = name.replace('-', "_");
+    let (what, verb, file) = match kind {
+        Kind::Command => ("a program", "run", &*name),
+        Kind::Handler => ("a handler", "inspect", &*library),
+        Kind::Http => ("a service", "serve --listen 127.0.0.1:8080", &*library),
+    };
     format!(
-        "made {shown}: a program. Next:\n  cd {shown}\n  cargo test\n  cargo build --release\n  sandhog run {module}\n"
+        "made {shown}: {what}. Next:\n  cd {shown}\n  cargo test\n  cargo build --release\n  \
+         sandhog {verb} target/wasm32-wasip1/release/{file}.wasm\n"
     )
 }
 

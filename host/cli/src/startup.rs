@@ -49,6 +49,19 @@ const fn of_persons(reason: &'static str, lines: &'static str) -> Block {
     Block { systems: false, ..without_root(reason, lines) }
 }
 
+const NO_NETWORK: Block = of_all(
+    "No network: jobs have none, and people reach the daemon by a socket in the file system. Jobs that serve HTTP need\n\
+     another unit: sandhog startup --listen.",
+    "PrivateNetwork=yes\nIPAddressDeny=any\nRestrictAddressFamilies=AF_UNIX",
+);
+
+/// In its place, where jobs serve HTTP.
+const LISTENING: Block = of_all(
+    "It listens for jobs that serve HTTP, and connects to nobody. Jobs have no network: a worker is handed connections.\n\
+     For a port below 1024 put a sandhog.socket with ListenStream=80 beside this; systemd passes it on.",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+);
+
 /// What is hardened, and what is not since the daemon would not work: it has walls of its own, which are built of the same
 /// mechanisms. The source of what each directive does: systemd.exec(5) of version 252.
 const BLOCKS: [Block; 17] = [
@@ -70,10 +83,7 @@ const BLOCKS: [Block; 17] = [
         "No executable gives it more than it has, and no directory entry is for others.",
         "NoNewPrivileges=yes\nUMask=0077\nKeyringMode=private",
     ),
-    of_all(
-        "No network: jobs have none, and people reach the daemon by a socket in the file system.",
-        "PrivateNetwork=yes\nIPAddressDeny=any\nRestrictAddressFamilies=AF_UNIX",
-    ),
+    NO_NETWORK,
     of_systems(
         "It reads what jobs are given, and writes to its own directory alone. A job with a directory to write to (:rw)\n\
          needs it here as well: ReadWritePaths=/srv/data. /tmp is its own: keep modules elsewhere.",
@@ -172,7 +182,7 @@ fn try_run(args: StartupArgs) -> Result<u8, Failure> {
         (false, true) => Whose::Persons,
         (false, false) => Whose::Systems,
     };
-    let unit = unit(whose, &program);
+    let unit = unit(whose, args.listen, &program);
     Ok(if args.json { render::answer_json(&Json::new(whose, &unit)) } else { render::answer(unit.as_bytes()) })
 }
 
@@ -194,7 +204,7 @@ impl<'a> Json<'a> {
     }
 }
 
-fn unit(whose: Whose, program: &Path) -> String {
+fn unit(whose: Whose, listens: bool, program: &Path) -> String {
     let (head, target) = match whose {
         Whose::Systems => (SYSTEMS_HEAD, "multi-user.target"),
         Whose::Root => (ROOT_HEAD, "multi-user.target"),
@@ -203,6 +213,7 @@ fn unit(whose: Whose, program: &Path) -> String {
     let mut text = format!("{head}\n[Unit]\nDescription=Sandhog: sealed WebAssembly jobs, kept up\n\n[Service]\n");
     text.push_str(&format!("ExecStart=:{} daemon\n", quoted(program)));
     for block in BLOCKS.iter().filter(|block| block.is_of(whose)) {
+        let block = if listens && block.lines == NO_NETWORK.lines { &LISTENING } else { block };
         let reason: String = block.reason.lines().map(|line| format!("# {line}\n")).collect();
         text.push_str(&format!("\n{reason}{}\n", block.lines));
     }
@@ -252,11 +263,25 @@ mod tests {
     #[test]
     fn every_line_is_a_comment_a_section_or_a_setting_that_is_there_once() {
         for whose in ALL {
-            let unit = unit(whose, Path::new("/usr/bin/sandhog"));
+            let unit = unit(whose, false, Path::new("/usr/bin/sandhog"));
             let lines = unit.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '[']));
             let keys: Vec<_> = lines.map(|line| line.split_once('=').unwrap().0).collect();
             assert_eq!(keys.len(), keys.iter().collect::<BTreeSet<_>>().len(), "{unit}");
             assert!(unit.lines().all(|line| line.len() <= 120), "{unit}");
+        }
+    }
+
+    #[test]
+    fn a_unit_for_jobs_that_listen_leaves_the_network_and_nothing_else() {
+        for whose in ALL {
+            let both = [false, true].map(|listens| unit(whose, listens, Path::new("/usr/bin/sandhog")));
+            let lines =
+                both.each_ref().map(|unit| unit.lines().filter(|line| !line.starts_with('#')).collect::<BTreeSet<_>>());
+            let gone: Vec<_> = lines[0].difference(&lines[1]).collect();
+            let new: Vec<_> = lines[1].difference(&lines[0]).collect();
+            assert_eq!(gone, [&"IPAddressDeny=any", &"PrivateNetwork=yes", &"RestrictAddressFamilies=AF_UNIX"]);
+            assert_eq!(new, [&"RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"]);
+            assert!(both[1].lines().all(|line| line.len() <= 120), "{}", both[1]);
         }
     }
 
@@ -275,7 +300,7 @@ mod tests {
             "@sandbox",
         ];
         for whose in ALL {
-            let unit = unit(whose, Path::new("/usr/bin/sandhog"));
+            let unit = unit(whose, false, Path::new("/usr/bin/sandhog"));
             for line in unit.lines().filter(|line| !line.starts_with('#')) {
                 assert!(!fatal.iter().any(|word| line.contains(word)), "{line}");
             }
@@ -285,7 +310,7 @@ mod tests {
     #[test]
     fn every_unit_has_cgroups_of_its_own() {
         for whose in ALL {
-            let unit = unit(whose, Path::new("/usr/bin/sandhog"));
+            let unit = unit(whose, false, Path::new("/usr/bin/sandhog"));
             let delegated = unit.lines().any(|line| line == "Delegate=memory pids" || line == "Delegate=yes");
             // Read-only is all but its own.
             let writable = unit.lines().any(|line| line.starts_with("ReadWritePaths=") && line.ends_with(".slice/%n"));
@@ -295,9 +320,9 @@ mod tests {
 
     #[test]
     fn the_systems_unit_has_no_privilege_and_roots_has_four() {
-        let systems = unit(Whose::Systems, Path::new("/usr/bin/sandhog"));
+        let systems = unit(Whose::Systems, false, Path::new("/usr/bin/sandhog"));
         assert!(systems.contains("\nUser=sandhog\n") && systems.contains("\nCapabilityBoundingSet=\n"));
-        let root = unit(Whose::Root, Path::new("/usr/bin/sandhog"));
+        let root = unit(Whose::Root, false, Path::new("/usr/bin/sandhog"));
         assert!(root.contains("\nCapabilityBoundingSet=CAP_SYS_ADMIN CAP_SETUID CAP_SETGID CAP_KILL\n"));
         assert!(!root.contains("PrivateUsers") && !root.contains("ProtectControlGroups"));
     }

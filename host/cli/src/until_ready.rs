@@ -202,6 +202,9 @@ impl Awaited {
             | EventKind::Message
             | EventKind::Disconnected
             | EventKind::Deadlock
+            | EventKind::Listening
+            | EventKind::Closed
+            | EventKind::RequestFailed
             | EventKind::Problem
             | EventKind::DaemonStarted
             | EventKind::DaemonStopping => {}

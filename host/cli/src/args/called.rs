@@ -14,6 +14,7 @@ pub(super) fn command(args: &[OsString]) -> Option<Command> {
     match name.to_str()? {
         "run" => parsed(rest).map(Box::new).map(Command::Run),
         "map" => parsed(rest).map(Box::new).map(Command::Map),
+        "serve" => parsed(rest).map(Box::new).map(Command::Serve),
         "pool" => parsed(rest).map(Box::new).map(Command::Pool),
         "up" => parsed(rest).map(Command::Up),
         "down" => parsed(rest).map(Command::Down),
@@ -40,6 +41,7 @@ pub(super) fn command(args: &[OsString]) -> Option<Command> {
         "new" => parsed(rest).map(Command::New),
         "doctor" => parsed(rest).map(Command::Doctor),
         "completions" => parsed(rest).map(Command::Completions),
+        "man" => parsed(rest).map(Command::Man),
         "help" => parsed::<HelpArgs>(rest).map(Command::Help),
         _ => None,
     }

@@ -3,12 +3,13 @@
 //! Must not: read a command line.
 
 use super::examples::{
-    BUILD_EXAMPLES, COMPLETIONS_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, HELP_EXAMPLES, INSPECT_EXAMPLES, MAP_EXAMPLES,
-    NEW_EXAMPLES, POOL_EXAMPLES, RUN_EXAMPLES,
+    BUILD_EXAMPLES, COMPLETIONS_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, HELP_EXAMPLES, INSPECT_EXAMPLES, MAN_EXAMPLES,
+    MAP_EXAMPLES, NEW_EXAMPLES, POOL_EXAMPLES, RUN_EXAMPLES, SERVE_EXAMPLES,
 };
 use super::map::MapArgs;
 use super::pool::PoolArgs;
 use super::run::RunArgs;
+use super::serve::ServeArgs;
 use super::start::StartArgs;
 use super::tools::{BuildArgs, DoctorArgs, InspectArgs, NewArgs};
 use super::verb_examples as verb;
@@ -17,7 +18,8 @@ use super::verbs::{
     SchemaArgs, SendArgs, ShowArgs, SignalArgs, StartupArgs, UpArgs,
 };
 use clap::builder::styling::{AnsiColor, Effects, Style, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::path::PathBuf;
 
 /// Widest line of a help text, in columns: what a person reads without losing the line.
 const WIDEST: usize = 100;
@@ -57,6 +59,9 @@ pub enum Command {
     /// Hold workers of a module ready, for a program that sends tasks and gets answers
     #[command(after_help = POOL_EXAMPLES)]
     Pool(Box<PoolArgs>),
+    /// Serve HTTP with a module, in sealed workers behind one address
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(Box<ServeArgs>),
 
     /// Bring up the jobs of a manifest, and keep them up
     #[command(after_help = verb::UP)]
@@ -134,6 +139,9 @@ pub enum Command {
     /// Print a script that completes commands and flags in a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
+    /// Print the manual page of a command, or write all pages into a folder
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
     /// Explain a command, or the exit codes
     #[command(after_help = HELP_EXAMPLES)]
     Help(HelpArgs),
@@ -153,6 +161,16 @@ pub enum Shell {
     Elvish,
 }
 
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// A command; without one, that of sandhog itself
+    pub topic: Option<Topic>,
+
+    /// Write the pages of all commands into this folder, one file each: sandhog.1, sandhog-run.1 …
+    #[arg(short, long, value_name = "FOLDER", conflicts_with = "topic", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, Args)]
 pub struct HelpArgs {
     /// A command, or exit-codes
@@ -165,6 +183,7 @@ pub enum Topic {
     Run,
     Map,
     Pool,
+    Serve,
     Up,
     Down,
     Start,
@@ -190,5 +209,6 @@ pub enum Topic {
     New,
     Doctor,
     Completions,
+    Man,
     ExitCodes,
 }

@@ -90,6 +90,28 @@ The protocol is described in docs/pool-protocol.md. A handler takes values, a co
 The first SIGTERM or Ctrl-C lets accepted tasks end, the second ends them.
 The exit code is 0 when the program has closed the conversation, 1 when it broke the protocol.";
 
+pub(super) const SERVE_EXAMPLES: &str = "\
+Examples:
+  sandhog serve hello.wasm --listen 127.0.0.1:8080
+      One sealed worker. Stdout has a line for each request; port 0 takes any that is free.
+
+  sandhog serve shop.wasm --listen 127.0.0.1:8080 -i 4 --dir pages::/pages --request-timeout 5s
+      Four workers, which may read one directory. A request that takes longer is answered with 504.
+
+  sandhog serve shop.wasm --listen 127.0.0.1:8080 -i 1..8 --metrics 127.0.0.1:9100
+      As many workers as the requests need; numbers for Prometheus at http://127.0.0.1:9100/metrics.
+
+  sandhog serve strangers.wasm --listen 127.0.0.1:8080 -i 32 --isolation process
+      A sealed process for each connection, at most 32 at once.
+
+  kill -HUP PID
+      Reload the module. Each worker goes when its new one is ready, and no request is lost.
+
+The first SIGTERM or Ctrl-C lets requests end, within --grace, and the exit code is 0. The second ends
+the command at once. Without --listen it serves on the sockets that systemd passes (LISTEN_FDS).
+It speaks HTTP/1.1, and HTTP/2 with prior knowledge; docs/serving-http.md shows TLS by a reverse proxy.
+The exit code of a worker that never served: sandhog help exit-codes";
+
 pub(super) const BUILD_EXAMPLES: &str = "\
 Examples:
   sandhog build target/wasm32-wasip1/release/sum.wasm -o sum.wasm
@@ -112,6 +134,7 @@ pub(super) const NEW_EXAMPLES: &str = "\
 Examples:
   sandhog new greet             a program: cd greet; cargo test; cargo run
   sandhog new --handler resize  a function that is called for each task
+  sandhog new --http shop       a function that is called for each HTTP request
 
 The SDK for guests goes along in the crate; the compiler needs the target wasm32-wasip1.";
 
@@ -129,6 +152,11 @@ Examples:
   sandhog completions zsh > ~/.zfunc/_sandhog
   sandhog completions fish > ~/.config/fish/completions/sandhog.fish
   sandhog completions elvish >> ~/.config/elvish/rc.elv";
+
+pub(super) const MAN_EXAMPLES: &str = "\
+Examples:
+  sandhog man run | man -l -
+  sandhog man --output ~/.local/share/man/man1";
 
 pub(super) const HELP_EXAMPLES: &str = "\
 Examples:

@@ -136,7 +136,9 @@ impl<C> JobFlags<C> {
             Takes::Name(field) | Takes::Module(field) | Takes::Group(field) => {
                 *(field.set)(spec) = one(id, matches).unwrap_or_default();
             }
-            Takes::Text(field) | Takes::Word(field, _) | Takes::Ready(field) => *(field.set)(spec) = one(id, matches),
+            Takes::Text(field) | Takes::Word(field, _) | Takes::TimeOr(field, _) => {
+                *(field.set)(spec) = one(id, matches)
+            }
             Takes::Size(field) => *(field.set)(spec) = one::<Size>(id, matches).map(Into::into),
             Takes::Time(field) => *(field.set)(spec) = one::<Time>(id, matches).map(Into::into),
             Takes::Count(field) => *(field.set)(spec) = one(id, matches),
@@ -180,7 +182,7 @@ fn arg(setting: Setting, usual: &[(Setting, &str)]) -> Option<Arg> {
             Takes::Time(_) => arg.value_parser(ValueParser::new(read::<Time>)).allow_hyphen_values(true),
             Takes::Count(_) => arg.value_parser(ValueParser::new(parse_count)).allow_hyphen_values(true),
             Takes::Name(_) => arg.value_parser(NonEmptyStringValueParser::new()),
-            Takes::Module(_) | Takes::Group(_) | Takes::Ready(_) => arg.value_parser(ValueParser::string()),
+            Takes::Module(_) | Takes::Group(_) | Takes::TimeOr(..) => arg.value_parser(ValueParser::string()),
             Takes::Text(_) => arg.value_parser(ValueParser::string()).allow_hyphen_values(true),
             Takes::Word(_, words) => arg.value_parser(PossibleValuesParser::new(words())),
             Takes::Words(_, words) => {

@@ -358,7 +358,7 @@ mod tests {
         let Command::Help(help) = parsed(&["help", "exit-codes"]).unwrap().command else { panic!() };
         assert_eq!(help.topic, Some(Topic::ExitCodes));
         assert!(misuse(&["help", "nonsense"]).contains(
-            "[possible values: run, map, pool, up, down, start, stop, restart, reload, delete, scale, ps, objects,"
+            "[possible values: run, map, pool, serve, up, down, start, stop, restart, reload, delete, scale, ps, objects,"
         ));
     }
 

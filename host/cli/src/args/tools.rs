@@ -48,6 +48,10 @@ pub struct NewArgs {
     /// A handler: a function that is called for each task
     #[arg(long)]
     pub handler: bool,
+
+    /// A service: a function that is called for each HTTP request
+    #[arg(long, conflicts_with = "handler")]
+    pub http: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -5,8 +5,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
 use sandhog_daemon::control::PAST_MAX;
 use sandhog_protocol::plan::Wall;
+use sandhog_spec::listen::parse_listen;
 use sandhog_spec::units::{self, Time, duration, parse_count};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +28,10 @@ fn parse_past(text: &str) -> Result<u64, String> {
 
 fn parse_duration(text: &str) -> Result<Duration, units::Error> {
     text.parse::<Time>().map(duration)
+}
+
+fn listen_parser(text: &str) -> Result<SocketAddr, String> {
+    parse_listen(text).map_err(|reason| format!("{reason}: {}", reason.hint()))
 }
 
 /// What every verb has that can wait for its work to be done.
@@ -186,6 +192,10 @@ pub struct LogsArgs {
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = parse_past, default_value_t = PAST)]
     pub lines: u64,
 
+    /// The requests that jobs with `listen` have served, a line each, instead of what the jobs wrote
+    #[arg(long)]
+    pub access: bool,
+
     /// Print one JSON object a line, with the text as it was written
     #[arg(long)]
     pub json: bool,
@@ -274,6 +284,14 @@ pub struct DaemonArgs {
     #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser())]
     pub allow_missing: Vec<Wall>,
 
+    /// An address that is taken before privilege goes, for a job with the same `listen`: a port below 1024. May come more than once
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_parser)]
+    pub listen: Vec<SocketAddr>,
+
+    /// Where everybody who can reach it gets the numbers of all jobs: GET /metrics, for Prometheus, and nothing else
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_parser)]
+    pub metrics: Option<SocketAddr>,
+
     /// Where to say that it is ready: a descriptor, from `up` and `start`
     #[arg(long, value_name = "FD", hide = true)]
     pub ready_fd: Option<i32>,
@@ -288,6 +306,10 @@ pub struct StartupArgs {
     /// For the machine, as root: each worker with an id and a cgroup of its own
     #[arg(long)]
     pub root: bool,
+
+    /// For jobs that serve HTTP (`listen`): the unit leaves the daemon its network. Jobs have none all the same
+    #[arg(long)]
+    pub listen: bool,
 
     /// Print one JSON object: the unit's name, where it goes, and its text
     #[arg(long)]

@@ -127,6 +127,17 @@ fn describe(instance: &Instance, now_ms: u64, columns: usize) -> Vec<Line<'stati
         instance.last.as_ref().map(|last| format!("last: {}", escape(&last.text))),
         instance.next_ms.map(|next| format!("next in {}", time::rough(next.saturating_sub(now_ms)))),
         instance.progress.as_deref().map(|progress| escape(progress).into_owned()),
+        instance
+            .requests
+            .map(|requests| format!("{} req/s, {} in flight", phase::rate(requests.rate_milli), requests.in_flight)),
+        instance.requests.and_then(|requests| {
+            let (half, most) = requests.p50_us.zip(requests.p99_us)?;
+            Some(format!("p50 {}, p99 {}", phase::latency(half), phase::latency(most)))
+        }),
+        instance
+            .requests
+            .filter(|requests| requests.errors > 0)
+            .map(|requests| format!("{} requests went wrong", requests.errors)),
     ];
     lines.extend(texts.into_iter().flatten().map(|text| Line::raw(cut(&text, columns))));
     lines
@@ -157,7 +168,7 @@ fn log(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 
 fn log_rows(line: &LogLine, now_ms: u64, columns: usize) -> Vec<Line<'static>> {
     let style = match line.stream {
-        LogStream::Out | LogStream::Log | LogStream::Unknown(_) => Style::new(),
+        LogStream::Out | LogStream::Log | LogStream::Access | LogStream::Unknown(_) => Style::new(),
         LogStream::Err => style_of(Mood::Bad),
         LogStream::Sandhog => style_of(Mood::Busy),
     };

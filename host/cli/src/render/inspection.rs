@@ -35,6 +35,7 @@ fn what(module: &Inspection) -> String {
     let world = match module.world {
         Some(World::Command) => "a program (world command)",
         Some(World::Handler) => "a handler, which answers tasks (world handler)",
+        Some(World::Http) => "a server of HTTP, which answers requests (world http)",
         None => "nothing that can be run",
     };
     let text = if module.text { ", in text" } else { "" };

@@ -20,7 +20,7 @@ pub fn log(line: &LogLine, now_ms: u64, paper: Paper) -> String {
         job => format!("{}/{}", escape(job), line.instance),
     };
     let mood = match line.stream {
-        LogStream::Out | LogStream::Log | LogStream::Unknown(_) => None,
+        LogStream::Out | LogStream::Log | LogStream::Access | LogStream::Unknown(_) => None,
         LogStream::Err => Some(Mood::Bad),
         LogStream::Sandhog => Some(Mood::Busy),
     };
@@ -44,9 +44,9 @@ pub fn event(event: &Event, now_ms: u64, paper: Paper) -> String {
 
 fn mood(event: &Event) -> Option<Mood> {
     match event.kind {
-        EventKind::Ready | EventKind::Reloaded => Some(Mood::Good),
+        EventKind::Ready | EventKind::Reloaded | EventKind::Listening => Some(Mood::Good),
         EventKind::Failed | EventKind::Unhealthy | EventKind::ReloadFailed => Some(Mood::Bad),
-        EventKind::Disconnected | EventKind::Deadlock => Some(Mood::Bad),
+        EventKind::Disconnected | EventKind::Deadlock | EventKind::RequestFailed => Some(Mood::Bad),
         EventKind::Backoff | EventKind::Recycled | EventKind::Retiring | EventKind::Skipped => Some(Mood::Busy),
         EventKind::Ended => event.verdict.as_ref().map(super::phase::verdict_mood),
         EventKind::Created
@@ -55,6 +55,7 @@ fn mood(event: &Event) -> Option<Mood> {
         | EventKind::Stopped
         | EventKind::Finished
         | EventKind::Message
+        | EventKind::Closed
         | EventKind::Deleted
         | EventKind::Problem
         | EventKind::DaemonStarted

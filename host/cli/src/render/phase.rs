@@ -65,6 +65,24 @@ pub fn cpu(permille: u32) -> String {
 
 pub use sandhog_spec::units::print_about as memory;
 
+/// A rate in thousandths, in about three digits.
+pub fn rate(milli: u64) -> String {
+    match milli {
+        0..100_000 => format!("{}.{}", milli / 1_000, milli % 1_000 / 100),
+        _ => (milli / 1_000).to_string(),
+    }
+}
+
+/// How long something short took, in about three digits.
+pub fn latency(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us}us"),
+        1_000..100_000 => format!("{}.{}ms", us / 1_000, us % 1_000 / 100),
+        100_000..1_000_000 => format!("{}ms", us / 1_000),
+        _ => format!("{}.{}s", us / 1_000_000, us % 1_000_000 / 100_000),
+    }
+}
+
 impl Mood {
     /// The text in its colour, where there is to be any.
     pub fn paint(self, text: &str, colour: bool) -> String {
@@ -91,5 +109,13 @@ mod tests {
     #[test]
     fn cpu_is_in_percent_of_one_processor() {
         assert_eq!([0, 123, 2500].map(cpu), ["0.0%", "12.3%", "250.0%"]);
+    }
+
+    #[test]
+    fn rates_and_times_have_about_three_digits() {
+        let rates = [0, 300, 99_900, 100_000, 12_345_600].map(rate);
+        assert_eq!(rates, ["0.0", "0.3", "99.9", "100", "12345"]);
+        let times = [0, 999, 1_000, 31_460, 100_000, 999_999, 1_000_000, 30_000_000].map(latency);
+        assert_eq!(times, ["0us", "999us", "1.0ms", "31.4ms", "100ms", "999ms", "1.0s", "30.0s"]);
     }
 }

@@ -1,10 +1,11 @@
-//! The table of `ps`. It fits the terminal: short headings first, then cut names, then fewer columns.
+//! The table of `ps`. It fits the terminal: short headings first, then cut names, then fewer columns. Columns about requests are
+//! there where a job serves HTTP.
 
 use super::Paper;
 use super::phase::{self, Mood};
 use super::time::rough;
 use super::width::{cut, pad, pad_left, width};
-use sandhog_protocol::control::{Instance, JobSummary, Phase};
+use sandhog_protocol::control::{Instance, JobSummary, Phase, Requests};
 use sandhog_spec::text::escape;
 
 /// What there is to say where there is nothing to list.
@@ -21,9 +22,12 @@ const REASONS: usize = 5;
 const NARROWEST: usize = 8;
 
 const GAP: usize = 2;
-const COLUMNS: usize = 10;
+const COLUMNS: usize = 15;
 const JOB: usize = 1;
 const STATE: usize = 3;
+
+/// Those about requests.
+const REQUESTS: std::ops::Range<usize> = 9..14;
 
 /// The state of a job that has no instance, in the table and in JSON.
 pub const NO_INSTANCE: &str = "none";
@@ -51,6 +55,11 @@ const TABLE: [Column; COLUMNS] = [
     column("UPTIME", "UP", true, 5),
     column("CPU", "CPU", true, 6),
     column("MEMORY", "MEM", true, 7),
+    column("REQ/S", "REQ/S", true, 2),
+    column("P50", "P50", true, 5),
+    column("P99", "P99", true, 3),
+    column("IN-FLIGHT", "INFL", true, 6),
+    column("ERRORS", "ERR", true, 4),
     column("PID", "PID", true, 8),
 ];
 
@@ -66,7 +75,7 @@ pub fn text(instances: &[Instance], empty: &[JobSummary], now_ms: u64, paper: Pa
     }
     let rows: Vec<_> =
         instances.iter().map(|instance| row(instance, now_ms)).chain(empty.iter().map(row_of_none)).collect();
-    let mut text = lay_out(&rows, paper);
+    let mut text = lay_out(&rows, instances.iter().any(|instance| instance.requests.is_some()), paper);
     if paper.is_terminal {
         text.push_str(&reasons(instances));
     }
@@ -80,6 +89,7 @@ fn row(instance: &Instance, now_ms: u64) -> [Cell; COLUMNS] {
         Some(last) => Cell { text: phase::verdict(last), mood: Some(phase::verdict_mood(&last.verdict)) },
         None => plain("-".into()),
     };
+    let of_requests = |show: fn(&Requests) -> Option<String>| or_none(instance.requests.as_ref().and_then(show));
     [
         plain(instance.id.to_string()),
         plain(escape(&instance.job).into_owned()),
@@ -90,6 +100,11 @@ fn row(instance: &Instance, now_ms: u64) -> [Cell; COLUMNS] {
         or_none(instance.started_ms.map(|start| rough(now_ms.saturating_sub(start)))),
         or_none(instance.cpu_permille.map(phase::cpu)),
         or_none(instance.memory_bytes.map(phase::memory)),
+        of_requests(|requests| Some(phase::rate(requests.rate_milli))),
+        of_requests(|requests| requests.p50_us.map(phase::latency)),
+        of_requests(|requests| requests.p99_us.map(phase::latency)),
+        of_requests(|requests| Some(requests.in_flight.to_string())),
+        of_requests(|requests| Some(requests.errors.to_string())),
         or_none(instance.pid.map(|pid| pid.to_string())),
     ]
 }
@@ -110,12 +125,12 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(rows: &[[Cell; COLUMNS]], room: Option<usize>) -> Self {
+    fn new(rows: &[[Cell; COLUMNS]], serves: bool, room: Option<usize>) -> Self {
         let cells: [usize; COLUMNS] =
             std::array::from_fn(|index| rows.iter().map(|row| width(&row[index].text)).max().unwrap_or(0));
         let with = |headings: [&'static str; COLUMNS]| Self {
             widths: std::array::from_fn(|index| cells[index].max(width(headings[index]))),
-            shown: [true; COLUMNS],
+            shown: std::array::from_fn(|index| serves || !REQUESTS.contains(&index)),
             headings,
         };
         let (long, short) = (with(TABLE.map(|column| column.heading)), with(TABLE.map(|column| column.short)));
@@ -160,8 +175,8 @@ impl Layout {
     }
 }
 
-fn lay_out(rows: &[[Cell; COLUMNS]], paper: Paper) -> String {
-    let layout = Layout::new(rows, paper.width);
+fn lay_out(rows: &[[Cell; COLUMNS]], serves: bool, paper: Paper) -> String {
+    let layout = Layout::new(rows, serves, paper.width);
     let headings = layout.headings.iter().map(|heading| ((*heading).to_owned(), None));
     let mut text = layout.line(headings, false);
     for row in rows {
@@ -189,7 +204,7 @@ fn reasons(instances: &[Instance]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{NOON, ended, instance, running};
+    use super::super::samples::{NOON, ended, instance, running, serving};
     use super::*;
     use sandhog_protocol::verdict::Verdict;
 
@@ -244,6 +259,23 @@ ID  JOB       #  STATE    LAST       RST
 13  a-job-w…  0  running  -            0
 "
         );
+    }
+
+    #[test]
+    fn where_a_job_serves_http_there_are_columns_for_its_requests() {
+        let instances = [running(1, "db"), serving(2, "web")];
+        assert_eq!(
+            text(&instances, &[], NOON, PIPE),
+            "\
+ID  JOB  INSTANCE  STATE    LAST  RESTARTS  UPTIME    CPU   MEMORY  REQ/S    P50     P99  IN-FLIGHT  ERRORS   PID
+ 1  db          0  running  -            0    2h3m  12.3%  12.3MiB      -      -       -          -       -  4242
+ 2  web         0  running  -            0    2h3m  12.3%  12.3MiB   1234  870us  31.4ms          7       2  4242
+"
+        );
+        for columns in 30..120 {
+            let table = text(&instances, &[], NOON, Paper { width: Some(columns), ..PIPE });
+            assert!(table.lines().all(|line| width(line) <= columns), "{columns}:\n{table}");
+        }
     }
 
     #[test]

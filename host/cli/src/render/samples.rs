@@ -1,6 +1,6 @@
 //! Instances, lines and events for tests.
 
-use sandhog_protocol::control::{EndedAttempt, Event, EventKind, Instance, LogLine, LogStream, Phase};
+use sandhog_protocol::control::{EndedAttempt, Event, EventKind, Instance, LogLine, LogStream, Phase, Requests};
 use sandhog_protocol::verdict::{Usage, Verdict};
 
 /// 2026-11-21 12:00:00 UTC.
@@ -31,6 +31,7 @@ pub fn instance(id: u64, job: &str, phase: Phase) -> Instance {
         next_ms: None,
         progress: None,
         raised: Vec::new(),
+        requests: None,
     }
 }
 
@@ -47,6 +48,19 @@ pub fn running(id: u64, job: &str) -> Instance {
         messages_sent: Some(14),
         ..instance(id, job, Phase::Running)
     }
+}
+
+/// One that serves HTTP.
+pub fn serving(id: u64, job: &str) -> Instance {
+    let requests = Requests {
+        total: 9000,
+        rate_milli: 1_234_500,
+        in_flight: 7,
+        errors: 2,
+        p50_us: Some(870),
+        p99_us: Some(31_400),
+    };
+    Instance { requests: Some(requests), messages_received: None, messages_sent: None, ..running(id, job) }
 }
 
 pub fn ended(verdict: Verdict, code: u8, text: &str) -> EndedAttempt {

@@ -4,7 +4,7 @@ use super::Paper;
 use super::phase::{self, Mood};
 use super::time::{local, rough};
 use super::width::{pad, width};
-use sandhog_protocol::control::{EndedAttempt, Instance, Job, Phase, RaisedLimit};
+use sandhog_protocol::control::{EndedAttempt, Instance, Job, Phase, RaisedLimit, Requests, Serving};
 use sandhog_spec::text::escape;
 use sandhog_spec::time::utc;
 use sandhog_spec::units::print_duration;
@@ -19,6 +19,11 @@ pub fn text(job: &Job, now_ms: u64, paper: Paper) -> String {
         ("group", escape(&job.spec.group).into_owned()),
         ("from", escape(source).into_owned()),
     ]);
+    if let Some(serving) = &job.serving {
+        text.push('\n');
+        text += &heading("HTTP", paper);
+        text += &pairs(&http(serving));
+    }
     for instance in &job.instances {
         text.push('\n');
         text += &heading(&format!("Instance {}", instance.instance), paper);
@@ -64,6 +69,7 @@ fn facts(instance: &Instance, now_ms: u64, paper: Paper) -> Vec<(&'static str, S
         some("cpu", cpu(instance)),
         some("memory", memory(instance)),
         some("messages", messages(instance)),
+        some("requests", instance.requests.as_ref().map(requests)),
         some("progress", instance.progress.as_deref().map(|text| escape(text).into_owned())),
         Some(("restarts", instance.restarts.to_string())),
         some("next", instance.next_ms.map(until)),
@@ -86,6 +92,33 @@ fn memory(instance: &Instance) -> Option<String> {
 fn messages(instance: &Instance) -> Option<String> {
     let received = instance.messages_received.map(|count| format!("{count} received"));
     joined([received, instance.messages_sent.map(|count| format!("{count} sent"))])
+}
+
+/// Of the job as a whole.
+fn http(serving: &Serving) -> Vec<(&'static str, String)> {
+    let Serving { address, requests, by_status, connections, waiting, overloaded } = serving;
+    let listens = match address {
+        Some(address) => format!("http://{}/", escape(address)),
+        None => "nowhere: nothing of it is up".into(),
+    };
+    let answers = by_status.iter().enumerate().filter(|(_, count)| **count > 0);
+    let answers: Vec<_> = answers.map(|(class, count)| format!("{}xx {count}", class + 1)).collect();
+    let mut all = vec![("listens at", listens), ("requests", self::requests(requests))];
+    if !answers.is_empty() {
+        all.push(("answers", answers.join(", ")));
+    }
+    let refused = if *overloaded == 0 { String::new() } else { format!(", {overloaded} answered 503 so far") };
+    all.push(("connections", format!("{connections} open, {waiting} of them without a worker{refused}")));
+    all
+}
+
+fn requests(requests: &Requests) -> String {
+    let Requests { total, rate_milli, in_flight, errors, p50_us, p99_us } = requests;
+    let rate = phase::rate(*rate_milli);
+    let errors = format!("{errors} {}", if *errors == 1 { "error" } else { "errors" });
+    let times =
+        p50_us.zip(*p99_us).map(|(half, most)| format!(", p50 {}, p99 {}", phase::latency(half), phase::latency(most)));
+    format!("{total} so far, {rate} a second, {in_flight} in flight, {errors}{}", times.unwrap_or_default())
 }
 
 /// Those that are known.
@@ -143,6 +176,7 @@ mod tests {
                 ..running(7, "web")
             }],
             ended: vec![ended(Verdict::Failed { code: 3 }, 3, "it ended with code 3")],
+            serving: None,
         };
         let paper = Paper { is_terminal: false, colour: false, width: None };
         assert_eq!(

@@ -1,4 +1,5 @@
-//! The list of instances. Its columns go from the right where there is little room.
+//! The list of instances. Its columns go from the right where there is little room; those about requests are there where a job
+//! serves HTTP.
 
 use super::style::style_of;
 use crate::monit::model::{History, Model};
@@ -14,6 +15,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use sandhog_protocol::control::Instance;
 use sandhog_spec::text::escape;
+use std::ops::Range;
 
 /// Columns of a row of bars.
 const BARS: usize = 8;
@@ -36,16 +38,23 @@ const fn column(heading: &'static str, width: usize, is_number: bool) -> Column 
 }
 
 /// In the order in which they are dropped, the last one first.
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 12] = [
     column("STATE", 9, false),
     column("CPU", 6, true),
     column("MEM", 7, true),
+    column("REQ/S", 6, true),
+    column("P50", 6, true),
+    column("P99", 6, true),
+    column("ERR", 5, true),
     column("CPU …", BARS, false),
     column("RST", 4, true),
     column("UP", 6, true),
     column("LAST", 10, false),
     column("MEM …", BARS, false),
 ];
+
+/// Those about requests.
+const REQUESTS: Range<usize> = 3..7;
 
 /// A cell of a row: text and style.
 type Cell = (String, Style);
@@ -55,23 +64,25 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         let text = if model.is_new { "looking …" } else { "no jobs: sandhog up, or sandhog start FILE.wasm" };
         return frame.render_widget(Paragraph::new(text), area);
     }
-    let (shown, name) = fit(area.width.into());
+    let there = there(model.instances.iter().any(|instance| instance.requests.is_some()));
+    let (shown, name) = fit(&there, area.width.into());
+    let shown = there.get(..shown).unwrap_or_default();
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let headings = COLUMNS.iter().map(|column| (column.heading.to_owned(), bold));
-    let mut lines = vec![line(("JOB".into(), bold), headings, shown, name)];
+    let headings = COLUMNS.each_ref().map(|column| (column.heading.to_owned(), bold));
+    let mut lines = vec![line(("JOB".into(), bold), &headings, shown, name)];
     let room = usize::from(area.height.saturating_sub(1));
     for instance in visible(model, room) {
         let is_selected = Some(instance.id) == model.selected;
         let label = (escape(&phase::label(instance)).into_owned(), Style::new());
-        let row = line(label, cells(instance, model).into_iter(), shown, name);
+        let row = line(label, &cells(instance, model), shown, name);
         let style = if is_selected { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
         lines.push(row.style(style));
     }
     // Nothing can be done to them here; where there is room they show that they are there.
     for job in model.empty.iter().take(usize::from(area.height).saturating_sub(lines.len())) {
         let quiet = style_of(Mood::Quiet);
-        let state = std::iter::once((NO_INSTANCE.to_owned(), quiet));
-        lines.push(line((escape(&job.job).into_owned(), quiet), state, shown, name));
+        let state = [(NO_INSTANCE.to_owned(), quiet)];
+        lines.push(line((escape(&job.job).into_owned(), quiet), &state, shown, name));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }
@@ -85,20 +96,26 @@ fn visible(model: &Model, room: usize) -> &[Instance] {
     model.instances.get(first..end).unwrap_or_default()
 }
 
-/// How many columns there are, and how wide the name is.
-fn fit(width: usize) -> (usize, usize) {
-    let taken = |shown: usize| COLUMNS.iter().take(shown).map(|column| column.width + 1).sum::<usize>();
-    let shown = (0..=COLUMNS.len()).rev().find(|shown| taken(*shown) + NARROWEST <= width).unwrap_or(0);
+/// The columns that have something to say, in their order.
+fn there(serves: bool) -> Vec<usize> {
+    (0..COLUMNS.len()).filter(|index| serves || !REQUESTS.contains(index)).collect()
+}
+
+/// How many of these columns have room, and how wide the name is.
+fn fit(there: &[usize], width: usize) -> (usize, usize) {
+    let taken = |shown: usize| there.iter().take(shown).map(|index| COLUMNS[*index].width + 1).sum::<usize>();
+    let shown = (0..=there.len()).rev().find(|shown| taken(*shown) + NARROWEST <= width).unwrap_or(0);
     (shown, width.saturating_sub(taken(shown)).min(WIDEST))
 }
 
-fn line(label: Cell, cells: impl Iterator<Item = Cell>, shown: usize, name: usize) -> Line<'static> {
+fn line(label: Cell, cells: &[Cell], shown: &[usize], name: usize) -> Line<'static> {
     let mut spans = vec![Span::styled(pad(&cut(&label.0, name), name), label.1)];
-    for (column, (text, style)) in COLUMNS.iter().zip(cells).take(shown) {
-        let text = cut(&text, column.width);
+    for index in shown {
+        let (Some((text, style)), column) = (cells.get(*index), &COLUMNS[*index]) else { continue };
+        let text = cut(text, column.width);
         let text = if column.is_number { pad_left(&text, column.width) } else { pad(&text, column.width) };
         spans.push(Span::raw(" "));
-        spans.push(Span::styled(text, style));
+        spans.push(Span::styled(text, *style));
     }
     Line::from(spans)
 }
@@ -109,10 +126,15 @@ fn cells(instance: &Instance, model: &Model) -> [Cell; COLUMNS.len()] {
     let bars = |text: String| (text, style_of(Mood::Good));
     let empty = History::default();
     let history = model.history.get(&instance.id).unwrap_or(&empty);
+    let requests = instance.requests.as_ref();
     [
         (phase::state(instance).into(), style_of(phase::mood(instance.phase))),
         plain(instance.cpu_permille.map(phase::cpu)),
         plain(instance.memory_bytes.map(phase::memory)),
+        plain(requests.map(|requests| phase::rate(requests.rate_milli))),
+        plain(requests.and_then(|requests| requests.p50_us).map(phase::latency)),
+        plain(requests.and_then(|requests| requests.p99_us).map(phase::latency)),
+        plain(requests.map(|requests| requests.errors.to_string())),
         bars(spark(history.cpu_permille.iter().copied(), BARS, history.most_cpu())),
         plain(Some(instance.restarts.to_string())),
         plain(instance.started_ms.map(|start| time::rough(model.now_ms.saturating_sub(start)))),

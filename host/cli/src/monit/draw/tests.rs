@@ -1,6 +1,6 @@
 use super::*;
 use crate::monit::model::{Message, update};
-use crate::render::samples::{NOON, ended, instance, line, running};
+use crate::render::samples::{NOON, ended, instance, line, running, serving};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use sandhog_protocol::control::Phase;
@@ -39,6 +39,20 @@ fn a_usual_terminal_shows_list_numbers_and_log() {
     assert!(rows[13].ends_with("hello\\u{1b}[2J"), "{rows:#?}");
     assert!(rows[14].ends_with("oh"), "{rows:#?}");
     assert!(rows[23].starts_with("s stop  r restart  l reload"), "{rows:#?}");
+}
+
+#[test]
+fn where_a_job_serves_http_its_requests_have_columns_and_facts() {
+    let mut model = Model::new();
+    let instances = vec![serving(1, "web")];
+    update(&mut model, Message::Seen { instances, empty: Vec::new(), of: String::new(), log: Vec::new() });
+    model.now_ms = NOON;
+    let rows = picture(&model, 100, 24);
+    assert_eq!(rows[1].split_whitespace().collect::<Vec<_>>()[3..8], ["MEM", "REQ/S", "P50", "P99", "ERR"]);
+    assert_eq!(rows[2].split_whitespace().collect::<Vec<_>>()[3..8], ["12.3MiB", "1234", "870us", "31.4ms", "2"]);
+    assert!(rows.iter().any(|row| row.starts_with("1234 req/s, 7 in flight")), "{rows:#?}");
+    assert!(rows.iter().any(|row| row.starts_with("p50 870us, p99 31.4ms")), "{rows:#?}");
+    assert!(rows.iter().any(|row| row.starts_with("2 requests went wrong")), "{rows:#?}");
 }
 
 #[test]
