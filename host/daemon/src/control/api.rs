@@ -18,6 +18,8 @@ pub(super) trait Api: Clone + Send + Sync + 'static {
 /// What is sent back: one document, or lines.
 pub(super) enum Payload {
     Whole(Bytes),
+    /// In Prometheus' text format.
+    Metrics(Bytes),
     Log(Tail<LogLine>),
     Events(Tail<Event>),
 }
@@ -34,8 +36,8 @@ impl Api for Handle {
             Call::Ask(verb, ask) => whole(&self.ask(verb, ask).await?),
             Call::Scale(scale) => whole(&self.scale(scale).await?),
             Call::Send(send) => whole(&self.send(send).await?),
-            Call::Logs { select, lines, follow } => {
-                let LogTail { lines: first, follow: then, concerns } = self.logs(select, lines, follow).await?;
+            Call::Logs { select, lines, follow, access } => {
+                let LogTail { lines: first, follow: then, concerns } = self.logs(select, lines, follow, access).await?;
                 Ok(Payload::Log(Tail { first, then, concerns }))
             }
             Call::Events { since, last, follow } => {
@@ -47,6 +49,7 @@ impl Api for Handle {
                 whole(&Shutdown {})
             }
             Call::Document => Ok(Payload::Whole(DOCUMENT.clone())),
+            Call::Metrics => Ok(Payload::Metrics(self.metrics().await?.into())),
         }
     }
 }

@@ -19,10 +19,11 @@ pub(super) enum Call {
     Ask(Verb, VerbRequest),
     Scale(ScaleRequest),
     Send(control::SendRequest),
-    Logs { select: Vec<String>, lines: usize, follow: bool },
+    Logs { select: Vec<String>, lines: usize, follow: bool, access: bool },
     Events { since: u64, last: usize, follow: bool },
     ShutDown,
     Document,
+    Metrics,
 }
 
 /// What a request asks for: the name in its path, its query and its body.
@@ -42,6 +43,7 @@ pub(super) fn read(route: &Route, name: Option<String>, query: &str, body: &[u8]
             select: query.all("select"),
             lines: count(&query, "lines", USUAL_LINES)?,
             follow: query.flag("follow")?,
+            access: query.flag("access")?,
         },
         Target::Events => Call::Events {
             since: query.number("since", 0, u64::MAX)?,
@@ -50,6 +52,7 @@ pub(super) fn read(route: &Route, name: Option<String>, query: &str, body: &[u8]
         },
         Target::ShutDown => shut_down(body)?,
         Target::Document => Call::Document,
+        Target::Metrics => Call::Metrics,
     })
 }
 

@@ -9,6 +9,9 @@ pub(super) const FOLLOWERS: usize = CONNECTIONS / 2;
 /// them are its workers'.
 pub(super) const CONNECTIONS: usize = 256;
 
+/// Connections at once to the address for numbers: few ask, and those who do ask seldom.
+pub(super) const METRICS_CONNECTIONS: usize = 16;
+
 /// The line and the headers of a request, 1,000 selectors of the usual length included.
 pub(super) const HEAD_BYTES: usize = 64 << 10;
 

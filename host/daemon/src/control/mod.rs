@@ -4,8 +4,11 @@
 //! (what is asked for?), and comes back by [`api`] and [`lines`]. What there is to ask for is in [`document`], which
 //! `GET /v1/openapi.json` answers with.
 //!
+//! An [`address`] of the network, where one is asked for, has `GET /metrics` and nothing else.
+//!
 //! Must not: know how a job is run. A request becomes a call of [`super::fleet::Handle`].
 
+mod address;
 mod api;
 mod call;
 mod document;
@@ -18,6 +21,7 @@ mod routes;
 mod session;
 pub mod socket;
 
+pub use address::Address;
 pub use limits::LINES as PAST_MAX;
 pub use limits::Patience;
 pub use session::PAST_LINES;
@@ -36,6 +40,19 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     socket::serve(listener, owner, jobs, patience, stop).await;
+}
+
+/// Serves the numbers of the daemon to whoever can reach this address, until `stop` is done.
+///
+/// # Errors
+/// The event loop does not take the socket.
+pub fn serve_metrics(
+    address: Address,
+    jobs: Handle,
+    patience: Patience,
+    stop: impl Future<Output = ()> + Send,
+) -> std::io::Result<impl Future<Output = ()> + Send> {
+    address::serve(address, jobs, patience, stop)
 }
 
 #[cfg(test)]

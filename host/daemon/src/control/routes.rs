@@ -1,4 +1,4 @@
-//! What can be asked for: the one table of routes.
+//! What can be asked for: the table of routes, and that of the address for numbers, which has one.
 
 use super::limits::{APPLY_BYTES, BODY_BYTES};
 use super::query::decode;
@@ -34,9 +34,11 @@ pub(super) enum Target {
     Events,
     ShutDown,
     Document,
+    Metrics,
 }
 
-pub(super) static ROUTES: [Route; 18] = [
+/// Those of the control socket.
+pub(super) static ROUTES: [Route; 19] = [
     get("/v1/daemon", &[], Target::Daemon),
     get("/v1/instances", &["select"], Target::Instances),
     get("/v1/jobs", &["select"], Target::Jobs),
@@ -51,11 +53,15 @@ pub(super) static ROUTES: [Route; 18] = [
     post("/v1/signal", BODY_BYTES, Target::Ask(Verb::Signal)),
     post("/v1/scale", BODY_BYTES, Target::Scale),
     post("/v1/send", BODY_BYTES, Target::Send),
-    get("/v1/logs", &["select", "lines", "follow"], Target::Logs),
+    get("/v1/logs", &["select", "lines", "follow", "access"], Target::Logs),
     get("/v1/events", &["since", "last", "follow"], Target::Events),
     post("/v1/shutdown", BODY_BYTES, Target::ShutDown),
     get("/v1/openapi.json", &[], Target::Document),
+    get("/metrics", &[], Target::Metrics),
 ];
+
+/// Those of an address of the network.
+pub(super) static METRICS: [Route; 1] = [get("/metrics", &[], Target::Metrics)];
 
 const fn get(path: &'static str, query: &'static [&'static str], target: Target) -> Route {
     Route { method: Method::GET, path, query, body_bytes: 0, target }
@@ -65,11 +71,15 @@ const fn post(path: &'static str, body_bytes: usize, target: Target) -> Route {
     Route { method: Method::POST, path, query: &[], body_bytes, target }
 }
 
-/// The route of a request, and the name in its path.
-pub(super) fn find(method: &Method, path: &str) -> Result<(&'static Route, Option<String>), Refused> {
-    let there: Vec<_> = ROUTES.iter().filter_map(|route| Some((route, fit(route.path, path)?))).collect();
+/// The route of a request among these, and the name in its path.
+pub(super) fn find(
+    routes: &'static [Route],
+    method: &Method,
+    path: &str,
+) -> Result<(&'static Route, Option<String>), Refused> {
+    let there: Vec<_> = routes.iter().filter_map(|route| Some((route, fit(route.path, path)?))).collect();
     if there.is_empty() {
-        return Err(unknown(path));
+        return Err(unknown(routes, path));
     }
     let Some((route, name)) = there.iter().find(|(route, _)| route.method == *method) else {
         return Err(wrong_method(method, path, &there[0].0.method));
@@ -88,9 +98,12 @@ fn fit<'a>(form: &str, path: &'a str) -> Option<Option<&'a str>> {
     }
 }
 
-fn unknown(path: &str) -> Refused {
+fn unknown(routes: &[Route], path: &str) -> Refused {
     let refused = Refused::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", shown(path)));
-    match nearest(path, ROUTES.iter().map(|route| route.path)) {
+    if let [only] = routes {
+        return refused.with_hint(format!("there is {} and nothing else", only.path));
+    }
+    match nearest(path, routes.iter().map(|route| route.path)) {
         Some(near) => refused.with_hint(format!("do you mean {near}? GET /v1/openapi.json has them all")),
         None => refused.with_hint("GET /v1/openapi.json has all that there is"),
     }

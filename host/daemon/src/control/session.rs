@@ -8,7 +8,7 @@ use super::limits::{BODIES_BYTES, FOLLOWERS, HEAD_BYTES, Patience};
 use super::lines::{Content, Line, Tail};
 use super::patient::Patient;
 use super::refused::Refused;
-use super::routes;
+use super::routes::{self, Route};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -20,13 +20,15 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Shared<A> {
     pub answers: A,
+    /// What can be asked for.
+    pub routes: &'static [Route],
     pub patience: Patience,
     /// Bytes of bodies that may still be taken in.
     pub capacity: Arc<Semaphore>,
@@ -36,18 +38,20 @@ pub(super) struct Shared<A> {
     pub closing: watch::Receiver<()>,
 }
 
-/// Room for [`BODIES_BYTES`].
-pub(super) fn capacity() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(BODIES_BYTES))
-}
-
-/// Room for [`FOLLOWERS`].
-pub(super) fn followers() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(FOLLOWERS))
+impl<A> Shared<A> {
+    /// With room for [`BODIES_BYTES`] and [`FOLLOWERS`].
+    pub(super) fn new(answers: A, routes: &'static [Route], patience: Patience, closing: watch::Receiver<()>) -> Self {
+        let (capacity, followers) = (Arc::new(Semaphore::new(BODIES_BYTES)), Arc::new(Semaphore::new(FOLLOWERS)));
+        Self { answers, routes, patience, capacity, followers, closing }
+    }
 }
 
 /// Serves a connection until its client, its time or the daemon ends. Who is a stranger is told so, and nothing else.
-pub(super) async fn serve<A: Api>(stream: UnixStream, stranger: Option<Refused>, shared: Shared<A>) {
+pub(super) async fn serve<A: Api>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stranger: Option<Refused>,
+    shared: Shared<A>,
+) {
     let (patience, mut closing) = (shared.patience, shared.closing.clone());
     let follows = Arc::new(AtomicBool::new(false));
     let io = TokioIo::new(Patient::new(stream, patience, Arc::clone(&follows)));
@@ -84,6 +88,7 @@ async fn respond<A: Api>(
     };
     match answer {
         Ok(Payload::Whole(text)) => response(StatusCode::OK, JSON, Content::Whole(text)),
+        Ok(Payload::Metrics(text)) => response(StatusCode::OK, METRICS, Content::Whole(text)),
         Ok(Payload::Log(tail)) => lines(tail, closing, followers),
         Ok(Payload::Events(tail)) => lines(tail, closing, followers),
         Err(refused) => refuse(&refused),
@@ -106,6 +111,8 @@ fn lines<T: Line>(tail: Tail<T>, closing: watch::Receiver<()>, followers: Arc<Se
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Prometheus' text format. Source: "Exposition formats" of its documentation.
+const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 /// How many lines of an answer are of the past; those behind them come when they happen.
@@ -116,7 +123,7 @@ async fn take<A: Api>(request: Request<Incoming>, shared: Shared<A>) -> Result<P
         return Err(Refused::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this is no HTTP/1.1"));
     }
     let (head, body) = request.into_parts();
-    let (route, name) = routes::find(&head.method, head.uri.path())?;
+    let (route, name) = routes::find(shared.routes, &head.method, head.uri.path())?;
     // The body's room is given back when it has been understood: what comes of it is no larger by an order.
     let call = {
         let (body, _permit) = receive(body, route.body_bytes, &shared).await?;

@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::limits::{ACCEPT_PAUSE, CONNECTIONS, Patience};
 use super::refused::Refused;
+use super::routes::ROUTES;
 use super::session::{self, Shared};
 use hyper::StatusCode;
 use std::fs::Permissions;
@@ -77,7 +78,7 @@ pub(super) async fn serve<A: Api>(
     stop: impl Future<Output = ()>,
 ) {
     let (closes, closing) = watch::channel(());
-    let shared = Shared { answers, patience, capacity: session::capacity(), followers: session::followers(), closing };
+    let shared = Shared::new(answers, &ROUTES, patience, closing);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {

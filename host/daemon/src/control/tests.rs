@@ -13,11 +13,12 @@ use super::call::Call;
 use super::lines::Tail;
 use super::refused::Refused;
 use super::socket::{Listener, bind, serve};
-use super::{Patience, session, socket};
+use super::{Address, Patience, address, routes, session, socket};
 use crate::fleet::Verb;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use sandhog_protocol::control::{Daemon, ErrorBody, Event, EventKind, LogLine, VerbResult};
+use sandhog_serve::listener::Listener as TcpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -59,6 +60,7 @@ impl Api for Fake {
                 let then = follow.then(|| self.events.subscribe());
                 Ok(Payload::Events(Tail { first: vec![event(1)], then, concerns: Box::new(|_| true) }))
             }
+            Call::Metrics => Ok(Payload::Metrics("sandhog_jobs 0\n".into())),
             _ => whole(&VerbResult::default()),
         }
     }
@@ -216,7 +218,7 @@ async fn each_route_is_the_call_that_it_says() {
         Call::Ask(Verb::Stop, ask("a", true, None)),
         Call::Ask(Verb::Signal, ask("a", false, Some("HUP"))),
         Call::ShutDown,
-        Call::Logs { select: vec!["a".into(), "b&".into()], lines: 7, follow: false },
+        Call::Logs { select: vec!["a".into(), "b&".into()], lines: 7, follow: false, access: false },
         Call::Events { since: u64::MAX, last: 0, follow: false },
     ];
     assert_eq!(calls, expected);
@@ -414,13 +416,7 @@ async fn a_stranger_is_told_so_and_reaches_no_route() {
     let server = Server::start(CALM);
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let (_closes, closing) = tokio::sync::watch::channel(());
-    let shared = session::Shared {
-        answers: server.fake.clone(),
-        patience: CALM,
-        capacity: session::capacity(),
-        followers: session::followers(),
-        closing,
-    };
+    let shared = session::Shared::new(server.fake.clone(), &routes::ROUTES, CALM, closing);
     let stranger = Refused::new(StatusCode::FORBIDDEN, "not for you");
     let served = tokio::spawn(session::serve(ours, Some(stranger), shared));
     theirs.write_all(KEPT.repeat(2).as_bytes()).await.unwrap();
@@ -428,5 +424,36 @@ async fn a_stranger_is_told_so_and_reaches_no_route() {
     assert_eq!(refusal(&answer), (403, ErrorBody { error: "not for you".into(), hint: None }));
     served.await.unwrap();
     assert!(server.calls().is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn numbers_are_text_on_the_socket_and_all_that_there_is_on_their_own_address() {
+    let server = Server::start(CALM);
+    let answer = server.get("/metrics").await;
+    assert!(answer.to_lowercase().contains("content-type: text/plain; version=0.0.4"), "{answer}");
+    assert!(answer.ends_with("sandhog_jobs 0\n"), "{answer}");
+    let address = Address::new(TcpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap());
+    let at = address.local();
+    let (ends, end) = oneshot::channel::<()>();
+    let stop = async { drop(end.await) };
+    let served = tokio::spawn(address::serve(address, server.fake.clone(), CALM, stop).unwrap());
+    let ask = |line: &'static str| async move {
+        let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+        let request = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    assert!(ask("GET /metrics").await.ends_with("sandhog_jobs 0\n"));
+    for line in ["GET /v1/daemon", "GET /", "GET /v1/openapi.json", "POST /v1/shutdown"] {
+        let (code, problem) = refusal(&ask(line).await);
+        assert_eq!((code, problem.hint.unwrap().as_str()), (404, "there is /metrics and nothing else"), "{line}");
+    }
+    assert_eq!(refusal(&ask("POST /metrics").await).0, 405);
+    drop(ends);
+    served.await.unwrap();
+    assert!(tokio::net::TcpStream::connect(at).await.is_err());
     server.stop().await;
 }

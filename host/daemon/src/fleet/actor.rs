@@ -3,6 +3,7 @@
 use super::attempt_observer::AttemptObserver;
 use super::clock::Clock;
 use super::events::Events;
+use super::fronts::{Fronts, Reserved, Server};
 use super::handle::Handle;
 use super::index::{Index, Member};
 use super::logs::Logs;
@@ -83,7 +84,7 @@ pub(super) struct Running {
     pub id: InstanceId,
     pub stop_request: watch::Sender<Option<StopRequest>>,
     pub attempt_observer: Arc<AttemptObserver>,
-    pub mailbox: Option<Mailbox>,
+    pub connection: Connection,
     pub service: Arc<Service>,
     /// What it was granted; `None`: nothing, for it is refused.
     pub settled: Option<Arc<Settled>>,
@@ -91,6 +92,16 @@ pub(super) struct Running {
     pub paused: bool,
     /// Where somebody has paused it: whether it is to be paused, for whom it has to be asked for.
     pub wish: Option<watch::Sender<bool>>,
+}
+
+/// The daemon's end of an attempt's connection.
+pub(super) enum Connection {
+    /// It has been refused, or there was no descriptor for one.
+    None,
+    /// For messages.
+    Mailbox(Mailbox),
+    /// For clients of a job that serves HTTP.
+    Server(Server),
 }
 
 /// The daemon.
@@ -103,6 +114,9 @@ pub struct Daemon {
     pub(super) weighed: BTreeSet<AttemptNumber>,
     pub(super) store: Store,
     pub(super) logs: Logs,
+    /// Of requests that jobs have served. Apart from the others: whoever serves 20,000 a second must push nothing out.
+    pub(super) access: Logs,
+    pub(super) fronts: Fronts,
     pub(super) events: Events,
     pub(super) shared: SharedObjects,
     pub(super) clock: Clock,
@@ -136,14 +150,15 @@ pub struct Paths {
     pub socket: PathBuf,
 }
 
-/// Reads the state of the last daemon, and brings up what was up.
+/// Reads the state of the last daemon, and brings up what was up. `reserved`: sockets for jobs that are to listen there.
 ///
 /// # Errors
 /// The state, or the directory of logs, can't be used.
-pub fn start(coordinator: &Arc<Coordinator>, paths: Paths) -> Result<(Handle, Daemon), Error> {
+pub fn start(coordinator: &Arc<Coordinator>, paths: Paths, reserved: Reserved) -> Result<(Handle, Daemon), Error> {
     let (store, stored) = Store::open(&paths.state.join("state.db"))?;
-    let path = paths.state.join("logs");
-    let logs = Logs::open(&path, LATE_LINES).map_err(|source| Error::Logs { path: path.clone(), source })?;
+    let open = |path: PathBuf| Logs::open(&path, LATE_LINES).map_err(|source| Error::Logs { path, source });
+    let logs = open(paths.state.join("logs"))?;
+    let access = open(paths.state.join("access"))?;
     let (inbox, mail) = mpsc::unbounded_channel();
     let max = AT_THE_SAME_TIME * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (begun, begun_ms) = (Instant::now(), now_ms());
@@ -155,6 +170,8 @@ pub fn start(coordinator: &Arc<Coordinator>, paths: Paths) -> Result<(Handle, Da
         weighed: BTreeSet::new(),
         store,
         logs: logs.clone(),
+        fronts: Fronts::new(access.clone(), inbox.clone(), reserved),
+        access: access.clone(),
         events: Events::new(),
         shared: SharedObjects::default(),
         clock: Clock::default(),
@@ -180,7 +197,7 @@ pub fn start(coordinator: &Arc<Coordinator>, paths: Paths) -> Result<(Handle, Da
         concat!("the daemon has started, version ", env!("CARGO_PKG_VERSION")),
     );
     daemon.restore(stored);
-    Ok((Handle { inbox, logs, coordinator: Arc::clone(coordinator) }, daemon))
+    Ok((Handle { inbox, logs, access, coordinator: Arc::clone(coordinator) }, daemon))
 }
 
 impl Daemon {
@@ -204,6 +221,7 @@ impl Daemon {
             }
             self.tick();
             self.keep_objects();
+            self.keep_fronts();
             self.tell_waiters();
         }
         self.store.put_alive(now_ms());
@@ -215,6 +233,7 @@ impl Daemon {
         drop((self.mail, self.waiters, self.parked));
         let _ = self.store.close().await;
         self.logs.close().await;
+        self.access.close().await;
         end
     }
 
@@ -250,8 +269,15 @@ impl Daemon {
             Message::Heard { attempt, bytes, text } => self.heard(attempt, bytes, text),
             Message::Reserved(outcome) => self.reserved(outcome),
             Message::HungUp { attempt, reason } => self.hung_up(attempt, reason),
+            Message::RequestFailed { attempt, failed } => self.tell_of_failed_request(attempt, &failed),
+            Message::RequestsLeftOut { job } => self.tell_of_left_out(&job),
+            Message::ServingProblem { job, text } => self.tell_about_job(&job, EventKind::Problem, &text),
+            Message::Breach { attempt, what } => self.request_stop(attempt, StopRequest::Breach(what)),
             Message::Deadlock(deadlock) => self.tell_of_deadlock(&deadlock),
-            Message::ShutDownNow => self.step(state::Event::ShutdownNow),
+            Message::ShutDownNow => {
+                self.fronts.end();
+                self.step(state::Event::ShutdownNow);
+            }
         }
     }
 
@@ -272,7 +298,7 @@ impl Daemon {
         if let Some(problem) = self.store.problem() {
             self.tell_of_itself(EventKind::Problem, &causes::one_line(&problem));
         }
-        if let Some(problem) = self.logs.problem() {
+        for problem in [self.logs.problem(), self.access.problem()].into_iter().flatten() {
             self.tell_of_itself(EventKind::Problem, &problem.to_string());
         }
         for job in self.clock.due(time::at(now_ms())) {
@@ -413,6 +439,22 @@ pub(super) fn definition(service: &Service) -> Definition {
         group: service.group.clone(),
         after: service.after.clone(),
         rules: Arc::new(service.rules.clone()),
+    }
+}
+
+impl Connection {
+    pub(super) fn mailbox(&self) -> Option<&Mailbox> {
+        match self {
+            Self::Mailbox(mailbox) => Some(mailbox),
+            Self::None | Self::Server(_) => None,
+        }
+    }
+
+    pub(super) fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Server(server) => Some(server),
+            Self::None | Self::Mailbox(_) => None,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::actor::{Daemon, definition};
 use super::changes::{self, change, changed, deleted};
+use super::fronts::Socket;
 use super::index::{Defined, Member};
 use super::parked::Asked;
 use super::refusal::{Refusal, RefusalKind};
@@ -12,6 +13,7 @@ use super::waits::{Goal, Waiter};
 use sandhog_protocol::control::{
     ApplyRequest, Change, ChangeKind, EventKind, GroupSpec, JobSpec, Phase, ScaleRequest, VerbResult,
 };
+use sandhog_protocol::plan::Isolation;
 use sandhog_runtime::granted::{FileId, Record, Settled, WasWritable};
 use sandhog_spec::service::{self, Service, Strategy};
 use sandhog_spec::text::escape;
@@ -27,6 +29,8 @@ struct Checked {
     jobs: Vec<(JobSpec, Arc<Service>, Arc<Settled>)>,
     groups: Vec<(GroupSpec, Strategy)>,
     gone: Vec<String>,
+    /// Of jobs that are to listen.
+    sockets: BTreeMap<String, Socket>,
 }
 
 impl Daemon {
@@ -64,17 +68,19 @@ impl Daemon {
         }
         for (_, service, _) in jobs {
             self.check_walls(service)?;
+            check_isolation(service)?;
         }
         self.refuse_others_jobs(apply, sources)?;
         let gone = self.gone(apply, sources);
         self.check_together(jobs, &gone)?;
+        let sockets = self.prepare_sockets(jobs.iter().map(|(_, service, _)| service.as_ref()), &gone)?;
         let mut changes: Vec<Change> = jobs.iter().map(|(spec, _, settled)| self.change(spec, settled)).collect();
         let stale = self.stale(jobs);
         for change in changes.iter_mut().filter(|change| stale.contains(change.job.as_str())) {
             change.change = ChangeKind::Change;
         }
         changes.extend(gone.iter().cloned().map(deleted));
-        Ok(Checked { changes, jobs: jobs.clone(), groups, gone })
+        Ok(Checked { changes, jobs: jobs.clone(), groups, gone, sockets })
     }
 
     /// What becomes of a job: it is other than before where its settings are, or what they lead to.
@@ -166,7 +172,8 @@ impl Daemon {
 
     /// `ids` are for instances that are new.
     fn carry_out(&mut self, checked: Checked, source: Option<String>, mut ids: Vec<InstanceId>) -> VerbResult {
-        let Checked { changes, jobs, groups, gone } = checked;
+        let Checked { changes, jobs, groups, gone, sockets } = checked;
+        let mut sockets = self.fronts.take_over(sockets);
         // A daemon that is killed now has done all of it, or nothing.
         let _together = self.store.together();
         for (group, strategy) in groups {
@@ -181,7 +188,8 @@ impl Daemon {
             let name = spec.name.clone();
             let old = self.index.entry(&name).map(|entry| entry.instances.values().copied().collect::<Vec<_>>());
             let defined = Defined { spec, service, settled: Ok(settled), source: source.clone() };
-            self.define(defined, instances, &mut ids);
+            let socket = sockets.remove(&name);
+            self.define(defined, instances, &mut ids, socket);
             concerned.extend(self.index.entry(&name).iter().flat_map(|entry| entry.instances.values().copied()));
             match change.change {
                 ChangeKind::Change if change.keys.is_empty() || changes::needs_reload(change) => {
@@ -210,7 +218,7 @@ impl Daemon {
     }
 
     /// A job as it is to be from now on, with this many instances; `ids` are for those that are new.
-    fn define(&mut self, defined: Defined, instances: u32, ids: &mut Vec<InstanceId>) {
+    fn define(&mut self, defined: Defined, instances: u32, ids: &mut Vec<InstanceId>, socket: Option<Socket>) {
         let (name, group, service) =
             (defined.spec.name.clone(), defined.spec.group.clone(), Arc::clone(&defined.service));
         self.store.put_job(&defined.spec, defined.source.as_deref(), self.begun_ms);
@@ -224,6 +232,10 @@ impl Daemon {
             self.tell_of_job(&name, EventKind::Created);
         }
         self.shared.changed(&group);
+        self.fronts.look_at(&name);
+        if let (Some(http), Some(socket)) = (&service.job.http, socket) {
+            self.use_socket(&name, http, socket);
+        }
         let entry = self.index.put(defined);
         let gone = entry.instances.split_off(&instances);
         let mut new = Vec::new();
@@ -271,8 +283,9 @@ impl Daemon {
             if !self.index.has_group(&entry.spec.group) {
                 self.store.delete_group(&entry.spec.group);
             }
+            self.fronts.remove(job);
             if !self.index.is_leaving(job) {
-                self.logs.remove(job.clone());
+                self.remove_logs(job);
             }
             self.step(Event::Delete { job: job.clone() });
             self.tell_of_job(job, EventKind::Deleted);
@@ -314,6 +327,12 @@ impl Daemon {
             Ok((_, service)) => service,
             Err(refusal) => return drop(reply.send(Err(refusal))),
         };
+        if service.instances > 0
+            && let Err(reason) = self.listen(&service)
+        {
+            let refusal = Refusal::new(RefusalKind::Conflict, format!("the job {}: {reason}", scale.job));
+            return drop(reply.send(Err(refusal)));
+        }
         let missing = self.missing(&scale.job, service.instances);
         match self.new_ids(missing) {
             Ok(Some(ids)) => self.carry_out_scale(&scale, ids, reply),
@@ -337,7 +356,7 @@ impl Daemon {
         let (spec, service) = self.to_scale(&ScaleRequest { job: job.into(), instances: count, wait: false })?;
         let Some(entry) = self.index.entry(job) else { return Ok(()) };
         let (settled, source, count) = (entry.settled.clone(), entry.source.clone(), service.instances);
-        self.define(Defined { spec, service, settled, source }, count, ids);
+        self.define(Defined { spec, service, settled, source }, count, ids, None);
         Ok(())
     }
 
@@ -373,6 +392,16 @@ impl Daemon {
     fn instances_of(&self, job: &str) -> BTreeSet<InstanceId> {
         self.index.entry(job).into_iter().flat_map(|entry| entry.instances.values().copied()).collect()
     }
+}
+
+/// An instance serves many connections.
+fn check_isolation(service: &Service) -> Result<(), Refusal> {
+    let Some(Isolation::Process) = service.job.http.as_ref().and_then(|http| http.isolation) else { return Ok(()) };
+    let sentence = format!(
+        "the job {}: isolation = \"process\": a process for each connection is made by sandhog serve, not by the daemon",
+        service.job.name
+    );
+    Err(invalid(sentence).with_hint("write instance for a fresh instance for each request, or run sandhog serve"))
 }
 
 fn invalid(sentence: String) -> Refusal {

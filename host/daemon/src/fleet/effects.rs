@@ -1,6 +1,6 @@
 //! Does what the supervisor says, and tells those who watch.
 
-use super::actor::{Daemon, Running};
+use super::actor::{Connection, Daemon, Running};
 use super::attempt_observer::AttemptObserver;
 use super::logs::Origin;
 use super::mailbox::Mailbox;
@@ -8,25 +8,19 @@ use super::message::Message;
 use super::sample::Use;
 use super::store::InstanceRow;
 use sandhog_protocol::causes;
-use sandhog_protocol::control::{EndedAttempt, Event, EventKind};
 use sandhog_protocol::plan::Identity;
 use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
 use sandhog_runtime::attempt_id;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::granted::Settled;
-use sandhog_runtime::objects::Deadlock;
 use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::run::Kept;
 use sandhog_runtime::stop::{StopRequest, StopRequests};
 use sandhog_runtime::zygote::shared::Family;
 use sandhog_spec::job::Job;
-use sandhog_spec::service::{Boosts, Service, raised};
-use sandhog_spec::text::escape;
-use sandhog_spec::units::{print_about, print_duration};
+use sandhog_spec::service::{Boosts, Service};
 use sandhog_supervisor::outcome;
-use sandhog_supervisor::state::{Action, AttemptNumber, End, InstanceId, Notice};
-use sandhog_supervisor::verdict_text;
-use sandhog_sys::clock::now_ms;
+use sandhog_supervisor::state::{Action, AttemptNumber, End, InstanceId};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,16 +55,26 @@ impl Daemon {
         });
         let name = identity.as_ref().map_or_else(|_| String::new(), |identity| identity.attempt.clone());
         let origin = Origin { job: service.job.name.clone(), instance: member.number, attempt: name };
+        let opened = match (&settled, &service.job.http) {
+            (Ok(_), Some(http)) => self
+                .serve(attempt, &origin, &service, http)
+                .map(|(theirs, server)| (Some(theirs), Connection::Server(server))),
+            (Err(_), _) | (_, None) => Ok(self.mailbox(attempt)),
+        };
         let attempt_observer =
             Arc::new(AttemptObserver::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
         let (stop_request, stop_requests) = watch::channel(None);
-        let (connection, mailbox) = self.connection(attempt).unzip();
         let job = boosted(service.job.clone(), boosts);
         let grace = service.rules.grace;
-        let kept = match (identity, &settled) {
-            (Err(error), _) => Err(no_id(&error)),
-            (Ok(_), Err(reason)) => Err(Verdict::Refused { reason: reason.clone() }),
-            (Ok(identity), Ok(settled)) => {
+        let (opened, ours) = match opened {
+            Ok((theirs, ours)) => (Ok(theirs), ours),
+            Err(verdict) => (Err(verdict), Connection::None),
+        };
+        let kept = match (identity, &settled, opened) {
+            (Err(error), ..) => Err(no_id(&error)),
+            (Ok(_), Err(reason), _) => Err(Verdict::Refused { reason: reason.clone() }),
+            (Ok(_), Ok(_), Err(verdict)) => Err(verdict),
+            (Ok(identity), Ok(settled), Ok(connection)) => {
                 let granted = settled.job.clone();
                 let (observer, keeper) = (attempt_observer.clone(), attempt_observer.clone());
                 let (family, group) = (family(&service, settled, instances), self.group_of(&service));
@@ -92,7 +96,7 @@ impl Daemon {
             id,
             stop_request,
             attempt_observer,
-            mailbox,
+            connection: ours,
             service,
             settled,
             used: Use::default(),
@@ -104,16 +108,24 @@ impl Daemon {
         self.save(id);
     }
 
-    /// The worker's end and ours; without one where there are no descriptors left, which the start will say.
-    fn connection(&self, attempt: AttemptNumber) -> Option<(OwnedFd, Mailbox)> {
-        let (theirs, ours) = sandhog_channel::pair().ok()?;
-        Some((theirs, Mailbox::open(ours, attempt, self.inbox.clone()).ok()?))
+    /// The worker's end of a connection for messages, and ours; without one where there are no descriptors left, which the
+    /// start will say.
+    fn mailbox(&self, attempt: AttemptNumber) -> (Option<OwnedFd>, Connection) {
+        let opened = sandhog_channel::pair().ok().and_then(|(theirs, ours)| {
+            let mailbox = Mailbox::open(ours, attempt, self.inbox.clone()).ok()?;
+            Some((theirs, mailbox))
+        });
+        opened.map_or((None, Connection::None), |(theirs, mailbox)| (Some(theirs), Connection::Mailbox(mailbox)))
     }
 
     fn stop(&mut self, attempt: AttemptNumber, reason: &End) {
         // One that is paused can't hear it.
         if self.running.get(&attempt).is_some_and(|running| running.paused) {
             self.set_paused(attempt, false);
+        }
+        // No client is given to it from here on.
+        if let Some(server) = self.running.get(&attempt).and_then(|running| running.connection.server()) {
+            server.finish();
         }
         self.request_stop(attempt, stop_for(reason));
     }
@@ -190,153 +202,16 @@ impl Daemon {
         self.store.delete_instance(id);
         let Some(member) = self.index.members.remove(&id) else { return };
         self.shared.removed(id, &member.group);
+        self.fronts.look_at(&member.job);
         // With the last one of a job that is deleted goes its log.
         if self.index.forget(id, &member) {
-            self.logs.remove(member.job);
+            self.remove_logs(&member.job);
         }
     }
 
-    fn tell(&mut self, id: InstanceId, notice: &Notice) {
-        self.touched.insert(id);
-        let Some(member) = self.index.members.get_mut(&id) else { return };
-        if let Notice::ReloadFailed { reason } = notice {
-            member.reload_problem = Some(format!("the reload failed, and what ran before runs on: {reason}"));
-            // The reload of the whole job is over.
-            let job = member.job.clone();
-            self.touched.extend(self.index.entry(&job).iter().flat_map(|entry| entry.instances.values()));
-        }
-        let Some(member) = self.index.members.get(&id) else { return };
-        if matches!(notice, Notice::Unhealthy { check, .. } if *check == HealthCheck::Ready) {
-            self.late.insert(id);
-        }
-        if matches!(notice, Notice::Skipped) {
-            self.skipped.insert(id);
-        }
-        let (kind, text) = describe(notice);
-        let text = text + &self.with_raised(id, notice);
-        let (attempt, verdict) = match notice {
-            Notice::Ended { attempt, verdict } => (Some(*attempt), Some(verdict.clone())),
-            Notice::Starting { attempt }
-            | Notice::Ready { attempt }
-            | Notice::Stopping { attempt }
-            | Notice::Recycled { attempt, .. }
-            | Notice::Retiring { attempt, .. }
-            | Notice::Unhealthy { attempt, .. } => (Some(*attempt), None),
-            Notice::Reloaded { new, .. } => (Some(*new), None),
-            Notice::Backoff { .. }
-            | Notice::Failed { .. }
-            | Notice::Stopped
-            | Notice::Finished
-            | Notice::ReloadFailed { .. }
-            | Notice::Skipped => (None, None),
-        };
-        let running = attempt.and_then(|attempt| self.running.get(&attempt));
-        // What has ended is not among those that run any more.
-        let ended = || verdict.as_ref().and(member.ends.front()).map(|ended| ended.attempt.clone());
-        let attempt = running.map(|running| running.attempt_observer.origin.attempt.clone()).or_else(ended);
-        let event = Event {
-            instance: Some(member.number),
-            id: Some(id),
-            attempt: attempt.clone(),
-            verdict,
-            ..plain_event(Some(member.job.clone()), kind, &text)
-        };
-        self.events.add(event);
-        self.note(id, attempt.unwrap_or_default(), &text);
-    }
-
-    /// Of another try: which of its limits are others than its own.
-    fn with_raised(&self, id: InstanceId, notice: &Notice) -> String {
-        let (Notice::Backoff { raised: now, .. }, Some(service)) = (notice, self.index.service_of(id)) else {
-            return String::new();
-        };
-        let line = |(key, own, now): (_, String, String)| format!(", with {key} {now} instead of {own}");
-        raised(&service.rules.limits, now).into_iter().map(line).collect()
-    }
-
-    /// The end of an attempt that this daemon did not see.
-    pub(super) fn tell_of_end(&mut self, id: InstanceId, ended: &EndedAttempt) {
-        let Some(member) = self.index.members.get(&id) else { return };
-        let text = format!("has ended: {}", ended.text);
-        let event = Event {
-            instance: Some(member.number),
-            id: Some(id),
-            attempt: Some(ended.attempt.clone()),
-            verdict: Some(ended.verdict.clone()),
-            ..plain_event(Some(member.job.clone()), EventKind::Ended, &text)
-        };
-        self.events.add(event);
-        self.note(id, ended.attempt.clone(), &text);
-    }
-
-    /// Sandhog's own word, in the log of the job.
-    fn note(&self, id: InstanceId, attempt: String, text: &str) {
-        let (Some(member), Some(service)) = (self.index.members.get(&id), self.index.service_of(id)) else { return };
-        let origin = Origin { job: member.job.clone(), instance: member.number, attempt };
-        self.logs.note(&origin, service.logs, text);
-    }
-
-    pub(super) fn heard(&mut self, attempt: AttemptNumber, bytes: usize, message: Option<String>) {
-        let text = format!("sent a message of {} to its parent", print_about(bytes as u64));
-        self.tell_of_connection(attempt, EventKind::Message, text, message);
-    }
-
-    pub(super) fn hung_up(&mut self, attempt: AttemptNumber, reason: String) {
-        self.tell_of_connection(attempt, EventKind::Disconnected, reason, None);
-    }
-
-    fn tell_of_connection(&mut self, attempt: AttemptNumber, kind: EventKind, text: String, message: Option<String>) {
-        let Some(running) = self.running.get(&attempt) else { return };
-        let member = self.index.members.get(&running.id);
-        let event = Event {
-            instance: member.map(|member| member.number),
-            id: Some(running.id),
-            attempt: Some(running.attempt_observer.origin.attempt.clone()),
-            message,
-            ..plain_event(member.map(|member| member.job.clone()), kind, &text)
-        };
-        self.events.add(event);
-    }
-
-    /// Once for each circle: those in it would wait for ever.
-    pub(super) fn tell_of_deadlock(&mut self, deadlock: &Deadlock) {
-        let first = deadlock.0.first();
-        let event = Event {
-            instance: first.map(|link| link.instance),
-            attempt: first.map(|link| link.attempt.clone()),
-            ..plain_event(
-                first.map(|link| link.job.clone()),
-                EventKind::Deadlock,
-                &format!("is in a deadlock: {deadlock}"),
-            )
-        };
-        self.events.add(event);
-    }
-
-    /// Something that concerns no job.
-    pub(super) fn tell_of_itself(&mut self, kind: EventKind, text: &str) {
-        self.events.add(plain_event(None, kind, text));
-    }
-
-    /// Something that concerns a job as a whole.
-    pub(super) fn tell_of_job(&mut self, job: &str, kind: EventKind) {
-        self.events.add(plain_event(Some(job.into()), kind, &format!("is {kind}")));
-    }
-}
-
-/// What it says is one line, whatever a guest has put into it: who prints it is not to take care.
-fn plain_event(job: Option<String>, kind: EventKind, text: &str) -> Event {
-    Event {
-        number: 0,
-        at_ms: now_ms(),
-        job,
-        instance: None,
-        id: None,
-        attempt: None,
-        kind,
-        text: escape(text).into_owned(),
-        verdict: None,
-        message: None,
+    pub(super) fn remove_logs(&self, job: &str) {
+        self.logs.remove(job.to_owned());
+        self.access.remove(job.to_owned());
     }
 }
 
@@ -391,10 +266,12 @@ fn no_id(error: &(dyn std::error::Error + 'static)) -> Verdict {
     Verdict::Lost { reason, cause: LostCause::Machine }
 }
 
-/// The zygotes that an instance shares with the others of its job, where it does. One more than these has room: a replacement.
+/// The zygotes that an instance shares with the others of its job, where it does: jobs that ask for it, and those that serve HTTP,
+/// whose instances come and go with the load. One more than these has room: a replacement.
 fn family(service: &Service, settled: &Settled, instances: usize) -> Option<Family> {
     let slots = u32::try_from(instances).unwrap_or(u32::MAX).saturating_add(1);
-    service.rules.shared_zygote.then(|| Family { zygotes: Arc::clone(&settled.zygotes), slots })
+    let shares = service.rules.shared_zygote || service.job.http.is_some();
+    shares.then(|| Family { zygotes: Arc::clone(&settled.zygotes), slots })
 }
 
 /// The job with the limits of another try.
@@ -422,26 +299,4 @@ fn stop_for(reason: &End) -> StopRequest {
 
 fn kill_for(reason: &End) -> StopRequest {
     reason_of(reason).map_or_else(StopRequest::Unhealthy, StopRequest::Kill)
-}
-
-/// The kind of an event, and its sentence.
-fn describe(notice: &Notice) -> (EventKind, String) {
-    match notice {
-        Notice::Starting { .. } => (EventKind::Starting, "starts".into()),
-        Notice::Ready { .. } => (EventKind::Ready, "is ready".into()),
-        Notice::Ended { verdict, .. } => (EventKind::Ended, format!("has ended: {}", verdict_text::brief(verdict))),
-        Notice::Backoff { pause, .. } => (EventKind::Backoff, format!("restarts in {}", print_duration(*pause))),
-        Notice::Failed { reason } => (EventKind::Failed, format!("has failed: {reason}")),
-        Notice::Stopping { .. } => (EventKind::Stopping, "is asked to stop".into()),
-        Notice::Stopped => (EventKind::Stopped, "has stopped".into()),
-        Notice::Finished => (EventKind::Finished, "has finished".into()),
-        Notice::Recycled { bytes, .. } => {
-            (EventKind::Recycled, format!("uses {} of memory and is replaced", print_about(*bytes)))
-        }
-        Notice::Retiring { reason, .. } => (EventKind::Retiring, format!("asks to be replaced: {reason}")),
-        Notice::Unhealthy { check, .. } => (EventKind::Unhealthy, format!("is unhealthy: {}", check.failure())),
-        Notice::Reloaded { .. } => (EventKind::Reloaded, "was replaced by a new attempt".into()),
-        Notice::ReloadFailed { reason } => (EventKind::ReloadFailed, format!("is not replaced: {reason}")),
-        Notice::Skipped => (EventKind::Skipped, "skips a run: the previous run has not ended".into()),
-    }
 }

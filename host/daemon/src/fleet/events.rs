@@ -7,8 +7,10 @@ use tokio::sync::broadcast;
 /// Events that are kept for those who ask later.
 const KEPT: usize = 10_000;
 
-/// Of those, what jobs have sent: one that talks without end must not push out what happens to the others.
+/// Of those, what jobs have sent, and requests that have failed: a job that talks or fails without end must not push out what
+/// happens to the others.
 const MESSAGES_KEPT: usize = 1_000;
+const REQUESTS_KEPT: usize = 1_000;
 
 /// Events that may wait for a slow listener; it misses the oldest ones then, and sees that by their numbers.
 const WAITING: usize = 4096;
@@ -17,20 +19,32 @@ pub(super) struct Events {
     last: u64,
     kept: VecDeque<Event>,
     messages: VecDeque<Event>,
+    requests: VecDeque<Event>,
     sender: broadcast::Sender<Event>,
 }
 
 impl Events {
     pub(super) fn new() -> Self {
-        Self { last: 0, kept: VecDeque::new(), messages: VecDeque::new(), sender: broadcast::Sender::new(WAITING) }
+        Self {
+            last: 0,
+            kept: VecDeque::new(),
+            messages: VecDeque::new(),
+            requests: VecDeque::new(),
+            sender: broadcast::Sender::new(WAITING),
+        }
     }
 
     /// Numbers it and tells everybody.
     pub(super) fn add(&mut self, mut event: Event) {
         self.last += 1;
         event.number = self.last;
-        let is_message = event.kind == EventKind::Message;
-        let (kept, max) = if is_message { (&mut self.messages, MESSAGES_KEPT) } else { (&mut self.kept, KEPT) };
+        let (kept, max) = if event.kind == EventKind::Message {
+            (&mut self.messages, MESSAGES_KEPT)
+        } else if event.kind == EventKind::RequestFailed {
+            (&mut self.requests, REQUESTS_KEPT)
+        } else {
+            (&mut self.kept, KEPT)
+        };
         if kept.len() == max {
             kept.pop_front();
         }
@@ -41,7 +55,7 @@ impl Events {
 
     /// Those behind number `since`, or where that is 0 the last `last`; and those that come.
     pub(super) fn listen(&self, since: u64, last: usize) -> (Vec<Event>, broadcast::Receiver<Event>) {
-        let mut events: Vec<&Event> = [&self.kept, &self.messages]
+        let mut events: Vec<&Event> = [&self.kept, &self.messages, &self.requests]
             .into_iter()
             .flat_map(|kept| kept.iter().skip(kept.partition_point(|event| event.number <= since)))
             .collect();
@@ -86,9 +100,11 @@ mod tests {
     fn what_one_job_says_without_end_pushes_nothing_else_out() {
         let mut events = Events::new();
         events.add(event());
-        (0..MESSAGES_KEPT + 5).for_each(|_| events.add(Event { kind: EventKind::Message, ..event() }));
+        for kind in [EventKind::Message, EventKind::RequestFailed] {
+            (0..MESSAGES_KEPT + 5).for_each(|_| events.add(Event { kind, ..event() }));
+        }
         let (kept, _) = events.listen(0, KEPT);
-        assert_eq!((kept.len(), kept[0].number, kept[1].number), (MESSAGES_KEPT + 1, 1, 7));
+        assert_eq!((kept.len(), kept[0].number, kept[1].number), (2 * MESSAGES_KEPT + 1, 1, 7));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::logs::Logs;
 use super::message::{Inbox, Message};
+use super::metrics;
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Request, Verb};
 use super::settle::{self, Opened};
@@ -29,6 +30,7 @@ pub struct LogTail {
 pub struct Handle {
     pub(super) inbox: Inbox,
     pub(super) logs: Logs,
+    pub(super) access: Logs,
     pub(super) coordinator: Arc<Coordinator>,
 }
 
@@ -97,9 +99,20 @@ impl Handle {
         self.call(|reply| Request::Send(send, reply)).await
     }
 
+    /// All numbers, in Prometheus' text format.
+    pub async fn metrics(&self) -> Result<String, Refusal> {
+        Ok(metrics::text(&self.call(Request::Metrics).await?))
+    }
+
     /// The last `count` lines of what is selected, and those that come, where they are to be followed. Nothing is selected:
-    /// all.
-    pub async fn logs(&self, select: Vec<String>, count: usize, follow: bool) -> Result<LogTail, Refusal> {
+    /// all. `access`: lines about requests that jobs have served, instead of what the jobs have written.
+    pub async fn logs(
+        &self,
+        select: Vec<String>,
+        count: usize,
+        follow: bool,
+        access: bool,
+    ) -> Result<LogTail, Refusal> {
         // Jobs that come later are among all.
         let all = select.is_empty();
         let wanted = self.call(|reply| Request::Logs(select, reply)).await?;
@@ -111,7 +124,8 @@ impl Handle {
             all || some.is_some_and(|some| some.as_ref().is_none_or(|some| some.contains(&line.instance)))
         };
         let failed = |error| Refusal::new(RefusalKind::Unavailable, format!("the logs can't be read: {error}"));
-        let (lines, follow) = self.logs.tail(jobs, max, follow).await.map_err(failed)?;
+        let logs = if access { &self.access } else { &self.logs };
+        let (lines, follow) = logs.tail(jobs, max, follow).await.map_err(failed)?;
         let lines: Vec<LogLine> = lines.into_iter().filter(&concerns).collect();
         let lines = lines.split_at(lines.len().saturating_sub(count)).1.to_vec();
         Ok(LogTail { lines, follow, concerns: Box::new(concerns) })

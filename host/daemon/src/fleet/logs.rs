@@ -31,8 +31,8 @@ use writer::{Order, Ordered, Piece, QUEUE, Writer};
 /// What goes to the thread at once, in bytes, but for a last line.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// What the daemon's own task has told the thread and the thread has not done, in bytes: three notes on each of the 20,000
-/// instances that a daemon has at the most. That task does not wait: what is beyond it is lost, and counted.
+/// What those have told the thread that don't wait, and the thread has not done, in bytes: three notes on each of the 20,000
+/// instances that a daemon has at the most, or 60,000 lines about requests. What is beyond it is lost, and counted.
 const NOTES_BYTES: usize = 16 << 20;
 
 /// What a note takes beside its bytes: its place in the queue, and what the allocator adds.
@@ -69,11 +69,13 @@ impl Logs {
 
     fn with_clock(directory: &Path, late_lines: usize, now_ms: fn() -> u64) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        // The thread is seen by the name of its directory: `logs`, `access`.
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let directory = Arc::new(Dir::open_ambient_dir(directory, ambient_authority())?);
         rustix::fs::chmodat(&*directory, ".", Mode::RWXU, AtFlags::empty())?;
         let (logs, received) = Self::without_thread(directory.clone(), now_ms);
         let writer = Writer::new(directory, late_lines, logs.problem.clone());
-        std::thread::Builder::new().name("logs".into()).spawn(move || writer.run(received))?;
+        std::thread::Builder::new().name(name).spawn(move || writer.run(received))?;
         Ok(logs)
     }
 
@@ -103,7 +105,16 @@ impl Logs {
 
     /// Sandhog's own word on an attempt: one line, whatever is in its text. Does not wait; see [`NOTES_BYTES`].
     pub(super) fn note(&self, of: &Origin, rules: LogRules, text: &str) {
-        let piece = self.piece(of, LogStream::Sandhog, rules, text);
+        self.line_at_once(of, LogStream::Sandhog, rules, text);
+    }
+
+    /// A line about a request that an attempt has served. Does not wait either.
+    pub(super) fn access(&self, of: &Origin, rules: LogRules, text: &str) {
+        self.line_at_once(of, LogStream::Access, rules, text);
+    }
+
+    fn line_at_once(&self, of: &Origin, stream: LogStream, rules: LogRules, text: &str) {
+        let piece = self.piece(of, stream, rules, text);
         let bytes = piece.bytes.len() + piece.job.len();
         self.order_at_once(Order::Write(piece), &of.job, bytes, 1);
     }

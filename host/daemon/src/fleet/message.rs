@@ -1,7 +1,9 @@
 //! What wakes the one task: below those who send it and the one that receives it.
 
+use super::logs::Origin;
 use super::request::Request;
 use super::store;
+use sandhog_protocol::verdict::Verdict;
 use sandhog_runtime::objects::Deadlock;
 use sandhog_runtime::observer::Life;
 use sandhog_runtime::record::VerdictRecord;
@@ -9,7 +11,7 @@ use sandhog_supervisor::state::AttemptNumber;
 use tokio::sync::mpsc;
 
 /// What wakes the actor. Without a bound: what a guest can bring about is bounded where it comes in, see
-/// [`super::attempt_observer`] and [`super::mailbox`], and sessions are counted.
+/// [`super::attempt_observer`], [`super::mailbox`] and [`super::fronts`], and sessions are counted.
 pub(super) type Inbox = mpsc::UnboundedSender<Message>;
 
 pub(super) enum Message {
@@ -47,7 +49,36 @@ pub(super) enum Message {
         attempt: AttemptNumber,
         reason: String,
     },
+    /// A request that this attempt served has failed.
+    RequestFailed {
+        attempt: AttemptNumber,
+        failed: Box<FailedRequest>,
+    },
+    /// Requests of this job have failed that were not told one by one.
+    RequestsLeftOut {
+        job: String,
+    },
+    /// Something is in the way of clients of this job; a sentence.
+    ServingProblem {
+        job: String,
+        text: String,
+    },
+    /// The worker of this attempt breaks the rules of those that serve.
+    Breach {
+        attempt: AttemptNumber,
+        what: &'static str,
+    },
     /// Attempts of a group wait for each other.
     Deadlock(Deadlock),
     ShutDownNow,
+}
+
+/// A request that came to nothing. What the client sent is as it was, but for its length.
+pub(super) struct FailedRequest {
+    pub origin: Origin,
+    /// Counted from 1 for each attempt.
+    pub number: u64,
+    pub method: String,
+    pub target: String,
+    pub verdict: Verdict,
 }

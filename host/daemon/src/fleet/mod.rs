@@ -4,6 +4,7 @@
 //!  sessions ──Handle──▶ actor ──────Event──────▶ supervisor::state
 //!                        │  ▲                      │ Action
 //!           index, waits ┘  └── attempt_observer ◀─┴─▶ effects ──▶ runtime::run
+//!                 fronts ┘  └────── fronts::told ◀── serve::dispatcher ◀──▶ workers that serve HTTP
 //! ```
 //!
 //! Must not: decide anything about restarts, speak HTTP, print, wait for anything while others do. The one task waits for its
@@ -17,11 +18,14 @@ mod changes;
 mod clock;
 mod effects;
 mod events;
+mod fronts;
 mod handle;
 mod index;
+mod listening;
 mod logs;
 mod mailbox;
 mod message;
+mod metrics;
 mod objects;
 mod parked;
 mod refusal;
@@ -34,10 +38,12 @@ mod select;
 mod settle;
 mod shared_objects;
 mod store;
+mod telling;
 mod verbs;
 mod waits;
 
 pub use actor::{End, Paths, start};
+pub use fronts::Reserved;
 pub use handle::{Handle, LogTail};
 pub use refusal::{Refusal, RefusalKind};
 pub use request::Verb;

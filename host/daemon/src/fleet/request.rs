@@ -1,5 +1,6 @@
 //! What sessions ask of the one task.
 
+use super::metrics::Snapshot;
 use super::refusal::Refusal;
 use super::settle::{Known, Named, Opened, Prepared};
 use sandhog_protocol::control::{
@@ -32,6 +33,7 @@ pub(super) enum Request {
     Send(SendRequest, Reply<Vec<SendReply>>),
     Logs(Vec<String>, Reply<Wanted>),
     Events(u64, usize, Reply<(Vec<Event>, broadcast::Receiver<Event>)>),
+    Metrics(Reply<Snapshot>),
     ShutDown(Reply<()>),
 }
 

@@ -1,7 +1,9 @@
 //! What sessions ask for, answered.
 
-use super::actor::Daemon;
+use super::actor::{Connection, Daemon};
+use super::fronts::Server;
 use super::mailbox::{Mailbox, Outgoing, message_of};
+use super::metrics::Snapshot;
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Request, Verb, Wanted};
 use super::select::{Selected, select};
@@ -37,9 +39,11 @@ impl Daemon {
             Request::Scale(scale, reply) => self.scale(scale, reply),
             Request::Send(send, reply) => self.send(&send, reply),
             Request::Logs(words, reply) => drop(reply.send(self.wanted(&words))),
+            Request::Metrics(reply) => drop(reply.send(self.snapshot())),
             Request::Events(since, last, reply) => drop(reply.send(Ok(self.events.listen(since, last)))),
             Request::ShutDown(reply) => {
                 self.tell_of_itself(EventKind::DaemonStopping, "the daemon stops everything and ends");
+                self.fronts.end();
                 self.step(Event::Shutdown);
                 drop(reply.send(Ok(())));
             }
@@ -67,6 +71,11 @@ impl Daemon {
         Ok(ids.into_iter().filter_map(|id| self.view(id)).collect())
     }
 
+    fn snapshot(&mut self) -> Result<Snapshot, Refusal> {
+        let instances = self.instances(&[])?;
+        Ok(Snapshot { jobs: self.index.jobs().len(), instances, served: self.fronts.dispatchers() })
+    }
+
     /// No word means all.
     fn selected(&self, words: &[String]) -> Result<Selected, Refusal> {
         let all = ["all".to_owned()];
@@ -90,7 +99,8 @@ impl Daemon {
         let running = seen.attempt.and_then(|attempt| self.running.get(&attempt));
         let started = running.and_then(|running| running.attempt_observer.worker());
         let used = running.and_then(|running| running.used.now());
-        let messages = running.and_then(|running| running.mailbox.as_ref()).map(Mailbox::counts);
+        let messages = running.and_then(|running| running.connection.mailbox()).map(Mailbox::counts);
+        let requests = running.and_then(|running| running.connection.server()).and_then(Server::requests);
         let scheduled = || self.clock.next_of(&member.job).and_then(time::ms);
         Some(Instance {
             id,
@@ -116,6 +126,7 @@ impl Daemon {
             next_ms: seen.next.map(at_ms).or_else(|| scheduled().filter(|_| seen.phase == Phase::Scheduled)),
             progress: running.and_then(|running| running.attempt_observer.how_far()),
             raised: self.raised(id, &seen.raised),
+            requests,
         })
     }
 
@@ -154,6 +165,7 @@ impl Daemon {
             settings: entry.service.settings().into_iter().map(|(of, value)| (of.key().to_owned(), value)).collect(),
             instances,
             ended,
+            serving: self.fronts.serving(name),
         })
     }
 
@@ -213,6 +225,9 @@ impl Daemon {
                 Ok(settled) if is_it => {
                     self.remember(&job, &settled);
                     self.index.settle(&job, settled);
+                    if let Err(reason) = self.listen(&service) {
+                        failed.insert(job, reason);
+                    }
                 }
                 Err(reason) if is_it => drop(failed.insert(job, reason)),
                 Ok(_) | Err(_) => {}
@@ -256,14 +271,14 @@ impl Daemon {
             let message = Outgoing { format, body: body.clone(), answer: (send.wait_ms > 0).then_some(answer), sent };
             let running =
                 self.fleet.see(id).and_then(|seen| seen.attempt).and_then(|attempt| self.running.get(&attempt));
-            let problem =
-                match running.and_then(|running| running.mailbox.as_ref()).map(|mailbox| mailbox.post(message)) {
-                    None => Some("not sent: it does not run"),
-                    Some(Err(_)) => {
-                        Some("not sent: it has not read what was sent to it before, or has closed its connection")
-                    }
-                    Some(Ok(())) => None,
-                };
+            let problem = match running.map(|running| &running.connection) {
+                None | Some(Connection::None) => Some("not sent: it does not run"),
+                Some(Connection::Server(_)) => Some("not sent: it serves HTTP, and reads no messages"),
+                Some(Connection::Mailbox(mailbox)) => mailbox
+                    .post(message)
+                    .err()
+                    .map(|_| "not sent: it has not read what was sent to it before, or has closed its connection"),
+            };
             posted.push(Posted {
                 answer: SendReply {
                     id,

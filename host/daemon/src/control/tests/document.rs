@@ -172,7 +172,7 @@ fn job_spec() -> JobSpec {
         match setting.takes() {
             Takes::Name(field) | Takes::Module(field) | Takes::Group(field) => *(field.set)(&mut spec) = "x".into(),
             Takes::Text(field) | Takes::GuestName(field) | Takes::Word(field, _) => *(field.set)(&mut spec) = text(),
-            Takes::Ready(field) | Takes::Stdin(field) => *(field.set)(&mut spec) = text(),
+            Takes::TimeOr(field, _) | Takes::Stdin(field) => *(field.set)(&mut spec) = text(),
             Takes::Size(field) => *(field.set)(&mut spec) = Some("x".into()),
             Takes::Time(field) => *(field.set)(&mut spec) = Some("x".into()),
             Takes::Count(field) => *(field.set)(&mut spec) = Some(1),
@@ -219,7 +219,12 @@ fn instance() -> Instance {
         next_ms: Some(1),
         progress: text(),
         raised: vec![RaisedLimit { limit: "memory".into(), configured: "1MiB".into(), now: "2MiB".into() }],
+        requests: Some(requests()),
     }
+}
+
+fn requests() -> Requests {
+    Requests { p50_us: Some(1), p99_us: Some(1), ..Requests::default() }
 }
 
 fn change(change: ChangeKind) -> Change {
@@ -282,6 +287,7 @@ fn answers_are_written_as_they_are_described() {
             settings: vec![("x".into(), "y".into())],
             instances: vec![instance()],
             ended: vec![ended(Verdict::Completed { code: 0 })],
+            serving: Some(Serving { address: text(), requests: requests(), ..Serving::default() }),
         },
     );
     hold_to("Daemon", &Daemon { version: "1".into(), state_dir: "/".into(), socket: "/".into(), ..Daemon::default() });

@@ -1,4 +1,4 @@
-//! One line of a log file: `2026-11-21T16:13:00.123Z INSTANCE ATTEMPT out|err|log|sandhog TEXT`. The text is what the
+//! One line of a log file: `2026-11-21T16:13:00.123Z INSTANCE ATTEMPT out|err|log|sandhog|access TEXT`. The text is what the
 //! guest wrote, byte by byte.
 
 use sandhog_protocol::control::{LogLine, LogStream};
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for stream in [LogStream::Out, LogStream::Err, LogStream::Log, LogStream::Sandhog] {
+        for stream in LogStream::ALL.iter().copied() {
             for text in ["", " ", "two  words ", "2026-11-21T16:13:00.123Z 3 a7 out x", "界🦀", "\u{1b}[2J\r\0"] {
                 let line = line(stream, text);
                 assert_eq!(parse("api", &written(&line)), Some(line));

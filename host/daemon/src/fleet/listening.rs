@@ -1,0 +1,114 @@
+//! Where the daemon's jobs listen: sockets for those that are to serve, and none for those of which nothing is up.
+//!
+//! Must not: know who gets which connection.
+
+use super::actor::Daemon;
+use super::fronts::{Server, Socket};
+use super::logs::Origin;
+use super::refusal::{Refusal, RefusalKind};
+use sandhog_protocol::causes;
+use sandhog_protocol::control::{EventKind, Phase};
+use sandhog_protocol::verdict::{LostCause, Verdict};
+use sandhog_spec::http::Http;
+use sandhog_spec::service::Service;
+use sandhog_supervisor::state::{AttemptNumber, Seen};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+impl Daemon {
+    /// Sockets for jobs that are to be as these services say, all or none. `gone`: jobs that are to be there no more.
+    pub(super) fn prepare_sockets<'a>(
+        &self,
+        services: impl Iterator<Item = &'a Service>,
+        gone: &[String],
+    ) -> Result<BTreeMap<String, Socket>, Refusal> {
+        let serving: BTreeMap<&str, SocketAddr> = services
+            .filter(|service| service.instances > 0)
+            .filter_map(|service| Some((service.job.name.as_str(), service.job.http.as_ref()?.listen)))
+            .collect();
+        let mut sockets = BTreeMap::new();
+        for (job, asked) in &serving {
+            // Not one that keeps its address: that one has it.
+            let is_free = |holder: &str| match serving.get(holder) {
+                Some(other) => other != asked,
+                None => gone.iter().any(|job| job == holder),
+            };
+            let twin = serving.iter().find(|(other, at)| *at == asked && asked.port() != 0 && *other < job);
+            let socket = match twin {
+                Some((other, _)) => Err(format!("the job {other} is to listen there as well: choose another port")),
+                None => self.fronts.prepare(job, *asked, is_free),
+            };
+            let refused =
+                |reason| Refusal::new(RefusalKind::Conflict, format!("the job {job}: listen = \"{asked}\": {reason}"));
+            sockets.insert((*job).to_owned(), socket.map_err(refused)?);
+        }
+        Ok(sockets)
+    }
+
+    /// The job listens with this socket from now on.
+    pub(super) fn use_socket(&mut self, job: &str, http: &Http, socket: Socket) {
+        if let Some(address) = self.fronts.put(job, http, socket) {
+            self.tell_about_job(job, EventKind::Listening, &format!("listens at {address}"));
+        }
+    }
+
+    /// Has a job listen where its service says, if it does not yet.
+    ///
+    /// # Errors
+    /// Why it can't, and what to do about it.
+    pub(super) fn listen(&mut self, service: &Service) -> Result<(), String> {
+        let Some(http) = &service.job.http else { return Ok(()) };
+        let job = &service.job.name;
+        let socket = self.fronts.prepare(job, http.listen, |_| false);
+        let socket = socket.map_err(|reason| format!("listen = \"{}\": {reason}", http.listen))?;
+        self.use_socket(job, http, socket);
+        Ok(())
+    }
+
+    /// An attempt that serves is to begin: the worker's end of its connection, and ours.
+    ///
+    /// # Errors
+    /// The job can't listen, or there is no descriptor left. Either may be otherwise at the next try.
+    pub(super) fn serve(
+        &mut self,
+        attempt: AttemptNumber,
+        origin: &Origin,
+        service: &Service,
+        http: &Http,
+    ) -> Result<(OwnedFd, Server), Verdict> {
+        let lost = |reason: String| Verdict::Lost { reason, cause: LostCause::Machine };
+        self.listen(service).map_err(lost)?;
+        let failed = |error: io::Error| lost(format!("it gets no connection: {}", causes::one_line(&error)));
+        self.fronts.join(attempt, origin, service, http).map_err(failed)
+    }
+
+    /// Closes the ports of jobs of which nothing is up, and nothing is about to be: clients are to be refused, not to wait.
+    pub(super) fn keep_fronts(&mut self) {
+        let mut changed = std::mem::take(&mut self.fronts.changed);
+        let members = self.touched.iter().filter_map(|id| self.index.members.get(id));
+        changed.extend(members.filter(|it| self.fronts.jobs.contains_key(&it.job)).map(|it| it.job.clone()));
+        for job in changed {
+            match self.index.entry(&job) {
+                Some(entry) if entry.service.job.http.is_some() => {
+                    let is_up = entry.instances.values().any(|id| self.fleet.see(*id).as_ref().is_some_and(is_up));
+                    if !is_up && let Some(address) = self.fronts.close(&job) {
+                        self.tell_about_job(&job, EventKind::Closed, &format!("no longer listens at {address}"));
+                    }
+                }
+                Some(_) | None => self.fronts.remove(&job),
+            }
+        }
+    }
+}
+
+/// Whether somebody serves, or will before long.
+fn is_up(seen: &Seen) -> bool {
+    match seen.phase {
+        Phase::Waiting | Phase::Starting | Phase::Running | Phase::Backoff => true,
+        // Another attempt follows.
+        Phase::Stopping => seen.wanted,
+        Phase::Idle | Phase::Scheduled | Phase::Stopped | Phase::Failed | Phase::Unknown(_) => false,
+    }
+}
