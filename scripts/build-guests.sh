@@ -22,10 +22,10 @@ forget_other_compiler() {
   printf '%s\n' "$id" >"$id_file"
 }
 
-build() { # WORKSPACE
+build() { # WORKSPACE OPTION…
   # A target directory of their own: the host's compiler and the guests' would undo each other's work.
   "$toolchain/bin/cargo-guest" build --release --locked --target wasm32-wasip1 \
-    --manifest-path "$1/Cargo.toml" --target-dir "$target/guests-build"
+    --manifest-path "$1/Cargo.toml" --target-dir "$target/guests-build" "${@:2}"
 }
 
 # By the sources' names, and whatever else lies there goes: a guest that was renamed must not live on.
@@ -45,6 +45,9 @@ collect() {
   for source in tests/guests/src/bin/*.rs; do
     cp "$built/$(basename "$source" .rs).wasm" "$guests.new/"
   done
+  for source in tests/guests/src/http/*.rs; do
+    cp "$built/examples/http_$(basename "$source" .rs).wasm" "$guests.new/"
+  done
   cp tests/guests/wat/*.wat "$guests.new/"
   rm -rf "$guests"
   mv "$guests.new" "$guests"
@@ -56,6 +59,6 @@ forget_other_compiler
 say '[2/3] jobs/'
 build jobs
 say '[3/3] tests/guests/'
-build tests/guests
+build tests/guests --bins --examples
 collect
 say "$(find "$guests" -type f | wc -l) guests in $guests"

@@ -9,20 +9,7 @@ target=${2:?"which target folder"}
 sandhog=${sandhog#"$PWD"/} target=${target#"$PWD"/}
 folder=$target/js-guest
 
-# Pinned by its lock file. It has a JavaScript engine inside, compiled to WebAssembly.
-fetch_tool() {
-  cmp --silent jobs/js/package-lock.json "$folder/tool/fetched" && return
-  npm --version >/dev/null 2>&1 || {
-    echo 'building it needs Node and npm. On Debian: sudo apt-get install nodejs npm' >&2
-    exit 1
-  }
-  echo 'fetching componentize-js' >&2
-  rm -rf "$folder/tool"
-  mkdir -p "$folder/tool"
-  cp jobs/js/package.json jobs/js/package-lock.json "$folder/tool/"
-  npm ci --prefix "$folder/tool" --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
-  cp jobs/js/package-lock.json "$folder/tool/fetched"
-}
+. scripts/componentizers.sh
 
 # No two builds give the same bytes, so each is compiled anew by the engine: only where there is something new.
 is_built() { # HANDLER
@@ -40,7 +27,7 @@ build() { # HANDLER
   mv "$1.new" "$1"
 }
 
-fetch_tool
+fetch_js_componentizer "$folder/tool"
 handler=$folder/word-handler-js.wasm
 is_built "$handler" || build "$handler"
 exec scripts/as-word-handler.sh "$sandhog" "$target" "$handler"

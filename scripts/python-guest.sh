@@ -8,22 +8,9 @@ sandhog=${1:?"which sandhog"}
 target=${2:?"which target folder"}
 sandhog=${sandhog#"$PWD"/} target=${target#"$PWD"/}
 folder=$target/python-guest
-# Pinned: the first has CPython inside, the second is what the handler imports.
-tool=componentize-py==0.25.1
+. scripts/componentizers.sh
+# Pinned: what the handler imports.
 library=u-msgpack-python==2.8.0
-
-fetch() { # FOLDER PACKAGE: once for each version
-  [ -e "$1/$2" ] && return
-  python3 -m pip --version >/dev/null 2>&1 || {
-    echo 'fetching it needs pip. On Debian: sudo apt-get install python3-pip' >&2
-    exit 1
-  }
-  echo "fetching $2" >&2
-  rm -rf "$1"
-  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-compile --no-deps \
-    --target "$1" "$2"
-  touch "$1/$2"
-}
 
 # No two builds give the same bytes, so each is compiled anew by the engine: only where there is something new.
 is_built() { # HANDLER
@@ -44,8 +31,8 @@ build() { # HANDLER
   mv "$1.new" "$1"
 }
 
-fetch "$folder/tool" $tool
-fetch "$folder/library" $library
+fetch_python "$folder/tool" $python_componentizer
+fetch_python "$folder/library" $library
 handler=$folder/word-handler-python.wasm
 is_built "$handler" || build "$handler"
 exec scripts/as-word-handler.sh "$sandhog" "$target" "$handler"

@@ -28,12 +28,12 @@ if [ "${SANDHOG_EXAMPLE:-}" ]; then
   exec "$sandhog" run "${granted[@]}" --child "example=$3" "$guests/parent_of_examples.wasm"
 fi
 
-cargo test --locked --lib --manifest-path $manifest --target-dir "$target/sdk-here"
+cargo test --locked --lib --all-features --manifest-path $manifest --target-dir "$target/sdk-here"
 cargo test --locked --manifest-path jobs/Cargo.toml --target-dir "$target/sdk-here"
 
 runner="target.wasm32-wasip1.runner=['$PWD/scripts/test-sdk.sh', '$sandhog', '$target']"
 SANDHOG_EXAMPLE=1 RUSTDOC="$toolchain/bin/rustdoc-guest" \
-  "$toolchain/bin/cargo-guest" test --release --locked --doc --target wasm32-wasip1 --manifest-path $manifest \
+  "$toolchain/bin/cargo-guest" test --release --locked --doc --all-features --target wasm32-wasip1 --manifest-path $manifest \
   --target-dir "$target/sdk-guests" --config "$runner"
 
 # What `sandhog new` makes builds, and passes its own tests, as it is. The versions are the SDK's, so that nothing is fetched.
@@ -41,12 +41,13 @@ crates=$target/sdk-new
 rm -rf "$crates"
 mkdir -p "$crates"
 export PATH=${sandhog%/*}:$PATH
-for kind in command handler; do
-  if [ $kind = handler ]; then "$sandhog" new --handler "$crates/new-$kind"; else "$sandhog" new "$crates/new-$kind"; fi
+for kind in command handler http; do
+  flag=--$kind
+  "$sandhog" new ${flag#--command} "$crates/new-$kind"
   cp guest-sdk/Cargo.lock "$crates/new-$kind/"
   (
     cd "$crates/new-$kind"
     "$toolchain/bin/cargo-guest" test --offline --target-dir "$target/sdk-guests"
-    [ $kind = handler ] || "$toolchain/bin/cargo-guest" run --offline --target-dir "$target/sdk-guests" -- Ada Grace
+    [ $kind != command ] || "$toolchain/bin/cargo-guest" run --offline --target-dir "$target/sdk-guests" -- Ada Grace
   )
 done

@@ -1,6 +1,6 @@
 //! What a job that Sandhog runs can ask of it, beside WASI: messages to and from its parent ([`channel`]), jobs of its own
 //! ([`children`]), what it tells whoever watches it ([`process`]), and what it shares with other jobs of its group: locks and the
-//! like ([`sync`]), memory ([`shared`]), queues ([`queue`]), pipes ([`pipe`]).
+//! like ([`sync`]), memory ([`shared`]), queues ([`queue`]), pipes ([`pipe`]). With the feature `http` it answers requests (`http`).
 //!
 //! ```standalone_crate
 //! use sandhog::{Job, Result};
@@ -33,6 +33,8 @@ pub mod channel;
 pub mod children;
 mod error;
 mod handler;
+#[cfg(feature = "http")]
+pub mod http;
 mod message;
 mod packed;
 pub mod pipe;
@@ -88,6 +90,23 @@ pub use sandhog_sdk_macros::main;
 /// ```
 pub use sandhog_sdk_macros::handler;
 
+/// Before `fn handle(request: Request) -> Response`: makes of a library with `crate-type = ["cdylib"]` a service, which
+/// `sandhog serve` calls for each request. It may return whatever is [`IntoResponse`](http::IntoResponse): also text, or a
+/// `Result` whose error can be displayed.
+///
+/// What the library keeps in statics is gone with the request, unless its instances are reused (`--isolation reuse`).
+///
+/// ```no_run
+/// use sandhog::http::{Request, Response};
+///
+/// #[sandhog::http]
+/// fn handle(request: Request) -> Response {
+///     Response::text(format!("Hello from {}\n", request.path()))
+/// }
+/// ```
+#[cfg(feature = "http")]
+pub use sandhog_sdk_macros::http;
+
 #[cfg(doctest)]
 mod misuse;
 
@@ -96,6 +115,8 @@ mod misuse;
 pub mod __private {
     pub use crate::abi::handler::{self as abi, Guest, MessageResult, export_handler};
     pub use crate::handler::{End, answer};
+    #[cfg(feature = "http")]
+    pub use crate::http::export as http;
 
     /// What a program does before all else: the C library's part, which finds the granted directories. The bindings know of
     /// those constructors, and by that alone the linker leaves them to whoever knows; an older C library's start does not

@@ -42,6 +42,18 @@
 //! fn handle(task: Unreadable) -> Result<u32, String> { Ok(1) }
 //! ```
 //!
+//! ```compile_fail
+//! # use sandhog::http::Request;
+//! #[sandhog::http]
+//! fn handle(request: Request) {}
+//! ```
+//!
+//! ```compile_fail
+//! # use sandhog::http::Request;
+//! #[sandhog::http]
+//! fn handle(request: Request) -> u32 { 200 } // A status alone is no answer.
+//! ```
+//!
 //! What they take, though commas and arrows stand in it:
 //!
 //! ```no_run

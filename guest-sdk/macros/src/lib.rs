@@ -42,6 +42,31 @@ pub fn handler(options: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
+/// Documented where `sandhog-sdk` passes it on.
+#[proc_macro_attribute]
+pub fn http(options: TokenStream, item: TokenStream) -> TokenStream {
+    let usage = "#[sandhog::http] stands before `fn handle(request: Request) -> Response`";
+    expand(options, item, usage, |head, mut item| {
+        if head.parameters != 1 || !head.returns {
+            return Err((usage.to_owned(), head.span));
+        }
+        // A test's executable exports nothing.
+        let code = "#[cfg(not(test))] const _: () = {
+            use ::sandhog::__private::http as http;
+            struct Service;
+            impl http::Guest for Service {
+                fn handle(request: http::IncomingRequest, answer: http::ResponseOutparam) {
+                    http::answer(NAME, request, answer)
+                }
+            }
+            http::export!(Service with_types_in http::bindings);
+        };";
+        let name = TokenTree::from(proc_macro::Ident::new(&head.name, head.span));
+        item.extend(fill(code, "NAME", name.into()));
+        Ok(item)
+    })
+}
+
 /// What goes before a function's body.
 struct Head {
     name: String,
