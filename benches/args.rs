@@ -17,6 +17,7 @@ usage: just bench [--rounds N] [--only PART] [--results DIR] [--json]
                    known        an attempt where a daemon knows many jobs
                    pool-memory  workers that wait
                    objects      operations on shared objects
+                   serve        requests over HTTP
                    compute, stream, memory, messages, calls
   --results DIR  where PART.md and PART.svg are written (default: benches/results)
   --json         print one JSON object instead of tables";
@@ -34,6 +35,10 @@ pub(crate) enum Wish {
     Serve(Vec<String>),
     /// Send back each packet that comes in on stdin: the other of two native processes.
     Echo,
+    /// Serve HTTP here, natively.
+    ServeNatively(String),
+    /// Serve HTTP here by this command.
+    ServeByCgi(String, Vec<String>),
 }
 
 /// What can be measured.
@@ -53,10 +58,11 @@ pub(crate) enum Part {
     Memory,
     Messages,
     Calls,
+    Serve,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Start,
         Self::Warm,
         Self::Rate,
@@ -71,6 +77,7 @@ impl Part {
         Self::Memory,
         Self::Messages,
         Self::Calls,
+        Self::Serve,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -89,6 +96,7 @@ impl Part {
             Self::Memory => "memory",
             Self::Messages => "messages",
             Self::Calls => "calls",
+            Self::Serve => "serve",
         }
     }
 }
@@ -130,6 +138,8 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Wish, String> 
             "--help" | "-h" => return Ok(Wish::Help),
             "--serve" => return Ok(Wish::Serve(args.collect())),
             super::talk::ECHO => return Ok(Wish::Echo),
+            super::serve::NATIVE => return Ok(Wish::ServeNatively(args.next().unwrap_or_default())),
+            super::serve::CGI => return Ok(Wish::ServeByCgi(args.next().unwrap_or_default(), args.collect())),
             "--results" => parsed.results = Some(args.next().ok_or("--results takes a folder")?.into()),
             "--only" => {
                 let name = args.next().unwrap_or_default();

@@ -26,6 +26,7 @@ mod processes;
 mod progress;
 mod rate;
 mod results;
+mod serve;
 mod start;
 mod stream;
 mod table;
@@ -51,6 +52,8 @@ fn main() -> ExitCode {
         }
         Ok(Wish::Serve(command)) => ended(contestant::serve(&command)),
         Ok(Wish::Echo) => ended(talk::echo()),
+        Ok(Wish::ServeNatively(address)) => ended(serve::serve_natively(&address)),
+        Ok(Wish::ServeByCgi(address, command)) => ended(serve::serve_by_cgi(&address, &command)),
         Ok(Wish::Measure(args)) => ended(measure(&args)),
         Err(problem) => {
             eprintln!("{problem}\n\n{}", args::HELP);
@@ -109,6 +112,7 @@ fn measure_part(part: Part, peers: &Peers, args: &Args) -> Outcome<Value> {
         Part::Memory => memory::measure(peers),
         Part::Messages => messages::measure(peers, args.middle_rounds()),
         Part::Calls => calls::measure(peers, args.middle_rounds()),
+        Part::Serve => serve::measure(peers, args.middle_rounds()),
     }
 }
 
@@ -128,5 +132,6 @@ fn tables(part: Part, measured: &Value) -> Vec<Table> {
         Part::Memory => vec![memory::table(measured)],
         Part::Messages => messages::tables(measured),
         Part::Calls => calls::tables(measured),
+        Part::Serve => serve::tables(measured),
     }
 }

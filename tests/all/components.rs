@@ -185,22 +185,17 @@ fn a_component_of_another_world_gets_a_sentence() {
     refused(
         "unknown_import.wat",
         "it imports what nobody provides: acme:phone/dial@1.0.0. A component may import WASI 0.2 and 0.3 as far as \
-         commands have it, and sandhog:job",
-    );
-    refused(
-        "http_handler.wat",
-        "it serves HTTP (it exports wasi:http/incoming-handler@0.2.3), which Sandhog does not do yet: build it as a \
-         command, which exports wasi:cli/run",
+         commands and servers of HTTP have it, and sandhog:job",
     );
     refused(
         "component_library.wat",
-        "it is a component with nothing to start: it exports add, not wasi:cli/run and not `handle`. Build it as a \
-         command, or for the world `handler` of sandhog:job",
+        "it is a component with nothing to start: it exports add, not wasi:cli/run, not `handle`, and no handler of \
+         wasi:http. Build it as a command, for the world `handler` of sandhog:job, or as a server of HTTP",
     );
     refused(
         "component.wat",
-        "it is a component with nothing to start: it exports nothing, not wasi:cli/run and not `handle`. Build it as \
-         a command, or for the world `handler` of sandhog:job",
+        "it is a component with nothing to start: it exports nothing, not wasi:cli/run, not `handle`, and no handler \
+         of wasi:http. Build it as a command, for the world `handler` of sandhog:job, or as a server of HTTP",
     );
     refused(
         "handle_of_another_type.wat",

@@ -4,7 +4,7 @@
 mod wire;
 
 use crate::daemon_kit::{Daemon, module};
-use crate::kit::{missing, root_or_missing};
+use crate::kit::{Need, missing, root_or_missing};
 use crate::support::processes::{descriptors, peak_bytes, resident_bytes};
 use crate::support::{ORDINARY, Run, Scratch, chown, until};
 use rustix::process::{Gid, Uid};
@@ -73,6 +73,7 @@ fn good_requests() -> Vec<(&'static str, &'static str, Value)> {
         ("POST", "/v1/stop", select.clone()),
         ("POST", "/v1/delete", select),
         ("GET", "/v1/openapi.json", Value::Null),
+        ("GET", "/metrics", Value::Null),
         ("POST", "/v1/shutdown", json!({})),
     ]
 }
@@ -122,7 +123,7 @@ fn no_other_method_and_no_other_path_answers() {
 #[test]
 fn curl_reads_it() {
     if Command::new("curl").arg("--version").output().is_err() {
-        missing("there is no curl");
+        missing(Need::Program, "there is no curl");
         return;
     }
     let daemon = Daemon::start();

@@ -1,6 +1,6 @@
 //! Facts about cgroups of an ordinary user, in version 1, where an operator has handed some over.
 
-use crate::kit::{PROMISED, Ran, Who, Workspace, guest, missing, root_or_missing, wait_for};
+use crate::kit::{Need, PROMISED, Ran, Who, Workspace, guest, missing, root_or_missing, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -29,7 +29,7 @@ impl Handed {
             mounts.lines().find(is_its).and_then(|line| line.split(' ').nth(4)).map(PathBuf::from)
         };
         let (Some(memory), Some(pids)) = (point("memory"), point("pids")) else {
-            missing("the hierarchies memory and pids of version 1");
+            missing(Need::Cgroup, "the hierarchies memory and pids of version 1");
             return None;
         };
         let workspace = Workspace::new(Who::ordinary());

@@ -1,7 +1,9 @@
 //! Threats: a hostile guest in a granted directory. What it may do in there works; nothing of it leads out, and what is
 //! granted read-only stays as it is.
 
-use crate::kit::{Process, Running, Who, Workspace, data, guest, is_root, missing, mode, process_of, root_or_missing};
+use crate::kit::{
+    Need, Process, Running, Who, Workspace, data, guest, is_root, missing, mode, process_of, root_or_missing,
+};
 use rustix::fs::{RenameFlags, StatVfsMountFlags};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -233,7 +235,7 @@ fn an_immutable_file_is_an_error_to_the_guest() {
     workspace.file("grant/file", "stays");
     let chattr = |flag: &str| std::process::Command::new("chattr").arg(flag).arg(workspace.path("grant/file")).status();
     if !chattr("+i").is_ok_and(|status| status.success()) {
-        missing("a file system with immutable files");
+        missing(Need::FileSystem, "a file system with immutable files");
         return;
     }
     let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/file", "changed"]);
@@ -487,7 +489,7 @@ fn an_overlay_is_refused_to_root_with_what_to_do() {
     );
     let ran = workspace.run_in_own_mounts(&setup, &["--dir", "at/merged::/grant", &guest("hello")]);
     if ran.code == Some(77) {
-        missing("an overlay file system");
+        missing(Need::FileSystem, "an overlay file system");
         return;
     }
     ran.expect_refused(&["cannot map ids", "grant a copy on another file system", "as an ordinary user"]);

@@ -1,7 +1,7 @@
 //! Facts about what a command has inherited of whoever started it, and what it makes of that.
 
 use crate::daemon_kit::{Daemon, module};
-use crate::kit::{missing, root_or_missing};
+use crate::kit::{Need, missing, root_or_missing};
 use crate::support::{Outcome, Run, Running, Scratch, guest, is_root, processes, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -231,7 +231,7 @@ impl Cgroup {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let point = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
         let Some(point) = point else {
-            missing("a cgroup file system of version 2");
+            missing(Need::Cgroup, "a cgroup file system of version 2");
             return None;
         };
         let path = Path::new(point).join(format!("sandhog-inherited-{}{ending}", std::process::id()));

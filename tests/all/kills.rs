@@ -5,7 +5,7 @@
 
 use crate::kit::traces::{Random, Seen, all_cgroups, entries, mounts, stale_cgroups};
 use crate::kit::{
-    PATIENCE, PROMISED, Process, Running, Who, Workspace, guest, is_root, missing, process_of, root_or_missing,
+    Need, PATIENCE, PROMISED, Process, Running, Who, Workspace, guest, is_root, missing, process_of, root_or_missing,
     wait_for,
 };
 use rustix::process::Signal;
@@ -411,7 +411,7 @@ fn a_guest_outlives_its_stdin() {
 #[test]
 fn a_worker_holds_no_descriptor_and_no_variable_of_its_starter() {
     if !is_root() {
-        missing("looking into another process needs root");
+        missing(Need::Root, "looking into another process needs root");
         return;
     }
     for who in Who::all() {

@@ -4,12 +4,13 @@
 
 pub(crate) mod traces;
 
-use crate::installed::installed;
+use crate::installed::{installed, target};
 use crate::support::processes;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -59,16 +60,51 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Says why a test could not be made here.
-pub(crate) fn missing(what: &str) {
+/// What a test needs of its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Root,
+    UserNamespaces,
+    Cgroup,
+    /// Of some kind, or with some property.
+    FileSystem,
+    /// More open files than it allows.
+    Descriptors,
+    /// Somebody else's, such as curl.
+    Program,
+}
+
+impl Need {
+    /// As `SANDHOG_REQUIRE` names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::UserNamespaces => "userns",
+            Self::Cgroup => "cgroup",
+            Self::FileSystem => "filesystem",
+            Self::Descriptors => "descriptors",
+            Self::Program => "program",
+        }
+    }
+}
+
+/// Says why a test could not be made here: to `not-tried` beside the guests, which `./just test` shows at its end. A test that
+/// lacks what `SANDHOG_REQUIRE` names (`root,userns,cgroup`) fails.
+pub(crate) fn missing(need: Need, what: &str) {
     let thread = std::thread::current();
-    eprintln!("{}: not tried here: {what}", thread.name().unwrap_or("a test"));
+    let line = format!("{}: {what}", thread.name().unwrap_or("a test"));
+    let required = std::env::var("SANDHOG_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|name| name == need.name()), "{line}: SANDHOG_REQUIRE says that it is there");
+    eprintln!("not tried here: {line}");
+    let list = fs::File::options().create(true).append(true).open(target().join("not-tried"));
+    // Whoever may not write there sees it above.
+    let _ = list.and_then(|mut list| writeln!(list, "{line}"));
 }
 
 /// True as root; else says that the test was not made.
 pub(crate) fn root_or_missing(what: &str) -> bool {
     if !is_root() {
-        missing(&format!("{what} needs root"));
+        missing(Need::Root, &format!("{what} needs root"));
     }
     is_root()
 }

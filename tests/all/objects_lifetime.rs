@@ -1,6 +1,7 @@
 //! Objects among the jobs of a manifest: who shares them, and for how long they are there.
 
 use crate::daemon_kit::{Daemon, module, quick};
+use sandhog_protocol::control::{Instance, Phase};
 use serde_json::Value;
 
 /// A job that does with these objects what it is told.
@@ -106,7 +107,8 @@ fn a_pipe_has_two_ends_and_what_was_not_received_is_for_the_successor() {
         ],
     );
     daemon.well(&["send", "b", "\"crash\""]);
-    daemon.until_instance("b being started again", "b", |instance| instance.restarts == 1);
+    let is_back = |instance: &Instance| instance.restarts == 1 && instance.phase == Phase::Running;
+    daemon.until_instance("b being started again", "b", is_back);
     script(&daemon, &[("b", "open pipe p", "there"), ("b", "recv p", "three"), ("b", "send p again", "done")]);
     script(&daemon, &[("a", "recv p", "again")]);
 }

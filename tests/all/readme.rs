@@ -1,4 +1,4 @@
-//! What the README says of jobs that are kept up, held to the executable: its manifest, the example services, and their demo.
+//! The documents on jobs that are kept up, held to the executable: the manifest, the events, the example services, and their demo.
 
 use crate::support::{Run, Scratch, guest, sandhog};
 use sandhog_protocol::control::EventKind;
@@ -15,23 +15,27 @@ const BARE: &str = r#"
 module = "web.wasm"
 health.command = ["check.wasm"]
 
+[job.api]
+module = "api.wasm"
+listen = "127.0.0.1:0"
+
 [job.report]
 module = "report.wasm"
 schedule = "@daily"
 "#;
 
 /// What the bare one sets, and has no default.
-const SET: [&str; 3] = ["module", "health.command", "schedule"];
+const SET: [&str; 4] = ["module", "health.command", "listen", "schedule"];
 
 /// A file of the repository.
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// The README's manifest.
+/// The manifest in `docs/manifest.md`.
 fn manifest() -> String {
-    let readme = fs::read_to_string(repository("README.md")).unwrap();
-    let (_, text) = readme.split_once("\n```toml\n").unwrap();
+    let chapter = fs::read_to_string(repository("docs/manifest.md")).unwrap();
+    let (_, text) = chapter.split_once("\n```toml\n").unwrap();
     text.split_once("```\n").unwrap().0.to_owned()
 }
 
@@ -42,7 +46,7 @@ fn guests() -> PathBuf {
 /// What `check` says of its jobs: the keys that are set, and all settings.
 fn check(text: &str) -> Vec<(BTreeSet<String>, Map<String, Value>)> {
     let folder = Scratch::new();
-    for name in ["web", "resize", "check", "db", "report"] {
+    for name in ["web", "resize", "check", "db", "api", "report"] {
         fs::copy(guest("hello"), folder.join(format!("{name}.wasm"))).unwrap();
     }
     for name in ["pages", "data"] {
@@ -71,7 +75,7 @@ fn is_told(comment: &str, shown: &Value, default: &Value) -> bool {
 }
 
 #[test]
-fn the_readmes_manifest_has_every_key_and_its_default() {
+fn the_documents_manifest_has_every_key_and_its_default() {
     let text = manifest();
     let (told, bare) = (check(&text), check(BARE));
     let known: BTreeSet<_> = bare.iter().flat_map(|(_, settings)| settings.keys().cloned()).collect();
@@ -79,7 +83,9 @@ fn the_readmes_manifest_has_every_key_and_its_default() {
     assert_eq!(set, known);
 
     let lines = |name: &str| text.split_once(&format!("[job.{name}]\n")).unwrap().1.split("\n[").next().unwrap();
-    for (name, (_, shown), (_, defaults)) in [("web", &told[0], &bare[0]), ("report", &told[2], &bare[1])] {
+    for (name, (_, shown), (_, defaults)) in
+        [("web", &told[0], &bare[0]), ("api", &told[2], &bare[1]), ("report", &told[3], &bare[2])]
+    {
         for line in lines(name).lines().filter(|line| !line.is_empty()) {
             let (key, rest) = line.split_once(" = ").unwrap();
             if SET.contains(&key) {
@@ -92,16 +98,16 @@ fn the_readmes_manifest_has_every_key_and_its_default() {
 }
 
 #[test]
-fn the_readme_lists_every_kind_of_event() {
-    let readme = fs::read_to_string(repository("README.md")).unwrap();
-    let (_, list) = readme.split_once("The `kind` of an event is one of these").unwrap();
+fn the_documents_list_every_kind_of_event() {
+    let chapter = fs::read_to_string(repository("docs/http-api.md")).unwrap();
+    let (_, list) = chapter.split_once("A newer daemon may have more kinds than these:").unwrap();
     let told: Vec<_> = list.split("\n\n").next().unwrap().split('`').skip(1).step_by(2).collect();
     let known: Vec<_> = EventKind::ALL.iter().map(EventKind::as_str).collect();
     assert_eq!(told, known);
 }
 
 #[test]
-fn the_readmes_manifest_is_the_one_that_schema_prints() {
+fn the_documents_manifest_is_the_one_that_schema_prints() {
     assert_eq!(manifest(), Run::command(["schema", "--sample"]).run().text());
 }
 

@@ -1,6 +1,6 @@
 //! An ordinary user: what works, what is told to stand lower, and what is refused in a sentence.
 
-use crate::kit::{Running, Who, Workspace, guest, missing, mode, root_or_missing};
+use crate::kit::{Need, Running, Who, Workspace, guest, missing, mode, root_or_missing};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -99,7 +99,7 @@ fn without_user_namespaces_an_ordinary_user_is_told_what_to_do() {
     let mapped = ["--user", &format!("--map-user={uid}"), &format!("--map-group={uid}"), "--keep-caps"];
     let ran = workspace.run_after("unshare", &mapped, setup, &[&guest("hello")]);
     if ran.code == Some(77) || ran.stderr.contains("unshare:") {
-        missing(&format!("a user namespace to forbid further ones in: {}", ran.stderr));
+        missing(Need::UserNamespaces, &format!("a user namespace to forbid further ones in: {}", ran.stderr));
         return;
     }
     let advice = ["user namespace", "kernel.unprivileged_userns_clone=1", "user.max_user_namespaces", "as root"];
@@ -114,7 +114,7 @@ fn root_of_a_user_namespace_runs_a_module_or_is_told_why_not() {
     let workspace = workspace();
     let ran = workspace.run_after("unshare", &["--user", "--map-root-user"], "true", &[&guest("hello")]);
     if ran.stderr.contains("unshare:") {
-        missing(&format!("a user namespace: {}", ran.stderr));
+        missing(Need::UserNamespaces, &format!("a user namespace: {}", ran.stderr));
         return;
     }
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");

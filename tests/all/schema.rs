@@ -40,8 +40,8 @@ fn repository(path: &str) -> String {
 #[test]
 fn the_schema_takes_the_manifests_that_there_are() {
     let schema = schema();
-    let readme = repository("README.md");
-    let example = readme.split_once("\n```toml\n").unwrap().1.split_once("```\n").unwrap().0;
+    let chapter = repository("docs/manifest.md");
+    let example = chapter.split_once("\n```toml\n").unwrap().1.split_once("```\n").unwrap().0;
     let sample = answer(&["schema", "--sample"]);
     for text in [example, &sample, &repository("jobs/services/sandhog.toml"), ""] {
         assert_eq!(faults(&schema, &json_of(text)), [""; 0], "{text}");

@@ -10,6 +10,7 @@ use source::{end_of_item, files, is_word, lines_with, names_behind, read, root, 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 
 /// Lines of code in a file: what is neither blank nor comment nor test. None has more; one that needs them has two subjects.
 const FILE_LINES: usize = 400;
@@ -30,6 +31,8 @@ const HOSTS: &[&str] = &[
     "keepachangelog.com",
     "semver.org",
     "www.apache.org",
+    // This machine.
+    "127.0.0.1",
     "docs.kernel.org",
     "man7.org",
     // The name of SVG's namespace.
@@ -134,13 +137,14 @@ fn near_names_are_looked_for_in_one_place() {
 }
 
 #[test]
-fn a_runtime_is_on_the_coordinators_side_and_in_one_file_of_components() {
-    let crates = ["cli", "doctor", "daemon", "runtime"];
+fn a_runtime_is_on_the_coordinators_side_and_in_few_files_of_components() {
+    let crates = ["cli", "doctor", "daemon", "runtime", "serve"];
     // A wrapper of the event loop, for the coordinator; where a component's worker has its runtime, and the streams that wait
     // in it.
     let files = ["host/sys/src/ready.rs", "host/worker/src/component/runtime.rs", "host/worker/src/component/stdio.rs"];
     let broken = uses(&["tokio"], |path| {
-        path.starts_with("host/") && !crates.contains(&crate_of(path)) && !files.contains(&path)
+        let is_server = path.starts_with("host/worker/src/component/server/");
+        path.starts_with("host/") && !crates.contains(&crate_of(path)) && !files.contains(&path) && !is_server
     });
     assert_none(&broken, "a spawner, a zygote, or a worker of a core module with a runtime");
 }
@@ -150,19 +154,30 @@ fn spawner_zygote_and_the_worker_of_a_core_module_start_no_thread_and_no_program
     let words = ["thread::spawn", "thread::Builder", "process::Command", "spawn_blocking", "rayon"];
     let crates = ["spawner", "zygote", "worker", "compiler", "engine", "sandbox", "sys", "ipc", "probes"];
     let broken = uses(&words, |path| crates.contains(&crate_of(path)));
-    // The compiler has threads, in a process of its own, and so has a component, where it waits for several things.
-    let threads = ["host/compiler/src/compile.rs", "host/worker/src/component/runtime.rs"];
+    // The compiler has threads, in a process of its own, and so has a component, where it waits for several things, and for the
+    // clock of those that serve HTTP.
+    let threads = [
+        "host/compiler/src/compile.rs",
+        "host/worker/src/component/runtime.rs",
+        "host/worker/src/component/server/epochs.rs",
+    ];
     let broken: Vec<_> = broken.into_iter().filter(|use_| !threads.iter().any(|file| use_.starts_with(file))).collect();
     assert_none(&broken, "a thread or a program where there may be none");
 }
 
 #[test]
-fn the_host_has_no_code_for_a_network() {
-    let words = ["TcpStream", "TcpListener", "UdpSocket", "AF_INET", "AF_INET6", "INET", "INET6", "SocketAddr"];
+fn sockets_of_a_network_are_in_the_hands_of_those_who_serve() {
+    let words = ["TcpStream", "TcpListener", "UdpSocket", "AF_INET", "AF_INET6", "INET", "INET6"];
     // The doctor and its probes try whether one could get through.
     let tries = |path: &str| ["doctor", "probes"].contains(&crate_of(path)) || path == "host/sys/src/probe.rs";
-    let broken = uses(&words, |path| !tries(path));
-    assert_none(&broken, "no network is the only network");
+    // Those who accept, those who answer numbers, and the worker that was handed a connection.
+    let serves = |path: &str| {
+        crate_of(path) == "serve"
+            || ["host/cli/src/serve/metrics.rs", "host/daemon/src/control/address.rs"].contains(&path)
+            || path.starts_with("host/worker/src/component/server/")
+    };
+    let broken = uses(&words, |path| !tries(path) && !serves(path));
+    assert_none(&broken, "nobody else has a socket of a network, and nobody connects");
 }
 
 #[test]
@@ -392,6 +407,46 @@ fn the_sandboxs_readme_has_the_codes_steps_in_the_codes_order() {
     }
 }
 
+/// Everything that is written for people.
+fn documents() -> Vec<String> {
+    files("").into_iter().filter(|path| path.ends_with(".md") && !path.starts_with("jobs/data/")).collect()
+}
+
+#[test]
+fn the_readme_is_short() {
+    let length = read("README.md").len();
+    assert!(length <= 8_000, "README.md has {length} bytes: the rest belongs into docs/");
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file() {
+    let mut broken = String::new();
+    for document in documents() {
+        let folder = Path::new(&document).parent().unwrap_or(Path::new("")).to_path_buf();
+        for target in read(&document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if path.is_empty() || target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            if !root().join(&folder).join(path).exists() {
+                let _ = writeln!(broken, "  {document}: {target}");
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that lead nowhere:\n{broken}");
+}
+
+#[test]
+fn every_chapter_is_in_the_summary() {
+    let summary = read("docs/SUMMARY.md");
+    let chapters = files("docs/").into_iter().filter(|path| path.ends_with(".md") && !path.ends_with("SUMMARY.md"));
+    let missing: Vec<_> = chapters
+        .filter(|path| !path.contains("/decisions/") || path.ends_with("README.md"))
+        .filter(|path| !summary.contains(&format!("({})", path.trim_start_matches("docs/"))))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/SUMMARY.md: {missing:?}");
+}
+
 #[test]
 fn every_recipe_that_the_documents_name_is_in_the_justfile() {
     let justfile = read("Justfile");
@@ -400,8 +455,8 @@ fn every_recipe_that_the_documents_name_is_in_the_justfile() {
     let mut named = BTreeSet::new();
     let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter));
     let name = |rest: &str| rest.split(ends).next().map(str::to_owned);
-    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "host/sandbox/README.md"] {
-        named.extend(read(document).split("./just ").skip(1).filter_map(name));
+    for document in documents() {
+        named.extend(read(&document).split("./just ").skip(1).filter_map(name));
     }
     named.remove("");
     assert!(named.contains("demo") && named.contains("test"), "the newcomer's two commands are missing: {named:?}");
@@ -409,12 +464,12 @@ fn every_recipe_that_the_documents_name_is_in_the_justfile() {
 }
 
 #[test]
-fn the_readmes_exit_codes_are_the_tables() {
+fn the_documents_exit_codes_are_the_tables() {
     let code = without_tests(&read("protocol/src/exit_code.rs"));
     let constants = code.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": u8 = "));
     let constants: BTreeSet<u8> = constants.map(|(_, value)| value.trim_end_matches(';').parse().unwrap()).collect();
-    let readme = read("README.md");
-    let cells = readme.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let chapters = read("docs/verdicts.md") + &read("docs/many-tasks.md");
+    let cells = chapters.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
     let told: BTreeSet<u8> = cells.flat_map(|cell| cell.split(", ")).filter_map(|word| word.parse().ok()).collect();
     assert!(!constants.is_empty());
     assert_eq!(told, constants);
@@ -424,8 +479,10 @@ fn the_readmes_exit_codes_are_the_tables() {
 fn every_invariant_names_a_test_that_exists() {
     let mut tests = BTreeSet::new();
     for source in sources(&[PRODUCT, &["tests/all"]].concat()) {
-        for item in source.code.split("#[test]").skip(1) {
-            tests.insert(names_behind(item, "fn ")[0].to_owned());
+        for mark in ["#[test]", "#[tokio::test"] {
+            for item in source.code.split(mark).skip(1) {
+                tests.insert(names_behind(item, "fn ")[0].to_owned());
+            }
         }
     }
     let architecture = read("ARCHITECTURE.md");
@@ -460,7 +517,10 @@ fn files_name_no_host_but_those_on_the_list() {
             let hosts = line.split("://").skip(1).map(|rest| {
                 rest.split(|letter: char| !(letter.is_ascii_alphanumeric() || ".-".contains(letter))).next().unwrap()
             });
-            let unknown = hosts.filter(|host| host.contains('.') && !HOSTS.contains(&host.trim_end_matches('.')));
+            // This machine itself, and names that nobody can have (RFC 2606).
+            let is_nobody = |host: &str| host == "127.0.0.1" || host.ends_with(".test");
+            let unknown = hosts
+                .filter(|host| host.contains('.') && !is_nobody(host) && !HOSTS.contains(&host.trim_end_matches('.')));
             let named = unknown.chain(registries.iter().map(String::as_str).filter(|host| line.contains(host)));
             for host in named {
                 let _ = writeln!(broken, "  {path}:{}: {host}", number + 1);

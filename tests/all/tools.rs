@@ -157,19 +157,21 @@ fn a_place_that_can_not_be_written_is_known_before_anything_is_built() {
 #[test]
 fn a_new_crate_has_all_that_it_needs() {
     let scratch = Scratch::new();
-    for (words, name, main) in
-        [(&["new"][..], "night-shift", "src/main.rs"), (&["new", "--handler"], "re_size", "src/lib.rs")]
-    {
+    for (words, name, main) in [
+        (&["new"][..], "night-shift", "src/main.rs"),
+        (&["new", "--handler"], "re_size", "src/lib.rs"),
+        (&["new", "--http"], "shop", "src/lib.rs"),
+    ] {
         let outcome = Run::command(words).flag(name).current_dir(scratch.path()).run();
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:#?}");
         assert!(outcome.text().starts_with(&format!("made {name}: ")), "{outcome:#?}");
         let manifest = fs::read_to_string(scratch.join(name).join("Cargo.toml")).unwrap();
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{manifest}");
-        for file in [main, "sandhog-sdk/Cargo.toml", "sandhog-sdk/wit/sandhog.wit"] {
+        for file in [main, "README.md", "sandhog-sdk/Cargo.toml", "sandhog-sdk/wit/sandhog.wit"] {
             assert!(scratch.join(name).join(file).is_file(), "{file}");
         }
     }
-    assert_eq!(scratch.names(), ["night-shift", "re_size"]);
+    assert_eq!(scratch.names(), ["night-shift", "re_size", "shop"]);
 }
 
 #[test]

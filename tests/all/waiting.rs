@@ -1,7 +1,7 @@
 //! Who waits for what, and what a command says while it waits.
 
 use crate::daemon_kit::{self, Daemon, module};
-use crate::kit::root_or_missing;
+use crate::kit::{Need, missing, root_or_missing};
 use crate::support::{Run, Running, Scratch, until};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::process::Signal;
@@ -177,8 +177,8 @@ fn a_disk_that_hangs_makes_nobody_wait_but_who_asks_for_what_is_to_be_kept() {
     }
     let daemon = Daemon::start();
     start(&daemon, "job", &["--backoff-first=1ms"], &["listen", "ready"]);
-    let Some(disk) = Frozen::freeze(daemon.pid(), &["store", "logs"]) else {
-        return crate::kit::missing("there is no freezer of cgroups, version 1");
+    let Some(disk) = Frozen::freeze(daemon.pid(), &["store", "logs", "access"]) else {
+        return missing(Need::Cgroup, "there is no freezer of cgroups, version 1");
     };
     // More ids than are kept ready: these are to be on disk first.
     let scale = daemon.command(&["scale", "job", "400", "--no-wait"]).start();

@@ -3,6 +3,7 @@
 //! Each probe that a wall stops has its twin: the same probe without any wall, which comes through.
 
 use crate::installed::{installed, sandhog};
+use crate::kit::{Need, missing};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -88,7 +89,7 @@ fn is_root() -> bool {
 /// True as root; else says which walls were not tried.
 fn as_root(walls: &str) -> bool {
     if !is_root() {
-        eprintln!("{}: not root, so that these walls were not tried: {walls}", thread::current().name().unwrap_or(""));
+        missing(Need::Root, &format!("not root, so that these walls were not tried: {walls}"));
     }
     is_root()
 }

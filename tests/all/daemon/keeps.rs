@@ -2,7 +2,7 @@
 
 use super::{Directories, Traces, apply, sleeper};
 use crate::daemon_kit::{Daemon, module};
-use crate::kit::{self, Process, missing};
+use crate::kit::{self, Need, Process, missing};
 use crate::support::{DEADLINE, ORDINARY, Run, Running, Scratch, chown, is_root, sandhog, until};
 use rustix::process::Signal;
 use sandhog_protocol::control::{Instance, Phase};
@@ -199,7 +199,7 @@ fn up_starts_a_daemon_in_the_background_and_waits_until_all_is_ready() {
 #[test]
 fn the_terminal_that_it_was_started_from_may_go() {
     if Command::new("script").arg("--version").stdout(Stdio::null()).status().is_err() {
-        missing("there is no `script`, which is a terminal");
+        missing(Need::Program, "there is no `script`, which is a terminal");
         return;
     }
     let directories = with_manifest();

@@ -1,6 +1,6 @@
 //! `sandhog startup`: a unit that systemd takes, and that is as closed as it may be.
 
-use crate::kit::missing;
+use crate::kit::{Need, missing};
 use crate::support::{Run, Scratch};
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -24,7 +24,7 @@ fn analyzed(flags: &[&str], words: &[&str]) -> Option<Output> {
     let path = scratch.file("sandhog.service", unit(flags));
     let output = Command::new("systemd-analyze").args(words).arg(path).env("SYSTEMD_PAGER", "").output();
     if output.is_err() {
-        missing("there is no systemd-analyze");
+        missing(Need::Program, "there is no systemd-analyze");
     }
     output.ok()
 }

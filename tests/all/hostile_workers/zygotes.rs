@@ -3,7 +3,7 @@
 
 use super::{HostileWorker, exited, harmless};
 use crate::kit::traces::cgroups_of;
-use crate::kit::{PROMISED, Process, missing, root_or_missing, wait_for};
+use crate::kit::{Need, PROMISED, Process, missing, root_or_missing, wait_for};
 use crate::support::{Outcome, Run, Scratch, is_root, until};
 use rustix::process::Signal;
 use sandhog_protocol::frame::encode_body;
@@ -300,7 +300,7 @@ fn the_cgroup_of_a_killed_spawner_goes_with_its_command() {
 #[test]
 fn an_output_that_somebody_else_holds_open_ends_with_its_worker() {
     if !is_root() {
-        missing("taking a descriptor of another process needs root");
+        missing(Need::Root, "taking a descriptor of another process needs root");
         return;
     }
     let mut running = Run::new("cat").flag("--timeout=20s").stdin_open().start();

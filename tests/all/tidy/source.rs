@@ -51,7 +51,10 @@ pub(super) fn sources(folders: &[&str]) -> Vec<Source> {
         })
         .collect();
     let tests: BTreeSet<String> = sources.iter().flat_map(test_modules).collect();
-    for source in sources.iter_mut().filter(|source| tests.contains(&source.path)) {
+    // A module of tests has modules of its own.
+    let is_within =
+        |path: &str| tests.iter().any(|test| path.starts_with(&format!("{}/", test.trim_end_matches(".rs"))));
+    for source in sources.iter_mut().filter(|source| tests.contains(&source.path) || is_within(&source.path)) {
         source.product.clear();
     }
     sources
