@@ -16,7 +16,7 @@ prefix := if `id -u` == "0" { "/usr/local" } else { home_directory() / ".local" 
 # the calls have in common is for `host/features` to say: what is alike is compiled once.
 unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-link -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
     "-p sandhog-spec -p sandhog-probes -p sandhog-spawner -p sandhog-supervisor -p sandhog-dirs -p sandhog-runtime " + \
-    "-p sandhog-features -p sandhog-objects-model -p sandhog-objects -p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
+    "-p sandhog-features -p sandhog-objects-model -p sandhog-objects -p sandhog-serve -p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
 sealed := "-p sandhog-engine -p sandhog-zygote -p sandhog-worker -p sandhog-compiler"
 # For what tests alone run: our own crates without optimisation.
 tests := "--config .cargo/tests.toml"
@@ -33,13 +33,15 @@ demo: build jobs
 up-demo *KEEP: build jobs
     @scripts/up-demo.sh {{ sandhog }} {{ target }} {{ KEEP }}
 
-# Run every test, or those whose name contains the words given
+# Run every test, or those whose name contains the words given; SANDHOG_REQUIRE=root,userns,cgroup,… fails those that can't run here
 test *WORDS: build jobs hostile
+    @rm -f {{ target }}/not-tried
     cargo test {{ tests }} --release --locked {{ unsealed }} -- {{ WORDS }}
     @# They have no examples in their documents, for which each would be compiled once more.
     cargo test {{ tests }} --release --locked --lib {{ sealed }} -- {{ WORDS }}
     cargo test {{ tests }} --release --locked -p sandhog-client -p sandhog-tests -- {{ WORDS }}
     {{ if WORDS == "" { "scripts/test-sdk.sh " + sandhog + " " + target } else { "" } }}
+    @if [ -s {{ target }}/not-tried ]; then echo "$(wc -l < {{ target }}/not-tried) tests could not be tried here:"; cat {{ target }}/not-tried; fi
 
 # Kill the daemon, its spawner, zygotes and workers N times at random moments; SANDHOG_SEED=… replays a run
 chaos N="10000": build jobs hostile
@@ -71,6 +73,7 @@ install PREFIX=prefix: build
 uninstall PREFIX=prefix:
     rm -f {{ PREFIX }}/bin/sandhog
     rm -rf {{ PREFIX }}/libexec/sandhog
+    rm -f {{ PREFIX }}/share/man/man1/sandhog.1 {{ PREFIX }}/share/man/man1/sandhog-*.1
 
 # Compile all guests to WebAssembly: the example jobs and the tests' own
 jobs: machine
@@ -89,7 +92,7 @@ lint: machine
     cargo clippy --release --locked -p sandhog-client -p sandhog-tests -p sandhog-benches --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path jobs/Cargo.toml --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path tests/guests/Cargo.toml --all-targets -- --deny warnings
-    CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path guest-sdk/Cargo.toml --all-targets -- --deny warnings
+    CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path guest-sdk/Cargo.toml --all-targets --all-features -- --deny warnings
 
 # Bring every source file into format
 fmt:
@@ -106,6 +109,10 @@ bench *ARGS: build jobs
 # Let libFuzzer make up frames, packets and lines, each for SECONDS
 fuzz SECONDS="60":
     @scripts/fuzz.sh {{ target }} {{ SECONDS }}
+
+# Check licences, sources and double versions of the dependencies (the first run builds cargo-deny: some minutes)
+deny:
+    @scripts/deny.sh {{ target }}
 
 # Fetch a real CPython for WASI and run a script in it
 python: build
@@ -125,6 +132,14 @@ python-guest: build jobs
 # The one in JavaScript: a minute at first, then a second
 js-guest: build jobs
     @scripts/js-guest.sh {{ sandhog }} {{ target }}
+
+# A service in Python, beside its twin in Rust: a minute at first, then a second
+python-http: build jobs
+    @scripts/http-guest.sh python {{ sandhog }} {{ target }}
+
+# A service in JavaScript, beside its twin in Rust: minutes at first, then a second
+js-http: build jobs
+    @scripts/http-guest.sh js {{ sandhog }} {{ target }}
 
 # What a fresh machine may lack
 [private]
