@@ -29,7 +29,10 @@ fn each(count: u32, mut operation: impl FnMut() -> Result<()>) -> Result<f64> {
 
 fn lock(count: u32) -> Result<f64> {
     let lock = Lock::open("lock")?;
-    each(count, || Ok(drop(lock.lock()?)))
+    each(count, || {
+        drop(lock.lock()?);
+        Ok(())
+    })
 }
 
 /// Both are there.
@@ -80,7 +83,12 @@ pub fn of(what: &str) -> Option<Result<f64>> {
     Some(match what {
         "lock" => lock(MANY),
         "contend" => meet().and_then(|()| lock(MANY / 4)),
-        "rlock" => RLock::open("rlock").and_then(|lock| each(MANY, || Ok(drop(lock.lock()?)))),
+        "rlock" => RLock::open("rlock").and_then(|lock| {
+            each(MANY, || {
+                drop(lock.lock()?);
+                Ok(())
+            })
+        }),
         "semaphore" => Semaphore::open("semaphore")
             .and_then(|permits| each(MANY, || permits.acquire().map(drop))),
         "value-locked" => Value::<i64>::open("value").and_then(|value| {

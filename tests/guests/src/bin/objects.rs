@@ -657,7 +657,7 @@ impl Parent {
         if let Some(most) = words.0.next_if(|word| word.starts_with('+')) {
             job = job.max_objects(most[1..].parse().map_err(invalid)?);
         }
-        while let Some(word) = words.0.next() {
+        for word in words.0 {
             let (object, said) = match word.split_once(':') {
                 Some((object, said)) => (object, Some(said)),
                 None => (word, None),

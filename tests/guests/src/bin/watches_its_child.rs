@@ -69,7 +69,7 @@ fn alone() {
     while child.usage().unwrap() == LiveUsage::default() {
         assert!(std::time::Instant::now() < until);
     }
-    println!("begins {}", true);
+    println!("begins true");
     child.kill();
     // Whoever asks before it has ended is answered, and whoever asks after that hears so.
     let end = loop {
