@@ -143,21 +143,23 @@ impl<S: Scenario> Run<S> {
 
     /// Deaths, and members that are asked to stop, and time that is over.
     fn chance(&mut self) {
-        if self.kills > 0 && self.rng.one_in(40) {
-            if let Some(seat) = self.rng.pick(self.living.keys().copied()) {
-                self.kills -= 1;
-                self.kill(seat);
-            }
+        if self.kills > 0
+            && self.rng.one_in(40)
+            && let Some(seat) = self.rng.pick(self.living.keys().copied())
+        {
+            self.kills -= 1;
+            self.kill(seat);
         }
         if self.keeper_kills > 0 && self.work.is_some() && self.rng.one_in(6) {
             self.keeper_kills -= 1;
             self.kill_keeper();
         }
-        if self.stops > 0 && self.rng.one_in(60) {
-            if let Some(seat) = self.rng.pick(self.living.keys().copied()) {
-                self.stops -= 1;
-                self.ask_to_stop(seat);
-            }
+        if self.stops > 0
+            && self.rng.one_in(60)
+            && let Some(seat) = self.rng.pick(self.living.keys().copied())
+        {
+            self.stops -= 1;
+            self.ask_to_stop(seat);
         }
         let mut world = self.world.borrow_mut();
         let now = world.now;
