@@ -101,26 +101,11 @@ fn descriptors(args: &PoolArgs) -> Result<Lines, Failure> {
     })
 }
 
-/// The first one lets end what was accepted, the second one ends the command at once, and the spawner clears away behind it. One
-/// that the command was started to ignore does neither.
+/// As [`surroundings::ask_to_stop`]: the first one lets end what was accepted.
 fn listen_for_signals(ask: &watch::Sender<Option<u8>>) -> io::Result<()> {
-    let signals = [
-        (SignalKind::interrupt(), exit_code::INTERRUPTED),
-        (SignalKind::terminate(), exit_code::TERMINATED),
-        (SignalKind::hangup(), exit_code::TERMINATED),
-    ];
-    for (kind, code) in signals {
-        let Some(mut signals) = surroundings::hear(kind)? else { continue };
-        let ask = ask.clone();
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() {
-                if ask.send_replace(Some(code)).is_some() {
-                    std::process::exit(code.into());
-                }
-            }
-        });
-    }
-    Ok(())
+    surroundings::ask_to_stop(ask, SignalKind::interrupt(), exit_code::INTERRUPTED)?;
+    surroundings::ask_to_stop(ask, SignalKind::terminate(), exit_code::TERMINATED)?;
+    surroundings::ask_to_stop(ask, SignalKind::hangup(), exit_code::TERMINATED)
 }
 
 async fn converse(

@@ -223,23 +223,10 @@ fn dispatch_settings(http: &Http, args: &ServeArgs) -> DispatchSettings {
     }
 }
 
-/// The first one lets requests end, the second one ends the command at once, and the spawner clears away behind it. One that the
-/// command was started to ignore does neither.
+/// As [`surroundings::ask_to_stop`]: the first one lets requests end.
 fn listen_for_signals(ask: &watch::Sender<Option<u8>>) -> io::Result<()> {
-    for (kind, code) in
-        [(SignalKind::interrupt(), exit_code::INTERRUPTED), (SignalKind::terminate(), exit_code::TERMINATED)]
-    {
-        let Some(mut signals) = surroundings::hear(kind)? else { continue };
-        let ask = ask.clone();
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() {
-                if ask.send_replace(Some(code)).is_some() {
-                    std::process::exit(code.into());
-                }
-            }
-        });
-    }
-    Ok(())
+    surroundings::ask_to_stop(ask, SignalKind::interrupt(), exit_code::INTERRUPTED)?;
+    surroundings::ask_to_stop(ask, SignalKind::terminate(), exit_code::TERMINATED)
 }
 
 /// SIGHUP comes as well when the terminal goes, and then nobody is there to see a reload. There is no way back to it by then

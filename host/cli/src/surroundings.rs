@@ -8,6 +8,7 @@ use sandhog_sys::process::SingleThreaded;
 use sandhog_sys::signal as disposition;
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 /// Puts it in order. What is started from here on inherits it.
 pub(super) fn settle(token: &SingleThreaded) {
@@ -25,6 +26,24 @@ pub(super) fn settle(token: &SingleThreaded) {
 /// As for [`signal`].
 pub(super) fn hear(kind: SignalKind) -> io::Result<Option<Signal>> {
     if inherited::ignores(kind.as_raw_value()) { Ok(None) } else { signal(kind).map(Some) }
+}
+
+/// Asks with this exit code at a signal, and ends the command with it at once where it was asked before: the spawner clears away
+/// behind it. One that the command was started to ignore does neither.
+///
+/// # Errors
+/// As for [`signal`].
+pub(super) fn ask_to_stop(ask: &watch::Sender<Option<u8>>, kind: SignalKind, code: u8) -> io::Result<()> {
+    let Some(mut signals) = hear(kind)? else { return Ok(()) };
+    let ask = ask.clone();
+    tokio::spawn(async move {
+        while signals.recv().await.is_some() {
+            if ask.send_replace(Some(code)).is_some() {
+                std::process::exit(code.into());
+            }
+        }
+    });
+    Ok(())
 }
 
 /// The next signal; never one that is ignored.
