@@ -2,6 +2,7 @@
 
 use sandhog_protocol::verdict::{HealthCheck, StopReason};
 use sandhog_supervisor::outcome::Cause;
+use sandhog_supervisor::state::End;
 use tokio::sync::watch;
 
 /// How an attempt is ended from outside.
@@ -20,6 +21,16 @@ pub enum StopRequest {
 }
 
 impl StopRequest {
+    /// With grace, for what the supervisor gives as the reason.
+    pub fn gently(reason: &End) -> Self {
+        reason_of(reason).map_or_else(Self::Unhealthy, Self::Stop)
+    }
+
+    /// The same at once.
+    pub fn at_once(reason: &End) -> Self {
+        reason_of(reason).map_or_else(Self::Unhealthy, Self::Kill)
+    }
+
     /// What it makes of an attempt.
     pub fn cause(self) -> Cause {
         match self {
@@ -28,6 +39,14 @@ impl StopRequest {
             Self::Unhealthy(check) => Cause::Unhealthy(check),
             Self::SigKill => Cause::SigKilled,
         }
+    }
+}
+
+fn reason_of(reason: &End) -> Result<StopReason, HealthCheck> {
+    match reason {
+        End::Operator => Ok(StopReason::Operator),
+        End::Replaced => Ok(StopReason::Replaced),
+        End::Unhealthy(check) => Err(*check),
     }
 }
 

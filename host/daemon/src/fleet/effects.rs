@@ -9,7 +9,7 @@ use super::sample::Use;
 use super::store::InstanceRow;
 use sandhog_protocol::causes;
 use sandhog_protocol::plan::Identity;
-use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict};
+use sandhog_protocol::verdict::{LostCause, Verdict};
 use sandhog_runtime::attempt_id;
 use sandhog_runtime::coordinator::Coordinator;
 use sandhog_runtime::granted::Settled;
@@ -17,13 +17,11 @@ use sandhog_runtime::record::VerdictRecord;
 use sandhog_runtime::run::Kept;
 use sandhog_runtime::stop::{StopRequest, StopRequests};
 use sandhog_runtime::zygote::shared::Family;
-use sandhog_spec::job::Job;
 use sandhog_spec::service::{Boosts, Service};
 use sandhog_supervisor::outcome;
 use sandhog_supervisor::state::{Action, AttemptNumber, End, InstanceId};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 impl Daemon {
@@ -31,7 +29,7 @@ impl Daemon {
         match action {
             Action::Spawn { id, attempt, boosts } => self.spawn(id, attempt, boosts),
             Action::Stop { attempt, reason } => self.stop(attempt, &reason),
-            Action::Kill { attempt, reason } => self.request_stop(attempt, kill_for(&reason)),
+            Action::Kill { attempt, reason } => self.request_stop(attempt, StopRequest::at_once(&reason)),
             Action::Check { attempt } => self.check(attempt),
             Action::Tell { id, notice } => self.tell(id, &notice),
             Action::Save { id } => self.save(id),
@@ -64,7 +62,7 @@ impl Daemon {
         let attempt_observer =
             Arc::new(AttemptObserver::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
         let (stop_request, stop_requests) = watch::channel(None);
-        let job = boosted(service.job.clone(), boosts);
+        let job = boosts.applied_to(service.job.clone());
         let grace = service.rules.grace;
         let (opened, ours) = match opened {
             Ok((theirs, ours)) => (Ok(theirs), ours),
@@ -127,7 +125,7 @@ impl Daemon {
         if let Some(server) = self.running.get(&attempt).and_then(|running| running.connection.server()) {
             server.finish();
         }
-        self.request_stop(attempt, stop_for(reason));
+        self.request_stop(attempt, StopRequest::gently(reason));
     }
 
     pub(super) fn request_stop(&self, attempt: AttemptNumber, stop_request: StopRequest) {
@@ -272,31 +270,4 @@ fn family(service: &Service, settled: &Settled, instances: usize) -> Option<Fami
     let slots = u32::try_from(instances).unwrap_or(u32::MAX).saturating_add(1);
     let shares = service.rules.shared_zygote || service.job.http.is_some();
     shares.then(|| Family { zygotes: Arc::clone(&settled.zygotes), slots })
-}
-
-/// The job with the limits of another try.
-fn boosted(mut job: Job, boosts: Boosts) -> Job {
-    let limits = &mut job.limits;
-    let Boosts { memory_bytes, timeout_ms, cpu_ms, output_bytes } = boosts;
-    limits.memory_bytes = memory_bytes.unwrap_or(limits.memory_bytes);
-    limits.timeout = timeout_ms.map(Duration::from_millis).or(limits.timeout);
-    limits.cpu = cpu_ms.map(Duration::from_millis).or(limits.cpu);
-    limits.max_output_bytes = output_bytes.or(limits.max_output_bytes);
-    job
-}
-
-fn reason_of(reason: &End) -> Result<StopReason, HealthCheck> {
-    match reason {
-        End::Operator => Ok(StopReason::Operator),
-        End::Replaced => Ok(StopReason::Replaced),
-        End::Unhealthy(check) => Err(*check),
-    }
-}
-
-fn stop_for(reason: &End) -> StopRequest {
-    reason_of(reason).map_or_else(StopRequest::Unhealthy, StopRequest::Stop)
-}
-
-fn kill_for(reason: &End) -> StopRequest {
-    reason_of(reason).map_or_else(StopRequest::Unhealthy, StopRequest::Kill)
 }

@@ -10,7 +10,7 @@ use crate::dispatcher::{Dispatcher, Membership, Standing};
 use sandhog_protocol::causes;
 use sandhog_protocol::control::Phase;
 use sandhog_protocol::plan::Identity;
-use sandhog_protocol::verdict::{HealthCheck, LostCause, StopReason, Verdict, VerdictKind};
+use sandhog_protocol::verdict::{LostCause, Verdict, VerdictKind};
 use sandhog_runtime::attempt_id;
 use sandhog_runtime::objects::Group;
 use sandhog_runtime::observer::Life;
@@ -22,9 +22,7 @@ use sandhog_runtime::zygote::shared::Family;
 use sandhog_spec::job::Job;
 use sandhog_spec::service::{Boosts, DEFAULT_GROUP, Rules};
 use sandhog_supervisor::scale::{self, Load};
-use sandhog_supervisor::state::{
-    Action, AttemptNumber, Definition, End, Event, Fleet, InstanceId, KnownInstance, Notice,
-};
+use sandhog_supervisor::state::{Action, AttemptNumber, Definition, Event, Fleet, InstanceId, KnownInstance, Notice};
 use sandhog_sys::clock;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -262,9 +260,9 @@ impl Actor {
                 if let Some(membership) = self.running.get(&attempt).and_then(|running| running.membership.as_ref()) {
                     membership.finish();
                 }
-                self.request_stop(attempt, stop_for(&reason));
+                self.request_stop(attempt, StopRequest::gently(&reason));
             }
-            Action::Kill { attempt, reason } => self.request_stop(attempt, kill_for(&reason)),
+            Action::Kill { attempt, reason } => self.request_stop(attempt, StopRequest::at_once(&reason)),
             Action::Tell { id, notice } => self.tell(id, &notice),
             Action::Removed { id } => {
                 self.numbers.remove(&id);
@@ -321,7 +319,7 @@ impl Actor {
         let slots = u32::try_from(self.instances.len()).unwrap_or(u32::MAX).saturating_add(1);
         let zygotes = || Arc::clone(&self.opened.zygotes);
         Kept {
-            job: boosted(Job::clone(&self.job), boosts),
+            job: boosts.applied_to(Job::clone(&self.job)),
             granted: self.opened.granted.clone(),
             identity,
             family: self.rules.shared_zygote.then(|| Family { zygotes: zygotes(), slots }),
@@ -405,31 +403,4 @@ fn attempt_of(notice: &Notice) -> Option<AttemptNumber> {
         | Notice::ReloadFailed { .. }
         | Notice::Skipped => None,
     }
-}
-
-/// The job with the limits of another try.
-fn boosted(mut job: Job, boosts: Boosts) -> Job {
-    let limits = &mut job.limits;
-    let Boosts { memory_bytes, timeout_ms, cpu_ms, output_bytes } = boosts;
-    limits.memory_bytes = memory_bytes.unwrap_or(limits.memory_bytes);
-    limits.timeout = timeout_ms.map(Duration::from_millis).or(limits.timeout);
-    limits.cpu = cpu_ms.map(Duration::from_millis).or(limits.cpu);
-    limits.max_output_bytes = output_bytes.or(limits.max_output_bytes);
-    job
-}
-
-fn reason_of(reason: &End) -> Result<StopReason, HealthCheck> {
-    match reason {
-        End::Operator => Ok(StopReason::Operator),
-        End::Replaced => Ok(StopReason::Replaced),
-        End::Unhealthy(check) => Err(*check),
-    }
-}
-
-fn stop_for(reason: &End) -> StopRequest {
-    reason_of(reason).map_or_else(StopRequest::Unhealthy, StopRequest::Stop)
-}
-
-fn kill_for(reason: &End) -> StopRequest {
-    reason_of(reason).map_or_else(StopRequest::Unhealthy, StopRequest::Kill)
 }

@@ -29,6 +29,20 @@ pub struct Boosts {
     pub output_bytes: Option<u64>,
 }
 
+impl Boosts {
+    /// The job with the limits of another try.
+    #[must_use]
+    pub fn applied_to(self, mut job: Job) -> Job {
+        let limits = &mut job.limits;
+        let Self { memory_bytes, timeout_ms, cpu_ms, output_bytes } = self;
+        limits.memory_bytes = memory_bytes.unwrap_or(limits.memory_bytes);
+        limits.timeout = timeout_ms.map(Duration::from_millis).or(limits.timeout);
+        limits.cpu = cpu_ms.map(Duration::from_millis).or(limits.cpu);
+        limits.max_output_bytes = output_bytes.or(limits.max_output_bytes);
+        job
+    }
+}
+
 /// Fewest times as much: once as much would change nothing.
 pub(crate) const TIMES_MIN: u64 = 2;
 
