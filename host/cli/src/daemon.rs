@@ -7,7 +7,6 @@ use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::run::refusal;
 use super::surroundings;
-use rustix::io::{FdFlags, fcntl_setfd};
 use sandhog_daemon::control::{self, Address, Patience};
 use sandhog_daemon::directories;
 use sandhog_daemon::fleet::{self, End, Handle, Paths, Reserved};
@@ -18,7 +17,8 @@ use sandhog_runtime::shed::shed;
 use sandhog_runtime::terms::Terms;
 use sandhog_serve::listener::{Listener, inherited};
 use sandhog_spec::text::escape;
-use sandhog_sys::process::{self, SingleThreaded};
+use sandhog_sys::descriptors;
+use sandhog_sys::process::SingleThreaded;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
@@ -88,8 +88,7 @@ impl Starter {
             problem: Problem::new(format!("--ready-fd: file descriptor {number} is not open")),
             code: exit_code::REFUSED,
         };
-        let fd = process::inherited(number).ok_or_else(not_open)?;
-        fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(|errno| Failure::of(&std::io::Error::from(errno)))?;
+        let fd = descriptors::inherited(number).ok_or_else(not_open)?;
         Ok(Self(fd.into()))
     }
 
@@ -110,10 +109,8 @@ impl Sockets {
     /// The first one that can't be had.
     fn take(args: &DaemonArgs) -> Result<Self, Problem> {
         let mut reserved = Reserved::default();
-        // First: the numbers of those that systemd passes are taken on trust.
         let passed = inherited::of_this_process().map_err(|error| Problem::of(&error))?;
-        for socket in passed.filter_map(process::inherited) {
-            fcntl_setfd(&socket, FdFlags::CLOEXEC).map_err(|errno| Problem::of(&std::io::Error::from(errno)))?;
+        for socket in passed.filter_map(descriptors::inherited) {
             reserved.pass(socket).map_err(|error| Problem::of(&error))?;
         }
         for address in &args.listen {

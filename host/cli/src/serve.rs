@@ -36,6 +36,7 @@ use sandhog_serve::prometheus;
 use sandhog_spec::http::Http;
 use sandhog_spec::job::Job;
 use sandhog_spec::service::Rules;
+use sandhog_sys::descriptors::StandardStream;
 use sandhog_sys::process::SingleThreaded;
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -78,8 +79,8 @@ fn try_run(token: SingleThreaded, args: &ServeArgs) -> Result<u8, Failure> {
     let listen = |_: &Arc<Coordinator>| listen_for_signals(&ask);
     let view = Arc::new(Screen::new(order.level));
     with_coordinator_that(token, &terms, view, listen, |coordinator| async move {
-        let (out, out_writer) = lines_to(1, "the access log")?;
-        let (err, err_writer) = lines_to(2, "stderr")?;
+        let (out, out_writer) = lines_to(StandardStream::Stdout, "the access log")?;
+        let (err, err_writer) = lines_to(StandardStream::Stderr, "stderr")?;
         let served = serve(&coordinator, order, args, (out, err), stop).await;
         for writer in [out_writer, err_writer] {
             writer.finish().await;
@@ -114,7 +115,7 @@ fn refused(problem: Problem) -> Failure {
     Failure { problem, code: exit_code::REFUSED }
 }
 
-fn lines_to(stream: i32, what: &'static str) -> Result<(Lines, Writer), Failure> {
+fn lines_to(stream: StandardStream, what: &'static str) -> Result<(Lines, Writer), Failure> {
     Lines::to(stream, what).map_err(|error| Failure::of(&error))
 }
 

@@ -10,7 +10,8 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use sandhog_protocol::plan::Access;
 use sandhog_protocol::worker::ProbeReport;
-use sandhog_sys::{probe as attempt, process};
+use sandhog_sys::descriptors::StandardStream;
+use sandhog_sys::probe as attempt;
 use std::io;
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -193,7 +194,7 @@ fn open_files() -> Result<String, Errno> {
 }
 
 fn copy_files() -> Result<String, Errno> {
-    let copy = || rustix::io::fcntl_dupfd_cloexec(process::borrow(0), 3);
+    let copy = || rustix::io::fcntl_dupfd_cloexec(StandardStream::Stdin.borrow(), 3);
     let files = (0..FILES).map(|_| copy()).collect::<Result<Vec<_>, _>>()?;
     Ok(format!("{} files", files.len()))
 }

@@ -9,6 +9,7 @@ pub mod alloc;
 #[cfg(any(test, feature = "children-of-tests"))]
 pub mod child;
 pub mod clock;
+pub mod descriptors;
 mod entry;
 pub mod futex;
 #[cfg(any(test, feature = "children-of-tests"))]

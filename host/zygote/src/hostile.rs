@@ -40,7 +40,7 @@ impl<W: Workload> Zygote<W> {
                 Step::Leave => return None,
             };
             match forked {
-                Forked::Child => zygotes::stray(),
+                Forked::Child(_) => zygotes::stray(),
                 Forked::Parent(child) => made = Some(child),
             }
         }

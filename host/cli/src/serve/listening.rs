@@ -1,6 +1,4 @@
 //! The sockets: those that systemd passes, or one that is bound here.
-//!
-//! Must not: open anything before those that were passed are taken over: they are known by their numbers alone.
 
 use crate::args::ServeArgs;
 use crate::embedded::Failure;
@@ -8,12 +6,12 @@ use crate::render::problem::Problem;
 use crate::run::refusal;
 use sandhog_protocol::exit_code;
 use sandhog_serve::listener::{Listener, inherited};
-use sandhog_sys::process;
+use sandhog_sys::descriptors;
 
 /// Those that were passed: `LISTEN_FDS` of sd_listen_fds(3).
 pub(super) fn passed() -> Result<Vec<Listener>, Failure> {
     let numbers = inherited::of_this_process().map_err(|error| refusal(&error))?;
-    let taken = numbers.map(|number| match process::inherited(number) {
+    let taken = numbers.map(|number| match descriptors::inherited(number) {
         Some(fd) => Listener::inherited(fd).map_err(|error| refusal(&error)),
         None => Err(refused(Problem::new(format!("LISTEN_FDS: the descriptor {number} is not open")))),
     });

@@ -286,9 +286,10 @@ impl Sink for Passed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sandhog_sys::descriptors::StandardStream;
 
     fn passed(terminal: bool) -> Passed {
-        let (err, _) = Lines::to(2, "a test").unwrap();
+        let (err, _) = Lines::to(StandardStream::Stderr, "a test").unwrap();
         Passed { err, prefix: "web/2: ".into(), terminal, held: Vec::new() }
     }
 

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::module::Module;
 use crate::reopen::for_reading;
 use rustix::fs::FileType;
-use sandhog_sys::process;
+use sandhog_sys::descriptors::StandardStream;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -42,7 +42,7 @@ impl Input {
         match self {
             Self::None => Ok(None),
             // One that was closed is empty: the standard library opens /dev/null in its place.
-            Self::Inherit => Ok(Some(process::borrow(0).try_clone_to_owned()?)),
+            Self::Inherit => Ok(Some(StandardStream::Stdin.borrow().try_clone_to_owned()?)),
             Self::File { path, file } => reader(path, file).map(Some),
         }
     }

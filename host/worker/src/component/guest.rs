@@ -92,12 +92,12 @@ impl View for ComponentGuest {
 mod tests {
     use super::*;
     use sandhog_ipc::FrameBuffer;
-    use sandhog_sys::{in_child::in_child, process};
+    use sandhog_sys::{descriptors::StandardStream, in_child::in_child};
     use std::io::Write;
     use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
     fn ours() -> WasiCtx {
-        let socket = process::borrow(0).try_clone_to_owned().unwrap();
+        let socket = StandardStream::Stdin.borrow().try_clone_to_owned().unwrap();
         let session =
             Session::new(socket, FrameBuffer::default(), None, sandhog_channel::Large::Memory, &GuestPlan::default());
         let seed = Kernel::new().seed();
