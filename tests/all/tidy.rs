@@ -4,6 +4,7 @@
 
 mod circles;
 mod crates;
+mod prose;
 mod source;
 
 use source::{end_of_item, files, is_word, lines_with, names_behind, read, root, sources, without_tests};
