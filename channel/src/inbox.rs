@@ -1,4 +1,4 @@
-//! What has come by a socket and has not been handed out.
+//! Received packets of a socket that have not been passed on.
 //!
 //! Must not: allocate for a message before it is known that as much is taken, nor more than has come of one in pieces.
 

@@ -1,5 +1,5 @@
-//! What the command line, or any other program, and a daemon say to each other: JSON over HTTP on a Unix socket. The
-//! routes are in `host/daemon/src/control/openapi.json`; here are the bodies.
+//! The messages between a daemon and the command line, or any other program: JSON over HTTP on a Unix socket. The routes
+//! are in `host/daemon/src/control/openapi.json`; here are the bodies.
 //!
 //! Times of day are milliseconds since 1970-01-01 UTC; durations and sizes that people have set stay as they wrote them
 //! (`30s`, `64MiB`).

@@ -1,7 +1,7 @@
 //! Enumerations whose words go between versions: a daemon and a command, or a daemon and the state that another one has
 //! left. A word that this version does not know is kept as it is, so that what is newer breaks nothing that is older.
 //!
-//! What processes of one build say to each other needs none of this: there an unknown word is a breach.
+//! Messages between processes of one build need none of this: there an unknown word violates the protocol.
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! What Sandhog's processes say to each other, as plain data: no I/O, no policy.
+//! The messages between Sandhog's processes, as plain data: no I/O, no policy.
 //!
 //! Rules of the wire, in one page:
 //!
@@ -7,7 +7,7 @@
 //! - Between a parent and its child, or a program and its job, runs a `SOCK_SEQPACKET` socket of messages; see [`message`].
 //! - Between a program and `sandhog pool` run frames of their own, or lines; see [`pool`].
 //! - Between whoever owns listening sockets and a worker that serves HTTP run packets of their own; see [`http`].
-//! - Whoever asks a command with a pool how that is gets one line; see [`pool_status`].
+//! - A client that asks a command for the state of its pool gets one line; see [`pool_status`].
 //! - Between coordinator, spawner and zygote run `SOCK_SEQPACKET` sockets. A packet is one
 //!   MessagePack value, without a length: the kernel keeps the borders.
 //! - File descriptors travel beside a frame or a packet (`SCM_RIGHTS`); every message says in its

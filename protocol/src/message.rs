@@ -21,8 +21,8 @@
 //! counts what a process makes, it goes in pieces: no more of it than a socket's buffer is ever outside of its two ends. Its
 //! receiver has it when the last piece has come, and nothing else may come between two pieces.
 //!
-//! Headers need not be of the shortest form: whoever writes MessagePack may send. What is in a value is its receiver's
-//! business; here it is bytes.
+//! Headers need not be of the shortest form: whoever writes MessagePack may send. Here a value is bytes; its receiver
+//! interprets it.
 
 use crate::limits;
 use serde::{Deserialize, Serialize};

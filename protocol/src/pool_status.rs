@@ -1,4 +1,4 @@
-//! What a command that holds a pool says of it to whoever connects to its socket: one line of JSON, and nothing is asked.
+//! The state of a pool, which its command sends to each client of its socket: one line of JSON, without a request.
 //!
 //! Must not: know who asks, or where.
 

@@ -4,6 +4,7 @@
 
 mod circles;
 mod crates;
+mod prose;
 mod source;
 
 use source::{end_of_item, files, is_word, lines_with, names_behind, read, root, sources, without_tests};
@@ -396,7 +397,7 @@ fn steps_of_the_code(list: &str) -> Vec<(String, String)> {
 fn the_sandboxs_readme_has_the_codes_steps_in_the_codes_order() {
     let lists = [
         ("The zygote's steps", "ZYGOTE", 7),
-        ("When it is given what it is for", "GIVEN", 3),
+        ("Before a module is loaded", "GIVEN", 3),
         ("When the module is loaded", "LOADED", 1),
         ("The worker's steps", "WORKER", 9),
     ];

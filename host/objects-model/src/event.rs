@@ -1,5 +1,5 @@
-//! An event: set or not, and members that wait until it is set. Whoever waits when it is set goes on, even if it is cleared at
-//! once.
+//! An event: set or not, and members that wait until it is set. Setting it wakes all current waiters, even if it is
+//! cleared at once.
 //!
 //! One word: bit 0 says that it is set, bit 1 that somebody may sleep on it, and the rest counts how often it was set.
 //!

@@ -5,11 +5,11 @@
 //! enough to be given it by whoever releases, without a contest. It sleeps on the upper word, everybody else on the lower.
 //!
 //! * Nobody waits: one compare-exchange takes it, one gives it back.
-//! * Whoever finds it taken looks again for a moment, then says that he waits, and sleeps.
-//! * Whoever releases wakes one sleeper, which competes with those that come along; so the bit that said that others sleep
-//!   as well is set again by the one that was woken.
-//! * Whoever was woken [`PATIENCE`] times for nothing makes himself the next owner.
-//! * Whoever stops waiting wakes another sleeper: he may have been the one that was woken.
+//! * A member that finds it taken polls for a moment, then notes that it waits, and sleeps.
+//! * A release wakes one sleeper, which competes with newcomers. So the woken sleeper sets the bit again that says that
+//!   others sleep as well.
+//! * A member that was woken [`PATIENCE`] times in vain makes itself the next owner.
+//! * A member that stops waiting wakes another sleeper, because it may have been the one that was woken.
 //! * A wake that died on its way, with whoever was to wake or was woken, is made up for by the recovery of the dead, which
 //!   wakes all.
 //!

@@ -1,11 +1,11 @@
 //! A semaphore, bounded or not. An operation is one compare-exchange of two words that hold the permits and the last
-//! operation: its kind, whose it was, and its number. Then it is noted in its member's slot how many permits it has. Whoever
-//! comes next and finds the last operation not noted yet notes it himself, before his own takes its place; so a member may die
-//! in between, and the keeper knows exactly what it had.
+//! operation: its kind, whose it was, and its number. Then it is noted in its member's slot how many permits it has. If
+//! the last operation is not noted yet, the next member notes it before its own operation replaces it. So a member may
+//! die in between, and the keeper knows exactly its permits.
 //!
-//! Those that find no permit queue at a lock, the turn, and its owner alone sleeps for a permit. Newcomers may overtake it, but
-//! where it was overtaken [`PATIENCE`] times it reserves the next permit for itself. Whoever gets the turn looks before it
-//! sleeps, so that no wake is lost with a dead owner of the turn.
+//! Those that find no permit queue at a lock, the turn, and its owner alone sleeps for a permit. Newcomers may overtake
+//! it, but where it was overtaken [`PATIENCE`] times it reserves the next permit for itself. A member that gets the turn
+//! checks before it sleeps, so no wake-up is lost with a dead owner of the turn.
 //!
 //! | word | |
 //! | --- | --- |

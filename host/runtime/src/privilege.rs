@@ -1,4 +1,4 @@
-//! Who started the command, what privilege that gives, and how it is given up: the spawner keeps it, nobody else.
+//! The person who started the command, their privilege, and how it is given up. Only the spawner keeps privilege.
 
 use super::terms::Terms;
 use crate::spawner::{self, Launched, launch, launch_early};

@@ -1,4 +1,5 @@
-//! What a child may be: never more than its parent. What goes beyond is refused, not narrowed in silence. Pure.
+//! The rights of a child: never more than those of its parent. A request for more is refused, not narrowed in silence.
+//! Pure.
 
 use sandhog_protocol::limits;
 use sandhog_protocol::objects::GRANTED;

@@ -1,5 +1,5 @@
-//! What a daemon in the background has of whoever called for it, and sheds at its start: umask, priorities, limits, cgroup.
-//! What it can't shed is named.
+//! The things that a daemon in the background inherits from its caller and drops at its start: umask, priorities, limits,
+//! cgroup. It reports those that it can't drop.
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setpriority_process, setrlimit, umask};

@@ -1,4 +1,4 @@
-//! What a job is given open: its standard streams and its granted directories.
+//! The open files of a job: its standard streams and its granted directories.
 
 use super::driver::{Pump, To};
 use super::error::Error;

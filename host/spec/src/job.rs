@@ -1,4 +1,4 @@
-//! From flags (later: a manifest) to a job that has been checked. Whoever holds a [`Job`] need not check it again.
+//! From flags (later: a manifest) to a job that has been checked. A [`Job`] need not be checked again.
 
 use super::connection::Connection;
 use super::grants::Grants;

@@ -1,4 +1,4 @@
-//! What a job is: sizes and times as people write them, the one list of rights, and a job that has been checked.
+//! The definition of a job: sizes and times as people write them, the one list of rights, and a checked job.
 //!
 //! Must not: open a file, ask the system anything (what is needed comes in as an argument), know WASI or the
 //! kernel, or leave a default to be chosen later.

@@ -1,6 +1,6 @@
 //! `sandhog.toml`: text to jobs that have been checked, each fault with its place.
 //!
-//! Must not: open a file. What is at a path, and what a variable is set to, comes in as an argument.
+//! Must not: open a file. The contents of paths and the values of variables are arguments.
 
 mod around;
 mod fault;

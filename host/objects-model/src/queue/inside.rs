@@ -1,8 +1,8 @@
 //! Inside of a queue: one member at a time, that makes its changes so that whoever finds it dead can undo them.
 //!
-//! Before the first of the header's words changes, all of them are noted at once; of any other word its place and what it holds.
-//! A change stands once nothing is noted any more. What no word that counts leads to (free blocks, free slots, a chain's end)
-//! needs no note.
+//! Before the first of the header's words changes, all of them are noted at once; of any other word its place and what it
+//! holds. A change stands once nothing is noted any more. Unreachable parts (free blocks, free slots, the end of a chain)
+//! need no note.
 //!
 //! Must not: know an item.
 

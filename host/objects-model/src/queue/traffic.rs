@@ -1,7 +1,7 @@
 //! Putting and getting.
 //!
-//! A put writes its items into free slots and blocks, where they are nothing yet, and makes them wait by changing the queue's
-//! first words; a get does the reverse. What is large is copied outside, while it is in its member's hands (`hands`).
+//! A put writes its items into free slots and blocks, where they are nothing yet, and makes them wait by changing the
+//! queue's first words; a get does the reverse. Large items are copied outside, while their member holds them (`hands`).
 //!
 //! Must not: know who may put and who may get.
 

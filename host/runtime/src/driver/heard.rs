@@ -1,4 +1,4 @@
-//! What reaches an attempt, as the events that it means.
+//! Translates the inputs of an attempt into events.
 //!
 //! Must not: decide what follows from an event.
 

@@ -1,4 +1,4 @@
-//! What workers of a pool write.
+//! The output of a pool's workers.
 //!
 //! Must not: mix what two workers wrote within a line.
 

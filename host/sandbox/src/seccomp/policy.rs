@@ -3,8 +3,8 @@
 //! A table is read from above: the first rule of a call whose conditions all hold gives the answer. A call
 //! that no rule answers kills the process; in the one table that takes away from another, it is allowed ([`otherwise`]).
 //!
-//! What a filter can't see: it sees numbers, not what pointers point to. Paths, socket addresses and the
-//! argument of openat2(2) are held by the other walls.
+//! A filter sees numbers, not the data behind pointers. Paths, socket addresses and the argument of openat2(2) are held
+//! by the other walls.
 
 use super::filter::Filter;
 use libc::c_long;

@@ -1,4 +1,4 @@
-//! What the balance is told and what it answers: below those who send it and those who receive it.
+//! The inputs and outputs of the balance. This file is below their senders and their receivers.
 
 use sandhog_protocol::http::ConnectionId;
 

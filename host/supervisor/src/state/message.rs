@@ -1,4 +1,4 @@
-//! What the states are told and what they answer: below those who send it and those who receive it.
+//! The inputs and outputs of the states. This file is below their senders and their receivers.
 
 use sandhog_protocol::control::Phase;
 use sandhog_protocol::verdict::{HealthCheck, Verdict};
