@@ -23,7 +23,7 @@ use sandhog_protocol::plan::Wall;
 use sandhog_spec::text::escape;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Brings the jobs up and goes on with them until Ctrl-C. `file` and `profile` are what the manifest was read with; `may_miss`
 /// as for [`hand_over`].
@@ -37,7 +37,7 @@ pub(super) fn run(
     may_miss: &[Wall],
 ) -> Result<u8, Failure> {
     let mut watch = Watch::new(file, profile, &manifest)?;
-    // What is not ready now may be mended.
+    // A job that is not ready now may be mended.
     hand_over(
         apply(manifest, false),
         may_miss,
@@ -55,23 +55,26 @@ struct Watch<'a> {
     notices: Notices,
     /// The manifest says something that could not be brought up so far.
     is_behind: bool,
+    /// Folders that nobody hears of, and that was said.
+    unheard: BTreeSet<PathBuf>,
 }
 
 impl<'a> Watch<'a> {
     fn new(file: Option<&'a Path>, profile: &'a Profile, manifest: &Manifest) -> Result<Self, Failure> {
         let (files, notices) = (Files::of(manifest), Notices::new().map_err(|error| failed(&error))?);
-        let mut watch = Self { file, profile, files, notices, is_behind: false };
+        let mut watch = Self { file, profile, files, notices, is_behind: false, unheard: BTreeSet::new() };
         watch.listen()?;
         watch.files.read();
         Ok(watch)
     }
 
-    /// Hears of the files from here on. What is read of them afterwards is never too old.
+    /// Hears of the files from here on, so that bytes that are read afterwards are never too old.
     fn listen(&mut self) -> Result<(), Failure> {
         let unheard = self.notices.look_at(&self.files.paths()).map_err(|error| failed(&error))?;
-        for folder in unheard {
+        for folder in unheard.difference(&self.unheard) {
             say(&format!("warning: changes in {folder:?} are not noticed: it may not be read"));
         }
+        self.unheard = unheard;
         Ok(())
     }
 
@@ -94,7 +97,7 @@ impl<'a> Watch<'a> {
                 Err(Failure { problem, .. }) => render::report(&problem.with_hint("nothing was changed")),
             }
             self.is_behind = true;
-            // Of what the manifest names now, some may come later.
+            // A module that it names may come later.
             self.listen()?;
         }
         reload::all(&self.files.jobs_of(&changed));
@@ -131,9 +134,13 @@ fn send(manifest: Manifest, names: &str) -> Result<(), Failure> {
     if lines.is_empty() {
         say(&format!("{names} changed: the jobs stay as they are"));
     }
-    let outcome = wait(since, &done.changes, &done.instances)?;
+    // It is done by now, be it waited for or not.
+    let failed = match wait(since, &done.changes, &done.instances) {
+        Ok(outcome) => outcome.problems,
+        Err(Failure { problem, .. }) => vec![problem.what().to_owned()],
+    };
     lines.iter().for_each(|line| say(&format!("{names} changed: {line}")));
-    let problems: Vec<_> = done.problems.into_iter().chain(outcome.problems).collect();
+    let problems: Vec<_> = done.problems.into_iter().chain(failed).collect();
     if !problems.is_empty() {
         render::report(&render::done::problems(
             "not all are ready",

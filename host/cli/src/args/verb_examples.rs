@@ -28,9 +28,9 @@ A profile holds for this up: jobs that are restarted or reloaded keep it, and th
 that it is given, or none. sandhog show JOB says which one that is.
 
 With --watch, a job is reloaded 200ms after the last change to its module, its children's modules or its
-health check's. What does not become ready leaves the old instance as it is. A manifest that has changed
-is brought up as a whole; one with a fault is told, and changes nothing. Directories that jobs are
-granted are not watched. A job that you have stopped stays so.";
+health check's. Where the new instance does not become ready, the old one stays. A manifest that has
+changed is brought up as a whole; a manifest with a fault changes nothing. Directories that jobs are
+granted are not watched. A job that you have stopped stays stopped.";
 
 pub(super) const DOWN: &str = "\
 Examples:
