@@ -104,6 +104,8 @@ pub struct JobSpec {
     pub overlap: Option<String>,
     pub catch_up: bool,
     pub logs: LogsSpec,
+    /// The profile of its manifest with which it is described. It is no setting: it says which ones were read.
+    pub profile: Option<String>,
 }
 
 /// Try again after this verdict, with another limit where one is named.
@@ -386,6 +388,9 @@ pub struct Instance {
     /// Of the attempt that runs, where its job serves HTTP.
     #[serde(default)]
     pub requests: Option<Requests>,
+    /// The profile of its manifest with which its job is up.
+    #[serde(default)]
+    pub profile: Option<String>,
 }
 
 /// A limit that a retry has changed.

@@ -32,6 +32,7 @@ pub mod new;
 mod pool;
 mod pool_status;
 mod pools;
+pub mod profile;
 pub mod render;
 pub mod run;
 mod schema;
@@ -45,6 +46,7 @@ mod until_ready;
 mod up;
 mod usage_socket;
 pub mod verdict_file;
+mod watch;
 pub mod whole_file;
 mod words;
 

@@ -4,10 +4,12 @@ use super::args::UpArgs;
 use super::client::Client;
 use super::embedded::Failure;
 use super::ending::{NOT_ALL, report};
+use super::interrupt::Word;
 use super::manifest_file::{self, Manifest};
+use super::profile::Profile;
 use super::render::problem::Problem;
 use super::until_ready::{last_event, wait};
-use super::{ask, background, interrupt, render};
+use super::{ask, background, interrupt, render, watch};
 use sandhog_protocol::control::{ApplyRequest, Change, ChangeKind, VerbResult};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Wall;
@@ -21,15 +23,20 @@ pub(super) fn run(args: &UpArgs) -> u8 {
 
 fn try_run(args: &UpArgs) -> Result<u8, Failure> {
     let file = args.file.as_deref();
-    let manifest = manifest_file::load(file)?;
+    let profile = Profile::chosen(args.profile.profile.as_deref())?;
+    let manifest = manifest_file::load(file, &profile)?;
     manifest_file::check_files(file, &manifest)?;
     if args.dry_run {
         return dry_run(file, manifest, args.json);
     }
+    if args.watch {
+        return watch::run(file, &profile, manifest, &args.allow_missing);
+    }
     bring_up(apply(manifest, false), &args.allow_missing, ask::waits(args.wait), args.json)
 }
 
-fn apply(manifest: Manifest, dry_run: bool) -> ApplyRequest {
+/// Its jobs are to be up.
+pub(super) fn apply(manifest: Manifest, dry_run: bool) -> ApplyRequest {
     ApplyRequest { source: Some(manifest.source), groups: manifest.groups, jobs: manifest.jobs, dry_run, create: false }
 }
 
@@ -68,6 +75,15 @@ fn created(job: String) -> Change {
 /// Hands the jobs to the daemon, which may have to be started, and waits until they are ready. `may_miss`: what one that is
 /// started lets jobs do without.
 pub(super) fn bring_up(apply: ApplyRequest, may_miss: &[Wall], waits: bool, json: bool) -> Result<u8, Failure> {
+    let word = Word { what: "not waited for: the jobs stay up", hint: DOWN };
+    hand_over(apply, may_miss, waits.then_some(word), json)
+}
+
+/// How to look after jobs, and how to end them.
+pub(super) const DOWN: &str = "sandhog ps says how they are; sandhog down ends them";
+
+/// The same; `word`: what Ctrl-C says as soon as they are on their way, where they are waited for.
+pub(super) fn hand_over(apply: ApplyRequest, may_miss: &[Wall], word: Option<Word>, json: bool) -> Result<u8, Failure> {
     if let Some(wall) = not_said(&apply, may_miss)
         && Client::try_connect()?.is_none()
     {
@@ -86,8 +102,8 @@ pub(super) fn bring_up(apply: ApplyRequest, may_miss: &[Wall], waits: bool, json
     if !json {
         shown = render::answer(render::done::changes(&done.changes, false).as_bytes());
     }
-    if waits {
-        interrupt::says("not waited for: the jobs stay up", "sandhog ps says how they are; sandhog down ends them");
+    if let Some(word) = word {
+        interrupt::says(word);
         let outcome = wait(since, &done.changes, &done.instances)?;
         if !json {
             shown = shown.max(render::answer(render::done::ready(outcome.ready).as_bytes()));

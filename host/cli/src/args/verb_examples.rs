@@ -15,11 +15,22 @@ Examples:
   sandhog up shop/sandhog.toml  another manifest
   sandhog up --dry-run          what would change; nothing is touched, and no daemon is started
   sandhog up --no-wait          do not wait until they are ready
+  sandhog up --profile production
+                                with the settings of [profile.production]
+  sandhog up --watch            while you work on a job: reload it whenever its module has changed
 
 Where no daemon runs, one is started in the background; it goes on when this command ends. A job that
 runs with other settings is reloaded: its new instance is ready before the old one goes.
 The exit code is 0 when all are ready, 1 when one is not.
-Ctrl-C ends the waiting, not the jobs.";
+Ctrl-C ends the waiting, or the watching, and not the jobs.
+
+A profile holds for this up: jobs that are restarted or reloaded keep it, and the next up takes the one
+that it is given, or none. sandhog show JOB says which one that is.
+
+With --watch, a job is reloaded 200ms after the last change to its module, its children's modules or its
+health check's. Where the new instance does not become ready, the old one stays. A manifest that has
+changed is brought up as a whole; a manifest with a fault changes nothing. Directories that jobs are
+granted are not watched. A job that you have stopped stays stopped.";
 
 pub(super) const DOWN: &str = "\
 Examples:
@@ -139,9 +150,11 @@ pub(super) const CHECK: &str = "\
 Examples:
   sandhog check                   ./sandhog.toml: is it right, and what does it come to?
   sandhog check shop/sandhog.toml
+  sandhog check --profile production   with the settings of [profile.production]
   sandhog check --json
 
-Nothing is started, and no daemon is needed.";
+Nothing is started, and no daemon is needed. Each profile is checked, whichever is chosen; files that a
+profile names have to be there only where it is.";
 
 pub(super) const SCHEMA: &str = "\
 Examples:

@@ -18,6 +18,9 @@ const RUNS: usize = 3;
 /// A manifest in which every setting is written. Of variables there are the names only.
 pub fn text(manifest: &Manifest, now: Timestamp) -> String {
     let mut text = String::new();
+    if let Some(profile) = &manifest.profile {
+        text.push_str(&format!("# with the profile {profile}\n"));
+    }
     for (index, group) in manifest.groups.iter().enumerate() {
         if index == 0 {
             text.push_str(&line("name", &quoted(&group.name), false));
@@ -63,6 +66,8 @@ pub fn json(manifest: &Manifest) -> Value {
     });
     json!({
         "source": manifest.source,
+        "profile": manifest.profile,
+        "profiles": manifest.profiles,
         "groups": manifest.groups.iter().map(group).collect::<Vec<_>>(),
         "jobs": jobs.collect::<Vec<_>>(),
     })
@@ -127,6 +132,7 @@ args = ["a\"\n\u001b"]
     fn parse(text: &str) -> Manifest {
         let around = Around {
             file: "/srv/sandhog.toml",
+            profile: None,
             surroundings: Surroundings { is_root: false, variable: &|_| Some("x".into()) },
             resolve: &|path| Some(path.into()),
         };

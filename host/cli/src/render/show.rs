@@ -19,6 +19,9 @@ pub fn text(job: &Job, now_ms: u64, paper: Paper) -> String {
         ("group", escape(&job.spec.group).into_owned()),
         ("from", escape(source).into_owned()),
     ]);
+    if let Some(profile) = &job.spec.profile {
+        text += &pairs(&[("profile", escape(profile).into_owned())]);
+    }
     if let Some(serving) = &job.serving {
         text.push('\n');
         text += &heading("HTTP", paper);

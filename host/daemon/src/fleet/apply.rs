@@ -36,7 +36,9 @@ struct Checked {
 impl Daemon {
     /// All of it, or nothing.
     pub(super) fn apply(&mut self, prepared: Box<Prepared>, reply: Reply<VerbResult>) {
-        let warnings = || prepared.warnings.clone();
+        let left = prepared.jobs.iter().filter_map(|(new, ..)| Some((&self.index.entry(&new.name)?.spec, new)));
+        let left = changes::left_profiles(left);
+        let warnings = || prepared.warnings.iter().cloned().chain(left.clone()).collect();
         let checked = match self.checked(&prepared) {
             Ok(checked) if prepared.apply.dry_run => {
                 let done = VerbResult { changes: checked.changes, warnings: warnings(), ..VerbResult::default() };

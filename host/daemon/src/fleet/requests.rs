@@ -127,6 +127,7 @@ impl Daemon {
             progress: running.and_then(|running| running.attempt_observer.how_far()),
             raised: self.raised(id, &seen.raised),
             requests,
+            profile: self.index.entry(&member.job).and_then(|entry| entry.spec.profile.clone()),
         })
     }
 

@@ -267,7 +267,8 @@ macro_rules! settings {
             }
         }
 
-        const _: fn(JobSpec) = |JobSpec { $($($field: _,)* $($table: $spec { $($key: _,)* },)*)* }| ();
+        // The profile is no setting: it says which of them were read.
+        const _: fn(JobSpec) = |JobSpec { profile: _, $($($field: _,)* $($table: $spec { $($key: _,)* },)*)* }| ();
     };
 }
 
@@ -306,8 +307,8 @@ settings! {
         env Env: Environment = Facts::new(Attempt, both("NAME[=VALUE]"), Usual::Nothing,
             "Its environment; NAME alone, or true in a table, passes a variable on")
             .example("{ MODE = \"shop\", HOME = true }")
-            .more("A list such as `[\"LANG=C\", \"HOME\"]` is one, too. In a job, a table adds to that of `[defaults]`, and a \
-                   list replaces it.");
+            .more("A list such as `[\"LANG=C\", \"HOME\"]` is one, too. In a job, a table adds to that of `[defaults]`, in a \
+                   profile to that of the job; a list replaces it.");
         child Child: Children = Facts::new(Attempt, both("NAME=FILE"), Usual::Nothing,
             "Modules that it may start as its children, by these names; a child has no more than its parent")
             .example("[\"resize=resize.wasm\"]");

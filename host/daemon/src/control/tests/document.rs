@@ -167,7 +167,7 @@ fn text() -> Option<String> {
 /// Every setting with something in it.
 fn job_spec() -> JobSpec {
     let list = || vec!["x".to_owned()];
-    let mut spec = JobSpec::default();
+    let mut spec = JobSpec { profile: text(), ..JobSpec::default() };
     for setting in Setting::ALL {
         match setting.takes() {
             Takes::Name(field) | Takes::Module(field) | Takes::Group(field) => *(field.set)(&mut spec) = "x".into(),
@@ -220,6 +220,7 @@ fn instance() -> Instance {
         progress: text(),
         raised: vec![RaisedLimit { limit: "memory".into(), configured: "1MiB".into(), now: "2MiB".into() }],
         requests: Some(requests()),
+        profile: text(),
     }
 }
 
