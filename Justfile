@@ -16,7 +16,7 @@ prefix := if `id -u` == "0" { "/usr/local" } else { home_directory() / ".local" 
 # the calls have in common is for `host/features` to say: what is alike is compiled once.
 unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-link -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
     "-p sandhog-spec -p sandhog-probes -p sandhog-spawner -p sandhog-supervisor -p sandhog-dirs -p sandhog-runtime " + \
-    "-p sandhog-features -p sandhog-objects-model -p sandhog-objects -p sandhog-serve -p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
+    "-p sandhog-features -p sandhog-simulation -p sandhog-objects-model -p sandhog-objects -p sandhog-serve -p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
 sealed := "-p sandhog-engine -p sandhog-zygote -p sandhog-worker -p sandhog-compiler"
 # For what tests alone run: our own crates without optimisation.
 tests := "--config .cargo/tests.toml"
@@ -50,6 +50,12 @@ chaos N="10000": build jobs hostile
 # Kill members that share objects, and their keepers, N times at random moments; SANDHOG_SEED=… chooses others
 chaos-objects N="100000": build jobs hostile
     SANDHOG_KILLS={{ N }} cargo test {{ tests }} --release --locked -p sandhog-tests -- --nocapture kills_under_load
+
+# Run the simulations with STEPS events each; SANDHOG_SEED=… replays one world, SANDHOG_CHOICES=… the smaller one that a failure prints
+simulate STEPS="100000000": machine
+    SANDHOG_STEPS={{ STEPS }} cargo test --release --locked -p sandhog-supervisor --lib -- --nocapture simulation
+    SANDHOG_STEPS={{ STEPS }} cargo test --release --locked -p sandhog-objects-model --lib -- --nocapture simulation
+    SANDHOG_STEPS={{ STEPS }} cargo test --release --locked -p sandhog-daemon --lib -- --nocapture simulation
 
 # Build the three executables (the first time compiles the engine twice: some minutes)
 build: machine

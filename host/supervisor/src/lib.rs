@@ -18,8 +18,6 @@
 
 pub mod attempt;
 pub mod balance;
-#[cfg(test)]
-mod chance;
 pub mod outcome;
 pub mod pause;
 pub mod pool;

@@ -56,6 +56,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sandbox", &["protocol", "sys"]),
     ("ipc", &["protocol"]),
     ("sys", &["features"]),
+    // For tests alone: no crate is built with it.
+    ("simulation", &[]),
     // Has no code: what its manifest asks for is asked for in each executable.
     ("features", &[]),
     ("build-id", &[]),
@@ -77,6 +79,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("cranelift", &[]),
     ("rayon", &["compiler"]),
     ("rusqlite", &["daemon"]),
+    // A disk of chance, for tests alone.
+    ("sqlite-vfs", &[]),
     ("hyper", &["cli", "daemon", "worker"]),
     ("http", &["cli", "daemon"]),
     // In `sys` for the coordinator alone, in a worker for components, and in `client` for those who ask for it.

@@ -3,10 +3,10 @@
 //! what there is, and every action is checked against it. When the world behaves again, all must be served, and after `Drain`
 //! nothing may be left here.
 //!
-//! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_WORLDS=N` tries that many.
+//! How one world is looked at alone, and how many are tried, is said in `sandhog-simulation`.
 
 use super::*;
-use crate::chance::{Rng, number};
+use sandhog_simulation::{Rng, explore};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -50,7 +50,6 @@ struct Process {
 }
 
 struct World {
-    seed: u64,
     rng: Rng,
     now: Duration,
     config: Config,
@@ -69,20 +68,10 @@ struct World {
     fates: BTreeMap<Fate, u64>,
     breaches: BTreeSet<Breach>,
     events: u64,
-    shows: bool,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the balance of SANDHOG_SEED={} at {:?}, event {}", self.seed, self.now, self.events);
-        }
-    }
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
+    fn new(rng: Rng) -> Self {
         let config = Config {
             connections: 1 + rng.below(5) as u32,
             in_all: rng.one_in(3).then(|| 1 + rng.below(4)),
@@ -90,7 +79,6 @@ impl World {
             waiting_for: Duration::from_millis(1 + rng.below(3000)),
         };
         Self {
-            seed,
             rng,
             now: Duration::ZERO,
             config,
@@ -108,13 +96,12 @@ impl World {
             fates: BTreeMap::new(),
             breaches: BTreeSet::new(),
             events: 0,
-            shows: false,
         }
     }
 
     #[track_caller]
     fn check(&self, holds: bool, what: &str) {
-        assert!(holds, "{what} at {:?} (replay with SANDHOG_SEED={})", self.event, self.seed);
+        assert!(holds, "{what} at {:?}", self.event);
     }
 
     fn load(&self, worker: WorkerId) -> usize {
@@ -255,9 +242,7 @@ impl World {
         self.event = event;
         let breach = self.take_in(event);
         let actions = self.balance.step(self.now, event);
-        if self.shows {
-            println!("{:?} {event:?} => {actions:?}", self.now);
-        }
+        self.rng.tell(|| format!("{:?} {event:?} => {actions:?}", self.now));
         let told = actions.iter().any(|action| matches!(action, Action::Breach { .. }));
         self.check(told == breach.is_some(), "whoever breaks the rules is told of, and nobody else");
         let mut unsent = VecDeque::new();
@@ -454,7 +439,7 @@ impl World {
             unread: count(|place| matches!(place, Where::Unread(_))),
             read: count(|place| matches!(place, Where::Read(_))),
         };
-        assert_eq!(counts, expected, "SANDHOG_SEED={}", self.seed);
+        assert_eq!(counts, expected);
         let ended: u64 = self.fates.values().sum();
         self.check(ended + self.connections.len() as u64 == self.arrived, "each connection has one fate");
         let fresh = self.connections.values().filter(|known| known.place == Where::Waiting && known.handed_over == 0);
@@ -476,7 +461,7 @@ impl World {
     // The end.
 
     fn live_and_end(&mut self) {
-        for _ in 0..REQUESTS {
+        for () in self.rng.up_to(REQUESTS) {
             self.request();
             let most = [0, 0, 5, 200][self.rng.below(4) as usize];
             let pause = self.rng.millis(most);
@@ -514,11 +499,11 @@ impl World {
             self.next_connection += 1;
             self.step(Event::Arrived { connection });
             let place = self.connections[&connection].place;
-            let Where::Unread(worker) = place else { panic!("{place:?}, SANDHOG_SEED={}", self.seed) };
+            let Where::Unread(worker) = place else { panic!("{place:?}") };
             self.step(Event::Reads { worker, connection });
             if self.connections.len() >= 4 {
                 let (connection, known) = self.connections.first_key_value().map(|(id, known)| (*id, *known)).unwrap();
-                let Where::Read(worker) = known.place else { panic!("{known:?}, SANDHOG_SEED={}", self.seed) };
+                let Where::Read(worker) = known.place else { panic!("{known:?}") };
                 self.step(Event::Closed { worker, connection });
             }
         }
@@ -538,25 +523,17 @@ impl Known {
 
 #[test]
 fn a_million_events_lose_no_connection() {
-    if let Some(seed) = number("SANDHOG_SEED") {
-        let mut world = World::new(seed);
-        world.shows = true;
-        return world.live_and_end();
-    }
-    let worlds = number("SANDHOG_WORLDS").unwrap_or(0);
-    let (mut events, mut seed) = (0, 0);
     let (mut fates, mut breaches) = (BTreeMap::new(), BTreeSet::new());
-    while events < EVENTS || seed < worlds {
-        let mut world = World::new(seed);
+    let explored = explore(EVENTS, |rng| {
+        let mut world = World::new(rng);
         world.live_and_end();
-        events += world.events;
-        seed += 1;
         for (fate, times) in &world.fates {
             *fates.entry(*fate).or_insert(0) += times;
         }
         breaches.extend(world.breaches.iter().copied());
-    }
-    println!("{events} events in {seed} worlds: {fates:?}");
-    assert_eq!(fates.len(), 7, "a world in which something never happens proves nothing: {fates:?}");
-    assert_eq!(breaches.len(), 4, "{breaches:?}");
+        world.events
+    });
+    println!("{fates:?}");
+    let all = explored.is_none() || fates.len() == 7 && breaches.len() == 4;
+    assert!(all, "a world in which something never happens proves nothing: {fates:?} {breaches:?}");
 }
