@@ -39,6 +39,7 @@ mod serve;
 mod silence;
 mod start;
 mod startup;
+mod status_socket;
 mod surroundings;
 mod trace;
 mod until_ready;
