@@ -29,5 +29,6 @@ pub mod shared;
 pub mod signal;
 mod single_threaded;
 pub mod stamps;
+pub mod tcp;
 pub mod text;
 pub mod timer;
