@@ -144,9 +144,11 @@ pub struct HealthSpec {
     pub heartbeat: Option<Written<Time>>,
     /// A module and its arguments, run sealed with the grants of the job: healthy where it completes.
     pub command: Vec<String>,
-    /// How often the command runs.
+    /// A path that it answers by HTTP: healthy where the status is from 200 to 399.
+    pub path: Option<String>,
+    /// How often the check runs.
     pub interval: Option<Written<Time>>,
-    /// How long the command may take.
+    /// How long the check may take.
     pub timeout: Option<Written<Time>>,
     /// Failures in a row that make the attempt unhealthy.
     pub failure_threshold: Option<u64>,

@@ -7,7 +7,8 @@
 //! - Between a parent and its child, or a program and its job, runs a `SOCK_SEQPACKET` socket of messages; see [`message`].
 //! - Between a program and `sandhog pool` run frames of their own, or lines; see [`pool`].
 //! - Between whoever owns listening sockets and a worker that serves HTTP run packets of their own; see [`http`].
-//! - A client that asks a command for the state of its pool gets one line; see [`pool_status`].
+//! - A client that asks a command for the state of its pool, or of its service, gets one line; see [`pool_status`] and
+//!   [`serve_status`].
 //! - Between coordinator, spawner and zygote run `SOCK_SEQPACKET` sockets. A packet is one
 //!   MessagePack value, without a length: the kernel keeps the borders.
 //! - File descriptors travel beside a frame or a packet (`SCM_RIGHTS`); every message says in its
@@ -32,6 +33,7 @@ pub mod plan;
 pub mod pool;
 pub mod pool_status;
 pub mod request;
+pub mod serve_status;
 pub mod serving;
 pub mod spawn;
 pub mod start;

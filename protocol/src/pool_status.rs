@@ -17,6 +17,8 @@ kinds! {
     pub enum Command {
         Pool = "pool",
         Map = "map",
+        /// It has no pool but workers behind an address: see [`crate::serve_status`].
+        Serve = "serve",
     }
 }
 

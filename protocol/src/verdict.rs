@@ -193,6 +193,8 @@ kinds! {
         Heartbeat = "heartbeat",
         /// The command of its health check was to complete.
         Command = "command",
+        /// It was to answer the request of its health check.
+        Request = "request",
     }
 }
 
@@ -204,6 +206,7 @@ impl HealthCheck {
             Self::Ready => "it was not ready in time",
             Self::Heartbeat => "its heartbeats have stopped",
             Self::Command => "the command of its health check failed",
+            Self::Request => "it did not answer the request of its health check well",
             Self::Unknown(word) => word.as_str(),
         }
     }

@@ -5,6 +5,7 @@ use crate::http_client::{Broken, Client, head};
 use crate::kit::{Need, alone, missing};
 use crate::serve_kit::{BY_PATH, Service, serve};
 use crate::support::until;
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::Shutdown;
 
 /// Growth of everything together that is nobody's fault, in bytes: buffers of allocators, a page here and there.
@@ -179,6 +180,38 @@ fn clients_that_go_away_leave_nothing_behind() {
     until("the descriptors to be closed", || {
         (crate::support::processes::descriptors(service.running.pid) <= files + 4).then_some(())
     });
+    service.goes_on();
+}
+
+#[test]
+fn a_burst_of_ten_thousand_short_connections_is_answered_at_the_usual_settings() {
+    const CONNECTIONS: usize = 10_000;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if limit.is_some_and(|limit| limit < 12_000) {
+        return missing(Need::Descriptors, "12,000 open files (ulimit -n)");
+    }
+    let service = serve(&["--access-log", "none"], BY_PATH);
+    service.goes_on();
+    let request = head("GET", "/", &[("Connection", "close")], 0);
+    let mut all = Flood::open(service.address, CONNECTIONS, request.as_bytes()).unwrap();
+    assert_eq!(all.statuses().unwrap(), [(200, CONNECTIONS)].into());
+    service.goes_on();
+}
+
+#[test]
+fn clients_that_nobody_has_room_for_wait_in_the_kernels_queue() {
+    let service = serve(&["--access-log", "none"], BY_PATH);
+    service.goes_on();
+    let [worker] = service.workers()[..] else { panic!("{:?}", service.workers()) };
+    let signal = |signal| kill_process(Pid::from_raw(i32::try_from(worker).unwrap()).unwrap(), signal).unwrap();
+    let queue = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse::<usize>().unwrap();
+    // Connections of a worker, and those that the command lets wait; then as many as the kernel takes, within reason.
+    let count = 1024 + 128 + queue.min(2000);
+    signal(Signal::STOP);
+    let request = head("GET", "/", &[("Connection", "close")], 0);
+    let mut all = Flood::open(service.address, count, request.as_bytes()).unwrap();
+    signal(Signal::CONT);
+    assert_eq!(all.statuses().unwrap(), [(200, count)].into());
     service.goes_on();
 }
 

@@ -42,6 +42,7 @@ mod silence;
 mod snapshot;
 mod start;
 mod startup;
+mod status_socket;
 mod surroundings;
 mod trace;
 mod until_ready;

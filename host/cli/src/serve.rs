@@ -6,12 +6,14 @@
 //! | `workers` | a crew that lives, or a process for each connection: one way to both |
 //! | `told`, `lines` | who is told what, and a thread for each stream |
 //! | `metrics` | numbers for Prometheus, on an address of their own |
+//! | `status` | the line for `sandhog ps --all` |
 //!
 //! Must not: read what clients send. The workers do.
 
 mod lines;
 mod listening;
 mod metrics;
+mod status;
 mod told;
 mod workers;
 
@@ -143,7 +145,7 @@ async fn serve(
     let told: Arc<dyn Told> = Arc::<Teller>::clone(&teller);
     let dispatcher = Dispatcher::start(dispatch_settings(&http, args), told);
     let mut reloads = surroundings::hear(SignalKind::hangup()).map_err(failed)?;
-    let kept = Kept { job, rules, instances: args.instances };
+    let kept = Kept { job: job.clone(), rules, instances: args.instances };
     let mut workers = tokio::select! {
         opened = Workers::open(coordinator, kept, &dispatcher, &teller) => opened?,
         code = stopped(&mut stop) => return Ok(code),
@@ -157,10 +159,13 @@ async fn serve(
         return Ok(code);
     }
     teller.serves.store(true, Ordering::Relaxed);
+    let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
     begin(&dispatcher, listeners, metrics, &teller)?;
+    let asked = status::listen(&dispatcher, &job, &addresses);
     tell_service_manager("READY=1");
     let end = until_the_end(&mut workers, &mut stop, &mut reloads, &teller).await;
     tell_service_manager("STOPPING=1");
+    drop(asked);
     end?;
     workers.drain().await;
     Ok(exit_code::SUCCESS)

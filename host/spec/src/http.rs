@@ -185,7 +185,8 @@ impl Http {
             isolation: self.isolation,
             concurrency: self.concurrency.max(1),
             waiting: self.waiting,
-            connections: self.connections.max(1),
+            // One more is for a question of whoever keeps it up: a health check is not to fail for want of room.
+            connections: self.connections.max(1).saturating_add(1),
             max_requests: self.max_requests,
             request_ms: self.request.map(millis),
             request_memory_bytes: self.request_memory_bytes.map_or(memory_bytes, |bytes| bytes.min(memory_bytes)),

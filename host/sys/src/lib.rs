@@ -30,5 +30,6 @@ pub mod shared;
 pub mod signal;
 mod single_threaded;
 pub mod stamps;
+pub mod tcp;
 pub mod text;
 pub mod timer;

@@ -12,6 +12,7 @@ use sandhog_protocol::http::{Request, RequestEnd};
 use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::Verdict;
 use sandhog_protocol::worker::End;
+use sandhog_runtime::observer;
 use sandhog_runtime::output::Sink;
 use sandhog_runtime::pool::task::{Finished, Outcome};
 use sandhog_runtime::record::VerdictRecord;
@@ -170,7 +171,7 @@ impl CrewTold for Teller {
 }
 
 impl FreshTold for Teller {
-    fn ended(&self, finished: Finished) {
+    fn ended(&self, finished: Finished) -> observer::Told<'_> {
         for mut captured in [finished.stdout, finished.stderr] {
             let mut passed = self.passed(0);
             let say = |line: Vec<u8>| self.err.try_say(line);
@@ -186,6 +187,7 @@ impl FreshTold for Teller {
         if let Outcome::Ended(verdict) = &finished.outcome {
             self.over("the process of a connection", verdict);
         }
+        Box::pin(std::future::ready(()))
     }
 
     fn failed(&self, reason: &str) {

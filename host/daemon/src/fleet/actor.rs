@@ -259,7 +259,8 @@ impl Daemon {
             Message::Request(request) => self.request(request),
             Message::Launched { attempt } => self.step(state::Event::Launched { attempt }),
             Message::Began { attempt } => self.step(state::Event::Began { attempt }),
-            Message::Life { attempt, life: Life::Ready } => self.step(state::Event::Ready { attempt }),
+            Message::Life { attempt, life: Life::Ready } => self.said_ready(attempt),
+            Message::Healthy { attempt } => self.step(state::Event::Ready { attempt }),
             Message::Life { attempt, life: Life::Heartbeat } => self.step(state::Event::Heartbeat { attempt }),
             Message::Life { attempt, life: Life::Retire(reason) } => {
                 self.step(state::Event::Retire { attempt, reason });
@@ -270,6 +271,7 @@ impl Daemon {
             Message::Reserved(outcome) => self.reserved(outcome),
             Message::HungUp { attempt, reason } => self.hung_up(attempt, reason),
             Message::RequestFailed { attempt, failed } => self.tell_of_failed_request(attempt, &failed),
+            Message::ProcessFailed { attempt, failed } => self.tell_of_failed_process(attempt, &failed),
             Message::RequestsLeftOut { job } => self.tell_of_left_out(&job),
             Message::ServingProblem { job, text } => self.tell_about_job(&job, EventKind::Problem, &text),
             Message::Breach { attempt, what } => self.request_stop(attempt, StopRequest::Breach(what)),

@@ -86,7 +86,7 @@ const HEADERS: Bounds =
     Bounds::min(HEADERS_MIN, "which reading them takes").and_max(HEADERS_MAX, "the most of one request");
 
 const SERVED: &str = "is for jobs that serve HTTP, and this one does not; set listen";
-const CHECKED: &str = "says how to check, and there is no check; set health.heartbeat or health.command";
+const CHECKED: &str = "says how to check, and there is no check; set health.heartbeat, health.command or health.path";
 const TIMED: &str = "is for jobs with a schedule, and this one has none";
 
 /// What the list says of a setting.
@@ -476,13 +476,19 @@ settings! {
                 "A module that checks its health, and arguments: it is healthy if the module completes")
                 .example("[\"check.wasm\", \"web\"]")
                 .more("It runs sealed, with the grants of the job. The flag is given once more for each argument.");
-            interval HealthInterval: Time = Facts::new(InPlace, start("TIME"), seconds(10),
-                "How often the check runs").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
-            timeout HealthTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(5),
-                "Time limit of the check").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
-            failure_threshold HealthFailureThreshold: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(3),
+            // One version has it and another one has not.
+            path HealthPath: Text = Facts::new(Attempt, keeping("PATH"), Usual::Nothing,
+                "A path that its workers answer by HTTP: healthy with a status from 200 to 399").example("\"/healthz\"")
+                .with(&[Setting::Listen], SERVED)
+                .more("Each worker is asked by a connection of its own. A new one is ready, and has clients, when it has answered \
+                       well once.");
+            interval HealthInterval: Time = Facts::new(InPlace, keeping("TIME"), seconds(10),
+                "How often the check runs").bounds(LASTS).with(&[Setting::HealthCommand, Setting::HealthPath], CHECKED);
+            timeout HealthTimeout: Time = Facts::new(InPlace, keeping("TIME"), seconds(5),
+                "Time limit of the check").bounds(LASTS).with(&[Setting::HealthCommand, Setting::HealthPath], CHECKED);
+            failure_threshold HealthFailureThreshold: Count = Facts::new(InPlace, keeping("COUNT"), Usual::Count(3),
                 "Failures in a row, of either check, that make it unhealthy").bounds(FAILURES)
-                .with(&[Setting::HealthCommand, Setting::HealthHeartbeat], CHECKED);
+                .with(&[Setting::HealthCommand, Setting::HealthHeartbeat, Setting::HealthPath], CHECKED);
         }
     }
     "Schedule" {

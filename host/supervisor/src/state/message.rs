@@ -145,7 +145,7 @@ pub enum Action {
     Stop { attempt: AttemptNumber, reason: End },
     /// End the attempt at once.
     Kill { attempt: AttemptNumber, reason: End },
-    /// Run the command of its health check; [`Event::Checked`] is the answer. No other check of it runs meanwhile.
+    /// Run the command of its health check, or make its request; [`Event::Checked`] is the answer. No other check of it runs meanwhile.
     Check { attempt: AttemptNumber },
     /// For those who watch.
     Tell { id: InstanceId, notice: Notice },

@@ -46,6 +46,7 @@ fn polite(request: Request) -> io::Result<Response> {
         "/sleep" => subscribe_duration(number("ms") * 1_000_000).block(),
         "/retire" => sandhog::process::retire("a request asked for it"),
         "/says" => eprintln!("said on stderr"),
+        "/keep" => keep(number("mib")),
         "/allocate" => return Ok(Response::text(format!("{}\n", allocated()))),
         "/large" => return Ok(large(number("bytes"))),
         "/status" => return Ok(Response::status(number("code") as u16)),
@@ -84,6 +85,11 @@ fn allocated() -> usize {
         piece.resize(1 << 20, 1);
         pieces.push(piece);
     }
+}
+
+/// Takes so much, and never gives it back.
+fn keep(mib: u64) {
+    (0..mib).for_each(|_| drop(vec![1_u8; 1 << 20].leak()));
 }
 
 fn large(bytes: u64) -> Response {
