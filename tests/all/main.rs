@@ -68,6 +68,7 @@ mod serve_daemon;
 mod serve_kit;
 mod serve_limits;
 mod serve_load;
+mod serve_waits;
 mod shared_zygotes;
 mod stopping;
 mod streams;
