@@ -74,6 +74,7 @@ mod serve_kit;
 mod serve_limits;
 mod serve_load;
 mod serve_passed;
+mod serve_waits;
 mod shared_zygotes;
 mod stopping;
 mod streams;

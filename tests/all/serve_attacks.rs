@@ -110,37 +110,58 @@ fn garbage_behind_a_request_ends_the_connection_and_nothing_else() {
 
 #[test]
 fn no_request_is_hidden_in_another_one() {
-    // What is no whole request is over when the client says no more.
-    let service = serve(&["-i", "1", "--header-timeout", "300ms", "--idle-timeout", "300ms"], BY_PATH);
+    let service = serve(&["-i", "1"], BY_PATH);
+    let attempt = service.who().attempt;
     let hidden = "GET /status?code=299 HTTP/1.1\r\nHost: a\r\n\r\n";
     let chunked = format!("0\r\n\r\n{hidden}");
     let length = chunked.len();
-    for headers in [
-        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"),
-        format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n"),
-        "Content-Length: 5\r\nContent-Length: 0\r\n".to_owned(),
-        "Content-Length: 5, 0\r\n".to_owned(),
-        "Content-Length: +5\r\n".to_owned(),
-        "Content-Length: 0x5\r\n".to_owned(),
-        "Content-Length : 5\r\n".to_owned(),
-        "Content-Length: 99999999999999999999\r\n".to_owned(),
-        "Transfer-Encoding: xchunked\r\n".to_owned(),
-        "Transfer-Encoding: chunked, identity\r\n".to_owned(),
-        "Transfer-Encoding : chunked\r\n".to_owned(),
-        "Transfer-Encoding: identity\r\n".to_owned(),
-        "Transfer-Encoding:\x0bchunked\r\n".to_owned(),
-        "X: y\r\n Transfer-Encoding: chunked\r\n".to_owned(),
-        "X: a\rTransfer-Encoding: chunked\r\n".to_owned(),
+    for (headers, status) in [
+        (format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"), 400),
+        (format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n"), 400),
+        (format!("Content-Length: {length}\r\nTransfer-Encoding: identity\r\n"), 400),
+        ("Content-Length: 5\r\nContent-Length: 0\r\n".to_owned(), 400),
+        ("Content-Length: 5\r\nContent-Length: 5\r\n".to_owned(), 400),
+        ("Content-Length: 5, 0\r\n".to_owned(), 400),
+        ("Content-Length: +5\r\n".to_owned(), 400),
+        ("Content-Length: 0x5\r\n".to_owned(), 400),
+        ("Content-Length : 5\r\n".to_owned(), 400),
+        ("Content-Length: 99999999999999999999\r\n".to_owned(), 400),
+        ("Transfer-Encoding: xchunked\r\n".to_owned(), 400),
+        ("Transfer-Encoding: chunked, identity\r\n".to_owned(), 400),
+        ("Transfer-Encoding : chunked\r\n".to_owned(), 400),
+        ("Transfer-Encoding: identity\r\n".to_owned(), 400),
+        ("Transfer-Encoding:\x0bchunked\r\n".to_owned(), 400),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n".to_owned(), 400),
+        ("Transfer-Encoding: gzip, chunked\r\n".to_owned(), 501),
+        ("X: y\r\n Transfer-Encoding: chunked\r\n".to_owned(), 400),
+        ("X: a\rTransfer-Encoding: chunked\r\n".to_owned(), 400),
+        ("X: a\nTransfer-Encoding: chunked\r\n".to_owned(), 400),
+        ("Host: b\r\n".to_owned(), 400),
     ] {
         let mut client = service.client();
         let _ = client.send(format!("POST /count HTTP/1.1\r\nHost: a\r\n{headers}\r\n{chunked}"));
-        let mut statuses = Vec::new();
-        while let Ok(answer) = client.answer() {
-            statuses.push(answer.status);
-        }
-        assert!(!statuses.is_empty() && !statuses.contains(&299), "{headers:?}: {statuses:?}");
+        client.answer().unwrap().expect(status);
+        // Nothing behind it is read.
+        assert!(client.is_closed(), "{headers:?}");
     }
-    service.goes_on();
+    assert_eq!(service.who().attempt, attempt);
+}
+
+#[test]
+fn nothing_that_follows_a_refused_request_is_answered_and_what_came_before_it_is() {
+    let service = serve(&["-i", "1"], BY_PATH);
+    for refused in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: y\n\r\n",
+        "nonsense\r\n\r\n",
+    ] {
+        let mut client = service.client();
+        let (before, behind) = (head("GET", "/status?code=202", &[], 0), head("GET", "/status?code=299", &[], 0));
+        let _ = client.send(format!("{before}{refused}{behind}"));
+        client.answer().unwrap().expect(202);
+        client.answer().unwrap().expect(400);
+        assert!(client.is_closed(), "{refused:?}");
+    }
 }
 
 #[test]

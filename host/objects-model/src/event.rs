@@ -15,6 +15,10 @@ pub struct Event {
     base: usize,
 }
 
+/// An event as somebody saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen(u32);
+
 const SET: u32 = 1;
 const WAITERS: u32 = 2;
 const ONCE: u32 = 4;
@@ -73,8 +77,21 @@ impl Event {
     /// # Errors
     /// `TimedOut`, `WouldBlock`, `Stopping`.
     pub fn wait<W: Words>(self, words: &W, until: Until) -> Result<(), Problem> {
-        let begun = words.load(self.base);
-        if begun & SET != 0 {
+        self.wait_since(words, self.look_at(words), until)
+    }
+
+    /// How it is now, for a wait that begins here.
+    pub fn look_at<W: Words>(self, words: &W) -> Seen {
+        Seen(words.load(self.base))
+    }
+
+    /// Goes on with a wait that began when it was `begun`: one that was set since is over, even if it was cleared again.
+    ///
+    /// # Errors
+    /// As [`Event::wait`].
+    pub fn wait_since<W: Words>(self, words: &W, begun: Seen, until: Until) -> Result<(), Problem> {
+        let Seen(begun) = begun;
+        if begun & SET != 0 || self.was_set_since(words, begun) {
             return Ok(());
         }
         if until == Until::Now {

@@ -34,7 +34,7 @@ mod words;
 pub use array::Array;
 pub use barrier::Barrier;
 pub use condition::Condition;
-pub use event::Event;
+pub use event::{Event, Seen};
 pub use lock::Lock;
 pub use member::{code, named};
 pub use memory::Memory;

@@ -29,4 +29,6 @@ mod store;
 mod wasi;
 mod workload;
 
+#[cfg(any(test, feature = "exercise"))]
+pub use component::{Exercised, Seen, exercise};
 pub use workload::Guests;

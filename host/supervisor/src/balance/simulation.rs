@@ -475,7 +475,7 @@ impl World {
             Fate::Lost => matches!(event, Event::Gone { worker } if known.place == Where::Read(worker)),
             Fate::Refused(Why::Full) => matches!(event, Event::Arrived { connection: new, .. } if new == connection),
             Fate::Own => {
-                let Where::Own(worker, is_read) = known.place else { panic!("{known:?}, SANDHOG_SEED={}", self.seed) };
+                let Where::Own(worker, is_read) = known.place else { panic!("{known:?}") };
                 match event {
                     Event::Asked { .. } => {
                         let takes =

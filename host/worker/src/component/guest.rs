@@ -9,6 +9,8 @@ use crate::store::Limiter;
 use crate::wasi::{self, Monotonic};
 use sandhog_protocol::plan::{Access, GuestPlan};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
@@ -20,6 +22,8 @@ pub(crate) struct ComponentGuest {
     table: ResourceTable,
     pub(super) limiter: Limiter,
     pub(super) session: Session,
+    /// See [`View::busy`].
+    pub(super) busy: Option<Arc<AtomicBool>>,
 }
 
 impl ComponentGuest {
@@ -54,7 +58,7 @@ impl ComponentGuest {
         wasi::grant_all(&mut builder, plan, directories)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(hostcalls::HANDLES);
-        Ok(Self { wasi: builder.build(), http: Http::new(), table, limiter, session })
+        Ok(Self { wasi: builder.build(), http: Http::new(), table, limiter, session, busy: None })
     }
 }
 
@@ -85,6 +89,10 @@ impl View for ComponentGuest {
             peak: self.limiter.peak_bytes(),
             limit: self.limiter.limit_bytes() as u64,
         }
+    }
+
+    fn busy(&self) -> Option<Arc<AtomicBool>> {
+        self.busy.clone()
     }
 }
 

@@ -7,6 +7,7 @@
 //! What this must not do: know the engine, check what a guest passes (`hostcalls` does), or decide what a guest may (the
 //! coordinator does).
 
+mod awaited;
 mod child;
 mod children;
 mod connection;
@@ -33,6 +34,7 @@ pub(crate) use conversation::Session;
 pub(crate) use ended::Ended;
 pub(crate) use error::Error;
 pub(crate) use input::Input;
+pub(crate) use news::News;
 pub(crate) use objects::Attachment;
 pub(crate) use shared::{Shared, Waits};
 pub(crate) use source::{Source, Until};

@@ -1,6 +1,7 @@
 //! Serves HTTP by WASI 0.2, and does as the path says: well, badly, or for ever.
 
 use sandhog::http::{Request, Response, export};
+use sandhog_test_guests::shares;
 use std::io::{self, Read, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,9 @@ static INSTANCE: OnceLock<u64> = OnceLock::new();
 
 fn polite(request: Request) -> io::Result<Response> {
     let number = |name: &str| parameter(request.query(), name);
+    if let Some(text) = shares::by_path(request.path()) {
+        return Ok(Response::text(text));
+    }
     match request.path() {
         "/spin" => spin(),
         "/trap" => trap(),
