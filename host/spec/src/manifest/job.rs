@@ -192,10 +192,10 @@ fn environment(env: &mut BTreeMap<String, String>, value: &Value<'_>, example: &
 }
 
 fn variable(name: &str, value: &Value<'_>, reader: &mut Reader<'_>) -> Option<String> {
-    match value.get_ref() {
-        DeValue::Boolean(true) => passed_on(name, value.span().start, reader),
-        _ => reader.text(&format!("env.{}", short(name)), value, "\"C\", or true to pass it on"),
+    if let DeValue::Boolean(true) = value.get_ref() {
+        return passed_on(name, value.span().start, reader);
     }
+    reader.text(&format!("env.{}", short(name)), value, "\"C\", or true to pass it on")
 }
 
 /// A variable of whoever reads the manifest.
@@ -222,11 +222,11 @@ fn command(key: &str, value: &Value<'_>, example: &str, reader: &mut Reader<'_>)
 fn retries(value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<RetrySpec> {
     let mut retries = Vec::new();
     for value in reader.list("retry_on", value, example).unwrap_or_default() {
-        retries.extend(match value.get_ref() {
-            DeValue::Table(table) => Some(retry(table, value, reader)),
-            _ => reader
-                .text("retry_on", value, "\"failed\"")
-                .map(|verdict| RetrySpec { verdict, ..RetrySpec::default() }),
+        retries.extend(if let DeValue::Table(table) = value.get_ref() {
+            Some(retry(table, value, reader))
+        } else {
+            let verdict = reader.text("retry_on", value, "\"failed\"");
+            verdict.map(|verdict| RetrySpec { verdict, ..RetrySpec::default() })
         });
     }
     retries
