@@ -432,10 +432,10 @@ fn check_end(socket: BorrowedFd<'_>, bytes: usize) -> Result<(), Error> {
 }
 
 /// Takes what came beside a packet. What is surplus is closed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else was asked for")]
 fn beside(control: &mut RecvAncillaryBuffer<'_>) -> Beside {
     let mut fds = control.drain().flat_map(|message| match message {
         RecvAncillaryMessage::ScmRights(fds) => fds.collect::<Vec<_>>(),
-        // Nothing else was asked for.
         _ => Vec::new(),
     });
     match (fds.next(), fds.next()) {

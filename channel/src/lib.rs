@@ -12,6 +12,8 @@
 //!   connection: its sender is told no more than that the other end has gone. One that is slow breaks no rule.
 //! - A violation of the rules closes the connection: first with [`Error::Broken`], then with [`Error::Closed`].
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 mod endpoint;
 mod error;
 mod haste;

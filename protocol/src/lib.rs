@@ -17,6 +17,8 @@
 //! - The first message on a worker's channel carries [`VERSION`], both ways.
 //! - An unknown message, or one that the state does not allow, ends the sender; it is never skipped.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
+
 pub mod causes;
 pub mod control;
 #[cfg(any(test, feature = "examples"))]

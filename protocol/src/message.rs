@@ -304,8 +304,8 @@ impl Head {
     }
 
     fn push_first(&mut self, format: Format, length: usize, first: usize) {
-        self.push(&[0xce]);
-        self.push(&(length as u32).to_be_bytes());
+        let [.., a, b, c, d] = length.to_be_bytes();
+        self.push(&[0xce, a, b, c, d]);
         self.push_item(format, first);
     }
 
@@ -313,9 +313,10 @@ impl Head {
     #[must_use]
     pub fn array(count: usize) -> Self {
         let mut head = Self::empty();
+        let [.., high, low] = count.to_be_bytes();
         match count {
-            0..=15 => head.push(&[0x90 | count as u8]),
-            _ => head.push(&[0xdc, (count >> 8) as u8, count as u8]),
+            0..=15 => head.push(&[0x90 | low]),
+            _ => head.push(&[0xdc, high, low]),
         }
         head
     }
@@ -327,13 +328,11 @@ impl Head {
             Format::Value => (0xc7, Some(VALUE)),
             Format::Failure => (0xc7, Some(FAILURE)),
         };
+        let [.., a, b, c, d] = length.to_be_bytes();
         match length {
-            0..=0xff => self.push(&[narrow, length as u8]),
-            0x100..=0xffff => self.push(&[narrow + 1, (length >> 8) as u8, length as u8]),
-            _ => {
-                self.push(&[narrow + 2]);
-                self.push(&(length as u32).to_be_bytes());
-            }
+            0..=0xff => self.push(&[narrow, d]),
+            0x100..=0xffff => self.push(&[narrow + 1, c, d]),
+            _ => self.push(&[narrow + 2, a, b, c, d]),
         }
         if let Some(kind) = kind {
             self.push(&[kind]);
@@ -392,7 +391,8 @@ impl Batch {
     #[must_use]
     pub fn as_bytes(&mut self) -> Option<&[u8]> {
         let [head, high, low, ..] = self.bytes.as_mut_slice() else { return None };
-        (*head, *high, *low) = (0xdc, (self.count >> 8) as u8, self.count as u8);
+        *head = 0xdc;
+        [.., *high, *low] = self.count.to_be_bytes();
         Some(&self.bytes)
     }
 

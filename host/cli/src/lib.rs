@@ -2,6 +2,8 @@
 //!
 //! Must not: know how a job is run. A verb asks the coordinator, or the daemon that has one, and shows what came of it.
 
+#![cfg_attr(test, allow(clippy::wildcard_enum_match_arm))]
+
 pub mod args;
 mod ask;
 mod background;

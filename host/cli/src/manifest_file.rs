@@ -149,10 +149,10 @@ fn told(path: &Path, faults: &[Fault]) -> Failure {
 }
 
 fn read(path: &Path, is_default: bool) -> Result<String, Error> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound if is_default => Error::NoDefault,
-        io::ErrorKind::NotFound => Error::NotFound(path.into()),
-        _ => Error::Read { path: path.into(), source },
+    let failed = |source: io::Error| match source.kind() == io::ErrorKind::NotFound {
+        true if is_default => Error::NoDefault,
+        true => Error::NotFound(path.into()),
+        false => Error::Read { path: path.into(), source },
     };
     // Without waiting: opening a pipe for reading would, for its other end.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -15,6 +15,7 @@
 //!
 //! Must not: know what is owned.
 
+use crate::halves::{lower, upper};
 use crate::limits::{PATIENCE, SPINS, TRIES};
 use crate::member::{BITS, code, named};
 use crate::problem::Problem;
@@ -53,8 +54,8 @@ struct State {
 
 impl State {
     const fn of(long: u64) -> Self {
-        let lower = long as u32;
-        Self { owner: lower & !WAITERS, waiters: lower & WAITERS != 0, next: (long >> 32) as u32 }
+        let lower = lower(long);
+        Self { owner: lower & !WAITERS, waiters: lower & WAITERS != 0, next: upper(long) }
     }
 
     const fn lower(self) -> u32 {
@@ -104,7 +105,7 @@ impl Owner {
     pub(crate) fn try_take<W: Words>(self, words: &W, me: Member) -> Result<Taken, u32> {
         match words.compare_exchange_long(self.place, 0, u64::from(code(me))) {
             Ok(_) => Ok(Taken::Clean),
-            Err(seen) => Err(seen as u32),
+            Err(seen) => Err(lower(seen)),
         }
     }
 

@@ -17,6 +17,7 @@
 //!
 //! Must not: change the permits without saying on whose behalf.
 
+use crate::halves::{lower, short, upper};
 use crate::limits::{PATIENCE, SEATS, SPINS, TRIES};
 use crate::owner::{FREE, Owner};
 use crate::problem::{Problem, Recovery};
@@ -100,14 +101,14 @@ struct State {
 
 impl State {
     const fn of(long: u64) -> Self {
-        let (lower, upper) = (long as u32, (long >> 32) as u32);
+        let (lower, upper) = (lower(long), upper(long));
         Self {
             permits: lower & PERMITS,
             reserved: lower & RESERVED != 0,
             waiters: lower & WAITERS != 0,
-            seat: (upper & ((1 << 14) - 1)) as u16,
+            seat: short(upper & ((1 << 14) - 1)),
             operation: Operation::of(upper >> 14),
-            number: (upper >> 16) as u16,
+            number: short(upper >> 16),
         }
     }
 
@@ -139,7 +140,7 @@ const NUMBERS: u32 = (1 << 24) - 1;
 
 impl Slot {
     const fn of(long: u64) -> Self {
-        Self { held: long & HELD, generation: (long >> 24) as u16, number: (long >> 40) as u32 }
+        Self { held: long & HELD, generation: short(lower(long >> 24)), number: lower(long >> 40) }
     }
 
     const fn long(self) -> u64 {
@@ -152,7 +153,7 @@ impl Slot {
 
     /// Whether the last operation, which is this seat's, is not noted yet.
     const fn lacks(self, last: State) -> bool {
-        self.next() as u16 == last.number
+        short(self.next()) == last.number
     }
 
     fn after(self, operation: Operation) -> Self {
@@ -269,7 +270,7 @@ impl Semaphore {
         if seen.seat != member.seat {
             note(words, seen);
         }
-        let state = State { seat: member.seat, operation, number: slot.next() as u16, ..state };
+        let state = State { seat: member.seat, operation, number: short(slot.next()), ..state };
         words.compare_exchange_long(STATE, seen.long(), state.long()).map_err(State::of)?;
         words.store_long(slot_place(member.seat), slot.after(operation).long());
         Ok(())
@@ -317,7 +318,7 @@ impl Semaphore {
                 break;
             }
             held = true;
-            let permits = (seen.permits + slot.held as u32).min(self.bound().max(seen.permits));
+            let permits = (seen.permits + lower(slot.held)).min(self.bound().max(seen.permits));
             let state = State { permits, waiters: false, ..seen };
             if self.replace(words, seen, state, dead, slot, Operation::Refund).is_ok() {
                 break;

@@ -4,6 +4,8 @@
 //!
 //! `cargo run --release --locked -p sandhog-objects --example native`
 
+#![expect(clippy::cast_precision_loss, reason = "measurements, shown with a few digits")]
+
 use rustix::time::{ClockId, clock_gettime};
 use sandhog_objects::{Page, Segment};
 use sandhog_objects_model::{Event, Item, Object, Problem, Queue, Until, Words};

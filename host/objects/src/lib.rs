@@ -4,6 +4,8 @@
 //!
 //! Must not: know names or rights, which are the coordinator's.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
+
 pub mod keeper;
 mod page;
 mod segment;

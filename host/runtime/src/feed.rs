@@ -58,14 +58,15 @@ impl Feed {
     /// As pipe(2): EMFILE.
     pub fn new(from: OwnedFd, meter: Meter) -> io::Result<(Self, OwnedFd)> {
         let (theirs, to) = pipe_with(PipeFlags::CLOEXEC)?;
-        let file = match output::kind(&from) {
-            FileType::RegularFile => Some(File {
+        let file = if output::kind(&from) == FileType::RegularFile {
+            Some(File {
                 source: from.try_clone()?,
                 rest: theirs.try_clone()?,
                 bell: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
                 thread: Mutex::default(),
-            }),
-            _ => None,
+            })
+        } else {
+            None
         };
         let state = Arc::new(Mutex::new(State { ends: Some((from, to)), ..State::default() }));
         Ok((Self(Arc::new(Shared { state, meter, file })), theirs))

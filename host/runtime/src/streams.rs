@@ -140,14 +140,16 @@ impl Streams {
                 }
                 None => feed::nothing()?,
             },
-            other => other.given(0)?,
+            given @ (Source::Command(_) | Source::AsStdout | Source::Given(_) | Source::Kept(..)) => given.given(0)?,
         };
         let how = How { tty: self.tty, is_guest };
         let [_, out, err] = &mut self.sources;
         let out = out.open(1, &self.meters[1], &mut pumps, beside, how)?;
         let err = match err {
             Source::AsStdout => End { fd: out.fd.try_clone()?, ..out },
-            err => err.open(2, &self.meters[2], &mut pumps, beside, how)?,
+            err @ (Source::Input(_) | Source::Command(_) | Source::Given(_) | Source::Kept(..)) => {
+                err.open(2, &self.meters[2], &mut pumps, beside, how)?
+            }
         };
         let whole_calls = [out.whole_calls, err.whole_calls];
         Ok(Opened { stdio: [input, out.fd, err.fd], feed: self.feed.clone(), pumps, whole_calls })

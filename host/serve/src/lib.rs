@@ -14,6 +14,8 @@
 //!
 //! Must not: read what clients send, or trust what a worker says.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod access;
 pub mod crew;
 pub mod dispatcher;

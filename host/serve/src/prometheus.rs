@@ -108,6 +108,7 @@ impl Page<'_> {
 }
 
 /// Microseconds as seconds, without zeros at the end.
+#[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
 fn seconds(micros: u64) -> String {
     (micros as f64 / 1e6).to_string()
 }

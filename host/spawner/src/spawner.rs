@@ -248,6 +248,7 @@ impl Source {
     }
 
     fn of(data: epoll::EventData) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "the kind stands in the upper half")]
         let id = data.u64() as u32;
         match data.u64() >> Self::KIND {
             1 => Self::Control(id),

@@ -59,7 +59,9 @@ pub fn fork(proof: &SingleThreaded, namespaces: i32) -> io::Result<Forked> {
 pub fn fork_into(_proof: &SingleThreaded, namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     let mut pidfd: RawFd = -1;
     let args = CloneArgs {
-        flags: namespaces as u64 | libc::CLONE_PIDFD as u64 | cgroup.map_or(0, |_| CLONE_INTO_CGROUP),
+        flags: u64::from(namespaces.cast_unsigned())
+            | libc::CLONE_PIDFD as u64
+            | cgroup.map_or(0, |_| CLONE_INTO_CGROUP),
         cgroup: cgroup.map_or(0, |cgroup| u64::from(cgroup.as_raw_fd().cast_unsigned())),
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
@@ -117,8 +119,16 @@ pub fn fork_sibling(_proof: &SingleThreaded) -> io::Result<Forked> {
     // No exit signal: with CLONE_PARENT the kernel takes the caller's own.
     let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::CLONE_NEWPID;
     // SAFETY: as in `fork`; a null stack shares the caller's, which is right without CLONE_VM.
-    let pid =
-        unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0_usize, &raw mut pidfd, 0_usize, 0_usize) };
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            libc::c_ulong::from(flags.cast_unsigned()),
+            0_usize,
+            &raw mut pidfd,
+            0_usize,
+            0_usize,
+        )
+    };
     forked(pid, pidfd)
 }
 

@@ -289,9 +289,14 @@ impl<W: Workload> Zygote<W> {
         keep.extend(connection.iter().chain(&coredump).map(AsRawFd::as_raw_fd));
         keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "they came beside one packet, which has at most 253 descriptors"
+        )]
+        let granted = directories.len() as u32;
         // A guest's worker opens its channel once more, that of a component each directory as well.
         let opened = match self.module.as_ref().map(|module| module.kind) {
-            Some(Kind::Component | Kind::Concurrent) => directories.len() as u32 + 1,
+            Some(Kind::Component | Kind::Concurrent) => granted + 1,
             Some(Kind::Core) => 1,
             None => 0,
         };

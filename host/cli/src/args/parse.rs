@@ -27,10 +27,14 @@ pub enum Stop {
 /// What to show instead.
 pub fn parse(args: impl IntoIterator<Item = OsString>, version: &'static str) -> Result<Cli, Stop> {
     let args: Vec<OsString> = args.into_iter().collect();
-    try_parse(&args, version).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answered(error.render()),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::NothingAsked(error.render()),
-        _ => Stop::Misused(explain(&parse_harmless(&args).unwrap_or(error), &verb(&args))),
+    try_parse(&args, version).map_err(|error| {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            return Stop::Answered(error.render());
+        }
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Stop::NothingAsked(error.render());
+        }
+        Stop::Misused(explain(&parse_harmless(&args).unwrap_or(error), &verb(&args)))
     })
 }
 
@@ -39,11 +43,11 @@ fn try_parse(args: &[OsString], version: &'static str) -> Result<Cli, clap::Erro
         return Ok(Cli { command });
     }
     let found = Cli::command().long_version(version).try_get_matches_from(args);
-    found.and_then(|found| Cli::from_arg_matches(&found)).or_else(|error| match error.kind() {
-        ErrorKind::MissingRequiredArgument => {
-            module_behind_dashes(args).and_then(|args| Cli::try_parse_from(args).ok()).ok_or(error)
+    found.and_then(|found| Cli::from_arg_matches(&found)).or_else(|error| {
+        if error.kind() != ErrorKind::MissingRequiredArgument {
+            return Err(error);
         }
-        _ => Err(error),
+        module_behind_dashes(args).and_then(|args| Cli::try_parse_from(args).ok()).ok_or(error)
     })
 }
 
@@ -85,6 +89,7 @@ fn verb(args: &[OsString]) -> String {
     known.map_or("run", clap::Command::get_name).to_owned()
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library has more errors from release to release")]
 fn advice(error: &clap::Error, verb: &str) -> Option<String> {
     let given = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),

@@ -133,10 +133,8 @@ fn memory(limit: &str, wall: MemoryWall) -> Problem {
 
 fn trapped(trap: TrapKind, message: &str, backtrace: &[String]) -> Problem {
     let (what, hint) = describe(trap);
-    let detail = match trap {
-        TrapKind::UncaughtException | TrapKind::Other if !message.is_empty() => format!(": {message}"),
-        _ => String::new(),
-    };
+    let is_told_by_message = matches!(trap, TrapKind::UncaughtException | TrapKind::Other) && !message.is_empty();
+    let detail = if is_told_by_message { format!(": {message}") } else { String::new() };
     let mut problem = Problem::new(format!("trapped: {what}{detail}"));
     for (number, frame) in backtrace.iter().take(FRAMES).enumerate() {
         problem = problem.with_detail(format!("{number:2}: {frame}"));

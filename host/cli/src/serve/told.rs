@@ -202,8 +202,18 @@ impl Teller {
             Verdict::Completed { .. } | Verdict::Stopped { .. } => {}
             Verdict::Refused { .. } if !self.serves.load(Ordering::Relaxed) => {}
             Verdict::Failed { code } => self.say(&format!("{who} ended with code {code}")),
-            other => {
-                if let Some(problem) = verdict::sentence(other) {
+            Verdict::Refused { .. }
+            | Verdict::Trapped { .. }
+            | Verdict::Deadline { .. }
+            | Verdict::Cpu { .. }
+            | Verdict::Memory { .. }
+            | Verdict::Output { .. }
+            | Verdict::Denied { .. }
+            | Verdict::Killed { .. }
+            | Verdict::Unhealthy { .. }
+            | Verdict::Lost { .. }
+            | Verdict::Unknown => {
+                if let Some(problem) = verdict::sentence(verdict) {
                     self.err.try_say(problem.to_text(false).replacen("sandhog: ", &format!("sandhog: {who}: "), 1));
                 }
             }

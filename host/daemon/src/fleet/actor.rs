@@ -378,10 +378,10 @@ impl Daemon {
 
     /// How far an instance is. One that was not ready in time is tried again, perhaps for ever: nobody waits for that.
     fn far(&self, id: InstanceId, goal: Goal) -> Far {
-        match goal {
-            Goal::Up | Goal::Anew(_) if self.late.contains(&id) => Far::Never("it was not ready in time".into()),
-            goal => far(goal, self.fleet.see(id).as_ref()),
+        if matches!(goal, Goal::Up | Goal::Anew(_)) && self.late.contains(&id) {
+            return Far::Never("it was not ready in time".into());
         }
+        far(goal, self.fleet.see(id).as_ref())
     }
 
     fn hear_of(&self, waiter: &mut Waiter, touched: &BTreeSet<InstanceId>) {

@@ -81,11 +81,11 @@ impl<'w, W: Words> Inside<'w, W> {
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a segment has less than 2^32 words")]
     fn note(&mut self, place: usize) {
         let number = self.noted & !WHOLE_HEADER;
         debug_assert!(number < MOST_NOTES, "an operation that changes more words than can be noted");
         let note = NOTES + 2 * number as usize;
-        // A segment has less than 2^32 words.
         self.words.store(note, place as u32);
         self.words.store(note + 1, self.words.load(place));
         self.noted += 1;

@@ -53,8 +53,8 @@ pub(super) fn reader(path: &Path, file: &OwnedFd) -> Result<OwnedFd, Error> {
     let fail = |cause| Error::Stdin { path: path.into(), cause };
     let reader = for_reading(file).map_err(fail)?;
     let status = rustix::fs::fstat(&reader).map_err(|errno| fail(errno.into()))?;
-    match FileType::from_raw_mode(status.st_mode) {
-        FileType::Directory => Err(fail(io::ErrorKind::IsADirectory.into())),
-        _ => Ok(reader),
+    if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+        return Err(fail(io::ErrorKind::IsADirectory.into()));
     }
+    Ok(reader)
 }

@@ -199,11 +199,11 @@ fn command(key: &str, value: &Value<'_>, example: &str, reader: &mut Reader<'_>)
 fn retries(value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<RetrySpec> {
     let mut retries = Vec::new();
     for value in reader.list("retry_on", value, example).unwrap_or_default() {
-        retries.extend(match value.get_ref() {
-            DeValue::Table(table) => Some(retry(table, value, reader)),
-            _ => reader
-                .text("retry_on", value, "\"failed\"")
-                .map(|verdict| RetrySpec { verdict, ..RetrySpec::default() }),
+        retries.extend(if let DeValue::Table(table) = value.get_ref() {
+            Some(retry(table, value, reader))
+        } else {
+            let verdict = reader.text("retry_on", value, "\"failed\"");
+            verdict.map(|verdict| RetrySpec { verdict, ..RetrySpec::default() })
         });
     }
     retries

@@ -158,7 +158,9 @@ impl<'a> Reader<'a> {
         let number = match value.get_ref() {
             DeValue::Integer(number) => short(&number.to_string()),
             DeValue::Float(number) => short(&number.to_string()),
-            _ => return self.text(key, value, example),
+            DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return self.text(key, value, example);
+            }
         };
         let text =
             format!("{key} = {number}: the unit is missing; write text with a number and a unit, such as {example}");

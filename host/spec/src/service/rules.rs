@@ -201,7 +201,7 @@ fn restart(spec: &JobSpec) -> Result<Restart, Error> {
             Restart::Always if is_scheduled => {
                 Err(Wrong::given(Setting::Restart, "always", Reason::ScheduledRestart).into())
             }
-            restart => Ok(restart),
+            restart @ (Restart::Never | Restart::OnFailure | Restart::Always) => Ok(restart),
         },
     }
 }
