@@ -16,7 +16,8 @@ prefix := if `id -u` == "0" { "/usr/local" } else { home_directory() / ".local" 
 # the calls have in common is for `host/features` to say: what is alike is compiled once.
 unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-link -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
     "-p sandhog-spec -p sandhog-probes -p sandhog-spawner -p sandhog-supervisor -p sandhog-dirs -p sandhog-runtime " + \
-    "-p sandhog-features -p sandhog-simulation -p sandhog-objects-model -p sandhog-objects -p sandhog-serve -p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
+    "-p sandhog-features -p sandhog-simulation -p sandhog-objects-model -p sandhog-objects -p sandhog-serve -p sandhog-http -p sandhog-daemon " + \
+    "-p sandhog-doctor -p sandhog-cli"
 sealed := "-p sandhog-engine -p sandhog-zygote -p sandhog-worker -p sandhog-compiler"
 # For what tests alone run: our own crates without optimisation.
 tests := "--config .cargo/tests.toml"
@@ -112,6 +113,10 @@ fmt:
     cargo fmt --all --manifest-path jobs/Cargo.toml
     cargo fmt --all --manifest-path tests/guests/Cargo.toml
     cargo fmt --all --manifest-path guest-sdk/Cargo.toml
+
+# Renew docs/openapi.json, the description of the HTTP API, out of its routes and types
+openapi: machine
+    SANDHOG_BLESS=1 cargo test {{ tests }} --release --locked -p sandhog-daemon --lib -- the_document_is_what_the_routes_and_their_types_say
 
 # Measure, beside what else one would use; print tables, and write them and charts to benches/results
 bench *ARGS: build jobs

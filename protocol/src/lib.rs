@@ -31,6 +31,8 @@ pub mod kinds;
 pub mod limits;
 pub mod message;
 pub mod objects;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod plan;
 pub mod pool;
 pub mod pool_status;

@@ -7,7 +7,7 @@ use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::run::refusal;
 use super::surroundings;
-use sandhog_daemon::control::{self, Address, Patience};
+use sandhog_daemon::control::{self, Patience};
 use sandhog_daemon::directories;
 use sandhog_daemon::fleet::{self, End, Handle, Paths, Reserved};
 use sandhog_protocol::exit_code;
@@ -101,7 +101,7 @@ impl Starter {
 /// Sockets that are there before privilege goes.
 struct Sockets {
     reserved: Reserved,
-    metrics: Option<Address>,
+    metrics: Option<Listener>,
 }
 
 impl Sockets {
@@ -116,7 +116,7 @@ impl Sockets {
         for address in &args.listen {
             reserved.bind(*address).map_err(|error| Problem::of(&error))?;
         }
-        let metrics = args.metrics.map(|address| Listener::bind(address).map(Address::new));
+        let metrics = args.metrics.map(Listener::bind);
         Ok(Self { reserved, metrics: metrics.transpose().map_err(|error| Problem::of(&error))? })
     }
 }
@@ -142,8 +142,8 @@ async fn keep_up(coordinator: &Arc<Coordinator>, sockets: Sockets, is_ready: imp
     // Where nobody reads it there is nobody to tell.
     let say = |text: &str| drop(writeln!(std::io::stderr(), "sandhog: {text}"));
     if let Some(address) = sockets.metrics {
-        say(&format!("metrics at http://{}/metrics", address.local()));
-        let numbers = control::serve_metrics(address, handle.clone(), patience, farewell());
+        say(&format!("metrics at http://{}/metrics", address.address()));
+        let numbers = control::serve_metrics(address.into_socket().into(), handle.clone(), patience, farewell());
         served.spawn(numbers.map_err(|error| Failure::of(&error))?);
     }
     say(&format!("ready, at {}", escape(&directories.socket.to_string_lossy())));

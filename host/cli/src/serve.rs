@@ -5,14 +5,12 @@
 //! | `listening` | sockets: bound before privilege goes, or passed by systemd |
 //! | `workers` | a crew that lives, or a process for each connection: one way to both |
 //! | `told`, `lines` | who is told what, and a thread for each stream |
-//! | `metrics` | numbers for Prometheus, on an address of their own |
 //! | `status` | the line for `sandhog ps --all` |
 //!
 //! Must not: read what clients send. The workers do.
 
 mod lines;
 mod listening;
-mod metrics;
 mod status;
 mod told;
 mod workers;
@@ -25,8 +23,8 @@ use super::render::screen::Screen;
 use super::run::{bound_by_own_limits, checked, refusal};
 use super::surroundings;
 use lines::{Lines, Writer};
-use metrics::Metrics;
 use sandhog_daemon::directories::tell_service_manager;
+use sandhog_http::{Patience, numbers};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Isolation;
 use sandhog_protocol::request::Level;
@@ -41,6 +39,7 @@ use sandhog_spec::service::Rules;
 use sandhog_sys::descriptors::StandardStream;
 use sandhog_sys::process::SingleThreaded;
 use std::fs::File;
+use std::future::{pending, ready};
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -67,7 +66,7 @@ struct Order {
     http: Http,
     rules: Rules,
     listeners: Vec<Listener>,
-    metrics: Option<Metrics>,
+    metrics: Option<Listener>,
     level: Option<Level>,
 }
 
@@ -105,7 +104,6 @@ fn order(args: &ServeArgs, passed: Vec<Listener>) -> Result<Order, Failure> {
         ));
     }
     let metrics = args.metrics.map(Listener::bind).transpose().map_err(|error| refusal(&error))?;
-    let metrics = metrics.as_ref().map(Metrics::of).transpose().map_err(|error| Failure::of(&error))?;
     let listeners = match passed.is_empty() {
         true => vec![Listener::bind(http.listen).map_err(|error| refusal(&error))?],
         false => passed,
@@ -205,7 +203,7 @@ async fn until_the_end(
 fn begin(
     dispatcher: &Dispatcher,
     listeners: Vec<Listener>,
-    metrics: Option<Metrics>,
+    metrics: Option<Listener>,
     teller: &Arc<Teller>,
 ) -> Result<(), Failure> {
     for listener in listeners {
@@ -213,11 +211,17 @@ fn begin(
         dispatcher.listen(listener).map_err(|error| Failure::of(&error))?;
         teller.say(&format!("serving on http://{address}/"));
     }
-    let Some(metrics) = metrics else { return Ok(()) };
-    teller.say(&format!("numbers are at http://{}/metrics", metrics.address()));
-    let (dispatcher, job) = (dispatcher.clone(), teller.job.clone());
-    let page = move || prometheus::text(&[(job.as_str(), dispatcher.numbers())]);
-    metrics.serve(page).map_err(|error| Failure::of(&error))
+    metrics.map_or(Ok(()), |listener| serve_numbers(dispatcher, listener, teller))
+}
+
+/// For Prometheus, on an address of their own, for as long as the process lives.
+fn serve_numbers(dispatcher: &Dispatcher, listener: Listener, teller: &Teller) -> Result<(), Failure> {
+    let (dispatcher, job, address) = (dispatcher.clone(), teller.job.clone(), listener.address());
+    let page = move || ready(Ok(prometheus::text(&[(job.as_str(), dispatcher.numbers())])));
+    let served = numbers::serve(listener.into_socket().into(), Patience::default(), page, pending());
+    tokio::spawn(served.map_err(|error| Failure::of(&error))?);
+    teller.say(&format!("numbers are at http://{address}{}", numbers::PATH));
+    Ok(())
 }
 
 fn dispatch_settings(http: &Http, args: &ServeArgs) -> DispatchSettings {

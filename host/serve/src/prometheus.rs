@@ -5,9 +5,6 @@
 use crate::numbers::{BOUNDS, Numbers};
 use std::fmt::{Display, Write};
 
-/// What the answer's `Content-Type` is to be.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// All jobs, by their names.
 #[must_use]
 pub fn text(jobs: &[(&str, Numbers)]) -> String {

@@ -1,6 +1,6 @@
 //! A connection whose other side has to read: one that does not for too long is closed.
 
-use super::limits::Patience;
+use crate::limits::Patience;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-pub(super) struct Patient<S> {
+pub(crate) struct Patient<S> {
     stream: S,
     patience: Patience,
     /// Whether it is sent what comes, not what is there.
@@ -19,7 +19,7 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Patience, follows: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(stream: S, patience: Patience, follows: Arc<AtomicBool>) -> Self {
         Self { stream, patience, follows, deadline: None }
     }
 
