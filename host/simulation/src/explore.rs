@@ -51,12 +51,14 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn number(name: &str) -> Option<u64> {
-    Some(variable(name)?.parse().expect("the variable is a number"))
+    let text = variable(name)?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, and not {text:?}")))
 }
 
 fn parsed(numbers: &str) -> Vec<u64> {
     let numbers = numbers.split('.').filter(|number| !number.is_empty());
-    numbers.map(|number| number.parse().expect("choices are numbers with dots between them")).collect()
+    let parse = |number: &str| number.parse().unwrap_or_else(|_| panic!("a choice is a number, and not {number:?}"));
+    numbers.map(parse).collect()
 }
 
 fn printed(numbers: &[u64]) -> String {
