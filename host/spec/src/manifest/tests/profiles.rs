@@ -157,8 +157,8 @@ fn what_depends_on_the_place_is_expected_of_the_profile_that_is_chosen_only() {
                 env = { SECRET = true }\n[profile.test.job.web]\nenv = { TOKEN = 'x' }\n";
     // Only somebody who is not root keeps an identity.
     let surroundings = Surroundings { is_root: true, variable: &variable };
-    let parse = |profile| Manifest::parse(text, &Around { file: FILE, profile, surroundings, resolve: &resolve });
-    let told = |profile: Option<&str>| match parse(profile) {
+    let around = |profile| Around { file: FILE, profile, surroundings, resolve: &resolve };
+    let told = |profile: Option<&'static str>| match Manifest::parse(text, &around(profile)) {
         Ok(manifest) => manifest.jobs[0].env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         Err(Error::Faults(faults)) => faults.iter().map(|fault| format!("{}:{}", fault.line, fault.column)).collect(),
         Err(Error::NoProfile { .. }) => Vec::new(),
