@@ -6,6 +6,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, recv, send, sendmsg};
 use sandhog_sys::descriptors::StandardStream;
+use sandhog_sys::process;
 use std::fmt;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
