@@ -107,6 +107,13 @@ lint: machine
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path tests/guests/Cargo.toml --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path guest-sdk/Cargo.toml --all-targets --all-features -- --deny warnings
 
+# Build the documentation of our crates, private items included; warnings are errors
+doc: machine
+    RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items {{ unsealed }} -p sandhog
+    RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items {{ sealed }}
+    RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items -p sandhog-client
+    CARGO_TARGET_DIR={{ target }}/guests-lint RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items --all-features --manifest-path guest-sdk/Cargo.toml
+
 # Bring every source file into format
 fmt:
     cargo fmt --all

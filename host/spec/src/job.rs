@@ -114,7 +114,7 @@ pub struct Job {
     /// Printable, at most [`NAME_LONGEST`] bytes.
     pub name: String,
     pub module: PathBuf,
-    /// The guest's argv[0].
+    /// The guest's `argv[0]`.
     pub argv0: String,
     /// What follows argv0.
     pub args: Vec<String>,
