@@ -91,6 +91,7 @@ fn garbage_behind_a_request_ends_the_connection_and_nothing_else() {
         garbage.as_slice(),
         b"\0\0\0\0\r\n\r\n",
         b"GET\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 what TLS begins with",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\xff\xfe GET / HTTP/1.1\r\n\r\n",
     ] {

@@ -4,7 +4,8 @@ use crate::http_client::{Client, head};
 use crate::serve_kit::{BY_PATH, BY_PATH_0_3, Service, serve};
 use crate::support::{guest, until};
 
-const OBJECTS: [&str; 6] = ["--object", "lock: lock", "--object", "go: event", "--object", "tasks: queue(1)"];
+const OBJECTS: [&str; 6] =
+    ["--object", "lock: lock", "--object", "go: event set wait", "--object", "tasks: queue(1) put get"];
 
 /// One worker; each guest that a request may wait in.
 fn one_worker(flags: &[&str], each: impl Fn(&str, Service)) {
@@ -58,7 +59,7 @@ fn a_request_that_waits_for_its_child_does_not_stop_the_others_of_its_worker() {
     let child = |name: &str| format!("child={}", guest(name).to_str().unwrap());
     let (forever, short) = (child("sleep_forever"), child("hello"));
     one_worker(&["--child", &short], |guest, service| {
-        assert_eq!(service.expect("/child", 200), "Completed\n", "{guest}");
+        assert_eq!(service.expect("/child", 200), "completed\n", "{guest}");
     });
     one_worker(&["--child", &forever, "--request-timeout", "2s"], |guest, service| {
         let mut waits = asks(&service, "/child");

@@ -80,6 +80,8 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
         verdict_file: None,
         coredump_file: None,
         connection: Connection::None,
+        // Whoever serves has programs for children.
+        http: None,
         ..parent.clone()
     };
     Ok(Child { job, directories: ways })

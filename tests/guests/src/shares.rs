@@ -14,8 +14,12 @@ pub fn by_path(path: &str) -> Option<String> {
             Ok(None) | Err(_) => "taken\n".to_owned(),
         }),
         "/set" => Event::open("go").and_then(|go| go.set()).map(|()| "set\n".to_owned()),
-        "/put" => Queue::open("tasks").and_then(|tasks| tasks.put_bytes(b"task")).map(|()| "put\n".to_owned()),
-        "/get" => Queue::open("tasks").and_then(|tasks| tasks.get_bytes()).map(|task| format!("{}\n", task.len())),
+        "/put" => Queue::open("tasks")
+            .and_then(|tasks| tasks.put_bytes(b"task"))
+            .map(|()| "put\n".to_owned()),
+        "/get" => Queue::open("tasks")
+            .and_then(|tasks| tasks.get_bytes())
+            .map(|task| format!("{}\n", task.len())),
         "/child" => child(),
         _ => return None,
     };
@@ -39,5 +43,5 @@ fn lock() -> Result<String> {
 
 /// How its child has ended.
 fn child() -> Result<String> {
-    Ok(format!("{:?}\n", Job::new("child").spawn()?.wait()?.kind))
+    Ok(format!("{}\n", Job::new("child").spawn()?.wait()?))
 }

@@ -148,6 +148,10 @@ impl Framing {
         match heads::end(&self.came, from) {
             Some(end) if end <= self.most => self.whole(end),
             Some(_) => self.too_large(),
+            None if !heads::may_begin(&self.came) => {
+                self.state = State::Lost;
+                Next::Give(mem::take(&mut self.came))
+            }
             None if self.came.len() >= self.most => self.too_large(),
             None => {
                 self.state = State::Head(self.came.len());
@@ -219,6 +223,14 @@ mod tests {
                 heads.next().map(|given| given.check(&SizeHint::with_exact(0)).map_err(|status| status.as_u16()));
             assert_eq!((refused, heads.next()), (Some(Err(status)), None));
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_the_end_of_what_is_no_head() {
+        let heads = Heads::default();
+        let mut framing = Framing::new(b"\x16\x03\x01".to_vec(), MOST, heads.clone());
+        assert_eq!((framing.next(100), framing.next(100)), (Next::Give(b"\x16\x03\x01".to_vec()), Next::Pass));
+        assert_eq!((framing.passes(b"GET / HTTP/1.1\r\n\r\n"), heads.next()), (18, None));
     }
 
     #[test]

@@ -52,6 +52,12 @@ pub(super) fn is_one_line(bytes: &[u8]) -> bool {
     !bytes[blank(bytes)..].contains(&b'\n')
 }
 
+/// Whether these bytes may be the beginning of a head: else nobody waits for its end. Source: RFC 9110, sections 5.6.2 and 9.1.
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
+    let mut method = bytes[blank(bytes)..].split(|byte| *byte == b' ').next().unwrap_or_default().iter();
+    method.all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
 /// What a whole head says.
 pub(super) fn read(head: &[u8]) -> Head {
     let head = &head[blank(head)..];
@@ -177,6 +183,16 @@ mod tests {
         }
         for value in ["identity", "chunked, identity", "xchunked", "\x0bchunked", ""] {
             assert_eq!(of(&format!("Transfer-Encoding: {value}\r\n")), (Length::Unknown, None), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_method_begins_no_head() {
+        for begins in [&b""[..], b"\r\n", b"G", b"GET /", b"\r\nM-SEARCH * \0"] {
+            assert!(may_begin(begins), "{begins:?}");
+        }
+        for nonsense in [&b"\0"[..], b"\x16\x03\x01", b"\r\n(GET", b"G\r\n"] {
+            assert!(!may_begin(nonsense), "{nonsense:?}");
         }
     }
 
