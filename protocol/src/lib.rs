@@ -35,6 +35,7 @@ pub mod pool;
 pub mod pool_status;
 pub mod request;
 pub mod serving;
+pub mod sharing;
 pub mod spawn;
 pub mod start;
 pub mod units;
