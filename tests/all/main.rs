@@ -13,6 +13,7 @@ mod delegated;
 mod files;
 mod floods;
 mod floor;
+mod generated_client;
 mod generations;
 mod grants;
 mod groups;
