@@ -39,6 +39,7 @@ pub mod pool_status;
 pub mod request;
 pub mod serve_status;
 pub mod serving;
+pub mod sharing;
 pub mod spawn;
 pub mod start;
 pub mod units;

@@ -73,6 +73,8 @@ pub(crate) enum Need {
     Descriptors,
     /// Somebody else's, such as curl.
     Program,
+    /// What `scripts/client-generator.sh` fetches.
+    ClientGenerator,
 }
 
 impl Need {
@@ -85,6 +87,7 @@ impl Need {
             Self::FileSystem => "filesystem",
             Self::Descriptors => "descriptors",
             Self::Program => "program",
+            Self::ClientGenerator => "client-generator",
         }
     }
 }

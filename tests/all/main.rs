@@ -15,6 +15,7 @@ mod each_test;
 mod files;
 mod floods;
 mod floor;
+mod generated_client;
 mod generations;
 mod grants;
 mod groups;

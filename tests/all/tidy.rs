@@ -139,7 +139,7 @@ fn near_names_are_looked_for_in_one_place() {
 
 #[test]
 fn a_runtime_is_on_the_coordinators_side_and_in_few_files_of_components() {
-    let crates = ["cli", "doctor", "daemon", "runtime", "serve"];
+    let crates = ["cli", "doctor", "daemon", "http", "runtime", "serve"];
     // A wrapper of the event loop, for the coordinator; where a component's worker has its runtime, and the streams that wait
     // in it.
     let files = [
@@ -179,7 +179,7 @@ fn sockets_of_a_network_are_in_the_hands_of_those_who_serve() {
     // Those who accept, those who answer numbers, and the worker that was handed a connection.
     let serves = |path: &str| {
         crate_of(path) == "serve"
-            || ["host/cli/src/serve/metrics.rs", "host/daemon/src/control/address.rs"].contains(&path)
+            || path == "host/http/src/numbers.rs"
             || path.starts_with("host/worker/src/component/server/")
     };
     let broken = uses(&words, |path| !tries(path) && !serves(path));

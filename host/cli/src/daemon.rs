@@ -143,7 +143,7 @@ async fn keep_up(coordinator: &Arc<Coordinator>, sockets: Sockets, is_ready: imp
     let say = |text: &str| drop(writeln!(std::io::stderr(), "sandhog: {text}"));
     if let Some(address) = sockets.metrics {
         say(&format!("metrics at http://{}/metrics", address.address()));
-        let numbers = control::serve_metrics(address.into_socket().into(), handle.clone(), patience, farewell());
+        let numbers = control::serve_metrics(address.into_socket(), handle.clone(), patience, farewell());
         served.spawn(numbers.map_err(|error| Failure::of(&error))?);
     }
     say(&format!("ready, at {}", escape(&directories.socket.to_string_lossy())));

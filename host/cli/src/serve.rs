@@ -218,7 +218,7 @@ fn begin(
 fn serve_numbers(dispatcher: &Dispatcher, listener: Listener, teller: &Teller) -> Result<(), Failure> {
     let (dispatcher, job, address) = (dispatcher.clone(), teller.job.clone(), listener.address());
     let page = move || ready(Ok(prometheus::text(&[(job.as_str(), dispatcher.numbers())])));
-    let served = numbers::serve(listener.into_socket().into(), Patience::default(), page, pending());
+    let served = numbers::serve(listener.into_socket(), Patience::default(), page, pending());
     tokio::spawn(served.map_err(|error| Failure::of(&error))?);
     teller.say(&format!("numbers are at http://{address}{}", numbers::PATH));
     Ok(())

@@ -2,10 +2,10 @@
 //!
 //! What is no HTTP at all, and a head that is too long, are answered by the library: 400 or 431, without a sentence.
 
+use crate::accept::{Accepted, Closing};
 use crate::limits::{HEAD_BYTES, Patience};
 use crate::patient::Patient;
 use crate::refused::Refused;
-use crate::server::{Accepted, Closing};
 use axum::Router;
 use axum::http::{Request, StatusCode, Version};
 use axum::response::{IntoResponse, Response};

@@ -5,8 +5,7 @@
 //!
 //! Must not: know a route but that one, or whose jobs they are.
 
-#![deny(unsafe_code)]
-
+mod accept;
 pub mod body;
 mod connection;
 mod limits;
@@ -15,11 +14,12 @@ mod patient;
 mod refused;
 mod server;
 
+pub use accept::{Accept, Accepted, Closing};
 pub use body::Room;
 pub use connection::Follows;
 pub use limits::Patience;
 pub use refused::{Refused, shown};
-pub use server::{Accept, Accepted, Closing, serve};
+pub use server::serve;
 
 #[cfg(test)]
 mod tests;

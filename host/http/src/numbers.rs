@@ -1,5 +1,6 @@
 //! An address of the network at which whoever can reach it gets the numbers, and nothing else.
 
+use crate::accept::{Accept, Accepted};
 use crate::body::Room;
 use crate::limits::{NUMBERS_CONNECTIONS, Patience};
 use crate::refused::Refused;
@@ -11,7 +12,8 @@ use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::io;
-use tokio::net::TcpListener;
+use std::os::fd::OwnedFd;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Where the numbers are.
 pub const PATH: &str = "/metrics";
@@ -19,12 +21,23 @@ pub const PATH: &str = "/metrics";
 /// Prometheus' text format. Source: "Exposition formats" of its documentation.
 const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-/// Serves the numbers until `stop` is done, to at most 16 connections at once. `page`: the numbers as they are now.
+/// Whoever can reach the address may ask.
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<Accepted<TcpStream>> {
+        let (stream, _) = Self::accept(self).await?;
+        Ok(Accepted { stream, stranger: None })
+    }
+}
+
+/// Serves the numbers at a socket that listens and does not block, until `stop` is done, to at most 16 connections at once.
+/// `page`: the numbers as they are now.
 ///
 /// # Errors
 /// The event loop does not take the socket.
 pub fn serve<P, F>(
-    socket: std::net::TcpListener,
+    socket: OwnedFd,
     patience: Patience,
     page: P,
     stop: impl Future<Output = ()> + Send,
@@ -33,7 +46,7 @@ where
     P: Fn() -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<String, Refused>> + Send + 'static,
 {
-    let listener = TcpListener::from_std(socket)?;
+    let listener = TcpListener::from_std(socket.into())?;
     Ok(server::serve(listener, NUMBERS_CONNECTIONS, patience, move |_| routes(page, patience), stop))
 }
 

@@ -1,44 +1,12 @@
 //! One loop that accepts, for whatever there is to accept from.
 
+use crate::accept::{Accept, Closing};
 use crate::connection::{self, Service};
 use crate::limits::{ACCEPT_PAUSE, Patience};
-use crate::refused::Refused;
 use axum::Router;
-use std::io;
 use std::pin::pin;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-
-/// Its other end goes when the server ends.
-pub type Closing = watch::Receiver<()>;
-
-/// A connection, and what its client is told where it may ask for nothing.
-pub struct Accepted<S> {
-    pub stream: S,
-    /// None: it may ask.
-    pub stranger: Option<Refused>,
-}
-
-/// Where connections come from.
-pub trait Accept: Send {
-    /// A connection.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    /// The next one. Can be given up without losing one.
-    fn accept(&self) -> impl Future<Output = io::Result<Accepted<Self::Stream>>> + Send;
-}
-
-/// Whoever can reach the address may ask.
-impl Accept for TcpListener {
-    type Stream = TcpStream;
-
-    async fn accept(&self) -> io::Result<Accepted<TcpStream>> {
-        let (stream, _) = Self::accept(self).await?;
-        Ok(Accepted { stream, stranger: None })
-    }
-}
 
 /// Serves at most so many connections at once until `stop` is done; more wait in the kernel until one ends. Then it drops the
 /// listener and says good-bye to those who are connected. Nothing that a client does ends it, and a fault of ours while

@@ -76,7 +76,7 @@ impl Numbers {
         let at = socket.local_addr().unwrap();
         let (ends, end) = oneshot::channel::<()>();
         let page = || std::future::ready(Ok("sandhog_jobs 0\n".into()));
-        let served = numbers::serve(socket, CALM, page, async { drop(end.await) }).unwrap();
+        let served = numbers::serve(socket.into(), CALM, page, async { drop(end.await) }).unwrap();
         Self { at, ends, served: tokio::spawn(served) }
     }
 

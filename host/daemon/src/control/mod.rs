@@ -27,7 +27,7 @@ pub use socket::bind;
 
 use super::fleet::Handle;
 use sandhog_http::{Refused, numbers};
-use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 
 /// Serves the person with this uid, and root, until `stop` is done; then says good-bye to those who are connected, and
 /// removes the socket. Nothing that a client does ends it, and a fault of ours while serving one ends that one's
@@ -42,12 +42,12 @@ pub async fn serve(
     socket::serve(listener, owner, jobs, patience, stop).await;
 }
 
-/// Serves the numbers of the daemon to whoever can reach this address, until `stop` is done.
+/// Serves the numbers of the daemon to whoever can reach the address of this socket, which does not block, until `stop` is done.
 ///
 /// # Errors
 /// The event loop does not take the socket.
 pub fn serve_metrics(
-    address: TcpListener,
+    socket: OwnedFd,
     jobs: Handle,
     patience: Patience,
     stop: impl Future<Output = ()> + Send,
@@ -56,7 +56,7 @@ pub fn serve_metrics(
         let jobs = jobs.clone();
         async move { jobs.metrics().await.map_err(Refused::from) }
     };
-    numbers::serve(address, patience, page, stop)
+    numbers::serve(socket, patience, page, stop)
 }
 
 #[cfg(test)]

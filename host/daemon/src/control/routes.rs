@@ -17,6 +17,18 @@ use tokio::sync::Semaphore;
 #[cfg(test)]
 use super::tests::description::Description;
 
+/// In a test, all that the definition of a route says of it; otherwise nothing.
+#[cfg(not(test))]
+pub(super) struct Description;
+
+#[cfg(not(test))]
+impl Description {
+    #[expect(clippy::extra_unused_type_parameters, reason = "a test describes them")]
+    const fn of<I, O>(_: &Method, _: &'static str, _: About) -> Self {
+        Self
+    }
+}
+
 /// What a route does, for its description.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(test), expect(dead_code, reason = "the description is made by a test"))]
@@ -49,18 +61,12 @@ impl<A> Shared<A> {
 pub(super) struct Routes<A> {
     router: Router<Shared<A>>,
     paths: Vec<&'static str>,
-    #[cfg(test)]
     pub described: Vec<Description>,
 }
 
 impl<A: Api> Routes<A> {
     pub(super) fn new() -> Self {
-        Self {
-            router: Router::new(),
-            paths: Vec::new(),
-            #[cfg(test)]
-            described: Vec::new(),
-        }
+        Self { router: Router::new(), paths: Vec::new(), described: Vec::new() }
     }
 
     /// One that asks. HEAD is answered as well, without the body.
@@ -85,7 +91,6 @@ impl<A: Api> Routes<A> {
         self.add(Method::POST, MethodFilter::POST, path, about, handler)
     }
 
-    #[cfg_attr(not(test), expect(unused_variables, reason = "the description is made by a test"))]
     fn add<I, O, H, F>(
         mut self,
         method: Method,
@@ -100,7 +105,6 @@ impl<A: Api> Routes<A> {
         H: Fn(A, I) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<O, Refused>> + Send + 'static,
     {
-        #[cfg(test)]
         self.described.push(Description::of::<I, O>(&method, path, about));
         let answer = move |State(shared): State<Shared<A>>, request: Request| answer(handler.clone(), shared, request);
         let other = move |asked: Method, uri: Uri| {

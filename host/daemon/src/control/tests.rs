@@ -1,9 +1,13 @@
 //! Facts about the control socket, with real sockets. How long a client may take is short where it is to run out, and
 //! long everywhere else; nothing here depends on how fast the machine is.
 
+#[cfg(test)]
 pub(super) mod description;
+#[cfg(test)]
 mod document;
+#[cfg(test)]
 mod stalling;
+#[cfg(test)]
 mod streams;
 
 use super::api::{Answer, Api};

@@ -1,5 +1,6 @@
 //! Facts about the description: it is made of the routes and of their types, and it is what there is.
 
+#[cfg(test)]
 mod examples;
 
 use super::Fake;
