@@ -18,7 +18,7 @@ pub(super) enum Instances {
     /// Of WASI 0.3: an instance answers as many as it likes.
     Concurrent(Arc<Concurrent>),
     /// None at all: see [`super::exercise`].
-    #[cfg(any(test, feature = "exercise"))]
+    #[cfg(any(feature = "exercise", test))]
     Made(Arc<super::made::Made>),
 }
 
@@ -50,7 +50,7 @@ impl Instances {
         match self {
             Self::Plain(plain) => plain.prepare().await,
             Self::Concurrent(concurrent) => concurrent.prepare().await,
-            #[cfg(any(test, feature = "exercise"))]
+            #[cfg(any(feature = "exercise", test))]
             Self::Made(_) => Ok(()),
         }
     }
@@ -63,7 +63,7 @@ impl Instances {
         match self {
             Self::Plain(plain) => plain.call(request).await,
             Self::Concurrent(concurrent) => concurrent.call(request).await,
-            #[cfg(any(test, feature = "exercise"))]
+            #[cfg(any(feature = "exercise", test))]
             Self::Made(made) => Ok(made.call(request)),
         }
     }
@@ -73,7 +73,7 @@ impl Instances {
         match self {
             Self::Plain(plain) => plain.makings().total().peak_bytes(),
             Self::Concurrent(concurrent) => concurrent.makings().total().peak_bytes(),
-            #[cfg(any(test, feature = "exercise"))]
+            #[cfg(any(feature = "exercise", test))]
             Self::Made(_) => 0,
         }
     }
