@@ -153,8 +153,9 @@ fn a_fault_that_only_a_profile_brings_about_names_it_and_one_of_all_is_told_once
 
 #[test]
 fn what_depends_on_the_place_is_expected_of_the_profile_that_is_chosen_only() {
-    let text = "[job.web]\nmodule = 'a'\nenv = { TOKEN = true }\n[profile.live.job.web]\nuser = 'keep'\n\
-                env = { SECRET = true }\n[profile.test.job.web]\nenv = { TOKEN = 'x' }\n";
+    let text = "[job.web]\nmodule = 'a'\nenv = { TOKEN = true }\n[profile.live.job.web]\nenv = { SECRET = true }\n\
+                [profile.test.job.web]\nenv = { TOKEN = 'x' }\n\
+                [profile.kept.job.web]\nuser = 'keep'\nenv = { TOKEN = 'x' }\n";
     // Only somebody who is not root keeps an identity.
     let surroundings = Surroundings { is_root: true, variable: &variable };
     let around = |profile| Around { file: FILE, profile, surroundings, resolve: &resolve };
@@ -165,7 +166,8 @@ fn what_depends_on_the_place_is_expected_of_the_profile_that_is_chosen_only() {
     };
     assert_eq!(told(None), ["3:17"], "it is not set here");
     assert_eq!(told(Some("test")), ["TOKEN=x"], "nobody asks for it then");
-    assert_eq!(told(Some("live")), ["3:17", "5:8", "6:18"]);
+    assert_eq!(told(Some("live")), ["3:17", "5:18"]);
+    assert_eq!(told(Some("kept")), ["9:8"], "and nobody but whoever chooses it hears of that");
 }
 
 #[test]
