@@ -1,5 +1,5 @@
-//! What components may import: WASI, and Sandhog's own interfaces. Nothing is linked that [`PROVIDED`] does not name, and the
-//! compiler refuses whatever else a component wants.
+//! What components may import: WASI, and Sandhog's own interfaces. Nothing is linked that
+//! [`PROVIDED`](sandhog_engine::interfaces::PROVIDED) does not name, and the compiler refuses whatever else a component wants.
 
 use super::{ComponentGuest, http, names, paths};
 use crate::hostcalls::{self, Waiting};
