@@ -2,7 +2,7 @@
 
 pub(super) const OBJECTS: &str = "\
 Examples:
-  sandhog objects         locks, queues, memory, … of all groups: who holds them, who waits, how full
+  sandhog objects         locks, queues, memory, … of all groups, with holders and waiters
   sandhog objects --json  the same as a JSON array
 
 A job has the objects that it was granted: objects = [\"tasks: queue(100) put\"] in a manifest, or
