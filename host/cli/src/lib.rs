@@ -20,7 +20,6 @@ mod down;
 pub mod embedded;
 mod ending;
 mod follow;
-mod hand_over;
 mod here;
 pub mod inspect;
 mod interrupt;

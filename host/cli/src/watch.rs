@@ -5,24 +5,22 @@
 mod files;
 mod notices;
 mod reload;
-mod say;
 
 use super::client::Client;
 use super::embedded::Failure;
-use super::hand_over::{DOWN, apply, hand_over};
 use super::interrupt::Word;
 use super::manifest_file::{self, Manifest};
 use super::profile::Profile;
 use super::render;
 use super::render::problem::Problem;
 use super::until_ready::{last_event, wait};
+use super::up::{DOWN, apply, hand_over};
 use files::{Files, MANIFEST, News};
 use notices::Notices;
 use sandhog_protocol::control::{Change, ChangeKind, VerbResult};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Wall;
 use sandhog_spec::text::escape;
-use say::say;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -164,6 +162,10 @@ fn line(change: &Change) -> Option<String> {
     };
     let keys = if change.keys.is_empty() { String::new() } else { format!(" ({})", change.keys.join(", ")) };
     Some(escape(&format!("{} {what}{keys}", change.job)).into_owned())
+}
+
+fn say(text: &str) {
+    render::report(&Problem::new(text));
 }
 
 fn failed(error: &notices::Error) -> Failure {

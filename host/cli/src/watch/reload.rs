@@ -7,7 +7,7 @@ use super::super::embedded::Failure;
 use super::super::render;
 use super::super::render::problem::Problem;
 use super::files::Concerned;
-use super::say::say;
+use super::say;
 use sandhog_protocol::control::{Instance, Phase, VerbRequest, VerbResult};
 use std::thread;
 
