@@ -7,6 +7,7 @@
 pub mod args;
 mod ask;
 mod background;
+mod bring_up;
 pub mod build;
 pub mod check;
 pub mod client;

@@ -6,15 +6,15 @@ mod files;
 mod notices;
 mod reload;
 
+use super::bring_up::{DOWN, apply, hand_over};
 use super::client::Client;
 use super::embedded::Failure;
 use super::interrupt::Word;
 use super::manifest_file::{self, Manifest};
 use super::profile::Profile;
-use super::render;
 use super::render::problem::Problem;
+use super::render::{self, say};
 use super::until_ready::{last_event, wait};
-use super::up::{DOWN, apply, hand_over};
 use files::{Files, MANIFEST, News};
 use notices::Notices;
 use sandhog_protocol::control::{Change, ChangeKind, VerbResult};
@@ -162,10 +162,6 @@ fn line(change: &Change) -> Option<String> {
     };
     let keys = if change.keys.is_empty() { String::new() } else { format!(" ({})", change.keys.join(", ")) };
     Some(escape(&format!("{} {what}{keys}", change.job)).into_owned())
-}
-
-fn say(text: &str) {
-    render::report(&Problem::new(text));
 }
 
 fn failed(error: &notices::Error) -> Failure {
