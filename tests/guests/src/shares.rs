@@ -1,4 +1,5 @@
-//! What requests of one worker do with the objects and the children that their job was granted, as a path says.
+//! The use that requests of one worker make of their job's objects and children, by path. A file of these guests and not of the
+//! library: whoever links the SDK's imports is made a component, and the other guests are core modules.
 
 use sandhog::queue::Queue;
 use sandhog::sync::{Event, Lock};
