@@ -78,7 +78,7 @@ fn a_reload_of_a_worker_that_is_not_well_leaves_the_old_one_and_gives_the_new_on
     std::fs::write(daemon.path("sandhog.toml"), broken + "env = [\"NEW=1\"]\n").unwrap();
     let outcome = daemon.run(&["up"]);
     assert_ne!(outcome.code, 0, "{outcome:#?}");
-    assert!(outcome.stderr.contains("the reload failed, and what ran before runs on"), "{outcome:#?}");
+    assert!(outcome.stderr.contains("is not replaced: the new attempt was unhealthy"), "{outcome:#?}");
     assert_eq!(who(address).attempt, before.attempt);
     // The one that is well takes its place.
     daemon.up_well(&(manifest(address, "path = \"/healthz\"") + "env = [\"NEW=2\"]\n"));
@@ -102,8 +102,8 @@ fn under_a_daemon_a_job_that_answers_no_more_is_unhealthy_by_its_verdict() {
 #[test]
 fn what_can_not_be_asked_is_refused_with_why() {
     for (flags, words) in [
-        (&["--health-path", "healthz"][..], "--health-path \"healthz\": not a path such as /healthz"),
-        (&["--health-path", "/a b"], "--health-path \"/a b\": not a path such as /healthz"),
+        (&["--health-path", "healthz"][..], "health.path \"healthz\": not a path such as /healthz"),
+        (&["--health-path", "/a b"], "health.path \"/a b\": not a path such as /healthz"),
         (&["--health-path", "/", "--isolation", "process"], "no process lives on between two connections"),
         (&["--health-timeout", "1s"], "there is no check"),
     ] {

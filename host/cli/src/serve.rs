@@ -227,6 +227,7 @@ fn serve_numbers(dispatcher: &Dispatcher, listener: Listener, teller: &Teller) -
 fn dispatch_settings(http: &Http, args: &ServeArgs) -> DispatchSettings {
     DispatchSettings {
         connections_per_worker: http.connections,
+        requests_per_worker: http.concurrency.saturating_add(http.waiting),
         connections_in_all: (http.isolation == Some(Isolation::Process)).then_some(1),
         waiting_max: http.waiting.saturating_mul(args.instances.max) as usize,
         waiting_for: WAIT,

@@ -361,7 +361,7 @@ impl Tried {
 }
 
 /// Hears of the member's worker, whoever else wants to know of it.
-fn on_started(tree: &AttemptTree, member: &Member) -> OnStarted {
+pub(super) fn on_started(tree: &AttemptTree, member: &Member) -> OnStarted {
     // Of an earlier try there may have been one.
     member.worker.set(None);
     let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());

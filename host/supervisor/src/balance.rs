@@ -18,6 +18,8 @@
 //!
 //! - A connection goes to the worker that has the fewest, and of those with as many to the one that was last given one longest
 //!   ago. No worker has more than `connections` at the same time.
+//! - No worker has more than `at_once` connections that are new: given in the last [`NEW`], and neither answered nor over. Each may
+//!   bring a request at once, and a worker refuses requests beyond those that it can take.
 //! - One that no worker takes waits: those that a worker had before come first. No more than `waiting_max` wait that no worker
 //!   had, and none for longer than `waiting_for`.
 //! - One that a worker has and has not read is another one's as soon as the worker declines it or is gone. A worker that has only
@@ -63,11 +65,17 @@ pub const REST: Duration = Duration::from_millis(100);
 /// So many workers may have had a connection without reading it. In a reload each worker that ends hands its own over once.
 pub const HANDED_OVER: u32 = 16;
 
+/// A connection that a worker was given is new for so long, if it is not answered before: long enough that a busy worker has come to
+/// it, short enough that clients that say nothing keep others away for a moment only.
+pub const NEW: Duration = Duration::from_secs(1);
+
 /// The bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Connections that one worker has at the same time; at least 1.
     pub connections: u32,
+    /// New connections of one worker at the same time: as many as it can take requests; at least 1.
+    pub at_once: u32,
     /// Connections that one worker is ever given, of those that join from now on. None: no bound.
     pub in_all: Option<u64>,
     /// Connections that may wait and that no worker had before.
@@ -96,6 +104,8 @@ pub struct State {
     /// Those that may be given one now: the next one first.
     open: BTreeSet<Place>,
     resting: BTreeSet<(Duration, WorkerId)>,
+    /// Those that have as many new connections as they may, and until when.
+    crowded: BTreeSet<(Duration, WorkerId)>,
     /// Of all workers together.
     counts: Counts,
     turns: u64,
@@ -117,13 +127,14 @@ impl State {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
-            config: Config { connections: config.connections.max(1), ..config },
+            config: sane(config),
             now: Duration::ZERO,
             mode: Mode::Serving,
             line: Line::default(),
             workers: BTreeMap::new(),
             open: BTreeSet::new(),
             resting: BTreeSet::new(),
+            crowded: BTreeSet::new(),
             counts: Counts::default(),
             turns: 0,
             actions: Vec::new(),
@@ -132,9 +143,10 @@ impl State {
 
     /// Other bounds, from the next event on. Nothing that a worker has is taken from it.
     pub fn configure(&mut self, config: Config) {
-        self.config = Config { connections: config.connections.max(1), ..config };
-        let places = self.workers.iter().filter_map(|(id, worker)| Known::of(*id, worker, &self.config).place);
-        self.open = places.collect();
+        self.config = sane(config);
+        let known = || self.workers.iter().map(|(id, worker)| (*id, Known::of(*id, worker, &self.config)));
+        self.open = known().filter_map(|(_, known)| known.place).collect();
+        self.crowded = known().filter_map(|(id, known)| Some((known.crowded?, id))).collect();
     }
 
     /// Takes one event in and says what is to be done, in this order. `now`: since a beginning.
@@ -142,6 +154,7 @@ impl State {
     pub fn step(&mut self, now: Duration, event: Event) -> Vec<Action> {
         self.now = self.now.max(now);
         self.expire();
+        self.grow_older();
         match event {
             Event::Joined { worker, held } => self.joined(worker, held),
             Event::Admitted { worker } => drop(self.change(worker, Worker::admit)),
@@ -150,6 +163,7 @@ impl State {
             Event::Accepts { worker } => drop(self.hear(worker, Worker::accepts)),
             Event::Reads { worker, connection } => self.reads(worker, connection),
             Event::Declined { worker, connection } => self.declined(worker, connection),
+            Event::Answered { worker, connection } => drop(self.change(worker, |worker| worker.answered(connection))),
             Event::Closed { worker, connection } => self.closed(worker, connection),
             Event::Retires { worker } => {
                 self.hear(worker, Worker::retires);
@@ -173,7 +187,9 @@ impl State {
     pub fn next_wake(&self) -> Option<Duration> {
         let late = self.line.oldest().map(|since| since.saturating_add(self.config.waiting_for));
         let rested = self.resting.first().map(|(until, _)| *until);
-        [late, rested].into_iter().flatten().min()
+        // Nobody waits for room that nobody needs.
+        let has_room = self.crowded.first().map(|(until, _)| *until).filter(|_| self.line.len() > 0);
+        [late, rested, has_room].into_iter().flatten().min()
     }
 
     #[must_use]
@@ -281,6 +297,7 @@ impl State {
                 return Some(Over::Own);
             }
             worker.take_back();
+            worker.answered(connection);
             worker.take_unread(connection).ok().map(Over::Unread)
         });
         match unsent.flatten() {
@@ -301,6 +318,7 @@ impl State {
     fn gone(&mut self, id: WorkerId) {
         // What is derived from it goes first.
         self.hung_up(id);
+        self.change(id, |worker| worker.grow_old(Duration::MAX));
         let Some(worker) = self.workers.remove(&id) else { return };
         self.counts.unread -= worker.unread();
         self.counts.read -= worker.load() - worker.unread();
@@ -341,18 +359,27 @@ impl State {
         }
     }
 
-    /// What the event, or the time, has made possible.
-    fn settle(&mut self) {
-        while let Some((_, id)) = self.resting.first().copied().filter(|(until, _)| *until <= self.now) {
+    /// Workers that time alone gives room.
+    fn grow_older(&mut self) {
+        let now = self.now;
+        while let Some((_, id)) = self.resting.first().copied().filter(|(until, _)| *until <= now) {
             self.change(id, |worker| worker.phase = Phase::Open);
         }
+        while let Some((_, id)) = self.crowded.first().copied().filter(|(until, _)| *until <= now) {
+            self.change(id, |worker| worker.grow_old(now));
+        }
+    }
+
+    /// What the event, or the time, has made possible.
+    fn settle(&mut self) {
+        let now = self.now;
         while let Some((_, _, id)) = self.open.first().copied() {
             let Some((connection, patience)) = self.line.take() else { break };
             self.turns += 1;
             let turn = self.turns;
             self.change(id, |worker| {
                 worker.turn = turn;
-                worker.give(connection, patience);
+                worker.give(connection, patience, now, now.saturating_add(NEW));
             });
             self.actions.push(Action::Give { worker: id, connection });
         }
@@ -404,6 +431,10 @@ impl State {
             before.place.map(|place| self.open.remove(&place));
             now.place.map(|place| self.open.insert(place));
         }
+        if before.crowded != now.crowded {
+            before.crowded.map(|until| self.crowded.remove(&(until, id)));
+            now.crowded.map(|until| self.crowded.insert((until, id)));
+        }
         if before.rests != now.rests {
             before.rests.map(|until| self.resting.remove(&(until, id)));
             now.rests.map(|until| self.resting.insert((until, id)));
@@ -415,11 +446,17 @@ impl State {
     }
 }
 
+fn sane(config: Config) -> Config {
+    Config { connections: config.connections.max(1), at_once: config.at_once.max(1), ..config }
+}
+
 /// What is derived from a worker.
 struct Known {
     /// Where it may be given a connection.
     place: Option<Place>,
     rests: Option<Duration>,
+    /// It has as many new connections as it may until then.
+    crowded: Option<Duration>,
     takes: bool,
     unread: usize,
     read: usize,
@@ -428,9 +465,11 @@ struct Known {
 impl Known {
     fn of(id: WorkerId, worker: &Worker, config: &Config) -> Self {
         let (load, unread) = (worker.load(), worker.unread());
-        let has_room = load < config.connections as usize;
+        let is_crowded = worker.new_ones() >= config.at_once as usize;
+        let has_room = load < config.connections as usize && !is_crowded;
         let place = (load, worker.turn, id);
-        let known = Self { place: None, rests: None, takes: true, unread, read: load - unread };
+        let crowded = worker.new_until().filter(|_| is_crowded);
+        let known = Self { place: None, rests: None, crowded, takes: true, unread, read: load - unread };
         match worker.phase {
             Phase::Open => Self { place: has_room.then_some(place), ..known },
             Phase::Resting { until } => Self { rests: Some(until), ..known },

@@ -378,6 +378,7 @@ pub(super) fn is_alone(http: &Http) -> bool {
 fn settings(http: &Http) -> DispatchSettings {
     DispatchSettings {
         connections_per_worker: http.connections,
+        requests_per_worker: http.concurrency.saturating_add(http.waiting),
         connections_in_all: is_alone(http).then_some(1),
         waiting_max: WAITING,
         waiting_for: WAITING_FOR,

@@ -78,7 +78,7 @@ impl Pool {
         let granted = Opener::now(coordinator.own_directories()).open(job)?;
         let group = job.has_objects().then(|| Group::of_command(coordinator, job));
         let around = Around { granted, observer: coordinator.screen(), group: group.clone() };
-        Ok(Self::begin(coordinator, job, around, settings, group).await)
+        Ok(Self::begin(coordinator, job, (around, false), settings, group).await)
     }
 
     /// The same with what was settled before: no path is opened.
@@ -91,13 +91,13 @@ impl Pool {
         around: Around,
         settings: Settings,
     ) -> Result<Self, Verdict> {
-        Self::begin(coordinator, job, around, settings, None).await
+        Self::begin(coordinator, job, (around, true), settings, None).await
     }
 
     async fn begin(
         coordinator: &Arc<Coordinator>,
         job: &Job,
-        around: Around,
+        (around, shows_processes): (Around, bool),
         settings: Settings,
         own_group: Option<Group>,
     ) -> Result<Self, Verdict> {
@@ -108,6 +108,7 @@ impl Pool {
             job: Arc::new(job.clone()),
             granted,
             observer,
+            shows_processes,
             settings,
             group,
             kind: OnceLock::new(),

@@ -27,6 +27,8 @@ pub(super) struct Shared {
     pub(super) job: Arc<Job>,
     pub(super) granted: Granted,
     pub(super) observer: Arc<dyn Observer>,
+    /// Its observer wants to know the processes of workers. Each is a descriptor then, for as long as it is there.
+    pub(super) shows_processes: bool,
     pub(super) settings: Settings,
     /// The objects that its workers share, where they may use some.
     pub(super) group: Option<Group>,

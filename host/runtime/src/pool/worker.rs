@@ -10,6 +10,7 @@ use crate::driver::{Attempted, Begin, Ends, GRACE, Order, Zygote};
 use crate::note::{self, Note, Sender};
 use crate::observer::Keeper;
 use crate::plan;
+use crate::run;
 use crate::stop::StopRequest;
 use crate::streams::{Opened, Streams};
 use crate::{attempt_id, error};
@@ -121,7 +122,8 @@ pub(super) fn begin(
         let (observer, group) = (Arc::clone(&shared.observer), shared.group.clone());
         let tree = AttemptTree::new(&shared.coordinator, &shared.job, observer, GRACE, group);
         let served = children::serve(&tree, &member, inherited, requests, sender.clone(), stop_requests.clone());
-        let attempted = shared.coordinator.attempt(order, None, stop_requests, (sender, notes), None);
+        let on_started = shared.shows_processes.then(|| run::on_started(&tree, &member));
+        let attempted = shared.coordinator.attempt(order, None, stop_requests, (sender, notes), on_started);
         let (attempted, ()) = tokio::join!(attempted, served);
         let timeout = *timeout.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = ended(&shared, attempted, timeout, streams, &outputs);

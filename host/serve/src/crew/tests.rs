@@ -152,6 +152,7 @@ impl World {
         };
         let settings = DispatchSettings {
             connections_per_worker: 9,
+            requests_per_worker: 1000,
             connections_in_all: None,
             waiting_max: 9,
             waiting_for: Duration::from_secs(3600),

@@ -60,6 +60,8 @@ struct Client {
     socket: Option<OwnedFd>,
     /// Among those that wait, until a worker has it.
     place: Option<OwnedSemaphorePermit>,
+    /// No request of it has been told of.
+    is_new: bool,
     /// It is the owner's own, and what is said of it counts nowhere.
     is_own: bool,
 }
@@ -126,8 +128,13 @@ impl Actor {
             }
             Control::Admit { worker } => self.step(Event::Admitted { worker }),
             Control::Ask { worker, socket } => {
-                let connection =
-                    self.enter(Client { peer: OURSELVES, socket: Some(socket), place: None, is_own: true });
+                let connection = self.enter(Client {
+                    peer: OURSELVES,
+                    socket: Some(socket),
+                    place: None,
+                    is_new: false,
+                    is_own: true,
+                });
                 self.step(Event::Asked { worker, connection });
             }
             Control::Finish { worker } => self.step(Event::Finish { worker }),
@@ -152,7 +159,7 @@ impl Actor {
 
     fn accepted(&mut self, accepted: Accepted) {
         let Accepted { socket, peer, waited, place } = accepted;
-        let connection = self.enter(Client { peer, socket: Some(socket), place, is_own: false });
+        let connection = self.enter(Client { peer, socket: Some(socket), place, is_new: true, is_own: false });
         lock(&self.counter).accepted();
         self.step(Event::Arrived { connection, waited });
     }
@@ -196,15 +203,19 @@ impl Actor {
         link.shown.show(in_flight);
         self.in_flight = self.in_flight + u64::from(in_flight) - u64::from(before);
         for request in ended {
-            let client = self.clients.get(&request.connection);
-            if client.is_some_and(|client| client.is_own) {
+            let client = self.clients.get_mut(&request.connection);
+            if client.as_ref().is_some_and(|client| client.is_own) {
                 continue;
             }
             lock(&self.counter).ended(request, now);
             if let Some(client) = client {
+                if std::mem::take(&mut client.is_new) {
+                    self.events.push_back(Event::Answered { worker, connection: request.connection });
+                }
                 self.told.request(&link.attempt, request, &client.peer.to_string());
             }
         }
+        self.go_on();
     }
 
     fn has_room(&mut self, worker: WorkerId) {
@@ -226,6 +237,10 @@ impl Actor {
     /// Lets the balance decide, and does what it says, and what follows from that.
     fn step(&mut self, event: Event) {
         self.events.push_back(event);
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
         while let Some(event) = self.events.pop_front() {
             let now = self.now();
             for action in self.balance.step(now, event) {

@@ -14,6 +14,7 @@ impl Told for Deaf {}
 async fn a_listener_is_closed_with_its_guard_and_what_it_has_brought_stays() {
     let settings = DispatchSettings {
         connections_per_worker: 1,
+        requests_per_worker: 1000,
         connections_in_all: None,
         waiting_max: 9,
         waiting_for: Duration::from_secs(60),

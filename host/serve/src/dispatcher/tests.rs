@@ -14,7 +14,8 @@ const CONNECTIONS: u32 = 100;
 
 fn settings() -> DispatchSettings {
     let (waiting_max, waiting_for) = (100, Duration::from_secs(3600));
-    DispatchSettings { connections_per_worker: CONNECTIONS, connections_in_all: None, waiting_max, waiting_for }
+    let (connections_per_worker, requests_per_worker) = (CONNECTIONS, 1000);
+    DispatchSettings { connections_per_worker, requests_per_worker, connections_in_all: None, waiting_max, waiting_for }
 }
 
 fn run(test: impl Future<Output = ()>) {

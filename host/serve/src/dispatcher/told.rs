@@ -11,6 +11,9 @@ use std::time::Duration;
 pub struct DispatchSettings {
     /// Connections that one worker has at the same time.
     pub connections_per_worker: u32,
+    /// New connections of one worker at the same time: the requests that it runs and lets wait. One is new until it has been
+    /// answered, at most for [`sandhog_supervisor::balance::NEW`].
+    pub requests_per_worker: u32,
     /// Connections that one worker is ever given: 1 where each has a process of its own. None: no bound.
     pub connections_in_all: Option<u64>,
     /// Connections that may wait for a worker.
@@ -23,11 +26,12 @@ impl From<DispatchSettings> for Config {
     fn from(settings: DispatchSettings) -> Self {
         let DispatchSettings {
             connections_per_worker: connections,
+            requests_per_worker: at_once,
             connections_in_all: in_all,
             waiting_max,
             waiting_for,
         } = settings;
-        Self { connections, in_all, waiting_max, waiting_for }
+        Self { connections, at_once, in_all, waiting_max, waiting_for }
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 const WORKER: WorkerId = WorkerId(1);
 
 fn config(connections: u32) -> Config {
-    Config { connections, in_all: None, waiting_max: 9, waiting_for: Duration::from_secs(9) }
+    Config { connections, at_once: 1000, in_all: None, waiting_max: 9, waiting_for: Duration::from_secs(9) }
 }
 
 fn step(state: &mut State, event: Event) -> Vec<Action> {

@@ -26,6 +26,8 @@ pub enum Event {
     Reads { worker: WorkerId, connection: ConnectionId },
     /// It has not read this one, and never will.
     Declined { worker: WorkerId, connection: ConnectionId },
+    /// It has answered a request of this connection.
+    Answered { worker: WorkerId, connection: ConnectionId },
     /// The connection is over.
     Closed { worker: WorkerId, connection: ConnectionId },
     /// It takes no more connections and is about to end.

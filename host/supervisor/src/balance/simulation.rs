@@ -23,6 +23,8 @@ struct Known {
     /// Since when it waits, where it does.
     since: Duration,
     handed_over: u32,
+    /// It is new to its worker until then.
+    new_until: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,6 +79,7 @@ impl World {
     fn new(rng: Rng) -> Self {
         let config = Config {
             connections: 1 + rng.below(5) as u32,
+            at_once: 1 + rng.below(6) as u32,
             in_all: rng.one_in(3).then(|| 1 + rng.below(4)),
             waiting_max: rng.below(12) as usize,
             waiting_for: Duration::from_millis(1 + rng.below(3000)),
@@ -117,6 +120,12 @@ impl World {
             let is_free = !process.is_full && process.rests.is_none();
             process.accepts && !process.held && is_free && self.has_a_future(process)
         }) && self.load(worker) < self.config.connections as usize
+            && self.new_ones(worker) < self.config.at_once as usize
+    }
+
+    fn new_ones(&self, worker: WorkerId) -> usize {
+        let has = |known: &&Known| matches!(known.place, Where::Unread(id) | Where::Read(id) if id == worker);
+        self.connections.values().filter(has).filter(|known| known.new_until > self.now).count()
     }
 
     /// Whether it may be given one some time.
@@ -146,7 +155,10 @@ impl World {
 
     fn request(&mut self) {
         let worker = self.some_worker();
-        match self.rng.below(23) {
+        match self.rng.below(24) {
+            23 => {
+                self.step_of(worker, Where::Read(worker), |worker, connection| Event::Answered { worker, connection })
+            }
             20 => self.ask(worker),
             21 => self.answer(),
             22 => self.step(Event::Admitted { worker }),
@@ -302,12 +314,19 @@ impl World {
                 self.arrived += 1;
                 let at_once = self.processes.keys().any(|worker| self.may_take(*worker));
                 let since = if at_once { self.now } else { self.now.saturating_sub(waited) };
-                self.connections.insert(connection, Known { place: Where::Waiting, since, handed_over: 0 });
+                self.connections.insert(connection, Known::new(Where::Waiting, since));
+            }
+            Event::Answered { worker, connection } => {
+                self.connections.entry(connection).and_modify(|known| {
+                    if matches!(known.place, Where::Unread(id) | Where::Read(id) if id == worker) {
+                        known.new_until = Duration::ZERO;
+                    }
+                });
             }
             Event::Asked { worker, connection } => {
                 self.arrived += 1;
                 let place = Where::Own(worker, false);
-                self.connections.insert(connection, Known { place, since: self.now, handed_over: 0 });
+                self.connections.insert(connection, Known::new(place, self.now));
             }
             Event::Accepts { worker } => {
                 return self.hears(worker, |process| {
@@ -452,7 +471,8 @@ impl World {
         self.turn += 1;
         let process = self.processes.get_mut(&worker).unwrap();
         (process.turn, process.given) = (self.turn, process.given + 1);
-        self.connections.get_mut(&connection).unwrap().place = Where::Unread(worker);
+        let known = self.connections.get_mut(&connection).unwrap();
+        (known.place, known.new_until) = (Where::Unread(worker), self.now + NEW);
         if !self.calm && self.rng.one_in(12) {
             unsent.push_back(Event::Unsent { worker, connection });
         }
@@ -581,6 +601,7 @@ impl World {
             let place = self.connections[&connection].place;
             let Where::Unread(worker) = place else { panic!("{place:?}") };
             self.step(Event::Reads { worker, connection });
+            self.step(Event::Answered { worker, connection });
             if self.connections.len() >= 4 {
                 let (connection, known) = self.connections.first_key_value().map(|(id, known)| (*id, *known)).unwrap();
                 let Where::Read(worker) = known.place else { panic!("{known:?}") };
@@ -595,6 +616,10 @@ impl World {
 }
 
 impl Known {
+    fn new(place: Where, since: Duration) -> Self {
+        Self { place, since, handed_over: 0, new_until: Duration::ZERO }
+    }
+
     fn hand_over(&mut self, now: Duration) {
         (self.place, self.since) = (Where::Waiting, now);
         self.handed_over += 1;

@@ -15,7 +15,8 @@ const fn worker(number: u64) -> WorkerId {
 
 /// Workers with room for two, of which so many accept; two connections may wait, for a second.
 fn with_workers(count: u64) -> State {
-    let mut state = State::new(Config { connections: 2, in_all: None, waiting_max: 2, waiting_for: at(1000) });
+    let mut state =
+        State::new(Config { connections: 2, at_once: 1000, in_all: None, waiting_max: 2, waiting_for: at(1000) });
     for number in 1..=count {
         assert_eq!(state.step(at(0), Event::Joined { worker: worker(number), held: false }), NONE);
         assert_eq!(state.step(at(0), Event::Accepts { worker: worker(number) }), NONE);
@@ -67,7 +68,8 @@ fn the_least_loaded_is_next_and_equals_take_turns() {
 #[test]
 fn a_hundred_connections_are_spread_evenly_whether_they_stay_or_not() {
     for (count, stay) in (1..=9).flat_map(|count| [(count, true), (count, false)]) {
-        let mut state = State::new(Config { connections: 1000, in_all: None, waiting_max: 0, waiting_for: at(1) });
+        let mut state =
+            State::new(Config { connections: 1000, at_once: 1000, in_all: None, waiting_max: 0, waiting_for: at(1) });
         for number in 0..count {
             let _ = state.step(at(0), Event::Joined { worker: worker(number), held: false });
             let _ = state.step(at(0), Event::Accepts { worker: worker(number) });
@@ -107,7 +109,8 @@ fn no_more_wait_than_may_and_none_for_longer() {
 
 #[test]
 fn with_no_room_to_wait_one_that_a_worker_takes_at_once_is_taken() {
-    let mut state = State::new(Config { connections: 1, in_all: None, waiting_max: 0, waiting_for: at(1000) });
+    let mut state =
+        State::new(Config { connections: 1, at_once: 1000, in_all: None, waiting_max: 0, waiting_for: at(1000) });
     let _ = state.step(at(0), Event::Joined { worker: worker(1), held: false });
     let _ = state.step(at(0), Event::Accepts { worker: worker(1) });
     assert_eq!(arrive(&mut state, 1), [give(1, 1)]);
@@ -292,4 +295,26 @@ fn a_question_is_never_handed_over_and_never_counts() {
     assert_eq!(state.step(at(0), ask(8)), [give(1, 8)]);
     let gone = state.step(at(0), Event::Gone { worker: worker(1) });
     assert_eq!(gone, [end(8, Fate::Own)], "its clients wait for the other one, and a question does not");
+}
+
+#[test]
+fn a_worker_has_only_so_many_new_connections_until_it_answers_or_they_are_quiet() {
+    let config = Config { connections: 100, at_once: 2, in_all: None, waiting_max: 9, waiting_for: at(9000) };
+    let mut state = State::new(config);
+    let _ = state.step(at(0), Event::Joined { worker: worker(1), held: false });
+    let _ = state.step(at(0), Event::Accepts { worker: worker(1) });
+    let arrive_at =
+        |state: &mut State, now, connection| state.step(at(now), Event::Arrived { connection, waited: Duration::ZERO });
+    assert_eq!(arrive_at(&mut state, 0, 1), [give(1, 1)]);
+    assert_eq!(arrive_at(&mut state, 50, 2), [give(1, 2)]);
+    assert_eq!(arrive_at(&mut state, 50, 3), NONE, "each of the two may bring a request");
+    assert_eq!(state.step(at(60), reads(1, 2)), [Action::LetGo { connection: 2 }]);
+    assert_eq!(state.step(at(60), Event::Answered { worker: worker(1), connection: 2 }), [give(1, 3)]);
+    assert_eq!(arrive_at(&mut state, 60, 4), NONE);
+    // The first one says nothing.
+    assert_eq!(state.next_wake(), Some(at(1000)));
+    assert_eq!(state.step(at(1000), Event::Tick), [give(1, 4)]);
+    assert_eq!(arrive_at(&mut state, 1010, 5), NONE);
+    assert_eq!(state.step(at(1010), closed(1, 4)), [end(4, Fate::Withdrawn), give(1, 5)]);
+    assert_eq!(state.step(at(1020), Event::Gone { worker: worker(1) }).len(), 1, "one was read, the others wait");
 }

@@ -10,6 +10,9 @@ pub(super) struct Worker {
     /// Given, and not read yet.
     unread: BTreeMap<ConnectionId, Patience>,
     read: BTreeSet<ConnectionId>,
+    /// Those that it was given lately and has not answered yet, and until when they count as such; by that time, too.
+    new: BTreeMap<ConnectionId, Duration>,
+    ages: BTreeSet<(Duration, ConnectionId)>,
     /// Those of whoever keeps it up, and whether it has read them.
     own: BTreeMap<ConnectionId, bool>,
     /// When it was last given one, counted in connections: of those with the same load the one that waits longest is next.
@@ -75,9 +78,19 @@ pub(super) struct Left {
 
 impl Worker {
     pub(super) fn new(in_all: Option<u64>, held: bool) -> Self {
-        let (unread, read, own) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        let said = Said::default();
-        Self { phase: Phase::Joined, unread, read, own, turn: 0, given: 0, in_all, held, said }
+        Self {
+            phase: Phase::Joined,
+            unread: BTreeMap::new(),
+            read: BTreeSet::new(),
+            new: BTreeMap::new(),
+            ages: BTreeSet::new(),
+            own: BTreeMap::new(),
+            turn: 0,
+            given: 0,
+            in_all,
+            held,
+            said: Said::default(),
+        }
     }
 
     /// Connections that it has.
@@ -101,11 +114,39 @@ impl Worker {
         }
     }
 
-    pub(super) fn give(&mut self, connection: ConnectionId, patience: Patience) {
+    /// `until`: it is new for so long.
+    pub(super) fn give(&mut self, connection: ConnectionId, patience: Patience, now: Duration, until: Duration) {
+        self.grow_old(now);
         self.unread.insert(connection, patience);
+        self.new.insert(connection, until);
+        self.ages.insert((until, connection));
         self.given += 1;
         if self.in_all.is_some_and(|in_all| self.given >= in_all) {
             self.phase = Phase::Spent;
+        }
+    }
+
+    /// Connections that it was given lately and has not answered.
+    pub(super) fn new_ones(&self) -> usize {
+        self.new.len()
+    }
+
+    /// Until when the oldest of them is one.
+    pub(super) fn new_until(&self) -> Option<Duration> {
+        self.ages.first().map(|(until, _)| *until)
+    }
+
+    /// Those whose time has passed are not new any more.
+    pub(super) fn grow_old(&mut self, now: Duration) {
+        while let Some((_, connection)) = self.ages.first().copied().filter(|(until, _)| *until <= now) {
+            self.answered(connection);
+        }
+    }
+
+    /// It is not new any more.
+    pub(super) fn answered(&mut self, connection: ConnectionId) {
+        if let Some(until) = self.new.remove(&connection) {
+            self.ages.remove(&(until, connection));
         }
     }
 
@@ -191,7 +232,11 @@ impl Worker {
                 self.forget(connection);
                 Ok(Over::Own)
             }
-            None => self.take_unread(connection).map(Over::Unread),
+            None => {
+                let patience = self.take_unread(connection)?;
+                self.answered(connection);
+                Ok(Over::Unread(patience))
+            }
         }
     }
 
@@ -210,6 +255,7 @@ impl Worker {
     /// # Errors
     /// It does not have it.
     pub(super) fn closed(&mut self, connection: ConnectionId) -> Result<Over, Breach> {
+        self.answered(connection);
         if self.read.remove(&connection) {
             return Ok(Over::Read);
         }

@@ -2,7 +2,7 @@ use super::*;
 use crate::restart::tests::usual_rules;
 use sandhog_protocol::control::Phase;
 use sandhog_protocol::verdict::{HealthCheck, MemoryWall, StopReason, Verdict, VerdictKind};
-use sandhog_spec::service::{Boosts, Intensity, Overlap, Ready, Restart, Retry, Rules};
+use sandhog_spec::service::{Boosts, HealthRequest, Intensity, Overlap, Ready, Restart, Retry, Rules};
 
 const COMPLETED: Verdict = Verdict::Completed { code: 0 };
 const FAILED: Verdict = Verdict::Failed { code: 3 };
@@ -443,6 +443,17 @@ fn a_check_runs_alone_and_its_misses_count_in_a_row() {
     };
     assert_eq!(answers(&[false, true, false]), []);
     assert_eq!(answers(&[false]), [Action::Kill { attempt: 1, reason: End::Unhealthy(HealthCheck::Command) }]);
+}
+
+#[test]
+fn a_verdict_says_whether_it_was_the_command_or_the_request_that_failed() {
+    let request = HealthRequest { path: "/healthz".into(), timeout: seconds(5) };
+    let mut kit = Kit::new();
+    let checked = Rules { check_interval: Some(seconds(10)), failure_threshold: 1, ..notify() };
+    kit.up("web", &[], Rules { health_request: Some(request), ..checked });
+    assert_eq!(kit.pass(seconds(10)), [Action::Check { attempt: 1 }]);
+    let actions = kit.step(Event::Checked { attempt: 1, healthy: false });
+    assert_eq!(actions, [Action::Kill { attempt: 1, reason: End::Unhealthy(HealthCheck::Request) }]);
 }
 
 #[test]
