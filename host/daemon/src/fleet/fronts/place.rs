@@ -24,9 +24,10 @@ use sandhog_serve::dispatcher::{Dispatcher, InFlight, Told as _};
 use sandhog_serve::fresh::{FreshTold, Place, Wish};
 use sandhog_spec::job::Job;
 use sandhog_supervisor::outcome;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 /// What an attempt is made of.
 pub(in crate::fleet) struct Order {
@@ -88,17 +89,16 @@ impl PlaceHearing {
         }
         let origin = Origin { attempt: attempt.to_owned(), ..self.observer.origin.clone() };
         let mut sink = self.observer.logs.stream(origin, stream, self.observer.rules);
-        let runtime = tokio::runtime::Handle::current();
+        let (pieces, mut to_be_kept) = mpsc::channel::<Vec<u8>>(1);
         // What is long is in a file, and reading it back may take a disk's time.
-        let kept = tokio::task::spawn_blocking(move || {
-            let kept = captured.pass_to(|piece| {
-                runtime.block_on(sink.write(piece));
-                Ok(())
-            });
-            runtime.block_on(sink.end());
-            kept
+        let read = tokio::task::spawn_blocking(move || {
+            captured.pass_to(|piece| pieces.blocking_send(piece.to_vec()).map_err(io::Error::other))
         });
-        if let Ok(Err(error)) = kept.await {
+        while let Some(piece) = to_be_kept.recv().await {
+            sink.write(&piece).await;
+        }
+        sink.end().await;
+        if let Ok(Err(error)) = read.await {
             self.told.problem(&format!("the log misses what a process wrote: {}", causes::one_line(&error)));
         }
     }
