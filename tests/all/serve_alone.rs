@@ -8,7 +8,7 @@ use crate::serve_kit::{BY_PATH, Who};
 use crate::serve_load::own_address;
 use crate::support::{processes, until};
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_protocol::control::Phase;
+use sandhog_protocol::control::{Instance, Phase};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -75,13 +75,17 @@ fn the_process_of_a_connection_is_shown_while_it_is_there() {
     let (daemon, address) = web(8133, "");
     let mut client = Client::connect(address).unwrap();
     who(&mut client);
-    let instance = daemon.until_instance("its process", "web", |it| it.pid.is_some() && it.memory_bytes.is_some());
-    assert!(processes::is_alive(instance.pid.unwrap()));
+    // No event says so: it is looked at.
+    let instance =
+        |is: fn(&Instance) -> bool| until("the instance to be so", || Some(daemon.instance("web")).filter(is));
+    let shown = instance(|it| it.pid.is_some() && it.memory_bytes.is_some());
+    assert!(processes::is_alive(shown.pid.unwrap()));
     client.send(head("POST", "/echo", &[], 3)).unwrap();
     client.send("a").unwrap();
     client.wait_for_some().unwrap();
-    daemon
-        .until_instance("a request in flight", "web", |it| it.requests.is_some_and(|requests| requests.in_flight == 1));
+    client.send("bc").unwrap();
+    client.answer().unwrap();
+    instance(|it| it.requests.is_some_and(|requests| requests.total == 2 && requests.in_flight == 0));
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn a_process_that_dies_is_an_event_and_no_restart() {
     let (daemon, address) = web(8134, "");
     let mut client = Client::connect(address).unwrap();
     let lost = who(&mut client).attempt;
-    let pid = daemon.until_instance("its process", "web", |it| it.pid.is_some()).pid.unwrap();
+    let pid = until("its process", || daemon.instance("web").pid);
     kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
     let event = daemon.until_event("web", "request-failed", 1);
     assert!(event.text.starts_with("the process of a connection has ended: "), "{}", event.text);
@@ -140,11 +144,20 @@ fn reloads_and_scaling_lose_no_request() {
 }
 
 #[test]
-fn a_stop_lets_a_request_end_and_a_module_that_does_not_serve_leaves_the_old_one() {
+fn a_module_that_does_not_serve_leaves_the_old_one() {
     let (daemon, address) = web(8138, "");
+    let before = daemon.instance("web").attempt;
     std::fs::write(daemon.path("sandhog.toml"), job(address, "").replace(&module(BY_PATH), &module("hello"))).unwrap();
     let outcome = daemon.run(&["up"]);
     assert_ne!(outcome.code, 0, "{outcome:#?}");
+    assert!(outcome.stderr.contains("is a program, which runs once"), "{outcome:#?}");
+    get(address);
+    assert_eq!(daemon.instance("web").attempt, before);
+}
+
+#[test]
+fn a_stop_lets_a_request_end() {
+    let (daemon, address) = web(8140, "");
     let mut client = Client::connect(address).unwrap();
     client.send(head("POST", "/echo", &[], 6)).unwrap();
     client.send("abc").unwrap();

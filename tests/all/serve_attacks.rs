@@ -221,17 +221,24 @@ fn five_hundred_clients_with_ten_thousand_short_connections_are_answered_at_the_
 
 #[test]
 fn clients_that_nobody_has_room_for_wait_in_the_kernels_queue() {
-    let service = serve(&["--access-log", "none"], BY_PATH);
+    let service = serve(&["--access-log", "none", "--metrics", "127.0.0.1:0"], BY_PATH);
     service.goes_on();
+    let line = service.running.stderr.line(1);
+    let numbers = line.strip_prefix("sandhog: numbers are at http://").and_then(|rest| rest.strip_suffix("/metrics"));
+    let numbers: std::net::SocketAddr = numbers.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
     let [worker] = service.workers()[..] else { panic!("{:?}", service.workers()) };
     let signal = |signal| kill_process(Pid::from_raw(i32::try_from(worker).unwrap()).unwrap(), signal).unwrap();
     let queue = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse::<usize>().unwrap();
-    // Connections of a worker, and those that the command lets wait; then as many as the kernel takes, and as are answered in
+    // Requests of a worker, and connections that the command lets wait; then as many as the kernel takes, and as are answered in
     // their time on a busy machine.
-    let count = 1024 + 128 + queue.min(800);
+    let count = 256 + 128 + queue.min(1600);
     signal(Signal::STOP);
     let request = head("GET", "/", &[("Connection", "close")], 0);
     let mut all = Flood::open(service.address, count, request.as_bytes()).unwrap();
+    until("as many to wait as may", || {
+        let page = Client::connect(numbers).ok()?.get("/metrics").ok()?.expect(200);
+        page.lines().any(|line| line.ends_with("connections_waiting{job=\"http_by_path\"} 128")).then_some(())
+    });
     signal(Signal::CONT);
     assert_eq!(all.statuses().unwrap(), [(200, count)].into());
     service.goes_on();

@@ -316,13 +316,7 @@ impl World {
                 let since = if at_once { self.now } else { self.now.saturating_sub(waited) };
                 self.connections.insert(connection, Known::new(Where::Waiting, since));
             }
-            Event::Answered { worker, connection } => {
-                self.connections.entry(connection).and_modify(|known| {
-                    if matches!(known.place, Where::Unread(id) | Where::Read(id) if id == worker) {
-                        known.new_until = Duration::ZERO;
-                    }
-                });
-            }
+            Event::Answered { worker, connection } => self.answered(worker, connection),
             Event::Asked { worker, connection } => {
                 self.arrived += 1;
                 let place = Where::Own(worker, false);
@@ -369,6 +363,14 @@ impl World {
             Event::Drain => self.draining = true,
         }
         None
+    }
+
+    fn answered(&mut self, worker: WorkerId, connection: ConnectionId) {
+        self.connections.entry(connection).and_modify(|known| {
+            if matches!(known.place, Where::Unread(id) | Where::Read(id) if id == worker) {
+                known.new_until = Duration::ZERO;
+            }
+        });
     }
 
     fn hears(&mut self, worker: WorkerId, act: impl FnOnce(&mut Process) -> Result<(), Breach>) -> Option<Breach> {

@@ -24,9 +24,10 @@ use sandhog_serve::dispatcher::{Dispatcher, InFlight, Told as _};
 use sandhog_serve::fresh::{FreshTold, Place, Wish};
 use sandhog_spec::job::Job;
 use sandhog_supervisor::outcome;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 /// What an attempt is made of.
 pub(in crate::fleet) struct Order {
@@ -43,6 +44,8 @@ pub(super) struct PlaceHearing {
     observer: Arc<AttemptObserver>,
     seat: Arc<Seat>,
     heard: Mutex<Heard>,
+    /// Its first process has failed before it took a client.
+    failed_first: Notify,
 }
 
 #[derive(Default)]
@@ -52,6 +55,8 @@ struct Heard {
     requests: Option<InFlight>,
     /// It is to stop: how its processes end is no news.
     stops: bool,
+    /// How its first process ended, if that never took a client.
+    first: Option<Verdict>,
     /// Why there are no more processes.
     closed: Option<String>,
     used: Usage,
@@ -60,7 +65,7 @@ struct Heard {
 impl PlaceHearing {
     pub(super) fn new(told: &Arc<Told>, observer: &Arc<AttemptObserver>, seat: &Arc<Seat>) -> Arc<Self> {
         let (told, observer, seat) = (Arc::clone(told), Arc::clone(observer), Arc::clone(seat));
-        Arc::new(Self { told, observer, seat, heard: Mutex::default() })
+        Arc::new(Self { told, observer, seat, heard: Mutex::default(), failed_first: Notify::new() })
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -84,17 +89,16 @@ impl PlaceHearing {
         }
         let origin = Origin { attempt: attempt.to_owned(), ..self.observer.origin.clone() };
         let mut sink = self.observer.logs.stream(origin, stream, self.observer.rules);
-        let runtime = tokio::runtime::Handle::current();
+        let (pieces, mut to_be_kept) = mpsc::channel::<Vec<u8>>(1);
         // What is long is in a file, and reading it back may take a disk's time.
-        let kept = tokio::task::spawn_blocking(move || {
-            let kept = captured.pass_to(|piece| {
-                runtime.block_on(sink.write(piece));
-                Ok(())
-            });
-            runtime.block_on(sink.end());
-            kept
+        let read = tokio::task::spawn_blocking(move || {
+            captured.pass_to(|piece| pieces.blocking_send(piece.to_vec()).map_err(io::Error::other))
         });
-        if let Ok(Err(error)) = kept.await {
+        while let Some(piece) = to_be_kept.recv().await {
+            sink.write(&piece).await;
+        }
+        sink.end().await;
+        if let Ok(Err(error)) = read.await {
             self.told.problem(&format!("the log misses what a process wrote: {}", causes::one_line(&error)));
         }
     }
@@ -120,15 +124,20 @@ impl FreshTold for PlaceHearing {
             let Finished { outcome, attempt, stdout, stderr, usage, .. } = finished;
             let Some(attempt) = attempt else { return };
             self.observer.works_by(None);
-            let stops = {
+            let (stops, is_ready) = {
                 let mut heard = self.heard();
                 heard.requests = None;
                 add(&mut heard.used, &usage);
-                heard.stops
+                (heard.stops, heard.is_ready)
             };
             self.keep(&attempt, LogStream::Out, stdout).await;
             self.keep(&attempt, LogStream::Err, stderr).await;
             match outcome {
+                // The attempt has never been ready, and ends with that.
+                Outcome::Ended(verdict) if !is_ready => {
+                    self.heard().first.get_or_insert(verdict);
+                    self.failed_first.notify_one();
+                }
                 Outcome::Ended(Verdict::Completed { .. } | Verdict::Stopped { .. }) => {}
                 Outcome::Ended(verdict) if !stops => self.told.failed_alone(&attempt, verdict),
                 Outcome::Ended(_)
@@ -246,6 +255,7 @@ async fn live(
                     | StopRequest::Breach(_) => drop(wish.send_replace(Wish::End)),
                 }
             }
+            () = hearing.failed_first.notified() => drop(wish.send_replace(Wish::End)),
             () = until(end) => {
                 end = None;
                 wish.send_replace(Wish::End);
@@ -256,6 +266,9 @@ async fn live(
         Some(StopRequest::Stop(reason)) if *wish.borrow() == Wish::Drain => Verdict::Stopped { graceful: true, reason },
         Some(request) => outcome::never_began(Some(request.cause())),
         None => {
+            if let Some(verdict) = hearing.heard().first.take() {
+                return verdict;
+            }
             let reason = hearing.heard().closed.take().unwrap_or_else(|| "no process can be started any more".into());
             Verdict::Lost { reason, cause: LostCause::Start }
         }
