@@ -10,8 +10,7 @@ const OBJECTS: [&str; 6] =
 /// One worker; each guest that a request may wait in.
 fn one_worker(flags: &[&str], each: impl Fn(&str, Service)) {
     for (module, isolation) in [(BY_PATH, "instance"), (BY_PATH, "reuse"), (BY_PATH_0_3, "reuse")] {
-        let all: Vec<&str> =
-            ["-i", "1", "--isolation", isolation, "--request-timeout", "60s"].iter().chain(flags).copied().collect();
+        let all: Vec<&str> = ["-i", "1", "--isolation", isolation].iter().chain(flags).copied().collect();
         each(&format!("{module}, {isolation}"), serve(&all, module));
     }
 }
