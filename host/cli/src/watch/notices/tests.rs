@@ -57,25 +57,26 @@ fn a_file_that_is_written_replaced_deleted_or_made_is_heard_of_and_its_neighbour
 
 #[test]
 fn a_link_is_heard_of_and_so_is_what_it_leads_to() {
-    let mut kit = Kit::new(&["current/a"], |folder| {
+    let mut kit = Kit::new(&["current/a", "direct"], |folder| {
         for release in ["one", "two"] {
             fs::create_dir(folder.join(release)).unwrap();
             fs::write(folder.join(release).join("a"), release).unwrap();
         }
         symlink("one", folder.join("current")).unwrap();
+        symlink("current/a", folder.join("direct")).unwrap();
     });
     fs::write(kit.at("one/a"), "1").unwrap();
-    assert_eq!(kit.heard(), [0]);
+    assert_eq!(kit.heard(), [0, 1]);
     fs::write(kit.at("two/a"), "2").unwrap();
     assert_eq!(kit.heard(), [0; 0], "it does not lead there");
     symlink("two", kit.at("next")).unwrap();
     fs::rename(kit.at("next"), kit.at("current")).unwrap();
-    assert_eq!(kit.heard(), [0]);
+    assert_eq!(kit.heard(), [0, 1]);
     kit.look();
     fs::write(kit.at("one/a"), "1").unwrap();
     assert_eq!(kit.heard(), [0; 0]);
     fs::write(kit.at("two/a"), "2").unwrap();
-    assert_eq!(kit.heard(), [0]);
+    assert_eq!(kit.heard(), [0, 1]);
 }
 
 #[test]
