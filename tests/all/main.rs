@@ -10,6 +10,7 @@ mod crashers;
 mod daemon;
 mod daemon_kit;
 mod delegated;
+mod each_test;
 mod files;
 mod floods;
 mod floor;

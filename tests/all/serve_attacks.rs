@@ -2,7 +2,7 @@
 
 use crate::http_client::flood::Flood;
 use crate::http_client::{Broken, Client, head};
-use crate::kit::{Need, missing};
+use crate::kit::{Need, alone, missing};
 use crate::serve_kit::{BY_PATH, Service, serve};
 use crate::support::until;
 use std::net::Shutdown;
@@ -190,6 +190,7 @@ fn ten_thousand_connections_are_served() {
     if limit.is_some_and(|limit| limit < 12_000) {
         return missing(Need::Descriptors, "12,000 open files (ulimit -n)");
     }
+    alone();
     // They come faster than workers take them: as many may wait.
     let flags = ["-i", "2", "--max-connections", "10000", "--queue", "10000", "--idle-timeout", "5m"];
     let service = serve(&flags, BY_PATH);
