@@ -43,6 +43,12 @@ test *WORDS: build jobs hostile
     {{ if WORDS == "" { "scripts/test-sdk.sh " + sandhog + " " + target } else { "" } }}
     @if [ -s {{ target }}/not-tried ]; then echo "$(wc -l < {{ target }}/not-tried) tests could not be tried here:"; cat {{ target }}/not-tried; fi
 
+# Write anew the texts for people that tests compare (`*.snap`); read them in `git diff`, aloud, before you commit them
+snapshots: build jobs hostile
+    rm -f host/cli/snapshots/*.snap tests/snapshots/*.snap
+    INSTA_UPDATE=always cargo test {{ tests }} --release --locked -p sandhog-cli --lib
+    INSTA_UPDATE=always cargo test {{ tests }} --release --locked -p sandhog-tests -- common_errors command_line
+
 # Kill the daemon, its spawner, zygotes and workers N times at random moments; SANDHOG_SEED=… replays a run
 chaos N="10000": build jobs hostile
     SANDHOG_KILLS={{ N }} cargo test {{ tests }} --release --locked -p sandhog-tests -- --nocapture random_kills_of_the_daemon

@@ -3,6 +3,7 @@ mod bindings;
 mod cache_entries;
 mod chaos;
 mod command_line;
+mod common_errors;
 mod components;
 mod control;
 mod coredumps;

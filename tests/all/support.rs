@@ -3,6 +3,7 @@
 mod outcome;
 pub(crate) mod processes;
 mod scratch;
+mod snapshot;
 mod stream;
 mod terminal;
 
@@ -11,6 +12,7 @@ pub(crate) use crate::installed::sandhog;
 use crate::installed::{hostile, installed, target};
 pub(crate) use outcome::Outcome;
 pub(crate) use scratch::{Scratch, chown, names_in};
+pub(crate) use snapshot::shows;
 use stream::Stream;
 pub(crate) use terminal::{Terminal, terminal};
 

@@ -447,6 +447,28 @@ fn every_chapter_is_in_the_summary() {
     assert!(missing.is_empty(), "not in docs/SUMMARY.md: {missing:?}");
 }
 
+/// `./just snapshots` removes all of them first; this holds who renames a test by hand.
+#[test]
+fn every_snapshot_is_compared_with_something() {
+    let sources = sources(&["host/cli/src", "tests/all"]);
+    let is_named = |name: &str| {
+        let literal = format!("{name:?}");
+        sources.iter().any(|source| read(&source.path).contains(&literal))
+    };
+    let snapshots = ["host/cli/snapshots/", "tests/snapshots/"].map(files).concat();
+    assert!(snapshots.len() > 20, "{snapshots:?}");
+    let mut broken = Vec::new();
+    for path in snapshots {
+        let name = Path::new(&path).file_stem().unwrap().to_str().unwrap();
+        // Those of the help are named by the commands.
+        let is_help = name.starts_with("help-");
+        if !is_help && !is_named(name) && !name.strip_prefix("error-").is_some_and(is_named) {
+            broken.push(path);
+        }
+    }
+    assert_none(&broken, "a snapshot that no test reads");
+}
+
 #[test]
 fn every_recipe_that_the_documents_name_is_in_the_justfile() {
     let justfile = read("Justfile");

@@ -37,6 +37,8 @@ pub mod run;
 mod schema;
 mod serve;
 mod silence;
+#[cfg(test)]
+mod snapshot;
 mod start;
 mod startup;
 mod surroundings;

@@ -45,6 +45,7 @@ fn milliseconds(micros: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::shows;
     use sandhog_protocol::pool::Kind;
     use sandhog_protocol::pool_status::{Command, PoolStatus};
 
@@ -64,14 +65,7 @@ mod tests {
             ..PoolStatus::default()
         };
         let pools = [Asked { pid: 77, status: Some(status) }, Asked { pid: 4200, status: None }];
-        assert_eq!(
-            text(&pools),
-            "\
-PID   COMMAND  JOB      KIND     IDLE  BUSY  WAITING  STARTED  RECYCLED  START P50  START P99
-77    map      words\\n  handler  2     1     30       400      5         0.3ms      12.9ms
-4200  -        -        -        -     -     -        -        -         -          -
-"
-        );
+        shows("ps-all-pools", &text(&pools));
         assert_eq!(text(&[]), "");
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn check(args: &ServeArgs, passed: &[Listener]) -> Result<(), Failure
 }
 
 pub(super) fn nowhere() -> Failure {
-    let problem = Problem::new("it is not said where to listen");
+    let problem = Problem::new("there is no address to listen on");
     refused(problem.with_hint("write --listen 127.0.0.1:8080, or let systemd pass a socket"))
 }
 
