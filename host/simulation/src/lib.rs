@@ -2,7 +2,7 @@
 //! same way.
 //!
 //! A world takes every choice from its [`Rng`], which writes it down on a tape. So a world is its tape: a shorter tape, or one
-//! with smaller numbers, is another world, and [`explore`] looks for the smallest that still breaks the same rule.
+//! with smaller numbers, is another world, and [`explore()`] looks for the smallest that still breaks the same rule.
 //!
 //! - `SANDHOG_SEED=N` runs the world of that number alone, and tells it event by event.
 //! - `SANDHOG_CHOICES=…` runs the world of that tape alone: the smaller one that a failure has printed.

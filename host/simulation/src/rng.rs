@@ -59,7 +59,9 @@ impl Rng {
     pub fn pick<T>(&self, from: impl IntoIterator<Item = T>) -> Option<T> {
         let mut from: Vec<T> = from.into_iter().collect();
         let count = from.len() as u64;
-        (count > 0).then(|| from.swap_remove(self.0.borrow_mut().turn(count) as usize))
+        // It is below the count, which is a `usize`.
+        let turn = (count > 0).then(|| self.0.borrow_mut().turn(count))?;
+        usize::try_from(turn).ok().map(|turn| from.swap_remove(turn))
     }
 
     /// So many times, and fewer in a smaller world: what is done with the numbers of one time can be left out as a whole.
