@@ -76,7 +76,7 @@ fn a_descriptor_that_is_not_there_is_named() {
 #[test]
 fn what_was_passed_to_another_process_is_not_taken() {
     let outcome = with(vec![listener().1], 1, "1", &[]).run();
-    is_refused(&outcome, "it is not said where to listen");
+    is_refused(&outcome, "let systemd pass a socket");
     let outcome = with(vec![listener().1], 1, "own", &[]).run();
     is_refused(&outcome, "LISTEN_PID is \"own\", which is no process id");
 }
