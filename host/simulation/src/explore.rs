@@ -127,7 +127,7 @@ mod tests {
         let (mut account, mut days) = (0_i64, 0);
         for () in rng.up_to(200) {
             days += 1;
-            let amount = rng.below(100) as i64;
+            let amount = rng.below(100).cast_signed();
             let pays = rng.one_in(2);
             rng.tell(|| format!("day {days}: {account} {} {amount}", if pays { '-' } else { '+' }));
             account += if pays { -amount } else { amount };

@@ -49,14 +49,12 @@ impl Environment<'_> {
     }
 
     fn variable(&mut self, name: &str, value: &Value<'_>, reader: &mut Reader<'_>) {
-        match value.get_ref() {
-            DeValue::Boolean(true) => self.pass_on(name, value.span().start, reader),
-            _ => {
-                let key = format!("env.{}", short(name));
-                if let Some(text) = reader.text(&key, value, "\"C\", or true to pass it on") {
-                    self.set(name, text);
-                }
-            }
+        if matches!(value.get_ref(), DeValue::Boolean(true)) {
+            return self.pass_on(name, value.span().start, reader);
+        }
+        let key = format!("env.{}", short(name));
+        if let Some(text) = reader.text(&key, value, "\"C\", or true to pass it on") {
+            self.set(name, text);
         }
     }
 
