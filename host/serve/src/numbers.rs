@@ -62,6 +62,19 @@ pub struct Numbers {
     pub per_second: f64,
 }
 
+impl Numbers {
+    /// Requests in a thousand seconds, for those who write whole numbers.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is not negative, and saturates"
+    )]
+    pub fn rate_milli(&self) -> u64 {
+        (self.per_second * 1000.0) as u64
+    }
+}
+
 /// Counts what happens.
 pub struct Counter {
     numbers: Numbers,

@@ -33,7 +33,7 @@ fn of_now(common: &ServeStatus, numbers: &Numbers) -> ServeStatus {
         waiting: numbers.waiting,
         requests: numbers.requests,
         errors: numbers.failed.saturating_add(numbers.late),
-        rate_milli: (numbers.per_second * 1000.0) as u64,
+        rate_milli: numbers.rate_milli(),
         in_flight: numbers.in_flight,
         p50_us: numbers.p50.map(micros),
         p99_us: numbers.p99.map(micros),

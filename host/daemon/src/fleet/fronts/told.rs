@@ -202,12 +202,11 @@ fn limits(job: &Job, http: &Http) -> Limits {
 }
 
 /// For people and their programs. `in_flight`: those of the worker that have not ended.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is not negative, and saturates")]
 pub(super) fn requests(numbers: &Numbers, in_flight: u64) -> Requests {
     let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     Requests {
         total: numbers.requests,
-        rate_milli: (numbers.per_second * 1000.0) as u64,
+        rate_milli: numbers.rate_milli(),
         in_flight,
         errors: numbers.failed + numbers.late,
         p50_us: numbers.p50.map(us),
