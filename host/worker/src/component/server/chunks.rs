@@ -40,11 +40,11 @@ impl Chunks {
         let (mut place, mut at) = (self, 0);
         while let Some(byte) = bytes.get(at) {
             if let Self::Data(left) = place {
-                let rest = (bytes.len() - at) as u64;
-                let taken = left.min(rest);
-                // At most what there is.
-                at += taken as usize;
-                place = if taken == left { Self::DataReturn } else { Self::Data(left - taken) };
+                let rest = bytes.len() - at;
+                let taken = usize::try_from(left).map_or(rest, |left| left.min(rest));
+                at += taken;
+                let left = left - taken as u64;
+                place = if left == 0 { Self::DataReturn } else { Self::Data(left) };
                 continue;
             }
             at += 1;

@@ -21,6 +21,10 @@ mod concurrent;
 mod ended;
 mod epochs;
 #[cfg(any(test, feature = "exercise"))]
+#[expect(
+    clippy::expect_used,
+    reason = "a harness of tests and of the fuzzer: what it can't set up is the end of the test"
+)]
 mod exercise;
 mod framing;
 mod gate;
