@@ -69,6 +69,8 @@ mod serve_kit;
 mod serve_limits;
 mod serve_load;
 mod shared_zygotes;
+mod sockets;
+mod sockets_kept;
 mod stopping;
 mod streams;
 mod support;

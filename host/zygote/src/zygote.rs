@@ -277,6 +277,7 @@ impl<W: Workload> Zygote<W> {
         };
         let connection = if plan.connected { fds.next() } else { None };
         let coredump = if plan.coredump { fds.next() } else { None };
+        let listeners: Vec<OwnedFd> = fds.by_ref().take(plan.listeners as usize).collect();
         let directories: Vec<(OwnedFd, Access)> = fds.zip(plan.directories).collect();
         for (number, stream) in [&stdin, &stdout, &stderr].into_iter().enumerate() {
             if process::dup_to(stream.as_fd(), number as RawFd).is_err() {
@@ -286,6 +287,7 @@ impl<W: Workload> Zygote<W> {
         let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
         keep.extend(connection.iter().chain(&coredump).map(AsRawFd::as_raw_fd));
         keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
+        keep.extend(listeners.iter().map(AsRawFd::as_raw_fd));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         // A guest's worker opens its channel once more, that of a component each directory as well.
         let opened = match self.module.as_ref().map(|module| module.kind) {
@@ -316,6 +318,7 @@ impl<W: Workload> Zygote<W> {
             program: self.plan.program,
             memory_is_counted: self.plan.counts_memory(),
             sealed,
+            listeners,
             directories: context.directories,
             module: self.module.take().map(|module| module.loaded),
             waits: plan.slot.is_some(),

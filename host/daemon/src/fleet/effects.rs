@@ -59,6 +59,10 @@ impl Daemon {
                 .map(|(theirs, server)| (Some(theirs), Connection::Server(server))),
             (Err(_), _) | (_, None) => Ok(self.mailbox(attempt)),
         };
+        let listeners = match &settled {
+            Ok(_) => self.ports_of(&service).map_err(no_port),
+            Err(_) => Ok(Vec::new()),
+        };
         let attempt_observer =
             Arc::new(AttemptObserver::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
         let (stop_request, stop_requests) = watch::channel(None);
@@ -68,15 +72,16 @@ impl Daemon {
             Ok((theirs, ours)) => (Ok(theirs), ours),
             Err(verdict) => (Err(verdict), Connection::None),
         };
+        let opened = opened.and_then(|connection| Ok((connection, listeners?)));
         let kept = match (identity, &settled, opened) {
             (Err(error), ..) => Err(no_id(&error)),
             (Ok(_), Err(reason), _) => Err(Verdict::Refused { reason: reason.clone() }),
             (Ok(_), Ok(_), Err(verdict)) => Err(verdict),
-            (Ok(identity), Ok(settled), Ok(connection)) => {
+            (Ok(identity), Ok(settled), Ok((connection, listeners))) => {
                 let granted = settled.job.clone();
                 let (observer, keeper) = (attempt_observer.clone(), attempt_observer.clone());
                 let (family, group) = (family(&service, settled, instances), self.group_of(&service));
-                Ok(Kept { job, granted, identity, family, connection, observer, keeper, grace, group })
+                Ok(Kept { job, granted, listeners, identity, family, connection, observer, keeper, grace, group })
             }
         };
         tokio::spawn(run(
@@ -201,6 +206,7 @@ impl Daemon {
         let Some(member) = self.index.members.remove(&id) else { return };
         self.shared.removed(id, &member.group);
         self.fronts.look_at(&member.job);
+        self.ports.changed.insert(member.job.clone());
         // With the last one of a job that is deleted goes its log.
         if self.index.forget(id, &member) {
             self.remove_logs(&member.job);
@@ -261,6 +267,11 @@ async fn run(
 
 fn no_id(error: &(dyn std::error::Error + 'static)) -> Verdict {
     let reason = format!("there is no id for another attempt: {}", causes::one_line(error));
+    Verdict::Lost { reason, cause: LostCause::Machine }
+}
+
+/// It may be otherwise at the next try.
+fn no_port(reason: String) -> Verdict {
     Verdict::Lost { reason, cause: LostCause::Machine }
 }
 

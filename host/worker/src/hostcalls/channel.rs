@@ -1,11 +1,13 @@
 //! `sandhog:job/channel`: messages between two attempts, or between an attempt and the program that started it.
 
+use super::sockets::{self, Sent};
 use super::types::{Error, Incoming, Outgoing, Timeout, answer};
 use super::view::{Parts, View};
 use crate::session::{self, Connection, Source, Until};
 use sandhog_channel::Progress;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Format;
+use std::os::fd::AsFd;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 
@@ -27,6 +29,12 @@ pub(super) fn link<T: View + 'static>(channel: &mut LinkerInstance<'_, T>) -> wa
         Ok(())
     })?;
     channel.func_wrap("[method]connection.send", send)?;
+    channel.func_wrap("[method]connection.send-with", send_with)?;
+    channel.func_wrap("[method]connection.take-socket", |mut store: Store<'_, T>, (connection,): (Handle,)| {
+        let table = store.data_mut().parts().table;
+        let handle = table.get(&connection)?.take_handle();
+        Ok((handle.map(|handle| sockets::come(table, handle)).transpose()?,))
+    })?;
     channel.func_wrap(
         "[method]connection.recv",
         |mut store: Store<'_, T>, call: (Handle, Timeout)| -> CallResult<Incoming> {
@@ -74,6 +82,28 @@ pub(super) fn send_message<T: View + 'static>(
     when_there_is_room(store, connection, until, |store| {
         connection.send(&mut progress, format, message.body.as_le_slice(store))
     })
+}
+
+/// Straight from the guest's memory.
+fn send_with<T: View + 'static>(
+    mut store: Store<'_, T>,
+    (connection, message, handle, timeout): (Handle, Outgoing, Sent, Timeout),
+) -> CallResult<()> {
+    let table = store.data_mut().parts().table;
+    let (connection, socket) = (table.get(&connection)?.clone(), sockets::sent(table, &handle)?);
+    let format = match message.format.into() {
+        Format::Failure => {
+            return Ok((Err(Error::Invalid("a failure is a handler's answer".to_owned())),));
+        }
+        format @ (Format::Value | Format::Bytes) => format,
+    };
+    if message.body.len() > limits::INLINE_PAYLOAD {
+        return Ok((Err(Error::TooLarge(limits::INLINE_PAYLOAD as u64)),));
+    }
+    let sent = when_there_is_room(&mut store, &connection, Until::of(timeout), |store| {
+        connection.send_with(format, message.body.as_le_slice(store), socket.as_fd())
+    });
+    Ok((answer(sent),))
 }
 
 fn send_batch<T: View + 'static>(

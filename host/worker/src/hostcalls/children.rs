@@ -2,6 +2,7 @@
 
 use super::channel::send_message;
 use super::objects::{ObjectGrant, granted};
+use super::sockets::{self, Listener, Stream};
 use super::text::{self, Budget};
 use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer, or_default};
 use super::view::{HANDLES, Parts, View};
@@ -79,6 +80,7 @@ struct Job {
     objects: WasmList<ObjectGrant>,
     #[component(name = "max-objects")]
     max_objects: u32,
+    passed: bool,
     limits: Limits,
     data: Option<Outgoing>,
     stdin: Stdio,
@@ -132,6 +134,10 @@ enum Awaited {
     Ended(Resource<Child>),
     #[component(name = "stopping")]
     Stopping,
+    #[component(name = "client")]
+    Client(Resource<Listener>),
+    #[component(name = "data")]
+    Data(Resource<Stream>),
 }
 
 type Store<'a, T> = StoreContextMut<'a, T>;
@@ -300,6 +306,8 @@ fn wait_any<T: View + 'static>(
         Ok(match awaited {
             Awaited::Message(connection) => Source::Message(table.get(connection)?),
             Awaited::Bytes(reader) => Source::Readable(table.get(reader)?.0.as_fd()),
+            Awaited::Client(socket) => Source::Readable(sockets::listener(table, socket)?),
+            Awaited::Data(socket) => Source::Readable(sockets::stream(table, socket)?),
             Awaited::Ended(child) => Source::Ended(table.get(child)?.0),
             Awaited::Stopping => Source::Stopping,
         })
@@ -345,6 +353,7 @@ fn child_job<T: View + 'static>(
         modules,
         objects,
         max_objects: job.max_objects,
+        passed: job.passed,
         limits: job.limits.into(),
         data,
         stdio: [job.stdin.into(), job.stdout.into(), job.stderr.into()],

@@ -14,6 +14,7 @@ mod channel;
 mod children;
 mod objects;
 mod process;
+mod sockets;
 mod text;
 mod types;
 mod view;
@@ -35,6 +36,7 @@ pub(crate) fn link<T: View + 'static>(linker: &mut Linker<T>) -> wasmtime::Resul
     // Types alone; components import it all the same.
     linker.instance("sandhog:job/types@0.1.0")?;
     process::link(&mut linker.instance("sandhog:job/process@0.1.0")?)?;
+    sockets::link(&mut linker.instance("sandhog:job/sockets@0.1.0")?)?;
     channel::link(&mut linker.instance("sandhog:job/channel@0.1.0")?)?;
     objects::link(&mut linker.instance(MODULE)?)?;
     children::link(&mut linker.instance("sandhog:job/children@0.1.0")?)

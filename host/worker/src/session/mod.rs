@@ -14,6 +14,9 @@ mod control;
 mod conversation;
 mod ended;
 mod error;
+mod handle;
+#[cfg(feature = "hostile")]
+mod handle_lies;
 mod input;
 mod news;
 mod objects;
@@ -32,6 +35,7 @@ pub(crate) use control::Control;
 pub(crate) use conversation::Session;
 pub(crate) use ended::Ended;
 pub(crate) use error::Error;
+pub(crate) use handle::{Handle, Socket};
 pub(crate) use input::Input;
 pub(crate) use objects::Attachment;
 pub(crate) use shared::{Shared, Waits};
