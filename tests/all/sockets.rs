@@ -173,7 +173,7 @@ fn children_accept_from_a_listener_that_was_passed_to_them() {
 
 #[test]
 fn a_connection_goes_there_and_back_and_its_first_holder_need_not_stay() {
-    let listening = Listening::of(passes("there-and-back"));
+    let listening = Listening::of(passes("there-and-back").flag("--net=passed"));
     assert_eq!(ask(connect(listening.address), "hello"), "HELLO\n");
     let outcome = listening.wait();
     assert_eq!((outcome.code, outcome.text()), (0, "true\ntake it again true\n"), "{outcome:#?}");

@@ -5,7 +5,6 @@
 
 use super::embedded::Failure;
 use super::render::problem::Problem;
-use super::run::refusal;
 use sandhog_protocol::exit_code;
 use sandhog_serve::listener::{Listener, inherited};
 use sandhog_spec::net::Net;
@@ -47,6 +46,10 @@ pub(super) fn passed() -> Result<Vec<Listener>, Failure> {
         None => Err(refused(Problem::new(format!("LISTEN_FDS: the descriptor {number} is not open")))),
     });
     taken.collect()
+}
+
+fn refusal(error: &(dyn std::error::Error + 'static)) -> Failure {
+    refused(Problem::of(error))
 }
 
 pub(super) fn refused(problem: Problem) -> Failure {

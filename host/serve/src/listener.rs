@@ -214,8 +214,9 @@ mod tests {
     #[test]
     fn what_a_job_accepts_sends_at_once() {
         let listener = Listener::bind(any()).unwrap();
-        let _client = TcpStream::connect(listener.address()).unwrap();
+        let address = listener.address();
         let socket = listener.for_job().unwrap();
+        let _client = TcpStream::connect(address).unwrap();
         rustix::io::ioctl_fionbio(&socket, false).unwrap();
         let accepted = rustix::net::accept(&socket).unwrap();
         assert_eq!(sockopt::tcp_nodelay(&accepted), Ok(true));

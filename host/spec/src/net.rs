@@ -110,7 +110,7 @@ impl Net {
 }
 
 fn unknown(word: &str) -> Reason {
-    Reason::Unknown { advice: advice(word, [LISTEN, PASSED, NONE].into_iter()) }
+    Reason::Unknown { advice: advice(word, [LISTEN, PASSED, NONE]) }
 }
 
 #[cfg(test)]

@@ -53,11 +53,9 @@ impl Daemon {
         });
         let name = identity.as_ref().map_or_else(|_| String::new(), |identity| identity.attempt.clone());
         let origin = Origin { job: service.job.name.clone(), instance: member.number, attempt: name };
-        let opened = match (&settled, &service.job.http) {
-            (Ok(_), Some(http)) => self
-                .serve(attempt, &origin, &service, http)
-                .map(|(theirs, server)| (Some(theirs), Connection::Server(server))),
-            (Err(_), _) | (_, None) => Ok(self.mailbox(attempt)),
+        let opened = match settled {
+            Ok(_) => self.connection(attempt, &origin, &service),
+            Err(_) => Ok(self.mailbox(attempt)),
         };
         let listeners = match &settled {
             Ok(_) => self.ports_of(&service).map_err(no_port),
@@ -109,6 +107,25 @@ impl Daemon {
         self.running.insert(attempt, running);
         // Where this process is killed, the next daemon knows what it took along.
         self.save(id);
+    }
+
+    /// The worker's end of its connection, for messages or for clients, and ours.
+    ///
+    /// # Errors
+    /// Clients could not be given to it.
+    fn connection(
+        &mut self,
+        attempt: AttemptNumber,
+        origin: &Origin,
+        service: &Service,
+    ) -> Result<(Option<OwnedFd>, Connection), Verdict> {
+        match &service.job.http {
+            Some(http) => {
+                let (theirs, server) = self.serve(attempt, origin, service, http)?;
+                Ok((Some(theirs), Connection::Server(server)))
+            }
+            None => Ok(self.mailbox(attempt)),
+        }
     }
 
     /// The worker's end of a connection for messages, and ours; without one where there are no descriptors left, which the

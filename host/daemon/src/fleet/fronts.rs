@@ -13,7 +13,6 @@ pub use reserved::Reserved;
 
 use super::logs::{Logs, Origin};
 use super::message::Inbox;
-use super::ports::meets;
 use sandhog_protocol::causes;
 use sandhog_protocol::control::{Requests, Serving};
 use sandhog_serve::dispatcher::{Accepting, DispatchSettings, Dispatcher, Membership};
@@ -315,6 +314,12 @@ impl Front {
         drop(listening);
         tokio::spawn(async move { dispatcher.drain().await });
     }
+}
+
+/// Whether nobody can listen at one while somebody does at the other.
+pub(super) fn meets(one: SocketAddr, other: SocketAddr) -> bool {
+    let same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    same && one.port() == other.port()
 }
 
 fn settings(http: &Http) -> DispatchSettings {

@@ -3,7 +3,7 @@
 //! Must not: accept anybody, decide when a job is up, wait. To listen at a numeric address asks nobody, so the one task does it
 //! itself.
 
-use super::fronts::Fronts;
+use super::fronts::{Fronts, meets};
 use rustix::net::{Shutdown, shutdown};
 use sandhog_protocol::causes;
 use std::collections::{BTreeSet, HashMap};
@@ -113,10 +113,4 @@ impl Ports {
         self.is_over = true;
         self.jobs.clear();
     }
-}
-
-/// Whether nobody can listen at one while somebody does at the other.
-pub(super) fn meets(one: SocketAddr, other: SocketAddr) -> bool {
-    let same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
-    same && one.port() == other.port()
 }

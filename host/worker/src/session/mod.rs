@@ -7,6 +7,7 @@
 //! What this must not do: know the engine, check what a guest passes (`hostcalls` does), or decide what a guest may (the
 //! coordinator does).
 
+mod accept;
 mod child;
 mod children;
 mod connection;
