@@ -161,6 +161,20 @@ fn a_child_that_dies_takes_its_own_client_along_and_nobody_else() {
 }
 
 #[test]
+fn a_sender_waits_while_too_many_sockets_are_on_their_way() {
+    let run = listens("dispatcher", &["1"]).flag("--max-files=16");
+    let listening = Listening::of(run.flag(format!("--child=answerer={}", guest("answerer").display())));
+    // The only child is busy with it, and takes nobody else.
+    let silent = connect(listening.address);
+    let clients: Vec<_> = (0..100).map(|_| connect(listening.address)).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(silent);
+    for client in clients {
+        assert_eq!(ask(client, "x"), "0: x\n");
+    }
+}
+
+#[test]
 fn children_accept_from_a_listener_that_was_passed_to_them() {
     let listening = dispatcher(2, &["listener"]);
     // Each client goes to one of them; which, the kernel says.

@@ -6,6 +6,7 @@ use crate::serve_load::own_address;
 use crate::sockets::{ask, connect};
 use crate::support::until;
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_protocol::control::{Instance, Phase};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -90,11 +91,10 @@ fn no_client_is_refused_while_an_attempt_takes_another_ones_place() {
     clients.go_on();
     daemon.well(&["restart", "gate"]);
     clients.go_on();
-    let before = daemon.instance("gate");
+    let is_up = |it: &Instance| it.phase == Phase::Running && it.pid.is_some();
+    let before = daemon.until_instance("gate being up", "gate", is_up);
     kill(before.pid.unwrap());
-    daemon.until_instance("gate being another", "gate", |it| {
-        it.attempt != before.attempt && it.phase == sandhog_protocol::control::Phase::Running
-    });
+    daemon.until_instance("gate being another", "gate", |it| it.attempt != before.attempt && is_up(it));
     clients.go_on();
     assert_eq!(clients.end(), 0, "{}", daemon.story());
     answered(address);

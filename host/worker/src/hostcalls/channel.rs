@@ -100,9 +100,20 @@ fn send_with<T: View + 'static>(
     if message.body.len() > limits::INLINE_PAYLOAD {
         return Ok((Err(Error::TooLarge(limits::INLINE_PAYLOAD as u64)),));
     }
-    let sent = when_there_is_room(&mut store, &connection, Until::of(timeout), |store| {
-        connection.send_with(format, message.body.as_le_slice(store), socket.as_fd())
-    });
+    let until = Until::of(timeout);
+    let sent = loop {
+        let mut went = true;
+        let sent = when_there_is_room(&mut store, &connection, until, |store| {
+            went = connection.send_with(format, message.body.as_le_slice(store), socket.as_fd())?;
+            Ok(())
+        });
+        if went || sent.is_err() {
+            break sent;
+        }
+        if let Err(error) = store.data_mut().parts().session.wait_a_little(until) {
+            break Err(error);
+        }
+    };
     Ok((answer(sent),))
 }
 

@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::handle::Handle;
 use super::pipe_end::PipeEnd;
+use rustix::io::Errno;
 use sandhog_channel::{Endpoint, Handles, Large, Progress, Timeout};
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
@@ -136,15 +137,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a message and a duplicate of the socket with it.
+    /// Sends a message and a duplicate of the socket with it. Whether it went: not while as many sockets are on their way as the
+    /// kernel lets an attempt have there, whoever is to receive them. Nobody tells when that is over.
     ///
     /// # Errors
     /// As [`Self::send`], and nothing was sent; [`Error::Denied`] where the other end can't have any.
-    pub(crate) fn send_with(&self, format: Format, body: &[u8], handle: BorrowedFd<'_>) -> Result<(), Error> {
+    pub(crate) fn send_with(&self, format: Format, body: &[u8], handle: BorrowedFd<'_>) -> Result<bool, Error> {
         let mut end = self.write();
         #[cfg(feature = "hostile")]
         if let Some(lied) = super::handle_lies::tell(end.used()?.as_fd(), format, body, handle) {
-            return Ok(lied?);
+            return Ok(lied.map(|()| true)?);
         }
         match end.peer {
             Peer::Job => {}
@@ -155,8 +157,15 @@ impl Connection {
                 return Err(Error::Denied("a program outside takes no sockets; only jobs do".to_owned()));
             }
         }
-        end.used()?.send_with(format, body, handle, Timeout::Now)?;
-        Ok(())
+        match end.used()?.send_with(format, body, handle, Timeout::Now) {
+            Ok(()) => Ok(true),
+            Err(sandhog_channel::Error::System { source, .. })
+                if source.raw_os_error() == Some(Errno::TOOMANYREFS.raw_os_error()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// That which came with the message that was received last, once.
