@@ -47,7 +47,8 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 
 /// Says a line, and gives all that is answered.
 pub(crate) fn ask(mut client: TcpStream, line: &str) -> String {
-    writeln!(client, "{line}").unwrap();
+    // One write: who reads without waiting gets a line or nothing.
+    client.write_all(format!("{line}\n").as_bytes()).unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     answer
