@@ -16,7 +16,8 @@ prefix := if `id -u` == "0" { "/usr/local" } else { home_directory() / ".local" 
 # the calls have in common is for `host/features` to say: what is alike is compiled once.
 unsealed := "-p sandhog-protocol -p sandhog-channel -p sandhog-build-id -p sandhog-link -p sandhog-sys -p sandhog-ipc -p sandhog-sandbox " + \
     "-p sandhog-spec -p sandhog-probes -p sandhog-spawner -p sandhog-supervisor -p sandhog-dirs -p sandhog-runtime " + \
-    "-p sandhog-features -p sandhog-objects-model -p sandhog-objects -p sandhog-serve -p sandhog-daemon -p sandhog-doctor -p sandhog-cli"
+    "-p sandhog-features -p sandhog-simulation -p sandhog-objects-model -p sandhog-objects -p sandhog-serve -p sandhog-http -p sandhog-daemon " + \
+    "-p sandhog-doctor -p sandhog-cli"
 sealed := "-p sandhog-engine -p sandhog-zygote -p sandhog-worker -p sandhog-compiler"
 # For what tests alone run: our own crates without optimisation.
 tests := "--config .cargo/tests.toml"
@@ -35,6 +36,8 @@ up-demo *KEEP: build jobs
 
 # Run every test, or those whose name contains the words given; SANDHOG_REQUIRE=root,userns,cgroup,… fails those that can't run here
 test *WORDS: build jobs hostile
+    @# Without it, a test says that it was not tried.
+    @scripts/client-generator.sh {{ target }} || true
     @rm -f {{ target }}/not-tried
     cargo test {{ tests }} --release --locked {{ unsealed }} -- {{ WORDS }}
     @# They have no examples in their documents, for which each would be compiled once more.
@@ -43,6 +46,12 @@ test *WORDS: build jobs hostile
     {{ if WORDS == "" { "scripts/test-sdk.sh " + sandhog + " " + target } else { "" } }}
     @if [ -s {{ target }}/not-tried ]; then echo "$(wc -l < {{ target }}/not-tried) tests could not be tried here:"; cat {{ target }}/not-tried; fi
 
+# Write anew the texts for people that tests compare (`*.snap`); read them in `git diff`, aloud, before you commit them
+snapshots: build jobs hostile
+    rm -f host/cli/snapshots/*.snap tests/snapshots/*.snap
+    INSTA_UPDATE=always cargo test {{ tests }} --release --locked -p sandhog-cli --lib
+    INSTA_UPDATE=always cargo test {{ tests }} --release --locked -p sandhog-tests -- common_errors command_line
+
 # Kill the daemon, its spawner, zygotes and workers N times at random moments; SANDHOG_SEED=… replays a run
 chaos N="10000": build jobs hostile
     SANDHOG_KILLS={{ N }} cargo test {{ tests }} --release --locked -p sandhog-tests -- --nocapture random_kills_of_the_daemon
@@ -50,6 +59,12 @@ chaos N="10000": build jobs hostile
 # Kill members that share objects, and their keepers, N times at random moments; SANDHOG_SEED=… chooses others
 chaos-objects N="100000": build jobs hostile
     SANDHOG_KILLS={{ N }} cargo test {{ tests }} --release --locked -p sandhog-tests -- --nocapture kills_under_load
+
+# Run the simulations with STEPS events each; SANDHOG_SEED=… replays one world, SANDHOG_CHOICES=… the smaller one that a failure prints
+simulate STEPS="100000000": machine
+    SANDHOG_STEPS={{ STEPS }} cargo test --release --locked -p sandhog-supervisor --lib -- --nocapture simulation
+    SANDHOG_STEPS={{ STEPS }} cargo test --release --locked -p sandhog-objects-model --lib -- --nocapture simulation
+    SANDHOG_STEPS={{ STEPS }} cargo test --release --locked -p sandhog-daemon --lib -- --nocapture simulation
 
 # Build the three executables (the first time compiles the engine twice: some minutes)
 build: machine
@@ -94,12 +109,23 @@ lint: machine
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path tests/guests/Cargo.toml --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path guest-sdk/Cargo.toml --all-targets --all-features -- --deny warnings
 
+# Build the documentation of our crates, private items included; warnings are errors
+doc: machine
+    RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items {{ unsealed }} -p sandhog
+    RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items {{ sealed }}
+    RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items -p sandhog-client
+    CARGO_TARGET_DIR={{ target }}/guests-lint RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items --all-features --manifest-path guest-sdk/Cargo.toml
+
 # Bring every source file into format
 fmt:
     cargo fmt --all
     cargo fmt --all --manifest-path jobs/Cargo.toml
     cargo fmt --all --manifest-path tests/guests/Cargo.toml
     cargo fmt --all --manifest-path guest-sdk/Cargo.toml
+
+# Renew docs/openapi.json, the description of the HTTP API, out of its routes and types
+openapi: machine
+    SANDHOG_BLESS=1 cargo test {{ tests }} --release --locked -p sandhog-daemon --lib -- the_document_is_what_the_routes_and_their_types_say
 
 # Measure, beside what else one would use; print tables, and write them and charts to benches/results
 bench *ARGS: build jobs

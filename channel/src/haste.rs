@@ -1,7 +1,7 @@
 //! Whether a receiver looks for the next packet again and again, for a moment, before it sleeps.
 //!
-//! To wake a process that sleeps on another processor takes several times as long as a message itself (ARCHITECTURE.md, "A
-//! receiver looks before it sleeps"). Where two ends answer each other quickly, neither has to sleep.
+//! Waking a process that sleeps on another processor takes several times as long as a message itself
+//! (docs/decisions/007). If two ends answer each other quickly, neither has to sleep.
 //!
 //! Must not: read a clock, look while nothing comes quickly, take for granted that looking pays.
 

@@ -1,4 +1,4 @@
-//! What has come by a socket and has not been handed out.
+//! Received packets of a socket that have not been passed on.
 //!
 //! Must not: allocate for a message before it is known that as much is taken, nor more than has come of one in pieces.
 
@@ -484,10 +484,10 @@ fn check_end(socket: BorrowedFd<'_>, bytes: usize) -> Result<(), Error> {
 }
 
 /// Takes what came beside a packet. What is surplus is closed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else was asked for")]
 fn beside(control: &mut RecvAncillaryBuffer<'_>) -> Beside {
     let mut fds = control.drain().flat_map(|message| match message {
         RecvAncillaryMessage::ScmRights(fds) => fds.collect::<Vec<_>>(),
-        // Nothing else was asked for.
         _ => Vec::new(),
     });
     match (fds.next(), fds.next()) {

@@ -8,9 +8,11 @@
 //! - Whole or not at all: after any error of [`Endpoint::send`] nothing was sent.
 //! - All that the other end sent before it went is received before [`Error::Closed`] is.
 //! - A sender waits while the socket's buffer is full. Nothing is kept for a receiver that does not read.
-//! - Whoever receives says how much a message may have. A larger one costs the packet in which it begins, and the connection:
-//!   its sender is told no more than that the other end has gone. One that is slow breaks no rule.
-//! - Whatever breaks the rules closes the connection, once as [`Error::Broken`], then as [`Error::Closed`].
+//! - The receiver sets the maximum size of a message. A larger one costs the packet in which it begins, and the
+//!   connection: its sender is told no more than that the other end has gone. One that is slow breaks no rule.
+//! - A violation of the rules closes the connection: first with [`Error::Broken`], then with [`Error::Closed`].
+
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 mod endpoint;
 mod error;

@@ -1,6 +1,6 @@
 //! Many tasks for sealed workers that are ready: `sandhog pool`, over the protocol of `docs/pool-protocol.md`.
 //!
-//! Must not: start a thread. Whoever waits for an answer reads for all who wait.
+//! Must not: start a thread. A caller that waits for an answer reads for all waiting callers.
 
 #[cfg(feature = "tokio")]
 mod asynchronous;

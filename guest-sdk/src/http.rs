@@ -1,4 +1,4 @@
-//! Answers to HTTP requests, for a library with [`#[sandhog::http]`](crate::http). Its module exports
+//! Answers to HTTP requests, for a library with [`#[sandhog::http]`](macro@crate::http). Its module exports
 //! `wasi:http/incoming-handler` 0.2, so that every server of that interface can call it.
 //!
 //! ```standalone_crate

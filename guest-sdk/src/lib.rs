@@ -51,7 +51,7 @@ mod verdict;
 /// The bindings that wit-bindgen makes of wit/sandhog.wit, and all unsafe code. `tests/all/bindings.rs` makes them anew.
 #[rustfmt::skip]
 #[doc(hidden)]
-#[allow(unsafe_code, missing_docs, unreachable_pub, dead_code, clippy::all)]
+#[allow(unsafe_code, missing_docs, unreachable_pub, dead_code, clippy::all, clippy::pedantic, clippy::restriction)]
 pub mod abi;
 
 pub use batch::{Batch, Collects};

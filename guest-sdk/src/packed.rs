@@ -64,15 +64,12 @@ impl Packed {
 
 fn put_header(out: &mut Vec<u8>, format: Format, length: usize) {
     let codes = if format == Format::Bytes { BIN } else { EXT };
-    let bytes = (length as u32).to_be_bytes();
+    let [.., a, b, c, d] = length.to_be_bytes();
     match (format, length) {
-        (Format::Value | Format::Failure, 1 | 2 | 4 | 8 | 16) => out.push(0xd4 + length.ilog2() as u8),
-        (_, ..=0xff) => out.extend_from_slice(&[codes[0], bytes[3]]),
-        (_, ..=0xffff) => out.extend_from_slice(&[codes[1], bytes[2], bytes[3]]),
-        _ => {
-            out.push(codes[2]);
-            out.extend_from_slice(&bytes);
-        }
+        (Format::Value | Format::Failure, 1 | 2 | 4 | 8 | 16) => out.push(0xd4 + length.ilog2().to_le_bytes()[0]),
+        (_, ..=0xff) => out.extend_from_slice(&[codes[0], d]),
+        (_, ..=0xffff) => out.extend_from_slice(&[codes[1], c, d]),
+        _ => out.extend_from_slice(&[codes[2], a, b, c, d]),
     }
     match format {
         Format::Bytes => {}

@@ -51,7 +51,8 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Makes one. [`Error::Denied`]: this job may make no objects; [`Error::Quota`]: it has made as many as it may.
+    /// Makes one. [`Error::Denied`](crate::Error::Denied): this job may make no objects;
+    /// [`Error::Quota`](crate::Error::Quota): it has made as many as it may.
     pub fn new() -> Result<Self> {
         let (first, second) = host::create_pipe()?;
         Ok(Self { first: Connection::new(first), second: Connection::new(second) })

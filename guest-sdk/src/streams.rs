@@ -34,7 +34,7 @@ impl Write for Writer {
             return Ok(0);
         }
         let written = self.end.write(bytes, nanoseconds(self.patience)).map_err(Error::from)?;
-        Ok(written as usize)
+        Ok(usize::try_from(written).unwrap_or(bytes.len()))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,5 +1,6 @@
-//! What the command line, or any other program, and a daemon say to each other: JSON over HTTP on a Unix socket. The
-//! routes are in `host/daemon/src/control/openapi.json`; here are the bodies.
+//! The messages between a daemon and the command line, or any other program: JSON over HTTP on a Unix socket. The routes are in
+//! `host/daemon/src/control/`; here are the bodies. The comments of these types are the descriptions in `docs/openapi.json`,
+//! whose schemas are generated from them (feature `openapi`).
 //!
 //! Times of day are milliseconds since 1970-01-01 UTC; durations and sizes that people have set stay as they wrote them
 //! (`30s`, `64MiB`).
@@ -7,6 +8,7 @@
 use crate::kinds::kinds;
 use crate::limits;
 pub use crate::serving::{Requests, Serving};
+pub use crate::sharing::{ObjectUser, ObjectWaiter, SharedObject};
 use crate::units::{Size, Time, Written};
 use crate::verdict::{Usage, Verdict};
 use serde::de::{Error, SeqAccess, Visitor};
@@ -104,10 +106,13 @@ pub struct JobSpec {
     pub overlap: Option<String>,
     pub catch_up: bool,
     pub logs: LogsSpec,
+    /// The profile of its manifest with which it is described. It is no setting: it says which ones were read.
+    pub profile: Option<String>,
 }
 
 /// Try again after this verdict, with another limit where one is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RetrySpec {
     /// The name of a verdict.
@@ -142,9 +147,11 @@ pub struct HealthSpec {
     pub heartbeat: Option<Written<Time>>,
     /// A module and its arguments, run sealed with the grants of the job: healthy where it completes.
     pub command: Vec<String>,
-    /// How often the command runs.
+    /// A path that it answers by HTTP: healthy where the status is from 200 to 399.
+    pub path: Option<String>,
+    /// How often the check runs.
     pub interval: Option<Written<Time>>,
-    /// How long the command may take.
+    /// How long the check may take.
     pub timeout: Option<Written<Time>>,
     /// Failures in a row that make the attempt unhealthy.
     pub failure_threshold: Option<u64>,
@@ -168,21 +175,26 @@ pub struct LogsSpec {
 
 /// What a job is a part of: one manifest, or what `start` starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GroupSpec {
+    /// Its name.
     pub name: String,
-    /// one-for-one, one-for-all or rest-for-one.
+    /// Which of its jobs start again when one fails: one-for-one, one-for-all or rest-for-one.
     pub strategy: Option<String>,
 }
 
 /// `POST /v1/apply`: these jobs are to be up, in these groups. Jobs of `source` that are not among them are deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ApplyRequest {
-    /// Where this comes from: a manifest's absolute path. None: nothing is deleted.
+    /// Where this comes from: a manifest's absolute path. Null: nothing is deleted.
     pub source: Option<String>,
+    /// Groups of these jobs; one that is left out has its defaults.
     pub groups: Vec<GroupSpec>,
-    /// At most [`limits::JOBS`].
+    /// All that are to be up, at most [`limits::JOBS`].
+    #[cfg_attr(feature = "openapi", schema(max_items = 20_000))]
     #[serde(deserialize_with = "jobs")]
     pub jobs: Vec<JobSpec>,
     /// Say what would change, and change nothing.
@@ -217,10 +229,13 @@ fn jobs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JobSpec>, D::E
 
 /// What an [`ApplyRequest`] does to one job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Change {
+    /// Its name.
     pub job: String,
+    /// What is done to it.
     pub change: ChangeKind,
-    /// Keys that differ.
+    /// Keys of settings that differ.
     pub keys: Vec<String>,
 }
 
@@ -241,6 +256,7 @@ kinds! {
 /// `POST /v1/{start,stop,restart,reload,delete}`, and `/v1/signal` with a signal. To start a job with a schedule by its name
 /// runs it now; by its group, or by `all`, it only waits for its time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct VerbRequest {
     /// Names, ids, `NAME/INSTANCE`, groups, or `all`.
@@ -253,17 +269,23 @@ pub struct VerbRequest {
 
 /// `POST /v1/scale`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ScaleRequest {
+    /// Its name.
     pub job: String,
+    /// How many instances it is to have.
     pub instances: u64,
+    /// Answer when it is done, not when it is begun.
     pub wait: bool,
 }
 
 /// `POST /v1/send`: a message to each instance that is selected; answered by one [`SendReply`] for each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SendRequest {
+    /// Names, ids, `NAME/INSTANCE`, groups, or `all`.
     pub select: Vec<String>,
     /// JSON, in its own text, as on `--ipc`.
     pub message: String,
@@ -271,10 +293,15 @@ pub struct SendRequest {
     pub wait_ms: u64,
 }
 
+/// What became of a message to one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SendReply {
+    /// Of the instance.
     pub id: u64,
+    /// Its job's name.
     pub job: String,
+    /// Its number among the job's instances, from 0.
     pub instance: u32,
     /// What it sent, as JSON text.
     pub message: Option<String>,
@@ -284,7 +311,9 @@ pub struct SendReply {
 
 /// What became of a [`VerbRequest`], an [`ApplyRequest`] or a [`ScaleRequest`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VerbResult {
+    /// Of an [`ApplyRequest`]: a change for each job.
     pub changes: Vec<Change>,
     /// Those that it concerns, as they are now.
     pub instances: Vec<Instance>,
@@ -299,9 +328,11 @@ pub struct VerbResult {
 
 /// A job, or an instance of it, that is as it was asked to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unchanged {
+    /// Its name.
     pub job: String,
-    /// None: the job as a whole.
+    /// Its number among the job's instances, from 0. Null: the job as a whole.
     pub instance: Option<u32>,
     /// How it is, as the end of a sentence: "it is stopped already".
     pub reason: String,
@@ -309,8 +340,11 @@ pub struct Unchanged {
 
 /// A line of `GET /v1/jobs`: a job, whether or not it has an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobSummary {
+    /// Its name.
     pub job: String,
+    /// Its group's name.
     pub group: String,
     /// How many it is to have.
     pub instances: u64,
@@ -321,32 +355,38 @@ kinds! {
     pub enum Phase {
         /// Not to be up: never started, or it has ended and is not to be started again.
         Idle = "idle",
-        /// For what it comes after.
+        /// It waits for the jobs that it comes after.
         Waiting = "waiting",
-        /// For its next time by the schedule.
+        /// It waits for its next time by the schedule.
         Scheduled = "scheduled",
+        /// Its attempt is not ready yet.
         Starting = "starting",
-        /// Ready.
+        /// Its attempt is ready.
         Running = "running",
+        /// Its attempt was asked to stop.
         Stopping = "stopping",
-        /// For the next try.
+        /// It waits for the next try.
         Backoff = "backoff",
         /// Somebody has stopped it.
         Stopped = "stopped",
-        /// Given up.
+        /// It is given up.
         Failed = "failed",
     }
 }
 
 /// One instance of a job: a line of `ps`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Instance {
     /// Its number, never used again.
     pub id: u64,
+    /// Its job's name.
     pub job: String,
+    /// Its group's name.
     pub group: String,
-    /// From 0.
+    /// Its number among the job's instances, from 0.
     pub instance: u32,
+    /// Where it is in its life.
     pub phase: Phase,
     /// Why it failed, or what it waits for.
     pub reason: Option<String>,
@@ -354,42 +394,48 @@ pub struct Instance {
     pub reloading: bool,
     /// Its worker is held by a signal until it gets another (`signal NAME STOP`, `CONT`).
     pub paused: bool,
-    /// Since when it is in this phase.
+    /// Since when it is in this phase, in milliseconds since 1970-01-01 UTC.
     pub since_ms: u64,
-    /// Of the attempt that runs.
+    /// The id of the attempt that runs.
     pub attempt: Option<String>,
+    /// Of its worker, as the daemon's machine counts processes.
     pub pid: Option<u32>,
-    /// Since its `go`.
+    /// Since when the attempt runs, in milliseconds since 1970-01-01 UTC.
     pub started_ms: Option<u64>,
     /// In thousandths of one processor, since the last look.
     pub cpu_permille: Option<u32>,
-    /// CPU time of its worker so far, user and system.
+    /// CPU time of its worker so far, user and system, in milliseconds.
     pub cpu_ms: Option<u64>,
     /// Resident memory of its worker, in bytes.
     pub memory_bytes: Option<u64>,
-    /// The same at its largest so far.
+    /// The same at its largest so far, in bytes.
     pub peak_rss_bytes: Option<u64>,
-    /// Through its connection to the daemon, where it has one: what it was sent, whether or not it has taken it, and what
-    /// has been received from it.
+    /// Messages that it was sent through its connection to the daemon, where it has one, whether or not it has taken them.
     pub messages_received: Option<u64>,
+    /// Messages that have been received from it.
     pub messages_sent: Option<u64>,
+    /// How often it was started again.
     pub restarts: u64,
     /// How its last attempt ended.
     pub last: Option<EndedAttempt>,
-    /// When it runs next: by its schedule or after its pause.
+    /// When it runs next, by its schedule or after its pause, in milliseconds since 1970-01-01 UTC.
     pub next_ms: Option<u64>,
     /// What the attempt said of its progress last.
     pub progress: Option<String>,
     /// Limits that a retry has changed: of the attempt that runs, or of the next one.
     #[serde(default)]
     pub raised: Vec<RaisedLimit>,
-    /// Of the attempt that runs, where its job serves HTTP.
+    /// Requests of the attempt that runs, where its job serves HTTP.
     #[serde(default)]
     pub requests: Option<Requests>,
+    /// The profile of its manifest with which its job is up.
+    #[serde(default)]
+    pub profile: Option<String>,
 }
 
 /// A limit that a retry has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RaisedLimit {
     /// The key of its setting: memory, timeout, cpu or max_output.
     pub limit: String,
@@ -401,93 +447,65 @@ pub struct RaisedLimit {
 
 /// An attempt that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EndedAttempt {
+    /// Its id.
     pub attempt: String,
+    /// When it ended, in milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,
-    /// One sentence.
+    /// How it ended, in one sentence.
     pub text: String,
-    /// As `sandhog run` ends with.
+    /// The code that `sandhog run` ends with.
     pub code: u8,
+    /// Why it ended.
     pub verdict: Verdict,
+    /// What it used.
     pub usage: Usage,
 }
 
 /// `GET /v1/jobs/NAME`: all that is known of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
+    /// Its settings as they were given.
     pub spec: JobSpec,
     /// The manifest that it comes from.
     pub source: Option<String>,
     /// Every setting with its default, as `check` prints it: key and value.
     pub settings: Vec<(String, String)>,
+    /// Those that it has.
     pub instances: Vec<Instance>,
-    /// The last ones, newest first, at most ten for each instance.
+    /// The last attempts that have ended, newest first, at most ten for each instance.
     pub ended: Vec<EndedAttempt>,
-    /// Where it serves HTTP.
+    /// How it serves HTTP, where it does.
     #[serde(default)]
     pub serving: Option<Serving>,
 }
 
-/// A line of `GET /v1/objects`: an object that jobs of a group share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SharedObject {
-    pub group: String,
-    /// None: it was made without one.
-    pub name: Option<String>,
-    /// Its number in the group, never used again while the daemon runs.
-    pub object: u64,
-    /// As in a grant: `queue(100, 1MiB)`.
-    pub kind: String,
-    /// Attempts that use it.
-    pub users: u64,
-    /// Who holds it: a lock's holder, those who have permits of a semaphore or items of a queue in their hands.
-    pub holders: Vec<ObjectUser>,
-    pub waiters: Vec<ObjectWaiter>,
-    /// Permits that are left, items that wait, parties that have arrived; of an event 1 where it is set. None: its keeper does
-    /// not say.
-    pub level: Option<u64>,
-    /// Bytes that are in it: of queues.
-    pub bytes: Option<u64>,
-    /// The last acquisition token that was given.
-    pub token: Option<u64>,
-    /// What it takes, as long as it is there.
-    pub memory_bytes: u64,
-    pub created_ms: u64,
-}
-
-/// An attempt that holds an object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectUser {
-    pub job: String,
-    pub instance: u32,
-    pub attempt: String,
-}
-
-/// An attempt that waits for an object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectWaiter {
-    pub job: String,
-    pub instance: u32,
-    pub attempt: String,
-    pub since_ms: u64,
-}
-
 /// A line of a job's log. `GET /v1/logs` answers with one of them a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogLine {
+    /// When it was written, in milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,
+    /// Its job's name. Empty: the daemon's own word on lines that were read too slowly.
     pub job: String,
+    /// The number of the instance among the job's, from 0.
     pub instance: u32,
+    /// The id of the attempt that wrote it.
     pub attempt: String,
+    /// Where it comes from.
     pub stream: LogStream,
-    /// Without its end. What is no UTF-8 is replaced.
+    /// Without its end. Bytes that are no UTF-8 are replaced. Control characters are as the guest wrote them.
     pub text: String,
 }
 
 kinds! {
     /// Where a line of a log comes from.
     pub enum LogStream {
+        /// The guest's stdout.
         Out = "out",
+        /// The guest's stderr.
         Err = "err",
         /// The guest's `log`.
         Log = "log",
@@ -500,18 +518,25 @@ kinds! {
 
 /// Something that has happened. `GET /v1/events` answers with one of them a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
     /// From 1, without gaps, since the daemon was started.
     pub number: u64,
+    /// When it happened, in milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,
-    /// None: the daemon itself.
+    /// The job's name. Null: the daemon itself.
     pub job: Option<String>,
+    /// The number of the instance among the job's, from 0. Null: it concerns the job as a whole.
     pub instance: Option<u32>,
+    /// The id of the instance.
     pub id: Option<u64>,
+    /// The id of the attempt.
     pub attempt: Option<String>,
+    /// What has happened.
     pub kind: EventKind,
-    /// One sentence.
+    /// The same in one sentence.
     pub text: String,
+    /// Of an attempt that has ended: why.
     pub verdict: Option<Verdict>,
     /// What the job sent to its parent, as JSON text.
     pub message: Option<String>,
@@ -573,25 +598,35 @@ kinds! {
     }
 }
 
-/// `GET /v1/daemon`.
+/// The daemon itself: `GET /v1/daemon`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Daemon {
+    /// Of Sandhog.
     pub version: String,
+    /// Of the daemon's process.
     pub pid: u32,
+    /// When it was started, in milliseconds since 1970-01-01 UTC.
     pub started_ms: u64,
+    /// The directory where it keeps jobs and logs.
     pub state_dir: String,
+    /// Where it is asked: the control socket.
     pub socket: String,
+    /// How many jobs it has.
     pub jobs: u64,
+    /// How many instances they have.
     pub instances: u64,
 }
 
 /// `POST /v1/shutdown`: the daemon stops all jobs in reverse order and ends; what was up is up again with the next daemon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {}
 
 /// The body of every answer that is no success.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     /// One sentence: what is wrong, and where.
     pub error: String,

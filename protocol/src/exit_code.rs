@@ -26,7 +26,7 @@ pub const TERMINATED: u8 = 143;
 pub const TOO_MUCH_OUTPUT: u8 = 153;
 /// 128 + SIGSYS.
 pub const DENIED: u8 = 159;
-/// More than [`MAP_FAILED_MAX`] tasks of `map` have failed; as GNU parallel says it.
+/// More than `MAP_FAILED_MAX` tasks of `map` have failed; as GNU parallel says it.
 pub const MAP_MANY_FAILED: u8 = 101;
 /// `map` could not read its input to the end, or not write; as GNU parallel says "other error".
 pub const MAP_BROKEN: u8 = 255;

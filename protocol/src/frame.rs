@@ -142,7 +142,8 @@ pub(crate) fn map_header(bytes: &[u8]) -> Result<Option<(usize, &[u8])>, Error> 
 }
 
 fn read_item(rest: &mut &[u8]) -> Result<Item, Error> {
-    let marker = read_uint(rest, 1)? as u8;
+    let (&marker, after) = rest.split_first().ok_or(Error::Torn)?;
+    *rest = after;
     Ok(match marker {
         0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => Item::Bytes(0),
         0x80..=0x8f => Item::Values(2 * usize::from(marker & 0x0f)),

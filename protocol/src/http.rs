@@ -1,4 +1,4 @@
-//! What a worker that serves HTTP and whoever owns the listening sockets say to each other, over the attempt's connection.
+//! The messages between a worker that serves HTTP and the owner of the listening sockets, over the attempt's connection.
 //!
 //! A packet is one MessagePack value, without a length, of at most [`PACKET`] bytes. Beside [`ToServer::Connection`] is one
 //! descriptor, the accepted socket, beside all others none. The socket is non-blocking and sends without delay
@@ -9,9 +9,9 @@
 //! worker: Accepts ─────── Reads | Declined … Closed, Requests … Retires ─────▶ closes, and ends
 //! ```
 //!
-//! The owner never reads what clients send. It keeps a duplicate of each socket until the worker says `Reads`, which the worker
-//! says before it reads the first byte: so a connection that a worker took and did not read is another one's, if that worker
-//! dies. What a worker has sent before its death is still there to be read.
+//! The owner never reads what clients send. It keeps a duplicate of each socket until the worker says `Reads`, which the
+//! worker says before it reads the first byte: so a connection that a worker took and did not read is another one's, if
+//! that worker dies. Messages that a worker sent before its death can still be read.
 
 use crate::worker::End;
 use serde::{Deserialize, Serialize};

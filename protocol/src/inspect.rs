@@ -1,5 +1,5 @@
-//! What a module is and needs, as `sandhog inspect` tells it. All texts come from a stranger's module, or from the compiler
-//! that read it: whoever shows them escapes them.
+//! The kind of a module and its needs, for `sandhog inspect`. All texts come from a stranger's module, or from the
+//! compiler that read it: whoever shows them escapes them.
 
 use serde::{Deserialize, Serialize};
 

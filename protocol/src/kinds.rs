@@ -1,7 +1,7 @@
 //! Enumerations whose words go between versions: a daemon and a command, or a daemon and the state that another one has
 //! left. A word that this version does not know is kept as it is, so that what is newer breaks nothing that is older.
 //!
-//! What processes of one build say to each other needs none of this: there an unknown word is a breach.
+//! Messages between processes of one build need none of this: there an unknown word violates the protocol.
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -84,11 +84,11 @@ impl<'de> Deserialize<'de> for Word {
 /// Defines an enumeration of words with a variant `Unknown` for the words of others, or, where `else` names one of its own
 /// variants, with that one for them. It has `ALL`, `as_str` and, in one place, its text.
 macro_rules! kinds {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$meta])*
+    ($(#[doc = $about:literal])* pub enum $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal,)* }) => {
+        $(#[doc = $about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
-            $($(#[$doc])* $variant,)*
+            $($(#[doc = $doc])* $variant,)*
             /// A word that this version does not know.
             Unknown($crate::kinds::Word),
         }
@@ -124,15 +124,17 @@ macro_rules! kinds {
         }
 
         $crate::kinds::text_of!($name);
+        #[cfg(feature = "openapi")]
+        $crate::openapi::schema_of!($name, concat!($($about),*), [$(($word, concat!($($doc),*))),*]);
     };
     (
-        $(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }
+        $(#[doc = $about:literal])* pub enum $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal,)* }
         else $other:ident
     ) => {
-        $(#[$meta])*
+        $(#[doc = $about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
-            $($(#[$doc])* $variant,)*
+            $($(#[doc = $doc])* $variant,)*
         }
 
         impl $name {
@@ -158,6 +160,8 @@ macro_rules! kinds {
         }
 
         $crate::kinds::text_of!($name);
+        #[cfg(feature = "openapi")]
+        $crate::openapi::schema_of!($name, concat!($($about),*), [$(($word, concat!($($doc),*))),*]);
     };
 }
 

@@ -22,8 +22,8 @@
 //! counts what a process makes, it goes in pieces: no more of it than a socket's buffer is ever outside of its two ends. Its
 //! receiver has it when the last piece has come, and nothing else may come between two pieces.
 //!
-//! Headers need not be of the shortest form: whoever writes MessagePack may send. What is in a value is its receiver's
-//! business; here it is bytes.
+//! Headers need not be of the shortest form: whoever writes MessagePack may send. Here a value is bytes; its receiver
+//! interprets it.
 
 use crate::limits;
 use serde::{Deserialize, Serialize};
@@ -340,8 +340,8 @@ impl Head {
     }
 
     fn push_first(&mut self, format: Format, length: usize, first: usize) {
-        self.push(&[0xce]);
-        self.push(&(length as u32).to_be_bytes());
+        let [.., a, b, c, d] = length.to_be_bytes();
+        self.push(&[0xce, a, b, c, d]);
         self.push_item(format, first);
     }
 
@@ -349,9 +349,10 @@ impl Head {
     #[must_use]
     pub fn array(count: usize) -> Self {
         let mut head = Self::empty();
+        let [.., high, low] = count.to_be_bytes();
         match count {
-            0..=15 => head.push(&[0x90 | count as u8]),
-            _ => head.push(&[0xdc, (count >> 8) as u8, count as u8]),
+            0..=15 => head.push(&[0x90 | low]),
+            _ => head.push(&[0xdc, high, low]),
         }
         head
     }
@@ -363,13 +364,11 @@ impl Head {
             Format::Value => (0xc7, Some(VALUE)),
             Format::Failure => (0xc7, Some(FAILURE)),
         };
+        let [.., a, b, c, d] = length.to_be_bytes();
         match length {
-            0..=0xff => self.push(&[narrow, length as u8]),
-            0x100..=0xffff => self.push(&[narrow + 1, (length >> 8) as u8, length as u8]),
-            _ => {
-                self.push(&[narrow + 2]);
-                self.push(&(length as u32).to_be_bytes());
-            }
+            0..=0xff => self.push(&[narrow, d]),
+            0x100..=0xffff => self.push(&[narrow + 1, c, d]),
+            _ => self.push(&[narrow + 2, a, b, c, d]),
         }
         if let Some(kind) = kind {
             self.push(&[kind]);
@@ -428,7 +427,8 @@ impl Batch {
     #[must_use]
     pub fn as_bytes(&mut self) -> Option<&[u8]> {
         let [head, high, low, ..] = self.bytes.as_mut_slice() else { return None };
-        (*head, *high, *low) = (0xdc, (self.count >> 8) as u8, self.count as u8);
+        *head = 0xdc;
+        [.., *high, *low] = self.count.to_be_bytes();
         Some(&self.bytes)
     }
 

@@ -1,5 +1,5 @@
-//! What a process is to be sealed with and to run, as plain data. The coordinator makes a plan from a
-//! job's grants; spawner, zygote and worker carry it out and add nothing to it.
+//! The walls of a process and its work, as plain data. The coordinator makes a plan from a job's grants; spawner, zygote
+//! and worker carry it out and add nothing to it.
 
 use crate::message::Message;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
-//! What a program and `sandhog pool` say to each other; `docs/pool-protocol.md` says it for everybody.
+//! The messages between a program and `sandhog pool`; `docs/pool-protocol.md` describes them for people.
 //!
-//! Each message is one MessagePack map ([`body`]). It travels in a frame, or as a line of JSON by the mapping of `--ipc`, so
+//! Each message is one MessagePack map (`body`). It travels in a frame, or as a line of JSON by the mapping of `--ipc`, so
 //! that there is one protocol with two forms.
 //!
 //! Must not: know what carries a message, or what a pool does about it.

@@ -1,4 +1,4 @@
-//! What a command that holds a pool says of it to whoever connects to its socket: one line of JSON, and nothing is asked.
+//! The state of a pool, which its command sends to each client of its socket: one line of JSON, without a request.
 //!
 //! Must not: know who asks, or where.
 
@@ -17,6 +17,8 @@ kinds! {
     pub enum Command {
         Pool = "pool",
         Map = "map",
+        /// It has no pool but workers behind an address: see [`crate::serve_status`].
+        Serve = "serve",
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a guest asks for by its worker, and what its worker is told in return. Everything in a request is hostile: the
+//! A guest's requests, which its worker sends, and the answers to the worker. Everything in a request is hostile: the
 //! coordinator checks it against the rights of the attempt that it comes from.
 
 use crate::message::Message;

@@ -1,7 +1,7 @@
 //! Sizes, durations and counts as people write them: `64MiB`, `1.5GiB`, `30s`, `1m30s`, `1_000_000`.
 //!
-//! One grammar for sizes and durations: a number and a unit, several of them from large to small. A fraction is
-//! cut to whole bytes or milliseconds. Only `0` needs no unit. What is printed parses to the same value.
+//! One grammar for sizes and durations: a number and a unit, several of them from large to small. A fraction is cut to
+//! whole bytes or milliseconds. Only `0` needs no unit. Printed text parses to the same value.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a worker that lives has used so far. What one that has ended used is in [`crate::verdict`].
+//! The usage of a living worker so far. [`crate::verdict`] has the usage of one that has ended.
 
 use serde::{Deserialize, Serialize};
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why an attempt ended. A time-out is never a success; a kill for memory is never a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// The guest ended with code 0.
@@ -193,6 +194,8 @@ kinds! {
         Heartbeat = "heartbeat",
         /// The command of its health check was to complete.
         Command = "command",
+        /// It was to answer the request of its health check.
+        Request = "request",
     }
 }
 
@@ -204,6 +207,7 @@ impl HealthCheck {
             Self::Ready => "it was not ready in time",
             Self::Heartbeat => "its heartbeats have stopped",
             Self::Command => "the command of its health check failed",
+            Self::Request => "it did not answer the request of its health check well",
             Self::Unknown(word) => word.as_str(),
         }
     }
@@ -239,6 +243,7 @@ kinds! {
 
 /// What an attempt used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// From the request to the worker's `go`, in microseconds.
     pub start_us: u64,
@@ -254,11 +259,13 @@ pub struct Usage {
     pub stdin_bytes: u64,
     /// What it wrote to stdout and stderr together, in bytes.
     pub output_bytes: u64,
-    /// To each of them. Where both are one open file, the worker itself says so; None where it could not.
+    /// To stdout alone, in bytes. Where both are one open file, the worker itself says so; null where it could not.
     pub stdout_bytes: Option<u64>,
+    /// To stderr alone, in bytes, likewise.
     pub stderr_bytes: Option<u64>,
-    /// Through its connection to its parent.
+    /// Messages that it received through its connection to its parent.
     pub messages_received: u64,
+    /// Messages that it sent through it.
     pub messages_sent: u64,
 }
 

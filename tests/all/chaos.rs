@@ -5,7 +5,7 @@
 
 use crate::daemon_kit::{Daemon, module};
 use crate::kit::traces::{Random, Seen, cgroups_of, mounts, stale_cgroups_of};
-use crate::kit::{PROMISED, Process};
+use crate::kit::{LIMIT, PROMISED, Process, limit};
 use crate::support::{Run, until};
 use rustix::process::Signal;
 use sandhog_protocol::control::Phase;
@@ -22,6 +22,9 @@ const VICTIMS: [&str; 6] =
 
 /// A daemon that is not ready yet.
 const STARTING: &str = "a daemon that starts";
+
+/// Far more than a kill takes on a busy machine, with the start that follows it.
+const EACH: Duration = Duration::from_secs(2);
 
 /// Longest pause before a kill: about what a start takes.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -185,6 +188,7 @@ impl Chaos {
 fn random_kills_of_the_daemon_and_all_that_it_has_leave_nothing_behind() {
     let (kills, seed) = (number("SANDHOG_KILLS", 100), number("SANDHOG_SEED", 0x5a17_d0c4_a05e));
     println!("SANDHOG_SEED={seed:#x} replays this");
+    limit(LIMIT + EACH * u32::try_from(kills).unwrap());
     let mut random = Random(seed);
     let mut chaos = Chaos::begin();
     for number in 0..kills {

@@ -104,7 +104,9 @@ fn no_other_method_and_no_other_path_answers() {
         for method in METHODS.into_iter().filter(|method| !right.contains(method)) {
             let answer = ask(&daemon.socket(), method, &path.replace("{name}", "web"), "");
             answer.refused(405);
-            let allow = format!("allow: {}\r\n", right.iter().copied().collect::<Vec<_>>().join(", "));
+            // Whatever is asked for by GET can be asked for by HEAD.
+            let head = right.contains("GET").then_some("HEAD");
+            let allow = format!("allow: {}\r\n", right.iter().copied().chain(head).collect::<Vec<_>>().join(", "));
             assert!(answer.head.to_lowercase().contains(&allow.to_lowercase()), "{answer:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! Services that send what nobody asked for: it costs the daemon a bounded share, and the others nothing.
 
 use crate::daemon_kit::{Daemon, concerns, module, quick, told};
+use crate::kit::alone;
 use crate::support::processes::resident_bytes;
 
 /// The table of a service that sends so many messages of so many bytes.
@@ -10,6 +11,7 @@ fn flood(name: &str, bytes: usize) -> String {
 
 #[test]
 fn what_is_larger_than_the_daemon_takes_closes_its_connection_and_nobody_waits() {
+    alone();
     let daemon = Daemon::start();
     let jobs: Vec<_> = ["a", "b", "c"].iter().map(|name| flood(name, 57 << 20)).collect();
     let memory = || resident_bytes(daemon.pid()).unwrap();
@@ -34,6 +36,7 @@ fn what_is_larger_than_the_daemon_takes_closes_its_connection_and_nobody_waits()
 
 #[test]
 fn services_that_flood_with_what_may_be_sent_keep_nobody_waiting_and_stay_connected() {
+    alone();
     let daemon = Daemon::start();
     let sizes = [("tiny", 0), ("small", 100), ("packets", 60 << 10), ("large", 1 << 20)];
     let mut jobs: Vec<_> = sizes.iter().map(|(name, bytes)| flood(name, *bytes)).collect();

@@ -27,6 +27,7 @@ fn release() -> PathBuf {
 
 /// The executable under test.
 pub(crate) fn sandhog() -> PathBuf {
+    crate::each_test::begin();
     let path = std::env::var_os("SANDHOG_BIN").map_or_else(|| release().join("sandhog"), PathBuf::from);
     let path = path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}: ./just build", path.display()));
     for name in EXECUTABLES {
@@ -60,6 +61,7 @@ pub(crate) fn target() -> PathBuf {
 }
 
 pub(crate) fn installed() -> &'static Installed {
+    crate::each_test::begin();
     static INSTALLED: OnceLock<Installed> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let target = target();

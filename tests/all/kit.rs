@@ -4,6 +4,7 @@
 
 pub(crate) mod traces;
 
+pub(crate) use crate::each_test::{LIMIT, alone, limit};
 use crate::installed::{installed, target};
 use crate::support::processes;
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -72,6 +73,8 @@ pub(crate) enum Need {
     Descriptors,
     /// Somebody else's, such as curl.
     Program,
+    /// What `scripts/client-generator.sh` fetches.
+    ClientGenerator,
 }
 
 impl Need {
@@ -84,6 +87,7 @@ impl Need {
             Self::FileSystem => "filesystem",
             Self::Descriptors => "descriptors",
             Self::Program => "program",
+            Self::ClientGenerator => "client-generator",
         }
     }
 }
@@ -176,6 +180,7 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new(who: Who) -> Self {
+        crate::each_test::begin();
         let root = tempfile::tempdir().unwrap();
         let workspace = Self { who, root };
         workspace.settle();
@@ -294,6 +299,7 @@ pub(crate) struct Running(Option<Child>);
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
+        crate::each_test::begin();
         Self(Some(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))))
     }
 
@@ -392,6 +398,7 @@ pub(crate) fn finish(mut running: Running) -> Output {
 /// Looks until there is something to see.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    crate::each_test::begin();
     let deadline = Instant::now() + patience;
     loop {
         if let Some(seen) = look() {

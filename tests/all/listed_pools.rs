@@ -1,4 +1,4 @@
-//! `ps --all`: the pools of this person's commands, while they live.
+//! `ps --all`: this person's commands that have a pool or serve, while they live.
 
 use crate::kit::{PROMISED, Running, Who, Workspace, finish, guest, wait_for};
 use rustix::process::Signal;
@@ -114,6 +114,29 @@ fn a_command_that_is_stopped_is_listed_without_numbers_and_nobody_waits_for_it()
     until(&workspace, "its answer", |pool| pool["busy"] == 2);
     ended(child, Signal::TERM);
     expect_gone(&workspace);
+}
+
+#[test]
+fn a_command_that_serves_is_listed_with_its_address_and_its_requests() {
+    for who in Who::all() {
+        let workspace = Workspace::new(who);
+        let words = ["serve", "--listen=127.0.0.1:0", "-i2"];
+        let child = Running::start(sandhog(&workspace).args(words).arg(guest("http_by_path")));
+        let row = until(&workspace, "two workers", |row| row["command"] == "serve" && row["workers"] == 2);
+        assert_eq!(row["pid"], child.id());
+        let address: std::net::SocketAddr = row["address"].as_str().unwrap().parse().unwrap();
+        crate::http_client::Client::connect(address).unwrap().get("/").unwrap().expect(200);
+        let row = until(&workspace, "a request", |row| row["requests"] == 1 && row["connections"] == 0);
+        assert!(row["p99_us"].as_u64().is_some_and(|us| us > 0) && row["in_flight"] == 0, "{row}");
+        assert!(row["since_ms"].as_u64().is_some_and(|since| since > 0) && row["errors"] == 0, "{row}");
+        let text = said(&workspace, &["ps", "--all"]);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let row = lines.iter().find(|words| words.first() == Some(&child.id().to_string().as_str())).unwrap();
+        assert_eq!((row[1], row[3], row[4]), ("serve", address.to_string().as_str(), "2"), "{text}");
+        assert!(!said(&workspace, &["ps"]).contains("serve"), "without --all there are jobs alone");
+        assert_eq!(ended(child, Signal::TERM).status.code(), Some(0));
+        expect_gone(&workspace);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! `SANDHOG_KILLS` says how many, `SANDHOG_SEED` with which seed.
 
 use crate::kit::traces::Random;
+use crate::kit::{LIMIT, alone, limit};
 use crate::objects_kit::Group;
 use crate::support::processes;
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +20,9 @@ const KEEPERS: u64 = 25;
 /// new beginning.
 const IN_A_ROW: u32 = 3;
 const HEALTHY: Duration = Duration::from_secs(11);
+
+/// Far more than a kill takes on a busy machine.
+const EACH: Duration = Duration::from_millis(100);
 
 /// After so many kills each it is told how far it has come.
 const TOLD: u64 = 5000;
@@ -93,7 +97,9 @@ fn settle(group: &mut Group) {
 
 #[test]
 fn a_thousand_kills_under_load_leave_everybody_able_to_go_on() {
+    alone();
     let (kills, seed) = (number("SANDHOG_KILLS", 1000), number("SANDHOG_SEED", 7));
+    limit(LIMIT + EACH * u32::try_from(kills).unwrap());
     let mut random = Random(seed);
     let begun = Instant::now();
     let mut keepers = Keepers { killed: 0, last: begun };

@@ -2,9 +2,10 @@
 
 use crate::http_client::flood::Flood;
 use crate::http_client::{Broken, Client, head};
-use crate::kit::{Need, missing};
+use crate::kit::{Need, alone, missing};
 use crate::serve_kit::{BY_PATH, Service, serve};
 use crate::support::until;
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::Shutdown;
 
 /// Growth of everything together that is nobody's fault, in bytes: buffers of allocators, a page here and there.
@@ -90,6 +91,7 @@ fn garbage_behind_a_request_ends_the_connection_and_nothing_else() {
         garbage.as_slice(),
         b"\0\0\0\0\r\n\r\n",
         b"GET\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 what TLS begins with",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\xff\xfe GET / HTTP/1.1\r\n\r\n",
     ] {
@@ -109,37 +111,58 @@ fn garbage_behind_a_request_ends_the_connection_and_nothing_else() {
 
 #[test]
 fn no_request_is_hidden_in_another_one() {
-    // What is no whole request is over when the client says no more.
-    let service = serve(&["-i", "1", "--header-timeout", "300ms", "--idle-timeout", "300ms"], BY_PATH);
+    let service = serve(&["-i", "1"], BY_PATH);
+    let attempt = service.who().attempt;
     let hidden = "GET /status?code=299 HTTP/1.1\r\nHost: a\r\n\r\n";
     let chunked = format!("0\r\n\r\n{hidden}");
     let length = chunked.len();
-    for headers in [
-        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"),
-        format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n"),
-        "Content-Length: 5\r\nContent-Length: 0\r\n".to_owned(),
-        "Content-Length: 5, 0\r\n".to_owned(),
-        "Content-Length: +5\r\n".to_owned(),
-        "Content-Length: 0x5\r\n".to_owned(),
-        "Content-Length : 5\r\n".to_owned(),
-        "Content-Length: 99999999999999999999\r\n".to_owned(),
-        "Transfer-Encoding: xchunked\r\n".to_owned(),
-        "Transfer-Encoding: chunked, identity\r\n".to_owned(),
-        "Transfer-Encoding : chunked\r\n".to_owned(),
-        "Transfer-Encoding: identity\r\n".to_owned(),
-        "Transfer-Encoding:\x0bchunked\r\n".to_owned(),
-        "X: y\r\n Transfer-Encoding: chunked\r\n".to_owned(),
-        "X: a\rTransfer-Encoding: chunked\r\n".to_owned(),
+    for (headers, status) in [
+        (format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"), 400),
+        (format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n"), 400),
+        (format!("Content-Length: {length}\r\nTransfer-Encoding: identity\r\n"), 400),
+        ("Content-Length: 5\r\nContent-Length: 0\r\n".to_owned(), 400),
+        ("Content-Length: 5\r\nContent-Length: 5\r\n".to_owned(), 400),
+        ("Content-Length: 5, 0\r\n".to_owned(), 400),
+        ("Content-Length: +5\r\n".to_owned(), 400),
+        ("Content-Length: 0x5\r\n".to_owned(), 400),
+        ("Content-Length : 5\r\n".to_owned(), 400),
+        ("Content-Length: 99999999999999999999\r\n".to_owned(), 400),
+        ("Transfer-Encoding: xchunked\r\n".to_owned(), 400),
+        ("Transfer-Encoding: chunked, identity\r\n".to_owned(), 400),
+        ("Transfer-Encoding : chunked\r\n".to_owned(), 400),
+        ("Transfer-Encoding: identity\r\n".to_owned(), 400),
+        ("Transfer-Encoding:\x0bchunked\r\n".to_owned(), 400),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n".to_owned(), 400),
+        ("Transfer-Encoding: gzip, chunked\r\n".to_owned(), 501),
+        ("X: y\r\n Transfer-Encoding: chunked\r\n".to_owned(), 400),
+        ("X: a\rTransfer-Encoding: chunked\r\n".to_owned(), 400),
+        ("X: a\nTransfer-Encoding: chunked\r\n".to_owned(), 400),
+        ("Host: b\r\n".to_owned(), 400),
     ] {
         let mut client = service.client();
         let _ = client.send(format!("POST /count HTTP/1.1\r\nHost: a\r\n{headers}\r\n{chunked}"));
-        let mut statuses = Vec::new();
-        while let Ok(answer) = client.answer() {
-            statuses.push(answer.status);
-        }
-        assert!(!statuses.is_empty() && !statuses.contains(&299), "{headers:?}: {statuses:?}");
+        client.answer().unwrap().expect(status);
+        // Nothing behind it is read.
+        assert!(client.is_closed(), "{headers:?}");
     }
-    service.goes_on();
+    assert_eq!(service.who().attempt, attempt);
+}
+
+#[test]
+fn nothing_that_follows_a_refused_request_is_answered_and_what_came_before_it_is() {
+    let service = serve(&["-i", "1"], BY_PATH);
+    for refused in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: y\n\r\n",
+        "nonsense\r\n\r\n",
+    ] {
+        let mut client = service.client();
+        let (before, behind) = (head("GET", "/status?code=202", &[], 0), head("GET", "/status?code=299", &[], 0));
+        let _ = client.send(format!("{before}{refused}{behind}"));
+        client.answer().unwrap().expect(202);
+        client.answer().unwrap().expect(400);
+        assert!(client.is_closed(), "{refused:?}");
+    }
 }
 
 #[test]
@@ -183,6 +206,38 @@ fn clients_that_go_away_leave_nothing_behind() {
 }
 
 #[test]
+fn a_burst_of_ten_thousand_short_connections_is_answered_at_the_usual_settings() {
+    const CONNECTIONS: usize = 10_000;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if limit.is_some_and(|limit| limit < 12_000) {
+        return missing(Need::Descriptors, "12,000 open files (ulimit -n)");
+    }
+    let service = serve(&["--access-log", "none"], BY_PATH);
+    service.goes_on();
+    let request = head("GET", "/", &[("Connection", "close")], 0);
+    let mut all = Flood::open(service.address, CONNECTIONS, request.as_bytes()).unwrap();
+    assert_eq!(all.statuses().unwrap(), [(200, CONNECTIONS)].into());
+    service.goes_on();
+}
+
+#[test]
+fn clients_that_nobody_has_room_for_wait_in_the_kernels_queue() {
+    let service = serve(&["--access-log", "none"], BY_PATH);
+    service.goes_on();
+    let [worker] = service.workers()[..] else { panic!("{:?}", service.workers()) };
+    let signal = |signal| kill_process(Pid::from_raw(i32::try_from(worker).unwrap()).unwrap(), signal).unwrap();
+    let queue = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse::<usize>().unwrap();
+    // Connections of a worker, and those that the command lets wait; then as many as the kernel takes, within reason.
+    let count = 1024 + 128 + queue.min(2000);
+    signal(Signal::STOP);
+    let request = head("GET", "/", &[("Connection", "close")], 0);
+    let mut all = Flood::open(service.address, count, request.as_bytes()).unwrap();
+    signal(Signal::CONT);
+    assert_eq!(all.statuses().unwrap(), [(200, count)].into());
+    service.goes_on();
+}
+
+#[test]
 fn ten_thousand_connections_are_served() {
     const CONNECTIONS: usize = 10_000;
     // One for each of ours, and those that other tests have open.
@@ -190,6 +245,7 @@ fn ten_thousand_connections_are_served() {
     if limit.is_some_and(|limit| limit < 12_000) {
         return missing(Need::Descriptors, "12,000 open files (ulimit -n)");
     }
+    alone();
     // They come faster than workers take them: as many may wait.
     let flags = ["-i", "2", "--max-connections", "10000", "--queue", "10000", "--idle-timeout", "5m"];
     let service = serve(&flags, BY_PATH);

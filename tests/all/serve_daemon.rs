@@ -395,10 +395,3 @@ fn the_port_is_held_by_the_daemon_alone() {
     // One that a process below it had would listen on.
     TcpListener::bind(address).unwrap();
 }
-
-#[test]
-fn a_process_for_each_connection_is_refused_with_who_makes_that() {
-    let daemon = Daemon::start();
-    let outcome = daemon.up(&job("web", own_address(8220), "isolation = \"process\""));
-    fails(&outcome, &["isolation = \"process\"", "sandhog serve"]);
-}

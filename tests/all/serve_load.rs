@@ -4,6 +4,7 @@
 use crate::daemon_kit::{Daemon, module};
 use crate::http_client::load::{Asking, Counts, Load};
 use crate::http_client::{Client, head};
+use crate::kit::alone;
 use crate::serve_kit::{BY_PATH, Service, Who, serve};
 use crate::support::{processes, until};
 use rustix::process::Signal;
@@ -46,6 +47,7 @@ fn manifest(guest: &str, address: SocketAddr, instances: u32) -> String {
 
 #[test]
 fn ten_reloads_lose_no_request() {
+    alone();
     let service = serve(&["-i", "2"], BY_PATH);
     let asking = ask(service.address, "/who");
     for _ in 0..10 {
@@ -63,6 +65,7 @@ fn ten_reloads_lose_no_request() {
 
 #[test]
 fn a_job_that_listens_is_reloaded_without_a_lost_request() {
+    alone();
     let (daemon, address) = daemon(8101, 2);
     let asking = ask(address, "/");
     for _ in 0..3 {
@@ -75,6 +78,7 @@ fn a_job_that_listens_is_reloaded_without_a_lost_request() {
 
 #[test]
 fn a_service_that_is_scaled_up_and_down_loses_no_request() {
+    alone();
     let (daemon, address) = daemon(8102, 1);
     let asking = ask(address, "/");
     for count in ["4", "2", "1", "3"] {
@@ -88,6 +92,7 @@ fn a_service_that_is_scaled_up_and_down_loses_no_request() {
 
 #[test]
 fn a_reload_of_a_module_that_does_not_serve_leaves_the_old_one() {
+    alone();
     let (daemon, address) = daemon(8103, 2);
     let asking = ask(address, "/");
     go_on(&asking, 50);
@@ -100,6 +105,7 @@ fn a_reload_of_a_module_that_does_not_serve_leaves_the_old_one() {
 
 #[test]
 fn five_kills_lose_the_requests_of_the_killed_workers_and_no_others() {
+    alone();
     let service =
         serve(&["-i", "2", "--backoff-first", "10ms", "--backoff-max", "50ms", "--intensity-restarts", "100"], BY_PATH);
     let asking = ask(service.address, "/");

@@ -3,13 +3,16 @@
 mod outcome;
 pub(crate) mod processes;
 mod scratch;
+mod snapshot;
 mod stream;
 mod terminal;
 
+use crate::each_test;
 pub(crate) use crate::installed::sandhog;
 use crate::installed::{hostile, installed, target};
 pub(crate) use outcome::Outcome;
 pub(crate) use scratch::{Scratch, chown, names_in};
+pub(crate) use snapshot::shows;
 use stream::Stream;
 pub(crate) use terminal::{Terminal, terminal};
 
@@ -85,6 +88,7 @@ pub(crate) fn is_root() -> bool {
 
 /// Waits until the condition has a value.
 pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    each_test::begin();
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
@@ -154,6 +158,7 @@ impl Run {
 
     /// `sandhog` with these words.
     pub(crate) fn command(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        each_test::begin();
         Self {
             module: None,
             under: Vec::new(),

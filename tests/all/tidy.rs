@@ -4,6 +4,7 @@
 
 mod circles;
 mod crates;
+mod prose;
 mod source;
 
 use source::{end_of_item, files, is_word, lines_with, names_behind, read, root, sources, without_tests};
@@ -138,10 +139,15 @@ fn near_names_are_looked_for_in_one_place() {
 
 #[test]
 fn a_runtime_is_on_the_coordinators_side_and_in_few_files_of_components() {
-    let crates = ["cli", "doctor", "daemon", "runtime", "serve"];
+    let crates = ["cli", "doctor", "daemon", "http", "runtime", "serve"];
     // A wrapper of the event loop, for the coordinator; where a component's worker has its runtime, and the streams that wait
     // in it.
-    let files = ["host/sys/src/ready.rs", "host/worker/src/component/runtime.rs", "host/worker/src/component/stdio.rs"];
+    let files = [
+        "host/sys/src/ready.rs",
+        "host/worker/src/component/runtime.rs",
+        "host/worker/src/component/stdio.rs",
+        "host/worker/src/hostcalls/waiting/bell.rs",
+    ];
     let broken = uses(&["tokio"], |path| {
         let is_server = path.starts_with("host/worker/src/component/server/");
         path.starts_with("host/") && !crates.contains(&crate_of(path)) && !files.contains(&path) && !is_server
@@ -174,7 +180,7 @@ fn sockets_of_a_network_are_in_the_hands_of_those_who_serve() {
     // one that is handed over.
     let serves = |path: &str| {
         crate_of(path) == "serve"
-            || ["host/cli/src/serve/metrics.rs", "host/daemon/src/control/address.rs"].contains(&path)
+            || path == "host/http/src/numbers.rs"
             || ["host/worker/src/sockets.rs", "host/spawner/src/spawner/fd_kind.rs"].contains(&path)
             || path.starts_with("host/worker/src/component/server/")
     };
@@ -398,7 +404,7 @@ fn steps_of_the_code(list: &str) -> Vec<(String, String)> {
 fn the_sandboxs_readme_has_the_codes_steps_in_the_codes_order() {
     let lists = [
         ("The zygote's steps", "ZYGOTE", 7),
-        ("When it is given what it is for", "GIVEN", 3),
+        ("Before a module is loaded", "GIVEN", 3),
         ("When the module is loaded", "LOADED", 1),
         ("The worker's steps", "WORKER", 9),
     ];
@@ -447,6 +453,28 @@ fn every_chapter_is_in_the_summary() {
         .filter(|path| !summary.contains(&format!("({})", path.trim_start_matches("docs/"))))
         .collect();
     assert!(missing.is_empty(), "not in docs/SUMMARY.md: {missing:?}");
+}
+
+/// `./just snapshots` removes all of them first; this holds who renames a test by hand.
+#[test]
+fn every_snapshot_is_compared_with_something() {
+    let sources = sources(&["host/cli/src", "tests/all"]);
+    let is_named = |name: &str| {
+        let literal = format!("{name:?}");
+        sources.iter().any(|source| read(&source.path).contains(&literal))
+    };
+    let snapshots = ["host/cli/snapshots/", "tests/snapshots/"].map(files).concat();
+    assert!(snapshots.len() > 20, "{snapshots:?}");
+    let mut broken = Vec::new();
+    for path in snapshots {
+        let name = Path::new(&path).file_stem().unwrap().to_str().unwrap();
+        // Those of the help are named by the commands.
+        let is_help = name.starts_with("help-");
+        if !is_help && !is_named(name) && !name.strip_prefix("error-").is_some_and(is_named) {
+            broken.push(path);
+        }
+    }
+    assert_none(&broken, "a snapshot that no test reads");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a pool says of a task, as its submitter sees it.
+//! The answers of a pool to a task, for the submitter.
 
 use crate::connection::decode;
 use crate::{Error, Verdict};

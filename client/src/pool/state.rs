@@ -1,4 +1,4 @@
-//! What is known of a pool's tasks, and the frames that have come in part.
+//! The state of a pool's tasks, and the partly received frames.
 //!
 //! Must not: read or write.
 

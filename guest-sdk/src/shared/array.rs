@@ -55,10 +55,10 @@ impl<T: Number> Array<T> {
         Self { patience: Some(patience), ..self.clone() }
     }
 
-    /// How many numbers it has.
+    /// How many numbers it has; `usize::MAX` where a `usize` can't say it.
     #[allow(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
-        self.object.length() as usize
+        usize::try_from(self.object.length()).unwrap_or(usize::MAX)
     }
 
     /// One of them. Needs the right to read.
@@ -124,6 +124,7 @@ impl<T: Number> Array<T> {
 
 impl<T: Integer> Array<T> {
     /// Sets one of them where it is `expected`: the number before. It was set where that is `expected`.
+    #[expect(clippy::cast_possible_truncation, reason = "an integer is never made a float")]
     pub fn compare_exchange(&self, index: usize, expected: T, number: T) -> Result<T> {
         let integer = |number: T| match number.to_raw() {
             Raw::Integer(number) => number,

@@ -38,9 +38,9 @@ impl Memory {
         Ok(Self { object: Rc::new(host::create_memory(bytes as u64)?) })
     }
 
-    /// How many bytes it has.
+    /// How many bytes it has; `usize::MAX` where a `usize` can't say it.
     pub fn size(&self) -> usize {
-        self.object.size() as usize
+        usize::try_from(self.object.size()).unwrap_or(usize::MAX)
     }
 
     /// So many bytes from a place on. Needs the right to read.

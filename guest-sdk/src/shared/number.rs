@@ -44,6 +44,14 @@ pub trait Integer: Number {}
 
 macro_rules! number {
     ($type:ident, $element:ident, $raw:ident, $wide:ident) => {
+        #[allow(
+            clippy::cast_lossless,
+            clippy::cast_possible_truncation,
+            clippy::cast_possible_wrap,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "a number's raw form has all of its bits, and which of the casts loses some depends on the type"
+        )]
         impl Sealed for $type {
             const ELEMENT: Element = Element::$element;
             const ZERO: Raw = Raw::$raw(0 as $wide);

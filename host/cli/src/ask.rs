@@ -4,6 +4,7 @@ use super::args::{AskArgs, ScaleArgs, SendArgs, SignalArgs, WaitArgs};
 use super::client::Client;
 use super::embedded::Failure;
 use super::ending::{NOT_ALL, report};
+use super::interrupt::Word;
 use super::render::problem::Problem;
 use super::render::progress::Progress;
 use super::{interrupt, render};
@@ -125,7 +126,7 @@ const fn words(verb: Verb) -> Words {
 /// A line for as long as it takes, and a word for whoever does not want to wait.
 fn waiting(wait: bool, doing: &str, what: &str) -> Option<Progress> {
     wait.then(|| {
-        interrupt::says("not waited for: the daemon goes on with it", HINT);
+        interrupt::says(Word { what: "not waited for: the daemon goes on with it", hint: HINT });
         Progress::start(&format!("{doing} {what}"))
     })
 }

@@ -4,6 +4,7 @@ use super::args::CheckArgs;
 use super::embedded::Failure;
 use super::ending::report;
 use super::manifest_file::{self, Manifest};
+use super::profile::Profile;
 use super::render;
 use sandhog_spec::time;
 use sandhog_sys::clock;
@@ -15,7 +16,7 @@ pub fn run(args: &CheckArgs) -> u8 {
 
 fn try_run(args: &CheckArgs) -> Result<u8, Failure> {
     let file = args.file.as_deref();
-    let manifest: Manifest = manifest_file::load(file)?;
+    let manifest: Manifest = manifest_file::load(file, &Profile::chosen(args.profile.profile.as_deref())?)?;
     manifest_file::check_files(file, &manifest)?;
     render::warn(&manifest_file::exposed(file, &manifest));
     if args.json {

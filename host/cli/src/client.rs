@@ -376,10 +376,8 @@ impl Client {
 fn unreachable(socket: &Path, cause: io::Error) -> Error {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotConnected, NotFound};
     let path = socket.to_path_buf();
-    match cause.kind() {
-        NotFound | ConnectionRefused | ConnectionReset | NotConnected => Error::NoDaemon(path),
-        _ => Error::Reach { path, cause },
-    }
+    let is_nobody_there = matches!(cause.kind(), NotFound | ConnectionRefused | ConnectionReset | NotConnected);
+    if is_nobody_there { Error::NoDaemon(path) } else { Error::Reach { path, cause } }
 }
 
 fn json(path: &str, body: &impl Serialize) -> Result<Bytes, Error> {

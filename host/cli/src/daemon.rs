@@ -7,8 +7,7 @@ use super::render::problem::Problem;
 use super::render::screen::Screen;
 use super::run::refusal;
 use super::surroundings;
-use rustix::io::{FdFlags, fcntl_setfd};
-use sandhog_daemon::control::{self, Address, Patience};
+use sandhog_daemon::control::{self, Patience};
 use sandhog_daemon::directories;
 use sandhog_daemon::fleet::{self, End, Handle, Paths, Reserved};
 use sandhog_protocol::exit_code;
@@ -18,7 +17,8 @@ use sandhog_runtime::shed::shed;
 use sandhog_runtime::terms::Terms;
 use sandhog_serve::listener::{Listener, inherited};
 use sandhog_spec::text::escape;
-use sandhog_sys::process::{self, SingleThreaded};
+use sandhog_sys::descriptors;
+use sandhog_sys::process::SingleThreaded;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
@@ -88,8 +88,7 @@ impl Starter {
             problem: Problem::new(format!("--ready-fd: file descriptor {number} is not open")),
             code: exit_code::REFUSED,
         };
-        let fd = process::inherited(number).ok_or_else(not_open)?;
-        fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(|errno| Failure::of(&std::io::Error::from(errno)))?;
+        let fd = descriptors::inherited(number).ok_or_else(not_open)?;
         Ok(Self(fd.into()))
     }
 
@@ -102,7 +101,7 @@ impl Starter {
 /// Sockets that are there before privilege goes.
 struct Sockets {
     reserved: Reserved,
-    metrics: Option<Address>,
+    metrics: Option<Listener>,
 }
 
 impl Sockets {
@@ -110,16 +109,14 @@ impl Sockets {
     /// The first one that can't be had.
     fn take(args: &DaemonArgs) -> Result<Self, Problem> {
         let mut reserved = Reserved::default();
-        // First: the numbers of those that systemd passes are taken on trust.
         let passed = inherited::of_this_process().map_err(|error| Problem::of(&error))?;
-        for socket in passed.filter_map(process::inherited) {
-            fcntl_setfd(&socket, FdFlags::CLOEXEC).map_err(|errno| Problem::of(&std::io::Error::from(errno)))?;
+        for socket in passed.filter_map(descriptors::inherited) {
             reserved.pass(socket).map_err(|error| Problem::of(&error))?;
         }
         for address in &args.listen {
             reserved.bind(*address).map_err(|error| Problem::of(&error))?;
         }
-        let metrics = args.metrics.map(|address| Listener::bind(address).map(Address::new));
+        let metrics = args.metrics.map(Listener::bind);
         Ok(Self { reserved, metrics: metrics.transpose().map_err(|error| Problem::of(&error))? })
     }
 }
@@ -145,8 +142,8 @@ async fn keep_up(coordinator: &Arc<Coordinator>, sockets: Sockets, is_ready: imp
     // Where nobody reads it there is nobody to tell.
     let say = |text: &str| drop(writeln!(std::io::stderr(), "sandhog: {text}"));
     if let Some(address) = sockets.metrics {
-        say(&format!("metrics at http://{}/metrics", address.local()));
-        let numbers = control::serve_metrics(address, handle.clone(), patience, farewell());
+        say(&format!("metrics at http://{}/metrics", address.address()));
+        let numbers = control::serve_metrics(address.into_socket(), handle.clone(), patience, farewell());
         served.spawn(numbers.map_err(|error| Failure::of(&error))?);
     }
     say(&format!("ready, at {}", escape(&directories.socket.to_string_lossy())));

@@ -8,8 +8,15 @@ use std::process::exit;
 use std::thread::Builder;
 use tokio::signal::unix::SignalKind;
 
+/// What is said then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    pub what: &'static str,
+    pub hint: &'static str,
+}
+
 /// From here on Ctrl-C says this and ends the command, unless it was started to ignore it.
-pub(super) fn says(what: &'static str, hint: &'static str) {
+pub(super) fn says(Word { what, hint }: Word) {
     let wait = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         let came = runtime.block_on(async { surroundings::hear(SignalKind::interrupt()).ok()??.recv().await });

@@ -15,14 +15,14 @@ use super::render;
 use super::render::problem::Problem;
 use lines::{CHUNK, Input, LONGEST, LineReader, Next, Output};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use sandhog_channel::{Batch, Endpoint, Format, Timeout};
 use sandhog_ipc::{json, value};
 use sandhog_protocol::causes;
 use sandhog_protocol::limits;
 use sandhog_spec::connection::Connection;
-use sandhog_sys::process;
+use sandhog_sys::descriptors::inherited;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -144,11 +144,9 @@ fn system<E: Into<io::Error>>(number: u32) -> impl FnOnce(E) -> Error {
     move |source| Error::System { number, source: source.into() }
 }
 
-/// Nobody whom the command starts gets it.
+/// Nothing that the command starts gets it.
 fn take(flag: &'static str, number: u32) -> Result<OwnedFd, Error> {
-    let fd = process::inherited(number.cast_signed()).ok_or(Error::NotOpen { flag, number })?;
-    fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(system(number))?;
-    Ok(fd)
+    inherited(number.cast_signed()).ok_or(Error::NotOpen { flag, number })
 }
 
 /// One end of a pair that a library has made.

@@ -3,7 +3,8 @@
 
 use super::surroundings;
 use sandhog_runtime::coordinator::Coordinator;
-use sandhog_sys::{process, signal};
+use sandhog_sys::descriptors::StandardStream;
+use sandhog_sys::signal;
 use std::sync::Arc;
 use tokio::signal::unix::SignalKind;
 
@@ -34,5 +35,5 @@ pub(super) fn heed(coordinator: &Arc<Coordinator>) -> std::io::Result<()> {
 /// One of the streams is a terminal that is another process group's now.
 fn is_in_background() -> bool {
     let own = rustix::process::getpgrp();
-    (0..=2).any(|number| rustix::termios::tcgetpgrp(process::borrow(number)).is_ok_and(|group| group != own))
+    StandardStream::ALL.iter().any(|stream| rustix::termios::tcgetpgrp(stream.borrow()).is_ok_and(|group| group != own))
 }

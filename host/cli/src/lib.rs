@@ -2,6 +2,8 @@
 //!
 //! Must not: know how a job is run. A verb asks the coordinator, or the daemon that has one, and shows what came of it.
 
+#![cfg_attr(test, allow(clippy::wildcard_enum_match_arm))]
+
 pub mod args;
 mod ask;
 mod background;
@@ -18,6 +20,7 @@ mod down;
 pub mod embedded;
 mod ending;
 mod follow;
+mod hand_over;
 mod here;
 pub mod inspect;
 mod interrupt;
@@ -33,19 +36,24 @@ pub mod new;
 mod pool;
 mod pool_status;
 mod pools;
+pub mod profile;
 pub mod render;
 pub mod run;
 mod schema;
 mod serve;
 mod silence;
+#[cfg(test)]
+mod snapshot;
 mod start;
 mod startup;
+mod status_socket;
 mod surroundings;
 mod trace;
 mod until_ready;
 mod up;
 mod usage_socket;
 pub mod verdict_file;
+mod watch;
 pub mod whole_file;
 mod words;
 

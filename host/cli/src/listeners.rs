@@ -8,7 +8,7 @@ use super::render::problem::Problem;
 use sandhog_protocol::exit_code;
 use sandhog_serve::listener::{Listener, inherited};
 use sandhog_spec::net::Net;
-use sandhog_sys::process;
+use sandhog_sys::descriptors;
 use std::net::SocketAddr;
 
 /// One for each address that the job is granted, in their order. Where systemd has passed sockets (`LISTEN_FDS`), they take the
@@ -41,7 +41,7 @@ pub(super) fn open(net: &Net) -> Result<Vec<Listener>, Failure> {
 /// Those that were passed: `LISTEN_FDS` of sd_listen_fds(3).
 pub(super) fn passed() -> Result<Vec<Listener>, Failure> {
     let numbers = inherited::of_this_process().map_err(|error| refusal(&error))?;
-    let taken = numbers.map(|number| match process::inherited(number) {
+    let taken = numbers.map(|number| match descriptors::inherited(number) {
         Some(fd) => Listener::inherited(fd).map_err(|error| refusal(&error)),
         None => Err(refused(Problem::new(format!("LISTEN_FDS: the descriptor {number} is not open")))),
     });

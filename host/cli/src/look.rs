@@ -41,7 +41,7 @@ pub(super) fn try_ps(select: &[String], json: bool) -> Result<u8, Failure> {
     list(select, Vec::new(), json)
 }
 
-/// The daemon's jobs, and these pools.
+/// The daemon's jobs, and these commands.
 fn list(select: &[String], pools: Vec<Asked>, json: bool) -> Result<u8, Failure> {
     let known = match Client::try_connect()? {
         Some(mut client) => {
@@ -60,7 +60,7 @@ fn list(select: &[String], pools: Vec<Asked>, json: bool) -> Result<u8, Failure>
         None => NO_DAEMON.to_owned(),
     };
     let between = if pools.is_empty() { "" } else { "\n" };
-    Ok(render::answer([&jobs, between, &render::pools::text(&pools)].concat().as_bytes()))
+    Ok(render::answer([&jobs, between, &render::pools::text(&pools, clock::now_ms())].concat().as_bytes()))
 }
 
 /// One of what `ps --json` lists.

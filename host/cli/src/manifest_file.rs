@@ -2,6 +2,7 @@
 
 use super::embedded::Failure;
 use super::here;
+use super::profile::Profile;
 use super::render::problem::Problem;
 use super::run::{refusal, surroundings};
 use rustix::fs::{Mode, OFlags};
@@ -10,7 +11,7 @@ use sandhog_runtime::granted;
 use sandhog_runtime::own_directories::OwnDirectories;
 use sandhog_runtime::privilege;
 use sandhog_spec::grants::Directory;
-use sandhog_spec::manifest::{Around, Fault, LONGEST};
+use sandhog_spec::manifest::{self, Around, Fault, LONGEST};
 use sandhog_spec::service::Service;
 use sandhog_spec::service::group::FAULTS_MAX;
 use sandhog_spec::setting::Setting;
@@ -60,16 +61,23 @@ impl Error {
     }
 }
 
-/// The manifest in a file, checked; of `sandhog.toml` in this folder where none is named.
+/// The manifest in a file with the profile that is chosen, checked; of `sandhog.toml` in this folder where none is named.
 ///
 /// # Errors
-/// It can't be read, or all that is wrong with it.
-pub fn load(file: Option<&Path>) -> Result<Manifest, Failure> {
+/// It can't be read, or all that is wrong with it; or it does not have the profile.
+pub fn load(file: Option<&Path>, profile: &Profile) -> Result<Manifest, Failure> {
     let path = path(file);
     let text = read(path, file.is_none()).map_err(|error| refused(&error))?;
     let source = source_of(path).map_err(|error| refused(&error))?;
-    let around = Around { file: &source, surroundings: surroundings(), resolve: &resolve };
-    let manifest = Manifest::parse(&text, &around).map_err(|faults| told(path, &faults))?;
+    let around = Around { file: &source, profile: profile.name(), surroundings: surroundings(), resolve: &resolve };
+    let manifest = Manifest::parse(&text, &around).map_err(|error| match error {
+        manifest::Error::Faults(faults) => told(path, &faults),
+        manifest::Error::NoProfile { .. } => {
+            let problem = Problem::new(format!("{}: {error}", path.display()));
+            let problem = profile.hint().into_iter().fold(problem, Problem::with_hint);
+            Failure { problem, code: exit_code::REFUSED }
+        }
+    })?;
     // A file that was cut short is no reason to take everything down.
     if manifest.jobs.is_empty() { Err(empty(path)) } else { Ok(manifest) }
 }
@@ -116,7 +124,8 @@ pub fn exposed(file: Option<&Path>, manifest: &Manifest) -> Vec<String> {
     exposed.into_iter().map(line).collect()
 }
 
-fn path(file: Option<&Path>) -> &Path {
+/// The manifest that is meant.
+pub(super) fn path(file: Option<&Path>) -> &Path {
     file.unwrap_or(Path::new(DEFAULT))
 }
 
@@ -140,10 +149,10 @@ fn told(path: &Path, faults: &[Fault]) -> Failure {
 }
 
 fn read(path: &Path, is_default: bool) -> Result<String, Error> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound if is_default => Error::NoDefault,
-        io::ErrorKind::NotFound => Error::NotFound(path.into()),
-        _ => Error::Read { path: path.into(), source },
+    let failed = |source: io::Error| match source.kind() == io::ErrorKind::NotFound {
+        true if is_default => Error::NoDefault,
+        true => Error::NotFound(path.into()),
+        false => Error::Read { path: path.into(), source },
     };
     // Without waiting: opening a pipe for reading would, for its other end.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -27,7 +27,8 @@ use sandhog_runtime::map::workers::Watcher;
 use sandhog_runtime::pool::{Pool, Settings, WorkerKind};
 use sandhog_runtime::terms::Terms;
 use sandhog_spec::job::Job;
-use sandhog_sys::process::{self, SingleThreaded};
+use sandhog_sys::descriptors::StandardStream;
+use sandhog_sys::process::SingleThreaded;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -97,7 +98,7 @@ async fn map(
     check(args, command, pool.kind()).map_err(|error| refused(&error))?;
     // With the person's identity, and before any task runs: what can't be written is better known before than after.
     let (log, passed) = job_log(args)?;
-    let outputs = Outputs { out: output(1)?, err: output(2)?, log };
+    let outputs = Outputs { out: output(StandardStream::Stdout)?, err: output(StandardStream::Stderr)?, log };
     if input.1.contains(&Source::Stdin) && io::stdin().is_terminal() {
         render::aside("sandhog: tasks are read from the terminal; Ctrl-D ends them\n");
     }
@@ -242,9 +243,9 @@ fn sources(args: &MapArgs) -> Result<Vec<Source>, Error> {
 }
 
 /// One of the command's own streams. One that was closed takes nothing: the standard library opens /dev/null in its place.
-fn output(number: i32) -> Result<Output, Failure> {
-    let is_terminal = if number == 1 { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
-    let fd = process::borrow(number).try_clone_to_owned().map_err(|error| Failure::of(&error))?;
+fn output(stream: StandardStream) -> Result<Output, Failure> {
+    let is_terminal = rustix::termios::isatty(stream.borrow());
+    let fd = stream.borrow().try_clone_to_owned().map_err(|error| Failure::of(&error))?;
     Ok(Output { fd, is_terminal })
 }
 

@@ -92,9 +92,9 @@ fn make(args: &NewArgs) -> Result<String, Error> {
     if made.is_err() {
         let _ = fs::remove_dir_all(&beside);
     }
-    made.map_err(|cause| match cause.kind() {
-        io::ErrorKind::AlreadyExists => Error::Exists(path.clone()),
-        _ => Error::Make { path: path.clone(), cause },
+    made.map_err(|cause| match cause.kind() == io::ErrorKind::AlreadyExists {
+        true => Error::Exists(path.clone()),
+        false => Error::Make { path: path.clone(), cause },
     })?;
     Ok(next_steps(path, kind))
 }

@@ -1,12 +1,13 @@
-//! The pools of this person's commands, each asked how it is.
+//! This person's commands that have a pool or serve HTTP, each asked how it is.
 //!
 //! Must not: believe a line because of where it comes from, or wait for a command that does not answer.
 
 use super::embedded::Failure;
 use sandhog_dirs::pools::{Holder, holders};
-use sandhog_protocol::pool_status::{LINE, PoolStatus};
+use sandhog_protocol::pool_status::{Command, LINE, PoolStatus};
+use sandhog_protocol::serve_status::ServeStatus;
 use sandhog_runtime::privilege;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +23,27 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Connections at the same time: far below every limit of descriptors.
 const AT_ONCE: usize = 64;
 
-/// A command that holds a pool.
+/// A command that can be asked.
 #[derive(Debug, Serialize)]
 pub(super) struct Asked {
     pub pid: u32,
     /// None: it gave no answer, or none that is one.
     #[serde(flatten)]
-    pub status: Option<PoolStatus>,
+    pub status: Option<Status>,
+}
+
+/// What a command says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Status {
+    Pool(PoolStatus),
+    Serve(ServeStatus),
+}
+
+/// By which they are told apart.
+#[derive(Deserialize)]
+struct Which {
+    command: Command,
 }
 
 /// All of them, by their numbers.
@@ -61,14 +76,21 @@ async fn ask_all(holders: Vec<Holder>) -> Vec<Asked> {
 }
 
 /// What the first bytes say, up to the longest line, if they are one.
-async fn heard(socket: &Path) -> Option<PoolStatus> {
+async fn heard(socket: &Path) -> Option<Status> {
     let mut line = Vec::new();
     let stream = UnixStream::connect(socket).await.ok()?;
     stream.take(LINE as u64 + 1).read_to_end(&mut line).await.ok()?;
     if line.len() > LINE {
         return None;
     }
-    serde_json::from_slice(&line).ok()
+    read(&line).ok()
+}
+
+fn read(line: &[u8]) -> serde_json::Result<Status> {
+    match serde_json::from_slice::<Which>(line)?.command {
+        Command::Serve => serde_json::from_slice(line).map(Status::Serve),
+        Command::Pool | Command::Map | Command::Unknown(_) => serde_json::from_slice(line).map(Status::Pool),
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +121,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let status = PoolStatus { job: "web".into(), busy: 3, ..PoolStatus::default() };
         let line = serde_json::to_vec(&status).unwrap();
+        let serves = ServeStatus { command: Command::Serve, workers: 2, ..ServeStatus::default() };
         let nested = "[".repeat(LINE - 1).into_bytes();
         let holders = vec![
             answers(folder.path(), 9, line.clone(), true),
@@ -106,13 +129,15 @@ mod tests {
             answers(folder.path(), 2, vec![b' '; 1 << 20], false),
             answers(folder.path(), 3, line, false),
             answers(folder.path(), 4, Vec::new(), true),
-            answers(folder.path(), 5, b"{\"busy\": -1}".to_vec(), true),
+            answers(folder.path(), 5, b"{\"command\": \"pool\", \"busy\": -1}".to_vec(), true),
+            answers(folder.path(), 7, b"{\"command\": \"serve\", \"workers\": \"2\"}".to_vec(), true),
+            answers(folder.path(), 8, serde_json::to_vec(&serves).unwrap(), true),
             Holder { pid: 6, socket: folder.path().join("nobody") },
         ];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let asked = runtime.block_on(ask_all(holders));
-        let with = |pid: u32, status: Option<&PoolStatus>| (pid, status.cloned());
-        let expected: Vec<_> = (1..=6).map(|pid| with(pid, None)).chain([with(9, Some(&status))]).collect();
+        let told = [(8, Some(Status::Serve(serves))), (9, Some(Status::Pool(status)))];
+        let expected: Vec<_> = (1..=7).map(|pid| (pid, None)).chain(told).collect();
         assert_eq!(asked.into_iter().map(|asked| (asked.pid, asked.status)).collect::<Vec<_>>(), expected);
     }
 }

@@ -5,13 +5,13 @@
 //! | `listening` | sockets: bound before privilege goes, or passed by systemd |
 //! | `workers` | a crew that lives, or a process for each connection: one way to both |
 //! | `told`, `lines` | who is told what, and a thread for each stream |
-//! | `metrics` | numbers for Prometheus, on an address of their own |
+//! | `status` | the line for `sandhog ps --all` |
 //!
 //! Must not: read what clients send. The workers do.
 
 mod lines;
 mod listening;
-mod metrics;
+mod status;
 mod told;
 mod workers;
 
@@ -23,8 +23,8 @@ use super::render::screen::Screen;
 use super::run::{bound_by_own_limits, checked, refusal};
 use super::surroundings;
 use lines::{Lines, Writer};
-use metrics::Metrics;
 use sandhog_daemon::directories::tell_service_manager;
+use sandhog_http::{Patience, numbers};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Isolation;
 use sandhog_protocol::request::Level;
@@ -36,8 +36,10 @@ use sandhog_serve::prometheus;
 use sandhog_spec::http::Http;
 use sandhog_spec::job::Job;
 use sandhog_spec::service::Rules;
+use sandhog_sys::descriptors::StandardStream;
 use sandhog_sys::process::SingleThreaded;
 use std::fs::File;
+use std::future::{pending, ready};
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -64,7 +66,7 @@ struct Order {
     http: Http,
     rules: Rules,
     listeners: Vec<Listener>,
-    metrics: Option<Metrics>,
+    metrics: Option<Listener>,
     level: Option<Level>,
 }
 
@@ -78,8 +80,8 @@ fn try_run(token: SingleThreaded, args: &ServeArgs) -> Result<u8, Failure> {
     let listen = |_: &Arc<Coordinator>| listen_for_signals(&ask);
     let view = Arc::new(Screen::new(order.level));
     with_coordinator_that(token, &terms, view, listen, |coordinator| async move {
-        let (out, out_writer) = lines_to(1, "the access log")?;
-        let (err, err_writer) = lines_to(2, "stderr")?;
+        let (out, out_writer) = lines_to(StandardStream::Stdout, "the access log")?;
+        let (err, err_writer) = lines_to(StandardStream::Stderr, "stderr")?;
         let served = serve(&coordinator, order, args, (out, err), stop).await;
         for writer in [out_writer, err_writer] {
             writer.finish().await;
@@ -102,7 +104,6 @@ fn order(args: &ServeArgs, passed: Vec<Listener>) -> Result<Order, Failure> {
         ));
     }
     let metrics = args.metrics.map(Listener::bind).transpose().map_err(|error| refusal(&error))?;
-    let metrics = metrics.as_ref().map(Metrics::of).transpose().map_err(|error| Failure::of(&error))?;
     let listeners = match passed.is_empty() {
         true => vec![Listener::bind(http.listen).map_err(|error| refusal(&error))?],
         false => passed,
@@ -114,7 +115,7 @@ fn refused(problem: Problem) -> Failure {
     Failure { problem, code: exit_code::REFUSED }
 }
 
-fn lines_to(stream: i32, what: &'static str) -> Result<(Lines, Writer), Failure> {
+fn lines_to(stream: StandardStream, what: &'static str) -> Result<(Lines, Writer), Failure> {
     Lines::to(stream, what).map_err(|error| Failure::of(&error))
 }
 
@@ -142,7 +143,7 @@ async fn serve(
     let told: Arc<dyn Told> = Arc::<Teller>::clone(&teller);
     let dispatcher = Dispatcher::start(dispatch_settings(&http, args), told);
     let mut reloads = surroundings::hear(SignalKind::hangup()).map_err(failed)?;
-    let kept = Kept { job, rules, instances: args.instances };
+    let kept = Kept { job: job.clone(), rules, instances: args.instances };
     let mut workers = tokio::select! {
         opened = Workers::open(coordinator, kept, &dispatcher, &teller) => opened?,
         code = stopped(&mut stop) => return Ok(code),
@@ -156,10 +157,13 @@ async fn serve(
         return Ok(code);
     }
     teller.serves.store(true, Ordering::Relaxed);
+    let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
     begin(&dispatcher, listeners, metrics, &teller)?;
+    let asked = status::listen(&dispatcher, &job, &addresses);
     tell_service_manager("READY=1");
     let end = until_the_end(&mut workers, &mut stop, &mut reloads, &teller).await;
     tell_service_manager("STOPPING=1");
+    drop(asked);
     end?;
     workers.drain().await;
     Ok(exit_code::SUCCESS)
@@ -199,7 +203,7 @@ async fn until_the_end(
 fn begin(
     dispatcher: &Dispatcher,
     listeners: Vec<Listener>,
-    metrics: Option<Metrics>,
+    metrics: Option<Listener>,
     teller: &Arc<Teller>,
 ) -> Result<(), Failure> {
     for listener in listeners {
@@ -207,11 +211,17 @@ fn begin(
         dispatcher.listen(listener).map_err(|error| Failure::of(&error))?;
         teller.say(&format!("serving on http://{address}/"));
     }
-    let Some(metrics) = metrics else { return Ok(()) };
-    teller.say(&format!("numbers are at http://{}/metrics", metrics.address()));
-    let (dispatcher, job) = (dispatcher.clone(), teller.job.clone());
-    let page = move || prometheus::text(&[(job.as_str(), dispatcher.numbers())]);
-    metrics.serve(page).map_err(|error| Failure::of(&error))
+    metrics.map_or(Ok(()), |listener| serve_numbers(dispatcher, listener, teller))
+}
+
+/// For Prometheus, on an address of their own, for as long as the process lives.
+fn serve_numbers(dispatcher: &Dispatcher, listener: Listener, teller: &Teller) -> Result<(), Failure> {
+    let (dispatcher, job, address) = (dispatcher.clone(), teller.job.clone(), listener.address());
+    let page = move || ready(Ok(prometheus::text(&[(job.as_str(), dispatcher.numbers())])));
+    let served = numbers::serve(listener.into_socket(), Patience::default(), page, pending());
+    tokio::spawn(served.map_err(|error| Failure::of(&error))?);
+    teller.say(&format!("numbers are at http://{address}{}", numbers::PATH));
+    Ok(())
 }
 
 fn dispatch_settings(http: &Http, args: &ServeArgs) -> DispatchSettings {

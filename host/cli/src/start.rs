@@ -3,11 +3,12 @@
 use super::args::{JobFlags, OfStart, StartArgs};
 use super::embedded::Failure;
 use super::ending::report;
+use super::hand_over::bring_up;
 use super::manifest_file::not_a_module;
 use super::render::problem::Problem;
 use super::run::surroundings;
 use super::words::{as_text, is_path};
-use super::{ask, background, up};
+use super::{ask, background};
 use sandhog_daemon::fleet::Verb;
 use sandhog_protocol::control::{ApplyRequest, JobSpec};
 use sandhog_protocol::exit_code;
@@ -40,7 +41,7 @@ fn try_run(args: StartArgs) -> Result<u8, Failure> {
         // Before a daemon is started for it.
         Service::new(&job, surroundings())
             .map_err(|error| refused(error.hint().into_iter().fold(Problem::of(&error), Problem::with_hint)))?;
-        return up::bring_up(
+        return bring_up(
             ApplyRequest { groups: vec![group], jobs: vec![job], create: true, ..ApplyRequest::default() },
             &may_miss,
             waits,

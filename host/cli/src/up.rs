@@ -4,14 +4,11 @@ use super::args::UpArgs;
 use super::client::Client;
 use super::embedded::Failure;
 use super::ending::{NOT_ALL, report};
+use super::hand_over::{apply, bring_up};
 use super::manifest_file::{self, Manifest};
-use super::render::problem::Problem;
-use super::until_ready::{last_event, wait};
-use super::{ask, background, interrupt, render};
-use sandhog_protocol::control::{ApplyRequest, Change, ChangeKind, VerbResult};
-use sandhog_protocol::exit_code;
-use sandhog_protocol::plan::Wall;
-use sandhog_spec::text::escape;
+use super::profile::Profile;
+use super::{ask, render, watch};
+use sandhog_protocol::control::{Change, ChangeKind, VerbResult};
 use std::path::Path;
 
 /// Brings them up and returns the exit code.
@@ -21,16 +18,16 @@ pub(super) fn run(args: &UpArgs) -> u8 {
 
 fn try_run(args: &UpArgs) -> Result<u8, Failure> {
     let file = args.file.as_deref();
-    let manifest = manifest_file::load(file)?;
+    let profile = Profile::chosen(args.profile.profile.as_deref())?;
+    let manifest = manifest_file::load(file, &profile)?;
     manifest_file::check_files(file, &manifest)?;
     if args.dry_run {
         return dry_run(file, manifest, args.json);
     }
+    if args.watch {
+        return watch::run(file, &profile, manifest, &args.allow_missing);
+    }
     bring_up(apply(manifest, false), &args.allow_missing, ask::waits(args.wait), args.json)
-}
-
-fn apply(manifest: Manifest, dry_run: bool) -> ApplyRequest {
-    ApplyRequest { source: Some(manifest.source), groups: manifest.groups, jobs: manifest.jobs, dry_run, create: false }
 }
 
 /// Without a daemon nothing is up, so all would be new.
@@ -55,55 +52,6 @@ fn dry_run(file: Option<&Path>, manifest: Manifest, json: bool) -> Result<u8, Fa
     Ok(NOT_ALL.max(shown))
 }
 
-/// The first wall that a job may do without and the command does not name.
-fn not_said(apply: &ApplyRequest, may_miss: &[Wall]) -> Option<String> {
-    let mut asked = apply.jobs.iter().flat_map(|job| &job.allow_missing);
-    asked.find(|wall| !may_miss.iter().any(|said| said.name() == **wall)).map(|wall| escape(wall).into_owned())
-}
-
 fn created(job: String) -> Change {
     Change { job, change: ChangeKind::Create, keys: Vec::new() }
-}
-
-/// Hands the jobs to the daemon, which may have to be started, and waits until they are ready. `may_miss`: what one that is
-/// started lets jobs do without.
-pub(super) fn bring_up(apply: ApplyRequest, may_miss: &[Wall], waits: bool, json: bool) -> Result<u8, Failure> {
-    if let Some(wall) = not_said(&apply, may_miss)
-        && Client::try_connect()?.is_none()
-    {
-        let problem = Problem::new(format!(
-            "a job may do without the wall \"{wall}\" (allow_missing), and no daemon runs: one lets jobs do so only where \
-             that was said when it was started"
-        ));
-        let hint = format!("sandhog up --allow-missing {wall}, or sandhog daemon --allow-missing {wall}");
-        return Err(Failure { problem: problem.with_hint(hint), code: exit_code::REFUSED });
-    }
-    let mut client = background::daemon(may_miss)?;
-    let since = last_event(&mut client)?;
-    let mut done: VerbResult = client.post("/v1/apply", &apply)?;
-    render::warn(&done.warnings);
-    let mut shown = exit_code::SUCCESS;
-    if !json {
-        shown = render::answer(render::done::changes(&done.changes, false).as_bytes());
-    }
-    if waits {
-        interrupt::says("not waited for: the jobs stay up", "sandhog ps says how they are; sandhog down ends them");
-        let outcome = wait(since, &done.changes, &done.instances)?;
-        if !json {
-            shown = shown.max(render::answer(render::done::ready(outcome.ready).as_bytes()));
-        }
-        done.problems.extend(outcome.problems);
-    }
-    if json {
-        shown = render::answer_json(&done);
-    }
-    if done.problems.is_empty() {
-        return Ok(shown);
-    }
-    render::report(&render::done::problems(
-        "not all are ready",
-        &done.problems,
-        "sandhog logs NAME says what they wrote",
-    ));
-    Ok(NOT_ALL.max(shown))
 }

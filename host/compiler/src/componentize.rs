@@ -20,10 +20,10 @@ const SECTION: &str = "component-type";
 
 /// Whether the core module in `bytes` carries a component's type. Walks the headers of its sections and decodes none.
 pub(super) fn carries_a_type(bytes: &[u8]) -> bool {
-    Parser::new(0).parse_all(bytes).map_while(Result::ok).any(|payload| match payload {
-        Payload::CustomSection(section) => section.name().starts_with(SECTION),
-        _ => false,
-    })
+    Parser::new(0)
+        .parse_all(bytes)
+        .map_while(Result::ok)
+        .any(|payload| matches!(payload, Payload::CustomSection(section) if section.name().starts_with(SECTION)))
 }
 
 /// The component. `bytes` are a valid core module.
@@ -51,10 +51,8 @@ pub(super) fn component(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
 /// A program exports `_start`, which its adapter makes `wasi:cli/run` of; a handler does not.
 fn exports_a_start(bytes: &[u8]) -> bool {
     let sections = Parser::new(0).parse_all(bytes).map_while(Result::ok);
-    let exports = sections.filter_map(|payload| match payload {
-        Payload::ExportSection(exports) => Some(exports),
-        _ => None,
-    });
+    let exports =
+        sections.filter_map(|payload| if let Payload::ExportSection(exports) = payload { Some(exports) } else { None });
     exports.flatten().flatten().any(|export| export.name == START)
 }
 

@@ -240,7 +240,7 @@ fn check_signature(
 fn function_type<'a>(types: &'a TypesRef<'_>, entity: EntityType) -> Option<&'a FuncType> {
     match entity {
         EntityType::Func(id) | EntityType::FuncExact(id) => Some(types[id].unwrap_func()),
-        _ => None,
+        EntityType::Table(_) | EntityType::Memory(_) | EntityType::Global(_) | EntityType::Tag(_) => None,
     }
 }
 
@@ -259,10 +259,7 @@ fn telling(module: &str, name: &str, entity: EntityType) -> Option<Refusal> {
             javascript("Emscripten", "use wasi-sdk, or emcc -sSTANDALONE_WASM")
         }
         _ if module.contains(':') || module.starts_with("cm32p2") => Some(Refusal::ComponentInside(full_name())),
-        _ => match entity {
-            EntityType::Memory(memory) if memory.shared => Some(Refusal::Threads),
-            _ => None,
-        },
+        _ => matches!(entity, EntityType::Memory(memory) if memory.shared).then_some(Refusal::Threads),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::compile;
 use sandhog_protocol::plan::{Entry, Kind, Metering, Program, Work};
 use sandhog_protocol::spawn::Loaded;
 use sandhog_protocol::worker::FromWorker;
-use sandhog_sys::process;
+use sandhog_sys::descriptors::StandardStream;
 use sandhog_zygote::{Assignment, Workload};
 use std::convert::Infallible;
 use std::fs::File;
@@ -39,8 +39,12 @@ impl Workload for Compilations {
         match (assignment.work, assignment.program) {
             (Work::Compile(plan), Program::Compiler) => {
                 compile::arm(assignment.channel).ok()?;
-                let stream = |number| process::borrow(number).try_clone_to_owned().ok().map(File::from);
-                Some(FromWorker::Compiled(compile::compile(&plan, stream(0)?, stream(1)?)))
+                let own = |stream: StandardStream| stream.borrow().try_clone_to_owned().ok().map(File::from);
+                Some(FromWorker::Compiled(compile::compile(
+                    &plan,
+                    own(StandardStream::Stdin)?,
+                    own(StandardStream::Stdout)?,
+                )))
             }
             (Work::Compile(_) | Work::Guest(_) | Work::Probe(_) | Work::Keep, _) => None,
         }

@@ -66,6 +66,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Component, Refusal> {
 }
 
 /// The names of all that the component in `bytes` imports and exports, but for what is inside of it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other sections name nothing that is outside")]
 fn outside(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0_u32;

@@ -6,6 +6,8 @@
 //!
 //! Must not: know how an attempt goes; that is asked of `runtime`.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::wildcard_enum_match_arm))]
+
 pub mod control;
 pub mod directories;
 pub mod fleet;

@@ -1,5 +1,5 @@
-//! What compiler and worker have to agree on: the engine's settings ([`settings`]), and what a module may import and must
-//! export ([`wasi1`], [`objects`], [`interfaces`]); and how a compiled module gets into memory ([`loader`]).
+//! The agreement of compiler and worker: the engine's settings ([`settings`]), the allowed imports and required exports
+//! of a module ([`wasi1`], [`objects`], [`interfaces`]), and the loading of a compiled module ([`loader`]).
 //!
 //! Must not: know a guest, compile anything, open a path.
 

@@ -13,7 +13,7 @@
 //! | ext | `{"$ext":[TYPE,"BASE64"]}` |
 //!
 //! An object with one key alone that begins with `$` and is none of these is refused; so are texts that are not UTF-8,
-//! and nesting beyond [`NESTING`] levels. A number with a point comes in as a float of 64 bits, and so does one that
+//! and nesting beyond [`NESTING`](crate::value::NESTING) levels. A number with a point comes in as a float of 64 bits, and so does one that
 //! 64 bits can't hold.
 
 mod pack;

@@ -1,5 +1,7 @@
 //! Messages and file descriptors over a socket, and messages as JSON. Knows frames and packets; what they mean is for its callers.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
+
 mod connection;
 pub mod json;
 pub mod value;

@@ -47,8 +47,8 @@ impl<'a> Reader<'a> {
             0xc0 => Item::Nil,
             0xc1 => return Err(Error::Never),
             0xc2 | 0xc3 => Item::Bool(marker == 0xc3),
-            0xca => Item::Float(f32::from_bits(self.uint(4)? as u32).into()),
-            0xcb => Item::Float(f64::from_bits(self.uint(8)?)),
+            0xca => Item::Float(f32::from_be_bytes(self.chunk()?).into()),
+            0xcb => Item::Float(f64::from_be_bytes(self.chunk()?)),
             0xcc..=0xcf => Item::Positive(self.uint(1 << (marker - 0xcc))?),
             0xd0..=0xd3 => self.signed(1 << (marker - 0xd0))?,
             0xa0..=0xbf => self.text(usize::from(marker & 0x1f))?,
@@ -69,6 +69,12 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
+    fn chunk<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Error> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(Error::Torn)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
     fn uint(&mut self, width: usize) -> Result<u64, Error> {
         Ok(self.bytes(width)?.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
     }
@@ -83,7 +89,7 @@ impl<'a> Reader<'a> {
     }
 
     fn signed(&mut self, width: usize) -> Result<Item<'a>, Error> {
-        let unused = 64 - 8 * width as u32;
+        let unused = 64 - 8 * width;
         let number = (self.uint(width)? << unused).cast_signed() >> unused;
         Ok(u64::try_from(number).map_or(Item::Negative(number), Item::Positive))
     }

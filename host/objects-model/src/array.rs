@@ -104,6 +104,7 @@ impl Array {
     }
 
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "an element has at most 8 bytes")]
     fn number(self, index: u64) -> Result<Number, Problem> {
         let byte = self.part(index, self.element.size() as usize)?;
         Ok(Number { element: self.element, byte })

@@ -1,5 +1,5 @@
-//! An event: set or not, and members that wait until it is set. Whoever waits when it is set goes on, even if it is cleared at
-//! once.
+//! An event: set or not, and members that wait until it is set. Setting it wakes all current waiters, even if it is
+//! cleared at once.
 //!
 //! One word: bit 0 says that it is set, bit 1 that somebody may sleep on it, and the rest counts how often it was set.
 //!
@@ -14,6 +14,10 @@ use sandhog_protocol::objects::ObjectState;
 pub struct Event {
     base: usize,
 }
+
+/// An event as somebody saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen(u32);
 
 const SET: u32 = 1;
 const WAITERS: u32 = 2;
@@ -73,8 +77,21 @@ impl Event {
     /// # Errors
     /// `TimedOut`, `WouldBlock`, `Stopping`.
     pub fn wait<W: Words>(self, words: &W, until: Until) -> Result<(), Problem> {
-        let begun = words.load(self.base);
-        if begun & SET != 0 {
+        self.wait_since(words, self.look_at(words), until)
+    }
+
+    /// How it is now, for a wait that begins here.
+    pub fn look_at<W: Words>(self, words: &W) -> Seen {
+        Seen(words.load(self.base))
+    }
+
+    /// Goes on with a wait that began when it was `begun`: one that was set since is over, even if it was cleared again.
+    ///
+    /// # Errors
+    /// As [`Event::wait`].
+    pub fn wait_since<W: Words>(self, words: &W, begun: Seen, until: Until) -> Result<(), Problem> {
+        let Seen(begun) = begun;
+        if begun & SET != 0 || self.was_set_since(words, begun) {
             return Ok(());
         }
         if until == Until::Now {

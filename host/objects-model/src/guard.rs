@@ -1,5 +1,5 @@
-//! A short lock inside of an object, for operations that change several words: see [`crate::journal`]. Whoever dies in it leaves
-//! it to the keeper, which finishes in the dead one's name, so that it may itself be killed and begin again.
+//! A short lock inside of an object, for operations that change several words: see [`crate::journal`]. If a member dies
+//! inside, the keeper finishes in its name. The keeper may itself be killed and start again.
 //!
 //! Must not: be held while its holder waits for anything else.
 

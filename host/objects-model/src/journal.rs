@@ -33,7 +33,7 @@ impl Journal {
             words.store(self.entry(entry), u32::try_from(*place).map_err(|_| Problem::Invalid)?);
             words.store(self.entry(entry) + 1, old);
         }
-        words.store(self.place, changes.len() as u32);
+        words.store(self.place, u32::try_from(changes.len()).map_err(|_| Problem::Invalid)?);
         for (place, new) in changes {
             words.store(*place, *new);
         }

@@ -6,11 +6,22 @@
 //!
 //! Must not: touch memory, wait, know a clock or a process.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::wildcard_enum_match_arm
+    )
+)]
+
 mod array;
 mod barrier;
 mod condition;
 mod event;
 mod guard;
+mod halves;
 mod journal;
 mod limits;
 mod line;
@@ -34,7 +45,7 @@ mod words;
 pub use array::Array;
 pub use barrier::Barrier;
 pub use condition::Condition;
-pub use event::Event;
+pub use event::{Event, Seen};
 pub use lock::Lock;
 pub use member::{code, named};
 pub use memory::Memory;

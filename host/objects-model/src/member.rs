@@ -2,6 +2,7 @@
 //!
 //! Must not: know which members there are.
 
+use crate::halves::short;
 use sandhog_protocol::objects::{Member, SEATS};
 
 /// Bits of a word that a member takes: its seat in the lower 14, its generation above. The two bits that are left are for
@@ -20,6 +21,6 @@ pub const fn code(member: Member) -> u32 {
 #[must_use]
 pub const fn named(word: u32) -> Option<Member> {
     let word = word & ((1 << BITS) - 1);
-    let member = Member { seat: (word & (SEATS as u32 - 1)) as u16, generation: (word >> SEAT_BITS) as u16 };
+    let member = Member { seat: short(word & (SEATS as u32 - 1)), generation: short(word >> SEAT_BITS) };
     if member.generation == 0 { None } else { Some(member) }
 }

@@ -3,6 +3,7 @@
 //!
 //! Must not: check where the place lies.
 
+use crate::halves::lower;
 use crate::limits::TRIES;
 use crate::problem::Problem;
 use crate::words::Words;
@@ -26,28 +27,29 @@ impl Number {
     #[inline]
     pub(crate) fn set_integer<W: Words>(self, words: &W, value: i64) -> Result<(), Problem> {
         self.check(false)?;
-        self.store(words, value as u64)
+        self.store(words, value.cast_unsigned())
     }
 
     #[inline]
     pub(crate) fn add_integer<W: Words>(self, words: &W, amount: i64) -> Result<i64, Problem> {
         self.check(false)?;
+        let amount = amount.cast_unsigned();
         let before = match self.element.size() {
-            8 => words.fetch_add_long(self.word(), amount as u64),
-            4 => u64::from(words.fetch_add(self.word(), amount as u32)),
-            _ => self.update(words, |bits| bits.wrapping_add(amount as u64))?,
+            8 => words.fetch_add_long(self.word(), amount),
+            4 => u64::from(words.fetch_add(self.word(), lower(amount))),
+            _ => self.update(words, |bits| bits.wrapping_add(amount))?,
         };
         Ok(self.widen(before))
     }
 
     pub(crate) fn swap_integer<W: Words>(self, words: &W, value: i64) -> Result<i64, Problem> {
         self.check(false)?;
-        Ok(self.widen(self.update(words, |_| value as u64)?))
+        Ok(self.widen(self.update(words, |_| value.cast_unsigned())?))
     }
 
     pub(crate) fn compare_exchange_integer<W: Words>(self, words: &W, old: i64, new: i64) -> Result<i64, Problem> {
         self.check(false)?;
-        Ok(self.widen(self.compare_exchange(words, old as u64, new as u64)?))
+        Ok(self.widen(self.compare_exchange(words, old.cast_unsigned(), new.cast_unsigned())?))
     }
 
     #[inline]
@@ -88,8 +90,8 @@ impl Number {
     }
 
     /// Within its word, in bits.
-    const fn shift(self) -> u32 {
-        8 * (self.byte % 4) as u32
+    const fn shift(self) -> usize {
+        8 * (self.byte % 4)
     }
 
     const fn mask(self) -> u64 {
@@ -108,7 +110,7 @@ impl Number {
     fn store<W: Words>(self, words: &W, bits: u64) -> Result<(), Problem> {
         match self.element.size() {
             8 => words.store_long(self.word(), bits),
-            4 => words.store(self.word(), bits as u32),
+            4 => words.store(self.word(), lower(bits)),
             _ => {
                 self.update(words, |_| bits)?;
             }
@@ -147,29 +149,31 @@ impl Number {
         if self.element.size() == 8 {
             return words.compare_exchange_long(self.word(), old, new).map(drop);
         }
-        let mask = (self.mask() as u32) << self.shift();
+        let mask = lower(self.mask()) << self.shift();
         let around = if mask == u32::MAX { 0 } else { words.load(self.word()) & !mask };
-        let put = |bits: u64| around | (bits as u32) << self.shift();
+        let put = |bits: u64| around | lower(bits) << self.shift();
         let exchanged = words.compare_exchange(self.word(), put(old), put(new));
         exchanged.map(drop).map_err(|seen| u64::from(seen >> self.shift()) & self.mask())
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "bits beyond the element's size are cut off")]
     const fn widen(self, bits: u64) -> i64 {
         match self.element {
-            Element::I8 => bits as i8 as i64,
-            Element::I16 => bits as i16 as i64,
-            Element::I32 => bits as i32 as i64,
+            Element::I8 => bits.cast_signed() as i8 as i64,
+            Element::I16 => bits.cast_signed() as i16 as i64,
+            Element::I32 => bits.cast_signed() as i32 as i64,
             Element::U8 => bits as u8 as i64,
             Element::U16 => bits as u16 as i64,
             Element::U32 => bits as u32 as i64,
-            Element::I64 | Element::U64 | Element::F32 | Element::F64 => bits as i64,
+            Element::I64 | Element::U64 | Element::F32 | Element::F64 => bits.cast_signed(),
         }
     }
 
     fn float(self, bits: u64) -> f64 {
-        if self.element.size() == 4 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) }
+        if self.element.size() == 4 { f64::from(f32::from_bits(lower(bits))) } else { f64::from_bits(bits) }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a number of this kind is rounded to its size")]
     fn bits(self, value: f64) -> u64 {
         if self.element.size() == 4 { u64::from((value as f32).to_bits()) } else { value.to_bits() }
     }

@@ -5,16 +5,17 @@
 //! enough to be given it by whoever releases, without a contest. It sleeps on the upper word, everybody else on the lower.
 //!
 //! * Nobody waits: one compare-exchange takes it, one gives it back.
-//! * Whoever finds it taken looks again for a moment, then says that he waits, and sleeps.
-//! * Whoever releases wakes one sleeper, which competes with those that come along; so the bit that said that others sleep
-//!   as well is set again by the one that was woken.
-//! * Whoever was woken [`PATIENCE`] times for nothing makes himself the next owner.
-//! * Whoever stops waiting wakes another sleeper: he may have been the one that was woken.
+//! * A member that finds it taken polls for a moment, then notes that it waits, and sleeps.
+//! * A release wakes one sleeper, which competes with newcomers. So the woken sleeper sets the bit again that says that
+//!   others sleep as well.
+//! * A member that was woken [`PATIENCE`] times in vain makes itself the next owner.
+//! * A member that stops waiting wakes another sleeper, because it may have been the one that was woken.
 //! * A wake that died on its way, with whoever was to wake or was woken, is made up for by the recovery of the dead, which
 //!   wakes all.
 //!
 //! Must not: know what is owned.
 
+use crate::halves::{lower, upper};
 use crate::limits::{PATIENCE, SPINS, TRIES};
 use crate::member::{BITS, code, named};
 use crate::problem::Problem;
@@ -53,8 +54,8 @@ struct State {
 
 impl State {
     const fn of(long: u64) -> Self {
-        let lower = long as u32;
-        Self { owner: lower & !WAITERS, waiters: lower & WAITERS != 0, next: (long >> 32) as u32 }
+        let lower = lower(long);
+        Self { owner: lower & !WAITERS, waiters: lower & WAITERS != 0, next: upper(long) }
     }
 
     const fn lower(self) -> u32 {
@@ -104,7 +105,7 @@ impl Owner {
     pub(crate) fn try_take<W: Words>(self, words: &W, me: Member) -> Result<Taken, u32> {
         match words.compare_exchange_long(self.place, 0, u64::from(code(me))) {
             Ok(_) => Ok(Taken::Clean),
-            Err(seen) => Err(seen as u32),
+            Err(seen) => Err(lower(seen)),
         }
     }
 

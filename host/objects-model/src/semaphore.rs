@@ -1,11 +1,11 @@
 //! A semaphore, bounded or not. An operation is one compare-exchange of two words that hold the permits and the last
-//! operation: its kind, whose it was, and its number. Then it is noted in its member's slot how many permits it has. Whoever
-//! comes next and finds the last operation not noted yet notes it himself, before his own takes its place; so a member may die
-//! in between, and the keeper knows exactly what it had.
+//! operation: its kind, whose it was, and its number. Then it is noted in its member's slot how many permits it has. If
+//! the last operation is not noted yet, the next member notes it before its own operation replaces it. So a member may
+//! die in between, and the keeper knows exactly its permits.
 //!
-//! Those that find no permit queue at a lock, the turn, and its owner alone sleeps for a permit. Newcomers may overtake it, but
-//! where it was overtaken [`PATIENCE`] times it reserves the next permit for itself. Whoever gets the turn looks before it
-//! sleeps, so that no wake is lost with a dead owner of the turn.
+//! Those that find no permit queue at a lock, the turn, and its owner alone sleeps for a permit. Newcomers may overtake
+//! it, but where it was overtaken [`PATIENCE`] times it reserves the next permit for itself. A member that gets the turn
+//! checks before it sleeps, so no wake-up is lost with a dead owner of the turn.
 //!
 //! | word | |
 //! | --- | --- |
@@ -17,6 +17,7 @@
 //!
 //! Must not: change the permits without saying on whose behalf.
 
+use crate::halves::{lower, short, upper};
 use crate::limits::{PATIENCE, SEATS, SPINS, TRIES};
 use crate::owner::{FREE, Owner};
 use crate::problem::{Problem, Recovery};
@@ -100,14 +101,14 @@ struct State {
 
 impl State {
     const fn of(long: u64) -> Self {
-        let (lower, upper) = (long as u32, (long >> 32) as u32);
+        let (lower, upper) = (lower(long), upper(long));
         Self {
             permits: lower & PERMITS,
             reserved: lower & RESERVED != 0,
             waiters: lower & WAITERS != 0,
-            seat: (upper & ((1 << 14) - 1)) as u16,
+            seat: short(upper & ((1 << 14) - 1)),
             operation: Operation::of(upper >> 14),
-            number: (upper >> 16) as u16,
+            number: short(upper >> 16),
         }
     }
 
@@ -139,7 +140,7 @@ const NUMBERS: u32 = (1 << 24) - 1;
 
 impl Slot {
     const fn of(long: u64) -> Self {
-        Self { held: long & HELD, generation: (long >> 24) as u16, number: (long >> 40) as u32 }
+        Self { held: long & HELD, generation: short(lower(long >> 24)), number: lower(long >> 40) }
     }
 
     const fn long(self) -> u64 {
@@ -152,7 +153,7 @@ impl Slot {
 
     /// Whether the last operation, which is this seat's, is not noted yet.
     const fn lacks(self, last: State) -> bool {
-        self.next() as u16 == last.number
+        short(self.next()) == last.number
     }
 
     fn after(self, operation: Operation) -> Self {
@@ -269,7 +270,7 @@ impl Semaphore {
         if seen.seat != member.seat {
             note(words, seen);
         }
-        let state = State { seat: member.seat, operation, number: slot.next() as u16, ..state };
+        let state = State { seat: member.seat, operation, number: short(slot.next()), ..state };
         words.compare_exchange_long(STATE, seen.long(), state.long()).map_err(State::of)?;
         words.store_long(slot_place(member.seat), slot.after(operation).long());
         Ok(())
@@ -317,7 +318,7 @@ impl Semaphore {
                 break;
             }
             held = true;
-            let permits = (seen.permits + slot.held as u32).min(self.bound().max(seen.permits));
+            let permits = (seen.permits + lower(slot.held)).min(self.bound().max(seen.permits));
             let state = State { permits, waiters: false, ..seen };
             if self.replace(words, seen, state, dead, slot, Operation::Refund).is_ok() {
                 break;

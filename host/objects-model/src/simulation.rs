@@ -8,15 +8,12 @@
 //!
 //! When nobody can go on, whoever sleeps is woken for no reason: one that gets done by that had missed a wake.
 //!
-//! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_STEPS=N` makes so many accesses in each test. A world that
-//! fails is made smaller for as long as it fails, and told access by access.
+//! How one world is looked at alone, access by access, and how many are tried, is said in `sandhog-simulation`.
 //!
 //! Must not: be part of what it tests. Each module says that it exists in tests only, for the rules that hold for the rest.
 
 #[cfg(test)]
 mod barriers;
-#[cfg(test)]
-mod chance;
 #[cfg(test)]
 mod conditions;
 #[cfg(test)]
@@ -44,7 +41,6 @@ mod semaphores;
 #[cfg(test)]
 mod world;
 
-pub(crate) use chance::Rng;
 pub(crate) use explore::explore;
 pub(crate) use plan::{Patience, Scenario};
 pub(crate) use world::{Actor, View, World};

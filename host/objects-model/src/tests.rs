@@ -1,8 +1,9 @@
 //! Facts about one member, or several one after the other.
 
-use crate::simulation::{Actor, Rng, View, World};
+use crate::simulation::{Actor, View, World};
 use crate::{Acquired, Array, Barrier, Condition, Memory, Object, Problem, Recovery, Rlock, Semaphore, Until, Value};
 use sandhog_protocol::objects::{Element, Kind, Member};
+use sandhog_simulation::Rng;
 use std::cell::RefCell;
 
 const ANN: Member = Member { seat: 1, generation: 7 };

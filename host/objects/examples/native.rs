@@ -1,7 +1,10 @@
-//! What the objects cost without a guest, beside the raw thing where there is one: processor time where one process is at work,
-//! which a busy machine does not change, else time by the clock; of several rounds the best.
+//! The cost of objects without a guest, beside the native equivalent if there is one. It measures processor time if one
+//! process works, because a busy machine does not change that, and otherwise wall time. It takes the best of several
+//! rounds.
 //!
 //! `cargo run --release --locked -p sandhog-objects --example native`
+
+#![expect(clippy::cast_precision_loss, reason = "measurements, shown with a few digits")]
 
 use rustix::time::{ClockId, clock_gettime};
 use sandhog_objects::{Page, Segment};

@@ -1,8 +1,10 @@
 //! Objects that jobs share, in memory that several processes have; and the keeper that recovers them.
 //!
-//! What an operation does is in `sandhog-objects-model`; here is the memory that it does it to.
+//! `sandhog-objects-model` defines the operations; this crate has the memory that they work on.
 //!
 //! Must not: know names or rights, which are the coordinator's.
+
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
 pub mod keeper;
 mod page;

@@ -81,8 +81,11 @@ impl Page {
     }
 
     /// By the member: what it waits for from here on.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a segment has less than 2^32 words; the keeper checks the number"
+    )]
     pub(crate) fn begin(&self, waits: Waits) {
-        // No segment has as many words as would not fit; the keeper checks it.
         self.store(PLACE, waits.place as u32);
         self.store_long(OBJECT, waits.object.0);
         self.store_long(SINCE, waits.since_ms.max(1));

@@ -53,7 +53,9 @@ impl Segment {
         Ok(Self { memory: Shared::map(file.as_fd(), access)?, object, page })
     }
 
-    fn is_stopping(&self) -> bool {
+    /// Whether its member is asked to stop: none of its waits goes on then.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
         self.page.as_ref().is_some_and(|page| page.is_stopping())
     }
 

@@ -5,6 +5,7 @@ use super::zygotes::{self, live_on};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, recv, send, sendmsg};
+use sandhog_sys::descriptors::StandardStream;
 use sandhog_sys::process;
 use std::fmt;
 use std::io::IoSlice;
@@ -72,7 +73,7 @@ pub(super) fn tell(lie: &Lie, channel: BorrowedFd<'_>) -> Result<String, Errno> 
 
 /// Until whoever feeds stdin closes it.
 fn relay(channel: BorrowedFd<'_>, listens: bool) -> Result<String, Errno> {
-    let (stdin, stdout) = (process::borrow(0), process::borrow(1));
+    let (stdin, stdout) = (StandardStream::Stdin.borrow(), StandardStream::Stdout.borrow());
     let (mut out, mut sent, mut piece) = (Vec::new(), 0, vec![0; PIECE]);
     loop {
         let wanted = if listens { PollFlags::IN } else { PollFlags::empty() };
@@ -118,7 +119,7 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
 fn pass(channel: BorrowedFd<'_>, count: usize) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds = vec![process::borrow(0); count];
+    let fds = vec![StandardStream::Stdin.borrow(); count];
     if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(Errno::INVAL);
     }

@@ -10,7 +10,8 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use sandhog_protocol::plan::Access;
 use sandhog_protocol::worker::ProbeReport;
-use sandhog_sys::{probe as attempt, process};
+use sandhog_sys::descriptors::StandardStream;
+use sandhog_sys::probe as attempt;
 use std::io;
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -20,6 +21,9 @@ use std::path::Path;
 
 /// Files that are tried to have open at once: more than a probe's plan gives.
 const FILES: usize = 256;
+/// A call that tells a process about another one, which no guest needs.
+#[expect(clippy::cast_possible_truncation, reason = "a call's number is below 1000")]
+const GETPPID: u32 = libc::SYS_getppid.cast_unsigned() as u32;
 /// Processes, or threads, of a bomb that nothing stops.
 const BOMB: usize = 64;
 /// Numbers of descriptors that are looked at, from 0 on: more than most machines let one process have.
@@ -69,7 +73,7 @@ fn outcome(
         Probe::Kill(pid) => came(rustix::process::test_kill_process(Pid::from_raw(*pid).ok_or(Errno::INVAL)?)),
         Probe::Tgkill(pid) => came(attempt::signal_thread(*pid)),
         Probe::Ptrace(pid) => came(attempt::trace(*pid)),
-        Probe::Getppid => came(attempt::call(libc::SYS_getppid as u32)),
+        Probe::Getppid => came(attempt::call(GETPPID)),
         Probe::Exec => executed(attempt::execute(CWD, c"/bin/sh/no-such-program")),
         Probe::Bpf => came(attempt::make_bpf_map()),
         Probe::Keyctl => came(attempt::session_keyring()),
@@ -193,7 +197,7 @@ fn open_files() -> Result<String, Errno> {
 }
 
 fn copy_files() -> Result<String, Errno> {
-    let copy = || rustix::io::fcntl_dupfd_cloexec(process::borrow(0), 3);
+    let copy = || rustix::io::fcntl_dupfd_cloexec(StandardStream::Stdin.borrow(), 3);
     let files = (0..FILES).map(|_| copy()).collect::<Result<Vec<_>, _>>()?;
     Ok(format!("{} files", files.len()))
 }

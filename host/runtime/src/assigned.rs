@@ -1,4 +1,4 @@
-//! What a worker that waits for its task is told.
+//! Messages to a worker that waits for its task.
 
 use sandhog_protocol::plan::Work;
 use std::time::Duration;

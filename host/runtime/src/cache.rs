@@ -298,12 +298,8 @@ impl Cache {
     pub fn failed(&self, cause: io::Error) -> Error {
         let Some(CacheDirectory { path, .. }) = &self.directory else { return Error::Memory(cause) };
         let path = path.clone();
-        match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Error::Full { path, cause }
-            }
-            _ => Error::Use { path, cause },
-        }
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
+        if full.contains(&cause.kind()) { Error::Full { path, cause } } else { Error::Use { path, cause } }
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a job starts, and all that follows from it: the children of one attempt, each an attempt like any other, within the
-//! rights of its parent and the bounds of its tree.
+//! The children of one attempt. Each is an attempt like any other, within the rights of its parent and the limits of its
+//! tree.
 
 use super::attempt_id;
 use super::coordinator::Coordinator;

@@ -1,6 +1,6 @@
-//! What a worker reads: moved from its source from the guest's first read on, and no further ahead than a pipe holds. A guest
-//! that never reads takes nothing from whoever reads the same stream next, and a job in the background of a terminal is not
-//! stopped for input that it does not want.
+//! The input of a worker. It is moved from its source from the guest's first read on, and no further ahead than a pipe
+//! holds. A guest that never reads takes nothing from whoever reads the same stream next, and a job in the background of
+//! a terminal is not stopped for input that it does not want.
 //!
 //! A file is left where the guest stopped: what still lies in the pipe at the end is given back. A source that can't be read
 //! is an error to the guest, not the end of its input.
@@ -58,14 +58,15 @@ impl Feed {
     /// As pipe(2): EMFILE.
     pub fn new(from: OwnedFd, meter: Meter) -> io::Result<(Self, OwnedFd)> {
         let (theirs, to) = pipe_with(PipeFlags::CLOEXEC)?;
-        let file = match output::kind(&from) {
-            FileType::RegularFile => Some(File {
+        let file = if output::kind(&from) == FileType::RegularFile {
+            Some(File {
                 source: from.try_clone()?,
                 rest: theirs.try_clone()?,
                 bell: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
                 thread: Mutex::default(),
-            }),
-            _ => None,
+            })
+        } else {
+            None
         };
         let state = Arc::new(Mutex::new(State { ends: Some((from, to)), ..State::default() }));
         Ok((Self(Arc::new(Shared { state, meter, file })), theirs))

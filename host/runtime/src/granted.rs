@@ -1,5 +1,5 @@
-//! What a job may use, opened: when the operator says so, and by nobody else. Restarts by policy, retries, schedules and
-//! health checks use what was opened then, wherever its path leads by now.
+//! A job's files, opened on an operator's command and at no other time. Restarts by policy, retries, schedules and health
+//! checks use what was opened then, wherever its path leads by now.
 //!
 //! Must not: be called by anything but a verb of the operator's ([`Opener::now`]) and the start of a daemon
 //! ([`Opener::again`]).

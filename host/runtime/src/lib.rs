@@ -4,6 +4,8 @@
 //! Must not: keep privilege ([`privilege`] drops it before the first thread), trust what a worker says, print, know the daemon's
 //! jobs, HTTP or a database.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::wildcard_enum_match_arm))]
+
 pub mod assigned;
 pub mod attempt_id;
 pub mod build;

@@ -6,8 +6,8 @@
 //!  output ◀─ printer ◀─ order ◀─ ended ◀────────────┘   conduct and tally say how it stands
 //! ```
 //!
-//! Whatever waits has a bound: batches of the input, tasks under way and their bytes, results behind a slow task, descriptors of
-//! large outputs, lists for the printer. So a million tasks take no more memory than a thousand.
+//! Every queue has a bound: batches of the input, tasks under way and their bytes, results behind a slow task,
+//! descriptors of large outputs, lists for the printer. So a million tasks take no more memory than a thousand.
 //!
 //! Must not: know how a worker has a task done, parse a command line, or draw.
 

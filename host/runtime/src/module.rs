@@ -139,10 +139,8 @@ pub struct Stamp {
 
 impl Error {
     pub(super) fn of(path: &Path, cause: io::Error) -> Self {
-        match cause.kind() {
-            io::ErrorKind::NotFound => Self::NotFound { path: path.into() },
-            _ => Self::Read { path: path.into(), cause },
-        }
+        let path = path.into();
+        if cause.kind() == io::ErrorKind::NotFound { Self::NotFound { path } } else { Self::Read { path, cause } }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What reaches whoever drives an attempt: below those who send it and those who receive it.
+//! The messages to the driver of an attempt. This file is below its senders and its receiver.
 
 use super::assigned::Assigned;
 use super::output;

@@ -1,4 +1,4 @@
-//! What whoever observes an attempt, and all that it starts, is told: a screen, or the daemon. Those are elsewhere, and know
+//! The interface to an observer of an attempt and its children: a screen, or the daemon. Those are elsewhere, and know
 //! this file; it knows neither.
 
 use super::output::{Beside, Sink};

@@ -1,4 +1,4 @@
-//! What an attempt is made of.
+//! The parts of an attempt.
 
 use super::feed::Feed;
 use super::output::{Manner, Meter, Sink};

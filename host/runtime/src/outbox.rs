@@ -1,4 +1,4 @@
-//! What a worker is still to be told: frames, each with its descriptors, in order.
+//! The outstanding messages to a worker: frames in order, each with its descriptors.
 
 use sandhog_ipc::{self as ipc, send_some};
 use sandhog_protocol::frame;

@@ -1,5 +1,5 @@
-//! What this process, and all that it starts, may use by getrlimit(2): soft limits are raised to the hard ones, and a hard one
-//! that is too low is named before anything fails for it.
+//! The limits of this process and its children by getrlimit(2): soft limits are raised to the hard ones, and a hard limit
+//! that is too low is reported before anything fails because of it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandhog_spec::units::{print_duration, print_size};

@@ -25,7 +25,7 @@ pub mod task;
 mod worker;
 mod zygote;
 
-pub use handle::{Pool, Ticket};
+pub use handle::{Around, Pool, Ticket};
 pub use sandhog_supervisor::pool::Spawn;
 pub use settings::{Settings, Statistics, WorkerKind};
 pub(crate) use settings::{ZYGOTE_AGE, ZYGOTE_ATTEMPTS};

@@ -1,4 +1,4 @@
-//! Who started the command, what privilege that gives, and how it is given up: the spawner keeps it, nobody else.
+//! The person who started the command, their privilege, and how it is given up. Only the spawner keeps privilege.
 
 use super::terms::Terms;
 use crate::spawner::{self, Launched, launch, launch_early};
@@ -331,11 +331,11 @@ fn tag(variable: impl Fn(&str) -> Option<OsString>) -> Tag {
 fn delegated() -> Result<Delegated, String> {
     /// Names of cgroups: of as many as may be at once, a pair of neighbours each.
     const NUMBERS: Range = Range { first: 1, count: 2 << 20 };
-    let hierarchies = cgroup::delegated().map_err(|error| match error {
-        cgroup::Error::Missing { reason: cgroup::Missing::NotHandedOver, .. } => {
-            "no cgroup was handed over to it".into()
+    let hierarchies = cgroup::delegated().map_err(|error| {
+        if let cgroup::Error::Missing { reason: cgroup::Missing::NotHandedOver, .. } = error {
+            return "no cgroup was handed over to it".into();
         }
-        error => format!("failed to {}", causes::one_line(&error)),
+        format!("failed to {}", causes::one_line(&error))
     })?;
     let locks = hierarchies.locks().map_err(|error| format!("failed to open its cgroup: {error}"))?;
     let numbers =

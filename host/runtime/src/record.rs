@@ -1,4 +1,4 @@
-//! What is known of an attempt once it has ended: what `--verdict` writes, and later `show` and `events`.
+//! The record of an attempt that has ended, for `--verdict`, and later for `show` and `events`.
 
 use sandhog_protocol::plan::Wall;
 use sandhog_protocol::spawn::WeakWall;

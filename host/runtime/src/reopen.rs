@@ -1,9 +1,9 @@
 //! Positions of one's own in a file that is open once.
 //!
-//! Whoever reads one descriptor, or a duplicate of it, moves the position of all who share it. So what this process itself
-//! reads of a shared file it reads by position ([`FromStart`]); and what is opened once and given to several (a stdin file,
-//! to each attempt) is opened again for each ([`for_reading`]). Nothing is resolved anew: what is opened is the same inode,
-//! whatever its path leads to by now.
+//! Reading one descriptor, or a duplicate of it, moves the position of all who share it. So what this process itself
+//! reads of a shared file it reads by position ([`FromStart`]); and what is opened once and given to several (a stdin
+//! file, to each attempt) is opened again for each ([`for_reading`]). Nothing is resolved anew: what is opened is the
+//! same inode, whatever its path leads to by now.
 //!
 //! Must not: follow a path, wait for another process.
 

@@ -1,4 +1,5 @@
-//! What a child may be: never more than its parent. What goes beyond is refused, not narrowed in silence. Pure.
+//! The rights of a child: never more than those of its parent. A request for more is refused, not narrowed in silence.
+//! Pure.
 
 use sandhog_protocol::limits;
 use sandhog_protocol::objects::GRANTED;
@@ -85,6 +86,8 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
         verdict_file: None,
         coredump_file: None,
         connection: Connection::None,
+        // Whoever serves has programs for children.
+        http: None,
         ..parent.clone()
     };
     Ok(Child { job, directories: ways })

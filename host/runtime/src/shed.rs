@@ -1,5 +1,5 @@
-//! What a daemon in the background has of whoever called for it, and sheds at its start: umask, priorities, limits, cgroup.
-//! What it can't shed is named.
+//! The things that a daemon in the background inherits from its caller and drops at its start: umask, priorities, limits,
+//! cgroup. It reports those that it can't drop.
 
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getpriority_process, getrlimit, setpriority_process, setrlimit, umask};
@@ -90,23 +90,25 @@ fn shed_limits() -> impl Iterator<Item = String> {
             return None;
         }
         let errno = setrlimit(resource, Rlimit { current: wanted, maximum: wanted }).err()?;
-        is_worth_a_word(resource, hard).then(|| {
-            let value = match resource {
-                Resource::Cpu => format!("{hard}s"),
-                Resource::Fsize | Resource::As | Resource::Data => print_size(hard),
-                _ => hard.to_string(),
-            };
-            format!("{name} of {value} ({})", io::Error::from(errno))
-        })
+        is_worth_a_word(resource, hard)
+            .then(|| format!("{name} of {} ({})", amount(resource, hard), io::Error::from(errno)))
     })
 }
 
 /// Most machines limit processes and open files of everybody, and nobody has to hear of it.
 fn is_worth_a_word(resource: Resource, hard: u64) -> bool {
+    resource != Resource::Nproc && (resource != Resource::Nofile || hard < FEW_FILES)
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kernel has more limits than are shed; the rest of these are counts"
+)]
+fn amount(resource: Resource, hard: u64) -> String {
     match resource {
-        Resource::Nproc => false,
-        Resource::Nofile => hard < FEW_FILES,
-        _ => true,
+        Resource::Cpu => format!("{hard}s"),
+        Resource::Fsize | Resource::As | Resource::Data => print_size(hard),
+        _ => hard.to_string(),
     }
 }
 

@@ -39,9 +39,9 @@ pub struct Launched {
 pub fn launch(token: SingleThreaded, setting: Setting) -> Result<(SingleThreaded, Launched), Error> {
     let (socket, files) = files()?;
     match process::fork(&token, libc::CLONE_NEWPID).map_err(Error::Fork)? {
-        Forked::Child => {
+        Forked::Child(newborn) => {
             drop(socket);
-            spawner::main(token, setting, files)
+            spawner::main(newborn, token, setting, files)
         }
         Forked::Parent(child) => Ok((token, Launched { socket, child })),
     }
@@ -54,9 +54,9 @@ pub fn launch_early(token: SingleThreaded, executables: Executables) -> (SingleT
         Err(error) => return (token, Err(error)),
     };
     match process::fork(&token, libc::CLONE_NEWPID) {
-        Ok(Forked::Child) => {
+        Ok(Forked::Child(newborn)) => {
             drop(socket);
-            spawner::main_early(token, executables, files)
+            spawner::main_early(newborn, token, executables, files)
         }
         Ok(Forked::Parent(child)) => (token, Ok(Launched { socket, child })),
         Err(error) => (token, Err(Error::Fork(error))),

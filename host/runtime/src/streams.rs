@@ -1,4 +1,4 @@
-//! What a job is given open: its standard streams and its granted directories.
+//! The open files of a job: its standard streams and its granted directories.
 
 use super::driver::{Pump, To};
 use super::error::Error;
@@ -13,7 +13,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use sandhog_protocol::control::LogStream;
 use sandhog_protocol::request::{ChildStdio, Refused};
 use sandhog_spec::job::Job;
-use sandhog_sys::{inherited, process};
+use sandhog_sys::descriptors::StandardStream;
+use sandhog_sys::inherited;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -34,7 +35,7 @@ enum Source {
     /// From what the job was given.
     Input(Input),
     /// To the command's own stream of this number.
-    Command(i32),
+    Command(StandardStream),
     /// Stderr: to where stdout leads, by the same end, so that what is written keeps its order.
     AsStdout,
     /// The worker's end is there already; taken while a try has it.
@@ -111,10 +112,15 @@ impl Streams {
         let err = out.beside();
         // What is one thing outside stays one: two ways to it would change the order of what is written.
         // Not where one is closed: the standard library has opened /dev/null in its place, which the other may really be.
-        let are_open = [1, 2].iter().all(|number| is_writable(*number).unwrap_or(false));
-        let to_err = if are_open && process::is_same_file(1, 2) { Source::AsStdout } else { Source::Command(2) };
+        let outputs = [StandardStream::Stdout, StandardStream::Stderr];
+        let are_open = outputs.iter().all(|stream| is_writable(*stream).unwrap_or(false));
+        let to_err = if are_open && StandardStream::Stdout.is_same_file(StandardStream::Stderr) {
+            Source::AsStdout
+        } else {
+            Source::Command(StandardStream::Stderr)
+        };
         Self {
-            sources: [Source::Input(input.clone()), Source::Command(1), to_err],
+            sources: [Source::Input(input.clone()), Source::Command(StandardStream::Stdout), to_err],
             meters: [Meter::default(), out, err],
             feed: None,
             tty: job.tty,
@@ -134,14 +140,16 @@ impl Streams {
                 }
                 None => feed::nothing()?,
             },
-            other => other.given(0)?,
+            given @ (Source::Command(_) | Source::AsStdout | Source::Given(_) | Source::Kept(..)) => given.given(0)?,
         };
         let how = How { tty: self.tty, is_guest };
         let [_, out, err] = &mut self.sources;
         let out = out.open(1, &self.meters[1], &mut pumps, beside, how)?;
         let err = match err {
             Source::AsStdout => End { fd: out.fd.try_clone()?, ..out },
-            err => err.open(2, &self.meters[2], &mut pumps, beside, how)?,
+            err @ (Source::Input(_) | Source::Command(_) | Source::Given(_) | Source::Kept(..)) => {
+                err.open(2, &self.meters[2], &mut pumps, beside, how)?
+            }
         };
         let whole_calls = [out.whole_calls, err.whole_calls];
         Ok(Opened { stdio: [input, out.fd, err.fd], feed: self.feed.clone(), pumps, whole_calls })
@@ -169,9 +177,9 @@ impl Streams {
     /// Which of them the guest is to take for a terminal.
     pub(super) fn terminals(&self) -> [bool; 3] {
         let is_terminal = |source: &Source| match source {
-            Source::Input(Input::Inherit) => rustix::termios::isatty(process::borrow(0)),
-            Source::Command(number) => rustix::termios::isatty(process::borrow(*number)),
-            Source::AsStdout => rustix::termios::isatty(process::borrow(1)),
+            Source::Input(Input::Inherit) => rustix::termios::isatty(StandardStream::Stdin.borrow()),
+            Source::Command(stream) => rustix::termios::isatty(stream.borrow()),
+            Source::AsStdout => rustix::termios::isatty(StandardStream::Stdout.borrow()),
             Source::Input(Input::File { .. } | Input::None) | Source::Given(_) | Source::Kept(..) => false,
         };
         self.sources.each_ref().map(|source| self.tty || is_terminal(source))
@@ -221,9 +229,9 @@ impl Streams {
         let mut streams = Vec::new();
         for (source, fd) in self.sources.iter().zip(stdio) {
             streams.push(match source {
-                Source::Command(number) => Stream::Command(*number),
+                Source::Command(stream) => Stream::Command(*stream),
                 // Without stdout beside it, it is a stream of its own.
-                Source::AsStdout => Stream::Command(2),
+                Source::AsStdout => Stream::Command(StandardStream::Stderr),
                 Source::Kept(by, stream) => Stream::Kept(Arc::clone(by), *stream),
                 Source::Input(_) | Source::Given(_) => Stream::Shared(fd.try_clone()?),
             });
@@ -256,7 +264,7 @@ impl Source {
                 if !is_writable(*command)? {
                     return Ok(plain(unwritable()?));
                 }
-                let fd = process::borrow(*command).try_clone_to_owned()?;
+                let fd = command.borrow().try_clone_to_owned()?;
                 let manner = manner_of(&fd, beside, how)?;
                 let (from, theirs) = pipe()?;
                 let end = End { fd: theirs, whole_calls: manner.calls };
@@ -290,9 +298,9 @@ fn manner_of(to: &OwnedFd, beside: Option<&Beside>, how: How) -> io::Result<Mann
 
 /// Whether the command's own stream can be written: to one that was closed, or is open for reading only, every write is an
 /// error, as it would be to any program.
-fn is_writable(number: i32) -> io::Result<bool> {
-    let access = rustix::fs::fcntl_getfl(process::borrow(number))? & OFlags::RWMODE;
-    Ok(!inherited::was_closed(number) && access != OFlags::RDONLY)
+fn is_writable(stream: StandardStream) -> io::Result<bool> {
+    let access = rustix::fs::fcntl_getfl(stream.borrow())? & OFlags::RWMODE;
+    Ok(!inherited::was_closed(stream) && access != OFlags::RDONLY)
 }
 
 /// To which every write is EBADF.
@@ -316,7 +324,7 @@ pub(super) struct Inherited {
 }
 
 enum Stream {
-    Command(i32),
+    Command(StandardStream),
     Kept(Arc<dyn Keeper>, LogStream),
     /// The parent's own end, once more.
     Shared(OwnedFd),
@@ -325,7 +333,7 @@ enum Stream {
 impl Stream {
     fn source(&self) -> io::Result<Source> {
         Ok(match self {
-            Self::Command(number) => Source::Command(*number),
+            Self::Command(stream) => Source::Command(*stream),
             Self::Kept(by, stream) => Source::Kept(Arc::clone(by), *stream),
             Self::Shared(fd) => Source::Given(Some(fd.try_clone()?)),
         })

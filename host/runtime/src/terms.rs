@@ -1,4 +1,4 @@
-//! What the operator has settled before anything untrusted is read, as far as the spawner goes by it.
+//! The settings that the operator fixes before anything untrusted is read, and that bind the spawner.
 
 use super::plan;
 use super::pool::Settings;

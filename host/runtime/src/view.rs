@@ -1,4 +1,4 @@
-//! What whoever started the coordinator is to see while jobs run.
+//! The view of running jobs for the person who started the coordinator.
 
 use sandhog_protocol::request::Level;
 use sandhog_spec::text::escape;

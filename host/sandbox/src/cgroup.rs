@@ -7,7 +7,7 @@
 //! last cgroup in it is gone: another command may be about to use it.
 //!
 //! Root's cgroups are made at the visible root of a hierarchy, not below the caller's own cgroup: version 2 lets no cgroup
-//! have both processes and limited children. Others have theirs below their own ([`delegated`]).
+//! have both processes and limited children. Others have theirs below their own ([`mod@delegated`]).
 //!
 //! Which kernel document says what: see [`mounts`] and [`settings`].
 

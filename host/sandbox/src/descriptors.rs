@@ -1,6 +1,6 @@
 //! Which descriptors a process has: the ones on a list, and no others.
 
-use sandhog_sys::process;
+use sandhog_sys::descriptors::{Newborn, close_range};
 use std::io;
 use std::os::fd::RawFd;
 
@@ -13,10 +13,10 @@ pub struct Error {
 }
 
 /// Closes every descriptor that is not on the list, however many there are, without looking at them one by one.
-pub fn keep_only(keep: &[RawFd]) -> Result<(), Error> {
+pub fn keep_only(newborn: Newborn, keep: &[RawFd]) -> Result<(), Error> {
     let gaps = gaps(keep);
     gaps.iter()
-        .try_for_each(|(first, last)| process::close_range(*first, *last))
+        .try_for_each(|(first, last)| close_range(newborn, *first, *last))
         .map_err(|source| Error { keep: keep.to_vec(), source })
 }
 

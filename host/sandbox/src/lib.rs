@@ -2,6 +2,8 @@
 //!
 //! Must not: decide who gets which wall (that is the plan's), know of each other, or go on after a failure.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod capabilities;
 pub mod cgroup;
 pub mod code;

@@ -1,5 +1,5 @@
 //! The wall of system calls: an allow-list as data ([`policy`]), a compiler from it to classic BPF
-//! ([`program`]), and the one function that loads the result.
+//! ([`mod@program`]), and the one function that loads the result.
 //!
 //! It must not decide anything by itself: what a process may call stands in the tables, with a reason for
 //! each rule, and whatever a list does not name kills the process (SECCOMP_RET_KILL_PROCESS, seccomp(2)).

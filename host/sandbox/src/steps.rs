@@ -6,6 +6,7 @@ use rustix::process::setsid;
 use sandhog_protocol::plan::{Access, Kind, Metering, Program, Rlimits, Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::{Ids, SpawnFailure};
 use sandhog_protocol::worker::SealFailure;
+use sandhog_sys::descriptors::Newborn;
 use sandhog_sys::{stamps, timer};
 use std::error::Error;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -23,6 +24,7 @@ pub struct Step<C: 'static> {
 
 /// What the zygote's steps need to know.
 pub struct ZygoteContext {
+    pub newborn: Newborn,
     /// Its own descriptors.
     pub keep: Vec<RawFd>,
 }
@@ -36,6 +38,7 @@ pub struct GivenContext {
 
 /// What the worker's steps need to know.
 pub struct WorkerContext {
+    pub newborn: Newborn,
     pub keep: Vec<RawFd>,
     pub rlimits: Rlimits,
     /// Descriptors that the worker itself needs beside the guest's files.
@@ -51,7 +54,11 @@ pub struct WorkerContext {
 /// The caisson, once for each zygote. The descriptors go first, so that no later step can leak one; the root
 /// goes before the capabilities, which it needs.
 pub static ZYGOTE: [Step<ZygoteContext>; 7] = [
-    Step { name: "descriptors", wall: None, build: |context| Ok(descriptors::keep_only(&context.keep)?) },
+    Step {
+        name: "descriptors",
+        wall: None,
+        build: |context| Ok(descriptors::keep_only(context.newborn, &context.keep)?),
+    },
     Step {
         name: "session",
         wall: None,
@@ -93,7 +100,11 @@ pub static LOADED: [Step<()>; 1] = [Step {
 /// The chamber, for each attempt. The timer comes before the limits, one of which would count it; limits come before the
 /// identity, which may not raise them any more; Landlock and the filter come last, since they forbid the steps before them.
 pub static WORKER: [Step<WorkerContext>; 9] = [
-    Step { name: "own descriptors", wall: None, build: |context| Ok(descriptors::keep_only(&context.keep)?) },
+    Step {
+        name: "own descriptors",
+        wall: None,
+        build: |context| Ok(descriptors::keep_only(context.newborn, &context.keep)?),
+    },
     Step {
         name: "timer",
         wall: None,

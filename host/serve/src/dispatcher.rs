@@ -2,8 +2,9 @@
 //!
 //! - It keeps a duplicate of each socket that a worker was given until that says that it reads it. So a connection that died with
 //!   its worker unread is another one's.
-//! - What waits is bounded, in number and time; what is beyond is answered with a constant 503. What workers say waits in
-//!   their sockets when it comes faster than it is taken in.
+//! - What waits is bounded, in number and time. Beyond the number clients are left in the kernel's queue until others have gone
+//!   on; beyond the time, wherever it was spent, they are answered with a constant 503. What workers say waits in their sockets
+//!   when it comes faster than it is taken in.
 //!
 //! Must not: read what clients send. What it says of overload is the same for everybody.
 
@@ -14,11 +15,12 @@ mod for_now;
 mod handle;
 mod message;
 mod refusal;
+mod room;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod told;
 
-pub use handle::{Accepting, Dispatcher, Membership};
+pub use handle::{Accepting, Asker, Dispatcher, InFlight, Membership};
 pub(crate) use message::{News, Socket};
 pub use told::{DispatchSettings, Standing, Told};

@@ -130,6 +130,7 @@ impl Counter {
     }
 
     #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "2^53 requests do not end within seconds")]
     pub fn look(&self, now: Duration) -> Numbers {
         let mut recent = Histogram::default();
         self.recent.within(now).for_each(|slot| recent.merge(slot));

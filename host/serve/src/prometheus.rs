@@ -5,9 +5,6 @@
 use crate::numbers::{BOUNDS, Numbers};
 use std::fmt::{Display, Write};
 
-/// What the answer's `Content-Type` is to be.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// All jobs, by their names.
 #[must_use]
 pub fn text(jobs: &[(&str, Numbers)]) -> String {
@@ -108,6 +105,7 @@ impl Page<'_> {
 }
 
 /// Microseconds as seconds, without zeros at the end.
+#[expect(clippy::cast_precision_loss, reason = "2^53 microseconds are 285 years")]
 fn seconds(micros: u64) -> String {
     (micros as f64 / 1e6).to_string()
 }

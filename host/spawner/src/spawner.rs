@@ -28,6 +28,7 @@ use sandhog_ipc::{Closed, Received, recv_packet, send_packet};
 use sandhog_protocol::plan::{Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::{FromSpawner, SpawnFailure, ToSpawner, WorkerId, ZygoteId};
 use sandhog_sandbox::{capabilities, cgroup, descriptors, failure};
+use sandhog_sys::descriptors::{Newborn, StandardStream};
 use sandhog_sys::process::{self, Child, SingleThreaded};
 use sandhog_sys::{inherited, signal, stamps};
 use slots::Slot;
@@ -49,17 +50,17 @@ pub struct Files {
 }
 
 /// Runs until the coordinator closes its end; then everything below has gone.
-pub fn main(token: SingleThreaded, setting: Setting, files: Files) -> ! {
+pub fn main(newborn: Newborn, token: SingleThreaded, setting: Setting, files: Files) -> ! {
     let kept = kept_of(&setting.privilege);
-    let served = settle_in(&setting.executables, kept, &files)
+    let served = settle_in(newborn, &setting.executables, kept, &files)
         .and_then(|epoll| Spawner::new(token, setting, files, epoll, None)?.serve_to_the_end());
     process::exit_now(served.is_err().into())
 }
 
 /// As [`main`] for root, before there is a setting: it comes by the channel, once and before anything else, from a command that has
 /// read nothing untrusted yet. What does not depend on it is begun meanwhile.
-pub fn main_early(token: SingleThreaded, executables: Executables, files: Files) -> ! {
-    let served = settle_in(&executables, Vec::new(), &files).and_then(|epoll| {
+pub fn main_early(newborn: Newborn, token: SingleThreaded, executables: Executables, files: Files) -> ! {
+    let served = settle_in(newborn, &executables, Vec::new(), &files).and_then(|epoll| {
         let early = Early::begin(&token, &executables, &files.proc);
         stamps::note("waits for its setting");
         match recv_packet::<RootSetting>(&files.coordinator).map_err(io::Error::other) {
@@ -79,7 +80,7 @@ pub fn main_early(token: SingleThreaded, executables: Executables, files: Files)
 }
 
 /// In the forked process: a session, signals and descriptors of its own. What it will wait with.
-fn settle_in(executables: &Executables, kept: Vec<RawFd>, files: &Files) -> io::Result<OwnedFd> {
+fn settle_in(newborn: Newborn, executables: &Executables, kept: Vec<RawFd>, files: &Files) -> io::Result<OwnedFd> {
     drop(stamps::take());
     stamps::note("begins");
     // EPERM: a process group of this number exists, which the first process of a namespace can't meet.
@@ -92,10 +93,10 @@ fn settle_in(executables: &Executables, kept: Vec<RawFd>, files: &Files) -> io::
     let Files { coordinator, proc, null } = files;
     let own = [&epoll, coordinator, worker, compiler, proc, null].map(|fd| fd.as_raw_fd());
     let keep: Vec<RawFd> = (0..=2).chain(own).chain(kept).collect();
-    descriptors::keep_only(&keep).map_err(io::Error::other)?;
+    descriptors::keep_only(newborn, &keep).map_err(io::Error::other)?;
     // Its standard streams are the command's own: a spawner that outlives the command must not hold a pipe open.
-    for number in 0..=2 {
-        process::dup_to(null.as_fd(), number)?;
+    for stream in StandardStream::ALL {
+        stream.replace(null.as_fd())?;
     }
     Ok(epoll)
 }
@@ -247,6 +248,7 @@ impl Source {
     }
 
     fn of(data: epoll::EventData) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "the kind stands in the upper half")]
         let id = data.u64() as u32;
         match data.u64() >> Self::KIND {
             1 => Self::Control(id),

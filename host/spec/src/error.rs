@@ -195,6 +195,12 @@ fn hint_of_value(error: &setting::Error, names: Names) -> Option<String> {
     }
     match error.setting.facts().usual {
         Usual::Nothing => Some("leave it out for no limit".into()),
-        usual => usual.to_text().map(|usual| format!("leave {} out for {usual}", names.of(error.setting))),
+        usual @ (Usual::Size(_)
+        | Usual::Time(_)
+        | Usual::Count(_)
+        | Usual::Word(_)
+        | Usual::No
+        | Usual::Depends(_)
+        | Usual::Needed) => usual.to_text().map(|usual| format!("leave {} out for {usual}", names.of(error.setting))),
     }
 }

@@ -96,12 +96,19 @@ pub struct Serving {
     pub header_bytes: u32,
 }
 
+/// A setting's largest value as a worker is told of it; one that does not fit is an error of the compiler.
+#[expect(clippy::cast_possible_truncation, reason = "the line above refuses what would be cut off")]
+const fn most(value: u64) -> u32 {
+    assert!(value <= u32::MAX as u64);
+    value as u32
+}
+
 impl Serving {
     /// What no job goes beyond.
     pub const MOST: Self = Self {
-        concurrency: setting::CONCURRENCY_MAX as u32,
-        connections: setting::CONNECTIONS_MAX as u32,
-        header_bytes: setting::HEADERS_MAX as u32,
+        concurrency: most(setting::CONCURRENCY_MAX),
+        connections: most(setting::CONNECTIONS_MAX),
+        header_bytes: most(setting::HEADERS_MAX),
     };
 }
 
@@ -185,7 +192,8 @@ impl Http {
             isolation: self.isolation,
             concurrency: self.concurrency.max(1),
             waiting: self.waiting,
-            connections: self.connections.max(1),
+            // One more is for a question of whoever keeps it up: a health check is not to fail for want of room.
+            connections: self.connections.max(1).saturating_add(1),
             max_requests: self.max_requests,
             request_ms: self.request.map(millis),
             request_memory_bytes: self.request_memory_bytes.map_or(memory_bytes, |bytes| bytes.min(memory_bytes)),

@@ -1,4 +1,4 @@
-//! From flags (later: a manifest) to a job that has been checked. Whoever holds a [`Job`] need not check it again.
+//! From flags (later: a manifest) to a job that has been checked. A [`Job`] need not be checked again.
 
 use super::connection::Connection;
 use super::grants::Grants;
@@ -118,7 +118,7 @@ pub struct Job {
     /// Printable, at most [`NAME_LONGEST`] bytes.
     pub name: String,
     pub module: PathBuf,
-    /// The guest's argv[0].
+    /// The guest's `argv[0]`.
     pub argv0: String,
     /// What follows argv0.
     pub args: Vec<String>,

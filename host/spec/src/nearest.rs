@@ -1,4 +1,4 @@
-//! What somebody may have meant who wrote something else.
+//! Finds the known name that is nearest to a misspelt one.
 
 /// Longest word that is compared: none of ours is as long, and the comparison takes time with the square of it.
 const LONGEST: usize = 64;

@@ -3,6 +3,7 @@
 mod effective;
 pub mod error;
 pub mod group;
+mod health;
 pub mod name;
 mod new;
 pub(crate) mod retry;
@@ -11,7 +12,9 @@ pub mod settings;
 
 pub use super::setting::words::{Overlap, Restart, Strategy};
 pub use error::Error;
+pub use health::HealthRequest;
 pub use name::DEFAULT_GROUP;
+pub use new::check_company;
 pub use retry::{Boosts, Retry, raised};
 pub use rules::{Backoff, Intensity, LogRules, Ready, Rules};
 

@@ -8,9 +8,9 @@
 //!   │    Declined, Unsent, Gone
 //!   └───────────────────────────────────────────────────────────▶ refused     full, late, handed over, closing
 //!
-//!           Accepts          Finish, Retires, HungUp
-//!  joined ───────────▶ open ─────────────────────────▶ finishing ──Gone──▶
-//!            full, resting ◀──▶                         broken
+//!           Accepts, Admitted     Finish, Retires, HungUp
+//!  joined ────────────────────▶ open ─────────────────────────▶ finishing ──Gone──▶
+//!                     full, resting ◀──▶                         broken
 //! ```
 //!
 //! [`State`] is the balance: `step(now, event)` says what is to be done, `next_wake` when time itself is an event
@@ -25,6 +25,11 @@
 //!
 //! Where the design is silent:
 //!
+//! - Whoever keeps a worker up may ask it something by a connection of its own ([`Event::Asked`]), so as to see that it answers. No
+//!   other worker ever has that connection, and it is no part of any number or bound. A worker that is held has such connections
+//!   alone until it is admitted.
+//! - A client that was left in the kernel's queue has waited there already, and is refused as soon as if it had waited here. Where
+//!   a worker takes it at once, nobody asks how long it has waited.
 //! - A worker that declines one without being asked to finish is given none for [`REST`]: two such workers would hand a
 //!   connection to and fro without end. For the same reason a connection is handed over [`HANDED_OVER`] times at the most.
 //! - A worker that has been given as many as it may in all (`in_all`) is given no more, whatever becomes of them. It ends by
@@ -49,7 +54,7 @@ pub use message::{Action, Breach, Event, Fate, Why, WorkerId};
 use sandhog_protocol::http::ConnectionId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use worker::{Patience, Phase, Worker};
+use worker::{Left, Over, Patience, Phase, Worker};
 
 /// For so long a worker is given none that has declined one: long enough that one that does nothing else costs nothing, short
 /// enough that nobody notices.
@@ -63,7 +68,7 @@ pub const HANDED_OVER: u32 = 16;
 pub struct Config {
     /// Connections that one worker has at the same time; at least 1.
     pub connections: u32,
-    /// Connections that one worker is ever given. None: no bound.
+    /// Connections that one worker is ever given, of those that join from now on. None: no bound.
     pub in_all: Option<u64>,
     /// Connections that may wait and that no worker had before.
     pub waiting_max: usize,
@@ -138,8 +143,10 @@ impl State {
         self.now = self.now.max(now);
         self.expire();
         match event {
-            Event::Joined { worker } => self.joined(worker),
-            Event::Arrived { connection } => self.arrived(connection),
+            Event::Joined { worker, held } => self.joined(worker, held),
+            Event::Admitted { worker } => drop(self.change(worker, Worker::admit)),
+            Event::Arrived { connection, waited } => self.arrived(connection, waited),
+            Event::Asked { worker, connection } => self.asked(worker, connection),
             Event::Accepts { worker } => drop(self.hear(worker, Worker::accepts)),
             Event::Reads { worker, connection } => self.reads(worker, connection),
             Event::Declined { worker, connection } => self.declined(worker, connection),
@@ -180,21 +187,39 @@ impl State {
         self.workers.get(&worker).is_some_and(|worker| worker.has(connection))
     }
 
-    fn joined(&mut self, worker: WorkerId) {
-        self.workers.entry(worker).or_insert_with(Worker::new);
+    fn joined(&mut self, worker: WorkerId, held: bool) {
+        let in_all = self.config.in_all;
+        self.workers.entry(worker).or_insert_with(|| Worker::new(in_all, held));
     }
 
-    fn arrived(&mut self, connection: ConnectionId) {
+    fn arrived(&mut self, connection: ConnectionId, waited: Duration) {
         let refused = match self.mode {
             // Where a worker takes it at once it does not wait.
-            Mode::Serving if self.line.fresh() >= self.config.waiting_max && self.open.is_empty() => Some(Why::Full),
+            Mode::Serving if !self.open.is_empty() => None,
+            Mode::Serving if self.line.fresh() >= self.config.waiting_max => Some(Why::Full),
+            Mode::Serving if waited >= self.config.waiting_for => Some(Why::Late),
             Mode::Serving => None,
             Mode::Draining | Mode::Drained => Some(Why::Closing),
         };
+        let waited = if self.open.is_empty() { waited } else { Duration::ZERO };
         match refused {
             Some(why) => self.refuse(connection, why),
-            None => self.line.push(connection, Patience { since: self.now, handed_over: 0 }),
+            None => {
+                let since = self.now.saturating_sub(waited);
+                self.line.put_back(connection, Patience { since, handed_over: 0 });
+            }
         }
+    }
+
+    fn asked(&mut self, id: WorkerId, connection: ConnectionId) {
+        match self.change(id, |worker| worker.ask(connection)) {
+            Some(true) => self.actions.push(Action::Give { worker: id, connection }),
+            Some(false) | None => self.end_own(connection),
+        }
+    }
+
+    fn end_own(&mut self, connection: ConnectionId) {
+        self.actions.push(Action::End { connection, fate: Fate::Own });
     }
 
     fn reads(&mut self, id: WorkerId, connection: ConnectionId) {
@@ -206,22 +231,26 @@ impl State {
     fn declined(&mut self, id: WorkerId, connection: ConnectionId) {
         let until = self.now.saturating_add(REST);
         let declined = self.hear(id, |worker| {
-            let patience = worker.take_unread(connection)?;
-            if matches!(worker.phase, Phase::Open | Phase::Resting { .. }) {
+            let over = worker.declines(connection)?;
+            if matches!(over, Over::Unread(_)) && matches!(worker.phase, Phase::Open | Phase::Resting { .. }) {
                 worker.phase = Phase::Resting { until };
             }
-            Ok(patience)
+            Ok(over)
         });
-        if let Some(patience) = declined {
-            self.hand_over(connection, patience);
+        match declined {
+            Some(Over::Unread(patience)) => self.hand_over(connection, patience),
+            Some(Over::Own) => self.end_own(connection),
+            Some(Over::Read) | None => {}
         }
     }
 
     fn closed(&mut self, id: WorkerId, connection: ConnectionId) {
-        if let Some(was_read) = self.hear(id, |worker| worker.closed(connection)) {
-            let fate = if was_read { Fate::Served } else { Fate::Withdrawn };
-            self.actions.push(Action::End { connection, fate });
-        }
+        let fate = self.hear(id, |worker| worker.closed(connection)).map(|over| match over {
+            Over::Read => Fate::Served,
+            Over::Unread(_) => Fate::Withdrawn,
+            Over::Own => Fate::Own,
+        });
+        self.actions.extend(fate.map(|fate| Action::End { connection, fate }));
     }
 
     fn finish(&mut self, id: WorkerId) {
@@ -247,11 +276,17 @@ impl State {
 
     fn unsent(&mut self, id: WorkerId, connection: ConnectionId) {
         let unsent = self.change(id, |worker| {
+            if worker.forget(connection) {
+                worker.fill_up();
+                return Some(Over::Own);
+            }
             worker.take_back();
-            worker.take_unread(connection).ok()
+            worker.take_unread(connection).ok().map(Over::Unread)
         });
-        if let Some(patience) = unsent.flatten() {
-            self.line.put_back(connection, patience);
+        match unsent.flatten() {
+            Some(Over::Unread(patience)) => self.line.put_back(connection, patience),
+            Some(Over::Own) => self.end_own(connection),
+            Some(Over::Read) | None => {}
         }
     }
 
@@ -269,7 +304,8 @@ impl State {
         let Some(worker) = self.workers.remove(&id) else { return };
         self.counts.unread -= worker.unread();
         self.counts.read -= worker.load() - worker.unread();
-        let (read, unread) = worker.leave();
+        let Left { read, unread, own } = worker.leave();
+        own.into_iter().for_each(|connection| self.end_own(connection));
         let lost = |connection| Action::End { connection, fate: Fate::Lost };
         self.actions.extend(read.into_iter().map(lost));
         for (connection, patience) in unread {
@@ -313,10 +349,10 @@ impl State {
         while let Some((_, _, id)) = self.open.first().copied() {
             let Some((connection, patience)) = self.line.take() else { break };
             self.turns += 1;
-            let (turn, in_all) = (self.turns, self.config.in_all);
+            let turn = self.turns;
             self.change(id, |worker| {
                 worker.turn = turn;
-                worker.give(connection, patience, in_all);
+                worker.give(connection, patience);
             });
             self.actions.push(Action::Give { worker: id, connection });
         }

@@ -16,10 +16,10 @@
 //! Must not: do anything. There is no clock here (times come in as arguments, as durations since a beginning), no descriptor,
 //! no process, no runtime; who performs is above.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::wildcard_enum_match_arm))]
+
 pub mod attempt;
 pub mod balance;
-#[cfg(test)]
-mod chance;
 pub mod outcome;
 pub mod pause;
 pub mod pool;

@@ -1,5 +1,5 @@
-//! What follows from a verdict: whether an attempt is followed by another one, after which pause, with which limits, and
-//! when there have been too many.
+//! Decides after a verdict: whether there is another attempt, its pause and its limits, and when there have been too many
+//! restarts.
 //!
 //! Must not: know a clock or a timer, or who else is concerned.
 

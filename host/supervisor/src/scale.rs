@@ -116,7 +116,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::Rng;
+    use sandhog_simulation::explore;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -167,8 +167,7 @@ mod tests {
 
     #[test]
     fn whatever_the_load_the_bounds_hold_and_a_steady_load_comes_to_rest() {
-        for seed in 0..300 {
-            let mut rng = Rng::new(seed);
+        explore(300 * 1500, |rng| {
             let min = 1 + rng.below(4) as u32;
             let max = min + rng.below(12) as u32;
             let high = 2 + rng.below(20) as u32;
@@ -179,7 +178,7 @@ mod tests {
                 now += rng.millis(1500);
                 let load = Load { in_flight: rng.below(200), workers: rng.below(u64::from(max) + 2) as u32 };
                 let _ = state.step(now, load);
-                assert!((min..=max).contains(&state.wanted()), "seed {seed}");
+                assert!((min..=max).contains(&state.wanted()));
             }
             let in_flight = rng.below(200);
             let mut changes = 0;
@@ -191,9 +190,10 @@ mod tests {
                     changes + 1
                 };
             }
-            assert!(changes > 400, "seed {seed}: it does not come to rest");
+            assert!(changes > 400, "it does not come to rest");
             let enough = in_flight <= u64::from(high) * u64::from(state.wanted());
-            assert!(enough || state.wanted() == max, "seed {seed}");
-        }
+            assert!(enough || state.wanted() == max);
+            1500
+        });
     }
 }

@@ -1,4 +1,5 @@
-//! What is to be up, what is, and what to do about the difference: a pure function of events.
+//! Compares the wanted and the actual state of all instances, and decides what to do about the difference: a pure
+//! function of events.
 //!
 //! ```text
 //!           start            ready              stop
@@ -14,19 +15,19 @@
 //! have been told to go and have not ended.
 //!
 //! - **idle**, *stopped*, *failed*, *scheduled* (`Down`): nothing runs. `Start` leads to waiting, `Due` does for a schedule.
-//! - **waiting** (`Waiting`): for all instances of the jobs in `after` to be ready, or to have done their work. What it has
-//!   waited for may go down later: it stays up.
+//! - **waiting** (`Waiting`): for all instances of the jobs in `after` to be ready, or to have done their work. If one of
+//!   those jobs goes down later, the instance stays up.
 //! - **starting**, **running** (`Up`): the attempt that counts has been asked for, or is ready. It may have a successor
 //!   (reload, recycling, `retire`): when that is ready, it is the attempt that counts, and the old one is told to go. If the
 //!   old one ends first, the successor takes its place as it is; if the successor ends first, the old one stays.
 //! - **backoff** (`Pausing`): its verdict asks for another try ([`super::restart`]).
 //! - **stopping** (`Held`): it is to be stopped, and still runs because what comes after it does. `Start` takes that back.
-//! - **stopping** (`Ending`): all that runs of it has been told to go. What follows when it has is in [`instance::Then`]: rest,
-//!   or another start. A second `Stop` kills.
+//! - **stopping** (`Ending`): all that runs of it has been told to go. [`instance::Then`] holds the next state after its
+//!   end: rest, or another start. A second `Stop` kills.
 //!
 //! Where the design is silent:
 //!
-//! - What is not tried again has **failed**, unless it completed or was stopped by a signal of ours.
+//! - An instance that is not tried again has **failed**, unless it completed or was stopped by a signal of ours.
 //! - One that has finished is not wanted any more: it does not run again when the daemon does.
 //! - `completed` under `always` counts for no intensity, and does not lengthen the pause if it had been ready.
 //! - Limits that retries have changed stay changed until an attempt has been ready for `reset_after`, like the pause.
@@ -38,7 +39,7 @@
 //!   A run that is given up ends no schedule.
 //! - Those that a strategy stops start again at once, in dependency order; the pause is for the one that failed.
 //! - A job without instances keeps nobody waiting; one that is not defined does.
-//! - What was refused is not tried again, by a successor neither: it would be refused for the same reason.
+//! - A refused instance is not tried again, not even by a successor: it would be refused for the same reason.
 //! - While an attempt is paused nothing is expected of it: no word, no heartbeat, no check, no replacement. When it goes on,
 //!   misses are counted from none, and the pause is no part of its start-up time.
 

@@ -1,5 +1,5 @@
-//! A verdict as text: in a few words, and as the end of a sentence. What a person at a terminal is told, with what to do
-//! about it, is `cli`'s.
+//! A verdict as text: in a few words, and as the end of a sentence. `cli` has the messages for a person at a terminal,
+//! with hints.
 //!
 //! Must not: decide anything.
 

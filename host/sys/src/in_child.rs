@@ -1,5 +1,7 @@
 //! For tests of what belongs to a whole process: timers, streams, last words. They fork, as workers are forked.
 
+#![allow(clippy::unwrap_used, reason = "for tests alone")]
+
 use std::{
     fs::File,
     io::Read,

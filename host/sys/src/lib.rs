@@ -9,6 +9,7 @@ pub mod alloc;
 #[cfg(any(test, feature = "children-of-tests"))]
 pub mod child;
 pub mod clock;
+pub mod descriptors;
 mod entry;
 pub mod futex;
 #[cfg(any(test, feature = "children-of-tests"))]
@@ -29,5 +30,6 @@ pub mod shared;
 pub mod signal;
 mod single_threaded;
 pub mod stamps;
+pub mod tcp;
 pub mod text;
 pub mod timer;

@@ -4,12 +4,18 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+/// The structure has shorts where the header has its constants as ints.
+#[expect(clippy::cast_possible_truncation, reason = "the constants of fcntl(2) that are passed here are below 10")]
+const fn short(constant: libc::c_int) -> libc::c_short {
+    constant as libc::c_short
+}
+
 fn whole(start: u64, length: u64) -> io::Result<libc::flock> {
     let number = |n: u64| libc::off_t::try_from(n).map_err(io::Error::other);
     // SAFETY: a plain C structure for which zero bytes are a valid value.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = libc::F_WRLCK as libc::c_short;
-    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_type = short(libc::F_WRLCK);
+    lock.l_whence = short(libc::SEEK_SET);
     (lock.l_start, lock.l_len) = (number(start)?, number(length)?);
     Ok(lock)
 }
@@ -44,7 +50,7 @@ pub fn lock(file: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<()> {
 /// Gives the range back.
 pub fn unlock(file: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<()> {
     let mut range = whole(start, length)?;
-    range.l_type = libc::F_UNLCK as libc::c_short;
+    range.l_type = short(libc::F_UNLCK);
     call(file, libc::F_OFD_SETLK, &mut range)
 }
 
@@ -52,7 +58,7 @@ pub fn unlock(file: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<()> {
 pub fn end_of_conflict(file: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<Option<u64>> {
     let mut range = whole(start, length)?;
     call(file, libc::F_OFD_GETLK, &mut range)?;
-    if range.l_type == libc::F_UNLCK as libc::c_short {
+    if range.l_type == short(libc::F_UNLCK) {
         return Ok(None);
     }
     Ok(Some((range.l_start + range.l_len).cast_unsigned()))

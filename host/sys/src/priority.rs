@@ -16,8 +16,11 @@ const CLASS_SHIFT: u32 = 13;
 pub fn policy() -> io::Result<i32> {
     // SAFETY: takes one number.
     let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
-    // The flag that children do not inherit it stands beside the policy.
-    if policy < 0 { Err(io::Error::last_os_error()) } else { Ok(policy as i32 & !libc::SCHED_RESET_ON_FORK) }
+    match i32::try_from(policy) {
+        // The flag that children do not inherit it stands beside the policy.
+        Ok(policy @ 0..) => Ok(policy & !libc::SCHED_RESET_ON_FORK),
+        Ok(_) | Err(_) => Err(io::Error::last_os_error()),
+    }
 }
 
 /// From here on the caller is scheduled as ordinary processes are: SCHED_OTHER.

@@ -180,11 +180,12 @@ pub fn is_writable_file(number: i32) -> bool {
 }
 
 /// libc's answer as a result.
+#[expect(clippy::cast_possible_truncation, reason = "an errno is below 4096, as its arm says")]
 fn answer(result: libc::c_long) -> Result<u64, Errno> {
     match result {
         -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
         // By an entry of our own the kernel's answer comes as it is: the errno, negative.
-        errno @ -4095..0 => Err(Errno::from_raw_os_error(errno.unsigned_abs() as i32)),
+        errno @ -4095..0 => Err(Errno::from_raw_os_error(-errno as i32)),
         result => Ok(result.unsigned_abs()),
     }
 }

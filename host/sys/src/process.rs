@@ -1,5 +1,6 @@
 //! Making, replacing and reaping processes: clone(2), execveat(2), waitid(2), `_exit`(2).
 
+use super::descriptors::Newborn;
 pub use super::single_threaded::SingleThreaded;
 use std::ffi::CStr;
 use std::io;
@@ -11,7 +12,7 @@ use std::time::Duration;
 /// What a fork returns, in either process.
 pub enum Forked {
     Parent(Child),
-    Child,
+    Child(Newborn),
 }
 
 /// A child of this process.
@@ -58,7 +59,9 @@ pub fn fork(proof: &SingleThreaded, namespaces: i32) -> io::Result<Forked> {
 pub fn fork_into(_proof: &SingleThreaded, namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     let mut pidfd: RawFd = -1;
     let args = CloneArgs {
-        flags: namespaces as u64 | libc::CLONE_PIDFD as u64 | cgroup.map_or(0, |_| CLONE_INTO_CGROUP),
+        flags: u64::from(namespaces.cast_unsigned())
+            | libc::CLONE_PIDFD as u64
+            | cgroup.map_or(0, |_| CLONE_INTO_CGROUP),
         cgroup: cgroup.map_or(0, |cgroup| u64::from(cgroup.as_raw_fd().cast_unsigned())),
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
@@ -72,7 +75,7 @@ pub fn fork_into(_proof: &SingleThreaded, namespaces: i32, cgroup: Option<Borrow
     // child's copy of the memory is whole. `args` and `pidfd` live until the call returns.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
     let forked = forked(pid, pidfd);
-    if hidden && !matches!(forked, Ok(Forked::Child)) {
+    if hidden && !matches!(forked, Ok(Forked::Child(_))) {
         set_dumpable(false)?;
     }
     forked
@@ -116,15 +119,23 @@ pub fn fork_sibling(_proof: &SingleThreaded) -> io::Result<Forked> {
     // No exit signal: with CLONE_PARENT the kernel takes the caller's own.
     let flags = libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::CLONE_NEWPID;
     // SAFETY: as in `fork`; a null stack shares the caller's, which is right without CLONE_VM.
-    let pid =
-        unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0_usize, &raw mut pidfd, 0_usize, 0_usize) };
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            libc::c_ulong::from(flags.cast_unsigned()),
+            0_usize,
+            &raw mut pidfd,
+            0_usize,
+            0_usize,
+        )
+    };
     forked(pid, pidfd)
 }
 
 fn forked(pid: libc::c_long, pidfd: RawFd) -> io::Result<Forked> {
     match pid {
         -1 => Err(io::Error::last_os_error()),
-        0 => Ok(Forked::Child),
+        0 => Ok(Forked::Child(Newborn::new())),
         // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD) and nobody else has it.
         _ => Ok(Forked::Parent(Child { pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })),
     }
@@ -145,9 +156,9 @@ impl<'a> Program<'a> {
         Self { file, args: pointers(args), env: pointers(env), strings: PhantomData }
     }
 
-    /// Replaces this process, with its `from` as descriptor `to`. Returns only the error.
+    /// Replaces this process, with its `from` as descriptor `to`, whoever has owned that. Returns only the error.
     #[must_use]
-    pub fn execute(&self, from: BorrowedFd<'_>, to: RawFd) -> io::Error {
+    pub fn execute(&self, _proof: Newborn, from: BorrowedFd<'_>, to: RawFd) -> io::Error {
         io::Error::from_raw_os_error(self.execute_raw(from.as_raw_fd(), to))
     }
 
@@ -324,77 +335,6 @@ fn wait(pidfd: BorrowedFd<'_>, options: i32) -> io::Result<(libc::siginfo_t, lib
         libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd.as_raw_fd(), &raw mut info, options, &raw mut usage)
     };
     if answer == -1 { Err(io::Error::last_os_error()) } else { Ok((info, usage)) }
-}
-
-/// Takes over a descriptor that this process was started with, if it is open.
-pub fn inherited(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: fcntl with F_GETFD takes no pointer; it only asks whether the number is open.
-    if number <= 2 || unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
-        return None;
-    }
-    // SAFETY: it is open; callers name numbers that the process's starter put there for them, each once,
-    // before anything else is opened.
-    Some(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-/// Makes `file` also known as `number`, closing what was there; the copy survives an exec.
-///
-/// # Errors
-/// As dup2(2).
-pub fn dup_to(file: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
-    // SAFETY: takes no pointer. Callers place descriptors only into numbers that no Rust value owns: in a child
-    // right after its fork, before an exec or before it lays out its own descriptors.
-    if unsafe { libc::dup2(file.as_raw_fd(), number) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Closes every descriptor from `first` to `last`, both included.
-///
-/// # Errors
-/// As close_range(2).
-pub fn close_range(first: u32, last: u32) -> io::Result<()> {
-    // SAFETY: takes no pointer. Called only in a child that goes on with the descriptors outside the range
-    // and never touches, not even to drop, a value that owns one inside it.
-    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
-/// Whether a descriptor of this number is open.
-#[must_use]
-pub fn is_open(number: RawFd) -> bool {
-    // SAFETY: asks for flags by number and touches no memory of ours.
-    unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
-}
-
-/// Borrows a descriptor by its number.
-pub fn borrow(number: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: only for 0, 1 and 2, which every process of ours has open from its first line to its end.
-    debug_assert!((0..=2).contains(&number));
-    unsafe { BorrowedFd::borrow_raw(number) }
-}
-
-/// Whether two of the standard streams are one thing: the same open file, pipe, socket or terminal, so that what is written to
-/// both keeps its order. One file that was opened twice is one thing where both append, or stand at the same place.
-pub fn is_same_file(one: RawFd, other: RawFd) -> bool {
-    // kcmp(2), which a kernel may lack and a container forbid.
-    const KCMP_FILE: libc::c_int = 0;
-    let (process, first, second) = (std::process::id(), one as libc::c_ulong, other as libc::c_ulong);
-    // SAFETY: takes numbers only, and compares without changing anything.
-    if unsafe { libc::syscall(libc::SYS_kcmp, process, process, KCMP_FILE, first, second) } == 0 {
-        return true;
-    }
-    let (one, other) = (borrow(one), borrow(other));
-    let (Ok(first), Ok(second)) = (rustix::fs::fstat(one), rustix::fs::fstat(other)) else { return false };
-    if (first.st_dev, first.st_ino) != (second.st_dev, second.st_ino) {
-        return false;
-    }
-    if rustix::fs::FileType::from_raw_mode(first.st_mode) != rustix::fs::FileType::RegularFile {
-        return true;
-    }
-    let appends = |fd| rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::APPEND));
-    let offset = |fd| rustix::fs::tell(fd).ok();
-    appends(one) && appends(other) || offset(one) == offset(other)
 }
 
 /// Moves this process into new namespaces (`CLONE_NEW…`).

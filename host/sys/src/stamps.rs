@@ -50,7 +50,7 @@ fn lock<T>(work: impl FnOnce(&mut Vec<(&'static str, u64)>) -> T) -> T {
 fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     // Since the machine's start: neither negative nor beyond 584 years.
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 
 #[cfg(test)]

@@ -99,11 +99,20 @@ fn reserve(range: Range<usize>) -> bool {
     false
 }
 
+/// An address or a size within this process, as the executable's headers have it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the headers are those of a 64-bit executable, which runs on no other machine"
+)]
+const fn native(number: u64) -> usize {
+    number as usize
+}
+
 /// Of the executable: what it maps without the right to write, with its protection. Source: elf(5), getauxval(3).
 fn read_only_segments() -> Vec<(Range<usize>, i32)> {
     // SAFETY: takes numbers only.
     let [headers, size, count] =
-        [libc::AT_PHDR, libc::AT_PHENT, libc::AT_PHNUM].map(|kind| unsafe { libc::getauxval(kind) } as usize);
+        [libc::AT_PHDR, libc::AT_PHENT, libc::AT_PHNUM].map(|kind| native(unsafe { libc::getauxval(kind) }));
     if headers == 0 || size != size_of::<libc::Elf64_Phdr>() {
         return Vec::new();
     }
@@ -112,15 +121,15 @@ fn read_only_segments() -> Vec<(Range<usize>, i32)> {
     let table = headers_seen.iter().find(|header| header.p_type == libc::PT_PHDR);
     // Without an entry about themselves they follow on the file's header, which is where the first segment begins.
     let bias = match table {
-        Some(table) => headers.wrapping_sub(table.p_vaddr as usize),
+        Some(table) => headers.wrapping_sub(native(table.p_vaddr)),
         None => headers.wrapping_sub(size_of::<libc::Elf64_Ehdr>()),
     };
     let is_read_only = |header: &&libc::Elf64_Phdr| {
         header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_R != 0 && header.p_flags & libc::PF_W == 0
     };
     let segment = |header: &libc::Elf64_Phdr| {
-        let start = bias.wrapping_add(header.p_vaddr as usize);
-        let range = start / PAGE * PAGE..(start + header.p_memsz as usize).next_multiple_of(PAGE);
+        let start = bias.wrapping_add(native(header.p_vaddr));
+        let range = start / PAGE * PAGE..(start + native(header.p_memsz)).next_multiple_of(PAGE);
         let executable = if header.p_flags & libc::PF_X != 0 { libc::PROT_EXEC } else { 0 };
         (range, libc::PROT_READ | executable)
     };

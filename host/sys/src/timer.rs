@@ -187,8 +187,8 @@ fn set_cpu(timer: KernelTimer, after: Duration) -> io::Result<()> {
         tv_nsec: duration.subsec_nanos().into(),
     };
     let value = libc::itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(after) };
-    // SAFETY: the timer is one that `prepare_cpu` has made and nobody deletes; `value` lives through the call.
     let no_old = ptr::null_mut::<libc::itimerspec>();
+    // SAFETY: the timer is one that `prepare_cpu` has made and nobody deletes; `value` lives through the call.
     let result = unsafe { libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const value, no_old) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -11,6 +11,8 @@
 //! thread, and a limit of time ends the process itself. There is no runtime and no event loop, but for components that serve
 //! HTTP: see `component::server`.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, clippy::wildcard_enum_match_arm))]
+
 mod at_once;
 mod attempt;
 mod component;
@@ -30,4 +32,6 @@ mod store;
 mod wasi;
 mod workload;
 
+#[cfg(any(test, feature = "exercise"))]
+pub use component::{Exercised, Seen, exercise};
 pub use workload::Guests;

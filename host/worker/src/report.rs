@@ -72,9 +72,10 @@ fn failed(error: &wasmtime::Error, limiter: &Limiter) -> End {
     {
         return End::Memory { wall };
     }
-    let message = match kind {
-        TrapKind::UncaughtException => "the guest threw an exception that nothing caught".to_owned(),
-        _ => error.root_cause().to_string(),
+    let message = if kind == TrapKind::UncaughtException {
+        "the guest threw an exception that nothing caught".to_owned()
+    } else {
+        error.root_cause().to_string()
     };
     trapped(kind, &message, error, limiter)
 }
@@ -128,6 +129,7 @@ fn follows_from_refused_memory(kind: TrapKind) -> bool {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the engine has more traps from release to release")]
 fn kind_of_trap(trap: Trap) -> TrapKind {
     match trap {
         Trap::UnreachableCodeReached => TrapKind::Unreachable,

@@ -152,8 +152,8 @@ mod tests {
         worker::{FromWorker, TrapKind},
     };
     use sandhog_sys::{
+        descriptors::StandardStream,
         in_child::{become_stream, in_child},
-        process,
     };
     use std::{
         fs::File,
@@ -166,7 +166,7 @@ mod tests {
 
     fn nobody() -> Outside<'static> {
         Outside {
-            socket: process::borrow(0),
+            socket: StandardStream::Stdin.borrow(),
             buffer: FrameBuffer::default(),
             connection: None,
             large: Large::Memory,

@@ -1,5 +1,5 @@
-//! A zygote that was taken over, for tests of those who hear it: it does the steps that a test made up, and nothing else. Not
-//! built into what is installed.
+//! A zygote that was taken over, for tests of those who hear it: it does the steps that a test made up, and nothing else.
+//! It is not part of installed executables.
 
 use crate::Workload;
 use crate::zygote::{Asked, Zygote};
@@ -40,7 +40,7 @@ impl<W: Workload> Zygote<W> {
                 Step::Leave => return None,
             };
             match forked {
-                Forked::Child => zygotes::stray(),
+                Forked::Child(_) => zygotes::stray(),
                 Forked::Parent(child) => made = Some(child),
             }
         }

@@ -1,5 +1,5 @@
-//! The caisson: a process that seals itself, loads one module, and clones a worker for each attempt. What its workers do is the
-//! executable's business ([`Workload`]): `sandhog-worker` runs guests, `sandhog-compiler` compiles modules.
+//! The caisson: a process that seals itself, loads one module, and clones a worker for each attempt. The executable
+//! defines the work of its workers ([`Workload`]): `sandhog-worker` runs guests, `sandhog-compiler` compiles modules.
 //!
 //! ```text
 //! zygote: seal ──▶ Workload::load ──clone──▶ worker: seal ──▶ hello (──▶ Workload::warm) ──▶ go ──▶ Workload::work ──▶ report

@@ -1,4 +1,4 @@
-//! What a worker does from its first line on: says that its walls are up, waits for `go`, works, reports, ends.
+//! The life of a worker from its first line on: it reports that it is sealed, waits for `go`, works, reports, and ends.
 
 use crate::{Assignment, Workload};
 use sandhog_channel::Large;

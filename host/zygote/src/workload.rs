@@ -1,4 +1,4 @@
-//! What an executable does inside its sealed processes.
+//! The work of an executable inside its sealed processes.
 
 use sandhog_channel::Large;
 use sandhog_ipc::FrameBuffer;

@@ -10,6 +10,7 @@ use sandhog_protocol::spawn::{FromZygote, Ids, Load, Loaded, Stamp, ToZygote, Wo
 use sandhog_protocol::start::{CONTROL_FD, IPC_FD, STAMPED, ZYGOTE};
 use sandhog_protocol::worker::SealFailure;
 use sandhog_sandbox::{cgroup, descriptors, failure, namespaces, rlimits, seccomp, steps};
+use sandhog_sys::descriptors::{Newborn, StandardStream, inherited, is_open};
 use sandhog_sys::process::{self, Forked, SingleThreaded};
 use sandhog_sys::{stamps, text};
 use std::ffi::OsStr;
@@ -70,7 +71,8 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
         stamps::begin();
     }
     stamps::note("program begins");
-    let control = process::inherited(CONTROL_FD)?;
+    let newborn = Newborn::of_program(&token)?;
+    let control = inherited(CONTROL_FD)?;
     if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(build)) {
         return of_another_build(&control);
     }
@@ -98,7 +100,7 @@ fn run<W: Workload>(token: SingleThreaded, build: &str) -> Option<()> {
     {
         return unsealed(&control, failure("limits", &error));
     }
-    let context = steps::ZygoteContext { keep: vec![0, 1, 2, CONTROL_FD] };
+    let context = steps::ZygoteContext { newborn, keep: vec![0, 1, 2, CONTROL_FD] };
     if let Err(failure) = steps::build(&steps::ZYGOTE, &plan.walls, &context) {
         return unsealed(&control, failure);
     }
@@ -202,7 +204,7 @@ fn load<W: Workload>(
     let first = file.as_raw_fd();
     Some(W::load(metering, coredump, kind, file.into()).and_then(|loaded| {
         // The kernel gives the lowest number that is free, so those of unnamed files follow on the file's.
-        let end = (first..).find(|number| !process::is_open(*number));
+        let end = (first..).find(|number| !is_open(*number));
         let end = end.ok_or_else(|| Loaded::Refused { reason: "it has too many files open".into() })?;
         Ok(Module { loaded, kind, files: first..end })
     }))
@@ -251,7 +253,7 @@ impl<W: Workload> Zygote<W> {
                     false => Some(()),
                 }
             }
-            Ok(Forked::Child) => self.become_worker(asked),
+            Ok(Forked::Child(newborn)) => self.become_worker(newborn, asked),
             Err(error) => {
                 let failure = failure("clone a worker", &error);
                 send_packet(&self.control, &FromZygote::CloneFailed { worker, failure }, &[]).ok()
@@ -260,7 +262,7 @@ impl<W: Workload> Zygote<W> {
     }
 
     /// In the child, which never returns: descriptors in their places, the walls, then the work.
-    fn become_worker(&mut self, asked: Asked) -> ! {
+    fn become_worker(&mut self, newborn: Newborn, asked: Asked) -> ! {
         let Asked { plan, ids, fds, entrances, .. } = asked;
         drop(stamps::take());
         stamps::note("process begins");
@@ -279,8 +281,8 @@ impl<W: Workload> Zygote<W> {
         let coredump = if plan.coredump { fds.next() } else { None };
         let listeners: Vec<OwnedFd> = fds.by_ref().take(plan.listeners as usize).collect();
         let directories: Vec<(OwnedFd, Access)> = fds.zip(plan.directories).collect();
-        for (number, stream) in [&stdin, &stdout, &stderr].into_iter().enumerate() {
-            if process::dup_to(stream.as_fd(), number as RawFd).is_err() {
+        for (stream, file) in StandardStream::ALL.into_iter().zip([&stdin, &stdout, &stderr]) {
+            if stream.replace(file.as_fd()).is_err() {
                 process::exit_now(1);
             }
         }
@@ -289,9 +291,14 @@ impl<W: Workload> Zygote<W> {
         keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
         keep.extend(listeners.iter().map(AsRawFd::as_raw_fd));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "they came beside one packet, which has at most 253 descriptors"
+        )]
+        let granted = directories.len() as u32;
         // A guest's worker opens its channel once more, that of a component each directory as well.
         let opened = match self.module.as_ref().map(|module| module.kind) {
-            Some(Kind::Component | Kind::Concurrent) => directories.len() as u32 + 1,
+            Some(Kind::Component | Kind::Concurrent) => granted + 1,
             Some(Kind::Core) => 1,
             None => 0,
         };
@@ -299,6 +306,7 @@ impl<W: Workload> Zygote<W> {
         let opened = if self.plan.objects { opened + 2 } else { opened };
         let reserved_files = opened + descriptors::reserved(&keep, plan.rlimits.open_files.saturating_add(opened));
         let context = steps::WorkerContext {
+            newborn,
             reserved_files,
             keep,
             rlimits: plan.rlimits,

@@ -1,4 +1,4 @@
-//! What a pool says to its program.
+//! The messages of a pool to its program.
 
 use super::body::{self, Error, Raw};
 use super::{Id, Octets};

@@ -1,4 +1,4 @@
-//! What a program calls a task: a number or a text of its own choice.
+//! A program's name for a task: a number or a text.
 
 use serde::de::{self, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

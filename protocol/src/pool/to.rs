@@ -1,4 +1,4 @@
-//! What a program says to a pool.
+//! The messages of a program to a pool.
 
 use super::body::{self, Error, Raw};
 use super::{Id, Octets, VERSION};

@@ -2,6 +2,7 @@
 //! worst of times. The children are honest guests.
 
 use super::{FLAT, HostileWorker, child, exited, path};
+use crate::kit::alone;
 use crate::support::{DEADLINE, Run, Running, Scratch, processes, until};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use sandhog_protocol::frame;
@@ -169,6 +170,7 @@ fn no_more_children_live_than_may_and_a_place_is_free_again() {
 
 #[test]
 fn a_bomb_of_children_ends_in_the_quota_and_leaves_the_memory_flat() {
+    alone();
     for lie in ["relay", "deaf"] {
         let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
         let flags = [granted.as_str(), "--timeout=2s", "--max-child-rate=1000"];
@@ -191,6 +193,7 @@ fn a_bomb_of_children_ends_in_the_quota_and_leaves_the_memory_flat() {
 
 #[test]
 fn children_that_come_and_go_without_end_leave_the_memory_flat() {
+    alone();
     for lie in ["relay", "deaf"] {
         let granted = format!("--child=hello={}", path("hello"));
         let flags = [granted.as_str(), "--timeout=3s", "--max-child-rate=10000"];

@@ -86,3 +86,16 @@ fn is_first_of_its_namespace(pid: u32) -> Option<bool> {
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     Some(numbers.split_whitespace().next_back() == Some("1"))
 }
+
+/// The processes that a thread of this one has started and not yet waited for. Those of another thread are not among them.
+pub(crate) fn children_of_thread(thread: i32) -> Vec<i32> {
+    let listed = fs::read_to_string(format!("/proc/self/task/{thread}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Its words, as somebody would type them.
+pub(crate) fn command_line(pid: i32) -> String {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<_> = words.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+    words.join(" ").trim_end().to_owned()
+}

@@ -9,6 +9,7 @@ pub(crate) struct Scratch(tempfile::TempDir);
 
 impl Scratch {
     pub(crate) fn new() -> Self {
+        crate::each_test::begin();
         Self(tempfile::tempdir().unwrap())
     }
 

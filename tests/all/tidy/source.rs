@@ -130,13 +130,14 @@ pub(super) fn without_tests(code: &str) -> String {
     product
 }
 
-/// Where the item that begins here ends: behind its body, or its semicolon.
+/// Where the item that begins here ends: behind its body, or its semicolon; the last field of something where that ends.
 pub(super) fn end_of_item(code: &str) -> usize {
     let (mut braces, mut brackets) = (0_usize, 0_usize);
     for (position, byte) in code.bytes().enumerate() {
         match byte {
             b'{' => braces += 1,
             b'}' if braces == 1 && brackets == 0 => return position + 1,
+            b'}' if braces == 0 => return position,
             b'}' => braces -= 1,
             b'(' | b'[' => brackets += 1,
             // The bracket of an attribute is cut in half where its item begins.

@@ -8,6 +8,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 
 pub mod dir;
+pub mod shares;
 
 pub use dir::{Attempt, Dir, Errno};
 

@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 /// Widest line of a help text, in columns: what a person reads without losing the line.
-const WIDEST: usize = 100;
+pub(super) const WIDEST: usize = 100;
 
 const STYLES: Styles = Styles::styled()
     .header(Style::new().effects(Effects::BOLD))

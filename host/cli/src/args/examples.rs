@@ -86,7 +86,8 @@ Examples:
       sandhog pool hello-handler.wasm
       By hand, over stdin and stdout.
 
-The protocol is described in docs/pool-protocol.md. A handler takes values, a command arguments and stdin.
+The protocol is described in docs/pool-protocol.md. A handler takes values; a command takes
+arguments and stdin.
 The first SIGTERM or Ctrl-C lets accepted tasks end, the second ends them.
 The exit code is 0 when the program has closed the conversation, 1 when it broke the protocol.";
 
@@ -107,9 +108,10 @@ Examples:
   kill -HUP PID
       Reload the module. Each worker goes when its new one is ready, and no request is lost.
 
-The first SIGTERM or Ctrl-C lets requests end, within --grace, and the exit code is 0. The second ends
-the command at once. Without --listen it serves on the sockets that systemd passes (LISTEN_FDS).
-It speaks HTTP/1.1, and HTTP/2 with prior knowledge; docs/serving-http.md shows TLS by a reverse proxy.
+The first SIGTERM or Ctrl-C lets requests end, within --grace, and the exit code is 0. The second
+ends the command at once. Without --listen it serves on the sockets that systemd passes
+(LISTEN_FDS). It speaks HTTP/1.1, and HTTP/2 with prior knowledge; docs/serving-http.md shows TLS by
+a reverse proxy.
 The exit code of a worker that never served: sandhog help exit-codes";
 
 pub(super) const BUILD_EXAMPLES: &str = "\

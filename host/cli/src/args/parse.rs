@@ -27,10 +27,14 @@ pub enum Stop {
 /// What to show instead.
 pub fn parse(args: impl IntoIterator<Item = OsString>, version: &'static str) -> Result<Cli, Stop> {
     let args: Vec<OsString> = args.into_iter().collect();
-    try_parse(&args, version).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answered(error.render()),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::NothingAsked(error.render()),
-        _ => Stop::Misused(explain(&parse_harmless(&args).unwrap_or(error), &verb(&args))),
+    try_parse(&args, version).map_err(|error| {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            return Stop::Answered(error.render());
+        }
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Stop::NothingAsked(error.render());
+        }
+        Stop::Misused(explain(&parse_harmless(&args).unwrap_or(error), &verb(&args)))
     })
 }
 
@@ -39,11 +43,11 @@ fn try_parse(args: &[OsString], version: &'static str) -> Result<Cli, clap::Erro
         return Ok(Cli { command });
     }
     let found = Cli::command().long_version(version).try_get_matches_from(args);
-    found.and_then(|found| Cli::from_arg_matches(&found)).or_else(|error| match error.kind() {
-        ErrorKind::MissingRequiredArgument => {
-            module_behind_dashes(args).and_then(|args| Cli::try_parse_from(args).ok()).ok_or(error)
+    found.and_then(|found| Cli::from_arg_matches(&found)).or_else(|error| {
+        if error.kind() != ErrorKind::MissingRequiredArgument {
+            return Err(error);
         }
-        _ => Err(error),
+        module_behind_dashes(args).and_then(|args| Cli::try_parse_from(args).ok()).ok_or(error)
     })
 }
 
@@ -70,7 +74,10 @@ fn explain(error: &clap::Error, verb: &str) -> Problem {
     let text = error.render().to_string();
     let paragraph = text.trim_start_matches("error: ").lines().take_while(|line| !line.is_empty());
     let what = paragraph.map(str::trim).collect::<Vec<_>>().join(" ");
+    // Where a flag was mistyped, nobody wanted to pass it as a value.
+    let is_mistyped = error.get(ContextKind::SuggestedArg).is_some();
     let tips = text.lines().filter_map(|line| line.strip_prefix("  tip: ")).map(str::to_owned);
+    let tips = tips.filter(|tip| !(is_mistyped && tip.starts_with("to pass ")));
     let problem = tips.chain(advice(error, verb)).fold(Problem::new(what), Problem::with_hint);
     problem.with_hint(format!("sandhog help {verb} shows every flag with examples"))
 }
@@ -82,6 +89,7 @@ fn verb(args: &[OsString]) -> String {
     known.map_or("run", clap::Command::get_name).to_owned()
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library has more errors from release to release")]
 fn advice(error: &clap::Error, verb: &str) -> Option<String> {
     let given = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -124,7 +132,10 @@ impl DoctorArgs {
 
 /// The long help of a command, or of Sandhog itself; `None` where the topic is not a command.
 pub fn long_help(topic: Option<Topic>) -> Option<StyledStr> {
-    let mut command = Cli::command();
+    long_help_in(Cli::command(), topic)
+}
+
+fn long_help_in(mut command: clap::Command, topic: Option<Topic>) -> Option<StyledStr> {
     // Else the usage of a command lacks the program's name.
     command.build();
     let Some(topic) = topic else { return Some(command.render_long_help()) };
@@ -134,7 +145,9 @@ pub fn long_help(topic: Option<Topic>) -> Option<StyledStr> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::commands::WIDEST;
     use super::*;
+    use crate::snapshot::shows;
     use sandhog_protocol::plan::Wall;
     use sandhog_spec::units::{self, Size, Time};
     use std::path::PathBuf;
@@ -285,7 +298,7 @@ mod tests {
     #[test]
     fn a_mistyped_flag_is_told_its_neighbour() {
         let text = misuse(&["run", "--memroy", "1GiB", "hello.wasm"]);
-        assert!(text.contains("hint: a similar argument exists: '--memory'"), "{text}");
+        assert!(text.contains("hint: a similar argument exists: '--memory'") && !text.contains("to pass"), "{text}");
     }
 
     #[test]
@@ -329,6 +342,31 @@ mod tests {
         for (words, verb) in [(["stop", "--nonsense"], "stop"), (["ls", "--nonsense"], "ps"), (["x", "y"], "run")] {
             let hint = format!("hint: sandhog help {verb} shows every flag with examples\n");
             assert!(misuse(&words).ends_with(&hint), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn every_help_text_reads_like_this() {
+        // The terminal that the tests run in may be a narrow one.
+        let text = |topic| long_help_in(Cli::command().term_width(WIDEST), topic);
+        shows("help", &text(None).unwrap().to_string());
+        for topic in Topic::value_variants() {
+            let name = topic.to_possible_value().unwrap();
+            // That of exit codes is no command's: see render/table.rs.
+            if let Some(text) = text(Some(*topic)) {
+                shows(&format!("help-{}", name.get_name()), &text.to_string());
+            }
+        }
+    }
+
+    /// clap would break a longer line in the middle of a sentence, and leave a word alone on the next one.
+    #[test]
+    fn no_line_below_a_help_text_is_broken() {
+        let command = Cli::command();
+        for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let long: Vec<_> = text.lines().filter(|line| line.chars().count() > WIDEST).collect();
+            assert!(long.is_empty(), "{}: {long:#?}", command.get_name());
         }
     }
 

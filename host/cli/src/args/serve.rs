@@ -100,7 +100,9 @@ impl ServeArgs {
             listen: self.job.spec.listen.clone().or(Some(String::new())),
             ..self.job.spec.clone()
         };
-        Rules::of(&spec, Boosts::default())
+        let rules = Rules::of(&spec, Boosts::default())?;
+        service::check_company(&spec)?;
+        Ok(rules)
     }
 }
 

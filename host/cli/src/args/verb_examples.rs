@@ -2,12 +2,12 @@
 
 pub(super) const OBJECTS: &str = "\
 Examples:
-  sandhog objects         locks, queues, memory, … of all groups: holders, waiters, how full, how old
+  sandhog objects         locks, queues, memory, … of all groups, with holders and waiters
   sandhog objects --json  the same as a JSON array
 
 A job has the objects that it was granted: objects = [\"tasks: queue(100) put\"] in a manifest, or
---object. Of one without a name its number is shown. Jobs that wait for each other's locks are named
-in sandhog events (deadlock).";
+--object. An object without a name is shown by its number. sandhog events names jobs that wait for
+each other's locks (deadlock).";
 
 pub(super) const UP: &str = "\
 Examples:
@@ -15,15 +15,26 @@ Examples:
   sandhog up shop/sandhog.toml  another manifest
   sandhog up --dry-run          what would change; nothing is touched, and no daemon is started
   sandhog up --no-wait          do not wait until they are ready
+  sandhog up --profile production
+                                with the settings of [profile.production]
+  sandhog up --watch            while you work on a job: reload it whenever its module has changed
 
-Where no daemon runs, one is started in the background; it goes on when this command ends. A job that
-runs with other settings is reloaded: its new instance is ready before the old one goes.
+Where no daemon runs, one is started in the background; it goes on when this command ends.
+A job that runs with other settings is reloaded: its new instance is ready before the old one goes.
 The exit code is 0 when all are ready, 1 when one is not.
-Ctrl-C ends the waiting, not the jobs.";
+Ctrl-C ends the waiting, or the watching, and not the jobs.
+
+A profile holds for this up: jobs that are restarted or reloaded keep it, and the next up takes the one
+that it is given, or none. sandhog show JOB says which one that is.
+
+With --watch, a job is reloaded 200ms after the last change to its module, its children's modules or its
+health check's. Where the new instance does not become ready, the old one stays. A manifest that has
+changed is brought up as a whole; a manifest with a fault changes nothing. Directories that jobs are
+granted are not watched. A job that you have stopped stays stopped.";
 
 pub(super) const DOWN: &str = "\
 Examples:
-  sandhog down               stop and delete the jobs of ./sandhog.toml, those that depend on others first
+  sandhog down               stop and delete the jobs of ./sandhog.toml, dependents first
   sandhog down web worker    stop and delete these
   sandhog down all           stop and delete all jobs, whichever manifest they are from
   sandhog down --daemon      stop all and end the daemon: what was up is up again when one starts
@@ -41,12 +52,12 @@ Examples:
   sandhog start backup                                 run a job with a schedule now, out of turn
   sandhog start all                                    start what is down; runs nothing out of turn
 
-A word that ends in .wasm or .wat, is a file here, or has a slash (but for NAME/INSTANCE) is a module,
-and then a new job is made. All others name jobs that are there. What follows -- goes to the guest.
-A new job stays until sandhog delete, also when the daemon is started anew.
+A word that ends in .wasm or .wat, is a file here, or has a slash (but for NAME/INSTANCE) is a
+module, and then a new job is made. All others name jobs that are there. The words behind -- go to
+the guest. A new job stays until sandhog delete, also when the daemon is started anew.
 
 A job with a schedule that is named runs now: its rule for runs that meet (--overlap) holds, and its
-schedule goes on. One that was stopped, or is meant by its group or all, only waits for its time again.
+schedule goes on. One that was stopped, or is meant by its group or all, only waits for its time.
 A job without an instance (sandhog scale web 0) gets one.";
 
 pub(super) const STOP: &str = "\
@@ -62,16 +73,16 @@ Examples:
   sandhog restart web    stop it and start it again
   sandhog restart all
 
-There is a pause without it. sandhog reload has none. A job with a schedule does not run by it: its run
-ends, if there is one, and it waits for its time.";
+For a moment no instance runs; sandhog reload has no such gap. A job with a schedule does not run
+now: its run ends, if there is one, and it waits for its time.";
 
 pub(super) const RELOAD: &str = "\
 Examples:
   sandhog reload web     replace its instances one at a time
   sandhog reload all
 
-The old instance goes when the new one is ready. Where the new one does not become ready, the old one
-stays, the command fails, and says why.";
+The old instance goes when the new one is ready. Where the new one does not become ready, the old
+one stays, the command fails, and says why.";
 
 pub(super) const DELETE: &str = "\
 Examples:
@@ -80,11 +91,11 @@ Examples:
 
 pub(super) const SCALE: &str = "\
 Examples:
-  sandhog scale web 4    it is to have four instances, and all four are to be up
-  sandhog scale web 0    none; it is kept all the same: sandhog start web brings it up again
+  sandhog scale web 4    give it four instances, and start all four
+  sandhog scale web 0    give it none, and keep the job: sandhog start web brings it up again
 
-Instances that were stopped, have failed or have done their work are started. sandhog up brings a job to
-what its manifest says.";
+Instances that were stopped, have failed or have done their work are started. sandhog up brings a
+job back to what its manifest says.";
 
 pub(super) const PS: &str = "\
 Examples:
@@ -120,7 +131,8 @@ Examples:
   sandhog monit          all jobs: state, CPU and memory over time, and the log of the selected one
   sandhog monit web
 
-Keys: up, down, j, k select · s stop · r restart · l reload · x delete · f follow the log · ? help · q quit";
+Keys: up, down, j, k select · s stop · r restart · l reload · x delete · f follow the log · ? help
+      q quit";
 
 pub(super) const SEND: &str = "\
 Examples:
@@ -131,17 +143,19 @@ The message is JSON, as a line of --ipc; a text stands in quotes.";
 
 pub(super) const SIGNAL: &str = "\
 Examples:
-  sandhog signal web STOP   halt it: nothing is expected of it meanwhile, no heartbeat and no health check
+  sandhog signal web STOP   halt it; health checks and heartbeats are suspended meanwhile
   sandhog signal web CONT   let it go on
-  sandhog signal web KILL   end it at once; whether it is started again, its restart rule says";
+  sandhog signal web KILL   end it at once; its restart rule says whether it is started again";
 
 pub(super) const CHECK: &str = "\
 Examples:
   sandhog check                   ./sandhog.toml: is it right, and what does it come to?
   sandhog check shop/sandhog.toml
+  sandhog check --profile production   with the settings of [profile.production]
   sandhog check --json
 
-Nothing is started, and no daemon is needed.";
+Nothing is started, and no daemon is needed. Each profile is checked, whichever is chosen; files that a
+profile names have to be there only where it is.";
 
 pub(super) const SCHEMA: &str = "\
 Examples:
@@ -155,7 +169,7 @@ An editor with Taplo (Even Better TOML) checks and completes a manifest that beg
 
 pub(super) const DAEMON: &str = "\
 Examples:
-  sandhog daemon         until Ctrl-C or SIGTERM, which stop all jobs in reverse order; a second one at once
+  sandhog daemon         until Ctrl-C or SIGTERM, which stops all jobs; a second one does so at once
   sandhog startup        a systemd unit for it
   sandhog daemon --allow-missing cgroup
                          jobs that say so (allow_missing) run where no cgroup can be made
@@ -164,7 +178,7 @@ sandhog up and sandhog start start one in the background where none runs.
 What was up when the last daemon ended, or was killed, is up again.
 
 Environment:
-  SANDHOG_STATE_DIR      what must survive, and the logs [default: ~/.local/state/sandhog; root: /var/lib/sandhog]
+  SANDHOG_STATE_DIR      jobs and logs [default: ~/.local/state/sandhog; root: /var/lib/sandhog]
   SANDHOG_RUNTIME_DIR    its socket [default: $XDG_RUNTIME_DIR/sandhog; root: /run/sandhog]
   SANDHOG_CACHE_DIR      compiled modules [default: ~/.cache/sandhog; root: /var/cache/sandhog]";
 
@@ -176,4 +190,4 @@ Examples:
   sandhog startup --user > ~/.config/systemd/user/sandhog.service
   systemctl --user enable --now sandhog
 
-The unit is as hardened as the daemon's own walls allow, and says in comments what for, and what to do first.";
+The unit is as hardened as the daemon's own walls allow. Its comments say why, and what to do first.";

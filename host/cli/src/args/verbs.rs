@@ -46,11 +46,22 @@ pub struct WaitArgs {
     pub no_wait: bool,
 }
 
+/// What every verb has that reads a manifest.
+#[derive(Clone, Debug, Args)]
+pub struct ProfileArgs {
+    /// The profile of the manifest: its settings take the place of others [default: $SANDHOG_PROFILE, else none]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// The manifest [default: sandhog.toml]
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub profile: ProfileArgs,
 
     /// Print one JSON object
     #[arg(long)]
@@ -78,9 +89,16 @@ pub struct UpArgs {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+
     /// Print what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+
+    /// For development: stay, and bring up what changes on disk, the manifest and the modules that it names, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["dry_run", "no_wait", "json"])]
+    pub watch: bool,
 
     /// Where a daemon has to be started: a wall that its jobs may do without, as for sandhog daemon
     #[arg(long, value_name = "WALL", value_delimiter = ',', value_parser = wall_parser())]

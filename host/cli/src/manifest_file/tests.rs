@@ -22,7 +22,7 @@ impl Folder {
 
     /// What is said of it, with its path left out.
     fn refusal(&self, path: &Path) -> String {
-        let failure = load(Some(path)).err().unwrap();
+        let failure = load(Some(path), &Profile::default()).err().unwrap();
         assert_eq!(failure.code, exit_code::REFUSED);
         failure.problem.to_text(false).replace(self.path.to_str().unwrap(), "")
     }
@@ -34,7 +34,7 @@ fn a_manifest_is_called_by_the_path_that_was_given_links_and_all() {
     fs::create_dir(folder.path.join("real")).unwrap();
     symlink("real", folder.path.join("link")).unwrap();
     fs::write(folder.path.join("real/sandhog.toml"), "[job.a]\nmodule = 'a.wasm'\n").unwrap();
-    let manifest = load(Some(&folder.path.join("./link/sandhog.toml"))).ok().unwrap();
+    let manifest = load(Some(&folder.path.join("./link/sandhog.toml")), &Profile::default()).ok().unwrap();
     assert_eq!(Path::new(&manifest.source), folder.path.join("link/sandhog.toml"));
     assert_eq!(Path::new(&manifest.jobs[0].module), folder.path.join("link/a.wasm"));
     assert_eq!(
@@ -55,7 +55,7 @@ fn what_a_job_could_replace_is_told_with_its_place() {
     for name in ["a.wasm", "x.wasm", "h.wasm", "in"] {
         fs::write(folder.path.join("data").join(name), "").unwrap();
     }
-    let manifest = load(Some(&path)).ok().unwrap();
+    let manifest = load(Some(&path), &Profile::default()).ok().unwrap();
     let exposed = exposed(Some(&path), &manifest).join("\n").replace(folder.path.to_str().unwrap(), "");
     let keys: Vec<_> = exposed.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(
@@ -70,7 +70,7 @@ fn what_a_job_could_replace_is_told_with_its_place() {
     );
     assert!(exposed.contains("module \"/data/a.wasm\" lies in \"/data\", which a job may write"), "{exposed}");
     let path = folder.manifest("[job.a]\nmodule = 'data/a.wasm'\ndir = ['data::/d', '.::/all:rw']\n");
-    let manifest = load(Some(&path)).ok().unwrap();
+    let manifest = load(Some(&path), &Profile::default()).ok().unwrap();
     assert!(super::exposed(Some(&path), &manifest)[0].starts_with("manifest "));
 }
 
@@ -137,7 +137,7 @@ fn a_link_that_leaves_the_folder_is_refused_though_its_target_is_not_there() {
          \"/etc/nothing/a.wasm\"; write that path itself if it is meant\n"
     );
     let path = folder.manifest("[job.a]\nmodule = 'in/a.wasm'\n");
-    assert!(load(Some(&path)).is_ok());
+    assert!(load(Some(&path), &Profile::default()).is_ok());
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn files_that_are_not_there_are_told_with_their_places() {
         "[job.a]\nmodule = 'a.wasm'\n[job.b]\nmodule = 'b.wasm'\ndir = ['a.wasm', '.::/d']\nchild = ['x=.']\n\
          health.command = ['a.wasm']\n",
     );
-    let manifest = load(Some(&path)).ok().unwrap();
+    let manifest = load(Some(&path), &Profile::default()).ok().unwrap();
     let failure = check_files(Some(&path), &manifest).err().unwrap();
     assert_eq!(failure.code, exit_code::REFUSED);
     assert_eq!(

@@ -180,6 +180,7 @@ fn remember(history: &mut BTreeMap<u64, History>, instances: &[Instance]) {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "of all keys some have a meaning")]
 fn press(model: &mut Model, key: KeyEvent) -> Effect {
     model.said = None;
     if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
@@ -210,6 +211,7 @@ fn press(model: &mut Model, key: KeyEvent) -> Effect {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "of all keys some have a meaning")]
 fn act_or_move(model: &mut Model, code: KeyCode) -> Effect {
     let ask = |verb| model.label().map_or(Effect::None, |label| Effect::Ask(verb, label));
     match code {

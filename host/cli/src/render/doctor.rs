@@ -138,6 +138,7 @@ fn summary(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::shows;
     use sandhog_protocol::plan::Wall;
 
     fn cell(ok: bool, stopped: Option<bool>, detail: &str) -> Cell {
@@ -168,22 +169,7 @@ mod tests {
 
     #[test]
     fn the_table_reads_like_this() {
-        assert_eq!(
-            table(&rows()),
-            "\
-WALL      HERE     A PROBE TRIES TO  NO WALL     THIS WALL ALONE    ALL WALLS
-root      yes      do it             ✓ it can    ✓ stopped: ENOENT  ✓ stopped: SIGSYS
-identity  weak     do it             - not here  - not here         - not here
-landlock  missing  do it             ✓ it can    ✗ no answer        ✓ stopped: SIGSYS
-seccomp   yes      do it             ✓ it can    ✗ it can           ✓ stopped: SIGSYS
-
-identity is weak: not started as root
-landlock is missing: no Landlock\\n
-  to run without it all the same: --allow-missing landlock
-
-Not well: landlock, seccomp. Look for ✗ above.
-"
-        );
+        shows("doctor", &table(&rows()));
     }
 
     #[test]

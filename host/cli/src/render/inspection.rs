@@ -90,6 +90,7 @@ pub fn json(module: &Inspection) -> Result<String, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::shows;
 
     fn module() -> Inspection {
         Inspection {
@@ -111,13 +112,7 @@ mod tests {
 
     #[test]
     fn people_read_what_it_is_and_what_it_needs() {
-        let text = text(&module());
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "what     a component: a program (world command), WASI 0.2, 2KiB");
-        assert_eq!(lines[1], "memory   64KiB at first, at most as much as it is granted");
-        assert_eq!(lines[2], "needs    --dir HOST::GUEST: it can open files");
-        assert_eq!(lines[3], "imports  wasi:io/\\u{202e}x\\n: interface");
-        assert_eq!(lines.last(), Some(&"imports  and 3 more (--json shows them)"));
+        shows("inspect", &text(&module()));
     }
 
     #[test]

@@ -84,6 +84,7 @@ mod tests {
     use super::super::samples;
     use super::super::samples::NOON;
     use super::*;
+    use crate::snapshot::shows;
 
     const PIPE: Paper = Paper { is_terminal: false, colour: false, width: None };
 
@@ -95,12 +96,10 @@ mod tests {
 
     #[test]
     fn an_event_is_this() {
-        let ready = samples::event(EventKind::Ready, "it is ready after 12ms");
-        assert_eq!(event(&ready, NOON, PIPE), "2026-11-21T12:00:00.005Z web/0 it is ready after 12ms\n");
         let daemon = Event { job: None, instance: None, id: None, ..samples::event(EventKind::DaemonStarted, "up") };
-        assert_eq!(event(&daemon, NOON, PIPE), "2026-11-21T12:00:00.005Z sandhog up\n");
         let message = Event { message: Some("{\"a\":1}".into()), ..samples::event(EventKind::Message, "it says") };
-        assert!(event(&message, NOON, PIPE).ends_with("web/0 it says {\"a\":1}\n"));
+        let events = [daemon, samples::event(EventKind::Ready, "it is ready after 12ms"), message];
+        shows("events", &events.iter().map(|it| event(it, NOON, PIPE)).collect::<String>());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sandhog_spec::units::print_duration;
 use std::time::Duration;
 
 /// How far it is: `3 of 10 tasks, 1 failed, 2.5/s, 3s left`.
+#[expect(clippy::cast_precision_loss, reason = "a rate and a time, shown with two digits")]
 pub fn line(tally: &Tally, elapsed: Duration) -> String {
     let done = tally.done() + tally.passed;
     let mut line = match tally.total {
@@ -27,7 +28,7 @@ pub fn line(tally: &Tally, elapsed: Duration) -> String {
         if let Some(left) = left {
             // More than a few years is no time that anybody waits for.
             let seconds = (left as f64 / rate).ceil().min(1e8);
-            line.push_str(&format!(", {} left", print_duration(Duration::from_secs(seconds as u64))));
+            line.push_str(&format!(", {} left", print_duration(Duration::from_secs_f64(seconds))));
         }
     }
     line

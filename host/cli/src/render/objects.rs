@@ -55,6 +55,7 @@ fn few(names: Vec<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::shows;
     use sandhog_protocol::control::{ObjectUser, ObjectWaiter};
 
     fn object(name: Option<&str>, kind: &str, holders: &[&str], waiters: &[(&str, u64)]) -> SharedObject {
@@ -87,14 +88,7 @@ mod tests {
             object(Some("tasks"), "queue(100, 1MiB)", &[], &[("get", 85_000), ("more", 84_000)]),
             object(None, "lock", &["a", "b\u{1b}", "c", "d", "e"], &[]),
         ];
-        assert_eq!(
-            text(&objects, 90_000),
-            "\
-GROUP  OBJECT  KIND              HELD BY                      WAITING              LEVEL  BYTES   MEMORY  USERS  AGE
-shop   tasks   queue(100, 1MiB)  -                            get/1 5s, more/1 6s  2      2.0KiB  1.0MiB  3      1m20s
-shop   #7      lock              a/0, b\\u{1b}/0, c/0, 2 more  -                    2      -       1.0MiB  3      1m20s
-"
-        );
-        assert_eq!(text(&[], 0), NOTHING);
+        shows("objects", &text(&objects, 90_000));
+        shows("objects-nothing", &text(&[], 0));
     }
 }

@@ -29,10 +29,10 @@ pub const fn mood(phase: Phase) -> Mood {
 
 /// The verdict of an attempt in a word, with the guest's code where that tells more.
 pub fn verdict(ended: &EndedAttempt) -> String {
-    match &ended.verdict {
-        Verdict::Failed { code } => format!("failed({code})"),
-        other => other.kind().name().to_owned(),
+    if let Verdict::Failed { code } = &ended.verdict {
+        return format!("failed({code})");
     }
+    ended.verdict.kind().name().to_owned()
 }
 
 pub const fn verdict_mood(verdict: &Verdict) -> Mood {

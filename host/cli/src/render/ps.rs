@@ -206,6 +206,7 @@ fn reasons(instances: &[Instance]) -> String {
 mod tests {
     use super::super::samples::{NOON, ended, instance, running, serving};
     use super::*;
+    use crate::snapshot::shows;
     use sandhog_protocol::verdict::Verdict;
 
     const PIPE: Paper = Paper { is_terminal: false, colour: false, width: None };
@@ -218,27 +219,13 @@ mod tests {
 
     #[test]
     fn a_table_is_this() {
-        assert_eq!(
-            text(&two(), &[], NOON, PIPE),
-            "\
-ID  JOB     INSTANCE  STATE    LAST       RESTARTS  UPTIME    CPU   MEMORY   PID
- 1  web            0  running  -                 0    2h3m  12.3%  12.3MiB  4242
-12  worker         0  failed   failed(3)         6       -      -        -     -
-"
-        );
+        shows("ps", &text(&two(), &[], NOON, PIPE));
     }
 
     #[test]
     fn a_job_without_an_instance_has_a_line() {
         let empty = [JobSummary { job: "api".into(), group: "shop".into(), instances: 0 }];
-        assert_eq!(
-            text(&[running(1, "web")], &empty, NOON, PIPE),
-            "\
-ID  JOB  INSTANCE  STATE    LAST  RESTARTS  UPTIME    CPU   MEMORY   PID
- 1  web         0  running  -            0    2h3m  12.3%  12.3MiB  4242
- -  api         -  none     -            -       -      -        -     -
-"
-        );
+        shows("ps-without-instances", &text(&[running(1, "web")], &empty, NOON, PIPE));
         assert!(text(&[], &empty, NOON, PIPE).contains("none"));
     }
 
@@ -250,28 +237,13 @@ ID  JOB  INSTANCE  STATE    LAST  RESTARTS  UPTIME    CPU   MEMORY   PID
             let table = text(&instances, &[], NOON, Paper { width: Some(columns), ..PIPE });
             assert!(table.lines().all(|line| width(line) <= columns), "{columns}:\n{table}");
         }
-        assert_eq!(
-            text(&instances, &[], NOON, Paper { width: Some(40), ..PIPE }),
-            "\
-ID  JOB       #  STATE    LAST       RST
- 1  web       0  running  -            0
-12  worker    0  failed   failed(3)    6
-13  a-job-w…  0  running  -            0
-"
-        );
+        shows("ps-40-columns", &text(&instances, &[], NOON, Paper { width: Some(40), ..PIPE }));
     }
 
     #[test]
     fn where_a_job_serves_http_there_are_columns_for_its_requests() {
         let instances = [running(1, "db"), serving(2, "web")];
-        assert_eq!(
-            text(&instances, &[], NOON, PIPE),
-            "\
-ID  JOB  INSTANCE  STATE    LAST  RESTARTS  UPTIME    CPU   MEMORY  REQ/S    P50     P99  IN-FLIGHT  ERRORS   PID
- 1  db          0  running  -            0    2h3m  12.3%  12.3MiB      -      -       -          -       -  4242
- 2  web         0  running  -            0    2h3m  12.3%  12.3MiB   1234  870us  31.4ms          7       2  4242
-"
-        );
+        shows("ps-http", &text(&instances, &[], NOON, PIPE));
         for columns in 30..120 {
             let table = text(&instances, &[], NOON, Paper { width: Some(columns), ..PIPE });
             assert!(table.lines().all(|line| width(line) <= columns), "{columns}:\n{table}");
@@ -280,12 +252,7 @@ ID  JOB  INSTANCE  STATE    LAST  RESTARTS  UPTIME    CPU   MEMORY  REQ/S    P50
 
     #[test]
     fn on_a_terminal_it_says_why_one_has_failed() {
-        let text = text(&two(), &[], NOON, Paper { is_terminal: true, ..PIPE });
-        assert!(
-            text.ends_with(
-                "\nworker/0 failed: 6 restarts within 1m\nlook at: sandhog logs worker; sandhog show worker\n"
-            )
-        );
+        shows("ps-terminal", &text(&two(), &[], NOON, Paper { is_terminal: true, ..PIPE }));
     }
 
     #[test]
@@ -302,7 +269,7 @@ ID  JOB  INSTANCE  STATE    LAST  RESTARTS  UPTIME    CPU   MEMORY  REQ/S    P50
 
     #[test]
     fn nothing_to_list_says_what_to_type() {
-        assert!(text(&[], &[], NOON, PIPE).contains("sandhog up"));
+        shows("ps-nothing", &text(&[], &[], NOON, PIPE));
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub fn instance(id: u64, job: &str, phase: Phase) -> Instance {
         progress: None,
         raised: Vec::new(),
         requests: None,
+        profile: None,
     }
 }
 

@@ -19,6 +19,9 @@ pub fn text(job: &Job, now_ms: u64, paper: Paper) -> String {
         ("group", escape(&job.spec.group).into_owned()),
         ("from", escape(source).into_owned()),
     ]);
+    if let Some(profile) = &job.spec.profile {
+        text += &pairs(&[("profile", escape(profile).into_owned())]);
+    }
     if let Some(serving) = &job.serving {
         text.push('\n');
         text += &heading("HTTP", paper);
@@ -161,6 +164,7 @@ fn since_ms(instance: &Instance) -> u64 {
 mod tests {
     use super::super::samples::{NOON, ended, running};
     use super::*;
+    use crate::snapshot::shows;
     use sandhog_protocol::control::JobSpec;
     use sandhog_protocol::verdict::Verdict;
 
@@ -179,33 +183,6 @@ mod tests {
             serving: None,
         };
         let paper = Paper { is_terminal: false, colour: false, width: None };
-        assert_eq!(
-            text(&job, NOON + 8000, paper),
-            "\
-Job
-  name   web
-  group  shop
-  from   /srv/sandhog.toml
-
-Instance 0
-  state     running, for 2h3m
-  id        7
-  attempt   a-7
-  pid       4242
-  started   2026-11-21T09:57:00.000Z, 2h3m ago
-  cpu       12.3%, 1m1.01s so far
-  memory    12.3MiB, 24.7MiB at its peak
-  messages  3 received, 14 sent
-  restarts  1
-  raised    memory 1GiB, by a retry; configured is 512MiB
-
-Last ends
-  2026-11-21T11:59:00.000Z  failed(3)  it ended with code 3  ran 0s, cpu 0s, memory 0B
-
-Settings
-  module  /srv/web.wasm
-  memory  512MiB
-"
-        );
+        shows("show", &text(&job, NOON + 8000, paper));
     }
 }

@@ -40,6 +40,7 @@ pub fn exit_codes() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::shows;
 
     #[test]
     fn columns_line_up_and_cells_are_harmless() {
@@ -59,44 +60,6 @@ mod tests {
 
     #[test]
     fn the_help_on_exit_codes_reads_like_this() {
-        assert_eq!(
-            exit_codes(),
-            "\
-The exit code of sandhog run is the guest's own, except where Sandhog ended it:
-
-CODE  VERDICT          MEANING
-0     completed        the guest ended with code 0
-124   deadline, cpu    it ran longer than --timeout, or used more than --cpu or --fuel
-125   lost, unhealthy  Sandhog itself failed, lost the worker, or a check failed
-126   refused          it never started: bad flag, module or grant, or a wall that can't be built
-127   -                there is no such module
-130   stopped          stopped by Ctrl-C
-134   trapped          the engine ended the guest: it did what WebAssembly forbids
-137   memory, killed   it needed more memory than it has, or a signal ended it
-141   stopped          the reader of its output went away
-143   stopped          stopped by SIGTERM or SIGHUP
-153   output           it wrote more than --max-output
-159   denied           it made a system call that no guest needs
-
-Every other code is the guest's (verdict: failed). One above 255 becomes 255.
-A guest may use the same numbers. To know for certain: sandhog run --verdict FILE
-
-The exit code of sandhog map:
-
-CODE   MEANING
-0      every task succeeded
-1-100  so many tasks failed
-101    more than 100 tasks failed
-125    Sandhog itself failed: there are no workers any more
-126    no task ran: bad flag, module or grant, or a wall that can't be built
-127    there is no such module
-130    stopped by Ctrl-C
-141    the reader of its output went away
-143    stopped by SIGTERM or SIGHUP
-255    the input broke off, or the output or the job log could not be written
-
-With --halt soon or now it is that of the first task that failed, as of sandhog run.
-"
-        );
+        shows("help-exit-codes", &exit_codes());
     }
 }

@@ -133,10 +133,8 @@ fn memory(limit: &str, wall: MemoryWall) -> Problem {
 
 fn trapped(trap: TrapKind, message: &str, backtrace: &[String]) -> Problem {
     let (what, hint) = describe(trap);
-    let detail = match trap {
-        TrapKind::UncaughtException | TrapKind::Other if !message.is_empty() => format!(": {message}"),
-        _ => String::new(),
-    };
+    let is_told_by_message = matches!(trap, TrapKind::UncaughtException | TrapKind::Other) && !message.is_empty();
+    let detail = if is_told_by_message { format!(": {message}") } else { String::new() };
     let mut problem = Problem::new(format!("trapped: {what}{detail}"));
     for (number, frame) in backtrace.iter().take(FRAMES).enumerate() {
         problem = problem.with_detail(format!("{number:2}: {frame}"));
@@ -283,6 +281,7 @@ fn reasons(weak: &[WeakWall]) -> BTreeMap<&'static str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::shows;
     use sandhog_protocol::examples::one_of_each;
     use sandhog_protocol::verdict::Usage;
 
@@ -413,20 +412,9 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_named_with_its_flag() {
-        assert_eq!(
-            sentence_of(Verdict::Memory { limit: "64MiB".into(), wall: MemoryWall::Engine }),
-            "sandhog: memory: the guest needed more than 64MiB (--memory)\n  hint: give it more, or look for a leak\n"
-        );
-        assert!(
-            sentence_of(Verdict::Cpu { limit: "10s".into(), exceeded: CpuLimit::Time })
-                .contains("more than 10s of CPU time (--cpu)")
-        );
-        assert!(
-            sentence_of(Verdict::Cpu { limit: "1000".into(), exceeded: CpuLimit::Fuel })
-                .contains("more than 1000 units of fuel (--fuel)")
-        );
-        assert!(sentence_of(Verdict::Deadline { limit: "30s".into() }).contains("longer than 30s (--timeout)"));
+    fn each_verdict_is_said_like_this() {
+        let text: String = one_of_each().iter().filter_map(|verdict| Some(sentence(verdict)?.to_text(false))).collect();
+        shows("verdicts", &text);
     }
 
     #[test]
@@ -434,11 +422,7 @@ mod tests {
         let backtrace = vec!["work".to_owned(), "_start\x1b[2J".to_owned()];
         let trap =
             |trap, backtrace| sentence_of(Verdict::Trapped { trap, message: "the engine's words".into(), backtrace });
-        assert_eq!(
-            trap(TrapKind::Unreachable, backtrace),
-            "sandhog: trapped: the guest gave up (unreachable)\n     0: work\n     1: _start\\u{1b}[2J\n  \
-             hint: a panic or abort ends this way; what it wrote to stderr says why\n"
-        );
+        shows("verdict-trapped", &trap(TrapKind::Unreachable, backtrace));
         assert!(trap(TrapKind::Other, Vec::new()).contains("the engine ended the guest: the engine's words\n"));
         let long = trap(TrapKind::StackOverflow, vec!["f".into(); 64]);
         assert!(long.contains("and 48 more: --verdict FILE has them all"), "{long}");

@@ -2,7 +2,7 @@
 //!
 //! Must not: keep more than [`WAITING`] lines, or be silent about those that it leaves out.
 
-use sandhog_sys::process;
+use sandhog_sys::descriptors::StandardStream;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -44,9 +44,9 @@ impl Lines {
     ///
     /// # Errors
     /// The machine has no descriptors or threads left.
-    pub(super) fn to(number: i32, what: &'static str) -> io::Result<(Self, Writer)> {
+    pub(super) fn to(stream: StandardStream, what: &'static str) -> io::Result<(Self, Writer)> {
         // One that was closed takes nothing: the standard library opens /dev/null in its place.
-        let stream = File::from(process::borrow(number).try_clone_to_owned()?);
+        let stream = File::from(stream.borrow().try_clone_to_owned()?);
         Self::into(stream, what)
     }
 

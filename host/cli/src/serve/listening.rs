@@ -1,6 +1,4 @@
 //! The sockets: those that systemd passes, or one that is bound here.
-//!
-//! Must not: open anything before those that were passed are taken over: they are known by their numbers alone.
 
 use crate::args::ServeArgs;
 use crate::embedded::Failure;
@@ -22,6 +20,6 @@ pub(super) fn check(args: &ServeArgs, passed: &[Listener]) -> Result<(), Failure
 }
 
 pub(super) fn nowhere() -> Failure {
-    let problem = Problem::new("it is not said where to listen");
+    let problem = Problem::new("there is no address to listen on");
     refused(problem.with_hint("write --listen 127.0.0.1:8080, or let systemd pass a socket"))
 }

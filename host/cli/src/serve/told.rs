@@ -12,6 +12,7 @@ use sandhog_protocol::http::{Request, RequestEnd};
 use sandhog_protocol::request::Level;
 use sandhog_protocol::verdict::Verdict;
 use sandhog_protocol::worker::End;
+use sandhog_runtime::observer;
 use sandhog_runtime::output::Sink;
 use sandhog_runtime::pool::task::{Finished, Outcome};
 use sandhog_runtime::record::VerdictRecord;
@@ -170,7 +171,7 @@ impl CrewTold for Teller {
 }
 
 impl FreshTold for Teller {
-    fn ended(&self, finished: Finished) {
+    fn ended(&self, finished: Finished) -> observer::Told<'_> {
         for mut captured in [finished.stdout, finished.stderr] {
             let mut passed = self.passed(0);
             let say = |line: Vec<u8>| self.err.try_say(line);
@@ -186,6 +187,7 @@ impl FreshTold for Teller {
         if let Outcome::Ended(verdict) = &finished.outcome {
             self.over("the process of a connection", verdict);
         }
+        Box::pin(std::future::ready(()))
     }
 
     fn failed(&self, reason: &str) {
@@ -200,8 +202,18 @@ impl Teller {
             Verdict::Completed { .. } | Verdict::Stopped { .. } => {}
             Verdict::Refused { .. } if !self.serves.load(Ordering::Relaxed) => {}
             Verdict::Failed { code } => self.say(&format!("{who} ended with code {code}")),
-            other => {
-                if let Some(problem) = verdict::sentence(other) {
+            Verdict::Refused { .. }
+            | Verdict::Trapped { .. }
+            | Verdict::Deadline { .. }
+            | Verdict::Cpu { .. }
+            | Verdict::Memory { .. }
+            | Verdict::Output { .. }
+            | Verdict::Denied { .. }
+            | Verdict::Killed { .. }
+            | Verdict::Unhealthy { .. }
+            | Verdict::Lost { .. }
+            | Verdict::Unknown => {
+                if let Some(problem) = verdict::sentence(verdict) {
                     self.err.try_say(problem.to_text(false).replacen("sandhog: ", &format!("sandhog: {who}: "), 1));
                 }
             }
@@ -286,9 +298,10 @@ impl Sink for Passed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sandhog_sys::descriptors::StandardStream;
 
     fn passed(terminal: bool) -> Passed {
-        let (err, _) = Lines::to(2, "a test").unwrap();
+        let (err, _) = Lines::to(StandardStream::Stderr, "a test").unwrap();
         Passed { err, prefix: "web/2: ".into(), terminal, held: Vec::new() }
     }
 

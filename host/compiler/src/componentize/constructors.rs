@@ -46,6 +46,7 @@ struct Functions<'a> {
 }
 
 impl<'a> Functions<'a> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other sections tell nothing of functions")]
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut functions = Self { imported: 0, exports: BTreeMap::new(), bodies: Vec::new() };
         for payload in Parser::new(0).parse_all(bytes) {
@@ -68,6 +69,7 @@ impl<'a> Functions<'a> {
     }
 
     /// The function as a wrapper; None where it is something else.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "WebAssembly has hundreds of instructions")]
     fn wrapper(&self, function: u32) -> Option<Wrapper> {
         let body = self.bodies.get(function.checked_sub(self.imported)? as usize)?;
         if body.get_locals_reader().ok()?.get_count() != 0 {

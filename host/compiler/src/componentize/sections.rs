@@ -29,7 +29,7 @@ pub(super) fn section(bytes: &[u8], id: u8, is_it: impl Fn(&str) -> bool) -> Opt
 /// An unsigned number as WebAssembly writes it.
 pub(super) fn leb128(bytes: &mut Vec<u8>, mut number: usize) {
     loop {
-        let low = (number & 0x7f) as u8;
+        let [low, ..] = (number & 0x7f).to_le_bytes();
         number >>= 7;
         if number == 0 {
             bytes.push(low);

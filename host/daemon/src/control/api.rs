@@ -1,63 +1,98 @@
-//! From a call to what is sent back: the daemon's jobs answer, here it becomes JSON.
+//! What routes ask for: the daemon's jobs answer.
 
-use super::call::Call;
-use super::document::DOCUMENT;
-use super::lines::Tail;
-use super::refused::Refused;
-use crate::fleet::{Handle, LogTail};
-use hyper::StatusCode;
-use hyper::body::Bytes;
-use sandhog_protocol::control::{Event, LogLine, Shutdown};
-use serde::Serialize;
+use crate::fleet::{Handle, LogTail, Refusal, RefusalKind, Verb};
+use axum::http::StatusCode;
+use sandhog_http::Refused;
+use sandhog_protocol::control::{
+    ApplyRequest, Daemon, Event, Instance, Job, JobSummary, ScaleRequest, SendReply, SendRequest, SharedObject,
+    VerbRequest, VerbResult,
+};
+use tokio::sync::broadcast::Receiver;
 
-/// Who answers calls: the daemon's jobs, or a test.
+/// An answer of the jobs, when it is there.
+pub(super) trait Answer<T>: Future<Output = Result<T, Refusal>> + Send {}
+
+impl<T, F: Future<Output = Result<T, Refusal>> + Send> Answer<T> for F {}
+
+/// Who answers: the daemon's jobs, or a test. Each is as [`Handle`] says.
 pub(super) trait Api: Clone + Send + Sync + 'static {
-    fn answer(&self, call: Call) -> impl Future<Output = Result<Payload, Refused>> + Send;
-}
-
-/// What is sent back: one document, or lines.
-pub(super) enum Payload {
-    Whole(Bytes),
-    /// In Prometheus' text format.
-    Metrics(Bytes),
-    Log(Tail<LogLine>),
-    Events(Tail<Event>),
+    fn daemon(&self) -> impl Answer<Daemon>;
+    fn instances(&self, select: Vec<String>) -> impl Answer<Vec<Instance>>;
+    fn jobs(&self, select: Vec<String>) -> impl Answer<Vec<JobSummary>>;
+    fn job(&self, name: String) -> impl Answer<Job>;
+    fn objects(&self) -> impl Answer<Vec<SharedObject>>;
+    fn apply(&self, apply: ApplyRequest) -> impl Answer<VerbResult>;
+    fn ask(&self, verb: Verb, ask: VerbRequest) -> impl Answer<VerbResult>;
+    fn scale(&self, scale: ScaleRequest) -> impl Answer<VerbResult>;
+    fn send(&self, send: SendRequest) -> impl Answer<Vec<SendReply>>;
+    fn logs(&self, select: Vec<String>, count: usize, follow: bool, access: bool) -> impl Answer<LogTail>;
+    fn events(&self, since: u64, last: usize) -> impl Answer<(Vec<Event>, Receiver<Event>)>;
+    fn shut_down(&self) -> impl Answer<()>;
+    fn metrics(&self) -> impl Answer<String>;
 }
 
 impl Api for Handle {
-    async fn answer(&self, call: Call) -> Result<Payload, Refused> {
-        match call {
-            Call::Daemon => whole(&self.daemon().await?),
-            Call::Instances { select } => whole(&self.instances(select).await?),
-            Call::Jobs { select } => whole(&self.jobs(select).await?),
-            Call::Job { name } => whole(&self.job(name).await?),
-            Call::Objects => whole(&self.objects().await?),
-            Call::Apply(apply) => whole(&self.apply(apply).await?),
-            Call::Ask(verb, ask) => whole(&self.ask(verb, ask).await?),
-            Call::Scale(scale) => whole(&self.scale(scale).await?),
-            Call::Send(send) => whole(&self.send(send).await?),
-            Call::Logs { select, lines, follow, access } => {
-                let LogTail { lines: first, follow: then, concerns } = self.logs(select, lines, follow, access).await?;
-                Ok(Payload::Log(Tail { first, then, concerns }))
-            }
-            Call::Events { since, last, follow } => {
-                let (first, then) = self.events(since, last).await?;
-                Ok(Payload::Events(Tail { first, then: follow.then_some(then), concerns: Box::new(|_| true) }))
-            }
-            Call::ShutDown => {
-                self.shut_down().await?;
-                whole(&Shutdown {})
-            }
-            Call::Document => Ok(Payload::Whole(DOCUMENT.clone())),
-            Call::Metrics => Ok(Payload::Metrics(self.metrics().await?.into())),
-        }
+    fn daemon(&self) -> impl Answer<Daemon> {
+        self.daemon()
+    }
+
+    fn instances(&self, select: Vec<String>) -> impl Answer<Vec<Instance>> {
+        self.instances(select)
+    }
+
+    fn jobs(&self, select: Vec<String>) -> impl Answer<Vec<JobSummary>> {
+        self.jobs(select)
+    }
+
+    fn job(&self, name: String) -> impl Answer<Job> {
+        self.job(name)
+    }
+
+    fn objects(&self) -> impl Answer<Vec<SharedObject>> {
+        self.objects()
+    }
+
+    fn apply(&self, apply: ApplyRequest) -> impl Answer<VerbResult> {
+        self.apply(apply)
+    }
+
+    fn ask(&self, verb: Verb, ask: VerbRequest) -> impl Answer<VerbResult> {
+        self.ask(verb, ask)
+    }
+
+    fn scale(&self, scale: ScaleRequest) -> impl Answer<VerbResult> {
+        self.scale(scale)
+    }
+
+    fn send(&self, send: SendRequest) -> impl Answer<Vec<SendReply>> {
+        self.send(send)
+    }
+
+    fn logs(&self, select: Vec<String>, count: usize, follow: bool, access: bool) -> impl Answer<LogTail> {
+        self.logs(select, count, follow, access)
+    }
+
+    fn events(&self, since: u64, last: usize) -> impl Answer<(Vec<Event>, Receiver<Event>)> {
+        self.events(since, last)
+    }
+
+    fn shut_down(&self) -> impl Answer<()> {
+        self.shut_down()
+    }
+
+    fn metrics(&self) -> impl Answer<String> {
+        self.metrics()
     }
 }
 
-/// JSON, with a line's end for whoever looks at it in a terminal.
-pub(super) fn whole(value: &impl Serialize) -> Result<Payload, Refused> {
-    let mut text = serde_json::to_vec(value)
-        .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the answer is no JSON: {error}")))?;
-    text.push(b'\n');
-    Ok(Payload::Whole(text.into()))
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.kind {
+            RefusalKind::Invalid => StatusCode::BAD_REQUEST,
+            RefusalKind::NotFound => StatusCode::NOT_FOUND,
+            RefusalKind::Conflict => StatusCode::CONFLICT,
+            RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self { status, problem: refusal.problem, allow: None }
+    }
 }

@@ -1,7 +1,9 @@
 //! Answers that are a line of JSON for each thing that has happened, and that may go on for as long as somebody listens.
 
 use super::limits::LINES_AHEAD;
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use axum::body::Bytes;
+use http_body::{Body, Frame};
+use sandhog_http::Closing;
 use sandhog_protocol::control::{Event, LogLine, LogStream};
 use sandhog_sys::clock;
 use serde::Serialize;
@@ -9,7 +11,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 
 /// What is there, and what comes.
 pub(super) struct Tail<T> {
@@ -49,25 +51,20 @@ impl Line for Event {
     }
 }
 
-/// What is sent back: a whole text, or lines as they come.
-pub(super) enum Content {
-    Whole(Bytes),
-    Lines(mpsc::Receiver<Bytes>),
+/// The body of an answer that is lines as they come.
+pub(super) struct Lines(mpsc::Receiver<Bytes>);
+
+/// Lines until there are no more, the client has gone, or `closing` has.
+pub(super) fn content<T: Line>(tail: Tail<T>, closing: Closing, permit: OwnedSemaphorePermit) -> Lines {
+    let (sender, receiver) = mpsc::channel(LINES_AHEAD);
+    tokio::spawn(async move {
+        feed(tail, sender, closing).await;
+        drop(permit);
+    });
+    Lines(receiver)
 }
 
-impl Content {
-    /// Lines until there are no more, the client has gone, or `closing` has.
-    pub(super) fn of<T: Line>(tail: Tail<T>, closing: watch::Receiver<()>, permit: OwnedSemaphorePermit) -> Self {
-        let (sender, receiver) = mpsc::channel(LINES_AHEAD);
-        tokio::spawn(async move {
-            feed(tail, sender, closing).await;
-            drop(permit);
-        });
-        Self::Lines(receiver)
-    }
-}
-
-impl Body for Content {
+impl Body for Lines {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -75,26 +72,11 @@ impl Body for Content {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut *self {
-            Self::Whole(text) if text.is_empty() => Poll::Ready(None),
-            Self::Whole(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
-            Self::Lines(lines) => lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line)))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(text) if text.is_empty())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(text) => SizeHint::with_exact(text.len() as u64),
-            Self::Lines(_) => SizeHint::new(),
-        }
+        self.0.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
     }
 }
 
-async fn feed<T: Line>(tail: Tail<T>, out: mpsc::Sender<Bytes>, mut closing: watch::Receiver<()>) {
+async fn feed<T: Line>(tail: Tail<T>, out: mpsc::Sender<Bytes>, mut closing: Closing) {
     for line in tail.first {
         if put(&out, &line).await.is_err() {
             return;

@@ -1,116 +1,150 @@
-//! What can be asked for: the table of routes, and that of the address for numbers, which has one.
+//! What can be asked for: each route is one definition, of which the router is made and, in a test, the description.
 
-use super::limits::{APPLY_BYTES, BODY_BYTES};
-use super::query::decode;
-use super::refused::{Refused, shown};
-use crate::fleet::Verb;
-use hyper::{Method, StatusCode};
+use super::answer::{Output, Streams};
+use super::api::Api;
+use super::input::Input;
+use super::limits::{BODIES_BYTES, FOLLOWERS};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, on};
+use sandhog_http::{Closing, Patience, Refused, Room};
 use sandhog_spec::nearest::nearest;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
-/// A line of the table. In its path, `{name}` stands for one part.
-#[derive(Debug)]
-pub(super) struct Route {
-    pub method: Method,
-    pub path: &'static str,
-    /// Parameters that its query may have.
-    pub query: &'static [&'static str],
-    /// The longest body; 0: none is read.
-    pub body_bytes: usize,
-    pub target: Target,
-}
+#[cfg(test)]
+use super::tests::description::Description;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    Daemon,
-    Instances,
-    Jobs,
-    Job,
-    Objects,
-    Apply,
-    Ask(Verb),
-    Scale,
-    Send,
-    Logs,
-    Events,
-    ShutDown,
-    Document,
-    Metrics,
-}
+/// In a test, all that the definition of a route says of it; otherwise nothing.
+#[cfg(not(test))]
+pub(super) struct Description;
 
-/// Those of the control socket.
-pub(super) static ROUTES: [Route; 19] = [
-    get("/v1/daemon", &[], Target::Daemon),
-    get("/v1/instances", &["select"], Target::Instances),
-    get("/v1/jobs", &["select"], Target::Jobs),
-    get("/v1/jobs/{name}", &[], Target::Job),
-    get("/v1/objects", &[], Target::Objects),
-    post("/v1/apply", APPLY_BYTES, Target::Apply),
-    post("/v1/start", BODY_BYTES, Target::Ask(Verb::Start)),
-    post("/v1/stop", BODY_BYTES, Target::Ask(Verb::Stop)),
-    post("/v1/restart", BODY_BYTES, Target::Ask(Verb::Restart)),
-    post("/v1/reload", BODY_BYTES, Target::Ask(Verb::Reload)),
-    post("/v1/delete", BODY_BYTES, Target::Ask(Verb::Delete)),
-    post("/v1/signal", BODY_BYTES, Target::Ask(Verb::Signal)),
-    post("/v1/scale", BODY_BYTES, Target::Scale),
-    post("/v1/send", BODY_BYTES, Target::Send),
-    get("/v1/logs", &["select", "lines", "follow", "access"], Target::Logs),
-    get("/v1/events", &["since", "last", "follow"], Target::Events),
-    post("/v1/shutdown", BODY_BYTES, Target::ShutDown),
-    get("/v1/openapi.json", &[], Target::Document),
-    get("/metrics", &[], Target::Metrics),
-];
-
-/// Those of an address of the network.
-pub(super) static METRICS: [Route; 1] = [get("/metrics", &[], Target::Metrics)];
-
-const fn get(path: &'static str, query: &'static [&'static str], target: Target) -> Route {
-    Route { method: Method::GET, path, query, body_bytes: 0, target }
-}
-
-const fn post(path: &'static str, body_bytes: usize, target: Target) -> Route {
-    Route { method: Method::POST, path, query: &[], body_bytes, target }
-}
-
-/// The route of a request among these, and the name in its path.
-pub(super) fn find(
-    routes: &'static [Route],
-    method: &Method,
-    path: &str,
-) -> Result<(&'static Route, Option<String>), Refused> {
-    let there: Vec<_> = routes.iter().filter_map(|route| Some((route, fit(route.path, path)?))).collect();
-    if there.is_empty() {
-        return Err(unknown(routes, path));
-    }
-    let Some((route, name)) = there.iter().find(|(route, _)| route.method == *method) else {
-        return Err(wrong_method(method, path, &there[0].0.method));
-    };
-    Ok((route, name.map(decode).transpose()?))
-}
-
-/// Whether a path has this form, and what stands for the name.
-fn fit<'a>(form: &str, path: &'a str) -> Option<Option<&'a str>> {
-    match form.split_once("{name}") {
-        None => (form == path).then_some(None),
-        Some((before, after)) => {
-            let name = path.strip_prefix(before)?.strip_suffix(after)?;
-            (!name.is_empty() && !name.contains('/')).then_some(Some(name))
-        }
+#[cfg(not(test))]
+impl Description {
+    #[expect(clippy::extra_unused_type_parameters, reason = "a test describes them")]
+    const fn of<I, O>(_: &Method, _: &'static str, _: About) -> Self {
+        Self
     }
 }
 
-fn unknown(routes: &[Route], path: &str) -> Refused {
-    let refused = Refused::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", shown(path)));
-    if let [only] = routes {
-        return refused.with_hint(format!("there is {} and nothing else", only.path));
+/// What a route does, for its description.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the description is made by a test"))]
+pub(super) struct About {
+    /// Its name in generated clients.
+    pub id: &'static str,
+    /// What it does, a sentence.
+    pub summary: &'static str,
+    /// What comes back where that went well.
+    pub answer: &'static str,
+}
+
+/// What all requests share.
+#[derive(Clone)]
+pub(super) struct Shared<A> {
+    answers: A,
+    room: Room,
+    streams: Streams,
+}
+
+impl<A> Shared<A> {
+    /// With room for [`BODIES_BYTES`] and [`FOLLOWERS`].
+    pub(super) fn new(answers: A, patience: Patience, closing: Closing) -> Self {
+        let streams = Streams { followers: Arc::new(Semaphore::new(FOLLOWERS)), closing };
+        Self { answers, room: Room::new(BODIES_BYTES, patience), streams }
     }
-    match nearest(path, routes.iter().map(|route| route.path)) {
+}
+
+/// Routes, and what describes them.
+pub(super) struct Routes<A> {
+    router: Router<Shared<A>>,
+    paths: Vec<&'static str>,
+    pub described: Vec<Description>,
+}
+
+impl<A: Api> Routes<A> {
+    pub(super) fn new() -> Self {
+        Self { router: Router::new(), paths: Vec::new(), described: Vec::new() }
+    }
+
+    /// One that asks. HEAD is answered as well, without the body.
+    pub(super) fn get<I, O, H, F>(self, path: &'static str, about: About, handler: H) -> Self
+    where
+        I: Input,
+        O: Output,
+        H: Fn(A, I) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<O, Refused>> + Send + 'static,
+    {
+        self.add(Method::GET, MethodFilter::GET, path, about, handler)
+    }
+
+    /// One that changes something.
+    pub(super) fn post<I, O, H, F>(self, path: &'static str, about: About, handler: H) -> Self
+    where
+        I: Input,
+        O: Output,
+        H: Fn(A, I) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<O, Refused>> + Send + 'static,
+    {
+        self.add(Method::POST, MethodFilter::POST, path, about, handler)
+    }
+
+    fn add<I, O, H, F>(
+        mut self,
+        method: Method,
+        filter: MethodFilter,
+        path: &'static str,
+        about: About,
+        handler: H,
+    ) -> Self
+    where
+        I: Input,
+        O: Output,
+        H: Fn(A, I) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<O, Refused>> + Send + 'static,
+    {
+        self.described.push(Description::of::<I, O>(&method, path, about));
+        let answer = move |State(shared): State<Shared<A>>, request: Request| answer(handler.clone(), shared, request);
+        let other = move |asked: Method, uri: Uri| {
+            let refused = Refused::wrong_method(&asked, &uri, &method);
+            async move { refused }
+        };
+        // No path has two methods, so there is one to name.
+        self.router = self.router.route(path, on(filter, answer).fallback(other));
+        self.paths.push(path);
+        self
+    }
+
+    /// All of them, answered by these jobs.
+    pub(super) fn with(self, shared: Shared<A>) -> Router {
+        let paths: Arc<[&str]> = self.paths.into();
+        let elsewhere = move |uri: Uri| {
+            let refused = unknown(&paths, uri.path());
+            async move { refused }
+        };
+        self.router.fallback(elsewhere).with_state(shared)
+    }
+}
+
+async fn answer<A: Api, I: Input, O: Output, F>(
+    handler: impl Fn(A, I) -> F,
+    shared: Shared<A>,
+    request: Request,
+) -> Result<Response, Refused>
+where
+    F: Future<Output = Result<O, Refused>>,
+{
+    let input = I::take(request, &shared.room).await?;
+    let output = handler(shared.answers, input).await?;
+    Ok(output.respond(&shared.streams).into_response())
+}
+
+fn unknown(paths: &[&'static str], path: &str) -> Refused {
+    let refused = Refused::unknown(path);
+    match nearest(path, paths.iter().copied()) {
         Some(near) => refused.with_hint(format!("do you mean {near}? GET /v1/openapi.json has them all")),
         None => refused.with_hint("GET /v1/openapi.json has all that there is"),
     }
-}
-
-/// No path has two methods, so there is one to name.
-fn wrong_method(method: &Method, path: &str, right: &Method) -> Refused {
-    let error = format!("{} is for {right}, not for {}", shown(path), shown(method.as_str()));
-    Refused { allow: Some(right.to_string()), ..Refused::new(StatusCode::METHOD_NOT_ALLOWED, error) }
 }

@@ -1,19 +1,16 @@
 //! The socket in the file system: who may connect, and how many at once.
 
 use super::api::Api;
-use super::limits::{ACCEPT_PAUSE, CONNECTIONS, Patience};
-use super::refused::Refused;
-use super::routes::ROUTES;
-use super::session::{self, Shared};
-use hyper::StatusCode;
+use super::handlers;
+use super::limits::CONNECTIONS;
+use super::routes::Shared;
+use axum::http::StatusCode;
+use sandhog_http::{Accept, Accepted, Patience, Refused};
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -69,6 +66,22 @@ fn remove_stale(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// The listener, for a person.
+struct Door {
+    listener: Listener,
+    owner: u32,
+}
+
+impl Accept for Door {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<Accepted<UnixStream>> {
+        let (stream, _) = self.listener.socket.accept().await?;
+        let stranger = stranger(&stream, self.owner);
+        Ok(Accepted { stream, stranger })
+    }
+}
+
 /// As [`super::serve`] says.
 pub(super) async fn serve<A: Api>(
     listener: Listener,
@@ -77,30 +90,8 @@ pub(super) async fn serve<A: Api>(
     patience: Patience,
     stop: impl Future<Output = ()>,
 ) {
-    let (closes, closing) = watch::channel(());
-    let shared = Shared::new(answers, &ROUTES, patience, closing);
-    let mut connections = JoinSet::new();
-    let mut stop = pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.socket.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    let stranger = stranger(&stream, owner);
-                    connections.spawn(session::serve(stream, stranger, shared.clone()));
-                }
-                Err(_) => tokio::select! {
-                    () = &mut stop => break,
-                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
-                },
-            },
-        }
-    }
-    drop((listener, closes));
-    let all_gone = async { while connections.join_next().await.is_some() {} };
-    // Who has not gone by then is cut off, when the set is dropped.
-    let _ = tokio::time::timeout(patience.farewell, all_gone).await;
+    let routes = |closing| handlers::routes().with(Shared::new(answers, patience, closing));
+    sandhog_http::serve(Door { listener, owner }, CONNECTIONS, patience, routes, stop).await;
 }
 
 /// What somebody is told who may not speak to this daemon.

@@ -2,33 +2,31 @@
 //! long everywhere else; nothing here depends on how fast the machine is.
 
 #[cfg(test)]
+pub(super) mod description;
+#[cfg(test)]
 mod document;
 #[cfg(test)]
 mod stalling;
 #[cfg(test)]
 mod streams;
 
-use super::api::{Api, Payload, whole};
-use super::call::Call;
-use super::lines::Tail;
-use super::refused::Refused;
+use super::api::{Answer, Api};
 use super::socket::{Listener, bind, serve};
-use super::{Address, Patience, address, routes, session, socket};
-use crate::fleet::Verb;
-use hyper::StatusCode;
-use hyper::body::Bytes;
-use sandhog_protocol::control::{Daemon, ErrorBody, Event, EventKind, LogLine, VerbResult};
-use sandhog_serve::listener::Listener as TcpSocket;
+use super::{Patience, socket};
+use crate::fleet::{LogTail, Refusal, Verb};
+use sandhog_protocol::control::*;
+use std::future::ready;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// What a client that is served is sent at the most, where it asks for instances.
+/// What a client that is served is sent at the least, where it asks for instances.
 const LARGE: usize = 8 << 20;
 
 /// A daemon's jobs, or what a session sees of them.
@@ -41,28 +39,90 @@ struct Fake {
     waits: Arc<Mutex<Option<mpsc::Sender<()>>>>,
 }
 
+/// What the jobs were asked.
+#[derive(Clone, Debug, PartialEq)]
+enum Call {
+    Daemon,
+    Instances { select: Vec<String> },
+    Jobs { select: Vec<String> },
+    Job { name: String },
+    Objects,
+    Apply(ApplyRequest),
+    Ask(Verb, VerbRequest),
+    Scale(ScaleRequest),
+    Send(SendRequest),
+    Logs { select: Vec<String>, lines: usize, follow: bool, access: bool },
+    Events { since: u64, last: usize },
+    ShutDown,
+    Metrics,
+}
+
+impl Fake {
+    fn called<T: Send>(&self, call: Call, answer: T) -> impl Answer<T> + use<T> {
+        self.calls.lock().unwrap().push(call);
+        ready(Ok(answer))
+    }
+}
+
 impl Api for Fake {
-    async fn answer(&self, call: Call) -> Result<Payload, Refused> {
-        self.calls.lock().unwrap().push(call.clone());
-        match call {
-            Call::Daemon => whole(&Daemon { version: "1.2.3".into(), ..Daemon::default() }),
-            Call::Job { name } if name == "panic" => panic!("a fault of ours"),
-            Call::Instances { .. } => Ok(Payload::Whole(Bytes::from(vec![b' '; LARGE]))),
-            Call::Ask(Verb::Start, ask) if ask.wait => {
-                let _given_up = self.waits.lock().unwrap().take();
-                std::future::pending().await
-            }
-            Call::Logs { follow, .. } => {
-                let (first, then) = (Vec::new(), follow.then(|| self.lines.subscribe()));
-                Ok(Payload::Log(Tail { first, then, concerns: Box::new(|line| line.job == "wanted") }))
-            }
-            Call::Events { follow, .. } => {
-                let then = follow.then(|| self.events.subscribe());
-                Ok(Payload::Events(Tail { first: vec![event(1)], then, concerns: Box::new(|_| true) }))
-            }
-            Call::Metrics => Ok(Payload::Metrics("sandhog_jobs 0\n".into())),
-            _ => whole(&VerbResult::default()),
+    fn daemon(&self) -> impl Answer<Daemon> {
+        self.called(Call::Daemon, Daemon { version: "1.2.3".into(), ..Daemon::default() })
+    }
+
+    fn instances(&self, select: Vec<String>) -> impl Answer<Vec<Instance>> {
+        let large = Instance { reason: Some("x".repeat(LARGE)), ..document::instance() };
+        self.called(Call::Instances { select }, vec![large])
+    }
+
+    fn jobs(&self, select: Vec<String>) -> impl Answer<Vec<JobSummary>> {
+        self.called(Call::Jobs { select }, Vec::new())
+    }
+
+    fn job(&self, name: String) -> impl Answer<Job> {
+        assert_ne!(name, "panic", "a fault of ours");
+        self.called(Call::Job { name }, document::whole_job())
+    }
+
+    fn objects(&self) -> impl Answer<Vec<SharedObject>> {
+        self.called(Call::Objects, Vec::new())
+    }
+
+    fn apply(&self, apply: ApplyRequest) -> impl Answer<VerbResult> {
+        self.called(Call::Apply(apply), VerbResult::default())
+    }
+
+    async fn ask(&self, verb: Verb, ask: VerbRequest) -> Result<VerbResult, Refusal> {
+        if verb == Verb::Start && ask.wait {
+            let _given_up = self.waits.lock().unwrap().take();
+            return std::future::pending().await;
         }
+        self.called(Call::Ask(verb, ask), VerbResult::default()).await
+    }
+
+    fn scale(&self, scale: ScaleRequest) -> impl Answer<VerbResult> {
+        self.called(Call::Scale(scale), VerbResult::default())
+    }
+
+    fn send(&self, send: SendRequest) -> impl Answer<Vec<SendReply>> {
+        self.called(Call::Send(send), Vec::new())
+    }
+
+    fn logs(&self, select: Vec<String>, lines: usize, follow: bool, access: bool) -> impl Answer<LogTail> {
+        let follows = follow.then(|| self.lines.subscribe());
+        let tail = LogTail { lines: Vec::new(), follow: follows, concerns: Box::new(|line| line.job == "wanted") };
+        self.called(Call::Logs { select, lines, follow, access }, tail)
+    }
+
+    fn events(&self, since: u64, last: usize) -> impl Answer<(Vec<Event>, Receiver<Event>)> {
+        self.called(Call::Events { since, last }, (vec![event(1)], self.events.subscribe()))
+    }
+
+    fn shut_down(&self) -> impl Answer<()> {
+        self.called(Call::ShutDown, ())
+    }
+
+    fn metrics(&self) -> impl Answer<String> {
+        self.called(Call::Metrics, "sandhog_jobs 0\n".into())
     }
 }
 
@@ -219,7 +279,7 @@ async fn each_route_is_the_call_that_it_says() {
         Call::Ask(Verb::Signal, ask("a", false, Some("HUP"))),
         Call::ShutDown,
         Call::Logs { select: vec!["a".into(), "b&".into()], lines: 7, follow: false, access: false },
-        Call::Events { since: u64::MAX, last: 0, follow: false },
+        Call::Events { since: u64::MAX, last: 0 },
     ];
     assert_eq!(calls, expected);
     server.stop().await;
@@ -236,12 +296,38 @@ async fn what_is_not_there_is_refused_with_what_is() {
     }
     let answer = server.post("/v1/daemon", "").await;
     assert_eq!(refusal(&answer).0, 405);
-    assert!(answer.contains("allow: GET\r\n"), "{answer}");
+    assert!(answer.contains("allow: GET, HEAD\r\n"), "{answer}");
     let answer = server.say(request("BREW", "/v1/stop", "").as_bytes()).await;
     assert!(status(&answer) == 405 && answer.contains("allow: POST\r\n"), "{answer}");
-    let answer = server.say(request("HEAD", "/v1/daemon", "").as_bytes()).await;
+    let answer = server.say(request("HEAD", "/v1/stop", "").as_bytes()).await;
     assert!(status(&answer) == 405 && body(&answer).is_empty(), "{answer}");
     assert!(server.calls().is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn head_is_answered_as_get_is_but_for_the_body() {
+    let server = Server::start(CALM);
+    let whole = server.get("/v1/daemon").await;
+    let head = server.say(request("HEAD", "/v1/daemon", "").as_bytes()).await;
+    let but_for_the_time = |answer: &str| {
+        let lines = answer.split_once("\r\n\r\n").unwrap().0.lines().filter(|line| !line.starts_with("date: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(but_for_the_time(&head), but_for_the_time(&whole));
+    assert_eq!(body(&head), "");
+    // Nobody follows for a client that has no body to read.
+    server.say(request("HEAD", "/v1/events?follow=true", "").as_bytes()).await;
+    server.fake.events.closed().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_document_is_answered_as_it_is_kept() {
+    let server = Server::start(CALM);
+    let answer = server.get("/v1/openapi.json").await;
+    assert!(answer.contains("content-type: application/json\r\n"), "{answer:.200}");
+    assert_eq!(body(&answer), super::document::DOCUMENT);
     server.stop().await;
 }
 
@@ -249,7 +335,7 @@ async fn what_is_not_there_is_refused_with_what_is() {
 async fn a_query_is_what_its_route_knows_and_nothing_else() {
     let server = Server::start(CALM);
     let long = format!("/v1/instances?select={}", "a".repeat(257));
-    let many = format!("/v1/instances?{}", "select=a&".repeat(1002));
+    let many = format!("/v1/instances?{}", "select=a&".repeat(1001));
     let wrong = [
         ("/v1/instances?selcet=a", "the query has \"selcet\", which is not known here"),
         ("/v1/daemon?a", "the query has \"a\", which is not known here"),
@@ -412,48 +498,10 @@ fn only_the_person_and_root_may_speak() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_told_so_and_reaches_no_route() {
-    let server = Server::start(CALM);
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let (_closes, closing) = tokio::sync::watch::channel(());
-    let shared = session::Shared::new(server.fake.clone(), &routes::ROUTES, CALM, closing);
-    let stranger = Refused::new(StatusCode::FORBIDDEN, "not for you");
-    let served = tokio::spawn(session::serve(ours, Some(stranger), shared));
-    theirs.write_all(KEPT.repeat(2).as_bytes()).await.unwrap();
-    let answer = rest(&mut theirs).await;
-    assert_eq!(refusal(&answer), (403, ErrorBody { error: "not for you".into(), hint: None }));
-    served.await.unwrap();
-    assert!(server.calls().is_empty());
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn numbers_are_text_on_the_socket_and_all_that_there_is_on_their_own_address() {
+async fn numbers_are_text() {
     let server = Server::start(CALM);
     let answer = server.get("/metrics").await;
-    assert!(answer.to_lowercase().contains("content-type: text/plain; version=0.0.4"), "{answer}");
-    assert!(answer.ends_with("sandhog_jobs 0\n"), "{answer}");
-    let address = Address::new(TcpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap());
-    let at = address.local();
-    let (ends, end) = oneshot::channel::<()>();
-    let stop = async { drop(end.await) };
-    let served = tokio::spawn(address::serve(address, server.fake.clone(), CALM, stop).unwrap());
-    let ask = |line: &'static str| async move {
-        let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
-        let request = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    };
-    assert!(ask("GET /metrics").await.ends_with("sandhog_jobs 0\n"));
-    for line in ["GET /v1/daemon", "GET /", "GET /v1/openapi.json", "POST /v1/shutdown"] {
-        let (code, problem) = refusal(&ask(line).await);
-        assert_eq!((code, problem.hint.unwrap().as_str()), (404, "there is /metrics and nothing else"), "{line}");
-    }
-    assert_eq!(refusal(&ask("POST /metrics").await).0, 405);
-    drop(ends);
-    served.await.unwrap();
-    assert!(tokio::net::TcpStream::connect(at).await.is_err());
+    assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nsandhog_jobs 0\n"), "{answer}");
     server.stop().await;
 }

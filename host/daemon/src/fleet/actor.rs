@@ -263,7 +263,8 @@ impl Daemon {
             Message::Request(request) => self.request(request),
             Message::Launched { attempt } => self.step(state::Event::Launched { attempt }),
             Message::Began { attempt } => self.step(state::Event::Began { attempt }),
-            Message::Life { attempt, life: Life::Ready } => self.step(state::Event::Ready { attempt }),
+            Message::Life { attempt, life: Life::Ready } => self.said_ready(attempt),
+            Message::Healthy { attempt } => self.step(state::Event::Ready { attempt }),
             Message::Life { attempt, life: Life::Heartbeat } => self.step(state::Event::Heartbeat { attempt }),
             Message::Life { attempt, life: Life::Retire(reason) } => {
                 self.step(state::Event::Retire { attempt, reason });
@@ -274,6 +275,7 @@ impl Daemon {
             Message::Reserved(outcome) => self.reserved(outcome),
             Message::HungUp { attempt, reason } => self.hung_up(attempt, reason),
             Message::RequestFailed { attempt, failed } => self.tell_of_failed_request(attempt, &failed),
+            Message::ProcessFailed { attempt, failed } => self.tell_of_failed_process(attempt, &failed),
             Message::RequestsLeftOut { job } => self.tell_of_left_out(&job),
             Message::ServingProblem { job, text } => self.tell_about_job(&job, EventKind::Problem, &text),
             Message::Breach { attempt, what } => self.request_stop(attempt, StopRequest::Breach(what)),
@@ -381,10 +383,10 @@ impl Daemon {
 
     /// How far an instance is. One that was not ready in time is tried again, perhaps for ever: nobody waits for that.
     fn far(&self, id: InstanceId, goal: Goal) -> Far {
-        match goal {
-            Goal::Up | Goal::Anew(_) if self.late.contains(&id) => Far::Never("it was not ready in time".into()),
-            goal => far(goal, self.fleet.see(id).as_ref()),
+        if matches!(goal, Goal::Up | Goal::Anew(_)) && self.late.contains(&id) {
+            return Far::Never("it was not ready in time".into());
         }
+        far(goal, self.fleet.see(id).as_ref())
     }
 
     fn hear_of(&self, waiter: &mut Waiter, touched: &BTreeSet<InstanceId>) {

@@ -14,7 +14,6 @@ use super::waits::{Goal, Waiter};
 use sandhog_protocol::control::{
     ApplyRequest, Change, ChangeKind, EventKind, GroupSpec, JobSpec, Phase, ScaleRequest, VerbResult,
 };
-use sandhog_protocol::plan::Isolation;
 use sandhog_runtime::granted::{FileId, Record, Settled, WasWritable};
 use sandhog_spec::service::{self, Service, Strategy};
 use sandhog_spec::text::escape;
@@ -38,7 +37,9 @@ struct Checked {
 impl Daemon {
     /// All of it, or nothing.
     pub(super) fn apply(&mut self, prepared: Box<Prepared>, reply: Reply<VerbResult>) {
-        let warnings = || prepared.warnings.clone();
+        let left = prepared.jobs.iter().filter_map(|(new, ..)| Some((&self.index.entry(&new.name)?.spec, new)));
+        let left = changes::left_profiles(left);
+        let warnings = || prepared.warnings.iter().cloned().chain(left.clone()).collect();
         let checked = match self.checked(&prepared) {
             Ok(checked) if prepared.apply.dry_run => {
                 let done = VerbResult { changes: checked.changes, warnings: warnings(), ..VerbResult::default() };
@@ -70,7 +71,6 @@ impl Daemon {
         }
         for (_, service, _) in jobs {
             self.check_walls(service)?;
-            check_isolation(service)?;
         }
         self.refuse_others_jobs(apply, sources)?;
         let gone = self.gone(apply, sources);
@@ -400,16 +400,6 @@ impl Daemon {
     fn instances_of(&self, job: &str) -> BTreeSet<InstanceId> {
         self.index.entry(job).into_iter().flat_map(|entry| entry.instances.values().copied()).collect()
     }
-}
-
-/// An instance serves many connections.
-fn check_isolation(service: &Service) -> Result<(), Refusal> {
-    let Some(Isolation::Process) = service.job.http.as_ref().and_then(|http| http.isolation) else { return Ok(()) };
-    let sentence = format!(
-        "the job {}: isolation = \"process\": a process for each connection is made by sandhog serve, not by the daemon",
-        service.job.name
-    );
-    Err(invalid(sentence).with_hint("write instance for a fresh instance for each request, or run sandhog serve"))
 }
 
 fn invalid(sentence: String) -> Refusal {

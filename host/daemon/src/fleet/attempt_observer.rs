@@ -13,7 +13,7 @@ use sandhog_supervisor::state::AttemptNumber;
 use sandhog_sys::clock::now_ms;
 use std::fmt::Write;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -26,7 +26,7 @@ pub(super) struct AttemptObserver {
     pub(super) rules: LogRules,
     pub(super) logs: Logs,
     pub(super) inbox: Inbox,
-    started: OnceLock<StartedWorker>,
+    started: Mutex<Option<StartedWorker>>,
     reported: Mutex<Reported>,
 }
 
@@ -53,7 +53,7 @@ struct Reported {
 
 impl AttemptObserver {
     pub(super) fn new(number: AttemptNumber, origin: Origin, rules: LogRules, logs: Logs, inbox: Inbox) -> Self {
-        Self { number, origin, rules, logs, inbox, started: OnceLock::new(), reported: Mutex::default() }
+        Self { number, origin, rules, logs, inbox, started: Mutex::default(), reported: Mutex::default() }
     }
 
     fn reported(&self) -> std::sync::MutexGuard<'_, Reported> {
@@ -73,7 +73,17 @@ impl AttemptObserver {
     }
 
     pub(super) fn worker(&self) -> Option<StartedWorker> {
-        self.started.get().cloned()
+        self.started().clone()
+    }
+
+    fn started(&self) -> std::sync::MutexGuard<'_, Option<StartedWorker>> {
+        // As above.
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process that works for it from now on: of an attempt that has one after the other. None: it has none for now.
+    pub(super) fn works_by(&self, worker: Option<StartedWorker>) {
+        *self.started() = worker;
     }
 
     /// How far it is, as it said last; one line, whatever it said.
@@ -94,7 +104,7 @@ impl AttemptObserver {
     /// News of its worker comes by another way, and may come later than what that says.
     fn pass_on(&self, message: Message) {
         let mut reported = self.reported();
-        if self.started.get().is_none() {
+        if self.started().is_none() {
             reported.held.push(message);
             return;
         }
@@ -145,7 +155,7 @@ impl Observer for AttemptObserver {
     fn worker_started(&self, attempt: &str, worker: u32, process: &Arc<WorkerProcess>) {
         if attempt == self.origin.attempt {
             let mut reported = self.reported();
-            let _ = self.started.set(StartedWorker { worker, process: Arc::clone(process), at_ms: now_ms() });
+            self.works_by(Some(StartedWorker { worker, process: Arc::clone(process), at_ms: now_ms() }));
             reported.permit = None;
             for message in reported.held.drain(..) {
                 let _ = self.inbox.send(message);

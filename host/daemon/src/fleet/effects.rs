@@ -2,6 +2,7 @@
 
 use super::actor::{Connection, Daemon, Running};
 use super::attempt_observer::AttemptObserver;
+use super::fronts::{is_alone, run_place};
 use super::logs::Origin;
 use super::mailbox::Mailbox;
 use super::message::Message;
@@ -23,6 +24,17 @@ use sandhog_supervisor::state::{Action, AttemptNumber, End, InstanceId};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
+
+/// What an attempt is begun with.
+#[derive(Clone, Copy)]
+struct Begin<'a> {
+    service: &'a Arc<Service>,
+    settled: &'a Result<Arc<Settled>, String>,
+    /// Of its job.
+    instances: usize,
+    boosts: Boosts,
+    observer: &'a Arc<AttemptObserver>,
+}
 
 impl Daemon {
     pub(super) fn execute(&mut self, action: Action) {
@@ -53,43 +65,16 @@ impl Daemon {
         });
         let name = identity.as_ref().map_or_else(|_| String::new(), |identity| identity.attempt.clone());
         let origin = Origin { job: service.job.name.clone(), instance: member.number, attempt: name };
-        let opened = match settled {
-            Ok(_) => self.connection(attempt, &origin, &service),
-            Err(_) => Ok(self.mailbox(attempt)),
-        };
-        let listeners = match &settled {
-            Ok(_) => self.ports_of(&service).map_err(no_port),
-            Err(_) => Ok(Vec::new()),
-        };
         let attempt_observer =
             Arc::new(AttemptObserver::new(attempt, origin, service.logs, self.logs.clone(), self.inbox.clone()));
         let (stop_request, stop_requests) = watch::channel(None);
-        let job = boosts.applied_to(service.job.clone());
-        let grace = service.rules.grace;
-        let (opened, ours) = match opened {
-            Ok((theirs, ours)) => (Ok(theirs), ours),
-            Err(verdict) => (Err(verdict), Connection::None),
+        let begin = Begin { service: &service, settled: &settled, instances, boosts, observer: &attempt_observer };
+        let is_alone = service.job.http.as_ref().is_some_and(is_alone);
+        let ours = match is_alone {
+            true => self.begin_place(&begin, identity, stop_requests),
+            false => self.begin_worker(&begin, identity, stop_requests),
         };
-        let opened = opened.and_then(|connection| Ok((connection, listeners?)));
-        let kept = match (identity, &settled, opened) {
-            (Err(error), ..) => Err(no_id(&error)),
-            (Ok(_), Err(reason), _) => Err(Verdict::Refused { reason: reason.clone() }),
-            (Ok(_), Ok(_), Err(verdict)) => Err(verdict),
-            (Ok(identity), Ok(settled), Ok((connection, listeners))) => {
-                let granted = settled.job.clone();
-                let (observer, keeper) = (attempt_observer.clone(), attempt_observer.clone());
-                let (family, group) = (family(&service, settled, instances), self.group_of(&service));
-                Ok(Kept { job, granted, listeners, identity, family, connection, observer, keeper, grace, group })
-            }
-        };
-        tokio::spawn(run(
-            Arc::clone(&self.coordinator),
-            Arc::clone(&self.starts),
-            kept,
-            Arc::clone(&attempt_observer),
-            stop_requests,
-        ));
-        if service.rules.recycle_memory_bytes.is_some() {
+        if service.rules.recycle_memory_bytes.is_some() && !is_alone {
             self.weighed.insert(attempt);
         }
         let settled = settled.ok();
@@ -109,23 +94,73 @@ impl Daemon {
         self.save(id);
     }
 
-    /// The worker's end of its connection, for messages or for clients, and ours.
-    ///
-    /// # Errors
-    /// Clients could not be given to it.
-    fn connection(
+    /// An attempt with a worker of its own.
+    fn begin_worker(
         &mut self,
-        attempt: AttemptNumber,
-        origin: &Origin,
-        service: &Service,
-    ) -> Result<(Option<OwnedFd>, Connection), Verdict> {
-        match &service.job.http {
-            Some(http) => {
-                let (theirs, server) = self.serve(attempt, origin, service, http)?;
-                Ok((Some(theirs), Connection::Server(server)))
+        begin: &Begin<'_>,
+        identity: Result<Identity, impl std::error::Error + 'static>,
+        stop_requests: StopRequests,
+    ) -> Connection {
+        let Begin { service, settled, instances, boosts, observer } = *begin;
+        let opened = match (settled, &service.job.http) {
+            (Ok(_), Some(http)) => self
+                .serve(observer.number, &observer.origin, service, http)
+                .map(|(theirs, server)| (Some(theirs), Connection::Server(server))),
+            (Err(_), _) | (_, None) => Ok(self.mailbox(observer.number)),
+        };
+        let (opened, ours) = match opened {
+            Ok((theirs, ours)) => (Ok(theirs), ours),
+            Err(verdict) => (Err(verdict), Connection::None),
+        };
+        let listeners = match settled {
+            Ok(_) => self.ports_of(service).map_err(no_port),
+            Err(_) => Ok(Vec::new()),
+        };
+        let opened = opened.and_then(|connection| Ok((connection, listeners?)));
+        let kept = match (identity, settled, opened) {
+            (Err(error), ..) => Err(no_id(&error)),
+            (Ok(_), Err(reason), _) => Err(Verdict::Refused { reason: reason.clone() }),
+            (Ok(_), Ok(_), Err(verdict)) => Err(verdict),
+            (Ok(identity), Ok(settled), Ok((connection, listeners))) => Ok(Kept {
+                job: boosts.applied_to(service.job.clone()),
+                granted: settled.job.clone(),
+                listeners,
+                identity,
+                family: family(service, settled, instances),
+                connection,
+                observer: observer.clone(),
+                keeper: observer.clone(),
+                grace: service.rules.grace,
+                group: self.group_of(service),
+            }),
+        };
+        let (coordinator, starts) = (Arc::clone(&self.coordinator), Arc::clone(&self.starts));
+        tokio::spawn(run(coordinator, starts, kept, Arc::clone(observer), stop_requests));
+        ours
+    }
+
+    /// An attempt that has a process for each connection. What a retry has raised is for those that have a worker of their own.
+    fn begin_place(
+        &mut self,
+        begin: &Begin<'_>,
+        identity: Result<Identity, impl std::error::Error + 'static>,
+        stop_requests: StopRequests,
+    ) -> Connection {
+        let Begin { service, settled, instances, observer, boosts: _ } = *begin;
+        let opened = match (identity, settled) {
+            (Err(error), _) => Err(no_id(&error)),
+            (Ok(_), Err(reason)) => Err(Verdict::Refused { reason: reason.clone() }),
+            (Ok(_), Ok(settled)) => self.serve_alone(observer, service, settled, instances),
+        };
+        let (order, ours) = match opened {
+            Ok((order, server)) => {
+                (Ok((order, service.job.clone(), self.group_of(service))), Connection::Server(server))
             }
-            None => Ok(self.mailbox(attempt)),
-        }
+            Err(verdict) => (Err(verdict), Connection::None),
+        };
+        let (coordinator, starts) = (Arc::clone(&self.coordinator), Arc::clone(&self.starts));
+        tokio::spawn(run_place(coordinator, starts, order, Arc::clone(observer), stop_requests));
+        ours
     }
 
     /// The worker's end of a connection for messages, and ours; without one where there are no descriptors left, which the
@@ -179,9 +214,12 @@ impl Daemon {
         true
     }
 
-    /// Runs the command of a health check.
+    /// Runs the command of a health check, or makes its request.
     fn check(&self, attempt: AttemptNumber) {
         let Some(running) = self.running.get(&attempt) else { return };
+        if running.service.rules.health_request.is_some() {
+            return self.ask_for_health(attempt);
+        }
         // Rules of now, where the job has been given others meanwhile.
         let entry = self.index.entry_of(running.id);
         let service = entry.map_or(&running.service, |entry| &entry.service);

@@ -6,16 +6,24 @@
 //! does it itself.
 
 mod failures;
+mod place;
+mod pools;
 mod reserved;
 mod told;
 
+pub(super) use place::{Order, run as run_place};
 pub use reserved::Reserved;
 
+use super::attempt_observer::AttemptObserver;
 use super::logs::{Logs, Origin};
 use super::message::Inbox;
+use place::PlaceHearing;
+use pools::Pools;
 use sandhog_protocol::causes;
 use sandhog_protocol::control::{Requests, Serving};
-use sandhog_serve::dispatcher::{Accepting, DispatchSettings, Dispatcher, Membership};
+use sandhog_protocol::plan::Isolation;
+use sandhog_runtime::granted::Settled;
+use sandhog_serve::dispatcher::{Accepting, Asker, DispatchSettings, Dispatcher, Membership, Standing};
 use sandhog_serve::listener::{ListenError, Listener};
 use sandhog_spec::http::Http;
 use sandhog_spec::service::Service;
@@ -26,6 +34,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch::Receiver;
 use told::Told;
 
 /// Connections of one job that may wait for a worker: as many as one worker has by itself. Each is a descriptor of the daemon's.
@@ -52,6 +61,8 @@ pub(super) struct Front {
     told: Arc<Told>,
     bounds: DispatchSettings,
     listening: Option<Listening>,
+    /// Where each connection has a process of its own.
+    pools: Pools,
 }
 
 struct Listening {
@@ -107,20 +118,43 @@ impl Drop for Unused {
 
 /// An attempt that serves, as the fleet has it. Dropped: it has ended.
 pub(super) struct Server {
-    membership: Membership,
+    way: Way,
     told: Arc<Told>,
     attempt: String,
+}
+
+/// By what an attempt serves.
+enum Way {
+    Worker(Membership),
+    /// A process for each connection, one after the other.
+    Place(Arc<PlaceHearing>),
 }
 
 impl Server {
     /// It gets no more connections, and ends when it has finished with those that it has.
     pub(super) fn finish(&self) {
-        self.membership.finish();
+        match &self.way {
+            Way::Worker(membership) => membership.finish(),
+            // Its own task hears that it is to stop.
+            Way::Place(_) => {}
+        }
+    }
+
+    /// The ways to its worker for a question of the daemon's own, where there is one worker.
+    pub(super) fn question(&self) -> Option<(Asker, Receiver<Standing>)> {
+        match &self.way {
+            Way::Worker(membership) => Some((membership.asker(), membership.standing())),
+            Way::Place(_) => None,
+        }
     }
 
     pub(super) fn requests(&self) -> Option<Requests> {
         let numbers = self.told.numbers(&self.attempt)?;
-        Some(told::requests(&numbers, self.membership.in_flight().into()))
+        let in_flight = match &self.way {
+            Way::Worker(membership) => membership.in_flight().now(),
+            Way::Place(hearing) => hearing.in_flight(),
+        };
+        Some(told::requests(&numbers, in_flight.into()))
     }
 }
 
@@ -218,7 +252,8 @@ impl Fronts {
         let bounds = settings(http);
         let front = self.jobs.entry(job.to_owned()).or_insert_with(|| {
             let told = Arc::new(Told::new(job, self.access.clone(), self.inbox.clone()));
-            Front { dispatcher: Dispatcher::start(bounds, Arc::clone(&told) as _), told, bounds, listening: None }
+            let (dispatcher, pools) = (Dispatcher::start(bounds, Arc::clone(&told) as _), Pools::default());
+            Front { dispatcher, told, bounds, listening: None, pools }
         });
         if front.bounds != bounds {
             front.bounds = bounds;
@@ -271,13 +306,42 @@ impl Fronts {
         let (theirs, ours) = sandhog_channel::pair()?;
         front.told.enter(number, origin.clone(), service.logs, &service.job, http);
         let attempt = origin.attempt.clone();
-        match front.dispatcher.join(attempt.clone(), ours) {
-            Ok(membership) => Ok((theirs, Server { membership, told: Arc::clone(&front.told), attempt })),
+        let joined = match service.rules.health_request {
+            Some(_) => front.dispatcher.join_held(attempt.clone(), ours),
+            None => front.dispatcher.join(attempt.clone(), ours),
+        };
+        match joined {
+            Ok(membership) => {
+                let way = Way::Worker(membership);
+                Ok((theirs, Server { way, told: Arc::clone(&front.told), attempt }))
+            }
             Err(error) => {
                 front.told.leave(&attempt);
                 Err(error)
             }
         }
+    }
+
+    /// An attempt of the job that has a process for each connection, with a seat at a pool for so many instances. None: the job
+    /// is gone.
+    pub(super) fn place(
+        &mut self,
+        observer: &Arc<AttemptObserver>,
+        service: &Service,
+        settled: &Arc<Settled>,
+        instances: u32,
+    ) -> Option<(Order, Server)> {
+        let (origin, http) = (&observer.origin, service.job.http.as_ref()?);
+        let front = self.jobs.get_mut(&origin.job)?;
+        front.told.enter(observer.number, origin.clone(), service.logs, &service.job, http);
+        let seat = Arc::new(front.pools.seat(settled, instances));
+        let hearing = PlaceHearing::new(&front.told, observer, &seat);
+        let server = Server {
+            way: Way::Place(Arc::clone(&hearing)),
+            told: Arc::clone(&front.told),
+            attempt: origin.attempt.clone(),
+        };
+        Some((Order { seat, hearing, dispatcher: front.dispatcher.clone(), grace: service.rules.grace }, server))
     }
 
     /// Failed requests of the job that were not told one by one.
@@ -322,10 +386,15 @@ pub(super) fn meets(one: SocketAddr, other: SocketAddr) -> bool {
     same && one.port() == other.port()
 }
 
+/// Whether each connection has a process of its own.
+pub(super) fn is_alone(http: &Http) -> bool {
+    http.isolation == Some(Isolation::Process)
+}
+
 fn settings(http: &Http) -> DispatchSettings {
     DispatchSettings {
         connections_per_worker: http.connections,
-        connections_in_all: None,
+        connections_in_all: is_alone(http).then_some(1),
         waiting_max: WAITING,
         waiting_for: WAITING_FOR,
     }

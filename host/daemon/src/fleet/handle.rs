@@ -49,7 +49,7 @@ impl Handle {
         self.call(Request::About).await
     }
 
-    /// `select` as in [`Ask::select`]; empty: all.
+    /// `select` as in [`VerbRequest::select`]; empty: all.
     pub async fn instances(&self, select: Vec<String>) -> Result<Vec<Instance>, Refusal> {
         self.call(|reply| Request::Instances(select, reply)).await
     }
@@ -77,7 +77,7 @@ impl Handle {
         self.call(|reply| Request::Apply(Box::new(prepared), reply)).await
     }
 
-    /// Starts, stops, … what is selected. Answers at once, or when it is done ([`Ask::wait`]).
+    /// Starts, stops, … what is selected. Answers at once, or when it is done ([`VerbRequest::wait`]).
     pub async fn ask(&self, verb: Verb, ask: VerbRequest) -> Result<VerbResult, Refusal> {
         let opened = match verb {
             Verb::Start | Verb::Restart | Verb::Reload => {

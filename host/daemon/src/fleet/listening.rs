@@ -3,25 +3,38 @@
 //! Must not: know who gets which connection.
 
 use super::actor::Daemon;
-use super::fronts::{Server, Socket};
+use super::attempt_observer::AttemptObserver;
+use super::fronts::{Order, Server, Socket};
 use super::logs::Origin;
+use super::message::Message;
 use super::ports::Port;
 use super::refusal::{Refusal, RefusalKind};
 use sandhog_protocol::causes;
 use sandhog_protocol::control::{EventKind, Phase};
 use sandhog_protocol::verdict::{LostCause, Verdict};
+use sandhog_runtime::granted::Settled;
+use sandhog_serve::dispatcher::{Asker, Standing};
+use sandhog_serve::health;
 use sandhog_spec::http::Http;
-use sandhog_spec::service::Service;
-use sandhog_supervisor::state::{AttemptNumber, Seen};
+use sandhog_spec::service::{HealthRequest, Service};
+use sandhog_supervisor::state::{AttemptNumber, Event, Seen};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use tokio::sync::watch::Receiver;
 
 /// For jobs that are to listen, by their names.
 pub(super) type Sockets = BTreeMap<String, Socket>;
 pub(super) type JobPorts = BTreeMap<String, Vec<Arc<Port>>>;
+
+/// What a worker is asked, and by which way.
+struct Question {
+    asker: Asker,
+    standing: Receiver<Standing>,
+    request: HealthRequest,
+}
 
 impl Daemon {
     /// Sockets for jobs that accept clients themselves and are to be as these services say, all or none. `gone`: jobs that are to
@@ -160,6 +173,55 @@ impl Daemon {
         self.listen(service).map_err(lost)?;
         let failed = |error: io::Error| lost(format!("it gets no connection: {}", causes::one_line(&error)));
         self.fronts.join(attempt, origin, service, http).map_err(failed)
+    }
+
+    /// The same for one that has a process for each connection: what it is made of, and ours.
+    ///
+    /// # Errors
+    /// As [`Self::serve`].
+    pub(super) fn serve_alone(
+        &mut self,
+        observer: &Arc<AttemptObserver>,
+        service: &Service,
+        settled: &Arc<Settled>,
+        instances: usize,
+    ) -> Result<(Order, Server), Verdict> {
+        let lost = |reason: String| Verdict::Lost { reason, cause: LostCause::Machine };
+        self.listen(service).map_err(lost)?;
+        let instances = u32::try_from(instances).unwrap_or(u32::MAX);
+        let placed = self.fronts.place(observer, service, settled, instances);
+        placed.ok_or_else(|| lost("it is not there any more".into()))
+    }
+
+    /// An attempt says that it is ready. Where its health is asked for, it is when it has answered well.
+    pub(super) fn said_ready(&mut self, attempt: AttemptNumber) {
+        let Some(Question { asker, standing, request }) = self.question(attempt) else {
+            return self.step(Event::Ready { attempt });
+        };
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            if health::admit(&asker, standing, &request).await {
+                let _ = inbox.send(Message::Healthy { attempt });
+            }
+        });
+    }
+
+    /// Makes the request of a health check.
+    pub(super) fn ask_for_health(&self, attempt: AttemptNumber) {
+        let Some(Question { asker, request, .. }) = self.question(attempt) else { return };
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            let healthy = health::is_well(&asker, &request).await;
+            let _ = inbox.send(Message::Checked { attempt, healthy });
+        });
+    }
+
+    /// By the rules that the attempt was started with: another version may have another path.
+    fn question(&self, attempt: AttemptNumber) -> Option<Question> {
+        let running = self.running.get(&attempt)?;
+        let request = running.service.rules.health_request.clone()?;
+        let (asker, standing) = running.connection.server()?.question()?;
+        Some(Question { asker, standing, request })
     }
 
     /// Closes the ports of jobs of which nothing is up, and nothing is about to be: clients are to be refused, not to wait.

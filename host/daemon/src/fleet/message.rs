@@ -28,6 +28,10 @@ pub(super) enum Message {
         attempt: AttemptNumber,
         life: Life,
     },
+    /// It has answered the request of its health check well, for the first time.
+    Healthy {
+        attempt: AttemptNumber,
+    },
     Checked {
         attempt: AttemptNumber,
         healthy: bool,
@@ -54,6 +58,11 @@ pub(super) enum Message {
         attempt: AttemptNumber,
         failed: Box<FailedRequest>,
     },
+    /// The process of a connection, in the place of this attempt, has ended as it should not.
+    ProcessFailed {
+        attempt: AttemptNumber,
+        failed: Box<FailedProcess>,
+    },
     /// Requests of this job have failed that were not told one by one.
     RequestsLeftOut {
         job: String,
@@ -71,6 +80,12 @@ pub(super) enum Message {
     /// Attempts of a group wait for each other.
     Deadlock(Deadlock),
     ShutDownNow,
+}
+
+/// A process that was there for one connection, by its own attempt.
+pub(super) struct FailedProcess {
+    pub origin: Origin,
+    pub verdict: Verdict,
 }
 
 /// A request that came to nothing. What the client sent is as it was, but for its length.

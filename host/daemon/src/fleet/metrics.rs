@@ -109,6 +109,7 @@ mod tests {
             progress: None,
             raised: Vec::new(),
             requests: None,
+            profile: None,
         }
     }
 

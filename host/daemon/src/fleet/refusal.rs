@@ -2,7 +2,7 @@
 
 use sandhog_protocol::control::ErrorBody;
 
-/// Why a request came to nothing: [`Problem`] with what kind it is.
+/// Why a request came to nothing: the text, and of which kind it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub kind: RefusalKind,

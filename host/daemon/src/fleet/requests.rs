@@ -96,7 +96,7 @@ impl Daemon {
     /// An instance as people see it.
     pub(super) fn view(&self, id: InstanceId) -> Option<Instance> {
         let (seen, member) = (self.fleet.see(id)?, self.index.members.get(&id)?);
-        let at_ms = |at: Duration| self.begun_ms + at.as_millis() as u64;
+        let at_ms = |at: Duration| self.begun_ms.saturating_add(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
         let running = seen.attempt.and_then(|attempt| self.running.get(&attempt));
         let started = running.and_then(|running| running.attempt_observer.worker());
         let used = running.and_then(|running| running.used.now());
@@ -128,6 +128,7 @@ impl Daemon {
             progress: running.and_then(|running| running.attempt_observer.how_far()),
             raised: self.raised(id, &seen.raised),
             requests,
+            profile: self.index.entry(&member.job).and_then(|entry| entry.spec.profile.clone()),
         })
     }
 

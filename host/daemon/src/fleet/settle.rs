@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// An [`Apply`] with its jobs checked, and all that they may use opened.
+/// An [`ApplyRequest`] with its jobs checked, and all that they may use opened.
 pub(super) struct Prepared {
     pub apply: ApplyRequest,
     pub jobs: Vec<(JobSpec, Arc<Service>, Arc<Settled>)>,

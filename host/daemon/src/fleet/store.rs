@@ -9,6 +9,8 @@ mod ids;
 mod pending;
 mod rows;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod writer;
 
@@ -31,7 +33,7 @@ use writer::Shared;
 /// What is newer takes the place of what has not been written yet, so that a disk that is full or slow costs no memory.
 pub(super) struct Store {
     shared: Arc<Shared>,
-    /// None: it is being closed.
+    /// None: it is being closed, or has not begun.
     thread: Option<JoinHandle<()>>,
     ids: Ids,
 }
@@ -43,11 +45,17 @@ impl Store {
     }
 
     fn start(path: &Path, mut connection: Connection) -> Result<(Self, Stored), Error> {
-        let (stored, next_id) = file::load(&mut connection).map_err(|cause| file::failed(path, cause))?;
-        let shared = Arc::new(Shared::new(path, next_id));
-        let thread = writer::start(shared.clone(), connection)
+        let (mut store, stored) = Self::read(path, &mut connection)?;
+        let thread = writer::start(store.shared.clone(), connection)
             .map_err(|cause| Error::Open { path: path.into(), cause: Arc::new(cause) })?;
-        let mut store = Self { shared, thread: Some(thread), ids: Ids::new(next_id) };
+        store.thread = Some(thread);
+        Ok((store, stored))
+    }
+
+    /// Nobody writes yet.
+    fn read(path: &Path, connection: &mut Connection) -> Result<(Self, Stored), Error> {
+        let (stored, next_id) = file::load(connection).map_err(|cause| file::failed(path, cause))?;
+        let mut store = Self { shared: Arc::new(Shared::new(path, next_id)), thread: None, ids: Ids::new(next_id) };
         // Most of those who ask later find some.
         store.reserve_ids(0);
         Ok((store, stored))
@@ -141,8 +149,8 @@ impl Store {
         }
     }
 
-    /// Done when everything that was put by now is written, so that it is there after a kill of this process (not of the
-    /// machine); or when that has failed: then it is tried again all the same. Holds no part of the store.
+    /// Done when everything that was put by now is on the disk, so that it is there after a kill of this process and after a
+    /// loss of power; or when that has failed: then it is tried again all the same. Holds no part of the store.
     pub(super) fn kept(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         self.shared.written()
     }
@@ -154,7 +162,7 @@ impl Store {
 
     /// Writes everything, gives back the ids that were reserved, and closes the file.
     pub(super) async fn close(mut self) -> Result<(), Error> {
-        self.shared.put(Change::PutNumber { key: file::NEXT_ID, value: self.ids.next() });
+        self.give_ids_back();
         let written = self.kept().await;
         self.shared.end();
         if let Some(thread) = self.thread.take() {
@@ -162,6 +170,10 @@ impl Store {
             let _ = tokio::task::spawn_blocking(|| thread.join()).await;
         }
         written
+    }
+
+    fn give_ids_back(&self) {
+        self.shared.put(Change::PutNumber { key: file::NEXT_ID, value: self.ids.next() });
     }
 
     /// None: it can't be said in JSON. The problem tells.

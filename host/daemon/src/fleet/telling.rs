@@ -4,7 +4,7 @@
 
 use super::actor::Daemon;
 use super::logs::Origin;
-use super::message::FailedRequest;
+use super::message::{FailedProcess, FailedRequest};
 use sandhog_protocol::control::{EndedAttempt, Event, EventKind};
 use sandhog_protocol::verdict::HealthCheck;
 use sandhog_runtime::objects::Deadlock;
@@ -127,6 +127,20 @@ impl Daemon {
         let cut = &target[..target.floor_char_boundary(SHOWN_TARGET)];
         let more = if cut.len() < target.len() { "…" } else { "" };
         let text = format!("request {number} failed: {method} {cut}{more}: {}", verdict_text::brief(verdict));
+        let event = Event {
+            instance: Some(origin.instance),
+            id: self.running.get(&attempt).map(|running| running.id),
+            attempt: Some(origin.attempt.clone()),
+            verdict: Some(verdict.clone()),
+            ..plain_event(Some(origin.job.clone()), EventKind::RequestFailed, &text)
+        };
+        self.events.add(event);
+    }
+
+    /// The process of a connection that was not served to its end, and why.
+    pub(super) fn tell_of_failed_process(&mut self, attempt: AttemptNumber, failed: &FailedProcess) {
+        let FailedProcess { origin, verdict } = failed;
+        let text = format!("the process of a connection has ended: {}", verdict_text::brief(verdict));
         let event = Event {
             instance: Some(origin.instance),
             id: self.running.get(&attempt).map(|running| running.id),

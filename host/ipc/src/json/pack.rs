@@ -6,9 +6,9 @@
 pub struct TooLarge;
 
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) -> Result<(), TooLarge> {
-    match text.len() {
-        length @ 0..=31 => out.push(0xa0 | length as u8),
-        length => put_length(out, [Some(0xd9), Some(0xda), Some(0xdb)], length)?,
+    match u8::try_from(text.len()) {
+        Ok(length @ 0..=31) => out.push(0xa0 | length),
+        Ok(_) | Err(_) => put_length(out, [Some(0xd9), Some(0xda), Some(0xdb)], text.len())?,
     }
     out.extend_from_slice(text.as_bytes());
     Ok(())
@@ -25,18 +25,18 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, kind: Option<i8>, bytes: &[u8]) -> Re
 
 /// An array's header.
 pub(super) fn put_array(out: &mut Vec<u8>, count: usize) -> Result<(), TooLarge> {
-    match count {
-        0..=15 => out.push(0x90 | count as u8),
-        _ => put_length(out, [None, Some(0xdc), Some(0xdd)], count)?,
+    match u8::try_from(count) {
+        Ok(count @ 0..=15) => out.push(0x90 | count),
+        Ok(_) | Err(_) => put_length(out, [None, Some(0xdc), Some(0xdd)], count)?,
     }
     Ok(())
 }
 
 /// A map's header.
 pub(super) fn put_map(out: &mut Vec<u8>, count: usize) -> Result<(), TooLarge> {
-    match count {
-        0..=15 => out.push(0x80 | count as u8),
-        _ => put_length(out, [None, Some(0xde), Some(0xdf)], count)?,
+    match u8::try_from(count) {
+        Ok(count @ 0..=15) => out.push(0x80 | count),
+        Ok(_) | Err(_) => put_length(out, [None, Some(0xde), Some(0xdf)], count)?,
     }
     Ok(())
 }
@@ -57,21 +57,20 @@ fn put_length(out: &mut Vec<u8>, markers: [Option<u8>; 3], length: usize) -> Res
 }
 
 pub(super) fn put_uint(out: &mut Vec<u8>, number: u64) {
-    match number {
-        0..=0x7f => out.push(number as u8),
-        0x80..=0xff => out.extend([0xcc, number as u8]),
-        0x100..=0xffff => {
-            out.push(0xcd);
-            out.extend((number as u16).to_be_bytes());
+    if let Ok(small) = u8::try_from(number) {
+        if small > 0x7f {
+            out.push(0xcc);
         }
-        0x1_0000..=0xffff_ffff => {
-            out.push(0xce);
-            out.extend((number as u32).to_be_bytes());
-        }
-        _ => {
-            out.push(0xcf);
-            out.extend(number.to_be_bytes());
-        }
+        out.push(small);
+    } else if let Ok(small) = u16::try_from(number) {
+        out.push(0xcd);
+        out.extend(small.to_be_bytes());
+    } else if let Ok(small) = u32::try_from(number) {
+        out.push(0xce);
+        out.extend(small.to_be_bytes());
+    } else {
+        out.push(0xcf);
+        out.extend(number.to_be_bytes());
     }
 }
 

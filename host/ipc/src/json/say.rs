@@ -69,7 +69,12 @@ fn check(reader: &mut Reader<'_>, maps: &mut Bits, depth_left: usize) -> Result<
             (0..count).try_for_each(|_| {
                 match Reader(reader.0).item()? {
                     Item::Text(key) if !(count == 1 && key.starts_with('$')) => {}
-                    _ => maps.clear(index),
+                    Item::Text(_) | Item::Nil | Item::Bool(_) | Item::Positive(_) | Item::Negative(_) => {
+                        maps.clear(index)
+                    }
+                    Item::Float(_) | Item::Bytes(_) | Item::Extension(..) | Item::Array(_) | Item::Map(_) => {
+                        maps.clear(index);
+                    }
                 }
                 check(reader, maps, deeper)?;
                 check(reader, maps, deeper)

@@ -1,8 +1,8 @@
 //! Inside of a queue: one member at a time, that makes its changes so that whoever finds it dead can undo them.
 //!
-//! Before the first of the header's words changes, all of them are noted at once; of any other word its place and what it holds.
-//! A change stands once nothing is noted any more. What no word that counts leads to (free blocks, free slots, a chain's end)
-//! needs no note.
+//! Before the first of the header's words changes, all of them are noted at once; of any other word its place and what it
+//! holds. A change stands once nothing is noted any more. Unreachable parts (free blocks, free slots, the end of a chain)
+//! need no note.
 //!
 //! Must not: know an item.
 
@@ -81,11 +81,11 @@ impl<'w, W: Words> Inside<'w, W> {
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a segment has less than 2^32 words")]
     fn note(&mut self, place: usize) {
         let number = self.noted & !WHOLE_HEADER;
         debug_assert!(number < MOST_NOTES, "an operation that changes more words than can be noted");
         let note = NOTES + 2 * number as usize;
-        // A segment has less than 2^32 words.
         self.words.store(note, place as u32);
         self.words.store(note + 1, self.words.load(place));
         self.noted += 1;

@@ -1,4 +1,4 @@
-//! What is put into a queue, and what comes out of it.
+//! The items of a queue, on the way in and on the way out.
 //!
 //! Must not: know a queue's memory.
 

@@ -1,9 +1,9 @@
 //! Three lines of those that wait at a queue: to get an item, to put one, to see all done.
 //!
-//! A line is a word: a number that grows with each call, and two flags. Whoever finds that it has to wait sets [`SOME`] while it
-//! is inside, and sleeps as long as the word stays as it left it. A call wakes as many as can go on and takes the flag away; each
-//! of them passes it on when it comes out, together with what it leaves, so that a call wakes no more than there is something
-//! for and nobody is forgotten. A death among them is made good by `recovery`, which wakes all.
+//! A line is a word: a number that grows with each call, and two flags. A member that has to wait sets [`SOME`] while it
+//! is inside, and sleeps while the word stays unchanged. A call wakes as many as can go on and takes the flag away; each
+//! of them passes it on when it comes out, together with what it leaves, so that a call wakes no more than there is
+//! something for and nobody is forgotten. A death among them is made good by `recovery`, which wakes all.
 //!
 //! Must not: change anything but these words.
 

@@ -1,4 +1,4 @@
-//! Of a queue, all that follows from a death; and what is to be seen of it.
+//! The recovery of a queue after a death, and the view of a queue.
 //!
 //! The keeper does this, and may be killed at any step itself: another one does it again from the beginning.
 //!

@@ -1,7 +1,7 @@
 //! Tasks: all that was put and is not done, and how many of them each member has got.
 //!
-//! A member's word has its generation above and its tasks below. Whoever gets more than [`MOST`] without saying that any is
-//! done does not care; nor does anybody wait for that.
+//! A member's word has its generation above and its tasks below. A member that gets more than [`MOST`] items without a
+//! `task_done` does not use this count, and no other member waits for it.
 //!
 //! Must not: know an item.
 

@@ -1,7 +1,7 @@
 //! Putting and getting.
 //!
-//! A put writes its items into free slots and blocks, where they are nothing yet, and makes them wait by changing the queue's
-//! first words; a get does the reverse. What is large is copied outside, while it is in its member's hands (`hands`).
+//! A put writes its items into free slots and blocks, where they are nothing yet, and makes them wait by changing the
+//! queue's first words; a get does the reverse. Large items are copied outside, while their member holds them (`hands`).
 //!
 //! Must not: know who may put and who may get.
 
@@ -204,7 +204,7 @@ pub(super) fn length_of<W: Words>(inside: &Inside<'_, W>, slot: u32) -> Result<u
 pub(super) fn copy_out<W: Words>(words: &W, inside: &Inside<'_, W>, slot: u32, length: u32) -> Result<Got, Problem> {
     let slot = inside.layout.slot(slot);
     // Whoever wrote more than a byte there gets the rest cut off.
-    let format = words.load(slot.format) as u8;
+    let [format, ..] = words.load(slot.format).to_le_bytes();
     let mut body = vec![0; length as usize];
     Walk::new(words, inside.layout, words.load(slot.block)).read(&mut body)?;
     Ok(Got { format, body })
@@ -232,6 +232,7 @@ pub(super) fn fill<W: Words>(
 }
 
 /// Writes what a free slot is to say, and makes it the run's last. The next free slot.
+#[expect(clippy::cast_possible_truncation, reason = "an item has at most the queue's bytes, which 32 bits hold")]
 fn describe<W: Words>(
     inside: &Inside<'_, W>,
     slot: u32,
@@ -246,7 +247,6 @@ fn describe<W: Words>(
     run.last = slot;
     let places = inside.layout.slot(slot);
     inside.words.store(places.block, block);
-    // At most the queue's bytes, which 32 bits hold.
     inside.words.store(places.length, length as u32);
     inside.words.store(places.format, format.into());
     Ok(inside.load(places.next))

@@ -1,10 +1,11 @@
 //! Barriers.
 
-use super::{Patience, Rng, Scenario, explore};
+use super::{Patience, Scenario, explore};
 use crate::barrier::Barrier;
 use crate::problem::Problem;
 use crate::words::Words;
 use sandhog_protocol::objects::{Kind, Member};
+use sandhog_simulation::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Scenario for Barriers {
     type Op = Op;
     type Outcome = Result<u32, Problem>;
 
-    fn new(rng: &mut Rng) -> Self {
+    fn new(rng: &Rng) -> Self {
         Self {
             parties: 1 + rng.below(4) as u32,
             passed: BTreeMap::new(),
@@ -68,15 +69,15 @@ impl Scenario for Barriers {
         Kind::Barrier { parties: self.parties }
     }
 
-    fn program(&self, rng: &mut Rng) -> Vec<Op> {
+    fn program(&self, rng: &Rng) -> Vec<Op> {
         let is_patient = rng.one_in(2);
-        let op = |rng: &mut Rng| match rng.below(12) {
+        let op = |rng: &Rng| match rng.below(12) {
             0 if !is_patient => Op::Abort,
             1 | 2 if !is_patient => Op::Reset,
             _ if is_patient => Op::Wait(Patience::ForEver),
             _ => Op::Wait(Patience::random(rng)),
         };
-        (0..2 + rng.below(8)).map(|_| op(rng)).collect()
+        rng.up_to(2 + rng.below(8)).map(|()| op(rng)).collect()
     }
 
     fn perform<W: Words>(&self, op: &Op, words: &W, me: Member, now: u64) -> Self::Outcome {

@@ -1,12 +1,13 @@
 //! Conditions.
 
 use super::lock_model::LockModel;
-use super::{Patience, Rng, Scenario, explore};
+use super::{Patience, Scenario, explore};
 use crate::condition::Condition;
 use crate::limits::SEATS;
 use crate::problem::{Acquired, Problem};
 use crate::words::Words;
 use sandhog_protocol::objects::{Kind, Member};
+use sandhog_simulation::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ impl Scenario for Conditions {
     type Op = Op;
     type Outcome = Result<Option<Acquired>, Problem>;
 
-    fn new(_rng: &mut Rng) -> Self {
+    fn new(_rng: &Rng) -> Self {
         Self { is_orderly: true, ..Self::default() }
     }
 
@@ -107,10 +108,10 @@ impl Scenario for Conditions {
         Kind::Condition
     }
 
-    fn program(&self, rng: &mut Rng) -> Vec<Op> {
+    fn program(&self, rng: &Rng) -> Vec<Op> {
         let mut program = Vec::new();
         let is_patient = rng.one_in(2);
-        for _ in 0..1 + rng.below(5) {
+        for () in rng.up_to(1 + rng.below(5)) {
             let depth = 1 + rng.below(2);
             program.extend((0..depth).map(|_| Op::Acquire));
             program.push(match rng.below(8) {

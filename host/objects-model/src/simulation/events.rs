@@ -1,10 +1,11 @@
 //! Events.
 
-use super::{Patience, Rng, Scenario, explore};
+use super::{Patience, Scenario, explore};
 use crate::event::Event;
 use crate::problem::Problem;
 use crate::words::Words;
 use sandhog_protocol::objects::{Kind, Member};
+use sandhog_simulation::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ impl Scenario for Events {
     type Op = Op;
     type Outcome = Result<(), Problem>;
 
-    fn new(_rng: &mut Rng) -> Self {
+    fn new(_rng: &Rng) -> Self {
         Self::default()
     }
 
@@ -39,13 +40,13 @@ impl Scenario for Events {
         Kind::Event
     }
 
-    fn program(&self, rng: &mut Rng) -> Vec<Op> {
-        let op = |rng: &mut Rng| match rng.below(5) {
+    fn program(&self, rng: &Rng) -> Vec<Op> {
+        let op = |rng: &Rng| match rng.below(5) {
             0 => Op::Clear,
             1 | 2 => Op::Set,
             _ => Op::Wait(Patience::random(rng)),
         };
-        (0..2 + rng.below(10)).map(|_| op(rng)).collect()
+        rng.up_to(2 + rng.below(10)).map(|()| op(rng)).collect()
     }
 
     fn perform<W: Words>(&self, op: &Op, words: &W, _me: Member, now: u64) -> Self::Outcome {

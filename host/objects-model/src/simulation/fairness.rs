@@ -2,7 +2,6 @@
 //!
 //! The other's operations are done whole, before the one that waits has its turn.
 
-use super::chance::Rng;
 use super::world::{Actor, TurnOver, View, World};
 use crate::event::Event;
 use crate::limits::PATIENCE;
@@ -10,6 +9,7 @@ use crate::object::Object;
 use crate::problem::Problem;
 use crate::words::Until;
 use sandhog_protocol::objects::{Kind, Member};
+use sandhog_simulation::Rng;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

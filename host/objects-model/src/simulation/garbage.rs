@@ -1,11 +1,11 @@
 //! Memory in which anything may stand, and changes under everybody's hands: each operation ends, or waits for as long as its
 //! caller wants to.
 
-use super::Rng;
 use crate::limits::SEATS;
 use crate::object::Object;
 use crate::words::{Until, Waited, Words};
 use sandhog_protocol::objects::{Element, Kind, Member};
+use sandhog_simulation::{Rng, explore};
 use std::cell::{Cell, RefCell};
 
 /// Accesses between two waits.
@@ -16,7 +16,7 @@ const WAITS: u64 = 40;
 
 struct Garbage {
     words: RefCell<Vec<u32>>,
-    rng: RefCell<Rng>,
+    rng: Rng,
     /// One access in so many finds another word changed; 0: none does.
     changes: u64,
     accesses: Cell<u64>,
@@ -24,24 +24,23 @@ struct Garbage {
 }
 
 impl Garbage {
-    fn new(kind: Kind, seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
+    fn new(kind: Kind, rng: Rng) -> Self {
         let words = Object::bytes(kind).unwrap().div_ceil(8) * 2;
-        let words = (0..words).map(|_| garbage(&mut rng)).collect();
+        let words = (0..words).map(|_| garbage(&rng)).collect();
         let changes = [0, 1, 2, 5][rng.below(4) as usize];
         let (accesses, waits) = (Cell::new(0), Cell::new(0));
-        Self { words: RefCell::new(words), rng: RefCell::new(rng), changes, accesses, waits }
+        Self { words: RefCell::new(words), rng, changes, accesses, waits }
     }
 
     fn access(&self) {
         self.accesses.set(self.accesses.get() + 1);
         assert!(self.accesses.get() < MOST, "an operation does not end");
-        let mut rng = self.rng.borrow_mut();
+        let rng = &self.rng;
         if self.changes > 0 && rng.one_in(self.changes) {
             let mut words = self.words.borrow_mut();
             let most = words.len() as u64;
             let place = if rng.one_in(2) { rng.below(most.min(24)) } else { rng.below(most) };
-            words[place as usize] = garbage(&mut rng);
+            words[place as usize] = garbage(rng);
         }
     }
 
@@ -66,7 +65,7 @@ impl Garbage {
 }
 
 /// Numbers that mean something more often than others.
-fn garbage(rng: &mut Rng) -> u32 {
+fn garbage(rng: &Rng) -> u32 {
     let flags = (rng.below(4) as u32) << 30;
     match rng.below(8) {
         0 | 1 => 0,
@@ -78,7 +77,7 @@ fn garbage(rng: &mut Rng) -> u32 {
     }
 }
 
-fn member(rng: &mut Rng) -> Member {
+fn member(rng: &Rng) -> Member {
     Member { seat: rng.below(u64::from(SEATS)) as u16, generation: 1 + rng.below(2) as u16 }
 }
 
@@ -164,9 +163,9 @@ impl Words for Garbage {
             Until::Never if self.waits.get() > WAITS => Waited::Stopping,
             // Somebody has changed the word and woken all.
             Until::At(_) | Until::Never => {
-                let mut rng = self.rng.borrow_mut();
+                let rng = &self.rng;
                 if rng.one_in(2) && self.get(place) == expected {
-                    self.put(place, garbage(&mut rng));
+                    self.put(place, garbage(rng));
                 }
                 Waited::Woken
             }
@@ -182,14 +181,14 @@ impl Words for Garbage {
     }
 }
 
-fn until(rng: &mut Rng) -> Until {
+fn until(rng: &Rng) -> Until {
     rng.pick([Until::Now, Until::At(1), Until::Never]).unwrap()
 }
 
 fn ignore<T>(_outcome: T) {}
 
 /// Any operation, whatever comes of it.
-fn operate(object: Object, words: &Garbage, me: Member, rng: &mut Rng) {
+fn operate(object: Object, words: &Garbage, me: Member, rng: &Rng) {
     let until = until(rng);
     let first = rng.one_in(2);
     match object {
@@ -212,7 +211,7 @@ fn operate(object: Object, words: &Garbage, me: Member, rng: &mut Rng) {
     }
 }
 
-fn condition_operation(condition: crate::Condition, words: &Garbage, me: Member, until: Until, rng: &mut Rng) {
+fn condition_operation(condition: crate::Condition, words: &Garbage, me: Member, until: Until, rng: &Rng) {
     // Otherwise it is hardly ever held.
     words.put_long(0, u64::from(crate::code(me)));
     match rng.below(3) {
@@ -222,7 +221,7 @@ fn condition_operation(condition: crate::Condition, words: &Garbage, me: Member,
     }
 }
 
-fn queue_operation(queue: crate::Queue, words: &Garbage, me: Member, until: Until, rng: &mut Rng) {
+fn queue_operation(queue: crate::Queue, words: &Garbage, me: Member, until: Until, rng: &Rng) {
     let body = vec![7; rng.below(300) as usize];
     match rng.below(9) {
         0 | 1 => ignore(queue.put(words, me, 1, &[&body], until)),
@@ -237,22 +236,22 @@ fn queue_operation(queue: crate::Queue, words: &Garbage, me: Member, until: Unti
 
 fn all_operations_end(kind: Kind) {
     let object = Object::of(kind).unwrap();
-    for seed in 0..2_000 {
-        let words = Garbage::new(kind, seed);
-        let mut rng = Rng::new(!seed);
-        for _ in 0..12 {
+    explore(2_000 * 12, |rng| {
+        let words = Garbage::new(kind, rng.clone());
+        for () in rng.up_to(12) {
             words.accesses.set(0);
             words.waits.set(0);
-            let me = member(&mut rng);
+            let me = member(&rng);
             match rng.below(6) {
                 0 => ignore(object.recover(&words, me)),
                 1 => object.rouse(&words),
                 2 => object.named(&words, &mut |named| assert!(named.generation > 0)),
                 3 => ignore(object.look(&words)),
-                _ => operate(object, &words, me, &mut rng),
+                _ => operate(object, &words, me, &rng),
             }
         }
-    }
+        12
+    });
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Locks and re-entrant locks.
 
 use super::lock_model::LockModel;
-use super::{Patience, Rng, Scenario, explore};
+use super::{Patience, Scenario, explore};
 use crate::lock::Lock;
 use crate::problem::{Acquired, Problem};
 use crate::rlock::Rlock;
 use crate::words::Words;
 use sandhog_protocol::objects::{Kind, Member};
+use sandhog_simulation::Rng;
 use std::collections::BTreeSet;
 
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ impl Scenario for Locks {
     type Op = Op;
     type Outcome = Result<Option<Acquired>, Problem>;
 
-    fn new(rng: &mut Rng) -> Self {
+    fn new(rng: &Rng) -> Self {
         Self {
             is_reentrant: rng.one_in(2),
             model: LockModel::default(),
@@ -40,9 +41,9 @@ impl Scenario for Locks {
         if self.is_reentrant { Kind::Rlock } else { Kind::Lock }
     }
 
-    fn program(&self, rng: &mut Rng) -> Vec<Op> {
+    fn program(&self, rng: &Rng) -> Vec<Op> {
         let mut program = Vec::new();
-        for _ in 0..1 + rng.below(6) {
+        for () in rng.up_to(1 + rng.below(6)) {
             let depth = if self.is_reentrant { 1 + rng.below(3) } else { 1 };
             program.extend((0..depth).map(|_| Op::Acquire(Patience::random(rng))));
             let releases = if rng.one_in(16) { rng.below(depth + 2) } else { depth };

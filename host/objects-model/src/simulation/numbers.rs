@@ -1,10 +1,11 @@
 //! Numbers that are changed at the same time, also those that share a word.
 
-use super::{Rng, Scenario, explore};
+use super::{Scenario, explore};
 use crate::array::Array;
 use crate::problem::Problem;
 use crate::words::Words;
 use sandhog_protocol::objects::{Element, Kind, Member};
+use sandhog_simulation::Rng;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -58,7 +59,7 @@ impl Scenario for Numbers {
     type Op = Op;
     type Outcome = Result<(), Problem>;
 
-    fn new(rng: &mut Rng) -> Self {
+    fn new(rng: &Rng) -> Self {
         let element = rng.pick(ELEMENTS).unwrap();
         Self { element, sums: vec![(0, 0); LENGTH as usize] }
     }
@@ -67,12 +68,12 @@ impl Scenario for Numbers {
         Kind::Array { element: self.element, length: LENGTH }
     }
 
-    fn program(&self, rng: &mut Rng) -> Vec<Op> {
-        let op = |rng: &mut Rng| match rng.below(LENGTH) {
+    fn program(&self, rng: &Rng) -> Vec<Op> {
+        let op = |rng: &Rng| match rng.below(LENGTH) {
             index if rng.one_in(3) => Op::Increment(index),
             index => Op::Add(index),
         };
-        (0..1 + rng.below(16)).map(|_| op(rng)).collect()
+        rng.up_to(1 + rng.below(16)).map(|()| op(rng)).collect()
     }
 
     fn perform<W: Words>(&self, op: &Op, words: &W, _me: Member, _now: u64) -> Self::Outcome {

@@ -1,9 +1,9 @@
 //! What is tried: the scenario of an object, and the plan of one world.
 
-use super::chance::Rng;
 use crate::problem::Problem;
 use crate::words::{Until, Words};
 use sandhog_protocol::objects::{Kind, Member};
+use sandhog_simulation::Rng;
 use std::fmt::Debug;
 
 /// One kind of object: the operations of its members, and the model that is held against it.
@@ -15,12 +15,12 @@ pub(crate) trait Scenario: Sized {
     type Outcome: Debug;
 
     /// A world's parameters.
-    fn new(rng: &mut Rng) -> Self;
+    fn new(rng: &Rng) -> Self;
 
     fn kind(&self) -> Kind;
 
     /// What one member does, in this order.
-    fn program(&self, rng: &mut Rng) -> Vec<Self::Op>;
+    fn program(&self, rng: &Rng) -> Vec<Self::Op>;
 
     /// Whether the member may do it now.
     fn applies(&self, _me: Member, _op: &Self::Op) -> bool {
@@ -59,7 +59,7 @@ pub(crate) enum Patience {
 }
 
 impl Patience {
-    pub(crate) fn random(rng: &mut Rng) -> Self {
+    pub(crate) fn random(rng: &Rng) -> Self {
         match rng.below(8) {
             0 => Self::None,
             1 | 2 => Self::For(rng.below(200)),
@@ -87,13 +87,8 @@ impl Patience {
     }
 }
 
-/// One world.
-#[derive(Clone, Debug)]
+/// What happens in one world, but for when.
 pub(crate) struct Plan<Op> {
-    /// Of the scenario's parameters.
-    pub(crate) seed: u64,
-    /// Of all that happens while it runs.
-    pub(crate) schedule: u64,
     pub(crate) programs: Vec<Vec<Op>>,
     pub(crate) kills: u32,
     pub(crate) keeper_kills: u32,
@@ -101,14 +96,11 @@ pub(crate) struct Plan<Op> {
 }
 
 impl<Op> Plan<Op> {
-    pub(crate) fn new<S: Scenario<Op = Op>>(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let scenario = S::new(&mut rng.clone());
-        let members = 1 + rng.below(5);
-        let programs = (0..members).map(|_| scenario.program(&mut rng)).collect();
+    pub(crate) fn new<S: Scenario<Op = Op>>(scenario: &S, rng: &Rng) -> Self {
+        let programs = rng.up_to(1 + rng.below(5)).map(|()| scenario.program(rng)).collect();
         let kills = [0, 2, 5, 12][rng.below(4) as usize];
         let keeper_kills = if rng.one_in(2) { rng.below(12) as u32 } else { 0 };
         let stops = if rng.one_in(4) { rng.below(3) as u32 } else { 0 };
-        Self { seed, schedule: rng.random(), programs, kills, keeper_kills, stops }
+        Self { programs, kills, keeper_kills, stops }
     }
 }

@@ -1,10 +1,11 @@
 //! Queues.
 
-use super::{Patience, Rng, Scenario, explore};
+use super::{Patience, Scenario, explore};
 use crate::problem::Problem;
 use crate::queue::{Got, Item, LARGE, Queue};
 use crate::words::Words;
 use sandhog_protocol::objects::{Kind, Member};
+use sandhog_simulation::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is put: its number and its length.
@@ -236,7 +237,7 @@ impl Scenario for Queues {
     type Op = Op;
     type Outcome = Outcome;
 
-    fn new(rng: &mut Rng) -> Self {
+    fn new(rng: &Rng) -> Self {
         let bounds = (1 + rng.below(4) as u32, 10 + rng.below(500) as u32);
         Self {
             queue: Queue::of(bounds.0, bounds.1.into()).unwrap(),
@@ -261,8 +262,8 @@ impl Scenario for Queues {
         Kind::Queue { items: self.bounds.0, bytes: self.bounds.1.into() }
     }
 
-    fn program(&self, rng: &mut Rng) -> Vec<Op> {
-        let thing = |rng: &mut Rng| (rng.random() as u32, [0, 0, 1, 58, 130, 210][rng.below(6) as usize]);
+    fn program(&self, rng: &Rng) -> Vec<Op> {
+        let thing = |rng: &Rng| (rng.random() as u32, [0, 0, 1, 58, 130, 210][rng.below(6) as usize]);
         let mut program = Vec::new();
         // Several readers that wait at a queue that is closed then.
         match rng.below(6) {
@@ -271,7 +272,7 @@ impl Scenario for Queues {
             2 => return vec![Op::Take(Patience::ForEver), if rng.one_in(2) { Op::GiveBack } else { Op::Acknowledge }],
             _ => {}
         }
-        for _ in 0..2 + rng.below(7) {
+        for () in rng.up_to(2 + rng.below(7)) {
             let patience = Patience::random(rng);
             match rng.below(10) {
                 0..4 => program.push(Op::Put(vec![thing(rng)], patience)),

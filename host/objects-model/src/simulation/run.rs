@@ -1,12 +1,12 @@
 //! One world, from its plan to its end.
 
-use super::chance::Rng;
 use super::plan::{Plan, Scenario};
 use super::world::{Actor, TurnOver, View, World};
 use crate::object::Object;
 use crate::problem::Recovery;
 use crate::words::Waited;
 use sandhog_protocol::objects::Member;
+use sandhog_simulation::Rng;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,26 +20,13 @@ const MOST_MADE: usize = 5_000;
 /// The keeper, as an actor. Members are at their seat plus 1.
 const KEEPER: usize = 0;
 
-/// How a world came out.
-pub(crate) struct End {
-    pub(crate) steps: u64,
-    pub(crate) story: String,
-    pub(crate) result: Result<(), String>,
-}
-
-pub(crate) fn run<S: Scenario>(plan: &Plan<S::Op>, tells: bool) -> End {
-    let mut run = Run::<S>::new(plan, tells);
-    let result = match catch_unwind(AssertUnwindSafe(|| run.run())) {
-        Ok(result) => result,
-        Err(panic) => Err(format!("panicked: {}", text(panic.as_ref()))),
-    };
-    let world = run.world.into_inner();
-    End { steps: world.steps, story: world.story.unwrap_or_default(), result }
-}
-
-fn text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+/// The accesses of a world; or the rule that it has broken.
+pub(crate) fn run<S: Scenario>(rng: Rng) -> Result<u64, String> {
+    let scenario = S::new(&rng);
+    let plan = Plan::new(&scenario, &rng);
+    let mut run = Run::<S>::new(scenario, plan, rng);
+    run.run()?;
+    Ok(run.world.into_inner().steps)
 }
 
 /// A member that lives.
@@ -78,32 +65,29 @@ struct Run<S: Scenario> {
 }
 
 impl<S: Scenario> Run<S> {
-    fn new(plan: &Plan<S::Op>, tells: bool) -> Self {
-        let scenario = S::new(&mut Rng::new(plan.seed));
-        let mut rng = Rng::new(plan.schedule);
+    fn new(scenario: S, plan: Plan<S::Op>, rng: Rng) -> Self {
+        let Plan { programs, kills, keeper_kills, stops } = plan;
         let object = Object::of(scenario.kind()).expect("an object");
-        let mut world = World::new(Object::bytes(scenario.kind()).expect("its size"), Rng::new(rng.random()));
-        world.actors.resize_with(1 + plan.programs.len(), Actor::default);
-        world.story = tells.then(String::new);
+        let mut world = World::new(Object::bytes(scenario.kind()).expect("its size"), rng.clone());
+        world.actors.resize_with(1 + programs.len(), Actor::default);
         let mut living = BTreeMap::new();
-        for (seat, program) in (0..).zip(&plan.programs) {
-            let program = program.iter().rev().cloned().collect();
+        for (seat, mut program) in (0..).zip(programs) {
+            program.reverse();
             living
                 .insert(seat, Living { member: Member { seat, generation: 1 }, program, doing: None, is_idle: false });
         }
-        let world = RefCell::new(world);
         Self {
             scenario,
             object,
-            world,
+            world: RefCell::new(world),
             rng,
             living,
             dead: BTreeMap::new(),
             work: None,
             dead_before: BTreeSet::new(),
-            kills: plan.kills,
-            keeper_kills: plan.keeper_kills,
-            stops: plan.stops,
+            kills,
+            keeper_kills,
+            stops,
         }
     }
 
@@ -112,12 +96,10 @@ impl<S: Scenario> Run<S> {
         self.object.initialise(&View(&self.world));
         self.world.borrow_mut().actors[KEEPER].begin();
         loop {
-            if self.world.borrow().steps > MOST_STEPS {
-                return Err("it does not come to an end".to_owned());
-            }
-            if self.world.borrow().actors.iter().any(|actor| actor.made() > MOST_MADE) {
-                return Err("an operation does not come to an end".to_owned());
-            }
+            assert!(self.world.borrow().steps <= MOST_STEPS, "it does not come to an end");
+            let made = self.world.borrow().actors.iter().map(Actor::made).max();
+            assert!(made.is_none_or(|made| made <= MOST_MADE), "an operation does not come to an end");
+            self.rng.mark();
             self.chance();
             let ready = self.ready();
             match self.rng.pick(ready) {

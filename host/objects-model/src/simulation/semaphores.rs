@@ -1,10 +1,11 @@
 //! Semaphores, bounded and not.
 
-use super::{Patience, Rng, Scenario, explore};
+use super::{Patience, Scenario, explore};
 use crate::problem::Problem;
 use crate::semaphore::{RESERVED, Semaphore};
 use crate::words::Words;
 use sandhog_protocol::objects::{Kind, Member};
+use sandhog_simulation::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ impl Scenario for Semaphores {
     type Op = Op;
     type Outcome = Result<u64, Problem>;
 
-    fn new(rng: &mut Rng) -> Self {
+    fn new(rng: &Rng) -> Self {
         Self {
             permits: rng.below(4) as u32,
             is_bounded: rng.one_in(2),
@@ -67,9 +68,9 @@ impl Scenario for Semaphores {
         if self.is_bounded { Kind::BoundedSemaphore { permits } } else { Kind::Semaphore { permits } }
     }
 
-    fn program(&self, rng: &mut Rng) -> Vec<Op> {
+    fn program(&self, rng: &Rng) -> Vec<Op> {
         let mut program = Vec::new();
-        for _ in 0..1 + rng.below(6) {
+        for () in rng.up_to(1 + rng.below(6)) {
             let permits = 1 + rng.below(2);
             program.extend((0..permits).map(|_| Op::Acquire(Patience::random(rng))));
             if rng.one_in(6) {

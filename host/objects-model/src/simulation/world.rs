@@ -1,9 +1,8 @@
 //! The memory of one object, and the accesses of those that work on it: answered from a log, made, or not made yet.
 
-use super::chance::Rng;
 use crate::words::{Until, Waited, Words};
+use sandhog_simulation::Rng;
 use std::cell::RefCell;
-use std::fmt::Write;
 use std::panic::resume_unwind;
 
 /// What an access answered.
@@ -97,14 +96,13 @@ pub(crate) struct World {
     seen: usize,
     /// Accesses that it may make before its turn is over.
     turn: u64,
-    pub(crate) story: Option<String>,
 }
 
 impl World {
     pub(crate) fn new(bytes: u64, rng: Rng) -> Self {
         let words = vec![0; bytes.div_ceil(8) as usize * 2];
         let actors = Vec::new();
-        Self { words, actors, now: 0, is_time_still: false, steps: 0, rng, acting: 0, seen: 0, turn: 0, story: None }
+        Self { words, actors, now: 0, is_time_still: false, steps: 0, rng, acting: 0, seen: 0, turn: 0 }
     }
 
     /// Those accesses that the acting one has made.
@@ -137,10 +135,8 @@ impl World {
         Some(answer)
     }
 
-    pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
-        if let Some(story) = &mut self.story {
-            let _ = writeln!(story, "  {}", what());
-        }
+    pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
+        self.rng.tell(what);
     }
 
     fn get(&self, place: usize) -> u32 {

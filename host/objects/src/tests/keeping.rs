@@ -1,4 +1,4 @@
-//! What the keeper does with what it is told, and with what it finds in memory.
+//! Tests of the keeper: its reaction to messages, and to the contents of memory.
 
 use super::group::{Group, as_kind, copy};
 use crate::Page;

@@ -2,8 +2,8 @@
 //! binds an entry to its key and to this state directory: bytes that somebody else has written, or that were sealed for
 //! another key, are found out, as damaged ones are.
 //!
-//! Whoever can read the secret could write entries of their own. So a file that others may read, or that is not of this
-//! person, is taken for no secret: it is made anew, and so is every entry, once.
+//! A person who can read the secret could write entries of their own. So a file that others may read, or that is not of
+//! this person, is taken for no secret: it is made anew, and so is every entry, once.
 
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, open, openat, unlinkat};
 use rustix::io::Errno;

@@ -1,4 +1,4 @@
-//! What reaches an attempt, as the events that it means.
+//! Translates the inputs of an attempt into events.
 //!
 //! Must not: decide what follows from an event.
 
@@ -11,7 +11,7 @@ use sandhog_protocol::worker::{FromWorker, ToWorker};
 use sandhog_supervisor::attempt::Event;
 use sandhog_supervisor::pause::Due;
 use sandhog_sys::stamps;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Driver<'_> {
     /// A note as the event that it means, if it means one; what it carries stays here.
@@ -82,24 +82,21 @@ impl Driver<'_> {
 
     /// Notes what an event says of what the attempt has used.
     fn account(&mut self, event: &Event) {
-        match event {
-            Event::WorkerEnded(exit) => {
-                stamps::note("worker has ended");
-                let stood = suspension::total().saturating_sub(self.stood) + self.pause.total(self.asked.elapsed());
-                self.usage.wall_ms =
-                    self.gone.map_or(0, |gone| gone.elapsed().saturating_sub(stood).as_millis() as u64);
-                (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
-            }
-            Event::Message(FromWorker::Ended(report)) => {
-                stamps::note("report is there");
-                self.usage.peak_memory_bytes = report.peak_memory_bytes;
-                let written = report.written_bytes.as_deref();
-                self.usage.stdout_bytes = written.map(|[stdout, _]| *stdout);
-                self.usage.stderr_bytes = written.map(|[_, stderr]| *stderr);
-                self.usage.messages_received = report.messages_received;
-                self.usage.messages_sent = report.messages_sent;
-            }
-            _ => {}
+        if let Event::WorkerEnded(exit) = event {
+            stamps::note("worker has ended");
+            let stood = suspension::total().saturating_sub(self.stood) + self.pause.total(self.asked.elapsed());
+            let ran = self.gone.map_or(Duration::ZERO, |gone| gone.elapsed().saturating_sub(stood));
+            self.usage.wall_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+            (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
+        }
+        if let Event::Message(FromWorker::Ended(report)) = event {
+            stamps::note("report is there");
+            self.usage.peak_memory_bytes = report.peak_memory_bytes;
+            let written = report.written_bytes.as_deref();
+            self.usage.stdout_bytes = written.map(|[stdout, _]| *stdout);
+            self.usage.stderr_bytes = written.map(|[_, stderr]| *stderr);
+            self.usage.messages_received = report.messages_received;
+            self.usage.messages_sent = report.messages_sent;
         }
     }
 }

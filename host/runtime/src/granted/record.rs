@@ -1,4 +1,4 @@
-//! What is remembered of what a job was granted, so that it is known again by the next daemon.
+//! The stored identity of a job's granted files, by which the next daemon recognises them.
 
 use super::usable::{Granted, Input};
 use super::writable::{FileId, Status};

@@ -1,6 +1,6 @@
-//! Opening what a job was granted once more, when a daemon starts again. What no job can change is opened as always, be it
-//! on another device or out of a backup. Where a job may write, nothing is reached through a link, and what lies there has to
-//! be what the operator granted.
+//! Opening what a job was granted once more, when a daemon starts again. A file that no job can change is opened as
+//! usual, even if it is on another device or comes from a backup. Where a job may write, nothing is reached through a
+//! link, and what lies there has to be what the operator granted.
 
 use super::guarded::Guarded;
 use super::record::{DirectoryRecord, Record, WasWritable};

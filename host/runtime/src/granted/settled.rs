@@ -1,4 +1,4 @@
-//! What a job that is kept up was granted, for as long as it is known.
+//! The granted files of a service, for as long as the service is known.
 
 use super::record::Record;
 use super::usable::Granted;

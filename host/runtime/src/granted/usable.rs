@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::module::Module;
 use crate::reopen::for_reading;
 use rustix::fs::FileType;
-use sandhog_sys::process;
+use sandhog_sys::descriptors::StandardStream;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -42,7 +42,7 @@ impl Input {
         match self {
             Self::None => Ok(None),
             // One that was closed is empty: the standard library opens /dev/null in its place.
-            Self::Inherit => Ok(Some(process::borrow(0).try_clone_to_owned()?)),
+            Self::Inherit => Ok(Some(StandardStream::Stdin.borrow().try_clone_to_owned()?)),
             Self::File { path, file } => reader(path, file).map(Some),
         }
     }
@@ -53,8 +53,8 @@ pub(super) fn reader(path: &Path, file: &OwnedFd) -> Result<OwnedFd, Error> {
     let fail = |cause| Error::Stdin { path: path.into(), cause };
     let reader = for_reading(file).map_err(fail)?;
     let status = rustix::fs::fstat(&reader).map_err(|errno| fail(errno.into()))?;
-    match FileType::from_raw_mode(status.st_mode) {
-        FileType::Directory => Err(fail(io::ErrorKind::IsADirectory.into())),
-        _ => Ok(reader),
+    if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+        return Err(fail(io::ErrorKind::IsADirectory.into()));
     }
+    Ok(reader)
 }

@@ -1,4 +1,5 @@
-//! What lies where a job may write, and should not: that job could replace it before the operator names it again.
+//! Warnings about a job's files in a directory where a job may write: that job could replace them before the operator
+//! names them again.
 
 use super::record::DirectoryRecord;
 use super::reopen::add;

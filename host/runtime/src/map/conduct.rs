@@ -1,4 +1,4 @@
-//! What follows from a task's end, a stop or a failure for all the others.
+//! The effects of a task's end, a stop or a failure on all other tasks.
 //!
 //! Must not: do it.
 

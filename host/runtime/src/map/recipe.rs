@@ -1,4 +1,4 @@
-//! What a worker is to be given for a task: a handler a message, a command its arguments and its stdin.
+//! The input of a worker for a task: a message for a handler, arguments and stdin for a command.
 //!
 //! Must not: read a file or the input.
 

@@ -1,4 +1,4 @@
-//! What came of all tasks.
+//! The results of all tasks.
 //!
 //! Must not: say it in words (`cli` does).
 

@@ -1,4 +1,4 @@
-//! What has become of all tasks together, and the exit code that follows from it.
+//! The counts of all results, and the exit code that follows from them.
 //!
 //! Must not: know a task beyond its number and its verdict in words.
 

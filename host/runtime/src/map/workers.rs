@@ -1,4 +1,4 @@
-//! Whoever has tasks done: a pool, or in tests somebody who only says so.
+//! The interface to the workers: a pool, or a stand-in for tests.
 //!
 //! Must not: know where tasks come from.
 

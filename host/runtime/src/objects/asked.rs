@@ -1,4 +1,4 @@
-//! What is asked of a group, and by whom: below those who ask and the one who answers.
+//! The requests to a group, with their senders. This file is below those who ask and the one who answers.
 
 use sandhog_protocol::objects::{Attached, Kind, ObjectId, Rights};
 use sandhog_spec::text::escape;

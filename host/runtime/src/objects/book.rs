@@ -1,4 +1,4 @@
-//! Who of a group uses what: names, objects, members, and how much of all there may be. Pure.
+//! The members of a group and the objects that they use, with names and limits. Pure.
 //!
 //! An object is there for as long as an attempt uses it; one with a name also while somebody keeps the name. An attempt becomes
 //! a **member** with the first object that it gets, and its seat is free again once a keeper has recovered what it held.

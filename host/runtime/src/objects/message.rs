@@ -1,4 +1,4 @@
-//! What reaches the task that owns a group's objects: below those who send it and the one that receives it.
+//! The messages to the task that owns a group's objects. This file is below the senders and the receiver.
 
 use super::asked::{Given, Handed, Quota, Wanted, Who};
 use super::row::Row;

@@ -1,4 +1,4 @@
-//! What one attempt asks of its group's objects, within its rights.
+//! The requests of one attempt to its group's objects, within its rights.
 //!
 //! Must not: make anything, or wait for anybody but the group.
 

@@ -1,4 +1,4 @@
-//! What a group knows between two looks for deadlocks.
+//! The state of a group between two searches for deadlocks.
 
 use super::asked::Deadlock;
 use sandhog_protocol::objects::ObjectId;

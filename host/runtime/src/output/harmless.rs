@@ -1,5 +1,5 @@
-//! What a guest writes, made harmless for a terminal: text, newline, tab, carriage return, backspace and colours pass; every
-//! other control character is shown instead of obeyed.
+//! A guest's output, made harmless for a terminal. Text, newline, tab, carriage return, backspace and colours pass. Every
+//! other control character is shown and not executed.
 //!
 //! A colour is a CSI sequence of SGR (ECMA-48, 8.3.117): ESC `[`, digits with `;` and `:` between them, `m`. Everything else
 //! that begins with ESC could move the cursor, set the title, ask the terminal for an answer, or write into the clipboard.

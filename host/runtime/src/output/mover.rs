@@ -38,11 +38,8 @@ impl Mover {
     /// close the pipe: a process that ends waits for a key to be pressed, and no signal reaches it. Files are written:
     /// stdout and stderr may be one open file, and only write(2) moves its offset under a lock.
     pub(super) fn between(from: &OwnedFd, to: &impl AsFd, manner: &Manner) -> Self {
-        let takes = match kind(to) {
-            FileType::Fifo => true,
-            FileType::CharacterDevice => !rustix::termios::isatty(to),
-            _ => false,
-        };
+        let kind = kind(to);
+        let takes = kind == FileType::Fifo || kind == FileType::CharacterDevice && !rustix::termios::isatty(to);
         if gives_pages(from) && takes && !manner.harmless {
             return Self::Splice;
         }

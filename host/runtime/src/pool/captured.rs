@@ -1,4 +1,4 @@
-//! What a task wrote: in memory while it is little, in a file without a name when it is more.
+//! The output of a task: in memory while it is short, then in an unnamed file.
 //!
 //! Must not: hold more than [`IN_MEMORY`] of it in memory, or lose a byte in silence: where the disk is full the task has failed.
 

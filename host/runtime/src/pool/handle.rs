@@ -10,8 +10,9 @@ use super::task::{Finished, Outcome, Task};
 use crate::coordinator::Coordinator;
 use crate::driver::GRACE;
 use crate::error::Error;
-use crate::granted::Opener;
+use crate::granted::{Granted, Opener};
 use crate::objects::Group;
+use crate::observer::Observer;
 use crate::record::VerdictRecord;
 use sandhog_protocol::spawn::WeakWall;
 use sandhog_protocol::verdict::{Usage, Verdict};
@@ -37,7 +38,19 @@ struct Inner {
     measured: Arc<Mutex<Measured>>,
     is_over: watch::Receiver<bool>,
     shared: Arc<Shared>,
+    /// The objects that are its own, and end with it.
+    own_group: Option<Group>,
     weak_walls: Vec<WeakWall>,
+}
+
+/// What whoever keeps a job up has settled for a pool of it.
+pub struct Around {
+    /// All that its workers may use, opened.
+    pub granted: Granted,
+    /// Hears of its workers.
+    pub observer: Arc<dyn Observer>,
+    /// The objects of its group, which outlive the pool.
+    pub group: Option<Group>,
 }
 
 /// A task that was submitted. Dropped, it takes its task back.
@@ -63,14 +76,40 @@ impl Pool {
             return Err(Error::User { given: "UID:GID" });
         }
         let granted = Opener::now(coordinator.own_directories()).open(job)?;
+        let group = job.has_objects().then(|| Group::of_command(coordinator, job));
+        let around = Around { granted, observer: coordinator.screen(), group: group.clone() };
+        Ok(Self::begin(coordinator, job, around, settings, group).await)
+    }
+
+    /// The same with what was settled before: no path is opened.
+    ///
+    /// # Errors
+    /// The verdict that a run of it would have had.
+    pub async fn open_kept(
+        coordinator: &Arc<Coordinator>,
+        job: &Job,
+        around: Around,
+        settings: Settings,
+    ) -> Result<Self, Verdict> {
+        Self::begin(coordinator, job, around, settings, None).await
+    }
+
+    async fn begin(
+        coordinator: &Arc<Coordinator>,
+        job: &Job,
+        around: Around,
+        settings: Settings,
+        own_group: Option<Group>,
+    ) -> Result<Self, Verdict> {
+        let Around { granted, observer, group } = around;
         let (happenings, news) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             coordinator: Arc::clone(coordinator),
             job: Arc::new(job.clone()),
             granted,
-            observer: coordinator.screen(),
+            observer,
             settings,
-            group: job.has_objects().then(|| Group::of_command(coordinator, job)),
+            group,
             kind: OnceLock::new(),
             happenings: happenings.clone(),
             walls: Mutex::new(coordinator.walls()),
@@ -80,19 +119,14 @@ impl Pool {
         let measured = Arc::<Mutex<Measured>>::default();
         let policy = State::new(settings.config(GRACE));
         tokio::spawn(Actor::new(Arc::clone(&shared), policy, news, opened, Arc::clone(&measured), over).run());
-        let kind = match open.await {
-            Ok(Ok(kind)) => kind,
-            Ok(Err(verdict)) => {
-                let _ = happenings.send(Happening::Close { drain: false });
-                return Ok(Err(verdict));
-            }
-            Err(_) => return Ok(Err(sandhog_supervisor::outcome::never_began(None))),
-        };
+        let mut unopened = Unopened(Some(happenings.clone()));
+        let kind = open.await.unwrap_or_else(|_| Err(sandhog_supervisor::outcome::never_began(None)))?;
+        unopened.0 = None;
         let places = Arc::new(Semaphore::new(settings.waiting_max.clamp(1, Semaphore::MAX_PERMITS)));
         let next = AtomicU64::new(0);
         let weak_walls = coordinator.weak_walls().await;
-        let inner = Inner { happenings, places, kind, next, measured, is_over, shared, weak_walls };
-        Ok(Ok(Self { inner: Arc::new(inner) }))
+        let inner = Inner { happenings, places, kind, next, measured, is_over, shared, own_group, weak_walls };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What its workers are.
@@ -152,9 +186,18 @@ impl Pool {
         let mut is_over = self.inner.is_over.clone();
         // Its end without a word is an end as well.
         let _ = is_over.wait_for(|is_over| *is_over).await;
-        if let Some(group) = &self.inner.shared.group {
+        if let Some(group) = &self.inner.own_group {
             group.close().await;
         }
+    }
+}
+
+/// A pool that nobody has a way to yet: where it does not come to that, be it that whoever opens it goes away, it ends.
+struct Unopened(Option<mpsc::UnboundedSender<Happening>>);
+
+impl Drop for Unopened {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(|happenings| happenings.send(Happening::Close { drain: false }));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What reaches whoever owns a pool: below those who send it and those who receive it.
+//! The messages to the owner of a pool. This file is below their senders and their receiver.
 
 use super::captured::Captured;
 use super::task::{Finished, Task};

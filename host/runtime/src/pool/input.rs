@@ -1,4 +1,4 @@
-//! What a task gives to whoever does it.
+//! The input of a task for its worker.
 
 use super::task::{Clients, Input};
 use sandhog_protocol::message::Message;

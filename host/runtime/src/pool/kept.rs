@@ -1,4 +1,4 @@
-//! What workers of a pool write.
+//! The output of a pool's workers.
 //!
 //! Must not: mix what two workers wrote within a line.
 
@@ -6,6 +6,7 @@ use super::captured::Captured;
 use crate::observer::Keeper;
 use crate::output::{Beside, Harmless, Sink, write_all};
 use sandhog_protocol::control::LogStream;
+use sandhog_sys::descriptors::StandardStream;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -62,7 +63,7 @@ pub(super) struct Passing {
 
 impl Keeper for Passing {
     fn sink(&self, _stream: LogStream) -> Box<dyn Sink> {
-        let is_terminal = rustix::termios::isatty(sandhog_sys::process::borrow(2));
+        let is_terminal = rustix::termios::isatty(StandardStream::Stderr.borrow());
         let (beside, harmless) = (self.beside.clone(), is_terminal.then(Harmless::default));
         Box::new(Lines { unfinished: Vec::new(), beside, harmless })
     }
@@ -85,7 +86,7 @@ impl Lines {
             let ends_a_line = lines.ends_with(b"\n");
             let mut write = || {
                 // Where stderr has gone nobody is left to be told.
-                let _ = write_all(&sandhog_sys::process::borrow(2), &lines);
+                let _ = write_all(&StandardStream::Stderr.borrow(), &lines);
                 ends_a_line
             };
             match beside {

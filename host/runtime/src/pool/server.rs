@@ -1,7 +1,7 @@
 //! A worker that serves HTTP: it is ready when its guest has begun, is handed to whoever has clients for it, and its end is the
 //! task's.
 //!
-//! Must not: speak to it. What it says, and which clients it gets, is its owner's business.
+//! Must not: speak to it. Its owner handles its messages and chooses its clients.
 
 use super::happening::{Happening, WorkerNews};
 use super::shared::Shared;

@@ -1,4 +1,4 @@
-//! What all workers of a pool have in common.
+//! The common parts of all workers of a pool.
 
 use super::captured::Captured;
 use super::happening::{Happening, StartFailure, WorkerEnded};

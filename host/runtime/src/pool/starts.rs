@@ -1,4 +1,4 @@
-//! What the policy wants to be there and has not begun, in order.
+//! The starts that the policy wants and that have not begun, in order.
 //!
 //! Must not: begin it.
 

@@ -1,4 +1,4 @@
-//! What can be limited, and the versions of the kernel's interface that limit it.
+//! The resources that can be limited, and the versions of the kernel's interface.
 //!
 //! Must not: know where one is mounted, or which file sets what.
 

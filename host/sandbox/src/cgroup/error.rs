@@ -1,4 +1,4 @@
-//! What can go wrong with a cgroup, one variant a step.
+//! The errors of cgroups, with one variant for each step.
 
 use super::controller::Controller;
 use std::{io, path::PathBuf};

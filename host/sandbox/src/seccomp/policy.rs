@@ -3,11 +3,11 @@
 //! A table is read from above: the first rule of a call whose conditions all hold gives the answer. A call
 //! that no rule answers kills the process; in the one table that takes away from another, it is allowed ([`otherwise`]).
 //!
-//! What a filter can't see: it sees numbers, not what pointers point to. Paths, socket addresses and the
-//! argument of openat2(2) are held by the other walls.
+//! A filter sees numbers, not the data behind pointers. Paths, socket addresses and the argument of openat2(2) are held
+//! by the other walls.
 
 use super::filter::{Filter, Peers};
-use libc::c_long;
+use libc::{c_long, c_ulong};
 
 /// One line of a table.
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +80,21 @@ const fn word(int: i32) -> u64 {
     int.cast_unsigned() as u64
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "a call's number is below 1000")]
 const fn number(call: c_long) -> u32 {
     call.cast_unsigned() as u32
+}
+
+/// An errno as a filter answers it.
+#[expect(clippy::cast_possible_truncation, reason = "an errno is below 4096")]
+const fn errno(errno: i32) -> u16 {
+    errno.cast_unsigned() as u16
+}
+
+/// A command of `ioctl`, which musl's headers have as an int and others as a long.
+#[expect(clippy::cast_possible_truncation, reason = "the kernel reads 32 bits")]
+const fn command(ioctl: c_ulong) -> i32 {
+    ioctl as i32
 }
 
 /// `CALL [conditions] => errno: reason;`, the middle two where there are any.
@@ -97,7 +110,7 @@ macro_rules! rules {
     };
     (@action) => { Action::Allow };
     (@action kill) => { Action::Kill };
-    (@action $errno:ident) => { Action::Errno(libc::$errno as u16) };
+    (@action $errno:ident) => { Action::Errno(errno(libc::$errno)) };
 }
 
 /// Bits of `openat`'s flags that decide what it may open.
@@ -176,7 +189,7 @@ const OPEN_FILES: &[Rule] = rules! {
     SYS_fcntl [int(1, libc::F_GETFD)]: "is this fd open?";
     SYS_fcntl [int(1, libc::F_SETFD)]: "close-on-exec";
     SYS_fcntl [int(1, libc::F_DUPFD_CLOEXEC)]: "a second fd of the same file: the event loop's, a cloned handle";
-    SYS_ioctl [int(1, libc::TCGETS as i32)]: "is this fd a terminal? No other command, none that types into one";
+    SYS_ioctl [int(1, command(libc::TCGETS))]: "is this fd a terminal? No other command, none that types into one";
     SYS_poll: "waiting for streams";
     SYS_ppoll: "waiting for streams, to the nanosecond";
     SYS_sendto [int_at_most(3, SENDING), long(4, 0)]: "the channel to the coordinator, which is connected: no address";
@@ -390,7 +403,7 @@ const ZYGOTE: &[Rule] = rules! {
     SYS_landlock_create_ruleset: "a worker's Landlock wall";
     SYS_landlock_add_rule: "the directories in it";
     SYS_landlock_restrict_self: "raising it";
-    SYS_seccomp [int(0, libc::SECCOMP_SET_MODE_FILTER as i32), int(1, 0)]: "a worker's own filter; no listener, nothing for other threads";
+    SYS_seccomp [int(0, libc::SECCOMP_SET_MODE_FILTER.cast_signed()), int(1, 0)]: "a worker's own filter; no listener, nothing for other threads";
 };
 
 /// What a zygote does beyond that to load a compiled module.

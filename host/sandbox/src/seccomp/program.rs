@@ -257,6 +257,7 @@ impl Backwards {
 }
 
 /// A filter loads 32 bits at a time, an argument has 64.
+#[expect(clippy::cast_possible_truncation, reason = "the upper half has a load of its own")]
 const fn low_half(word: u64) -> u32 {
     word as u32
 }

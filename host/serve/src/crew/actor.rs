@@ -1,5 +1,7 @@
 //! The one task that keeps the workers up: takes in what happens, lets the supervisor decide, and has it done.
 
+mod watching;
+
 use super::attempt::{self, Witness};
 use super::message::{Inbox, Message};
 use super::opened::Opened;
@@ -82,6 +84,7 @@ struct Running {
     stop_request: watch::Sender<Option<StopRequest>>,
     /// Ends with this: its connections go to others when it has been reaped.
     membership: Option<Membership>,
+    witness: Arc<Witness>,
 }
 
 impl Actor {
@@ -89,7 +92,8 @@ impl Actor {
         let Keep { job, rules, scale, opened, group } = keep;
         let max = AT_THE_SAME_TIME * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // Neither a command that looks after it nor a schedule is a server's.
-        let rules = Rules { check_interval: None, overlap: None, ..rules };
+        let check_interval = rules.check_interval.filter(|_| rules.health_request.is_some());
+        let rules = Rules { check_interval, overlap: None, ..rules };
         let begun = Instant::now();
         Self {
             around,
@@ -151,7 +155,9 @@ impl Actor {
         match message {
             Message::Launched(attempt) => self.step(Event::Launched { attempt }),
             Message::Began(attempt) => self.step(Event::Began { attempt }),
-            Message::Life(attempt, Life::Ready) => self.step(Event::Ready { attempt }),
+            Message::Life(attempt, Life::Ready) => self.said_ready(attempt),
+            Message::Healthy(attempt) => self.step(Event::Ready { attempt }),
+            Message::Checked(attempt, healthy) => self.step(Event::Checked { attempt, healthy }),
             Message::Life(attempt, Life::Heartbeat) => self.step(Event::Heartbeat { attempt }),
             Message::Life(attempt, Life::Retire(reason)) => self.step(Event::Retire { attempt, reason }),
             Message::Stands(attempt, standing) => self.stands(attempt, standing),
@@ -179,6 +185,7 @@ impl Actor {
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.look_at_load();
+            self.look_at_memory();
         }
         if let Some(at) = self.fleet.next_wake().filter(|at| *at <= self.now()) {
             let late = self.now().saturating_sub(at);
@@ -269,8 +276,9 @@ impl Actor {
                 self.last.remove(&id);
             }
             Action::Over => self.is_over = true,
-            // No rule of ours asks for a check, and nothing outlives this process.
-            Action::Check { .. } | Action::Save { .. } => {}
+            Action::Check { attempt } => self.check(attempt),
+            // Nothing outlives this process.
+            Action::Save { .. } => {}
         }
     }
 
@@ -304,14 +312,19 @@ impl Actor {
         let name = kept.as_ref().map_or_else(|_| String::new(), |kept| kept.identity.attempt.clone());
         let standing = membership.as_ref().map(Membership::standing);
         let (runner, starts) = (Arc::clone(&self.around.runner), Arc::clone(&self.starts));
-        tokio::spawn(attempt::run(runner, starts, kept, witness, standing, stop_requests));
-        self.running.insert(attempt, Running { id, name, stop_request, membership });
+        tokio::spawn(attempt::run(runner, starts, kept, Arc::clone(&witness), standing, stop_requests));
+        self.running.insert(attempt, Running { id, name, stop_request, membership, witness });
     }
 
     /// Its place with the dispatcher, and the worker's end of the connection.
     fn join(&self, name: &str) -> io::Result<(Membership, OwnedFd)> {
         let (ours, theirs) = sandhog_channel::pair()?;
-        Ok((self.around.dispatcher.join(name.into(), ours)?, theirs))
+        let dispatcher = &self.around.dispatcher;
+        let membership = match self.rules.health_request {
+            Some(_) => dispatcher.join_held(name.into(), ours),
+            None => dispatcher.join(name.into(), ours),
+        };
+        Ok((membership?, theirs))
     }
 
     fn kept(&self, identity: Identity, theirs: OwnedFd, boosts: Boosts, witness: &Arc<Witness>) -> Kept {

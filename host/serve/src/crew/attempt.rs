@@ -8,6 +8,7 @@ use super::told::CrewTold;
 use crate::dispatcher::Standing;
 use sandhog_protocol::causes;
 use sandhog_protocol::control::LogStream;
+use sandhog_protocol::usage::WorkerUsage;
 use sandhog_protocol::verdict::Verdict;
 use sandhog_runtime::observer::{Keeper, Life, Observer, Told};
 use sandhog_runtime::output::Sink;
@@ -18,7 +19,7 @@ use sandhog_runtime::view::LogLine;
 use sandhog_runtime::worker_process::WorkerProcess;
 use sandhog_supervisor::outcome;
 use sandhog_supervisor::state::AttemptNumber;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -33,6 +34,7 @@ pub(super) struct Witness {
     told: Arc<dyn CrewTold>,
     inbox: Inbox,
     said: Mutex<Said>,
+    process: OnceLock<Arc<WorkerProcess>>,
 }
 
 #[derive(Default)]
@@ -52,7 +54,16 @@ impl Witness {
         told: Arc<dyn CrewTold>,
         inbox: Inbox,
     ) -> Arc<Self> {
-        Arc::new(Self { number, instance, name, told, inbox, said: Mutex::default() })
+        let (said, process) = (Mutex::default(), OnceLock::new());
+        Arc::new(Self { number, instance, name, told, inbox, said, process })
+    }
+
+    /// What the kernel says that its worker uses; None: there is none, or it is hidden.
+    pub(super) fn memory_bytes(&self) -> Option<u64> {
+        match self.process.get()?.usage() {
+            WorkerUsage::Alive(usage) => Some(usage.rss_bytes),
+            WorkerUsage::Ended | WorkerUsage::Unknown => None,
+        }
     }
 
     fn said(&self) -> MutexGuard<'_, Said> {
@@ -97,8 +108,9 @@ impl Observer for Witness {
         Box::pin(std::future::ready(()))
     }
 
-    fn worker_started(&self, attempt: &str, _worker: u32, _process: &Arc<WorkerProcess>) {
+    fn worker_started(&self, attempt: &str, _worker: u32, process: &Arc<WorkerProcess>) {
         if attempt == self.name {
+            let _ = self.process.set(Arc::clone(process));
             self.said().permit = None;
         }
     }

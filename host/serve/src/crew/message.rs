@@ -16,6 +16,10 @@ pub(super) enum Message {
     /// Its guest has begun.
     Began(AttemptNumber),
     Life(AttemptNumber, Life),
+    /// It has answered the request of its health check well, for the first time.
+    Healthy(AttemptNumber),
+    /// What came of a check.
+    Checked(AttemptNumber, bool),
     /// Between it and the dispatcher.
     Stands(AttemptNumber, Standing),
     Ended(AttemptNumber, Box<VerdictRecord>),

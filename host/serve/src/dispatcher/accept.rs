@@ -1,21 +1,22 @@
 //! Accepts from one listener, in a task of its own.
 //!
-//! Must not: spin. Where this process or machine is short of something, nobody is accepted for a while: clients wait in the
-//! kernel's queue meanwhile.
+//! Must not: spin. Where as many wait here as may, or this process or machine is short of something, nobody is accepted for a
+//! while: clients wait in the kernel's queue meanwhile.
 
-use super::message::News;
+use super::message::{Accepted, News};
+use super::room::Room;
 use super::told::Told;
 use crate::listener::Listener;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, sockopt};
-use sandhog_sys::ready;
+use sandhog_sys::{ready, tcp};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
 
 /// Accepted before others have their turn.
@@ -27,25 +28,33 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Between two words about that.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// What a listener works with.
+pub(super) struct Around {
+    pub(super) news: mpsc::Sender<News>,
+    pub(super) told: Arc<dyn Told>,
+    pub(super) room: Arc<Room>,
+}
+
 /// Accepts until `closes` says so, or `until` is over.
 pub(super) fn begin(
     listener: Listener,
-    news: mpsc::Sender<News>,
-    told: Arc<dyn Told>,
+    around: Around,
     closes: watch::Receiver<bool>,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let address = listener.address();
     let socket = ready::watch_reading(listener.into_socket())?;
-    tokio::spawn(Accepting { socket, address, news, told, said: None }.run(closes, until));
+    let accepting = Accepting { socket, address, around, is_behind: false, said: None };
+    tokio::spawn(accepting.run(closes, until));
     Ok(())
 }
 
 struct Accepting {
     socket: AsyncFd<OwnedFd>,
     address: SocketAddr,
-    news: mpsc::Sender<News>,
-    told: Arc<dyn Told>,
+    around: Around,
+    /// Clients may have waited in the kernel's queue.
+    is_behind: bool,
     /// When it last said that something is missing.
     said: Option<Instant>,
 }
@@ -56,6 +65,8 @@ enum Stop {
     Enough,
     /// Nobody else has connected.
     Nobody,
+    /// As many wait here as may.
+    Full,
     Problem(Errno),
 }
 
@@ -72,15 +83,16 @@ impl Accepting {
         loop {
             let (accepted, stop) = tokio::select! {
                 () = &mut is_closed => break,
-                () = self.news.closed() => return,
-                ready = self.socket.readable() => {
-                    let Ok(mut ready) = ready else { return };
-                    let (accepted, stop) = accept_some(self.socket.get_ref());
-                    if let Stop::Nobody = stop {
-                        ready.clear_ready();
-                    }
-                    (accepted, stop)
-                }
+                () = self.around.news.closed() => return,
+                turn = self.turn() => match turn {
+                    Some(turn) => turn,
+                    None => return,
+                },
+            };
+            self.is_behind = match stop {
+                Stop::Nobody => false,
+                Stop::Full | Stop::Problem(_) => true,
+                Stop::Enough => self.is_behind,
             };
             if self.pass_on(accepted).await.is_none() {
                 return;
@@ -95,7 +107,7 @@ impl Accepting {
         }
         // Those that the kernel has shaken hands with already would be reset.
         loop {
-            let (accepted, stop) = accept_some(self.socket.get_ref());
+            let (accepted, stop) = accept_some(self.socket.get_ref(), self.is_behind, || Some(None));
             if self.pass_on(accepted).await.is_none() || !matches!(stop, Stop::Enough) {
                 break;
             }
@@ -104,19 +116,37 @@ impl Accepting {
         drop(closes);
     }
 
+    /// Waits for a client and a place for it, and accepts what is there. None: the socket is of no more use.
+    async fn turn(&self) -> Option<(Vec<Accepted>, Stop)> {
+        let room = &self.around.room;
+        let mut ready = self.socket.readable().await.ok()?;
+        // Others may listen as well: a place is taken when somebody has come.
+        let mut first = room.try_take();
+        let is_behind = self.is_behind || first.is_none();
+        if first.is_none() {
+            first = room.take().await;
+        }
+        let (accepted, stop) =
+            accept_some(self.socket.get_ref(), is_behind, || first.take().or_else(|| room.try_take()).map(Some));
+        if let Stop::Nobody = stop {
+            ready.clear_ready();
+        }
+        Some((accepted, stop))
+    }
+
     /// None: nobody wants connections any more.
-    async fn pass_on(&self, accepted: Vec<(OwnedFd, SocketAddr)>) -> Option<()> {
+    async fn pass_on(&self, accepted: Vec<Accepted>) -> Option<()> {
         if accepted.is_empty() {
             return Some(());
         }
-        self.news.send(News::Accepted(accepted)).await.ok()
+        self.around.news.send(News::Accepted(accepted)).await.ok()
     }
 
     fn tell(&mut self, errno: Errno) {
         let now = Instant::now();
         if self.said.is_none_or(|said| now.duration_since(said) >= SILENCE) {
             self.said = Some(now);
-            self.told.problem(&problem(self.address, errno));
+            self.around.told.problem(&problem(self.address, errno));
         }
     }
 }
@@ -131,15 +161,26 @@ fn problem(address: SocketAddr, errno: Errno) -> String {
     format!("new connections to {address} wait: {what}")
 }
 
-fn accept_some(listener: &OwnedFd) -> (Vec<(OwnedFd, SocketAddr)>, Stop) {
+/// `is_behind`: they may have waited in the kernel's queue. `place`: one for each, as long as there are some.
+fn accept_some(
+    listener: &OwnedFd,
+    is_behind: bool,
+    mut place: impl FnMut() -> Option<Option<OwnedSemaphorePermit>>,
+) -> (Vec<Accepted>, Stop) {
     let mut accepted = Vec::new();
     for _ in 0..AT_ONCE {
+        let Some(place) = place() else { return (accepted, Stop::Full) };
         match acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok((client, peer)) => {
                 // A client that has gone already is known by its worker.
                 let _ = sockopt::set_tcp_nodelay(&client, true);
+                // A kernel that does not say so says nothing worse than that it has just come.
+                let waited = if is_behind { tcp::quiet_for(&client).unwrap_or_default() } else { Duration::ZERO };
                 let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-                accepted.extend(peer.map(|peer| (client, SocketAddr::new(peer.ip().to_canonical(), peer.port()))));
+                accepted.extend(peer.map(|peer| {
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                    Accepted { socket: client, peer, waited, place }
+                }));
             }
             Err(Errno::AGAIN) => return (accepted, Stop::Nobody),
             Err(errno) if is_about_one(errno) => {}

@@ -1,6 +1,7 @@
 //! The one task.
 
-use super::message::{Control, News, Socket};
+use super::handle::InFlight;
+use super::message::{Accepted, Control, News, Socket};
 use super::refusal;
 use super::tally::lock;
 use super::told::{Standing, Told};
@@ -9,15 +10,17 @@ use crate::numbers::Counter;
 use sandhog_protocol::http::{ConnectionId, FromServer, Request, ToServer};
 use sandhog_supervisor::balance::{Action, Breach, Config, Event, Fate, State, WorkerId};
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 /// News that are taken in before it is looked whether time has passed.
 const AT_ONCE: usize = 64;
+
+/// The peer of a connection that is no client's.
+const OURSELVES: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 pub(super) struct Actor {
     balance: State,
@@ -43,7 +46,7 @@ struct Link {
     standing: watch::Sender<Standing>,
     /// Requests, as it said last; and where others see that.
     in_flight: u32,
-    shown: Arc<AtomicU32>,
+    shown: InFlight,
     is_broken: bool,
     /// It is still to be told to finish.
     owes_finish: bool,
@@ -55,6 +58,10 @@ struct Client {
     peer: SocketAddr,
     /// None: a worker reads it.
     socket: Option<OwnedFd>,
+    /// Among those that wait, until a worker has it.
+    place: Option<OwnedSemaphorePermit>,
+    /// It is the owner's own, and what is said of it counts nowhere.
+    is_own: bool,
 }
 
 impl Actor {
@@ -111,11 +118,17 @@ impl Actor {
 
     fn take_order(&mut self, control: Control) {
         match control {
-            Control::Join { worker, attempt, socket, standing, in_flight: shown } => {
+            Control::Join { worker, attempt, socket, standing, in_flight: shown, held } => {
                 let (in_flight, is_broken, owes_finish, waits_for_room) = (0, false, false, false);
                 let link = Link { attempt, socket, standing, in_flight, shown, is_broken, owes_finish, waits_for_room };
                 self.links.insert(worker, link);
-                self.step(Event::Joined { worker });
+                self.step(Event::Joined { worker, held });
+            }
+            Control::Admit { worker } => self.step(Event::Admitted { worker }),
+            Control::Ask { worker, socket } => {
+                let connection =
+                    self.enter(Client { peer: OURSELVES, socket: Some(socket), place: None, is_own: true });
+                self.step(Event::Asked { worker, connection });
             }
             Control::Finish { worker } => self.step(Event::Finish { worker }),
             Control::Bounds(config) => {
@@ -127,7 +140,7 @@ impl Actor {
 
     fn take_in(&mut self, news: News) {
         match news {
-            News::Accepted(accepted) => accepted.into_iter().for_each(|(client, peer)| self.accepted(client, peer)),
+            News::Accepted(accepted) => accepted.into_iter().for_each(|accepted| self.accepted(accepted)),
             News::Said { worker, said } => self.said(worker, said),
             News::Broke { worker, breach } => self.step(Event::Broke { worker, breach }),
             News::HungUp { worker } => self.step(Event::HungUp { worker }),
@@ -137,12 +150,18 @@ impl Actor {
         }
     }
 
-    fn accepted(&mut self, client: OwnedFd, peer: SocketAddr) {
+    fn accepted(&mut self, accepted: Accepted) {
+        let Accepted { socket, peer, waited, place } = accepted;
+        let connection = self.enter(Client { peer, socket: Some(socket), place, is_own: false });
+        lock(&self.counter).accepted();
+        self.step(Event::Arrived { connection, waited });
+    }
+
+    fn enter(&mut self, client: Client) -> ConnectionId {
         let connection = self.next_connection;
         self.next_connection += 1;
-        self.clients.insert(connection, Client { peer, socket: Some(client) });
-        lock(&self.counter).accepted();
-        self.step(Event::Arrived { connection });
+        self.clients.insert(connection, client);
+        connection
     }
 
     fn said(&mut self, worker: WorkerId, said: FromServer) {
@@ -174,11 +193,15 @@ impl Actor {
         let now = self.now();
         let Some(link) = self.links.get_mut(&worker).filter(|link| !link.is_broken) else { return };
         let before = std::mem::replace(&mut link.in_flight, in_flight);
-        link.shown.store(in_flight, Ordering::Relaxed);
+        link.shown.show(in_flight);
         self.in_flight = self.in_flight + u64::from(in_flight) - u64::from(before);
         for request in ended {
+            let client = self.clients.get(&request.connection);
+            if client.is_some_and(|client| client.is_own) {
+                continue;
+            }
             lock(&self.counter).ended(request, now);
-            if let Some(client) = self.clients.get(&request.connection) {
+            if let Some(client) = client {
                 self.told.request(&link.attempt, request, &client.peer.to_string());
             }
         }
@@ -233,11 +256,12 @@ impl Actor {
     }
 
     fn give(&mut self, worker: WorkerId, connection: ConnectionId) {
-        let (Some(link), Some(client)) = (self.links.get(&worker), self.clients.get(&connection)) else { return };
+        let (Some(link), Some(client)) = (self.links.get(&worker), self.clients.get_mut(&connection)) else { return };
         let Some(socket) = &client.socket else { return };
         let message = ToServer::Connection { id: connection, peer: client.peer.to_string() };
         match link::send(&link.socket, &message, Some(socket.as_fd())) {
-            Ok(()) => {}
+            // Whoever waits behind it may come.
+            Ok(()) => client.place = None,
             Err(unsent) => {
                 self.events.push_back(Event::Unsent { worker, connection });
                 self.could_not(worker, unsent);
@@ -268,7 +292,7 @@ impl Actor {
     fn end(&mut self, connection: ConnectionId, fate: Fate) {
         let client = self.clients.remove(&connection);
         match fate {
-            Fate::Served | Fate::Withdrawn => {}
+            Fate::Served | Fate::Withdrawn | Fate::Own => {}
             Fate::Lost => lock(&self.counter).lost_connection(),
             Fate::Refused(_) => {
                 lock(&self.counter).refused_connection();

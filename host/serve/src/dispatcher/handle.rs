@@ -2,9 +2,10 @@
 //!
 //! Must not: wait for it, but in a drain.
 
-use super::accept;
+use super::accept::{self, Around};
 use super::actor::Actor;
 use super::message::{Control, News};
+use super::room::Room;
 use super::tally::lock;
 use super::told::{DispatchSettings, Standing, Told};
 use crate::link;
@@ -34,6 +35,7 @@ struct Shared {
     told: Arc<dyn Told>,
     begun: Instant,
     next_worker: AtomicU64,
+    room: Arc<Room>,
     /// True: listeners accept what is there, and end.
     closes: watch::Sender<bool>,
     drained: watch::Receiver<bool>,
@@ -50,7 +52,7 @@ pub struct Membership {
     worker: WorkerId,
     control: mpsc::UnboundedSender<Control>,
     standing: watch::Receiver<Standing>,
-    in_flight: Arc<AtomicU32>,
+    in_flight: InFlight,
     /// Ends with this.
     _ended: oneshot::Sender<()>,
 }
@@ -64,10 +66,11 @@ impl Dispatcher {
         let (drains, drained) = watch::channel(false);
         let counter = Arc::new(Mutex::new(Counter::new()));
         let begun = Instant::now();
+        let room = Arc::new(Room::new(settings.waiting_max));
         let actor = Actor::new(settings.into(), begun, Arc::clone(&told), Arc::clone(&counter), drains, news.clone());
         tokio::spawn(actor.run(controls, comes));
         let (next_worker, closes) = (AtomicU64::new(1), watch::Sender::new(false));
-        Self { shared: Arc::new(Shared { control, news, counter, told, begun, next_worker, closes, drained }) }
+        Self { shared: Arc::new(Shared { control, news, counter, told, begun, next_worker, room, closes, drained }) }
     }
 
     /// Accepts from it from now on, until [`Self::drain`].
@@ -75,8 +78,7 @@ impl Dispatcher {
     /// # Errors
     /// As epoll_ctl(2).
     pub fn listen(&self, listener: Listener) -> io::Result<()> {
-        let Shared { news, told, closes, .. } = &*self.shared;
-        accept::begin(listener, news.clone(), Arc::clone(told), closes.subscribe(), std::future::pending())
+        self.begin(listener, std::future::pending())
     }
 
     /// The same, for as long as what comes back is there. Connections that it has brought stay.
@@ -84,15 +86,20 @@ impl Dispatcher {
     /// # Errors
     /// As epoll_ctl(2).
     pub fn listen_for_now(&self, listener: Listener) -> io::Result<Accepting> {
-        let Shared { news, told, closes, .. } = &*self.shared;
         let (until, closed) = oneshot::channel::<()>();
-        let until_dropped = async move { drop(closed.await) };
-        accept::begin(listener, news.clone(), Arc::clone(told), closes.subscribe(), until_dropped)?;
+        self.begin(listener, async move { drop(closed.await) })?;
         Ok(Accepting { _until: until })
+    }
+
+    fn begin(&self, listener: Listener, until: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let Shared { news, told, room, closes, .. } = &*self.shared;
+        let around = Around { news: news.clone(), told: Arc::clone(told), room: Arc::clone(room) };
+        accept::begin(listener, around, closes.subscribe(), until)
     }
 
     /// Other bounds, from now on. A connection that a worker has stays there.
     pub fn set(&self, settings: DispatchSettings) {
+        self.shared.room.set(settings.waiting_max);
         // Where nobody hears it there is nothing left to bound.
         let _ = self.shared.control.send(Control::Bounds(settings.into()));
     }
@@ -103,15 +110,27 @@ impl Dispatcher {
     /// # Errors
     /// It is no socket.
     pub fn join(&self, attempt: String, ours: OwnedFd) -> io::Result<Membership> {
+        self.enter(attempt, ours, false)
+    }
+
+    /// The same for one that is to have no clients before [`Asker::admit`].
+    ///
+    /// # Errors
+    /// It is no socket.
+    pub fn join_held(&self, attempt: String, ours: OwnedFd) -> io::Result<Membership> {
+        self.enter(attempt, ours, true)
+    }
+
+    fn enter(&self, attempt: String, ours: OwnedFd, held: bool) -> io::Result<Membership> {
         let Shared { control, news, next_worker, .. } = &*self.shared;
         let socket = link::open(ours)?;
         let worker = WorkerId(next_worker.fetch_add(1, Ordering::Relaxed));
         let (tell, standing) = watch::channel(Standing::Joined);
         let (ended, ends) = oneshot::channel();
         // Before anything that it says: see `Actor::run`.
-        let in_flight = Arc::new(AtomicU32::new(0));
-        let (count, link) = (Arc::clone(&in_flight), Arc::clone(&socket));
-        let _ = control.send(Control::Join { worker, attempt, socket: link, standing: tell, in_flight: count });
+        let in_flight = InFlight::default();
+        let (shown, link) = (in_flight.clone(), Arc::clone(&socket));
+        let _ = control.send(Control::Join { worker, attempt, socket: link, standing: tell, in_flight: shown, held });
         tokio::spawn(link::hear(socket, worker, ends, news.clone()));
         Ok(Membership { worker, control: control.clone(), standing, in_flight, _ended: ended })
     }
@@ -134,16 +153,62 @@ impl Dispatcher {
     }
 }
 
+/// The way to one worker for questions of its owner's own. It may have ended: then nobody answers.
+#[derive(Clone)]
+pub struct Asker {
+    worker: WorkerId,
+    control: mpsc::UnboundedSender<Control>,
+}
+
+impl Asker {
+    /// Gives it a connection that is no client's. Where it takes none, this end of it is closed.
+    ///
+    /// # Errors
+    /// As fcntl(2).
+    pub fn ask(&self, socket: OwnedFd) -> io::Result<()> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let _ = self.control.send(Control::Ask { worker: self.worker, socket });
+        Ok(())
+    }
+
+    /// It may have clients from now on.
+    pub fn admit(&self) {
+        let _ = self.control.send(Control::Admit { worker: self.worker });
+    }
+}
+
+/// Requests of one worker that have not ended, as it says. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct InFlight(Arc<AtomicU32>);
+
+impl InFlight {
+    /// As it said last.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn show(&self, requests: u32) {
+        self.0.store(requests, Ordering::Relaxed);
+    }
+}
+
 impl Membership {
     /// It gets no more connections, and is told so. What it has not read goes to others.
     pub fn finish(&self) {
         let _ = self.control.send(Control::Finish { worker: self.worker });
     }
 
-    /// Requests that have not ended, as the worker said last.
+    /// For whoever wants to ask it something.
     #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+    pub fn asker(&self) -> Asker {
+        Asker { worker: self.worker, control: self.control.clone() }
+    }
+
+    /// Its requests that have not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.clone()
     }
 
     /// How it stands, from now on.

@@ -1,14 +1,15 @@
 //! What reaches the task: below those who send it and the one that receives it.
 
+use super::handle::InFlight;
 use super::told::Standing;
 use sandhog_protocol::http::FromServer;
 use sandhog_supervisor::balance::{Breach, Config, WorkerId};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// A worker's socket, shared by whoever sends and whoever hears.
 pub(crate) type Socket = Arc<AsyncFd<OwnedFd>>;
@@ -21,7 +22,17 @@ pub(super) enum Control {
         socket: Socket,
         standing: watch::Sender<Standing>,
         /// What it says of its requests, for others to see.
-        in_flight: Arc<AtomicU32>,
+        in_flight: InFlight,
+        /// It has no clients before it is admitted.
+        held: bool,
+    },
+    Admit {
+        worker: WorkerId,
+    },
+    /// A connection of the owner's own, for this worker alone.
+    Ask {
+        worker: WorkerId,
+        socket: OwnedFd,
     },
     Finish {
         worker: WorkerId,
@@ -29,9 +40,19 @@ pub(super) enum Control {
     Bounds(Config),
 }
 
+/// A client that has connected.
+pub(crate) struct Accepted {
+    pub(super) socket: OwnedFd,
+    pub(super) peer: SocketAddr,
+    /// In the kernel's queue, as far as that matters.
+    pub(super) waited: Duration,
+    /// Its place among those that wait. None: it is one of the last, for which there is no bound.
+    pub(super) place: Option<OwnedSemaphorePermit>,
+}
+
 /// From sockets: whoever sends it waits for room.
 pub(crate) enum News {
-    Accepted(Vec<(OwnedFd, SocketAddr)>),
+    Accepted(Vec<Accepted>),
     Said {
         worker: WorkerId,
         said: FromServer,

@@ -222,11 +222,9 @@ fn whoever_breaks_the_rules_is_told_of_and_gets_nothing_more() {
 }
 
 #[test]
-fn beyond_the_bounds_everybody_gets_the_same_503() {
+fn where_nobody_may_wait_everybody_gets_the_same_503() {
     run(async {
-        let (dispatcher, _, address) = Listening::start(DispatchSettings { waiting_max: 1, ..settings() });
-        let waits = client(address).await;
-        soon(|| dispatcher.numbers().waiting == 1).await;
+        let (dispatcher, _, address) = Listening::start(DispatchSettings { waiting_max: 0, ..settings() });
         let refused = client(address).await;
         // What it has sent is thrown away: else the kernel would reset the connection.
         refused.try_write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
@@ -236,21 +234,93 @@ fn beyond_the_bounds_everybody_gets_the_same_503() {
         assert!(text.starts_with("HTTP/1.1 503 ") && text.ends_with("\r\n\r\n"), "{text}");
         assert!(text.contains("\r\nRetry-After: 1\r\n") && text.contains("\r\nConnection: close\r\n"), "{text}");
         let numbers = dispatcher.numbers();
-        assert_eq!((numbers.accepted, numbers.refused_connections, numbers.waiting), (2, 1, 1));
+        assert_eq!((numbers.accepted, numbers.refused_connections, numbers.waiting), (1, 1, 0));
         let worker = Worker::join(&dispatcher, "late");
         worker.accepts();
-        talks(&waits, &worker.connection().await.2).await;
+        soon(|| dispatcher.numbers().workers == 1).await;
+        let taken = client(address).await;
+        talks(&taken, &worker.connection().await.2).await;
     });
 }
 
 #[test]
-fn one_that_waits_for_too_long_gets_it_as_well() {
+fn beyond_those_that_may_wait_clients_are_left_in_the_kernels_queue() {
     run(async {
-        let (dispatcher, _, address) =
-            Listening::start(DispatchSettings { waiting_for: Duration::from_millis(20), ..settings() });
+        let (dispatcher, _, address) = Listening::start(DispatchSettings { waiting_max: 1, ..settings() });
+        let mut clients = Vec::new();
+        for _ in 0..10 {
+            clients.push(client(address).await);
+        }
+        soon(|| dispatcher.numbers().waiting == 1).await;
+        // Another listener has a queue of its own, and nobody's place.
+        let other = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let elsewhere = other.address();
+        dispatcher.listen(other).unwrap();
+        clients.push(client(elsewhere).await);
+        let worker = Worker::join(&dispatcher, "late");
+        worker.accepts();
+        for _ in &clients {
+            let (_, peer, held) = worker.connection().await;
+            let is_it = |client: &&TcpStream| client.local_addr().unwrap().to_string() == peer;
+            talks(clients.iter().find(is_it).unwrap(), &held).await;
+        }
+        let numbers = dispatcher.numbers();
+        assert_eq!((numbers.accepted, numbers.refused_connections), (11, 0));
+    });
+}
+
+#[test]
+fn one_that_waits_for_too_long_gets_a_503_wherever_it_waits() {
+    run(async {
+        let (waiting_max, waiting_for) = (1, Duration::from_millis(20));
+        let (dispatcher, _, address) = Listening::start(DispatchSettings { waiting_max, waiting_for, ..settings() });
+        let clients = [client(address).await, client(address).await, client(address).await];
+        for client in &clients {
+            assert_eq!(read_all(client).await, refusal::ANSWER);
+        }
+        assert_eq!(dispatcher.numbers().refused_connections, 3);
+    });
+}
+
+#[test]
+fn a_worker_that_is_held_has_questions_alone_until_it_is_admitted() {
+    run(async {
+        let (dispatcher, hears, address) = Listening::start(settings());
+        let worker = Worker::join_held(&dispatcher, "new");
+        worker.accepts();
         let client = client(address).await;
-        assert_eq!(read_all(&client).await, refusal::ANSWER);
-        assert_eq!(dispatcher.numbers().refused_connections, 1);
+        soon(|| dispatcher.numbers().waiting == 1).await;
+        let (ours, theirs) = fake::connected().await;
+        worker.membership().asker().ask(theirs.into_std().unwrap().into()).unwrap();
+        let (question, _, held) = worker.connection().await;
+        talks(&ours, &held).await;
+        worker.say(&FromServer::Reads { connection: question });
+        worker.say(&FromServer::Requests { ended: vec![request(question, 1)], in_flight: 0 });
+        worker.say(&FromServer::Closed { connection: question });
+        drop(held);
+        assert_eq!(read_all(&ours).await, b"");
+        worker.membership().asker().admit();
+        let (id, _, held) = worker.connection().await;
+        talks(&client, &held).await;
+        worker.say(&FromServer::Reads { connection: id });
+        worker.say(&FromServer::Requests { ended: vec![request(id, 2)], in_flight: 0 });
+        soon(|| dispatcher.numbers().requests == 1).await;
+        assert_eq!(hears.requests().len(), 1, "a question is no request of a client");
+        assert!(hears.breaches().is_empty());
+    });
+}
+
+#[test]
+fn a_question_to_a_worker_that_is_not_there_any_more_has_its_end_closed() {
+    run(async {
+        let (dispatcher, ..) = Listening::start(settings());
+        let worker = Worker::join(&dispatcher, "old");
+        let asker = worker.membership().asker();
+        worker.die();
+        soon(|| dispatcher.numbers().workers == 0).await;
+        let (ours, theirs) = fake::connected().await;
+        asker.ask(theirs.into_std().unwrap().into()).unwrap();
+        assert_eq!(read_all(&ours).await, b"");
     });
 }
 

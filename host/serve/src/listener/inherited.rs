@@ -35,8 +35,7 @@ pub fn passed(pid: Option<&str>, count: Option<&str>, own: u32) -> Result<Range<
     Ok(FIRST..FIRST + RawFd::try_from(number).map_err(|_| wrong())?)
 }
 
-/// The same of this process, by its own variables. `sandhog_sys::process::inherited` takes each over, before anything else is
-/// opened: a number says nothing of what is behind it.
+/// The same of this process, by its own variables. `sandhog_sys::descriptors::inherited` takes each over.
 ///
 /// # Errors
 /// As [`passed`].

@@ -15,6 +15,7 @@ impl<T: Default + Clone> Window<T> {
     }
 
     /// The slot of now.
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is less than the number of slots, a usize")]
     pub(super) fn at(&mut self, now: Duration) -> &mut T {
         let number = self.number(now);
         let place = (number % self.slots.len() as u64) as usize;

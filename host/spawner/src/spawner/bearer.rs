@@ -8,6 +8,7 @@ use rustix::net::SocketType;
 use sandhog_ipc::pair;
 use sandhog_sandbox::descriptors;
 use sandhog_sandbox::namespaces::IdMap;
+use sandhog_sys::descriptors::Newborn;
 use sandhog_sys::process::{self, Child, Forked, SingleThreaded};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -31,9 +32,9 @@ impl Bearer {
         let (end, theirs) = pair(SocketType::STREAM)?;
         match process::fork_into(token, 0, start_directory)? {
             Forked::Parent(child) => Ok(Self { child, end }),
-            Forked::Child => {
+            Forked::Child(newborn) => {
                 drop(end);
-                bear(token, flags, &theirs);
+                bear(newborn, token, flags, &theirs);
                 process::exit_now(0)
             }
         }
@@ -72,9 +73,9 @@ impl Bearer {
 }
 
 /// In the child, until its end.
-fn bear(token: &SingleThreaded, flags: i32, parent: &OwnedFd) {
+fn bear(newborn: Newborn, token: &SingleThreaded, flags: i32, parent: &OwnedFd) {
     // The spawner's locks are its own: whoever finds that it was killed finds them free.
-    if descriptors::keep_only(&[parent.as_raw_fd()]).is_err() {
+    if descriptors::keep_only(newborn, &[parent.as_raw_fd()]).is_err() {
         return;
     }
     let errno = match process::unshare(token, flags) {

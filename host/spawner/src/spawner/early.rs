@@ -1,5 +1,5 @@
-//! What every zygote of a guest needs, begun before its plan is known: its namespaces are made and its program starts while the
-//! command still reads its arguments.
+//! The common start of every zygote of a guest, before its plan is known: its namespaces are created and its program
+//! starts while the command still reads its arguments.
 //!
 //! Must not: say anything to the program, which waits for its plan; be used for a plan that asks for something else.
 

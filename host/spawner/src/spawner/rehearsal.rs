@@ -12,6 +12,7 @@ use sandhog_protocol::plan::{Program, Rlimits, Wall, Walls, ZygotePlan};
 use sandhog_protocol::spawn::Ids;
 use sandhog_sandbox::{cgroup, namespaces, steps};
 use sandhog_sandbox::{descriptors, seccomp};
+use sandhog_sys::descriptors::Newborn;
 use sandhog_sys::process::{self, Forked};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -78,7 +79,9 @@ impl Spawner {
         let files = made.as_ref().map(|(files, _)| files.as_slice()).unwrap_or_default();
         let child = match process::fork_into(&self.token, new_namespaces.flags(), start_directory) {
             Ok(Forked::Parent(child)) => child,
-            Ok(Forked::Child) => process::exit_now(self.seal_and_end(walls, cgroup, files, ids).into()),
+            Ok(Forked::Child(newborn)) => {
+                process::exit_now(self.seal_and_end(newborn, walls, cgroup, files, ids).into())
+            }
             Err(error) => return wall_of_fork(&error),
         };
         match reap_now(child.pidfd.as_fd()) {
@@ -88,7 +91,14 @@ impl Spawner {
     }
 
     /// In the child: every step of a zygote and of a worker. What it exits with.
-    fn seal_and_end(&self, walls: &Walls, cgroup: Option<&cgroup::Cgroup>, files: &[OwnedFd], ids: Option<Ids>) -> u8 {
+    fn seal_and_end(
+        &self,
+        newborn: Newborn,
+        walls: &Walls,
+        cgroup: Option<&cgroup::Cgroup>,
+        files: &[OwnedFd],
+        ids: Option<Ids>,
+    ) -> u8 {
         let entered = cgroup.map_or(Ok(()), |cgroup| {
             let entrances = cgroup.entrances(cgroup.start_directory().is_some()).map_err(io::Error::other)?;
             cgroup::enter_by(&entrances)
@@ -106,9 +116,10 @@ impl Spawner {
             return code_of(Some(Wall::Namespaces));
         }
         let keep = vec![0, 1, 2];
-        let zygote = steps::ZygoteContext { keep: keep.clone() };
+        let zygote = steps::ZygoteContext { newborn, keep: keep.clone() };
         let given = steps::GivenContext { directories: Vec::new(), filter: seccomp::Filter::Zygote };
         let worker = steps::WorkerContext {
+            newborn,
             rlimits: Rlimits { data_bytes: MEMORY_BYTES, file_bytes: 0, open_files: 16, cpu_s: None },
             reserved_files: descriptors::reserved(&keep, 16),
             keep,

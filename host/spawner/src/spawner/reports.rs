@@ -1,5 +1,4 @@
-//! What zygotes say, each of which may have been taken over: the first word that is not the protocol's is the last one that
-//! is heard, and ends the zygote.
+//! The messages of zygotes, each of which may have been taken over. The first violation of the protocol ends the zygote.
 
 use super::zygote_start::proc_pid;
 use super::{Pause, Pending, Source, Spawner, Worker};

@@ -327,6 +327,7 @@ impl Spawner {
         let mut fds = self.detach_directories(id, plan, fds)?;
         stamps::note("worker is asked for");
         let slot = plan.slot;
+        #[expect(clippy::cast_possible_truncation, reason = "a worker has one entrance for each hierarchy of cgroups")]
         let count = entrances.len() as u32;
         fds.extend(entrances);
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();

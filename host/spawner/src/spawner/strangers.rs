@@ -6,10 +6,11 @@
 //! something off the kernel's list. So one look follows the end of each zygote, and one the end of each stranger, which may
 //! have left children of its own. While the zygote lives, what it clones adds nothing to what it is itself.
 //!
-//! Who is a stranger. A zygote clones first and reports then, so that a child of a zygote that was asked for a worker may be
-//! that worker. Each zygote has a user namespace of its own, which its clones can't leave: so many of its unknown children
-//! as it was asked for are left alone; every other one is a stranger. One that has ended, so that nobody can tell whose it
-//! was, is left alone while any zygote is asked for one. One that is left alone by mistake is found when a zygote ends.
+//! Strangers are recognised as follows. A zygote clones first and reports then. So a child of a zygote that was asked for
+//! a worker may be that worker. Each zygote has a user namespace of its own, which its clones can't leave: so many of its
+//! unknown children as it was asked for are left alone; every other one is a stranger. One that has ended, so that nobody
+//! can tell whose it was, is left alone while any zygote is asked for one. One that is left alone by mistake is found
+//! when a zygote ends.
 
 mod search;
 

@@ -10,6 +10,7 @@ use sandhog_protocol::spawn::{FromZygote, Ids};
 use sandhog_protocol::start::{CONTROL_FD, IPC_FD, STAMPED, ZYGOTE};
 use sandhog_sandbox::namespaces::{self, IdMap};
 use sandhog_sandbox::{capabilities, failure};
+use sandhog_sys::descriptors::Newborn;
 use sandhog_sys::process::{self, Child, Forked, SingleThreaded};
 use sandhog_sys::stamps;
 use std::ffi::CString;
@@ -105,8 +106,8 @@ pub(super) fn fork(
         (NewNamespaces::All | NewNamespaces::Mount | NewNamespaces::None, _) => {
             match process::fork_into(token, new_namespaces.flags(), start_directory)? {
                 Forked::Parent(child) => Ok(Ok(child)),
-                Forked::Child => {
-                    let error = become_zygote(&program, control, new_namespaces);
+                Forked::Child(newborn) => {
+                    let error = become_zygote(newborn, &program, control, new_namespaces);
                     let words = FromZygote::Unsealed(failure(PROGRAM, &error));
                     let _ = send_packet(control, &words, &[]);
                     process::exit_now(1)
@@ -117,7 +118,12 @@ pub(super) fn fork(
 }
 
 /// In the child. Returns only on failure.
-fn become_zygote(program: &process::Program<'_>, control: &OwnedFd, new_namespaces: NewNamespaces) -> io::Error {
+fn become_zygote(
+    newborn: Newborn,
+    program: &process::Program<'_>,
+    control: &OwnedFd,
+    new_namespaces: NewNamespaces,
+) -> io::Error {
     let prepared = || -> io::Result<()> {
         match new_namespaces {
             NewNamespaces::All => {}
@@ -127,7 +133,7 @@ fn become_zygote(program: &process::Program<'_>, control: &OwnedFd, new_namespac
             }
             NewNamespaces::None => capabilities::keep_across_exec().map_err(io::Error::other)?,
         }
-        Err(program.execute(control.as_fd(), CONTROL_FD))
+        Err(program.execute(newborn, control.as_fd(), CONTROL_FD))
     };
     match prepared() {
         Ok(()) => io::ErrorKind::Other.into(),

@@ -1,6 +1,9 @@
 //! One `[job.NAME]` on top of the defaults.
 
+use super::environment::{Environment, Lacking};
 use super::positions::Positions;
+use super::profile::Profile;
+use super::tables::Entry;
 use super::value::{Reader, canonical, short};
 use crate::nearest::nearest;
 use crate::service::name::{self, Of};
@@ -15,22 +18,22 @@ use toml::de::{DeString, DeTable, DeValue};
 pub(super) struct Draft {
     pub spec: JobSpec,
     pub positions: Positions,
+    /// Variables that are to be passed on and can't be.
+    lacking: BTreeMap<String, Lacking>,
 }
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
 impl Draft {
-    /// `[defaults]`.
-    pub(super) fn defaults(table: &DeTable<'_>, reader: &mut Reader<'_>) -> Self {
-        let mut draft = Self::default();
-        draft.read_table(None, table, &|setting| setting.facts().is_own, reader);
-        draft
+    /// `[defaults]`, on top of what is there.
+    pub(super) fn read_defaults(&mut self, table: &DeTable<'_>, reader: &mut Reader<'_>) {
+        self.read_table(None, table, &|setting| setting.facts().is_own, reader);
     }
 
-    /// One job; None where it has faults.
+    /// One job, with what the profile says of it; None where it has faults.
     pub(super) fn read(
-        key: &Spanned<DeString<'_>>,
-        value: &Value<'_>,
+        (key, value): Entry<'_, '_>,
+        profile: Option<&Profile<'_, '_>>,
         defaults: &Self,
         group: &str,
         reader: &mut Reader<'_>,
@@ -44,12 +47,33 @@ impl Draft {
         let mut draft = defaults.clone();
         draft.positions.job = key.span().start;
         draft.read_table(None, table, &|_| false, reader);
+        if let Some(profile) = profile {
+            draft.spec.profile = Some(profile.name.clone());
+            draft.read_profile(&shown, profile.job(name), &profile.name, reader);
+        }
         draft.forget_the_clock(defaults);
+        draft.expect_variables(reader);
         draft.spec.name = name.to_string();
         if draft.spec.group.is_empty() {
             draft.spec.group = group.into();
         }
         (reader.count() == before).then_some(draft)
+    }
+
+    fn read_profile(&mut self, job: &str, value: Option<&Value<'_>>, profile: &str, reader: &mut Reader<'_>) {
+        let title = format!("profile.{profile}.job.{job}");
+        if let Some(table) = value.and_then(|value| reader.table(&title, value, &format!("[{title}]"))) {
+            self.read_table(None, table, &|_| false, reader);
+        }
+    }
+
+    /// Variables are passed on here and now. Of a profile that is not chosen they may be set where it is.
+    fn expect_variables(&self, reader: &mut Reader<'_>) {
+        if reader.is_chosen() {
+            for (name, Lacking { position, reason }) in &self.lacking {
+                reader.fault(*position, format!("env.{}: {reason}", short(name)));
+            }
+        }
     }
 
     /// `inside`: the table of a job that this is. `is_misplaced`: keys that may not be here.
@@ -118,7 +142,9 @@ impl Draft {
                     reader.texts(key, value, example, |reader, position, text| reader.child(position, &text));
             }
             Takes::Command(field) => *(field.set)(spec) = command(key, value, example, reader),
-            Takes::Environment(field) => environment((field.set)(spec), value, example, reader),
+            Takes::Environment(field) => {
+                Environment { env: (field.set)(spec), lacking: &mut self.lacking }.read(value, example, reader);
+            }
             Takes::Retries(field) => *(field.set)(spec) = retries(value, example, reader),
         }
     }
@@ -161,55 +187,6 @@ fn unknown(key: &Spanned<DeString<'_>>, inside: Option<&str>, reader: &mut Reade
     reader.fault(key.span().start, format!("there is no key {shown}{within}{advice}"));
 }
 
-/// A table of names and values, or a list as `--env` has it. A table adds to the defaults, a list replaces them.
-fn environment(env: &mut BTreeMap<String, String>, value: &Value<'_>, example: &str, reader: &mut Reader<'_>) {
-    if let Some(table) = value.get_ref().as_table() {
-        for (name, value) in table {
-            if let Some(value) = variable(name.get_ref(), value, reader) {
-                env.insert(name.get_ref().to_string(), value);
-            }
-        }
-        return;
-    }
-    env.clear();
-    let texts = if value.get_ref().is_array() {
-        reader.texts("env", value, "[\"LANG=C\", \"HOME\"]", |_, position, text| (position, text))
-    } else {
-        reader.wrong_type("env", value, "a table", example);
-        Vec::new()
-    };
-    for (position, text) in texts {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (text.as_str(), passed_on(&text, position, reader)),
-        };
-        if let Some(value) = value
-            && env.insert(name.into(), value).is_some()
-        {
-            reader.fault(position, format!("env: {} is there twice; leave one of them out", short(name)));
-        }
-    }
-}
-
-fn variable(name: &str, value: &Value<'_>, reader: &mut Reader<'_>) -> Option<String> {
-    match value.get_ref() {
-        DeValue::Boolean(true) => passed_on(name, value.span().start, reader),
-        _ => reader.text(&format!("env.{}", short(name)), value, "\"C\", or true to pass it on"),
-    }
-}
-
-/// A variable of whoever reads the manifest.
-fn passed_on(name: &str, position: usize, reader: &mut Reader<'_>) -> Option<String> {
-    let shown = short(name);
-    let Some(value) = (reader.surroundings().variable)(name) else {
-        let reason = "it is not set here, so there is nothing to pass on; set it, or write a value";
-        reader.fault(position, format!("env.{shown}: {reason}"));
-        return None;
-    };
-    let value = value.into_string();
-    value.map_err(|_| reader.fault(position, format!("env.{shown}: its value is not UTF-8, and guests get UTF-8"))).ok()
-}
-
 /// The module's path is one; what follows are its arguments.
 fn command(key: &str, value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<String> {
     let mut texts = reader.texts(key, value, example, |_, position, text| (position, text));
@@ -222,11 +199,11 @@ fn command(key: &str, value: &Value<'_>, example: &str, reader: &mut Reader<'_>)
 fn retries(value: &Value<'_>, example: &str, reader: &mut Reader<'_>) -> Vec<RetrySpec> {
     let mut retries = Vec::new();
     for value in reader.list("retry_on", value, example).unwrap_or_default() {
-        retries.extend(match value.get_ref() {
-            DeValue::Table(table) => Some(retry(table, value, reader)),
-            _ => reader
-                .text("retry_on", value, "\"failed\"")
-                .map(|verdict| RetrySpec { verdict, ..RetrySpec::default() }),
+        retries.extend(if let DeValue::Table(table) = value.get_ref() {
+            Some(retry(table, value, reader))
+        } else {
+            let verdict = reader.text("retry_on", value, "\"failed\"");
+            verdict.map(|verdict| RetrySpec { verdict, ..RetrySpec::default() })
         });
     }
     retries

@@ -1,4 +1,4 @@
-//! What is wrong with the TOML itself, in our words.
+//! Errors of the TOML syntax, in our words.
 
 use super::fault::Fault;
 use super::lines::Lines;

@@ -1,10 +1,12 @@
+mod profiles;
+
 use super::*;
 use crate::job::Surroundings;
 use crate::service::group::FAULTS_MAX;
-use crate::setting::Takes;
+use crate::setting::{Setting, Takes};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A folder with one link that leaves it, and one that does not.
 fn resolve(path: &Path) -> Option<PathBuf> {
@@ -25,8 +27,15 @@ fn variable(name: &str) -> Option<OsString> {
 }
 
 fn parse_in(file: &str, text: &str) -> Result<Manifest, Vec<Fault>> {
+    parse_with(file, text, None).map_err(|error| match error {
+        Error::Faults(faults) => faults,
+        Error::NoProfile { .. } => panic!("{error}"),
+    })
+}
+
+fn parse_with(file: &str, text: &str, profile: Option<&str>) -> Result<Manifest, Error> {
     let surroundings = Surroundings { is_root: false, variable: &variable };
-    Manifest::parse(text, &Around { file, surroundings, resolve: &resolve })
+    Manifest::parse(text, &Around { file, profile, surroundings, resolve: &resolve })
 }
 
 fn parse(text: &str) -> Manifest {
@@ -157,7 +166,7 @@ fn an_unknown_key_is_told_its_neighbour_and_its_place() {
         faults("memory = '1GiB'\nnonsense = 1\n"),
         [
             "1:1: memory is a key of jobs; write it into [job.NAME], or into [defaults] for all of them",
-            "2:1: there is no key nonsense; a manifest has name, strategy, group, defaults, job",
+            "2:1: there is no key nonsense; a manifest has name, strategy, group, defaults, job, profile",
         ]
     );
     assert_eq!(faults("[group.g]\nrestart = 'never'"), ["2:1: there is no key restart in a group; it has strategy"]);
@@ -429,6 +438,7 @@ fn every_field_goes_to_its_own_place() {
             &format!("name = 'g'\n[job.a]\nmodule = 'a'\n{key} = {value}\n"),
             &Around {
                 file: "/srv/site/sandhog.toml",
+                profile: None,
                 surroundings: Surroundings { is_root: true, variable: &variable },
                 resolve: &resolve,
             },
@@ -436,7 +446,7 @@ fn every_field_goes_to_its_own_place() {
         let spec = match spec {
             Ok(manifest) => format!("{:?}", manifest.jobs[0]),
             // There is no such job, which is what it says.
-            Err(faults) => format!("{faults:?}"),
+            Err(error) => format!("{error:?}"),
         };
         assert!(!seen.contains(&spec), "{key}");
         seen.push(spec);

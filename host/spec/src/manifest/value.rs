@@ -3,10 +3,11 @@
 use super::around::Around;
 use super::fault::Fault;
 use super::lines::Lines;
+use super::profile::Profile;
 use crate::job::Surroundings;
 use crate::service::group::FAULTS_MAX;
 use crate::text::escape;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -19,17 +20,50 @@ type Value<'i> = Spanned<DeValue<'i>>;
 /// Reads values and notes what is wrong.
 pub(super) struct Reader<'a> {
     around: &'a Around<'a>,
+    lines: &'a Lines,
     /// Where the manifest's folder is when links are followed.
     real_folder: Option<PathBuf>,
-    /// Places and sentences.
-    faults: Vec<(usize, String)>,
+    faults: Vec<Noted>,
+    /// How often something was wrong, be it known already or not.
+    count: usize,
+    turn: Turn,
+}
+
+/// A fault, and with which profile.
+struct Noted {
+    position: usize,
+    text: String,
+    /// Where its place does not say that.
+    profile: Option<String>,
+}
+
+/// What is read now.
+#[derive(Default)]
+struct Turn {
+    profile: Option<String>,
+    /// The places of the profile.
+    places: HashSet<usize>,
+    is_chosen: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(around: &'a Around<'a>) -> Self {
-        let mut reader = Self { around, real_folder: None, faults: Vec::new() };
+    pub(super) fn new(around: &'a Around<'a>, lines: &'a Lines) -> Self {
+        let turn = Turn::default();
+        let mut reader = Self { around, lines, real_folder: None, faults: Vec::new(), count: 0, turn };
         reader.real_folder = (around.resolve)(reader.folder());
         reader
+    }
+
+    /// From now on the manifest is read with this profile.
+    pub(super) fn turn_to(&mut self, profile: Option<&Profile<'_, '_>>, is_chosen: bool) {
+        let name = profile.map(|profile| profile.name.clone());
+        let places = profile.map(Profile::places).unwrap_or_default();
+        self.turn = Turn { profile: name, places, is_chosen };
+    }
+
+    /// Whether the jobs are to be described as they are read now.
+    pub(super) const fn is_chosen(&self) -> bool {
+        self.turn.is_chosen
     }
 
     /// Of the manifest.
@@ -49,10 +83,12 @@ impl<'a> Reader<'a> {
         self.around.surroundings
     }
 
-    /// The same fault of several jobs is one: it stands in what they all have.
+    /// The same fault of several jobs, or with several profiles, is one: it stands in what they all have.
     pub(super) fn fault(&mut self, position: usize, text: String) {
-        if !self.is_full() && !self.faults.iter().any(|(other, said)| *other == position && *said == text) {
-            self.faults.push((position, text));
+        self.count += 1;
+        if !self.is_full() && !self.faults.iter().any(|other| other.position == position && other.text == text) {
+            let profile = self.turn.profile.clone().filter(|_| !self.turn.places.contains(&position));
+            self.faults.push(Noted { position, text, profile });
         }
     }
 
@@ -60,14 +96,24 @@ impl<'a> Reader<'a> {
         self.faults.len() >= FAULTS_MAX
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.faults.len()
+    /// How often something was wrong so far.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The line and the column of an offset.
+    pub(super) fn place(&self, offset: usize) -> (usize, usize) {
+        let Fault { line, column, .. } = self.lines.fault(offset, String::new());
+        (line, column)
     }
 
     /// All faults in the order of the text, where there are any.
-    pub(super) fn finish(&self, lines: &Lines) -> Result<(), Vec<Fault>> {
-        let mut faults: Vec<_> =
-            self.faults.iter().map(|(position, text)| lines.fault(*position, text.clone())).collect();
+    pub(super) fn finish(&self) -> Result<(), Vec<Fault>> {
+        let told = |Noted { position, text, profile }: &Noted| {
+            let with = profile.as_ref().map(|profile| format!(" (with the profile {profile})"));
+            self.lines.fault(*position, format!("{text}{}", with.unwrap_or_default()))
+        };
+        let mut faults: Vec<_> = self.faults.iter().map(told).collect();
         faults.sort();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -112,7 +158,9 @@ impl<'a> Reader<'a> {
         let number = match value.get_ref() {
             DeValue::Integer(number) => short(&number.to_string()),
             DeValue::Float(number) => short(&number.to_string()),
-            _ => return self.text(key, value, example),
+            DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return self.text(key, value, example);
+            }
         };
         let text =
             format!("{key} = {number}: the unit is missing; write text with a number and a unit, such as {example}");

@@ -11,7 +11,8 @@ const ABOUT: &str = "A job as people describe it: one [job.NAME] table of sandho
 /// The schema `JobSpec`. It refers to `RetrySpec`, which is beside it.
 pub fn job_spec() -> Value {
     let tables = TABLES.iter().map(|name| ((*name).to_owned(), object(properties(Some(name)))));
-    let mut schema = object(properties(None).into_iter().chain(tables).collect());
+    let profile = [("profile".to_owned(), profile())];
+    let mut schema = object(properties(None).into_iter().chain(tables).chain(profile).collect());
     schema["description"] = ABOUT.into();
     schema
 }
@@ -42,6 +43,13 @@ fn property(setting: Setting) -> Value {
         Takes::Retries(_) => json!({ "type": "array", "items": { "$ref": "#/components/schemas/RetrySpec" } }),
     };
     schema["description"] = format!("{}: {}.", setting.facts().about, takes(setting)).into();
+    schema
+}
+
+/// What is beside the settings.
+fn profile() -> Value {
+    let mut schema = text();
+    schema["description"] = "The profile of its manifest with which it is described; nothing follows from it.".into();
     schema
 }
 

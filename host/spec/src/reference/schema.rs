@@ -19,6 +19,8 @@ pub fn schema() -> Value {
     job["required"] =
         Setting::keys().filter(|setting| setting.facts().usual == Usual::Needed).map(Setting::key).collect();
     definitions.insert("job-table".into(), job);
+    definitions.insert("profile-job-table".into(), table(None, &|_| true));
+    definitions.insert("profile-table".into(), profile());
     definitions.insert("group-table".into(), closed(json!({ "strategy": strategy() })));
     let properties = Top::ALL.into_iter().map(|top| (top.key().to_owned(), of_manifest(top))).collect();
     let mut schema = closed(Value::Object(properties));
@@ -36,9 +38,20 @@ fn of_manifest(top: Top) -> Value {
         Top::Group => by_name("group-table"),
         Top::Defaults => refer("defaults-table"),
         Top::Job => by_name("job-table"),
+        Top::Profile => by_name("profile-table"),
     };
     schema["description"] = format!("{}.", top.about()).into();
     schema
+}
+
+/// Settings of a profile take the place of others, so that none has to be there.
+fn profile() -> Value {
+    closed(json!({
+        "strategy": strategy(),
+        "group": by_name("group-table"),
+        "defaults": refer("defaults-table"),
+        "job": by_name("profile-job-table"),
+    }))
 }
 
 fn strategy() -> Value {

@@ -1,5 +1,5 @@
-//! What a cron expression says: which seconds, minutes, hours, months and days fit. It is about a calendar and a clock that
-//! is never set; time zones are its caller's.
+//! A parsed cron expression: the seconds, minutes, hours, months and days that match. It is about a calendar and a clock
+//! that is never set; time zones are its caller's.
 //!
 //! Must not: know how an expression is written.
 

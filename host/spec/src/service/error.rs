@@ -56,6 +56,12 @@ pub enum Reason {
     ServesBySchedule,
     #[error("a job that serves HTTP is ready when its workers accept connections; leave it out")]
     ServesReady,
+    #[error("not a path such as /healthz: it begins with / and has no blanks, at most {0} bytes")]
+    HealthPath(usize),
+    #[error("a job has one check beside its heartbeats; leave health.command or health.path out")]
+    TwoChecks,
+    #[error("with isolation process no process lives on between two connections; leave it out, or choose another one")]
+    Alone,
     #[error("{0}")]
     Retry(RetryReason),
 }

@@ -1,4 +1,4 @@
-//! Names of jobs and groups. People write them in commands beside ids, and they become parts of file names.
+//! Names of jobs, groups and profiles. People write them in commands beside ids, and they become parts of file names.
 
 use crate::text::escape;
 
@@ -16,6 +16,8 @@ pub const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 pub enum Of {
     Job,
     Group,
+    /// Of a manifest; nobody takes it for anything else.
+    Profile,
 }
 
 impl Of {
@@ -23,6 +25,7 @@ impl Of {
         match self {
             Self::Job => "job",
             Self::Group => "group",
+            Self::Profile => "profile",
         }
     }
 }
@@ -68,6 +71,9 @@ pub fn check(of: Of, name: &str) -> Result<(), Error> {
     }
     if let Some(first) = name.chars().next().filter(|first| !first.is_ascii_alphanumeric()) {
         return Err(Error::Start { of, name: name.into(), first });
+    }
+    if of == Of::Profile {
+        return Ok(());
     }
     if name == "all" {
         return Err(Error::All(of));

@@ -56,7 +56,10 @@ fn settings(spec: &JobSpec) -> Result<Settings, Error> {
 }
 
 /// Settings that mean nothing without another one.
-fn check_company(spec: &JobSpec) -> Result<(), Error> {
+///
+/// # Errors
+/// The first that is alone.
+pub fn check_company(spec: &JobSpec) -> Result<(), Error> {
     for setting in Setting::ALL.iter().filter(|setting| setting.takes().is_set(spec)) {
         if let Some(with) = &setting.facts().with
             && !with.settings.iter().any(|other| other.takes().is_set(spec))

@@ -4,6 +4,7 @@
 //! Must not: know a usual value or a bound. Those are the list's.
 
 use super::error::{Error, Reason};
+use super::health::HealthRequest;
 use super::retry::{self, Boosts, Retry};
 use crate::setting::words::{LEVELS, OVERLAPS, Overlap, RESTARTS, Restart, meaning};
 use crate::setting::{Setting, Wrong, count, size, time};
@@ -29,8 +30,10 @@ pub struct Rules {
     pub start_timeout: Duration,
     /// Longest time between two heartbeats.
     pub heartbeat: Option<Duration>,
-    /// How often the command of the health check runs.
+    /// How often the command of the health check runs, or its request is made.
     pub check_interval: Option<Duration>,
+    /// The request that its workers are to answer.
+    pub health_request: Option<HealthRequest>,
     /// Failures in a row that make an attempt unhealthy, of either check.
     pub failure_threshold: u32,
     /// How long it may take to stop once it was asked.
@@ -96,6 +99,8 @@ impl Rules {
         let start_timeout = lasts(Setting::StartTimeout, spec.start_timeout.as_ref())?;
         let heartbeat = time(Setting::HealthHeartbeat, spec.health.heartbeat.as_ref())?;
         let interval = lasts(Setting::HealthInterval, spec.health.interval.as_ref())?;
+        let health_request = HealthRequest::of(spec)?;
+        let is_checked = !spec.health.command.is_empty() || health_request.is_some();
         let recycle = size(Setting::RecycleMemory, spec.recycle.memory.as_ref())?;
         Ok(Self {
             restart: restart(spec)?,
@@ -106,7 +111,8 @@ impl Rules {
             ready: Ready::of(spec, start_timeout)?,
             start_timeout,
             heartbeat: heartbeat.map(duration),
-            check_interval: (!spec.health.command.is_empty()).then_some(interval),
+            check_interval: is_checked.then_some(interval),
+            health_request,
             failure_threshold: narrow(count(Setting::HealthFailureThreshold, spec.health.failure_threshold)?),
             grace: lasts(Setting::Grace, spec.grace.as_ref())?,
             recycle_memory_bytes: recycle.map(|size| size.to_bytes()),
@@ -195,7 +201,7 @@ fn restart(spec: &JobSpec) -> Result<Restart, Error> {
             Restart::Always if is_scheduled => {
                 Err(Wrong::given(Setting::Restart, "always", Reason::ScheduledRestart).into())
             }
-            restart => Ok(restart),
+            restart @ (Restart::Never | Restart::OnFailure | Restart::Always) => Ok(restart),
         },
     }
 }

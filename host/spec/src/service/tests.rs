@@ -250,6 +250,53 @@ fn the_command_of_a_check_has_the_grants_of_the_job_and_nobody_beside_it() {
 }
 
 #[test]
+fn the_request_of_a_check_is_for_workers_that_serve_and_live_on() {
+    let asked = |change: fn(&mut JobSpec)| {
+        let mut spec = JobSpec { listen: some("127.0.0.1:80"), ..web() };
+        spec.health.path = some("/healthz?full=1");
+        change(&mut spec);
+        Service::new(&spec, PERSON).map(|service| service.rules).map_err(|error| error.to_string())
+    };
+    let rules = asked(|_| {}).unwrap();
+    let request = HealthRequest { path: "/healthz?full=1".into(), timeout: Duration::from_secs(5) };
+    assert_eq!((rules.health_request, rules.check_interval), (Some(request), Some(Duration::from_secs(10))));
+    for (change, sentence) in [
+        (
+            (|spec| spec.listen = None) as fn(&mut JobSpec),
+            "health.path: is for jobs that serve HTTP, and this one does not; set listen",
+        ),
+        (
+            |spec| spec.health.path = some("healthz"),
+            "health.path \"healthz\": not a path such as /healthz: it begins with / and has no blanks, at most 2048 bytes",
+        ),
+        (
+            |spec| spec.health.path = some("/a\r\nX: y"),
+            "health.path \"/a\\r\\nX: y\": not a path such as /healthz: it begins with / and has no blanks, at most 2048 bytes",
+        ),
+        (
+            |spec| spec.health.command = vec!["/check.wasm".into()],
+            "health.path \"/healthz?full=1\": a job has one check beside its heartbeats; leave health.command or health.path \
+             out",
+        ),
+        (
+            |spec| spec.isolation = some("process"),
+            "health.path \"/healthz?full=1\": with isolation process no process lives on between two connections; leave it \
+             out, or choose another one",
+        ),
+        (
+            |spec| {
+                spec.isolation = some("process");
+                (spec.health.path, spec.health.heartbeat) = (None, some("1s"));
+            },
+            "health.heartbeat: with isolation process no process lives on between two connections; leave it out, or \
+             choose another one",
+        ),
+    ] {
+        assert_eq!(asked(change).unwrap_err(), sentence);
+    }
+}
+
+#[test]
 fn one_end_of_the_pauses_moves_the_other() {
     let mut spec = web();
     spec.backoff.first = some("1m");
@@ -446,7 +493,7 @@ fn what_no_job_can_have_is_refused() {
         (
             |spec| spec.health.failure_threshold = Some(2),
             Some("health.failure_threshold"),
-            "health.failure_threshold: says how to check, and there is no check; set health.heartbeat or health.command",
+            "health.failure_threshold: says how to check, and there is no check; set health.heartbeat, health.command or health.path",
         ),
         (
             |spec| spec.health.heartbeat = some("0s"),

@@ -1,4 +1,4 @@
-//! What each setting takes, and which field of [`JobSpec`] has it.
+//! The type of each setting, and its field in [`JobSpec`].
 
 use super::words;
 use crate::units::{Size, Time, Written};

@@ -86,7 +86,7 @@ const HEADERS: Bounds =
     Bounds::min(HEADERS_MIN, "which reading them takes").and_max(HEADERS_MAX, "the most of one request");
 
 const SERVED: &str = "is for jobs that serve HTTP, and this one does not; set listen";
-const CHECKED: &str = "says how to check, and there is no check; set health.heartbeat or health.command";
+const CHECKED: &str = "says how to check, and there is no check; set health.heartbeat, health.command or health.path";
 const TIMED: &str = "is for jobs with a schedule, and this one has none";
 
 /// What the list says of a setting.
@@ -267,7 +267,8 @@ macro_rules! settings {
             }
         }
 
-        const _: fn(JobSpec) = |JobSpec { $($($field: _,)* $($table: $spec { $($key: _,)* },)*)* }| ();
+        // The profile is no setting: it says which of them were read.
+        const _: fn(JobSpec) = |JobSpec { profile: _, $($($field: _,)* $($table: $spec { $($key: _,)* },)*)* }| ();
     };
 }
 
@@ -306,8 +307,8 @@ settings! {
         env Env: Environment = Facts::new(Attempt, both("NAME[=VALUE]"), Usual::Nothing,
             "Its environment; NAME alone, or true in a table, passes a variable on")
             .example("{ MODE = \"shop\", HOME = true }")
-            .more("A list such as `[\"LANG=C\", \"HOME\"]` is one, too. In a job, a table adds to that of `[defaults]`, and a \
-                   list replaces it.");
+            .more("A list such as `[\"LANG=C\", \"HOME\"]` is one, too. In a job, a table adds to that of `[defaults]`, in a \
+                   profile to that of the job; a list replaces it.");
         child Child: Children = Facts::new(Attempt, both("NAME=FILE"), Usual::Nothing,
             "Modules that it may start as its children, by these names; a child has no more than its parent")
             .example("[\"resize=resize.wasm\"]");
@@ -477,13 +478,19 @@ settings! {
                 "A module that checks its health, and arguments: it is healthy if the module completes")
                 .example("[\"check.wasm\", \"web\"]")
                 .more("It runs sealed, with the grants of the job. The flag is given once more for each argument.");
-            interval HealthInterval: Time = Facts::new(InPlace, start("TIME"), seconds(10),
-                "How often the check runs").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
-            timeout HealthTimeout: Time = Facts::new(InPlace, start("TIME"), seconds(5),
-                "Time limit of the check").bounds(LASTS).with(&[Setting::HealthCommand], CHECKED);
-            failure_threshold HealthFailureThreshold: Count = Facts::new(InPlace, start("COUNT"), Usual::Count(3),
+            // One version has it and another one has not.
+            path HealthPath: Text = Facts::new(Attempt, keeping("PATH"), Usual::Nothing,
+                "A path that its workers answer by HTTP: healthy with a status from 200 to 399").example("\"/healthz\"")
+                .with(&[Setting::Listen], SERVED)
+                .more("Each worker is asked by a connection of its own. A new one is ready, and has clients, when it has answered \
+                       well once.");
+            interval HealthInterval: Time = Facts::new(InPlace, keeping("TIME"), seconds(10),
+                "How often the check runs").bounds(LASTS).with(&[Setting::HealthCommand, Setting::HealthPath], CHECKED);
+            timeout HealthTimeout: Time = Facts::new(InPlace, keeping("TIME"), seconds(5),
+                "Time limit of the check").bounds(LASTS).with(&[Setting::HealthCommand, Setting::HealthPath], CHECKED);
+            failure_threshold HealthFailureThreshold: Count = Facts::new(InPlace, keeping("COUNT"), Usual::Count(3),
                 "Failures in a row, of either check, that make it unhealthy").bounds(FAILURES)
-                .with(&[Setting::HealthCommand, Setting::HealthHeartbeat], CHECKED);
+                .with(&[Setting::HealthCommand, Setting::HealthHeartbeat, Setting::HealthPath], CHECKED);
         }
     }
     "Schedule" {

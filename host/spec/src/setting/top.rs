@@ -8,10 +8,11 @@ pub enum Top {
     Group,
     Defaults,
     Job,
+    Profile,
 }
 
 impl Top {
-    pub const ALL: [Self; 5] = [Self::Name, Self::Strategy, Self::Group, Self::Defaults, Self::Job];
+    pub const ALL: [Self; 6] = [Self::Name, Self::Strategy, Self::Group, Self::Defaults, Self::Job, Self::Profile];
 
     pub const fn key(self) -> &'static str {
         match self {
@@ -20,6 +21,7 @@ impl Top {
             Self::Group => "group",
             Self::Defaults => "defaults",
             Self::Job => "job",
+            Self::Profile => "profile",
         }
     }
 
@@ -30,6 +32,7 @@ impl Top {
             Self::Group => "[group.NAME]",
             Self::Defaults => "[defaults]",
             Self::Job => "[job.NAME]",
+            Self::Profile => "[profile.NAME]",
         }
     }
 
@@ -43,6 +46,9 @@ impl Top {
             Self::Group => "Further groups, each with a strategy",
             Self::Defaults => "Settings for all jobs, but for those that are of one job",
             Self::Job => "The jobs, each by its name",
+            Self::Profile => {
+                "Other values for up --profile NAME: of defaults, job.NAME, group.NAME and strategy, by the same keys"
+            }
         }
     }
 

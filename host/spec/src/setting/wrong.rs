@@ -1,4 +1,4 @@
-//! What is wrong with a setting: which it is, what was given, and why that can't be had.
+//! An error in a setting: the setting, the given value, and the reason.
 
 use super::bounds::Reason;
 use super::list::Setting;

@@ -28,11 +28,11 @@ impl Line {
         self.of(patience).push_back((connection, patience));
     }
 
-    /// One that was taken, as if it had not been.
+    /// At its place among those that have waited as long: one that was taken, as if it had not been, or one that has waited
+    /// elsewhere.
     pub(super) fn put_back(&mut self, connection: ConnectionId, patience: Patience) {
         let line = self.of(patience);
-        let place = line.iter().take_while(|(other, known)| (known.since, *other) < (patience.since, connection));
-        let place = place.count();
+        let place = line.partition_point(|(other, known)| (known.since, *other) < (patience.since, connection));
         line.insert(place, (connection, patience));
     }
 

@@ -1,6 +1,7 @@
-//! What the balance is told and what it answers: below those who send it and those who receive it.
+//! The inputs and outputs of the balance. This file is below their senders and their receivers.
 
 use sandhog_protocol::http::ConnectionId;
+use std::time::Duration;
 
 /// A worker's number, given by whoever joins it and never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,10 +10,15 @@ pub struct WorkerId(pub u64);
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// There is a worker. It takes connections when it says so.
-    Joined { worker: WorkerId },
-    /// A client has connected.
-    Arrived { connection: ConnectionId },
+    /// There is a worker. It takes connections when it says so; where it is held, not before [`Event::Admitted`] as well.
+    Joined { worker: WorkerId, held: bool },
+    /// One that is held may have clients: whoever keeps it up has seen that it answers.
+    Admitted { worker: WorkerId },
+    /// A client has connected, and has waited for so long already.
+    Arrived { connection: ConnectionId, waited: Duration },
+    /// Whoever keeps the worker up has a question for it, by a connection of its own. Nobody else ever has that connection, and it
+    /// counts nowhere.
+    Asked { worker: WorkerId, connection: ConnectionId },
 
     /// The worker takes connections from now on.
     Accepts { worker: WorkerId },
@@ -72,6 +78,8 @@ pub enum Fate {
     Withdrawn,
     /// No worker took it: it is answered with a 503 and closed.
     Refused(Why),
+    /// It was no client's: see [`Event::Asked`]. Whoever has its other end knows what became of it.
+    Own,
 }
 
 /// Why no worker took a connection.

@@ -1,4 +1,4 @@
-//! What a pool is told and what it answers: below those who send it and those who receive it.
+//! The inputs and outputs of a pool. This file is below their senders and their receivers.
 
 use std::time::Duration;
 

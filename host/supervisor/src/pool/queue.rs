@@ -1,4 +1,5 @@
-//! Who is next: the lines of the clients, who take turns, and before them the tasks that have come back from a worker.
+//! Chooses the next task: tasks that have come back from a worker first, then the queues of the clients, which take
+//! turns.
 //!
 //! Every task that waits and every client of one is in an ordered map by the number of its place, so whoever leaves from the
 //! middle leaves nothing behind.

@@ -3,12 +3,12 @@
 //! pool is a model of what there is, and every action is checked against it. When the world behaves again, all must be done,
 //! and after `Close` nothing may be left.
 //!
-//! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_WORLDS=N` tries that many.
+//! How one world is looked at alone, and how many are tried, is said in `sandhog-simulation`.
 
 use super::state::Mode;
 use super::zygotes::COMING_MAX;
 use super::*;
-use crate::chance::{Rng, number};
+use sandhog_simulation::{Rng, explore};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -79,7 +79,6 @@ enum Does {
 }
 
 struct World {
-    seed: u64,
     rng: Rng,
     now: Duration,
     config: Config,
@@ -118,24 +117,12 @@ struct World {
     finished: BTreeMap<How, u64>,
     events: u64,
     ticks: u64,
-    /// Each event, and what it leads to, is printed: of a world that is replayed.
-    shows: bool,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the pool of SANDHOG_SEED={} at {:?}, event {}", self.seed, self.now, self.events);
-        }
-    }
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let config = config(&mut rng);
+    fn new(rng: Rng) -> Self {
+        let config = config(&rng);
         Self {
-            seed,
             is_command: config.tasks_per_worker == Some(1) && rng.one_in(2),
             has_finals: rng.one_in(5),
             rng,
@@ -165,13 +152,12 @@ impl World {
             finished: BTreeMap::new(),
             events: 0,
             ticks: 0,
-            shows: false,
         }
     }
 
     #[track_caller]
     fn check(&self, holds: bool, what: &str) {
-        assert!(holds, "{what} (replay with SANDHOG_SEED={})", self.seed);
+        assert!(holds, "{what}");
     }
 
     fn later(&mut self, pause: Duration, happening: Happening) {
@@ -411,9 +397,7 @@ impl World {
         let begins = self.take_in(event);
         self.may_break |= self.final_refusal || self.failures >= self.config.start_failures_max;
         let actions = self.pool.step(self.now, event);
-        if self.shows {
-            println!("{:?} {event:?} => {actions:?}", self.now);
-        }
+        self.rng.tell(|| format!("{:?} {event:?} => {actions:?}", self.now));
         for action in actions {
             self.execute(action, event);
         }
@@ -681,7 +665,7 @@ impl World {
         for other in self.lines.keys().filter(|other| **other != client) {
             let times = self.overtaken.entry((*other, client)).or_default();
             *times += 1;
-            assert!(*times <= 1, "{client:?} has two turns before {other:?}, SANDHOG_SEED={}", self.seed);
+            assert!(*times <= 1, "{client:?} has two turns before {other:?}");
         }
         self.lines.retain(|_, line| !line.is_empty());
     }
@@ -767,7 +751,7 @@ impl World {
             finished: self.submitted - self.tasks.len() as u64,
             ..counts
         };
-        assert_eq!(counts, expected, "SANDHOG_SEED={}", self.seed);
+        assert_eq!(counts, expected);
         self.check(counts.started - counts.ended == u64::from(counts.live), "who has started lives or has ended");
         self.check(counts.busy <= self.config.busy_max && counts.live <= self.config.max, "too many");
         let is_full = counts.busy == self.config.busy_max;
@@ -803,7 +787,7 @@ impl World {
 
     fn live_and_end(&mut self) {
         self.step(Event::Tick);
-        for _ in 0..REQUESTS {
+        for () in self.rng.up_to(REQUESTS) {
             self.request();
             let max = [0, 2, 30, 1500][self.rng.below(4) as usize];
             let pause = self.rng.millis(max);
@@ -845,7 +829,7 @@ impl World {
     }
 }
 
-fn config(rng: &mut Rng) -> Config {
+fn config(rng: &Rng) -> Config {
     let is_fresh = rng.one_in(3);
     let max = 1 + rng.below(9) as u32;
     let tasks = 2 + rng.below(12);
@@ -875,22 +859,16 @@ fn config(rng: &mut Rng) -> Config {
 
 #[test]
 fn millions_of_events_break_no_rule_of_a_pool() {
-    if let Some(seed) = number("SANDHOG_SEED") {
-        let mut world = World::new(seed);
-        world.shows = true;
-        return world.live_and_end();
-    }
-    let worlds = number("SANDHOG_WORLDS").unwrap_or(0);
-    let (mut events, mut seed, mut finished) = (0, 0, BTreeMap::new());
-    while events < EVENTS || seed < worlds {
-        let mut world = World::new(seed);
+    let mut finished = BTreeMap::new();
+    let explored = explore(EVENTS, |rng| {
+        let mut world = World::new(rng);
         world.live_and_end();
-        events += world.events;
-        seed += 1;
         for (how, times) in &world.finished {
             *finished.entry(*how).or_insert(0) += times;
         }
-    }
-    println!("{events} events in {seed} worlds: {finished:?}");
-    assert_eq!(finished.len(), 8, "a world in which something never happens proves nothing: {finished:?}");
+        world.events
+    });
+    println!("{finished:?}");
+    let all = explored.is_none() || finished.len() == 8;
+    assert!(all, "a world in which something never happens proves nothing: {finished:?}");
 }

@@ -1,4 +1,4 @@
-//! What the states are told and what they answer: below those who send it and those who receive it.
+//! The inputs and outputs of the states. This file is below their senders and their receivers.
 
 use sandhog_protocol::control::Phase;
 use sandhog_protocol::verdict::{HealthCheck, Verdict};
@@ -145,7 +145,7 @@ pub enum Action {
     Stop { attempt: AttemptNumber, reason: End },
     /// End the attempt at once.
     Kill { attempt: AttemptNumber, reason: End },
-    /// Run the command of its health check; [`Event::Checked`] is the answer. No other check of it runs meanwhile.
+    /// Run the command of its health check, or make its request; [`Event::Checked`] is the answer. No other check of it runs meanwhile.
     Check { attempt: AttemptNumber },
     /// For those who watch.
     Tell { id: InstanceId, notice: Notice },

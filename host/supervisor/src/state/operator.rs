@@ -1,4 +1,4 @@
-//! What people ask for: which jobs there are, and which of their instances are to be up.
+//! The operator's requests: the jobs, and the instances of them that have to be up.
 //!
 //! Must not: know how attempts end.
 

@@ -73,8 +73,9 @@ impl Fleet {
     }
 
     pub(super) fn checked(&mut self, number: AttemptNumber, healthy: bool) {
-        if let Some((id, true)) = self.with(number, |attempt, now| attempt.checked(healthy, now)) {
-            self.condemn(id, number, HealthCheck::Command);
+        let unhealthy = self.with(number, |attempt, now| attempt.checked(healthy, now).then(|| attempt.check()));
+        if let Some((id, Some(check))) = unhealthy {
+            self.condemn(id, number, check);
         }
     }
 

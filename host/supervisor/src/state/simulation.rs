@@ -2,13 +2,13 @@
 //! anything at any time; in virtual time. After each event the rules of supervision are checked against a model that is
 //! kept beside the fleet. When the operators have gone and the world behaves, all must come to rest as it should.
 //!
-//! `SANDHOG_SEED=N` replays the world of that number alone, `SANDHOG_WORLDS=N` tries that many.
+//! How one world is looked at alone, and how many are tried, is said in `sandhog-simulation`.
 
 use super::*;
-use crate::chance::{Rng, number};
 use crate::restart::tests::usual_rules;
 use sandhog_protocol::control::Phase;
 use sandhog_protocol::verdict::{HealthCheck, MemoryWall, StopReason, Verdict, VerdictKind};
+use sandhog_simulation::{Rng, explore};
 use sandhog_spec::service::{Boosts, Intensity, Overlap, Ready, Restart, Retry, Rules};
 use std::collections::VecDeque;
 
@@ -63,7 +63,6 @@ struct Asked {
 }
 
 struct World {
-    seed: u64,
     fleet: Fleet,
     rng: Rng,
     now: Duration,
@@ -82,30 +81,18 @@ struct World {
     events: u64,
     /// Ticks in the second that runs.
     ticks: (u64, u64),
-    /// Each event, and what it leads to, is printed: of a world that is replayed.
-    shows: bool,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the world of SANDHOG_SEED={} at {:?}, event {}", self.seed, self.now, self.events);
-        }
-    }
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let mut strategy = || match rng.below(4) {
+    fn new(rng: Rng) -> Self {
+        let strategy = || match rng.below(4) {
             0 => Strategy::OneForAll,
             1 => Strategy::RestForOne,
             _ => Strategy::OneForOne,
         };
         let strategies = [strategy(), strategy()];
         Self {
-            seed,
-            fleet: Fleet::new(seed),
+            fleet: Fleet::new(rng.random()),
             rng,
             now: Duration::ZERO,
             agenda: BTreeMap::new(),
@@ -121,13 +108,12 @@ impl World {
             over: 0,
             events: 0,
             ticks: (0, 0),
-            shows: false,
         }
     }
 
     #[track_caller]
     fn check(&self, holds: bool, what: &str) {
-        assert!(holds, "{what} (replay with SANDHOG_SEED={})", self.seed);
+        assert!(holds, "{what}");
     }
 
     fn later(&mut self, pause: Duration, event: Event) {
@@ -445,10 +431,10 @@ impl World {
             _ => {}
         }
         let now = matches!(event, Event::ShutdownNow);
-        let shown = self.shows.then(|| format!("{event:?}"));
+        let shown = self.rng.tells().then(|| format!("{event:?}"));
         let actions = self.fleet.step(event, self.now);
         if let Some(event) = shown {
-            println!("{:?} {event} => {actions:?}", self.now);
+            self.rng.tell(|| format!("{:?} {event} => {actions:?}", self.now));
         }
         for action in actions {
             self.execute(action, now);
@@ -662,7 +648,7 @@ impl World {
         for (index, strategy) in self.strategies.into_iter().enumerate() {
             self.step(Event::Group { name: format!("group{index}"), strategy });
         }
-        for _ in 0..REQUESTS {
+        for () in self.rng.up_to(REQUESTS) {
             self.request();
             let max = [0, 100, 3000, 20_000][self.rng.below(4) as usize];
             let pause = self.rng.millis(max);
@@ -706,18 +692,9 @@ impl World {
 
 #[test]
 fn a_million_events_break_no_rule() {
-    if let Some(seed) = number("SANDHOG_SEED") {
-        let mut world = World::new(seed);
-        world.shows = true;
-        return world.live_and_end();
-    }
-    let worlds = number("SANDHOG_WORLDS").unwrap_or(0);
-    let (mut events, mut seed) = (0, 0);
-    while events < EVENTS || seed < worlds {
-        let mut world = World::new(seed);
+    explore(EVENTS, |rng| {
+        let mut world = World::new(rng);
         world.live_and_end();
-        events += world.events;
-        seed += 1;
-    }
-    println!("{events} events in {seed} worlds");
+        world.events
+    });
 }

@@ -49,7 +49,7 @@ pub(super) struct Heart {
     missed: u32,
 }
 
-/// The command of its health check.
+/// The command or the request of its health check.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Checks {
     every: Duration,
@@ -211,6 +211,11 @@ impl Attempt {
         checks.missed = if healthy { 0 } else { checks.missed + 1 };
         checks.state = Checking::Pause { until: now.max(since.saturating_add(checks.every)) };
         checks.missed >= self.rules.failure_threshold.max(1)
+    }
+
+    /// The check beside its heartbeats.
+    pub(super) fn check(&self) -> HealthCheck {
+        if self.rules.health_request.is_some() { HealthCheck::Request } else { HealthCheck::Command }
     }
 
     /// Its end is on its way.

@@ -9,6 +9,8 @@ use crate::store::Limiter;
 use crate::wasi::{self, Monotonic};
 use sandhog_protocol::plan::{Access, GuestPlan};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
@@ -20,6 +22,8 @@ pub(crate) struct ComponentGuest {
     table: ResourceTable,
     pub(super) limiter: Limiter,
     pub(super) session: Session,
+    /// See [`View::busy`].
+    pub(super) busy: Option<Arc<AtomicBool>>,
 }
 
 impl ComponentGuest {
@@ -54,7 +58,7 @@ impl ComponentGuest {
         wasi::grant_all(&mut builder, plan, directories)?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(hostcalls::HANDLES);
-        Ok(Self { wasi: builder.build(), http: Http::new(), table, limiter, session })
+        Ok(Self { wasi: builder.build(), http: Http::new(), table, limiter, session, busy: None })
     }
 }
 
@@ -86,18 +90,22 @@ impl View for ComponentGuest {
             limit: self.limiter.limit_bytes() as u64,
         }
     }
+
+    fn busy(&self) -> Option<Arc<AtomicBool>> {
+        self.busy.clone()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use sandhog_ipc::FrameBuffer;
-    use sandhog_sys::{in_child::in_child, process};
+    use sandhog_sys::{descriptors::StandardStream, in_child::in_child};
     use std::io::Write;
     use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
     fn ours() -> WasiCtx {
-        let socket = process::borrow(0).try_clone_to_owned().unwrap();
+        let socket = StandardStream::Stdin.borrow().try_clone_to_owned().unwrap();
         let session =
             Session::new(socket, FrameBuffer::default(), None, sandhog_channel::Large::Memory, &GuestPlan::default());
         let seed = Kernel::new().seed();

@@ -245,7 +245,7 @@ mod tests {
     use super::super::super::{attempt::Outside, engine, run::run};
     use super::*;
     use sandhog_ipc::FrameBuffer;
-    use sandhog_sys::{in_child::in_child, process};
+    use sandhog_sys::{descriptors::StandardStream, in_child::in_child};
 
     use rustix::fs::{MemfdFlags, memfd_create};
     use sandhog_protocol::{
@@ -321,7 +321,7 @@ mod tests {
             let prepared = engine::load(Metering::default(), Kind::Component, file).unwrap();
             let connection = theirs.take();
             let outside = Outside {
-                socket: process::borrow(0),
+                socket: StandardStream::Stdin.borrow(),
                 buffer: FrameBuffer::default(),
                 connection,
                 large: Large::Memory,
@@ -377,7 +377,7 @@ mod tests {
         let report = in_child(|answer| {
             let prepared = engine::load(Metering::default(), Kind::Component, file).unwrap();
             let outside = Outside {
-                socket: process::borrow(0),
+                socket: StandardStream::Stdin.borrow(),
                 buffer: FrameBuffer::default(),
                 connection: None,
                 large: Large::Memory,

@@ -1,8 +1,8 @@
-//! What components may import: WASI, and Sandhog's own interfaces. Nothing is linked that [`PROVIDED`] does not name, and the
-//! compiler refuses whatever else a component wants.
+//! What components may import: WASI, and Sandhog's own interfaces. Nothing is linked that
+//! [`PROVIDED`](sandhog_engine::interfaces::PROVIDED) does not name, and the compiler refuses whatever else a component wants.
 
 use super::{ComponentGuest, http, names, paths};
-use crate::hostcalls;
+use crate::hostcalls::{self, Waiting};
 use sandhog_protocol::plan::Kind;
 use wasmtime::{Engine, component::Linker};
 
@@ -10,9 +10,9 @@ use wasmtime::{Engine, component::Linker};
 ///
 /// # Errors
 /// The engine's own, where something is defined twice.
-pub(super) fn linker(engine: &Engine, kind: Kind) -> wasmtime::Result<Linker<ComponentGuest>> {
+pub(super) fn linker(engine: &Engine, kind: Kind, waiting: Waiting) -> wasmtime::Result<Linker<ComponentGuest>> {
     let mut linker = Linker::new(engine);
-    hostcalls::link(&mut linker)?;
+    hostcalls::link(&mut linker, waiting)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     paths::link(&mut linker)?;
     names::link(&mut linker, paths::TYPES)?;

@@ -2,6 +2,7 @@
 
 use super::{ComponentGuest, link};
 use crate::engine::Error;
+use crate::hostcalls::Waiting;
 use sandhog_engine::interfaces;
 use sandhog_engine::{Text, loader};
 use sandhog_protocol::plan::{self, Kind, Metering};
@@ -58,7 +59,9 @@ pub(super) enum Http {
 pub(crate) fn load(engine: Engine, text: &Text, kind: Kind, metering: Metering, file: File) -> Result<Prepared, Error> {
     let component = loader::load_component(&engine, text, &file).map_err(Error::Stale)?;
     component.initialize_copy_on_write_image().map_err(Error::Stale)?;
-    let instance = link::linker(&engine, kind).and_then(|linker| linker.instantiate_pre(&component));
+    // One that serves has other requests.
+    let waiting = if metering.epochs { Waiting::Yields } else { Waiting::Blocks };
+    let instance = link::linker(&engine, kind, waiting).and_then(|linker| linker.instantiate_pre(&component));
     let instance = instance.map_err(Error::Link)?;
     let entry = entry(&engine, &component, &instance, metering.epochs).map_err(Error::Link)?;
     Ok(Prepared { engine, instance, entry, fuel: metering.fuel, file })

@@ -29,3 +29,5 @@ pub(crate) use guest::ComponentGuest;
 pub(crate) use load::Prepared;
 pub(crate) use load::load;
 pub(crate) use run::{run, unfit, warm};
+#[cfg(any(test, feature = "exercise"))]
+pub use server::{Exercised, Seen, exercise};

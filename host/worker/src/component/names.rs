@@ -30,10 +30,12 @@ async fn next_entry(
     loop {
         match view.read_directory_entry(Resource::new_borrow(stream.rep())).await {
             Ok(entry) => return Ok(Ok(entry)),
-            Err(error) => match error.downcast()? {
-                ErrorCode::IllegalByteSequence => {}
-                code => return Ok(Err(code)),
-            },
+            Err(error) => {
+                let code = error.downcast()?;
+                if !matches!(code, ErrorCode::IllegalByteSequence) {
+                    return Ok(Err(code));
+                }
+            }
         }
     }
 }

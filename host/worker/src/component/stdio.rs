@@ -12,6 +12,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
+use sandhog_sys::descriptors::StandardStream;
 use std::{
     future::Future,
     io,
@@ -42,9 +43,9 @@ struct Stream {
     came: Notify,
 }
 
-static IN: Stream = Stream::new(|| sandhog_sys::process::borrow(0), PollFlags::IN);
-static OUT: Stream = Stream::new(|| sandhog_sys::process::borrow(1), PollFlags::OUT);
-static ERR: Stream = Stream::new(|| sandhog_sys::process::borrow(2), PollFlags::OUT);
+static IN: Stream = Stream::new(|| StandardStream::Stdin.borrow(), PollFlags::IN);
+static OUT: Stream = Stream::new(|| StandardStream::Stdout.borrow(), PollFlags::OUT);
+static ERR: Stream = Stream::new(|| StandardStream::Stderr.borrow(), PollFlags::OUT);
 
 impl Stream {
     const fn new(fd: fn() -> BorrowedFd<'static>, wanted: PollFlags) -> Self {

@@ -3,19 +3,20 @@
 use super::sockets::{self, Sent};
 use super::types::{Error, Incoming, Outgoing, Timeout, answer};
 use super::view::{Parts, View};
+use super::waiting::{Attempted, Bell, Store, Timed, Waiting, define};
 use crate::session::{self, Connection, Source, Until};
 use sandhog_channel::Progress;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Format;
 use std::os::fd::AsFd;
-use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 
-type Store<'a, T> = StoreContextMut<'a, T>;
 type Handle = Resource<Connection>;
-type CallResult<T> = wasmtime::Result<(Result<T, Error>,)>;
 
-pub(super) fn link<T: View + 'static>(channel: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+pub(super) fn link<T: View + Send + 'static>(
+    channel: &mut LinkerInstance<'_, T>,
+    waiting: Waiting,
+) -> wasmtime::Result<()> {
     channel.resource("connection", ResourceType::host::<Connection>(), |mut store, rep| {
         store.data_mut().parts().table.delete(Handle::new_own(rep))?;
         Ok(())
@@ -28,40 +29,100 @@ pub(super) fn link<T: View + 'static>(channel: &mut LinkerInstance<'_, T>) -> wa
         store.data_mut().parts().table.get(&call.0)?.limit(call.1);
         Ok(())
     })?;
-    channel.func_wrap("[method]connection.send", send)?;
-    channel.func_wrap("[method]connection.send-with", send_with)?;
     channel.func_wrap("[method]connection.take-socket", |mut store: Store<'_, T>, (connection,): (Handle,)| {
         let table = store.data_mut().parts().table;
         let handle = table.get(&connection)?.take_handle();
         Ok((handle.map(|handle| sockets::come(table, handle)).transpose()?,))
     })?;
-    channel.func_wrap(
-        "[method]connection.recv",
-        |mut store: Store<'_, T>, call: (Handle, Timeout)| -> CallResult<Incoming> {
-            let Parts { session, table } = store.data_mut().parts();
-            Ok((answer(session.recv(table.get(&call.0)?, Until::of(call.1))).map(Incoming::from),))
-        },
-    )?;
-    channel.func_wrap("[method]connection.send-batch", send_batch)?;
-    channel.func_wrap("[method]connection.recv-batch", |mut store: Store<'_, T>, call: (Handle, Timeout)| {
-        let Parts { session, table } = store.data_mut().parts();
-        Ok((answer(session.recv_batch(table.get(&call.0)?, Until::of(call.1))),))
-    })?;
     channel.func_wrap("[method]connection.disconnect", |mut store: Store<'_, T>, (connection,): (Handle,)| {
         store.data_mut().parts().table.get(&connection)?.disconnect();
         Ok(())
+    })?;
+    define(channel, waiting, "[method]connection.send", send, |store, call: &Sending| room(store, &call.0))?;
+    define(channel, waiting, "[method]connection.send-with", send_with, |store, call: &SendingWith| {
+        // Nobody tells when fewer sockets are on their way.
+        Ok(room(store, &call.0)?.in_part())
+    })?;
+    define(channel, waiting, "[method]connection.send-batch", send_batch, |store, call: &SendingBatch| {
+        room(store, &call.0)
+    })?;
+    define(channel, waiting, "[method]connection.recv", recv, |store, call: &Receiving| message(store, &call.0))?;
+    define(channel, waiting, "[method]connection.recv-batch", recv_batch, |store, call: &Receiving| {
+        message(store, &call.0)
     })
 }
 
-fn send<T: View + 'static>(
-    mut store: Store<'_, T>,
-    (connection, message, timeout): (Handle, Outgoing, Timeout),
-) -> CallResult<()> {
-    let connection = store.data_mut().parts().table.get(&connection)?.clone();
-    Ok((answer(send_message(&mut store, &connection, &message, Until::of(timeout))),))
+type Sending = (Handle, Outgoing, Timeout);
+type SendingWith = (Handle, Outgoing, Sent, Timeout);
+type SendingBatch = (Handle, WasmList<u8>, Timeout);
+type Receiving = (Handle, Timeout);
+
+impl Timed for Sending {
+    fn timeout(&self) -> Timeout {
+        self.2
+    }
 }
 
-/// Straight from the guest's memory.
+impl Timed for SendingWith {
+    fn timeout(&self) -> Timeout {
+        self.3
+    }
+}
+
+impl Timed for SendingBatch {
+    fn timeout(&self) -> Timeout {
+        self.2
+    }
+}
+
+impl Timed for Receiving {
+    fn timeout(&self) -> Timeout {
+        self.1
+    }
+}
+
+fn room<T: View>(store: &mut Store<'_, T>, connection: &Handle) -> wasmtime::Result<Bell> {
+    let Parts { session, table } = store.data_mut().parts();
+    Ok(Bell::of_sources(session, &[Source::Room(table.get(connection)?)]))
+}
+
+fn message<T: View>(store: &mut Store<'_, T>, connection: &Handle) -> wasmtime::Result<Bell> {
+    let Parts { session, table } = store.data_mut().parts();
+    Ok(Bell::of_sources(session, &[Source::Message(table.get(connection)?)]))
+}
+
+fn recv<T: View>(
+    store: &mut Store<'_, T>,
+    call: &Receiving,
+    timeout: Timeout,
+    (): &mut (),
+) -> Attempted<Incoming, Error> {
+    let Parts { session, table } = store.data_mut().parts();
+    Ok(answer(session.recv(table.get(&call.0)?, Until::of(timeout))).map(Incoming::from))
+}
+
+fn recv_batch<T: View>(
+    store: &mut Store<'_, T>,
+    call: &Receiving,
+    timeout: Timeout,
+    (): &mut (),
+) -> Attempted<Vec<u8>, Error> {
+    let Parts { session, table } = store.data_mut().parts();
+    Ok(answer(session.recv_batch(table.get(&call.0)?, Until::of(timeout))))
+}
+
+/// `progress`: how much of it has gone.
+fn send<T: View + 'static>(
+    store: &mut Store<'_, T>,
+    (connection, message, _): &Sending,
+    timeout: Timeout,
+    progress: &mut Progress,
+) -> Attempted<(), Error> {
+    let connection = store.data_mut().parts().table.get(connection)?.clone();
+    Ok(answer(send_message(store, &connection, message, progress, Until::of(timeout))))
+}
+
+/// Straight from the guest's memory, from `progress` on.
 ///
 /// # Errors
 /// As [`Connection::send`] and [`Session::wait`](session::Session::wait).
@@ -69,6 +130,7 @@ pub(super) fn send_message<T: View + 'static>(
     store: &mut Store<'_, T>,
     connection: &Connection,
     message: &Outgoing,
+    progress: &mut Progress,
     until: Until,
 ) -> Result<(), session::Error> {
     let format = match message.format.into() {
@@ -78,32 +140,31 @@ pub(super) fn send_message<T: View + 'static>(
     if message.body.len() > limits::MESSAGE {
         return Err(session::Error::TooLarge { max: limits::MESSAGE as u64 });
     }
-    let mut progress = Progress::default();
     when_there_is_room(store, connection, until, |store| {
-        connection.send(&mut progress, format, message.body.as_le_slice(store))
+        connection.send(progress, format, message.body.as_le_slice(store))
     })
 }
 
 /// Straight from the guest's memory.
 fn send_with<T: View + 'static>(
-    mut store: Store<'_, T>,
-    (connection, message, handle, timeout): (Handle, Outgoing, Sent, Timeout),
-) -> CallResult<()> {
+    store: &mut Store<'_, T>,
+    (connection, message, handle, _): &SendingWith,
+    timeout: Timeout,
+    (): &mut (),
+) -> Attempted<(), Error> {
     let table = store.data_mut().parts().table;
-    let (connection, socket) = (table.get(&connection)?.clone(), sockets::sent(table, &handle)?);
+    let (connection, socket) = (table.get(connection)?.clone(), sockets::sent(table, handle)?);
     let format = match message.format.into() {
-        Format::Failure => {
-            return Ok((Err(Error::Invalid("a failure is a handler's answer".to_owned())),));
-        }
+        Format::Failure => return Ok(Err(Error::Invalid("a failure is a handler's answer".to_owned()))),
         format @ (Format::Value | Format::Bytes) => format,
     };
     if message.body.len() > limits::INLINE_PAYLOAD {
-        return Ok((Err(Error::TooLarge(limits::INLINE_PAYLOAD as u64)),));
+        return Ok(Err(Error::TooLarge(limits::INLINE_PAYLOAD as u64)));
     }
     let until = Until::of(timeout);
     let sent = loop {
         let mut went = true;
-        let sent = when_there_is_room(&mut store, &connection, until, |store| {
+        let sent = when_there_is_room(store, &connection, until, |store| {
             went = connection.send_with(format, message.body.as_le_slice(store), socket.as_fd())?;
             Ok(())
         });
@@ -114,21 +175,23 @@ fn send_with<T: View + 'static>(
             break Err(error);
         }
     };
-    Ok((answer(sent),))
+    Ok(answer(sent))
 }
 
 fn send_batch<T: View + 'static>(
-    mut store: Store<'_, T>,
-    (connection, batch, timeout): (Handle, WasmList<u8>, Timeout),
-) -> CallResult<()> {
+    store: &mut Store<'_, T>,
+    (connection, batch, _): &SendingBatch,
+    timeout: Timeout,
+    (): &mut (),
+) -> Attempted<(), Error> {
     if batch.len() > limits::INLINE_PAYLOAD {
-        return Ok((Err(Error::TooLarge(limits::INLINE_PAYLOAD as u64)),));
+        return Ok(Err(Error::TooLarge(limits::INLINE_PAYLOAD as u64)));
     }
-    let connection = store.data_mut().parts().table.get(&connection)?.clone();
-    let sent = when_there_is_room(&mut store, &connection, Until::of(timeout), |store| {
+    let connection = store.data_mut().parts().table.get(connection)?.clone();
+    let sent = when_there_is_room(store, &connection, Until::of(timeout), |store| {
         connection.send_batch(batch.as_le_slice(store))
     });
-    Ok((answer(sent),))
+    Ok(answer(sent))
 }
 
 /// Sends, after each time that there is room, until there is enough of it.

@@ -1,33 +1,23 @@
 //! `sandhog:job/children`: jobs that a guest starts.
 
-use super::channel::send_message;
+use super::child_handles::{Child, Reader, Writer};
+use super::child_waits;
 use super::objects::{ObjectGrant, granted};
-use super::sockets::{self, Listener, Stream};
 use super::text::{self, Budget};
-use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer, or_default};
+use super::types::{Error, Outgoing, answer, or_default};
 use super::view::{HANDLES, Parts, View};
-use crate::session::{self, Connection, Counts, Source, Until, write};
-use sandhog_protocol::limits;
+use super::waiting::{Store, Waiting};
+use crate::session::{Connection, Counts};
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::plan::Access;
-use sandhog_protocol::request::{ChildDirectory, ChildId, ChildJob, ChildLimits, ChildStdio};
+use sandhog_protocol::request::{ChildDirectory, ChildJob, ChildLimits, ChildStdio};
 use sandhog_protocol::usage::LiveUsage;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType, WasmList, WasmStr};
 
 /// Texts and data of a job together, in bytes: they travel in one frame ([`limits::FRAME`]) with their headers.
 const JOB: usize = 900 << 10;
-
-/// A handle to a child: its number.
-pub(super) struct Child(ChildId);
-
-/// The end of a child's stdin.
-pub(super) struct Writer(Arc<OwnedFd>);
-
-/// The end of a child's stdout or stderr.
-pub(super) struct Reader(OwnedFd);
 
 #[expect(dead_code, reason = "comes out of a guest, by its number")]
 #[derive(Clone, Copy, ComponentType, Lift)]
@@ -123,34 +113,15 @@ impl Usage {
     }
 }
 
-#[derive(ComponentType, Lift)]
-#[component(variant)]
-enum Awaited {
-    #[component(name = "message")]
-    Message(Resource<Connection>),
-    #[component(name = "bytes")]
-    Bytes(Resource<Reader>),
-    #[component(name = "ended")]
-    Ended(Resource<Child>),
-    #[component(name = "stopping")]
-    Stopping,
-    #[component(name = "client")]
-    Client(Resource<Listener>),
-    #[component(name = "data")]
-    Data(Resource<Stream>),
-}
-
-type Store<'a, T> = StoreContextMut<'a, T>;
 type CallResult<T> = wasmtime::Result<(Result<T, Error>,)>;
 
-pub(super) fn link<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+pub(super) fn link<T: View + Send + 'static>(
+    children: &mut LinkerInstance<'_, T>,
+    waiting: Waiting,
+) -> wasmtime::Result<()> {
     streams(children)?;
     handles(children)?;
-    children.func_wrap("[method]child.wait", |mut store: Store<'_, T>, call: (Resource<Child>, Timeout)| {
-        let Parts { session, table } = store.data_mut().parts();
-        let ended = session.verdict(table.get(&call.0)?.0, Until::of(call.1));
-        Ok((answer(ended).map(|ended| Verdict::from(ended.as_ref())),))
-    })?;
+    child_waits::link(children, waiting)?;
     children.func_wrap("[method]child.stop", |mut store: Store<'_, T>, (child,): (Resource<Child>,)| {
         let Parts { session, table } = store.data_mut().parts();
         or_default(session.stop(table.get(&child)?.0));
@@ -166,9 +137,7 @@ pub(super) fn link<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> w
         let usage = session.usage(table.get(&child)?.0);
         Ok((answer(usage).map(|(usage, counts)| Usage::of(usage, counts)),))
     })?;
-    children.func_wrap("[method]child.call", call)?;
-    children.func_wrap("spawn", spawn)?;
-    children.func_wrap("wait-any", wait_any)
+    children.func_wrap("spawn", spawn)
 }
 
 /// What a guest has by a child: its id and its ends.
@@ -218,58 +187,7 @@ fn streams<T: View + 'static>(children: &mut LinkerInstance<'_, T>) -> wasmtime:
         store.data_mut().parts().table.delete(Resource::<Reader>::new_own(rep))?;
         Ok(())
     })?;
-    children.func_wrap("[method]writer.write", write_bytes)?;
-    children.func_wrap("[method]reader.read", |mut store: Store<'_, T>, call: (Resource<Reader>, u64, Timeout)| {
-        let Parts { session, table } = store.data_mut().parts();
-        Ok((answer(session.read(&table.get(&call.0)?.0, call.1, Until::of(call.2))),))
-    })
-}
-
-/// Straight from the guest's memory.
-fn write_bytes<T: View + 'static>(
-    mut store: Store<'_, T>,
-    (writer, bytes, timeout): (Resource<Writer>, WasmList<u8>, Timeout),
-) -> CallResult<u64> {
-    if bytes.len() == 0 {
-        return Ok((Err(Error::Invalid("a write of no bytes".to_owned())),));
-    }
-    let stream = Arc::clone(&store.data_mut().parts().table.get(&writer)?.0);
-    let until = Until::of(timeout);
-    loop {
-        match write(stream.as_fd(), bytes.as_le_slice(&store)) {
-            Err(session::Error::WouldBlock) => {
-                let room = Source::Writable(stream.as_fd());
-                if let Err(error) = answer(store.data_mut().parts().session.wait_for(room, until)) {
-                    return Ok((Err(error),));
-                }
-            }
-            other => return Ok((answer(other),)),
-        }
-    }
-}
-
-fn call<T: View + 'static>(
-    mut store: Store<'_, T>,
-    (child, task, timeout): (Resource<Child>, Outgoing, Timeout),
-) -> CallResult<Result<Incoming, String>> {
-    let Parts { session, table } = store.data_mut().parts();
-    let child = table.get(&child)?.0;
-    let Some(connection) = session.connection_to(child) else {
-        return Ok((Err(Error::Invalid("the child was started without a connection".to_owned())),));
-    };
-    let until = Until::of(timeout);
-    let answered = match send_message(&mut store, &connection, &task, until) {
-        Ok(()) => {
-            connection.owes_answer();
-            store.data_mut().parts().session.answer(child, &connection, until)
-        }
-        Err(session::Error::Closed) => Err(store.data_mut().parts().session.poisoned(child, &connection, until)),
-        Err(error) => Err(error),
-    };
-    Ok((answer(answered).map(|message| match message.format {
-        Format::Failure => Err(String::from_utf8_lossy(&message.body).into_owned()),
-        Format::Value | Format::Bytes => Ok(Incoming::from(message)),
-    }),))
+    Ok(())
 }
 
 fn spawn<T: View + 'static>(mut store: Store<'_, T>, (job,): (Job,)) -> CallResult<Resource<Child>> {
@@ -291,29 +209,6 @@ fn spawn<T: View + 'static>(mut store: Store<'_, T>, (job,): (Job,)) -> CallResu
             Ok((Err(Error::Quota(format!("{HANDLES} handles"))),))
         }
     }
-}
-
-fn wait_any<T: View + 'static>(
-    mut store: Store<'_, T>,
-    (awaited, timeout): (Vec<Awaited>, Timeout),
-) -> CallResult<Vec<u32>> {
-    if awaited.is_empty() || awaited.len() > limits::SOURCES {
-        let reason = format!("a wait for {} sources; it takes 1 to {}", awaited.len(), limits::SOURCES);
-        return Ok((Err(Error::Invalid(reason)),));
-    }
-    let Parts { session, table } = store.data_mut().parts();
-    let source = |awaited: &Awaited| {
-        Ok(match awaited {
-            Awaited::Message(connection) => Source::Message(table.get(connection)?),
-            Awaited::Bytes(reader) => Source::Readable(table.get(reader)?.0.as_fd()),
-            Awaited::Client(socket) => Source::Readable(sockets::listener(table, socket)?),
-            Awaited::Data(socket) => Source::Readable(sockets::stream(table, socket)?),
-            Awaited::Ended(child) => Source::Ended(table.get(child)?.0),
-            Awaited::Stopping => Source::Stopping,
-        })
-    };
-    let sources: Vec<_> = awaited.iter().map(source).collect::<wasmtime::Result<_>>()?;
-    Ok((answer(session.wait(&sources, Until::of(timeout))),))
 }
 
 /// The job in our own memory, if it is not too large and makes sense. `ends`: those of pipes that the child is handed.

@@ -11,6 +11,8 @@
 //! What this must not do: decide what a guest may. That is the coordinator's.
 
 mod channel;
+mod child_handles;
+mod child_waits;
 mod children;
 mod objects;
 mod process;
@@ -18,26 +20,29 @@ mod sockets;
 mod text;
 mod types;
 mod view;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use objects::link_lowered;
 pub(crate) use view::{HANDLES, MemoryUse, Parts, Seen, Sharing, View};
+pub(crate) use waiting::Waiting;
 
 use sandhog_engine::objects::MODULE;
 use wasmtime::component::Linker;
 
-/// Makes all interfaces known to components of any of the worlds.
+/// Makes all interfaces known to components of any of the worlds. With [`Waiting::Yields`] they are called in a runtime that waits
+/// for descriptors.
 ///
 /// # Errors
 /// Where one of the names is taken.
-pub(crate) fn link<T: View + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(crate) fn link<T: View + Send + 'static>(linker: &mut Linker<T>, waiting: Waiting) -> wasmtime::Result<()> {
     // Types alone; components import it all the same.
     linker.instance("sandhog:job/types@0.1.0")?;
-    process::link(&mut linker.instance("sandhog:job/process@0.1.0")?)?;
-    sockets::link(&mut linker.instance("sandhog:job/sockets@0.1.0")?)?;
-    channel::link(&mut linker.instance("sandhog:job/channel@0.1.0")?)?;
-    objects::link(&mut linker.instance(MODULE)?)?;
-    children::link(&mut linker.instance("sandhog:job/children@0.1.0")?)
+    process::link(&mut linker.instance("sandhog:job/process@0.1.0")?, waiting)?;
+    sockets::link(&mut linker.instance("sandhog:job/sockets@0.1.0")?, waiting)?;
+    channel::link(&mut linker.instance("sandhog:job/channel@0.1.0")?, waiting)?;
+    objects::link(&mut linker.instance(MODULE)?, waiting)?;
+    children::link(&mut linker.instance("sandhog:job/children@0.1.0")?, waiting)
 }

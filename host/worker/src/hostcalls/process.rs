@@ -1,12 +1,13 @@
 //! `sandhog:job/process`: what an attempt knows of itself, and what it tells whoever watches it.
 
 use super::text;
-use super::types::{Incoming, Timeout, or_default};
+use super::types::{Incoming, Timeout, answer, or_default};
 use super::view::{MemoryUse, View};
-use crate::session::Until;
+use super::waiting::{Bell, Store, Timed, Waiting, wait};
+use crate::session::{Source, Until};
 use sandhog_protocol::{limits, plan, request};
+use wasmtime::AsContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, WasmList, WasmStr};
-use wasmtime::{AsContextMut, StoreContextMut};
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -39,7 +40,10 @@ enum Level {
 
 type Fields = WasmList<(WasmStr, WasmStr)>;
 
-pub(super) fn link<T: View + 'static>(process: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+pub(super) fn link<T: View + Send + 'static>(
+    process: &mut LinkerInstance<'_, T>,
+    waiting: Waiting,
+) -> wasmtime::Result<()> {
     knows(process)?;
     process.func_wrap("ready", |mut store: Store<'_, T>, (): ()| {
         or_default(store.data_mut().parts().session.ready());
@@ -51,9 +55,7 @@ pub(super) fn link<T: View + 'static>(process: &mut LinkerInstance<'_, T>) -> wa
     })?;
     process.func_wrap("progress", progress)?;
     process.func_wrap("log", log)?;
-    process.func_wrap("stopping", |mut store: Store<'_, T>, (timeout,): (Timeout,)| {
-        Ok((or_default(store.data_mut().parts().session.stopping(Until::of(timeout))),))
-    })?;
+    stopping(process, waiting)?;
     process.func_wrap("retire", |mut store: Store<'_, T>, (reason,): (WasmStr,)| {
         let reason = text::beginning(&reason, &store, limits::REPORT_TEXT)?;
         or_default(store.data_mut().parts().session.retire(reason));
@@ -61,7 +63,29 @@ pub(super) fn link<T: View + 'static>(process: &mut LinkerInstance<'_, T>) -> wa
     })
 }
 
-type Store<'a, T> = StoreContextMut<'a, T>;
+/// Whether it is asked to stop; waits for that.
+fn stopping<T: View + Send + 'static>(process: &mut LinkerInstance<'_, T>, waiting: Waiting) -> wasmtime::Result<()> {
+    match waiting {
+        Waiting::Blocks => process.func_wrap("stopping", |mut store: Store<'_, T>, (timeout,): (Timeout,)| {
+            Ok((or_default(store.data_mut().parts().session.stopping(Until::of(timeout))),))
+        }),
+        Waiting::Yields => {
+            process.func_wrap_async("stopping", |store: Store<'_, T>, given: (Timeout,)| Box::new(stops(store, given)))
+        }
+    }
+}
+
+async fn stops<T: View + Send>(mut store: Store<'_, T>, given: (Timeout,)) -> wasmtime::Result<(bool,)> {
+    let attempt = |store: &mut Store<'_, T>, _: &(Timeout,), timeout: Timeout, (): &mut ()| {
+        let waited = store.data_mut().parts().session.wait(&[Source::Stopping], Until::of(timeout));
+        Ok(answer(waited).map(drop))
+    };
+    let bell = |store: &mut Store<'_, T>, _: &(Timeout,)| {
+        Ok(Bell::of_sources(store.data_mut().parts().session, &[Source::Stopping]))
+    };
+    let asked = wait(&mut store, &given, attempt, bell).await?;
+    Ok((asked.is_ok(),))
+}
 
 /// What it knows of itself.
 fn knows<T: View + 'static>(process: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
@@ -141,5 +165,11 @@ impl From<Level> for request::Level {
             Level::Warn => Self::Warn,
             Level::Error => Self::Error,
         }
+    }
+}
+
+impl Timed for (Timeout,) {
+    fn timeout(&self) -> Timeout {
+        self.0
     }
 }

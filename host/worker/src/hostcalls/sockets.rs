@@ -2,10 +2,10 @@
 
 use super::types::{Error, Timeout, answer};
 use super::view::{HANDLES, Parts, View};
+use super::waiting::{Attempted, Bell, Store, Timed, Waiting, define};
 use crate::session::{self, Socket, Source, Until};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use wasmtime::StoreContextMut;
 use wasmtime::component::{
     ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceTable, ResourceType, WasmList,
 };
@@ -36,10 +36,50 @@ pub(super) enum Sent {
     Stream(Resource<Stream>),
 }
 
-type Store<'a, T> = StoreContextMut<'a, T>;
-type CallResult<T> = wasmtime::Result<(Result<T, Error>,)>;
+type Accepting = (Resource<Listener>, Timeout);
+type Reading = (Resource<Stream>, u64, Timeout);
+type Writing = (Resource<Stream>, WasmList<u8>, Timeout);
 
-pub(super) fn link<T: View + 'static>(sockets: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+impl Timed for Accepting {
+    fn timeout(&self) -> Timeout {
+        self.1
+    }
+}
+
+impl Timed for Reading {
+    fn timeout(&self) -> Timeout {
+        self.2
+    }
+}
+
+impl Timed for Writing {
+    fn timeout(&self) -> Timeout {
+        self.2
+    }
+}
+
+pub(super) fn link<T: View + Send + 'static>(
+    sockets: &mut LinkerInstance<'_, T>,
+    waiting: Waiting,
+) -> wasmtime::Result<()> {
+    handles(sockets)?;
+    define(sockets, waiting, "[method]tcp-listener.accept", accept, |store, call: &Accepting| {
+        let Parts { session, table } = store.data_mut().parts();
+        let clients = Source::Readable(listener(table, &call.0)?);
+        Ok(Bell::of_sources(session, &[clients, Source::Stopping]))
+    })?;
+    define(sockets, waiting, "[method]tcp-stream.read", read, |store, call: &Reading| {
+        let Parts { session, table } = store.data_mut().parts();
+        Ok(Bell::of_sources(session, &[Source::Readable(stream(table, &call.0)?)]))
+    })?;
+    define(sockets, waiting, "[method]tcp-stream.write", write, |store, call: &Writing| {
+        let Parts { session, table } = store.data_mut().parts();
+        Ok(Bell::of_sources(session, &[Source::Writable(stream(table, &call.0)?)]))
+    })
+}
+
+/// What a guest has by a socket without waiting.
+fn handles<T: View + 'static>(sockets: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     sockets.resource("tcp-listener", ResourceType::host::<Listener>(), |mut store, rep| {
         store.data_mut().parts().table.delete(Resource::<Listener>::new_own(rep))?;
         Ok(())
@@ -48,21 +88,12 @@ pub(super) fn link<T: View + 'static>(sockets: &mut LinkerInstance<'_, T>) -> wa
         store.data_mut().parts().table.delete(Resource::<Stream>::new_own(rep))?;
         Ok(())
     })?;
-    sockets.func_wrap("[method]tcp-listener.accept", accept)?;
     sockets.func_wrap(
         "[method]tcp-listener.address",
         |mut store: Store<'_, T>, (socket,): (Resource<Listener>,)| {
             Ok((told(store.data_mut().parts().table.get(&socket)?.0.address()),))
         },
     )?;
-    sockets.func_wrap(
-        "[method]tcp-stream.read",
-        |mut store: Store<'_, T>, call: (Resource<Stream>, u64, Timeout)| {
-            let Parts { session, table } = store.data_mut().parts();
-            Ok((answer(session.read_socket(&table.get(&call.0)?.0, call.1, Until::of(call.2))),))
-        },
-    )?;
-    sockets.func_wrap("[method]tcp-stream.write", write)?;
     sockets.func_wrap("[method]tcp-stream.peer", |mut store: Store<'_, T>, (socket,): (Resource<Stream>,)| {
         Ok((told(store.data_mut().parts().table.get(&socket)?.0.peer()),))
     })?;
@@ -77,38 +108,47 @@ fn told(address: Result<SocketAddr, session::Error>) -> Result<String, Error> {
     answer(address).map(|address| address.to_string())
 }
 
-fn accept<T: View + 'static>(
-    mut store: Store<'_, T>,
-    (listener, timeout): (Resource<Listener>, Timeout),
-) -> CallResult<Resource<Stream>> {
+fn accept<T: View>(
+    store: &mut Store<'_, T>,
+    call: &Accepting,
+    timeout: Timeout,
+    (): &mut (),
+) -> Attempted<Resource<Stream>, Error> {
     let Parts { session, table } = store.data_mut().parts();
-    let listener = table.get(&listener)?.0.clone();
+    let listener = table.get(&call.0)?.0.clone();
     let client = match answer(session.accept(&listener, Until::of(timeout))) {
         Ok(client) => client,
-        Err(error) => return Ok((Err(error),)),
+        Err(error) => return Ok(Err(error)),
     };
-    Ok((table.push(Stream(client)).map_err(|_| Error::Quota(format!("{HANDLES} handles"))),))
+    Ok(table.push(Stream(client)).map_err(|_| Error::Quota(format!("{HANDLES} handles"))))
+}
+
+fn read<T: View>(store: &mut Store<'_, T>, call: &Reading, timeout: Timeout, (): &mut ()) -> Attempted<Vec<u8>, Error> {
+    let Parts { session, table } = store.data_mut().parts();
+    Ok(answer(session.read_socket(&table.get(&call.0)?.0, call.1, Until::of(timeout))))
 }
 
 /// Straight from the guest's memory.
 fn write<T: View + 'static>(
-    mut store: Store<'_, T>,
-    (stream, bytes, timeout): (Resource<Stream>, WasmList<u8>, Timeout),
-) -> CallResult<u64> {
+    store: &mut Store<'_, T>,
+    (stream, bytes, _): &Writing,
+    timeout: Timeout,
+    (): &mut (),
+) -> Attempted<u64, Error> {
     if bytes.len() == 0 {
-        return Ok((Err(Error::Invalid("a write of no bytes".to_owned())),));
+        return Ok(Err(Error::Invalid("a write of no bytes".to_owned())));
     }
-    let stream = store.data_mut().parts().table.get(&stream)?.0.clone();
+    let stream = store.data_mut().parts().table.get(stream)?.0.clone();
     let until = Until::of(timeout);
     loop {
-        match stream.write(bytes.as_le_slice(&store)) {
+        match stream.write(bytes.as_le_slice(&*store)) {
             Err(session::Error::WouldBlock) => {
                 let room = Source::Writable(stream.as_fd());
                 if let Err(error) = answer(store.data_mut().parts().session.wait_for(room, until)) {
-                    return Ok((Err(error),));
+                    return Ok(Err(error));
                 }
             }
-            other => return Ok((answer(other),)),
+            other => return Ok(answer(other)),
         }
     }
 }

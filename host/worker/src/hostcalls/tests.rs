@@ -62,7 +62,7 @@ pub(super) fn world(plan: &GuestPlan) -> World {
     let session = Session::new(socket, FrameBuffer::default(), Some(connection), Large::Memory, plan);
     let store = Store::new(&engine, Data { session, table: ResourceTable::new() });
     let mut linker = Linker::new(&engine);
-    link(&mut linker).unwrap();
+    link(&mut linker, Waiting::Blocks).unwrap();
     World { store, linker, coordinator, parent: Endpoint::new(parent, limits::MESSAGE) }
 }
 

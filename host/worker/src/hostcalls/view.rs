@@ -3,6 +3,8 @@
 //! Must not: know a function.
 
 use crate::session::Session;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use wasmtime::component::{ComponentType, Lower, ResourceTable};
 
 /// Most handles of one guest at a time, WASI's included: above the largest `--max-files`' worth of children with all their
@@ -19,6 +21,11 @@ pub(crate) trait View {
 
     /// The guest's linear memories.
     fn memory(&self) -> MemoryUse;
+
+    /// Set each time that the guest has come back only to wait in one of the functions, where somebody wants to know.
+    fn busy(&self) -> Option<Arc<AtomicBool>> {
+        None
+    }
 }
 
 /// See [`View`].

@@ -126,11 +126,10 @@ fn batch(fd: BorrowedFd<'_>) -> rustix::io::Result<Vec<u8>> {
 
 /// Some file systems do not tell an entry's kind.
 fn known(directory: BorrowedFd<'_>, name: &str, kind: FileType) -> FileType {
-    match kind {
-        FileType::Unknown => status_of(directory, name)
-            .map_or(FileType::Unknown, |status| FileType::from_raw_mode(status.stx_mode.into())),
-        kind => kind,
+    if kind != FileType::Unknown {
+        return kind;
     }
+    status_of(directory, name).map_or(kind, |status| FileType::from_raw_mode(status.stx_mode.into()))
 }
 
 /// Adds an entry, as the guest reads it.

@@ -45,11 +45,10 @@ pub(super) fn open(
     let fd = resolve::open(start.fd(), path, flags | links.flags(), mode)
         .map_err(|errno| if is_kept_link(start, path, links, errno) { Errno::Loop } else { errno })?;
     let status = resolve::status_of_open(&fd)?;
-    let entry = match FileType::from_raw_mode(status.stx_mode.into()) {
-        FileType::Directory => {
-            Entry::Directory(Directory { fd: Arc::new(fd), access, granted_as: None, listing: None })
-        }
-        _ => Entry::File(File { fd, access }),
+    let entry = if FileType::from_raw_mode(status.stx_mode.into()) == FileType::Directory {
+        Entry::Directory(Directory { fd: Arc::new(fd), access, granted_as: None, listing: None })
+    } else {
+        Entry::File(File { fd, access })
     };
     let opened = guest.table.insert(entry)?;
     memory::put(memory, result, opened.to_le_bytes())

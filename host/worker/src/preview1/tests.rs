@@ -43,7 +43,7 @@ fn calls_where_openat2_says(errno: i32) -> End {
         add_filter(&openat2_says(errno)).unwrap();
         seccomp::apply(Filter::WORKER).unwrap();
         let outside = Outside {
-            socket: sandhog_sys::process::borrow(0),
+            socket: sandhog_sys::descriptors::StandardStream::Stdin.borrow(),
             buffer: FrameBuffer::default(),
             connection: None,
             large: sandhog_channel::Large::Memory,

@@ -218,6 +218,11 @@ impl Connection {
         self.read().counts()
     }
 
+    /// A descriptor of its socket. None: it is disconnected, or the attempt may have no file more.
+    pub(super) fn descriptor(&self) -> Option<OwnedFd> {
+        self.read().socket()?.try_clone_to_owned().ok()
+    }
+
     pub(super) fn is_disconnected(&self) -> bool {
         self.read().endpoint.is_none()
     }

@@ -171,6 +171,11 @@ impl Session {
         &self.input
     }
 
+    /// What the coordinator says of its own accord.
+    pub(crate) fn news(&self) -> News {
+        self.news.clone()
+    }
+
     /// When its time began.
     pub(crate) fn start(&self) -> Instant {
         self.start

@@ -8,6 +8,7 @@
 //! coordinator does).
 
 mod accept;
+mod awaited;
 mod child;
 mod children;
 mod connection;
@@ -38,6 +39,7 @@ pub(crate) use ended::Ended;
 pub(crate) use error::Error;
 pub(crate) use handle::{Handle, Socket};
 pub(crate) use input::Input;
+pub(crate) use news::News;
 pub(crate) use objects::Attachment;
 pub(crate) use shared::{Shared, Waits};
 pub(crate) use source::{Source, Until};

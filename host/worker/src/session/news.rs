@@ -2,6 +2,7 @@
 //!
 //! Must not: hear, or wait.
 
+use super::awaited::{Awaited, Change};
 use super::ended::Ended;
 use sandhog_protocol::request::ChildId;
 use sandhog_protocol::verdict::{Usage, Verdict};
@@ -10,7 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Its clones are one. A worker has one thread for its guest, so the lock is never contended.
 #[derive(Clone, Default)]
-pub(super) struct News(Arc<Mutex<Heard>>);
+pub(crate) struct News(Arc<Told>);
+
+#[derive(Default)]
+struct Told {
+    heard: Mutex<Heard>,
+    /// Something was heard.
+    changed: Awaited,
+}
 
 #[derive(Default)]
 struct Heard {
@@ -28,11 +36,17 @@ struct Known {
 
 impl News {
     fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until something is heard after this was called.
+    pub(crate) fn change(&self) -> Change<'_> {
+        self.0.changed.change()
     }
 
     pub(super) fn stop(&self) {
         self.heard().stops = true;
+        self.0.changed.tell();
     }
 
     pub(super) fn stops(&self) -> bool {
@@ -49,6 +63,7 @@ impl News {
         if let Some(Known { attempt, ended }) = self.heard().children.get_mut(&child) {
             *ended = Some(Arc::new(Ended { attempt: attempt.clone(), verdict, code, usage }));
         }
+        self.0.changed.tell();
     }
 
     pub(super) fn ended(&self, child: ChildId) -> Option<Arc<Ended>> {

@@ -2,6 +2,7 @@
 //!
 //! Must not: know what an operation on an object does, or what its memory means.
 
+use super::awaited::Awaited;
 use super::connection::{Connection, Ways};
 use super::control::Control;
 use super::error::Error;
@@ -21,6 +22,7 @@ pub(crate) struct Object {
     member: Member,
     segment: Segment,
     writable: bool,
+    awaited: Awaited,
 }
 
 impl Object {
@@ -35,6 +37,11 @@ impl Object {
 
     pub(crate) fn segment(&self) -> &Segment {
         &self.segment
+    }
+
+    /// Those of this worker that wait for it as futures.
+    pub(crate) fn awaited(&self) -> &Awaited {
+        &self.awaited
     }
 }
 
@@ -284,7 +291,7 @@ impl OfAttempt {
         }
         let Attached { object: id, kind, member, .. } = *attached;
         let segment = Segment::map(file, id, kind, writable, page).map_err(unmapped)?;
-        let object = Arc::new(Object { id, kind, member, segment, writable });
+        let object = Arc::new(Object { id, kind, member, segment, writable, awaited: Awaited::default() });
         let before = self.open.remove(&id).map_or(0, |open| open.handles);
         self.open.insert(id, Open { object: Arc::clone(&object), handles: before + 1 });
         Ok(object)

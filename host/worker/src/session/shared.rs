@@ -7,6 +7,7 @@ use super::error::Error;
 use super::objects::Object;
 use sandhog_objects::now_ns;
 use sandhog_objects_model::{Until, Waited, Words};
+use sandhog_protocol::objects::ObjectId;
 use sandhog_protocol::request::Request;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -32,8 +33,14 @@ impl Waits {
     ///
     /// # Errors
     /// [`Error::Gone`].
-    pub(super) fn listen(&self) -> Result<(), Error> {
+    pub(crate) fn listen(&self) -> Result<(), Error> {
         if self.listens.swap(true, Ordering::Relaxed) { Ok(()) } else { self.control.ask(Request::Listens) }
+    }
+
+    /// Tells people of a wait that has lasted for a while.
+    pub(crate) fn tell(&self, object: ObjectId) {
+        // Where the coordinator has gone, this process is about to end as well.
+        let _ = self.control.ask(Request::Waits { object });
     }
 }
 
@@ -129,7 +136,7 @@ impl Words for Shared<'_> {
         match segment.wait(place, expected, Until::At(soon)) {
             Waited::TimedOut => {
                 self.told.set(true);
-                let _ = self.waits.control.ask(Request::Waits { object: self.object.id() });
+                self.waits.tell(self.object.id());
                 segment.wait(place, expected, until)
             }
             waited @ (Waited::Woken | Waited::Stopping) => waited,

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::error::Error;
 use rustix::event::{PollFlags, Timespec};
 use sandhog_protocol::request::ChildId;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long to wait.
@@ -83,10 +83,22 @@ pub(crate) enum Source<'a> {
 
 impl Source<'_> {
     /// Whether the coordinator says when it is due.
-    pub(super) const fn is_told(&self) -> bool {
+    pub(crate) const fn is_told(&self) -> bool {
         match self {
             Self::Ended(_) | Self::Stopping => true,
             Self::Message(_) | Self::Room(_) | Self::Readable(_) | Self::Writable(_) => false,
+        }
+    }
+
+    /// A descriptor by which the kernel says that it may be due, and for what to ask it. None: there is none, or the attempt may
+    /// have no file more.
+    pub(crate) fn descriptor(&self) -> Option<(OwnedFd, PollFlags)> {
+        match self {
+            Self::Message(connection) => Some((connection.descriptor()?, PollFlags::IN)),
+            Self::Room(connection) => Some((connection.descriptor()?, PollFlags::IN | PollFlags::OUT)),
+            Self::Readable(fd) => Some((fd.try_clone_to_owned().ok()?, PollFlags::IN)),
+            Self::Writable(fd) => Some((fd.try_clone_to_owned().ok()?, PollFlags::OUT)),
+            Self::Ended(_) | Self::Stopping => None,
         }
     }
 

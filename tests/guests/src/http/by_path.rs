@@ -1,6 +1,7 @@
 //! Serves HTTP by WASI 0.2, and does as the path says: well, badly, or for ever.
 
 use sandhog::http::{Request, Response, export};
+use sandhog_test_guests::shares;
 use std::io::{self, Read, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,9 @@ static INSTANCE: OnceLock<u64> = OnceLock::new();
 
 fn polite(request: Request) -> io::Result<Response> {
     let number = |name: &str| parameter(request.query(), name);
+    if let Some(text) = shares::by_path(request.path()) {
+        return Ok(Response::text(text));
+    }
     match request.path() {
         "/spin" => spin(),
         "/trap" => trap(),
@@ -46,6 +50,7 @@ fn polite(request: Request) -> io::Result<Response> {
         "/sleep" => subscribe_duration(number("ms") * 1_000_000).block(),
         "/retire" => sandhog::process::retire("a request asked for it"),
         "/says" => eprintln!("said on stderr"),
+        "/keep" => keep(number("mib")),
         "/allocate" => return Ok(Response::text(format!("{}\n", allocated()))),
         "/large" => return Ok(large(number("bytes"))),
         "/status" => return Ok(Response::status(number("code") as u16)),
@@ -84,6 +89,11 @@ fn allocated() -> usize {
         piece.resize(1 << 20, 1);
         pieces.push(piece);
     }
+}
+
+/// Takes so much, and never gives it back.
+fn keep(mib: u64) {
+    (0..mib).for_each(|_| drop(vec![1_u8; 1 << 20].leak()));
 }
 
 fn large(bytes: u64) -> Response {

@@ -1,5 +1,6 @@
 //! Serves HTTP by WASI 0.3, where an instance has several requests at the same time, and does as the path says.
 
+use sandhog_test_guests::shares;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasip3::clocks::monotonic_clock::wait_for;
@@ -32,7 +33,11 @@ impl wasip3::exports::http::handler::Guest for ByPath {
             "/breaks-off" => return Ok(breaks_off(|| {})),
             "/traps-in-body" => return Ok(breaks_off(trap)),
             "/newline" => return Ok(newline()),
-            _ => {}
+            path => {
+                if let Some(done) = shares::by_path(path) {
+                    return Ok(text(done));
+                }
+            }
         }
         Ok(text("done\n".to_owned()))
     }

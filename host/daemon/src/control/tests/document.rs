@@ -1,21 +1,210 @@
-//! Facts about `openapi.json`: what it says is what there is.
+//! Facts about the description: it is made of the routes and of their types, and it is what there is.
 
+#[cfg(test)]
+mod examples;
+
+use super::Fake;
+use super::description::Description;
 use crate::control::document::DOCUMENT;
-use crate::control::limits::{LINES, SELECTORS, USUAL_LINES};
-use crate::control::routes::ROUTES;
+use crate::control::handlers::routes;
+use crate::control::routes::About;
 use sandhog_protocol::control::*;
 use sandhog_protocol::limits;
 use sandhog_protocol::verdict::{
     CpuLimit, HealthCheck, Killer, LostCause, MemoryWall, StopReason, Usage, Verdict, VerdictKind,
 };
 use sandhog_protocol::worker::TrapKind;
+use sandhog_spec::reference;
 use sandhog_spec::setting::{Setting, Takes};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+const ABOUT: &str = "HTTP/1.1 over the Unix socket `control.sock` in the runtime directory, for the user whose daemon it is, and \
+    for root. Bodies are JSON. Parameters and keys that are not known are refused. A GET route answers HEAD as well. Answers of \
+    `application/x-ndjson` are a line of JSON for each thing; their schema is that of one line.";
+
+/// Why a request comes to nothing, by the status.
+const PROBLEMS: &[(u16, &str)] = &[
+    (400, "The request makes no sense."),
+    (403, "The daemon belongs to another user."),
+    (404, "Nothing is called so."),
+    (408, "The body came too slowly."),
+    (409, "It can't be done now."),
+    (413, "The body is too long, or there is one where none is taken."),
+    (503, "The daemon is ending, or has no room."),
+];
+
+/// The document, as the routes and their types say it.
 fn document() -> Value {
-    serde_json::from_slice(&DOCUMENT).unwrap()
+    let described: Vec<Description> = routes::<Fake>().described;
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut schemas = BTreeMap::new();
+    for route in &described {
+        let method = route.method.as_str().to_lowercase();
+        let other = paths.entry(route.path).or_default().insert(method, route.operation());
+        assert!(other.is_none(), "{} is there twice", route.path);
+        schemas.extend(route.schemas.clone());
+    }
+    let mut problem = Description::of::<crate::control::input::Query<()>, crate::control::answer::One<ErrorBody>>(
+        &axum::http::Method::GET,
+        "",
+        described[0].about,
+    );
+    schemas.append(&mut problem.schemas);
+    schemas.insert("JobSpec".into(), reference::job_spec());
+    schemas.values_mut().for_each(polish);
+    for (name, example) in examples::all() {
+        schemas.get_mut(name).unwrap_or_else(|| panic!("no {name}"))["examples"] = json!([example]);
+    }
+    let content = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } });
+    let response =
+        |(status, about): &(u16, &str)| (status.to_string(), json!({ "description": about, "content": content }));
+    let responses: BTreeMap<_, _> = PROBLEMS.iter().map(response).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sandhog",
+            "version": "1",
+            "summary": "What a daemon of Sandhog answers on its control socket.",
+            "description": ABOUT,
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "http://sandhog" }],
+        "paths": paths,
+        "components": { "responses": responses, "schemas": schemas },
+    })
+}
+
+/// JSON for people: whatever has room in a line is one.
+fn printed(value: &Value, depth: usize) -> String {
+    const WIDTH: usize = 130;
+    let short = value.to_string();
+    let (open, close, items) = match value {
+        _ if 2 * depth + short.len() <= WIDTH => return short,
+        Value::Object(object) => {
+            let item = |(key, value): (&String, &Value)| format!("{}: {}", json!(key), printed(value, depth + 1));
+            ('{', '}', object.iter().map(item).collect::<Vec<_>>())
+        }
+        Value::Array(list) => ('[', ']', list.iter().map(|value| printed(value, depth + 1)).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return short,
+    };
+    let indent = "  ".repeat(depth);
+    format!("{open}\n  {indent}{}\n{indent}{close}", items.join(&format!(",\n  {indent}")))
+}
+
+/// Where a reference may be null, the description is that of both, and not of the reference.
+fn hoist(schema: &mut Value) -> Option<()> {
+    let all = schema.get_mut("oneOf")?.as_array_mut()?;
+    let reference = all.iter_mut().find(|one| one.get("$ref").is_some())?.as_object_mut()?;
+    schema["description"] = reference.remove("description")?;
+    Some(())
+}
+
+/// Makes a derived schema say all that is known of it.
+fn polish(schema: &mut Value) {
+    hoist(schema);
+    if let Some(text) = schema.get("description").and_then(Value::as_str) {
+        schema["description"] = plain(text).into();
+    }
+    if let Some(all) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        // A daemon does not write a verdict that it does not know.
+        all.retain(|one| one.pointer("/properties/verdict/enum") != Some(&json!(["unknown"])));
+        for one in all.iter_mut() {
+            if let Some(name) = one.pointer("/properties/verdict/enum/0").and_then(Value::as_str) {
+                one["title"] = (name[..1].to_uppercase() + &name[1..]).into();
+            }
+        }
+    }
+    if schema.get("minimum").is_some_and(|minimum| minimum == 0) {
+        // The formats that there are have a sign: a client would take the largest numbers for too large.
+        schema.as_object_mut().unwrap().remove("format");
+    }
+    if let Some(parts) = schema.get("prefixItems").and_then(Value::as_array).map(Vec::len) {
+        // The same without a schema that is `false`, which generators of clients do not read.
+        let list = schema.as_object_mut().unwrap();
+        list.remove("items");
+        list.extend([("minItems".to_owned(), parts.into()), ("maxItems".to_owned(), parts.into())]);
+    }
+    let is_sent = schema.get("additionalProperties").is_some_and(|other| other == false);
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut).filter(|_| !is_sent) {
+        // Whatever a daemon writes, it writes with all keys. What it is sent may leave some out.
+        properties.values_mut().for_each(|property| drop(property.as_object_mut().unwrap().remove("default")));
+        schema["required"] = properties.keys().cloned().collect::<Vec<_>>().into();
+    }
+    match schema {
+        Value::Object(object) => object.values_mut().for_each(polish),
+        Value::Array(list) => list.iter_mut().for_each(polish),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A comment of the code without its links, in one line but for lists.
+fn plain(comment: &str) -> String {
+    let text = comment.replace("[`", "`").replace("`]", "`").replace("limits::JOBS", "20000");
+    let mut plain = String::new();
+    for line in text.lines().map(str::trim) {
+        let between = if plain.is_empty() {
+            ""
+        } else if line.is_empty() || line.starts_with("- ") {
+            "\n"
+        } else {
+            " "
+        };
+        plain = plain + between + line;
+    }
+    plain
+}
+
+#[test]
+fn the_document_is_what_the_routes_and_their_types_say() {
+    let document = printed(&document(), 0) + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    if std::env::var_os("SANDHOG_BLESS").is_some() {
+        return std::fs::write(path, document).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap();
+    if let Some((number, (old, new))) =
+        kept.lines().zip(document.lines()).enumerate().find(|(_, (old, new))| old != new)
+    {
+        panic!("docs/openapi.json, line {}: {old:?} is to be {new:?}: ./just openapi renews it", number + 1);
+    }
+    assert_eq!(kept.len(), document.len(), "docs/openapi.json: ./just openapi renews it");
+    assert!(DOCUMENT == kept, "the daemon answers with another one");
+}
+
+#[test]
+fn every_route_says_what_it_does() {
+    let mut ids = BTreeSet::new();
+    for route in routes::<Fake>().described {
+        let About { id, summary, answer } = route.about;
+        assert!(ids.insert(id), "{id} is there twice");
+        assert!(summary.ends_with('.') && answer.ends_with('.'), "{id}");
+        assert_eq!(route.body.is_some(), route.method == axum::http::Method::POST, "{id}");
+        assert!(route.content.is_object(), "{id}");
+        assert!(route.problems.iter().all(|status| PROBLEMS.iter().any(|(known, _)| known == status)), "{id}");
+    }
+}
+
+/// Every key has a sentence. The words of a setting come out of the list of settings.
+#[test]
+fn every_key_is_described() {
+    let document = document();
+    let mut silent = Vec::new();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let about = |schema: &Value| schema.get("description").is_some_and(|text| text != "");
+        if !about(schema) {
+            silent.push(name.clone());
+        }
+        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        // What is in a table of settings is described key by key.
+        let properties = properties.filter(|(_, schema)| schema.get("properties").is_none());
+        let silently =
+            properties.filter(|(_, schema)| !about(schema) && !resolve(&document, schema)["description"].is_string());
+        silent.extend(silently.map(|(key, _)| format!("{name}.{key}")));
+    }
+    assert!(silent.is_empty(), "without a comment: {silent:?}");
 }
 
 /// What a reference stands for, else the value itself.
@@ -31,48 +220,8 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 }
 
 #[test]
-fn every_route_is_described_and_every_description_is_a_route() {
-    let document = document();
-    let mut described = BTreeMap::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
-            described.insert((method.to_uppercase(), path.as_str()), operation);
-        }
-    }
-    let routes: BTreeSet<_> = ROUTES.iter().map(|route| (route.method.to_string(), route.path)).collect();
-    assert_eq!(described.keys().cloned().collect::<BTreeSet<_>>(), routes);
-    for route in &ROUTES {
-        let operation = described[&(route.method.to_string(), route.path)];
-        let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let placed = |location: &str| -> Vec<_> {
-            let there = parameters.iter().filter(|parameter| parameter["in"] == location);
-            there.map(|parameter| parameter["name"].as_str().unwrap()).collect()
-        };
-        assert_eq!(placed("query"), route.query, "{}", route.path);
-        assert_eq!(placed("path").len(), route.path.matches('{').count(), "{}", route.path);
-        assert_eq!(operation["requestBody"].is_object(), route.body_bytes > 0, "{}", route.path);
-        assert!(operation["summary"].is_string() && operation["responses"]["200"]["content"].is_object());
-        assert!(resolve(&document, &operation["responses"]["default"])["content"].is_object(), "{}", route.path);
-    }
-}
-
-#[test]
-fn no_two_routes_answer_the_same() {
-    let forms: BTreeSet<_> = ROUTES.iter().map(|route| (route.method.as_str(), route.path)).collect();
-    assert_eq!(forms.len(), ROUTES.len());
-}
-
-#[test]
 fn the_document_has_the_bounds_of_the_code() {
     let document = document();
-    let parameter = |path: &str, name: &str| {
-        let all = document["paths"][path]["get"]["parameters"].as_array().unwrap();
-        all.iter().find(|parameter| parameter["name"] == name).unwrap()["schema"].clone()
-    };
-    assert_eq!(parameter("/v1/logs", "lines")["maximum"], LINES);
-    assert_eq!(parameter("/v1/logs", "lines")["default"], USUAL_LINES);
-    assert_eq!(parameter("/v1/events", "last")["maximum"], LINES);
-    assert_eq!(parameter("/v1/instances", "select")["maxItems"], SELECTORS);
     assert_eq!(document["components"]["schemas"]["ApplyRequest"]["properties"]["jobs"]["maxItems"], limits::JOBS);
 }
 
@@ -91,10 +240,11 @@ fn every_reference_leads_to_a_schema_and_every_schema_is_referred_to() {
     let document = document();
     let mut found = BTreeSet::new();
     references(&document, &mut found);
-    let there = keys(&document["components"]["schemas"]).into_iter().map(|name| format!("#/components/schemas/{name}"));
-    let mut there: BTreeSet<_> = there.collect();
-    there.insert("#/components/responses/ErrorBody".into());
-    assert_eq!(found.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), there);
+    let there = ["schemas", "responses"].into_iter().flat_map(|kind| {
+        let names = keys(&document["components"][kind]);
+        names.into_iter().map(move |name| format!("#/components/{kind}/{name}"))
+    });
+    assert_eq!(found.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), there.collect());
 }
 
 /// Holds a value to a schema, key by key: what is written is described, and what is described is written.
@@ -145,7 +295,7 @@ fn may_be(schema: &Value, value: &Value) -> bool {
         known => known == kind,
     };
     let is_word = schema["enum"].as_array().is_none_or(|words| words.contains(value));
-    let name = schema.pointer("/properties/verdict/const");
+    let name = schema.pointer("/properties/verdict/enum/0");
     is_kind
         && is_word
         && schema.get("const").is_none_or(|known| known == value)
@@ -167,7 +317,7 @@ fn text() -> Option<String> {
 /// Every setting with something in it.
 fn job_spec() -> JobSpec {
     let list = || vec!["x".to_owned()];
-    let mut spec = JobSpec::default();
+    let mut spec = JobSpec { profile: text(), ..JobSpec::default() };
     for setting in Setting::ALL {
         match setting.takes() {
             Takes::Name(field) | Takes::Module(field) | Takes::Group(field) => *(field.set)(&mut spec) = "x".into(),
@@ -194,7 +344,7 @@ fn ended(verdict: Verdict) -> EndedAttempt {
     EndedAttempt { attempt: "x".into(), at_ms: 1, text: "x".into(), code: 1, verdict, usage: Usage::default() }
 }
 
-fn instance() -> Instance {
+pub(super) fn instance() -> Instance {
     Instance {
         id: 1,
         job: "x".into(),
@@ -220,11 +370,23 @@ fn instance() -> Instance {
         progress: text(),
         raised: vec![RaisedLimit { limit: "memory".into(), configured: "1MiB".into(), now: "2MiB".into() }],
         requests: Some(requests()),
+        profile: text(),
     }
 }
 
 fn requests() -> Requests {
     Requests { p50_us: Some(1), p99_us: Some(1), ..Requests::default() }
+}
+
+pub(super) fn whole_job() -> Job {
+    Job {
+        spec: job_spec(),
+        source: text(),
+        settings: vec![("x".into(), "y".into())],
+        instances: vec![instance()],
+        ended: vec![ended(Verdict::Completed { code: 0 })],
+        serving: Some(Serving { address: text(), requests: requests(), ..Serving::default() }),
+    }
 }
 
 fn change(change: ChangeKind) -> Change {
@@ -279,17 +441,7 @@ fn answers_are_written_as_they_are_described() {
             unchanged: vec![Unchanged { job: "x".into(), instance: Some(0), reason: "x".into() }],
         },
     );
-    hold_to(
-        "Job",
-        &Job {
-            spec: job_spec(),
-            source: text(),
-            settings: vec![("x".into(), "y".into())],
-            instances: vec![instance()],
-            ended: vec![ended(Verdict::Completed { code: 0 })],
-            serving: Some(Serving { address: text(), requests: requests(), ..Serving::default() }),
-        },
-    );
+    hold_to("Job", &whole_job());
     hold_to("Daemon", &Daemon { version: "1".into(), state_dir: "/".into(), socket: "/".into(), ..Daemon::default() });
     hold_to("ErrorBody", &ErrorBody { error: "x".into(), hint: text() });
     let (job, attempt, line) = (String::new(), String::new(), "x".to_owned());
@@ -316,17 +468,12 @@ fn every_word_is_described() {
     hold_words(&schemas["EventKind"], EventKind::ALL);
     hold_words(&schemas["LogStream"], LogStream::ALL);
     hold_words(&schemas["TrapKind"], TrapKind::ALL);
-    let of = |verdict: &str, field: &str| {
-        let all = schemas["Verdict"]["oneOf"].as_array().unwrap();
-        let one = all.iter().find(|one| one["properties"]["verdict"]["const"] == verdict).unwrap();
-        one["properties"][field].clone()
-    };
-    hold_words(&of("cpu", "exceeded"), CpuLimit::ALL);
-    hold_words(&of("memory", "wall"), MemoryWall::ALL);
-    hold_words(&of("killed", "by"), Killer::ALL);
-    hold_words(&of("stopped", "reason"), StopReason::ALL);
-    hold_words(&of("unhealthy", "check"), HealthCheck::ALL);
-    hold_words(&of("lost", "cause"), LostCause::ALL);
+    hold_words(&schemas["CpuLimit"], CpuLimit::ALL);
+    hold_words(&schemas["MemoryWall"], MemoryWall::ALL);
+    hold_words(&schemas["Killer"], Killer::ALL);
+    hold_words(&schemas["StopReason"], StopReason::ALL);
+    hold_words(&schemas["HealthCheck"], HealthCheck::ALL);
+    hold_words(&schemas["LostCause"], LostCause::ALL);
 }
 
 #[test]
@@ -339,6 +486,6 @@ fn every_verdict_is_described() {
     }
     let kinds: Vec<_> = VerdictKind::ALL.iter().map(|kind| kind.name()).collect();
     let described = schema["oneOf"].as_array().unwrap().iter();
-    let described: Vec<_> = described.map(|one| one["properties"]["verdict"]["const"].as_str().unwrap()).collect();
+    let described: Vec<_> = described.map(|one| one["properties"]["verdict"]["enum"][0].as_str().unwrap()).collect();
     assert_eq!(described, kinds);
 }

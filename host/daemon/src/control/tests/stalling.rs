@@ -2,8 +2,6 @@
 
 use super::*;
 use crate::control::limits::APPLY_BYTES;
-use crate::control::session::occupy;
-use tokio::sync::Semaphore;
 
 /// Writes the same again and again until the other side does not take it any more.
 async fn flood(mut stream: impl AsyncWriteExt + Unpin, piece: &[u8]) {
@@ -37,18 +35,6 @@ async fn bytes_without_end_are_refused_at_the_bound() {
         writer.await.unwrap();
     }
     server.stop().await;
-}
-
-#[tokio::test]
-async fn all_bodies_together_have_one_bound() {
-    let capacity = Arc::new(Semaphore::new(10));
-    let (mut one, mut other) = (None, None);
-    assert_eq!(occupy(&capacity, &mut one, 6), Ok(()));
-    assert_eq!(occupy(&capacity, &mut one, 2), Ok(()));
-    let refused = occupy(&capacity, &mut other, 3).unwrap_err();
-    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-    drop(one);
-    assert_eq!(occupy(&capacity, &mut other, 10), Ok(()));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use super::failures::{Failure, Failures};
 use crate::fleet::logs::{Logs, Origin};
-use crate::fleet::message::{FailedRequest, Inbox, Message};
+use crate::fleet::message::{FailedProcess, FailedRequest, Inbox, Message};
 use sandhog_protocol::control::Requests;
 use sandhog_protocol::http::{Request, RequestEnd};
 use sandhog_protocol::request::Level;
@@ -25,7 +25,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Attempts that have ended and are still known: what they said last may come later than their end.
-const ENDED: usize = 64;
+const ENDED: usize = 256;
 
 /// Of one job.
 pub(super) struct Told {
@@ -39,6 +39,8 @@ pub(super) struct Told {
 #[derive(Default)]
 struct Known {
     servers: HashMap<String, Server>,
+    /// Attempts of single connections, and whose place each has.
+    alone: HashMap<String, String>,
     /// Their names, oldest first.
     ended: VecDeque<String>,
     failures: Failures,
@@ -51,6 +53,14 @@ struct Server {
     rules: LogRules,
     limits: Limits,
     counter: Counter,
+}
+
+impl Known {
+    /// The attempt itself, or the one whose place it has.
+    fn server(&mut self, attempt: &str) -> Option<&mut Server> {
+        let place = self.alone.get(attempt).map_or(attempt, String::as_str);
+        self.servers.get_mut(place)
+    }
 }
 
 impl Told {
@@ -74,6 +84,11 @@ impl Told {
         self.known().servers.insert(origin.attempt, server);
     }
 
+    /// The attempt of a connection in the place of another one, by which people know it.
+    pub(super) fn enter_alone(&self, attempt: &str, place: &str) {
+        self.known().alone.insert(attempt.to_owned(), place.to_owned());
+    }
+
     pub(super) fn leave(&self, attempt: &str) {
         let mut known = self.known();
         known.ended.push_back(attempt.to_owned());
@@ -81,6 +96,7 @@ impl Told {
             && let Some(oldest) = known.ended.pop_front()
         {
             known.servers.remove(&oldest);
+            known.alone.remove(&oldest);
         }
     }
 
@@ -90,15 +106,21 @@ impl Told {
         self.known().servers.get(attempt).map(|server| server.counter.look(now))
     }
 
-    fn tell_of(&self, known: &mut Known, number: AttemptNumber, origin: Origin, request: &Request, verdict: Verdict) {
+    /// The process of a connection has ended as it should not.
+    pub(super) fn failed_alone(&self, attempt: &str, verdict: Verdict) {
+        let mut known = self.known();
+        let Some((number, origin)) = known.server(attempt).map(|server| (server.number, server.origin.clone())) else {
+            return;
+        };
+        let origin = Origin { attempt: attempt.to_owned(), ..origin };
+        let failed = Box::new(FailedProcess { origin, verdict });
+        self.tell_of(&mut known, || Message::ProcessFailed { attempt: number, failed });
+    }
+
+    fn tell_of(&self, known: &mut Known, message: impl FnOnce() -> Message) {
         match known.failures.add(Instant::now()) {
-            Failure::Tell => {
-                let Request { number: request_number, method, target, .. } = request;
-                let (method, target) = (method.clone(), target.clone());
-                let failed = FailedRequest { origin, number: *request_number, method, target, verdict };
-                // Where nobody hears it the daemon has ended.
-                let _ = self.inbox.send(Message::RequestFailed { attempt: number, failed: Box::new(failed) });
-            }
+            // Where nobody hears it the daemon has ended.
+            Failure::Tell => drop(self.inbox.send(message())),
             Failure::CountUntil(until) => {
                 let (job, inbox) = (self.job.clone(), self.inbox.clone());
                 tokio::spawn(async move {
@@ -120,7 +142,7 @@ impl dispatcher::Told for Told {
     fn request(&self, attempt: &str, request: &Request, peer: &str) {
         let now = self.now();
         let mut known = self.known();
-        let Some(server) = known.servers.get_mut(attempt) else { return };
+        let Some(server) = known.server(attempt) else { return };
         server.counter.ended(request, now);
         let (level, verdict) = match &request.end {
             RequestEnd::Answered if request.status < 500 => (Level::Info, None),
@@ -133,9 +155,13 @@ impl dispatcher::Told for Told {
                 (Level::Error, Some(outcome::decide(&facts, &server.limits)))
             }
         };
-        let (number, origin, rules) = (server.number, server.origin.clone(), server.rules);
+        let (number, instance, rules) = (server.number, server.origin.instance, server.rules);
+        let origin = Origin { job: self.job.clone(), instance, attempt: attempt.to_owned() };
         if let Some(verdict) = verdict {
-            self.tell_of(&mut known, number, origin.clone(), request, verdict);
+            let Request { number: request_number, method, target, .. } = request;
+            let (method, target, origin) = (method.clone(), target.clone(), origin.clone());
+            let failed = Box::new(FailedRequest { origin, number: *request_number, method, target, verdict });
+            self.tell_of(&mut known, || Message::RequestFailed { attempt: number, failed });
         }
         drop(known);
         if rules.level.is_some_and(|least| level >= least) {
@@ -176,6 +202,7 @@ fn limits(job: &Job, http: &Http) -> Limits {
 }
 
 /// For people and their programs. `in_flight`: those of the worker that have not ended.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is not negative, and saturates")]
 pub(super) fn requests(numbers: &Numbers, in_flight: u64) -> Requests {
     let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     Requests {

@@ -22,6 +22,9 @@ const APPLICATION: i64 = 0x7361_6e64;
 pub(super) const NEXT_ID: &str = "next_id";
 pub(super) const ALIVE: &str = "alive_ms";
 
+/// How SQLite opens it: one thread has it, and it is there.
+pub(super) const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 const TABLES: &str = "
     CREATE TABLE job_group (name TEXT PRIMARY KEY, spec TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE job (name TEXT PRIMARY KEY, place INTEGER NOT NULL, source TEXT, spec TEXT NOT NULL) STRICT;
@@ -48,8 +51,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)
         .map_err(|errno| Error::Open { path: path.into(), cause: Arc::new(errno.into()) })?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|cause| failed(path, cause))?;
+    let connection = Connection::open_with_flags(path, FLAGS).map_err(|cause| failed(path, cause))?;
+    opened(connection, path)
+}
+
+/// The connection to a file that is there, empty or not.
+pub(super) fn opened(mut connection: Connection, path: &Path) -> Result<Connection, Error> {
     prepare(&mut connection, path)?;
     match check(&connection).map_err(|cause| failed(path, cause))? {
         None => Ok(connection),
@@ -81,11 +88,36 @@ fn marks(connection: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
     Ok((number("application_id")?, number("user_version")?, tables))
 }
 
-/// A commit is in the file after a kill, and the file is whole after a loss of power.
+/// The file is whole after a loss of power, and holds what was committed up to some moment: up to the last one of
+/// [`Flush::Yes`], at the least.
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))?;
     // What a burst has made of the log beside the file is given back.
-    connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304")
+    connection.execute_batch("PRAGMA journal_size_limit = 4194304")
+}
+
+/// How much a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// A kill of this process.
+    No,
+    /// A loss of power as well, with all that was committed before: a wait for the disk.
+    Yes,
+}
+
+/// Of the commits from here on.
+pub(super) fn set_flush(connection: &Connection, flush: Flush) -> rusqlite::Result<()> {
+    // SQLite's documentation, `PRAGMA synchronous`: with a log, `NORMAL` flushes it before it is copied into the file only,
+    // and `FULL` with each commit.
+    connection.execute_batch(match flush {
+        Flush::No => "PRAGMA synchronous = NORMAL",
+        Flush::Yes => "PRAGMA synchronous = FULL",
+    })
+}
+
+/// Changes nothing that anybody reads: so that there is something to be committed.
+pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", VERSION)
 }
 
 /// All at once: a daemon that is killed here leaves the file as it was.
@@ -184,6 +216,7 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T
 }
 
 /// What SQLite says, as what it means for the state.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library has more errors from release to release")]
 pub(super) fn failed(path: &Path, cause: rusqlite::Error) -> Error {
     let path = path.to_owned();
     match &cause {

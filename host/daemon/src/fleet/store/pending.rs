@@ -1,5 +1,6 @@
 //! What is still to be written: in order, and no more of it than there are things that it is about.
 
+use super::file;
 use super::rows::{ENDED, InstanceRow};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -102,6 +103,11 @@ impl Pending {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.changes.len()
+    }
+
+    /// Ids are given when it is written.
+    pub(super) fn reserves(&self) -> bool {
+        self.numbers.contains_key(&Key::Number(file::NEXT_ID))
     }
 
     pub(super) fn changes(&self) -> impl Iterator<Item = &Change> {

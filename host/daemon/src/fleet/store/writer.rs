@@ -1,7 +1,10 @@
 //! The thread that writes: all that is pending at once, in one transaction; tried again where it fails.
+//!
+//! Whoever waits is told when it is on the disk, where a loss of power leaves it. That takes the disk some milliseconds, so
+//! changes that nobody waits for are only handed to the system; the next flush is theirs as well.
 
 use super::error::Error;
-use super::file;
+use super::file::{self, Flush};
 use super::pending::{Change, Pending};
 use super::rows::ENDED;
 use rusqlite::{Connection, params};
@@ -36,11 +39,51 @@ struct State {
     problem: Option<Error>,
     /// What was reported last, until writing succeeds again.
     reported: Option<String>,
+    /// Something was committed that a loss of power would take back.
+    is_unflushed: bool,
     /// Ids below this are reserved on disk.
     reserved: u64,
 }
 
 type Waiting = oneshot::Sender<Result<(), Error>>;
+
+/// What is written at once, and who is told.
+pub(super) struct Batch {
+    pending: Pending,
+    waiting: Vec<Waiting>,
+    flush: Flush,
+    /// Something that was committed before is flushed with it.
+    catches_up: bool,
+    /// Nothing comes after it.
+    is_last: bool,
+}
+
+impl Batch {
+    fn of(state: &mut State) -> Self {
+        let (pending, waiting) = (std::mem::take(&mut state.pending), std::mem::take(&mut state.waiting));
+        // An id is not given before its mark is safe: none would be waited for else.
+        let is_awaited = !waiting.is_empty() || pending.reserves() || state.ends;
+        let flush = if is_awaited { Flush::Yes } else { Flush::No };
+        Self { pending, waiting, flush, catches_up: flush == Flush::Yes && state.is_unflushed, is_last: state.ends }
+    }
+
+    /// As a whole or not at all.
+    pub(super) fn write(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        if self.pending.is_empty() && !self.catches_up {
+            return Ok(());
+        }
+        file::set_flush(connection, self.flush)?;
+        let transaction = connection.transaction()?;
+        for change in self.pending.changes() {
+            write_one(&transaction, change)?;
+        }
+        // A row that is put again as it is changes nothing, and where nothing has changed SQLite flushes nothing.
+        if self.catches_up {
+            file::touch(&transaction)?;
+        }
+        transaction.commit()
+    }
+}
 
 pub(super) fn start(shared: Arc<Shared>, connection: Connection) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("store".into()).spawn(move || shared.run(connection))
@@ -48,7 +91,8 @@ pub(super) fn start(shared: Arc<Shared>, connection: Connection) -> io::Result<J
 
 impl Shared {
     pub(super) fn new(path: &Path, reserved: u64) -> Self {
-        let state = Mutex::new(State { reserved, ..State::default() });
+        // What a daemon that was killed has committed is there, but may not be flushed.
+        let state = Mutex::new(State { reserved, is_unflushed: true, ..State::default() });
         Self { path: path.into(), state, wake: Condvar::new() }
     }
 
@@ -109,40 +153,56 @@ impl Shared {
     fn run(&self, mut connection: Connection) {
         let _over = Over(self);
         loop {
-            let (pending, waiting, last) = self.next();
-            let outcome = write(&mut connection, &pending).map_err(|cause| self.error(cause));
-            if let Err(error) = &outcome {
-                self.report(error);
-                self.put_back(pending);
-            } else {
-                self.is_written(&pending);
-            }
-            for one in waiting {
-                // It may have stopped waiting.
-                let _ = one.send(outcome.clone());
-            }
-            if last {
+            let batch = self.next();
+            let written = batch.write(&mut connection);
+            let (is_last, failed) = (batch.is_last, written.is_err());
+            self.settle(batch, written);
+            if is_last {
                 return;
             }
-            if outcome.is_err() {
+            if failed {
                 self.pause();
             }
         }
     }
 
-    /// Waits for something to write. Also says whether it is the last.
-    fn next(&self) -> (Pending, Vec<Waiting>, bool) {
-        let nothing = |state: &mut State| {
-            state.holds > 0 || (state.pending.is_empty() && state.waiting.is_empty() && !state.ends)
-        };
-        let waited = self.wake.wait_while(self.state(), nothing);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        (std::mem::take(&mut state.pending), std::mem::take(&mut state.waiting), state.ends)
+    /// Waits for something to write.
+    fn next(&self) -> Batch {
+        let waited = self.wake.wait_while(self.state(), |state| state.has_nothing());
+        Batch::of(&mut waited.unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn is_written(&self, pending: &Pending) {
+    /// What is to be written at this moment.
+    #[cfg(test)]
+    pub(super) fn next_if_any(&self) -> Option<Batch> {
+        let mut state = self.state();
+        (!state.has_nothing()).then(|| Batch::of(&mut state))
+    }
+
+    /// It was written, or is to be tried again. Tells those who wait.
+    pub(super) fn settle(&self, batch: Batch, written: rusqlite::Result<()>) {
+        let Batch { pending, waiting, flush, catches_up: _, is_last: _ } = batch;
+        let outcome = written.map_err(|cause| self.error(cause));
+        match &outcome {
+            Ok(()) => self.is_written(&pending, flush),
+            Err(error) => {
+                self.report(error);
+                self.put_back(pending);
+            }
+        }
+        for one in waiting {
+            // It may have stopped waiting.
+            let _ = one.send(outcome.clone());
+        }
+    }
+
+    fn is_written(&self, pending: &Pending, flush: Flush) {
         let mut state = self.state();
         state.reported = None;
+        match flush {
+            Flush::Yes => state.is_unflushed = false,
+            Flush::No => state.is_unflushed |= !pending.is_empty(),
+        }
         for change in pending.changes() {
             if let Change::PutNumber { key: file::NEXT_ID, value } = change {
                 state.reserved = *value;
@@ -180,6 +240,13 @@ impl Shared {
     }
 }
 
+impl State {
+    /// To be written, for now.
+    fn has_nothing(&self) -> bool {
+        self.holds > 0 || (self.pending.is_empty() && self.waiting.is_empty() && !self.ends)
+    }
+}
+
 /// The thread's end, however it comes: nobody is to wait for it any more.
 struct Over<'a>(&'a Shared);
 
@@ -189,17 +256,6 @@ impl Drop for Over<'_> {
         state.is_over = true;
         state.waiting.clear();
     }
-}
-
-fn write(connection: &mut Connection, pending: &Pending) -> rusqlite::Result<()> {
-    if pending.is_empty() {
-        return Ok(());
-    }
-    let transaction = connection.transaction()?;
-    for change in pending.changes() {
-        write_one(&transaction, change)?;
-    }
-    transaction.commit()
 }
 
 fn write_one(to: &Connection, change: &Change) -> rusqlite::Result<()> {

@@ -1,4 +1,4 @@
-//! What a group is made of outside of its book: memory, pages, pipes, and the keeper with all that it has to be told.
+//! The resources of a group outside of its book: memory, pages, pipes, and the keeper with its messages.
 
 use super::Actor;
 use crate::objects::book::Entered;

@@ -1,4 +1,4 @@
-//! What parents gave their children of the objects without a name that they may make.
+//! The parts of their number of unnamed objects that parents gave to their children.
 //!
 //! Must not: know an object.
 

@@ -1,4 +1,4 @@
-//! What the policy wants to be there, begun: after all that others wait for.
+//! Executes the starts that the policy wants, after all work that others wait for.
 //!
 //! Must not: decide when something starts.
 

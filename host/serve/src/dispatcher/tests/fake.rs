@@ -94,10 +94,22 @@ pub(super) struct Heard {
 
 impl Worker {
     pub(super) fn join(dispatcher: &Dispatcher, attempt: &str) -> Self {
+        Self::of(|ours| dispatcher.join(attempt.into(), ours).unwrap())
+    }
+
+    pub(super) fn join_held(dispatcher: &Dispatcher, attempt: &str) -> Self {
+        Self::of(|ours| dispatcher.join_held(attempt.into(), ours).unwrap())
+    }
+
+    fn of(join: impl FnOnce(OwnedFd) -> Membership) -> Self {
         let (ours, theirs) = sandhog_channel::pair().unwrap();
         rustix::io::ioctl_fionbio(&theirs, true).unwrap();
-        let membership = dispatcher.join(attempt.into(), ours).unwrap();
+        let membership = join(ours);
         Self { socket: ready::watch_reading(theirs).unwrap(), membership }
+    }
+
+    pub(super) fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     pub(super) fn accepts(&self) {
@@ -180,6 +192,13 @@ pub(super) fn request(connection: ConnectionId, number: u64) -> Request {
 
 pub(super) async fn client(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
+}
+
+/// Both ends of a connection that no listener of a dispatcher has seen.
+pub(super) async fn connected() -> (TcpStream, TcpStream) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(listener.local_addr().unwrap()).await;
+    (client, listener.accept().await.unwrap().0)
 }
 
 /// All that comes until the other end closes; a reset is as good.

@@ -93,12 +93,12 @@ impl Spawner {
         self.zygotes.values().filter(|zygote| !zygote.ended)
     }
 
-    /// None: it has ended, and nobody can tell any more. An ordinary user may not look at a process that was not dumpable and
-    /// has no memory any more.
+    /// None: it is ending or has ended, and nobody can tell any more. An ordinary user may not look at a process that was not
+    /// dumpable and has no memory any more, which it gives up some time before it can be reaped.
     fn home(&self, number: i32) -> Option<Home> {
         match statat(&self.files.proc, format!("{number}/ns/user"), AtFlags::empty()) {
             Ok(status) => Some(Home::UserNamespace(status.st_dev, status.st_ino)),
-            Err(_) if has_ended(&self.files.proc, number) => None,
+            Err(_) if is_ending(&self.files.proc, number) => None,
             Err(_) => read(&self.files.proc, &format!("{number}/cgroup")).ok().map(Home::Cgroups),
         }
     }
@@ -132,9 +132,51 @@ impl Spawner {
     }
 }
 
-/// Whether it waits to be reaped, or has been (proc_pid_status(5)).
-fn has_ended(proc: &OwnedFd, number: i32) -> bool {
-    let status = read(proc, &format!("{number}/status"));
-    let state = |text: &str| text.lines().find_map(|line| line.strip_prefix("State:")?.trim_start().chars().next());
-    status.ok().as_deref().and_then(state).is_none_or(|state| matches!(state, 'Z' | 'X'))
+/// Whether it is on its way to its end, waits to be reaped, or has been.
+fn is_ending(proc: &OwnedFd, number: i32) -> bool {
+    read(proc, &format!("{number}/stat")).ok().as_deref().and_then(flags).is_none_or(|flags| flags & EXITING != 0)
+}
+
+/// PF_EXITING of `linux/sched.h`: set before anything of the process goes, and never taken back.
+const EXITING: u32 = 0x4;
+
+/// The kernel's flags of a process, from its line in proc_pid_stat(5): the seventh field after its name, which stands in
+/// parentheses and may hold anything.
+fn flags(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(6)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EXITING, flags, is_ending};
+    use rustix::fs::{Mode, OFlags, openat};
+    use sandhog_sys::child;
+
+    #[test]
+    fn a_process_that_gives_up_its_memory_is_ending_before_it_can_be_reaped() {
+        let stat =
+            |state, flags| format!("71 (a) R b) {state} 1 71 71 0 -1 {flags} 120 0 0 0 1 2 0 0 20 0 1 0 9 0 0\n");
+        assert_eq!(flags(&stat('R', 4_194_564)).map(|flags| flags & EXITING), Some(EXITING));
+        assert_eq!(flags(&stat('R', 4_194_560)).map(|flags| flags & EXITING), Some(0));
+        assert_eq!(flags("71 (a"), None);
+    }
+
+    #[test]
+    fn the_living_are_not_ending_and_the_dead_are() {
+        let ended = child::run(|| {
+            let proc = openat(rustix::fs::CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            let own = std::process::id().cast_signed();
+            assert!(!is_ending(&proc, own));
+            let child = child::start(|| 0);
+            // It stays in the list until somebody waits for it.
+            while !is_ending(&proc, child) {
+                std::thread::yield_now();
+            }
+            child::wait(child);
+            assert!(is_ending(&proc, child));
+            0
+        });
+        assert_eq!(ended, child::Ended::Exited(0));
+    }
 }

@@ -13,8 +13,9 @@ fn sentence(status: StatusCode) -> &'static str {
         StatusCode::BAD_REQUEST => "the request is not valid\n",
         StatusCode::REQUEST_TIMEOUT => "the request took too long to arrive\n",
         StatusCode::PAYLOAD_TOO_LARGE => "the request's body is too large\n",
+        StatusCode::URI_TOO_LONG => "the request's target is too long\n",
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the request's headers are too large\n",
-        StatusCode::NOT_IMPLEMENTED => "this method is not served\n",
+        StatusCode::NOT_IMPLEMENTED => "this method or transfer coding is not served\n",
         StatusCode::SERVICE_UNAVAILABLE => "too many requests at the same time\n",
         StatusCode::GATEWAY_TIMEOUT => "the answer took too long\n",
         _ => "the request could not be answered\n",
@@ -43,6 +44,7 @@ fn closes(status: StatusCode) -> bool {
         StatusCode::BAD_REQUEST
             | StatusCode::REQUEST_TIMEOUT
             | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::URI_TOO_LONG
             | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             | StatusCode::NOT_IMPLEMENTED
     )

@@ -3,6 +3,7 @@
 //! Must not: read before the owner knows of it.
 
 use super::answers;
+use super::framing::{Framing, Heads};
 use super::request::{self, By, answer};
 use super::socket::Socket;
 use super::state::Server;
@@ -74,15 +75,17 @@ async fn served(server: &Arc<Server>, connection: ConnectionId, socket: OwnedFd)
     let stream = Arc::new(stream);
     let Ok(Ok(first)) = timeout(patience.head, read_first(&stream)).await else { return Taken::Yes };
     let watch = Arc::new(Watch::new(patience));
-    let by = By { server: Arc::clone(server), watch: Arc::clone(&watch), connection };
-    let is_framed = first.starts_with(PREFACE);
     if !first.is_empty() {
         watch.came();
     }
-    let socket = Socket::new(Arc::clone(&stream), first, watch);
-    match is_framed {
-        true => framed(by, socket).await,
-        false => unframed(by, socket, &stream).await,
+    let mut by = By { server: Arc::clone(server), watch: Arc::clone(&watch), connection, heads: None };
+    if first.starts_with(PREFACE) {
+        framed(by, Socket::framed(stream, first, watch)).await;
+    } else {
+        let heads = Heads::default();
+        by.heads = Some(heads.clone());
+        let framing = Framing::new(first, header_bytes(server), heads);
+        unframed(by, Socket::unframed(Arc::clone(&stream), framing, watch), &stream).await;
     }
     Taken::Yes
 }
@@ -140,10 +143,15 @@ enum Ended {
     Stuck,
 }
 
+/// Most bytes of a head.
+fn header_bytes(server: &Server) -> usize {
+    usize::try_from(server.plan.header_bytes).unwrap_or(usize::MAX)
+}
+
 /// HTTP/1.1 and HTTP/1.0.
 async fn unframed(by: By, socket: Socket, stream: &TcpStream) {
     let mut builder = http1::Builder::new();
-    let header_bytes = usize::try_from(by.server.plan.header_bytes).unwrap_or(usize::MAX);
+    let header_bytes = header_bytes(&by.server);
     builder.max_header_size(header_bytes).max_buf_size(header_bytes.saturating_add(BUFFER));
     let theirs = by.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| answer(theirs.clone(), request));
@@ -201,13 +209,15 @@ async fn framed(by: By, socket: Socket) {
 /// Lets a connection go on until it ends, is to end, or has to.
 async fn driven<C: Connection>(by: &By, mut connection: Pin<&mut C>) -> Ended {
     let mut finishing = pin!(by.server.finishing());
-    let mut finishes = false;
+    let (mut is_finishing, mut finishes) = (false, false);
     let mut look = pin!(sleep_until(Instant::now()));
     poll_fn(|context| {
         if let Poll::Ready(ended) = connection.as_mut().poll(context) {
             return Poll::Ready(Ended::ByItself(ended));
         }
-        if !finishes && finishing.as_mut().poll(context).is_ready() {
+        is_finishing = is_finishing || finishing.as_mut().poll(context).is_ready();
+        // Of a head that comes in hyper knows nothing yet, and would take its connection for one that nobody uses.
+        if is_finishing && !finishes && !by.watch.is_in_head() {
             finishes = true;
             connection.as_mut().finish();
             context.waker().wake_by_ref();

@@ -46,8 +46,8 @@ struct Alive {
     /// None: it takes no more requests.
     jobs: Mutex<Option<mpsc::UnboundedSender<Job>>>,
     fate: Fate,
-    /// It has computed for longer than a tick and not come back.
-    computes: AtomicBool,
+    /// It has computed for longer than a tick and not come back, or waits in a host function and lets nothing else of it go on.
+    computes: Arc<AtomicBool>,
     /// It has come back from all that it was asked, and takes the next request.
     rests: AtomicBool,
     /// Requests that somebody waits for.
@@ -94,15 +94,16 @@ impl Concurrent {
         let alive = Arc::new(Alive {
             jobs: Mutex::new(Some(jobs)),
             fate: Fate::default(),
-            computes: AtomicBool::new(false),
+            computes: Arc::default(),
             rests: AtomicBool::new(true),
             wanted: AtomicU32::new(0),
             overdue: AtomicBool::new(false),
             changed: Notify::new(),
         });
-        let computing = Arc::clone(&alive);
+        let computes = Arc::clone(&alive.computes);
+        stored.0.data_mut().busy = Some(Arc::clone(&computes));
         stored.0.epoch_deadline_callback(move |_| {
-            computing.computes.store(true, Ordering::Relaxed);
+            computes.store(true, Ordering::Relaxed);
             Ok(yielded())
         });
         let made = self.makings.epochs().tick_while(self.entry.instantiate_async(&mut stored.0)).await;

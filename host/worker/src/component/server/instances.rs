@@ -17,6 +17,9 @@ pub(super) enum Instances {
     Plain(Arc<Plain>),
     /// Of WASI 0.3: an instance answers as many as it likes.
     Concurrent(Arc<Concurrent>),
+    /// None at all: see [`super::exercise`].
+    #[cfg(any(feature = "exercise", test))]
+    Made(Arc<super::made::Made>),
 }
 
 impl Instances {
@@ -47,6 +50,8 @@ impl Instances {
         match self {
             Self::Plain(plain) => plain.prepare().await,
             Self::Concurrent(concurrent) => concurrent.prepare().await,
+            #[cfg(any(feature = "exercise", test))]
+            Self::Made(_) => Ok(()),
         }
     }
 
@@ -58,13 +63,18 @@ impl Instances {
         match self {
             Self::Plain(plain) => plain.call(request).await,
             Self::Concurrent(concurrent) => concurrent.call(request).await,
+            #[cfg(any(feature = "exercise", test))]
+            Self::Made(made) => Ok(made.call(request)),
         }
     }
 
-    pub(super) fn makings(&self) -> &Makings {
+    /// The most memory that all of them had at the same time, in bytes.
+    pub(super) fn peak_bytes(&self) -> u64 {
         match self {
-            Self::Plain(plain) => plain.makings(),
-            Self::Concurrent(concurrent) => concurrent.makings(),
+            Self::Plain(plain) => plain.makings().total().peak_bytes(),
+            Self::Concurrent(concurrent) => concurrent.makings().total().peak_bytes(),
+            #[cfg(any(feature = "exercise", test))]
+            Self::Made(_) => 0,
         }
     }
 }

@@ -83,10 +83,9 @@ fn receive(socket: &OwnedFd) -> io::Result<(ToServer, Option<OwnedFd>)> {
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     let received =
         rustix::io::retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(&mut packet)], &mut beside, flags))?;
-    let fd = beside.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
+    let fd = beside
+        .drain()
+        .find_map(|message| if let RecvAncillaryMessage::ScmRights(mut fds) = message { fds.next() } else { None });
     // The kernel gives no more descriptors than the process may have: what stands beside nothing is declined.
     if received.bytes == 0 || received.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::ErrorKind::UnexpectedEof.into());

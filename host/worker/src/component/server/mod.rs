@@ -15,13 +15,20 @@
 mod answers;
 mod body;
 mod call;
+mod chunks;
 mod client;
 mod concurrent;
 mod ended;
 mod epochs;
+#[cfg(any(test, feature = "exercise"))]
+mod exercise;
+mod framing;
 mod gate;
+mod heads;
 mod instances;
 mod link;
+#[cfg(any(test, feature = "exercise"))]
+mod made;
 mod makings;
 mod plain;
 mod record;
@@ -35,4 +42,8 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "exercise"))]
+pub use exercise::{Exercised, exercise};
+#[cfg(any(test, feature = "exercise"))]
+pub use made::Seen;
 pub(super) use serve::serve;

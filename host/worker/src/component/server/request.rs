@@ -1,6 +1,7 @@
 //! One request, from its head to its answer's: what is refused, who answers, and what the answer is where nobody does.
 
 use super::body::{Guests, Received, Refusal, Sent, Work};
+use super::framing::Heads;
 use super::record::{Record, target};
 use super::state::Server;
 use super::watch::Watch;
@@ -26,6 +27,8 @@ pub(super) struct By {
     pub(super) server: Arc<Server>,
     pub(super) watch: Arc<Watch>,
     pub(super) connection: ConnectionId,
+    /// Of HTTP/1.
+    pub(super) heads: Option<Heads>,
 }
 
 /// Why a request has no answer of the guest's.
@@ -59,11 +62,17 @@ impl Unanswered {
 /// Answers it, whatever happens.
 pub(super) async fn answer(by: By, request: Request<Incoming>) -> Result<Response<Sent>, Infallible> {
     by.server.told.room().await;
-    let version = version(&request);
-    let called = target(request.uri(), version, request.method());
+    let checked = checked(&by, &request);
     let of_head = request.method() == Method::HEAD;
-    let mut record = Record::new(&by.server, &by.watch, by.connection, version, (request.method().as_str(), called));
-    match guests_answer(&by.server, request, &mut record).await {
+    let mut record = match checked {
+        Err(Misread { is_instead: true, .. }) => unnamed(&by, Version::Http11),
+        Err(Misread { is_instead: false, .. }) | Ok(()) => recorded(&by, &request),
+    };
+    let answered = match checked {
+        Ok(()) => guests_answer(&by.server, request, &mut record).await,
+        Err(Misread { status, .. }) => Err(Unanswered::Refused(status)),
+    };
+    match answered {
         Ok((head, guests)) => {
             record.status(head.status.as_u16());
             let length = if of_head { Some(0) } else { length(&head, &guests.body) };
@@ -71,6 +80,33 @@ pub(super) async fn answer(by: By, request: Request<Incoming>) -> Result<Respons
         }
         Err(unanswered) => Ok(ours(unanswered, record)),
     }
+}
+
+/// The request is not what its client has sent, or nobody can tell.
+#[derive(Clone, Copy)]
+struct Misread {
+    status: StatusCode,
+    /// Hyper has seen another head than its client wrote.
+    is_instead: bool,
+}
+
+/// Whether both readers of what its client has sent agree.
+fn checked(by: &By, request: &Request<Incoming>) -> Result<(), Misread> {
+    let Some(heads) = &by.heads else { return Ok(()) };
+    let given = heads.next().ok_or(Misread { status: StatusCode::BAD_REQUEST, is_instead: false })?;
+    let is_instead = given.is_instead;
+    given.check(&request.body().size_hint()).map_err(|status| Misread { status, is_instead })
+}
+
+fn recorded(by: &By, request: &Request<Incoming>) -> Record {
+    let version = version(request);
+    let called = target(request.uri(), version, request.method());
+    Record::new(&by.server, &by.watch, by.connection, version, (request.method().as_str(), called))
+}
+
+/// Of a request whose method and target nobody knows.
+fn unnamed(by: &By, version: Version) -> Record {
+    Record::new(&by.server, &by.watch, by.connection, version, ("", String::new()))
 }
 
 /// The worker's own answer.
@@ -83,7 +119,7 @@ fn ours(unanswered: Unanswered, mut record: Record) -> Response<Sent> {
 
 /// A head that could not be read: hyper answers it, or nobody does.
 pub(super) fn unread(by: &By, version: Version, status: u16) {
-    let mut record = Record::new(&by.server, &by.watch, by.connection, version, ("", String::new()));
+    let mut record = unnamed(by, version);
     record.status(status);
     record.end(RequestEnd::Refused);
 }
@@ -238,8 +274,13 @@ fn with_authority(uri: Uri, headers: &HeaderMap, version: hyper::Version) -> Res
         (None, None) => None,
     };
     let mut parts = uri.into_parts();
+    let named = parts.authority.or(host);
+    // Of a user, who is nobody here. Source: RFC 9110, section 4.2.4.
+    if named.as_ref().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
     parts.scheme = Some(Scheme::HTTP);
-    parts.authority = parts.authority.or(host).or(Some(Authority::from_static("localhost")));
+    parts.authority = named.or(Some(Authority::from_static("localhost")));
     if parts.path_and_query.is_none() {
         parts.path_and_query = Some(PathAndQuery::from_static("/"));
     }

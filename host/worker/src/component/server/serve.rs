@@ -50,7 +50,7 @@ pub(in super::super) async fn serve(
         run(&server, &heard, &mut session).await;
     }
     Ok(Report {
-        peak_memory_bytes: server.instances.makings().total().peak_bytes(),
+        peak_memory_bytes: server.instances.peak_bytes(),
         written_bytes: stdio::written(),
         ..Report::of(End::Exited { code: 0 })
     })

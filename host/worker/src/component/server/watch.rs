@@ -98,6 +98,12 @@ impl Watch {
         self.head.store(0, Ordering::Relaxed);
     }
 
+    /// Whether a part of a head is there, and no request.
+    pub(super) fn is_in_head(&self) -> bool {
+        let unframed = !self.framed.load(Ordering::Relaxed);
+        unframed && self.requests.load(Ordering::Relaxed) == 0 && self.head.load(Ordering::Relaxed) != 0
+    }
+
     pub(super) fn ends(&self) {
         self.free.store(self.now(), Ordering::Relaxed);
         self.requests.fetch_sub(1, Ordering::Relaxed);

@@ -24,15 +24,18 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
         )
     })?;
     objects.write::<Array>(|to, index, bytes| to.call(|array, memory, _| array.write(memory, index, bytes)))?;
-    objects.function::<(Of<Array>, Timeout), Acquired>("[method]array.acquire", |parts, (array, timeout)| {
-        acquire(
-            parts,
-            &array,
-            timeout,
-            |array| array.needs_writable(),
-            |array, memory, me, until| array.lock().acquire(memory, me, until),
-        )
-    })?;
+    objects.waits::<Array, (Of<Array>, Timeout), Acquired, ()>(
+        "[method]array.acquire",
+        |parts, (array, _), timeout, ()| {
+            acquire(
+                parts,
+                array,
+                timeout,
+                |array| array.needs_writable(),
+                |array, memory, me, until| array.lock().acquire(memory, me, until),
+            )
+        },
+    )?;
     objects.function::<(Of<Array>,), ()>("[method]array.release", |parts, (array,)| {
         operate(parts, &array, EITHER, |array, memory, me| array.lock().release(memory, me))
     })

@@ -4,19 +4,25 @@
 
 use super::super::types::{Error, Outgoing, Timeout, or_default};
 use super::super::view::{Parts, Seen, View};
+use super::super::waiting::{Store, Timed, Waiting, define};
 use super::define::{Define, Given, Known, Told, method};
-use super::handle::{Answer, Model, NO_SUCH_NAME, Of, Outcome, Target, target};
+use super::handle::{Answer, Model, NO_SUCH_NAME, Of, Outcome, Target, bell, target};
+use super::patient::Patient;
 use sandhog_protocol::message::Format;
 use sandhog_protocol::objects::{NAME, Right};
-use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, ResourceType, WasmList, WasmStr};
 
-type Store<'a, T> = StoreContextMut<'a, T>;
 type CallResult<R> = wasmtime::Result<(Answer<R>,)>;
 
-impl<T: View + 'static> Define for LinkerInstance<'_, T> {
+/// A linker of components, and how their functions wait.
+pub(super) struct Linked<'l, 'i, T: 'static> {
+    pub(super) linker: &'l mut LinkerInstance<'i, T>,
+    pub(super) waiting: Waiting,
+}
+
+impl<T: View + Send + 'static> Define for Linked<'_, '_, T> {
     fn resource<M: Model>(&mut self) -> wasmtime::Result<()> {
-        LinkerInstance::resource(self, M::NAME, ResourceType::host::<super::handle::Handle<M>>(), |mut store, rep| {
+        self.linker.resource(M::NAME, ResourceType::host::<super::handle::Handle<M>>(), |mut store, rep| {
             let Parts { session, table } = store.data_mut().parts();
             or_default(session.let_go(table.delete(Of::<M>::new_own(rep))?.attachment()));
             Ok(())
@@ -28,9 +34,21 @@ impl<T: View + 'static> Define for LinkerInstance<'_, T> {
         name: &str,
         operation: impl Fn(Parts<'_>, P) -> Outcome<R> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
-        self.func_wrap(name, move |mut store: Store<'_, T>, given: P| -> CallResult<R> {
+        self.linker.func_wrap(name, move |mut store: Store<'_, T>, given: P| -> CallResult<R> {
             Ok((operation(store.data_mut().parts(), given)?,))
         })
+    }
+
+    fn waits<M: Model, P: Given + Patient<M>, R: Told, S: Default + Send + 'static>(
+        &mut self,
+        name: &str,
+        attempt: impl Fn(Parts<'_>, &P, Timeout, &mut S) -> Outcome<R> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()> {
+        let attempt = move |store: &mut Store<'_, T>, given: &P, timeout: Timeout, left: &mut S| {
+            attempt(store.data_mut().parts(), given, timeout, left)
+        };
+        let bell = |store: &mut Store<'_, T>, given: &P| bell(store.data_mut().parts(), given.object());
+        define(self.linker, self.waiting, name, attempt, bell)
     }
 
     fn known<M: Model, R: Known>(
@@ -38,7 +56,7 @@ impl<T: View + 'static> Define for LinkerInstance<'_, T> {
         name: &str,
         operation: impl Fn(M) -> R + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
-        self.func_wrap(name, move |mut store: Store<'_, T>, (handle,): (Of<M>,)| {
+        self.linker.func_wrap(name, move |mut store: Store<'_, T>, (handle,): (Of<M>,)| {
             Ok((operation(store.data_mut().parts().table.get(&handle)?.model()),))
         })
     }
@@ -48,7 +66,7 @@ impl<T: View + 'static> Define for LinkerInstance<'_, T> {
         name: &str,
         operation: impl Fn(Parts<'_>, String) -> Answer<R> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
-        self.func_wrap(name, move |mut store: Store<'_, T>, (name,): (WasmStr,)| -> CallResult<R> {
+        self.linker.func_wrap(name, move |mut store: Store<'_, T>, (name,): (WasmStr,)| -> CallResult<R> {
             let name = name.to_str(&store)?;
             if name.len() > NAME {
                 return Ok((Err(Error::NotFound(NO_SUCH_NAME.to_owned()).into()),));
@@ -63,7 +81,7 @@ impl<T: View + 'static> Define for LinkerInstance<'_, T> {
         operation: impl Fn(&Target<'_, M>, u64, &[u8]) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
         type Call<M> = (Of<M>, u64, WasmList<u8>);
-        self.func_wrap(&method::<M>("write"), move |store: Store<'_, T>, call: Call<M>| -> CallResult<()> {
+        self.linker.func_wrap(&method::<M>("write"), move |store: Store<'_, T>, call: Call<M>| -> CallResult<()> {
             let (handle, at, bytes) = call;
             let Seen { session, table } = store.data().seen();
             let to = target(session, table, &handle, Right::Write)?;
@@ -75,12 +93,15 @@ impl<T: View + 'static> Define for LinkerInstance<'_, T> {
         &mut self,
         operation: impl Fn(&Target<'_, M>, Format, &[u8], Timeout) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
-        type Call<M> = (Of<M>, Outgoing, Timeout);
-        self.func_wrap(&method::<M>("put"), move |store: Store<'_, T>, call: Call<M>| -> CallResult<()> {
-            let (handle, Outgoing { format, body }, timeout) = call;
+        let attempt = move |store: &mut Store<'_, T>, call: &Put<M>, timeout: Timeout, (): &mut ()| {
+            let (handle, Outgoing { format, body }, _) = call;
             let Seen { session, table } = store.data().seen();
-            let to = target(session, table, &handle, Right::Put)?;
-            Ok((to.and_then(|to| operation(&to, format.into(), body.as_le_slice(&store), timeout)),))
+            let to = target(session, table, handle, Right::Put)?;
+            Ok(to.and_then(|to| operation(&to, (*format).into(), body.as_le_slice(&*store), timeout)))
+        };
+        let name = method::<M>("put");
+        define(self.linker, self.waiting, &name, attempt, |store, call: &Put<M>| {
+            bell(store.data_mut().parts(), &call.0)
         })
     }
 
@@ -88,12 +109,28 @@ impl<T: View + 'static> Define for LinkerInstance<'_, T> {
         &mut self,
         operation: impl Fn(&Target<'_, M>, &[u8], Timeout) -> Answer<()> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()> {
-        type Call<M> = (Of<M>, WasmList<u8>, Timeout);
-        self.func_wrap(&method::<M>("put-batch"), move |store: Store<'_, T>, call: Call<M>| -> CallResult<()> {
-            let (handle, batch, timeout) = call;
+        let attempt = move |store: &mut Store<'_, T>, call: &PutBatch<M>, timeout: Timeout, (): &mut ()| {
+            let (handle, batch, _) = call;
             let Seen { session, table } = store.data().seen();
-            let to = target(session, table, &handle, Right::Put)?;
-            Ok((to.and_then(|to| operation(&to, batch.as_le_slice(&store), timeout)),))
-        })
+            let to = target(session, table, handle, Right::Put)?;
+            Ok(to.and_then(|to| operation(&to, batch.as_le_slice(&*store), timeout)))
+        };
+        let bell = |store: &mut Store<'_, T>, call: &PutBatch<M>| bell(store.data_mut().parts(), &call.0);
+        define(self.linker, self.waiting, &method::<M>("put-batch"), attempt, bell)
+    }
+}
+
+type Put<M> = (Of<M>, Outgoing, Timeout);
+type PutBatch<M> = (Of<M>, WasmList<u8>, Timeout);
+
+impl<M: Model> Timed for Put<M> {
+    fn timeout(&self) -> Timeout {
+        self.2
+    }
+}
+
+impl<M: Model> Timed for PutBatch<M> {
+    fn timeout(&self) -> Timeout {
+        self.2
     }
 }

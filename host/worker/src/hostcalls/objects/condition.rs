@@ -12,12 +12,12 @@ const USE: &[Right] = &[Right::Use];
 
 pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     resource::<Condition>(objects)?;
-    objects.function::<(Of<Condition>, Timeout), Acquired>(
+    objects.waits::<Condition, (Of<Condition>, Timeout), Acquired, ()>(
         "[method]condition.acquire",
-        |parts, (condition, timeout)| {
+        |parts, (condition, _), timeout, ()| {
             acquire(
                 parts,
-                &condition,
+                condition,
                 timeout,
                 |condition| condition.needs(USE),
                 |condition, memory, me, until| condition.acquire(memory, me, until),

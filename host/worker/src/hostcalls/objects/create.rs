@@ -2,6 +2,7 @@
 
 use super::super::types::{Error, answer};
 use super::super::view::{HANDLES, Parts, View};
+use super::component::Linked;
 use super::define::Define;
 use super::element::Element;
 use super::handle::{Model, Of, Outcome};
@@ -10,7 +11,7 @@ use crate::session::Connection;
 use sandhog_objects_model::{Array, Barrier, Condition, Event, Lock, Memory, Queue, Rlock, Semaphore, Value};
 use sandhog_protocol::objects::Kind;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{LinkerInstance, Resource};
+use wasmtime::component::Resource;
 
 pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     objects.function::<(), Of<Lock>>("create-lock", |parts, ()| create(parts, Kind::Lock))?;
@@ -36,8 +37,8 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
 }
 
 /// For components alone: a connection is a resource of another interface.
-pub(super) fn link_pipes<T: View + 'static>(objects: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
-    objects.func_wrap("create-pipe", |mut store: StoreContextMut<'_, T>, (): ()| {
+pub(super) fn link_pipes<T: View + Send + 'static>(objects: &mut Linked<'_, '_, T>) -> wasmtime::Result<()> {
+    objects.linker.func_wrap("create-pipe", |mut store: StoreContextMut<'_, T>, (): ()| {
         Ok((create_pipe(store.data_mut().parts()),))
     })?;
     objects.named::<Resource<Connection>>("open-pipe", |Parts { session, table }, name| {

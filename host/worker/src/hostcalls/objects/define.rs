@@ -5,18 +5,19 @@ use super::super::types::Timeout;
 use super::super::view::Parts;
 use super::handle::{Answer, Model, Outcome, Target};
 use super::lowered::{Flat, Plain, Tell};
+use super::patient::Patient;
 use sandhog_protocol::message::Format;
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
 
 /// What a function takes: all of it by value.
-pub(super) trait Given: ComponentNamedList + Lift + Flat + 'static {}
+pub(super) trait Given: ComponentNamedList + Lift + Flat + Send + 'static {}
 
-impl<P: ComponentNamedList + Lift + Flat + 'static> Given for P {}
+impl<P: ComponentNamedList + Lift + Flat + Send + 'static> Given for P {}
 
 /// What a function comes to.
-pub(super) trait Told: Lower + Tell + 'static {}
+pub(super) trait Told: Lower + Tell + Send + 'static {}
 
-impl<R: Lower + Tell + 'static> Told for R {}
+impl<R: Lower + Tell + Send + 'static> Told for R {}
 
 /// What a function comes to that can't fail.
 pub(super) trait Known: Lower + Plain + 'static {}
@@ -33,6 +34,14 @@ pub(in super::super) trait Define {
         &mut self,
         name: &str,
         operation: impl Fn(Parts<'_>, P) -> Outcome<R> + Copy + Send + Sync + 'static,
+    ) -> wasmtime::Result<()>;
+
+    /// A function that may have to wait for an object: `attempt` with a time that it may wait, and with what an attempt before it
+    /// has left in `S`. One that may not wait any more says so and has changed nothing.
+    fn waits<M: Model, P: Given + Patient<M>, R: Told, S: Default + Send + 'static>(
+        &mut self,
+        name: &str,
+        attempt: impl Fn(Parts<'_>, &P, Timeout, &mut S) -> Outcome<R> + Copy + Send + Sync + 'static,
     ) -> wasmtime::Result<()>;
 
     /// A function that tells of an object.

@@ -4,7 +4,7 @@ use super::super::types::Timeout;
 use super::define::Define;
 use super::handle::{Of, operate, until};
 use super::open::resource;
-use sandhog_objects_model::Event;
+use sandhog_objects_model::{Event, Seen};
 use sandhog_protocol::objects::Right;
 
 const SET: &[Right] = &[Right::Set];
@@ -20,7 +20,14 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     objects.function::<(Of<Event>,), bool>("[method]event.is-set", |parts, (event,)| {
         operate(parts, &event, &[Right::Wait, Right::Set], |event, memory, _| Ok(event.is_set(memory)))
     })?;
-    objects.function::<(Of<Event>, Timeout), ()>("[method]event.wait", |parts, (event, timeout)| {
-        operate(parts, &event, &[Right::Wait], |event, memory, _| event.wait(memory, until(timeout)))
-    })
+    // Where an attempt has come to nothing, it has left since when to wait: no set is missed between two.
+    objects.waits::<Event, (Of<Event>, Timeout), (), Option<Seen>>(
+        "[method]event.wait",
+        |parts, (event, _), timeout, begun| {
+            operate(parts, event, &[Right::Wait], |event, memory, _| {
+                let begun = *begun.get_or_insert_with(|| event.look_at(memory));
+                event.wait_since(memory, begun, until(timeout))
+            })
+        },
+    )
 }

@@ -2,8 +2,9 @@
 //!
 //! Must not: know an operation.
 
-use super::super::types::{Error, Timeout};
+use super::super::types::{Error, Timeout, or_default};
 use super::super::view::Parts;
+use super::super::waiting::Bell;
 use crate::session::{self, Attachment, Session, Shared, Waits};
 use sandhog_objects::now_ns;
 use sandhog_objects_model::{self as model, Problem, Until};
@@ -112,7 +113,9 @@ impl<M: Model> Handle<M> {
         operation: impl FnOnce(M, &Shared<'_>, Member) -> Result<R, Problem>,
     ) -> Answer<R> {
         let object = self.attachment.object();
-        Ok(operation(self.model, &Shared::new(object, waits), object.member())?)
+        let done = operation(self.model, &Shared::new(object, waits), object.member())?;
+        object.awaited().tell();
+        Ok(done)
     }
 
     /// Does an operation for which one of these rights is enough.
@@ -130,6 +133,15 @@ impl<M: Model> Handle<M> {
     pub(super) fn needs_writable(&self) -> Answer<()> {
         Ok(self.attachment.needs_writable()?)
     }
+}
+
+/// What tells a wait for the object behind a handle when to look again. The first wait of a guest says that it listens for a
+/// stop, which ends them.
+pub(super) fn bell<M: Model>(parts: Parts<'_>, handle: &Of<M>) -> wasmtime::Result<Bell> {
+    let Parts { session, table } = parts;
+    let attachment = table.get(handle)?.attachment().clone();
+    or_default(session.waits().listen());
+    Ok(Bell::of_object(attachment))
 }
 
 /// Does an operation on the object behind a handle, for which one of these rights is enough.

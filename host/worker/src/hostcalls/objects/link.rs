@@ -1,6 +1,8 @@
 //! The whole interface, in either way.
 
 use super::super::view::View;
+use super::super::waiting::Waiting;
+use super::component::Linked;
 use super::define::Define;
 use super::lowered::Lowered;
 use super::{array, barrier, condition, create, event, lock, memory, queue, semaphore, value};
@@ -9,9 +11,13 @@ use wasmtime::Linker;
 use wasmtime::component::LinkerInstance;
 
 /// For components.
-pub(in super::super) fn link<T: View + 'static>(objects: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
-    link_resources(objects)?;
-    create::link_pipes(objects)
+pub(in super::super) fn link<T: View + Send + 'static>(
+    objects: &mut LinkerInstance<'_, T>,
+    waiting: Waiting,
+) -> wasmtime::Result<()> {
+    let mut objects = Linked { linker: objects, waiting };
+    link_resources(&mut objects)?;
+    create::link_pipes(&mut objects)
 }
 
 /// For core modules that import the interface. Pipes are not among it: a connection is a resource of another interface.

@@ -12,28 +12,34 @@ const USE: &[Right] = &[Right::Use];
 
 pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     resource::<Lock>(objects)?;
-    objects.function::<(Of<Lock>, Timeout), Acquired>("[method]lock.acquire", |parts, (lock, timeout)| {
-        acquire(
-            parts,
-            &lock,
-            timeout,
-            |lock| lock.needs(USE),
-            |lock, memory, me, until| lock.acquire(memory, me, until),
-        )
-    })?;
+    objects.waits::<Lock, (Of<Lock>, Timeout), Acquired, ()>(
+        "[method]lock.acquire",
+        |parts, (lock, _), timeout, ()| {
+            acquire(
+                parts,
+                lock,
+                timeout,
+                |lock| lock.needs(USE),
+                |lock, memory, me, until| lock.acquire(memory, me, until),
+            )
+        },
+    )?;
     objects.function::<(Of<Lock>,), ()>("[method]lock.release", |parts, (lock,)| {
         operate(parts, &lock, USE, |lock, memory, me| lock.release(memory, me))
     })?;
     resource::<Rlock>(objects)?;
-    objects.function::<(Of<Rlock>, Timeout), Acquired>("[method]rlock.acquire", |parts, (lock, timeout)| {
-        acquire(
-            parts,
-            &lock,
-            timeout,
-            |lock| lock.needs(USE),
-            |lock, memory, me, until| lock.acquire(memory, me, until),
-        )
-    })?;
+    objects.waits::<Rlock, (Of<Rlock>, Timeout), Acquired, ()>(
+        "[method]rlock.acquire",
+        |parts, (lock, _), timeout, ()| {
+            acquire(
+                parts,
+                lock,
+                timeout,
+                |lock| lock.needs(USE),
+                |lock, memory, me, until| lock.acquire(memory, me, until),
+            )
+        },
+    )?;
     objects.function::<(Of<Rlock>,), ()>("[method]rlock.release", |parts, (lock,)| {
         operate(parts, &lock, USE, |lock, memory, me| lock.release(memory, me))
     })

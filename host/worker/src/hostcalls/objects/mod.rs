@@ -22,6 +22,7 @@ mod lock;
 mod lowered;
 mod memory;
 mod open;
+mod patient;
 mod queue;
 #[cfg(feature = "hostile")]
 mod raw;

@@ -36,8 +36,8 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     objects.function::<(Of<Queue>,), ()>("[method]queue.task-done", |parts, (queue,)| {
         operate(parts, &queue, GET, |queue, memory, me| queue.task_done(memory, me))
     })?;
-    objects.function::<(Of<Queue>, Timeout), ()>("[method]queue.join", |parts, (queue, timeout)| {
-        operate(parts, &queue, EITHER, |queue, memory, me| queue.join(memory, me, until(timeout)))
+    objects.waits::<Queue, (Of<Queue>, Timeout), (), ()>("[method]queue.join", |parts, (queue, _), timeout, ()| {
+        operate(parts, queue, EITHER, |queue, memory, me| queue.join(memory, me, until(timeout)))
     })?;
     objects.function::<(Of<Queue>,), u32>("[method]queue.size", |parts, (queue,)| {
         operate(parts, &queue, EITHER, |queue, memory, _| Ok(queue.size(memory)))
@@ -51,27 +51,33 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
 }
 
 fn gets(objects: &mut impl Define) -> wasmtime::Result<()> {
-    objects.function::<(Of<Queue>, Timeout), Incoming>("[method]queue.get", |parts, (queue, timeout)| {
-        operate(parts, &queue, GET, |queue, memory, me| received(queue.get(memory, me, until(timeout))?))
-    })?;
-    objects.function::<(Of<Queue>, u32, Timeout), Vec<u8>>(
+    objects.waits::<Queue, (Of<Queue>, Timeout), Incoming, ()>(
+        "[method]queue.get",
+        |parts, (queue, _), timeout, ()| {
+            operate(parts, queue, GET, |queue, memory, me| received(queue.get(memory, me, until(timeout))?))
+        },
+    )?;
+    objects.waits::<Queue, (Of<Queue>, u32, Timeout), Vec<u8>, ()>(
         "[method]queue.get-batch",
-        |parts, (queue, most, timeout)| {
-            operate(parts, &queue, GET, |queue, memory, me| {
-                if most == 0 {
+        |parts, (queue, most, _), timeout, ()| {
+            operate(parts, queue, GET, |queue, memory, me| {
+                if *most == 0 {
                     return Err(Problem::Invalid);
                 }
-                let most = most.min(ITEMS);
+                let most = (*most).min(ITEMS);
                 batch(&queue.get_batch(memory, me, most, limits::INLINE_PAYLOAD, until(timeout))?)
             })
         },
     )?;
-    objects.function::<(Of<Queue>, Timeout), Taken>("[method]queue.take", |parts, (queue, timeout)| {
-        operate(parts, &queue, GET, |queue, memory, me| {
-            let taken = queue.take(memory, me, until(timeout))?;
-            Ok(Taken { token: taken.token, message: received(taken.item)? })
-        })
-    })?;
+    objects.waits::<Queue, (Of<Queue>, Timeout), Taken, ()>(
+        "[method]queue.take",
+        |parts, (queue, _), timeout, ()| {
+            operate(parts, queue, GET, |queue, memory, me| {
+                let taken = queue.take(memory, me, until(timeout))?;
+                Ok(Taken { token: taken.token, message: received(taken.item)? })
+            })
+        },
+    )?;
     objects.function::<(Of<Queue>, u64), ()>("[method]queue.acknowledge", |parts, (queue, token)| {
         operate(parts, &queue, GET, |queue, memory, me| queue.acknowledge(memory, me, token))
     })?;

@@ -9,11 +9,14 @@ use sandhog_protocol::objects::Right;
 
 pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     resource::<Semaphore>(objects)?;
-    objects.function::<(Of<Semaphore>, Timeout), u64>("[method]semaphore.acquire", |parts, (semaphore, timeout)| {
-        operate(parts, &semaphore, &[Right::Acquire], |semaphore, memory, me| {
-            semaphore.acquire(memory, me, until(timeout))
-        })
-    })?;
+    objects.waits::<Semaphore, (Of<Semaphore>, Timeout), u64, ()>(
+        "[method]semaphore.acquire",
+        |parts, (semaphore, _), timeout, ()| {
+            operate(parts, semaphore, &[Right::Acquire], |semaphore, memory, me| {
+                semaphore.acquire(memory, me, until(timeout))
+            })
+        },
+    )?;
     objects.function::<(Of<Semaphore>,), ()>("[method]semaphore.release", |parts, (semaphore,)| {
         operate(parts, &semaphore, &[Right::Release], |semaphore, memory, me| semaphore.release(memory, me))
     })?;

@@ -13,15 +13,18 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     objects.known::<Value, Element>("[method]value.element", |value| value.element().into())?;
     integers(objects)?;
     floats(objects)?;
-    objects.function::<(Of<Value>, Timeout), Acquired>("[method]value.acquire", |parts, (value, timeout)| {
-        acquire(
-            parts,
-            &value,
-            timeout,
-            |value| value.needs_writable(),
-            |value, memory, me, until| value.lock().acquire(memory, me, until),
-        )
-    })?;
+    objects.waits::<Value, (Of<Value>, Timeout), Acquired, ()>(
+        "[method]value.acquire",
+        |parts, (value, _), timeout, ()| {
+            acquire(
+                parts,
+                value,
+                timeout,
+                |value| value.needs_writable(),
+                |value, memory, me, until| value.lock().acquire(memory, me, until),
+            )
+        },
+    )?;
     objects.function::<(Of<Value>,), ()>("[method]value.release", |parts, (value,)| {
         operate(parts, &value, EITHER, |value, memory, me| value.lock().release(memory, me))
     })

@@ -17,7 +17,9 @@ use sandhog_protocol::plan::{GuestPlan, HttpPlan, Kind, Metering};
 use sandhog_protocol::worker::{End, Report};
 use sandhog_sandbox::descriptors;
 use sandhog_sandbox::seccomp::{self, Filter};
+use sandhog_sys::descriptors::Newborn;
 use sandhog_sys::in_child::in_child;
+use sandhog_sys::process::SingleThreaded;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{IoSlice, Read, Write};
@@ -111,7 +113,8 @@ fn reported(
     let report = in_child(move |answer| {
         let fds = [answer.as_fd(), file.as_fd(), control.as_fd()];
         let fds = fds.into_iter().chain(connection.iter().map(AsFd::as_fd)).map(|fd| fd.as_raw_fd());
-        descriptors::keep_only(&(0..3).chain(fds).collect::<Vec<_>>()).unwrap();
+        let newborn = Newborn::of_program(&SingleThreaded::claim().unwrap()).unwrap();
+        descriptors::keep_only(newborn, &(0..3).chain(fds).collect::<Vec<_>>()).unwrap();
         let prepared = engine::load(metering, kind, file).unwrap();
         rustix::thread::set_no_new_privs(true).unwrap();
         seccomp::apply(Filter::COMPONENT.with_clients()).unwrap();
