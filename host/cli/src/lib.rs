@@ -7,6 +7,7 @@
 pub mod args;
 mod ask;
 mod background;
+mod bring_up;
 pub mod build;
 pub mod check;
 pub mod client;
@@ -20,7 +21,6 @@ mod down;
 pub mod embedded;
 mod ending;
 mod follow;
-mod hand_over;
 mod here;
 pub mod inspect;
 mod interrupt;

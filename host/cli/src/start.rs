@@ -1,9 +1,9 @@
 //! `sandhog start`: a new job out of a module and flags, or jobs that were stopped.
 
 use super::args::{JobFlags, OfStart, StartArgs};
+use super::bring_up::bring_up;
 use super::embedded::Failure;
 use super::ending::report;
-use super::hand_over::bring_up;
 use super::manifest_file::not_a_module;
 use super::render::problem::Problem;
 use super::run::surroundings;

@@ -1,10 +1,10 @@
 //! `sandhog up`: the jobs of a manifest are brought up, and waited for.
 
 use super::args::UpArgs;
+use super::bring_up::{apply, bring_up};
 use super::client::Client;
 use super::embedded::Failure;
 use super::ending::{NOT_ALL, report};
-use super::hand_over::{apply, bring_up};
 use super::manifest_file::{self, Manifest};
 use super::profile::Profile;
 use super::{ask, render, watch};

@@ -5,16 +5,15 @@
 mod files;
 mod notices;
 mod reload;
-mod say;
 
+use super::bring_up::{DOWN, apply, hand_over};
 use super::client::Client;
 use super::embedded::Failure;
-use super::hand_over::{DOWN, apply, hand_over};
 use super::interrupt::Word;
 use super::manifest_file::{self, Manifest};
 use super::profile::Profile;
-use super::render;
 use super::render::problem::Problem;
+use super::render::{self, say};
 use super::until_ready::{last_event, wait};
 use files::{Files, MANIFEST, News};
 use notices::Notices;
@@ -22,7 +21,6 @@ use sandhog_protocol::control::{Change, ChangeKind, VerbResult};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Wall;
 use sandhog_spec::text::escape;
-use say::say;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};

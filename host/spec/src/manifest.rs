@@ -18,6 +18,7 @@ mod value;
 mod variant;
 
 pub use around::Around;
+pub use base::JOBS_MAX;
 pub use error::Error;
 pub use fault::Fault;
 pub use profile::PROFILES_MAX;
@@ -35,9 +36,6 @@ use variant::Variant;
 
 /// Longest manifest, in bytes: [`JOBS_MAX`] jobs of a hundred bytes each.
 pub const LONGEST: u64 = 1 << 20;
-
-/// Most jobs of one manifest: a machine has room for some ten thousand processes.
-pub const JOBS_MAX: usize = 10_000;
 
 /// A manifest, checked.
 #[derive(Debug)]
@@ -78,7 +76,7 @@ impl Manifest {
         let mut chosen = None;
         for profile in [None].into_iter().chain(profiles.iter().map(Some)) {
             let is_chosen = profile.map(|profile| profile.name.as_str()) == around.profile;
-            reader.turn_to(profile, is_chosen);
+            reader.turn_to(profile.map(Profile::spelled), is_chosen);
             let variant = Variant::read(&base, profile, &mut reader);
             chosen = if is_chosen { Some(variant) } else { chosen };
         }

@@ -43,6 +43,11 @@ pub fn aside(text: &str) {
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// Prints a sentence about what has happened on stderr, as a message.
+pub fn say(text: &str) {
+    report(&Problem::new(text));
+}
+
 /// Prints warnings on stderr, a message each.
 pub fn warn(warnings: &[String]) {
     warnings.iter().for_each(|warning| report(&Problem::new(format!("warning: {warning}"))));

@@ -14,14 +14,13 @@ use std::time::Duration;
 pub fn text(job: &Job, now_ms: u64, paper: Paper) -> String {
     let source = job.source.as_deref().unwrap_or("sandhog start");
     let mut text = heading("Job", paper);
-    text += &pairs(&[
+    let profile = job.spec.profile.as_deref().map(|profile| ("profile", escape(profile).into_owned()));
+    let about = [
         ("name", escape(&job.spec.name).into_owned()),
         ("group", escape(&job.spec.group).into_owned()),
         ("from", escape(source).into_owned()),
-    ]);
-    if let Some(profile) = &job.spec.profile {
-        text += &pairs(&[("profile", escape(profile).into_owned())]);
-    }
+    ];
+    text += &pairs(&about.into_iter().chain(profile).collect::<Vec<_>>());
     if let Some(serving) = &job.serving {
         text.push('\n');
         text += &heading("HTTP", paper);

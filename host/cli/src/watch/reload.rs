@@ -4,10 +4,8 @@
 
 use super::super::client::{Client, query};
 use super::super::embedded::Failure;
-use super::super::render;
-use super::super::render::problem::Problem;
+use super::super::render::{self, say};
 use super::files::Concerned;
-use super::say::say;
 use sandhog_protocol::control::{Instance, Phase, VerbRequest, VerbResult};
 use std::thread;
 
@@ -39,7 +37,7 @@ fn reload(Concerned { job, files }: &Concerned) {
             render::report(&render::done::problems(&format!("{files} changed: {job} not reloaded"), &problems, &hint));
         }
         Err(Failure { problem, .. }) => {
-            render::report(&Problem::new(format!("{files} changed: {job} not reloaded: {}", problem.what())));
+            say(&format!("{files} changed: {job} not reloaded: {}", problem.what()));
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Must not: look into a job or a profile.
 
-use super::JOBS_MAX;
 use super::tables::{Entry, group, named, strategy};
 use super::value::{Reader, canonical, short};
 use crate::nearest::nearest;
@@ -14,6 +13,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
+
+/// Most jobs of one manifest: a machine has room for some ten thousand processes.
+pub const JOBS_MAX: usize = 10_000;
 
 /// The tables of a manifest.
 pub(super) struct Base<'t, 'i> {

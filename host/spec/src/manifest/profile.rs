@@ -48,9 +48,9 @@ impl<'t, 'i> Profile<'t, 'i> {
         self.jobs.get(name).copied()
     }
 
-    /// The places of its keys and values in the text.
-    pub(super) fn places(&self) -> HashSet<usize> {
-        self.places.clone()
+    /// Its name, and the places of its keys and values in the text.
+    pub(super) fn spelled(&self) -> (String, HashSet<usize>) {
+        (self.name.clone(), self.places.clone())
     }
 
     fn read((key, value): Entry<'t, 'i>, base: &Base<'t, 'i>, reader: &mut Reader<'_>) -> Option<Self> {

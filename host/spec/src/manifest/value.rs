@@ -3,7 +3,6 @@
 use super::around::Around;
 use super::fault::Fault;
 use super::lines::Lines;
-use super::profile::Profile;
 use crate::job::Surroundings;
 use crate::service::group::FAULTS_MAX;
 use crate::text::escape;
@@ -54,11 +53,10 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    /// From now on the manifest is read with this profile.
-    pub(super) fn turn_to(&mut self, profile: Option<&Profile<'_, '_>>, is_chosen: bool) {
-        let name = profile.map(|profile| profile.name.clone());
-        let places = profile.map(Profile::places).unwrap_or_default();
-        self.turn = Turn { profile: name, places, is_chosen };
+    /// From now on the manifest is read with a profile of this name, with its keys and values in these places; or without one.
+    pub(super) fn turn_to(&mut self, profile: Option<(String, HashSet<usize>)>, is_chosen: bool) {
+        let (profile, places) = profile.unzip();
+        self.turn = Turn { profile, places: places.unwrap_or_default(), is_chosen };
     }
 
     /// Whether the jobs are to be described as they are read now.

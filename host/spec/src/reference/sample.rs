@@ -33,7 +33,7 @@ pub fn sample() -> String {
         api.map(told).collect(),
         "\n[job.report]\nmodule = \"report.wasm\"\n".into(),
         report.filter(|setting| !of_both(setting)).map(told).collect(),
-        format!("\n# {}.\n[profile.production.job.web]\n", Top::Profile.about()),
+        line("\n[profile.production.job.web]", Top::Profile.about()),
         "memory = \"1GiB\"\n".into(),
     ]
     .concat()

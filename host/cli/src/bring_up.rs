@@ -1,13 +1,15 @@
-//! Jobs that are handed to the daemon, which may have to be started, and waited for.
+//! Jobs are handed to the daemon, and waited for: for `up`, `up --watch` and `start`.
+//!
+//! Must not: read a manifest, or know which verb it is.
 
 use super::client::Client;
 use super::embedded::Failure;
 use super::ending::NOT_ALL;
-use super::interrupt::{self, Word};
+use super::interrupt::Word;
 use super::manifest_file::Manifest;
 use super::render::problem::Problem;
 use super::until_ready::{last_event, wait};
-use super::{background, render};
+use super::{background, interrupt, render};
 use sandhog_protocol::control::{ApplyRequest, VerbResult};
 use sandhog_protocol::exit_code;
 use sandhog_protocol::plan::Wall;
