@@ -2,7 +2,7 @@
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use sandhog_protocol::message::{Format, Head};
-use sandhog_sys::process;
+use sandhog_sys::descriptors::StandardStream;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
@@ -17,7 +17,7 @@ pub(super) fn tell(
 ) -> Option<rustix::io::Result<()>> {
     let is = |word: &str| body.ends_with(word.as_bytes());
     let beside = match () {
-        () if is("lie:stream") => vec![process::borrow(1)],
+        () if is("lie:stream") => vec![StandardStream::Stdout.borrow()],
         () if is("lie:twice") => vec![socket; 2],
         () if is("lie:many") => vec![socket; 100],
         () if is("lie:none") => Vec::new(),

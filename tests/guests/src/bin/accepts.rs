@@ -45,7 +45,8 @@ fn without_waiting() {
 fn wait_for(number: i32, kind: wasip1::Eventtype) {
     let readwrite = wasip1::SubscriptionFdReadwrite { file_descriptor: number as u32 };
     let u = wasip1::SubscriptionUU { fd_read: readwrite };
-    let subscription = wasip1::Subscription { userdata: 7, u: wasip1::SubscriptionU { tag: kind.raw(), u } };
+    let subscription =
+        wasip1::Subscription { userdata: 7, u: wasip1::SubscriptionU { tag: kind.raw(), u } };
     // SAFETY: one subscription, and room for one event.
     let event = unsafe {
         let mut event = std::mem::zeroed::<wasip1::Event>();

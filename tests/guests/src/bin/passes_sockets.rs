@@ -41,7 +41,9 @@ fn there_and_back() -> Result<()> {
 
 fn send_back() -> Result<()> {
     let word: String = channel::recv()?;
-    let Some(handle) = channel::take_handle() else { return Err(Error::NotFound("no handle".into())) };
+    let Some(handle) = channel::take_handle() else {
+        return Err(Error::NotFound("no handle".into()));
+    };
     channel::send_with(&format!("{word} again"), &handle)
 }
 
@@ -65,7 +67,8 @@ fn refused() -> Result<()> {
 /// A child that was given a pipe's end, and not the right.
 fn by_pipe() -> Result<()> {
     let pipe = pipe::Pipe::new()?;
-    let child = Job::new("child").arg("receives-by-pipe").connected().pipe("talk", pipe.second).spawn()?;
+    let child =
+        Job::new("child").arg("receives-by-pipe").connected().pipe("talk", pipe.second).spawn()?;
     let client = client()?;
     pipe.first.send_with("with", &client)?;
     pipe.first.send("without")?;
@@ -126,7 +129,9 @@ fn main() -> Result<()> {
         Some("receives") => channel::recv::<String>().map(drop),
         Some("by-pipe") => by_pipe(),
         Some("receives-by-pipe") => receive_by_pipe(),
-        Some("hears-by-pipe") => hear_by_pipe(arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1)),
+        Some("hears-by-pipe") => {
+            hear_by_pipe(arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1))
+        }
         Some("lies-by-pipe") => lie_by_pipe(arguments),
         Some("fills") => fill(),
         Some("wants-a-child-with-the-right") => {
