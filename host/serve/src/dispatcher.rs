@@ -13,6 +13,7 @@ mod actor;
 #[cfg(test)]
 mod for_now;
 mod handle;
+mod in_flight;
 mod message;
 mod refusal;
 mod room;
@@ -21,6 +22,7 @@ mod tally;
 mod tests;
 mod told;
 
-pub use handle::{Accepting, Asker, Dispatcher, InFlight, Membership};
+pub use handle::{Accepting, Asker, Dispatcher, Membership};
+pub use in_flight::InFlight;
 pub(crate) use message::{News, Socket};
 pub use told::{DispatchSettings, Standing, Told};

@@ -1,5 +1,6 @@
 //! A job that is kept up, checked: what runs, and the rules by which it is started, watched, and started again.
 
+mod company;
 mod effective;
 pub mod error;
 pub mod group;
@@ -11,10 +12,10 @@ mod rules;
 pub mod settings;
 
 pub use super::setting::words::{Overlap, Restart, Strategy};
+pub use company::check_company;
 pub use error::Error;
 pub use health::HealthRequest;
 pub use name::DEFAULT_GROUP;
-pub use new::check_company;
 pub use retry::{Boosts, Retry, raised};
 pub use rules::{Backoff, Intensity, LogRules, Ready, Rules};
 

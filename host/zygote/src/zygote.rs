@@ -287,9 +287,8 @@ impl<W: Workload> Zygote<W> {
             }
         }
         let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
-        keep.extend(connection.iter().chain(&coredump).map(AsRawFd::as_raw_fd));
+        keep.extend(connection.iter().chain(&coredump).chain(&listeners).map(AsRawFd::as_raw_fd));
         keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
-        keep.extend(listeners.iter().map(AsRawFd::as_raw_fd));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         #[expect(
             clippy::cast_possible_truncation,

@@ -8,7 +8,6 @@ use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 
 pub mod dir;
-pub mod shares;
 
 pub use dir::{Attempt, Dir, Errno};
 

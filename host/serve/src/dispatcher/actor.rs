@@ -1,6 +1,6 @@
 //! The one task.
 
-use super::handle::InFlight;
+use super::in_flight::InFlight;
 use super::message::{Accepted, Control, News, Socket};
 use super::refusal;
 use super::tally::lock;

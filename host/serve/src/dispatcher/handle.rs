@@ -4,6 +4,7 @@
 
 use super::accept::{self, Around};
 use super::actor::Actor;
+use super::in_flight::InFlight;
 use super::message::{Control, News};
 use super::room::Room;
 use super::tally::lock;
@@ -14,7 +15,7 @@ use crate::numbers::{Counter, Numbers};
 use sandhog_supervisor::balance::WorkerId;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -174,22 +175,6 @@ impl Asker {
     /// It may have clients from now on.
     pub fn admit(&self) {
         let _ = self.control.send(Control::Admit { worker: self.worker });
-    }
-}
-
-/// Requests of one worker that have not ended, as it says. Clones are one.
-#[derive(Clone, Debug, Default)]
-pub struct InFlight(Arc<AtomicU32>);
-
-impl InFlight {
-    /// As it said last.
-    #[must_use]
-    pub fn now(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn show(&self, requests: u32) {
-        self.0.store(requests, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What reaches the task: below those who send it and the one that receives it.
 
-use super::handle::InFlight;
+use super::in_flight::InFlight;
 use super::told::Standing;
 use sandhog_protocol::http::FromServer;
 use sandhog_supervisor::balance::{Breach, Config, WorkerId};

@@ -1,5 +1,6 @@
 //! From what people have written to a service that has been checked.
 
+use super::company::check_company;
 use super::error::Reason;
 use super::name::{self, Of};
 use super::rules::narrow;
@@ -53,21 +54,6 @@ fn settings(spec: &JobSpec) -> Result<Settings, Error> {
     }
     let settings = Settings::of(spec).map_err(|error| Error::Job(error.into()))?;
     Ok(Settings { env: variables(spec)?, stdin: Some(stdin(spec.stdin.as_deref())?), ..settings })
-}
-
-/// Settings that mean nothing without another one.
-///
-/// # Errors
-/// The first that is alone.
-pub fn check_company(spec: &JobSpec) -> Result<(), Error> {
-    for setting in Setting::ALL.iter().filter(|setting| setting.takes().is_set(spec)) {
-        if let Some(with) = &setting.facts().with
-            && !with.settings.iter().any(|other| other.takes().is_set(spec))
-        {
-            return Err(Wrong::whole(*setting, Reason::Stray(with.reason)).into());
-        }
-    }
-    Ok(())
 }
 
 fn variables(spec: &JobSpec) -> Result<Vec<OsString>, Error> {

@@ -1,7 +1,9 @@
 //! Serves HTTP by WASI 0.2, and does as the path says: well, badly, or for ever.
 
+#[path = "../shares.rs"]
+mod shares;
+
 use sandhog::http::{Request, Response, export};
-use sandhog_test_guests::shares;
 use std::io::{self, Read, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,8 @@
 //! Serves HTTP by WASI 0.3, where an instance has several requests at the same time, and does as the path says.
 
-use sandhog_test_guests::shares;
+#[path = "../shares.rs"]
+mod shares;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasip3::clocks::monotonic_clock::wait_for;
