@@ -1,6 +1,4 @@
-//! How many requests of a worker have not ended.
-//!
-//! Must not: know who asks.
+//! What a worker says of its requests that have not ended, for others to see.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

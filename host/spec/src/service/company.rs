@@ -1,6 +1,4 @@
 //! Settings that need another one beside them.
-//!
-//! Must not: know what a setting means.
 
 use super::error::{Error, Reason};
 use crate::setting::{Setting, Wrong};

@@ -24,10 +24,9 @@ use sandhog_serve::dispatcher::{Dispatcher, InFlight, Told as _};
 use sandhog_serve::fresh::{FreshTold, Place, Wish};
 use sandhog_spec::job::Job;
 use sandhog_supervisor::outcome;
-use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 
 /// What an attempt is made of.
 pub(in crate::fleet) struct Order {
@@ -85,15 +84,16 @@ impl PlaceHearing {
         }
         let origin = Origin { attempt: attempt.to_owned(), ..self.observer.origin.clone() };
         let mut sink = self.observer.logs.stream(origin, stream, self.observer.rules);
-        let (pieces, mut read) = mpsc::channel::<Vec<u8>>(1);
+        let runtime = tokio::runtime::Handle::current();
         // What is long is in a file, and reading it back may take a disk's time.
         let kept = tokio::task::spawn_blocking(move || {
-            captured.pass_to(|piece| pieces.blocking_send(piece.to_vec()).map_err(|_| ErrorKind::BrokenPipe.into()))
+            let kept = captured.pass_to(|piece| {
+                runtime.block_on(sink.write(piece));
+                Ok(())
+            });
+            runtime.block_on(sink.end());
+            kept
         });
-        while let Some(piece) = read.recv().await {
-            sink.write(&piece).await;
-        }
-        sink.end().await;
         if let Ok(Err(error)) = kept.await {
             self.told.problem(&format!("the log misses what a process wrote: {}", causes::one_line(&error)));
         }
