@@ -1,6 +1,6 @@
-use crate::inbox::{Inbox, Incoming};
+use crate::inbox::{Handles, Inbox, Incoming};
 use crate::wait::Wait;
-use crate::{Broken, Error, Timeout, large};
+use crate::{Error, Timeout, large};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
@@ -64,11 +64,15 @@ pub struct Endpoint {
     large: Large,
     /// How much has gone of a message that has not gone as a whole.
     begun: Option<usize>,
+    /// That which came with the message that was received last.
+    handle: Option<OwnedFd>,
     /// What was found when nobody was receiving.
-    found: Option<Broken>,
+    found: Option<Error>,
     /// A call would come back without a message, which was found when nobody was receiving: the other end sends no more.
     ended: bool,
     disconnected: bool,
+    /// It may be shut down by a call, so that the other end hears of its end before it is dropped.
+    shuts: bool,
     received: u64,
     sent: u64,
 }
@@ -94,9 +98,11 @@ impl Endpoint {
             inbox: Inbox::new(max),
             large: Large::Memory,
             begun: None,
+            handle: None,
             found: None,
             ended: false,
             disconnected: false,
+            shuts: true,
             received: 0,
             sent: 0,
         }
@@ -106,6 +112,19 @@ impl Endpoint {
     #[must_use]
     pub fn sending(self, large: Large) -> Self {
         Self { large, ..self }
+    }
+
+    /// What it does with handles that come, from now on; [`Handles::Breach`] where nothing is said.
+    #[must_use]
+    pub fn handling(self, handles: Handles) -> Self {
+        Self { inbox: self.inbox.handling(handles), ..self }
+    }
+
+    /// For a process that may not shut sockets down: the other end hears of the end of this one when it is dropped, and of nothing
+    /// else.
+    #[must_use]
+    pub fn without_shutdown(self) -> Self {
+        Self { shuts: false, ..self }
     }
 
     /// How it sends what is larger than a packet.
@@ -155,6 +174,35 @@ impl Endpoint {
         }
         self.sent += 1;
         Ok(())
+    }
+
+    /// Sends one message of at most [`limits::INLINE_PAYLOAD`], and a handle with it: a duplicate of this descriptor, for whoever
+    /// receives it. Which it may be is their business.
+    ///
+    /// # Errors
+    /// Nothing was sent. [`Error::TooLarge`]; [`Error::Invalid`]: a failure.
+    pub fn send_with(
+        &mut self,
+        format: Format,
+        body: &[u8],
+        handle: BorrowedFd<'_>,
+        timeout: Timeout,
+    ) -> Result<(), Error> {
+        if body.len() > limits::INLINE_PAYLOAD {
+            return Err(Error::TooLarge { max: limits::INLINE_PAYLOAD });
+        }
+        message::check_with_handle(format).map_err(Error::Invalid)?;
+        let (head, mut wait) = (Head::with_handle(format, body.len()), Wait::new(timeout));
+        self.give_up_begun(&mut wait)?;
+        self.transmit(&[IoSlice::new(head.as_bytes()), IoSlice::new(body)], Some(handle), &mut wait)?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// The handle that came with the message that was received last, once. What nobody takes is closed by the next receive.
+    #[must_use]
+    pub const fn take_handle(&mut self) -> Option<OwnedFd> {
+        self.handle.take()
     }
 
     /// Sends many messages by one system call; see [`message::Batch`]. All of them go, or none.
@@ -240,12 +288,12 @@ impl Endpoint {
     }
 
     /// One packet, as soon as there is room.
-    fn transmit(&self, parts: &[IoSlice<'_>], memfd: Option<BorrowedFd<'_>>, wait: &mut Wait) -> Result<(), Error> {
+    fn transmit(&self, parts: &[IoSlice<'_>], beside: Option<BorrowedFd<'_>>, wait: &mut Wait) -> Result<(), Error> {
         self.check_connected()?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        if let Some(memfd) = &memfd {
-            control.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(memfd)));
+        if let Some(beside) = &beside {
+            control.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(beside)));
         }
         let flags = if wait.is_endless() { SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL | SendFlags::DONTWAIT };
         loop {
@@ -271,6 +319,7 @@ impl Endpoint {
             let format = large.format();
             return Ok(Message { format, body: self.read_large(large, &[])? });
         }
+        self.handle = self.inbox.take_handle();
         let item = self.inbox.next_item()?;
         self.received += 1;
         Ok(Message { format: item.format, body: item.body.to_vec() })
@@ -286,6 +335,7 @@ impl Endpoint {
             let format = large.format();
             return Ok(see(format, &self.read_large(large, &[])?));
         }
+        self.handle = self.inbox.take_handle();
         let item = self.inbox.next_item()?;
         self.received += 1;
         Ok(see(item.format, item.body))
@@ -302,6 +352,7 @@ impl Endpoint {
             let head = Head::alone(large.format(), large.length());
             return self.read_large(large, head.as_bytes());
         }
+        self.handle = self.inbox.take_handle();
         let (count, batch) = self.inbox.take_batch()?;
         self.received += count as u64;
         Ok(batch)
@@ -318,6 +369,7 @@ impl Endpoint {
         if !self.closing(stepped)? {
             return Ok(None);
         }
+        self.handle = self.inbox.take_handle();
         let taken = self.inbox.take(keep)?;
         self.received += 1;
         Ok(Some(taken))
@@ -334,7 +386,10 @@ impl Endpoint {
             Err(Error::WouldBlock) => false,
             Err(error) => {
                 match error {
-                    Error::Broken(broken) => self.found = Some(broken),
+                    // What is told once is told to whoever receives.
+                    error @ (Error::Broken(_) | Error::HandleRefused | Error::NoRoomForHandle) => {
+                        self.found = Some(error);
+                    }
                     // Whoever receives meets it again.
                     Error::Closed
                     | Error::TimedOut
@@ -370,8 +425,10 @@ impl Endpoint {
     pub fn disconnect(&mut self) {
         self.disconnected = true;
         self.inbox.clear();
-        // Fails only if the other end did it first.
-        let _ = shutdown(&self.socket, Shutdown::Both);
+        if self.shuts {
+            // Fails only if the other end did it first.
+            let _ = shutdown(&self.socket, Shutdown::Both);
+        }
     }
 
     /// Closes the direction away from here: the other end receives what was sent, then hears that this was all. What it
@@ -379,6 +436,12 @@ impl Endpoint {
     pub fn finish_sending(&mut self) {
         // Fails only if the connection is closed already.
         let _ = shutdown(&self.socket, Shutdown::Write);
+    }
+
+    /// Whether nothing goes through it any more, by [`Self::disconnect`] or since the other end broke the rules.
+    #[must_use]
+    pub const fn is_disconnected(&self) -> bool {
+        self.disconnected
     }
 
     /// How many messages were handed out, since this end was made.
@@ -411,8 +474,9 @@ impl Endpoint {
 
     /// As [`Self::check_connected`]; what was found when nobody was receiving is told once.
     fn check_open(&mut self) -> Result<(), Error> {
+        self.handle = None;
         match self.found.take() {
-            Some(broken) => Err(broken.into()),
+            Some(error) => Err(error),
             None => self.check_connected(),
         }
     }

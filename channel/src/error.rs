@@ -18,6 +18,13 @@ pub enum Error {
     /// What was to be sent is no batch, or a failure that is no text.
     #[error("not to be sent")]
     Invalid(#[source] Breach),
+    /// A message came with a handle, and this end takes none ([`crate::Handles::Refuse`]): neither of the two is there any more. What
+    /// comes after it is.
+    #[error("a handle came with a message, and this end may not take any")]
+    HandleRefused,
+    /// The same, for this process may not open as many files.
+    #[error("a handle came with a message, and this process may have no more files open")]
+    NoRoomForHandle,
     /// The other end sent what it may not.
     #[error("the other end broke the rules")]
     Broken(#[from] Broken),
@@ -52,6 +59,8 @@ pub enum Broken {
     Truncated,
     #[error("packet with {found} descriptors instead of {expected}")]
     Descriptors { expected: usize, found: usize },
+    #[error("packet with a handle, where none is taken")]
+    Handle,
     /// Or this process has no room for the one.
     #[error("packet with more descriptors than there is room for")]
     TooManyDescriptors,

@@ -35,6 +35,20 @@ pub(crate) struct Inbox {
     /// A packet was taken and could not be kept: without it the order would have a gap.
     torn: bool,
     haste: Haste,
+    handles: Handles,
+    /// That which came with the message that waits.
+    handle: Option<OwnedFd>,
+}
+
+/// What an end does with a handle that comes with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handles {
+    /// It breaks the rules.
+    Breach,
+    /// It is closed, and its message with it is none: [`Error::HandleRefused`].
+    Refuse,
+    /// [`crate::Endpoint::take_handle`] has it. It may be anything that the other end had open.
+    Take,
 }
 
 #[derive(Debug)]
@@ -63,6 +77,8 @@ enum Beside {
     None,
     One(OwnedFd),
     More(usize),
+    /// More than there was room for, here or in this process. None of them is left.
+    Lost,
 }
 
 /// A message that has come. Of a large one the body is somewhere else still, until it is read.
@@ -152,8 +168,18 @@ impl Pieces {
 
 impl Inbox {
     pub(crate) const fn new(max: usize) -> Self {
-        let (rest, haste) = (0..0, Haste::new());
-        Self { max, buffer: Vec::new(), rest, waiting: 0, large: None, bytes: 0, torn: false, haste }
+        let (rest, haste, handles) = (0..0, Haste::new(), Handles::Breach);
+        let (large, handle) = (None, None);
+        Self { max, buffer: Vec::new(), rest, waiting: 0, large, bytes: 0, torn: false, haste, handles, handle }
+    }
+
+    pub(crate) fn handling(self, handles: Handles) -> Self {
+        Self { handles, ..self }
+    }
+
+    /// That which came with the message that is there.
+    pub(crate) const fn take_handle(&mut self) -> Option<OwnedFd> {
+        self.handle.take()
     }
 
     pub(crate) const fn limit(&mut self, max: usize) {
@@ -191,6 +217,7 @@ impl Inbox {
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
         (self.waiting, self.rest, self.buffer, self.large) = (0, 0..0, Vec::new(), None);
+        self.handle = None;
     }
 
     /// Receives until a message is there. What has come of one stays, whatever the error.
@@ -292,7 +319,8 @@ impl Inbox {
         let (length, beside) = self.receive(socket, wait)?;
         self.bytes += length as u64;
         let accepted = self.accept(length, beside, keep);
-        self.torn |= accepted.is_err();
+        // One that is refused is no gap: whoever receives is told of it in its place.
+        self.torn |= matches!(&accepted, Err(error) if !matches!(error, Error::HandleRefused | Error::NoRoomForHandle));
         accepted
     }
 
@@ -358,9 +386,9 @@ impl Inbox {
             match recvmsg(socket, &mut into, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
                 Ok(packet) => {
                     // All are taken out, and so closed, whatever is wrong.
-                    let beside = beside(&mut control);
+                    let mut beside = beside(&mut control);
                     if packet.flags.contains(ReturnFlags::CTRUNC) {
-                        return Err(Broken::TooManyDescriptors.into());
+                        beside = Beside::Lost;
                     }
                     if packet.flags.contains(ReturnFlags::TRUNC) {
                         return Err(Broken::Truncated.into());
@@ -377,12 +405,20 @@ impl Inbox {
 
     /// What the packet in the buffer is.
     fn accept(&mut self, length: usize, beside: Beside, keep: usize) -> Result<(), Error> {
-        let packet = Packet::parse(&self.buffer[..length]).map_err(Broken::Packet)?;
+        let parsed = Packet::parse(&self.buffer[..length]);
+        if let (Ok(Packet::WithHandle { item }), None) = (&parsed, &self.large) {
+            return self.accept_handle(item.clone(), beside);
+        }
+        if matches!(beside, Beside::Lost) {
+            return Err(Broken::TooManyDescriptors.into());
+        }
+        let packet = parsed.map_err(Broken::Packet)?;
         let expected = usize::from(matches!(packet, Packet::First { .. }));
         let (memfd, found) = match beside {
             Beside::None => (None, 0),
             Beside::One(memfd) => (Some(memfd), 1),
             Beside::More(count) => (None, count),
+            Beside::Lost => return Err(Broken::TooManyDescriptors.into()),
         };
         if found != expected {
             return Err(Broken::Descriptors { expected, found }.into());
@@ -402,6 +438,7 @@ impl Inbox {
             (Packet::GivenUp, _, Some(Large::Pieces(_))) => {}
             (
                 Packet::Messages { .. }
+                | Packet::WithHandle { .. }
                 | Packet::First { .. }
                 | Packet::Begin { .. }
                 | Packet::Piece { .. }
@@ -410,6 +447,21 @@ impl Inbox {
             ) => return Err(Broken::Order.into()),
         }
         Ok(())
+    }
+
+    /// One message with a handle. What is not taken is closed here.
+    fn accept_handle(&mut self, item: Range<usize>, beside: Beside) -> Result<(), Error> {
+        match (self.handles, beside) {
+            (Handles::Breach, _) => Err(Broken::Handle.into()),
+            (_, Beside::None) => Err(Broken::Descriptors { expected: 1, found: 0 }.into()),
+            (_, Beside::More(found)) => Err(Broken::Descriptors { expected: 1, found }.into()),
+            (Handles::Refuse, Beside::One(_) | Beside::Lost) => Err(Error::HandleRefused),
+            (Handles::Take, Beside::Lost) => Err(Error::NoRoomForHandle),
+            (Handles::Take, Beside::One(handle)) => {
+                (self.waiting, self.rest, self.handle) = (1, item, Some(handle));
+                Ok(())
+            }
+        }
     }
 
     fn go_on(&mut self, mut pieces: Pieces, piece: Range<usize>) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! One end of a connection: what `wit/sandhog.wit` promises of `channel`, over the packets of
 //! [`sandhog_protocol::message`].
 //!
-//! Must not: start a thread, need a runtime, keep a descriptor that came in, or trust the other end. A sealed worker uses
+//! Must not: start a thread, need a runtime, keep a descriptor that came in and was not asked for, or trust the other end. A sealed worker uses
 //! it as well as a program outside, so the system calls are few: sendmsg, recvmsg, ppoll, shutdown, close; for large
 //! messages memfd_create, write, fcntl (seals), fstat, pread; and clock_gettime where a wait has an end, or is measured.
 //!
@@ -24,7 +24,7 @@ mod wait;
 
 pub use endpoint::{Endpoint, Large, Progress, bound, pair};
 pub use error::{Broken, Error};
-pub use inbox::Incoming;
+pub use inbox::{Handles, Incoming};
 pub use processors::look_before_sleeping;
 pub use sandhog_protocol::message::{Batch, Format, Message};
 pub use wait::Timeout;

@@ -84,6 +84,8 @@ impl From<sandhog_channel::Error> for Error {
             Channel::TooLarge { max } => Self::TooLarge { max },
             Channel::Invalid(breach) => Self::Invalid(breach.to_string()),
             Channel::Broken(broken) => Self::Broken(broken),
+            // A program's end takes none, which is a breach by itself.
+            Channel::HandleRefused | Channel::NoRoomForHandle => Self::Broken(Broken::Handle),
             Channel::System { what, source } => Self::System { what, source },
         }
     }

@@ -31,6 +31,10 @@ fuzz_target!(|packet: &[u8]| {
                 assert!(matches!(Packet::parse(again), Ok(Packet::Messages { count: parsed, .. }) if parsed == count));
             }
         }
+        Ok(Packet::WithHandle { item }) => {
+            let (_, after) = Item::read(&packet[item]).expect("it was checked");
+            assert!(after.is_empty());
+        }
         Ok(Packet::First { length, body, .. }) => {
             assert!(body.len() < length && length <= limits::MESSAGE && body.end == packet.len());
         }

@@ -941,6 +941,1435 @@ pub mod sandhog {
                 }
             }
         }
+        /// Sockets of TCP: those on which this job listens (`--net listen:ADDRESS:PORT`), the clients that it accepts from them, and what
+        /// other jobs of its group pass on with a message (`channel.connection.send-with`; `--net passed`, of a child `job.passed`). They
+        /// count as open files (`--max-files`).
+        ///
+        /// A socket that is dropped is closed here. Its connection, or the place where it listens, ends with the last job that has it;
+        /// nobody can shut it down for the others. Nothing here makes a socket, binds one or connects one.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod sockets {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::sandhog::job::types::Error;
+            pub type Timeout = super::super::super::sandhog::job::types::Timeout;
+            /// A place where clients connect. Several jobs can have one: each client goes to one of them.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct TcpListener {
+                handle: _rt::Resource<TcpListener>,
+            }
+            impl TcpListener {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for TcpListener {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandhog:job/sockets@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]tcp-listener"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            /// A connection to a client.
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct TcpStream {
+                handle: _rt::Resource<TcpStream>,
+            }
+            impl TcpStream {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for TcpStream {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandhog:job/sockets@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]tcp-stream"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            /// What comes with a message.
+            pub enum Handle {
+                Listener(TcpListener),
+                Stream(TcpStream),
+            }
+            impl ::core::fmt::Debug for Handle {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Handle::Listener(e) => {
+                            f.debug_tuple("Handle::Listener").field(e).finish()
+                        }
+                        Handle::Stream(e) => {
+                            f.debug_tuple("Handle::Stream").field(e).finish()
+                        }
+                    }
+                }
+            }
+            /// What is sent with a message. Whoever sends it has it still.
+            pub enum Sent<'a> {
+                Listener(&'a TcpListener),
+                Stream(&'a TcpStream),
+            }
+            impl<'a> ::core::fmt::Debug for Sent<'a> {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Sent::Listener(e) => {
+                            f.debug_tuple("Sent::Listener").field(e).finish()
+                        }
+                        Sent::Stream(e) => {
+                            f.debug_tuple("Sent::Stream").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl TcpListener {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The next client. `stopping`: this attempt was asked to stop; clients that wait are left for other jobs that have this
+                /// listener. The first call tells that this guest listens for that, as `process.stopping` does. `closed`: whoever granted
+                /// the place has closed it. `quota`: no more files.
+                #[allow(async_fn_in_trait)]
+                pub fn accept(
+                    &self,
+                    timeout: Timeout,
+                ) -> ::core::result::Result<TcpStream, Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 96 + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 96
+                                + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let (result0_0, result0_1) = match timeout {
+                            Some(e) => (1i32, _rt::as_i64(e)),
+                            None => (0i32, 0i64),
+                        };
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/sockets@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]tcp-listener.accept"]
+                            fn wit_import2(_: i32, _: i32, _: i64, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2((self).handle() as i32, result0_0, result0_1, ptr1);
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result40 = match l3 {
+                            0 => {
+                                let e = {
+                                    let l4 = *ptr1.add(8).cast::<i32>();
+                                    TcpStream::from_handle(l4 as u32)
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l5 = i32::from(*ptr1.add(8).cast::<u8>());
+                                    use super::super::super::sandhog::job::types::Error as V39;
+                                    let v39 = match l5 {
+                                        0 => V39::Closed,
+                                        1 => V39::TimedOut,
+                                        2 => V39::WouldBlock,
+                                        3 => {
+                                            let e39 = {
+                                                let l6 = *ptr1.add(16).cast::<i64>();
+                                                l6 as u64
+                                            };
+                                            V39::TooLarge(e39)
+                                        }
+                                        4 => {
+                                            let e39 = {
+                                                let l7 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l8 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len9 = l8;
+                                                let bytes9 = _rt::Vec::from_raw_parts(
+                                                    l7.cast(),
+                                                    len9,
+                                                    len9,
+                                                );
+                                                _rt::string_lift(bytes9)
+                                            };
+                                            V39::Denied(e39)
+                                        }
+                                        5 => {
+                                            let e39 = {
+                                                let l10 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l11 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len12 = l11;
+                                                let bytes12 = _rt::Vec::from_raw_parts(
+                                                    l10.cast(),
+                                                    len12,
+                                                    len12,
+                                                );
+                                                _rt::string_lift(bytes12)
+                                            };
+                                            V39::NotFound(e39)
+                                        }
+                                        6 => {
+                                            let e39 = {
+                                                let l13 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l14 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len15 = l14;
+                                                let bytes15 = _rt::Vec::from_raw_parts(
+                                                    l13.cast(),
+                                                    len15,
+                                                    len15,
+                                                );
+                                                _rt::string_lift(bytes15)
+                                            };
+                                            V39::Exists(e39)
+                                        }
+                                        7 => {
+                                            let e39 = {
+                                                let l16 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l17 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len18 = l17;
+                                                let bytes18 = _rt::Vec::from_raw_parts(
+                                                    l16.cast(),
+                                                    len18,
+                                                    len18,
+                                                );
+                                                _rt::string_lift(bytes18)
+                                            };
+                                            V39::Invalid(e39)
+                                        }
+                                        8 => {
+                                            let e39 = {
+                                                let l19 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l20 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len21 = l20;
+                                                let bytes21 = _rt::Vec::from_raw_parts(
+                                                    l19.cast(),
+                                                    len21,
+                                                    len21,
+                                                );
+                                                let l22 = i32::from(
+                                                    *ptr1
+                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                let l23 = *ptr1
+                                                    .add(20 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>();
+                                                let l24 = *ptr1
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l25 = *ptr1
+                                                    .add(24 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len26 = l25;
+                                                let bytes26 = _rt::Vec::from_raw_parts(
+                                                    l24.cast(),
+                                                    len26,
+                                                    len26,
+                                                );
+                                                let l27 = *ptr1
+                                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l28 = *ptr1
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l29 = *ptr1
+                                                    .add(40 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l30 = *ptr1
+                                                    .add(48 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l31 = *ptr1
+                                                    .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l32 = *ptr1
+                                                    .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l33 = *ptr1
+                                                    .add(72 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l34 = *ptr1
+                                                    .add(80 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l35 = *ptr1
+                                                    .add(88 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                super::super::super::sandhog::job::types::Death {
+                                                    attempt: _rt::string_lift(bytes21),
+                                                    verdict: super::super::super::sandhog::job::types::Verdict {
+                                                        kind: super::super::super::sandhog::job::types::VerdictKind::_lift(
+                                                            l22 as u8,
+                                                        ),
+                                                        code: l23 as u32,
+                                                        detail: _rt::string_lift(bytes26),
+                                                        used: super::super::super::sandhog::job::types::Usage {
+                                                            start_us: l27 as u64,
+                                                            wall_ms: l28 as u64,
+                                                            cpu_ms: l29 as u64,
+                                                            peak_memory_bytes: l30 as u64,
+                                                            stdin_bytes: l31 as u64,
+                                                            stdout_bytes: l32 as u64,
+                                                            stderr_bytes: l33 as u64,
+                                                            messages_received: l34 as u64,
+                                                            messages_sent: l35 as u64,
+                                                        },
+                                                    },
+                                                }
+                                            };
+                                            V39::Poisoned(e39)
+                                        }
+                                        9 => {
+                                            let e39 = {
+                                                let l36 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l37 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len38 = l37;
+                                                let bytes38 = _rt::Vec::from_raw_parts(
+                                                    l36.cast(),
+                                                    len38,
+                                                    len38,
+                                                );
+                                                _rt::string_lift(bytes38)
+                                            };
+                                            V39::Quota(e39)
+                                        }
+                                        10 => V39::Stopping,
+                                        n => {
+                                            debug_assert_eq!(n, 11, "invalid enum discriminant");
+                                            V39::Broken
+                                        }
+                                    };
+                                    v39
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result40
+                    }
+                }
+            }
+            impl TcpListener {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Where it listens: `127.0.0.1:9000`, `[::1]:9000`.
+                #[allow(async_fn_in_trait)]
+                pub fn address(&self) -> ::core::result::Result<_rt::String, Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 96 + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 96
+                                + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/sockets@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]tcp-listener.address"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result41 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = *ptr0.add(8).cast::<*mut u8>();
+                                    let l4 = *ptr0
+                                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len5 = l4;
+                                    let bytes5 = _rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
+                                    );
+                                    _rt::string_lift(bytes5)
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l6 = i32::from(*ptr0.add(8).cast::<u8>());
+                                    use super::super::super::sandhog::job::types::Error as V40;
+                                    let v40 = match l6 {
+                                        0 => V40::Closed,
+                                        1 => V40::TimedOut,
+                                        2 => V40::WouldBlock,
+                                        3 => {
+                                            let e40 = {
+                                                let l7 = *ptr0.add(16).cast::<i64>();
+                                                l7 as u64
+                                            };
+                                            V40::TooLarge(e40)
+                                        }
+                                        4 => {
+                                            let e40 = {
+                                                let l8 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l9 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len10 = l9;
+                                                let bytes10 = _rt::Vec::from_raw_parts(
+                                                    l8.cast(),
+                                                    len10,
+                                                    len10,
+                                                );
+                                                _rt::string_lift(bytes10)
+                                            };
+                                            V40::Denied(e40)
+                                        }
+                                        5 => {
+                                            let e40 = {
+                                                let l11 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l12 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len13 = l12;
+                                                let bytes13 = _rt::Vec::from_raw_parts(
+                                                    l11.cast(),
+                                                    len13,
+                                                    len13,
+                                                );
+                                                _rt::string_lift(bytes13)
+                                            };
+                                            V40::NotFound(e40)
+                                        }
+                                        6 => {
+                                            let e40 = {
+                                                let l14 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l15 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                    l14.cast(),
+                                                    len16,
+                                                    len16,
+                                                );
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            V40::Exists(e40)
+                                        }
+                                        7 => {
+                                            let e40 = {
+                                                let l17 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l18 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len19 = l18;
+                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                    l17.cast(),
+                                                    len19,
+                                                    len19,
+                                                );
+                                                _rt::string_lift(bytes19)
+                                            };
+                                            V40::Invalid(e40)
+                                        }
+                                        8 => {
+                                            let e40 = {
+                                                let l20 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l21 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len22 = l21;
+                                                let bytes22 = _rt::Vec::from_raw_parts(
+                                                    l20.cast(),
+                                                    len22,
+                                                    len22,
+                                                );
+                                                let l23 = i32::from(
+                                                    *ptr0
+                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                let l24 = *ptr0
+                                                    .add(20 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>();
+                                                let l25 = *ptr0
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l26 = *ptr0
+                                                    .add(24 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len27 = l26;
+                                                let bytes27 = _rt::Vec::from_raw_parts(
+                                                    l25.cast(),
+                                                    len27,
+                                                    len27,
+                                                );
+                                                let l28 = *ptr0
+                                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l29 = *ptr0
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l30 = *ptr0
+                                                    .add(40 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l31 = *ptr0
+                                                    .add(48 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l32 = *ptr0
+                                                    .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l33 = *ptr0
+                                                    .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l34 = *ptr0
+                                                    .add(72 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l35 = *ptr0
+                                                    .add(80 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l36 = *ptr0
+                                                    .add(88 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                super::super::super::sandhog::job::types::Death {
+                                                    attempt: _rt::string_lift(bytes22),
+                                                    verdict: super::super::super::sandhog::job::types::Verdict {
+                                                        kind: super::super::super::sandhog::job::types::VerdictKind::_lift(
+                                                            l23 as u8,
+                                                        ),
+                                                        code: l24 as u32,
+                                                        detail: _rt::string_lift(bytes27),
+                                                        used: super::super::super::sandhog::job::types::Usage {
+                                                            start_us: l28 as u64,
+                                                            wall_ms: l29 as u64,
+                                                            cpu_ms: l30 as u64,
+                                                            peak_memory_bytes: l31 as u64,
+                                                            stdin_bytes: l32 as u64,
+                                                            stdout_bytes: l33 as u64,
+                                                            stderr_bytes: l34 as u64,
+                                                            messages_received: l35 as u64,
+                                                            messages_sent: l36 as u64,
+                                                        },
+                                                    },
+                                                }
+                                            };
+                                            V40::Poisoned(e40)
+                                        }
+                                        9 => {
+                                            let e40 = {
+                                                let l37 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l38 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len39 = l38;
+                                                let bytes39 = _rt::Vec::from_raw_parts(
+                                                    l37.cast(),
+                                                    len39,
+                                                    len39,
+                                                );
+                                                _rt::string_lift(bytes39)
+                                            };
+                                            V40::Quota(e40)
+                                        }
+                                        10 => V40::Stopping,
+                                        n => {
+                                            debug_assert_eq!(n, 11, "invalid enum discriminant");
+                                            V40::Broken
+                                        }
+                                    };
+                                    v40
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result41
+                    }
+                }
+            }
+            impl TcpStream {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Some bytes, at least one and at most `most` or 64 KiB. `closed`: the client has sent all, or has gone. `invalid`: `most`
+                /// is 0.
+                #[allow(async_fn_in_trait)]
+                pub fn read(
+                    &self,
+                    most: u64,
+                    timeout: Timeout,
+                ) -> ::core::result::Result<_rt::Vec<u8>, Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 96 + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 96
+                                + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let (result0_0, result0_1) = match timeout {
+                            Some(e) => (1i32, _rt::as_i64(e)),
+                            None => (0i32, 0i64),
+                        };
+                        let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/sockets@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]tcp-stream.read"]
+                            fn wit_import2(_: i32, _: i64, _: i32, _: i64, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import2(
+                            _: i32,
+                            _: i64,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import2(
+                            (self).handle() as i32,
+                            _rt::as_i64(&most),
+                            result0_0,
+                            result0_1,
+                            ptr1,
+                        );
+                        let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                        let result42 = match l3 {
+                            0 => {
+                                let e = {
+                                    let l4 = *ptr1.add(8).cast::<*mut u8>();
+                                    let l5 = *ptr1
+                                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len6 = l5;
+                                    <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l7 = i32::from(*ptr1.add(8).cast::<u8>());
+                                    use super::super::super::sandhog::job::types::Error as V41;
+                                    let v41 = match l7 {
+                                        0 => V41::Closed,
+                                        1 => V41::TimedOut,
+                                        2 => V41::WouldBlock,
+                                        3 => {
+                                            let e41 = {
+                                                let l8 = *ptr1.add(16).cast::<i64>();
+                                                l8 as u64
+                                            };
+                                            V41::TooLarge(e41)
+                                        }
+                                        4 => {
+                                            let e41 = {
+                                                let l9 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l10 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len11 = l10;
+                                                let bytes11 = _rt::Vec::from_raw_parts(
+                                                    l9.cast(),
+                                                    len11,
+                                                    len11,
+                                                );
+                                                _rt::string_lift(bytes11)
+                                            };
+                                            V41::Denied(e41)
+                                        }
+                                        5 => {
+                                            let e41 = {
+                                                let l12 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l13 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len14 = l13;
+                                                let bytes14 = _rt::Vec::from_raw_parts(
+                                                    l12.cast(),
+                                                    len14,
+                                                    len14,
+                                                );
+                                                _rt::string_lift(bytes14)
+                                            };
+                                            V41::NotFound(e41)
+                                        }
+                                        6 => {
+                                            let e41 = {
+                                                let l15 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l16 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len17 = l16;
+                                                let bytes17 = _rt::Vec::from_raw_parts(
+                                                    l15.cast(),
+                                                    len17,
+                                                    len17,
+                                                );
+                                                _rt::string_lift(bytes17)
+                                            };
+                                            V41::Exists(e41)
+                                        }
+                                        7 => {
+                                            let e41 = {
+                                                let l18 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l19 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len20 = l19;
+                                                let bytes20 = _rt::Vec::from_raw_parts(
+                                                    l18.cast(),
+                                                    len20,
+                                                    len20,
+                                                );
+                                                _rt::string_lift(bytes20)
+                                            };
+                                            V41::Invalid(e41)
+                                        }
+                                        8 => {
+                                            let e41 = {
+                                                let l21 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l22 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len23 = l22;
+                                                let bytes23 = _rt::Vec::from_raw_parts(
+                                                    l21.cast(),
+                                                    len23,
+                                                    len23,
+                                                );
+                                                let l24 = i32::from(
+                                                    *ptr1
+                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                let l25 = *ptr1
+                                                    .add(20 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>();
+                                                let l26 = *ptr1
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l27 = *ptr1
+                                                    .add(24 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len28 = l27;
+                                                let bytes28 = _rt::Vec::from_raw_parts(
+                                                    l26.cast(),
+                                                    len28,
+                                                    len28,
+                                                );
+                                                let l29 = *ptr1
+                                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l30 = *ptr1
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l31 = *ptr1
+                                                    .add(40 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l32 = *ptr1
+                                                    .add(48 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l33 = *ptr1
+                                                    .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l34 = *ptr1
+                                                    .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l35 = *ptr1
+                                                    .add(72 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l36 = *ptr1
+                                                    .add(80 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l37 = *ptr1
+                                                    .add(88 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                super::super::super::sandhog::job::types::Death {
+                                                    attempt: _rt::string_lift(bytes23),
+                                                    verdict: super::super::super::sandhog::job::types::Verdict {
+                                                        kind: super::super::super::sandhog::job::types::VerdictKind::_lift(
+                                                            l24 as u8,
+                                                        ),
+                                                        code: l25 as u32,
+                                                        detail: _rt::string_lift(bytes28),
+                                                        used: super::super::super::sandhog::job::types::Usage {
+                                                            start_us: l29 as u64,
+                                                            wall_ms: l30 as u64,
+                                                            cpu_ms: l31 as u64,
+                                                            peak_memory_bytes: l32 as u64,
+                                                            stdin_bytes: l33 as u64,
+                                                            stdout_bytes: l34 as u64,
+                                                            stderr_bytes: l35 as u64,
+                                                            messages_received: l36 as u64,
+                                                            messages_sent: l37 as u64,
+                                                        },
+                                                    },
+                                                }
+                                            };
+                                            V41::Poisoned(e41)
+                                        }
+                                        9 => {
+                                            let e41 = {
+                                                let l38 = *ptr1.add(16).cast::<*mut u8>();
+                                                let l39 = *ptr1
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len40 = l39;
+                                                let bytes40 = _rt::Vec::from_raw_parts(
+                                                    l38.cast(),
+                                                    len40,
+                                                    len40,
+                                                );
+                                                _rt::string_lift(bytes40)
+                                            };
+                                            V41::Quota(e41)
+                                        }
+                                        10 => V41::Stopping,
+                                        n => {
+                                            debug_assert_eq!(n, 11, "invalid enum discriminant");
+                                            V41::Broken
+                                        }
+                                    };
+                                    v41
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result42
+                    }
+                }
+            }
+            impl TcpStream {
+                #[allow(unused_unsafe, clippy::all)]
+                /// Sends some of the bytes, at least one, and says how many. `closed`: the client has gone. `invalid`: no bytes.
+                #[allow(async_fn_in_trait)]
+                pub fn write(
+                    &self,
+                    bytes: &[u8],
+                    timeout: Timeout,
+                ) -> ::core::result::Result<u64, Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 96 + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 96
+                                + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let vec0 = bytes;
+                        let ptr0 = vec0.as_ptr().cast::<u8>();
+                        let len0 = vec0.len();
+                        let (result1_0, result1_1) = match timeout {
+                            Some(e) => (1i32, _rt::as_i64(e)),
+                            None => (0i32, 0i64),
+                        };
+                        let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/sockets@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]tcp-stream.write"]
+                            fn wit_import3(
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: i32,
+                                _: i64,
+                                _: *mut u8,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import3(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import3(
+                            (self).handle() as i32,
+                            ptr0.cast_mut(),
+                            len0,
+                            result1_0,
+                            result1_1,
+                            ptr2,
+                        );
+                        let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                        let result41 = match l4 {
+                            0 => {
+                                let e = {
+                                    let l5 = *ptr2.add(8).cast::<i64>();
+                                    l5 as u64
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l6 = i32::from(*ptr2.add(8).cast::<u8>());
+                                    use super::super::super::sandhog::job::types::Error as V40;
+                                    let v40 = match l6 {
+                                        0 => V40::Closed,
+                                        1 => V40::TimedOut,
+                                        2 => V40::WouldBlock,
+                                        3 => {
+                                            let e40 = {
+                                                let l7 = *ptr2.add(16).cast::<i64>();
+                                                l7 as u64
+                                            };
+                                            V40::TooLarge(e40)
+                                        }
+                                        4 => {
+                                            let e40 = {
+                                                let l8 = *ptr2.add(16).cast::<*mut u8>();
+                                                let l9 = *ptr2
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len10 = l9;
+                                                let bytes10 = _rt::Vec::from_raw_parts(
+                                                    l8.cast(),
+                                                    len10,
+                                                    len10,
+                                                );
+                                                _rt::string_lift(bytes10)
+                                            };
+                                            V40::Denied(e40)
+                                        }
+                                        5 => {
+                                            let e40 = {
+                                                let l11 = *ptr2.add(16).cast::<*mut u8>();
+                                                let l12 = *ptr2
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len13 = l12;
+                                                let bytes13 = _rt::Vec::from_raw_parts(
+                                                    l11.cast(),
+                                                    len13,
+                                                    len13,
+                                                );
+                                                _rt::string_lift(bytes13)
+                                            };
+                                            V40::NotFound(e40)
+                                        }
+                                        6 => {
+                                            let e40 = {
+                                                let l14 = *ptr2.add(16).cast::<*mut u8>();
+                                                let l15 = *ptr2
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                    l14.cast(),
+                                                    len16,
+                                                    len16,
+                                                );
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            V40::Exists(e40)
+                                        }
+                                        7 => {
+                                            let e40 = {
+                                                let l17 = *ptr2.add(16).cast::<*mut u8>();
+                                                let l18 = *ptr2
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len19 = l18;
+                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                    l17.cast(),
+                                                    len19,
+                                                    len19,
+                                                );
+                                                _rt::string_lift(bytes19)
+                                            };
+                                            V40::Invalid(e40)
+                                        }
+                                        8 => {
+                                            let e40 = {
+                                                let l20 = *ptr2.add(16).cast::<*mut u8>();
+                                                let l21 = *ptr2
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len22 = l21;
+                                                let bytes22 = _rt::Vec::from_raw_parts(
+                                                    l20.cast(),
+                                                    len22,
+                                                    len22,
+                                                );
+                                                let l23 = i32::from(
+                                                    *ptr2
+                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                let l24 = *ptr2
+                                                    .add(20 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>();
+                                                let l25 = *ptr2
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l26 = *ptr2
+                                                    .add(24 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len27 = l26;
+                                                let bytes27 = _rt::Vec::from_raw_parts(
+                                                    l25.cast(),
+                                                    len27,
+                                                    len27,
+                                                );
+                                                let l28 = *ptr2
+                                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l29 = *ptr2
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l30 = *ptr2
+                                                    .add(40 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l31 = *ptr2
+                                                    .add(48 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l32 = *ptr2
+                                                    .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l33 = *ptr2
+                                                    .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l34 = *ptr2
+                                                    .add(72 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l35 = *ptr2
+                                                    .add(80 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l36 = *ptr2
+                                                    .add(88 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                super::super::super::sandhog::job::types::Death {
+                                                    attempt: _rt::string_lift(bytes22),
+                                                    verdict: super::super::super::sandhog::job::types::Verdict {
+                                                        kind: super::super::super::sandhog::job::types::VerdictKind::_lift(
+                                                            l23 as u8,
+                                                        ),
+                                                        code: l24 as u32,
+                                                        detail: _rt::string_lift(bytes27),
+                                                        used: super::super::super::sandhog::job::types::Usage {
+                                                            start_us: l28 as u64,
+                                                            wall_ms: l29 as u64,
+                                                            cpu_ms: l30 as u64,
+                                                            peak_memory_bytes: l31 as u64,
+                                                            stdin_bytes: l32 as u64,
+                                                            stdout_bytes: l33 as u64,
+                                                            stderr_bytes: l34 as u64,
+                                                            messages_received: l35 as u64,
+                                                            messages_sent: l36 as u64,
+                                                        },
+                                                    },
+                                                }
+                                            };
+                                            V40::Poisoned(e40)
+                                        }
+                                        9 => {
+                                            let e40 = {
+                                                let l37 = *ptr2.add(16).cast::<*mut u8>();
+                                                let l38 = *ptr2
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len39 = l38;
+                                                let bytes39 = _rt::Vec::from_raw_parts(
+                                                    l37.cast(),
+                                                    len39,
+                                                    len39,
+                                                );
+                                                _rt::string_lift(bytes39)
+                                            };
+                                            V40::Quota(e40)
+                                        }
+                                        10 => V40::Stopping,
+                                        n => {
+                                            debug_assert_eq!(n, 11, "invalid enum discriminant");
+                                            V40::Broken
+                                        }
+                                    };
+                                    v40
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result41
+                    }
+                }
+            }
+            impl TcpStream {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The client's address, as of `tcp-listener.address`.
+                #[allow(async_fn_in_trait)]
+                pub fn peer(&self) -> ::core::result::Result<_rt::String, Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 96 + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 96
+                                + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/sockets@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]tcp-stream.peer"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result41 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = *ptr0.add(8).cast::<*mut u8>();
+                                    let l4 = *ptr0
+                                        .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len5 = l4;
+                                    let bytes5 = _rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
+                                    );
+                                    _rt::string_lift(bytes5)
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l6 = i32::from(*ptr0.add(8).cast::<u8>());
+                                    use super::super::super::sandhog::job::types::Error as V40;
+                                    let v40 = match l6 {
+                                        0 => V40::Closed,
+                                        1 => V40::TimedOut,
+                                        2 => V40::WouldBlock,
+                                        3 => {
+                                            let e40 = {
+                                                let l7 = *ptr0.add(16).cast::<i64>();
+                                                l7 as u64
+                                            };
+                                            V40::TooLarge(e40)
+                                        }
+                                        4 => {
+                                            let e40 = {
+                                                let l8 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l9 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len10 = l9;
+                                                let bytes10 = _rt::Vec::from_raw_parts(
+                                                    l8.cast(),
+                                                    len10,
+                                                    len10,
+                                                );
+                                                _rt::string_lift(bytes10)
+                                            };
+                                            V40::Denied(e40)
+                                        }
+                                        5 => {
+                                            let e40 = {
+                                                let l11 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l12 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len13 = l12;
+                                                let bytes13 = _rt::Vec::from_raw_parts(
+                                                    l11.cast(),
+                                                    len13,
+                                                    len13,
+                                                );
+                                                _rt::string_lift(bytes13)
+                                            };
+                                            V40::NotFound(e40)
+                                        }
+                                        6 => {
+                                            let e40 = {
+                                                let l14 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l15 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len16 = l15;
+                                                let bytes16 = _rt::Vec::from_raw_parts(
+                                                    l14.cast(),
+                                                    len16,
+                                                    len16,
+                                                );
+                                                _rt::string_lift(bytes16)
+                                            };
+                                            V40::Exists(e40)
+                                        }
+                                        7 => {
+                                            let e40 = {
+                                                let l17 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l18 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len19 = l18;
+                                                let bytes19 = _rt::Vec::from_raw_parts(
+                                                    l17.cast(),
+                                                    len19,
+                                                    len19,
+                                                );
+                                                _rt::string_lift(bytes19)
+                                            };
+                                            V40::Invalid(e40)
+                                        }
+                                        8 => {
+                                            let e40 = {
+                                                let l20 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l21 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len22 = l21;
+                                                let bytes22 = _rt::Vec::from_raw_parts(
+                                                    l20.cast(),
+                                                    len22,
+                                                    len22,
+                                                );
+                                                let l23 = i32::from(
+                                                    *ptr0
+                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                let l24 = *ptr0
+                                                    .add(20 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>();
+                                                let l25 = *ptr0
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l26 = *ptr0
+                                                    .add(24 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len27 = l26;
+                                                let bytes27 = _rt::Vec::from_raw_parts(
+                                                    l25.cast(),
+                                                    len27,
+                                                    len27,
+                                                );
+                                                let l28 = *ptr0
+                                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l29 = *ptr0
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l30 = *ptr0
+                                                    .add(40 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l31 = *ptr0
+                                                    .add(48 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l32 = *ptr0
+                                                    .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l33 = *ptr0
+                                                    .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l34 = *ptr0
+                                                    .add(72 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l35 = *ptr0
+                                                    .add(80 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l36 = *ptr0
+                                                    .add(88 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                super::super::super::sandhog::job::types::Death {
+                                                    attempt: _rt::string_lift(bytes22),
+                                                    verdict: super::super::super::sandhog::job::types::Verdict {
+                                                        kind: super::super::super::sandhog::job::types::VerdictKind::_lift(
+                                                            l23 as u8,
+                                                        ),
+                                                        code: l24 as u32,
+                                                        detail: _rt::string_lift(bytes27),
+                                                        used: super::super::super::sandhog::job::types::Usage {
+                                                            start_us: l28 as u64,
+                                                            wall_ms: l29 as u64,
+                                                            cpu_ms: l30 as u64,
+                                                            peak_memory_bytes: l31 as u64,
+                                                            stdin_bytes: l32 as u64,
+                                                            stdout_bytes: l33 as u64,
+                                                            stderr_bytes: l34 as u64,
+                                                            messages_received: l35 as u64,
+                                                            messages_sent: l36 as u64,
+                                                        },
+                                                    },
+                                                }
+                                            };
+                                            V40::Poisoned(e40)
+                                        }
+                                        9 => {
+                                            let e40 = {
+                                                let l37 = *ptr0.add(16).cast::<*mut u8>();
+                                                let l38 = *ptr0
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len39 = l38;
+                                                let bytes39 = _rt::Vec::from_raw_parts(
+                                                    l37.cast(),
+                                                    len39,
+                                                    len39,
+                                                );
+                                                _rt::string_lift(bytes39)
+                                            };
+                                            V40::Quota(e40)
+                                        }
+                                        10 => V40::Stopping,
+                                        n => {
+                                            debug_assert_eq!(n, 11, "invalid enum discriminant");
+                                            V40::Broken
+                                        }
+                                    };
+                                    v40
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result41
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Those on which this job listens, in the order of its grants. The same ones at each call.
+            #[allow(async_fn_in_trait)]
+            pub fn listeners() -> _rt::Vec<TcpListener> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "sandhog:job/sockets@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "listeners"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base5 = l2;
+                    let len5 = l3;
+                    let mut result5 = _rt::Vec::with_capacity(len5);
+                    for i in 0..len5 {
+                        let base = base5.add(i * 4);
+                        let e5 = {
+                            let l4 = *base.add(0).cast::<i32>();
+                            TcpListener::from_handle(l4 as u32)
+                        };
+                        result5.push(e5);
+                    }
+                    _rt::cabi_dealloc(base5, len5 * 4, 4);
+                    let result6 = result5;
+                    result6
+                }
+            }
+        }
         /// Messages between two attempts, or between an attempt and the program that started it.
         ///
         /// Each direction keeps its order. While both ends live nothing is lost and nothing comes twice. A receiver that does
@@ -961,6 +2390,8 @@ pub mod sandhog {
                 'a,
             >;
             pub type Timeout = super::super::super::sandhog::job::types::Timeout;
+            pub type Handle = super::super::super::sandhog::job::sockets::Handle;
+            pub type Sent<'a> = super::super::super::sandhog::job::sockets::Sent<'a>;
             /// One end. All handles to it are the same end: it closes with `disconnect`, or with its attempt; that to a child also
             /// when nothing leads to it any more, neither a handle to it nor the child's.
             #[derive(Debug)]
@@ -1547,6 +2978,351 @@ pub mod sandhog {
                             _ => _rt::invalid_enum_discriminant(),
                         };
                         result43
+                    }
+                }
+            }
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// As `send`, and a socket with the message, which the other end takes with `take-socket`; this end keeps its own, whatever
+                /// happens. `too-large`: a message with a socket has at most 64 KiB. `denied`: the other end is no job, or a child that was
+                /// not given the right. `quota`: too many sockets are on their way.
+                #[allow(async_fn_in_trait)]
+                pub fn send_with(
+                    &self,
+                    message: MessageParam<'_>,
+                    handle: Sent<'_>,
+                    timeout: Timeout,
+                ) -> ::core::result::Result<(), Error> {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 96 + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 96
+                                + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let super::super::super::sandhog::job::types::MessageParam {
+                            format: format0,
+                            body: body0,
+                        } = message;
+                        let vec1 = body0;
+                        let ptr1 = vec1.as_ptr().cast::<u8>();
+                        let len1 = vec1.len();
+                        use super::super::super::sandhog::job::sockets::Sent as V2;
+                        let (result3_0, result3_1) = match handle {
+                            V2::Listener(e) => (0i32, (e).handle() as i32),
+                            V2::Stream(e) => (1i32, (e).handle() as i32),
+                        };
+                        let (result4_0, result4_1) = match timeout {
+                            Some(e) => (1i32, _rt::as_i64(e)),
+                            None => (0i32, 0i64),
+                        };
+                        let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/channel@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]connection.send-with"]
+                            fn wit_import6(
+                                _: i32,
+                                _: i32,
+                                _: *mut u8,
+                                _: usize,
+                                _: i32,
+                                _: i32,
+                                _: i32,
+                                _: i64,
+                                _: *mut u8,
+                            );
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import6(
+                            _: i32,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                            _: i32,
+                            _: i64,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import6(
+                            (self).handle() as i32,
+                            format0.clone() as i32,
+                            ptr1.cast_mut(),
+                            len1,
+                            result3_0,
+                            result3_1,
+                            result4_0,
+                            result4_1,
+                            ptr5,
+                        );
+                        let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                        let result43 = match l7 {
+                            0 => {
+                                let e = ();
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l8 = i32::from(*ptr5.add(8).cast::<u8>());
+                                    use super::super::super::sandhog::job::types::Error as V42;
+                                    let v42 = match l8 {
+                                        0 => V42::Closed,
+                                        1 => V42::TimedOut,
+                                        2 => V42::WouldBlock,
+                                        3 => {
+                                            let e42 = {
+                                                let l9 = *ptr5.add(16).cast::<i64>();
+                                                l9 as u64
+                                            };
+                                            V42::TooLarge(e42)
+                                        }
+                                        4 => {
+                                            let e42 = {
+                                                let l10 = *ptr5.add(16).cast::<*mut u8>();
+                                                let l11 = *ptr5
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len12 = l11;
+                                                let bytes12 = _rt::Vec::from_raw_parts(
+                                                    l10.cast(),
+                                                    len12,
+                                                    len12,
+                                                );
+                                                _rt::string_lift(bytes12)
+                                            };
+                                            V42::Denied(e42)
+                                        }
+                                        5 => {
+                                            let e42 = {
+                                                let l13 = *ptr5.add(16).cast::<*mut u8>();
+                                                let l14 = *ptr5
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len15 = l14;
+                                                let bytes15 = _rt::Vec::from_raw_parts(
+                                                    l13.cast(),
+                                                    len15,
+                                                    len15,
+                                                );
+                                                _rt::string_lift(bytes15)
+                                            };
+                                            V42::NotFound(e42)
+                                        }
+                                        6 => {
+                                            let e42 = {
+                                                let l16 = *ptr5.add(16).cast::<*mut u8>();
+                                                let l17 = *ptr5
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len18 = l17;
+                                                let bytes18 = _rt::Vec::from_raw_parts(
+                                                    l16.cast(),
+                                                    len18,
+                                                    len18,
+                                                );
+                                                _rt::string_lift(bytes18)
+                                            };
+                                            V42::Exists(e42)
+                                        }
+                                        7 => {
+                                            let e42 = {
+                                                let l19 = *ptr5.add(16).cast::<*mut u8>();
+                                                let l20 = *ptr5
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len21 = l20;
+                                                let bytes21 = _rt::Vec::from_raw_parts(
+                                                    l19.cast(),
+                                                    len21,
+                                                    len21,
+                                                );
+                                                _rt::string_lift(bytes21)
+                                            };
+                                            V42::Invalid(e42)
+                                        }
+                                        8 => {
+                                            let e42 = {
+                                                let l22 = *ptr5.add(16).cast::<*mut u8>();
+                                                let l23 = *ptr5
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len24 = l23;
+                                                let bytes24 = _rt::Vec::from_raw_parts(
+                                                    l22.cast(),
+                                                    len24,
+                                                    len24,
+                                                );
+                                                let l25 = i32::from(
+                                                    *ptr5
+                                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                let l26 = *ptr5
+                                                    .add(20 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>();
+                                                let l27 = *ptr5
+                                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l28 = *ptr5
+                                                    .add(24 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len29 = l28;
+                                                let bytes29 = _rt::Vec::from_raw_parts(
+                                                    l27.cast(),
+                                                    len29,
+                                                    len29,
+                                                );
+                                                let l30 = *ptr5
+                                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l31 = *ptr5
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l32 = *ptr5
+                                                    .add(40 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l33 = *ptr5
+                                                    .add(48 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l34 = *ptr5
+                                                    .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l35 = *ptr5
+                                                    .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l36 = *ptr5
+                                                    .add(72 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l37 = *ptr5
+                                                    .add(80 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                let l38 = *ptr5
+                                                    .add(88 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>();
+                                                super::super::super::sandhog::job::types::Death {
+                                                    attempt: _rt::string_lift(bytes24),
+                                                    verdict: super::super::super::sandhog::job::types::Verdict {
+                                                        kind: super::super::super::sandhog::job::types::VerdictKind::_lift(
+                                                            l25 as u8,
+                                                        ),
+                                                        code: l26 as u32,
+                                                        detail: _rt::string_lift(bytes29),
+                                                        used: super::super::super::sandhog::job::types::Usage {
+                                                            start_us: l30 as u64,
+                                                            wall_ms: l31 as u64,
+                                                            cpu_ms: l32 as u64,
+                                                            peak_memory_bytes: l33 as u64,
+                                                            stdin_bytes: l34 as u64,
+                                                            stdout_bytes: l35 as u64,
+                                                            stderr_bytes: l36 as u64,
+                                                            messages_received: l37 as u64,
+                                                            messages_sent: l38 as u64,
+                                                        },
+                                                    },
+                                                }
+                                            };
+                                            V42::Poisoned(e42)
+                                        }
+                                        9 => {
+                                            let e42 = {
+                                                let l39 = *ptr5.add(16).cast::<*mut u8>();
+                                                let l40 = *ptr5
+                                                    .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len41 = l40;
+                                                let bytes41 = _rt::Vec::from_raw_parts(
+                                                    l39.cast(),
+                                                    len41,
+                                                    len41,
+                                                );
+                                                _rt::string_lift(bytes41)
+                                            };
+                                            V42::Quota(e42)
+                                        }
+                                        10 => V42::Stopping,
+                                        n => {
+                                            debug_assert_eq!(n, 11, "invalid enum discriminant");
+                                            V42::Broken
+                                        }
+                                    };
+                                    v42
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result43
+                    }
+                }
+            }
+            impl Connection {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The socket that came with the message that was received last, once; `none`: none did. The next `recv` or `recv-batch`
+                /// closes one that nobody took. In a job that may take none a message that comes with one is lost with it: `denied` is
+                /// received in its place, and what comes after it is received. `quota` in its place: there was no file left for it. A
+                /// message with a socket is alone in its batch. `invalid`: what came is no socket of TCP, and the connection is closed.
+                #[allow(async_fn_in_trait)]
+                pub fn take_socket(&self) -> ::core::option::Option<Handle> {
+                    unsafe {
+                        #[repr(align(4))]
+                        struct RetArea([::core::mem::MaybeUninit<u8>; 12]);
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 12],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "sandhog:job/channel@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]connection.take-socket"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result7 = match l2 {
+                            0 => None,
+                            1 => {
+                                let e = {
+                                    let l3 = i32::from(*ptr0.add(4).cast::<u8>());
+                                    use super::super::super::sandhog::job::sockets::Handle as V6;
+                                    let v6 = match l3 {
+                                        0 => {
+                                            let e6 = {
+                                                let l4 = *ptr0.add(8).cast::<i32>();
+                                                super::super::super::sandhog::job::sockets::TcpListener::from_handle(
+                                                    l4 as u32,
+                                                )
+                                            };
+                                            V6::Listener(e6)
+                                        }
+                                        n => {
+                                            debug_assert_eq!(n, 1, "invalid enum discriminant");
+                                            let e6 = {
+                                                let l5 = *ptr0.add(8).cast::<i32>();
+                                                super::super::super::sandhog::job::sockets::TcpStream::from_handle(
+                                                    l5 as u32,
+                                                )
+                                            };
+                                            V6::Stream(e6)
+                                        }
+                                    };
+                                    v6
+                                };
+                                Some(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result7
                     }
                 }
             }
@@ -22233,6 +24009,8 @@ pub mod sandhog {
             pub type Array = super::super::super::sandhog::job::objects::Array;
             pub type Memory = super::super::super::sandhog::job::objects::Memory;
             pub type Queue = super::super::super::sandhog::job::objects::Queue;
+            pub type TcpListener = super::super::super::sandhog::job::sockets::TcpListener;
+            pub type TcpStream = super::super::super::sandhog::job::sockets::TcpStream;
             /// Where a child's stream leads to.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -22422,6 +24200,8 @@ pub mod sandhog {
                 /// So many objects without a name may the child make, out of those that the parent may make: they are not the parent's
                 /// until the child has ended. More than the parent has left is a `quota`.
                 pub max_objects: u32,
+                /// The child may take sockets that come with messages. `denied`: this job may use none itself (`--net`).
+                pub passed: bool,
                 pub limits: Limits,
                 /// What `process.initial-data` gives to the child. All texts of this record and the data have at most 900 KiB together,
                 /// where each counts 32 bytes more than it has; over that they are `too-large`.
@@ -22449,6 +24229,7 @@ pub mod sandhog {
                         .field("modules", &self.modules)
                         .field("objects", &self.objects)
                         .field("max-objects", &self.max_objects)
+                        .field("passed", &self.passed)
                         .field("limits", &self.limits)
                         .field("data", &self.data)
                         .field("stdin", &self.stdin)
@@ -22627,6 +24408,10 @@ pub mod sandhog {
                 Ended(&'a Child),
                 /// The attempt has been asked to stop; counts as listening, as `process.stopping` does.
                 Stopping,
+                /// A client waits to be accepted.
+                Client(&'a TcpListener),
+                /// There are bytes of a client's to read, or their end.
+                Data(&'a TcpStream),
             }
             impl<'a> ::core::fmt::Debug for Source<'a> {
                 fn fmt(
@@ -22644,6 +24429,12 @@ pub mod sandhog {
                             f.debug_tuple("Source::Ended").field(e).finish()
                         }
                         Source::Stopping => f.debug_tuple("Source::Stopping").finish(),
+                        Source::Client(e) => {
+                            f.debug_tuple("Source::Client").field(e).finish()
+                        }
+                        Source::Data(e) => {
+                            f.debug_tuple("Source::Data").field(e).finish()
+                        }
                     }
                 }
             }
@@ -24292,6 +26083,7 @@ pub mod sandhog {
                         modules: modules1,
                         objects: objects1,
                         max_objects: max_objects1,
+                        passed: passed1,
                         limits: limits1,
                         data: data1,
                         stdin: stdin1,
@@ -24561,6 +26353,12 @@ pub mod sandhog {
                     *ptr0.add(12 * ::core::mem::size_of::<*const u8>()).cast::<i32>() = _rt::as_i32(
                         max_objects1,
                     );
+                    *ptr0
+                        .add(4 + 12 * ::core::mem::size_of::<*const u8>())
+                        .cast::<u8>() = (match passed1 {
+                        true => 1,
+                        false => 0,
+                    }) as u8;
                     let Limits {
                         memory_bytes: memory_bytes19,
                         timeout_ns: timeout_ns19,
@@ -24946,7 +26744,7 @@ pub mod sandhog {
             }
             #[allow(unused_unsafe, clippy::all)]
             /// Waits until something of this happens: the places in the list of all that has, in order. From 1 to 1024 sources, and no
-            /// more connections and readers among them than the attempt may have files (`--max-files`), else `invalid`.
+            /// more connections, readers and sockets among them than the attempt may have files (`--max-files`), else `invalid`.
             #[allow(async_fn_in_trait)]
             pub fn wait_any(
                 sources: &[Source<'_>],
@@ -24986,6 +26784,14 @@ pub mod sandhog {
                                 }
                                 Source::Stopping => {
                                     *base.add(0).cast::<u8>() = (3i32) as u8;
+                                }
+                                Source::Client(e) => {
+                                    *base.add(0).cast::<u8>() = (4i32) as u8;
+                                    *base.add(4).cast::<i32>() = (e).handle() as i32;
+                                }
+                                Source::Data(e) => {
+                                    *base.add(0).cast::<u8>() = (5i32) as u8;
+                                    *base.add(4).cast::<i32>() = (e).handle() as i32;
                                 }
                             }
                         }
@@ -25445,8 +27251,8 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 7641] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdb:\x01A\x02\x01A\x1a\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 8401] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd3@\x01A\x02\x01A\x20\
 \x01B\x11\x01kw\x04\0\x07timeout\x03\0\0\x01m\x03\x05value\x05bytes\x07failure\x04\
 \0\x06format\x03\0\x02\x01p}\x01r\x02\x06format\x03\x04body\x04\x04\0\x07message\
 \x03\0\x05\x01m\x0d\x09completed\x06failed\x07trapped\x08deadline\x03cpu\x06memo\
@@ -25471,79 +27277,95 @@ a\x01\x14\x01@\0\x01\0\x04\0\x05ready\x01\x15\x04\0\x09heartbeat\x01\x15\x01kw\x
 @\x03\x04donew\x05total\x16\x04notes\x01\0\x04\0\x08progress\x01\x17\x01@\x03\x05\
 level\x0a\x04texts\x06fields\x0f\x01\0\x04\0\x03log\x01\x18\x01@\x01\x07timeout\x03\
 \0\x7f\x04\0\x08stopping\x01\x19\x01@\x01\x06reasons\x01\0\x04\0\x06retire\x01\x1a\
-\x03\0\x19sandhog:job/process@0.1.0\x05\x03\x02\x03\0\0\x05error\x01B\x1c\x02\x03\
-\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\x02\
-\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x04\0\x0aconnection\x03\x01\x01h\
-\x06\x01@\x02\x04self\x07\x04mostw\x01\0\x04\0\x18[method]connection.limit\x01\x08\
-\x01j\0\x01\x01\x01@\x03\x04self\x07\x07message\x03\x07timeout\x05\0\x09\x04\0\x17\
-[method]connection.send\x01\x0a\x01j\x01\x03\x01\x01\x01@\x02\x04self\x07\x07tim\
-eout\x05\0\x0b\x04\0\x17[method]connection.recv\x01\x0c\x01p}\x01@\x03\x04self\x07\
-\x05batch\x0d\x07timeout\x05\0\x09\x04\0\x1d[method]connection.send-batch\x01\x0e\
-\x01j\x01\x0d\x01\x01\x01@\x02\x04self\x07\x07timeout\x05\0\x0f\x04\0\x1d[method\
-]connection.recv-batch\x01\x10\x01@\x01\x04self\x07\x01\0\x04\0\x1d[method]conne\
-ction.disconnect\x01\x11\x01i\x06\x01k\x12\x01@\0\0\x13\x04\0\x06parent\x01\x14\x03\
-\0\x19sandhog:job/channel@0.1.0\x05\x05\x02\x03\0\0\x05death\x02\x03\0\x02\x0aco\
-nnection\x01B\xec\x01\x02\x03\x02\x01\x06\x04\0\x05death\x03\0\0\x02\x03\x02\x01\
-\x04\x04\0\x05error\x03\0\x02\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\x04\x02\
-\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aconnect\
-ion\x03\0\x08\x01o\x02w\x01\x01q\x02\x05clean\x01w\0\x08poisoned\x01\x0a\0\x04\0\
-\x08acquired\x03\0\x0b\x04\0\x04lock\x03\x01\x04\0\x05rlock\x03\x01\x04\0\x09sem\
-aphore\x03\x01\x04\0\x05event\x03\x01\x04\0\x09condition\x03\x01\x04\0\x07barrie\
-r\x03\x01\x01m\x0a\x02i8\x02u8\x03i16\x03u16\x03i32\x03u32\x03i64\x03u64\x03f32\x03\
-f64\x04\0\x07element\x03\0\x13\x04\0\x05value\x03\x01\x04\0\x05array\x03\x01\x04\
-\0\x06memory\x03\x01\x01r\x02\x05tokenw\x07message\x05\x04\0\x05taken\x03\0\x18\x04\
-\0\x05queue\x03\x01\x01h\x0d\x01j\x01\x0c\x01\x03\x01@\x02\x04self\x1b\x07timeou\
-t\x07\0\x1c\x04\0\x14[method]lock.acquire\x01\x1d\x01j\0\x01\x03\x01@\x01\x04sel\
-f\x1b\0\x1e\x04\0\x14[method]lock.release\x01\x1f\x01h\x0e\x01@\x02\x04self\x20\x07\
-timeout\x07\0\x1c\x04\0\x15[method]rlock.acquire\x01!\x01@\x01\x04self\x20\0\x1e\
-\x04\0\x15[method]rlock.release\x01\"\x01h\x0f\x01j\x01w\x01\x03\x01@\x02\x04sel\
-f#\x07timeout\x07\0$\x04\0\x19[method]semaphore.acquire\x01%\x01@\x01\x04self#\0\
-\x1e\x04\0\x19[method]semaphore.release\x01&\x01j\x01y\x01\x03\x01@\x01\x04self#\
-\0'\x04\0\x19[method]semaphore.permits\x01(\x01h\x10\x01@\x01\x04self)\0\x1e\x04\
-\0\x11[method]event.set\x01*\x04\0\x13[method]event.clear\x01*\x01j\x01\x7f\x01\x03\
-\x01@\x01\x04self)\0+\x04\0\x14[method]event.is-set\x01,\x01@\x02\x04self)\x07ti\
-meout\x07\0\x1e\x04\0\x12[method]event.wait\x01-\x01h\x11\x01@\x02\x04self.\x07t\
-imeout\x07\0\x1c\x04\0\x19[method]condition.acquire\x01/\x01@\x01\x04self.\0\x1e\
-\x04\0\x19[method]condition.release\x010\x04\0\x16[method]condition.wait\x01/\x01\
-@\x02\x04self.\x04mosty\0\x1e\x04\0\x18[method]condition.notify\x011\x04\0\x1c[m\
-ethod]condition.notify-all\x010\x01h\x12\x01@\x02\x04self2\x07timeout\x07\0'\x04\
-\0\x14[method]barrier.wait\x013\x01@\x01\x04self2\0\x1e\x04\0\x15[method]barrier\
-.reset\x014\x04\0\x15[method]barrier.abort\x014\x01@\x01\x04self2\0y\x04\0\x17[m\
-ethod]barrier.parties\x015\x01@\x01\x04self2\0'\x04\0\x17[method]barrier.waiting\
-\x016\x01@\x01\x04self2\0+\x04\0\x19[method]barrier.is-broken\x017\x01h\x15\x01@\
-\x01\x04self8\0\x14\x04\0\x15[method]value.element\x019\x01j\x01x\x01\x03\x01@\x01\
-\x04self8\0:\x04\0\x19[method]value.get-integer\x01;\x01@\x02\x04self8\x05valuex\
-\0\x1e\x04\0\x19[method]value.set-integer\x01<\x01@\x02\x04self8\x06amountx\0:\x04\
-\0\x19[method]value.add-integer\x01=\x01@\x02\x04self8\x05valuex\0:\x04\0\x1a[me\
-thod]value.swap-integer\x01>\x01@\x03\x04self8\x08expectedx\x05valuex\0:\x04\0&[\
-method]value.compare-exchange-integer\x01?\x01j\x01u\x01\x03\x01@\x01\x04self8\0\
-\xc0\0\x04\0\x17[method]value.get-float\x01A\x01@\x02\x04self8\x05valueu\0\x1e\x04\
-\0\x17[method]value.set-float\x01B\x01@\x02\x04self8\x06amountu\0\xc0\0\x04\0\x17\
-[method]value.add-float\x01C\x01@\x02\x04self8\x05valueu\0\xc0\0\x04\0\x18[metho\
-d]value.swap-float\x01D\x01@\x03\x04self8\x08expectedu\x05valueu\0\xc0\0\x04\0$[\
-method]value.compare-exchange-float\x01E\x01@\x02\x04self8\x07timeout\x07\0\x1c\x04\
-\0\x15[method]value.acquire\x01F\x01@\x01\x04self8\0\x1e\x04\0\x15[method]value.\
-release\x01G\x01h\x16\x01@\x01\x04self\xc8\0\0\x14\x04\0\x15[method]array.elemen\
-t\x01I\x01@\x01\x04self\xc8\0\0w\x04\0\x14[method]array.length\x01J\x01@\x02\x04\
-self\xc8\0\x05indexw\0:\x04\0\x19[method]array.get-integer\x01K\x01@\x03\x04self\
-\xc8\0\x05indexw\x05valuex\0\x1e\x04\0\x19[method]array.set-integer\x01L\x01@\x03\
-\x04self\xc8\0\x05indexw\x06amountx\0:\x04\0\x19[method]array.add-integer\x01M\x01\
-@\x04\x04self\xc8\0\x05indexw\x08expectedx\x05valuex\0:\x04\0&[method]array.comp\
-are-exchange-integer\x01N\x01@\x02\x04self\xc8\0\x05indexw\0\xc0\0\x04\0\x17[met\
-hod]array.get-float\x01O\x01@\x03\x04self\xc8\0\x05indexw\x05valueu\0\x1e\x04\0\x17\
-[method]array.set-float\x01P\x01@\x03\x04self\xc8\0\x05indexw\x06amountu\0\xc0\0\
-\x04\0\x17[method]array.add-float\x01Q\x01p}\x01j\x01\xd2\0\x01\x03\x01@\x03\x04\
-self\xc8\0\x05indexw\x05countw\0\xd3\0\x04\0\x12[method]array.read\x01T\x01@\x03\
-\x04self\xc8\0\x05indexw\x05bytes\xd2\0\0\x1e\x04\0\x13[method]array.write\x01U\x01\
-@\x02\x04self\xc8\0\x07timeout\x07\0\x1c\x04\0\x15[method]array.acquire\x01V\x01\
-@\x01\x04self\xc8\0\0\x1e\x04\0\x15[method]array.release\x01W\x01h\x17\x01@\x01\x04\
-self\xd8\0\0w\x04\0\x13[method]memory.size\x01Y\x01@\x03\x04self\xd8\0\x02atw\x05\
-countw\0\xd3\0\x04\0\x13[method]memory.read\x01Z\x01@\x03\x04self\xd8\0\x02atw\x05\
-bytes\xd2\0\0\x1e\x04\0\x14[method]memory.write\x01[\x01h\x1a\x01@\x03\x04self\xdc\
-\0\x07message\x05\x07timeout\x07\0\x1e\x04\0\x11[method]queue.put\x01]\x01@\x03\x04\
-self\xdc\0\x05batch\xd2\0\x07timeout\x07\0\x1e\x04\0\x17[method]queue.put-batch\x01\
-^\x01j\x01\x05\x01\x03\x01@\x02\x04self\xdc\0\x07timeout\x07\0\xdf\0\x04\0\x11[m\
-ethod]queue.get\x01`\x01@\x03\x04self\xdc\0\x04mosty\x07timeout\x07\0\xd3\0\x04\0\
+\x03\0\x19sandhog:job/process@0.1.0\x05\x03\x02\x03\0\0\x05error\x01B\x20\x02\x03\
+\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x02\
+\x04\0\x0ctcp-listener\x03\x01\x04\0\x0atcp-stream\x03\x01\x01i\x04\x01i\x05\x01\
+q\x02\x08listener\x01\x06\0\x06stream\x01\x07\0\x04\0\x06handle\x03\0\x08\x01h\x04\
+\x01h\x05\x01q\x02\x08listener\x01\x0a\0\x06stream\x01\x0b\0\x04\0\x04sent\x03\0\
+\x0c\x01j\x01\x07\x01\x01\x01@\x02\x04self\x0a\x07timeout\x03\0\x0e\x04\0\x1b[me\
+thod]tcp-listener.accept\x01\x0f\x01j\x01s\x01\x01\x01@\x01\x04self\x0a\0\x10\x04\
+\0\x1c[method]tcp-listener.address\x01\x11\x01p}\x01j\x01\x12\x01\x01\x01@\x03\x04\
+self\x0b\x04mostw\x07timeout\x03\0\x13\x04\0\x17[method]tcp-stream.read\x01\x14\x01\
+j\x01w\x01\x01\x01@\x03\x04self\x0b\x05bytes\x12\x07timeout\x03\0\x15\x04\0\x18[\
+method]tcp-stream.write\x01\x16\x01@\x01\x04self\x0b\0\x10\x04\0\x17[method]tcp-\
+stream.peer\x01\x17\x01p\x06\x01@\0\0\x18\x04\0\x09listeners\x01\x19\x03\0\x19sa\
+ndhog:job/sockets@0.1.0\x05\x05\x02\x03\0\x02\x06handle\x02\x03\0\x02\x04sent\x01\
+B%\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\0\x07messa\
+ge\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\x02\x01\x06\x04\
+\0\x06handle\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x04sent\x03\0\x08\x04\0\x0aconn\
+ection\x03\x01\x01h\x0a\x01@\x02\x04self\x0b\x04mostw\x01\0\x04\0\x18[method]con\
+nection.limit\x01\x0c\x01j\0\x01\x01\x01@\x03\x04self\x0b\x07message\x03\x07time\
+out\x05\0\x0d\x04\0\x17[method]connection.send\x01\x0e\x01j\x01\x03\x01\x01\x01@\
+\x02\x04self\x0b\x07timeout\x05\0\x0f\x04\0\x17[method]connection.recv\x01\x10\x01\
+@\x04\x04self\x0b\x07message\x03\x06handle\x09\x07timeout\x05\0\x0d\x04\0\x1c[me\
+thod]connection.send-with\x01\x11\x01k\x07\x01@\x01\x04self\x0b\0\x12\x04\0\x1e[\
+method]connection.take-socket\x01\x13\x01p}\x01@\x03\x04self\x0b\x05batch\x14\x07\
+timeout\x05\0\x0d\x04\0\x1d[method]connection.send-batch\x01\x15\x01j\x01\x14\x01\
+\x01\x01@\x02\x04self\x0b\x07timeout\x05\0\x16\x04\0\x1d[method]connection.recv-\
+batch\x01\x17\x01@\x01\x04self\x0b\x01\0\x04\0\x1d[method]connection.disconnect\x01\
+\x18\x01i\x0a\x01k\x19\x01@\0\0\x1a\x04\0\x06parent\x01\x1b\x03\0\x19sandhog:job\
+/channel@0.1.0\x05\x08\x02\x03\0\0\x05death\x02\x03\0\x03\x0aconnection\x01B\xec\
+\x01\x02\x03\x02\x01\x09\x04\0\x05death\x03\0\0\x02\x03\x02\x01\x04\x04\0\x05err\
+or\x03\0\x02\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\x04\x02\x03\x02\x01\x02\x04\
+\0\x07timeout\x03\0\x06\x02\x03\x02\x01\x0a\x04\0\x0aconnection\x03\0\x08\x01o\x02\
+w\x01\x01q\x02\x05clean\x01w\0\x08poisoned\x01\x0a\0\x04\0\x08acquired\x03\0\x0b\
+\x04\0\x04lock\x03\x01\x04\0\x05rlock\x03\x01\x04\0\x09semaphore\x03\x01\x04\0\x05\
+event\x03\x01\x04\0\x09condition\x03\x01\x04\0\x07barrier\x03\x01\x01m\x0a\x02i8\
+\x02u8\x03i16\x03u16\x03i32\x03u32\x03i64\x03u64\x03f32\x03f64\x04\0\x07element\x03\
+\0\x13\x04\0\x05value\x03\x01\x04\0\x05array\x03\x01\x04\0\x06memory\x03\x01\x01\
+r\x02\x05tokenw\x07message\x05\x04\0\x05taken\x03\0\x18\x04\0\x05queue\x03\x01\x01\
+h\x0d\x01j\x01\x0c\x01\x03\x01@\x02\x04self\x1b\x07timeout\x07\0\x1c\x04\0\x14[m\
+ethod]lock.acquire\x01\x1d\x01j\0\x01\x03\x01@\x01\x04self\x1b\0\x1e\x04\0\x14[m\
+ethod]lock.release\x01\x1f\x01h\x0e\x01@\x02\x04self\x20\x07timeout\x07\0\x1c\x04\
+\0\x15[method]rlock.acquire\x01!\x01@\x01\x04self\x20\0\x1e\x04\0\x15[method]rlo\
+ck.release\x01\"\x01h\x0f\x01j\x01w\x01\x03\x01@\x02\x04self#\x07timeout\x07\0$\x04\
+\0\x19[method]semaphore.acquire\x01%\x01@\x01\x04self#\0\x1e\x04\0\x19[method]se\
+maphore.release\x01&\x01j\x01y\x01\x03\x01@\x01\x04self#\0'\x04\0\x19[method]sem\
+aphore.permits\x01(\x01h\x10\x01@\x01\x04self)\0\x1e\x04\0\x11[method]event.set\x01\
+*\x04\0\x13[method]event.clear\x01*\x01j\x01\x7f\x01\x03\x01@\x01\x04self)\0+\x04\
+\0\x14[method]event.is-set\x01,\x01@\x02\x04self)\x07timeout\x07\0\x1e\x04\0\x12\
+[method]event.wait\x01-\x01h\x11\x01@\x02\x04self.\x07timeout\x07\0\x1c\x04\0\x19\
+[method]condition.acquire\x01/\x01@\x01\x04self.\0\x1e\x04\0\x19[method]conditio\
+n.release\x010\x04\0\x16[method]condition.wait\x01/\x01@\x02\x04self.\x04mosty\0\
+\x1e\x04\0\x18[method]condition.notify\x011\x04\0\x1c[method]condition.notify-al\
+l\x010\x01h\x12\x01@\x02\x04self2\x07timeout\x07\0'\x04\0\x14[method]barrier.wai\
+t\x013\x01@\x01\x04self2\0\x1e\x04\0\x15[method]barrier.reset\x014\x04\0\x15[met\
+hod]barrier.abort\x014\x01@\x01\x04self2\0y\x04\0\x17[method]barrier.parties\x01\
+5\x01@\x01\x04self2\0'\x04\0\x17[method]barrier.waiting\x016\x01@\x01\x04self2\0\
++\x04\0\x19[method]barrier.is-broken\x017\x01h\x15\x01@\x01\x04self8\0\x14\x04\0\
+\x15[method]value.element\x019\x01j\x01x\x01\x03\x01@\x01\x04self8\0:\x04\0\x19[\
+method]value.get-integer\x01;\x01@\x02\x04self8\x05valuex\0\x1e\x04\0\x19[method\
+]value.set-integer\x01<\x01@\x02\x04self8\x06amountx\0:\x04\0\x19[method]value.a\
+dd-integer\x01=\x01@\x02\x04self8\x05valuex\0:\x04\0\x1a[method]value.swap-integ\
+er\x01>\x01@\x03\x04self8\x08expectedx\x05valuex\0:\x04\0&[method]value.compare-\
+exchange-integer\x01?\x01j\x01u\x01\x03\x01@\x01\x04self8\0\xc0\0\x04\0\x17[meth\
+od]value.get-float\x01A\x01@\x02\x04self8\x05valueu\0\x1e\x04\0\x17[method]value\
+.set-float\x01B\x01@\x02\x04self8\x06amountu\0\xc0\0\x04\0\x17[method]value.add-\
+float\x01C\x01@\x02\x04self8\x05valueu\0\xc0\0\x04\0\x18[method]value.swap-float\
+\x01D\x01@\x03\x04self8\x08expectedu\x05valueu\0\xc0\0\x04\0$[method]value.compa\
+re-exchange-float\x01E\x01@\x02\x04self8\x07timeout\x07\0\x1c\x04\0\x15[method]v\
+alue.acquire\x01F\x01@\x01\x04self8\0\x1e\x04\0\x15[method]value.release\x01G\x01\
+h\x16\x01@\x01\x04self\xc8\0\0\x14\x04\0\x15[method]array.element\x01I\x01@\x01\x04\
+self\xc8\0\0w\x04\0\x14[method]array.length\x01J\x01@\x02\x04self\xc8\0\x05index\
+w\0:\x04\0\x19[method]array.get-integer\x01K\x01@\x03\x04self\xc8\0\x05indexw\x05\
+valuex\0\x1e\x04\0\x19[method]array.set-integer\x01L\x01@\x03\x04self\xc8\0\x05i\
+ndexw\x06amountx\0:\x04\0\x19[method]array.add-integer\x01M\x01@\x04\x04self\xc8\
+\0\x05indexw\x08expectedx\x05valuex\0:\x04\0&[method]array.compare-exchange-inte\
+ger\x01N\x01@\x02\x04self\xc8\0\x05indexw\0\xc0\0\x04\0\x17[method]array.get-flo\
+at\x01O\x01@\x03\x04self\xc8\0\x05indexw\x05valueu\0\x1e\x04\0\x17[method]array.\
+set-float\x01P\x01@\x03\x04self\xc8\0\x05indexw\x06amountu\0\xc0\0\x04\0\x17[met\
+hod]array.add-float\x01Q\x01p}\x01j\x01\xd2\0\x01\x03\x01@\x03\x04self\xc8\0\x05\
+indexw\x05countw\0\xd3\0\x04\0\x12[method]array.read\x01T\x01@\x03\x04self\xc8\0\
+\x05indexw\x05bytes\xd2\0\0\x1e\x04\0\x13[method]array.write\x01U\x01@\x02\x04se\
+lf\xc8\0\x07timeout\x07\0\x1c\x04\0\x15[method]array.acquire\x01V\x01@\x01\x04se\
+lf\xc8\0\0\x1e\x04\0\x15[method]array.release\x01W\x01h\x17\x01@\x01\x04self\xd8\
+\0\0w\x04\0\x13[method]memory.size\x01Y\x01@\x03\x04self\xd8\0\x02atw\x05countw\0\
+\xd3\0\x04\0\x13[method]memory.read\x01Z\x01@\x03\x04self\xd8\0\x02atw\x05bytes\xd2\
+\0\0\x1e\x04\0\x14[method]memory.write\x01[\x01h\x1a\x01@\x03\x04self\xdc\0\x07m\
+essage\x05\x07timeout\x07\0\x1e\x04\0\x11[method]queue.put\x01]\x01@\x03\x04self\
+\xdc\0\x05batch\xd2\0\x07timeout\x07\0\x1e\x04\0\x17[method]queue.put-batch\x01^\
+\x01j\x01\x05\x01\x03\x01@\x02\x04self\xdc\0\x07timeout\x07\0\xdf\0\x04\0\x11[me\
+thod]queue.get\x01`\x01@\x03\x04self\xdc\0\x04mosty\x07timeout\x07\0\xd3\0\x04\0\
 \x17[method]queue.get-batch\x01a\x01j\x01\x19\x01\x03\x01@\x02\x04self\xdc\0\x07\
 timeout\x07\0\xe2\0\x04\0\x12[method]queue.take\x01c\x01@\x02\x04self\xdc\0\x05t\
 okenw\0\x1e\x04\0\x19[method]queue.acknowledge\x01d\x04\0\x17[method]queue.give-\
@@ -25572,53 +27394,56 @@ engthw\0\xff\0\x04\0\x0ccreate-array\x01\x91\x01\x01@\x01\x05bytesw\0\x82\x01\x0
 \0\x0dcreate-memory\x01\x92\x01\x01@\x02\x05itemsy\x05bytesw\0\x85\x01\x04\0\x0c\
 create-queue\x01\x93\x01\x01o\x02\x87\x01\x87\x01\x01j\x01\x94\x01\x01\x03\x01@\0\
 \0\x95\x01\x04\0\x0bcreate-pipe\x01\x96\x01\x03\0\x19sandhog:job/objects@0.1.0\x05\
-\x08\x02\x03\0\0\x07verdict\x02\x03\0\x03\x04lock\x02\x03\0\x03\x05rlock\x02\x03\
-\0\x03\x09semaphore\x02\x03\0\x03\x05event\x02\x03\0\x03\x09condition\x02\x03\0\x03\
-\x07barrier\x02\x03\0\x03\x05value\x02\x03\0\x03\x05array\x02\x03\0\x03\x06memor\
-y\x02\x03\0\x03\x05queue\x01Bu\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\
-\x02\x01\x01\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\
-\0\x04\x02\x03\x02\x01\x09\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0a\
-connection\x03\0\x08\x02\x03\x02\x01\x0a\x04\0\x04lock\x03\0\x0a\x02\x03\x02\x01\
-\x0b\x04\0\x05rlock\x03\0\x0c\x02\x03\x02\x01\x0c\x04\0\x09semaphore\x03\0\x0e\x02\
-\x03\x02\x01\x0d\x04\0\x05event\x03\0\x10\x02\x03\x02\x01\x0e\x04\0\x09condition\
-\x03\0\x12\x02\x03\x02\x01\x0f\x04\0\x07barrier\x03\0\x14\x02\x03\x02\x01\x10\x04\
-\0\x05value\x03\0\x16\x02\x03\x02\x01\x11\x04\0\x05array\x03\0\x18\x02\x03\x02\x01\
-\x12\x04\0\x06memory\x03\0\x1a\x02\x03\x02\x01\x13\x04\0\x05queue\x03\0\x1c\x01m\
-\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\x1e\x01r\x03\x04paths\x04n\
-ames\x05write\x7f\x04\0\x09directory\x03\0\x20\x01kw\x01ky\x01r\x07\x0cmemory-by\
-tes\"\x0atimeout-ns\"\x06cpu-ns\"\x04fuel\"\x10max-output-bytes\"\x0emax-file-by\
-tes\"\x09max-files#\x04\0\x06limits\x03\0$\x01h\x0b\x01h\x0d\x01h\x0f\x01h\x11\x01\
-h\x13\x01h\x15\x01h\x17\x01h\x19\x01h\x1b\x01h\x1d\x01h\x09\x01q\x0b\x04lock\x01\
-&\0\x05rlock\x01'\0\x09semaphore\x01(\0\x05event\x01)\0\x09condition\x01*\0\x07b\
-arrier\x01+\0\x05value\x01,\0\x05array\x01-\0\x06memory\x01.\0\x05queue\x01/\0\x04\
-pipe\x010\0\x04\0\x06object\x03\01\x01n\x08\x07acquire\x07release\x03set\x04wait\
-\x04read\x05write\x03put\x03get\x04\0\x0dobject-rights\x03\03\x01r\x03\x04names\x06\
-object2\x06rights4\x04\0\x0cobject-grant\x03\05\x01ps\x01o\x02ss\x01p8\x01p!\x01\
-p6\x01k\x03\x01r\x0f\x06modules\x09arguments7\x0benvironment9\x0bdirectories:\x07\
-modules7\x07objects;\x0bmax-objectsy\x06limits%\x04data<\x05stdin\x1f\x06stdout\x1f\
-\x06stderr\x1f\x09connected\x7f\x08detached\x7f\x05fresh\x7f\x04\0\x03job\x03\0=\
-\x04\0\x06writer\x03\x01\x04\0\x06reader\x03\x01\x01r\x06\x06cpu-usw\x0eresident\
--bytesw\x13peak-resident-bytesw\x07threadsy\x11messages-receivedw\x0dmessages-se\
-ntw\x04\0\x0alive-usage\x03\0A\x04\0\x05child\x03\x01\x01h@\x01hC\x01q\x04\x07me\
-ssage\x010\0\x05bytes\x01\xc4\0\0\x05ended\x01\xc5\0\0\x08stopping\0\0\x04\0\x06\
-source\x03\0F\x01h?\x01p}\x01j\x01w\x01\x01\x01@\x03\x04self\xc8\0\x05bytes\xc9\0\
-\x07timeout\x05\0\xca\0\x04\0\x14[method]writer.write\x01K\x01j\x01\xc9\0\x01\x01\
-\x01@\x03\x04self\xc4\0\x04mostw\x07timeout\x05\0\xcc\0\x04\0\x13[method]reader.\
-read\x01M\x01@\x01\x04self\xc5\0\0s\x04\0\x10[method]child.id\x01N\x01i\x09\x01k\
-\xcf\0\x01@\x01\x04self\xc5\0\0\xd0\0\x04\0\x18[method]child.connection\x01Q\x01\
-i?\x01k\xd2\0\x01@\x01\x04self\xc5\0\0\xd3\0\x04\0\x13[method]child.stdin\x01T\x01\
-i@\x01k\xd5\0\x01@\x01\x04self\xc5\0\0\xd6\0\x04\0\x14[method]child.stdout\x01W\x04\
-\0\x14[method]child.stderr\x01W\x01j\x01\x07\x01\x01\x01@\x02\x04self\xc5\0\x07t\
-imeout\x05\0\xd8\0\x04\0\x12[method]child.wait\x01Y\x01@\x01\x04self\xc5\0\x01\0\
-\x04\0\x12[method]child.stop\x01Z\x04\0\x12[method]child.kill\x01Z\x01j\x01\xc2\0\
-\x01\x01\x01@\x01\x04self\xc5\0\0\xdb\0\x04\0\x13[method]child.usage\x01\\\x01j\x01\
-\x03\x01s\x01j\x01\xdd\0\x01\x01\x01@\x03\x04self\xc5\0\x04task\x03\x07timeout\x05\
-\0\xde\0\x04\0\x12[method]child.call\x01_\x01iC\x01j\x01\xe0\0\x01\x01\x01@\x01\x03\
-job>\0\xe1\0\x04\0\x05spawn\x01b\x01p\xc7\0\x01py\x01j\x01\xe4\0\x01\x01\x01@\x02\
-\x07sources\xe3\0\x07timeout\x05\0\xe5\0\x04\0\x08wait-any\x01f\x03\0\x1asandhog\
-:job/children@0.1.0\x05\x14\x04\0\x19sandhog:job/command@0.1.0\x04\0\x0b\x0d\x01\
-\0\x07command\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+\x0b\x02\x03\0\0\x07verdict\x02\x03\0\x04\x04lock\x02\x03\0\x04\x05rlock\x02\x03\
+\0\x04\x09semaphore\x02\x03\0\x04\x05event\x02\x03\0\x04\x09condition\x02\x03\0\x04\
+\x07barrier\x02\x03\0\x04\x05value\x02\x03\0\x04\x05array\x02\x03\0\x04\x06memor\
+y\x02\x03\0\x04\x05queue\x02\x03\0\x02\x0ctcp-listener\x02\x03\0\x02\x0atcp-stre\
+am\x01B{\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\0\x07\
+message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\x02\x01\
+\x0c\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x0a\x04\0\x0aconnection\x03\0\x08\
+\x02\x03\x02\x01\x0d\x04\0\x04lock\x03\0\x0a\x02\x03\x02\x01\x0e\x04\0\x05rlock\x03\
+\0\x0c\x02\x03\x02\x01\x0f\x04\0\x09semaphore\x03\0\x0e\x02\x03\x02\x01\x10\x04\0\
+\x05event\x03\0\x10\x02\x03\x02\x01\x11\x04\0\x09condition\x03\0\x12\x02\x03\x02\
+\x01\x12\x04\0\x07barrier\x03\0\x14\x02\x03\x02\x01\x13\x04\0\x05value\x03\0\x16\
+\x02\x03\x02\x01\x14\x04\0\x05array\x03\0\x18\x02\x03\x02\x01\x15\x04\0\x06memor\
+y\x03\0\x1a\x02\x03\x02\x01\x16\x04\0\x05queue\x03\0\x1c\x02\x03\x02\x01\x17\x04\
+\0\x0ctcp-listener\x03\0\x1e\x02\x03\x02\x01\x18\x04\0\x0atcp-stream\x03\0\x20\x01\
+m\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\"\x01r\x03\x04paths\x04na\
+mes\x05write\x7f\x04\0\x09directory\x03\0$\x01kw\x01ky\x01r\x07\x0cmemory-bytes&\
+\x0atimeout-ns&\x06cpu-ns&\x04fuel&\x10max-output-bytes&\x0emax-file-bytes&\x09m\
+ax-files'\x04\0\x06limits\x03\0(\x01h\x0b\x01h\x0d\x01h\x0f\x01h\x11\x01h\x13\x01\
+h\x15\x01h\x17\x01h\x19\x01h\x1b\x01h\x1d\x01h\x09\x01q\x0b\x04lock\x01*\0\x05rl\
+ock\x01+\0\x09semaphore\x01,\0\x05event\x01-\0\x09condition\x01.\0\x07barrier\x01\
+/\0\x05value\x010\0\x05array\x011\0\x06memory\x012\0\x05queue\x013\0\x04pipe\x01\
+4\0\x04\0\x06object\x03\05\x01n\x08\x07acquire\x07release\x03set\x04wait\x04read\
+\x05write\x03put\x03get\x04\0\x0dobject-rights\x03\07\x01r\x03\x04names\x06objec\
+t6\x06rights8\x04\0\x0cobject-grant\x03\09\x01ps\x01o\x02ss\x01p<\x01p%\x01p:\x01\
+k\x03\x01r\x10\x06modules\x09arguments;\x0benvironment=\x0bdirectories>\x07modul\
+es;\x07objects?\x0bmax-objectsy\x06passed\x7f\x06limits)\x04data\xc0\0\x05stdin#\
+\x06stdout#\x06stderr#\x09connected\x7f\x08detached\x7f\x05fresh\x7f\x04\0\x03jo\
+b\x03\0A\x04\0\x06writer\x03\x01\x04\0\x06reader\x03\x01\x01r\x06\x06cpu-usw\x0e\
+resident-bytesw\x13peak-resident-bytesw\x07threadsy\x11messages-receivedw\x0dmes\
+sages-sentw\x04\0\x0alive-usage\x03\0E\x04\0\x05child\x03\x01\x01hD\x01hG\x01h\x1f\
+\x01h!\x01q\x06\x07message\x014\0\x05bytes\x01\xc8\0\0\x05ended\x01\xc9\0\0\x08s\
+topping\0\0\x06client\x01\xca\0\0\x04data\x01\xcb\0\0\x04\0\x06source\x03\0L\x01\
+hC\x01p}\x01j\x01w\x01\x01\x01@\x03\x04self\xce\0\x05bytes\xcf\0\x07timeout\x05\0\
+\xd0\0\x04\0\x14[method]writer.write\x01Q\x01j\x01\xcf\0\x01\x01\x01@\x03\x04sel\
+f\xc8\0\x04mostw\x07timeout\x05\0\xd2\0\x04\0\x13[method]reader.read\x01S\x01@\x01\
+\x04self\xc9\0\0s\x04\0\x10[method]child.id\x01T\x01i\x09\x01k\xd5\0\x01@\x01\x04\
+self\xc9\0\0\xd6\0\x04\0\x18[method]child.connection\x01W\x01iC\x01k\xd8\0\x01@\x01\
+\x04self\xc9\0\0\xd9\0\x04\0\x13[method]child.stdin\x01Z\x01iD\x01k\xdb\0\x01@\x01\
+\x04self\xc9\0\0\xdc\0\x04\0\x14[method]child.stdout\x01]\x04\0\x14[method]child\
+.stderr\x01]\x01j\x01\x07\x01\x01\x01@\x02\x04self\xc9\0\x07timeout\x05\0\xde\0\x04\
+\0\x12[method]child.wait\x01_\x01@\x01\x04self\xc9\0\x01\0\x04\0\x12[method]chil\
+d.stop\x01`\x04\0\x12[method]child.kill\x01`\x01j\x01\xc6\0\x01\x01\x01@\x01\x04\
+self\xc9\0\0\xe1\0\x04\0\x13[method]child.usage\x01b\x01j\x01\x03\x01s\x01j\x01\xe3\
+\0\x01\x01\x01@\x03\x04self\xc9\0\x04task\x03\x07timeout\x05\0\xe4\0\x04\0\x12[m\
+ethod]child.call\x01e\x01iG\x01j\x01\xe6\0\x01\x01\x01@\x01\x03job\xc2\0\0\xe7\0\
+\x04\0\x05spawn\x01h\x01p\xcd\0\x01py\x01j\x01\xea\0\x01\x01\x01@\x02\x07sources\
+\xe9\0\x07timeout\x05\0\xeb\0\x04\0\x08wait-any\x01l\x03\0\x1asandhog:job/childr\
+en@0.1.0\x05\x19\x04\0\x19sandhog:job/command@0.1.0\x04\0\x0b\x0d\x01\0\x07comma\
+nd\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
+wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {
@@ -25632,6 +27457,7 @@ pub mod handler {
 //   * ownership: Borrowing { duplicate_if_necessary: true }
 //   * with "sandhog:job/types@0.1.0" = "crate::abi::sandhog::job::types"
 //   * with "sandhog:job/process@0.1.0" = "crate::abi::sandhog::job::process"
+//   * with "sandhog:job/sockets@0.1.0" = "crate::abi::sandhog::job::sockets"
 //   * with "sandhog:job/channel@0.1.0" = "crate::abi::sandhog::job::channel"
 //   * with "sandhog:job/objects@0.1.0" = "crate::abi::sandhog::job::objects"
 //   * with "sandhog:job/children@0.1.0" = "crate::abi::sandhog::job::children"
@@ -25643,11 +27469,13 @@ use crate::abi::sandhog::job::types as __with_name0;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
 use crate::abi::sandhog::job::process as __with_name1;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::abi::sandhog::job::channel as __with_name2;
+use crate::abi::sandhog::job::sockets as __with_name2;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::abi::sandhog::job::objects as __with_name3;
+use crate::abi::sandhog::job::channel as __with_name3;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::abi::sandhog::job::children as __with_name4;
+use crate::abi::sandhog::job::objects as __with_name4;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use crate::abi::sandhog::job::children as __with_name5;
 pub type MessageResult = __with_name0::MessageResult;
 pub type MessageParam<'a> = __with_name0::MessageParam<'a>;
 #[doc(hidden)]
@@ -25785,21 +27613,21 @@ macro_rules! __export_handler_impl {
         "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:sandhog:job@0.1.0:handler:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7682] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 8442] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x84;\x01A\x02\x01A\x1e\
-\x01B\x11\x01kw\x04\0\x07timeout\x03\0\0\x01m\x03\x05value\x05bytes\x07failure\x04\
-\0\x06format\x03\0\x02\x01p}\x01r\x02\x06format\x03\x04body\x04\x04\0\x07message\
-\x03\0\x05\x01m\x0d\x09completed\x06failed\x07trapped\x08deadline\x03cpu\x06memo\
-ry\x06output\x06denied\x06killed\x07stopped\x09unhealthy\x04lost\x07refused\x04\0\
-\x0cverdict-kind\x03\0\x07\x01r\x09\x08start-usw\x07wall-msw\x06cpu-msw\x11peak-\
-memory-bytesw\x0bstdin-bytesw\x0cstdout-bytesw\x0cstderr-bytesw\x11messages-rece\
-ivedw\x0dmessages-sentw\x04\0\x05usage\x03\0\x09\x01r\x04\x04kind\x08\x04codey\x06\
-details\x04used\x0a\x04\0\x07verdict\x03\0\x0b\x01r\x02\x07attempts\x07verdict\x0c\
-\x04\0\x05death\x03\0\x0d\x01q\x0c\x06closed\0\0\x09timed-out\0\0\x0bwould-block\
-\0\0\x09too-large\x01w\0\x06denied\x01s\0\x09not-found\x01s\0\x06exists\x01s\0\x07\
-invalid\x01s\0\x08poisoned\x01\x0e\0\x05quota\x01s\0\x08stopping\0\0\x06broken\0\
-\0\x04\0\x05error\x03\0\x0f\x03\0\x17sandhog:job/types@0.1.0\x05\0\x02\x03\0\0\x07\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfc@\x01A\x02\x01A$\x01\
+B\x11\x01kw\x04\0\x07timeout\x03\0\0\x01m\x03\x05value\x05bytes\x07failure\x04\0\
+\x06format\x03\0\x02\x01p}\x01r\x02\x06format\x03\x04body\x04\x04\0\x07message\x03\
+\0\x05\x01m\x0d\x09completed\x06failed\x07trapped\x08deadline\x03cpu\x06memory\x06\
+output\x06denied\x06killed\x07stopped\x09unhealthy\x04lost\x07refused\x04\0\x0cv\
+erdict-kind\x03\0\x07\x01r\x09\x08start-usw\x07wall-msw\x06cpu-msw\x11peak-memor\
+y-bytesw\x0bstdin-bytesw\x0cstdout-bytesw\x0cstderr-bytesw\x11messages-receivedw\
+\x0dmessages-sentw\x04\0\x05usage\x03\0\x09\x01r\x04\x04kind\x08\x04codey\x06det\
+ails\x04used\x0a\x04\0\x07verdict\x03\0\x0b\x01r\x02\x07attempts\x07verdict\x0c\x04\
+\0\x05death\x03\0\x0d\x01q\x0c\x06closed\0\0\x09timed-out\0\0\x0bwould-block\0\0\
+\x09too-large\x01w\0\x06denied\x01s\0\x09not-found\x01s\0\x06exists\x01s\0\x07in\
+valid\x01s\0\x08poisoned\x01\x0e\0\x05quota\x01s\0\x08stopping\0\0\x06broken\0\0\
+\x04\0\x05error\x03\0\x0f\x03\0\x17sandhog:job/types@0.1.0\x05\0\x02\x03\0\0\x07\
 message\x02\x03\0\0\x07timeout\x01B'\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\0\
 \x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x02\x01ks\x01r\x06\x07attempts\x03jo\
 bs\x08instancey\x03tryy\x06parent\x04\x05depthy\x04\0\x08identity\x03\0\x05\x01r\
@@ -25812,79 +27640,95 @@ a\x01\x14\x01@\0\x01\0\x04\0\x05ready\x01\x15\x04\0\x09heartbeat\x01\x15\x01kw\x
 @\x03\x04donew\x05total\x16\x04notes\x01\0\x04\0\x08progress\x01\x17\x01@\x03\x05\
 level\x0a\x04texts\x06fields\x0f\x01\0\x04\0\x03log\x01\x18\x01@\x01\x07timeout\x03\
 \0\x7f\x04\0\x08stopping\x01\x19\x01@\x01\x06reasons\x01\0\x04\0\x06retire\x01\x1a\
-\x03\0\x19sandhog:job/process@0.1.0\x05\x03\x02\x03\0\0\x05error\x01B\x1c\x02\x03\
-\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\x02\
-\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x04\0\x0aconnection\x03\x01\x01h\
-\x06\x01@\x02\x04self\x07\x04mostw\x01\0\x04\0\x18[method]connection.limit\x01\x08\
-\x01j\0\x01\x01\x01@\x03\x04self\x07\x07message\x03\x07timeout\x05\0\x09\x04\0\x17\
-[method]connection.send\x01\x0a\x01j\x01\x03\x01\x01\x01@\x02\x04self\x07\x07tim\
-eout\x05\0\x0b\x04\0\x17[method]connection.recv\x01\x0c\x01p}\x01@\x03\x04self\x07\
-\x05batch\x0d\x07timeout\x05\0\x09\x04\0\x1d[method]connection.send-batch\x01\x0e\
-\x01j\x01\x0d\x01\x01\x01@\x02\x04self\x07\x07timeout\x05\0\x0f\x04\0\x1d[method\
-]connection.recv-batch\x01\x10\x01@\x01\x04self\x07\x01\0\x04\0\x1d[method]conne\
-ction.disconnect\x01\x11\x01i\x06\x01k\x12\x01@\0\0\x13\x04\0\x06parent\x01\x14\x03\
-\0\x19sandhog:job/channel@0.1.0\x05\x05\x02\x03\0\0\x05death\x02\x03\0\x02\x0aco\
-nnection\x01B\xec\x01\x02\x03\x02\x01\x06\x04\0\x05death\x03\0\0\x02\x03\x02\x01\
-\x04\x04\0\x05error\x03\0\x02\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\x04\x02\
-\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0aconnect\
-ion\x03\0\x08\x01o\x02w\x01\x01q\x02\x05clean\x01w\0\x08poisoned\x01\x0a\0\x04\0\
-\x08acquired\x03\0\x0b\x04\0\x04lock\x03\x01\x04\0\x05rlock\x03\x01\x04\0\x09sem\
-aphore\x03\x01\x04\0\x05event\x03\x01\x04\0\x09condition\x03\x01\x04\0\x07barrie\
-r\x03\x01\x01m\x0a\x02i8\x02u8\x03i16\x03u16\x03i32\x03u32\x03i64\x03u64\x03f32\x03\
-f64\x04\0\x07element\x03\0\x13\x04\0\x05value\x03\x01\x04\0\x05array\x03\x01\x04\
-\0\x06memory\x03\x01\x01r\x02\x05tokenw\x07message\x05\x04\0\x05taken\x03\0\x18\x04\
-\0\x05queue\x03\x01\x01h\x0d\x01j\x01\x0c\x01\x03\x01@\x02\x04self\x1b\x07timeou\
-t\x07\0\x1c\x04\0\x14[method]lock.acquire\x01\x1d\x01j\0\x01\x03\x01@\x01\x04sel\
-f\x1b\0\x1e\x04\0\x14[method]lock.release\x01\x1f\x01h\x0e\x01@\x02\x04self\x20\x07\
-timeout\x07\0\x1c\x04\0\x15[method]rlock.acquire\x01!\x01@\x01\x04self\x20\0\x1e\
-\x04\0\x15[method]rlock.release\x01\"\x01h\x0f\x01j\x01w\x01\x03\x01@\x02\x04sel\
-f#\x07timeout\x07\0$\x04\0\x19[method]semaphore.acquire\x01%\x01@\x01\x04self#\0\
-\x1e\x04\0\x19[method]semaphore.release\x01&\x01j\x01y\x01\x03\x01@\x01\x04self#\
-\0'\x04\0\x19[method]semaphore.permits\x01(\x01h\x10\x01@\x01\x04self)\0\x1e\x04\
-\0\x11[method]event.set\x01*\x04\0\x13[method]event.clear\x01*\x01j\x01\x7f\x01\x03\
-\x01@\x01\x04self)\0+\x04\0\x14[method]event.is-set\x01,\x01@\x02\x04self)\x07ti\
-meout\x07\0\x1e\x04\0\x12[method]event.wait\x01-\x01h\x11\x01@\x02\x04self.\x07t\
-imeout\x07\0\x1c\x04\0\x19[method]condition.acquire\x01/\x01@\x01\x04self.\0\x1e\
-\x04\0\x19[method]condition.release\x010\x04\0\x16[method]condition.wait\x01/\x01\
-@\x02\x04self.\x04mosty\0\x1e\x04\0\x18[method]condition.notify\x011\x04\0\x1c[m\
-ethod]condition.notify-all\x010\x01h\x12\x01@\x02\x04self2\x07timeout\x07\0'\x04\
-\0\x14[method]barrier.wait\x013\x01@\x01\x04self2\0\x1e\x04\0\x15[method]barrier\
-.reset\x014\x04\0\x15[method]barrier.abort\x014\x01@\x01\x04self2\0y\x04\0\x17[m\
-ethod]barrier.parties\x015\x01@\x01\x04self2\0'\x04\0\x17[method]barrier.waiting\
-\x016\x01@\x01\x04self2\0+\x04\0\x19[method]barrier.is-broken\x017\x01h\x15\x01@\
-\x01\x04self8\0\x14\x04\0\x15[method]value.element\x019\x01j\x01x\x01\x03\x01@\x01\
-\x04self8\0:\x04\0\x19[method]value.get-integer\x01;\x01@\x02\x04self8\x05valuex\
-\0\x1e\x04\0\x19[method]value.set-integer\x01<\x01@\x02\x04self8\x06amountx\0:\x04\
-\0\x19[method]value.add-integer\x01=\x01@\x02\x04self8\x05valuex\0:\x04\0\x1a[me\
-thod]value.swap-integer\x01>\x01@\x03\x04self8\x08expectedx\x05valuex\0:\x04\0&[\
-method]value.compare-exchange-integer\x01?\x01j\x01u\x01\x03\x01@\x01\x04self8\0\
-\xc0\0\x04\0\x17[method]value.get-float\x01A\x01@\x02\x04self8\x05valueu\0\x1e\x04\
-\0\x17[method]value.set-float\x01B\x01@\x02\x04self8\x06amountu\0\xc0\0\x04\0\x17\
-[method]value.add-float\x01C\x01@\x02\x04self8\x05valueu\0\xc0\0\x04\0\x18[metho\
-d]value.swap-float\x01D\x01@\x03\x04self8\x08expectedu\x05valueu\0\xc0\0\x04\0$[\
-method]value.compare-exchange-float\x01E\x01@\x02\x04self8\x07timeout\x07\0\x1c\x04\
-\0\x15[method]value.acquire\x01F\x01@\x01\x04self8\0\x1e\x04\0\x15[method]value.\
-release\x01G\x01h\x16\x01@\x01\x04self\xc8\0\0\x14\x04\0\x15[method]array.elemen\
-t\x01I\x01@\x01\x04self\xc8\0\0w\x04\0\x14[method]array.length\x01J\x01@\x02\x04\
-self\xc8\0\x05indexw\0:\x04\0\x19[method]array.get-integer\x01K\x01@\x03\x04self\
-\xc8\0\x05indexw\x05valuex\0\x1e\x04\0\x19[method]array.set-integer\x01L\x01@\x03\
-\x04self\xc8\0\x05indexw\x06amountx\0:\x04\0\x19[method]array.add-integer\x01M\x01\
-@\x04\x04self\xc8\0\x05indexw\x08expectedx\x05valuex\0:\x04\0&[method]array.comp\
-are-exchange-integer\x01N\x01@\x02\x04self\xc8\0\x05indexw\0\xc0\0\x04\0\x17[met\
-hod]array.get-float\x01O\x01@\x03\x04self\xc8\0\x05indexw\x05valueu\0\x1e\x04\0\x17\
-[method]array.set-float\x01P\x01@\x03\x04self\xc8\0\x05indexw\x06amountu\0\xc0\0\
-\x04\0\x17[method]array.add-float\x01Q\x01p}\x01j\x01\xd2\0\x01\x03\x01@\x03\x04\
-self\xc8\0\x05indexw\x05countw\0\xd3\0\x04\0\x12[method]array.read\x01T\x01@\x03\
-\x04self\xc8\0\x05indexw\x05bytes\xd2\0\0\x1e\x04\0\x13[method]array.write\x01U\x01\
-@\x02\x04self\xc8\0\x07timeout\x07\0\x1c\x04\0\x15[method]array.acquire\x01V\x01\
-@\x01\x04self\xc8\0\0\x1e\x04\0\x15[method]array.release\x01W\x01h\x17\x01@\x01\x04\
-self\xd8\0\0w\x04\0\x13[method]memory.size\x01Y\x01@\x03\x04self\xd8\0\x02atw\x05\
-countw\0\xd3\0\x04\0\x13[method]memory.read\x01Z\x01@\x03\x04self\xd8\0\x02atw\x05\
-bytes\xd2\0\0\x1e\x04\0\x14[method]memory.write\x01[\x01h\x1a\x01@\x03\x04self\xdc\
-\0\x07message\x05\x07timeout\x07\0\x1e\x04\0\x11[method]queue.put\x01]\x01@\x03\x04\
-self\xdc\0\x05batch\xd2\0\x07timeout\x07\0\x1e\x04\0\x17[method]queue.put-batch\x01\
-^\x01j\x01\x05\x01\x03\x01@\x02\x04self\xdc\0\x07timeout\x07\0\xdf\0\x04\0\x11[m\
-ethod]queue.get\x01`\x01@\x03\x04self\xdc\0\x04mosty\x07timeout\x07\0\xd3\0\x04\0\
+\x03\0\x19sandhog:job/process@0.1.0\x05\x03\x02\x03\0\0\x05error\x01B\x20\x02\x03\
+\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x02\
+\x04\0\x0ctcp-listener\x03\x01\x04\0\x0atcp-stream\x03\x01\x01i\x04\x01i\x05\x01\
+q\x02\x08listener\x01\x06\0\x06stream\x01\x07\0\x04\0\x06handle\x03\0\x08\x01h\x04\
+\x01h\x05\x01q\x02\x08listener\x01\x0a\0\x06stream\x01\x0b\0\x04\0\x04sent\x03\0\
+\x0c\x01j\x01\x07\x01\x01\x01@\x02\x04self\x0a\x07timeout\x03\0\x0e\x04\0\x1b[me\
+thod]tcp-listener.accept\x01\x0f\x01j\x01s\x01\x01\x01@\x01\x04self\x0a\0\x10\x04\
+\0\x1c[method]tcp-listener.address\x01\x11\x01p}\x01j\x01\x12\x01\x01\x01@\x03\x04\
+self\x0b\x04mostw\x07timeout\x03\0\x13\x04\0\x17[method]tcp-stream.read\x01\x14\x01\
+j\x01w\x01\x01\x01@\x03\x04self\x0b\x05bytes\x12\x07timeout\x03\0\x15\x04\0\x18[\
+method]tcp-stream.write\x01\x16\x01@\x01\x04self\x0b\0\x10\x04\0\x17[method]tcp-\
+stream.peer\x01\x17\x01p\x06\x01@\0\0\x18\x04\0\x09listeners\x01\x19\x03\0\x19sa\
+ndhog:job/sockets@0.1.0\x05\x05\x02\x03\0\x02\x06handle\x02\x03\0\x02\x04sent\x01\
+B%\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\0\x07messa\
+ge\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\x02\x01\x06\x04\
+\0\x06handle\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x04sent\x03\0\x08\x04\0\x0aconn\
+ection\x03\x01\x01h\x0a\x01@\x02\x04self\x0b\x04mostw\x01\0\x04\0\x18[method]con\
+nection.limit\x01\x0c\x01j\0\x01\x01\x01@\x03\x04self\x0b\x07message\x03\x07time\
+out\x05\0\x0d\x04\0\x17[method]connection.send\x01\x0e\x01j\x01\x03\x01\x01\x01@\
+\x02\x04self\x0b\x07timeout\x05\0\x0f\x04\0\x17[method]connection.recv\x01\x10\x01\
+@\x04\x04self\x0b\x07message\x03\x06handle\x09\x07timeout\x05\0\x0d\x04\0\x1c[me\
+thod]connection.send-with\x01\x11\x01k\x07\x01@\x01\x04self\x0b\0\x12\x04\0\x1e[\
+method]connection.take-socket\x01\x13\x01p}\x01@\x03\x04self\x0b\x05batch\x14\x07\
+timeout\x05\0\x0d\x04\0\x1d[method]connection.send-batch\x01\x15\x01j\x01\x14\x01\
+\x01\x01@\x02\x04self\x0b\x07timeout\x05\0\x16\x04\0\x1d[method]connection.recv-\
+batch\x01\x17\x01@\x01\x04self\x0b\x01\0\x04\0\x1d[method]connection.disconnect\x01\
+\x18\x01i\x0a\x01k\x19\x01@\0\0\x1a\x04\0\x06parent\x01\x1b\x03\0\x19sandhog:job\
+/channel@0.1.0\x05\x08\x02\x03\0\0\x05death\x02\x03\0\x03\x0aconnection\x01B\xec\
+\x01\x02\x03\x02\x01\x09\x04\0\x05death\x03\0\0\x02\x03\x02\x01\x04\x04\0\x05err\
+or\x03\0\x02\x02\x03\x02\x01\x01\x04\0\x07message\x03\0\x04\x02\x03\x02\x01\x02\x04\
+\0\x07timeout\x03\0\x06\x02\x03\x02\x01\x0a\x04\0\x0aconnection\x03\0\x08\x01o\x02\
+w\x01\x01q\x02\x05clean\x01w\0\x08poisoned\x01\x0a\0\x04\0\x08acquired\x03\0\x0b\
+\x04\0\x04lock\x03\x01\x04\0\x05rlock\x03\x01\x04\0\x09semaphore\x03\x01\x04\0\x05\
+event\x03\x01\x04\0\x09condition\x03\x01\x04\0\x07barrier\x03\x01\x01m\x0a\x02i8\
+\x02u8\x03i16\x03u16\x03i32\x03u32\x03i64\x03u64\x03f32\x03f64\x04\0\x07element\x03\
+\0\x13\x04\0\x05value\x03\x01\x04\0\x05array\x03\x01\x04\0\x06memory\x03\x01\x01\
+r\x02\x05tokenw\x07message\x05\x04\0\x05taken\x03\0\x18\x04\0\x05queue\x03\x01\x01\
+h\x0d\x01j\x01\x0c\x01\x03\x01@\x02\x04self\x1b\x07timeout\x07\0\x1c\x04\0\x14[m\
+ethod]lock.acquire\x01\x1d\x01j\0\x01\x03\x01@\x01\x04self\x1b\0\x1e\x04\0\x14[m\
+ethod]lock.release\x01\x1f\x01h\x0e\x01@\x02\x04self\x20\x07timeout\x07\0\x1c\x04\
+\0\x15[method]rlock.acquire\x01!\x01@\x01\x04self\x20\0\x1e\x04\0\x15[method]rlo\
+ck.release\x01\"\x01h\x0f\x01j\x01w\x01\x03\x01@\x02\x04self#\x07timeout\x07\0$\x04\
+\0\x19[method]semaphore.acquire\x01%\x01@\x01\x04self#\0\x1e\x04\0\x19[method]se\
+maphore.release\x01&\x01j\x01y\x01\x03\x01@\x01\x04self#\0'\x04\0\x19[method]sem\
+aphore.permits\x01(\x01h\x10\x01@\x01\x04self)\0\x1e\x04\0\x11[method]event.set\x01\
+*\x04\0\x13[method]event.clear\x01*\x01j\x01\x7f\x01\x03\x01@\x01\x04self)\0+\x04\
+\0\x14[method]event.is-set\x01,\x01@\x02\x04self)\x07timeout\x07\0\x1e\x04\0\x12\
+[method]event.wait\x01-\x01h\x11\x01@\x02\x04self.\x07timeout\x07\0\x1c\x04\0\x19\
+[method]condition.acquire\x01/\x01@\x01\x04self.\0\x1e\x04\0\x19[method]conditio\
+n.release\x010\x04\0\x16[method]condition.wait\x01/\x01@\x02\x04self.\x04mosty\0\
+\x1e\x04\0\x18[method]condition.notify\x011\x04\0\x1c[method]condition.notify-al\
+l\x010\x01h\x12\x01@\x02\x04self2\x07timeout\x07\0'\x04\0\x14[method]barrier.wai\
+t\x013\x01@\x01\x04self2\0\x1e\x04\0\x15[method]barrier.reset\x014\x04\0\x15[met\
+hod]barrier.abort\x014\x01@\x01\x04self2\0y\x04\0\x17[method]barrier.parties\x01\
+5\x01@\x01\x04self2\0'\x04\0\x17[method]barrier.waiting\x016\x01@\x01\x04self2\0\
++\x04\0\x19[method]barrier.is-broken\x017\x01h\x15\x01@\x01\x04self8\0\x14\x04\0\
+\x15[method]value.element\x019\x01j\x01x\x01\x03\x01@\x01\x04self8\0:\x04\0\x19[\
+method]value.get-integer\x01;\x01@\x02\x04self8\x05valuex\0\x1e\x04\0\x19[method\
+]value.set-integer\x01<\x01@\x02\x04self8\x06amountx\0:\x04\0\x19[method]value.a\
+dd-integer\x01=\x01@\x02\x04self8\x05valuex\0:\x04\0\x1a[method]value.swap-integ\
+er\x01>\x01@\x03\x04self8\x08expectedx\x05valuex\0:\x04\0&[method]value.compare-\
+exchange-integer\x01?\x01j\x01u\x01\x03\x01@\x01\x04self8\0\xc0\0\x04\0\x17[meth\
+od]value.get-float\x01A\x01@\x02\x04self8\x05valueu\0\x1e\x04\0\x17[method]value\
+.set-float\x01B\x01@\x02\x04self8\x06amountu\0\xc0\0\x04\0\x17[method]value.add-\
+float\x01C\x01@\x02\x04self8\x05valueu\0\xc0\0\x04\0\x18[method]value.swap-float\
+\x01D\x01@\x03\x04self8\x08expectedu\x05valueu\0\xc0\0\x04\0$[method]value.compa\
+re-exchange-float\x01E\x01@\x02\x04self8\x07timeout\x07\0\x1c\x04\0\x15[method]v\
+alue.acquire\x01F\x01@\x01\x04self8\0\x1e\x04\0\x15[method]value.release\x01G\x01\
+h\x16\x01@\x01\x04self\xc8\0\0\x14\x04\0\x15[method]array.element\x01I\x01@\x01\x04\
+self\xc8\0\0w\x04\0\x14[method]array.length\x01J\x01@\x02\x04self\xc8\0\x05index\
+w\0:\x04\0\x19[method]array.get-integer\x01K\x01@\x03\x04self\xc8\0\x05indexw\x05\
+valuex\0\x1e\x04\0\x19[method]array.set-integer\x01L\x01@\x03\x04self\xc8\0\x05i\
+ndexw\x06amountx\0:\x04\0\x19[method]array.add-integer\x01M\x01@\x04\x04self\xc8\
+\0\x05indexw\x08expectedx\x05valuex\0:\x04\0&[method]array.compare-exchange-inte\
+ger\x01N\x01@\x02\x04self\xc8\0\x05indexw\0\xc0\0\x04\0\x17[method]array.get-flo\
+at\x01O\x01@\x03\x04self\xc8\0\x05indexw\x05valueu\0\x1e\x04\0\x17[method]array.\
+set-float\x01P\x01@\x03\x04self\xc8\0\x05indexw\x06amountu\0\xc0\0\x04\0\x17[met\
+hod]array.add-float\x01Q\x01p}\x01j\x01\xd2\0\x01\x03\x01@\x03\x04self\xc8\0\x05\
+indexw\x05countw\0\xd3\0\x04\0\x12[method]array.read\x01T\x01@\x03\x04self\xc8\0\
+\x05indexw\x05bytes\xd2\0\0\x1e\x04\0\x13[method]array.write\x01U\x01@\x02\x04se\
+lf\xc8\0\x07timeout\x07\0\x1c\x04\0\x15[method]array.acquire\x01V\x01@\x01\x04se\
+lf\xc8\0\0\x1e\x04\0\x15[method]array.release\x01W\x01h\x17\x01@\x01\x04self\xd8\
+\0\0w\x04\0\x13[method]memory.size\x01Y\x01@\x03\x04self\xd8\0\x02atw\x05countw\0\
+\xd3\0\x04\0\x13[method]memory.read\x01Z\x01@\x03\x04self\xd8\0\x02atw\x05bytes\xd2\
+\0\0\x1e\x04\0\x14[method]memory.write\x01[\x01h\x1a\x01@\x03\x04self\xdc\0\x07m\
+essage\x05\x07timeout\x07\0\x1e\x04\0\x11[method]queue.put\x01]\x01@\x03\x04self\
+\xdc\0\x05batch\xd2\0\x07timeout\x07\0\x1e\x04\0\x17[method]queue.put-batch\x01^\
+\x01j\x01\x05\x01\x03\x01@\x02\x04self\xdc\0\x07timeout\x07\0\xdf\0\x04\0\x11[me\
+thod]queue.get\x01`\x01@\x03\x04self\xdc\0\x04mosty\x07timeout\x07\0\xd3\0\x04\0\
 \x17[method]queue.get-batch\x01a\x01j\x01\x19\x01\x03\x01@\x02\x04self\xdc\0\x07\
 timeout\x07\0\xe2\0\x04\0\x12[method]queue.take\x01c\x01@\x02\x04self\xdc\0\x05t\
 okenw\0\x1e\x04\0\x19[method]queue.acknowledge\x01d\x04\0\x17[method]queue.give-\
@@ -25913,54 +27757,57 @@ engthw\0\xff\0\x04\0\x0ccreate-array\x01\x91\x01\x01@\x01\x05bytesw\0\x82\x01\x0
 \0\x0dcreate-memory\x01\x92\x01\x01@\x02\x05itemsy\x05bytesw\0\x85\x01\x04\0\x0c\
 create-queue\x01\x93\x01\x01o\x02\x87\x01\x87\x01\x01j\x01\x94\x01\x01\x03\x01@\0\
 \0\x95\x01\x04\0\x0bcreate-pipe\x01\x96\x01\x03\0\x19sandhog:job/objects@0.1.0\x05\
-\x08\x02\x03\0\0\x07verdict\x02\x03\0\x03\x04lock\x02\x03\0\x03\x05rlock\x02\x03\
-\0\x03\x09semaphore\x02\x03\0\x03\x05event\x02\x03\0\x03\x09condition\x02\x03\0\x03\
-\x07barrier\x02\x03\0\x03\x05value\x02\x03\0\x03\x05array\x02\x03\0\x03\x06memor\
-y\x02\x03\0\x03\x05queue\x01Bu\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\
-\x02\x01\x01\x04\0\x07message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\
-\0\x04\x02\x03\x02\x01\x09\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x07\x04\0\x0a\
-connection\x03\0\x08\x02\x03\x02\x01\x0a\x04\0\x04lock\x03\0\x0a\x02\x03\x02\x01\
-\x0b\x04\0\x05rlock\x03\0\x0c\x02\x03\x02\x01\x0c\x04\0\x09semaphore\x03\0\x0e\x02\
-\x03\x02\x01\x0d\x04\0\x05event\x03\0\x10\x02\x03\x02\x01\x0e\x04\0\x09condition\
-\x03\0\x12\x02\x03\x02\x01\x0f\x04\0\x07barrier\x03\0\x14\x02\x03\x02\x01\x10\x04\
-\0\x05value\x03\0\x16\x02\x03\x02\x01\x11\x04\0\x05array\x03\0\x18\x02\x03\x02\x01\
-\x12\x04\0\x06memory\x03\0\x1a\x02\x03\x02\x01\x13\x04\0\x05queue\x03\0\x1c\x01m\
-\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\x1e\x01r\x03\x04paths\x04n\
-ames\x05write\x7f\x04\0\x09directory\x03\0\x20\x01kw\x01ky\x01r\x07\x0cmemory-by\
-tes\"\x0atimeout-ns\"\x06cpu-ns\"\x04fuel\"\x10max-output-bytes\"\x0emax-file-by\
-tes\"\x09max-files#\x04\0\x06limits\x03\0$\x01h\x0b\x01h\x0d\x01h\x0f\x01h\x11\x01\
-h\x13\x01h\x15\x01h\x17\x01h\x19\x01h\x1b\x01h\x1d\x01h\x09\x01q\x0b\x04lock\x01\
-&\0\x05rlock\x01'\0\x09semaphore\x01(\0\x05event\x01)\0\x09condition\x01*\0\x07b\
-arrier\x01+\0\x05value\x01,\0\x05array\x01-\0\x06memory\x01.\0\x05queue\x01/\0\x04\
-pipe\x010\0\x04\0\x06object\x03\01\x01n\x08\x07acquire\x07release\x03set\x04wait\
-\x04read\x05write\x03put\x03get\x04\0\x0dobject-rights\x03\03\x01r\x03\x04names\x06\
-object2\x06rights4\x04\0\x0cobject-grant\x03\05\x01ps\x01o\x02ss\x01p8\x01p!\x01\
-p6\x01k\x03\x01r\x0f\x06modules\x09arguments7\x0benvironment9\x0bdirectories:\x07\
-modules7\x07objects;\x0bmax-objectsy\x06limits%\x04data<\x05stdin\x1f\x06stdout\x1f\
-\x06stderr\x1f\x09connected\x7f\x08detached\x7f\x05fresh\x7f\x04\0\x03job\x03\0=\
-\x04\0\x06writer\x03\x01\x04\0\x06reader\x03\x01\x01r\x06\x06cpu-usw\x0eresident\
--bytesw\x13peak-resident-bytesw\x07threadsy\x11messages-receivedw\x0dmessages-se\
-ntw\x04\0\x0alive-usage\x03\0A\x04\0\x05child\x03\x01\x01h@\x01hC\x01q\x04\x07me\
-ssage\x010\0\x05bytes\x01\xc4\0\0\x05ended\x01\xc5\0\0\x08stopping\0\0\x04\0\x06\
-source\x03\0F\x01h?\x01p}\x01j\x01w\x01\x01\x01@\x03\x04self\xc8\0\x05bytes\xc9\0\
-\x07timeout\x05\0\xca\0\x04\0\x14[method]writer.write\x01K\x01j\x01\xc9\0\x01\x01\
-\x01@\x03\x04self\xc4\0\x04mostw\x07timeout\x05\0\xcc\0\x04\0\x13[method]reader.\
-read\x01M\x01@\x01\x04self\xc5\0\0s\x04\0\x10[method]child.id\x01N\x01i\x09\x01k\
-\xcf\0\x01@\x01\x04self\xc5\0\0\xd0\0\x04\0\x18[method]child.connection\x01Q\x01\
-i?\x01k\xd2\0\x01@\x01\x04self\xc5\0\0\xd3\0\x04\0\x13[method]child.stdin\x01T\x01\
-i@\x01k\xd5\0\x01@\x01\x04self\xc5\0\0\xd6\0\x04\0\x14[method]child.stdout\x01W\x04\
-\0\x14[method]child.stderr\x01W\x01j\x01\x07\x01\x01\x01@\x02\x04self\xc5\0\x07t\
-imeout\x05\0\xd8\0\x04\0\x12[method]child.wait\x01Y\x01@\x01\x04self\xc5\0\x01\0\
-\x04\0\x12[method]child.stop\x01Z\x04\0\x12[method]child.kill\x01Z\x01j\x01\xc2\0\
-\x01\x01\x01@\x01\x04self\xc5\0\0\xdb\0\x04\0\x13[method]child.usage\x01\\\x01j\x01\
-\x03\x01s\x01j\x01\xdd\0\x01\x01\x01@\x03\x04self\xc5\0\x04task\x03\x07timeout\x05\
-\0\xde\0\x04\0\x12[method]child.call\x01_\x01iC\x01j\x01\xe0\0\x01\x01\x01@\x01\x03\
-job>\0\xe1\0\x04\0\x05spawn\x01b\x01p\xc7\0\x01py\x01j\x01\xe4\0\x01\x01\x01@\x02\
-\x07sources\xe3\0\x07timeout\x05\0\xe5\0\x04\0\x08wait-any\x01f\x03\0\x1asandhog\
-:job/children@0.1.0\x05\x14\x03\0\x07message\x03\0\x01\x01j\x01\x15\x01s\x01@\x01\
-\x04task\x15\0\x16\x04\0\x06handle\x01\x17\x04\0\x19sandhog:job/handler@0.1.0\x04\
-\0\x0b\x0d\x01\0\x07handler\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dw\
-it-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x0b\x02\x03\0\0\x07verdict\x02\x03\0\x04\x04lock\x02\x03\0\x04\x05rlock\x02\x03\
+\0\x04\x09semaphore\x02\x03\0\x04\x05event\x02\x03\0\x04\x09condition\x02\x03\0\x04\
+\x07barrier\x02\x03\0\x04\x05value\x02\x03\0\x04\x05array\x02\x03\0\x04\x06memor\
+y\x02\x03\0\x04\x05queue\x02\x03\0\x02\x0ctcp-listener\x02\x03\0\x02\x0atcp-stre\
+am\x01B{\x02\x03\x02\x01\x04\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x01\x04\0\x07\
+message\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x07timeout\x03\0\x04\x02\x03\x02\x01\
+\x0c\x04\0\x07verdict\x03\0\x06\x02\x03\x02\x01\x0a\x04\0\x0aconnection\x03\0\x08\
+\x02\x03\x02\x01\x0d\x04\0\x04lock\x03\0\x0a\x02\x03\x02\x01\x0e\x04\0\x05rlock\x03\
+\0\x0c\x02\x03\x02\x01\x0f\x04\0\x09semaphore\x03\0\x0e\x02\x03\x02\x01\x10\x04\0\
+\x05event\x03\0\x10\x02\x03\x02\x01\x11\x04\0\x09condition\x03\0\x12\x02\x03\x02\
+\x01\x12\x04\0\x07barrier\x03\0\x14\x02\x03\x02\x01\x13\x04\0\x05value\x03\0\x16\
+\x02\x03\x02\x01\x14\x04\0\x05array\x03\0\x18\x02\x03\x02\x01\x15\x04\0\x06memor\
+y\x03\0\x1a\x02\x03\x02\x01\x16\x04\0\x05queue\x03\0\x1c\x02\x03\x02\x01\x17\x04\
+\0\x0ctcp-listener\x03\0\x1e\x02\x03\x02\x01\x18\x04\0\x0atcp-stream\x03\0\x20\x01\
+m\x03\x04null\x07inherit\x05piped\x04\0\x05stdio\x03\0\"\x01r\x03\x04paths\x04na\
+mes\x05write\x7f\x04\0\x09directory\x03\0$\x01kw\x01ky\x01r\x07\x0cmemory-bytes&\
+\x0atimeout-ns&\x06cpu-ns&\x04fuel&\x10max-output-bytes&\x0emax-file-bytes&\x09m\
+ax-files'\x04\0\x06limits\x03\0(\x01h\x0b\x01h\x0d\x01h\x0f\x01h\x11\x01h\x13\x01\
+h\x15\x01h\x17\x01h\x19\x01h\x1b\x01h\x1d\x01h\x09\x01q\x0b\x04lock\x01*\0\x05rl\
+ock\x01+\0\x09semaphore\x01,\0\x05event\x01-\0\x09condition\x01.\0\x07barrier\x01\
+/\0\x05value\x010\0\x05array\x011\0\x06memory\x012\0\x05queue\x013\0\x04pipe\x01\
+4\0\x04\0\x06object\x03\05\x01n\x08\x07acquire\x07release\x03set\x04wait\x04read\
+\x05write\x03put\x03get\x04\0\x0dobject-rights\x03\07\x01r\x03\x04names\x06objec\
+t6\x06rights8\x04\0\x0cobject-grant\x03\09\x01ps\x01o\x02ss\x01p<\x01p%\x01p:\x01\
+k\x03\x01r\x10\x06modules\x09arguments;\x0benvironment=\x0bdirectories>\x07modul\
+es;\x07objects?\x0bmax-objectsy\x06passed\x7f\x06limits)\x04data\xc0\0\x05stdin#\
+\x06stdout#\x06stderr#\x09connected\x7f\x08detached\x7f\x05fresh\x7f\x04\0\x03jo\
+b\x03\0A\x04\0\x06writer\x03\x01\x04\0\x06reader\x03\x01\x01r\x06\x06cpu-usw\x0e\
+resident-bytesw\x13peak-resident-bytesw\x07threadsy\x11messages-receivedw\x0dmes\
+sages-sentw\x04\0\x0alive-usage\x03\0E\x04\0\x05child\x03\x01\x01hD\x01hG\x01h\x1f\
+\x01h!\x01q\x06\x07message\x014\0\x05bytes\x01\xc8\0\0\x05ended\x01\xc9\0\0\x08s\
+topping\0\0\x06client\x01\xca\0\0\x04data\x01\xcb\0\0\x04\0\x06source\x03\0L\x01\
+hC\x01p}\x01j\x01w\x01\x01\x01@\x03\x04self\xce\0\x05bytes\xcf\0\x07timeout\x05\0\
+\xd0\0\x04\0\x14[method]writer.write\x01Q\x01j\x01\xcf\0\x01\x01\x01@\x03\x04sel\
+f\xc8\0\x04mostw\x07timeout\x05\0\xd2\0\x04\0\x13[method]reader.read\x01S\x01@\x01\
+\x04self\xc9\0\0s\x04\0\x10[method]child.id\x01T\x01i\x09\x01k\xd5\0\x01@\x01\x04\
+self\xc9\0\0\xd6\0\x04\0\x18[method]child.connection\x01W\x01iC\x01k\xd8\0\x01@\x01\
+\x04self\xc9\0\0\xd9\0\x04\0\x13[method]child.stdin\x01Z\x01iD\x01k\xdb\0\x01@\x01\
+\x04self\xc9\0\0\xdc\0\x04\0\x14[method]child.stdout\x01]\x04\0\x14[method]child\
+.stderr\x01]\x01j\x01\x07\x01\x01\x01@\x02\x04self\xc9\0\x07timeout\x05\0\xde\0\x04\
+\0\x12[method]child.wait\x01_\x01@\x01\x04self\xc9\0\x01\0\x04\0\x12[method]chil\
+d.stop\x01`\x04\0\x12[method]child.kill\x01`\x01j\x01\xc6\0\x01\x01\x01@\x01\x04\
+self\xc9\0\0\xe1\0\x04\0\x13[method]child.usage\x01b\x01j\x01\x03\x01s\x01j\x01\xe3\
+\0\x01\x01\x01@\x03\x04self\xc9\0\x04task\x03\x07timeout\x05\0\xe4\0\x04\0\x12[m\
+ethod]child.call\x01e\x01iG\x01j\x01\xe6\0\x01\x01\x01@\x01\x03job\xc2\0\0\xe7\0\
+\x04\0\x05spawn\x01h\x01p\xcd\0\x01py\x01j\x01\xea\0\x01\x01\x01@\x02\x07sources\
+\xe9\0\x07timeout\x05\0\xeb\0\x04\0\x08wait-any\x01l\x03\0\x1asandhog:job/childr\
+en@0.1.0\x05\x19\x03\0\x07message\x03\0\x01\x01j\x01\x1a\x01s\x01@\x01\x04task\x1a\
+\0\x1b\x04\0\x06handle\x01\x1c\x04\0\x19sandhog:job/handler@0.1.0\x04\0\x0b\x0d\x01\
+\0\x07handler\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

@@ -23,6 +23,7 @@ use crate::abi::sandhog::job::types;
 use crate::batch::Batch;
 use crate::error::{Error, Result, unless_it_would_wait};
 use crate::message::{self, Format, Message};
+use crate::net::{Handle, Sent};
 use crate::packed::Arrived;
 use crate::{Patience, nanoseconds};
 use serde::Serialize;
@@ -104,6 +105,24 @@ impl Connection {
     /// Sends a message as it is. Errors as those of [`send`](Self::send); [`Error::Invalid`]: it is a failure.
     pub fn send_message(&self, message: &Message) -> Result<()> {
         self.send_body(message.format, &message.body)
+    }
+
+    /// Sends a value, and a socket with it: `subprocess.send(message, handle)` in Node. Whoever receives the value takes the socket
+    /// with [`take_handle`](Self::take_handle). This job has its own still, whether it was sent or not.
+    ///
+    /// [`Error::Denied`]: the other end is no job, or a child without the right ([`Job::passed`](crate::Job::passed));
+    /// [`Error::TooLarge`]: a value with a socket has at most 64 KiB; [`Error::Quota`]: too many are on their way. The rest as of
+    /// [`send`](Self::send).
+    pub fn send_with<'a, T: Serialize + ?Sized>(&self, value: &T, handle: impl Into<Sent<'a>>) -> Result<()> {
+        let body = message::encode(value)?;
+        let message = types::MessageParam { format: Format::Value.into(), body: &body };
+        Ok(self.end.send_with(message, handle.into().as_param(), nanoseconds(self.patience))?)
+    }
+
+    /// The socket that came with the message that was received last, once; `None`: none did. The next receive closes one that
+    /// nobody took.
+    pub fn take_handle(&self) -> Option<Handle> {
+        self.end.take_socket().map(Handle::from)
     }
 
     pub(crate) fn send_body(&self, format: Format, body: &[u8]) -> Result<()> {
@@ -202,4 +221,14 @@ pub fn recv_bytes() -> Result<Vec<u8>> {
 /// [`Connection::try_recv`] from the parent.
 pub fn try_recv<T: DeserializeOwned>() -> Result<Option<T>> {
     with_parent(Connection::try_recv)
+}
+
+/// [`Connection::send_with`] to the parent.
+pub fn send_with<'a, T: Serialize + ?Sized>(value: &T, handle: impl Into<Sent<'a>>) -> Result<()> {
+    with_parent(|parent| parent.send_with(value, handle))
+}
+
+/// [`Connection::take_handle`] of the connection to the parent; `None` also where there is none.
+pub fn take_handle() -> Option<Handle> {
+    parent().and_then(|parent| parent.take_handle())
 }

@@ -5,12 +5,14 @@
 //! | `fork(file)` | `Job::new(name).connected().spawn()` |
 //! | `spawn(file)` | `Job::new(name).stdout(Stdio::Piped).spawn()` |
 //! | `execFile(file)` | `Job::new(name).output(1 << 20)` |
+//! | `child.send(message, socket)` | `child.send_with(&message, &socket)` |
 //! | `new Worker(file, { workerData })` | `Job::new(name).data(&data)?.connected().spawn()` |
 
 use crate::abi::sandhog::job::children as host;
 use crate::channel::Connection;
 use crate::error::{Error, Result, unless_it_would_wait};
 use crate::message::Message;
+use crate::net::{Handle, Sent, TcpListener, TcpStream};
 use crate::rights::Granted;
 use crate::streams::{Reader, Writer};
 use crate::verdict::Verdict;
@@ -75,6 +77,7 @@ pub struct Job {
     /// `rights` has what fills it.
     pub(crate) objects: Vec<Granted>,
     max_objects: u32,
+    passed: bool,
     limits: host::Limits,
     data: Option<Message>,
     stdin: Stdio,
@@ -96,6 +99,7 @@ impl Job {
             modules: Vec::new(),
             objects: Vec::new(),
             max_objects: 0,
+            passed: false,
             limits: host::Limits {
                 memory_bytes: None,
                 timeout_ns: None,
@@ -142,6 +146,13 @@ impl Job {
     /// child's until it has ended. Else it makes none. More than this job has left is [`Error::Quota`] at the start.
     pub fn max_objects(mut self, objects: u32) -> Self {
         self.max_objects = objects;
+        self
+    }
+
+    /// It may take sockets that come with messages ([`Child::send_with`]). [`Error::Denied`] at the start: this job may use none
+    /// itself (`--net`).
+    pub fn passed(mut self) -> Self {
+        self.passed = true;
         self
     }
 
@@ -273,6 +284,7 @@ impl Job {
             modules: &modules,
             objects: &objects,
             max_objects: self.max_objects,
+            passed: self.passed,
             limits: self.limits,
             data: self.data.as_ref().map(Message::as_param),
             stdin: self.stdin.into(),
@@ -402,6 +414,16 @@ impl Child {
     /// [`Connection::send_bytes`] to the child.
     pub fn send_bytes(&self, bytes: &[u8]) -> Result<()> {
         self.connected()?.send_bytes(bytes)
+    }
+
+    /// [`Connection::send_with`] to the child: a value, and a socket with it.
+    pub fn send_with<'a, T: Serialize + ?Sized>(&self, value: &T, handle: impl Into<Sent<'a>>) -> Result<()> {
+        self.connected()?.send_with(value, handle)
+    }
+
+    /// [`Connection::take_handle`] of the connection to the child; `None` also where there is none.
+    pub fn take_handle(&self) -> Option<Handle> {
+        self.connection.as_ref().and_then(Connection::take_handle)
     }
 
     /// [`Connection::recv`] from the child.
@@ -546,6 +568,10 @@ pub enum Source<'a> {
     Message(&'a Connection),
     /// There are bytes to read, or their end.
     Bytes(&'a Reader),
+    /// A client waits to be accepted.
+    Client(&'a TcpListener),
+    /// There are bytes of a client's to read, or their end.
+    Data(&'a TcpStream),
     /// The child has ended.
     Ended(&'a Child),
     /// This job has been asked to stop; counts as listening, as [`stopping`](crate::process::stopping) does.
@@ -557,6 +583,8 @@ impl<'a> Source<'a> {
         match *self {
             Self::Message(connection) => host::Source::Message(connection.end()),
             Self::Bytes(reader) => host::Source::Bytes(reader.end()),
+            Self::Client(listener) => host::Source::Client(listener.socket()),
+            Self::Data(stream) => host::Source::Data(stream.socket()),
             Self::Ended(child) => host::Source::Ended(&child.handle),
             Self::Stopping => host::Source::Stopping,
         }

@@ -1,6 +1,7 @@
 //! What a job that Sandhog runs can ask of it, beside WASI: messages to and from its parent ([`channel`]), jobs of its own
 //! ([`children`]), what it tells whoever watches it ([`process`]), and what it shares with other jobs of its group: locks and the
-//! like ([`sync`]), memory ([`shared`]), queues ([`queue`]), pipes ([`pipe`]). With the feature `http` it answers requests (`http`).
+//! like ([`sync`]), memory ([`shared`]), queues ([`queue`]), pipes ([`pipe`]). It can accept clients itself ([`net`]); with the
+//! feature `http` it answers requests (`http`).
 //!
 //! ```standalone_crate
 //! use sandhog::{Job, Result};
@@ -24,7 +25,7 @@
 //!   [`MAX_MESSAGE_BYTES`].
 //! - **Rights** are given on the outside (`sandhog run --child NAME=FILE`, `--object "tasks: queue(100) put"`); nothing in here
 //!   gives one.
-//! - **One thread.** A guest has no threads and no sockets. A job that is to do two things at once is two jobs.
+//! - **One thread.** A guest has no threads. A job that is to do two things at once is two jobs.
 //! - **On the host's own target** this crate compiles, so that a job's logic can be tested by `cargo test`; whatever would
 //!   ask Sandhog panics there.
 
@@ -36,6 +37,7 @@ mod handler;
 #[cfg(feature = "http")]
 pub mod http;
 mod message;
+pub mod net;
 mod packed;
 pub mod pipe;
 pub mod process;

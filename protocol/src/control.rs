@@ -42,7 +42,7 @@ pub struct JobSpec {
     pub max_children: Option<u64>,
     pub max_child_depth: Option<u64>,
     pub max_child_rate: Option<u64>,
-    pub net: Option<String>,
+    pub net: Vec<String>,
     /// Where it serves HTTP: `ADDRESS:PORT`. The settings from here to `idle_timeout` mean something with it only.
     pub listen: Option<String>,
     /// auto, instance, reuse or process.

@@ -53,6 +53,9 @@ pub const FDS: usize = 128;
 /// rounded down to a number that people can remember.
 pub const DIRECTORIES: usize = 64;
 
+/// Most sockets on which one job listens: with [`DIRECTORIES`] and the rest they stay below [`FDS`].
+pub const LISTENERS: usize = 16;
+
 /// Longest list of arguments and environment together, in bytes: [`FRAME`] less a margin for the rest of
 /// the message that carries it.
 pub const ARGUMENTS: usize = FRAME - (64 << 10);

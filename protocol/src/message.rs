@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! [ item, item, … ]          messages, each whole: an item is `bin` or `ext`, its type says the format
+//! [ true, item ] + fd        one whole message, and a handle beside it: what it is, the kernel tells
 //! [ length, item ] + fd      one message of `length` bytes; `item` holds its first bytes, and the sealed memfd beside
 //!                            the packet the rest, from its start
 //! [ nil, length, item ]      the first piece of one message of `length` bytes
@@ -51,6 +52,9 @@ pub struct Message {
 /// Where a packet's array begins with it, the packet is a piece of a message.
 const NIL: u8 = 0xc0;
 
+/// Where it begins with this, a handle comes with its one message.
+const TRUE: u8 = 0xc3;
+
 /// Extension types of the formats on the wire.
 const VALUE: u8 = 1;
 const FAILURE: u8 = 2;
@@ -76,6 +80,8 @@ pub enum Breach {
     UnknownType(i8),
     #[error("failure in a batch, which is a handler's answer")]
     FailureInBatch,
+    #[error("failure with a handle, which is a handler's answer")]
+    FailureWithHandle,
     #[error("piece of a message has {found} bytes instead of {expected}")]
     Piece { expected: usize, found: usize },
     #[error("packet ends in the middle")]
@@ -123,6 +129,8 @@ impl<'a> Item<'a> {
 pub enum Packet {
     /// Messages, each whole, all of them checked: [`Item::read`] reads them one by one. At least one.
     Messages { count: usize, items: Range<usize> },
+    /// One whole message, and a handle beside the packet.
+    WithHandle { item: Range<usize> },
     /// The first part of a message of `length` bytes; the rest, at least a byte, is in the memfd beside the packet.
     First { length: usize, format: Format, body: Range<usize> },
     /// The first piece, of [`limits::INLINE_PAYLOAD`] bytes, of a message of `length`, which is more.
@@ -155,12 +163,20 @@ impl Packet {
                 let (length, format, body) = Self::parse_first(packet, rest)?;
                 return Ok(Self::First { length, format, body });
             }
+            (2, Some(&TRUE)) => return Self::parse_with_handle(packet, &rest[1..]),
             (1..=3, Some(&NIL)) => return Self::parse_pieces(packet, count, &rest[1..]),
             (..) => {}
         }
         let items = packet.len() - rest.len()..packet.len();
         check_items(rest, count, |item| check(item.format, item.body))?;
         Ok(Self::Messages { count, items })
+    }
+
+    /// `rest`: the packet behind its array's header and its true.
+    fn parse_with_handle(packet: &[u8], rest: &[u8]) -> Result<Self, Breach> {
+        let item = packet.len() - rest.len()..packet.len();
+        check_items(rest, 1, |item| check_with_handle(item.format))?;
+        Ok(Self::WithHandle { item })
     }
 
     /// `rest`: the packet behind its array's header and its nil.
@@ -218,6 +234,17 @@ pub fn check(format: Format, body: &[u8]) -> Result<(), Breach> {
     }
 }
 
+/// Whether a handle may come with a message of this format.
+///
+/// # Errors
+/// [`Breach::FailureWithHandle`].
+pub const fn check_with_handle(format: Format) -> Result<(), Breach> {
+    match format {
+        Format::Value | Format::Bytes => Ok(()),
+        Format::Failure => Err(Breach::FailureWithHandle),
+    }
+}
+
 /// Whether `batch` is what `send-batch` of `wit/sandhog.wit` takes, and so a packet as it is. How many messages it has.
 ///
 /// # Errors
@@ -264,6 +291,15 @@ impl Head {
     pub fn alone(format: Format, length: usize) -> Self {
         let mut head = Self::empty();
         head.push(&[0x91]);
+        head.push_item(format, length);
+        head
+    }
+
+    /// Of one whole message of `length` bytes with which a handle comes.
+    #[must_use]
+    pub fn with_handle(format: Format, length: usize) -> Self {
+        let mut head = Self::empty();
+        head.push(&[0x92, TRUE]);
         head.push_item(format, length);
         head
     }
@@ -496,6 +532,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_with_a_handle_is_told_from_everything_else() {
+        for format in [Format::Value, Format::Bytes] {
+            for length in [0, 1, 256, limits::INLINE_PAYLOAD] {
+                let packet = packet(Head::with_handle(format, length), &vec![7; length]);
+                assert!(packet.len() <= limits::MESSAGE_PACKET);
+                let Ok(Packet::WithHandle { item }) = Packet::parse(&packet) else { panic!("{length}") };
+                let (item, _) = Item::read(&packet[item]).unwrap();
+                assert_eq!((item.format, item.body.len()), (format, length));
+            }
+        }
+    }
+
+    #[test]
     fn a_piece_is_told_from_everything_else() {
         let length = limits::MESSAGE;
         for format in FORMATS {
@@ -597,6 +646,12 @@ mod tests {
             (b"\x91\xc4\x01xy", Breach::Trailing(1)),
             (b"\x92\x05\xc4\x01xyz", Breach::Trailing(2)),
             (b"\x91\xd4\x02\xff", Breach::NotText),
+            (b"\x92\xc3\xd4\x02x", Breach::FailureWithHandle),
+            (b"\x92\xc3\xc4\x01xy", Breach::Trailing(1)),
+            (b"\x92\xc3", Breach::Torn),
+            (b"\x92\xc3\x05", Breach::NotAMessage(0x05)),
+            (b"\x91\xc3", Breach::NotAMessage(0xc3)),
+            (b"\x93\xc3\xc4\x01x\xc4\x01x", Breach::NotAMessage(0xc3)),
             (b"\x91\xc0x", Breach::Trailing(1)),
             (b"\x92\xc0", Breach::Torn),
             (b"\x92\xc0\xc0", Breach::NotAMessage(0xc0)),
@@ -631,7 +686,8 @@ mod tests {
         let whole = batch.as_bytes().unwrap();
         let first = packet(Head::first(Format::Value, 70_000, 3), b"abc");
         let (piece, given_up) = (packet(Head::piece(3), b"abc"), Head::given_up());
-        for packet in [whole, &first, &piece, given_up.as_bytes()] {
+        let handle = packet(Head::with_handle(Format::Value, 3), b"abc");
+        for packet in [whole, &first, &piece, &handle, given_up.as_bytes()] {
             for length in 0..packet.len() {
                 assert!(Packet::parse(&packet[..length]).is_err(), "{length}");
             }
@@ -641,7 +697,7 @@ mod tests {
     #[test]
     fn random_packets_never_panic() {
         const MARKERS: [u8; 16] =
-            [0x90, 0x91, 0x92, 0x93, 0xc0, 0xdd, 0xc4, 0xc5, 0xc6, 0xc7, 0xc9, 0xd4, 0xd8, 0xcc, 0xcf, 0x01];
+            [0x90, 0x91, 0x92, 0xc3, 0xc0, 0xdd, 0xc4, 0xc5, 0xc6, 0xc7, 0xc9, 0xd4, 0xd8, 0xcc, 0xcf, 0x01];
         let mut random = Random(7);
         for _ in 0..300_000 {
             let bytes: Vec<u8> = (0..random.below(24))
@@ -649,6 +705,10 @@ mod tests {
                 .collect();
             let _ = check_batch(&bytes);
             match Packet::parse(&bytes) {
+                Ok(Packet::WithHandle { item }) => {
+                    let (item, after) = Item::read(&bytes[item]).unwrap();
+                    assert!(after.is_empty() && item.format != Format::Failure);
+                }
                 Ok(Packet::Messages { .. }) => assert!(!messages(&bytes).unwrap().is_empty()),
                 Ok(Packet::First { length, body, .. } | Packet::Begin { length, body, .. }) => {
                     assert!(length > body.len() && body.end == bytes.len());

@@ -78,6 +78,8 @@ pub struct ZygotePlan {
     pub coredump: bool,
     /// Its workers may use objects of their group: memory that several processes have.
     pub objects: bool,
+    /// Its workers may use TCP sockets that they are given.
+    pub sockets: bool,
     /// It serves many attempts: each of its workers has a place with a cgroup and an identity of its own. None: one worker, which
     /// shares the zygote's cgroup.
     pub slots: Option<Slots>,
@@ -125,7 +127,7 @@ pub enum Program {
     Keeper,
 }
 
-/// How a worker is to be sealed. Its granted directories travel beside it as fds, in this order.
+/// How a worker is to be sealed. Its listening sockets travel beside it as fds, then its granted directories, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerPlan {
     pub rlimits: Rlimits,
@@ -133,6 +135,8 @@ pub struct WorkerPlan {
     pub connected: bool,
     /// A file for its core dump comes along.
     pub coredump: bool,
+    /// TCP sockets that listen, at most [`crate::limits::LISTENERS`]; only where [`ZygotePlan::sockets`] says so.
+    pub listeners: u32,
     pub directories: Vec<Access>,
     /// Its place, where its zygote has slots.
     pub slot: Option<u32>,
@@ -194,6 +198,10 @@ pub struct GuestPlan {
     pub fresh: bool,
     /// It may use objects of its group, as [`ZygotePlan::objects`] says to its zygote.
     pub objects: bool,
+    /// It may use sockets of TCP, as [`ZygotePlan::sockets`] says to its zygote.
+    pub sockets: bool,
+    /// Those that others pass on, too.
+    pub passed: bool,
     /// Of a handler: what it answers to tasks that came in one packet goes back in as few packets.
     pub together: bool,
     /// Which of stdin, stdout and stderr the guest is to take for a terminal.

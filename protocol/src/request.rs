@@ -113,6 +113,8 @@ pub struct ChildJob {
     pub objects: Vec<ChildObject>,
     /// So many without a name may it make.
     pub max_objects: u32,
+    /// It may take sockets that others pass on.
+    pub passed: bool,
     pub limits: ChildLimits,
     pub data: Option<Message>,
     /// Stdin, stdout, stderr.

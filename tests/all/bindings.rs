@@ -71,7 +71,7 @@ fn generate(world: &str, options: Opts) -> String {
 /// What a handler has beyond a command: its export. The interfaces are the command's.
 fn generate_export() -> String {
     let path = |name: &str| WithOption::Path(format!("crate::abi::sandhog::job::{name}"));
-    let interfaces = ["types", "process", "channel", "objects", "children"];
+    let interfaces = ["types", "process", "sockets", "channel", "objects", "children"];
     let text = generate(
         "handler",
         Opts {

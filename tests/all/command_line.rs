@@ -114,7 +114,6 @@ fn a_mistyped_word_is_told_the_right_one() {
             "unexpected argument 'argument' found\n  \
              hint: what the guest gets as arguments goes after --: sandhog run FILE -- argument\n",
         ),
-        (&["run", "--net=host", "x"], "invalid value 'host' for '--net <NETWORK>' [possible values: none]\n"),
     ] {
         // Of the verb that was asked for; where there is none such, of the one that most people look for.
         let verb = if words[0] == "completions" { "completions" } else { "run" };

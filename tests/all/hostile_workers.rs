@@ -161,6 +161,7 @@ fn child(module: &str) -> ChildJob {
         modules: Vec::new(),
         objects: Vec::new(),
         max_objects: 0,
+        passed: false,
         limits: ChildLimits::default(),
         data: None,
         stdio: [ChildStdio::Null; 3],

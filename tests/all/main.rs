@@ -77,6 +77,8 @@ mod serve_load;
 mod serve_passed;
 mod serve_waits;
 mod shared_zygotes;
+mod sockets;
+mod sockets_kept;
 mod stopping;
 mod streams;
 mod support;

@@ -176,10 +176,12 @@ fn sockets_of_a_network_are_in_the_hands_of_those_who_serve() {
     let words = ["TcpStream", "TcpListener", "UdpSocket", "AF_INET", "AF_INET6", "INET", "INET6"];
     // The doctor and its probes try whether one could get through.
     let tries = |path: &str| ["doctor", "probes"].contains(&crate_of(path)) || path == "host/sys/src/probe.rs";
-    // Those who accept, those who answer numbers, and the worker that was handed a connection.
+    // Those who accept, those who answer numbers, the worker that was handed a connection or a listener, and who looks whether it is
+    // one that is handed over.
     let serves = |path: &str| {
         crate_of(path) == "serve"
             || path == "host/http/src/numbers.rs"
+            || ["host/worker/src/sockets.rs", "host/spawner/src/spawner/fd_kind.rs"].contains(&path)
             || path.starts_with("host/worker/src/component/server/")
     };
     let broken = uses(&words, |path| !tries(path) && !serves(path));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Broken;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use sandhog_protocol::message::{Batch, Breach};
@@ -620,4 +621,129 @@ fn no_descriptor_that_came_in_is_kept() {
     marked(&[], b"nonsense");
     marked(&[good.as_fd()], b"\x92\x04\xc4\x01x");
     marked(&[good.as_fd(); 5], b"\x92\x04\xc4\x01x");
+}
+
+/// An end that takes handles, or refuses them, and a bare socket at the other side.
+fn taker(handles: Handles) -> (Endpoint, OwnedFd) {
+    let (here, there) = hostile_peer();
+    (here.handling(handles), there)
+}
+
+/// Whether the other end of this pipe is open in any hand.
+fn is_open(reader: &OwnedFd) -> bool {
+    rustix::io::ioctl_fionbio(reader, true).unwrap();
+    rustix::io::read(reader, &mut [0; 1]) == Err(Errno::AGAIN)
+}
+
+#[test]
+fn a_handle_comes_with_its_message_and_with_no_other() {
+    let (here, mut there) = connection();
+    let mut here = here.handling(Handles::Take);
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    there.send(Format::Bytes, b"before", SOON).unwrap();
+    there.send_with(Format::Bytes, b"with", writer.as_fd(), SOON).unwrap();
+    there.send(Format::Bytes, b"after", SOON).unwrap();
+    drop(writer);
+    assert_eq!(here.recv(SOON).unwrap(), text("before"));
+    assert!(here.take_handle().is_none());
+    assert_eq!(here.recv(SOON).unwrap(), text("with"));
+    let handle = here.take_handle().unwrap();
+    assert!(here.take_handle().is_none() && is_open(&reader));
+    assert_eq!(here.recv(SOON).unwrap(), text("after"));
+    assert!(here.take_handle().is_none());
+    drop(handle);
+    assert!(!is_open(&reader));
+    assert_eq!((here.received(), there.sent()), (3, 3));
+}
+
+#[test]
+fn a_handle_that_nobody_takes_is_closed_by_the_next_receive_and_with_its_end() {
+    for ends in [false, true] {
+        let (here, mut there) = connection();
+        let mut here = here.handling(Handles::Take);
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        there.send_with(Format::Value, b"\xc0", writer.as_fd(), SOON).unwrap();
+        drop(writer);
+        assert_eq!(here.recv_batch(SOON).unwrap(), b"\x91\xc7\x01\x01\xc0");
+        assert!(is_open(&reader));
+        if ends {
+            drop(here);
+        } else {
+            assert!(matches!(here.recv(Timeout::Now), Err(Error::WouldBlock)));
+        }
+        assert!(!is_open(&reader));
+    }
+}
+
+#[test]
+fn a_large_message_and_a_handle_do_not_come_together() {
+    let (mut here, there) = connection();
+    let large = vec![0; limits::INLINE_PAYLOAD + 1];
+    let sent = here.send_with(Format::Bytes, &large, there.as_fd(), SOON);
+    assert!(matches!(sent, Err(Error::TooLarge { max: limits::INLINE_PAYLOAD })));
+    assert!(matches!(here.send_with(Format::Failure, b"x", there.as_fd(), SOON), Err(Error::Invalid(_))));
+    // A message with a handle between two pieces of another one.
+    let begin = packet(Head::begin(Format::Bytes, 70_000), &vec![0; limits::INLINE_PAYLOAD]);
+    let with = packet(Head::with_handle(Format::Bytes, 1), b"x");
+    let (mut here, there) = taker(Handles::Take);
+    send_raw(&there, &begin, &[]);
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    send_raw(&there, &with, &[writer.as_fd()]);
+    drop(writer);
+    assert!(matches!(here.recv(SOON), Err(Error::Broken(Broken::Descriptors { expected: 0, found: 1 }))));
+    assert!(!is_open(&reader));
+}
+
+#[test]
+fn a_handle_that_is_refused_is_closed_and_the_connection_goes_on() {
+    let (mut here, there) = taker(Handles::Refuse);
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    send_raw(&there, &packet(Head::with_handle(Format::Bytes, 1), b"x"), &[writer.as_fd()]);
+    drop(writer);
+    send_raw(&there, b"\x91\xc4\x01y", &[]);
+    assert!(matches!(here.recv(SOON), Err(Error::HandleRefused)));
+    assert!(!is_open(&reader));
+    assert_eq!(here.recv(SOON).unwrap(), text("y"));
+    assert!(here.take_handle().is_none());
+    // Found while nobody received, it is told all the same.
+    let (_reader, writer) = rustix::pipe::pipe().unwrap();
+    send_raw(&there, &packet(Head::with_handle(Format::Bytes, 1), b"x"), &[writer.as_fd()]);
+    send_raw(&there, b"\x91\xc4\x01z", &[]);
+    assert!(here.look());
+    assert!(matches!(here.recv(SOON), Err(Error::HandleRefused)));
+    assert_eq!(here.recv(SOON).unwrap(), text("z"));
+}
+
+#[test]
+fn handles_too_many_too_few_or_unwanted_close_the_connection_and_none_is_kept() {
+    let with = packet(Head::with_handle(Format::Bytes, 1), b"x");
+    let (pipe, _writer) = rustix::pipe::pipe().unwrap();
+    let broken = |handles, count: usize| {
+        let (mut here, there) = taker(handles);
+        send_raw(&there, &with, &vec![pipe.as_fd(); count]);
+        match here.recv(SOON) {
+            Err(Error::Broken(broken)) => {
+                assert!(matches!(here.recv(SOON), Err(Error::Closed)));
+                Some(broken)
+            }
+            Err(Error::NoRoomForHandle) => None,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(broken(Handles::Breach, 1), Some(Broken::Handle));
+    assert_eq!(broken(Handles::Take, 0), Some(Broken::Descriptors { expected: 1, found: 0 }));
+    assert_eq!(broken(Handles::Take, 2), Some(Broken::Descriptors { expected: 1, found: 2 }));
+    // The kernel does not say whether there were too many or there was too little room.
+    assert_eq!(broken(Handles::Take, 100), None);
+    assert_eq!(breach(b"\x91\xc4\x01x", &[pipe.as_fd()]), Broken::Descriptors { expected: 0, found: 1 });
+}
+
+#[test]
+fn an_end_without_shutdown_is_closed_when_it_is_dropped() {
+    let (here, mut there) = connection();
+    let mut here = here.without_shutdown();
+    here.disconnect();
+    assert!(here.is_disconnected() && matches!(there.recv(Timeout::Now), Err(Error::WouldBlock)));
+    drop(here);
+    assert!(matches!(there.recv(SOON), Err(Error::Closed)));
 }

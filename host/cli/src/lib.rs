@@ -26,6 +26,7 @@ pub mod inspect;
 mod interrupt;
 pub mod ipc;
 mod job_control;
+mod listeners;
 mod look;
 mod man;
 pub mod manifest_file;

@@ -4,6 +4,7 @@ use super::args::RunArgs;
 use super::coredump_file::CoredumpFile;
 use super::embedded::{Failure, with_coordinator};
 use super::ipc::{self, Bridge, Other};
+use super::listeners;
 use super::render;
 use super::render::problem::Problem;
 use super::render::screen::Screen;
@@ -21,9 +22,11 @@ use sandhog_runtime::module;
 use sandhog_runtime::own_limits;
 use sandhog_runtime::privilege::{self, Start};
 use sandhog_runtime::record::VerdictRecord;
-use sandhog_runtime::run::Instead;
+use sandhog_runtime::run::{Beside, Instead};
+
 use sandhog_runtime::terms::Terms;
 use sandhog_runtime::worker_process::AttemptWorker;
+use sandhog_serve::listener::Listener;
 use sandhog_spec::job::{self, Job, Settings, Surroundings};
 use sandhog_sys::stamps;
 use std::os::fd::OwnedFd;
@@ -81,16 +84,16 @@ fn try_run(
     // By its numbers, so before anything else is opened.
     let other = Other::open(job.connection).map_err(|error| no_descriptor(&error))?;
     let usage = usage.map(UsageSocket::open).transpose().map_err(|error| no_descriptor(&error))?;
+    let listeners = listeners::open(&job.grants.net)?;
     with_coordinator(start, &terms, Arc::new(Screen::new(level)), |coordinator| async move {
-        run_job(&coordinator, &job, other, usage, instead(&coordinator)).await
+        run_job(&coordinator, &job, (other, usage, listeners), instead(&coordinator)).await
     })
 }
 
 async fn run_job(
     coordinator: &Arc<Coordinator>,
     job: &Job,
-    other: Other,
-    usage: Option<UsageSocket>,
+    (other, usage, listeners): (Other, Option<UsageSocket>, Vec<Listener>),
     instead: Option<Instead>,
 ) -> Result<VerdictRecord, Failure> {
     // Opened before the run: a verdict that can't be written is better known before than after.
@@ -101,7 +104,12 @@ async fn run_job(
     let (connection, bridge) = connect(other).map_err(|error| Failure::of(&error))?;
     let worker = Arc::new(AttemptWorker::default());
     usage.map(|usage| usage.serve(Arc::clone(&worker))).transpose().map_err(|error| Failure::of(&error))?;
-    let mut answer = coordinator.run(job, attempt.clone(), connection, coredump, instead, worker).await;
+    // The port that was really taken, before anybody has to ask for it.
+    listeners.iter().for_each(|listener| render::aside(&format!("sandhog: listening on {}\n", listener.address())));
+    let listeners = listeners.into_iter().map(Listener::for_job).collect::<Result<_, _>>();
+    let listeners = listeners.map_err(|error| Failure::of(&error))?;
+    let beside = Beside { connection, coredump, listeners };
+    let mut answer = coordinator.run(job, attempt.clone(), beside, instead, worker).await;
     if let Some(bridge) = bridge {
         bridge.finish().await;
     }

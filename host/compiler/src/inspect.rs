@@ -100,7 +100,7 @@ fn of_component(bytes: &[u8], form: Form) -> Inspection {
         world,
         wasi: versions(names().filter_map(|name| Name::parse(name))),
         refused: refused.map(|refusal| refusal.to_string()),
-        needs: needs_of_component(&component.imports, world, &memories),
+        needs: needs_of_component(&component, world, &memories),
         omitted: omitted(&[component.imports.len(), component.exports.len(), memories.len()]),
         imports: component.imports.iter().take(ITEMS).map(imported).collect(),
         exports: component.exports.iter().take(ITEMS).map(exported).collect(),
@@ -115,7 +115,8 @@ fn versions<'a>(names: impl Iterator<Item = Name<'a>>) -> Vec<String> {
     series.collect::<BTreeSet<_>>().into_iter().map(|series| shortened_to(series, NAME)).collect()
 }
 
-fn needs_of_component(imports: &[String], world: Option<World>, memories: &[Memory]) -> Vec<Need> {
+fn needs_of_component(component: &world::Component, world: Option<World>, memories: &[Memory]) -> Vec<Need> {
+    let imports = &component.imports;
     let of = |package: &str, interface: &str| {
         imports
             .iter()
@@ -127,11 +128,27 @@ fn needs_of_component(imports: &[String], world: Option<World>, memories: &[Memo
         of("wasi:cli", "environment"),
         of("wasi:sockets", ""),
         of("wasi:http", "outgoing-handler") || of("wasi:http", "client"),
+        uses_sockets(component),
         of("sandhog:job", "children"),
         world == Some(World::Handler) || of("sandhog:job", "channel"),
         world == Some(World::Http),
     ];
     needs(asked, memories)
+}
+
+/// Whether it can do something with sockets of ours. Their types alone are imported by whoever waits for any of several things.
+fn uses_sockets(component: &world::Component) -> bool {
+    let types = component.types.as_ref();
+    let is_ours = |name: &&String| {
+        Name::parse(name).is_some_and(|name| name.package == "sandhog:job" && name.interface == "sockets")
+    };
+    let Some(name) = component.imports.iter().find(is_ours) else { return false };
+    match types.component_item_for_import(name).map(|item| item.ty) {
+        Some(ComponentEntityType::Instance(id)) => {
+            types[id].exports.values().any(|item| matches!(item.ty, ComponentEntityType::Func(_)))
+        }
+        Some(_) | None => false,
+    }
 }
 
 /// What the imports of WASI are good for.
@@ -142,15 +159,19 @@ const OF_WASI: [&str; 4] = [
     "it can send HTTP requests, each of which is denied: there is no network",
 ];
 
-/// What each of six imports is good for, in this order: files, environment, network, HTTP, children, a connection; and at the
-/// end what a server of HTTP needs.
-fn needs(asked: [bool; 7], memories: &[Memory]) -> Vec<Need> {
+/// What each of seven imports is good for, in this order: files, environment, network, HTTP, sockets that are given, children, a
+/// connection; and at the end what a server of HTTP needs.
+fn needs(asked: [bool; 8], memories: &[Memory]) -> Vec<Need> {
     let need = |flag: Option<&str>, reason: &str| Need { flag: flag.map(str::to_owned), reason: reason.to_owned() };
     let all = [
         need(Some("--dir HOST::GUEST"), OF_WASI[0]),
         need(Some("--env NAME=VALUE"), OF_WASI[1]),
         need(None, OF_WASI[2]),
         need(None, OF_WASI[3]),
+        need(
+            Some("--net listen:ADDRESS:PORT"),
+            "it can accept clients where it is granted to listen, or use sockets of others",
+        ),
         need(Some("--child NAME=FILE"), "it can start other jobs"),
         need(Some("--ipc"), "it can exchange messages with whoever started it"),
         need(Some("--listen ADDRESS:PORT"), "it answers requests of HTTP: use sandhog serve"),
@@ -186,7 +207,7 @@ fn of_module(bytes: &[u8]) -> Inspection {
         .collect();
     let memories = memories(bytes);
     let wasi = |name: &str| imports.iter().any(|item| item.name.starts_with(&format!("wasi_snapshot_preview1.{name}")));
-    let asked = [wasi("path_"), wasi("environ_"), wasi("sock_"), false, false, false, false];
+    let asked = [wasi("path_"), wasi("environ_"), false, false, wasi("sock_"), false, false, false];
     Inspection {
         world: refused.is_none().then_some(World::Command),
         wasi: if wasi("") { vec!["0.1".to_owned()] } else { Vec::new() },

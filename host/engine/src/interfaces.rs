@@ -54,7 +54,7 @@ pub const PROVIDED: &[(&str, &str, &[&str])] = &[
     ("wasi:http", "0.3", &["types", "client"]),
     ("wasi:random", "0.3", &["random", "insecure", "insecure-seed"]),
     ("wasi:sockets", "0.3", &["types", "ip-name-lookup"]),
-    ("sandhog:job", "0.1", &["types", "process", "channel", "objects", "children"]),
+    ("sandhog:job", "0.1", &["types", "process", "sockets", "channel", "objects", "children"]),
 ];
 
 /// The export by which a command is run: of all versions of `wasi:cli/run` among `exports` the newest that can be run. A

@@ -343,7 +343,9 @@ impl Parent<'_> {
         let (data, worker) = (asked.data, Arc::default());
         let objects = handed.iter().map(|handed| (handed.name.clone(), handed.object)).collect();
         let (instead, family) = (None, None);
-        let member = Member { job, module, directories, modules, identity, data, objects, instead, worker, family };
+        let listeners = Vec::new();
+        let member =
+            Member { job, module, listeners, directories, modules, identity, data, objects, instead, worker, family };
         let child = self.begin(Arc::new(member), Ties { streams, connection, coredump: None }, asked.detached);
         Ok((Reply::Spawned { child, attempt }, fds))
     }

@@ -326,7 +326,8 @@ impl<'a> Driver<'a> {
         let ends =
             self.order.ends.iter().flat_map(|ends| ends.stdio.iter().chain(&ends.connection).chain(&ends.coredump));
         let ends = std::iter::once(&channel).chain(ends).map(AsFd::as_fd);
-        let fds: Vec<BorrowedFd<'_>> = ends.chain(self.order.directories.iter().map(AsFd::as_fd)).collect();
+        let granted = self.order.listeners.iter().chain(&self.order.directories).map(AsFd::as_fd);
+        let fds: Vec<BorrowedFd<'_>> = ends.chain(granted).collect();
         let zygote = match self.order.zygote {
             Zygote::Own(_) => self.id,
             Zygote::Shared(zygote) => zygote,
@@ -362,6 +363,7 @@ impl<'a> Driver<'a> {
     /// The worker has its ends now: with ours gone, it alone keeps them open.
     fn release_streams(&mut self) {
         self.order.ends = None;
+        self.order.listeners.clear();
         self.order.directories.clear();
     }
 

@@ -195,6 +195,7 @@ pub(super) async fn compile(
         worker: plan::compiler_worker(limits),
         begin: Begin::AtOnce(Work::Compile(plan::compilation(limits, threads, *metering, *wanted))),
         ends: Some(Ends { stdio: [input, copy.into(), null.into()], connection: None, coredump: None }),
+        listeners: Vec::new(),
         directories: Vec::new(),
         feed: None,
         pumps: Vec::new(),

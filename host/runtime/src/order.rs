@@ -18,6 +18,8 @@ pub struct Order {
     pub begin: Begin,
     /// What the worker is given; none once it has it.
     pub ends: Option<Ends>,
+    /// TCP sockets that listen, for it to accept clients from.
+    pub listeners: Vec<Arc<OwnedFd>>,
     /// Its granted directories, in the order of the plan.
     pub directories: Vec<Arc<OwnedFd>>,
     /// Where its stdin comes from, if anything comes.

@@ -6,7 +6,7 @@ use sandhog_protocol::plan::{
     CompileOutput, CompilePlan, GuestPlan, Identity, Metering, Program, Rlimits, Slots, Walls, WorkerPlan, ZygotePlan,
 };
 use sandhog_spawner::floor::MaxLimits;
-use sandhog_spec::job::{CompileLimits, Job, Limits};
+use sandhog_spec::job::{CompileLimits, Job, Limits, Uses};
 use sandhog_spec::units;
 use sandhog_supervisor::outcome;
 use std::time::Duration;
@@ -52,6 +52,7 @@ pub fn keeper_zygote(memory_bytes: u64, walls: &Walls) -> ZygotePlan {
         cgroup_tasks: GUEST_TASKS,
         coredump: false,
         objects: false,
+        sockets: false,
         slots: None,
     }
 }
@@ -67,36 +68,38 @@ pub fn keeper_worker(memory_bytes: u64) -> WorkerPlan {
         },
         connected: false,
         coredump: false,
+        listeners: 0,
         directories: Vec::new(),
         slot: None,
         lie: None,
     }
 }
 
-/// `objects`: its workers may use objects of their group.
-pub fn guest_zygote(limits: &Limits, objects: bool, walls: &Walls) -> ZygotePlan {
+/// `uses`: what its workers may use.
+pub fn guest_zygote(limits: &Limits, uses: Uses, walls: &Walls) -> ZygotePlan {
     ZygotePlan {
         walls: walls.clone(),
         program: Program::Guest { metering: limits.metering() },
         cgroup_memory_bytes: worker_memory(limits) + ZYGOTE_MEMORY,
         cgroup_tasks: GUEST_TASKS,
         coredump: limits.coredump,
-        objects,
+        objects: uses.objects,
+        sockets: uses.sockets,
         slots: None,
     }
 }
 
 /// A zygote for workers in so many slots, or for one worker.
-pub fn zygote_of(limits: &Limits, objects: bool, slots: Option<u32>, walls: &Walls) -> ZygotePlan {
+pub fn zygote_of(limits: &Limits, uses: Uses, slots: Option<u32>, walls: &Walls) -> ZygotePlan {
     match slots {
-        Some(slots) => pool_zygote(limits, objects, slots, walls),
-        None => guest_zygote(limits, objects, walls),
+        Some(slots) => pool_zygote(limits, uses, slots, walls),
+        None => guest_zygote(limits, uses, walls),
     }
 }
 
 /// A zygote for workers in so many slots, each with the limits of a job's own cgroup.
-pub fn pool_zygote(limits: &Limits, objects: bool, slots: u32, walls: &Walls) -> ZygotePlan {
-    let alone = guest_zygote(limits, objects, walls);
+pub fn pool_zygote(limits: &Limits, uses: Uses, slots: u32, walls: &Walls) -> ZygotePlan {
+    let alone = guest_zygote(limits, uses, walls);
     ZygotePlan {
         // Each worker is counted here until it has entered its own cgroup: a fork's page tables, and one task.
         cgroup_memory_bytes: ZYGOTE_MEMORY + WORKER_MEMORY + u64::from(slots) * FORK_MEMORY,
@@ -112,8 +115,8 @@ pub fn pool_zygote(limits: &Limits, objects: bool, slots: u32, walls: &Walls) ->
 }
 
 /// A zygote that instances of a job share: they are few, and live long.
-pub fn shared_zygote(limits: &Limits, objects: bool, slots: u32, walls: &Walls) -> ZygotePlan {
-    let pool = pool_zygote(limits, objects, slots, walls);
+pub fn shared_zygote(limits: &Limits, uses: Uses, slots: u32, walls: &Walls) -> ZygotePlan {
+    let pool = pool_zygote(limits, uses, slots, walls);
     ZygotePlan { slots: pool.slots.map(|slots| Slots { code_in_memory: false, ..slots }), ..pool }
 }
 
@@ -125,6 +128,7 @@ pub fn guest_worker(job: &Job, connected: bool) -> WorkerPlan {
         },
         connected,
         coredump: job.limits.coredump,
+        listeners: 0,
         directories: job.grants.directories.iter().map(|directory| directory.access).collect(),
         slot: None,
         lie: None,
@@ -193,6 +197,8 @@ pub fn guest(job: &Job, identity: Identity, data: Option<Message>) -> GuestPlan 
         data,
         fresh: job.fresh,
         objects: job.has_objects(),
+        sockets: job.grants.net.is_granted(),
+        passed: job.grants.net.passed,
         together: false,
         http: job.http.as_ref().map(|http| Box::new(http.plan(limits.memory_bytes))),
         terminals: [false; 3],
@@ -213,6 +219,7 @@ pub fn compiler_zygote(limits: &CompileLimits, threads: u32, walls: &Walls) -> Z
         cgroup_tasks: GUEST_TASKS + threads,
         coredump: false,
         objects: false,
+        sockets: false,
         slots: None,
     }
 }
@@ -228,6 +235,7 @@ pub fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
         },
         connected: false,
         coredump: false,
+        listeners: 0,
         directories: Vec::new(),
         slot: None,
         lie: None,
@@ -239,7 +247,7 @@ pub fn compiler_worker(limits: &CompileLimits) -> WorkerPlan {
 pub fn max_limits(limits: &Limits, compile: &CompileLimits, threads: u32, objects: Option<u64>) -> MaxLimits {
     let walls = Walls::new();
     let keeper = objects.map(|bytes| (keeper_zygote(bytes, &walls), keeper_worker(bytes).rlimits));
-    let guest = (guest_zygote(limits, objects.is_some(), &walls), guest_rlimits(limits));
+    let guest = (guest_zygote(limits, Uses::default(), &walls), guest_rlimits(limits));
     let compiler = (compiler_zygote(compile, threads, &walls), compiler_worker(compile).rlimits);
     let none = MaxLimits {
         zygotes: 0,

@@ -8,6 +8,7 @@ use sandhog_protocol::request::{ChildDirectory, ChildJob, ChildLimits, Refused};
 use sandhog_spec::connection::Connection;
 use sandhog_spec::grants::{Directory, Grants, components};
 use sandhog_spec::job::{Job, Limits, MEMORY_MIN, Stdin};
+use sandhog_spec::net::Net;
 use sandhog_spec::objects::ObjectQuota;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,6 +46,9 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
     if asked.detached && !parent.grants.detached {
         return Err(Refused::Denied("detached children are not granted (--allow-detached)".into()));
     }
+    if asked.passed && !parent.grants.net.is_granted() {
+        return Err(Refused::Denied("sockets are not granted (--net)".into()));
+    }
     let mut modules = Vec::new();
     for name in &asked.modules {
         modules.push((name.clone(), granted_module(parent, name)?));
@@ -70,6 +74,8 @@ pub(super) fn narrow(parent: &Job, asked: &ChildJob) -> Result<Child, Refused> {
             detached: asked.detached && parent.grants.detached,
             // What of the parent's it is handed is for their group to say.
             objects: Vec::new(),
+            // A parent passes its sockets on, one by one.
+            net: Net { listen: Vec::new(), passed: asked.passed },
         },
         // Whether the parent has as many left is for their group to say.
         object_quota: ObjectQuota { unnamed: asked.max_objects, ..parent.object_quota },
@@ -225,6 +231,7 @@ mod tests {
             modules: Vec::new(),
             objects: Vec::new(),
             max_objects: 0,
+            passed: false,
             limits: ChildLimits::default(),
             data: None,
             stdio: [ChildStdio::Null; 3],
@@ -319,6 +326,22 @@ mod tests {
         assert_eq!(narrow(&parent(true), &asked()).unwrap().job.object_quota.unnamed, 0);
         let child = narrow(&parent(true), &ChildJob { max_objects: 3, ..asked() }).unwrap();
         assert!(child.job.object_quota.unnamed == 3 && child.job.has_objects());
+    }
+
+    #[test]
+    fn a_child_takes_sockets_where_its_parent_may_use_some_and_it_is_said() {
+        let asked = ChildJob { passed: true, ..asked() };
+        assert!(matches!(narrow(&parent(true), &asked), Err(Refused::Denied(_))));
+        let with = |texts: &[&str]| {
+            let net = Net::new(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap();
+            Job { grants: Grants { net, ..parent(true).grants }, ..parent(true) }
+        };
+        for parent in [with(&["listen:127.0.0.1:80"]), with(&["passed"])] {
+            let child = narrow(&parent, &asked).unwrap().job;
+            assert_eq!(child.grants.net, Net { listen: Vec::new(), passed: true });
+            let child = narrow(&parent, &ChildJob { passed: false, ..asked.clone() }).unwrap().job;
+            assert_eq!(child.grants.net, Net::default());
+        }
     }
 
     #[test]

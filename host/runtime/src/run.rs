@@ -24,7 +24,7 @@ use sandhog_protocol::message::Message;
 use sandhog_protocol::objects::ObjectId;
 use sandhog_protocol::plan::{GuestPlan, Identity, Program, Wall, Walls, Work, WorkerPlan, ZygotePlan};
 use sandhog_protocol::verdict::{Usage, Verdict};
-use sandhog_spec::job::{Job, User};
+use sandhog_spec::job::{Job, User, Uses};
 use sandhog_supervisor::outcome::{self, Cause, Facts};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -36,7 +36,8 @@ use tokio::sync::mpsc;
 pub(super) struct Member {
     pub job: Arc<Job>,
     pub module: Arc<Module>,
-    /// In the order of the job's grants.
+    /// In the order of the job's grants, as the next.
+    pub listeners: Vec<Arc<OwnedFd>>,
     pub directories: Vec<Arc<OwnedFd>>,
     /// What it may start.
     pub modules: BTreeMap<String, Arc<Module>>,
@@ -66,6 +67,8 @@ pub struct Instead {
 pub struct Kept {
     pub job: Job,
     pub granted: Granted,
+    /// Where it listens, in the order of its grants.
+    pub listeners: Vec<Arc<OwnedFd>>,
     pub identity: Identity,
     /// The zygotes that it shares with the other instances of its job.
     pub family: Option<Family>,
@@ -80,6 +83,17 @@ pub struct Kept {
     pub group: Option<Group>,
 }
 
+/// What a command has for the job that it runs.
+#[derive(Default)]
+pub struct Beside {
+    /// The job's end of its connection to whoever started it.
+    pub connection: Option<OwnedFd>,
+    /// The file for its core dump.
+    pub coredump: Option<OwnedFd>,
+    /// Where it listens, in the order of its grants.
+    pub listeners: Vec<Arc<OwnedFd>>,
+}
+
 /// What of a member is used up by its start.
 pub(super) struct Ties {
     pub streams: Streams,
@@ -90,8 +104,7 @@ pub(super) struct Ties {
 }
 
 impl Coordinator {
-    /// Runs a job to its verdict, and whatever it starts. `connection`: the job's end of its connection to whoever
-    /// started it; `coredump`: the file for its core dump; `instead`: what takes the place of its guest, not of its children's;
+    /// Runs a job to its verdict, and whatever it starts. `instead`: what takes the place of its guest, not of its children's;
     /// `worker`: where its worker is to be found.
     ///
     /// # Errors
@@ -100,8 +113,7 @@ impl Coordinator {
         self: &Arc<Self>,
         job: &Job,
         attempt: String,
-        connection: Option<OwnedFd>,
-        coredump: Option<OwnedFd>,
+        beside: Beside,
         instead: Option<Instead>,
         worker: Arc<AttemptWorker>,
     ) -> Result<VerdictRecord, Error> {
@@ -112,8 +124,9 @@ impl Coordinator {
         }
         let identity = Identity { attempt, job: job.name.clone(), number: 1, ..Identity::default() };
         let granted = Opener::now(self.own_directories()).open(job)?;
+        let Beside { connection, coredump, listeners } = beside;
         let ties = Ties { streams: Streams::of_command(job, &granted.input), connection, coredump };
-        let member = Member { instead, worker, ..Member::new(job.clone(), granted, identity) };
+        let member = Member { instead, worker, listeners, ..Member::new(job.clone(), granted, identity) };
         let group = job.has_objects().then(|| Group::of_command(self, job));
         let record = self.run_tree(member, ties, self.screen(), GRACE, group.clone(), self.stopped()).await;
         if let Some(group) = group {
@@ -127,9 +140,9 @@ impl Coordinator {
     /// # Errors
     /// Of the coordinator's own.
     pub async fn run_kept(self: &Arc<Self>, kept: Kept, stop_requests: StopRequests) -> Result<VerdictRecord, Error> {
-        let Kept { job, granted, identity, family, connection, observer, keeper, grace, group } = kept;
+        let Kept { job, granted, listeners, identity, family, connection, observer, keeper, grace, group } = kept;
         let streams = Streams::kept(&job, &granted.input, &keeper);
-        let member = Member { family, ..Member::new(job, granted, identity) };
+        let member = Member { family, listeners, ..Member::new(job, granted, identity) };
         let ties = Ties { streams, connection, coredump: None };
         self.run_tree(member, ties, observer, grace, group, stop_requests).await
     }
@@ -266,23 +279,24 @@ impl Coordinator {
         let (asks, requests) = mpsc::channel(children::REQUESTS);
         let (program, work) = member.program_and_work(ties.streams.terminals(), whole_calls);
         let is_guest = member.instead.is_none();
+        let uses = if is_guest { job.uses() } else { Uses::default() };
         let lie = member.instead.as_ref().and_then(|instead| instead.lie.clone());
         let (observer, name) = (Arc::clone(&tree.observer), member.identity.attempt.clone());
+        let listeners = if is_guest { member.listeners.clone() } else { Vec::new() };
         let order = Order {
             zygote: match &place {
                 Some(place) => Zygote::Shared(place.zygote()),
-                None => Zygote::Own(ZygotePlan {
-                    program,
-                    ..plan::guest_zygote(&job.limits, is_guest && job.has_objects(), walls)
-                }),
+                None => Zygote::Own(ZygotePlan { program, ..plan::guest_zygote(&job.limits, uses, walls) }),
             },
             worker: WorkerPlan {
                 lie,
                 slot: place.as_ref().map(Place::slot),
+                listeners: u32::try_from(listeners.len()).unwrap_or(u32::MAX),
                 ..plan::guest_worker(job, ties.connection.is_some())
             },
             begin: Begin::AtOnce(work),
             ends: Some(Ends { stdio, connection: ties.connection.take(), coredump: ties.coredump.take() }),
+            listeners,
             directories: member.directories.clone(),
             feed,
             pumps,
@@ -333,7 +347,7 @@ impl Coordinator {
             job: Arc::clone(&member.job),
             module: Arc::clone(&member.module),
             directories: member.directories.clone(),
-            plan: plan::shared_zygote(&member.job.limits, member.job.has_objects(), *slots, walls),
+            plan: plan::shared_zygote(&member.job.limits, member.job.uses(), *slots, walls),
         };
         tokio::select! {
             place = zygotes.place(origin) => place.map(Some),
@@ -391,6 +405,7 @@ impl Member {
         Self {
             job: Arc::new(job),
             module,
+            listeners: Vec::new(),
             directories,
             modules,
             identity,

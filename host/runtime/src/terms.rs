@@ -7,21 +7,20 @@ use sandhog_protocol::limits;
 use sandhog_protocol::plan::{Walls, ZygotePlan};
 use sandhog_spawner::floor::{Floor, MaxLimits, standing};
 use sandhog_spec::http::Serving;
-use sandhog_spec::job::{ChildQuota, CompileLimits, FILES_MAX, Job, Limits, MEMORY_MAX, User};
+use sandhog_spec::job::{ChildQuota, CompileLimits, FILES_MAX, Job, Limits, MEMORY_MAX, User, Uses};
 
 /// A guest whose zygote may begin before it is asked for.
 #[derive(Clone, Copy, Debug)]
 struct First {
     limits: Limits,
-    /// It may use objects of its group.
-    objects: bool,
+    uses: Uses,
     /// It is a pool's.
     slots: Option<u32>,
 }
 
 impl First {
     const fn of(job: &Job) -> Self {
-        Self { limits: job.limits, objects: job.has_objects(), slots: None }
+        Self { limits: job.limits, uses: job.uses(), slots: None }
     }
 }
 
@@ -67,7 +66,7 @@ impl Terms {
     /// Of a command that keeps a pool of workers for this job.
     pub fn of_pool(job: &Job, pool: &Settings) -> Self {
         let (alone, workers, slots) = (Self::of(job), pool.workers(), pool.slots());
-        let pool = plan::zygote_of(&job.limits, job.has_objects(), slots, &Walls::new());
+        let pool = plan::zygote_of(&job.limits, job.uses(), slots, &Walls::new());
         let each = zygotes(&job.child_quota).saturating_mul(workers as usize);
         Self {
             max: MaxLimits {
@@ -89,7 +88,7 @@ impl Terms {
             return Self::of_pool(job, &Settings { busy_max: workers, ready: workers, ..Settings::default() });
         }
         let (one, slots) = (Self::of(job), workers.saturating_add(1));
-        let shared = plan::shared_zygote(&job.limits, job.has_objects(), slots, &Walls::new());
+        let shared = plan::shared_zygote(&job.limits, job.uses(), slots, &Walls::new());
         Self {
             max: MaxLimits {
                 zygotes: zygotes(&job.child_quota).saturating_mul(slots as usize),
@@ -104,7 +103,7 @@ impl Terms {
 
     /// The plan of the zygote that is asked for first, as far as it is known.
     pub(super) fn first(&self, floor: &Floor) -> Option<ZygotePlan> {
-        self.first.as_ref().map(|first| plan::zygote_of(&first.limits, first.objects, first.slots, &floor.walls))
+        self.first.as_ref().map(|first| plan::zygote_of(&first.limits, first.uses, first.slots, &floor.walls))
     }
 
     /// Of a doctor that tries walls by native code alone.
@@ -135,7 +134,7 @@ impl Terms {
         let compile = CompileLimits { memory_bytes: MEMORY_MAX, ..CompileLimits::default() };
         let alone = plan::max_limits(&limits, &compile, compiler_threads_max(), Some(MEMORY_MAX));
         // Instances of a job may share a zygote.
-        let shared = plan::pool_zygote(&limits, true, limits::SLOTS, &Walls::new());
+        let shared = plan::pool_zygote(&limits, Uses::default(), limits::SLOTS, &Walls::new());
         let max = MaxLimits {
             zygotes: limits::PROCESSES,
             slots: limits::SLOTS,
@@ -186,7 +185,7 @@ mod tests {
         let keeper = (plan::keeper_zygote(memory, &walls), plan::keeper_worker(memory));
         let plans: [(ZygotePlan, WorkerPlan); 3] = [
             if job.has_objects() { keeper } else { compiler(job, &walls) },
-            (plan::guest_zygote(&job.limits, job.has_objects(), &walls), plan::guest_worker(job, true)),
+            (plan::guest_zygote(&job.limits, job.uses(), &walls), plan::guest_worker(job, true)),
             compiler(job, &walls),
         ];
         plans.iter().all(|(zygote, worker)| {
@@ -245,7 +244,7 @@ mod tests {
     fn only_the_doctor_has_native_code() {
         let native = |terms: &Terms| {
             let job = job(Settings::default());
-            let plan = plan::guest_zygote(&job.limits, false, &standing(true, false));
+            let plan = plan::guest_zygote(&job.limits, Uses::default(), &standing(true, false));
             let plan = ZygotePlan { program: Program::Probe, ..plan };
             terms.floor(true, false).allows_zygote(&plan, &Walls::new()).is_ok()
         };

@@ -15,7 +15,7 @@ mod program;
 #[cfg(test)]
 mod tests;
 
-pub use filter::Filter;
+pub use filter::{Filter, Peers};
 pub use narrowed::Narrowed;
 use sandhog_sys::seccomp::{self, Instruction};
 use std::{collections::BTreeMap, io, sync::OnceLock};

@@ -140,15 +140,20 @@ pub static WORKER: [Step<WorkerContext>; 9] = [
 /// The filter that a zygote begins with.
 pub fn base_filter(plan: &ZygotePlan) -> seccomp::Filter {
     match plan.program {
-        Program::Guest { metering } => seccomp::Filter::Loader { objects: plan.objects, clients: serves(metering) },
+        Program::Guest { metering } => seccomp::Filter::Loader { objects: plan.objects, peers: peers(plan, metering) },
         Program::Compiler | Program::Probe => seccomp::Filter::Zygote,
         Program::Keeper => seccomp::Filter::KeeperZygote,
     }
 }
 
-/// Whether modules that were compiled like this serve clients: no others have epochs.
-fn serves(metering: Metering) -> bool {
-    metering.epochs
+/// Modules that were compiled with epochs serve clients, and no others have them. Those have no sockets of their own, whatever the
+/// plan says.
+fn peers(plan: &ZygotePlan, metering: Metering) -> seccomp::Peers {
+    match (metering.epochs, plan.sockets) {
+        (true, _) => seccomp::Peers::Clients,
+        (false, true) => seccomp::Peers::Sockets,
+        (false, false) => seccomp::Peers::None,
+    }
 }
 
 /// The filter that a worker of this zygote ends up with, above its zygote's; `kind` is its module's, where it has one.
@@ -156,9 +161,11 @@ pub fn final_filter(plan: &ZygotePlan, kind: Option<Kind>) -> seccomp::Narrowed 
     let objects = plan.objects;
     let filter = match (plan.program, kind) {
         (Program::Guest { metering }, Some(Kind::Component | Kind::Concurrent)) => {
-            seccomp::Filter::Component { counted: plan.counts_memory(), objects, clients: serves(metering) }
+            seccomp::Filter::Component { counted: plan.counts_memory(), objects, peers: peers(plan, metering) }
         }
-        (Program::Guest { .. }, Some(Kind::Core) | None) => seccomp::Filter::Worker { objects },
+        (Program::Guest { metering }, Some(Kind::Core) | None) => {
+            seccomp::Filter::Worker { objects, sockets: peers(plan, metering) == seccomp::Peers::Sockets }
+        }
         (Program::Probe, _) => seccomp::Filter::WORKER,
         (Program::Compiler, _) => seccomp::Filter::Compiler,
         (Program::Keeper, _) => seccomp::Filter::Keeper,

@@ -9,6 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_w
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 /// Connections that the kernel keeps until they are accepted. It takes no more than `net.core.somaxconn`, 4096 on common systems.
 const BACKLOG: i32 = 65_535;
@@ -86,6 +87,17 @@ impl Listener {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The socket for jobs that accept clients themselves. What they send goes at once, however little it is: a connection has this
+    /// option of the socket that it was accepted from.
+    ///
+    /// # Errors
+    /// As setsockopt(2).
+    pub fn for_job(self) -> Result<Arc<OwnedFd>, ListenError> {
+        let failed = |errno: Errno| ListenError::Listen { address: self.address, cause: errno.into() };
+        sockopt::set_tcp_nodelay(&self.socket, true).map_err(failed)?;
+        Ok(Arc::new(self.socket))
     }
 
     /// The socket by itself.
@@ -197,5 +209,16 @@ mod tests {
         let listener = std::net::TcpListener::bind(any()).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         assert!(Listener::inherited(client.into()).unwrap_err().to_string().ends_with("it does not listen"));
+    }
+
+    #[test]
+    fn what_a_job_accepts_sends_at_once() {
+        let listener = Listener::bind(any()).unwrap();
+        let address = listener.address();
+        let socket = listener.for_job().unwrap();
+        let _client = TcpStream::connect(address).unwrap();
+        rustix::io::ioctl_fionbio(&socket, false).unwrap();
+        let accepted = rustix::net::accept(&socket).unwrap();
+        assert_eq!(sockopt::tcp_nodelay(&accepted), Ok(true));
     }
 }

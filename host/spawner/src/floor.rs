@@ -116,6 +116,9 @@ impl Floor {
             Program::Compiler | Program::Probe | Program::Keeper if plan.objects => {
                 return surplus("what runs no guest", "use of objects");
             }
+            Program::Compiler | Program::Probe | Program::Keeper if plan.sockets => {
+                return surplus("what runs no guest", "use of sockets");
+            }
             Program::Keeper if plan.slots.is_some() => return surplus(KEEPER, "a slot"),
             Program::Compiler | Program::Probe | Program::Keeper => {}
         }
@@ -161,6 +164,10 @@ impl Floor {
             check_max("CPU seconds", cpu_s.unwrap_or(u64::MAX), max)?;
         }
         check_max("directories", plan.directories.len(), limits::DIRECTORIES)?;
+        check_max("sockets", plan.listeners as usize, limits::LISTENERS)?;
+        if plan.listeners > 0 && !zygote.sockets {
+            return Err(Breach::Surplus { whose: SEALED, what: "a socket" });
+        }
         let whose = match zygote.program {
             Program::Guest { .. } | Program::Probe => return Ok(()),
             Program::Compiler => COMPILER,
@@ -178,6 +185,7 @@ impl Floor {
     }
 }
 
+const SEALED: &str = "a zygote without sockets";
 const COMPILER: &str = "a compiler";
 const KEEPER: &str = "a keeper of objects";
 
@@ -219,6 +227,7 @@ mod tests {
             cgroup_tasks: 10,
             coredump: false,
             objects: false,
+            sockets: false,
             slots: None,
         }
     }
@@ -226,7 +235,7 @@ mod tests {
     fn worker() -> WorkerPlan {
         let rlimits = Rlimits { data_bytes: 900, file_bytes: 800, open_files: 20, cpu_s: Some(7) };
         let directories = vec![Access::ReadWrite; limits::DIRECTORIES];
-        WorkerPlan { rlimits, connected: true, coredump: false, directories, slot: None, lie: None }
+        WorkerPlan { rlimits, connected: true, coredump: false, listeners: 0, directories, slot: None, lie: None }
     }
 
     #[test]
@@ -307,13 +316,14 @@ mod tests {
             assert!(matches!(floor.allows_zygote(&plan, &none), Err(Breach::Limit { .. })), "{plan:?}");
         }
         assert_eq!(floor.allows_worker(&zygote(GUEST, &[]), &worker()), Ok(()));
-        let changes: [fn(&mut WorkerPlan); 6] = [
+        let changes: [fn(&mut WorkerPlan); 7] = [
             |plan| plan.rlimits.data_bytes += 1,
             |plan| plan.rlimits.file_bytes = u64::MAX,
             |plan| plan.rlimits.open_files += 1,
             |plan| plan.rlimits.cpu_s = Some(8),
             |plan| plan.rlimits.cpu_s = None,
             |plan| plan.directories.push(Access::ReadOnly),
+            |plan| plan.listeners = 17,
         ];
         for change in changes {
             let mut plan = worker();
@@ -339,6 +349,21 @@ mod tests {
                 assert!(matches!(breach, Breach::Surplus { .. }) && breach.is_hostile(), "{plan:?}");
             }
         }
+    }
+
+    #[test]
+    fn sockets_are_for_guests_whose_zygote_has_them() {
+        let with = |program| ZygotePlan { sockets: true, ..zygote(program, &[]) };
+        let none = Walls::new();
+        assert_eq!(floor().allows_zygote(&with(GUEST), &none), Ok(()));
+        for program in [Program::Compiler, Program::Keeper] {
+            let breach = floor().allows_zygote(&with(program), &none);
+            assert!(matches!(breach, Err(Breach::Surplus { .. })), "{program:?}");
+        }
+        let worker = WorkerPlan { listeners: 1, ..worker() };
+        assert_eq!(floor().allows_worker(&with(GUEST), &worker), Ok(()));
+        let breach = floor().allows_worker(&zygote(GUEST, &[]), &worker).unwrap_err();
+        assert!(matches!(breach, Breach::Surplus { .. }) && breach.is_hostile());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::listen::ListenReason;
 use super::setting::{self, NAME_LONGEST, Names, Setting, Usual, Wrong};
-use super::{connection, grants, objects};
+use super::{connection, grants, net, objects};
 use sandhog_protocol::limits;
 
 /// Why there is no such job. The text names settings by their flags; see [`Error::told`].
@@ -12,6 +12,8 @@ pub enum Error {
     Grants(grants::Error),
     #[error("{}", .0.told(Names::Flags))]
     Objects(objects::Error),
+    #[error("{}", .0.told(Names::Flags))]
+    Net(net::Error),
     /// A value that is out of its bounds.
     #[error("{}", .0.told(Names::Flags))]
     Value(setting::Error),
@@ -75,6 +77,12 @@ impl From<objects::Error> for Error {
     }
 }
 
+impl From<net::Error> for Error {
+    fn from(error: net::Error) -> Self {
+        Self::Net(error)
+    }
+}
+
 impl From<setting::Error> for Error {
     fn from(error: setting::Error) -> Self {
         Self::Value(error)
@@ -99,6 +107,7 @@ impl Error {
         match self {
             Self::Grants(error) => Some(error.setting),
             Self::Objects(error) => Some(error.setting),
+            Self::Net(error) => Some(error.setting),
             Self::Value(error) => Some(error.setting),
             Self::Wrong(error) => Some(error.setting),
             Self::Listen(error) => Some(error.setting),
@@ -115,6 +124,7 @@ impl Error {
         match self {
             Self::Grants(error) => error.told(names),
             Self::Objects(error) => error.told(names),
+            Self::Net(error) => error.told(names),
             Self::Value(error) => error.told(names),
             Self::Wrong(error) => error.told(names),
             Self::Listen(error) => error.told(names),
@@ -131,6 +141,7 @@ impl Error {
         match self {
             Self::Grants(error) => Some(error.reason.hint(names)),
             Self::Objects(error) => error.reason.hint(names),
+            Self::Net(error) => error.reason.hint(names),
             Self::Value(error) => hint_of_value(error, names),
             Self::Wrong(error) => Some(error.reason.hint(names)),
             Self::Listen(error) => Some(error.reason.hint().into()),

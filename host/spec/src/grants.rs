@@ -1,5 +1,6 @@
 //! The one list of rights of a job. Both walls are built from this value, so that neither is wider than the other.
 
+use super::net::Net;
 use super::objects::ObjectGrant;
 use super::setting::{Names, Setting, Wrong};
 use super::text::{escape, is_plain};
@@ -21,6 +22,16 @@ pub struct Grants {
     pub detached: bool,
     /// Of its group; at most [`sandhog_protocol::objects::GRANTED`], no name twice.
     pub objects: Vec<ObjectGrant>,
+    pub net: Net,
+}
+
+/// What the workers of a job may use beside what every worker may: their filters differ by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Objects of its group.
+    pub objects: bool,
+    /// Sockets of TCP that it is given.
+    pub sockets: bool,
 }
 
 /// A directory of the host that the guest sees.

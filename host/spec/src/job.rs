@@ -2,7 +2,9 @@
 
 use super::connection::Connection;
 use super::grants::Grants;
+pub use super::grants::Uses;
 use super::http::{Http, HttpSettings, Serving};
+use super::net::{self, Net};
 use super::objects::{self, ObjectQuota};
 use super::setting::{self, Setting, Wrong, count, plain_size, plain_time, words};
 use super::text::{escape, is_plain};
@@ -31,6 +33,7 @@ pub struct Settings {
     pub children: Vec<OsString>,
     pub detached: bool,
     pub objects: Vec<OsString>,
+    pub net: Vec<String>,
     pub max_objects: Option<u64>,
     pub objects_memory: Option<Size>,
     pub max_children: Option<u64>,
@@ -76,6 +79,7 @@ impl Settings {
             children: texts(&spec.child),
             detached: spec.allow_detached,
             objects: texts(&spec.objects),
+            net: spec.net.clone(),
             max_objects: spec.max_objects,
             objects_memory: size(Setting::ObjectsMemory, spec.objects_memory.as_ref())?,
             max_children: spec.max_children,
@@ -239,6 +243,11 @@ impl Job {
         !self.grants.objects.is_empty() || self.object_quota.unnamed > 0
     }
 
+    /// What its worker needs beside what every worker has.
+    pub const fn uses(&self) -> Uses {
+        Uses { objects: self.has_objects(), sockets: self.grants.net.is_granted() }
+    }
+
     /// The job that the settings ask for.
     ///
     /// # Errors
@@ -257,6 +266,7 @@ impl Job {
             grants: Grants {
                 detached: settings.detached,
                 objects: objects::grants(&settings.objects, &object_quota)?,
+                net: Net::new(&settings.net)?,
                 ..Grants::new(&settings.directories, &settings.env, &settings.children, surroundings.variable)?
             },
             limits: defaults.limits.overridden(&settings)?,
@@ -281,6 +291,9 @@ impl Job {
     /// What a job that serves HTTP has no use for: its input are requests.
     fn check_serving(&self) -> Result<(), Error> {
         let Some(_) = &self.http else { return Ok(()) };
+        if self.grants.net.is_granted() {
+            return Err(Wrong::whole(Setting::Net, net::Reason::Serves).into());
+        }
         if self.fresh {
             return Err(Wrong::whole(Setting::Fresh, Reason::ServesFresh).into());
         }
@@ -360,16 +373,6 @@ impl ChildQuota {
             depth: count(Setting::MaxChildDepth, settings.max_child_depth)?.map_or(self.depth, narrow),
             rate: count(Setting::MaxChildRate, settings.max_child_rate)?.map_or(self.rate, narrow),
         })
-    }
-}
-
-impl Default for ObjectQuota {
-    fn default() -> Self {
-        let (unnamed, memory) = (Setting::MaxObjects.facts().usual, Setting::ObjectsMemory.facts().usual);
-        Self {
-            unnamed: unnamed.to_count().map_or(0, narrow),
-            memory_bytes: memory.to_size().unwrap_or_default().to_bytes(),
-        }
     }
 }
 

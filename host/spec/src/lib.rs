@@ -13,6 +13,7 @@ pub mod job;
 pub mod listen;
 pub mod manifest;
 pub mod nearest;
+pub mod net;
 pub mod objects;
 pub mod reference;
 pub mod schedule;

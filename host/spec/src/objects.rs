@@ -33,6 +33,17 @@ pub struct ObjectQuota {
     pub memory_bytes: u64,
 }
 
+impl Default for ObjectQuota {
+    fn default() -> Self {
+        let (unnamed, memory) = (Setting::MaxObjects.facts().usual, Setting::ObjectsMemory.facts().usual);
+        let unnamed = unnamed.to_count().unwrap_or_default();
+        Self {
+            unnamed: u32::try_from(unnamed).unwrap_or(u32::MAX),
+            memory_bytes: memory.to_size().unwrap_or_default().to_bytes(),
+        }
+    }
+}
+
 /// An object that is refused.
 pub type Error = Wrong<Reason>;
 

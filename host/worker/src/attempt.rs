@@ -43,6 +43,8 @@ pub(crate) struct Outside<'a> {
     pub(super) large: Large,
     /// The file for its core dump, where one is wanted.
     pub(super) coredump: Option<OwnedFd>,
+    /// Sockets on which it listens.
+    pub(super) listeners: Vec<OwnedFd>,
 }
 
 pub(super) fn start_timers(plan: &GuestPlan) -> io::Result<Running> {

@@ -26,6 +26,7 @@ mod preview1;
 mod report;
 mod run;
 mod session;
+mod sockets;
 mod stdio;
 mod store;
 mod wasi;

@@ -1,7 +1,8 @@
-//! `poll_oneoff`: waiting for clocks and streams, inside poll(2). Files are always ready.
+//! `poll_oneoff`: waiting for clocks, streams and sockets, inside poll(2). Files are always ready.
 
 use super::{
     guest::{BadPointer, Guest},
+    sockets::Kind,
     stdio::{self, Stream},
     wasi::nanoseconds,
 };
@@ -36,6 +37,8 @@ enum Subject {
     /// The guest's monotonic clock reaches this, in nanoseconds.
     Clock(u64),
     Stream(Stream),
+    /// A socket of this number.
+    Socket(u32),
     /// Ready at once, with this error number of WASI; 0: no error.
     Ready(u16),
 }
@@ -71,7 +74,10 @@ pub(super) fn poll(
             Err(errno) => return Ok(Err(errno)),
         };
         let now = nanoseconds(guest.start.elapsed());
-        let due = subscriptions.iter().filter_map(|subscription| event(subscription, now, &ready));
+        let due = subscriptions
+            .iter()
+            .enumerate()
+            .filter_map(|(place, subscription)| event(subscription, now, ready.flags(place, subscription.subject)));
         let mut written = 0;
         for (slot, event) in events.chunks_exact_mut(EVENT).zip(due) {
             slot.copy_from_slice(&event);
@@ -97,8 +103,10 @@ fn subscription(guest: &Guest, raw: &[u8; SUBSCRIPTION], now: u64) -> Subscripti
     let kind = raw[8];
     let subject = match kind {
         EVENT_CLOCK => clock(raw, now),
-        EVENT_READ => descriptor_subject(guest, descriptor, |stream| stream == Stream::In),
-        EVENT_WRITE => descriptor_subject(guest, descriptor, |stream| stream != Stream::In),
+        EVENT_READ => descriptor_subject(guest, descriptor, |stream| stream == Stream::In, |_| true),
+        EVENT_WRITE => {
+            descriptor_subject(guest, descriptor, |stream| stream != Stream::In, |kind| kind == Kind::Stream)
+        }
         _ => Subject::Ready(ERRNO_INVAL),
     };
     Subscription { userdata: part(raw, 0), kind, subject }
@@ -119,7 +127,15 @@ fn unix_time() -> u64 {
     nanoseconds(clock::since_1970())
 }
 
-fn descriptor_subject(guest: &Guest, descriptor: u32, fits: impl Fn(Stream) -> bool) -> Subject {
+fn descriptor_subject(
+    guest: &Guest,
+    descriptor: u32,
+    fits: impl Fn(Stream) -> bool,
+    socket_fits: impl Fn(Kind) -> bool,
+) -> Subject {
+    if let Some(socket) = guest.table.as_socket(descriptor) {
+        return if socket_fits(socket.kind) { Subject::Socket(descriptor) } else { Subject::Ready(ERRNO_BADF) };
+    }
     match guest.table.stream(descriptor) {
         Some(stream) if fits(stream) => Subject::Stream(stream),
         Some(_) => Subject::Ready(ERRNO_BADF),
@@ -128,31 +144,59 @@ fn descriptor_subject(guest: &Guest, descriptor: u32, fits: impl Fn(Stream) -> b
     }
 }
 
-/// Which streams are ready, and how.
-type Ready = Vec<(Stream, PollFlags)>;
+/// Which streams and sockets are ready, and how.
+#[derive(Debug, Default)]
+struct Ready {
+    streams: Vec<(Stream, PollFlags)>,
+    /// By the place of their subscriptions.
+    sockets: Vec<(usize, PollFlags)>,
+}
+
+impl Ready {
+    /// How what the subscription at `place` waits for is ready; none where it is not.
+    fn flags(&self, place: usize, subject: Subject) -> Option<PollFlags> {
+        let flags = match subject {
+            Subject::Stream(stream) => self.streams.iter().find(|(ready, _)| *ready == stream).map(|(_, flags)| *flags),
+            Subject::Socket(_) => self.sockets.iter().find(|(ready, _)| *ready == place).map(|(_, flags)| *flags),
+            Subject::Clock(_) | Subject::Ready(_) => None,
+        };
+        flags.filter(|flags| !flags.is_empty())
+    }
+}
 
 /// Waits for the first thing that is due; may return before it is.
 fn wait(guest: &Guest, subscriptions: &[Subscription]) -> rustix::io::Result<Ready> {
-    let mut streams: Vec<Stream> = Vec::with_capacity(3);
+    let mut ready = Ready::default();
     let mut until = None;
-    for subscription in subscriptions {
+    let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(subscriptions.len());
+    for (place, subscription) in subscriptions.iter().enumerate() {
         match subscription.subject {
             Subject::Clock(time) => until = Some(until.map_or(time, |earliest: u64| earliest.min(time))),
             Subject::Ready(_) => until = Some(0),
-            Subject::Stream(stream) if streams.contains(&stream) => {}
+            Subject::Stream(stream) if ready.streams.iter().any(|(known, _)| *known == stream) => {}
             Subject::Stream(stream) => {
                 if stream == Stream::In {
                     guest.stdio.want_input();
                 }
-                streams.push(stream);
+                ready.streams.push((stream, PollFlags::empty()));
+            }
+            Subject::Socket(number) => {
+                let Some(socket) = guest.table.as_socket(number) else { continue };
+                let flags = if subscription.kind == EVENT_READ { PollFlags::IN } else { PollFlags::OUT };
+                fds.push(PollFd::new(&socket.fd, flags));
+                ready.sockets.push((place, PollFlags::empty()));
             }
         }
     }
-    let mut fds: Vec<PollFd<'_>> =
-        streams.iter().map(|stream| PollFd::from_borrowed_fd(guest.stdio.fd(*stream), flags(*stream))).collect();
+    let sockets = fds.len();
+    let streams = ready.streams.iter();
+    fds.extend(streams.map(|(stream, _)| PollFd::from_borrowed_fd(guest.stdio.fd(*stream), flags(*stream))));
     let timeout = until.map(|until| time_left(until, nanoseconds(guest.start.elapsed())));
     stdio::wait(&mut fds, timeout.as_ref())?;
-    Ok(streams.iter().zip(&fds).map(|(stream, fd)| (*stream, fd.revents())).collect())
+    let (of_sockets, of_streams) = fds.split_at(sockets);
+    ready.sockets.iter_mut().zip(of_sockets).for_each(|((_, flags), fd)| *flags = fd.revents());
+    ready.streams.iter_mut().zip(of_streams).for_each(|((_, flags), fd)| *flags = fd.revents());
+    Ok(ready)
 }
 
 fn flags(stream: Stream) -> PollFlags {
@@ -167,14 +211,14 @@ fn time_left(until: u64, now: u64) -> Timespec {
     Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) }
 }
 
-/// The event for a subscription that is due.
-fn event(subscription: &Subscription, now: u64, ready: &Ready) -> Option<[u8; EVENT]> {
+/// The event for a subscription that is due; `flags`: how what it waits for is ready, where it is.
+fn event(subscription: &Subscription, now: u64, flags: Option<PollFlags>) -> Option<[u8; EVENT]> {
     let (errno, hangup) = match subscription.subject {
         Subject::Clock(time) if time > now => return None,
         Subject::Clock(_) => (0, 0),
         Subject::Ready(errno) => (errno, 0),
-        Subject::Stream(stream) => {
-            let (_, flags) = ready.iter().find(|(ready, flags)| *ready == stream && !flags.is_empty())?;
+        Subject::Stream(_) | Subject::Socket(_) => {
+            let flags = flags?;
             let ended = flags.contains(PollFlags::HUP) && !flags.contains(PollFlags::IN);
             (0, if ended { HANGUP } else { 0 })
         }
@@ -226,14 +270,15 @@ mod tests {
     #[test]
     fn a_clock_is_due_when_its_time_has_come() {
         let subscription = Subscription { userdata: [7; 8], kind: EVENT_CLOCK, subject: Subject::Clock(10) };
-        assert_eq!(event(&subscription, 9, &Vec::new()), None);
-        assert_eq!(event(&subscription, 10, &Vec::new()).unwrap()[..8], [7; 8]);
+        assert_eq!(event(&subscription, 9, None), None);
+        assert_eq!(event(&subscription, 10, None).unwrap()[..8], [7; 8]);
     }
 
     #[test]
     fn a_stream_that_has_ended_says_hangup() {
         let subscription = Subscription { userdata: [0; 8], kind: EVENT_READ, subject: Subject::Stream(Stream::In) };
-        let event = |flags| event(&subscription, 0, &vec![(Stream::In, flags)]);
+        let ready = |flags| Ready { streams: vec![(Stream::In, flags)], sockets: Vec::new() };
+        let event = |flags| event(&subscription, 0, ready(flags).flags(0, subscription.subject));
         assert_eq!(event(PollFlags::empty()), None);
         assert_eq!(event(PollFlags::HUP).unwrap()[24], 1);
         assert_eq!(event(PollFlags::HUP | PollFlags::IN).unwrap()[24], 0);

@@ -73,7 +73,7 @@ pub(crate) fn warm(prepared: &Prepared) {
 
 fn warm_module(prepared: &Module) {
     let plan = GuestPlan { args: vec![String::new()], ..GuestPlan::default() };
-    let Ok(guest) = wasi::guest(&plan, Vec::new(), None) else {
+    let Ok(guest) = wasi::guest(&plan, Vec::new(), Vec::new(), None) else {
         return;
     };
     let mut store = Store::new(&prepared.engine, guest);
@@ -102,7 +102,7 @@ fn attempt(
         }
         false => (Input::new(Control::of_core(socket, outside.buffer)), None),
     };
-    let guest = Guest { sharing, ..wasi::guest(plan, directories, Some(input))? };
+    let guest = Guest { sharing, ..wasi::guest(plan, directories, outside.listeners, Some(input))? };
     let mut store = Store::new(&prepared.engine, guest);
     store.limiter(|guest| &mut guest.limiter);
     store::give_fuel(&mut store, prepared.fuel, plan.fuel).map_err(Error::Fuel)?;
@@ -171,6 +171,7 @@ mod tests {
             connection: None,
             large: Large::Memory,
             coredump: None,
+            listeners: Vec::new(),
         }
     }
 

@@ -165,7 +165,7 @@ fn write_call(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>], length: usize) -> rus
 }
 
 /// Makes a call until it does not come too early.
-fn patiently<T>(
+pub(super) fn patiently<T>(
     fd: BorrowedFd<'_>,
     ready: PollFlags,
     mut call: impl FnMut() -> rustix::io::Result<T>,

@@ -29,23 +29,32 @@ pub(super) enum Error {
     Open { name: String, source: wasmtime::Error },
 }
 
-/// What a core module of `plan` starts with. `input`: who lets its stdin come.
+/// The variable that says how many descriptors from 3 on are sockets that listen. Source: sd_listen_fds(3); other runtimes of
+/// WASI 0.1 say it the same way.
+const LISTEN_FDS: &str = "LISTEN_FDS";
+
+/// What a core module of `plan` starts with. `input`: who lets its stdin come; `listeners`: on which it listens.
 ///
 /// # Errors
 /// Where a granted directory is missing.
 pub(super) fn guest(
     plan: &GuestPlan,
     directories: Vec<(OwnedFd, Access)>,
+    listeners: Vec<OwnedFd>,
     input: Option<Input>,
 ) -> Result<Guest, Error> {
     all_there(plan, directories.len())?;
     let mounts: Vec<_> = directories.into_iter().map(|(directory, access)| (Arc::new(directory), access)).collect();
     let granted = plan.directories.iter().zip(&mounts);
-    let table = Table::new(granted.map(|(name, (fd, access))| (name.clone(), Arc::clone(fd), *access)));
+    let count = listeners.len().to_string();
+    let own = plan.env.iter().any(|(name, _)| name == LISTEN_FDS);
+    let listens = (!listeners.is_empty() && !own).then_some((LISTEN_FDS, count.as_str()));
+    let variables = plan.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(listens);
+    let table = Table::new(listeners, granted.map(|(name, (fd, access))| (name.clone(), Arc::clone(fd), *access)));
     Ok(Guest {
         table,
         args: Texts::new(plan.args.iter().map(|arg| vec![arg.as_str()])),
-        environ: Texts::new(plan.env.iter().map(|(name, value)| vec![name, "=", value])),
+        environ: Texts::new(variables.map(|(name, value)| vec![name, "=", value])),
         memory: None,
         stdio: input.into_iter().fold(Stdio::new(), Stdio::with_input).with_terminals(plan.terminals),
         limiter: Limiter::new(plan.memory_bytes),

@@ -46,12 +46,12 @@ impl Workload for Guests {
     }
 
     fn work(assignment: Assignment<'_, Prepared>) -> Option<FromWorker> {
-        let Assignment { program, work, channel, buffer, fds, connection, coredump, large, directories, module } =
-            assignment;
+        let Assignment { program, work, channel, buffer, fds, .. } = assignment;
+        let Assignment { connection, coredump, large, listeners, directories, module, .. } = assignment;
         match (work, program) {
             (Work::Guest(plan), Program::Guest { .. }) => {
                 run::arm(channel).ok()?;
-                let outside = Outside { socket: channel, buffer, connection, large, coredump };
+                let outside = Outside { socket: channel, buffer, connection, large, coredump, listeners };
                 // Without its module it was lied to by its zygote: it says nothing, and is lost.
                 Some(FromWorker::Ended(run::run(&module?, &plan, directories, outside)))
             }

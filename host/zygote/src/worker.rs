@@ -20,6 +20,8 @@ pub(crate) struct Worker<M> {
     pub memory_is_counted: bool,
     /// Whether all walls are up.
     pub sealed: Result<(), SealFailure>,
+    /// TCP sockets that listen.
+    pub listeners: Vec<OwnedFd>,
     pub directories: Vec<(OwnedFd, Access)>,
     pub module: Option<M>,
     /// It is there before its task is.
@@ -61,6 +63,7 @@ impl<M> Worker<M> {
             connection: self.connection,
             coredump: self.coredump,
             large: if self.memory_is_counted { Large::Memory } else { Large::Pieces },
+            listeners: self.listeners,
             directories: self.directories,
             module: self.module,
         })?;

@@ -51,6 +51,8 @@ pub struct Assignment<'a, M> {
     pub coredump: Option<OwnedFd>,
     /// How it sends large messages.
     pub large: Large,
+    /// TCP sockets that listen, in the order of the plan.
+    pub listeners: Vec<OwnedFd>,
     /// Granted, in the order of the plan.
     pub directories: Vec<(OwnedFd, Access)>,
     /// The loaded module, where the work is a guest.

@@ -279,6 +279,7 @@ impl<W: Workload> Zygote<W> {
         };
         let connection = if plan.connected { fds.next() } else { None };
         let coredump = if plan.coredump { fds.next() } else { None };
+        let listeners: Vec<OwnedFd> = fds.by_ref().take(plan.listeners as usize).collect();
         let directories: Vec<(OwnedFd, Access)> = fds.zip(plan.directories).collect();
         for (stream, file) in StandardStream::ALL.into_iter().zip([&stdin, &stdout, &stderr]) {
             if stream.replace(file.as_fd()).is_err() {
@@ -286,7 +287,7 @@ impl<W: Workload> Zygote<W> {
             }
         }
         let mut keep = vec![0, 1, 2, channel.as_raw_fd()];
-        keep.extend(connection.iter().chain(&coredump).map(AsRawFd::as_raw_fd));
+        keep.extend(connection.iter().chain(&coredump).chain(&listeners).map(AsRawFd::as_raw_fd));
         keep.extend(self.module.iter().flat_map(|module| module.files.clone()));
         keep.extend(directories.iter().map(|(fd, _)| fd.as_raw_fd()));
         #[expect(
@@ -324,6 +325,7 @@ impl<W: Workload> Zygote<W> {
             program: self.plan.program,
             memory_is_counted: self.plan.counts_memory(),
             sealed,
+            listeners,
             directories: context.directories,
             module: self.module.take().map(|module| module.loaded),
             waits: plan.slot.is_some(),

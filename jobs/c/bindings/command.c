@@ -41,6 +41,26 @@ extern int32_t __wasm_import_sandhog_job_process_stopping(int32_t, int64_t);
 __attribute__((__import_module__("sandhog:job/process@0.1.0"), __import_name__("retire")))
 extern void __wasm_import_sandhog_job_process_retire(uint8_t *, size_t);
 
+// Imported Functions from `sandhog:job/sockets@0.1.0`
+
+__attribute__((__import_module__("sandhog:job/sockets@0.1.0"), __import_name__("[method]tcp-listener.accept")))
+extern void __wasm_import_sandhog_job_sockets_method_tcp_listener_accept(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/sockets@0.1.0"), __import_name__("[method]tcp-listener.address")))
+extern void __wasm_import_sandhog_job_sockets_method_tcp_listener_address(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/sockets@0.1.0"), __import_name__("[method]tcp-stream.read")))
+extern void __wasm_import_sandhog_job_sockets_method_tcp_stream_read(int32_t, int64_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/sockets@0.1.0"), __import_name__("[method]tcp-stream.write")))
+extern void __wasm_import_sandhog_job_sockets_method_tcp_stream_write(int32_t, uint8_t *, size_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/sockets@0.1.0"), __import_name__("[method]tcp-stream.peer")))
+extern void __wasm_import_sandhog_job_sockets_method_tcp_stream_peer(int32_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/sockets@0.1.0"), __import_name__("listeners")))
+extern void __wasm_import_sandhog_job_sockets_listeners(uint8_t *);
+
 // Imported Functions from `sandhog:job/channel@0.1.0`
 
 __attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("[method]connection.limit")))
@@ -51,6 +71,12 @@ extern void __wasm_import_sandhog_job_channel_method_connection_send(int32_t, in
 
 __attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("[method]connection.recv")))
 extern void __wasm_import_sandhog_job_channel_method_connection_recv(int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("[method]connection.send-with")))
+extern void __wasm_import_sandhog_job_channel_method_connection_send_with(int32_t, int32_t, uint8_t *, size_t, int32_t, int32_t, int32_t, int64_t, uint8_t *);
+
+__attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("[method]connection.take-socket")))
+extern void __wasm_import_sandhog_job_channel_method_connection_take_socket(int32_t, uint8_t *);
 
 __attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("[method]connection.send-batch")))
 extern void __wasm_import_sandhog_job_channel_method_connection_send_batch(int32_t, uint8_t *, size_t, int32_t, int64_t, uint8_t *);
@@ -496,6 +522,106 @@ void command_option_u64_free(command_option_u64_t *ptr) {
   }
 }
 
+void sandhog_job_sockets_error_free(sandhog_job_sockets_error_t *ptr) {
+  sandhog_job_types_error_free(ptr);
+}
+
+void sandhog_job_sockets_timeout_free(sandhog_job_sockets_timeout_t *ptr) {
+  sandhog_job_types_timeout_free(ptr);
+}
+
+__attribute__((__import_module__("sandhog:job/sockets@0.1.0"), __import_name__("[resource-drop]tcp-listener")))
+extern void __wasm_import_sandhog_job_sockets_tcp_listener_drop(int32_t handle);
+
+void sandhog_job_sockets_tcp_listener_drop_own(sandhog_job_sockets_own_tcp_listener_t handle) {
+  __wasm_import_sandhog_job_sockets_tcp_listener_drop(handle.__handle);
+}
+
+void sandhog_job_sockets_tcp_listener_drop_borrow(sandhog_job_sockets_borrow_tcp_listener_t handle) {
+  __wasm_import_sandhog_job_sockets_tcp_listener_drop(handle.__handle);
+}
+
+sandhog_job_sockets_borrow_tcp_listener_t sandhog_job_sockets_borrow_tcp_listener(sandhog_job_sockets_own_tcp_listener_t arg) {
+  return (sandhog_job_sockets_borrow_tcp_listener_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("sandhog:job/sockets@0.1.0"), __import_name__("[resource-drop]tcp-stream")))
+extern void __wasm_import_sandhog_job_sockets_tcp_stream_drop(int32_t handle);
+
+void sandhog_job_sockets_tcp_stream_drop_own(sandhog_job_sockets_own_tcp_stream_t handle) {
+  __wasm_import_sandhog_job_sockets_tcp_stream_drop(handle.__handle);
+}
+
+void sandhog_job_sockets_tcp_stream_drop_borrow(sandhog_job_sockets_borrow_tcp_stream_t handle) {
+  __wasm_import_sandhog_job_sockets_tcp_stream_drop(handle.__handle);
+}
+
+sandhog_job_sockets_borrow_tcp_stream_t sandhog_job_sockets_borrow_tcp_stream(sandhog_job_sockets_own_tcp_stream_t arg) {
+  return (sandhog_job_sockets_borrow_tcp_stream_t) { arg.__handle };
+}
+
+void sandhog_job_sockets_handle_free(sandhog_job_sockets_handle_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      break;
+    }
+  }
+}
+
+void sandhog_job_sockets_sent_free(sandhog_job_sockets_sent_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      break;
+    }
+  }
+}
+
+void sandhog_job_sockets_result_own_tcp_stream_error_free(sandhog_job_sockets_result_own_tcp_stream_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_sockets_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_sockets_result_string_error_free(sandhog_job_sockets_result_string_error_t *ptr) {
+  if (!ptr->is_err) {
+    command_string_free(&ptr->val.ok);
+  } else {
+    sandhog_job_sockets_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_sockets_result_list_u8_error_free(sandhog_job_sockets_result_list_u8_error_t *ptr) {
+  if (!ptr->is_err) {
+    command_list_u8_free(&ptr->val.ok);
+  } else {
+    sandhog_job_sockets_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_sockets_result_u64_error_free(sandhog_job_sockets_result_u64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    sandhog_job_sockets_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_sockets_list_own_tcp_listener_free(sandhog_job_sockets_list_own_tcp_listener_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    sandhog_job_sockets_own_tcp_listener_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
 void sandhog_job_channel_error_free(sandhog_job_channel_error_t *ptr) {
   sandhog_job_types_error_free(ptr);
 }
@@ -506,6 +632,14 @@ void sandhog_job_channel_message_free(sandhog_job_channel_message_t *ptr) {
 
 void sandhog_job_channel_timeout_free(sandhog_job_channel_timeout_t *ptr) {
   sandhog_job_types_timeout_free(ptr);
+}
+
+void sandhog_job_channel_handle_free(sandhog_job_channel_handle_t *ptr) {
+  sandhog_job_sockets_handle_free(ptr);
+}
+
+void sandhog_job_channel_sent_free(sandhog_job_channel_sent_t *ptr) {
+  sandhog_job_sockets_sent_free(ptr);
 }
 
 __attribute__((__import_module__("sandhog:job/channel@0.1.0"), __import_name__("[resource-drop]connection")))
@@ -535,6 +669,12 @@ void sandhog_job_channel_result_message_error_free(sandhog_job_channel_result_me
     sandhog_job_channel_message_free(&ptr->val.ok);
   } else {
     sandhog_job_channel_error_free(&ptr->val.err);
+  }
+}
+
+void sandhog_job_channel_option_handle_free(sandhog_job_channel_option_handle_t *ptr) {
+  if (ptr->is_some) {
+    sandhog_job_channel_handle_free(&ptr->val);
   }
 }
 
@@ -1069,6 +1209,12 @@ void sandhog_job_children_source_free(sandhog_job_children_source_t *ptr) {
     case 2: {
       break;
     }
+    case 4: {
+      break;
+    }
+    case 5: {
+      break;
+    }
   }
 }
 
@@ -1329,6 +1475,509 @@ void sandhog_job_process_retire(command_string_t *reason) {
   __wasm_import_sandhog_job_process_retire((uint8_t *) (*reason).ptr, (*reason).len);
 }
 
+bool sandhog_job_sockets_method_tcp_listener_accept(sandhog_job_sockets_borrow_tcp_listener_t self, sandhog_job_sockets_timeout_t *timeout, sandhog_job_sockets_own_tcp_stream_t *ret, sandhog_job_sockets_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+4*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_sockets_method_tcp_listener_accept((self).__handle, option, option1, ptr);
+  sandhog_job_sockets_result_own_tcp_stream_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (sandhog_job_sockets_own_tcp_stream_t) { *((int32_t*) (ptr + 8)) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_sockets_method_tcp_listener_address(sandhog_job_sockets_borrow_tcp_listener_t self, command_string_t *ret, sandhog_job_sockets_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_sockets_method_tcp_listener_address((self).__handle, ptr);
+  sandhog_job_sockets_result_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_sockets_method_tcp_stream_read(sandhog_job_sockets_borrow_tcp_stream_t self, uint64_t most, sandhog_job_sockets_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_sockets_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+4*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_sockets_method_tcp_stream_read((self).__handle, (int64_t) (most), option, option1, ptr);
+  sandhog_job_sockets_result_list_u8_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (command_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_sockets_method_tcp_stream_write(sandhog_job_sockets_borrow_tcp_stream_t self, command_list_u8_t *bytes, sandhog_job_sockets_timeout_t *timeout, uint64_t *ret, sandhog_job_sockets_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+4*sizeof(void*))];
+  int32_t option;
+  int64_t option1;
+  if ((*timeout).is_some) {
+    const uint64_t *payload0 = &(*timeout).val;
+    option = 1;
+    option1 = (int64_t) (*payload0);
+  } else {
+    option = 0;
+    option1 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_sockets_method_tcp_stream_write((self).__handle, (uint8_t *) (*bytes).ptr, (*bytes).len, option, option1, ptr);
+  sandhog_job_sockets_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_sockets_method_tcp_stream_peer(sandhog_job_sockets_borrow_tcp_stream_t self, command_string_t *ret, sandhog_job_sockets_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_sockets_method_tcp_stream_peer((self).__handle, ptr);
+  sandhog_job_sockets_result_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void sandhog_job_sockets_listeners(sandhog_job_sockets_list_own_tcp_listener_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_sockets_listeners(ptr);
+  *ret = (sandhog_job_sockets_list_own_tcp_listener_t) { (sandhog_job_sockets_own_tcp_listener_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
 void sandhog_job_channel_method_connection_limit(sandhog_job_channel_borrow_connection_t self, uint64_t most) {
   __wasm_import_sandhog_job_channel_method_connection_limit((self).__handle, (int64_t) (most));
 }
@@ -1538,6 +2187,157 @@ bool sandhog_job_channel_method_connection_recv(sandhog_job_channel_borrow_conne
     *err = result.val.err;
     return 0;
   }
+}
+
+bool sandhog_job_channel_method_connection_send_with(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_message_t *message, sandhog_job_channel_sent_t *handle, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(96+4*sizeof(void*))];
+  int32_t variant;
+  int32_t variant1;
+  switch ((int32_t) (*handle).tag) {
+    case 0: {
+      const sandhog_job_sockets_borrow_tcp_listener_t *payload = &(*handle).val.listener;
+      variant = 0;
+      variant1 = (*payload).__handle;
+      break;
+    }
+    case 1: {
+      const sandhog_job_sockets_borrow_tcp_stream_t *payload0 = &(*handle).val.stream;
+      variant = 1;
+      variant1 = (*payload0).__handle;
+      break;
+    }
+  }
+  int32_t option;
+  int64_t option4;
+  if ((*timeout).is_some) {
+    const uint64_t *payload3 = &(*timeout).val;
+    option = 1;
+    option4 = (int64_t) (*payload3);
+  } else {
+    option = 0;
+    option4 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_channel_method_connection_send_with((self).__handle, (int32_t) (*message).format, (uint8_t *) ((*message).body).ptr, ((*message).body).len, variant, variant1, option, option4, ptr);
+  sandhog_job_channel_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      sandhog_job_types_error_t variant5;
+      variant5.tag = (int32_t) *((uint8_t*) (ptr + 8));
+      switch ((int32_t) variant5.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          break;
+        }
+        case 3: {
+          variant5.val.too_large = (uint64_t) (*((int64_t*) (ptr + 16)));
+          break;
+        }
+        case 4: {
+          variant5.val.denied = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 5: {
+          variant5.val.not_found = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 6: {
+          variant5.val.exists = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 7: {
+          variant5.val.invalid = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 8: {
+          variant5.val.poisoned = (sandhog_job_types_death_t) {
+            (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) },
+            (sandhog_job_types_verdict_t) (sandhog_job_types_verdict_t) {
+              (sandhog_job_types_verdict_kind_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
+              (uint32_t) (uint32_t) (*((int32_t*) (ptr + (20+2*sizeof(void*))))),
+              (command_string_t) (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (24+2*sizeof(void*))))), (*((size_t*) (ptr + (24+3*sizeof(void*))))) },
+              (sandhog_job_types_usage_t) (sandhog_job_types_usage_t) {
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (48+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+4*sizeof(void*))))),
+                (uint64_t) (uint64_t) (*((int64_t*) (ptr + (88+4*sizeof(void*))))),
+              },
+            },
+          };
+          break;
+        }
+        case 9: {
+          variant5.val.quota = (command_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 16))), (*((size_t*) (ptr + (16+1*sizeof(void*))))) };
+          break;
+        }
+        case 10: {
+          break;
+        }
+        case 11: {
+          break;
+        }
+      }
+
+      result.val.err = variant5;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool sandhog_job_channel_method_connection_take_socket(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_handle_t *ret) {
+  __attribute__((__aligned__(4)))
+  uint8_t ret_area[12];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_sandhog_job_channel_method_connection_take_socket((self).__handle, ptr);
+  sandhog_job_channel_option_handle_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      sandhog_job_sockets_handle_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + 4));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          variant.val.listener = (sandhog_job_sockets_own_tcp_listener_t) { *((int32_t*) (ptr + 8)) };
+          break;
+        }
+        case 1: {
+          variant.val.stream = (sandhog_job_sockets_own_tcp_stream_t) { *((int32_t*) (ptr + 8)) };
+          break;
+        }
+      }
+
+      option.val = variant;
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
 }
 
 bool sandhog_job_channel_method_connection_send_batch(sandhog_job_channel_borrow_connection_t self, command_list_u8_t *batch, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err) {
@@ -10209,6 +11009,7 @@ bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_chi
   *((size_t*)(ptr + (11*sizeof(void*)))) = ((*job).objects).len;
   *((uint8_t **)(ptr + (10*sizeof(void*)))) = (uint8_t *) ((*job).objects).ptr;
   *((int32_t*)(ptr + (12*sizeof(void*)))) = (int32_t) ((*job).max_objects);
+  *((int8_t*)(ptr + (4+12*sizeof(void*)))) = (*job).passed;
   if ((((*job).limits).memory_bytes).is_some) {
     const uint64_t *payload11 = &(((*job).limits).memory_bytes).val;
     *((int8_t*)(ptr + (8+12*sizeof(void*)))) = 1;
@@ -10367,17 +11168,17 @@ bool sandhog_job_children_wait_any(sandhog_job_children_list_source_t *sources, 
   __attribute__((__aligned__(8)))
   uint8_t ret_area[(96+4*sizeof(void*))];
   int32_t option;
-  int64_t option5;
+  int64_t option7;
   if ((*timeout).is_some) {
-    const uint64_t *payload4 = &(*timeout).val;
+    const uint64_t *payload6 = &(*timeout).val;
     option = 1;
-    option5 = (int64_t) (*payload4);
+    option7 = (int64_t) (*payload6);
   } else {
     option = 0;
-    option5 = 0;
+    option7 = 0;
   }
   uint8_t *ptr = (uint8_t *) &ret_area;
-  __wasm_import_sandhog_job_children_wait_any((uint8_t *) (*sources).ptr, (*sources).len, option, option5, ptr);
+  __wasm_import_sandhog_job_children_wait_any((uint8_t *) (*sources).ptr, (*sources).len, option, option7, ptr);
   sandhog_job_children_result_list_u32_error_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {

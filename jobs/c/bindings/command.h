@@ -200,11 +200,96 @@ typedef struct {
   uint64_t val;
 } command_option_u64_t;
 
+typedef sandhog_job_types_error_t sandhog_job_sockets_error_t;
+
+typedef sandhog_job_types_timeout_t sandhog_job_sockets_timeout_t;
+
+typedef struct sandhog_job_sockets_own_tcp_listener_t {
+  int32_t __handle;
+} sandhog_job_sockets_own_tcp_listener_t;
+
+typedef struct sandhog_job_sockets_borrow_tcp_listener_t {
+  int32_t __handle;
+} sandhog_job_sockets_borrow_tcp_listener_t;
+
+typedef struct sandhog_job_sockets_own_tcp_stream_t {
+  int32_t __handle;
+} sandhog_job_sockets_own_tcp_stream_t;
+
+typedef struct sandhog_job_sockets_borrow_tcp_stream_t {
+  int32_t __handle;
+} sandhog_job_sockets_borrow_tcp_stream_t;
+
+// What comes with a message.
+typedef struct sandhog_job_sockets_handle_t {
+  uint8_t tag;
+  union {
+    sandhog_job_sockets_own_tcp_listener_t     listener;
+    sandhog_job_sockets_own_tcp_stream_t     stream;
+  } val;
+} sandhog_job_sockets_handle_t;
+
+#define SANDHOG_JOB_SOCKETS_HANDLE_LISTENER 0
+#define SANDHOG_JOB_SOCKETS_HANDLE_STREAM 1
+
+// What is sent with a message. Whoever sends it has it still.
+typedef struct sandhog_job_sockets_sent_t {
+  uint8_t tag;
+  union {
+    sandhog_job_sockets_borrow_tcp_listener_t     listener;
+    sandhog_job_sockets_borrow_tcp_stream_t     stream;
+  } val;
+} sandhog_job_sockets_sent_t;
+
+#define SANDHOG_JOB_SOCKETS_SENT_LISTENER 0
+#define SANDHOG_JOB_SOCKETS_SENT_STREAM 1
+
+typedef struct {
+  bool is_err;
+  union {
+    sandhog_job_sockets_own_tcp_stream_t ok;
+    sandhog_job_sockets_error_t err;
+  } val;
+} sandhog_job_sockets_result_own_tcp_stream_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    command_string_t ok;
+    sandhog_job_sockets_error_t err;
+  } val;
+} sandhog_job_sockets_result_string_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    command_list_u8_t ok;
+    sandhog_job_sockets_error_t err;
+  } val;
+} sandhog_job_sockets_result_list_u8_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint64_t ok;
+    sandhog_job_sockets_error_t err;
+  } val;
+} sandhog_job_sockets_result_u64_error_t;
+
+typedef struct {
+  sandhog_job_sockets_own_tcp_listener_t *ptr;
+  size_t len;
+} sandhog_job_sockets_list_own_tcp_listener_t;
+
 typedef sandhog_job_types_error_t sandhog_job_channel_error_t;
 
 typedef sandhog_job_types_message_t sandhog_job_channel_message_t;
 
 typedef sandhog_job_types_timeout_t sandhog_job_channel_timeout_t;
+
+typedef sandhog_job_sockets_handle_t sandhog_job_channel_handle_t;
+
+typedef sandhog_job_sockets_sent_t sandhog_job_channel_sent_t;
 
 typedef struct sandhog_job_channel_own_connection_t {
   int32_t __handle;
@@ -228,6 +313,11 @@ typedef struct {
     sandhog_job_channel_error_t err;
   } val;
 } sandhog_job_channel_result_message_error_t;
+
+typedef struct {
+  bool is_some;
+  sandhog_job_channel_handle_t val;
+} sandhog_job_channel_option_handle_t;
 
 typedef struct {
   bool is_err;
@@ -703,6 +793,8 @@ typedef struct sandhog_job_children_job_t {
   // So many objects without a name may the child make, out of those that the parent may make: they are not the parent's
   // until the child has ended. More than the parent has left is a `quota`.
   uint32_t   max_objects;
+  // The child may take sockets that come with messages. `denied`: this job may use none itself (`--net`).
+  bool   passed;
   sandhog_job_children_limits_t   limits;
   // What `process.initial-data` gives to the child. All texts of this record and the data have at most 900 KiB together,
   // where each counts 32 bytes more than it has; over that they are `too-large`.
@@ -762,6 +854,10 @@ typedef struct sandhog_job_children_borrow_child_t {
   int32_t __handle;
 } sandhog_job_children_borrow_child_t;
 
+typedef sandhog_job_sockets_borrow_tcp_listener_t sandhog_job_children_borrow_tcp_listener_t;
+
+typedef sandhog_job_sockets_borrow_tcp_stream_t sandhog_job_children_borrow_tcp_stream_t;
+
 // Something that can be waited for.
 typedef struct sandhog_job_children_source_t {
   uint8_t tag;
@@ -769,6 +865,8 @@ typedef struct sandhog_job_children_source_t {
     sandhog_job_children_borrow_connection_t     message;
     sandhog_job_children_borrow_reader_t     bytes;
     sandhog_job_children_borrow_child_t     ended;
+    sandhog_job_children_borrow_tcp_listener_t     client;
+    sandhog_job_children_borrow_tcp_stream_t     data;
   } val;
 } sandhog_job_children_source_t;
 
@@ -780,6 +878,10 @@ typedef struct sandhog_job_children_source_t {
 #define SANDHOG_JOB_CHILDREN_SOURCE_ENDED 2
 // The attempt has been asked to stop; counts as listening, as `process.stopping` does.
 #define SANDHOG_JOB_CHILDREN_SOURCE_STOPPING 3
+// A client waits to be accepted.
+#define SANDHOG_JOB_CHILDREN_SOURCE_CLIENT 4
+// There are bytes of a client's to read, or their end.
+#define SANDHOG_JOB_CHILDREN_SOURCE_DATA 5
 
 typedef struct {
   bool is_err;
@@ -899,6 +1001,23 @@ extern bool sandhog_job_process_stopping(sandhog_job_process_timeout_t *timeout)
 // it, as in `sandhog run`, that is a warning in its log.
 extern void sandhog_job_process_retire(command_string_t *reason);
 
+// Imported Functions from `sandhog:job/sockets@0.1.0`
+// The next client. `stopping`: this attempt was asked to stop; clients that wait are left for other jobs that have this
+// listener. The first call tells that this guest listens for that, as `process.stopping` does. `closed`: whoever granted
+// the place has closed it. `quota`: no more files.
+extern bool sandhog_job_sockets_method_tcp_listener_accept(sandhog_job_sockets_borrow_tcp_listener_t self, sandhog_job_sockets_timeout_t *timeout, sandhog_job_sockets_own_tcp_stream_t *ret, sandhog_job_sockets_error_t *err);
+// Where it listens: `127.0.0.1:9000`, `[::1]:9000`.
+extern bool sandhog_job_sockets_method_tcp_listener_address(sandhog_job_sockets_borrow_tcp_listener_t self, command_string_t *ret, sandhog_job_sockets_error_t *err);
+// Some bytes, at least one and at most `most` or 64 KiB. `closed`: the client has sent all, or has gone. `invalid`: `most`
+// is 0.
+extern bool sandhog_job_sockets_method_tcp_stream_read(sandhog_job_sockets_borrow_tcp_stream_t self, uint64_t most, sandhog_job_sockets_timeout_t *timeout, command_list_u8_t *ret, sandhog_job_sockets_error_t *err);
+// Sends some of the bytes, at least one, and says how many. `closed`: the client has gone. `invalid`: no bytes.
+extern bool sandhog_job_sockets_method_tcp_stream_write(sandhog_job_sockets_borrow_tcp_stream_t self, command_list_u8_t *bytes, sandhog_job_sockets_timeout_t *timeout, uint64_t *ret, sandhog_job_sockets_error_t *err);
+// The client's address, as of `tcp-listener.address`.
+extern bool sandhog_job_sockets_method_tcp_stream_peer(sandhog_job_sockets_borrow_tcp_stream_t self, command_string_t *ret, sandhog_job_sockets_error_t *err);
+// Those on which this job listens, in the order of its grants. The same ones at each call.
+extern void sandhog_job_sockets_listeners(sandhog_job_sockets_list_own_tcp_listener_t *ret);
+
 // Imported Functions from `sandhog:job/channel@0.1.0`
 // The largest message that is taken from now on, in bytes; 64 MiB where nothing is said. One that is larger is not read,
 // whoever waits for it is told `too-large`, and the connection closes: what came before it is received, what comes
@@ -910,6 +1029,15 @@ extern void sandhog_job_channel_method_connection_limit(sandhog_job_channel_borr
 extern bool sandhog_job_channel_method_connection_send(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_message_t *message, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err);
 // The next message. `too-large`: it is over the `limit` of this end.
 extern bool sandhog_job_channel_method_connection_recv(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_message_t *ret, sandhog_job_channel_error_t *err);
+// As `send`, and a socket with the message, which the other end takes with `take-socket`; this end keeps its own, whatever
+// happens. `too-large`: a message with a socket has at most 64 KiB. `denied`: the other end is no job, or a child that was
+// not given the right. `quota`: too many sockets are on their way.
+extern bool sandhog_job_channel_method_connection_send_with(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_message_t *message, sandhog_job_channel_sent_t *handle, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err);
+// The socket that came with the message that was received last, once; `none`: none did. The next `recv` or `recv-batch`
+// closes one that nobody took. In a job that may take none a message that comes with one is lost with it: `denied` is
+// received in its place, and what comes after it is received. `quota` in its place: there was no file left for it. A
+// message with a socket is alone in its batch. `invalid`: what came is no socket of TCP, and the connection is closed.
+extern bool sandhog_job_channel_method_connection_take_socket(sandhog_job_channel_borrow_connection_t self, sandhog_job_channel_handle_t *ret);
 // Sends many small messages at the cost of one: `batch` is one MessagePack array, each element a `bin` (format
 // bytes) or an `ext` of type 1 (format value), of 64 KiB at most in all. All of them go, or none.
 extern bool sandhog_job_channel_method_connection_send_batch(sandhog_job_channel_borrow_connection_t self, command_list_u8_t *batch, sandhog_job_channel_timeout_t *timeout, sandhog_job_channel_error_t *err);
@@ -1080,7 +1208,7 @@ extern bool sandhog_job_children_method_child_call(sandhog_job_children_borrow_c
 // for its streams and its connection (`--max-files`).
 extern bool sandhog_job_children_spawn(sandhog_job_children_job_t *job, sandhog_job_children_own_child_t *ret, sandhog_job_children_error_t *err);
 // Waits until something of this happens: the places in the list of all that has, in order. From 1 to 1024 sources, and no
-// more connections and readers among them than the attempt may have files (`--max-files`), else `invalid`.
+// more connections, readers and sockets among them than the attempt may have files (`--max-files`), else `invalid`.
 extern bool sandhog_job_children_wait_any(sandhog_job_children_list_source_t *sources, sandhog_job_children_timeout_t *timeout, command_list_u32_t *ret, sandhog_job_children_error_t *err);
 
 // Helper Functions
@@ -1115,11 +1243,45 @@ void sandhog_job_process_option_message_free(sandhog_job_process_option_message_
 
 void command_option_u64_free(command_option_u64_t *ptr);
 
+void sandhog_job_sockets_error_free(sandhog_job_sockets_error_t *ptr);
+
+void sandhog_job_sockets_timeout_free(sandhog_job_sockets_timeout_t *ptr);
+
+extern void sandhog_job_sockets_tcp_listener_drop_own(sandhog_job_sockets_own_tcp_listener_t handle);
+
+extern void sandhog_job_sockets_tcp_listener_drop_borrow(sandhog_job_sockets_borrow_tcp_listener_t handle);
+
+extern sandhog_job_sockets_borrow_tcp_listener_t sandhog_job_sockets_borrow_tcp_listener(sandhog_job_sockets_own_tcp_listener_t handle);
+
+extern void sandhog_job_sockets_tcp_stream_drop_own(sandhog_job_sockets_own_tcp_stream_t handle);
+
+extern void sandhog_job_sockets_tcp_stream_drop_borrow(sandhog_job_sockets_borrow_tcp_stream_t handle);
+
+extern sandhog_job_sockets_borrow_tcp_stream_t sandhog_job_sockets_borrow_tcp_stream(sandhog_job_sockets_own_tcp_stream_t handle);
+
+void sandhog_job_sockets_handle_free(sandhog_job_sockets_handle_t *ptr);
+
+void sandhog_job_sockets_sent_free(sandhog_job_sockets_sent_t *ptr);
+
+void sandhog_job_sockets_result_own_tcp_stream_error_free(sandhog_job_sockets_result_own_tcp_stream_error_t *ptr);
+
+void sandhog_job_sockets_result_string_error_free(sandhog_job_sockets_result_string_error_t *ptr);
+
+void sandhog_job_sockets_result_list_u8_error_free(sandhog_job_sockets_result_list_u8_error_t *ptr);
+
+void sandhog_job_sockets_result_u64_error_free(sandhog_job_sockets_result_u64_error_t *ptr);
+
+void sandhog_job_sockets_list_own_tcp_listener_free(sandhog_job_sockets_list_own_tcp_listener_t *ptr);
+
 void sandhog_job_channel_error_free(sandhog_job_channel_error_t *ptr);
 
 void sandhog_job_channel_message_free(sandhog_job_channel_message_t *ptr);
 
 void sandhog_job_channel_timeout_free(sandhog_job_channel_timeout_t *ptr);
+
+void sandhog_job_channel_handle_free(sandhog_job_channel_handle_t *ptr);
+
+void sandhog_job_channel_sent_free(sandhog_job_channel_sent_t *ptr);
 
 extern void sandhog_job_channel_connection_drop_own(sandhog_job_channel_own_connection_t handle);
 
@@ -1130,6 +1292,8 @@ extern sandhog_job_channel_borrow_connection_t sandhog_job_channel_borrow_connec
 void sandhog_job_channel_result_void_error_free(sandhog_job_channel_result_void_error_t *ptr);
 
 void sandhog_job_channel_result_message_error_free(sandhog_job_channel_result_message_error_t *ptr);
+
+void sandhog_job_channel_option_handle_free(sandhog_job_channel_option_handle_t *ptr);
 
 void sandhog_job_channel_result_list_u8_error_free(sandhog_job_channel_result_list_u8_error_t *ptr);
 

@@ -203,7 +203,8 @@ mod tests {
             "A=1",
             "--env=HOME",
             "--net",
-            "none",
+            "listen:127.0.0.1:0",
+            "--net=passed",
             "--memory",
             "64MiB",
             "--timeout",
@@ -245,6 +246,7 @@ mod tests {
         assert_eq!(settings.args, ["x", "--y"]);
         assert_eq!(settings.directories, ["a", "b::/b:rw"]);
         assert_eq!(settings.env, ["A=1", "HOME"]);
+        assert_eq!(settings.net, ["listen:127.0.0.1:0", "passed"]);
         assert_eq!((settings.memory.map(Size::to_bytes), settings.fuel), (Some(64 << 20), Some(1000)));
         assert_eq!((settings.timeout, settings.cpu), (Some(Time::millis(30_000)), Some(Time::millis(10_000))));
         assert_eq!((settings.max_output, settings.max_file), (Some(Size::bytes(16 << 20)), Some(Size::bytes(1 << 30))));
@@ -265,7 +267,6 @@ mod tests {
             (["--memory", "99999999TiB"], "invalid value '99999999TiB' for '--memory <SIZE>': more than 8191PiB"),
             (["--timeout", "NaN"], "invalid value 'NaN' for '--timeout <TIME>': not a number and a unit, such as 30s"),
             (["--max-files", "x"], "invalid value 'x' for '--max-files <COUNT>': not a whole number"),
-            (["--net", "host"], "invalid value 'host' for '--net <NETWORK>' [possible values: none]"),
             (
                 ["--allow-missing", "moat"],
                 "invalid value 'moat' for '--allow-missing <WALL>' [possible values: namespaces,",

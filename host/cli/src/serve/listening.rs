@@ -2,21 +2,10 @@
 
 use crate::args::ServeArgs;
 use crate::embedded::Failure;
+pub(super) use crate::listeners::passed;
+use crate::listeners::refused;
 use crate::render::problem::Problem;
-use crate::run::refusal;
-use sandhog_protocol::exit_code;
-use sandhog_serve::listener::{Listener, inherited};
-use sandhog_sys::descriptors;
-
-/// Those that were passed: `LISTEN_FDS` of sd_listen_fds(3).
-pub(super) fn passed() -> Result<Vec<Listener>, Failure> {
-    let numbers = inherited::of_this_process().map_err(|error| refusal(&error))?;
-    let taken = numbers.map(|number| match descriptors::inherited(number) {
-        Some(fd) => Listener::inherited(fd).map_err(|error| refusal(&error)),
-        None => Err(refused(Problem::new(format!("LISTEN_FDS: the descriptor {number} is not open")))),
-    });
-    taken.collect()
-}
+use sandhog_serve::listener::Listener;
 
 /// Where to listen is said once.
 pub(super) fn check(args: &ServeArgs, passed: &[Listener]) -> Result<(), Failure> {
@@ -33,8 +22,4 @@ pub(super) fn check(args: &ServeArgs, passed: &[Listener]) -> Result<(), Failure
 pub(super) fn nowhere() -> Failure {
     let problem = Problem::new("there is no address to listen on");
     refused(problem.with_hint("write --listen 127.0.0.1:8080, or let systemd pass a socket"))
-}
-
-fn refused(problem: Problem) -> Failure {
-    Failure { problem, code: exit_code::REFUSED }
 }

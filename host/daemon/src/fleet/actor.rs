@@ -10,6 +10,7 @@ use super::logs::Logs;
 use super::mailbox::Mailbox;
 use super::message::{Inbox, Message};
 use super::parked::Parked;
+use super::ports::Ports;
 use super::request::Reply;
 use super::sample::Use;
 use super::shared_objects::SharedObjects;
@@ -117,6 +118,7 @@ pub struct Daemon {
     /// Of requests that jobs have served. Apart from the others: whoever serves 20,000 a second must push nothing out.
     pub(super) access: Logs,
     pub(super) fronts: Fronts,
+    pub(super) ports: Ports,
     pub(super) events: Events,
     pub(super) shared: SharedObjects,
     pub(super) clock: Clock,
@@ -170,6 +172,7 @@ pub fn start(coordinator: &Arc<Coordinator>, paths: Paths, reserved: Reserved) -
         weighed: BTreeSet::new(),
         store,
         logs: logs.clone(),
+        ports: Ports::default(),
         fronts: Fronts::new(access.clone(), inbox.clone(), reserved),
         access: access.clone(),
         events: Events::new(),
@@ -221,6 +224,7 @@ impl Daemon {
             }
             self.tick();
             self.keep_objects();
+            self.keep_ports();
             self.keep_fronts();
             self.tell_waiters();
         }
@@ -278,6 +282,7 @@ impl Daemon {
             Message::Deadlock(deadlock) => self.tell_of_deadlock(&deadlock),
             Message::ShutDownNow => {
                 self.fronts.end();
+                self.ports.end();
                 self.step(state::Event::ShutdownNow);
             }
         }

@@ -4,6 +4,7 @@ use super::actor::{Daemon, definition};
 use super::changes::{self, change, changed, deleted};
 use super::fronts::Socket;
 use super::index::{Defined, Member};
+use super::listening::{JobPorts, Sockets};
 use super::parked::Asked;
 use super::refusal::{Refusal, RefusalKind};
 use super::request::{Reply, Verb};
@@ -29,7 +30,8 @@ struct Checked {
     groups: Vec<(GroupSpec, Strategy)>,
     gone: Vec<String>,
     /// Of jobs that are to listen.
-    sockets: BTreeMap<String, Socket>,
+    sockets: Sockets,
+    ports: JobPorts,
 }
 
 impl Daemon {
@@ -74,13 +76,14 @@ impl Daemon {
         let gone = self.gone(apply, sources);
         self.check_together(jobs, &gone)?;
         let sockets = self.prepare_sockets(jobs.iter().map(|(_, service, _)| service.as_ref()), &gone)?;
+        let ports = self.prepare_ports(jobs.iter().map(|(_, service, _)| service.as_ref()), &gone)?;
         let mut changes: Vec<Change> = jobs.iter().map(|(spec, _, settled)| self.change(spec, settled)).collect();
         let stale = self.stale(jobs);
         for change in changes.iter_mut().filter(|change| stale.contains(change.job.as_str())) {
             change.change = ChangeKind::Change;
         }
         changes.extend(gone.iter().cloned().map(deleted));
-        Ok(Checked { changes, jobs: jobs.clone(), groups, gone, sockets })
+        Ok(Checked { changes, jobs: jobs.clone(), groups, gone, sockets, ports })
     }
 
     /// What becomes of a job: it is other than before where its settings are, or what they lead to.
@@ -172,7 +175,7 @@ impl Daemon {
 
     /// `ids` are for instances that are new.
     fn carry_out(&mut self, checked: Checked, source: Option<String>, mut ids: Vec<InstanceId>) -> VerbResult {
-        let Checked { changes, jobs, groups, gone, sockets } = checked;
+        let Checked { changes, jobs, groups, gone, sockets, mut ports } = checked;
         let mut sockets = self.fronts.take_over(sockets);
         // A daemon that is killed now has done all of it, or nothing.
         let _together = self.store.together();
@@ -189,6 +192,9 @@ impl Daemon {
             let old = self.index.entry(&name).map(|entry| entry.instances.values().copied().collect::<Vec<_>>());
             let defined = Defined { spec, service, settled: Ok(settled), source: source.clone() };
             let socket = sockets.remove(&name);
+            if let Some(ports) = ports.remove(&name) {
+                self.use_ports(&name, ports);
+            }
             self.define(defined, instances, &mut ids, socket);
             concerned.extend(self.index.entry(&name).iter().flat_map(|entry| entry.instances.values().copied()));
             match change.change {
@@ -233,6 +239,7 @@ impl Daemon {
         }
         self.shared.changed(&group);
         self.fronts.look_at(&name);
+        self.ports.changed.insert(name.clone());
         if let (Some(http), Some(socket)) = (&service.job.http, socket) {
             self.use_socket(&name, http, socket);
         }
@@ -284,6 +291,7 @@ impl Daemon {
                 self.store.delete_group(&entry.spec.group);
             }
             self.fronts.remove(job);
+            self.ports.close(job);
             if !self.index.is_leaving(job) {
                 self.remove_logs(job);
             }

@@ -112,13 +112,19 @@ impl Daemon {
             Ok((theirs, ours)) => (Ok(theirs), ours),
             Err(verdict) => (Err(verdict), Connection::None),
         };
+        let listeners = match settled {
+            Ok(_) => self.ports_of(service).map_err(no_port),
+            Err(_) => Ok(Vec::new()),
+        };
+        let opened = opened.and_then(|connection| Ok((connection, listeners?)));
         let kept = match (identity, settled, opened) {
             (Err(error), ..) => Err(no_id(&error)),
             (Ok(_), Err(reason), _) => Err(Verdict::Refused { reason: reason.clone() }),
             (Ok(_), Ok(_), Err(verdict)) => Err(verdict),
-            (Ok(identity), Ok(settled), Ok(connection)) => Ok(Kept {
+            (Ok(identity), Ok(settled), Ok((connection, listeners))) => Ok(Kept {
                 job: boosts.applied_to(service.job.clone()),
                 granted: settled.job.clone(),
+                listeners,
                 identity,
                 family: family(service, settled, instances),
                 connection,
@@ -255,6 +261,7 @@ impl Daemon {
         let Some(member) = self.index.members.remove(&id) else { return };
         self.shared.removed(id, &member.group);
         self.fronts.look_at(&member.job);
+        self.ports.changed.insert(member.job.clone());
         // With the last one of a job that is deleted goes its log.
         if self.index.forget(id, &member) {
             self.remove_logs(&member.job);
@@ -315,6 +322,11 @@ async fn run(
 
 fn no_id(error: &(dyn std::error::Error + 'static)) -> Verdict {
     let reason = format!("there is no id for another attempt: {}", causes::one_line(error));
+    Verdict::Lost { reason, cause: LostCause::Machine }
+}
+
+/// It may be otherwise at the next try.
+fn no_port(reason: String) -> Verdict {
     Verdict::Lost { reason, cause: LostCause::Machine }
 }
 

@@ -24,7 +24,7 @@ use sandhog_protocol::control::{Requests, Serving};
 use sandhog_protocol::plan::Isolation;
 use sandhog_runtime::granted::Settled;
 use sandhog_serve::dispatcher::{Accepting, Asker, DispatchSettings, Dispatcher, Membership, Standing};
-use sandhog_serve::listener::Listener;
+use sandhog_serve::listener::{ListenError, Listener};
 use sandhog_spec::http::Http;
 use sandhog_spec::service::Service;
 use sandhog_supervisor::state::AttemptNumber;
@@ -206,12 +206,22 @@ impl Fronts {
         Socket::New(Unused { listener: Some(listener), pauses })
     }
 
+    /// Listens there for whoever is no job that serves HTTP. Whether nobody but this daemon and its jobs has the socket.
+    ///
+    /// # Errors
+    /// Why that can't be, and what to do.
+    pub(super) fn open(&self, asked: SocketAddr) -> Result<(Listener, bool), ListenError> {
+        match self.reserved.open(asked) {
+            Some(listener) => Ok((listener?, self.reserved.is_paused_between(asked))),
+            None => Ok((Listener::bind(asked)?, true)),
+        }
+    }
+
     /// The job that is in the way of whoever wants to listen there, and where it listens.
-    fn holder(&self, asked: SocketAddr) -> Option<(&str, SocketAddr)> {
+    pub(super) fn holder(&self, asked: SocketAddr) -> Option<(&str, SocketAddr)> {
         self.jobs.iter().find_map(|(job, front)| {
             let at = front.listening.as_ref()?.address;
-            let meet = at.ip() == asked.ip() || at.ip().is_unspecified() || asked.ip().is_unspecified();
-            (at.port() == asked.port() && meet).then_some((job.as_str(), at))
+            meets(at, asked).then_some((job.as_str(), at))
         })
     }
 
@@ -368,6 +378,12 @@ impl Front {
         drop(listening);
         tokio::spawn(async move { dispatcher.drain().await });
     }
+}
+
+/// Whether nobody can listen at one while somebody does at the other.
+pub(super) fn meets(one: SocketAddr, other: SocketAddr) -> bool {
+    let same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    same && one.port() == other.port()
 }
 
 /// Whether each connection has a process of its own.

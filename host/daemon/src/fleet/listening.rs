@@ -7,6 +7,7 @@ use super::attempt_observer::AttemptObserver;
 use super::fronts::{Order, Server, Socket};
 use super::logs::Origin;
 use super::message::Message;
+use super::ports::Port;
 use super::refusal::{Refusal, RefusalKind};
 use sandhog_protocol::causes;
 use sandhog_protocol::control::{EventKind, Phase};
@@ -24,6 +25,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::watch::Receiver;
 
+/// For jobs that are to listen, by their names.
+pub(super) type Sockets = BTreeMap<String, Socket>;
+pub(super) type JobPorts = BTreeMap<String, Vec<Arc<Port>>>;
+
 /// What a worker is asked, and by which way.
 struct Question {
     asker: Asker,
@@ -32,12 +37,77 @@ struct Question {
 }
 
 impl Daemon {
+    /// Sockets for jobs that accept clients themselves and are to be as these services say, all or none. `gone`: jobs that are to
+    /// be there no more.
+    pub(super) fn prepare_ports<'a>(
+        &self,
+        services: impl Iterator<Item = &'a Service> + Clone,
+        gone: &[String],
+    ) -> Result<JobPorts, Refusal> {
+        let listens = |service: &&Service| service.instances > 0 && !service.job.grants.net.listen.is_empty();
+        let listening = services.clone().filter(listens);
+        let others: BTreeMap<&str, &Service> = services.map(|service| (service.job.name.as_str(), service)).collect();
+        let mut ports = JobPorts::new();
+        for service in listening {
+            let (job, asked) = (&service.job.name, &service.job.grants.net.listen);
+            // One that is to be there and listen elsewhere gives up what it has.
+            let is_free = |holder: &str| match others.get(holder) {
+                Some(other) => !other.job.grants.net.listen.iter().any(|at| asked.contains(at)),
+                None => gone.iter().any(|job| job == holder),
+            };
+            let opened = self.ports.prepare(&self.fronts, job, asked, is_free);
+            let refused =
+                |reason| Refusal::new(RefusalKind::Conflict, format!("the job {job}: net = \"listen:{reason}\""));
+            ports.insert(job.clone(), opened.map_err(refused)?);
+        }
+        Ok(ports)
+    }
+
+    /// The job listens with these from now on.
+    pub(super) fn use_ports(&mut self, job: &str, ports: Vec<Arc<Port>>) {
+        for address in self.ports.put(job, ports) {
+            self.tell_about_job(job, EventKind::Listening, &format!("listens at {address}"));
+        }
+    }
+
+    /// The sockets for an attempt of this service, which listen from now on if they do not yet.
+    ///
+    /// # Errors
+    /// Why it can't listen, and what to do about it.
+    pub(super) fn ports_of(&mut self, service: &Service) -> Result<Vec<Arc<OwnedFd>>, String> {
+        let (job, asked) = (&service.job.name, &service.job.grants.net.listen);
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ports = self.ports.prepare(&self.fronts, job, asked, |_| false);
+        self.use_ports(job, ports.map_err(|reason| format!("net = \"listen:{reason}\""))?);
+        Ok(self.ports.sockets(job))
+    }
+
+    /// Closes the ports of jobs of which nothing is up, and nothing is about to be.
+    pub(super) fn keep_ports(&mut self) {
+        let mut changed = std::mem::take(&mut self.ports.changed);
+        let members = self.touched.iter().filter_map(|id| self.index.members.get(id));
+        changed.extend(members.filter(|it| self.ports.jobs.contains_key(&it.job)).map(|it| it.job.clone()));
+        for job in changed {
+            let is_up = self.index.entry(&job).is_some_and(|entry| {
+                let listens = !entry.service.job.grants.net.listen.is_empty();
+                listens && entry.instances.values().any(|id| self.fleet.see(*id).as_ref().is_some_and(is_up))
+            });
+            if !is_up {
+                for address in self.ports.close(&job) {
+                    self.tell_about_job(&job, EventKind::Closed, &format!("no longer listens at {address}"));
+                }
+            }
+        }
+    }
+
     /// Sockets for jobs that are to be as these services say, all or none. `gone`: jobs that are to be there no more.
     pub(super) fn prepare_sockets<'a>(
         &self,
         services: impl Iterator<Item = &'a Service>,
         gone: &[String],
-    ) -> Result<BTreeMap<String, Socket>, Refusal> {
+    ) -> Result<Sockets, Refusal> {
         let serving: BTreeMap<&str, SocketAddr> = services
             .filter(|service| service.instances > 0)
             .filter_map(|service| Some((service.job.name.as_str(), service.job.http.as_ref()?.listen)))
@@ -50,9 +120,15 @@ impl Daemon {
                 None => gone.iter().any(|job| job == holder),
             };
             let twin = serving.iter().find(|(other, at)| *at == asked && asked.port() != 0 && *other < job);
-            let socket = match twin {
-                Some((other, _)) => Err(format!("the job {other} is to listen there as well: choose another port")),
-                None => self.fronts.prepare(job, *asked, is_free),
+            let own = self.ports.holder(*asked).map(|(holder, port)| (holder, port.address));
+            let socket = match (twin, own) {
+                (Some((other, _)), _) => {
+                    Err(format!("the job {other} is to listen there as well: choose another port"))
+                }
+                (None, Some((holder, at))) => {
+                    Err(format!("the job {holder} listens at {at}: choose another port for one of the two"))
+                }
+                (None, None) => self.fronts.prepare(job, *asked, is_free),
             };
             let refused =
                 |reason| Refusal::new(RefusalKind::Conflict, format!("the job {job}: listen = \"{asked}\": {reason}"));
@@ -73,6 +149,7 @@ impl Daemon {
     /// # Errors
     /// Why it can't, and what to do about it.
     pub(super) fn listen(&mut self, service: &Service) -> Result<(), String> {
+        self.ports_of(service)?;
         let Some(http) = &service.job.http else { return Ok(()) };
         let job = &service.job.name;
         let socket = self.fronts.prepare(job, http.listen, |_| false);

@@ -272,6 +272,7 @@ impl MailboxTask {
             | Broken::NoBytes
             | Broken::Truncated
             | Broken::Descriptors { .. }
+            | Broken::Handle
             | Broken::TooManyDescriptors
             | Broken::NotSealed
             | Broken::Size { .. } => format!("it broke the rules of its connection: {broken}"),

@@ -28,6 +28,7 @@ mod message;
 mod metrics;
 mod objects;
 mod parked;
+mod ports;
 mod refusal;
 mod request;
 mod requests;

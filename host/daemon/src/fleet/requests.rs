@@ -44,6 +44,7 @@ impl Daemon {
             Request::ShutDown(reply) => {
                 self.tell_of_itself(EventKind::DaemonStopping, "the daemon stops everything and ends");
                 self.fronts.end();
+                self.ports.end();
                 self.step(Event::Shutdown);
                 drop(reply.send(Ok(())));
             }

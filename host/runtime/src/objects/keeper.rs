@@ -50,6 +50,7 @@ impl Keeper {
             worker: plan::keeper_worker(memory_bytes),
             begin: Begin::AtOnce(Work::Keep),
             ends: Some(Ends { stdio: [null()?, null()?, null()?], connection: None, coredump: None }),
+            listeners: Vec::new(),
             directories: Vec::new(),
             feed: None,
             pumps: Vec::new(),

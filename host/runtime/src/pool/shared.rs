@@ -56,6 +56,7 @@ impl Shared {
         Member {
             job: Arc::clone(&self.job),
             module: Arc::clone(module),
+            listeners: Vec::new(),
             directories: directories.clone(),
             modules: modules.clone(),
             identity,

@@ -104,6 +104,7 @@ pub(super) fn begin(
         },
         begin,
         ends: Some(Ends { stdio, connection, coredump: None }),
+        listeners: Vec::new(),
         directories: shared.granted.directories.clone(),
         feed: None,
         pumps,

@@ -20,7 +20,7 @@ pub(super) struct Handle {
 pub(super) fn begin(shared: &Arc<Shared>, id: ZygoteId) -> Handle {
     let (end, ends) = oneshot::channel();
     let shared = Arc::clone(shared);
-    let plan = plan::zygote_of(&shared.job.limits, shared.job.has_objects(), shared.settings.slots(), &shared.walls());
+    let plan = plan::zygote_of(&shared.job.limits, shared.job.uses(), shared.settings.slots(), &shared.walls());
     let mut life = Life::new(Origin {
         coordinator: Arc::clone(&shared.coordinator),
         job: Arc::clone(&shared.job),

@@ -6,7 +6,7 @@
 //! A filter sees numbers, not the data behind pointers. Paths, socket addresses and the argument of openat2(2) are held
 //! by the other walls.
 
-use super::filter::Filter;
+use super::filter::{Filter, Peers};
 use libc::{c_long, c_ulong};
 
 /// One line of a table.
@@ -294,9 +294,14 @@ const DESCRIPTORS: &[Rule] = rules! {
     SYS_recvmsg [int_at_most(2, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT)]: "a packet or bytes, and the descriptors beside it";
 };
 
+/// The end of connections. A worker with sockets closes them instead: whoever shuts down a socket on which several listen ends it
+/// for all of them.
+const ENDS: &[Rule] = rules! {
+    SYS_shutdown: "the end of a connection; what was sent still arrives";
+};
+
 /// Connections to other jobs. Only components have the host functions for them.
 const CONNECTIONS: &[Rule] = rules! {
-    SYS_shutdown: "the end of a connection; what was sent still arrives";
     SYS_fcntl [int(1, libc::F_GET_SEALS)]: "the check that the memory beside a packet does not change any more";
 };
 
@@ -307,6 +312,20 @@ const CLIENTS: &[Rule] = rules! {
     SYS_eventfd2 [int(0, 0), int(1, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)]: "how another thread wakes the event loop";
     SYS_epoll_ctl: "a connection that is to be waited for, or no longer";
     SYS_epoll_wait: "waiting for all of them";
+};
+
+/// Sockets of TCP that a worker was given or that others passed on, and what it accepts from them. It makes none, binds none,
+/// connects none, shuts none down and sets no option of any; Landlock and the empty network namespace say the same of the first
+/// three. What it is sent or sends has no address, and no flag that opens a connection.
+const SOCKETS: &[Rule] = rules! {
+    SYS_accept4 [int_at_most(3, libc::SOCK_CLOEXEC)]: "a client of a socket on which it listens";
+    SYS_recvfrom [int_at_most(3, libc::MSG_DONTWAIT | libc::MSG_PEEK), long(4, 0)]: "what a client sent, and a look at it";
+    SYS_getsockopt [int(1, libc::SOL_SOCKET), int(2, libc::SO_DOMAIN)]: "is what was passed on of the internet?";
+    SYS_getsockopt [int(1, libc::SOL_SOCKET), int(2, libc::SO_TYPE)]: "is it a stream?";
+    SYS_getsockopt [int(1, libc::SOL_SOCKET), int(2, libc::SO_PROTOCOL)]: "is it TCP?";
+    SYS_getsockopt [int(1, libc::SOL_SOCKET), int(2, libc::SO_ACCEPTCONN)]: "does it listen?";
+    SYS_getsockname: "where it listens";
+    SYS_getpeername: "who its client is";
 };
 
 /// The memory of objects, which several processes have. Whoever keeps a group's objects has allocated it, so that the group's
@@ -405,13 +424,17 @@ pub(super) fn rules(filter: Filter) -> Vec<Rule> {
         Filter::KeeperZygote => {
             &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, DESCRIPTORS, ZYGOTE, SHARED, KEEPING]
         }
-        Filter::Loader { objects, clients } => return loader(&beside(objects, clients)),
+        Filter::Loader { objects, peers } => return loader(&beside(objects, peers)),
         Filter::Loaded => &[LOADED],
-        Filter::Worker { objects: false } => &[OPEN_FILES, DATA, SELF, WALK, PATHS],
-        Filter::Worker { objects: true } => &[OPEN_FILES, DATA, SELF, WALK, PATHS, DESCRIPTORS, SHARED, WAITING],
-        Filter::Component { counted, objects, clients } => {
+        Filter::Worker { objects, sockets } => {
+            let objects: &[&[Rule]] = if objects { &[DESCRIPTORS, SHARED, WAITING] } else { &[] };
+            let sockets: &[&[Rule]] = if sockets { &[SOCKETS] } else { &[] };
+            return [&[OPEN_FILES, DATA, SELF, WALK, PATHS], objects, sockets].concat().concat();
+        }
+        Filter::Component { counted, objects, peers } => {
             let memory: &[&[Rule]] = if counted { &[MEMORY_OF_ITS_OWN] } else { &[] };
-            return component(&[memory, &beside(objects, clients)].concat());
+            let ends: &[&[Rule]] = if peers == Peers::Sockets { &[] } else { &[ENDS] };
+            return component(&[ends, memory, &beside(objects, peers)].concat());
         }
         Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
         Filter::Keeper => &[KEEPER, KEEPING, DESCRIPTORS, SHARED],
@@ -419,17 +442,21 @@ pub(super) fn rules(filter: Filter) -> Vec<Rule> {
     tables.concat()
 }
 
-/// What objects and clients need.
-fn beside(objects: bool, clients: bool) -> Vec<&'static [Rule]> {
+/// What objects and peers need.
+fn beside(objects: bool, peers: Peers) -> Vec<&'static [Rule]> {
     let objects: &[&[Rule]] = if objects { &[SHARED, WAITING] } else { &[] };
-    let clients: &[&[Rule]] = if clients { &[CLIENTS] } else { &[] };
-    [objects, clients].concat()
+    let peers: &[&[Rule]] = match peers {
+        Peers::None => &[],
+        Peers::Clients => &[CLIENTS],
+        Peers::Sockets => &[SOCKETS],
+    };
+    [objects, peers].concat()
 }
 
 /// A zygote that loads a module, with more tables.
 fn loader(more: &[&[Rule]]) -> Vec<Rule> {
-    const TABLES: [&[Rule]; 10] =
-        [OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, DESCRIPTORS, CONNECTIONS, MEMORY_OF_ITS_OWN, ZYGOTE];
+    const TABLES: [&[Rule]; 11] =
+        [OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, DESCRIPTORS, ENDS, CONNECTIONS, MEMORY_OF_ITS_OWN, ZYGOTE];
     [TABLES.concat(), CODE.to_vec(), more.concat()].concat()
 }
 

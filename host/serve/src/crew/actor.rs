@@ -334,6 +334,7 @@ impl Actor {
         Kept {
             job: boosts.applied_to(Job::clone(&self.job)),
             granted: self.opened.granted.clone(),
+            listeners: Vec::new(),
             identity,
             family: self.rules.shared_zygote.then(|| Family { zygotes: zygotes(), slots }),
             connection: Some(theirs),

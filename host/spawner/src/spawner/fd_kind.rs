@@ -3,6 +3,7 @@
 //! Must not: know what a plan may ask for; that is the floor's.
 
 use rustix::fs::{FileType, Stat, major, minor};
+use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
 use sandhog_protocol::plan::WorkerPlan;
 use sandhog_protocol::spawn::ToSpawner;
 use std::io;
@@ -20,26 +21,37 @@ pub(super) enum FdKind {
     Stream,
     /// A regular file for a core dump.
     Dump,
+    /// A TCP socket that listens.
+    Listener,
     Directory,
 }
 
 impl FdKind {
     pub(super) fn takes(self, status: &Stat) -> bool {
         match (self, FileType::from_raw_mode(status.st_mode)) {
-            (Self::Socket, FileType::Socket)
+            (Self::Socket | Self::Listener, FileType::Socket)
             | (Self::Stream, FileType::Fifo | FileType::RegularFile)
             | (Self::Dump, FileType::RegularFile)
             | (Self::Directory, FileType::Directory) => true,
             (Self::Stream, FileType::CharacterDevice) => (major(status.st_rdev), minor(status.st_rdev)) == NULL,
-            (Self::Socket | Self::Stream | Self::Dump | Self::Directory, _) => false,
+            (Self::Socket | Self::Stream | Self::Dump | Self::Listener | Self::Directory, _) => false,
         }
     }
 }
 
+/// Whether it is a socket on which TCP listens. Nothing else is given to workers to accept from.
+pub(super) fn listens(fd: &OwnedFd) -> bool {
+    let is_inet = matches!(sockopt::socket_domain(fd), Ok(AddressFamily::INET | AddressFamily::INET6));
+    is_inet
+        && sockopt::socket_type(fd) == Ok(SocketType::STREAM)
+        && sockopt::socket_protocol(fd) == Ok(Some(ipproto::TCP))
+        && sockopt::socket_acceptconn(fd) == Ok(true)
+}
+
 /// How many descriptors of a worker are passed on as they are: channel, three streams, its connection and the file for its
-/// core dump if it has them.
+/// core dump if it has them, the sockets on which it listens.
 pub(super) fn plain_fds(plan: &WorkerPlan) -> usize {
-    4 + usize::from(plan.connected) + usize::from(plan.coredump)
+    4 + usize::from(plan.connected) + usize::from(plan.coredump) + plan.listeners as usize
 }
 
 /// Descriptors beside a request that takes none are a breach.
@@ -63,7 +75,6 @@ pub(super) fn validate_request(request: &ToSpawner, fds: &[OwnedFd]) -> io::Resu
 mod tests {
     use super::*;
     use rustix::fs::fstat;
-    use rustix::net::SocketType;
     use sandhog_ipc::pair;
 
     fn open(path: &str) -> OwnedFd {
@@ -82,5 +93,24 @@ mod tests {
         assert_eq!(taken(FdKind::Socket), [true, false, false, false, false, false]);
         assert_eq!(taken(FdKind::Stream), [false, true, true, true, false, false]);
         assert_eq!(taken(FdKind::Directory), [false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn a_socket_that_listens_is_one_of_tcp() {
+        let at = |address: &str| std::net::TcpListener::bind(address).unwrap();
+        let (four, six) = (at("127.0.0.1:0"), at("[::1]:0"));
+        let client = std::net::TcpStream::connect(four.local_addr().unwrap()).unwrap();
+        assert!([OwnedFd::from(four), six.into()].iter().all(listens));
+        let (socket, _other) = pair(SocketType::STREAM).unwrap();
+        let unix = std::os::unix::net::UnixListener::bind_addr(&unnamed()).unwrap();
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let others = [client.into(), socket, unix.into(), udp.into(), open("/dev/null"), open("/")];
+        assert!(!others.iter().any(listens));
+    }
+
+    fn unnamed() -> std::os::unix::net::SocketAddr {
+        use std::os::linux::net::SocketAddrExt;
+        let name = format!("sandhog-test-{}", std::process::id());
+        std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap()
     }
 }

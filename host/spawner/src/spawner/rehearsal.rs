@@ -52,6 +52,7 @@ impl Spawner {
             cgroup_tasks: TASKS,
             coredump: false,
             objects: false,
+            sockets: false,
             slots: None,
         };
         let Settled { lease, name, cgroup } = match self.settle(&plan) {

@@ -1,7 +1,7 @@
 //! The first thing that is done with a request to start something: is it above the floor, and is each descriptor of the kind
 //! that its place is for?
 
-use super::fd_kind::FdKind;
+use super::fd_kind::{FdKind, listens};
 use super::{Guard, Refusal, Spawner, Zygote};
 use crate::floor::Breach;
 use rustix::fs::{FileType, fstat};
@@ -45,6 +45,7 @@ impl Spawner {
         let mut kinds = vec![FdKind::Socket, FdKind::Stream, FdKind::Stream, FdKind::Stream];
         kinds.extend(plan.connected.then_some(FdKind::Socket));
         kinds.extend(plan.coredump.then_some(FdKind::Dump));
+        kinds.extend((0..plan.listeners).map(|_| FdKind::Listener));
         kinds.extend(plan.directories.iter().map(|_| FdKind::Directory));
         validate_fds(&kinds, fds)
     }
@@ -87,7 +88,7 @@ fn validate_fds(kinds: &[FdKind], fds: &[OwnedFd]) -> Result<(), Refusal> {
     }
     for (kind, fd) in kinds.iter().zip(fds) {
         let status = fstat(fd).map_err(|errno| Refusal::new(None, STEP, io::Error::from(errno)))?;
-        if !kind.takes(&status) {
+        if !kind.takes(&status) || (*kind == FdKind::Listener && !listens(fd)) {
             return Err(strange("one is of another kind than the plan says"));
         }
     }

@@ -23,6 +23,7 @@ pub(super) fn spec(written: &JobSpec, job: &Job, rules: &Rules, schedule: Option
     spec.argv0 = Some(job.argv0.clone());
     spec.dir = job.grants.directories.iter().map(print_directory).collect();
     spec.objects = job.grants.objects.iter().map(print_grant).collect();
+    spec.net = job.grants.net.print();
     spec.stdin = Some(print_stdin(&job.stdin));
     spec.restart = Some(word(rules.restart, &RESTARTS).into());
     spec.stop_on = rules.stop_on.iter().map(|kind| kind.name().into()).collect();

@@ -31,8 +31,6 @@ pub enum Reason {
     Relative,
     #[error("a daemon gives each worker an id that nobody else has; leave user out")]
     Ids,
-    #[error("only \"none\" is supported")]
-    Network,
     #[error("the name of the file is empty; write none for no input")]
     NoStdinFile,
     #[error("a daemon has no stdin to pass on; name a file, or leave it out")]

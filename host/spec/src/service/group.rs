@@ -48,8 +48,8 @@ pub enum Error {
     Circle(String),
     #[error("objects \"{}\": {own} here, and {theirs} in the job {other}; an object of a group is one thing", escape(.name))]
     Object { name: String, own: String, other: String, theirs: String },
-    #[error("listen {address}: the job {other} has this address; each needs its own, or port 0 for any that is free")]
-    Listen { address: SocketAddr, other: String },
+    #[error("{} {address}: the job {other} has this address; each needs its own, or port 0 for any that is free", .setting.key())]
+    Listen { setting: Setting, address: SocketAddr, other: String },
     #[error(
         "objects_memory {own}: it is {theirs} in the job {other}, and jobs of a group have one memory for their objects"
     )]
@@ -65,7 +65,7 @@ impl Error {
                 Some(Setting::After)
             }
             Self::Object { .. } => Some(Setting::Objects),
-            Self::Listen { .. } => Some(Setting::Listen),
+            Self::Listen { setting, .. } => Some(*setting),
             Self::ObjectsMemory { .. } => Some(Setting::ObjectsMemory),
         }
     }
@@ -114,13 +114,15 @@ impl<'a> Set<'a, '_> {
     fn addresses(&mut self) {
         let mut listening = HashMap::new();
         for index in 0..self.services.len() {
-            let Some(http) = self.services[index].job.http.as_ref().filter(|http| http.listen.port() != 0) else {
-                continue;
-            };
-            let first = *listening.entry(http.listen).or_insert(index);
-            if first != index {
-                let (address, other) = (http.listen, self.name(first).to_owned());
-                self.add_with(index, first, Error::Listen { address, other });
+            let job = &self.services[index].job;
+            let http = job.http.iter().map(|http| (Setting::Listen, http.listen));
+            let own = job.grants.net.listen.iter().map(|address| (Setting::Net, *address));
+            for (setting, address) in http.chain(own).filter(|(_, address)| address.port() != 0) {
+                let first = *listening.entry(address).or_insert(index);
+                if first != index {
+                    let other = self.name(first).to_owned();
+                    self.add_with(index, first, Error::Listen { setting, address, other });
+                }
             }
         }
     }

@@ -52,9 +52,6 @@ fn settings(spec: &JobSpec) -> Result<Settings, Error> {
     if spec.module.is_empty() {
         return Err(Error::NoModule);
     }
-    if let Some(network) = spec.net.as_deref().filter(|network| *network != "none") {
-        return Err(Wrong::text(Setting::Net, network, Reason::Network).into());
-    }
     let settings = Settings::of(spec).map_err(|error| Error::Job(error.into()))?;
     Ok(Settings { env: variables(spec)?, stdin: Some(stdin(spec.stdin.as_deref())?), ..settings })
 }
@@ -124,6 +121,7 @@ fn check(spec: &JobSpec, settings: Settings, surroundings: Surroundings<'_>) -> 
         children: Vec::new(),
         detached: false,
         objects: Vec::new(),
+        net: Vec::new(),
         http: HttpSettings::default(),
         max_objects: None,
         fresh: false,

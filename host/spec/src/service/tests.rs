@@ -59,7 +59,7 @@ fn all_set() -> JobSpec {
         max_children: Some(2),
         max_child_depth: Some(1),
         max_child_rate: Some(3),
-        net: some("none"),
+        net: vec!["listen:localhost:9000".into(), "passed".into()],
         fresh: true,
         memory: some("64MiB"),
         timeout: some("1m"),
@@ -117,7 +117,7 @@ const ALL_SET: &[&str] = &[
     r#"child = ["resize=/srv/resize.wasm"]"#,
     "allow_detached = true",
     r#"objects = ["tasks: queue(100, 2MiB) put"]"#,
-    r#"net = "none""#,
+    r#"net = ["listen:127.0.0.1:9000", "passed"]"#,
     r#"memory = "64MiB""#,
     r#"timeout = "1m""#,
     r#"cpu = "10s""#,
@@ -442,7 +442,11 @@ fn numbers_have_units_and_words_have_neighbours() {
             "ready",
             "ready \"1\": the unit is missing; write one of ms, s, m, h, d, such as 30s",
         ),
-        (Box::new(|spec| spec.net = some("host")), "net", "net \"host\": only \"none\" is supported"),
+        (
+            Box::new(|spec| spec.net = vec!["host".into()]),
+            "net",
+            "net \"host\": there is no such grant; write one of listen, passed, none",
+        ),
     ] {
         assert_eq!(refusal(change), (Some(key), sentence.into()));
     }

@@ -5,7 +5,7 @@ use super::bounds::Bounds;
 use super::field::{Field, Takes};
 use super::flag::{Command, Flag};
 use super::usual::Usual;
-use super::words::{self, ISOLATIONS, LEVELS, NETWORKS, OVERLAPS, RESTARTS};
+use super::words::{self, ISOLATIONS, LEVELS, OVERLAPS, RESTARTS};
 use crate::units::{Size, Time};
 use sandhog_protocol::control::{BackoffSpec, HealthSpec, IntensitySpec, JobSpec, LogsSpec, RecycleSpec};
 use sandhog_protocol::objects::OBJECTS;
@@ -320,8 +320,10 @@ settings! {
             .more("Kinds: lock, rlock, condition, barrier(N); semaphore(N), bounded-semaphore(N) with acquire, release; event \
                    with set, wait; value(i64), array(f32, 1000), memory(8MiB) with ro or rw; queue(ITEMS, BYTES) with put, \
                    get; pipe with first or second. Jobs of a group that name one object name one kind.");
-        net Net: Word(|| words::names(&NETWORKS)) = Facts::new(Attempt, both("NETWORK"), Usual::Word("none"),
-            "The network that it may use: none");
+        net Net: Texts = Facts::new(Attempt, single("GRANT"), Usual::Nothing,
+            "Sockets that it may use: listen:ADDRESS:PORT to accept clients itself, passed to take what other jobs pass on")
+            .example("[\"listen:127.0.0.1:9000\", \"passed\"]")
+            .more("Port 0 is any that is free. There is no other network: nothing connects. `none`, alone, is no grant.");
     }
     "Limits" {
         // Enough for an interpreter or a picture, little enough for several at once on a small machine.

@@ -4,7 +4,7 @@ mod known;
 mod meaning;
 
 pub use known::{
-    ISOLATIONS, LEVELS, NETWORKS, NoStrategy, OVERLAPS, Overlap, RESTARTS, Restart, STRATEGIES, Strategy, find, names,
-    verdicts, walls, word,
+    ISOLATIONS, LEVELS, NoStrategy, OVERLAPS, Overlap, RESTARTS, Restart, STRATEGIES, Strategy, find, names, verdicts,
+    walls, word,
 };
 pub use meaning::{meaning, verdict, wall};

@@ -104,6 +104,9 @@ pub(super) async fn serve(
         return Ok(Report::of(End::Refused { reason: WITHOUT_CONNECTION.to_owned() }));
     };
     let mut endpoint = Endpoint::new(connection, TASK).sending(large);
+    if stores.plan.sockets {
+        endpoint = endpoint.without_shutdown();
+    }
     let mut store = stores.first(session)?;
     let (outcome, mut store) = loop {
         let mut instance = match Instance::new(stores.prepared, function, store).await {
@@ -323,6 +326,7 @@ mod tests {
                 connection,
                 large: Large::Memory,
                 coredump: None,
+                listeners: Vec::new(),
             };
             let plan = GuestPlan { memory_bytes: 1 << 20, timeout_ms: Some(20_000), fresh, ..GuestPlan::default() };
             // The tasks are all there: what is read after them is the end.
@@ -378,6 +382,7 @@ mod tests {
                 connection: None,
                 large: Large::Memory,
                 coredump: None,
+                listeners: Vec::new(),
             };
             let report = run(&prepared, &GuestPlan::default(), Vec::new(), outside);
             answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();

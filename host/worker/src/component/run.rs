@@ -36,12 +36,12 @@ pub(crate) fn run(
         None => runtime::build(),
     };
     let runtime = runtime.map_err(Error::Runtime)?;
-    let Outside { socket, buffer, connection, large, coredump } = outside;
+    let Outside { socket, buffer, connection, large, coredump, listeners } = outside;
     // The first one is for the last word.
     let socket = socket.try_clone_to_owned().map_err(Error::Socket)?;
     let report = match &prepared.entry {
         Entry::Command(function) => {
-            let session = Session::new(socket, buffer, connection, large, plan);
+            let session = Session::new(socket, buffer, connection, large, plan).listening(listeners);
             let mut store = Stores { prepared, plan, directories: &directories }.first(session)?;
             let outcome = runtime.block_on(command(prepared, function, &mut store));
             let report = reported(outcome, &mut store, plan, coredump);
@@ -50,7 +50,7 @@ pub(crate) fn run(
             report
         }
         Entry::Handler(function) => {
-            let session = Session::new(socket, buffer, None, large, plan);
+            let session = Session::new(socket, buffer, None, large, plan).listening(listeners);
             let stores = Stores { prepared, plan, directories: &directories };
             runtime.block_on(handler::serve(function, connection, (large, coredump), stores, session))?
         }

@@ -1,5 +1,6 @@
 //! `sandhog:job/channel`: messages between two attempts, or between an attempt and the program that started it.
 
+use super::sockets::{self, Sent};
 use super::types::{Error, Incoming, Outgoing, Timeout, answer};
 use super::view::{Parts, View};
 use super::waiting::{Attempted, Bell, Store, Timed, Waiting, define};
@@ -7,6 +8,7 @@ use crate::session::{self, Connection, Source, Until};
 use sandhog_channel::Progress;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Format;
+use std::os::fd::AsFd;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 
 type Handle = Resource<Connection>;
@@ -27,11 +29,20 @@ pub(super) fn link<T: View + Send + 'static>(
         store.data_mut().parts().table.get(&call.0)?.limit(call.1);
         Ok(())
     })?;
+    channel.func_wrap("[method]connection.take-socket", |mut store: Store<'_, T>, (connection,): (Handle,)| {
+        let table = store.data_mut().parts().table;
+        let handle = table.get(&connection)?.take_handle();
+        Ok((handle.map(|handle| sockets::come(table, handle)).transpose()?,))
+    })?;
     channel.func_wrap("[method]connection.disconnect", |mut store: Store<'_, T>, (connection,): (Handle,)| {
         store.data_mut().parts().table.get(&connection)?.disconnect();
         Ok(())
     })?;
     define(channel, waiting, "[method]connection.send", send, |store, call: &Sending| room(store, &call.0))?;
+    define(channel, waiting, "[method]connection.send-with", send_with, |store, call: &SendingWith| {
+        // Nobody tells when fewer sockets are on their way.
+        Ok(room(store, &call.0)?.in_part())
+    })?;
     define(channel, waiting, "[method]connection.send-batch", send_batch, |store, call: &SendingBatch| {
         room(store, &call.0)
     })?;
@@ -42,12 +53,19 @@ pub(super) fn link<T: View + Send + 'static>(
 }
 
 type Sending = (Handle, Outgoing, Timeout);
+type SendingWith = (Handle, Outgoing, Sent, Timeout);
 type SendingBatch = (Handle, WasmList<u8>, Timeout);
 type Receiving = (Handle, Timeout);
 
 impl Timed for Sending {
     fn timeout(&self) -> Timeout {
         self.2
+    }
+}
+
+impl Timed for SendingWith {
+    fn timeout(&self) -> Timeout {
+        self.3
     }
 }
 
@@ -125,6 +143,39 @@ pub(super) fn send_message<T: View + 'static>(
     when_there_is_room(store, connection, until, |store| {
         connection.send(progress, format, message.body.as_le_slice(store))
     })
+}
+
+/// Straight from the guest's memory.
+fn send_with<T: View + 'static>(
+    store: &mut Store<'_, T>,
+    (connection, message, handle, _): &SendingWith,
+    timeout: Timeout,
+    (): &mut (),
+) -> Attempted<(), Error> {
+    let table = store.data_mut().parts().table;
+    let (connection, socket) = (table.get(connection)?.clone(), sockets::sent(table, handle)?);
+    let format = match message.format.into() {
+        Format::Failure => return Ok(Err(Error::Invalid("a failure is a handler's answer".to_owned()))),
+        format @ (Format::Value | Format::Bytes) => format,
+    };
+    if message.body.len() > limits::INLINE_PAYLOAD {
+        return Ok(Err(Error::TooLarge(limits::INLINE_PAYLOAD as u64)));
+    }
+    let until = Until::of(timeout);
+    let sent = loop {
+        let mut went = true;
+        let sent = when_there_is_room(store, &connection, until, |store| {
+            went = connection.send_with(format, message.body.as_le_slice(store), socket.as_fd())?;
+            Ok(())
+        });
+        if went || sent.is_err() {
+            break sent;
+        }
+        if let Err(error) = store.data_mut().parts().session.wait_a_little(until) {
+            break Err(error);
+        }
+    };
+    Ok(answer(sent))
 }
 
 fn send_batch<T: View + 'static>(

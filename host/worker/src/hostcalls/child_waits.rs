@@ -2,6 +2,7 @@
 
 use super::channel::send_message;
 use super::child_handles::{Child, Reader, Writer};
+use super::sockets::{self, Listener, Stream};
 use super::types::{Error, Incoming, Outgoing, Timeout, Verdict, answer};
 use super::view::{Parts, View};
 use super::waiting::{Attempted, Bell, Store, Timed, Waiting, define};
@@ -24,6 +25,10 @@ enum Awaited {
     Ended(Resource<Child>),
     #[component(name = "stopping")]
     Stopping,
+    #[component(name = "client")]
+    Client(Resource<Listener>),
+    #[component(name = "data")]
+    Data(Resource<Stream>),
 }
 
 type Ending = (Resource<Child>, Timeout);
@@ -178,6 +183,8 @@ impl Awaited {
         Ok(match self {
             Self::Message(connection) => Source::Message(table.get(connection)?),
             Self::Bytes(reader) => Source::Readable(table.get(reader)?.0.as_fd()),
+            Self::Client(socket) => Source::Readable(sockets::listener(table, socket)?),
+            Self::Data(socket) => Source::Readable(sockets::stream(table, socket)?),
             Self::Ended(child) => Source::Ended(table.get(child)?.0),
             Self::Stopping => Source::Stopping,
         })

@@ -70,6 +70,7 @@ struct Job {
     objects: WasmList<ObjectGrant>,
     #[component(name = "max-objects")]
     max_objects: u32,
+    passed: bool,
     limits: Limits,
     data: Option<Outgoing>,
     stdin: Stdio,
@@ -247,6 +248,7 @@ fn child_job<T: View + 'static>(
         modules,
         objects,
         max_objects: job.max_objects,
+        passed: job.passed,
         limits: job.limits.into(),
         data,
         stdio: [job.stdin.into(), job.stdout.into(), job.stderr.into()],

@@ -16,6 +16,7 @@ mod child_waits;
 mod children;
 mod objects;
 mod process;
+mod sockets;
 mod text;
 mod types;
 mod view;
@@ -40,6 +41,7 @@ pub(crate) fn link<T: View + Send + 'static>(linker: &mut Linker<T>, waiting: Wa
     // Types alone; components import it all the same.
     linker.instance("sandhog:job/types@0.1.0")?;
     process::link(&mut linker.instance("sandhog:job/process@0.1.0")?, waiting)?;
+    sockets::link(&mut linker.instance("sandhog:job/sockets@0.1.0")?, waiting)?;
     channel::link(&mut linker.instance("sandhog:job/channel@0.1.0")?, waiting)?;
     objects::link(&mut linker.instance(MODULE)?, waiting)?;
     children::link(&mut linker.instance("sandhog:job/children@0.1.0")?, waiting)

@@ -90,12 +90,19 @@ impl Buffer<'_> {
     }
 }
 
+/// `prestat` of a socket. WASI 0.1 has no kind for one, and C libraries look for directories up to the first number that is
+/// none at all: they pass over a kind that they do not know.
+const NO_DIRECTORY: u64 = 1;
+
 /// `fd_prestat_get`
 pub(super) fn prestat(guest: &mut Guest, memory: &mut [u8], number: u32, result: u32) -> Result<(), Failure> {
+    if guest.table.socket(number).is_ok() {
+        return memory::put(memory, result, NO_DIRECTORY.to_le_bytes());
+    }
     let Entry::Directory(Directory { granted_as: Some(name), .. }) = guest.table.get(number)? else {
         return Err(Errno::Badf.into());
     };
-    // `typenames.witx`, `prestat`: the only kind is 0.
+    // `typenames.witx`, `prestat`: the kind of a directory is 0.
     let length = u32::try_from(name.len()).map_err(|_| Errno::Overflow)?;
     memory::put(memory, result, (u64::from(length) << 32).to_le_bytes())
 }

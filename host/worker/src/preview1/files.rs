@@ -26,6 +26,7 @@ pub(super) fn read(
     let length = match guest.table.get(number)? {
         Entry::Stream(Stream::In) => guest.stdio.read(memory::first(memory, vector, count)?)?,
         Entry::Stream(Stream::Out | Stream::Err) | Entry::Directory(_) => return Err(Errno::Badf.into()),
+        Entry::Socket(_) => guest.table.client(number)?.receive(memory::first(memory, vector, count)?, false)?,
         Entry::File(File { fd, .. }) => memory::to_fill(memory, (vector, count), |buffers| match buffers {
             [] => retry_on_intr(|| rustix::io::read(fd, &mut [0; 0])),
             [one] => retry_on_intr(|| rustix::io::read(fd, &mut **one)),
@@ -46,7 +47,7 @@ pub(super) fn pread(
     result: u32,
 ) -> Result<(), Failure> {
     let length = match guest.table.get(number)? {
-        Entry::Stream(Stream::In) => return Err(Errno::Spipe.into()),
+        Entry::Stream(Stream::In) | Entry::Socket(_) => return Err(Errno::Spipe.into()),
         Entry::Stream(Stream::Out | Stream::Err) | Entry::Directory(_) => return Err(Errno::Badf.into()),
         Entry::File(File { fd, .. }) => memory::to_fill(memory, (vector, count), |buffers| match buffers {
             [] => retry_on_intr(|| rustix::io::pread(fd, &mut [0; 0], offset)),
@@ -71,6 +72,10 @@ pub(super) fn write(
             memory::to_write(memory, (vector, count), |buffers| stdio::write(guest.stdio.fd(*stream), buffers))?
         }
         Entry::Stream(Stream::In) | Entry::Directory(_) => return Err(Errno::Badf.into()),
+        Entry::Socket(_) => {
+            let client = guest.table.client(number)?;
+            memory::to_write(memory, (vector, count), |buffers| client.transmit(buffers))?
+        }
         Entry::File(File { fd, .. }) => memory::to_write(memory, (vector, count), |buffers| match buffers {
             [] => retry_on_intr(|| rustix::io::write(fd, &[])),
             [one] => retry_on_intr(|| rustix::io::write(fd, one)),
@@ -91,7 +96,7 @@ pub(super) fn pwrite(
     result: u32,
 ) -> Result<(), Failure> {
     let length = match guest.table.get(number)? {
-        Entry::Stream(Stream::Out | Stream::Err) => return Err(Errno::Spipe.into()),
+        Entry::Stream(Stream::Out | Stream::Err) | Entry::Socket(_) => return Err(Errno::Spipe.into()),
         Entry::Stream(Stream::In) | Entry::Directory(_) => return Err(Errno::Badf.into()),
         Entry::File(File { fd, .. }) => memory::to_write(memory, (vector, count), |buffers| match buffers {
             [] => retry_on_intr(|| rustix::io::pwrite(fd, &[], offset)),

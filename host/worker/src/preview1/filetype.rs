@@ -9,6 +9,7 @@ const BLOCK_DEVICE: u8 = 1;
 const CHARACTER_DEVICE: u8 = 2;
 pub(super) const DIRECTORY: u8 = 3;
 const REGULAR_FILE: u8 = 4;
+pub(super) const SOCKET_STREAM: u8 = 6;
 const SYMBOLIC_LINK: u8 = 7;
 
 /// What a stream says that it is: a terminal, or nothing that one could tell. C libraries take a character device that has no

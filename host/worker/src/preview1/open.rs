@@ -38,7 +38,7 @@ pub(super) fn open(
     let start = match guest.table.get(number)? {
         Entry::Directory(directory) => directory,
         Entry::File(_) => return Err(Errno::Notdir.into()),
-        Entry::Stream(_) => return Err(Errno::Badf.into()),
+        Entry::Stream(_) | Entry::Socket(_) => return Err(Errno::Badf.into()),
     };
     let (flags, mode) = asked(how, wanted, flags, start.access)?;
     let access = start.access;

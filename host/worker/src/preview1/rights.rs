@@ -4,11 +4,11 @@
 use super::{
     Guest,
     errno::{Errno, Failure},
-    filetype::{DIRECTORY, filetype, stream_filetype},
+    filetype::{DIRECTORY, SOCKET_STREAM, filetype, stream_filetype},
     memory, resolve,
     table::Entry,
 };
-use crate::stdio::Stream;
+use crate::{sockets::Kind, stdio::Stream};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
 
 /// Flags of open files, `typenames.witx`, `fdflags`.
@@ -23,6 +23,8 @@ pub(super) const FD_READ: u64 = 1 << 1;
 pub(super) const FD_WRITE: u64 = 1 << 6;
 const FD_SEEK: u64 = 1 << 2;
 const FD_READDIR: u64 = 1 << 14;
+const POLL: u64 = 1 << 27;
+const SOCK_ACCEPT: u64 = 1 << 29;
 const PATH_FILESTAT_SET_SIZE: u64 = 1 << 19;
 const FD_FILESTAT_SET_SIZE: u64 = 1 << 22;
 const ALL: u64 = (1 << 30) - 1;
@@ -63,6 +65,9 @@ impl Fdstat {
 pub(super) fn get(guest: &mut Guest, memory: &mut [u8], number: u32, result: u32) -> Result<(), Failure> {
     let stat = match guest.table.get(number)? {
         Entry::Stream(stream) => Fdstat::with(stream_filetype(&guest.stdio, *stream), 0, stream_rights(*stream)),
+        Entry::Socket(socket) => {
+            Fdstat::with(SOCKET_STREAM, if socket.blocks { 0 } else { NONBLOCK }, of_socket(socket.kind))
+        }
         Entry::Directory(directory) if directory.granted_as.is_some() => {
             Fdstat { filetype: DIRECTORY, flags: 0, rights: GRANTED, inherited: GRANTED_INHERITED }
         }
@@ -78,10 +83,13 @@ pub(super) fn get(guest: &mut Guest, memory: &mut [u8], number: u32, result: u32
 
 /// `fd_fdstat_set_flags`: append and non-blocking mode.
 pub(super) fn set_flags(guest: &mut Guest, _: &mut [u8], number: u32, flags: u32) -> Result<(), Failure> {
-    let file = guest.table.file(number)?;
-    if flags & !(APPEND | NONBLOCK) != 0 {
+    if guest.table.socket(number).is_ok() && flags & !NONBLOCK == 0 {
+        return Ok(guest.table.set_blocks(number, flags & NONBLOCK == 0)?);
+    }
+    if flags & !(APPEND | NONBLOCK) != 0 || guest.table.socket(number).is_ok() {
         return Err(Errno::Inval.into());
     }
+    let file = guest.table.file(number)?;
     Ok(fcntl_setfl(&file.fd, modes(flags))?)
 }
 
@@ -89,7 +97,7 @@ pub(super) fn set_flags(guest: &mut Guest, _: &mut [u8], number: u32, flags: u32
 pub(super) fn set_rights(guest: &mut Guest, _: &mut [u8], number: u32, _: u64, _: u64) -> Result<(), Failure> {
     match guest.table.get(number)? {
         Entry::Stream(_) => Err(Errno::Badf.into()),
-        Entry::File(_) | Entry::Directory(_) => Err(Errno::Notsup.into()),
+        Entry::File(_) | Entry::Directory(_) | Entry::Socket(_) => Err(Errno::Notsup.into()),
     }
 }
 
@@ -130,6 +138,13 @@ fn of_file(flags: OFlags) -> u64 {
 /// A directory is open to be read, and has neither content nor position nor size.
 fn of_directory() -> u64 {
     ALL & !(FD_SEEK | FD_FILESTAT_SET_SIZE | PATH_FILESTAT_SET_SIZE | FD_WRITE)
+}
+
+fn of_socket(kind: Kind) -> u64 {
+    match kind {
+        Kind::Listener => POLL | SOCK_ACCEPT,
+        Kind::Stream => POLL | FD_READ | FD_WRITE,
+    }
 }
 
 fn stream_rights(stream: Stream) -> u64 {

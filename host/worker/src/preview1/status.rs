@@ -4,7 +4,7 @@
 use super::{
     Guest,
     errno::{Errno, Failure},
-    filetype::{filetype, stream_filetype},
+    filetype::{SOCKET_STREAM, filetype, stream_filetype},
     memory::{self, text},
     resolve::{self, Links, status_of_open},
     table::{Entry, allows_writing},
@@ -24,6 +24,7 @@ const CHANGE_NOW: u32 = 8;
 pub(super) fn get(guest: &mut Guest, memory: &mut [u8], number: u32, result: u32) -> Result<(), Failure> {
     let status = match guest.table.get(number)? {
         Entry::Stream(stream) => Filestat { filetype: stream_filetype(&guest.stdio, *stream), ..Filestat::default() },
+        Entry::Socket(_) => Filestat { filetype: SOCKET_STREAM, ..Filestat::default() },
         Entry::File(file) => Filestat::from(&status_of_open(&file.fd)?),
         Entry::Directory(directory) => Filestat::from(&status_of_open(directory.fd())?),
     };
@@ -56,7 +57,7 @@ pub(super) fn set_times(
 ) -> Result<(), Failure> {
     let times = times(access, change, which)?;
     let (fd, allowed) = match guest.table.get(number)? {
-        Entry::Stream(_) => return Err(Errno::Badf.into()),
+        Entry::Stream(_) | Entry::Socket(_) => return Err(Errno::Badf.into()),
         Entry::File(file) => (file.fd.as_fd(), file.access),
         Entry::Directory(directory) => (directory.fd(), directory.access),
     };

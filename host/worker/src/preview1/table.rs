@@ -2,7 +2,7 @@
 //! worker's own behind it, so that the limit of open files bounds this table too.
 
 use super::{errno::Errno, listing::Listing};
-use crate::stdio::Stream;
+use crate::{sockets::Kind, stdio::Stream};
 use sandhog_protocol::plan::Access;
 use std::{
     cmp::Reverse,
@@ -11,13 +11,14 @@ use std::{
     sync::Arc,
 };
 
-/// What a descriptor is. A listening socket will be one more of these.
+/// What a descriptor is.
 #[derive(Debug)]
 pub(super) enum Entry {
     /// The worker's own stream, which stays open when the guest closes it: its number must not become another file's.
     Stream(Stream),
     File(File),
     Directory(Directory),
+    Socket(Socket),
 }
 
 /// An open file. Position, append mode and rights to read and write are the kernel's.
@@ -37,6 +38,15 @@ pub(super) struct Directory {
     pub(super) granted_as: Option<String>,
     /// Where a listing of it is.
     pub(super) listing: Option<Listing>,
+}
+
+/// A socket of TCP that the guest was given, or a client that it has accepted.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) fd: OwnedFd,
+    pub(crate) kind: Kind,
+    /// Calls wait. It is the guest's own flag: the kernel's is shared with all who have the socket.
+    pub(crate) blocks: bool,
 }
 
 impl Directory {
@@ -68,13 +78,19 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The three streams, and the granted directories from 3 on, by name.
-    pub(crate) fn new(granted: impl IntoIterator<Item = (String, Arc<OwnedFd>, Access)>) -> Self {
+    /// The three streams, the sockets on which it listens from 3 on, and then the granted directories, by name.
+    pub(crate) fn new(
+        listeners: Vec<OwnedFd>,
+        granted: impl IntoIterator<Item = (String, Arc<OwnedFd>, Access)>,
+    ) -> Self {
         let streams = [Stream::In, Stream::Out, Stream::Err].map(Entry::Stream);
         let directories = granted.into_iter().map(|(name, fd, access)| {
             Entry::Directory(Directory { fd, access, granted_as: Some(name), listing: None })
         });
-        Self { entries: streams.into_iter().chain(directories).map(Some).collect(), free: BinaryHeap::new() }
+        let listens = |fd| Entry::Socket(Socket { fd, kind: Kind::Listener, blocks: true });
+        let sockets = listeners.into_iter().map(listens);
+        let entries = streams.into_iter().chain(sockets).chain(directories);
+        Self { entries: entries.map(Some).collect(), free: BinaryHeap::new() }
     }
 
     /// # Errors
@@ -90,18 +106,18 @@ impl Table {
     pub(super) fn file(&self, number: u32) -> Result<&File, Errno> {
         match self.get(number)? {
             Entry::File(file) => Ok(file),
-            Entry::Stream(_) | Entry::Directory(_) => Err(Errno::Badf),
+            Entry::Stream(_) | Entry::Directory(_) | Entry::Socket(_) => Err(Errno::Badf),
         }
     }
 
     /// A file.
     ///
     /// # Errors
-    /// SPIPE where it is a stream, which has no position.
+    /// SPIPE where it is a stream or a socket, which have no position.
     pub(super) fn seekable(&self, number: u32) -> Result<&File, Errno> {
         match self.get(number)? {
             Entry::File(file) => Ok(file),
-            Entry::Stream(_) => Err(Errno::Spipe),
+            Entry::Stream(_) | Entry::Socket(_) => Err(Errno::Spipe),
             Entry::Directory(_) => Err(Errno::Badf),
         }
     }
@@ -109,22 +125,56 @@ impl Table {
     pub(super) fn directory(&self, number: u32) -> Result<&Directory, Errno> {
         match self.get(number)? {
             Entry::Directory(directory) => Ok(directory),
-            Entry::Stream(_) | Entry::File(_) => Err(Errno::Badf),
+            Entry::Stream(_) | Entry::File(_) | Entry::Socket(_) => Err(Errno::Badf),
         }
     }
 
     pub(super) fn directory_mut(&mut self, number: u32) -> Result<&mut Directory, Errno> {
         match self.get_mut(number)? {
             Entry::Directory(directory) => Ok(directory),
-            Entry::Stream(_) | Entry::File(_) => Err(Errno::Badf),
+            Entry::Stream(_) | Entry::File(_) | Entry::Socket(_) => Err(Errno::Badf),
         }
+    }
+
+    /// # Errors
+    /// NOTSOCK where it is something else.
+    pub(super) fn socket(&self, number: u32) -> Result<&Socket, Errno> {
+        match self.get(number)? {
+            Entry::Socket(socket) => Ok(socket),
+            Entry::Stream(_) | Entry::File(_) | Entry::Directory(_) => Err(Errno::Notsock),
+        }
+    }
+
+    /// # Errors
+    /// As [`Self::socket`]; NOTCONN of one that listens.
+    pub(super) fn client(&self, number: u32) -> Result<&Socket, Errno> {
+        let socket = self.socket(number)?;
+        match socket.kind {
+            Kind::Stream => Ok(socket),
+            Kind::Listener => Err(Errno::Notconn),
+        }
+    }
+
+    pub(super) fn set_blocks(&mut self, number: u32, blocks: bool) -> Result<(), Errno> {
+        match self.get_mut(number)? {
+            Entry::Socket(socket) => {
+                socket.blocks = blocks;
+                Ok(())
+            }
+            Entry::Stream(_) | Entry::File(_) | Entry::Directory(_) => Err(Errno::Notsock),
+        }
+    }
+
+    /// The socket that `number` is; None: none.
+    pub(crate) fn as_socket(&self, number: u32) -> Option<&Socket> {
+        self.socket(number).ok()
     }
 
     /// Which stream `number` is; None: none.
     pub(crate) fn stream(&self, number: u32) -> Option<Stream> {
         match self.get(number) {
             Ok(Entry::Stream(stream)) => Some(*stream),
-            Ok(Entry::File(_) | Entry::Directory(_)) | Err(_) => None,
+            Ok(Entry::File(_) | Entry::Directory(_) | Entry::Socket(_)) | Err(_) => None,
         }
     }
 
@@ -172,7 +222,7 @@ mod tests {
 
     fn table() -> Table {
         let root = Arc::new(OwnedFd::from(Open::open("/").unwrap()));
-        Table::new([("/a".to_owned(), root, Access::ReadOnly)])
+        Table::new(Vec::new(), [("/a".to_owned(), root, Access::ReadOnly)])
     }
 
     fn file() -> Entry {
@@ -211,6 +261,22 @@ mod tests {
         assert_eq!(table.renumber(2, 9), Err(Errno::Badf));
         assert_eq!(table.insert(file()), Ok(1));
         assert!(table.is_file(1));
+    }
+
+    #[test]
+    fn sockets_come_before_directories_and_are_nothing_else() {
+        let listener = || OwnedFd::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let root = Arc::new(OwnedFd::from(Open::open("/").unwrap()));
+        let listeners = vec![listener(), listener()];
+        let mut table = Table::new(listeners, [("/a".to_owned(), root, Access::ReadOnly)]);
+        assert!(table.socket(3).is_ok() && table.socket(4).is_ok() && table.directory(5).is_ok());
+        assert_eq!(table.client(3).err(), Some(Errno::Notconn));
+        assert_eq!(table.socket(5).err(), Some(Errno::Notsock));
+        assert_eq!(table.seekable(3).err(), Some(Errno::Spipe));
+        assert!(table.file(3).is_err() && table.directory(4).is_err());
+        table.set_blocks(4, false).unwrap();
+        assert!(table.socket(3).unwrap().blocks && !table.socket(4).unwrap().blocks);
+        assert_eq!(table.set_blocks(0, true), Err(Errno::Notsock));
     }
 
     #[test]

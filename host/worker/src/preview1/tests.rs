@@ -48,6 +48,7 @@ fn calls_where_openat2_says(errno: i32) -> End {
             connection: None,
             large: sandhog_channel::Large::Memory,
             coredump: None,
+            listeners: Vec::new(),
         };
         let report = run(&prepared, &plan(), vec![(directory, Access::ReadWrite)], outside);
         answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
@@ -214,7 +215,7 @@ fn whatever_a_guest_passes_is_answered_or_ends_it_and_nothing_panics() {
         let mut linker = Linker::new(&engine);
         link(&mut linker).unwrap();
         let directory = OwnedFd::from(File::open(folder).unwrap());
-        let guest = wasi::guest(&plan(), vec![(directory, Access::ReadWrite)], None).unwrap();
+        let guest = wasi::guest(&plan(), vec![(directory, Access::ReadWrite)], Vec::new(), None).unwrap();
         let mut store = Store::new(&engine, guest);
         let memory = Memory::new(&mut store, MemoryType::new(1, Some(1))).unwrap();
         store.data_mut().memory = Some(memory);
@@ -236,7 +237,7 @@ fn linked_functions() -> u32 {
     let engine = Engine::new(&Config::new()).unwrap();
     let mut linker = Linker::new(&engine);
     link(&mut linker).unwrap();
-    let mut store = Store::new(&engine, wasi::guest(&GuestPlan::default(), Vec::new(), None).unwrap());
+    let mut store = Store::new(&engine, wasi::guest(&GuestPlan::default(), Vec::new(), Vec::new(), None).unwrap());
     let names = linker.iter(&mut store).filter(|(module, name, _)| *module == MODULE && *name != "proc_exit");
     u32::try_from(names.count()).unwrap()
 }
@@ -246,7 +247,7 @@ fn the_table_of_functions_is_what_the_linker_provides() {
     let engine = Engine::new(&Config::new()).unwrap();
     let mut linker = Linker::new(&engine);
     link(&mut linker).unwrap();
-    let mut store = Store::new(&engine, wasi::guest(&GuestPlan::default(), Vec::new(), None).unwrap());
+    let mut store = Store::new(&engine, wasi::guest(&GuestPlan::default(), Vec::new(), Vec::new(), None).unwrap());
     let defined: Vec<_> = linker.iter(&mut store).map(|(_, name, item)| (name.to_owned(), item)).collect();
     let list = |types: Vec<wasmtime::ValType>| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut theirs: Vec<(String, String)> = Vec::new();

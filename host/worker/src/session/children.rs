@@ -1,7 +1,7 @@
 //! The guest's children: how one starts, what the guest may do with it, how it is waited for.
 
 use super::child::Child;
-use super::connection::{Connection, Counts};
+use super::connection::{Connection, Counts, Peer};
 use super::conversation::{Answer, Heard, Session};
 use super::ended::Ended;
 use super::error::Error;
@@ -18,11 +18,13 @@ use std::sync::Arc;
 struct Expected {
     connected: bool,
     piped: [bool; 3],
+    /// Whether it may take sockets.
+    passed: bool,
 }
 
 impl Expected {
     fn of(job: &ChildJob) -> Self {
-        Self { connected: job.connected, piped: job.stdio.map(|stdio| stdio == ChildStdio::Piped) }
+        Self { connected: job.connected, piped: job.stdio.map(|stdio| stdio == ChildStdio::Piped), passed: job.passed }
     }
 
     fn count(self) -> usize {
@@ -68,8 +70,9 @@ impl Session {
             return Err(Error::Quota("files that this attempt may have open".to_owned()));
         }
         let mut fds = fds.into_iter();
-        let connection =
-            if expected.connected { fds.next().map(|socket| Connection::new(socket, self.large)) } else { None };
+        let peer = if expected.passed { Peer::Job } else { Peer::WithoutRight };
+        let socket = if expected.connected { fds.next() } else { None };
+        let connection = socket.map(|socket| Connection::new(socket, self.ways, peer));
         let streams = expected.piped.map(|piped| if piped { fds.next() } else { None });
         for stream in streams.iter().flatten() {
             streams::never_block(stream)?;

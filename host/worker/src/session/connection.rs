@@ -1,8 +1,10 @@
 //! A guest's end of a connection, shared by all handles to it.
 
 use super::error::Error;
+use super::handle::Handle;
 use super::pipe_end::PipeEnd;
-use sandhog_channel::{Endpoint, Large, Progress, Timeout};
+use rustix::io::Errno;
+use sandhog_channel::{Endpoint, Handles, Large, Progress, Timeout};
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
 use sandhog_protocol::objects::{ObjectId, Right};
@@ -15,6 +17,28 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// that could move between threads.
 #[derive(Clone)]
 pub(crate) struct Connection(Arc<RwLock<End>>);
+
+/// How all connections of an attempt are used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways {
+    /// How large messages go.
+    pub(super) large: Large,
+    /// It may use sockets. Its filter has no shutdown(2) then.
+    pub(super) sockets: bool,
+    /// It may take those that come.
+    pub(super) takes: bool,
+}
+
+/// Who is at the other end, as far as handles are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// Another job. Whether it may take any is for itself to say.
+    Job,
+    /// A child that may take none.
+    WithoutRight,
+    /// A program outside, or a daemon.
+    Outside,
+}
 
 /// Whether a call may wait.
 #[derive(Clone, Copy)]
@@ -50,22 +74,28 @@ pub(super) struct End {
     pipe: Option<PipeEnd>,
     /// Something went through it, or may have been taken in.
     is_used: bool,
+    peer: Peer,
+    /// That which came with the message that was received last.
+    handle: Option<Handle>,
 }
 
 impl Connection {
     /// Takes messages of any size until [`Self::limit`].
-    pub(super) fn new(socket: OwnedFd, large: Large) -> Self {
-        Self::of(socket, large, None)
+    pub(super) fn new(socket: OwnedFd, ways: Ways, peer: Peer) -> Self {
+        Self::of(socket, ways, peer, None)
     }
 
     /// The same for an end of a pipe.
-    pub(super) fn of_pipe(socket: OwnedFd, large: Large, pipe: PipeEnd) -> Self {
-        Self::of(socket, large, Some(pipe))
+    pub(super) fn of_pipe(socket: OwnedFd, ways: Ways, pipe: PipeEnd) -> Self {
+        Self::of(socket, ways, Peer::Job, Some(pipe))
     }
 
-    fn of(socket: OwnedFd, large: Large, pipe: Option<PipeEnd>) -> Self {
-        let endpoint = Some(Endpoint::new(socket, limits::MESSAGE).sending(large));
-        Self(Arc::new(RwLock::new(End { endpoint, counts: Counts::default(), owed: 0, pipe, is_used: false })))
+    fn of(socket: OwnedFd, ways: Ways, peer: Peer, pipe: Option<PipeEnd>) -> Self {
+        let handles = if ways.takes { Handles::Take } else { Handles::Refuse };
+        let endpoint = Endpoint::new(socket, limits::MESSAGE).sending(ways.large).handling(handles);
+        let endpoint = Some(if ways.sockets { endpoint.without_shutdown() } else { endpoint });
+        let counts = Counts::default();
+        Self(Arc::new(RwLock::new(End { endpoint, counts, owed: 0, pipe, is_used: false, peer, handle: None })))
     }
 
     /// Which end of a pipe it is that a child can be handed.
@@ -105,6 +135,42 @@ impl Connection {
     pub(crate) fn send(&self, progress: &mut Progress, format: Format, body: &[u8]) -> Result<(), Error> {
         self.write().used()?.send_on(progress, format, body, Timeout::Now)?;
         Ok(())
+    }
+
+    /// Sends a message and a duplicate of the socket with it. Whether it went: not while as many sockets are on their way as the
+    /// kernel lets an attempt have there, whoever is to receive them. Nobody tells when that is over.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and nothing was sent; [`Error::Denied`] where the other end can't have any.
+    pub(crate) fn send_with(&self, format: Format, body: &[u8], handle: BorrowedFd<'_>) -> Result<bool, Error> {
+        let mut end = self.write();
+        #[cfg(feature = "hostile")]
+        if let Some(lied) = super::handle_lies::tell(end.used()?.as_fd(), format, body, handle) {
+            return Ok(lied.map(|()| true)?);
+        }
+        match end.peer {
+            Peer::Job => {}
+            Peer::WithoutRight => {
+                return Err(Error::Denied("the child was not given the right to take sockets (passed)".to_owned()));
+            }
+            Peer::Outside => {
+                return Err(Error::Denied("a program outside takes no sockets; only jobs do".to_owned()));
+            }
+        }
+        match end.used()?.send_with(format, body, handle, Timeout::Now) {
+            Ok(()) => Ok(true),
+            Err(sandhog_channel::Error::System { source, .. })
+                if source.raw_os_error() == Some(Errno::TOOMANYREFS.raw_os_error()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// That which came with the message that was received last, once.
+    pub(crate) fn take_handle(&self) -> Option<Handle> {
+        self.write().handle.take()
     }
 
     /// # Errors
@@ -207,14 +273,20 @@ impl End {
         &mut self,
         receive: impl FnOnce(&mut Endpoint) -> Result<T, sandhog_channel::Error>,
     ) -> Result<T, Error> {
+        self.handle = None;
         let endpoint = self.used()?;
         let before = endpoint.received();
         let received = receive(endpoint);
         let more = endpoint.received() - before;
+        let handle = endpoint.take_handle();
+        let is_broken = endpoint.is_disconnected();
         self.owed = self.owed.saturating_sub(more);
-        if let Err(sandhog_channel::Error::Broken(_)) = &received {
+        if is_broken {
             // It was closed from this side: nobody has died, and no verdict is on its way.
             self.disconnect();
+        }
+        if let Some(handle) = handle {
+            self.handle = Some(Handle::of(handle).inspect_err(|_| self.disconnect())?);
         }
         Ok(received?)
     }
@@ -223,6 +295,7 @@ impl End {
         self.counts = self.counts();
         self.endpoint = None;
         self.pipe = None;
+        self.handle = None;
     }
 
     fn counts(&self) -> Counts {

@@ -3,9 +3,10 @@
 //! Must not: wait (`wait` does), or ask for something that has an answer (`children` does).
 
 use super::child::Child;
-use super::connection::{Connection, Counts};
+use super::connection::{Connection, Counts, Peer, Ways};
 use super::control::Control;
 use super::error::Error;
+use super::handle::Socket;
 use super::input::Input;
 use super::news::News;
 use super::objects::Objects;
@@ -32,8 +33,10 @@ pub(crate) struct Session {
     input: Input,
     start: Instant,
     about: Arc<About>,
-    /// How large messages go.
-    pub(super) large: Large,
+    /// How its connections are used.
+    pub(super) ways: Ways,
+    /// Sockets on which it listens.
+    pub(super) listeners: Vec<Socket>,
     parent: Option<Connection>,
     /// Those whose handle the guest still has.
     pub(super) children: BTreeMap<ChildId, Child>,
@@ -100,13 +103,16 @@ impl Session {
             data: plan.data.clone(),
         };
         let waits = Waits::new(control.clone());
+        let ways = Ways { large, sockets: plan.sockets, takes: plan.passed };
+        let peer = if plan.identity.parent.is_some() { Peer::Job } else { Peer::Outside };
         Self {
             input: Input::new(control.clone()),
             control,
             start: Instant::now(),
             about: Arc::new(about),
-            large,
-            parent: connection.map(|socket| Connection::new(socket, large)),
+            ways,
+            listeners: Vec::new(),
+            parent: connection.map(|socket| Connection::new(socket, ways, peer)),
             children: BTreeMap::new(),
             news: News::default(),
             waits,
@@ -114,6 +120,11 @@ impl Session {
             ready: Arc::default(),
             progress: None,
         }
+    }
+
+    /// With these sockets to listen on.
+    pub(crate) fn listening(self, listeners: Vec<OwnedFd>) -> Self {
+        Self { listeners: listeners.into_iter().map(Socket::new).collect(), ..self }
     }
 
     /// The side of another guest of the same attempt, which runs at the same time: it has no handles yet, and whatever concerns
@@ -124,7 +135,8 @@ impl Session {
             input: self.input.clone(),
             start: self.start,
             about: Arc::clone(&self.about),
-            large: self.large,
+            ways: self.ways,
+            listeners: self.listeners.clone(),
             parent: self.parent.clone(),
             children: BTreeMap::new(),
             news: self.news.clone(),

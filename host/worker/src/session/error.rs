@@ -87,6 +87,12 @@ impl From<sandhog_channel::Error> for Error {
             Of::TooLarge { max } => Self::TooLarge { max: max as u64 },
             // Of what came in, and the connection is closed: nobody knows better than the guest what it said that it takes.
             Of::Broken(Broken::TooLarge { max, .. }) => Self::TooLarge { max: max as u64 },
+            Of::HandleRefused => {
+                Self::Denied("a socket came with a message, and this job may take none (--net passed)".to_owned())
+            }
+            Of::NoRoomForHandle => {
+                Self::Quota("no file is left for the socket that came with a message (--max-files)".to_owned())
+            }
             Of::Invalid(_) | Of::Broken(_) => Self::Invalid(causes::one_line(&error)),
             Of::System { .. } => Self::Quota(causes::one_line(&error)),
         }

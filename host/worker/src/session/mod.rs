@@ -7,6 +7,7 @@
 //! What this must not do: know the engine, check what a guest passes (`hostcalls` does), or decide what a guest may (the
 //! coordinator does).
 
+mod accept;
 mod awaited;
 mod child;
 mod children;
@@ -15,6 +16,9 @@ mod control;
 mod conversation;
 mod ended;
 mod error;
+mod handle;
+#[cfg(feature = "hostile")]
+mod handle_lies;
 mod input;
 mod news;
 mod objects;
@@ -33,6 +37,7 @@ pub(crate) use control::Control;
 pub(crate) use conversation::Session;
 pub(crate) use ended::Ended;
 pub(crate) use error::Error;
+pub(crate) use handle::{Handle, Socket};
 pub(crate) use input::Input;
 pub(crate) use news::News;
 pub(crate) use objects::Attachment;

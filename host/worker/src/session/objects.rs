@@ -3,12 +3,11 @@
 //! Must not: know what an operation on an object does, or what its memory means.
 
 use super::awaited::Awaited;
-use super::connection::Connection;
+use super::connection::{Connection, Ways};
 use super::control::Control;
 use super::error::Error;
 use super::pipe_end::PipeEnd;
 use rustix::fs::{OFlags, fcntl_getfl};
-use sandhog_channel::Large;
 use sandhog_objects::{Page, Segment};
 use sandhog_protocol::objects::{Attached, Kind, Member, ObjectId, Right, Rights};
 use std::collections::BTreeMap;
@@ -185,10 +184,10 @@ impl Objects {
         &mut self,
         attached: &Attached,
         fds: Vec<OwnedFd>,
-        large: Large,
+        ways: Ways,
         control: &Control,
     ) -> Result<Come, Error> {
-        let come = self.attempt().take_in(attached, fds, large, control)?;
+        let come = self.attempt().take_in(attached, fds, ways, control)?;
         if let Come::Object(attachment) = &come {
             *self.handles.entry(attachment.object.id).or_default() += 1;
         }
@@ -234,7 +233,7 @@ impl OfAttempt {
         &mut self,
         attached: &Attached,
         fds: Vec<OwnedFd>,
-        large: Large,
+        ways: Ways,
         control: &Control,
     ) -> Result<Come, Error> {
         let no_room = || Error::Quota(FILES.to_owned());
@@ -244,7 +243,7 @@ impl OfAttempt {
             let mut rights = both_ends.into_iter();
             return Ok(Come::Ends(ends.map(|socket| {
                 let end = rights.next().unwrap_or(Right::Second);
-                Connection::of_pipe(socket, large, PipeEnd::new(attached.object, end, control.clone()))
+                Connection::of_pipe(socket, ways, PipeEnd::new(attached.object, end, control.clone()))
             })));
         }
         // The kernel gives no more than the process may have.
@@ -260,7 +259,7 @@ impl OfAttempt {
             return Err(no_room());
         }
         match attached.kind {
-            Kind::Pipe => Ok(Come::Pipe(self.end_of_pipe(attached, file, large, control))),
+            Kind::Pipe => Ok(Come::Pipe(self.end_of_pipe(attached, file, ways, control))),
             Kind::Lock
             | Kind::Rlock
             | Kind::Semaphore { .. }
@@ -298,13 +297,13 @@ impl OfAttempt {
         Ok(object)
     }
 
-    fn end_of_pipe(&mut self, attached: &Attached, socket: OwnedFd, large: Large, control: &Control) -> Connection {
+    fn end_of_pipe(&mut self, attached: &Attached, socket: OwnedFd, ways: Ways, control: &Control) -> Connection {
         let end = if attached.rights.contains(&Right::Second) { Right::Second } else { Right::First };
         match self.pipes.get(&(attached.object, end)) {
             Some(connection) if !connection.is_disconnected() => connection.clone(),
             Some(_) | None => {
                 let pipe = PipeEnd::new(attached.object, end, control.clone());
-                let connection = Connection::of_pipe(socket, large, pipe);
+                let connection = Connection::of_pipe(socket, ways, pipe);
                 self.pipes.insert((attached.object, end), connection.clone());
                 connection
             }

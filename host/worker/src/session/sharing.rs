@@ -146,7 +146,7 @@ impl Session {
         let fds = self.control.take_fds();
         let attached = answer?;
         let object = attached.object;
-        let come = self.objects.take_in(&attached, fds, self.large, &self.control);
+        let come = self.objects.take_in(&attached, fds, self.ways, &self.control);
         if come.is_err() && !self.objects.is_open(object) {
             self.control.ask(Request::Detach { object })?;
         }

@@ -30,6 +30,15 @@ impl Until {
         }
     }
 
+    /// No longer than this from here on.
+    pub(super) fn at_most(self, duration: Duration) -> Self {
+        let end = Instant::now() + duration;
+        match self {
+            Self::At(time) if time < end => self,
+            Self::Forever | Self::Now | Self::At(_) => Self::At(end),
+        }
+    }
+
     /// # Errors
     /// What to tell whoever can wait no longer.
     pub(super) fn go_on(self) -> Result<(), Error> {

@@ -1,12 +1,12 @@
 use super::connection::Counts;
 use super::*;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, sendmsg};
-use sandhog_channel::{Endpoint, Large, Progress, Timeout};
+use sandhog_channel::{Endpoint, Handles, Large, Progress, Timeout};
 use sandhog_ipc::{FrameBuffer, pair, recv_frame};
 use sandhog_protocol::frame;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::Format;
-use sandhog_protocol::plan::GuestPlan;
+use sandhog_protocol::plan::{GuestPlan, Identity};
 use sandhog_protocol::request::{ChildId, ChildJob, ChildLimits, ChildStdio, Refused, Reply, Request};
 use sandhog_protocol::usage::{LiveUsage, WorkerUsage};
 use sandhog_protocol::verdict::{Usage, Verdict};
@@ -64,6 +64,7 @@ fn job(connected: bool, stdio: [ChildStdio; 3]) -> ChildJob {
         modules: Vec::new(),
         objects: Vec::new(),
         max_objects: 0,
+        passed: false,
         limits: ChildLimits::default(),
         data: None,
         stdio,
@@ -627,4 +628,105 @@ fn an_answer_over_the_limit_is_no_death_of_the_child() {
     // It lives, so that nobody waits for its verdict.
     assert_eq!(session.answer(1, &connection, Until::Forever), Err(Error::Closed));
     assert_eq!(session.poisoned(1, &connection, Until::Forever), Error::Closed);
+}
+
+/// A session with a connection to a parent that is another job, and the right to take sockets or not; the parent's end.
+fn with_parent(passed: bool) -> (Session, Connection, Coordinator, Endpoint) {
+    let (socket, other) = pair(SocketType::STREAM).unwrap();
+    let (here, there) = sandhog_channel::pair().unwrap();
+    let identity = Identity { parent: Some("parent".to_owned()), ..Identity::default() };
+    let plan = GuestPlan { sockets: true, passed, identity, ..GuestPlan::default() };
+    let session = Session::new(socket, FrameBuffer::default(), Some(here), Large::Memory, &plan);
+    let connection = session.parent().unwrap();
+    let there = Endpoint::new(there, limits::MESSAGE).handling(Handles::Take);
+    (session, connection, Coordinator { socket: other, buffer: FrameBuffer::default() }, there)
+}
+
+#[test]
+fn a_socket_comes_with_its_message_and_what_is_none_closes_the_connection() {
+    let (mut session, connection, _coordinator, mut parent) = with_parent(true);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    parent.send_with(Format::Bytes, b"listener", listener.as_fd(), Timeout::Never).unwrap();
+    parent.send_with(Format::Bytes, b"stream", stream.as_fd(), Timeout::Never).unwrap();
+    say(&mut parent, "nothing");
+    let mut next = || {
+        let body = session.recv(&connection, Until::Forever).map(|message| String::from_utf8(message.body).unwrap());
+        (body, connection.take_handle())
+    };
+    assert!(matches!(next(), (Ok(body), Some(Handle::Listener(_))) if body == "listener"));
+    assert!(matches!(next(), (Ok(body), Some(Handle::Stream(_))) if body == "stream"));
+    assert!(matches!(next(), (Ok(body), None) if body == "nothing"));
+    let (pipe, _writer) = rustix::pipe::pipe().unwrap();
+    parent.send_with(Format::Bytes, b"pipe", pipe.as_fd(), Timeout::Never).unwrap();
+    assert!(matches!(next(), (Err(Error::Invalid(_)), None)));
+    assert!(matches!(next(), (Err(Error::Closed), None)));
+    assert!(matches!(parent.send(Format::Bytes, b"x", Timeout::Never), Err(sandhog_channel::Error::Closed)));
+}
+
+#[test]
+fn a_job_without_the_right_is_denied_the_message_and_hears_the_next() {
+    let (mut session, connection, _coordinator, mut parent) = with_parent(false);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    parent.send_with(Format::Bytes, b"listener", listener.as_fd(), Timeout::Never).unwrap();
+    say(&mut parent, "next");
+    assert!(matches!(session.recv(&connection, Until::Forever), Err(Error::Denied(_))));
+    assert!(connection.take_handle().is_none());
+    assert_eq!(session.recv(&connection, Until::Forever).unwrap().body, b"next");
+    // It may send its own all the same.
+    connection.send_with(Format::Bytes, b"mine", listener.as_fd()).unwrap();
+    assert_eq!(parent.recv(Timeout::Never).unwrap().body, b"mine");
+    assert!(parent.take_handle().is_some());
+}
+
+#[test]
+fn a_program_outside_and_a_child_without_the_right_are_sent_no_socket() {
+    let (mut session, mut coordinator) = session();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (child, mut there) = connected_child(&mut session, &mut coordinator, 1);
+    assert!(matches!(child.send_with(Format::Bytes, b"x", listener.as_fd()), Err(Error::Denied(_))));
+    assert!(matches!(there.recv(Timeout::Now), Err(sandhog_channel::Error::WouldBlock)));
+    let (_session, outside, _coordinator, _there) = in_pieces();
+    assert!(matches!(outside.send_with(Format::Bytes, b"x", listener.as_fd()), Err(Error::Denied(_))));
+}
+
+#[test]
+fn clients_are_accepted_until_a_stop_and_no_longer() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (session, mut coordinator) = session();
+    let mut session = session.listening(vec![listener.into()]);
+    let socket = session.listeners()[0].clone();
+    assert_eq!(socket.address(), Ok(address));
+    assert_eq!(session.accept(&socket, Until::Now).err(), Some(Error::WouldBlock));
+    assert_eq!(session.accept(&socket, Until::of(Some(1))).err(), Some(Error::TimedOut));
+    assert_eq!(coordinator.hears(), Request::Listens);
+    let mut client = std::net::TcpStream::connect(address).unwrap();
+    let accepted = session.accept(&socket, Until::Forever).unwrap();
+    assert_eq!(accepted.peer(), Ok(client.local_addr().unwrap()));
+    assert_eq!(session.read_socket(&accepted, 10, Until::Now), Err(Error::WouldBlock));
+    assert!(matches!(session.read_socket(&accepted, 0, Until::Now), Err(Error::Invalid(_))));
+    std::io::Write::write_all(&mut client, b"abc").unwrap();
+    assert_eq!(session.read_socket(&accepted, 2, Until::Forever).unwrap(), b"ab");
+    assert_eq!(accepted.write(b"xyz"), Ok(3));
+    std::io::Read::read_exact(&mut client, &mut [0; 3]).unwrap();
+    drop(client);
+    assert_eq!(session.read_socket(&accepted, 10, Until::Forever).unwrap(), b"c");
+    assert!(matches!(session.read_socket(&accepted, 10, Until::Forever), Err(Error::Closed)));
+    // One that waits is left for others.
+    let _late = std::net::TcpStream::connect(address).unwrap();
+    coordinator.tells(Reply::Stop);
+    assert_eq!(session.accept(&socket, Until::Forever).err(), Some(Error::Stopping));
+}
+
+#[test]
+fn a_listener_that_is_shut_down_is_closed_for_whoever_accepts() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let (session, _coordinator) = session();
+    let mut session = session.listening(vec![listener.try_clone().unwrap().into()]);
+    let socket = session.listeners()[0].clone();
+    rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
+    assert_eq!(session.accept(&socket, Until::Forever).err(), Some(Error::Closed));
 }

@@ -8,6 +8,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use sandhog_protocol::message::Message;
 use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// Long enough to cost next to nothing, short enough that nobody notices.
+const A_MOMENT: Duration = Duration::from_millis(2);
 
 impl Session {
     /// Waits until something of this happens: the places of all that has, in order.
@@ -98,6 +102,18 @@ impl Session {
     pub(crate) fn wait_for(&mut self, source: Source<'_>, until: Until) -> Result<(), Error> {
         until.go_on()?;
         self.wait(&[source], until).map(drop)
+    }
+
+    /// Waits for something of which nobody tells when it is due: a moment, after which it may be.
+    ///
+    /// # Errors
+    /// As [`Self::wait`], once the time was over before.
+    pub(crate) fn wait_a_little(&mut self, until: Until) -> Result<(), Error> {
+        until.go_on()?;
+        match self.wait(&[], until.at_most(A_MOMENT)) {
+            Ok(_) | Err(Error::TimedOut) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether it is due by what is known already.

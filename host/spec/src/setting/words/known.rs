@@ -70,9 +70,6 @@ pub const ISOLATIONS: [(&str, Option<Isolation>); 4] = [
     ("process", Some(Isolation::Process)),
 ];
 
-/// There is no other network.
-pub const NETWORKS: [(&str, ()); 1] = [("none", ())];
-
 /// There is no such strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("strategy \"{}\": {reason}", escape(.word))]

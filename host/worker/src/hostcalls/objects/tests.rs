@@ -125,7 +125,8 @@ fn as_core(group: &Group, fields: &str) -> Ran {
     let (socket, coordinator) = pair(SocketType::STREAM).unwrap();
     group.answer_all(&coordinator);
     let session = Session::of_core(socket, FrameBuffer::default(), Large::Memory, &plan());
-    let guest = Guest { sharing: Some(Sharing::new(session)), ..wasi::guest(&plan(), Vec::new(), None).unwrap() };
+    let guest =
+        Guest { sharing: Some(Sharing::new(session)), ..wasi::guest(&plan(), Vec::new(), Vec::new(), None).unwrap() };
     let mut store = Store::new(&engine, guest);
     let ran = at_once(async {
         let instance = linker.instantiate_async(&mut store, &module).await?;
@@ -454,7 +455,10 @@ fn objects_are_mapped_and_waited_for_under_the_filter_of_workers_that_use_them()
         let mut linker = Linker::new(&engine);
         link_lowered(&mut linker).unwrap();
         let session = Session::of_core(socket, FrameBuffer::default(), Large::Memory, &plan());
-        let guest = Guest { sharing: Some(Sharing::new(session)), ..wasi::guest(&plan(), Vec::new(), None).unwrap() };
+        let guest = Guest {
+            sharing: Some(Sharing::new(session)),
+            ..wasi::guest(&plan(), Vec::new(), Vec::new(), None).unwrap()
+        };
         rustix::thread::set_no_new_privs(true).unwrap();
         seccomp::apply(Filter::WORKER.with_objects()).unwrap();
         let mut store = Store::new(&engine, guest);

@@ -45,6 +45,11 @@ impl Bell {
         bell
     }
 
+    /// Not all that happens rings it.
+    pub(in super::super) fn in_part(self) -> Self {
+        Self { is_partial: true, ..self }
+    }
+
     /// See [`Self::is_partial`].
     pub(super) fn is_partial(&self) -> bool {
         self.is_partial

@@ -124,6 +124,7 @@ fn reported(
             connection,
             large: Large::Memory,
             coredump: None,
+            listeners: Vec::new(),
         };
         let report = run(&prepared, plan, Vec::new(), outside);
         answer.write_all(&frame::encode_body(&report).unwrap()).unwrap();
