@@ -224,9 +224,11 @@ impl Job {
 }
 
 fn spawn(mut command: Command, executable: OsString) -> Result<Child, Error> {
-    command.spawn().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::NoExecutable(executable),
-        _ => Error::System { what: "start sandhog", source },
+    command.spawn().map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            return Error::NoExecutable(executable);
+        }
+        Error::System { what: "start sandhog", source }
     })
 }
 

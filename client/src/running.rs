@@ -185,7 +185,8 @@ impl Running {
         let length = self.file.metadata().map_err(Error::system("read a verdict"))?.len();
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         let (Some(code), 1..=VERDICT) = (code, length) else { return Err(Error::NoVerdict(status)) };
-        let mut json = vec![0; length as usize];
+        let length = usize::try_from(length).map_err(|_| Error::NoVerdict(status))?;
+        let mut json = vec![0; length];
         self.file.read_exact_at(&mut json, 0).map_err(Error::system("read a verdict"))?;
         Verdict::parse(&json, code)
     }

@@ -328,10 +328,7 @@ impl Shared {
     }
 
     fn send(&self, message: &ToPool) -> Result<(), Error> {
-        let body = message.encode().map_err(|error| match error {
-            pool::Error::TooLarge { max } => Error::TooLarge { max },
-            other => Error::Invalid(sandhog_protocol::causes::one_line(&other)),
-        })?;
+        let body = message.encode().map_err(reply::unsendable)?;
         let frame = pool::frame(&body).map_err(|error| Error::Invalid(error.to_string()))?;
         self.frames.send(frame).map_err(|_| self.why_over())
     }

@@ -1,6 +1,6 @@
 use super::command::Started;
 use super::map::Map;
-use super::reply::Output;
+use super::reply::{self, Output};
 use super::state::{Frames, State};
 use super::task::{self, CommandTask, Input, Limits, Task, Ticket};
 use crate::connection::encode;
@@ -286,10 +286,7 @@ impl Shared {
 
     /// Writes a message, and reads while the pool takes no more.
     fn send(&self, message: &ToPool) -> Result<(), Error> {
-        let body = message.encode().map_err(|error| match error {
-            pool::Error::TooLarge { max } => Error::TooLarge { max },
-            other => Error::Invalid(sandhog_protocol::causes::one_line(&other)),
-        })?;
+        let body = message.encode().map_err(reply::unsendable)?;
         let frame = pool::frame(&body).map_err(|error| Error::Invalid(error.to_string()))?;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rest = &frame[..];

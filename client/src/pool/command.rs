@@ -131,7 +131,14 @@ impl Pool {
                 Ok(Started { child: child.started(), socket, kind, window, window_bytes })
             }
             FromPool::Error { text } => Err(Error::PoolEnded(text)),
-            other => Err(Error::PoolEnded(format!("it said {other:?} before hello"))),
+            other @ (FromPool::Answer { .. }
+            | FromPool::Failure { .. }
+            | FromPool::Verdict { .. }
+            | FromPool::Invalid { .. }
+            | FromPool::NotRun { .. }
+            | FromPool::Refused { .. }
+            | FromPool::Statistics(_)
+            | FromPool::Ended { .. }) => Err(Error::PoolEnded(format!("it said {other:?} before hello"))),
         }
     }
 }

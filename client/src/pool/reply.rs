@@ -3,7 +3,7 @@
 use crate::connection::decode;
 use crate::{Error, Verdict};
 use sandhog_channel::{Format, Message};
-use sandhog_protocol::pool::{FromPool, NotRun};
+use sandhog_protocol::pool::{self, FromPool, NotRun};
 use serde::de::DeserializeOwned;
 
 /// What a command made of a task.
@@ -30,7 +30,13 @@ pub(super) fn message(reply: FromPool) -> Result<Message, Error> {
         FromPool::Answer { message, .. } => Ok(message),
         FromPool::Failure { text, .. } => Ok(Message { format: Format::Failure, body: text.into_bytes() }),
         FromPool::Verdict { verdict, .. } => Err(Error::Poisoned(Box::new(Verdict::unpack(&verdict)?))),
-        other => Err(error(other)),
+        other @ (FromPool::Hello { .. }
+        | FromPool::Invalid { .. }
+        | FromPool::NotRun { .. }
+        | FromPool::Refused { .. }
+        | FromPool::Statistics(_)
+        | FromPool::Error { .. }
+        | FromPool::Ended { .. }) => Err(error(other)),
     }
 }
 
@@ -41,8 +47,23 @@ pub(super) fn output(reply: FromPool) -> Result<Output, Error> {
             Ok(Output { verdict: Verdict::unpack(&verdict)?, stdout: stdout.0, stderr: stderr.0 })
         }
         FromPool::Answer { message, .. } => Err(Error::Format { found: message.format }),
-        other => Err(error(other)),
+        other @ (FromPool::Failure { .. }
+        | FromPool::Hello { .. }
+        | FromPool::Invalid { .. }
+        | FromPool::NotRun { .. }
+        | FromPool::Refused { .. }
+        | FromPool::Statistics(_)
+        | FromPool::Error { .. }
+        | FromPool::Ended { .. }) => Err(error(other)),
     }
+}
+
+/// Why a message can't be sent.
+pub(super) fn unsendable(error: pool::Error) -> Error {
+    if let pool::Error::TooLarge { max } = error {
+        return Error::TooLarge { max };
+    }
+    Error::Invalid(sandhog_protocol::causes::one_line(&error))
 }
 
 fn error(reply: FromPool) -> Error {
