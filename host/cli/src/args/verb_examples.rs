@@ -24,13 +24,13 @@ A job that runs with other settings is reloaded: its new instance is ready befor
 The exit code is 0 when all are ready, 1 when one is not.
 Ctrl-C ends the waiting, or the watching, and not the jobs.
 
-A profile holds for this up: jobs that are restarted or reloaded keep it, and the next up takes the one
-that it is given, or none. sandhog show JOB says which one that is.
+A profile holds for this up. Jobs that are restarted or reloaded keep it; the next up takes the one
+that it is given, or none. sandhog show JOB tells the profile.
 
-With --watch, a job is reloaded 200ms after the last change to its module, its children's modules or its
-health check's. Where the new instance does not become ready, the old one stays. A manifest that has
-changed is brought up as a whole; a manifest with a fault changes nothing. Directories that jobs are
-granted are not watched. A job that you have stopped stays stopped.";
+With --watch, a job is reloaded 200ms after the last change to its module, to its children's modules
+or to its health check's module. The old instance stays if the new one does not become ready. A
+manifest that has changed is brought up as a whole; a manifest with an error changes nothing.
+Granted directories are not watched. A job that you have stopped stays stopped.";
 
 pub(super) const DOWN: &str = "\
 Examples:
@@ -154,8 +154,8 @@ Examples:
   sandhog check --profile production   with the settings of [profile.production]
   sandhog check --json
 
-Nothing is started, and no daemon is needed. Each profile is checked, whichever is chosen; files that a
-profile names have to be there only where it is.";
+Nothing is started, and no daemon is needed. All profiles are checked. The files of a profile have to
+exist only if it is chosen.";
 
 pub(super) const SCHEMA: &str = "\
 Examples:
