@@ -167,7 +167,8 @@ impl Write for &TcpStream {
             return Ok(0);
         }
         let written = self.socket.write(bytes, nanoseconds(self.patience)).map_err(Error::from)?;
-        Ok(written as usize)
+        // No more than it was given.
+        Ok(usize::try_from(written).map_or(bytes.len(), |written| written.min(bytes.len())))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -154,8 +154,8 @@ Examples:
   sandhog check --profile production   with the settings of [profile.production]
   sandhog check --json
 
-Nothing is started, and no daemon is needed. All profiles are checked. The files of a profile have to
-exist only if it is chosen.";
+Nothing is started, and no daemon is needed. All profiles are checked. The files of a profile have
+to exist only if it is chosen.";
 
 pub(super) const SCHEMA: &str = "\
 Examples:
