@@ -16,7 +16,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType, WasmList, WasmStr};
 
-/// Texts and data of a job together, in bytes: they travel in one frame ([`limits::FRAME`]) with their headers.
+/// Texts and data of a job together, in bytes: they travel in one frame ([`sandhog_protocol::limits::FRAME`]) with their
+/// headers.
 const JOB: usize = 900 << 10;
 
 #[expect(dead_code, reason = "comes out of a guest, by its number")]

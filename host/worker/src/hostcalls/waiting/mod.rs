@@ -2,7 +2,7 @@
 //! have to go on meanwhile.
 //!
 //! A future makes the attempt again and again, each time without waiting in it: nothing is half done between two attempts, so
-//! a request that ends while it waits leaves nothing behind. A [`Bell`] says when the next one is worth while, and [`Pace`]
+//! a request that ends while it waits leaves nothing behind. A [`Bell`] says when the next one is worth while, and [`pace::Pace`]
 //! when it is due without that.
 //!
 //! Must not: know what is waited for.
