@@ -96,11 +96,7 @@ fn a_body_goes_through_in_pieces_and_comes_back_the_same() {
 #[test]
 fn connections_are_spread_over_the_workers() {
     let service = serve(&["-i", "2"], BY_PATH);
-    let mut seen = BTreeSet::new();
-    until("both workers to take connections", || {
-        seen.insert(service.who().attempt);
-        (seen.len() == 2).then_some(())
-    });
+    service.until_all_answer(2);
     let mut clients: Vec<Client> = (0..100).map(|_| service.client()).collect();
     let mut spread = BTreeMap::new();
     for client in &mut clients {
@@ -204,8 +200,7 @@ fn a_second_signal_ends_it_at_once() {
 fn a_service_ends_with_its_workers() {
     let service = serve(&["-i", "2"], BY_PATH);
     service.goes_on();
-    let workers = service.workers();
-    assert_eq!(workers.len(), 2);
+    let workers = service.all_workers(2);
     service.running.signal(Signal::KILL);
     until("the workers to be gone", || {
         workers.iter().all(|worker| !crate::support::processes::is_alive(*worker)).then_some(())
@@ -372,6 +367,7 @@ fn events_come_one_by_one_while_others_are_answered() {
 #[test]
 fn a_worker_that_is_killed_takes_only_its_own_requests_along() {
     let service = serve(&["-i", "2"], BY_PATH);
+    service.until_all_answer(2);
     let mut clients: Vec<(String, Client)> = (0..20)
         .map(|_| {
             let mut client = service.client();
@@ -393,6 +389,6 @@ fn a_worker_that_is_killed_takes_only_its_own_requests_along() {
     }
     assert!(survivors.len() == 1 && lost.len() == 1 && survivors.is_disjoint(&lost), "{survivors:?} {lost:?}");
     // Another one is in its place.
-    until("two workers again", || (service.workers().len() == 2).then_some(()));
+    service.all_workers(2);
     service.goes_on();
 }

@@ -3,7 +3,7 @@
 use crate::http_client::{Answer, Broken, Client};
 use crate::support::{Outcome, Run, Running, guest, processes, until};
 use rustix::process::{Pid, Signal, kill_process};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// What it says first, before the address.
@@ -70,6 +70,20 @@ impl Service {
     pub(crate) fn workers(&self) -> Vec<u32> {
         let all = processes::descendants(self.running.pid).into_iter();
         all.filter(|pid| processes::name_of(*pid).as_deref() == Some("sandhog-worker")).collect()
+    }
+
+    /// Its workers, once there are so many. The first line says that the first one takes connections; the others follow.
+    pub(crate) fn all_workers(&self, count: usize) -> Vec<u32> {
+        until("as many workers", || Some(self.workers()).filter(|workers| workers.len() == count))
+    }
+
+    /// Waits until so many workers have answered.
+    pub(crate) fn until_all_answer(&self, count: usize) {
+        let mut seen = BTreeSet::new();
+        until("every worker to answer", || {
+            seen.insert(self.who().attempt);
+            (seen.len() == count).then_some(())
+        });
     }
 
     /// Bytes of memory of the command and all below it that are its own.

@@ -52,7 +52,7 @@ fn ten_reloads_lose_no_request() {
     let asking = ask(service.address, "/who");
     for _ in 0..10 {
         go_on(&asking, 50);
-        let old = until("two workers", || Some(service.workers()).filter(|workers| workers.len() == 2));
+        let old = service.all_workers(2);
         service.running.signal(Signal::HUP);
         until("the old workers to be gone", || old.iter().all(|worker| !processes::is_alive(*worker)).then_some(()));
     }
@@ -111,7 +111,7 @@ fn five_kills_lose_the_requests_of_the_killed_workers_and_no_others() {
     let asking = ask(service.address, "/");
     for _ in 0..5 {
         go_on(&asking, 100);
-        let workers = until("two workers", || Some(service.workers()).filter(|workers| workers.len() == 2));
+        let workers = service.all_workers(2);
         // In the middle of an answer over each connection that it has: what is in it is what is lost.
         let mut held = hold(&service);
         let whole = finish_after_the_death_of(workers[0], &service, &mut held);
