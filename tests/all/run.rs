@@ -83,7 +83,7 @@ fn stdin_comes_from_a_fifo_once_somebody_writes_to_it() {
     running.wait().printed("from a fifo");
     // Nobody writes: nothing but the guest's input waits for that.
     let waits = Run::new("sleep_forever").flag("--stdin").flag(&fifo).start();
-    until("the worker", || Some(processes::descendants(waits.pid)).filter(|all| all.len() > 1));
+    until("the worker", || processes::worker_of(waits.pid));
     waits.signal(Signal::TERM);
     waits.wait().is(143, "stopped");
 }
