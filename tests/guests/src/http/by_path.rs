@@ -1,8 +1,11 @@
 //! Serves HTTP by WASI 0.2, and does as the path says: well, badly, or for ever.
 
+#[path = "../misbehaves.rs"]
+mod misbehaves;
 #[path = "../shares.rs"]
 mod shares;
 
+use misbehaves::{allocated, parameter, spin, trap};
 use sandhog::http::{Request, Response, export};
 use std::io::{self, Read, Write};
 use std::sync::OnceLock;
@@ -41,7 +44,7 @@ static SERVED: AtomicU64 = AtomicU64::new(0);
 static INSTANCE: OnceLock<u64> = OnceLock::new();
 
 fn polite(request: Request) -> io::Result<Response> {
-    let number = |name: &str| parameter(request.query(), name);
+    let number = |name: &str| parameter(request.query().unwrap_or_default(), name);
     if let Some(text) = shares::by_path(request.path()) {
         return Ok(Response::text(text));
     }
@@ -62,35 +65,6 @@ fn polite(request: Request) -> io::Result<Response> {
         _ => {}
     }
     Ok(Response::text("done\n"))
-}
-
-fn parameter(query: Option<&str>, name: &str) -> u64 {
-    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(known, _)| *known == name).find_map(|(_, value)| value.parse().ok()).unwrap_or(0)
-}
-
-fn spin() -> ! {
-    loop {
-        std::hint::black_box(());
-    }
-}
-
-fn trap() {
-    #[cfg(target_arch = "wasm32")]
-    core::arch::wasm32::unreachable();
-}
-
-/// How many bytes there were when no more came.
-fn allocated() -> usize {
-    let mut pieces: Vec<Vec<u8>> = Vec::new();
-    loop {
-        let mut piece = Vec::new();
-        if piece.try_reserve_exact(1 << 20).is_err() {
-            return pieces.len() << 20;
-        }
-        piece.resize(1 << 20, 1);
-        pieces.push(piece);
-    }
 }
 
 /// Takes so much, and never gives it back.

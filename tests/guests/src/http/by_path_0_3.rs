@@ -1,8 +1,11 @@
 //! Serves HTTP by WASI 0.3, where an instance has several requests at the same time, and does as the path says.
 
+#[path = "../misbehaves.rs"]
+mod misbehaves;
 #[path = "../shares.rs"]
 mod shares;
 
+use misbehaves::{allocated, parameter, spin, trap};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasip3::clocks::monotonic_clock::wait_for;
@@ -50,35 +53,6 @@ wasip3::http::service::export!(ByPath);
 /// How many requests this instance was asked, and what tells it from others.
 static SERVED: AtomicU64 = AtomicU64::new(0);
 static INSTANCE: OnceLock<u64> = OnceLock::new();
-
-fn parameter(query: &str, name: &str) -> u64 {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(known, _)| *known == name).find_map(|(_, value)| value.parse().ok()).unwrap_or(0)
-}
-
-fn spin() -> ! {
-    loop {
-        std::hint::black_box(());
-    }
-}
-
-fn trap() {
-    #[cfg(target_arch = "wasm32")]
-    core::arch::wasm32::unreachable();
-}
-
-/// How many bytes there were when no more came.
-fn allocated() -> usize {
-    let mut pieces: Vec<Vec<u8>> = Vec::new();
-    loop {
-        let mut piece = Vec::new();
-        if piece.try_reserve_exact(1 << 20).is_err() {
-            return pieces.len() << 20;
-        }
-        piece.resize(1 << 20, 1);
-        pieces.push(piece);
-    }
-}
 
 fn who() -> String {
     let instance = INSTANCE.get_or_init(get_random_u64);
