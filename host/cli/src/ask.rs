@@ -69,7 +69,7 @@ pub(super) fn send(args: SendArgs) -> u8 {
 
 fn try_send(args: SendArgs) -> Result<u8, Failure> {
     check_message(&args.message)?;
-    let wait_ms = args.wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    let wait_ms = args.wait.map_or(0, sandhog_spec::units::millis);
     let _line = waiting(wait_ms > 0, "waiting for an answer of", &args.select);
     let send = SendRequest { select: vec![args.select], message: args.message, wait_ms };
     // Also without an answer it takes until the job has read it.

@@ -5,8 +5,8 @@ use sandhog_protocol::pool::Kind;
 use sandhog_protocol::pool_status::{Command, PoolStatus};
 use sandhog_runtime::pool::{Pool, Statistics, WorkerKind};
 use sandhog_spec::job::Job;
+use sandhog_spec::units::micros;
 use sandhog_sys::clock;
-use std::time::Duration;
 
 /// Lets this pool be asked about. None: there is no place for it, which is no reason not to have one.
 pub(super) fn listen(pool: &Pool, command: Command, job: &Job) -> Option<Listening> {
@@ -27,7 +27,6 @@ pub(super) fn listen(pool: &Pool, command: Command, job: &Job) -> Option<Listeni
 
 fn of_now(common: &PoolStatus, statistics: &Statistics) -> PoolStatus {
     let Statistics { counts, start_p50, start_p99 } = statistics;
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     PoolStatus {
         idle: counts.idle.into(),
         busy: counts.busy.into(),

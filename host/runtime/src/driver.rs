@@ -344,7 +344,7 @@ impl<'a> Driver<'a> {
         let Begin::AtOnce(work) = self.take_begin() else { return Ok(()) };
         let is_probe = matches!(work, Work::Probe(_));
         (self.gone, self.stood) = (Some(Instant::now()), suspension::total());
-        self.usage.start_us = u64::try_from(self.asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.usage.start_us = sandhog_spec::units::micros(self.asked.elapsed());
         self.release_streams();
         // First of all: what follows takes its time beside the guest.
         self.tell(&ToWorker::Go(work), Vec::new())?;

@@ -292,5 +292,5 @@ pub fn named(limits: &Limits, own: Option<Duration>) -> outcome::Limits {
 
 /// In milliseconds, at least one.
 pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+    sandhog_spec::units::millis(duration).max(1)
 }

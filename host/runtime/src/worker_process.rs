@@ -88,7 +88,7 @@ impl Shown {
         };
         match (cpu, parse(&status)) {
             (Ok(cpu), Some(usage)) => {
-                WorkerUsage::Alive(LiveUsage { cpu_us: u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX), ..usage })
+                WorkerUsage::Alive(LiveUsage { cpu_us: sandhog_spec::units::micros(cpu), ..usage })
             }
             // It has ended and not been reaped yet: its memory has gone.
             (_, None) => WorkerUsage::Ended,

@@ -187,7 +187,7 @@ impl Http {
     /// What its workers are told. `memory_bytes`: linear memories of one worker.
     #[must_use]
     pub fn plan(&self, memory_bytes: u64) -> HttpPlan {
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        let millis = |time: Duration| crate::units::millis(time).max(1);
         HttpPlan {
             isolation: self.isolation,
             concurrency: self.concurrency.max(1),

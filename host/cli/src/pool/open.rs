@@ -72,8 +72,7 @@ impl Serve for Pool {
 
     fn statistics(&self) -> Statistics {
         let pool::Statistics { counts, start_p50, start_p99 } = Self::statistics(self);
-        let micros =
-            |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let micros = |time: Option<Duration>| time.map_or(0, sandhog_spec::units::micros);
         Statistics {
             idle: counts.idle.into(),
             busy: counts.busy.into(),

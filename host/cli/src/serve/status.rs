@@ -6,9 +6,9 @@ use sandhog_protocol::serve_status::ServeStatus;
 use sandhog_serve::dispatcher::Dispatcher;
 use sandhog_serve::numbers::Numbers;
 use sandhog_spec::job::Job;
+use sandhog_spec::units::micros;
 use sandhog_sys::clock;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// Lets this command be asked, which serves from now on.
 pub(super) fn listen(dispatcher: &Dispatcher, job: &Job, addresses: &[SocketAddr]) -> Option<Listening> {
@@ -26,7 +26,6 @@ pub(super) fn listen(dispatcher: &Dispatcher, job: &Job, addresses: &[SocketAddr
 }
 
 fn of_now(common: &ServeStatus, numbers: &Numbers) -> ServeStatus {
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     ServeStatus {
         workers: numbers.workers.into(),
         connections: numbers.connections.saturating_add(numbers.waiting),

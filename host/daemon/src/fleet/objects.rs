@@ -103,7 +103,7 @@ fn teller(inbox: &Inbox) -> Teller {
 }
 
 fn shown(group: &str, row: Row, now_ms: u64) -> SharedObject {
-    let before = |passed: Duration| now_ms.saturating_sub(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
+    let before = |passed: Duration| now_ms.saturating_sub(sandhog_spec::units::millis(passed));
     let holder =
         |who: &Arc<Who>| ObjectUser { job: who.job.clone(), instance: who.instance, attempt: who.attempt.clone() };
     let waiter = |(who, waited): &(Arc<Who>, Duration)| ObjectWaiter {

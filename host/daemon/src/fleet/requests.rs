@@ -96,7 +96,7 @@ impl Daemon {
     /// An instance as people see it.
     pub(super) fn view(&self, id: InstanceId) -> Option<Instance> {
         let (seen, member) = (self.fleet.see(id)?, self.index.members.get(&id)?);
-        let at_ms = |at: Duration| self.begun_ms.saturating_add(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
+        let at_ms = |at: Duration| self.begun_ms.saturating_add(sandhog_spec::units::millis(at));
         let running = seen.attempt.and_then(|attempt| self.running.get(&attempt));
         let started = running.and_then(|running| running.attempt_observer.worker());
         let used = running.and_then(|running| running.used.now());

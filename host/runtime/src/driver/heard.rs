@@ -86,7 +86,7 @@ impl Driver<'_> {
             stamps::note("worker has ended");
             let stood = suspension::total().saturating_sub(self.stood) + self.pause.total(self.asked.elapsed());
             let ran = self.gone.map_or(Duration::ZERO, |gone| gone.elapsed().saturating_sub(stood));
-            self.usage.wall_ms = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+            self.usage.wall_ms = sandhog_spec::units::millis(ran);
             (self.usage.cpu_ms, self.usage.peak_rss_bytes) = (exit.cpu_us.div_ceil(1000), exit.peak_rss_bytes);
         }
         if let Event::Message(FromWorker::Ended(report)) = event {

@@ -4,6 +4,7 @@ use super::error::{Error, Reason, RetryReason};
 use crate::job::{Job, MEMORY_MAX};
 use crate::setting::words::verdict;
 use crate::setting::{self, Setting, Wrong};
+use crate::units::millis;
 use crate::units::{self, Size, Time};
 use sandhog_protocol::control::RetrySpec;
 use sandhog_protocol::verdict::VerdictKind;
@@ -206,9 +207,4 @@ fn limit_of(on: VerdictKind, limits: &Boosts) -> Option<Limit> {
         | VerdictKind::Refused
         | VerdictKind::Unknown => None,
     }
-}
-
-/// Of times as people write them: a hundred years at the most.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

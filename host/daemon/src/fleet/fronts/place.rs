@@ -218,8 +218,7 @@ async fn attempt(
     hearing.tell(Message::Began { attempt: observer.number });
     let began = Instant::now();
     let verdict = live(&pool, &dispatcher, &hearing, grace, stop_requests).await;
-    let used =
-        Usage { wall_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), ..hearing.heard().used };
+    let used = Usage { wall_ms: sandhog_spec::units::millis(began.elapsed()), ..hearing.heard().used };
     pool.record(verdict, observer.origin.attempt.clone(), used)
 }
 

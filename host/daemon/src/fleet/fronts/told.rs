@@ -16,6 +16,7 @@ use sandhog_serve::numbers::{Counter, Numbers};
 use sandhog_spec::http::Http;
 use sandhog_spec::job::Job;
 use sandhog_spec::service::LogRules;
+use sandhog_spec::units::micros;
 use sandhog_spec::units::{print_duration, print_size};
 use sandhog_supervisor::outcome::{self, Cause, Facts, Limits};
 use sandhog_supervisor::state::AttemptNumber;
@@ -203,14 +204,13 @@ fn limits(job: &Job, http: &Http) -> Limits {
 
 /// For people and their programs. `in_flight`: those of the worker that have not ended.
 pub(super) fn requests(numbers: &Numbers, in_flight: u64) -> Requests {
-    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     Requests {
         total: numbers.requests,
         rate_milli: numbers.rate_milli(),
         in_flight,
         errors: numbers.failed + numbers.late,
-        p50_us: numbers.p50.map(us),
-        p99_us: numbers.p99.map(us),
+        p50_us: numbers.p50.map(micros),
+        p99_us: numbers.p99.map(micros),
     }
 }
 

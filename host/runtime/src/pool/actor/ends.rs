@@ -83,7 +83,7 @@ impl Waiting {
         let began = self.began;
         let ran = began.map_or(Duration::ZERO, |began| began.elapsed());
         let (mut stdout, mut stderr) = (Captured::default(), Captured::default());
-        let mut usage = Usage { wall_ms: u64::try_from(ran.as_millis()).unwrap_or(u64::MAX), ..Usage::default() };
+        let mut usage = Usage { wall_ms: sandhog_spec::units::millis(ran), ..Usage::default() };
         let attempt = slot.as_ref().map(|slot| slot.worker.attempt().to_owned());
         if let Some(ended) = slot.and_then(|slot| slot.ended.as_mut()) {
             usage = ended.usage;
