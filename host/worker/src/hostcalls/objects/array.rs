@@ -1,7 +1,6 @@
 //! `array`: numbers of one kind.
 
-use super::super::types::Timeout;
-use super::acquired::{Acquired, acquire};
+use super::acquires::acquires;
 use super::define::Define;
 use super::element::Element;
 use super::handle::{EITHER, Of, READ, WRITE, operate};
@@ -24,17 +23,11 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
         )
     })?;
     objects.write::<Array>(|to, index, bytes| to.call(|array, memory, _| array.write(memory, index, bytes)))?;
-    objects.waits::<Array, (Of<Array>, Timeout), Acquired, ()>(
+    acquires::<Array>(
+        objects,
         "[method]array.acquire",
-        |parts, (array, _), timeout, ()| {
-            acquire(
-                parts,
-                array,
-                timeout,
-                |array| array.needs_writable(),
-                |array, memory, me, until| array.lock().acquire(memory, me, until),
-            )
-        },
+        |array| array.needs_writable(),
+        |array, memory, me, until| array.lock().acquire(memory, me, until),
     )?;
     objects.function::<(Of<Array>,), ()>("[method]array.release", |parts, (array,)| {
         operate(parts, &array, EITHER, |array, memory, me| array.lock().release(memory, me))

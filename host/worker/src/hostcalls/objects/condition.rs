@@ -2,6 +2,7 @@
 
 use super::super::types::Timeout;
 use super::acquired::{Acquired, acquire};
+use super::acquires::acquires;
 use super::define::Define;
 use super::handle::{Of, operate};
 use super::open::resource;
@@ -12,17 +13,11 @@ const USE: &[Right] = &[Right::Use];
 
 pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     resource::<Condition>(objects)?;
-    objects.waits::<Condition, (Of<Condition>, Timeout), Acquired, ()>(
+    acquires::<Condition>(
+        objects,
         "[method]condition.acquire",
-        |parts, (condition, _), timeout, ()| {
-            acquire(
-                parts,
-                condition,
-                timeout,
-                |condition| condition.needs(USE),
-                |condition, memory, me, until| condition.acquire(memory, me, until),
-            )
-        },
+        |condition| condition.needs(USE),
+        |condition, memory, me, until| condition.acquire(memory, me, until),
     )?;
     objects.function::<(Of<Condition>,), ()>("[method]condition.release", |parts, (condition,)| {
         operate(parts, &condition, USE, |condition, memory, me| condition.release(memory, me))

@@ -1,7 +1,6 @@
 //! `lock` and `rlock`.
 
-use super::super::types::Timeout;
-use super::acquired::{Acquired, acquire};
+use super::acquires::acquires;
 use super::define::Define;
 use super::handle::{Of, operate};
 use super::open::resource;
@@ -12,33 +11,21 @@ const USE: &[Right] = &[Right::Use];
 
 pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     resource::<Lock>(objects)?;
-    objects.waits::<Lock, (Of<Lock>, Timeout), Acquired, ()>(
+    acquires::<Lock>(
+        objects,
         "[method]lock.acquire",
-        |parts, (lock, _), timeout, ()| {
-            acquire(
-                parts,
-                lock,
-                timeout,
-                |lock| lock.needs(USE),
-                |lock, memory, me, until| lock.acquire(memory, me, until),
-            )
-        },
+        |lock| lock.needs(USE),
+        |lock, memory, me, until| lock.acquire(memory, me, until),
     )?;
     objects.function::<(Of<Lock>,), ()>("[method]lock.release", |parts, (lock,)| {
         operate(parts, &lock, USE, |lock, memory, me| lock.release(memory, me))
     })?;
     resource::<Rlock>(objects)?;
-    objects.waits::<Rlock, (Of<Rlock>, Timeout), Acquired, ()>(
+    acquires::<Rlock>(
+        objects,
         "[method]rlock.acquire",
-        |parts, (lock, _), timeout, ()| {
-            acquire(
-                parts,
-                lock,
-                timeout,
-                |lock| lock.needs(USE),
-                |lock, memory, me, until| lock.acquire(memory, me, until),
-            )
-        },
+        |lock| lock.needs(USE),
+        |lock, memory, me, until| lock.acquire(memory, me, until),
     )?;
     objects.function::<(Of<Rlock>,), ()>("[method]rlock.release", |parts, (lock,)| {
         operate(parts, &lock, USE, |lock, memory, me| lock.release(memory, me))

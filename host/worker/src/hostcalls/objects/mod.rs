@@ -7,6 +7,7 @@
 //! Must not: know where an object's memory comes from (the session does), or what its words mean (the model does).
 
 mod acquired;
+mod acquires;
 mod array;
 mod barrier;
 mod component;

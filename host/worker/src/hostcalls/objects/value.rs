@@ -1,7 +1,6 @@
 //! `value`: one number.
 
-use super::super::types::Timeout;
-use super::acquired::{Acquired, acquire};
+use super::acquires::acquires;
 use super::define::Define;
 use super::element::Element;
 use super::handle::{EITHER, Of, READ, WRITE, operate};
@@ -13,17 +12,11 @@ pub(super) fn link(objects: &mut impl Define) -> wasmtime::Result<()> {
     objects.known::<Value, Element>("[method]value.element", |value| value.element().into())?;
     integers(objects)?;
     floats(objects)?;
-    objects.waits::<Value, (Of<Value>, Timeout), Acquired, ()>(
+    acquires::<Value>(
+        objects,
         "[method]value.acquire",
-        |parts, (value, _), timeout, ()| {
-            acquire(
-                parts,
-                value,
-                timeout,
-                |value| value.needs_writable(),
-                |value, memory, me, until| value.lock().acquire(memory, me, until),
-            )
-        },
+        |value| value.needs_writable(),
+        |value, memory, me, until| value.lock().acquire(memory, me, until),
     )?;
     objects.function::<(Of<Value>,), ()>("[method]value.release", |parts, (value,)| {
         operate(parts, &value, EITHER, |value, memory, me| value.lock().release(memory, me))
