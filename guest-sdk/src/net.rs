@@ -45,6 +45,7 @@
 
 use crate::abi::sandhog::job::sockets as host;
 use crate::error::{Error, Result};
+use crate::streams::read_with;
 use crate::{Patience, nanoseconds};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -137,17 +138,7 @@ impl Read for TcpStream {
 
 impl Read for &TcpStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        match self.read_some(buffer.len()) {
-            Ok(bytes) => {
-                buffer[..bytes.len()].copy_from_slice(&bytes);
-                Ok(bytes.len())
-            }
-            Err(Error::Closed) => Ok(0),
-            Err(error) => Err(error.into()),
-        }
+        read_with(buffer, |max| self.read_some(max))
     }
 }
 

@@ -74,16 +74,21 @@ impl Reader {
 
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
+        read_with(buffer, |max| self.read_some(max))
+    }
+}
+
+/// `Read::read` by a function that gives what is there, at most so many bytes. [`Error::Closed`] is the end.
+pub(crate) fn read_with(buffer: &mut [u8], read_some: impl FnOnce(usize) -> Result<Vec<u8>>) -> io::Result<usize> {
+    if buffer.is_empty() {
+        return Ok(0);
+    }
+    match read_some(buffer.len()) {
+        Ok(bytes) => {
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            Ok(bytes.len())
         }
-        match self.read_some(buffer.len()) {
-            Ok(bytes) => {
-                buffer[..bytes.len()].copy_from_slice(&bytes);
-                Ok(bytes.len())
-            }
-            Err(Error::Closed) => Ok(0),
-            Err(error) => Err(error.into()),
-        }
+        Err(Error::Closed) => Ok(0),
+        Err(error) => Err(error.into()),
     }
 }

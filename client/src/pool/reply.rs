@@ -26,36 +26,27 @@ pub(super) fn answer<R: DeserializeOwned>(reply: FromPool) -> Result<Result<R, S
 
 /// A handler's answer, whatever it is.
 pub(super) fn message(reply: FromPool) -> Result<Message, Error> {
-    match reply {
-        FromPool::Answer { message, .. } => Ok(message),
-        FromPool::Failure { text, .. } => Ok(Message { format: Format::Failure, body: text.into_bytes() }),
-        FromPool::Verdict { verdict, .. } => Err(Error::Poisoned(Box::new(Verdict::unpack(&verdict)?))),
-        other @ (FromPool::Hello { .. }
-        | FromPool::Invalid { .. }
-        | FromPool::NotRun { .. }
-        | FromPool::Refused { .. }
-        | FromPool::Statistics(_)
-        | FromPool::Error { .. }
-        | FromPool::Ended { .. }) => Err(error(other)),
+    if let FromPool::Answer { message, .. } = reply {
+        return Ok(message);
     }
+    if let FromPool::Failure { text, .. } = reply {
+        return Ok(Message { format: Format::Failure, body: text.into_bytes() });
+    }
+    if let FromPool::Verdict { verdict, .. } = reply {
+        return Err(Error::Poisoned(Box::new(Verdict::unpack(&verdict)?)));
+    }
+    Err(error(reply))
 }
 
 /// A command's end.
 pub(super) fn output(reply: FromPool) -> Result<Output, Error> {
-    match reply {
-        FromPool::Verdict { verdict, stdout, stderr, .. } => {
-            Ok(Output { verdict: Verdict::unpack(&verdict)?, stdout: stdout.0, stderr: stderr.0 })
-        }
-        FromPool::Answer { message, .. } => Err(Error::Format { found: message.format }),
-        other @ (FromPool::Failure { .. }
-        | FromPool::Hello { .. }
-        | FromPool::Invalid { .. }
-        | FromPool::NotRun { .. }
-        | FromPool::Refused { .. }
-        | FromPool::Statistics(_)
-        | FromPool::Error { .. }
-        | FromPool::Ended { .. }) => Err(error(other)),
+    if let FromPool::Verdict { verdict, stdout, stderr, .. } = reply {
+        return Ok(Output { verdict: Verdict::unpack(&verdict)?, stdout: stdout.0, stderr: stderr.0 });
     }
+    if let FromPool::Answer { message, .. } = reply {
+        return Err(Error::Format { found: message.format });
+    }
+    Err(error(reply))
 }
 
 /// Why a message can't be sent.

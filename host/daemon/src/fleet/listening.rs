@@ -169,7 +169,6 @@ impl Daemon {
         service: &Service,
         http: &Http,
     ) -> Result<(OwnedFd, Server), Verdict> {
-        let lost = |reason: String| Verdict::Lost { reason, cause: LostCause::Machine };
         self.listen(service).map_err(lost)?;
         let failed = |error: io::Error| lost(format!("it gets no connection: {}", causes::one_line(&error)));
         self.fronts.join(attempt, origin, service, http).map_err(failed)
@@ -186,7 +185,6 @@ impl Daemon {
         settled: &Arc<Settled>,
         instances: usize,
     ) -> Result<(Order, Server), Verdict> {
-        let lost = |reason: String| Verdict::Lost { reason, cause: LostCause::Machine };
         self.listen(service).map_err(lost)?;
         let instances = u32::try_from(instances).unwrap_or(u32::MAX);
         let placed = self.fronts.place(observer, service, settled, instances);
@@ -251,4 +249,9 @@ fn is_up(seen: &Seen) -> bool {
         Phase::Stopping => seen.wanted,
         Phase::Idle | Phase::Scheduled | Phase::Stopped | Phase::Failed | Phase::Unknown(_) => false,
     }
+}
+
+/// The machine did not give what it takes to serve.
+fn lost(reason: String) -> Verdict {
+    Verdict::Lost { reason, cause: LostCause::Machine }
 }

@@ -6,7 +6,7 @@ use super::actor::Daemon;
 use super::logs::Origin;
 use super::message::{FailedProcess, FailedRequest};
 use sandhog_protocol::control::{EndedAttempt, Event, EventKind};
-use sandhog_protocol::verdict::HealthCheck;
+use sandhog_protocol::verdict::{HealthCheck, Verdict};
 use sandhog_runtime::objects::Deadlock;
 use sandhog_spec::service::raised;
 use sandhog_spec::text::escape;
@@ -127,26 +127,23 @@ impl Daemon {
         let cut = &target[..target.floor_char_boundary(SHOWN_TARGET)];
         let more = if cut.len() < target.len() { "…" } else { "" };
         let text = format!("request {number} failed: {method} {cut}{more}: {}", verdict_text::brief(verdict));
-        let event = Event {
-            instance: Some(origin.instance),
-            id: self.running.get(&attempt).map(|running| running.id),
-            attempt: Some(origin.attempt.clone()),
-            verdict: Some(verdict.clone()),
-            ..plain_event(Some(origin.job.clone()), EventKind::RequestFailed, &text)
-        };
-        self.events.add(event);
+        self.tell_of_failure(attempt, origin, verdict, &text);
     }
 
     /// The process of a connection that was not served to its end, and why.
     pub(super) fn tell_of_failed_process(&mut self, attempt: AttemptNumber, failed: &FailedProcess) {
         let FailedProcess { origin, verdict } = failed;
         let text = format!("the process of a connection has ended: {}", verdict_text::brief(verdict));
+        self.tell_of_failure(attempt, origin, verdict, &text);
+    }
+
+    fn tell_of_failure(&mut self, attempt: AttemptNumber, origin: &Origin, verdict: &Verdict, text: &str) {
         let event = Event {
             instance: Some(origin.instance),
             id: self.running.get(&attempt).map(|running| running.id),
             attempt: Some(origin.attempt.clone()),
             verdict: Some(verdict.clone()),
-            ..plain_event(Some(origin.job.clone()), EventKind::RequestFailed, &text)
+            ..plain_event(Some(origin.job.clone()), EventKind::RequestFailed, text)
         };
         self.events.add(event);
     }
