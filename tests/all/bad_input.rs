@@ -1,6 +1,7 @@
 //! Bad input: a clear error, an exit code of the table, nothing left behind.
 
-use crate::support::{self, ORDINARY, Run, Scratch, guest, is_root, names_in};
+use crate::support::{self, Run};
+use sandhog_harness::{Folder, Person, guest, is_root, names_in};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +17,7 @@ fn hello(flags: &[&str]) -> support::Outcome {
 
 #[test]
 fn a_missing_module_is_not_found() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let run = |name: &str| Run::module(name).current_dir(scratch.path()).run();
     run("gone.wasm").reported(127, "sandhog: there is no module at \"gone.wasm\"\n");
     run("gone/gone.wasm").reported(127, "sandhog: there is no module at \"gone/gone.wasm\"\n");
@@ -25,7 +26,7 @@ fn a_missing_module_is_not_found() {
 
 #[test]
 fn what_is_no_file_is_no_module() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     scratch.fifo("fifo");
     fs::create_dir(scratch.join("directory")).unwrap();
     let run = |name: &str| Run::module(name).current_dir(scratch.path()).run();
@@ -42,12 +43,12 @@ fn what_is_no_file_is_no_module() {
 
 #[test]
 fn a_module_that_may_not_be_read_is_refused() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let path = scratch.join("secret.wasm");
     fs::copy(guest("hello"), &path).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();
     if is_root() {
-        support::chown(&path, 0);
+        sandhog_harness::chown(&path, 0);
     }
     let outcome = Run::command(["run"]).flag(&path).by_ordinary_user().run();
     let path = path.display();
@@ -69,7 +70,7 @@ fn a_module_is_needed() {
 
 #[test]
 fn a_directory_that_cannot_be_granted_is_named() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let (file, fifo) = (scratch.file("file", ""), scratch.fifo("fifo"));
     for (path, reason) in [
         (scratch.join("missing"), "No such file or directory (os error 2)"),
@@ -88,7 +89,7 @@ fn another_users_private_folder_cannot_be_granted() {
         println!("not tried: only root can make a folder that belongs to another user");
         return;
     }
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let private = scratch.join("private");
     fs::create_dir_all(private.join("inside")).unwrap();
     fs::set_permissions(&private, Permissions::from_mode(0o700)).unwrap();
@@ -97,7 +98,7 @@ fn another_users_private_folder_cannot_be_granted() {
         format!("sandhog: failed to open the directory {path:?} of --dir: Permission denied (os error 13)\n");
     Run::new("hello").by_ordinary_user().dir(&path, "").run().reported(126, &sentence);
     // Root's command has no privilege to reach into it either.
-    support::chown(&private, ORDINARY);
+    sandhog_harness::chown(&private, Person::MADE_UP.uid());
     Run::new("hello").dir(&path, "").run().reported(126, &sentence);
 }
 
@@ -107,18 +108,18 @@ fn behind_sudo_it_is_the_person_whose_files_are_granted_and_whose_cache_is_used(
         println!("not tried: only root stands behind sudo");
         return;
     }
-    let (cache, private) = (Scratch::new(), Scratch::new());
-    support::chown(cache.path(), ORDINARY);
+    let (cache, private) = (Folder::new(), Folder::new());
+    sandhog_harness::chown(cache.path(), Person::MADE_UP.uid());
     fs::set_permissions(private.path(), Permissions::from_mode(0o700)).unwrap();
     fs::create_dir(private.join("inside")).unwrap();
-    let (id, state) = (ORDINARY.to_string(), cache.join("state"));
+    let (id, state) = (Person::MADE_UP.uid().to_string(), cache.join("state"));
     let behind_sudo = || {
         let run = Run::new("hello").env("SUDO_UID", &id).env("SUDO_GID", &id);
         run.without_verdict().cache(cache.join("cache")).env("SANDHOG_STATE_DIR", state.to_str().unwrap())
     };
     behind_sudo().run().reported(0, "");
-    assert_eq!(fs::metadata(cache.join("cache")).unwrap().uid(), ORDINARY);
-    assert_eq!(fs::metadata(state.join("cache.key")).unwrap().uid(), ORDINARY);
+    assert_eq!(fs::metadata(cache.join("cache")).unwrap().uid(), Person::MADE_UP.uid());
+    assert_eq!(fs::metadata(state.join("cache.key")).unwrap().uid(), Person::MADE_UP.uid());
     assert_eq!(behind_sudo().dir(&private.join("inside"), "").run().code, 126);
 }
 
@@ -139,7 +140,7 @@ fn a_grant_that_makes_no_sense_is_explained() {
 
 #[test]
 fn a_stdin_that_cannot_be_opened_is_named() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let missing = scratch.join("missing");
     let sentence = |path: &Path, reason: &str| format!("sandhog: failed to open {path:?} of --stdin: {reason}\n");
     let run = |path: &Path| Run::new("cat").flag("--stdin").flag(path).run();
@@ -210,7 +211,7 @@ fn a_guest_is_never_root() {
 #[test]
 fn names_from_outside_leave_the_terminal_alone() {
     const NAME: &str = "a\nb\x1b[31m\u{202e}c";
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::copy(guest("hello"), scratch.join(format!("{NAME}.wasm"))).unwrap();
     fs::create_dir(scratch.join(NAME)).unwrap();
     let hello = || Run::new("hello").current_dir(scratch.path());
@@ -243,14 +244,14 @@ fn what_is_not_utf8_is_explained() {
     let outcome = Run::new("hello").arg(odd).run();
     assert_eq!(outcome.code, 126);
     assert!(outcome.stderr.starts_with("sandhog: argument 1 is not UTF-8: "), "{outcome:?}");
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::create_dir(scratch.join(odd)).unwrap();
     Run::new("list_dir").arg("/in").dir(&scratch.join(odd), "::/in").run().is(0, "completed");
 }
 
 #[test]
 fn a_cache_that_cannot_be_used_is_told() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let (file, fifo) = (scratch.file("file", ""), scratch.fifo("fifo"));
     for path in [file.clone(), fifo, file.join("below")] {
         let outcome = Run::new("hello").cache(&path).run();
@@ -264,7 +265,7 @@ fn a_cache_that_cannot_be_used_is_told() {
 
 #[test]
 fn a_cache_that_others_may_write_is_not_used() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o777)).unwrap();
     let outcome = Run::new("hello").cache(scratch.path()).run();
     outcome.is(126, "refused");
@@ -285,7 +286,7 @@ fn another_users_cache_is_not_used() {
         println!("not tried: only root can make a directory that belongs to another user");
         return;
     }
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let outcome = Run::new("hello").by_ordinary_user().cache(scratch.path()).run();
     outcome.is(126, "refused");
     assert!(outcome.stderr.contains("set SANDHOG_CACHE_DIR to another one"), "{outcome:?}");
@@ -294,7 +295,7 @@ fn another_users_cache_is_not_used() {
 
 #[test]
 fn a_cache_that_we_may_not_write_is_told() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o500)).unwrap();
     for path in [scratch.path().to_path_buf(), scratch.join("below")] {
         let outcome = Run::new("hello").cache(&path).run();
@@ -330,7 +331,7 @@ fn a_full_disk_under_the_cache_is_told_and_in_the_way_of_nothing() {
     }
     // Full while the compiler writes, and full once it has: hello compiles to more than 100 KB.
     for bytes in ["4k", "64k"] {
-        let disk = Scratch::new();
+        let disk = Folder::new();
         let outcome = small_disk(Run::new("hello").cache(disk.path()), disk.path(), bytes).run();
         outcome.is(0, "completed");
         assert_eq!(
@@ -343,13 +344,13 @@ fn a_full_disk_under_the_cache_is_told_and_in_the_way_of_nothing() {
         );
         assert_eq!(outcome.text(), "hello\n");
     }
-    let disk = Scratch::new();
+    let disk = Folder::new();
     small_disk(Run::new("hello").cache(disk.path()), disk.path(), "64m").run().printed("hello\n");
 }
 
 #[test]
 fn what_goes_wrong_leaves_no_files_behind() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let cache = scratch.join("cache");
     for run in [Run::module("gone.wasm"), Run::new("reactor.wat"), Run::new("hello").flag("--dir=gone")] {
         assert_ne!(run.cache(&cache).current_dir(scratch.path()).run().code, 0);

@@ -1,16 +1,17 @@
 //! Entries of the cache: each is bound to its module and to the secret of the state directory, whoever has put it there.
 
-use crate::support::{Run, Scratch, guest, is_root, names_in};
+use crate::support::Run;
+use sandhog_harness::{Folder, guest, is_root, names_in};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// A cache and a state directory of a test's own.
-struct Own(Scratch);
+struct Own(Folder);
 
 impl Own {
     fn new() -> Self {
-        Self(Scratch::new())
+        Self(Folder::new())
     }
 
     fn command(&self, guest: &str, state: &str) -> Run {
@@ -185,7 +186,7 @@ fn without_a_state_a_job_and_its_children_run() {
 fn a_run_makes_the_state_directory_that_it_needs() {
     let own = Own::new();
     if is_root() {
-        crate::support::chown(own.0.path(), crate::support::ORDINARY);
+        sandhog_harness::chown(own.0.path(), sandhog_harness::Person::MADE_UP.uid());
     }
     let home = own.0.path().to_str().unwrap();
     let run = Run::new("hello").by_ordinary_user().env("HOME", home).env("SANDHOG_CACHE_DIR", "");

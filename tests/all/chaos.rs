@@ -3,11 +3,14 @@
 //!
 //! `SANDHOG_KILLS` says how many, `SANDHOG_SEED` with which seed.
 
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::traces::{Random, Seen, cgroups_of, mounts, stale_cgroups_of};
-use crate::kit::{LIMIT, PROMISED, Process, limit};
-use crate::support::{Run, until};
+use crate::daemon_kit::Daemon;
+use crate::support::Run;
 use rustix::process::Signal;
+use sandhog_harness::{
+    LIMIT, PROMISED, Process, Random, Seen, limit, module, mounts,
+    traces::{cgroups_of, stale_cgroups_of},
+    until,
+};
 use sandhog_protocol::control::Phase;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -152,7 +155,7 @@ impl Chaos {
         process.signal(Signal::KILL);
         let from = Instant::now();
         // Neither it nor a zombie of it: its parent has taken note.
-        while Process::of(process.pid).is_some_and(|now| now == *process || now.comm == process.comm && !now.is_alive())
+        while Process::of(process.pid).is_some_and(|now| now == *process || now.name == process.name && !now.is_alive())
         {
             assert!(from.elapsed() < PROMISED, "{what}: {process:#?} is still there");
             std::thread::sleep(Duration::from_millis(1));
@@ -175,9 +178,9 @@ impl Chaos {
 
     /// No more workers than instances, no more zygotes and cgroups than go with them, and no zombie.
     fn expect_only_what_runs(&self) {
-        let tree = || Process::tree(i32::try_from(self.daemon.pid()).unwrap());
+        let tree = || Process::tree(self.daemon.pid());
         until("only what runs being there", || {
-            let count = |name: &str| tree().iter().filter(|it| it.comm == name).count();
+            let count = |name: &str| tree().iter().filter(|it| it.name == name).count();
             let is_clean = tree().iter().all(Process::is_alive);
             (is_clean && count("sandhog-worker") <= 7 && count("sandhog-zygote") <= 14).then_some(())
         });

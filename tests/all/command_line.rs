@@ -1,6 +1,7 @@
 //! Help, version, completions, and what is said to a command that is no command.
 
-use crate::support::{Run, guest, names_in};
+use crate::support::Run;
+use sandhog_harness::{guest, names_in};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;

@@ -3,16 +3,17 @@
 //! A person who reads one of `tests/snapshots/error-*.snap` knows what to do next.
 
 use crate::daemon_kit::{Daemon, told};
-use crate::support::{Outcome, Run, Scratch, guest, shows};
+use crate::support::{Outcome, Run};
+use sandhog_harness::{Folder, guest, shows};
 use std::fs;
 use std::net::TcpListener;
 
 /// A folder with the guests of these names, and the words for people instead of its path.
-struct Place(Scratch);
+struct Place(Folder);
 
 impl Place {
     fn with(guests: &[&str]) -> Self {
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         for name in guests {
             fs::copy(guest(name), scratch.join(format!("{name}.wasm"))).unwrap();
         }

@@ -3,7 +3,8 @@
 //! Guests of WASI 0.1 become components of 0.2 here, by the adapter that everybody uses for that. Only such as take little
 //! memory: an allocator of an older wasi-libc takes the adapter's own page for its own.
 
-use crate::support::{Run, Running, Scratch, guest};
+use crate::support::{Run, Running};
+use sandhog_harness::{Folder, guest};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
@@ -15,7 +16,7 @@ use wit_component::ComponentEncoder;
 
 /// A guest as a component of WASI 0.2.
 struct Component {
-    scratch: Scratch,
+    scratch: Folder,
     name: &'static str,
 }
 
@@ -30,7 +31,7 @@ impl Component {
             })
             .and_then(|mut encoder| encoder.encode())
             .unwrap();
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         scratch.file(name, component);
         Self { scratch, name }
     }
@@ -72,7 +73,7 @@ fn a_request_by_http_is_denied() {
 
 #[test]
 fn a_second_run_takes_the_component_from_the_cache() {
-    let (scratch, component) = (Scratch::new(), Component::of("hello"));
+    let (scratch, component) = (Folder::new(), Component::of("hello"));
     let entries = [0, 1].map(|_| {
         component.run().cache(scratch.join("cache")).run().printed("hello\n");
         let entries = fs::read_dir(scratch.join("cache")).unwrap().map(|entry| entry.unwrap());
@@ -90,7 +91,7 @@ fn a_component_has_its_arguments_and_the_environment_that_it_is_given() {
 
 #[test]
 fn a_component_opens_what_was_granted_and_nothing_else() {
-    let (scratch, reads, writes) = (Scratch::new(), Component::of("read_file"), Component::of("write_file"));
+    let (scratch, reads, writes) = (Folder::new(), Component::of("read_file"), Component::of("write_file"));
     scratch.file("file", "inside");
     let dir = |run: Run, rest: &str| run.dir(scratch.path(), rest);
     dir(reads.run(), "::/in").arg("/in/file").run().printed("inside");
@@ -207,7 +208,7 @@ fn a_component_of_another_world_gets_a_sentence() {
 
 #[test]
 fn a_component_of_a_version_that_is_not_there_is_told_which_are() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let text = |import: &str| {
         format!(
             "(component (import \"{import}\" (instance))
@@ -234,7 +235,7 @@ fn a_component_of_a_version_that_is_not_there_is_told_which_are() {
 fn a_damaged_component_is_refused() {
     let component = Component::of("hello");
     let bytes = fs::read(component.scratch.join(component.name)).unwrap();
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let outcome = Run::module(scratch.file("cut", &bytes[..bytes.len() / 2])).run();
     outcome.is(126, "refused");
     assert!(outcome.stderr.contains("cut short"), "{outcome:#?}");

@@ -3,12 +3,15 @@
 
 mod wire;
 
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::{Need, missing, root_or_missing};
-use crate::support::processes::{descriptors, peak_bytes, resident_bytes};
-use crate::support::{ORDINARY, Run, Scratch, chown, until};
+use crate::daemon_kit::Daemon;
+use crate::support::Run;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use sandhog_harness::{
+    Folder, Need, Person, chown, missing, module,
+    process::{descriptors, peak_bytes, resident_bytes},
+    root_or_missing, until,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -401,7 +404,7 @@ fn a_client_that_goes_in_the_middle_is_no_harm() {
 fn as_ordinary<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
-            let (uid, gid) = (Uid::from_raw(ORDINARY), Gid::from_raw(ORDINARY));
+            let (uid, gid) = (Uid::from_raw(Person::MADE_UP.uid()), Gid::from_raw(Person::MADE_UP.uid()));
             set_thread_res_gid(gid, gid, gid).unwrap();
             set_thread_res_uid(uid, uid, uid).unwrap();
             work()
@@ -441,8 +444,8 @@ fn root_gets_in_with_an_ordinary_users_daemon() {
     if !root_or_missing("being two users") {
         return;
     }
-    let scratch = Scratch::new();
-    chown(scratch.path(), ORDINARY);
+    let scratch = Folder::new();
+    chown(scratch.path(), Person::MADE_UP.uid());
     let at = |name: &str| scratch.join(name).to_str().unwrap().to_owned();
     let run =
         Run::command(["daemon"]).env("SANDHOG_STATE_DIR", &at("state")).env("SANDHOG_RUNTIME_DIR", &at("runtime"));
@@ -459,7 +462,7 @@ fn root_gets_in_with_an_ordinary_users_daemon() {
 
 #[test]
 fn a_stale_socket_is_in_nobodys_way_and_a_file_in_its_place_is_told() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::create_dir(scratch.join("runtime")).unwrap();
     fs::set_permissions(scratch.join("runtime"), fs::Permissions::from_mode(0o700)).unwrap();
     drop(UnixListener::bind(scratch.join("runtime/control.sock")).unwrap());
@@ -483,7 +486,7 @@ fn a_stale_socket_is_in_nobodys_way_and_a_file_in_its_place_is_told() {
 #[test]
 fn a_second_daemon_to_one_directory_is_refused() {
     let daemon = Daemon::start();
-    let other = Scratch::new();
+    let other = Folder::new();
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     for (state, runtime) in [
         (daemon.path("state"), daemon.path("runtime")),
@@ -503,7 +506,7 @@ fn a_second_daemon_to_one_directory_is_refused() {
 
 #[test]
 fn many_ups_at_once_start_one_daemon() {
-    let folder = Scratch::new();
+    let folder = Folder::new();
     let text = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     folder.file("sandhog.toml", format!("[job.web]\nmodule = {:?}\nready = \"10ms\"\n", module("sleep_forever")));
     let command = |words: &[&str]| {

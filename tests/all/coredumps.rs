@@ -1,6 +1,7 @@
 //! `--coredump FILE`: what the engine's end of a guest leaves behind for a debugger.
 
-use crate::support::{Outcome, Run, Scratch};
+use crate::support::{Outcome, Run};
+use sandhog_harness::Folder;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
@@ -20,7 +21,7 @@ fn is_a_dump(file: &Path) -> bool {
     bytes.starts_with(b"\0asm\x01\0\0\0") && has(b"\x04core") && has(b"\x09corestack") && has(b"\x0dcoreinstances")
 }
 
-fn left(scratch: &Scratch) -> Vec<String> {
+fn left(scratch: &Folder) -> Vec<String> {
     let names = fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().file_name());
     names.map(|name| name.into_string().unwrap()).collect()
 }
@@ -36,7 +37,7 @@ fn none_since(outcome: &Outcome, reason: &str) {
 
 #[test]
 fn a_trap_leaves_a_core_dump_that_the_verdict_names() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let file = scratch.join("core");
     fs::write(&file, "an older one").unwrap();
     let outcome = dumping("trap_unreachable", &file).run();
@@ -49,7 +50,7 @@ fn a_trap_leaves_a_core_dump_that_the_verdict_names() {
 
 #[test]
 fn a_component_leaves_one_as_a_core_module_does() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     for (number, guest) in ["does_as_told", "traps_in_0_3.wat"].into_iter().enumerate() {
         let file = scratch.join(format!("core{number}"));
         dumping(guest, &file).arg("trap").run().is(134, "trapped");
@@ -59,7 +60,7 @@ fn a_component_leaves_one_as_a_core_module_does() {
 
 #[test]
 fn an_ordinary_user_gets_one_as_root_does() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let file = scratch.join("core");
     // A directory that everybody may write to, as the one for temporary files.
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -71,7 +72,7 @@ fn an_ordinary_user_gets_one_as_root_does() {
 
 #[test]
 fn what_does_not_trap_leaves_what_was_there() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let file = scratch.join("core");
     fs::write(&file, "an older one").unwrap();
     for (run, verdict) in [
@@ -97,7 +98,7 @@ fn without_the_flag_the_verdict_has_no_such_key_and_a_trap_says_that_there_is_on
 
 #[test]
 fn a_place_that_can_t_be_written_is_refused_before_the_guest_starts() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     for file in [scratch.join("no/core"), scratch.path().to_owned(), "-".into()] {
         let outcome = dumping("hello", &file).run();
         assert!(outcome.code == 126 && outcome.stdout.is_empty(), "{outcome:#?}");
@@ -107,7 +108,7 @@ fn a_place_that_can_t_be_written_is_refused_before_the_guest_starts() {
 
 #[test]
 fn a_link_that_the_guest_has_planted_is_not_followed() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     scratch.file("precious", "kept");
     let file = scratch.join("core");
     let run = dumping("plants_a_link", &file).writable(&scratch).dir(scratch.path(), "::/app:rw");
@@ -119,7 +120,7 @@ fn a_link_that_the_guest_has_planted_is_not_followed() {
 /// The engine makes a dump in memory: what that takes is not the guest's, and does not end it.
 #[test]
 fn a_guest_near_its_limit_of_memory_leaves_a_whole_dump() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let file = scratch.join("core");
     let outcome = dumping("does_as_told", &file).flag("--memory=40MiB").arg("take 36").arg("trap").run();
     outcome.is(134, "trapped");
@@ -128,7 +129,7 @@ fn a_guest_near_its_limit_of_memory_leaves_a_whole_dump() {
 
 #[test]
 fn a_dump_that_is_longer_than_a_file_may_be_is_told_and_not_left_in_part() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let outcome = dumping("trap_unreachable", &scratch.join("core")).flag("--max-file=1KiB").run();
     outcome.is(134, "trapped");
     let reason = outcome.verdict["no_coredump"].as_str().unwrap();

@@ -1,9 +1,11 @@
 //! Jobs that crash at once, and again and again: what they cost the daemon stays bounded, and in the end they are given up.
 
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::traces::Seen;
-use crate::support::processes::{all_cpu_ticks, descriptors, resident_bytes};
-use crate::support::{DEADLINE, until};
+use crate::daemon_kit::Daemon;
+use sandhog_harness::{
+    DEADLINE, Seen, module,
+    process::{all_cpu_ticks, descriptors, resident_bytes},
+    until,
+};
 use sandhog_protocol::control::Phase;
 use serde_json::{Value, json};
 use std::time::Instant;

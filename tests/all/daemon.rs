@@ -5,10 +5,9 @@ mod keeps;
 mod state;
 mod unit;
 
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::traces::{Seen, cgroups_of, mounts};
-use crate::kit::{PROMISED, Process};
-use crate::support::{Run, Scratch};
+use crate::daemon_kit::Daemon;
+use crate::support::Run;
+use sandhog_harness::{Folder, PROMISED, Process, Seen, module, mounts, traces::cgroups_of};
 use sandhog_protocol::control::Phase;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -69,11 +68,11 @@ impl Traces {
 }
 
 /// Directories for a daemon that a test does not start by itself.
-struct Directories(Scratch);
+struct Directories(Folder);
 
 impl Directories {
     fn new() -> Self {
-        Self(Scratch::new())
+        Self(Folder::new())
     }
 
     fn text(&self, name: &str) -> String {

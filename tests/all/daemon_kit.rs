@@ -7,8 +7,9 @@ mod http;
 
 pub(crate) use http::{Body, Response};
 
-use crate::support::{DEADLINE, Outcome, Run, Running, Scratch, guest, processes, share_secret};
+use crate::support::{Outcome, Run, Running};
 use rustix::process::Signal;
+use sandhog_harness::{DEADLINE, Folder, guest, process, share_secret};
 use sandhog_protocol::control::{Event, Instance, Phase};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -19,35 +20,35 @@ use std::time::Instant;
 pub(crate) struct Daemon {
     running: Option<Running>,
     /// Its directories, and the folder of its manifest.
-    scratch: Scratch,
+    scratch: Folder,
 }
 
 impl Daemon {
     /// Starts one and waits until it is ready.
     pub(crate) fn start() -> Self {
-        Self::start_in(Scratch::new())
+        Self::start_in(Folder::new())
     }
 
     /// The same, with what lies in these directories already.
-    pub(crate) fn start_in(scratch: Scratch) -> Self {
+    pub(crate) fn start_in(scratch: Folder) -> Self {
         Self::start_as(scratch, &[])
     }
 
     /// The same, by another program: see [`Run::under`].
     pub(crate) fn start_under(words: &[&str]) -> Self {
-        Self::start_as(Scratch::new(), words)
+        Self::start_as(Folder::new(), words)
     }
 
     /// The same, by executables that were taken over: see [`Run::taken_over`].
     pub(crate) fn start_taken_over() -> Self {
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         share_secret(&scratch.join("state"));
         let mut daemon = Self { running: None, scratch };
         daemon.become_ready(daemon.command(&["daemon"]).taken_over());
         daemon
     }
 
-    fn start_as(scratch: Scratch, under: &[&str]) -> Self {
+    fn start_as(scratch: Folder, under: &[&str]) -> Self {
         share_secret(&scratch.join("state"));
         let mut daemon = Self { running: None, scratch };
         daemon.become_ready(daemon.command(&["daemon"]).under(under));
@@ -174,8 +175,8 @@ impl Daemon {
 
     /// How many workers run below it.
     pub(crate) fn workers(&self) -> usize {
-        let below = processes::descendants(self.pid()).into_iter();
-        below.filter(|pid| processes::name_of(*pid).as_deref() == Some("sandhog-worker")).count()
+        let below = process::descendants(self.pid()).into_iter();
+        below.filter(|pid| process::name_of(*pid).as_deref() == Some("sandhog-worker")).count()
     }
 
     /// Waits until all that has happened since the daemon's start has a value.
@@ -253,7 +254,7 @@ impl Daemon {
         self.scratch.join(name)
     }
 
-    pub(crate) fn scratch(&self) -> &Scratch {
+    pub(crate) fn scratch(&self) -> &Folder {
         &self.scratch
     }
 

@@ -1,6 +1,7 @@
 //! Facts about cgroups of an ordinary user, in version 1, where an operator has handed some over.
 
-use crate::kit::{Need, PROMISED, Ran, Who, Workspace, guest, missing, root_or_missing, wait_for};
+use crate::kit::{Ran, Workspace};
+use sandhog_harness::{Need, PROMISED, Person, missing, module, root_or_missing, until_within};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -32,7 +33,7 @@ impl Handed {
             missing(Need::Cgroup, "the hierarchies memory and pids of version 1");
             return None;
         };
-        let workspace = Workspace::new(Who::ordinary());
+        let workspace = Workspace::new(Person::ordinary());
         let name = format!("sandhog-handed-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut directories = vec![memory.join(&name), pids.join(&name)];
         directories.dedup();
@@ -58,7 +59,7 @@ impl Handed {
     fn doctor(&self) -> Value {
         let script = format!("set -e; {}\nexec \"$0\" doctor --json", self.enter());
         let mut command = self.workspace.command(Path::new("sh"));
-        command.args(["-c", &script]).arg(crate::kit::program());
+        command.args(["-c", &script]).arg(sandhog_harness::program());
         let output = crate::kit::finish(crate::kit::Running::start(&mut command));
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
@@ -81,14 +82,14 @@ impl Drop for Handed {
 #[test]
 fn an_ordinary_user_has_the_wall_in_a_cgroup_that_was_handed_over() {
     let Some(handed) = Handed::new() else { return };
-    let ran = handed.run(&[&guest("hello")]);
+    let ran = handed.run(&[&module("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     assert!(ran.list("walls").contains(&"cgroup") && !ran.list("weak_walls").contains(&"cgroup"), "{ran:#?}");
     assert!(ran.list("weak_walls").contains(&"identity"), "{ran:#?}");
-    handed.run(&["--memory", "32MiB", &guest("grow_memory"), "--", "64"]).expect("memory", 137);
+    handed.run(&["--memory", "32MiB", &module("grow_memory"), "--", "64"]).expect("memory", 137);
     assert_eq!(handed.left(), Vec::<PathBuf>::new());
     // The twin, outside.
-    let ran = handed.workspace.run(&[&guest("hello")]);
+    let ran = handed.workspace.run(&[&module("hello")]);
     assert!(ran.list("weak_walls").contains(&"cgroup"), "{ran:#?}");
 }
 
@@ -112,8 +113,8 @@ fn a_wall_that_was_handed_over_is_not_left_out() {
     let Some(handed) = Handed::new() else { return };
     let script = format!("set -e; {}\nexec \"$0\" \"$@\"", handed.enter());
     let mut command = handed.workspace.command(Path::new("sh"));
-    command.args(["-c", &script]).arg(crate::kit::hostile());
-    command.args(["doctor", "--probe", "plan:without-cgroup", "--", &guest("hello")]);
+    command.args(["-c", &script]).arg(sandhog_harness::hostile());
+    command.args(["doctor", "--probe", "plan:without-cgroup", "--", &module("hello")]);
     let output = crate::kit::finish(crate::kit::Running::start(&mut command));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert!(found["detail"].as_str().unwrap().starts_with("the spawner has ended"), "{found}");
@@ -124,15 +125,15 @@ fn a_command_that_is_killed_leaves_no_cgroup_once_the_next_has_begun() {
     let Some(handed) = Handed::new() else { return };
     let script = format!("set -e; {}\nexec \"$0\" run \"$@\"", handed.enter());
     let mut command = handed.workspace.command(Path::new("sh"));
-    command.args(["-c", &script]).arg(crate::kit::program()).arg(guest("sleep_forever"));
+    command.args(["-c", &script]).arg(sandhog_harness::program()).arg(module("sleep_forever"));
     let child = crate::kit::Running::start(&mut command);
     let spawner = crate::kit::process_of(&child, "sandhog-spawner");
     crate::kit::process_of(&child, "sandhog-worker");
     assert!(!handed.left().is_empty());
     spawner.signal(rustix::process::Signal::KILL);
     crate::kit::finish(child);
-    wait_for("the next one has swept", PROMISED, || {
-        handed.run(&[&guest("hello")]).expect("completed", 0);
+    until_within("the next one has swept", PROMISED, || {
+        handed.run(&[&module("hello")]).expect("completed", 0);
         handed.left().is_empty().then_some(())
     });
 }

@@ -1,10 +1,9 @@
 //! Threats: a hostile guest in a granted directory. What it may do in there works; nothing of it leads out, and what is
 //! granted read-only stays as it is.
 
-use crate::kit::{
-    Need, Process, Running, Who, Workspace, data, guest, is_root, missing, mode, process_of, root_or_missing,
-};
+use crate::kit::{Running, Workspace, process_of};
 use rustix::fs::{RenameFlags, StatVfsMountFlags};
+use sandhog_harness::{Need, Person, Process, data, is_root, missing, mode, module, root_or_missing};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -18,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const SECRET: &str = "the secret";
 
 /// A granted directory with what the hostile guests need, a secret beside it, and links that lead to it.
-fn prepared(who: Who) -> Workspace {
+fn prepared(who: Person) -> Workspace {
     let workspace = Workspace::new(who);
     for name in ["file", "other", "third", "sub/inner"] {
         workspace.file(&format!("grant/{name}"), "ours");
@@ -49,10 +48,10 @@ fn look(folder: &Path) -> Vec<String> {
 
 #[test]
 fn no_way_out_of_a_granted_directory_gets_through() {
-    for (who, access) in Who::all().into_iter().flat_map(|who| [(who, "ro"), (who, "rw")]) {
+    for (who, access) in Person::all().into_iter().flat_map(|who| [(who, "ro"), (who, "rw")]) {
         let workspace = prepared(who);
         let (grant, secret) = (format!("grant::/grant:{access}"), workspace.text("secret"));
-        let ran = workspace.run(&["--dir", &grant, &guest("file_attack"), "--", "/grant", "secret", &secret]);
+        let ran = workspace.run(&["--dir", &grant, &module("file_attack"), "--", "/grant", "secret", &secret]);
         let through: Vec<&str> = ran.stdout.lines().filter(|line| line.contains(": GOT")).collect();
         assert!(through.is_empty(), "{who:?} {access}: {through:#?}");
         ran.expect("completed", 0);
@@ -68,13 +67,13 @@ fn no_way_out_of_a_granted_directory_gets_through() {
 /// The harmless twin: what stays inside works, links and new names as well.
 #[test]
 fn what_stays_inside_of_a_granted_directory_works() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("grant/file", "inside").folder("grant/sub");
         workspace.link("../file", "grant/sub/link").link("sub", "grant/folder");
         workspace.link("sub", "grant/folder_link").settle();
         let read = |path: &str| {
-            let ran = workspace.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
+            let ran = workspace.run(&["--dir", "grant::/grant", &module("read_file"), "--", path]);
             ran.expect("completed", 0).stdout.clone()
         };
         for path in
@@ -82,17 +81,17 @@ fn what_stays_inside_of_a_granted_directory_works() {
         {
             assert_eq!(read(path), "inside", "{who:?}: {path}");
         }
-        let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/store", "50"]);
+        let ran = workspace.run(&["--dir", "grant::/grant:rw", &module("file-store"), "--", "/grant/store", "50"]);
         ran.expect("completed", 0);
     }
 }
 
 #[test]
 fn nothing_is_written_through_a_read_only_grant() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = prepared(who);
         let before = look(&workspace.path("grant"));
-        let ran = workspace.run(&["--dir", "grant::/grant", &guest("write_attack"), "--", "/grant"]);
+        let ran = workspace.run(&["--dir", "grant::/grant", &module("write_attack"), "--", "/grant"]);
         ran.expect("completed", 0);
         assert!(ran.stdout.ends_with("\n0 got through\n"), "{ran:#?}");
         assert_eq!(look(&workspace.path("grant")), before, "{who:?}");
@@ -102,9 +101,9 @@ fn nothing_is_written_through_a_read_only_grant() {
 /// The harmless twin. A descriptor that was opened to be read stays so; everything by path gets through.
 #[test]
 fn everything_by_path_is_written_through_a_read_write_grant() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = prepared(who);
-        let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("write_attack"), "--", "/grant"]);
+        let ran = workspace.run(&["--dir", "grant::/grant:rw", &module("write_attack"), "--", "/grant"]);
         ran.expect("failed", 1);
         // The directory itself is open only to look names up in it.
         let by_descriptor =
@@ -119,9 +118,9 @@ fn everything_by_path_is_written_through_a_read_write_grant() {
 
 #[test]
 fn a_file_that_is_appended_to_keeps_what_it_had() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = prepared(who);
-        workspace.run(&["--dir", "grant::/grant:rw", &guest("write_attack"), "--", "/grant"]);
+        workspace.run(&["--dir", "grant::/grant:rw", &module("write_attack"), "--", "/grant"]);
         // `file` is overwritten ("overwritten"), appended to ("appended"), cut to 0, linked, replaced: the link is it.
         assert_eq!(fs::metadata(workspace.path("grant/link")).unwrap().len(), 0, "{who:?}");
     }
@@ -129,7 +128,7 @@ fn a_file_that_is_appended_to_keeps_what_it_had() {
 
 #[test]
 fn a_directory_swapped_for_symlinks_during_100_000_opens_never_leads_outside() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("outside/file", SECRET).file("grant/real/file", "inside");
         workspace.link("../outside", "grant/out").link(workspace.path("outside"), "grant/out_absolute").settle();
@@ -148,7 +147,7 @@ fn a_directory_swapped_for_symlinks_during_100_000_opens_never_leads_outside() {
                 }
             });
             let ran =
-                workspace.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "real/file", "100000"]);
+                workspace.run(&["--dir", "grant::/grant", &module("open_loop"), "--", "/grant", "real/file", "100000"]);
             over.store(true, Ordering::Relaxed);
             ran
         });
@@ -165,7 +164,7 @@ fn a_directory_swapped_for_symlinks_during_100_000_opens_never_leads_outside() {
 
 #[test]
 fn a_symlink_swapped_between_inside_and_outside_never_leads_outside() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("outside", SECRET).file("grant/inside", "inside");
         workspace.link("inside", "grant/link").link("../outside", "grant/trap").settle();
@@ -178,7 +177,7 @@ fn a_symlink_swapped_between_inside_and_outside_never_leads_outside() {
                     rustix::fs::renameat_with(cwd, &link, cwd, &trap, RenameFlags::EXCHANGE).unwrap();
                 }
             });
-            let ran = workspace.run(&["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "link", "30000"]);
+            let ran = workspace.run(&["--dir", "grant::/grant", &module("open_loop"), "--", "/grant", "link", "30000"]);
             over.store(true, Ordering::Relaxed);
             ran
         });
@@ -191,7 +190,7 @@ fn a_symlink_swapped_between_inside_and_outside_never_leads_outside() {
 /// The kernel answers EAGAIN to every `..` while anything on the machine is renamed: that ends nobody's job.
 #[test]
 fn a_rename_storm_elsewhere_ends_nobody() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("grant/file", "inside").folder("grant/sub");
         workspace.link("../file", "grant/sub/link").link("sub", "grant/folder");
@@ -212,9 +211,9 @@ fn a_rename_storm_elsewhere_ends_nobody() {
             });
             // The first look of a fresh process is the slowest, and a storm hits it nearly every time.
             let path = "/grant/folder/link";
-            let first = || workspace.run(&["--dir", "grant::/grant", &guest("read_file"), "--", path]);
+            let first = || workspace.run(&["--dir", "grant::/grant", &module("read_file"), "--", path]);
             let rans: Vec<_> = (0..5).map(|_| first()).collect();
-            let many = ["--dir", "grant::/grant", &guest("open_loop"), "--", "/grant", "folder/link", "2000"];
+            let many = ["--dir", "grant::/grant", &module("open_loop"), "--", "/grant", "folder/link", "2000"];
             let many = workspace.run(&many);
             over.store(true, Ordering::Relaxed);
             for ran in rans {
@@ -231,14 +230,14 @@ fn an_immutable_file_is_an_error_to_the_guest() {
     if !root_or_missing("chattr +i") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     workspace.file("grant/file", "stays");
     let chattr = |flag: &str| std::process::Command::new("chattr").arg(flag).arg(workspace.path("grant/file")).status();
     if !chattr("+i").is_ok_and(|status| status.success()) {
         missing(Need::FileSystem, "a file system with immutable files");
         return;
     }
-    let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/file", "changed"]);
+    let ran = workspace.run(&["--dir", "grant::/grant:rw", &module("write_file"), "--", "/grant/file", "changed"]);
     chattr("-i").unwrap();
     assert!(ran.expect("failed", 1).stdout.starts_with("refused("), "{ran:?}");
     assert_eq!(workspace.read("grant/file"), "stays");
@@ -248,12 +247,12 @@ fn an_immutable_file_is_an_error_to_the_guest() {
 /// the guest reads.
 #[test]
 fn a_hard_link_made_by_the_person_is_a_file_of_the_directory() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("outside", "linked in").folder("grant").settle();
         fs::set_permissions(workspace.path("outside"), fs::Permissions::from_mode(0o600)).unwrap();
         fs::hard_link(workspace.path("outside"), workspace.path("grant/hard")).unwrap();
-        let ran = workspace.run(&["--dir", "grant::/grant", &guest("read_file"), "--", "/grant/hard"]);
+        let ran = workspace.run(&["--dir", "grant::/grant", &module("read_file"), "--", "/grant/hard"]);
         assert_eq!(ran.expect("completed", 0).stdout, "linked in", "{who:?}");
     }
 }
@@ -265,7 +264,7 @@ fn a_hard_link_to_somebody_else_s_private_file_stays_closed() {
     if !root_or_missing("a file of somebody else") {
         return;
     }
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("grant/private", SECRET).file("grant/public", "for everybody").settle();
         for (name, mode) in [("private", 0o600), ("public", 0o644)] {
@@ -274,7 +273,7 @@ fn a_hard_link_to_somebody_else_s_private_file_stays_closed() {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }
         let run = |name: &str, path: &str| {
-            let args = ["--dir", "grant::/grant:rw", &guest(name), "--", path, "overwritten"];
+            let args = ["--dir", "grant::/grant:rw", &module(name), "--", path, "overwritten"];
             workspace.run(&args).stdout
         };
         assert_eq!(run("read_file", "/grant/private"), "refused(ACCES)\n", "{who:?}");
@@ -288,13 +287,13 @@ fn a_hard_link_to_somebody_else_s_private_file_stays_closed() {
 
 #[test]
 fn what_a_guest_makes_belongs_to_the_person_and_has_no_special_bit() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.folder("grant").settle();
-        let made = workspace.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant/a", "3"]);
+        let made = workspace.run(&["--dir", "grant::/grant:rw", &module("file-store"), "--", "/grant/a", "3"]);
         made.expect("completed", 0);
         let written =
-            workspace.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/file", "content"]);
+            workspace.run(&["--dir", "grant::/grant:rw", &module("write_file"), "--", "/grant/file", "content"]);
         written.expect("completed", 0);
         for path in ["grant/file", "grant/a", "grant/a/01", "grant/a/01/1.value"] {
             let status = fs::symlink_metadata(workspace.path(path)).unwrap();
@@ -309,7 +308,7 @@ fn behind_sudo_files_belong_to_whoever_called_it() {
     if !root_or_missing("sudo") {
         return;
     }
-    let person = Who::ordinary();
+    let person = Person::ordinary();
     let workspace = Workspace::new(person);
     workspace.folder("grant").folder("root_s").settle();
     fs::set_permissions(workspace.path("root_s"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -318,7 +317,7 @@ fn behind_sudo_files_belong_to_whoever_called_it() {
         let mut command = workspace.sandhog();
         let uid = person.uid().to_string();
         command.uid(0).gid(0).env("SUDO_UID", &uid).env("SUDO_GID", &uid);
-        command.args(["run", "--dir", grant, &guest("write_file"), "--", path, "content"]);
+        command.args(["run", "--dir", grant, &module("write_file"), "--", path, "content"]);
         crate::kit::finish(Running::start(&mut command))
     };
     let output = sudo("grant::/grant:rw", "/grant/file");
@@ -333,11 +332,11 @@ fn behind_sudo_files_belong_to_whoever_called_it() {
 
 #[test]
 fn a_setuid_file_that_a_guest_writes_to_is_setuid_no_more() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("grant/tool", "before").settle();
         fs::set_permissions(workspace.path("grant/tool"), fs::Permissions::from_mode(0o6755)).unwrap();
-        let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("write_file"), "--", "/grant/tool", "after"]);
+        let ran = workspace.run(&["--dir", "grant::/grant:rw", &module("write_file"), "--", "/grant/tool", "after"]);
         ran.expect("completed", 0);
         assert_eq!(workspace.read("grant/tool"), "after");
         assert_eq!(mode(&workspace.path("grant/tool")), 0o755, "{who:?}");
@@ -350,7 +349,7 @@ fn a_granted_directory_is_a_mount_without_setuid_devices_and_programs() {
     if !root_or_missing("looking into another process's descriptors") {
         return;
     }
-    for (who, access) in Who::all().into_iter().flat_map(|who| [(who, "ro"), (who, "rw")]) {
+    for (who, access) in Person::all().into_iter().flat_map(|who| [(who, "ro"), (who, "rw")]) {
         let workspace = Workspace::new(who);
         workspace.file("grant/file", "inside").settle();
         let session = Session::start(&workspace, &format!("grant::/grant:{access}"));
@@ -382,7 +381,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn start(workspace: &'a Workspace, grant: &str) -> Self {
-        let mut child = workspace.start(&["--dir", grant, &guest("read_on_line"), "--", "/grant"]);
+        let mut child = workspace.start(&["--dir", grant, &module("read_on_line"), "--", "/grant"]);
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut session = Self { workspace, child, stdin, answers: BufReader::new(stdout) };
         // It runs as soon as it answers.
@@ -409,7 +408,7 @@ impl<'a> Session<'a> {
 
 #[test]
 fn a_granted_directory_that_is_replaced_meanwhile_stays_the_same_directory() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("grant/file", "inside").file("impostor/file", "impostor").settle();
         let mut session = Session::start(&workspace, "grant::/grant");
@@ -425,7 +424,7 @@ fn a_granted_directory_that_is_replaced_meanwhile_stays_the_same_directory() {
 
 #[test]
 fn a_directory_moved_out_of_the_grant_meanwhile_is_no_way_out() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("grant/file", "inside").file("grant/sub/deep/file", "deep").file("secret", SECRET).settle();
         let mut session = Session::start(&workspace, "grant::/grant");
@@ -442,14 +441,14 @@ fn what_is_mounted_below_a_granted_directory_is_absent() {
     if !root_or_missing("mounting") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     workspace.file("grant/file", "inside").folder("grant/below");
     let setup = format!("mount -t tmpfs none {0} && echo outside > {0}/secret", workspace.text("grant/below"));
     for access in ["ro", "rw"] {
         let grant = format!("grant::/grant:{access}");
-        let ran = workspace.run_in_own_mounts(&setup, &["--dir", &grant, &guest("list_dir"), "--", "/grant/below"]);
+        let ran = workspace.run_in_own_mounts(&setup, &["--dir", &grant, &module("list_dir"), "--", "/grant/below"]);
         assert_eq!(ran.expect("completed", 0).stdout, "", "{access}");
-        let args = ["--dir", &grant, &guest("read_file"), "--", "/grant/below/secret"];
+        let args = ["--dir", &grant, &module("read_file"), "--", "/grant/below/secret"];
         assert_eq!(workspace.run_in_own_mounts(&setup, &args).expect("failed", 1).stdout, "refused(NOENT)\n");
     }
 }
@@ -457,11 +456,11 @@ fn what_is_mounted_below_a_granted_directory_is_absent() {
 /// The kernel lets nobody without privilege look below a mount, so that there is nothing to be granted.
 #[test]
 fn a_directory_with_a_mount_below_is_refused_to_an_ordinary_user_in_a_sentence() {
-    let Who::Person(uid) = Who::ordinary() else { return };
+    let Person::Ordinary(uid) = Person::ordinary() else { return };
     if !root_or_missing("mounting") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     workspace.file("grant/file", "inside").folder("grant/below");
     let setup = format!(
         "mount -t tmpfs none {}; export HOME=/ SANDHOG_CACHE_DIR={}; exec setpriv --reuid {uid} --regid {uid} \
@@ -471,7 +470,7 @@ fn a_directory_with_a_mount_below_is_refused_to_an_ordinary_user_in_a_sentence()
     );
     workspace.folder("cache");
     chown(workspace.path("cache"), Some(uid), Some(uid)).unwrap();
-    let ran = workspace.run_in_own_mounts(&setup, &["--dir", "grant::/grant", &guest("hello")]);
+    let ran = workspace.run_in_own_mounts(&setup, &["--dir", "grant::/grant", &module("hello")]);
     ran.expect_refused(&["is mounted somewhere below it", "as root"]);
 }
 
@@ -480,14 +479,14 @@ fn an_overlay_is_refused_to_root_with_what_to_do() {
     if !root_or_missing("mounting an overlay") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     workspace.folder("at");
     let at = workspace.text("at");
     let setup = format!(
         "mount -t tmpfs none {at}; cd {at}; mkdir lower upper work merged; \
          mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work merged || exit 77; cd .."
     );
-    let ran = workspace.run_in_own_mounts(&setup, &["--dir", "at/merged::/grant", &guest("hello")]);
+    let ran = workspace.run_in_own_mounts(&setup, &["--dir", "at/merged::/grant", &module("hello")]);
     if ran.code == Some(77) {
         missing(Need::FileSystem, "an overlay file system");
         return;
@@ -501,12 +500,12 @@ fn a_directory_in_somebody_else_s_private_folder_is_refused() {
     if !root_or_missing("a folder of somebody else") {
         return;
     }
-    for (who, owner) in [(Who::ordinary(), 0), (Who::ordinary(), 54322), (Who::Root, 54322)] {
+    for (who, owner) in [(Person::ordinary(), 0), (Person::ordinary(), 54322), (Person::Root, 54322)] {
         let workspace = Workspace::new(who);
         workspace.file("private/grant/file", SECRET);
         fs::set_permissions(workspace.path("private"), fs::Permissions::from_mode(0o700)).unwrap();
         chown(workspace.path("private"), Some(owner), Some(owner)).unwrap();
-        let ran = workspace.run(&["--dir", "private/grant::/grant", &guest("list_dir"), "--", "/grant"]);
+        let ran = workspace.run(&["--dir", "private/grant::/grant", &module("list_dir"), "--", "/grant"]);
         ran.expect_refused(&["private/grant", "--dir", "Permission denied"]);
         assert_eq!(ran.stderr.matches("Permission denied").count(), 1, "{ran:#?}");
     }
@@ -514,7 +513,7 @@ fn a_directory_in_somebody_else_s_private_folder_is_refused() {
 
 #[test]
 fn what_is_no_directory_is_refused() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("file", "").settle();
         workspace.link("file", "link");
@@ -526,7 +525,7 @@ fn what_is_no_directory_is_refused() {
             ("fifo", "Not a directory"),
             ("none", "No such file"),
         ] {
-            let ran = workspace.run(&["--dir", &format!("{name}::/grant"), &guest("hello")]);
+            let ran = workspace.run(&["--dir", &format!("{name}::/grant"), &module("hello")]);
             ran.expect_refused(&[name, said]);
         }
     }
@@ -534,7 +533,7 @@ fn what_is_no_directory_is_refused() {
 
 #[test]
 fn sixty_four_directories_are_granted_and_one_more_is_refused() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         let name = |number: usize| format!("folder {number}");
         (0..65).for_each(|number| {
@@ -544,7 +543,7 @@ fn sixty_four_directories_are_granted_and_one_more_is_refused() {
         let run = |count: usize, path: &str| {
             let grants: Vec<String> = (0..count).map(|number| format!("{}::/{number}:rw", name(number))).collect();
             let mut args: Vec<&str> = grants.iter().flat_map(|grant| ["--dir", grant]).collect();
-            let reader = guest("read_file");
+            let reader = module("read_file");
             args.extend([reader.as_str(), "--", path]);
             workspace.run(&args)
         };
@@ -557,11 +556,11 @@ fn sixty_four_directories_are_granted_and_one_more_is_refused() {
 
 #[test]
 fn two_grants_of_one_directory_keep_their_own_access() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = prepared(who);
         let grants = ["--dir", "grant::/reads", "--dir", "grant/sub::/writes:rw"];
         let run = |path: &str| {
-            let writer = guest("write_file");
+            let writer = module("write_file");
             let mut args = grants.to_vec();
             args.extend([writer.as_str(), "--", path, "written"]);
             workspace.run(&args)
@@ -579,11 +578,11 @@ fn two_grants_of_one_directory_keep_their_own_access() {
 #[test]
 fn a_store_of_many_small_files_holds_what_was_put_into_it() {
     const COUNT: usize = 2000;
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.folder("grant").settle();
         let ran =
-            workspace.run(&["--dir", "grant::/grant:rw", &guest("file-store"), "--", "/grant", &COUNT.to_string()]);
+            workspace.run(&["--dir", "grant::/grant:rw", &module("file-store"), "--", "/grant", &COUNT.to_string()]);
         ran.expect("completed", 0);
         for key in 0..COUNT {
             let found = fs::read_to_string(workspace.path(&format!("grant/{:02x}/{key}.value", key % 256))).ok();
@@ -615,13 +614,13 @@ fn counted(text: &str) -> (u64, u64, u64, HashMap<String, u64>) {
 
 #[test]
 fn the_words_of_a_real_novel_are_counted_right() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         for name in ["persuasion.txt", "constitution.txt"] {
             workspace.file(&format!("texts/{name}"), &fs::read_to_string(data(name)).unwrap());
         }
         workspace.settle();
-        let ran = workspace.run(&["--dir", "texts::/texts", &guest("word-count"), "--", "/texts"]);
+        let ran = workspace.run(&["--dir", "texts::/texts", &module("word-count"), "--", "/texts"]);
         let report: Value = serde_json::from_str(&ran.expect("completed", 0).stdout).unwrap();
         let both = workspace.read("texts/constitution.txt") + "\n" + &workspace.read("texts/persuasion.txt");
         let files = [("constitution.txt", 0), ("persuasion.txt", 1)].map(|(name, at)| (&report["files"][at], name));
@@ -648,14 +647,14 @@ fn is_picture(png: &[u8], color: u8) -> bool {
 
 #[test]
 fn a_real_picture_is_filtered_right() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.folder("in").folder("out");
         fs::copy(data("astronaut.png"), workspace.path("in/picture.png")).unwrap();
         workspace.settle();
         let filter = |name: &str, from: &str, to: &str| {
             let grants = ["--dir", "in::/in", "--dir", "out::/out:rw"];
-            let filter = guest("image-filter");
+            let filter = module("image-filter");
             let mut args = grants.to_vec();
             args.extend([filter.as_str(), "--", name, from, to]);
             workspace.run(&args).expect("completed", 0);
@@ -676,12 +675,12 @@ const GRAY: &str = "e33b43dab62267871898303a1aacf08d25f4cab9f0f1f53c2bf2eeca64da
 
 #[test]
 fn a_file_moves_from_one_directory_of_a_grant_to_another_and_not_into_another_grant() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.folder("out").folder("out/a").folder("out/b").folder("else");
         fs::write(workspace.path("out/a/file"), "content").unwrap();
         workspace.settle();
-        let guest = guest("moves_file");
+        let guest = module("moves_file");
         let grants = ["--dir", "out::/out:rw", "--dir", "else::/else:rw"];
         let moved = |from: &str, link: &str, to: &str| {
             let mut args = grants.to_vec();

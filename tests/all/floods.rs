@@ -1,8 +1,7 @@
 //! Services that send what nobody asked for: it costs the daemon a bounded share, and the others nothing.
 
-use crate::daemon_kit::{Daemon, concerns, module, quick, told};
-use crate::kit::alone;
-use crate::support::processes::resident_bytes;
+use crate::daemon_kit::{Daemon, concerns, quick, told};
+use sandhog_harness::{alone, module, process::resident_bytes};
 
 /// The table of a service that sends so many messages of so many bytes.
 fn flood(name: &str, bytes: usize) -> String {

@@ -1,8 +1,9 @@
 //! Facts about the spawner's floor, by a coordinator that was taken over: the command is an honest `run` in all but what it
 //! asks of its spawner (`host/doctor/src/hostile.rs`).
 
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::{self, Running, Who, Workspace, guest, root_or_missing};
+use crate::daemon_kit::Daemon;
+use crate::kit::{self, Running, Workspace};
+use sandhog_harness::{Person, module, root_or_missing};
 use serde_json::Value;
 use std::process::Output;
 
@@ -37,20 +38,20 @@ impl Command {
     /// By root, by an ordinary user, and by one behind sudo, as far as this process may be those.
     fn all() -> Vec<Self> {
         let mut all: Vec<Self> =
-            Who::all().into_iter().map(|who| Self { workspace: Workspace::new(who), sudo: false }).collect();
-        all.extend(kit::is_root().then(Self::behind_sudo));
+            Person::all().into_iter().map(|who| Self { workspace: Workspace::new(who), sudo: false }).collect();
+        all.extend(sandhog_harness::is_root().then(Self::behind_sudo));
         all
     }
 
     fn behind_sudo() -> Self {
-        Self { workspace: Workspace::new(Who::Root), sudo: true }
+        Self { workspace: Workspace::new(Person::Root), sudo: true }
     }
 
     fn output(&self, words: &[&str]) -> Output {
-        let mut command = self.workspace.command(kit::hostile());
+        let mut command = self.workspace.command(sandhog_harness::hostile());
         command.args(words);
         if self.sudo {
-            let uid = kit::NOBODY_IN_PARTICULAR.to_string();
+            let uid = sandhog_harness::Person::MADE_UP.uid().to_string();
             command.env("SUDO_UID", &uid).env("SUDO_GID", &uid).env("SUDO_USER", "nobody-in-particular");
         }
         kit::finish(Running::start(&mut command))
@@ -58,7 +59,7 @@ impl Command {
 
     /// What became of this plan under the floor of a `run` with these flags.
     fn asks(&self, plan: &str, flags: &[&str]) -> Value {
-        let (plan, module) = (format!("plan:{plan}"), guest("hello"));
+        let (plan, module) = (format!("plan:{plan}"), module("hello"));
         let output = self.output(&[&["doctor", "--probe", &plan, "--"], flags, &[&module]].concat());
         let who = format!("{:?}, sudo: {}", self.workspace.who, self.sudo);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -157,10 +158,10 @@ fn a_wall_that_fails_is_let_go_by_whoever_saw_it_fail() {
     if !root_or_missing("a machine without cgroups") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     let setup = "mount -t tmpfs none /sys/fs/cgroup";
-    let ran = workspace.run_in_own_mounts(setup, &["--allow-missing", "cgroup,landlock", &guest("hello")]);
+    let ran = workspace.run_in_own_mounts(setup, &["--allow-missing", "cgroup,landlock", &module("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     assert_eq!(ran.list("missing_walls"), ["cgroup"]);
-    workspace.run_in_own_mounts(setup, &["--allow-missing", "landlock", &guest("hello")]).expect_refused(&["cgroup"]);
+    workspace.run_in_own_mounts(setup, &["--allow-missing", "landlock", &module("hello")]).expect_refused(&["cgroup"]);
 }

@@ -1,8 +1,7 @@
 //! A client that others generate: of the document that a daemon answers with, in Python, as `docs/http-api.md` shows it.
 
 use crate::daemon_kit::Daemon;
-use crate::kit::{Need, missing};
-use crate::support::{Scratch, guest};
+use sandhog_harness::{Folder, Need, guest, missing};
 use sandhog_protocol::control::Phase;
 use serde_json::Value;
 use std::fs;
@@ -38,7 +37,7 @@ fn chapter(socket: &Path) -> String {
 /// Python with the generator, and with a client in this folder, where there is one.
 struct Python {
     generator: PathBuf,
-    folder: Scratch,
+    folder: Folder,
 }
 
 impl Python {
@@ -92,7 +91,7 @@ print(json.dumps({"pid": about.pid, "attempts": sorted(one.attempt for one in we
 #[test]
 fn a_client_that_is_generated_of_the_document_speaks_to_the_daemon_in_its_types() {
     let Some(generator) = generator() else { return };
-    let python = Python { generator, folder: Scratch::new() };
+    let python = Python { generator, folder: Folder::new() };
     let daemon = Daemon::start();
     python.generate(&daemon.get("/v1/openapi.json").expect(200));
     daemon.start_job("web", "sleep_forever", &["--ready", "10ms"]);

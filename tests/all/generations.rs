@@ -1,6 +1,7 @@
 //! Rights and bounds from one generation to the next, by guests that ask for all that they could want.
 
-use crate::support::{Outcome, Run, Scratch, guest};
+use crate::support::{Outcome, Run};
+use sandhog_harness::{Folder, guest};
 use std::fs;
 
 fn parent(job: &str, children: &[(&str, &str)]) -> Run {
@@ -16,7 +17,7 @@ fn told<'a>(outcome: &'a Outcome, what: &str) -> &'a str {
 
 #[test]
 fn rights_get_no_wider_from_generation_to_generation() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::create_dir_all(scratch.join("sub/deep")).unwrap();
     scratch.file("sub/deep/text", "a text\n");
     scratch.file("sub/text", "of the parent\n");

@@ -1,8 +1,8 @@
 //! What a job is granted is settled when the operator speaks, and by nobody else.
 
-use crate::daemon_kit::{Daemon, module, quick, told};
-use crate::kit::{own_mounts, root_or_missing};
-use crate::support::{Run, Scratch, guest};
+use crate::daemon_kit::{Daemon, quick, told};
+use crate::support::Run;
+use sandhog_harness::{Folder, guest, module, own_mounts, root_or_missing};
 use sandhog_protocol::control::{Instance, Phase};
 use sandhog_protocol::verdict::Verdict;
 use std::fs;
@@ -267,7 +267,7 @@ fn a_health_check_runs_the_module_that_the_operator_named() {
     fs::copy(guest("panics"), daemon.path("new.wasm")).unwrap();
     fs::rename(daemon.path("new.wasm"), daemon.path("check.wasm")).unwrap();
     drop(fs::remove_file(&checked));
-    crate::support::until("a check after the module was replaced", || checked.exists().then_some(()));
+    sandhog_harness::until("a check after the module was replaced", || checked.exists().then_some(()));
     assert_eq!(daemon.count("web", "unhealthy"), 0);
 }
 
@@ -302,7 +302,7 @@ fn what_a_job_could_replace_is_warned_of() {
     let check = daemon.well(&["check"]);
     assert_eq!(check.stderr.matches("sandhog: warning: sandhog.toml:").count(), 5, "{}", check.stderr);
     // Of another manifest, from either side.
-    let other = Scratch::new();
+    let other = Folder::new();
     let reader = told("reader", &["listen", "ready"], "ready = \"notify\"");
     let stdin = format!("stdin = {:?}\n", daemon.path("app/input"));
     other.file("sandhog.toml", quick("name = \"other\"", &[reader + &stdin]));
@@ -316,7 +316,7 @@ fn what_a_job_could_replace_is_warned_of() {
 
 #[test]
 fn a_run_is_not_warned_and_has_what_its_paths_lead_to_now() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::create_dir(scratch.join("real")).unwrap();
     scratch.file("real/file", "content");
     symlink("real", scratch.join("link")).unwrap();

@@ -6,7 +6,8 @@ mod children;
 mod keepers;
 mod zygotes;
 
-use crate::support::{Outcome, Run, Running, guest, processes, until};
+use crate::support::{Outcome, Run, Running};
+use sandhog_harness::{guest, process, until};
 use sandhog_protocol::frame::{self, HEADER, body_length, decode_body};
 use sandhog_protocol::limits;
 use sandhog_protocol::request::{ChildId, ChildJob, ChildLimits, ChildStdio, Level, Refused, Reply, Request};
@@ -73,7 +74,7 @@ impl HostileWorker {
     }
 
     fn look(&mut self) {
-        self.peak = self.peak.max(processes::peak_bytes(self.running.pid).unwrap_or(0));
+        self.peak = self.peak.max(process::peak_bytes(self.running.pid).unwrap_or(0));
     }
 
     /// The next thing that it was told.

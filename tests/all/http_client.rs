@@ -8,9 +8,9 @@ pub(crate) mod load;
 
 pub(crate) use answer::{Answer, Broken};
 
-use crate::support::DEADLINE;
 use answer::Reader;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use sandhog_harness::DEADLINE;
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 

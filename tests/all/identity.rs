@@ -1,6 +1,7 @@
 //! Facts about the ids of root's workers: whose they are, and that nobody else has them.
 
-use crate::kit::{Process, Ran, Running, Who, Workspace, guest, process_of, program, root_or_missing};
+use crate::kit::{Ran, Running, Workspace, process_of};
+use sandhog_harness::{Person, Process, module, program, root_or_missing};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,8 +18,8 @@ fn etc(workspace: &Workspace, subuid: &str, subgid: &str) -> String {
 }
 
 fn hello(subuid: &str, subgid: &str) -> Ran {
-    let workspace = Workspace::new(Who::Root);
-    let ran = workspace.run_in_own_mounts(&etc(&workspace, subuid, subgid), &[&guest("hello")]);
+    let workspace = Workspace::new(Person::Root);
+    let ran = workspace.run_in_own_mounts(&etc(&workspace, subuid, subgid), &[&module("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     ran
 }
@@ -27,7 +28,7 @@ fn hello(subuid: &str, subgid: &str) -> Ran {
 fn start(workspace: &Workspace, setup: &str, runtime: Option<&Path>) -> Running {
     let mut command = workspace.command(Path::new("unshare"));
     let script = format!("set -e; {setup}\nexec \"$0\" run \"$@\"");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).arg(program()).arg(guest("cat"));
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).arg(program()).arg(module("cat"));
     if let Some(runtime) = runtime {
         command.env("SANDHOG_RUNTIME_DIR", runtime);
     }
@@ -70,7 +71,7 @@ fn workers_have_the_ids_that_are_registered_for_sandhog() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     let line = "sandhog:700000000:64\n";
     let child = start(&workspace, &etc(&workspace, line, line), None);
     let (uid, gid) = ids(&child, "sandhog-worker");
@@ -85,7 +86,7 @@ fn commands_with_other_runtime_directories_never_share_an_id() {
     if !root_or_missing("a runtime directory") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     let line = "sandhog:1879048191:64\n";
     let registered = etc(&workspace, line, line);
     let (one, two) = (workspace.path("one"), workspace.path("two"));
@@ -117,9 +118,9 @@ fn a_person_can_t_be_made_one_of_sandhogs_own_ids() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     for user in ["1879048193:1879048193", "1000:1879048193", "1879048193:1000"] {
-        workspace.run(&["--user", user, &guest("hello")]).expect_refused(&["--user", "1879048192 to 1879113727"]);
+        workspace.run(&["--user", user, &module("hello")]).expect_refused(&["--user", "1879048192 to 1879113727"]);
     }
 }
 
@@ -129,7 +130,7 @@ fn nobody_with_an_account_s_subordinate_ids_can_signal_a_worker() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     let child = start(&workspace, "true", None);
     let worker: Process = process_of(&child, "sandhog-worker");
     for uid in [100_000, 165_536, 200_001, 231_072, 265_535] {

@@ -1,9 +1,9 @@
 //! Facts about what a command has inherited of whoever started it, and what it makes of that.
 
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::{Need, missing, root_or_missing};
-use crate::support::{Outcome, Run, Running, Scratch, guest, is_root, processes, until};
+use crate::daemon_kit::Daemon;
+use crate::support::{Outcome, Run, Running};
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{Folder, Need, guest, is_root, missing, module, process, root_or_missing, until};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +34,7 @@ fn signals_of(line: &str) -> u64 {
 
 /// The worker of a command, once it has sealed itself.
 fn worker_of(command: &Running) -> u32 {
-    until("the worker", || processes::worker_of(command.pid))
+    until("the worker", || process::worker_of(command.pid))
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn neither_spawner_nor_worker_inherits_what_the_command_was_to_ignore_or_had_blo
     let running = Run::new("sleep_forever").under(&["env", "--ignore-signal", "--block-signal"]).start();
     worker_of(&running);
     let mut seen = BTreeSet::new();
-    for pid in processes::descendants(running.pid) {
+    for pid in process::descendants(running.pid) {
         // The zygote, and those that made the namespaces, end about now.
         let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
         let [ignored, blocked] = ["SigIgn", "SigBlk"].map(|name| signals_of(&line_of(&status, name)));
@@ -106,13 +106,13 @@ fn neither_spawner_nor_worker_inherits_what_the_command_was_to_ignore_or_had_blo
 
 /// A daemon in the background, of a folder's own. Dropping it takes it down.
 struct Background {
-    folder: Scratch,
+    folder: Folder,
 }
 
 impl Background {
     /// `sandhog start` of a sleeper by this program, which starts the daemon.
     fn start(under: &[&str]) -> Self {
-        let background = Self { folder: Scratch::new() };
+        let background = Self { folder: Folder::new() };
         let words = ["start", &module("sleep_forever"), "--name", "job", "--ready", "10ms"];
         let outcome = background.command(&words).under(under).env("SECRET", "of whoever called").run();
         assert_eq!(outcome.code, 0, "{outcome:#?}\n{}", background.log());
@@ -158,7 +158,7 @@ impl Drop for Background {
 
 #[test]
 fn a_daemon_in_the_background_has_no_descriptor_directory_umask_or_variable_of_its_starter() {
-    let lock = Scratch::new();
+    let lock = Folder::new();
     let file = lock.join("lock");
     let script = "umask 027; exec 9>\"$0\"; flock 9; \"$@\"";
     let daemon = Background::start(&["sh", "-c", script, file.to_str().unwrap()]);
@@ -173,14 +173,14 @@ fn a_daemon_in_the_background_has_no_descriptor_directory_umask_or_variable_of_i
     assert!(!names.contains(&"SECRET") && !names.contains(&"PATH"), "{names:?}");
     assert!(names.contains(&"HOME") && names.contains(&"SANDHOG_STATE_DIR"), "{names:?}");
     let name = |pid: &u32| status(*pid, "Name");
-    let spawner = processes::descendants(daemon.pid()).into_iter().find(|pid| name(pid) == "sandhog-spawner").unwrap();
+    let spawner = process::descendants(daemon.pid()).into_iter().find(|pid| name(pid) == "sandhog-spawner").unwrap();
     let open = fs::read_dir(format!("/proc/{spawner}/fd")).unwrap();
     assert!(open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok()).all(|path| path != file));
 }
 
 #[test]
 fn a_pipe_of_whoever_calls_for_a_daemon_is_closed_when_the_call_is_over() {
-    let folder = Scratch::new();
+    let folder = Folder::new();
     let background = Background { folder };
     let words = ["start", &module("sleep_forever"), "--name", "job", "--ready", "10ms"];
     // `cat` ends when nobody has the pipe open any more.
@@ -290,7 +290,7 @@ fn by_nobody(words: &[&str], home: Option<&str>) -> Run {
 }
 
 /// A guest where others may read it.
-fn readable(scratch: &Scratch, name: &str) -> String {
+fn readable(scratch: &Folder, name: &str) -> String {
     let path = scratch.join("module.wasm");
     fs::copy(guest(name), &path).unwrap();
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -299,7 +299,7 @@ fn readable(scratch: &Scratch, name: &str) -> String {
 
 #[test]
 fn whoever_has_no_place_for_a_cache_is_told_once_and_the_job_runs() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let module = readable(&scratch, "hello");
     for (home, reason) in [
         (None, "no home directory to keep the cache in"),
@@ -318,7 +318,7 @@ fn whoever_has_no_place_for_a_cache_is_told_once_and_the_job_runs() {
 
 #[test]
 fn without_a_place_for_its_state_no_daemon_starts_and_that_is_a_refusal() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let module = readable(&scratch, "hello");
     for words in [&["daemon"][..], &["start", &module]] {
         for (home, reason) in [
@@ -337,7 +337,7 @@ fn a_directory_of_sandhogs_that_is_no_absolute_path_is_refused_by_every_command(
     let module = module("hello");
     for name in ["SANDHOG_CACHE_DIR", "SANDHOG_STATE_DIR", "SANDHOG_RUNTIME_DIR"] {
         for words in [&["run", module.as_str()][..], &["inspect", &module], &["daemon"], &["doctor"]] {
-            let scratch = Scratch::new();
+            let scratch = Folder::new();
             let outcome = Run::command(words).current_dir(scratch.path()).env(name, "below").run();
             assert_eq!(outcome.code, 126, "{name} {words:?}: {outcome:#?}");
             let told = format!("sandhog: {name}=\"below\" is no absolute path: ");
@@ -393,7 +393,7 @@ fn under_a_limit_on_files_a_daemon_sets_its_logs_aside_and_loses_nothing() {
 
 #[test]
 fn a_compiled_module_that_is_too_long_for_the_limit_on_files_is_refused() {
-    let cache = Scratch::new();
+    let cache = Folder::new();
     let outcome = limited("hello", "-f 16").cache(cache.join("cache")).run();
     outcome.is(126, "refused");
     assert!(outcome.stderr.contains("RLIMIT_FSIZE (ulimit -f) is 16KiB"), "{outcome:#?}");
@@ -416,7 +416,7 @@ fn root_without_capabilities_or_in_a_chroot_is_told_what_is_missing() {
     let bare = Run::new("hello").under(&["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]).run();
     assert_eq!(bare.code, 126, "{bare:#?}");
     assert!(bare.stderr.contains("this root lacks capabilities") && bare.stderr.contains("CAP_SYS_ADMIN"), "{bare:#?}");
-    let root = Scratch::new();
+    let root = Folder::new();
     let script = "mount --make-rprivate / && mount --rbind / \"$0\" && exec chroot \"$0\" \"$@\"";
     let inside = Run::new("hello").under(&["unshare", "-m", "sh", "-c", script, root.path().to_str().unwrap()]).run();
     assert_eq!(inside.code, 126, "{inside:#?}");

@@ -1,8 +1,8 @@
 //! What an installation is: `bin/sandhog`, and what it starts in `libexec/sandhog/BUILD-ID`. It works wherever it is moved, and
 //! starts nothing that somebody else could have put there.
 
-use crate::kit::{Need, missing};
-use crate::support::{ORDINARY, Outcome, Run, Scratch, chown, is_root, names_in, sandhog};
+use crate::support::{Outcome, Run};
+use sandhog_harness::{Folder, Need, Person, chown, is_root, missing, names_in, sandhog};
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -26,13 +26,13 @@ fn write_executable(path: &Path, bytes: &[u8]) {
 /// An installation of what is under test, made as `./just install` makes it.
 struct Tree {
     /// Where everybody may look.
-    folder: Scratch,
+    folder: Folder,
     build: String,
 }
 
 impl Tree {
     fn new() -> Self {
-        let folder = Scratch::new();
+        let folder = Folder::new();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let version = Run::command(["--version"]).run();
         let (_, build) = version.text().split_once("(build ").unwrap();
@@ -130,7 +130,7 @@ fn an_ordinary_user_runs_what_root_has_installed_and_what_they_have() {
     let tree = Tree::new();
     Run::new("hello").by_ordinary_user().at(tree.program()).run().printed("hello\n");
     if is_root() {
-        tree.give_to(ORDINARY);
+        tree.give_to(Person::MADE_UP.uid());
         Run::new("hello").by_ordinary_user().at(tree.program()).run().printed("hello\n");
     }
 }
@@ -201,8 +201,8 @@ fn a_part_that_somebody_else_owns_is_refused() {
     }
     let tree = Tree::new();
     for path in [tree.part("sandhog-worker"), tree.part("sandhog-compiler"), tree.parts()] {
-        chown(&path, ORDINARY);
-        let belongs = format!("{} belongs to user {ORDINARY}", path.display());
+        chown(&path, Person::MADE_UP.uid());
+        let belongs = format!("{} belongs to user {}", path.display(), Person::MADE_UP.uid());
         tree.refuses(
             &format!("{belongs}: it has to belong to root, or to the owner of sandhog"),
             "chown it to root, or install sandhog again",

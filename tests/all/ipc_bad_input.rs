@@ -1,7 +1,8 @@
 //! Programs outside that talk badly to their job: lines that are none, descriptors that go the wrong way, and nobody who reads.
 
-use crate::support::{DEADLINE, Run, Running, processes, until};
+use crate::support::{Run, Running};
 use rustix::process::Signal;
+use sandhog_harness::{DEADLINE, process, until};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -92,7 +93,7 @@ fn a_line_without_end_is_refused_at_the_longest_and_leaves_the_memory_bounded() 
     let piece = vec![b'x'; 1 << 20];
     // It is not read to its end: then writing fails.
     let written = (0..1000).take_while(|_| program.write_all(&piece).is_ok()).count() << 20;
-    let peak = processes::peak_bytes(running.pid);
+    let peak = process::peak_bytes(running.pid);
     assert!((LONGEST - piece.len()..LONGEST + (8 << 20)).contains(&written), "{written} bytes were taken");
     drop(program);
     let sentence = format!("line 2 is longer than {LONGEST} bytes");
@@ -113,7 +114,7 @@ fn a_program_that_never_reads_makes_the_job_wait_and_ctrl_c_ends_it() {
         before = now;
         (quiet == 100).then_some(())
     });
-    assert!(processes::peak_bytes(running.pid).unwrap() < FLAT);
+    assert!(process::peak_bytes(running.pid).unwrap() < FLAT);
     running.signal(Signal::INT);
     let outcome = running.wait();
     outcome.is(130, "stopped");
@@ -150,7 +151,7 @@ fn descriptors_that_go_one_way_alone_are_refused_before_anything_starts() {
     refused(vec![reader.into()], "can't be written");
     refused(vec![writer.into()], "can't be read");
     refused(vec![other_writer.into(), other_reader.into()], "can't be read");
-    let scratch = crate::support::Scratch::new();
+    let scratch = sandhog_harness::Folder::new();
     let file = fs::OpenOptions::new().read(true).write(true).open(scratch.file("file", "1\n")).unwrap();
     refused(vec![file.into()], "is a file or a directory, which can't answer");
     refused(vec![fs::File::open(scratch.path()).unwrap().into()], "is a file or a directory, which can't answer");

@@ -1,8 +1,9 @@
 //! What jobs write is kept, bounded, and shown.
 
 use crate::daemon_kit::Daemon;
-use crate::support::{Running, names_in, until};
+use crate::support::Running;
 use rustix::process::Signal;
+use sandhog_harness::{names_in, until};
 use serde_json::Value;
 use std::fs;
 

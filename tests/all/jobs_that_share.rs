@@ -1,7 +1,7 @@
 //! The example jobs that share objects, on real input.
 
-use crate::kit;
-use crate::support::{Outcome, Run, Scratch, guest};
+use crate::support::{Outcome, Run};
+use sandhog_harness::{Folder, guest};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ fn no_cent_gets_lost_in_a_bank_with_a_lock() {
 
 #[test]
 fn an_ordinary_users_jobs_share_objects_as_well() {
-    let child = format!("--child=clerk={}", kit::guest("bank"));
+    let child = format!("--child=clerk={}", sandhog_harness::module("bank"));
     let run = Run::new("bank").by_ordinary_user().flag(child).flag("--max-objects=8");
     printed(&run.arg("300").run(), "900 transfers, and the total is 1000\n");
 }
@@ -94,7 +94,7 @@ fn four_workers_add_up_an_array() {
 
 #[test]
 fn four_workers_make_a_picture_grey_as_one_does() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let input = data();
     let run = |run: Run, output: &str| {
         let run = run.dir(&input, "::/in").writable(&scratch);

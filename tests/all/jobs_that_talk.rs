@@ -1,7 +1,8 @@
 //! The example jobs that talk with each other, and what children are given, all of it through the guests' SDK.
 
 use crate::daemon_kit::Daemon;
-use crate::support::{Outcome, Run, Scratch, guest, until};
+use crate::support::{Outcome, Run};
+use sandhog_harness::{Folder, guest, until};
 
 /// A job with the modules that it may start: their names and their files.
 fn parent(job: &str, children: &[(&str, &str)]) -> Run {
@@ -27,7 +28,7 @@ fn a_child_adds_up_what_its_parent_sends() {
 /// The C library's constructors, which find the directories, run once: not for each list that comes in.
 #[test]
 fn a_program_with_a_plain_main_has_its_directories_before_and_after_a_message() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     scratch.file("file", "x");
     let parent = parent("main_without_the_attribute", &[("echo", "echo")]).dir(scratch.path(), "::/in");
     let seen = "1 there, 0 variables, it says \"x\"\n";
@@ -152,7 +153,7 @@ fn a_handler_answers_task_after_task() {
 
 #[test]
 fn a_child_gets_no_more_than_its_parent_has() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let outcome = parent("asks_for_more", &[("hello", "hello")]).dir(scratch.path(), "::/in").run();
     outcome.is(0, "completed");
     let told: Vec<_> = outcome.text().lines().filter_map(|line| line.split_once(": ")).collect();

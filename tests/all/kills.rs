@@ -3,12 +3,13 @@
 //! One run's processes are told from others' by the tree that they were in and by the spawner's pid namespace: other
 //! tests run beside these.
 
-use crate::kit::traces::{Random, Seen, all_cgroups, entries, mounts, stale_cgroups};
-use crate::kit::{
-    Need, PATIENCE, PROMISED, Process, Running, Who, Workspace, guest, is_root, missing, process_of, root_or_missing,
-    wait_for,
-};
+use crate::kit::{Running, Workspace, process_of};
 use rustix::process::Signal;
+use sandhog_harness::{
+    DEADLINE, Need, PROMISED, Person, Process, Random, Seen, is_root, missing, module, mounts, root_or_missing,
+    traces::{all_cgroups, entries, stale_cgroups},
+    until, until_within,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -47,9 +48,9 @@ const VICTIMS: [&str; 4] = ["sandhog", "sandhog-spawner", "sandhog-zygote", "san
 
 fn start(workspace: &Workspace, doing: Doing, number: u64) -> Running {
     let guest = match doing {
-        Doing::Sleeping => guest("sleep_forever"),
-        Doing::Spinning => guest("spin_forever"),
-        Doing::Compiling => guest("image-filter"),
+        Doing::Sleeping => module("sleep_forever"),
+        Doing::Spinning => module("spin_forever"),
+        Doing::Compiling => module("image-filter"),
     };
     let mut command = workspace.sandhog();
     if matches!(doing, Doing::Compiling) {
@@ -63,7 +64,7 @@ fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) -> String {
     let (victim, after) = (*random.one_of(&VICTIMS), Duration::from_micros(random.below(60_000)));
     let what = format!("kill {number} of {:?}: {victim} of a run {doing:?} after {after:?}", workspace.who);
     let command = start(workspace, doing, number);
-    let mut seen = Seen::of_child(&command);
+    let mut seen = Seen::of(command.id());
     // The one sleep here: it is the random moment, and nothing is concluded from it.
     std::thread::sleep(after);
     seen.look();
@@ -135,12 +136,12 @@ fn expect_told(
 fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
     const SEED: u64 = 0x5a_17d0_0942;
     println!("seed {SEED:#x}");
-    let workspaces: Vec<Workspace> = Who::all().into_iter().map(Workspace::new).collect();
+    let workspaces: Vec<Workspace> = Person::all().into_iter().map(Workspace::new).collect();
     for workspace in &workspaces {
         // Compiled beforehand, and everything made that the first start makes.
-        workspace.run(&[&guest("hello")]).expect("completed", 0);
-        workspace.run(&["--timeout", "1ms", &guest("sleep_forever")]).expect("deadline", 124);
-        workspace.run(&["--timeout", "1ms", &guest("spin_forever")]).expect("deadline", 124);
+        workspace.run(&[&module("hello")]).expect("completed", 0);
+        workspace.run(&["--timeout", "1ms", &module("sleep_forever")]).expect("deadline", 124);
+        workspace.run(&["--timeout", "1ms", &module("spin_forever")]).expect("deadline", 124);
     }
     let before = Snapshot::take();
     let mut random = Random(SEED);
@@ -149,7 +150,7 @@ fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
         println!("{what}: nothing is left");
     }
     for workspace in &workspaces {
-        workspace.run(&[&guest("hello")]).expect("completed", 0);
+        workspace.run(&[&module("hello")]).expect("completed", 0);
         expect_clean_caches(workspace);
     }
     let after = wait_for_snapshot(&before);
@@ -183,7 +184,7 @@ fn expect_clean_caches(workspace: &Workspace) {
 /// The lock of a compilation goes with whoever held it: the next one compiles.
 #[test]
 fn a_killed_compilation_is_made_again() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         let first = start(&workspace, Doing::Compiling, 0);
         let worker = process_of(&first, "sandhog-worker");
@@ -191,13 +192,13 @@ fn a_killed_compilation_is_made_again() {
         crate::kit::finish(first);
         let second = crate::kit::finish(start(&workspace, Doing::Compiling, 0));
         assert_eq!(second.status.code(), Some(1), "{who:?}: {second:?}");
-        wait_for("the first compiler is gone", PROMISED, || (!worker.is_alive()).then_some(()));
+        until_within("the first compiler is gone", PROMISED, || (!worker.is_alive()).then_some(()));
     }
 }
 
 /// A guest that echoes: it runs as soon as it has answered.
 fn start_echo(workspace: &Workspace) -> Running {
-    echo(workspace.start(&[&guest("cat")]))
+    echo(workspace.start(&[&module("cat")]))
 }
 
 fn echo(mut child: Running) -> Running {
@@ -211,11 +212,11 @@ fn echo(mut child: Running) -> Running {
 
 #[test]
 fn a_killed_spawner_is_a_lost_run_and_a_killed_worker_a_killed_one() {
-    for who in Who::all() {
+    for who in Person::all() {
         for (victim, word, code) in [("sandhog-spawner", "lost", 125), ("sandhog-worker", "killed", 137)] {
             let workspace = Workspace::new(who);
             let child = start_echo(&workspace);
-            let mut seen = Seen::of_child(&child);
+            let mut seen = Seen::of(child.id());
             seen.look();
             process_of(&child, victim).signal(Signal::KILL);
             let from = Instant::now();
@@ -231,7 +232,7 @@ fn workers_of_commands_at_once_never_share_an_identity() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     let children: Vec<Running> = (0..8).map(|_| start_echo(&workspace)).collect();
     let ids: Vec<(u32, u32)> =
         children.iter().map(|child| process_of(child, "sandhog-worker").ids().expect("it runs")).collect();
@@ -249,7 +250,7 @@ fn an_id_is_free_again_after_a_kill() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     for _ in 0..3 {
         let child = start_echo(&workspace);
         let worker = process_of(&child, "sandhog-worker");
@@ -266,10 +267,10 @@ fn a_run_with_another_runtime_directory_ends_nobody() {
     if !root_or_missing("a runtime directory") {
         return;
     }
-    let (workspace, other) = (Workspace::new(Who::Root), Workspace::new(Who::Root));
+    let (workspace, other) = (Workspace::new(Person::Root), Workspace::new(Person::Root));
     let child = start_echo(&workspace);
     let mut command = other.sandhog();
-    command.env("SANDHOG_RUNTIME_DIR", other.path("runtime")).args(["run", &guest("hello")]);
+    command.env("SANDHOG_RUNTIME_DIR", other.path("runtime")).args(["run", &module("hello")]);
     let output = crate::kit::finish(Running::start(&mut command));
     assert!(output.status.success(), "{output:?}");
     assert!(process_of(&child, "sandhog-worker").is_alive());
@@ -283,7 +284,7 @@ fn what_another_has_left_under_ids_that_a_command_has_now_goes_with_its_start() 
     if !root_or_missing("a cgroup") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     let child = start_echo(&workspace);
     let own = own_cgroups(&process_of(&child, "sandhog-worker"));
     assert!(!own.is_empty());
@@ -291,8 +292,8 @@ fn what_another_has_left_under_ids_that_a_command_has_now_goes_with_its_start() 
     let left: Vec<PathBuf> = own.iter().flat_map(|path| [of_another(path, ""), of_another(path, "-3")]).collect();
     left.iter().for_each(|path| fs::create_dir(path).unwrap());
     workspace.finish(child).expect("completed", 0);
-    wait_for("what was left goes", PATIENCE, || {
-        let output = crate::kit::finish(Running::start(workspace.sandhog().args(["run", &guest("hello")])));
+    until("what was left goes", || {
+        let output = crate::kit::finish(Running::start(workspace.sandhog().args(["run", &module("hello")])));
         assert!(output.status.success(), "{output:?}");
         left.iter().all(|path| !path.exists()).then_some(())
     });
@@ -314,12 +315,12 @@ fn of_another(path: &Path, slot: &str) -> PathBuf {
 
 #[test]
 fn a_stopped_worker_is_ended_by_its_deadline() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
-        let child = echo(workspace.start(&["--timeout", "1s", &guest("cat")]));
+        let child = echo(workspace.start(&["--timeout", "1s", &module("cat")]));
         let worker = process_of(&child, "sandhog-worker");
         worker.signal(Signal::STOP);
-        wait_for("it is stopped", PROMISED, || worker.is_stopped().then_some(()));
+        until_within("it is stopped", PROMISED, || worker.is_stopped().then_some(()));
         let from = Instant::now();
         workspace.finish_killed(child).expect("deadline", 124);
         assert!(from.elapsed() < Duration::from_secs(1) + PROMISED, "{who:?}: {:?}", from.elapsed());
@@ -329,30 +330,30 @@ fn a_stopped_worker_is_ended_by_its_deadline() {
 /// Nobody waits for an answer of what does not answer.
 #[test]
 fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
-    for (who, victim) in Who::all().into_iter().flat_map(|who| [(who, "sandhog-worker"), (who, "sandhog-zygote")]) {
+    for (who, victim) in Person::all().into_iter().flat_map(|who| [(who, "sandhog-worker"), (who, "sandhog-zygote")]) {
         let workspace = Workspace::new(who);
         // While the module is compiled its zygote waits for it, and the compiler is the worker.
         let child = start(&workspace, Doing::Compiling, 0);
         let victim = process_of(&child, victim);
         victim.signal(Signal::STOP);
-        wait_for("it is stopped or over", PROMISED, || (victim.is_stopped() || !victim.is_alive()).then_some(()));
-        let mut seen = Seen::of_child(&child);
+        until_within("it is stopped or over", PROMISED, || (victim.is_stopped() || !victim.is_alive()).then_some(()));
+        let mut seen = Seen::of(child.id());
         seen.look();
         child.signal(Signal::INT);
         let from = Instant::now();
-        assert_eq!(crate::kit::finish(child).status.code(), Some(130), "{who:?}: {}", victim.comm);
+        assert_eq!(crate::kit::finish(child).status.code(), Some(130), "{who:?}: {}", victim.name);
         assert!(from.elapsed() < PROMISED, "{who:?}: {:?}", from.elapsed());
-        seen.expect_gone(&victim.comm);
+        seen.expect_gone(&victim.name);
     }
 }
 
 #[test]
 fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
     let signals = [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)];
-    for (who, (signal, code)) in Who::all().into_iter().flat_map(|who| signals.map(|signal| (who, signal))) {
+    for (who, (signal, code)) in Person::all().into_iter().flat_map(|who| signals.map(|signal| (who, signal))) {
         let workspace = Workspace::new(who);
         let child = start_echo(&workspace);
-        let mut seen = Seen::of_child(&child);
+        let mut seen = Seen::of(child.id());
         seen.look();
         child.signal(signal);
         workspace.finish_killed(child).expect("stopped", code);
@@ -363,14 +364,14 @@ fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
 /// The program `script` is a terminal; killed, it is a closed one.
 #[test]
 fn a_closed_terminal_ends_the_run() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
-        let line = format!("exec '{}' run '{}'", crate::kit::program().display(), guest("sleep_forever"));
+        let line = format!("exec '{}' run '{}'", sandhog_harness::program().display(), module("sleep_forever"));
         let mut command = workspace.command(Path::new("script"));
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdout(Stdio::null());
         let terminal = Running::start(&mut command);
         process_of(&terminal, "sandhog-worker");
-        let mut seen = Seen::of_child(&terminal);
+        let mut seen = Seen::of(terminal.id());
         seen.look();
         terminal.signal(Signal::KILL);
         crate::kit::finish(terminal);
@@ -380,12 +381,12 @@ fn a_closed_terminal_ends_the_run() {
 
 #[test]
 fn a_closed_stdin_is_an_empty_one() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         let run = |closed: &str, name: &str| {
             let mut command = workspace.command(Path::new("sh"));
-            command.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]).arg(crate::kit::program());
-            crate::kit::finish(Running::start(command.args(["run", &guest(name)])))
+            command.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]).arg(sandhog_harness::program());
+            crate::kit::finish(Running::start(command.args(["run", &module(name)])))
         };
         let output = run("<&-", "cat");
         assert!(output.status.success() && output.stdout.is_empty(), "{who:?}: {output:?}");
@@ -399,9 +400,9 @@ fn a_closed_stdin_is_an_empty_one() {
 /// Only the guest's end of its stdin closes, so that it goes on.
 #[test]
 fn a_guest_outlives_its_stdin() {
-    let workspace = Workspace::new(Who::ordinary());
+    let workspace = Workspace::new(Person::ordinary());
     // The pipe is closed as soon as the waiting starts.
-    let child = workspace.start(&["--timeout", "300ms", &guest("sleep_forever")]);
+    let child = workspace.start(&["--timeout", "300ms", &module("sleep_forever")]);
     let from = Instant::now();
     workspace.finish(child).expect("deadline", 124);
     assert!(from.elapsed() >= Duration::from_millis(300));
@@ -414,15 +415,15 @@ fn a_worker_holds_no_descriptor_and_no_variable_of_its_starter() {
         missing(Need::Root, "looking into another process needs root");
         return;
     }
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("planted", "planted").settle();
         let planted = fs::metadata(workspace.path("planted")).unwrap();
         let opens: String = (3..103).map(|_| "exec {fd}< planted; ").collect();
         let script = format!("{opens} exec \"$@\"");
         let mut command = workspace.command(Path::new("bash"));
-        command.env("SECRET", "from the environment").args(["-c", &script, "bash"]).arg(crate::kit::program());
-        let child = Running::start(command.args(["run", &guest("cat")]).stdin(Stdio::piped()));
+        command.env("SECRET", "from the environment").args(["-c", &script, "bash"]).arg(sandhog_harness::program());
+        let child = Running::start(command.args(["run", &module("cat")]).stdin(Stdio::piped()));
         for name in ["sandhog-worker", "sandhog-spawner"] {
             let process = process_of(&child, name);
             let look = || {
@@ -432,7 +433,7 @@ fn a_worker_holds_no_descriptor_and_no_variable_of_its_starter() {
                 let told = name != "sandhog-spawner" && String::from_utf8_lossy(&environment).contains("SECRET");
                 (!has && !told).then_some(())
             };
-            wait_for(name, PATIENCE.min(PROMISED), look);
+            until_within(name, DEADLINE.min(PROMISED), look);
         }
         crate::kit::finish(child);
     }

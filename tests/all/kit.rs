@@ -2,185 +2,24 @@
 //!
 //! A test that needs root, or a mount of its own, says what is missing instead of passing in silence ([`missing`]).
 
-pub(crate) mod traces;
-
-pub(crate) use crate::each_test::{LIMIT, alone, limit};
-use crate::installed::{installed, target};
-use crate::support::processes;
-use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use sandhog_harness::{DEADLINE, Person, Process, cache_of, is_root, program, state_of, until_within};
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
-
-/// The user that the tests make up, as root, to be somebody ordinary: in no database, in no group.
-pub(crate) const NOBODY_IN_PARTICULAR: u32 = 54321;
-
-/// Longer than anything here takes, even on a machine that is busy with something else.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long something may live on after whoever held it was killed: what the product promises.
-pub(crate) const PROMISED: Duration = Duration::from_secs(2);
-
-/// Who starts a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
-    Root,
-    /// Somebody ordinary, with this number.
-    Person(u32),
-}
-
-impl Who {
-    pub(crate) fn uid(self) -> u32 {
-        match self {
-            Self::Root => 0,
-            Self::Person(uid) => uid,
-        }
-    }
-
-    /// Root and an ordinary user where this process may be both, else the one that it is.
-    pub(crate) fn all() -> Vec<Self> {
-        let ordinary = Self::ordinary();
-        if is_root() { vec![Self::Root, ordinary] } else { vec![ordinary] }
-    }
-
-    /// An ordinary user: whoever runs the tests, or where that is root, one that is made up.
-    pub(crate) fn ordinary() -> Self {
-        let me = rustix::process::geteuid().as_raw();
-        Self::Person(if me == 0 { NOBODY_IN_PARTICULAR } else { me })
-    }
-}
-
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// What a test needs of its machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    Root,
-    UserNamespaces,
-    Cgroup,
-    /// Of some kind, or with some property.
-    FileSystem,
-    /// More open files than it allows.
-    Descriptors,
-    /// Somebody else's, such as curl.
-    Program,
-    /// What `scripts/client-generator.sh` fetches.
-    ClientGenerator,
-}
-
-impl Need {
-    /// As `SANDHOG_REQUIRE` names it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Root => "root",
-            Self::UserNamespaces => "userns",
-            Self::Cgroup => "cgroup",
-            Self::FileSystem => "filesystem",
-            Self::Descriptors => "descriptors",
-            Self::Program => "program",
-            Self::ClientGenerator => "client-generator",
-        }
-    }
-}
-
-/// Says why a test could not be made here: to `not-tried` beside the guests, which `./just test` shows at its end. A test that
-/// lacks what `SANDHOG_REQUIRE` names (`root,userns,cgroup`) fails.
-pub(crate) fn missing(need: Need, what: &str) {
-    let thread = std::thread::current();
-    let line = format!("{}: {what}", thread.name().unwrap_or("a test"));
-    let required = std::env::var("SANDHOG_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|name| name == need.name()), "{line}: SANDHOG_REQUIRE says that it is there");
-    eprintln!("not tried here: {line}");
-    let list = fs::File::options().create(true).append(true).open(target().join("not-tried"));
-    // Whoever may not write there sees it above.
-    let _ = list.and_then(|mut list| writeln!(list, "{line}"));
-}
-
-/// True as root; else says that the test was not made.
-pub(crate) fn root_or_missing(what: &str) -> bool {
-    if !is_root() {
-        missing(Need::Root, &format!("{what} needs root"));
-    }
-    is_root()
-}
-
-/// Gives this thread, and what it starts from then on, mounts of its own.
-#[allow(unsafe_code)]
-pub(crate) fn own_mounts() -> rustix::io::Result<()> {
-    // SAFETY: no descriptors are unshared. A mount namespace of its own needs a working directory of its own as well
-    // (unshare(2)), which no test uses.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }?;
-    mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-}
-
-trait ModeBits {
-    fn mode_bits(&self) -> u32;
-}
-
-impl ModeBits for fs::Metadata {
-    fn mode_bits(&self) -> u32 {
-        self.permissions().mode() & 0o7777
-    }
-}
-
-/// The permission bits of a file, setuid and the like included.
-pub(crate) fn mode(path: &Path) -> u32 {
-    fs::symlink_metadata(path).unwrap().mode_bits()
-}
-
-/// The command that lies.
-pub(crate) fn hostile() -> &'static Path {
-    &installed().hostile
-}
-
-pub(crate) fn program() -> &'static Path {
-    &installed().program
-}
-
-/// A guest by its name, `.wasm` where no other ending is given.
-pub(crate) fn guest(name: &str) -> String {
-    let name = if name.contains('.') { name.to_owned() } else { format!("{name}.wasm") };
-    installed().guests.join(name).into_os_string().into_string().unwrap()
-}
-
-/// Real input, which lies beside the jobs.
-pub(crate) fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/data").join(name)
-}
-
-/// What is compiled once for each user (`cache`), and what it is sealed with (`state`), in folders that outlive the tests.
-fn kept(what: &str, who: Who) -> PathBuf {
-    static MADE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let path = installed().cache.join(format!("test-{what}-{}", who.uid()));
-    let _one_at_a_time = MADE.lock().unwrap();
-    if !path.exists() {
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        if is_root() {
-            chown(&path, Some(who.uid()), Some(who.uid())).unwrap();
-        }
-    }
-    path
-}
 
 /// A folder of somebody's own for one test; gone with the value.
 pub(crate) struct Workspace {
-    pub who: Who,
+    pub who: Person,
     root: tempfile::TempDir,
 }
 
 impl Workspace {
-    pub(crate) fn new(who: Who) -> Self {
-        crate::each_test::begin();
+    pub(crate) fn new(who: Person) -> Self {
+        sandhog_harness::each_test::begin();
         let root = tempfile::tempdir().unwrap();
         let workspace = Self { who, root };
         workspace.settle();
@@ -193,7 +32,7 @@ impl Workspace {
 
     /// Where what it runs is compiled to.
     pub(crate) fn cache(&self) -> PathBuf {
-        kept("cache", self.who)
+        cache_of(self.who)
     }
 
     pub(crate) fn text(&self, name: &str) -> String {
@@ -237,10 +76,10 @@ impl Workspace {
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", self.root.path()).env("SANDHOG_CACHE_DIR", kept("cache", self.who));
-        command.env("SANDHOG_STATE_DIR", kept("state", self.who));
+        command.env("HOME", self.root.path()).env("SANDHOG_CACHE_DIR", cache_of(self.who));
+        command.env("SANDHOG_STATE_DIR", state_of(self.who));
         command.current_dir(self.root.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if is_root() && self.who != Who::Root {
+        if is_root() && self.who != Person::Root {
             command.uid(self.who.uid()).gid(self.who.uid());
         }
         command
@@ -299,7 +138,7 @@ pub(crate) struct Running(Option<Child>);
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
-        crate::each_test::begin();
+        sandhog_harness::each_test::begin();
         Self(Some(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))))
     }
 
@@ -384,103 +223,20 @@ pub(crate) fn finish(mut running: Running) -> Output {
     let pid = running.pid();
     let (done, waits) = channel::<()>();
     let watchdog = std::thread::spawn(move || {
-        let late = waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+        let late = waits.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout);
         // Not reaped yet, so that the number is still its own.
         late.then(|| rustix::process::kill_process(pid, rustix::process::Signal::KILL))
     });
     let child = running.0.take().expect("taken only here");
     let output = child.wait_with_output().unwrap();
     drop(done);
-    assert!(watchdog.join().unwrap().is_none(), "killed after {PATIENCE:?}: {output:?}");
+    assert!(watchdog.join().unwrap().is_none(), "killed after {DEADLINE:?}: {output:?}");
     output
-}
-
-/// Looks until there is something to see.
-#[track_caller]
-pub(crate) fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
-    crate::each_test::begin();
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "{what}: not within {patience:?}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// A process, by its number and its start, so that a number that is used again is another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Process {
-    pub pid: i32,
-    pub comm: String,
-    pub parent: i32,
-    state: u8,
-    start: u64,
-}
-
-impl Process {
-    pub(crate) fn of(pid: i32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name is in parentheses and may hold anything.
-        let (_, after) = stat.rsplit_once(") ")?;
-        let fields: Vec<&str> = after.split(' ').collect();
-        Some(Self {
-            pid,
-            comm: processes::name_of(u32::try_from(pid).ok()?)?,
-            parent: fields[1].parse().ok()?,
-            state: fields[0].as_bytes()[0],
-            start: fields[19].parse().ok()?,
-        })
-    }
-
-    pub(crate) fn all() -> Vec<Self> {
-        let names = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        names.filter_map(|name| Self::of(name.parse().ok()?)).collect()
-    }
-
-    /// This process and all below it.
-    pub(crate) fn tree(root: i32) -> Vec<Self> {
-        let all = Self::all();
-        let mut tree: Vec<Self> = all.iter().filter(|process| process.pid == root).cloned().collect();
-        let mut next = 0;
-        while let Some(parent) = tree.get(next).map(|process| process.pid) {
-            tree.extend(all.iter().filter(|process| process.parent == parent).cloned());
-            next += 1;
-        }
-        tree
-    }
-
-    /// It still runs: it is neither gone nor a zombie that only waits for its parent.
-    pub(crate) fn is_alive(&self) -> bool {
-        Self::of(self.pid).is_some_and(|now| now.start == self.start && !matches!(now.state, b'Z' | b'X'))
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        Self::of(self.pid).is_some_and(|now| now.start == self.start && now.state == b'T')
-    }
-
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        if self.is_alive() {
-            let pid = rustix::process::Pid::from_raw(self.pid).unwrap();
-            let _ = rustix::process::kill_process(pid, signal);
-        }
-    }
-
-    /// The user and group that it runs as.
-    pub(crate) fn ids(&self) -> Option<(u32, u32)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
-        let id = |name| {
-            let line = status.lines().find_map(|line: &str| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<u32>().ok()
-        };
-        Some((id("Uid:")?, id("Gid:")?))
-    }
 }
 
 /// The process of this name below a command, once it is there.
 #[track_caller]
 pub(crate) fn process_of(command: &Child, name: &str) -> Process {
-    let root = i32::try_from(command.id()).unwrap();
-    wait_for(name, PATIENCE / 6, || Process::tree(root).into_iter().find(|process| process.comm == name))
+    let root = command.id();
+    until_within(name, DEADLINE / 6, || Process::tree(root).into_iter().find(|process| process.name == name))
 }

@@ -1,7 +1,8 @@
 //! What a job knows of itself, what it tells whoever watches it, and how it is asked to stop.
 
-use crate::support::{Outcome, Run, Running, guest, processes, terminal, until};
+use crate::support::{Outcome, Run, Running};
 use rustix::process::Signal;
+use sandhog_harness::{guest, process, terminal, until};
 use std::time::{Duration, Instant};
 
 /// The grace time of a guest that listens.
@@ -163,7 +164,7 @@ fn a_job_that_never_asks_is_ended_at_once() {
 #[test]
 fn a_second_signal_ends_the_command_at_once_and_all_that_it_started() {
     let running = listening(true);
-    let below = processes::descendants(running.pid);
+    let below = process::descendants(running.pid);
     let start = Instant::now();
     running.signal(Signal::INT);
     // One that arrives while the first is still pending is the same one.
@@ -176,5 +177,5 @@ fn a_second_signal_ends_the_command_at_once_and_all_that_it_started() {
     assert!(start.elapsed() < GRACE, "{:?}", start.elapsed());
     // It has no time for a verdict.
     running.wait().reported(130, "INFO listens: it is known that it listens\n");
-    until("the end of what it started", || (!below.iter().any(|pid| processes::is_alive(*pid))).then_some(()));
+    until("the end of what it started", || (!below.iter().any(|pid| process::is_there(*pid))).then_some(()));
 }

@@ -1,6 +1,7 @@
 //! Each limit ends the guest with its own verdict, or is an error to the guest, as the help says.
 
-use crate::support::{Run, Scratch};
+use crate::support::Run;
+use sandhog_harness::Folder;
 
 const DEADLINE_100MS: &str = "sandhog: deadline: the guest ran longer than 100ms (--timeout)\n  \
                               hint: give it more, or look for what it waits for\n";
@@ -29,7 +30,7 @@ fn a_guest_within_its_deadline_knows_nothing_of_it() {
 
 #[test]
 fn a_deadline_counts_from_the_start_of_the_guest_and_not_of_its_compilation() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let outcome = Run::new("image-filter").cache(scratch.join("cache")).flag("--timeout=1ms").run();
     assert_ne!(outcome.code, 126, "{outcome:?}");
     assert!(outcome.number("wall_ms") < outcome.number("start_us") / 1000, "{outcome:?}");
@@ -159,7 +160,7 @@ fn as_much_output_as_is_allowed_is_no_offence() {
 
 #[test]
 fn a_file_that_grows_too_long_is_an_error_to_the_guest() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let outcome = Run::new("write_big").arg("/out/big").arg("3").flag("--max-file=1MiB").writable(&scratch).run();
     outcome.is(1, "failed");
     assert_eq!(outcome.text(), "wrote 1048576, then FBIG\n");
@@ -168,14 +169,14 @@ fn a_file_that_grows_too_long_is_an_error_to_the_guest() {
 
 #[test]
 fn a_file_may_be_as_long_as_the_limit() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let run = Run::new("write_big").arg("/out/big").arg("3").flag("--max-file=3MiB").writable(&scratch);
     run.run().printed("wrote 3145728\n");
 }
 
 #[test]
 fn too_many_open_files_are_an_error_to_the_guest() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     scratch.file("one", "");
     for limit in [1, 10, 300] {
         let run = Run::new("open_many").arg("/out/one").arg("400").flag(format!("--max-files={limit}"));
@@ -187,14 +188,14 @@ fn too_many_open_files_are_an_error_to_the_guest() {
 
 #[test]
 fn open_files_are_256_unless_it_is_said() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let outcome = Run::new("open_many").arg("/out").arg("400").writable(&scratch).run();
     assert_eq!(outcome.text(), "opened 256, then MFILE\n");
 }
 
 #[test]
 fn compiling_has_limits_of_its_own() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let run = || Run::new("image-filter").cache(scratch.join("cache"));
     run().flag("--compile-timeout=1ms").run().refused(
         "compiling the module took more than 1ms of CPU time; allow more with --compile-timeout if you trust it",
@@ -203,7 +204,7 @@ fn compiling_has_limits_of_its_own() {
         "compiling the module took more than 16MiB of memory; allow more with --compile-memory if you trust it",
     );
     let compiled = |name: &String| name.ends_with(".compiled");
-    assert!(!crate::support::names_in(&scratch.join("cache")).iter().any(compiled));
+    assert!(!sandhog_harness::names_in(&scratch.join("cache")).iter().any(compiled));
 }
 
 #[test]

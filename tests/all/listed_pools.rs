@@ -1,7 +1,8 @@
 //! `ps --all`: this person's commands that have a pool or serve, while they live.
 
-use crate::kit::{PROMISED, Running, Who, Workspace, finish, guest, wait_for};
+use crate::kit::{Running, Workspace, finish};
 use rustix::process::Signal;
+use sandhog_harness::{PROMISED, Person, module, until_within};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -16,7 +17,7 @@ fn sandhog(workspace: &Workspace) -> Command {
 
 /// `sandhog map -j2` of guests that sleep for ever, five of them.
 fn sleepers(workspace: &Workspace) -> Running {
-    let mut child = Running::start(sandhog(workspace).args(["map", "-j2"]).arg(guest("sleep_forever")));
+    let mut child = Running::start(sandhog(workspace).args(["map", "-j2"]).arg(module("sleep_forever")));
     child.stdin.take().unwrap().write_all(b"1\n2\n3\n4\n5\n").unwrap();
     child
 }
@@ -33,7 +34,7 @@ fn listed(workspace: &Workspace) -> Vec<Value> {
 
 /// Waits until one pool is listed and is like this.
 fn until(workspace: &Workspace, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-    wait_for(what, PROMISED, || match listed(workspace).as_slice() {
+    until_within(what, PROMISED, || match listed(workspace).as_slice() {
         [one] if is(one) => Some(one.clone()),
         _ => None,
     })
@@ -53,7 +54,7 @@ fn expect_gone(workspace: &Workspace) {
 
 #[test]
 fn a_pool_is_listed_with_its_numbers_until_its_command_ends() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         let child = sleepers(&workspace);
         let pool = until(&workspace, "two that sleep", |pool| pool["busy"] == 2 && pool["idle"] == 2);
@@ -77,15 +78,15 @@ fn a_pool_is_listed_with_its_numbers_until_its_command_ends() {
 
 #[test]
 fn a_pool_of_handlers_is_listed_as_well_and_two_commands_are_two() {
-    let workspace = Workspace::new(Who::ordinary());
+    let workspace = Workspace::new(Person::ordinary());
     let mut handlers = Running::start(
-        sandhog(&workspace).args(["pool", "-j1", "--reuse=9"]).arg(guest("word-handler")).stdout(Stdio::piped()),
+        sandhog(&workspace).args(["pool", "-j1", "--reuse=9"]).arg(module("word-handler")).stdout(Stdio::piped()),
     );
     until(&workspace, "a handler that waits", |pool| {
         pool["idle"] == 1 && pool["command"] == "pool" && pool["kind"] == "handler" && pool["busy"] == 0
     });
     let sleepers = sleepers(&workspace);
-    wait_for("two commands", PROMISED, || (listed(&workspace).len() == 2).then_some(()));
+    until_within("two commands", PROMISED, || (listed(&workspace).len() == 2).then_some(()));
     ended(sleepers, Signal::TERM);
     drop(handlers.stdin.take());
     assert_eq!(finish(handlers).status.code(), Some(0));
@@ -94,7 +95,7 @@ fn a_pool_of_handlers_is_listed_as_well_and_two_commands_are_two() {
 
 #[test]
 fn a_pool_whose_command_was_killed_is_not_listed_and_whoever_looks_removes_what_it_left() {
-    let workspace = Workspace::new(Who::ordinary());
+    let workspace = Workspace::new(Person::ordinary());
     let child = sleepers(&workspace);
     until(&workspace, "a pool", |_| true);
     ended(child, Signal::KILL);
@@ -104,7 +105,7 @@ fn a_pool_whose_command_was_killed_is_not_listed_and_whoever_looks_removes_what_
 
 #[test]
 fn a_command_that_is_stopped_is_listed_without_numbers_and_nobody_waits_for_it() {
-    let workspace = Workspace::new(Who::ordinary());
+    let workspace = Workspace::new(Person::ordinary());
     let child = sleepers(&workspace);
     let pool = until(&workspace, "a pool", |_| true);
     child.signal(Signal::STOP);
@@ -118,10 +119,10 @@ fn a_command_that_is_stopped_is_listed_without_numbers_and_nobody_waits_for_it()
 
 #[test]
 fn a_command_that_serves_is_listed_with_its_address_and_its_requests() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         let words = ["serve", "--listen=127.0.0.1:0", "-i2"];
-        let child = Running::start(sandhog(&workspace).args(words).arg(guest("http_by_path")));
+        let child = Running::start(sandhog(&workspace).args(words).arg(module("http_by_path")));
         let row = until(&workspace, "two workers", |row| row["command"] == "serve" && row["workers"] == 2);
         assert_eq!(row["pid"], child.id());
         let address: std::net::SocketAddr = row["address"].as_str().unwrap().parse().unwrap();
@@ -141,9 +142,9 @@ fn a_command_that_serves_is_listed_with_its_address_and_its_requests() {
 
 #[test]
 fn without_a_runtime_directory_a_pool_works_all_the_same() {
-    let workspace = Workspace::new(Who::ordinary());
+    let workspace = Workspace::new(Person::ordinary());
     workspace.file("runtime", "a file").settle();
-    let mut child = Running::start(sandhog(&workspace).args(["map", "-j2"]).arg(guest("cat")));
+    let mut child = Running::start(sandhog(&workspace).args(["map", "-j2"]).arg(module("cat")));
     child.stdin.take().unwrap().write_all(b"1\n2\n").unwrap();
     let output = finish(child);
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"1\n2\n"[..]), "{output:?}");

@@ -1,14 +1,15 @@
 //! What a guest is told of directories and times: names that come and go meanwhile, names and times that WASI can't tell.
 
-use crate::kit::{Who, Workspace, guest, root_or_missing};
+use crate::kit::Workspace;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use sandhog_harness::{Person, module, root_or_missing};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 /// More names than any buffer holds, in a directory of the grant's or in the grant itself.
-fn crowded(who: Who, folder: &str) -> Workspace {
+fn crowded(who: Person, folder: &str) -> Workspace {
     let workspace = Workspace::new(who);
     for number in 0..1500 {
         workspace.file(&format!("{folder}/a rather long name of a file, number {number}"), "");
@@ -18,13 +19,13 @@ fn crowded(who: Who, folder: &str) -> Workspace {
 }
 
 fn read_dir(workspace: &Workspace, how: &str, room: &str) -> String {
-    let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("reads_dir"), "--", how, "/grant", room]);
+    let ran = workspace.run(&["--dir", "grant::/grant:rw", &module("reads_dir"), "--", how, "/grant", room]);
     ran.expect("completed", 0).stdout.clone()
 }
 
 #[test]
 fn names_are_removed_one_by_one_while_they_are_listed_and_none_is_left_out() {
-    for (who, room) in Who::all().into_iter().flat_map(|who| ["4096", "100", "65536"].map(|room| (who, room))) {
+    for (who, room) in Person::all().into_iter().flat_map(|who| ["4096", "100", "65536"].map(|room| (who, room))) {
         let workspace = crowded(who, "grant");
         assert_eq!(read_dir(&workspace, "remove", room), "removed 1500, left 0\n", "{who:?} {room}");
     }
@@ -32,9 +33,9 @@ fn names_are_removed_one_by_one_while_they_are_listed_and_none_is_left_out() {
 
 #[test]
 fn std_removes_a_directory_of_1500_names_and_all_that_is_in_it() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = crowded(who, "grant/full");
-        let ran = workspace.run(&["--dir", "grant::/grant:rw", &guest("removes_tree"), "--", "/grant/full"]);
+        let ran = workspace.run(&["--dir", "grant::/grant:rw", &module("removes_tree"), "--", "/grant/full"]);
         ran.expect("completed", 0);
         assert!(!workspace.path("grant/full").exists(), "{who:?}");
     }
@@ -42,7 +43,7 @@ fn std_removes_a_directory_of_1500_names_and_all_that_is_in_it() {
 
 #[test]
 fn a_cookie_leads_back_to_where_it_was_in_each_descriptor() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = crowded(who, "grant");
         assert_eq!(read_dir(&workspace, "again", "1000"), "1500 names after [\".\", \"..\"], 0 wrong\n", "{who:?}");
     }
@@ -50,7 +51,7 @@ fn a_cookie_leads_back_to_where_it_was_in_each_descriptor() {
 
 #[test]
 fn who_begins_anew_sees_what_has_been_made_meanwhile() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = crowded(who, "grant");
         assert_eq!(read_dir(&workspace, "anew", "4096"), "1 more\n", "{who:?}");
     }
@@ -58,13 +59,13 @@ fn who_begins_anew_sees_what_has_been_made_meanwhile() {
 
 #[test]
 fn a_name_that_is_not_utf_8_is_left_out_and_the_others_are_listed() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("grant/one", "").file("grant/two", "");
         fs::write(workspace.path("grant").join(OsStr::from_bytes(b"\xff\xfe")), "").unwrap();
         workspace.settle();
         for name in ["tells_times", "tells_times_as_component"] {
-            let ran = workspace.run(&["--dir", "grant::/grant", &guest(name), "--", "/grant"]);
+            let ran = workspace.run(&["--dir", "grant::/grant", &module(name), "--", "/grant"]);
             let stdout = &ran.expect("completed", 0).stdout;
             let names: Vec<&str> = stdout.lines().map(|line| line.split(' ').next().unwrap()).collect();
             assert_eq!(names, ["one", "two"], "{who:?} {name}");
@@ -74,7 +75,7 @@ fn a_name_that_is_not_utf_8_is_left_out_and_the_others_are_listed() {
 
 #[test]
 fn a_time_before_1970_is_the_first_that_wasi_holds() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.file("grant/file", "");
         let time = Timespec { tv_sec: -315_619_200, tv_nsec: 5 };
@@ -83,7 +84,7 @@ fn a_time_before_1970_is_the_first_that_wasi_holds() {
         workspace.settle();
         assert!(fs::metadata(workspace.path("grant/file")).unwrap().mtime() < 0, "this file system keeps no such time");
         for name in ["tells_times", "tells_times_as_component"] {
-            let ran = workspace.run(&["--dir", "grant::/grant", &guest(name), "--", "/grant"]);
+            let ran = workspace.run(&["--dir", "grant::/grant", &module(name), "--", "/grant"]);
             assert_eq!(ran.expect("completed", 0).stdout, "file 0\n", "{who:?} {name}");
         }
     }
@@ -95,11 +96,11 @@ fn a_time_after_2554_is_the_last_that_wasi_holds() {
     if !root_or_missing("mounting") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     workspace.folder("grant");
     let setup = format!("mount -t tmpfs none {0} && touch -d 2600-01-01 {0}/file", workspace.text("grant"));
     for name in ["tells_times", "tells_times_as_component"] {
-        let ran = workspace.run_in_own_mounts(&setup, &["--dir", "grant::/grant", &guest(name), "--", "/grant"]);
+        let ran = workspace.run_in_own_mounts(&setup, &["--dir", "grant::/grant", &module(name), "--", "/grant"]);
         assert_eq!(ran.expect("completed", 0).stdout, "file 18446744073\n", "{name}");
     }
 }

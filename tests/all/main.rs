@@ -24,7 +24,6 @@ mod hostile_workers;
 mod http_client;
 mod identity;
 mod inherited;
-mod installed;
 mod installed_tree;
 mod ipc_bad_input;
 mod job_logs;

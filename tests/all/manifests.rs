@@ -1,6 +1,7 @@
 //! `sandhog.toml`, checked before anything is started: what it comes to, and one clear sentence for what is wrong with it.
 
-use crate::support::{Outcome, Run, Scratch, guest};
+use crate::support::{Outcome, Run};
+use sandhog_harness::{Folder, guest};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,11 +10,11 @@ use std::os::unix::fs::symlink;
 const REFUSED: i32 = 126;
 
 /// A folder with a manifest in it, and `a.wasm`.
-struct Folder(Scratch);
+struct Site(Folder);
 
-impl Folder {
+impl Site {
     fn new(manifest: impl AsRef<[u8]>) -> Self {
-        let folder = Scratch::new();
+        let folder = Folder::new();
         fs::copy(guest("hello"), folder.join("a.wasm")).unwrap();
         folder.file("sandhog.toml", manifest);
         Self(folder)
@@ -39,7 +40,7 @@ impl Folder {
 
 /// What `check` says of a bad manifest; `up` says the same, and neither does anything.
 #[track_caller]
-fn refused(folder: &Folder) -> String {
+fn refused(folder: &Site) -> String {
     let checked = folder.check();
     for words in [&["check", "--json"][..], &["up"], &["up", "--dry-run"], &["up", "--json"]] {
         let outcome = folder.sandhog(words);
@@ -54,7 +55,7 @@ fn refused(folder: &Folder) -> String {
 /// The manifest has one fault, and this is said of it: `LINE:COLUMN: …`.
 #[track_caller]
 fn expect_fault(manifest: &str, fault: &str) {
-    assert_eq!(refused(&Folder::new(manifest)), format!("sandhog: sandhog.toml:{fault}\n"));
+    assert_eq!(refused(&Site::new(manifest)), format!("sandhog: sandhog.toml:{fault}\n"));
 }
 
 /// A job with one more line, which is the fourth.
@@ -64,7 +65,7 @@ fn job(line: &str) -> String {
 
 #[test]
 fn a_manifest_is_checked_and_every_setting_printed() {
-    let folder = Folder::new(job("memory = \"64MiB\"\nenv = { TOKEN = \"secret\" }"));
+    let folder = Site::new(job("memory = \"64MiB\"\nenv = { TOKEN = \"secret\" }"));
     let checked = folder.check();
     assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{checked:#?}");
     let module = format!("module = {:?}", fs::canonicalize(folder.0.join("a.wasm")).unwrap());
@@ -83,12 +84,12 @@ fn a_manifest_is_checked_and_every_setting_printed() {
 
 #[test]
 fn what_check_prints_is_a_manifest_that_comes_to_the_same() {
-    let settings = |folder: &Folder| -> Value {
+    let settings = |folder: &Site| -> Value {
         let checked = folder.sandhog(&["check", "--json"]);
         assert_eq!(checked.code, 0, "{checked:#?}");
         serde_json::from_str::<Value>(checked.text()).unwrap()["jobs"][0]["settings"].clone()
     };
-    let folder = Folder::new(job("memory = \"64MiB\"\nbackoff = { first = \"1s\" }\nretry_on = [\"failed\"]"));
+    let folder = Site::new(job("memory = \"64MiB\"\nbackoff = { first = \"1s\" }\nretry_on = [\"failed\"]"));
     let first = settings(&folder);
     assert_eq!((&first["memory"], &first["backoff.first"]), (&"64MiB".into(), &"1s".into()), "{first:#}");
     folder.0.file("sandhog.toml", folder.check().stdout);
@@ -97,7 +98,7 @@ fn what_check_prints_is_a_manifest_that_comes_to_the_same() {
 
 #[test]
 fn tools_get_each_setting_and_whether_it_was_written() {
-    let checked = Folder::new(job("instances = 3")).sandhog(&["check", "--json"]);
+    let checked = Site::new(job("instances = 3")).sandhog(&["check", "--json"]);
     let json: Value = serde_json::from_str(checked.text()).unwrap();
     let web = &json["jobs"][0];
     assert_eq!((&web["name"], &json["groups"][0]["name"]), (&"web".into(), &"site".into()), "{json:#}");
@@ -107,7 +108,7 @@ fn tools_get_each_setting_and_whether_it_was_written() {
 
 #[test]
 fn a_dry_run_without_a_daemon_would_create_all_and_starts_none() {
-    let folder = Folder::new("[job.one]\nmodule = \"a.wasm\"\n[job.two]\nmodule = \"a.wasm\"\nafter = [\"one\"]\n");
+    let folder = Site::new("[job.one]\nmodule = \"a.wasm\"\n[job.two]\nmodule = \"a.wasm\"\nafter = [\"one\"]\n");
     let dry = folder.sandhog(&["up", "--dry-run"]);
     assert_eq!((dry.code, dry.text(), dry.stderr.as_str()), (0, "one: would be created\ntwo: would be created\n", ""));
     let dry: Value = serde_json::from_str(folder.sandhog(&["up", "--dry-run", "--json"]).text()).unwrap();
@@ -117,7 +118,7 @@ fn a_dry_run_without_a_daemon_would_create_all_and_starts_none() {
 
 #[test]
 fn no_manifest_is_a_sentence() {
-    let folder = Folder::new("");
+    let folder = Site::new("");
     fs::remove_file(folder.0.join("sandhog.toml")).unwrap();
     assert_eq!(
         refused(&folder),
@@ -128,13 +129,13 @@ fn no_manifest_is_a_sentence() {
 
 #[test]
 fn a_manifest_that_is_no_utf8_is_told_the_byte() {
-    let said = refused(&Folder::new(b"name = \"s\"\n# \xc3\xa9 \xff\n"));
+    let said = refused(&Site::new(b"name = \"s\"\n# \xc3\xa9 \xff\n"));
     assert_eq!(said, "sandhog: sandhog.toml:2:5: the byte 0xff is not UTF-8\n  hint: save it as UTF-8\n");
 }
 
 #[test]
 fn a_manifest_of_ten_mebibytes_is_not_read() {
-    let said = refused(&Folder::new(vec![b'#'; 10 << 20]));
+    let said = refused(&Site::new(vec![b'#'; 10 << 20]));
     assert_eq!(
         said,
         "sandhog: the manifest \"sandhog.toml\" has 10485760 bytes, more than the limit of 1048576\n  \
@@ -144,7 +145,7 @@ fn a_manifest_of_ten_mebibytes_is_not_read() {
 
 #[test]
 fn a_pipe_in_a_manifests_place_is_not_waited_for() {
-    let folder = Folder::new("");
+    let folder = Site::new("");
     fs::remove_file(folder.0.join("sandhog.toml")).unwrap();
     folder.0.fifo("sandhog.toml");
     let said = refused(&folder);
@@ -198,7 +199,7 @@ fn a_number_without_its_unit_is_told_an_example() {
 
 #[test]
 fn a_path_that_leaves_its_folder_by_a_link_is_refused() {
-    let outside = Scratch::new();
+    let outside = Folder::new();
     outside.file("a.wasm", "");
     let real = fs::canonicalize(outside.path()).unwrap();
     for (line, position, what) in [
@@ -207,7 +208,7 @@ fn a_path_that_leaves_its_folder_by_a_link_is_refused() {
         ("child = ['c=out/a.wasm']", "4:10: child \"out/a.wasm\"", "/a.wasm"),
         ("health.command = ['out/a.wasm']", "4:19: health.command \"out/a.wasm\"", "/a.wasm"),
     ] {
-        let folder = Folder::new(job(line));
+        let folder = Site::new(job(line));
         symlink(outside.path(), folder.0.join("out")).unwrap();
         let said = refused(&folder);
         let reason = format!("leaves the manifest's folder by a link, to \"{}{what}\"", real.display());
@@ -237,7 +238,7 @@ fn names_with_control_characters_slashes_and_look_alikes_are_refused_harmlessly(
 /// The same rule on the command line, before any daemon is asked.
 #[test]
 fn a_bad_name_of_a_new_job_is_refused_before_a_daemon_is_started() {
-    let folder = Folder::new("");
+    let folder = Site::new("");
     for (name, shown) in [("a/b", "a/b"), ("a\nb", "a\\nb"), ("\u{1b}[2J", "\\u{1b}[2J"), ("w\u{435}b", "w\u{435}b")] {
         let outcome = folder.sandhog(&["start", "a.wasm", "--name", name]);
         // Should there be one, it would outlive the test.
@@ -251,14 +252,14 @@ fn a_bad_name_of_a_new_job_is_refused_before_a_daemon_is_started() {
 
 #[test]
 fn what_is_no_toml_is_told_its_place() {
-    let said = refused(&Folder::new("[job.web]\nmodule = a.wasm\n"));
+    let said = refused(&Site::new("[job.web]\nmodule = a.wasm\n"));
     assert!(said.starts_with("sandhog: sandhog.toml:2:10: this is no TOML: "), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]
 fn modules_and_directories_that_are_not_there_are_told_their_places() {
-    let folder = Folder::new("[job.web]\nmodule = 'b.wasm'\ndir = ['data']\n");
+    let folder = Site::new("[job.web]\nmodule = 'b.wasm'\ndir = ['data']\n");
     let said = refused(&folder);
     let root = fs::canonicalize(folder.0.path()).unwrap();
     assert_eq!(
@@ -282,7 +283,7 @@ fn whatever_it_holds_the_answer_is_short_and_harmless() {
         "\u{1b}]0;owned\u{7}".repeat(1000),
         (0..1000).map(|number| format!("[job.j{number}]\nx\u{9b} = 1\n")).collect(),
     ] {
-        let said = refused(&Folder::new(text));
+        let said = refused(&Site::new(text));
         assert!(said.len() < 8 << 10 && said.lines().count() <= 21, "{said}");
         assert!(!said.contains(|it: char| it.is_control() && it != '\n'), "{said:?}");
     }
@@ -295,7 +296,7 @@ fn ten_thousand_jobs_in_one_chain_are_checked() {
     for number in 1..10_000 {
         text.push_str(&format!("[job.j{number}]\nmodule='a.wasm'\nafter=['j{}']\n", number - 1));
     }
-    let folder = Folder::new(text);
+    let folder = Site::new(text);
     let checked = folder.sandhog(&["up", "--dry-run"]);
     assert_eq!((checked.code, checked.text().lines().count()), (0, 10_000), "{}", checked.stderr);
     folder.expect_untouched();

@@ -1,7 +1,8 @@
 //! `sandhog map`: a run for each task, results in order, and what is left when it ends early.
 
-use crate::support::{Outcome, Run, Scratch, guest, names_in, processes, terminal, until};
+use crate::support::{Outcome, Run};
 use rustix::process::Signal;
+use sandhog_harness::{Folder, guest, names_in, process, terminal, until};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
@@ -56,7 +57,7 @@ fn a_task_stands_in_the_arguments_as_gnu_parallel_puts_it_there() {
 
 #[test]
 fn tasks_come_from_files_and_from_the_command_line() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let file = scratch.file("tasks", "a\nb");
     let file = file.to_str().unwrap();
     printed(&map("cat", &["-a", file, "--arg-file=-"], &[]).stdin("c\n").run(), "a\nb\nc\n");
@@ -88,7 +89,7 @@ fn json_that_is_none_is_told_its_place_after_what_came_before_is_done() {
 
 #[test]
 fn a_file_is_a_task_and_the_program_needs_no_right_to_it() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     scratch.file("a.txt", "one");
     scratch.file("b.txt", "two");
     let run = map("cat", &["--input=files"], &[]).current_dir(scratch.path());
@@ -108,7 +109,7 @@ fn a_task_over_the_limit_fails_alone_and_takes_no_memory() {
 #[test]
 fn several_tasks_are_lines_or_arguments_of_one_run() {
     printed(&map("print_args", &["-n2", "--argv0="], &["{}"]).stdin("a\nb\nc\n").run(), "\na\nb\n\nc\n");
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let log = scratch.join("log");
     let outcome = map("cat", &["-n", "3", "--joblog", log.to_str().unwrap()], &[]).stdin(numbers(7)).run();
     printed(&outcome, &numbers(7));
@@ -172,7 +173,7 @@ fn a_failure_halts_what_it_is_to_halt() {
 
 #[test]
 fn the_job_log_has_gnu_parallels_columns_and_the_verdict() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let log = scratch.join("log");
     let flags = ["--joblog", log.to_str().unwrap(), "--timeout=200ms"];
     let outcome = map("sleep_ms", &flags, &["{}"]).stdin("1\n3600000\n").run();
@@ -191,7 +192,7 @@ fn the_job_log_has_gnu_parallels_columns_and_the_verdict() {
 
 #[test]
 fn resuming_does_what_has_no_line_or_has_failed() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let log = scratch.join("log");
     let run = |more: &[&str]| {
         let flags = [&["--joblog", log.to_str().unwrap()], more].concat();
@@ -211,7 +212,7 @@ fn resuming_does_what_has_no_line_or_has_failed() {
 
 #[test]
 fn a_task_that_fails_is_tried_again() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let log = scratch.join("log");
     let flags = ["--retries=3", "--joblog", log.to_str().unwrap()];
     assert_eq!(map("exit_code", &flags, &["{}"]).stdin("4\n0\n").run().code, 1);
@@ -220,7 +221,7 @@ fn a_task_that_fails_is_tried_again() {
 
 #[test]
 fn a_limit_of_time_counts_from_the_start_and_waiting_has_its_own() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let log = scratch.join("log");
     let flags = ["-j1", "--timeout=1s", "--joblog", log.to_str().unwrap()];
     // The second one waits for as long as the first one runs, and has its second all the same.
@@ -299,7 +300,7 @@ fn what_is_for_handlers_alone_is_refused_for_a_program_and_the_other_way_round()
 #[test]
 fn ctrl_c_prints_what_is_done_ends_the_rest_and_resuming_goes_on() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         let log = scratch.join("log");
         let flags = ["-j2", "-n2", "--joblog", log.to_str().unwrap()];
         // The second one is done when the third has begun, and waits for the first.
@@ -329,15 +330,15 @@ fn a_reader_that_has_gone_ends_it() {
 
 #[test]
 fn killed_it_leaves_nothing_and_what_has_a_line_was_printed() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let (log, out) = (scratch.join("log"), scratch.join("out"));
     let flags = ["-j2", "--joblog", log.to_str().unwrap()];
     let running = map("cat", &flags, &[]).stdin(numbers(100_000)).stdout_to(fs::File::create(&out).unwrap()).start();
     until("some lines", || Some(lines_of(&log)).filter(|count| *count > 20));
-    let all = processes::descendants(running.pid);
+    let all = process::descendants(running.pid);
     running.signal(Signal::KILL);
     let _ = running.wait();
-    until("the end of all", || all.iter().all(|process| !processes::is_alive(*process)).then_some(()));
+    until("the end of all", || all.iter().all(|process| !process::is_there(*process)).then_some(()));
     let lines = fs::read_to_string(&out).unwrap().lines().count();
     assert!(lines >= lines_of(&log), "{lines}");
     assert_eq!(names_in(scratch.path()), ["log", "out"]);
@@ -355,8 +356,8 @@ fn lines_of(log: &Path) -> usize {
 
 /// Those of its processes that are called so.
 fn called(of: u32, names: &[&str]) -> Vec<u32> {
-    let is_called = |pid: &u32| processes::name_of(*pid).is_some_and(|name| names.contains(&name.as_str()));
-    processes::descendants(of).into_iter().filter(is_called).collect()
+    let is_called = |pid: &u32| process::name_of(*pid).is_some_and(|name| names.contains(&name.as_str()));
+    process::descendants(of).into_iter().filter(is_called).collect()
 }
 
 fn kill(pid: u32) -> bool {
@@ -367,7 +368,7 @@ fn kill(pid: u32) -> bool {
 #[test]
 fn a_worker_or_zygote_that_is_killed_costs_its_task_and_no_other() {
     for (name, flags) in [("cat", &["-j4"][..]), ("hello-handler", &["-j2", "--reuse=40", "--chunk=3"])] {
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         let log = scratch.join("log");
         let flags = [flags, &["--joblog", log.to_str().unwrap()]].concat();
         let running = map(name, &flags, &[]).stdin(numbers(400)).start();
@@ -405,12 +406,12 @@ fn a_worker_or_zygote_that_is_killed_costs_its_task_and_no_other() {
 fn without_its_spawner_it_ends_and_says_so() {
     let running = map("does_as_told", &["-j2"], &["{}", "hang"]).stdin("log begun\n".repeat(9)).start();
     running.stderr.until_has("begun");
-    let all = processes::descendants(running.pid);
+    let all = process::descendants(running.pid);
     called(running.pid, &["sandhog-spawner"]).into_iter().for_each(|pid| assert!(kill(pid)));
     let outcome = running.wait();
     assert_eq!(outcome.code, 125, "{outcome:#?}");
     assert!(outcome.stderr.contains("spawner"), "{}", outcome.stderr);
-    until("the end of all", || all.iter().all(|process| !processes::is_alive(*process)).then_some(()));
+    until("the end of all", || all.iter().all(|process| !process::is_there(*process)).then_some(()));
 }
 
 #[test]
@@ -436,7 +437,7 @@ fn a_hundred_thousand_tasks_that_are_none_take_no_more_memory_than_a_thousand() 
         let pid = running.pid;
         let mut peak = 0;
         until("the end", || {
-            peak = peak.max(processes::peak_bytes(pid).unwrap_or_default());
+            peak = peak.max(process::peak_bytes(pid).unwrap_or_default());
             running.has_ended().then_some(())
         });
         assert_eq!(running.wait().code, 101);

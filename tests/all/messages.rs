@@ -1,8 +1,9 @@
 //! Programs outside talk to their jobs: by the client library, and by lines of JSON.
 
-use crate::support::{DEADLINE, Run, guest, sandhog};
+use crate::support::Run;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sandhog_client::{Error, Job, Reason, Timeout};
+use sandhog_harness::{DEADLINE, guest, sandhog};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;

@@ -1,6 +1,7 @@
 //! Odd modules get a sentence that helps, and the cache of compiled ones is never believed.
 
-use crate::support::{self, Run, Scratch, guest, names_in};
+use crate::support::Run;
+use sandhog_harness::{Folder, guest, names_in};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ fn refused(name: &str, reason: &str) {
 
 /// A file with these bytes is refused for this reason.
 fn bytes_are_refused(bytes: &[u8], reason: &str) {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     Run::module(scratch.file("module", bytes)).run().refused(reason);
 }
 
@@ -39,7 +40,7 @@ fn imports_that_nobody_provides_are_named() {
 
 #[test]
 fn names_of_imports_leave_the_terminal_alone() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let text = "(module (import \"\\1b[31m\" \"a\\nb\" (func)) (func (export \"_start\")))";
     let outcome = Run::module(scratch.file("names.wat", text)).run();
     outcome.is(126, "refused");
@@ -55,14 +56,14 @@ fn a_reactor_with_a_default_is_initialized_and_its_default_is_called() {
 #[test]
 fn a_reactor_with_a_default_is_a_child_like_any_other() {
     let mut child = std::ffi::OsString::from("--child=flaky=");
-    child.push(crate::support::guest("reactor_with_a_default.wat"));
+    child.push(sandhog_harness::guest("reactor_with_a_default.wat"));
     let outcome = Run::new("supervisor").flag(child).arg("0").arg("1").run();
     assert_eq!(outcome.text(), "try 1: failed with code 7\n", "{outcome:#?}");
 }
 
 #[test]
 fn a_default_that_wants_something_is_refused_by_that_name() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let text = "(module (func (export \"_initialize\")) (func (export \"\") (param i32)))";
     Run::module(scratch.file("wants.wat", text)).run().refused(
         "its default (the export with an empty name) is a function (i32) -> (), where a function without parameters and \
@@ -108,12 +109,12 @@ fn what_is_not_webassembly_is_refused_by_its_kind() {
     bytes_are_refused(b"MZ\x90\0", &format!("it is a Windows program, {NATIVE}"));
     bytes_are_refused(b"\x1f\x8b\x08\0", "it is packed (gzip): unpack it, and run the .wasm inside");
     bytes_are_refused(&[0xff; 64], "it is not WebAssembly: it does not begin with the four bytes \\0asm");
-    Run::module(support::sandhog()).run().refused(&format!("it is a native Linux program (ELF), {NATIVE}"));
+    Run::module(sandhog_harness::sandhog()).run().refused(&format!("it is a native Linux program (ELF), {NATIVE}"));
 }
 
 #[test]
 fn text_that_is_no_module_is_refused_with_the_place() {
-    let outcome = Run::module(Scratch::new().path().join("gone.wat")).run();
+    let outcome = Run::module(Folder::new().path().join("gone.wat")).run();
     assert_eq!(outcome.code, 127);
     bytes_are_refused(
         b"(module\n  (func (export \"_start\") (i32.ad)))",
@@ -123,7 +124,7 @@ fn text_that_is_no_module_is_refused_with_the_place() {
 
 #[test]
 fn a_module_that_was_cut_short_is_refused_wherever_it_was_cut() {
-    let (scratch, whole) = (Scratch::new(), fs::read(guest("hello")).unwrap());
+    let (scratch, whole) = (Folder::new(), fs::read(guest("hello")).unwrap());
     for length in (1000..whole.len()).step_by(1000).chain([1, 4, 5, 8]) {
         let outcome = Run::module(scratch.file("cut.wasm", &whole[..length])).run();
         outcome.is(126, "refused");
@@ -143,7 +144,7 @@ fn garbage_after_the_magic_is_refused() {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             bytes.push((seed >> 56) as u8);
         }
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         let outcome = Run::module(scratch.file("garbage.wasm", &bytes)).run();
         assert_eq!((outcome.code, &outcome.verdict["verdict"]), (126, &"refused".into()), "round {round}: {outcome:?}");
     }
@@ -155,7 +156,7 @@ fn garbage_after_the_magic_is_refused() {
 
 #[test]
 fn a_flipped_byte_never_crashes_anything() {
-    let (scratch, whole) = (Scratch::new(), fs::read(guest("hello")).unwrap());
+    let (scratch, whole) = (Folder::new(), fs::read(guest("hello")).unwrap());
     let cache = scratch.join("cache");
     for offset in (8..whole.len()).step_by(1511) {
         let mut bytes = whole.clone();
@@ -169,7 +170,7 @@ fn a_flipped_byte_never_crashes_anything() {
 
 #[test]
 fn a_file_larger_than_any_module_is_refused_at_once() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let path = scratch.join("huge.wasm");
     let bytes = 10_u64 << 40;
     let file = File::create(&path).unwrap();
@@ -229,17 +230,17 @@ fn large_with_shared_memory() -> Vec<u8> {
 
 #[test]
 fn a_large_module_with_an_unsupported_feature_is_refused_before_it_is_compiled() {
-    let (scratch, start) = (Scratch::new(), Instant::now());
+    let (scratch, start) = (Folder::new(), Instant::now());
     Run::module(scratch.file("large.wasm", large_with_shared_memory())).run().refused(THREADS);
     assert!(start.elapsed() < SOON);
 }
 
 /// A cache of a test's own.
-struct Cache(Scratch);
+struct Cache(Folder);
 
 impl Cache {
     fn new() -> Self {
-        Self(Scratch::new())
+        Self(Folder::new())
     }
 
     fn path(&self) -> PathBuf {
@@ -279,7 +280,7 @@ fn the_second_run_does_not_compile() {
 
 #[test]
 fn a_module_is_known_by_its_content_and_not_by_its_name() {
-    let (cache, scratch) = (Cache::new(), Scratch::new());
+    let (cache, scratch) = (Cache::new(), Folder::new());
     cache.run("hello").run().printed("hello\n");
     let copy = scratch.join("copy.wasm");
     fs::copy(guest("hello"), &copy).unwrap();
@@ -369,7 +370,7 @@ fn a_refused_module_leaves_nothing_in_the_cache() {
 
 #[test]
 fn a_cache_is_where_the_environment_says() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let home = scratch.path().to_str().unwrap();
     let hello = || Run::new("hello").env("SANDHOG_CACHE_DIR", "").env("HOME", home);
     hello().run().printed("hello\n");

@@ -1,8 +1,9 @@
 //! `sandhog monit` in a pseudo-terminal, read as a person would see it.
 
-use crate::daemon_kit::{Daemon, module};
-use crate::support::{Running, Terminal, until};
+use crate::daemon_kit::Daemon;
+use crate::support::Running;
 use rustix::termios::{LocalModes, tcgetattr};
+use sandhog_harness::{Terminal, module, until};
 use sandhog_protocol::control::Phase;
 use serde_json::json;
 
@@ -36,7 +37,7 @@ impl Monit {
 
     #[track_caller]
     fn until(&self, what: &str, is: impl Fn(&str) -> bool) {
-        let deadline = std::time::Instant::now() + crate::support::DEADLINE;
+        let deadline = std::time::Instant::now() + sandhog_harness::DEADLINE;
         while !is(&self.screen()) {
             assert!(std::time::Instant::now() < deadline, "no {what}:\n{}", self.screen());
             std::thread::sleep(std::time::Duration::from_millis(5));

@@ -1,7 +1,8 @@
 //! One guest that uses every kind of object, as a core module that is linked as it is and as a component: by the executables that
 //! people get.
 
-use crate::support::{Run, guest};
+use crate::support::Run;
+use sandhog_harness::guest;
 
 const CORE: &str = "each_object";
 const COMPONENT: &str = "each_object_as_component";

@@ -3,8 +3,9 @@
 use crate::daemon_kit::{Daemon, quick};
 use crate::objects_kit::Group;
 use crate::objects_lifetime::{ask, job, script};
-use crate::support::{Run, guest, processes, until};
+use crate::support::Run;
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{guest, process, until};
 use std::ffi::OsString;
 
 /// How each task ends that has added one to a number under a lock: in good order, or over the lock.
@@ -65,8 +66,8 @@ fn tasks_of_a_pool_share_objects_and_one_that_dies_over_the_lock_stops_no_other(
 }
 
 fn keeper(group: &Group) -> Option<Pid> {
-    let named = |pid: &u32| processes::name_of(*pid).as_deref() == Some("sandhog-keeper");
-    let found = processes::descendants(group.run.pid).into_iter().find(named)?;
+    let named = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-keeper");
+    let found = process::descendants(group.run.pid).into_iter().find(named)?;
     Pid::from_raw(i32::try_from(found).ok()?)
 }
 

@@ -1,8 +1,8 @@
 //! What follows from the death of a member that holds or waits, and from that of the keeper.
 
 use crate::objects_kit::Group;
-use crate::support::{processes, until};
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{process, until};
 use std::collections::BTreeSet;
 
 /// Each end of a holder, and how its verdict reads.
@@ -56,8 +56,8 @@ fn a_lock_passes_on_when_its_holder_is_killed_from_outside() {
 }
 
 fn workers(group: &Group) -> BTreeSet<u32> {
-    let is_worker = |pid: &u32| processes::name_of(*pid).as_deref() == Some("sandhog-worker");
-    processes::descendants(group.run.pid).into_iter().filter(is_worker).collect()
+    let is_worker = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-worker");
+    process::descendants(group.run.pid).into_iter().filter(is_worker).collect()
 }
 
 fn kill(pid: u32) {
@@ -256,8 +256,8 @@ fn neither_a_dead_getter_nor_a_dead_putter_takes_a_place() {
 
 /// The process of the keeper of a run's group.
 fn keeper(group: &Group) -> Option<u32> {
-    let named = |pid: &u32| processes::name_of(*pid).as_deref() == Some("sandhog-keeper");
-    processes::descendants(group.run.pid).into_iter().find(named)
+    let named = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-keeper");
+    process::descendants(group.run.pid).into_iter().find(named)
 }
 
 fn kill_keeper(group: &Group) {

@@ -1,6 +1,7 @@
 //! A conversation with the guest `objects` and with its children, which share what it made or was granted.
 
-use crate::support::{ORDINARY, Outcome, Run, Running, Scratch, chown, guest, is_root};
+use crate::support::{Outcome, Run, Running};
+use sandhog_harness::{Folder, Person, chown, guest, is_root};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,7 @@ pub(crate) struct Group {
     pub run: Running,
     heard: usize,
     /// Where its child lies.
-    _scratch: Option<Scratch>,
+    _scratch: Option<Folder>,
 }
 
 impl Group {
@@ -41,11 +42,11 @@ impl Group {
 
     /// Of an ordinary user, in whose reach the guests are not.
     pub(crate) fn of_ordinary_user(flags: &[&str]) -> Self {
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         let child = scratch.join("objects.wasm");
         fs::copy(guest("objects"), &child).unwrap();
         if is_root() {
-            chown(scratch.path(), ORDINARY);
+            chown(scratch.path(), Person::MADE_UP.uid());
         }
         Self { _scratch: Some(scratch), ..Self::of_child(Run::new("objects").by_ordinary_user(), &child, flags) }
     }

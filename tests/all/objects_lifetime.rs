@@ -1,6 +1,7 @@
 //! Objects among the jobs of a manifest: who shares them, and for how long they are there.
 
-use crate::daemon_kit::{Daemon, module, quick};
+use crate::daemon_kit::{Daemon, quick};
+use sandhog_harness::module;
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::Value;
 

@@ -3,11 +3,9 @@
 //!
 //! `SANDHOG_KILLS` says how many, `SANDHOG_SEED` with which seed.
 
-use crate::kit::traces::Random;
-use crate::kit::{LIMIT, alone, limit};
 use crate::objects_kit::Group;
-use crate::support::processes;
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{LIMIT, Random, alone, limit, process};
 use std::time::{Duration, Instant};
 
 const MEMBERS: [&str; 4] = ["a", "b", "c", "d"];
@@ -42,9 +40,9 @@ impl Keepers {
         if self.killed >= IN_A_ROW && self.last.elapsed() < HEALTHY {
             return;
         }
-        let named = |pid: &u32| processes::name_of(*pid).as_deref() == Some("sandhog-keeper");
+        let named = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-keeper");
         // Between two of them there is none.
-        let keeper = processes::descendants(group.run.pid).into_iter().find(named);
+        let keeper = process::descendants(group.run.pid).into_iter().find(named);
         if let Some(pid) = keeper.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
             let _ = kill_process(pid, Signal::KILL);
             (self.killed, self.last) = (self.killed + 1, Instant::now());

@@ -1,10 +1,10 @@
 //! Threats: a grant that reaches into Sandhog's own directories, by which a job could change the machine code of others, read
 //! their environment, or take the daemon's place. It is refused, whatever the way to it.
 
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::{own_mounts, root_or_missing};
-use crate::support::{ORDINARY, Outcome, Run, Scratch, chown, is_root, names_in};
+use crate::daemon_kit::Daemon;
+use crate::support::{Outcome, Run};
 use rustix::mount::{MountFlags, mount, mount_bind};
+use sandhog_harness::{Folder, Person, chown, is_root, module, names_in, own_mounts, root_or_missing};
 use std::ffi::CString;
 use std::fs::{self, DirBuilder};
 use std::os::unix::ffi::OsStrExt;
@@ -19,14 +19,14 @@ const KINDS: [(&str, &str); 3] = [
 
 /// A folder with the three directories in `own`, beside other things.
 struct OwnDirectories {
-    scratch: Scratch,
+    scratch: Folder,
     /// Where the variables say that the three are.
     told: PathBuf,
 }
 
 impl OwnDirectories {
     fn new() -> Self {
-        let scratch = Scratch::new();
+        let scratch = Folder::new();
         for name in ["own/cache/sub", "own/state/logs", "own/runtime/sub", "beside/sub", "own-too"] {
             DirBuilder::new().recursive(true).mode(0o700).create(scratch.join(name)).unwrap();
         }
@@ -241,11 +241,11 @@ fn a_state_on_another_disk_is_hidden_from_readers_above_and_kept_from_writers() 
 
 #[test]
 fn a_persons_whole_home_is_refused_and_a_project_in_it_is_not() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     fs::create_dir(scratch.join("project")).unwrap();
     for path in [scratch.path().to_path_buf(), scratch.join("project")] {
         if is_root() {
-            chown(&path, ORDINARY);
+            chown(&path, Person::MADE_UP.uid());
         }
     }
     let home = scratch.path().to_str().unwrap().to_owned();

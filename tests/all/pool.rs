@@ -1,7 +1,8 @@
 //! `sandhog pool`, by its protocol: many tasks of one program, each with one answer. The document's transcript is one of these facts.
 
-use crate::support::{DEADLINE, Run, Running, guest, processes, until};
+use crate::support::{Run, Running};
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{DEADLINE, guest, process, until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -313,11 +314,11 @@ fn what_is_under_way_ends_when_the_program_goes_away() {
     talk.command(2, &["hang"]);
     let pid = talk.pool.pid;
     talk.until_busy(2);
-    let workers = processes::descendants(pid);
+    let workers = process::descendants(pid);
     let Talk { pool, program } = talk;
     drop(program);
     pool.wait().reported(141, "");
-    assert!(workers.iter().all(|worker| !processes::is_alive(*worker)));
+    assert!(workers.iter().all(|worker| !process::is_there(*worker)));
 }
 
 #[test]
@@ -344,7 +345,7 @@ fn a_million_tasks_wait_in_the_stream_and_not_in_the_pool() {
         taken += 1;
     }
     assert!(taken < 100_000, "{taken} tasks were taken");
-    assert!(processes::peak_bytes(talk.pool.pid).unwrap() < FLAT);
+    assert!(process::peak_bytes(talk.pool.pid).unwrap() < FLAT);
     drop((talk.program, writer));
     talk.pool.wait().reported(141, "");
 }
@@ -361,7 +362,7 @@ fn a_program_that_never_reads_stops_the_pool_and_nothing_grows() {
             break;
         }
     }
-    assert!(processes::peak_bytes(talk.pool.pid).unwrap() < FLAT);
+    assert!(process::peak_bytes(talk.pool.pid).unwrap() < FLAT);
     drop((talk.program, writer));
     talk.pool.wait().reported(141, "");
 }
@@ -394,10 +395,10 @@ fn a_pool_that_is_killed_leaves_nothing() {
     let (mut talk, _) = greeted("does_as_told", &["-j2"]);
     talk.command(1, &["hang"]);
     talk.until_busy(1);
-    let below = processes::descendants(talk.pool.pid);
+    let below = process::descendants(talk.pool.pid);
     assert!(below.len() > 2, "{below:?}");
     talk.pool.signal(Signal::KILL);
-    until("all of it to end", || below.iter().all(|process| !processes::is_alive(*process)).then_some(()));
+    until("all of it to end", || below.iter().all(|process| !process::is_there(*process)).then_some(()));
 }
 
 #[test]
@@ -405,9 +406,9 @@ fn whoever_of_a_pool_is_killed_each_task_has_one_answer() {
     let (mut talk, _) = greeted("does_as_told", &["-j2"]);
     (0..80).for_each(|id| talk.command(id, &["spin 10", "exit 0"]));
     for (round, victim) in ["sandhog-worker", "sandhog-worker", "sandhog-zygote"].iter().cycle().take(30).enumerate() {
-        let below = processes::descendants(talk.pool.pid);
+        let below = process::descendants(talk.pool.pid);
         let victims: Vec<_> =
-            below.into_iter().filter(|pid| processes::name_of(*pid).as_deref() == Some(victim)).collect();
+            below.into_iter().filter(|pid| process::name_of(*pid).as_deref() == Some(victim)).collect();
         if let Some(victim) = victims.get(round % victims.len().max(1)) {
             // It may have ended meanwhile.
             let _ = kill_process(Pid::from_raw(victim.cast_signed()).unwrap(), Signal::KILL);

@@ -1,7 +1,7 @@
 //! Programs outside give many tasks to a pool, by the client library.
 
-use crate::support::{DEADLINE, guest, processes, sandhog, until};
 use sandhog_client::{Error, Input, Job, Limits, Pool, Reason, RunningPool, Task, Timeout, Works};
+use sandhog_harness::{DEADLINE, guest, process, sandhog, until};
 use std::thread;
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ fn a_pool_ends_with_the_last_handle_to_it() {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             line.windows(26).any(|part| part == b"pool\0--workers=2\0--ready=3")
         };
-        processes::descendants(own).into_iter().filter(is_pool).count()
+        process::descendants(own).into_iter().filter(is_pool).count()
     };
     let pool = pool("does_as_told").ready(3).start().unwrap();
     assert!(pools() > 0);
@@ -119,7 +119,7 @@ fn a_pool_that_can_not_begin_says_why_and_one_that_dies_tells_all_who_wait() {
     };
     let pool = pool("does_as_told").ready(5).start().unwrap();
     let task = pool.submit_input(told(&["hang"]), Limits::default()).unwrap();
-    let own = processes::descendants(std::process::id()).into_iter().find(|pid| {
+    let own = process::descendants(std::process::id()).into_iter().find(|pid| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.windows(26).any(|part| part == b"pool\0--workers=2\0--ready=5")
     });

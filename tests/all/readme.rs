@@ -1,6 +1,7 @@
 //! The documents on jobs that are kept up, held to the executable: the manifest, the events, the example services, and their demo.
 
-use crate::support::{Run, Scratch, guest, sandhog};
+use crate::support::Run;
+use sandhog_harness::{Folder, guest, sandhog};
 use sandhog_protocol::control::EventKind;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -45,7 +46,7 @@ fn guests() -> PathBuf {
 
 /// What `check` says of its jobs: the keys that are set, and all settings.
 fn check(text: &str) -> Vec<(BTreeSet<String>, Map<String, Value>)> {
-    let folder = Scratch::new();
+    let folder = Folder::new();
     for name in ["web", "resize", "check", "db", "api", "report"] {
         fs::copy(guest("hello"), folder.join(format!("{name}.wasm"))).unwrap();
     }
@@ -114,7 +115,7 @@ fn the_documents_manifest_is_the_one_that_schema_prints() {
 #[test]
 fn the_example_services_are_a_manifest() {
     let text = fs::read_to_string(repository("jobs/services/sandhog.toml")).unwrap();
-    let folder = Scratch::new();
+    let folder = Folder::new();
     let text =
         text.replace("../../target/guests", guests().to_str().unwrap()).replace("../../target/services", "services");
     folder.file("sandhog.toml", text);
@@ -124,7 +125,7 @@ fn the_example_services_are_a_manifest() {
 
 #[test]
 fn the_demo_of_services_ends_by_itself_and_leaves_nothing() {
-    let target = Scratch::new();
+    let target = Folder::new();
     symlink(guests(), target.join("guests")).unwrap();
     let mut demo = Command::new(repository("scripts/up-demo.sh"));
     let output = demo.arg(sandhog()).arg(target.path()).stdin(Stdio::null()).output().unwrap();

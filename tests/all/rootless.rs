@@ -1,11 +1,12 @@
 //! An ordinary user: what works, what is told to stand lower, and what is refused in a sentence.
 
-use crate::kit::{Need, Running, Who, Workspace, guest, missing, mode, root_or_missing};
+use crate::kit::{Running, Workspace};
+use sandhog_harness::{Need, Person, missing, mode, module, root_or_missing};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 fn workspace() -> Workspace {
-    Workspace::new(Who::ordinary())
+    Workspace::new(Person::ordinary())
 }
 
 const WEAK: [&str; 2] = ["identity", "cgroup"];
@@ -13,7 +14,7 @@ const WEAK: [&str; 2] = ["identity", "cgroup"];
 #[test]
 fn an_ordinary_user_runs_a_module_and_is_told_which_walls_stand_lower() {
     let workspace = workspace();
-    let ran = workspace.run(&[&guest("hello")]);
+    let ran = workspace.run(&[&module("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     let weak = ran.list("weak_walls");
     assert!(WEAK.iter().all(|wall| weak.contains(wall)), "{ran:#?}");
@@ -29,10 +30,10 @@ fn an_ordinary_user_runs_a_module_and_is_told_which_walls_stand_lower() {
 #[test]
 fn limits_hold_for_an_ordinary_user() {
     let workspace = workspace();
-    workspace.run(&["--memory", "32MiB", &guest("grow_memory"), "--", "64"]).expect("memory", 137);
-    workspace.run(&["--timeout", "50ms", &guest("spin_forever")]).expect("deadline", 124);
-    workspace.run(&["--cpu", "50ms", &guest("spin_forever")]).expect("cpu", 124);
-    let spewed = workspace.run(&["--max-output", "100KiB", &guest("spew")]);
+    workspace.run(&["--memory", "32MiB", &module("grow_memory"), "--", "64"]).expect("memory", 137);
+    workspace.run(&["--timeout", "50ms", &module("spin_forever")]).expect("deadline", 124);
+    workspace.run(&["--cpu", "50ms", &module("spin_forever")]).expect("cpu", 124);
+    let spewed = workspace.run(&["--max-output", "100KiB", &module("spew")]);
     assert_eq!(spewed.expect("output", 153).verdict["stdout_bytes"], 100 << 10);
 }
 
@@ -41,7 +42,7 @@ fn files_that_an_ordinary_user_s_guest_makes_are_that_user_s() {
     let workspace = workspace();
     workspace.file("grant/file", "inside").settle();
     let run = |access: &str, name: &str, path: &str| {
-        workspace.run(&["--dir", &format!("grant::/grant:{access}"), &guest(name), "--", path, "written"])
+        workspace.run(&["--dir", &format!("grant::/grant:{access}"), &module(name), "--", path, "written"])
     };
     assert_eq!(run("ro", "read_file", "/grant/file").expect("completed", 0).stdout, "inside");
     run("ro", "write_file", "/grant/new").expect("failed", 1);
@@ -58,7 +59,7 @@ fn a_guest_of_an_ordinary_user_does_not_reach_the_user_s_other_files() {
     workspace.file("grant/file", "inside").file("secret", "the secret").settle();
     for access in ["ro", "rw"] {
         let (grant, secret) = (format!("grant::/grant:{access}"), workspace.text("secret"));
-        let ran = workspace.run(&["--dir", &grant, &guest("file_attack"), "--", "/grant", "secret", &secret]);
+        let ran = workspace.run(&["--dir", &grant, &module("file_attack"), "--", "/grant", "secret", &secret]);
         assert!(ran.expect("completed", 0).stdout.ends_with("0 got through\n"), "{ran:#?}");
         assert!(!ran.stdout.contains("the secret"), "{ran:#?}");
     }
@@ -68,10 +69,10 @@ fn a_guest_of_an_ordinary_user_does_not_reach_the_user_s_other_files() {
 fn an_ordinary_user_keeps_their_identity_and_gives_nobody_another() {
     let workspace = workspace();
     for user in ["keep", "auto"] {
-        assert_eq!(workspace.run(&["--user", user, &guest("hello")]).expect("completed", 0).stdout, "hello\n");
+        assert_eq!(workspace.run(&["--user", user, &module("hello")]).expect("completed", 0).stdout, "hello\n");
     }
     for user in ["1:1", "54322:54322"] {
-        let ran = workspace.run(&["--user", user, &guest("hello")]);
+        let ran = workspace.run(&["--user", user, &module("hello")]);
         ran.expect_refused(&["--user", "only root"]);
         assert_eq!(ran.stdout, "");
     }
@@ -82,11 +83,11 @@ fn root_is_never_a_guest_s_identity() {
     if !root_or_missing("refusing root's identity") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     for user in ["keep", "0", "0:0", "0:1", "1:0"] {
-        workspace.run(&["--user", user, &guest("hello")]).expect_refused(&["--user", "never root"]);
+        workspace.run(&["--user", user, &module("hello")]).expect_refused(&["--user", "never root"]);
     }
-    let ran = workspace.run(&["--user", "54322:54323", &guest("hello")]);
+    let ran = workspace.run(&["--user", "54322:54323", &module("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
 }
 
@@ -97,7 +98,7 @@ fn without_user_namespaces_an_ordinary_user_is_told_what_to_do() {
     let uid = workspace.who.uid().to_string();
     let setup = "echo 0 > /proc/sys/user/max_user_namespaces || exit 77";
     let mapped = ["--user", &format!("--map-user={uid}"), &format!("--map-group={uid}"), "--keep-caps"];
-    let ran = workspace.run_after("unshare", &mapped, setup, &[&guest("hello")]);
+    let ran = workspace.run_after("unshare", &mapped, setup, &[&module("hello")]);
     if ran.code == Some(77) || ran.stderr.contains("unshare:") {
         missing(Need::UserNamespaces, &format!("a user namespace to forbid further ones in: {}", ran.stderr));
         return;
@@ -112,7 +113,7 @@ fn without_user_namespaces_an_ordinary_user_is_told_what_to_do() {
 #[test]
 fn root_of_a_user_namespace_runs_a_module_or_is_told_why_not() {
     let workspace = workspace();
-    let ran = workspace.run_after("unshare", &["--user", "--map-root-user"], "true", &[&guest("hello")]);
+    let ran = workspace.run_after("unshare", &["--user", "--map-root-user"], "true", &[&module("hello")]);
     if ran.stderr.contains("unshare:") {
         missing(Need::UserNamespaces, &format!("a user namespace: {}", ran.stderr));
         return;
@@ -126,13 +127,13 @@ fn without_cgroups_root_is_refused_unless_the_operator_lets_them_go() {
     if !root_or_missing("a machine without cgroups") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     let setup = "mount -t tmpfs none /sys/fs/cgroup; umount --recursive --lazy /sys/fs/cgroup; \
                  umount --recursive --lazy /sys/fs/cgroup 2>/dev/null || true";
-    let refused = workspace.run_in_own_mounts(setup, &[&guest("hello")]);
+    let refused = workspace.run_in_own_mounts(setup, &[&module("hello")]);
     refused.expect_refused(&["cgroup", "can't be built here"]);
     assert_eq!(refused.stdout, "");
-    let ran = workspace.run_in_own_mounts(setup, &["--allow-missing", "cgroup", &guest("hello")]);
+    let ran = workspace.run_in_own_mounts(setup, &["--allow-missing", "cgroup", &module("hello")]);
     assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
     assert_eq!(ran.list("missing_walls"), ["cgroup"]);
     assert!(!ran.list("walls").contains(&"cgroup") && !ran.list("weak_walls").contains(&"cgroup"), "{ran:#?}");
@@ -141,9 +142,9 @@ fn without_cgroups_root_is_refused_unless_the_operator_lets_them_go() {
 /// Letting a wall go that stands changes nothing.
 #[test]
 fn a_wall_that_can_be_built_is_built_even_where_it_may_be_missing() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
-        let ran = workspace.run(&["--allow-missing", "seccomp", "--allow-missing", "landlock", &guest("hello")]);
+        let ran = workspace.run(&["--allow-missing", "seccomp", "--allow-missing", "landlock", &module("hello")]);
         ran.expect("completed", 0);
         assert!(ran.list("missing_walls").is_empty() && ran.list("walls").contains(&"seccomp"), "{who:?}: {ran:#?}");
     }
@@ -152,12 +153,12 @@ fn a_wall_that_can_be_built_is_built_even_where_it_may_be_missing() {
 #[test]
 fn a_cache_that_others_may_write_is_refused() {
     use std::os::unix::fs::PermissionsExt;
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         workspace.folder("cache").settle();
         fs::set_permissions(workspace.path("cache"), fs::Permissions::from_mode(0o777)).unwrap();
         let mut command = workspace.sandhog();
-        command.env("SANDHOG_CACHE_DIR", workspace.path("cache")).args(["run", &guest("hello")]);
+        command.env("SANDHOG_CACHE_DIR", workspace.path("cache")).args(["run", &module("hello")]);
         let output = crate::kit::finish(Running::start(&mut command));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(126) && said.contains("others may write"), "{who:?}: {output:?}");

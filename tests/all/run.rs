@@ -1,7 +1,8 @@
 //! What a guest is given and what comes back: exit code, arguments, environment, streams, signals.
 
-use crate::support::{self, Run, Running, Scratch, processes, until};
+use crate::support::{Run, Running};
 use rustix::process::Signal;
+use sandhog_harness::{Folder, process, until};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::thread;
@@ -67,7 +68,7 @@ fn stdin_comes_from_a_pipe() {
 
 #[test]
 fn stdin_comes_from_a_file() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let file = scratch.file("input", "from a file");
     Run::new("cat").stdin_from(File::open(&file).unwrap()).run().printed("from a file");
     Run::new("cat").flag("--stdin").flag(&file).stdin("not this").run().printed("from a file");
@@ -75,7 +76,7 @@ fn stdin_comes_from_a_file() {
 
 #[test]
 fn stdin_comes_from_a_fifo_once_somebody_writes_to_it() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let fifo = scratch.fifo("fifo");
     let running = Run::new("cat").flag("--stdin").flag(&fifo).start();
     // Waits until it has been opened for reading.
@@ -83,7 +84,7 @@ fn stdin_comes_from_a_fifo_once_somebody_writes_to_it() {
     running.wait().printed("from a fifo");
     // Nobody writes: nothing but the guest's input waits for that.
     let waits = Run::new("sleep_forever").flag("--stdin").flag(&fifo).start();
-    until("the worker", || processes::worker_of(waits.pid));
+    until("the worker", || process::worker_of(waits.pid));
     waits.signal(Signal::TERM);
     waits.wait().is(143, "stopped");
 }
@@ -110,7 +111,7 @@ fn stdout_and_stderr_stay_apart() {
 
 #[test]
 fn stdout_and_stderr_may_be_one_file() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let file = File::create(scratch.join("log")).unwrap();
     let runs = 5;
     for _ in 0..runs {
@@ -176,8 +177,8 @@ fn peaks_after(bytes: usize) -> Vec<u64> {
     }
     // All of them still live: the guest waits for more.
     running.stdin = Some(feeder.join().unwrap());
-    let processes = [vec![running.pid], processes::descendants(running.pid)].concat();
-    let peaks = processes.into_iter().filter_map(processes::peak_bytes).collect();
+    let processes = [vec![running.pid], process::descendants(running.pid)].concat();
+    let peaks = processes.into_iter().filter_map(process::peak_bytes).collect();
     running.wait().is(0, "completed");
     peaks
 }
@@ -236,14 +237,14 @@ fn a_signal_stops_it() {
     ] {
         let mut running = echoing();
         let stdin = running.stdin.take();
-        let processes = processes::descendants(running.pid);
+        let processes = process::descendants(running.pid);
         assert!(processes.len() >= 2, "{processes:?}");
         running.signal(signal);
         let outcome = running.wait();
         drop(stdin);
         outcome.is(code, "stopped").reported(code, sentence);
         assert_eq!((&outcome.verdict["reason"], &outcome.verdict["graceful"]), (&reason.into(), &false.into()));
-        assert!(!processes.into_iter().any(processes::is_alive), "something of the run still lives");
+        assert!(!processes.into_iter().any(process::is_there), "something of the run still lives");
     }
 }
 
@@ -270,7 +271,7 @@ fn ctrl_c_goes_to_the_whole_group_and_is_one_stop() {
 }
 
 /// A module that takes seconds to compile: many loops over many locals.
-fn slow_module(scratch: &Scratch) -> std::path::PathBuf {
+fn slow_module(scratch: &Folder) -> std::path::PathBuf {
     let mut body = String::new();
     for turn in 0..100 {
         body.push_str("(loop ");
@@ -285,20 +286,24 @@ fn slow_module(scratch: &Scratch) -> std::path::PathBuf {
 
 #[test]
 fn a_signal_stops_it_while_it_compiles() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let (module, cache) = (slow_module(&scratch), scratch.join("cache"));
     let ticks_of_compiling = 10;
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let running = Run::module(&module).cache(&cache).start();
         let processes = until("the compiler to be at work", || {
             assert!(!running.has_ended());
-            let processes = processes::descendants(running.pid);
-            processes.iter().any(|pid| processes::cpu_ticks(*pid) >= ticks_of_compiling).then_some(processes)
+            let processes = process::descendants(running.pid);
+            processes.iter().any(|pid| process::cpu_ticks(*pid) >= ticks_of_compiling).then_some(processes)
         });
         running.signal(signal);
         running.wait().is(code, "stopped");
-        assert!(!processes.into_iter().any(processes::is_alive), "something of the run still lives");
-        assert!(!support::names_in(&cache).iter().any(|name| name != "lock"), "{:?}", support::names_in(&cache));
+        assert!(!processes.into_iter().any(process::is_there), "something of the run still lives");
+        assert!(
+            !sandhog_harness::names_in(&cache).iter().any(|name| name != "lock"),
+            "{:?}",
+            sandhog_harness::names_in(&cache)
+        );
     }
 }
 
@@ -325,7 +330,7 @@ fn two_clocks_run_forward() {
 
 #[test]
 fn text_modules_run() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let nothing = scratch.file("nothing.wat", "(module (func (export \"_start\")))");
     Run::module(&nothing).run().printed("");
     let started = scratch.file("started.wat", ";; by itself\n(module (func $begin) (start $begin))");
@@ -334,9 +339,9 @@ fn text_modules_run() {
 
 #[test]
 fn a_module_runs_under_any_name() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     for name in ["no-ending", "two words.wasm", "ünï.bin", "-dash.wasm"] {
-        std::fs::copy(support::guest("hello"), scratch.join(name)).unwrap();
+        std::fs::copy(sandhog_harness::guest("hello"), scratch.join(name)).unwrap();
         Run::module(scratch.join(name)).run().printed("hello\n");
     }
     Run::module("./-dash.wasm").current_dir(scratch.path()).run().printed("hello\n");

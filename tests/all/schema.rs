@@ -4,7 +4,8 @@
 mod pattern;
 mod validate;
 
-use crate::support::{Run, Scratch, guest};
+use crate::support::Run;
+use sandhog_harness::{Folder, guest};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -84,7 +85,7 @@ fn what_check_refuses_by_itself_the_schema_refuses_and_its_dashes_it_takes() {
     for line in wrong {
         let text = format!("[job.web]\nmodule = \"a.wasm\"\n{line}\n");
         assert!(!faults(&schema, &json_of(&text)).is_empty(), "the schema takes {line}");
-        let folder = Scratch::new();
+        let folder = Folder::new();
         fs::copy(guest("hello"), folder.join("a.wasm")).unwrap();
         folder.file("sandhog.toml", &text);
         let outcome = Run::command(["check"]).current_dir(folder.path()).run();
@@ -137,7 +138,7 @@ fn every_key_of_the_schema_is_documented_and_a_flag_of_start_or_a_word_of_it() {
 #[test]
 fn a_fault_in_each_setting_names_it_and_its_place() {
     let schema = schema();
-    let folder = Scratch::new();
+    let folder = Folder::new();
     fs::copy(guest("hello"), folder.join("a.wasm")).unwrap();
     for key in keys(&schema) {
         // No setting takes a date.

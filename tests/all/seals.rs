@@ -1,13 +1,14 @@
 //! How the processes of a run are sealed, as the kernel tells whoever looks at them from outside: what a wall does, not
 //! what it says. A step that does nothing shows here.
 
-use crate::kit::{PATIENCE, Process, Running, Who, Workspace, guest, root_or_missing, wait_for};
+use crate::kit::{Running, Workspace};
 use rustix::fs::SealFlags;
 use rustix::process::{Gid, Signal, Uid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into_link_name_space, set_capabilities, set_thread_groups,
     set_thread_res_gid, set_thread_res_uid,
 };
+use sandhog_harness::{Person, Process, module, root_or_missing, until};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -52,7 +53,7 @@ impl Kind {
                 vec!["--cpu=1h".into(), format!("--dir={}::/in", workspace.text("in")), padded.path("sleep_forever")]
             }
             Self::Component => vec![padded.path("listens")],
-            Self::Handler => vec![format!("--child=word-handler={}", guest("word-handler")), guest("caller")],
+            Self::Handler => vec![format!("--child=word-handler={}", module("word-handler")), module("caller")],
             Self::Compiler => vec![workspace.text("slow.wat")],
         }
     }
@@ -86,7 +87,7 @@ struct Run {
 }
 
 impl Run {
-    fn start(who: Who, kind: Kind, padded: &Padded) -> Self {
+    fn start(who: Person, kind: Kind, padded: &Padded) -> Self {
         let workspace = Workspace::new(who);
         workspace.folder("in").file("slow.wat", &slow_module()).settle();
         let args = kind.args(&workspace, padded);
@@ -95,9 +96,9 @@ impl Run {
     }
 
     /// A run whose zygotes stay: the spawner, which would end them when their worker lives, is stopped until [`Self::go_on`].
-    fn held(who: Who, kind: Kind, padded: &Padded) -> Self {
+    fn held(who: Person, kind: Kind, padded: &Padded) -> Self {
         let what = format!("zygotes of {kind:?} to look at");
-        wait_for(&what, PATIENCE, || {
+        until(&what, || {
             let run = Self::start(who, kind, padded);
             // With a filter: from then on it needs nothing of the spawner any more.
             let has_all = |zygote: &Process| Sealed::of(zygote, false).is_some_and(|sealed| sealed.filters > 0);
@@ -113,8 +114,8 @@ impl Run {
         self.named(SPAWNER).iter().for_each(|spawner| spawner.signal(Signal::CONT));
     }
 
-    fn pid(&self) -> i32 {
-        i32::try_from(self.command.id()).unwrap()
+    fn pid(&self) -> u32 {
+        self.command.id()
     }
 
     /// Its processes of this name. A zygote is there for some milliseconds, so that nothing else is looked at.
@@ -125,7 +126,7 @@ impl Run {
             pids.extend(children_of(pid));
             next += 1;
         }
-        pids.into_iter().filter_map(Process::of).filter(|process| process.comm == name).collect()
+        pids.into_iter().filter_map(Process::of).filter(|process| process.name == name).collect()
     }
 
     /// The processes of this name, once so many are there and have so many filters, which is when they are sealed. None: they
@@ -159,7 +160,7 @@ impl Drop for Run {
 }
 
 /// The children of all threads of a process (proc_pid_task_children(5)).
-fn children_of(pid: i32) -> Vec<i32> {
+fn children_of(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
@@ -167,10 +168,10 @@ fn children_of(pid: i32) -> Vec<i32> {
 
 /// Shows each zygote and each worker of each kind to `see`, with a word on which it is; and the run while its workers live.
 fn for_each_process(mut see: impl FnMut(&str, &Run, &Sealed), mut see_run: impl FnMut(&Run)) {
-    for who in Who::all() {
+    for who in Person::all() {
         let padded = Padded::new(who);
         for kind in Kind::ALL {
-            wait_for(&format!("all processes of {kind:?} of {who:?}"), PATIENCE, || {
+            until(&format!("all processes of {kind:?} of {who:?}"), || {
                 let run = Run::held(who, kind, &padded);
                 run.zygotes()?.iter().for_each(|zygote| see(&format!("{kind:?} of {who:?}, a zygote"), &run, zygote));
                 run.go_on();
@@ -203,10 +204,10 @@ impl Padded {
     const BYTES: u32 = 48 << 20;
 
     /// Compiled already, too: else the spawner would be needed for that.
-    fn new(who: Who) -> Self {
+    fn new(who: Person) -> Self {
         let workspace = Workspace::new(who);
         for name in ["sleep_forever", "listens"] {
-            let mut module = fs::read(guest(name)).unwrap();
+            let mut module = fs::read(module(name)).unwrap();
             // A custom section: its number, its length as LEB128, the length of its name and the name; then anything.
             module.push(0);
             let more = |at: u32| if at < 4 { 0x80 } else { 0 };
@@ -244,7 +245,7 @@ fn slow_module() -> String {
 
 /// A zygote or a worker, as /proc shows it.
 struct Sealed {
-    pid: i32,
+    pid: u32,
     is_worker: bool,
     status: String,
     filters: usize,
@@ -311,16 +312,16 @@ impl Sealed {
         assert_eq!((self.field("NoNewPrivs"), self.field("Seccomp")), ("1", "2"), "{what}");
     }
 
-    fn expect_ids(&self, what: &str, who: Who) {
+    fn expect_ids(&self, what: &str, who: Person) {
         for which in ["Uid", "Gid"] {
             let ids = self.ids(which);
             assert!(ids.iter().all(|id| *id == ids[0]), "{what}: {which} {ids:?}");
             match who {
-                Who::Root => assert_ne!(ids[0], 0, "{what}: {which}"),
-                Who::Person(uid) => assert_eq!(ids[0], uid, "{what}: {which}"),
+                Person::Root => assert_ne!(ids[0], 0, "{what}: {which}"),
+                Person::Ordinary(uid) => assert_eq!(ids[0], uid, "{what}: {which}"),
             }
         }
-        if who == Who::Root {
+        if who == Person::Root {
             assert_eq!(self.field("Groups"), "", "{what}");
         }
     }
@@ -417,7 +418,7 @@ const NO_CHILD: i32 = libc::EDOM;
 /// Whether somebody with the ids and the capabilities of a process, but for the one to look into others, sees what it
 /// executes: for the kernel that is the same question as reading its memory (ptrace(2), "Ptrace access mode checking").
 #[allow(unsafe_code)]
-fn is_seen_by_its_like(pid: i32) -> bool {
+fn is_seen_by_its_like(pid: u32) -> bool {
     let process = Process::of(pid).unwrap();
     let sealed = Sealed::of(&process, false).unwrap();
     let (uid, gid) = (sealed.ids("Uid")[0], sealed.ids("Gid")[0]);
@@ -463,7 +464,7 @@ fn is_seen_by_its_like(pid: i32) -> bool {
 }
 
 /// Of a process that is not dumpable, /proc belongs to root of the user namespace in which its program was started.
-fn owner_in_proc(pid: i32) -> u32 {
+fn owner_in_proc(pid: u32) -> u32 {
     fs::metadata(format!("/proc/{pid}/fd")).unwrap().uid()
 }
 
@@ -472,13 +473,13 @@ fn nobody_of_the_same_id_looks_into_a_process_of_ours() {
     if !root_or_missing("becoming others") {
         return;
     }
-    for who in Who::all() {
+    for who in Person::all() {
         // So that a child that sees nothing proves something.
         let workspace = Workspace::new(who);
         let sleeper = Running::start(workspace.command("sleep".as_ref()).arg("600"));
-        let pid = i32::try_from(sleeper.id()).unwrap();
-        wait_for("a sleeper", PATIENCE, || (Process::of(pid)?.comm == "sleep").then_some(()));
-        if who != Who::Root {
+        let pid = sleeper.id();
+        until("a sleeper", || (Process::of(pid)?.name == "sleep").then_some(()));
+        if who != Person::Root {
             assert!(is_seen_by_its_like(pid), "a process that anybody of its id may look into");
             assert_eq!(owner_in_proc(pid), who.uid());
         }

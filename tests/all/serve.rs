@@ -2,8 +2,9 @@
 
 use crate::http_client::{Broken, Client, head};
 use crate::serve_kit::{BY_PATH, BY_PATH_0_3, Service, Who, command, serve};
-use crate::support::{Run, guest, until};
+use crate::support::Run;
 use rustix::process::Signal;
+use sandhog_harness::{guest, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 
@@ -203,7 +204,7 @@ fn a_service_ends_with_its_workers() {
     let workers = service.all_workers(2);
     service.running.signal(Signal::KILL);
     until("the workers to be gone", || {
-        workers.iter().all(|worker| !crate::support::processes::is_alive(*worker)).then_some(())
+        workers.iter().all(|worker| !sandhog_harness::process::is_there(*worker)).then_some(())
     });
 }
 
@@ -333,7 +334,7 @@ fn workers_share_objects() {
 
 #[test]
 fn a_directory_that_is_granted_is_served_and_nothing_beside_it() {
-    let scratch = crate::support::Scratch::new();
+    let scratch = sandhog_harness::Folder::new();
     std::fs::create_dir(scratch.join("site")).unwrap();
     let page = "<h1>here</h1>".repeat(10_000);
     scratch.file("site/index.html", &page);

@@ -1,13 +1,13 @@
 //! Jobs under a daemon that have a process for each connection: what people see of them, and what outlives a process, a reload, a
 //! pool.
 
-use crate::daemon_kit::{Daemon, module};
+use crate::daemon_kit::Daemon;
 use crate::http_client::load::{Counts, Load};
 use crate::http_client::{Client, head};
 use crate::serve_kit::{BY_PATH, Who};
 use crate::serve_load::own_address;
-use crate::support::{processes, until};
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{module, process, until};
 use sandhog_protocol::control::{Instance, Phase};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -79,7 +79,7 @@ fn the_process_of_a_connection_is_shown_while_it_is_there() {
     let instance =
         |is: fn(&Instance) -> bool| until("the instance to be so", || Some(daemon.instance("web")).filter(is));
     let shown = instance(|it| it.pid.is_some() && it.memory_bytes.is_some());
-    assert!(processes::is_alive(shown.pid.unwrap()));
+    assert!(process::is_there(shown.pid.unwrap()));
     client.send(head("POST", "/echo", &[], 3)).unwrap();
     client.send("a").unwrap();
     client.wait_for_some().unwrap();

@@ -3,10 +3,9 @@
 use crate::http_client::flood::Flood;
 use crate::http_client::load::Load;
 use crate::http_client::{Broken, Client, head};
-use crate::kit::{Need, alone, missing};
 use crate::serve_kit::{BY_PATH, Service, serve};
-use crate::support::until;
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{Need, alone, missing, until};
 use std::net::Shutdown;
 
 /// Growth of everything together that is nobody's fault, in bytes: buffers of allocators, a page here and there.
@@ -192,7 +191,7 @@ fn bodies_that_break_off_end_their_own_request() {
 #[test]
 fn clients_that_go_away_leave_nothing_behind() {
     let (service, before) = warm(&["-i", "1"]);
-    let files = crate::support::processes::descriptors(service.running.pid);
+    let files = sandhog_harness::process::descriptors(service.running.pid);
     for _ in 0..300 {
         let mut client = service.client();
         client.send(head("GET", "/large?bytes=10000000", &[], 0)).unwrap();
@@ -201,7 +200,7 @@ fn clients_that_go_away_leave_nothing_behind() {
     }
     is_flat(&service, before);
     until("the descriptors to be closed", || {
-        (crate::support::processes::descriptors(service.running.pid) <= files + 4).then_some(())
+        (sandhog_harness::process::descriptors(service.running.pid) <= files + 4).then_some(())
     });
     service.goes_on();
 }

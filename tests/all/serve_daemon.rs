@@ -1,12 +1,13 @@
 //! Jobs that listen, kept up by a daemon: who has the port and when, what is told of requests, and what outlives a worker, a
 //! reload, a daemon.
 
-use crate::daemon_kit::{Daemon, module};
+use crate::daemon_kit::Daemon;
 use crate::http_client::{Client, head};
 use crate::serve_kit::{BY_PATH, Who};
 use crate::serve_load::own_address;
-use crate::support::{Outcome, Run, processes, until};
+use crate::support::{Outcome, Run};
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{module, process, until};
 use sandhog_protocol::control::{Event, Phase, Requests};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -384,7 +385,7 @@ fn an_address_that_the_daemon_can_not_have_is_said_at_its_start() {
 #[test]
 fn the_port_is_held_by_the_daemon_alone() {
     let (daemon, address) = web(8219, "");
-    let below = processes::descendants(daemon.pid());
+    let below = process::descendants(daemon.pid());
     // Whoever holds a listener could shut it down for all, and keep it open.
     kill(daemon.instance("web").pid.unwrap());
     daemon.until_instance("another attempt", "web", |it| it.phase == Phase::Running && it.restarts == 1);

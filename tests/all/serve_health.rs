@@ -1,11 +1,11 @@
 //! Workers that are asked whether they are well: by `sandhog serve`, and under a daemon.
 
-use crate::daemon_kit::{Daemon, module};
+use crate::daemon_kit::Daemon;
 use crate::http_client::Client;
 use crate::serve_kit::{BY_PATH, Who, command, serve};
 use crate::serve_load::own_address;
-use crate::support::{processes, until};
 use rustix::process::Signal;
+use sandhog_harness::{module, process, until};
 use sandhog_protocol::control::Phase;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -123,7 +123,7 @@ fn a_worker_that_takes_too_much_memory_is_replaced() {
     let [worker] = service.workers()[..] else { panic!("{:?}", service.workers()) };
     let before = service.who().attempt;
     let _ = service.get("/keep?mib=100");
-    until("the worker to be gone", || (!processes::is_alive(worker)).then_some(()));
+    until("the worker to be gone", || (!process::is_there(worker)).then_some(()));
     assert_ne!(service.who().attempt, before);
     service.running.signal(Signal::TERM);
     let outcome = service.running.wait();

@@ -1,8 +1,9 @@
 //! `sandhog serve` for a test: started at any free port, with the guest that does as the path says.
 
 use crate::http_client::{Answer, Broken, Client};
-use crate::support::{Outcome, Run, Running, guest, processes, until};
+use crate::support::{Outcome, Run, Running};
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{guest, process, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -68,8 +69,8 @@ impl Service {
 
     /// Its workers, those of a warm pool among them.
     pub(crate) fn workers(&self) -> Vec<u32> {
-        let all = processes::descendants(self.running.pid).into_iter();
-        all.filter(|pid| processes::name_of(*pid).as_deref() == Some("sandhog-worker")).collect()
+        let all = process::descendants(self.running.pid).into_iter();
+        all.filter(|pid| process::name_of(*pid).as_deref() == Some("sandhog-worker")).collect()
     }
 
     /// Its workers, once there are so many. The first line says that the first one takes connections; the others follow.
@@ -88,8 +89,8 @@ impl Service {
 
     /// Bytes of memory of the command and all below it that are its own.
     pub(crate) fn memory(&self) -> u64 {
-        let all = processes::descendants(self.running.pid);
-        all.into_iter().chain([self.running.pid]).filter_map(processes::resident_bytes).sum()
+        let all = process::descendants(self.running.pid);
+        all.into_iter().chain([self.running.pid]).filter_map(process::resident_bytes).sum()
     }
 
     pub(crate) fn kill(worker: u32) {

@@ -151,7 +151,7 @@ fn requests_beyond_concurrency_and_queue_are_a_503_that_says_when_to_come_again(
 
 /// Takes those away that are answered already, until there are so many; each has to be told when to come again.
 fn refused(clients: &mut Vec<Client>, count: usize) -> usize {
-    crate::support::until("requests to be refused", || {
+    sandhog_harness::until("requests to be refused", || {
         let answered = clients.iter_mut().filter(|client| client.has_come()).count();
         (answered >= count).then_some(())
     });

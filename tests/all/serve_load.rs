@@ -1,13 +1,12 @@
 //! Services that are replaced, killed and scaled while fifty clients ask: no request fails but those inside of a worker that was
 //! killed, and they are counted one by one.
 
-use crate::daemon_kit::{Daemon, module};
+use crate::daemon_kit::Daemon;
 use crate::http_client::load::{Asking, Counts, Load};
 use crate::http_client::{Client, head};
-use crate::kit::alone;
 use crate::serve_kit::{BY_PATH, Service, Who, serve};
-use crate::support::{processes, until};
 use rustix::process::Signal;
+use sandhog_harness::{alone, module, process, until};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -54,7 +53,7 @@ fn ten_reloads_lose_no_request() {
         go_on(&asking, 50);
         let old = service.all_workers(2);
         service.running.signal(Signal::HUP);
-        until("the old workers to be gone", || old.iter().all(|worker| !processes::is_alive(*worker)).then_some(()));
+        until("the old workers to be gone", || old.iter().all(|worker| !process::is_there(*worker)).then_some(()));
     }
     go_on(&asking, 50);
     let counts = stop(asking);
@@ -153,7 +152,7 @@ fn finish_after_the_death_of(worker: u32, service: &Service, held: &mut [(Who, C
         if is_whole { *whole += 1 } else { *lost += 1 }
     }
     assert!(fates.values().all(|(whole, lost)| *whole == 0 || *lost == 0), "{fates:?}");
-    until("the worker to be gone", || (!processes::is_alive(worker)).then_some(()));
+    until("the worker to be gone", || (!process::is_there(worker)).then_some(()));
     service.goes_on();
     fates.values().map(|(whole, _)| whole).sum()
 }

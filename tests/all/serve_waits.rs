@@ -2,7 +2,7 @@
 
 use crate::http_client::{Client, head};
 use crate::serve_kit::{BY_PATH, BY_PATH_0_3, Service, serve};
-use crate::support::{guest, until};
+use sandhog_harness::{guest, until};
 
 const OBJECTS: [&str; 6] =
     ["--object", "lock: lock", "--object", "go: event set wait", "--object", "tasks: queue(1) put get"];

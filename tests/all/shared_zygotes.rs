@@ -1,10 +1,13 @@
 //! Instances of one job that come from one zygote: each is an attempt like any other, and the zygote goes with the last of them.
 
-use crate::daemon_kit::{Daemon, module, quick, told};
-use crate::kit::traces::cgroups_of;
-use crate::kit::{PROMISED, wait_for};
-use crate::support::processes::{descendants, is_alive, name_of};
+use crate::daemon_kit::{Daemon, quick, told};
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{
+    PROMISED, module,
+    process::{descendants, is_there, name_of},
+    traces::cgroups_of,
+    until_within,
+};
 use sandhog_protocol::control::{Instance, Phase};
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +25,7 @@ fn zygotes(daemon: &Daemon) -> Vec<u32> {
 
 /// The zygote that is left when all that were there for a moment have gone.
 fn one_zygote(daemon: &Daemon) -> u32 {
-    wait_for("one zygote", PROMISED, || <[u32; 1]>::try_from(zygotes(daemon)).ok())[0]
+    until_within("one zygote", PROMISED, || <[u32; 1]>::try_from(zygotes(daemon)).ok())[0]
 }
 
 fn pids(daemon: &Daemon) -> Vec<u32> {
@@ -53,13 +56,13 @@ fn four_instances_come_from_one_zygote_and_nothing_of_it_stays() {
     assert_eq!((one_zygote(&daemon), families(&daemon).len()), (zygote, 1));
     assert_eq!(daemon.instance("web/2").last.unwrap().text, "failed with code 3");
     daemon.well(&["stop", "web"]);
-    wait_for("the zygote's end", PROMISED, || zygotes(&daemon).is_empty().then_some(()));
+    until_within("the zygote's end", PROMISED, || zygotes(&daemon).is_empty().then_some(()));
     daemon.well(&["start", "web"]);
     assert_ne!(one_zygote(&daemon), zygote);
     daemon.well(&["delete", "web"]);
-    wait_for("nothing", PROMISED, || (zygotes(&daemon).is_empty() && daemon.workers() == 0).then_some(()));
+    until_within("nothing", PROMISED, || (zygotes(&daemon).is_empty() && daemon.workers() == 0).then_some(()));
     let cgroups = || cgroups_of(&daemon.path("runtime"));
-    wait_for("no cgroup", PROMISED, || cgroups().is_empty().then_some(()));
+    until_within("no cgroup", PROMISED, || cgroups().is_empty().then_some(()));
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn a_zygote_that_is_killed_ends_no_instance_and_the_next_start_brings_another_on
     daemon.up_well(&job("instances = 3\nshared_zygote = true"));
     let (zygote, before) = (one_zygote(&daemon), pids(&daemon));
     kill_process(Pid::from_raw(zygote.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
-    wait_for("its end", PROMISED, || (!is_alive(zygote)).then_some(()));
+    until_within("its end", PROMISED, || (!is_there(zygote)).then_some(()));
     let first = daemon.instance("web/0");
     daemon.tell_and_on("web/0", "trap");
     followed(&daemon, "web/0", &first);

@@ -1,8 +1,9 @@
 //! Jobs that accept clients themselves: where they listen, by the standard library of WASI 0.1 and by the guests' interface, and
 //! how connections and listeners are passed on. `sockets_kept` has those that a daemon keeps up.
 
-use crate::support::{Outcome, Run, Running, guest, is_root, processes, until};
+use crate::support::{Outcome, Run, Running};
 use rustix::process::{Pid, Signal, kill_process};
+use sandhog_harness::{guest, is_root, process, until};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -99,7 +100,7 @@ fn a_programs_own_variable_stays_and_a_job_without_a_grant_hears_of_no_socket() 
 
 #[test]
 fn directories_are_found_behind_the_sockets() {
-    let scratch = crate::support::Scratch::new();
+    let scratch = sandhog_harness::Folder::new();
     scratch.file("word", "found");
     let listening = Listening::of(listens("accepts", &["beside-a-directory"]).dir(scratch.path(), "::/in"));
     assert_eq!(ask(connect(listening.address), "and a socket"), "AND A SOCKET\n");
@@ -153,8 +154,8 @@ fn a_child_that_dies_takes_its_own_client_along_and_nobody_else() {
     assert!(lost(listening.address, 10) <= 1);
     assert_eq!(answers(listening.address, 10), [("0".to_owned(), 5), ("1".to_owned(), 5)].into());
     // From outside, and while it is busy.
-    let all = || processes::descendants(listening.running.pid).into_iter();
-    let workers: Vec<u32> = all().filter(|pid| processes::name_of(*pid).as_deref() == Some("sandhog-worker")).collect();
+    let all = || process::descendants(listening.running.pid).into_iter();
+    let workers: Vec<u32> = all().filter(|pid| process::name_of(*pid).as_deref() == Some("sandhog-worker")).collect();
     assert!(workers.len() >= 3, "{workers:?}");
     let youngest = Pid::from_raw(i32::try_from(workers.into_iter().max().unwrap()).unwrap()).unwrap();
     kill_process(youngest, Signal::KILL).unwrap();
@@ -313,7 +314,7 @@ fn a_socket_that_was_passed_takes_the_place_of_one_that_is_bound() {
 #[test]
 fn root_may_listen_below_1024() {
     if !is_root() {
-        return crate::kit::missing(crate::kit::Need::Root, "a port below 1024 needs root");
+        return sandhog_harness::missing(sandhog_harness::Need::Root, "a port below 1024 needs root");
     }
     let run = Run::new("accepts").flag(format!("--net=listen:{}", crate::serve_load::own_address(807)));
     let listening = Listening::of(run);

@@ -1,7 +1,7 @@
 //! How jobs that are kept up are stopped, and what signals do to them.
 
-use crate::daemon_kit::{Daemon, kinds, module};
-use crate::support::{processes, until};
+use crate::daemon_kit::{Daemon, kinds};
+use sandhog_harness::{module, process, until};
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::{Value, json};
 use std::fs;
@@ -49,7 +49,7 @@ fn a_job_that_does_not_stop_is_ended_by_force_when_its_grace_is_over() {
     daemon.well(&["stop", "job"]);
     let job = daemon.instance("job");
     assert_eq!((job.phase, last(&job)), (Phase::Stopped, stopped(false)));
-    assert!(!processes::is_alive(before.pid.unwrap()));
+    assert!(!process::is_there(before.pid.unwrap()));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_deleted_job_is_gone_with_its_logs() {
     let before = start(&daemon, "job", &[], &["listen", "ready"]);
     daemon.well(&["delete", "job"]);
     assert_eq!(daemon.instances(), []);
-    assert!(!processes::is_alive(before.pid.unwrap()));
+    assert!(!process::is_there(before.pid.unwrap()));
     let outcome = daemon.run(&["show", "job"]);
     assert!(outcome.code != 0 && outcome.stderr.contains("is called \"job\""), "{outcome:#?}");
     // Another one of this name begins with nothing of it.

@@ -1,7 +1,8 @@
 //! What a command's stdin, stdout and stderr are to the guest: the same as to any other program.
 
-use crate::support::{Outcome, Run, Running, Scratch, Terminal, guest, processes, sandhog, terminal, until};
+use crate::support::{Outcome, Run, Running};
 use rustix::process::{Pid, Signal, WaitOptions, getpgid, kill_process_group, waitpid};
+use sandhog_harness::{Folder, Terminal, guest, process, sandhog, terminal, until};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
@@ -34,7 +35,7 @@ fn read_all(mut from: impl Read) -> String {
 
 #[test]
 fn stdout_and_stderr_that_are_one_file_keep_their_order() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let path = scratch.join("both");
     for file in [File::create(&path).unwrap(), appending(&path)] {
         turns(file).run().is(0, "completed");
@@ -67,7 +68,7 @@ fn stdout_and_stderr_that_are_one_pipe_socket_or_terminal_keep_their_order() {
 
 #[test]
 fn of_streams_that_are_one_the_sum_is_counted_and_each_is_what_the_worker_says() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let run = turns(File::create(scratch.join("both")).unwrap()).run();
     let each = ["stdout_bytes", "stderr_bytes"].map(|key| run.number(key));
     assert_eq!((run.number("output_bytes"), each), (in_turns().len() as u64, [in_turns().len() as u64 / 2; 2]));
@@ -85,7 +86,7 @@ fn of_streams_that_are_one_the_sum_is_counted_and_each_is_what_the_worker_says()
 #[test]
 fn lines_that_are_written_in_one_call_are_not_torn_between_runs_that_append_to_one_file() {
     const COUNT: usize = 60;
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     for length in [90, 10_000, 200_000] {
         let path = scratch.join("log");
         let write = |letter: &str| {
@@ -108,7 +109,7 @@ fn lines_that_are_written_in_one_call_are_not_torn_between_runs_that_append_to_o
 
 #[test]
 fn a_guest_that_does_not_read_takes_nothing() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let mut file = scratch_file(&scratch, b"for somebody else\n");
     Run::new("hello").stdin_from(file.try_clone().unwrap()).run().printed("hello\n");
     assert_eq!(file.stream_position().unwrap(), 0);
@@ -119,7 +120,7 @@ fn a_guest_that_does_not_read_takes_nothing() {
     assert_eq!(read_all(File::from(reads)), "for somebody else\n");
 }
 
-fn scratch_file(scratch: &Scratch, bytes: &[u8]) -> File {
+fn scratch_file(scratch: &Folder, bytes: &[u8]) -> File {
     let path = scratch.join("input");
     std::fs::write(&path, bytes).unwrap();
     File::open(path).unwrap()
@@ -127,7 +128,7 @@ fn scratch_file(scratch: &Scratch, bytes: &[u8]) -> File {
 
 #[test]
 fn a_file_is_left_where_the_guest_stopped() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     for length in [5, 200_000] {
         let mut file = scratch_file(&scratch, &vec![b'x'; length]);
         let run = Run::new("take_four.wat").stdin_from(file.try_clone().unwrap()).run();
@@ -258,7 +259,7 @@ fn what_stands_still_by_ctrl_z_does_nothing_and_uses_up_no_time() {
     const LIMIT: Duration = Duration::from_secs(2);
     let begin = Instant::now();
     let (run, group) = as_job(Run::new("sleep_forever").flag("--timeout=2s"));
-    let worker = until("the worker", || processes::worker_of(run.pid));
+    let worker = until("the worker", || process::worker_of(run.pid));
     until("its guest", || (state_of(worker) == 'S').then_some(()));
     stops(group);
     let stopped = Instant::now();
@@ -296,7 +297,7 @@ fn state_of(pid: u32) -> char {
 }
 
 /// A shell with job control on a terminal of its own.
-fn shell(terminal: &Terminal, scratch: &Scratch, script: &str) -> std::process::Child {
+fn shell(terminal: &Terminal, scratch: &Folder, script: &str) -> std::process::Child {
     let script = script.replace("SANDHOG", sandhog().to_str().unwrap());
     let mut command = Command::new("setsid");
     command.args(["--ctty", "--wait", "bash", "--norc", "-mc", &script]);
@@ -318,7 +319,7 @@ fn a_job_in_the_background_of_a_terminal_is_stopped_when_it_reads_and_not_before
         hello.display(),
         cat.display()
     );
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let mut shell = shell(&terminal, &scratch, &script);
     shows(&terminal, "first 0");
     // 128 and SIGTTIN.
@@ -333,7 +334,7 @@ fn a_job_in_the_background_of_a_terminal_is_stopped_when_it_reads_and_not_before
 fn ctrl_z_at_a_terminal_halts_and_fg_goes_on() {
     let terminal = Terminal::new(24, 80);
     let script = format!("SANDHOG run {}; echo first $?; fg; echo second $?", guest("stdin_lines").display());
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let mut shell = shell(&terminal, &scratch, &script);
     terminal.press("one\n");
     shows(&terminal, "one\none");

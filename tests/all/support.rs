@@ -1,20 +1,10 @@
 //! One builder that runs the real executable. Every run has a deadline and directories of its own.
 
 mod outcome;
-pub(crate) mod processes;
-mod scratch;
-mod snapshot;
-mod stream;
-mod terminal;
 
-use crate::each_test;
-pub(crate) use crate::installed::sandhog;
-use crate::installed::{hostile, installed, target};
 pub(crate) use outcome::Outcome;
-pub(crate) use scratch::{Scratch, chown, names_in};
-pub(crate) use snapshot::shows;
-use stream::Stream;
-pub(crate) use terminal::{Terminal, terminal};
+use sandhog_harness::each_test;
+use sandhog_harness::{DEADLINE, Folder, Person, Stream, cache_of, chown, guest, hostile, is_root, program, state_of};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -26,78 +16,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
-
-/// How long a run may take, and how long a test waits for anything: far more than any of them needs on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-
-/// How often a condition is looked at that nobody announces.
-const LOOK: Duration = Duration::from_millis(2);
-
-/// An id that no account and no worker has (workers are numbered far above).
-pub(crate) const ORDINARY: u32 = 54_321;
-
-/// A guest by its name: `hello` for hello.wasm, or with its ending: `reactor.wat`.
-pub(crate) fn guest(name: &str) -> PathBuf {
-    let file = if name.contains('.') { name.to_owned() } else { format!("{name}.wasm") };
-    let path = target().join("guests").join(file);
-    assert!(path.exists(), "{path:?} is missing: ./just jobs");
-    path
-}
-
-/// Compiled guests, kept for all tests and all test runs of one user: beside the guests, or where that is closed to us
-/// among the temporary files.
-fn shared_cache() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let target = target();
-        let open = rustix::fs::access(&target, rustix::fs::Access::WRITE_OK).is_ok();
-        let name = format!("sandhog-test-cache-{}", rustix::process::geteuid().as_raw());
-        if open { target } else { std::env::temp_dir() }.join(name)
-    })
-}
-
-/// The state directory beside [`shared_cache`], with the secret that its entries are sealed with.
-fn shared_state() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let state = shared_cache().with_extension("state");
-        share_secret(&state);
-        state
-    })
-}
-
-/// Gives a state directory the secret of all tests, so that what it compiles can be used by others, and the other way round.
-pub(crate) fn share_secret(state: &Path) {
-    let options = &mut fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(options.recursive(true), 0o700).create(state).unwrap();
-    let (key, beside) = (state.join("cache.key"), state.join(format!("cache.key-{}", std::process::id())));
-    if !key.exists() {
-        fs::write(&beside, [b'k'; 32]).unwrap();
-        fs::set_permissions(&beside, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        fs::rename(beside, key).unwrap();
-    }
-}
-
-/// Whether the tests run as root.
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// Waits until the condition has a value.
-pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    each_test::begin();
-    let start = Instant::now();
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(start.elapsed() < DEADLINE, "waited for {what} in vain");
-        thread::sleep(LOOK);
-    }
-}
+use std::time::Duration;
 
 #[derive(Debug)]
 enum Input {
@@ -130,7 +50,7 @@ pub(crate) struct Run {
     /// It lies: see [`Self::hostile`].
     hostile: bool,
     program: Option<PathBuf>,
-    scratch: Scratch,
+    scratch: Folder,
 }
 
 impl Run {
@@ -176,7 +96,7 @@ impl Run {
             verdict: false,
             hostile: false,
             program: None,
-            scratch: Scratch::new(),
+            scratch: Folder::new(),
         }
     }
 
@@ -199,7 +119,7 @@ impl Run {
     }
 
     /// Lets the guest write to a directory, as /out.
-    pub(crate) fn writable(self, scratch: &Scratch) -> Self {
+    pub(crate) fn writable(self, scratch: &Folder) -> Self {
         self.dir(scratch.path(), "::/out:rw")
     }
 
@@ -267,8 +187,8 @@ impl Run {
     /// As an ordinary user where the tests run as root (else they are one), with a cache and a state of that user's own.
     pub(crate) fn by_ordinary_user(mut self) -> Self {
         if is_root() {
-            self.as_user = Some(ORDINARY);
-            chown(self.scratch.path(), ORDINARY);
+            self.as_user = Some(Person::MADE_UP.uid());
+            chown(self.scratch.path(), Person::MADE_UP.uid());
             if let Some(module) = &self.module
                 && module.is_file()
             {
@@ -345,11 +265,11 @@ impl Run {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let cache = self.cache.clone().unwrap_or_else(|| match self.as_user {
             Some(_) => self.scratch.join("cache"),
-            None => shared_cache().to_path_buf(),
+            None => cache_of(Person::me()),
         });
         let state = match self.as_user {
             Some(_) => self.scratch.join("state"),
-            None => shared_state().to_path_buf(),
+            None => state_of(Person::me()),
         };
         command.env("SANDHOG_CACHE_DIR", cache).env("SANDHOG_STATE_DIR", state).env("HOME", self.scratch.path());
         command.envs(self.env.drain(..));
@@ -369,12 +289,7 @@ impl Run {
 
     /// For another user where everybody can reach it: the path may lead through directories that are closed to others.
     fn executable(&mut self) -> Command {
-        let built = || match (self.as_user, self.hostile) {
-            (None, false) => sandhog(),
-            (None, true) => hostile().to_path_buf(),
-            (Some(_), false) => installed().program.clone(),
-            (Some(_), true) => installed().hostile.clone(),
-        };
+        let built = || if self.hostile { hostile() } else { program() }.to_path_buf();
         let path = self.program.clone().unwrap_or_else(built);
         let mut command = self.program(path);
         if let Some(user) = self.as_user {
@@ -416,7 +331,7 @@ pub(crate) struct Running {
     child: Child,
     verdict: Option<PathBuf>,
     ended: bool,
-    _scratch: Scratch,
+    _scratch: Folder,
 }
 
 impl Running {

@@ -1,18 +1,19 @@
 //! Parents and children that do not read, send at once, say too much, or hang up: where a cgroup counts their memory, and as an
 //! ordinary user, where large messages go in pieces.
 
-use crate::kit::{Who, Workspace, guest};
+use crate::kit::Workspace;
+use sandhog_harness::{Person, module};
 
 /// What it prints, as its standard output.
-fn told(who: Who, case: &str, bytes: u64, flags: &[&str]) -> String {
-    let child = format!("--child=again={}", guest("talks_badly"));
-    let (module, bytes) = (guest("talks_badly"), bytes.to_string());
+fn told(who: Person, case: &str, bytes: u64, flags: &[&str]) -> String {
+    let child = format!("--child=again={}", module("talks_badly"));
+    let (module, bytes) = (module("talks_badly"), bytes.to_string());
     let ran = Workspace::new(who).run(&[&[child.as_str()][..], flags, &[module.as_str(), "--", case, &bytes]].concat());
     assert_eq!((ran.expect("completed", 0).stderr.as_str(), case), ("", case));
     ran.stdout.clone()
 }
 
-fn talks_of(who: Who, case: &str, bytes: u64, stdout: &[&str]) {
+fn talks_of(who: Person, case: &str, bytes: u64, stdout: &[&str]) {
     let text = told(who, case, bytes, &[]);
     // Of what two jobs print only the order of each one's own is known.
     let mut lines: Vec<_> = text.lines().collect();
@@ -23,7 +24,7 @@ fn talks_of(who: Who, case: &str, bytes: u64, stdout: &[&str]) {
 }
 
 fn talks(case: &str, bytes: u64, stdout: &[&str]) {
-    Who::all().into_iter().for_each(|who| talks_of(who, case, bytes, stdout));
+    Person::all().into_iter().for_each(|who| talks_of(who, case, bytes, stdout));
 }
 
 #[test]
@@ -33,8 +34,8 @@ fn a_child_that_does_not_read_makes_its_parent_wait_and_what_timed_out_was_not_s
         talks("deaf-child", bytes, &[&["some sent true, then TimedOut, WouldBlock"][..], &rest].concat());
     }
     // Memory that is counted waits for its receiver; what goes in pieces is not sent before it has been received.
-    for who in Who::all() {
-        let some = if who == Who::Root { "some sent true" } else { "some sent false" };
+    for who in Person::all() {
+        let some = if who == Person::Root { "some sent true" } else { "some sent false" };
         let given_up = format!("{some}, then TimedOut, WouldBlock");
         talks_of(who, "deaf-child", 3_000_000, &[&[given_up.as_str()][..], &rest].concat());
     }
@@ -45,7 +46,7 @@ fn a_child_that_does_not_read_makes_its_parent_wait_and_what_timed_out_was_not_s
 fn an_ordinary_users_children_that_do_not_read_hold_no_more_than_their_sockets() {
     for bytes in [64 << 10, 1 << 20, 60 << 20] {
         let flags = ["--memory=128MiB", "--max-children=16"];
-        let told = told(Who::ordinary(), "deaf-children", bytes, &flags);
+        let told = told(Person::ordinary(), "deaf-children", bytes, &flags);
         let sent: u64 = told.trim().strip_prefix("sent ").unwrap().strip_suffix(" bytes").unwrap().parse().unwrap();
         assert!(sent <= 16 * (280 << 10), "{sent} bytes of {bytes} each");
         assert_eq!(sent > 0, bytes == 64 << 10);
@@ -93,10 +94,10 @@ fn what_was_sent_before_a_child_hangs_up_arrives_and_then_both_hear_the_end() {
 /// From a worker to the bridge it goes in pieces, from the bridge to a worker by memory.
 #[test]
 fn a_large_message_of_an_ordinary_users_job_is_one_line() {
-    let workspace = Workspace::new(Who::ordinary());
+    let workspace = Workspace::new(Person::ordinary());
     let line = format!("\"{}\"\n", "x".repeat(3 << 20));
     workspace.file("in", &format!("1\n{line}2\n")).settle();
-    let ran = workspace.run_after("env", &[], "exec 3<in 4>out", &["--ipc=3,4", &guest("echo")]);
+    let ran = workspace.run_after("env", &[], "exec 3<in 4>out", &["--ipc=3,4", &module("echo")]);
     assert_eq!(ran.expect("completed", 0).stderr, "");
     assert!(workspace.read("out") == format!("1\n{line}2\n"));
 }

@@ -1,6 +1,7 @@
 //! `sandhog inspect`, `build` and `new`, by the executable.
 
-use crate::support::{Outcome, Run, Scratch, guest, is_root, names_in};
+use crate::support::{Outcome, Run};
+use sandhog_harness::{Folder, guest, is_root, names_in};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -82,7 +83,7 @@ fn a_module_that_would_be_refused_is_described_with_the_reason() {
 
 #[test]
 fn what_can_not_be_inspected_or_built_is_refused_with_a_sentence() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let out = scratch.join("out.wasm");
     let text = scratch.file("text", "no module\n");
     let torn = scratch.file("torn.wat", "(module (func");
@@ -103,8 +104,8 @@ fn what_can_not_be_inspected_or_built_is_refused_with_a_sentence() {
 
 #[test]
 fn what_was_built_replaces_what_was_there_as_a_whole_and_runs() {
-    let scratch = Scratch::new();
-    let cache = Scratch::new();
+    let scratch = Folder::new();
+    let cache = Folder::new();
     let out = scratch.file("out.wasm", vec![b'x'; 8 << 20]);
     let before = fs::File::open(&out).unwrap();
     for (name, what) in [("hello", "a core module"), ("hello_0_3.wat", "a component"), ("echo", "a component")] {
@@ -127,7 +128,7 @@ fn what_was_built_replaces_what_was_there_as_a_whole_and_runs() {
 
 #[test]
 fn a_build_that_is_refused_leaves_what_was_there() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let out = scratch.file("out.wasm", "before");
     let outcome = built(&guest("reactor.wat"), &out);
     assert!(outcome.code == 126 && outcome.stderr.starts_with("sandhog: refused: it is a reactor: "), "{outcome:#?}");
@@ -136,7 +137,7 @@ fn a_build_that_is_refused_leaves_what_was_there() {
 
 #[test]
 fn a_place_that_can_not_be_written_is_known_before_anything_is_built() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     scratch.file("file", "");
     let mut outputs = vec![scratch.join("nowhere/out.wasm"), scratch.join("file/out.wasm"), scratch.join("..")];
     if is_root() {
@@ -156,7 +157,7 @@ fn a_place_that_can_not_be_written_is_known_before_anything_is_built() {
 
 #[test]
 fn a_new_crate_has_all_that_it_needs() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     for (words, name, main) in [
         (&["new"][..], "night-shift", "src/main.rs"),
         (&["new", "--handler"], "re_size", "src/lib.rs"),
@@ -176,7 +177,7 @@ fn a_new_crate_has_all_that_it_needs() {
 
 #[test]
 fn a_crate_that_can_not_be_is_refused_and_nothing_of_it_is_left() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     scratch.file("taken", "mine");
     fs::create_dir(scratch.join("empty")).unwrap();
     std::os::unix::fs::symlink("nowhere", scratch.join("link")).unwrap();

@@ -1,7 +1,7 @@
 //! Where the time of a start goes, for whoever asks; and the zygote that begins before anybody asks for it.
 
-use crate::kit::traces::stale_cgroups;
-use crate::support::{Outcome, Run, until};
+use crate::support::{Outcome, Run};
+use sandhog_harness::{traces::stale_cgroups, until};
 
 const VARIABLE: &str = "SANDHOG_TRACE_START";
 

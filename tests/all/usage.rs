@@ -1,14 +1,18 @@
 //! What an attempt that lives uses: told to its parent, to whoever asks a daemon, and to the program that started it.
 
 use crate::daemon_kit::Daemon;
-use crate::kit::{self, Who, Workspace};
-use crate::support::{DEADLINE, Run, guest, processes, sandhog, until};
+use crate::kit::Workspace;
+use crate::support::Run;
 use sandhog_client::{Error, Job, Running, Timeout};
+use sandhog_harness::{DEADLINE, Person, guest, process, sandhog, until};
 
 /// What a guest finds out about its child, whoever runs it.
 fn told(case: &str, stdout: &str) {
-    let (module, child) = (kit::guest("watches_its_child"), format!("--child=child={}", kit::guest("does_as_told")));
-    for who in Who::all() {
+    let (module, child) = (
+        sandhog_harness::module("watches_its_child"),
+        format!("--child=child={}", sandhog_harness::module("does_as_told")),
+    );
+    for who in Person::all() {
         let ran = Workspace::new(who).run(&[&child, &module, "--", case]);
         assert_eq!((ran.expect("completed", 0).stdout.as_str(), who), (stdout, who));
     }
@@ -46,7 +50,7 @@ fn a_guest_that_asks_and_asks_ends_by_its_limit_like_any_other() {
     let run = with_child(Run::new("watches_its_child").arg("often"), "child", "does_as_told");
     let (run, mut peak) = (run.flag("--timeout=2s").start(), 0);
     until("its end", || {
-        peak = peak.max(processes::peak_bytes(run.pid).unwrap_or(0));
+        peak = peak.max(process::peak_bytes(run.pid).unwrap_or(0));
         run.has_ended().then_some(())
     });
     run.wait().is(124, "deadline");

@@ -1,6 +1,7 @@
 //! What the verbs say, and whom they mean.
 
-use crate::daemon_kit::{Daemon, module};
+use crate::daemon_kit::Daemon;
+use sandhog_harness::module;
 use sandhog_protocol::control::Phase;
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! Why an attempt ended, as `--verdict` and stderr tell it.
 
-use crate::support::{self, Outcome, Run, Scratch};
+use crate::support::{Outcome, Run};
+use sandhog_harness::Folder;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -87,7 +88,7 @@ fn a_verdict_counts_the_bytes_that_were_passed_on() {
 #[test]
 fn a_verdict_names_the_module_by_the_hash_of_its_file() {
     for name in ["hello", "fuel_burner.wat", "reactor.wat"] {
-        let hash = blake3::hash(&fs::read(support::guest(name)).unwrap()).to_hex();
+        let hash = blake3::hash(&fs::read(sandhog_harness::guest(name)).unwrap()).to_hex();
         assert_eq!(Run::new(name).run().verdict["module"], format!("blake3:{hash}"));
     }
 }
@@ -135,7 +136,7 @@ fn a_panic_is_told_by_the_guest_and_then_by_us() {
 
 #[test]
 fn every_kind_of_trap_has_its_name() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     for (body, trap) in [
         ("(drop (i32.load (i32.const 65536)))", "out_of_bounds_memory"),
         ("(drop (i32.div_s (i32.const 1) (i32.const 0)))", "integer_divide_by_zero"),
@@ -158,7 +159,7 @@ fn every_kind_of_trap_has_its_name() {
 
 #[test]
 fn a_backtrace_names_functions_and_leaves_the_terminal_alone() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let text = r#"(module (func (export "_start") call $inner)
                           (func $inner (@name "red\1b[31m\nforged") unreachable))"#;
     let outcome = Run::module(scratch.file("names.wat", text)).run();
@@ -169,7 +170,7 @@ fn a_backtrace_names_functions_and_leaves_the_terminal_alone() {
 
 #[test]
 fn a_verdict_replaces_the_one_before_as_a_whole() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let path = scratch.file("verdict.json", "the one before\n");
     let mut old = File::open(&path).unwrap();
     Run::new("hello").without_verdict().flag("--verdict").flag(&path).run().reported(0, "");
@@ -193,7 +194,7 @@ fn a_verdict_goes_to_an_open_descriptor() {
 
 #[test]
 fn a_verdict_goes_to_a_fifo() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let path = scratch.fifo("verdict");
     let reading = path.clone();
     let reader = thread::spawn(move || fs::read_to_string(reading).unwrap());
@@ -204,7 +205,7 @@ fn a_verdict_goes_to_a_fifo() {
 
 #[test]
 fn a_verdict_that_cannot_be_written_is_known_before_the_start() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let run = |path: &str| Run::new("hello").without_verdict().current_dir(scratch.path()).flag("--verdict").flag(path);
     for (path, sentence) in [
         ("missing/v.json", "\"missing/v.json\": failed to open it for writing: No such file or directory (os error 2)"),

@@ -1,10 +1,10 @@
 //! Who waits for what, and what a command says while it waits.
 
-use crate::daemon_kit::{self, Daemon, module};
-use crate::kit::{Need, missing, root_or_missing};
-use crate::support::{Run, Running, Scratch, until};
+use crate::daemon_kit::{self, Daemon};
+use crate::support::{Run, Running};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::process::Signal;
+use sandhog_harness::{Folder, Need, missing, module, root_or_missing, until};
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::{Value, json};
 use std::fs;
@@ -209,7 +209,7 @@ fn a_disk_that_hangs_makes_nobody_wait_but_who_asks_for_what_is_to_be_kept() {
 /// Somebody compiles a module, or seems to, and never comes to an end.
 #[test]
 fn attempts_that_wait_for_a_compiler_of_others_leave_no_thread_behind() {
-    let folder = Scratch::new();
+    let folder = Folder::new();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let daemon = Run::command(["daemon"]).cache(path("cache"));
     let daemon = daemon.env("SANDHOG_STATE_DIR", &path("state")).env("SANDHOG_RUNTIME_DIR", &path("runtime")).start();

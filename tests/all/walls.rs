@@ -2,8 +2,7 @@
 //!
 //! Each probe that a wall stops has its twin: the same probe without any wall, which comes through.
 
-use crate::installed::{installed, sandhog};
-use crate::kit::{Need, missing};
+use sandhog_harness::{DEADLINE, Folder, Need, missing, program, sandhog};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +33,6 @@ const PASS_EVERY_FILTER: [u64; 2] = [335, 336];
 const TGKILL: u64 = 234;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn doctor(args: &[&str]) -> Command {
     let mut command = Command::new(sandhog());
@@ -94,22 +92,6 @@ fn as_root(walls: &str) -> bool {
     is_root()
 }
 
-/// A directory that goes with the test.
-struct Scratch(tempfile::TempDir);
-
-impl Scratch {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        Self(directory)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.0.path()).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
-}
-
 /// A process of the test's own that only sleeps.
 struct Sleeper(Child);
 
@@ -159,7 +141,7 @@ fn as_root_every_wall_stands_and_stops_its_probe_alone() {
 #[test]
 fn for_an_ordinary_user_identity_and_cgroup_are_weak_and_the_rest_stands() {
     // Where everybody can reach it.
-    let mut command = Command::new(&installed().program);
+    let mut command = Command::new(program());
     command.args(["doctor", "--json"]).stdin(Stdio::null());
     if is_root() {
         command.uid(ORDINARY).gid(ORDINARY);
@@ -271,9 +253,9 @@ fn nothing_changes_in_a_directory_that_is_granted_for_reading() {
 
 #[test]
 fn no_socket_leads_anywhere() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new().open();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-    let path = scratch.0.path().join("socket");
+    let path = scratch.path().join("socket");
     let _path = UnixListener::bind(&path).unwrap();
     let name = format!("sandhog-walls-{}", std::process::id());
     let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
@@ -417,10 +399,10 @@ fn neither_do_they_without_walls() {
 
 #[test]
 fn the_doctor_leaves_nothing_behind() {
-    let scratch = Scratch::new();
-    assert!(doctor(&[]).env("TMPDIR", scratch.0.path()).output().unwrap().status.success());
+    let scratch = Folder::new().open();
+    assert!(doctor(&[]).env("TMPDIR", scratch.path()).output().unwrap().status.success());
     assert_eq!(scratch.names(), [""; 0]);
-    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.0.path()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.path()).stderr(Stdio::null()).spawn().unwrap();
     wait_until(|| !scratch.names().is_empty());
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -430,21 +412,21 @@ fn the_doctor_leaves_nothing_behind() {
 
 #[test]
 fn the_next_doctor_removes_what_a_killed_one_left() {
-    let scratch = Scratch::new();
-    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.0.path()).stdout(Stdio::null()).spawn().unwrap();
+    let scratch = Folder::new().open();
+    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.path()).stdout(Stdio::null()).spawn().unwrap();
     wait_until(|| !scratch.names().is_empty());
-    let left = scratch.0.path().join(&scratch.names()[0]);
+    let left = scratch.path().join(&scratch.names()[0]);
     wait_until(|| left.join("granted/setuid").exists());
-    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.0.path()).output().unwrap();
+    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.path()).output().unwrap();
     assert!(left.exists(), "its owner is alive");
     child.kill().unwrap();
     child.wait().unwrap();
-    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.0.path()).output().unwrap();
+    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.path()).output().unwrap();
     assert_eq!(scratch.names(), [""; 0]);
 }
 
 fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEADLINE;
     while !condition() {
         assert!(Instant::now() < deadline, "it never came to pass");
         thread::sleep(Duration::from_millis(1));
@@ -452,7 +434,7 @@ fn wait_until(condition: impl Fn() -> bool) {
 }
 
 fn wait_for(child: &mut Child) -> io::Result<std::process::ExitStatus> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);

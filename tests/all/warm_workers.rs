@@ -1,8 +1,10 @@
 //! Workers of one zygote: what they share, what they never share, and that whatever is killed leaves each task with one end.
 
-use crate::kit::traces::{Random, Seen, stale_cgroups};
-use crate::kit::{PROMISED, Process, Running, Who, Workspace, finish, guest, is_root, root_or_missing, wait_for};
+use crate::kit::{Running, Workspace, finish};
 use rustix::process::Signal;
+use sandhog_harness::{
+    PROMISED, Person, Process, Random, Seen, is_root, module, root_or_missing, traces::stale_cgroups, until_within,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -13,7 +15,7 @@ use std::time::Duration;
 /// `sandhog map FLAGS GUEST -- ARGS` with these lines as its input.
 fn start(workspace: &Workspace, flags: &[&str], name: &str, args: &[&str], lines: &str) -> Running {
     let mut command = workspace.sandhog();
-    command.arg("map").args(flags).arg(guest(name)).arg("--").args(args).stdin(Stdio::piped());
+    command.arg("map").args(flags).arg(module(name)).arg("--").args(args).stdin(Stdio::piped());
     let mut child = Running::start(&mut command);
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     child
@@ -48,8 +50,8 @@ fn verdicts(log: &str) -> Vec<String> {
 /// Four guests that run at the same time.
 fn four_that_sleep(workspace: &Workspace, flags: &[&str]) -> (Running, Vec<Process>) {
     let command = start(workspace, &[&["-j4"], flags].concat(), "sleep_forever", &[], &numbers(4));
-    let workers = wait_for("four workers", PROMISED, || {
-        let mut seen = Seen::of_child(&command);
+    let workers = until_within("four workers", PROMISED, || {
+        let mut seen = Seen::of(command.id());
         seen.look();
         let workers = seen.all_named("sandhog-worker");
         (workers.len() >= 4).then_some(workers)
@@ -66,11 +68,11 @@ fn workers_of_one_pool_have_ids_cgroups_and_processes_of_their_own() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Who::Root);
+    let workspace = Workspace::new(Person::Root);
     let (command, workers) = four_that_sleep(&workspace, &[]);
     let ids: BTreeSet<_> = workers.iter().filter_map(Process::ids).collect();
     assert_eq!(ids.len(), workers.len(), "{ids:?}");
-    let cgroups: BTreeSet<String> = wait_for("workers in their cgroups", PROMISED, || {
+    let cgroups: BTreeSet<String> = until_within("workers in their cgroups", PROMISED, || {
         let cgroups: BTreeSet<String> = workers.iter().map(cgroup).collect();
         (cgroups.len() == workers.len()).then_some(cgroups)
     });
@@ -90,7 +92,7 @@ fn layout_and_zygote(worker: &Process) -> Option<(String, PathBuf)> {
 }
 
 /// How many layouts and zygotes four workers have that are there at the same time.
-fn layouts_and_zygotes(who: Who, spawn: &str) -> (usize, usize) {
+fn layouts_and_zygotes(who: Person, spawn: &str) -> (usize, usize) {
     let workspace = Workspace::new(who);
     let (command, workers) = four_that_sleep(&workspace, &["--spawn", spawn]);
     let all: Vec<_> = workers.iter().take(4).filter_map(layout_and_zygote).collect();
@@ -103,7 +105,7 @@ fn layouts_and_zygotes(who: Who, spawn: &str) -> (usize, usize) {
 
 #[test]
 fn workers_share_a_zygote_and_its_layout_or_each_has_its_own() {
-    for who in Who::all() {
+    for who in Person::all() {
         assert_eq!(layouts_and_zygotes(who, "shared"), (1, 1), "{who:?}");
         assert_eq!(layouts_and_zygotes(who, "exec"), (4, 4), "{who:?}");
     }
@@ -112,7 +114,7 @@ fn workers_share_a_zygote_and_its_layout_or_each_has_its_own() {
 /// Of programs and of handlers.
 #[test]
 fn with_zygotes_of_their_own_all_tasks_are_done() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         let output = run(&workspace, &["-j3", "--spawn=exec"], "random", &[], &numbers(40));
         let drawn: BTreeSet<&str> = text(&output).lines().collect();
@@ -124,7 +126,7 @@ fn with_zygotes_of_their_own_all_tasks_are_done() {
 
 #[test]
 fn no_two_tasks_draw_the_same_random_numbers() {
-    for who in Who::all() {
+    for who in Person::all() {
         let output = run(&Workspace::new(who), &["-j2"], "random", &[], &numbers(60));
         let drawn: BTreeSet<&str> = text(&output).lines().collect();
         assert_eq!((output.status.code(), drawn.len()), (Some(0), 60), "{output:?}");
@@ -134,7 +136,7 @@ fn no_two_tasks_draw_the_same_random_numbers() {
 /// The one slot that there is for work is one cgroup: what the kernel has killed there once is no later task's fault.
 #[test]
 fn memory_that_one_task_took_is_not_counted_for_the_next_one() {
-    for who in Who::all() {
+    for who in Person::all() {
         let workspace = Workspace::new(who);
         let flags = ["-j1", "--memory", "64MiB", "--joblog", "log"];
         let sizes = "8\n500\n8\n500\n48\n8\n";
@@ -149,21 +151,21 @@ fn memory_that_one_task_took_is_not_counted_for_the_next_one() {
 /// Neither descriptors nor anything else piles up in a zygote whose workers are many.
 #[test]
 fn the_five_hundredth_worker_has_no_more_descriptors_than_the_first() {
-    let workspace = Workspace::new(if is_root() { Who::Root } else { Who::ordinary() });
+    let workspace = Workspace::new(if is_root() { Person::Root } else { Person::ordinary() });
     let counts: Vec<usize> = ["", &numbers(500)]
         .into_iter()
         .map(|before| {
             let mut command = workspace.sandhog();
-            command.args(["map", "-j1"]).arg(guest("sleep_ms")).args(["--", "{}"]).stdin(Stdio::piped());
+            command.args(["map", "-j1"]).arg(module("sleep_ms")).args(["--", "{}"]).stdin(Stdio::piped());
             let mut child = Running::start(&mut command);
             let lines: String = before.lines().map(|_| "0\n").collect();
             child.stdin.take().unwrap().write_all(format!("{lines}600000\n").as_bytes()).unwrap();
-            let mut seen = Seen::of_child(&child);
-            let zygote = wait_for("a zygote", PROMISED, || {
+            let mut seen = Seen::of(child.id());
+            let zygote = until_within("a zygote", PROMISED, || {
                 seen.look();
                 seen.named("sandhog-zygote").cloned()
             });
-            let count = wait_for("the last task", Duration::from_secs(60), || {
+            let count = until_within("the last task", Duration::from_secs(60), || {
                 seen.look();
                 let descriptors =
                     |process: &Process| fs::read_dir(format!("/proc/{}/fd", process.pid)).map(Iterator::count);
@@ -200,7 +202,7 @@ fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
     let lines: String = (0..TASKS).map(|task| format!("{}\n", task % 4)).collect();
     let spawn = if number.is_multiple_of(3) { "--spawn=exec" } else { "--spawn=shared" };
     let command = start(workspace, &["-j2", spawn, "--joblog", &log], "sleep_ms", &["{}"], &lines);
-    let mut seen = Seen::of_child(&command);
+    let mut seen = Seen::of(command.id());
     // The one sleep here: it is the random moment, and nothing is concluded from it.
     std::thread::sleep(after);
     seen.look();
@@ -241,7 +243,7 @@ fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
 fn a_hundred_kills_at_random_moments_leave_each_task_one_end_and_nothing_behind() {
     const SEED: u64 = 0x5a17_d0b1_77ac;
     println!("seed {SEED:#x}");
-    let workspaces: Vec<Workspace> = Who::all().into_iter().map(Workspace::new).collect();
+    let workspaces: Vec<Workspace> = Person::all().into_iter().map(Workspace::new).collect();
     for workspace in &workspaces {
         assert_eq!(run(workspace, &[], "sleep_ms", &["{}"], "0\n").status.code(), Some(0));
     }
@@ -253,5 +255,5 @@ fn a_hundred_kills_at_random_moments_leave_each_task_one_end_and_nothing_behind(
     for workspace in &workspaces {
         assert_eq!(run(workspace, &[], "sleep_ms", &["{}"], "0\n").status.code(), Some(0));
     }
-    wait_for("no cgroup is left", PROMISED, || stale_cgroups().is_subset(&before).then_some(()));
+    until_within("no cgroup is left", PROMISED, || stale_cgroups().is_subset(&before).then_some(()));
 }

@@ -1,6 +1,6 @@
 //! HTTP on a Unix socket, byte by byte: what a client can say, good or bad.
 
-use crate::support::DEADLINE;
+use sandhog_harness::DEADLINE;
 use serde_json::Value;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;

@@ -1,12 +1,10 @@
 //! How it ends: asked, asked twice, killed, or without its spawner.
 
 use super::{Directories, Traces, apply, sleeper, with_two_sleepers};
-use crate::daemon_kit::{Daemon, kinds, module};
-use crate::kit::Process;
-use crate::kit::traces::Seen;
-use crate::support::{DEADLINE, Scratch, until};
+use crate::daemon_kit::{Daemon, kinds};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
+use sandhog_harness::{DEADLINE, Folder, Process, Seen, module, until};
 use sandhog_protocol::control::Phase;
 use serde_json::json;
 use std::fs;
@@ -96,7 +94,7 @@ fn state(pid: u32) -> Option<char> {
 /// away: here the spawner says nothing, and the daemon has everything else that it needs.
 #[test]
 fn a_daemon_listens_only_once_its_spawner_will_clear_away_behind_it() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let (runtime, path) = (scratch.join("runtime"), scratch.join("runtime/daemon.lock"));
     fs::DirBuilder::new().mode(0o700).create(&runtime).unwrap();
     let lock = fs::File::options().write(true).create_new(true).open(&path).unwrap();
@@ -104,8 +102,8 @@ fn a_daemon_listens_only_once_its_spawner_will_clear_away_behind_it() {
     let directories = Directories(scratch);
     let daemon = directories.command(&["daemon"]).start();
     let spawner = until("its spawner", || {
-        let tree = Process::tree(i32::try_from(daemon.pid).unwrap());
-        tree.into_iter().find(|process| process.comm == "sandhog-spawner")
+        let tree = Process::tree(daemon.pid);
+        tree.into_iter().find(|process| process.name == "sandhog-spawner")
     });
     spawner.signal(Signal::STOP);
     until("the spawner standing still", || spawner.is_stopped().then_some(()));

@@ -1,10 +1,11 @@
 //! What it keeps from one start to the next, and how it is started in the background.
 
 use super::{Directories, Traces, apply, sleeper};
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::{self, Need, Process, missing};
-use crate::support::{DEADLINE, ORDINARY, Run, Running, Scratch, chown, is_root, sandhog, until};
+use crate::daemon_kit::Daemon;
+use crate::kit;
+use crate::support::{Run, Running};
 use rustix::process::Signal;
+use sandhog_harness::{DEADLINE, Folder, Need, Person, Process, chown, is_root, missing, module, sandhog, until};
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -152,10 +153,10 @@ impl<'a> Background<'a> {
         Self { directories, process }
     }
 
-    fn pid(directories: &Directories) -> i32 {
+    fn pid(directories: &Directories) -> u32 {
         let answer = crate::daemon_kit::get(&directories.0.join("runtime/control.sock"), "/v1/daemon").expect(200);
         let about: serde_json::Value = serde_json::from_str(&answer).unwrap();
-        i32::try_from(about["pid"].as_u64().unwrap()).unwrap()
+        about["pid"].as_u64().unwrap().try_into().unwrap()
     }
 
     fn ends(&self) {
@@ -175,7 +176,7 @@ const MANIFEST: &str = "[job.web]\nmodule = 'sleep_forever.wasm'\nready = '10ms'
 
 fn with_manifest() -> Directories {
     let directories = Directories::new();
-    fs::copy(crate::support::guest("sleep_forever"), directories.0.join("sleep_forever.wasm")).unwrap();
+    fs::copy(sandhog_harness::guest("sleep_forever"), directories.0.join("sleep_forever.wasm")).unwrap();
     directories.0.file("sandhog.toml", MANIFEST);
     directories
 }
@@ -217,7 +218,7 @@ fn the_terminal_that_it_was_started_from_may_go() {
     };
     until("the job being up", is_up);
     let daemon = Background::find(&directories);
-    let mut seen = kit::traces::Seen::of_child(&terminal);
+    let mut seen = sandhog_harness::Seen::of(terminal.id());
     seen.look();
     terminal.signal(Signal::KILL);
     kit::finish(terminal);
@@ -230,12 +231,12 @@ fn the_terminal_that_it_was_started_from_may_go() {
 /// As an ordinary user: its own directories, its own daemon, nothing of root's.
 #[test]
 fn an_ordinary_user_has_a_daemon_too() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     if is_root() {
-        chown(scratch.path(), ORDINARY);
+        chown(scratch.path(), Person::MADE_UP.uid());
     }
     let module = scratch.join("sleep_forever.wasm");
-    fs::copy(crate::support::guest("sleep_forever"), &module).unwrap();
+    fs::copy(sandhog_harness::guest("sleep_forever"), &module).unwrap();
     let text = |name: &str| scratch.join(name).to_str().unwrap().to_owned();
     let command = |words: &[&str]| -> Run {
         let run = Run::command(words).current_dir(scratch.path()).by_ordinary_user();
@@ -251,9 +252,9 @@ fn an_ordinary_user_has_a_daemon_too() {
     let list = || -> Vec<Instance> { serde_json::from_slice(&command(&["ps", "--json"]).run().stdout).unwrap() };
     let web = &list()[0];
     assert_eq!((web.job.as_str(), web.phase), ("web", Phase::Running));
-    let worker = Process::of(i32::try_from(web.pid.unwrap()).unwrap()).expect("the number is that of outside");
+    let worker = Process::of(web.pid.unwrap()).expect("the number is that of outside");
     assert!(worker.is_alive());
-    let mut seen = kit::traces::Seen::of(daemon.pid);
+    let mut seen = sandhog_harness::Seen::of(daemon.pid);
     seen.look();
     daemon.signal(Signal::KILL);
     daemon.wait();

@@ -1,11 +1,11 @@
 //! A state that can't be read or written: a sentence, and nothing is lost.
 
 use super::{Directories, apply, sleeper};
-use crate::daemon_kit::{Daemon, module};
-use crate::kit::root_or_missing;
-use crate::support::{ORDINARY, Outcome, chown, is_root};
+use crate::daemon_kit::Daemon;
+use crate::support::Outcome;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
+use sandhog_harness::{Person, chown, is_root, module, root_or_missing};
 use sandhog_protocol::control::Phase;
 use serde_json::json;
 use std::ffi::CString;
@@ -111,8 +111,8 @@ fn a_state_directory_that_may_not_be_written_is_told() {
     let directories = Directories::new();
     fs::create_dir(directories.0.join("state")).unwrap();
     if is_root() {
-        chown(directories.0.path(), ORDINARY);
-        chown(&directories.0.join("state"), ORDINARY);
+        chown(directories.0.path(), Person::MADE_UP.uid());
+        chown(&directories.0.join("state"), Person::MADE_UP.uid());
     }
     set_mode(&directories, "state", 0o500);
     expect_told(&directories.command(&["daemon"]).by_ordinary_user().run(), &[&directories.text("state")]);
@@ -172,7 +172,7 @@ fn a_state_that_fills_up_ends_neither_the_daemon_nor_its_jobs() {
     };
     let restarts = || list().iter().find(|it| it.job == "spew").unwrap().restarts;
     let enough = |count: u64| (restarts() >= count).then_some(());
-    crate::support::until("it writing far more than there is room for", || enough(30));
+    sandhog_harness::until("it writing far more than there is room for", || enough(30));
     let web = list().into_iter().find(|it| it.job == "web").unwrap();
     assert_eq!((web.phase, web.restarts), (Phase::Running, 0));
     let heard = String::from_utf8_lossy(&daemon.stderr.so_far()).into_owned();

@@ -1,7 +1,7 @@
 //! `sandhog startup`: a unit that systemd takes, and that is as closed as it may be.
 
-use crate::kit::{Need, missing};
-use crate::support::{Run, Scratch};
+use crate::support::Run;
+use sandhog_harness::{Folder, Need, missing};
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -20,7 +20,7 @@ fn unit(flags: &[&str]) -> String {
 
 /// The unit in a file, looked at by `systemd-analyze`; `None` where that is not there.
 fn analyzed(flags: &[&str], words: &[&str]) -> Option<Output> {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let path = scratch.file("sandhog.service", unit(flags));
     let output = Command::new("systemd-analyze").args(words).arg(path).env("SYSTEMD_PAGER", "").output();
     if output.is_err() {

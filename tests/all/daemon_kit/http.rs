@@ -1,6 +1,6 @@
 //! As little of HTTP/1.1 as a test needs: one request a connection.
 
-use crate::support::DEADLINE;
+use sandhog_harness::DEADLINE;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;

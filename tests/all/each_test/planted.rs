@@ -3,8 +3,9 @@
 //! Must not: have a test that breaks a rule in an ordinary run. Such a one does so only where [`PLANTED`] is set, and is the fact
 //! itself where it is not.
 
-use super::{alone, begin, limit, running_beside, waiting};
-use crate::support::{Run, until};
+use crate::support::Run;
+use sandhog_harness::each_test::{alone, begin, limit, running_beside, waiting};
+use sandhog_harness::until;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -72,7 +73,7 @@ fn a_test_that_passes_over_its_limit_ends_the_run_with_a_failure() {
     if is_planted() {
         limit(SHORT);
         let run = Run::new("sleep_forever").start();
-        assert!(run.ends_within(crate::support::DEADLINE));
+        assert!(run.ends_within(sandhog_harness::DEADLINE));
         return;
     }
     let output = planted(&["a_test_that_passes_over_its_limit_ends_the_run_with_a_failure"], "1");

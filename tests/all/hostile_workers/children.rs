@@ -2,9 +2,9 @@
 //! worst of times. The children are honest guests.
 
 use super::{FLAT, HostileWorker, child, exited, path};
-use crate::kit::alone;
-use crate::support::{DEADLINE, Run, Running, Scratch, processes, until};
+use crate::support::{Run, Running};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use sandhog_harness::{DEADLINE, Folder, alone, process, until};
 use sandhog_protocol::frame;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
@@ -119,7 +119,7 @@ fn a_child_with_as_much_as_fits_starts() {
 
 #[test]
 fn directories_lead_nowhere_but_down() {
-    let scratch = Scratch::new();
+    let scratch = Folder::new();
     let inside = scratch.join("granted/inside");
     std::fs::create_dir_all(&inside).unwrap();
     std::fs::write(inside.join("found"), "").unwrap();
@@ -178,8 +178,8 @@ fn a_bomb_of_children_ends_in_the_quota_and_leaves_the_memory_flat() {
         let pid = hostile.running.pid;
         let most = std::thread::spawn(move || {
             let mut most = 0;
-            while processes::is_alive(pid) {
-                most = most.max(processes::descendants(pid).len());
+            while process::is_there(pid) {
+                most = most.max(process::descendants(pid).len());
             }
             most
         });
@@ -291,7 +291,7 @@ fn children_end_with_a_parent_that_is_killed_from_outside() {
 
 /// The command's descendants, once they are as many.
 fn settled(running: &Running, count: usize) -> Vec<u32> {
-    until("processes", || Some(processes::descendants(running.pid)).filter(|all| all.len() == count))
+    until("processes", || Some(process::descendants(running.pid)).filter(|all| all.len() == count))
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn nothing_lives_on_when_the_command_is_killed() {
     }
     let all = settled(&hostile.running, 1 + 1 + 4);
     hostile.running.signal(Signal::KILL);
-    until("the end of all", || all.iter().all(|pid| !processes::is_alive(*pid)).then_some(()));
+    until("the end of all", || all.iter().all(|pid| !process::is_there(*pid)).then_some(()));
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn a_detached_child_outlives_its_parent_but_not_the_command() {
     assert!(!hostile.running.has_ended());
     hostile.running.signal(Signal::INT);
     hostile.running.wait().is(0, "completed");
-    assert!(all.iter().all(|pid| !processes::is_alive(*pid)));
+    assert!(all.iter().all(|pid| !process::is_there(*pid)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::daemon_kit::Daemon;
 use crate::objects_lifetime::{ask, script};
-use crate::support::{processes, until};
+use sandhog_harness::{process, until};
 use std::thread;
 
 /// The memory that means the first lie, in KiB; the next one is a page more.
@@ -59,8 +59,8 @@ fn lie_to(daemon: &Daemon, at: usize) {
 }
 
 fn keepers(daemon: &Daemon) -> Vec<u32> {
-    let named = |pid: &u32| processes::name_of(*pid).as_deref() == Some("sandhog-keeper");
-    processes::descendants(daemon.pid()).into_iter().filter(named).collect()
+    let named = |pid: &u32| process::name_of(*pid).as_deref() == Some("sandhog-keeper");
+    process::descendants(daemon.pid()).into_iter().filter(named).collect()
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_keeper_that_lies_disturbs_its_own_group_only_and_the_next_one_takes_over() 
     daemon.start_job("honest", "objects", &["--object=l: lock", "--object=v: value(i64) rw"]);
     script(&daemon, &[("honest", "open lock l", "there"), ("honest", "open i64 v", "there")]);
     let [honest] = keepers(&daemon)[..] else { panic!("not one keeper") };
-    let before = processes::descriptors(daemon.pid());
+    let before = process::descriptors(daemon.pid());
     thread::scope(|scope| {
         let daemon = &daemon;
         let liars: Vec<_> = (0..LIES.len()).map(|at| scope.spawn(move || lie_to(daemon, at))).collect();
@@ -82,7 +82,7 @@ fn a_keeper_that_lies_disturbs_its_own_group_only_and_the_next_one_takes_over() 
         });
     });
     until("nothing of the liars", || (keepers(&daemon) == [honest]).then_some(()));
-    until("their descriptors", || (processes::descriptors(daemon.pid()) <= before).then_some(()));
-    let peak = processes::peak_bytes(daemon.pid()).unwrap();
+    until("their descriptors", || (process::descriptors(daemon.pid()) <= before).then_some(()));
+    let peak = process::peak_bytes(daemon.pid()).unwrap();
     assert!(peak < FLAT, "{peak} bytes");
 }

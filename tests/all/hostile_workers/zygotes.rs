@@ -2,10 +2,11 @@
 //! spawner, and whoever else it serves, goes on.
 
 use super::{HostileWorker, exited, harmless};
-use crate::kit::traces::cgroups_of;
-use crate::kit::{Need, PROMISED, Process, missing, root_or_missing, wait_for};
-use crate::support::{Outcome, Run, Scratch, is_root, until};
+use crate::support::{Outcome, Run};
 use rustix::process::Signal;
+use sandhog_harness::{
+    Folder, Need, PROMISED, Process, is_root, missing, root_or_missing, traces::cgroups_of, until, until_within,
+};
 use sandhog_protocol::frame::encode_body;
 use sandhog_protocol::limits;
 use sandhog_protocol::spawn::{FromZygote, WorkerId};
@@ -64,10 +65,9 @@ fn by_everybody(steps: &str, walls: &[&str]) -> Vec<Run> {
 
 /// Nobody is below the command but its spawner and one worker.
 fn expect_only_the_worker(command: u32, what: &str) {
-    let command = i32::try_from(command).unwrap();
     let names = || {
         let below = Process::tree(command).into_iter().filter(|process| process.pid != command);
-        let mut names: Vec<String> = below.map(|process| process.comm).collect();
+        let mut names: Vec<String> = below.map(|process| process.name).collect();
         names.sort();
         names
     };
@@ -128,8 +128,8 @@ fn what_a_zygote_clones_without_a_word_keeps_nobody_waiting() {
     for run in by_everybody("clone,worker", &[]) {
         let (mut hostile, from) = (HostileWorker::of(run, &["--timeout=2s"]), Instant::now());
         until("the worker", || {
-            let tree = Process::tree(i32::try_from(hostile.running.pid).unwrap());
-            tree.iter().any(|process| process.comm == "sandhog-worker").then_some(())
+            let tree = Process::tree(hostile.running.pid);
+            tree.iter().any(|process| process.name == "sandhog-worker").then_some(())
         });
         hostile.says(&exited(0));
         let outcome = hostile.running.wait_with_stdin_open();
@@ -220,17 +220,17 @@ fn reasons_of_a_zygote_are_short_however_long_it_makes_them() {
 }
 
 /// A run of root's with a runtime directory of its own.
-fn run_of(runtime: &Scratch, guest: &str) -> Run {
+fn run_of(runtime: &Folder, guest: &str) -> Run {
     Run::new(guest).env("SANDHOG_RUNTIME_DIR", runtime.path().to_str().unwrap())
 }
 
 /// The cgroup that a run of root's has now, in each hierarchy.
-fn cgroups_in_use(runtime: &Scratch) -> Vec<PathBuf> {
+fn cgroups_in_use(runtime: &Folder) -> Vec<PathBuf> {
     let running = run_of(runtime, "cat").stdin_open().start();
     let found = until("a cgroup", || {
         let found: Vec<PathBuf> = cgroups_of(runtime.path()).into_iter().collect();
-        let has_worker = Process::tree(i32::try_from(running.pid).unwrap());
-        (!found.is_empty() && has_worker.iter().any(|it| it.comm == "sandhog-worker")).then_some(found)
+        let has_worker = Process::tree(running.pid);
+        (!found.is_empty() && has_worker.iter().any(|it| it.name == "sandhog-worker")).then_some(found)
     });
     running.wait().is(0, "completed");
     found
@@ -255,7 +255,7 @@ impl Drop for Squatter {
     fn drop(&mut self) {
         let _ = (self.0.kill(), self.0.wait());
         for cgroup in &self.1 {
-            wait_for("an empty cgroup", PROMISED, || {
+            until_within("an empty cgroup", PROMISED, || {
                 (fs::remove_dir(cgroup).is_ok() || !cgroup.exists()).then_some(())
             });
         }
@@ -268,7 +268,7 @@ fn a_cgroup_that_nobody_can_end_is_in_the_way_of_no_command() {
     if !root_or_missing("a cgroup") {
         return;
     }
-    let runtime = Scratch::new();
+    let runtime = Folder::new();
     let cgroups = cgroups_in_use(&runtime);
     let _squatter = Squatter::new(cgroups);
     for _ in 0..3 {
@@ -283,12 +283,12 @@ fn the_cgroup_of_a_killed_spawner_goes_with_its_command() {
     if !root_or_missing("a cgroup") {
         return;
     }
-    let runtime = Scratch::new();
+    let runtime = Folder::new();
     let running = run_of(&runtime, "cat").stdin_open().start();
     let spawner = until("a worker", || {
-        let tree = Process::tree(i32::try_from(running.pid).unwrap());
-        let is_there = tree.iter().any(|process| process.comm == "sandhog-worker");
-        tree.into_iter().find(|process| is_there && process.comm == "sandhog-spawner")
+        let tree = Process::tree(running.pid);
+        let is_there = tree.iter().any(|process| process.name == "sandhog-worker");
+        tree.into_iter().find(|process| is_there && process.name == "sandhog-spawner")
     });
     assert!(!cgroups_of(runtime.path()).is_empty());
     spawner.signal(Signal::KILL);
@@ -306,8 +306,8 @@ fn an_output_that_somebody_else_holds_open_ends_with_its_worker() {
     let mut running = Run::new("cat").flag("--timeout=20s").stdin_open().start();
     running.say("first\n");
     running.stdout.until_has("first\n");
-    let tree = Process::tree(i32::try_from(running.pid).unwrap());
-    let worker = tree.iter().find(|process| process.comm == "sandhog-worker").unwrap();
+    let tree = Process::tree(running.pid);
+    let worker = tree.iter().find(|process| process.name == "sandhog-worker").unwrap();
     let mut held = File::options().write(true).open(format!("/proc/{}/fd/1", worker.pid)).unwrap();
     running.say("last\n");
     let from = Instant::now();

@@ -1,9 +1,9 @@
 //! Thousands of connections in one thread: opened, each with the same bytes, and left open.
 
 use super::answer::Reader;
-use crate::support::DEADLINE;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+use sandhog_harness::DEADLINE;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Instant;

@@ -118,7 +118,7 @@ impl Asking {
     /// Waits until so many more requests have ended.
     pub(crate) fn goes_on(&self, requests: u64) {
         let before = self.done();
-        crate::support::until("requests to be answered", || (self.done() >= before + requests).then_some(()));
+        sandhog_harness::until("requests to be answered", || (self.done() >= before + requests).then_some(()));
     }
 
     pub(crate) fn stop(self) -> Counts {

@@ -1,49 +1,32 @@
-//! What a command leaves behind, or must not: processes, cgroups, mounts.
+//! What a command leaves behind, or must not: processes and cgroups.
+//!
+//! Must not: clear anything away.
 
-use super::{PROMISED, Process};
+use crate::process::Process;
+use crate::waiting::PROMISED;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// Small, fast and good enough to choose moments (Marsaglia, "Xorshift RNGs", 2003).
-pub(crate) struct Random(pub u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-
-    pub(crate) fn one_of<'a, T>(&mut self, these: &'a [T]) -> &'a T {
-        &these[usize::try_from(self.below(these.len() as u64)).unwrap()]
-    }
-}
-
 /// Every process of one run that was ever seen, and the pid namespace that all later ones are born into.
-pub(crate) struct Seen {
+pub struct Seen {
     /// The process that all others are below.
-    pub command: i32,
+    pub command: u32,
     processes: Vec<Process>,
     namespace: Option<PathBuf>,
 }
 
 impl Seen {
-    pub(crate) fn of_child(command: &Child) -> Self {
-        Self::of(command.id())
-    }
-
-    pub(crate) fn of(command: u32) -> Self {
-        Self { command: i32::try_from(command).unwrap(), processes: Vec::new(), namespace: None }
+    /// None of them yet: see [`Self::look`].
+    pub fn of(command: u32) -> Self {
+        Self { command, processes: Vec::new(), namespace: None }
     }
 
     /// Looks again, and adds what is new.
-    pub(crate) fn look(&mut self) {
+    pub fn look(&mut self) {
         for process in Process::tree(self.command) {
-            if process.comm == "sandhog-spawner" && self.namespace.is_none() {
+            if process.name == "sandhog-spawner" && self.namespace.is_none() {
                 self.namespace = namespace_of(process.pid);
             }
             if !self.processes.contains(&process) {
@@ -53,32 +36,42 @@ impl Seen {
         }
     }
 
-    pub(crate) fn named(&self, comm: &str) -> Option<&Process> {
-        self.processes.iter().find(|process| process.comm == comm && process.is_alive())
+    /// The first one that lives and has this name.
+    pub fn named(&self, name: &str) -> Option<&Process> {
+        self.processes.iter().find(|process| process.name == name && process.is_alive())
     }
 
     /// All that live and have this name.
-    pub(crate) fn all_named(&self, comm: &str) -> Vec<Process> {
-        self.processes.iter().filter(|process| process.comm == comm && process.is_alive()).cloned().collect()
+    pub fn all_named(&self, name: &str) -> Vec<Process> {
+        self.processes.iter().filter(|process| process.name == name && process.is_alive()).cloned().collect()
     }
 
     /// The process with this number that was seen.
+    ///
+    /// # Panics
+    ///
+    /// Where none was.
     #[track_caller]
-    pub(crate) fn process(&self, pid: u32) -> &Process {
-        let found = self.processes.iter().find(|process| u32::try_from(process.pid) == Ok(pid));
+    pub fn process(&self, pid: u32) -> &Process {
+        let found = self.processes.iter().find(|process| process.pid == pid);
         found.unwrap_or_else(|| panic!("no process {pid} among {:#?}", self.processes))
     }
 
     /// What still lives, the command itself left out.
-    pub(crate) fn alive(&self) -> Vec<Process> {
+    pub fn alive(&self) -> Vec<Process> {
         let same = |process: &Process| self.namespace.is_some() && namespace_of(process.pid) == self.namespace;
         let inside = Process::all().into_iter().filter(|process| process.is_alive() && same(process));
         let known = self.processes.iter().filter(|process| process.pid != self.command && process.is_alive());
         known.cloned().chain(inside).collect()
     }
 
+    /// Nothing of it lives on for longer than [`PROMISED`].
+    ///
+    /// # Panics
+    ///
+    /// Where something does.
     #[track_caller]
-    pub(crate) fn expect_gone(&self, what: &str) {
+    pub fn expect_gone(&self, what: &str) {
         let deadline = Instant::now() + PROMISED;
         while !self.alive().is_empty() {
             assert!(Instant::now() < deadline, "{what}: still there after {PROMISED:?}: {:#?}", self.alive());
@@ -87,16 +80,17 @@ impl Seen {
     }
 }
 
-fn namespace_of(pid: i32) -> Option<PathBuf> {
+fn namespace_of(pid: u32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
 }
 
-pub(crate) fn entries(folder: &Path) -> BTreeSet<PathBuf> {
+/// The paths in a folder; none where there is no such folder.
+pub fn entries(folder: &Path) -> BTreeSet<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// Cgroups of ours, in every hierarchy, that hold no process: a living run has one there all the time.
-pub(crate) fn stale_cgroups() -> BTreeSet<PathBuf> {
+pub fn stale_cgroups() -> BTreeSet<PathBuf> {
     all_cgroups().into_iter().filter(|path| is_empty(path)).collect()
 }
 
@@ -105,12 +99,12 @@ fn is_empty(cgroup: &Path) -> bool {
 }
 
 /// Those of [`cgroups_of`] that hold no process.
-pub(crate) fn stale_cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
+pub fn stale_cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
     cgroups_of(runtime).into_iter().filter(|path| is_empty(path)).collect()
 }
 
 /// Cgroups of those who have this runtime directory: in their names is the FNV-1a of its path.
-pub(crate) fn cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
+pub fn cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
     let bytes = runtime.as_os_str().as_encoded_bytes();
     let hash = bytes
         .iter()
@@ -121,16 +115,10 @@ pub(crate) fn cgroups_of(runtime: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// Those of ours, in every hierarchy.
-pub(crate) fn all_cgroups() -> BTreeSet<PathBuf> {
+pub fn all_cgroups() -> BTreeSet<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
     let homes = mounts.lines().filter(is_cgroup).filter_map(|line| line.split(' ').nth(4));
     let ours = homes.flat_map(|point| entries(&Path::new(point).join("sandhog")));
     ours.filter(|path| path.is_dir()).collect()
-}
-
-/// Where something is mounted.
-pub(crate) fn mounts() -> BTreeSet<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(str::to_owned).collect()
 }

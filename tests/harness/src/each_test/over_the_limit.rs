@@ -2,8 +2,7 @@
 //!
 //! Must not: print by `eprintln!`. The thread of the watchdog has the captured output of the test that happened to start it.
 
-use crate::kit::Process;
-use crate::support::processes::{children_of_thread, command_line};
+use crate::process::{Process, children_of_thread, command_line};
 use rustix::process::Signal;
 use std::io::Write;
 
@@ -30,7 +29,7 @@ pub(super) fn end_processes_of(thread: i32) {
 /// Ends all that the tests have started, and the run.
 pub(super) fn end_the_run(why: &str) -> ! {
     tell(&format!("{why}: the test run ends here"));
-    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let own = std::process::id();
     let others = Process::tree(own).into_iter().filter(|process| process.pid != own);
     others.for_each(|process| process.signal(Signal::KILL));
     std::process::exit(FAILED)

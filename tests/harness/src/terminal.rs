@@ -1,6 +1,8 @@
 //! A terminal that a test reads.
+//!
+//! Must not: know what is shown on it.
 
-use super::stream::Stream;
+use crate::stream::Stream;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::ffi::CStr;
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// A pseudo-terminal of 80 columns: its end for a command, and all that comes out at the other one.
-pub(crate) fn terminal() -> (OwnedFd, Stream) {
+pub fn terminal() -> (OwnedFd, Stream) {
     let (master, slave) = pair(25, 80);
     (slave, Stream::collect(Some(File::from(master))))
 }
@@ -45,7 +47,7 @@ fn unlocked(master: &OwnedFd) -> io::Result<String> {
 }
 
 /// A terminal with a screen: what is written to it is shown, and keys can be pressed.
-pub(crate) struct Terminal {
+pub struct Terminal {
     keys: File,
     end: OwnedFd,
     shown: Arc<Mutex<vt100::Parser<Title>>>,
@@ -53,7 +55,7 @@ pub(crate) struct Terminal {
 
 /// What the terminal was asked to be called.
 #[derive(Default)]
-pub(crate) struct Title(String);
+struct Title(String);
 
 impl vt100::Callbacks for Title {
     fn set_window_title(&mut self, _: &mut vt100::Screen, title: &[u8]) {
@@ -62,7 +64,8 @@ impl vt100::Callbacks for Title {
 }
 
 impl Terminal {
-    pub(crate) fn new(rows: u16, columns: u16) -> Self {
+    /// One of this size.
+    pub fn new(rows: u16, columns: u16) -> Self {
         let (master, end) = pair(rows, columns);
         let shown = Arc::new(Mutex::new(vt100::Parser::new_with_callbacks(rows, columns, 0, Title::default())));
         let keys = File::from(master);
@@ -78,24 +81,28 @@ impl Terminal {
     }
 
     /// The end for a command.
-    pub(crate) fn end(&self) -> OwnedFd {
+    pub fn end(&self) -> OwnedFd {
         self.end.try_clone().unwrap()
     }
 
-    pub(crate) fn press(&self, keys: &str) {
+    /// Types these keys.
+    pub fn press(&self, keys: &str) {
         (&self.keys).write_all(keys.as_bytes()).unwrap();
     }
 
-    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+    /// Gives it another size, as somebody who pulls at a corner.
+    pub fn resize(&self, rows: u16, columns: u16) {
         self.shown.lock().unwrap().screen_mut().set_size(rows, columns);
         tcsetwinsize(&self.end, size(rows, columns)).unwrap();
     }
 
-    pub(crate) fn screen(&self) -> vt100::Screen {
+    /// All that it shows now.
+    pub fn screen(&self) -> vt100::Screen {
         self.shown.lock().unwrap().screen().clone()
     }
 
-    pub(crate) fn title(&self) -> String {
+    /// The title of its window.
+    pub fn title(&self) -> String {
         self.shown.lock().unwrap().callbacks().0.clone()
     }
 }

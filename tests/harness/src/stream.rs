@@ -1,13 +1,15 @@
 //! What a command writes, as it comes.
+//!
+//! Must not: hold up who writes. All is read at once, whoever waits for it.
 
-use super::DEADLINE;
+use crate::waiting::DEADLINE;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 /// What has come from a stream so far, and whether it has ended.
 #[derive(Clone)]
-pub(crate) struct Stream(Arc<Shared>);
+pub struct Stream(Arc<Shared>);
 
 /// Filled by a thread of its own.
 #[derive(Default)]
@@ -23,7 +25,8 @@ struct Content {
 }
 
 impl Stream {
-    pub(super) fn collect(from: Option<impl Read + Send + 'static>) -> Self {
+    /// Reads all of this; nothing where there is none.
+    pub fn collect(from: Option<impl Read + Send + 'static>) -> Self {
         let stream = Self(Arc::default());
         match from {
             Some(from) => {
@@ -50,13 +53,13 @@ impl Stream {
     }
 
     /// Waits until what has come is this.
-    pub(crate) fn until(&self, text: &str) {
+    pub fn until(&self, text: &str) {
         let bytes = self.wait_for(|content| content.ended || content.bytes == text.as_bytes());
         assert_eq!(String::from_utf8_lossy(&bytes), text);
     }
 
     /// Waits until this has come.
-    pub(crate) fn until_has(&self, text: &str) {
+    pub fn until_has(&self, text: &str) {
         let has = |content: &Content| String::from_utf8_lossy(&content.bytes).contains(text);
         let bytes = self.wait_for(|content| content.ended || has(content));
         let heard = String::from_utf8_lossy(&bytes);
@@ -64,19 +67,20 @@ impl Stream {
     }
 
     /// Waits for a line, counted from 0.
-    pub(crate) fn line(&self, index: usize) -> String {
+    pub fn line(&self, index: usize) -> String {
         let count = |content: &Content| content.bytes.iter().filter(|byte| **byte == b'\n').count();
         let bytes = self.wait_for(|content| content.ended || count(content) > index);
         let text = String::from_utf8_lossy(&bytes);
         text.lines().nth(index).unwrap_or_else(|| panic!("no line {index} in {text:?}")).to_owned()
     }
 
-    pub(crate) fn so_far(&self) -> Vec<u8> {
+    /// All that has come by now.
+    pub fn so_far(&self) -> Vec<u8> {
         self.0.content.lock().unwrap().bytes.clone()
     }
 
     /// All of it, once it has ended.
-    pub(crate) fn whole(&self) -> Vec<u8> {
+    pub fn whole(&self) -> Vec<u8> {
         self.wait_for(|content| content.ended)
     }
 
