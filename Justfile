@@ -104,7 +104,7 @@ lint: machine
     cargo clippy --release --locked {{ sealed }} --all-targets -- --deny warnings
     cargo clippy --release --locked -p sandhog-hostile --all-targets -- --deny warnings
     cargo clippy --release --locked -p sandhog-hostile-worker --all-targets -- --deny warnings
-    cargo clippy --release --locked -p sandhog-client -p sandhog-tests -p sandhog-benches --all-targets -- --deny warnings
+    cargo clippy --release --locked -p sandhog-client -p sandhog-harness -p sandhog-tests -p sandhog-benches --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path jobs/Cargo.toml --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path tests/guests/Cargo.toml --all-targets -- --deny warnings
     CARGO_TARGET_DIR={{ target }}/guests-lint cargo clippy --locked --manifest-path guest-sdk/Cargo.toml --all-targets --all-features -- --deny warnings
@@ -113,7 +113,7 @@ lint: machine
 doc: machine
     RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items {{ unsealed }} -p sandhog
     RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items {{ sealed }}
-    RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items -p sandhog-client
+    RUSTDOCFLAGS="--deny warnings" cargo doc --release --locked --no-deps --document-private-items -p sandhog-client -p sandhog-harness
     CARGO_TARGET_DIR={{ target }}/guests-lint RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --document-private-items --all-features --manifest-path guest-sdk/Cargo.toml
 
 # Bring every source file into format

@@ -1,7 +1,6 @@
 //! Bad input: a clear error, an exit code of the table, nothing left behind.
 
-use crate::support::{self, Run};
-use sandhog_harness::{Folder, Person, guest, is_root, names_in};
+use sandhog_harness::{Command, Folder, Person, guest, is_root, names_in};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -11,14 +10,14 @@ use std::path::Path;
 /// The end of most errors about flags.
 const HELP: &str = "  hint: sandhog help run shows every flag with examples\n";
 
-fn hello(flags: &[&str]) -> support::Outcome {
-    flags.iter().fold(Run::new("hello"), |run, flag| run.flag(flag)).run()
+fn hello(flags: &[&str]) -> sandhog_harness::Outcome {
+    flags.iter().fold(Command::guest("hello"), |run, flag| run.flag(flag)).run()
 }
 
 #[test]
 fn a_missing_module_is_not_found() {
     let scratch = Folder::new();
-    let run = |name: &str| Run::module(name).current_dir(scratch.path()).run();
+    let run = |name: &str| Command::module(name).current_dir(scratch.path()).run();
     run("gone.wasm").reported(127, "sandhog: there is no module at \"gone.wasm\"\n");
     run("gone/gone.wasm").reported(127, "sandhog: there is no module at \"gone/gone.wasm\"\n");
     assert!(scratch.names().is_empty());
@@ -29,7 +28,7 @@ fn what_is_no_file_is_no_module() {
     let scratch = Folder::new();
     scratch.fifo("fifo");
     fs::create_dir(scratch.join("directory")).unwrap();
-    let run = |name: &str| Run::module(name).current_dir(scratch.path()).run();
+    let run = |name: &str| Command::module(name).current_dir(scratch.path()).run();
     run("directory").reported(126, "sandhog: \"directory\" is a directory; a module is a file (.wasm or .wat)\n");
     for (name, shown) in [("fifo", "fifo"), ("/dev/null", "/dev/null")] {
         run(name).reported(
@@ -50,20 +49,20 @@ fn a_module_that_may_not_be_read_is_refused() {
     if is_root() {
         sandhog_harness::chown(&path, 0);
     }
-    let outcome = Run::command(["run"]).flag(&path).by_ordinary_user().run();
+    let outcome = Command::sandhog(["run"]).flag(&path).by_ordinary_user().run();
     let path = path.display();
     outcome.reported(126, &format!("sandhog: failed to read the module \"{path}\": Permission denied (os error 13)\n"));
 }
 
 #[test]
 fn an_ordinary_user_runs_a_module() {
-    let outcome = Run::new("hello").by_ordinary_user().run();
+    let outcome = Command::guest("hello").by_ordinary_user().run();
     outcome.printed("hello\n");
 }
 
 #[test]
 fn a_module_is_needed() {
-    Run::command(["run"])
+    Command::sandhog(["run"])
         .run()
         .reported(126, &format!("sandhog: the following required arguments were not provided: <FILE>\n{HELP}"));
 }
@@ -77,7 +76,7 @@ fn a_directory_that_cannot_be_granted_is_named() {
         (file, "Not a directory (os error 20)"),
         (fifo, "Not a directory (os error 20)"),
     ] {
-        let outcome = Run::new("hello").dir(&path, "").run();
+        let outcome = Command::guest("hello").dir(&path, "").run();
         let sentence = format!("sandhog: failed to open the directory {path:?} of --dir: {reason}\n");
         outcome.is(126, "refused").reported(126, &sentence);
     }
@@ -96,10 +95,10 @@ fn another_users_private_folder_cannot_be_granted() {
     let path = private.join("inside");
     let sentence =
         format!("sandhog: failed to open the directory {path:?} of --dir: Permission denied (os error 13)\n");
-    Run::new("hello").by_ordinary_user().dir(&path, "").run().reported(126, &sentence);
+    Command::guest("hello").by_ordinary_user().dir(&path, "").run().reported(126, &sentence);
     // Root's command has no privilege to reach into it either.
     sandhog_harness::chown(&private, Person::MADE_UP.uid());
-    Run::new("hello").dir(&path, "").run().reported(126, &sentence);
+    Command::guest("hello").dir(&path, "").run().reported(126, &sentence);
 }
 
 #[test]
@@ -114,7 +113,7 @@ fn behind_sudo_it_is_the_person_whose_files_are_granted_and_whose_cache_is_used(
     fs::create_dir(private.join("inside")).unwrap();
     let (id, state) = (Person::MADE_UP.uid().to_string(), cache.join("state"));
     let behind_sudo = || {
-        let run = Run::new("hello").env("SUDO_UID", &id).env("SUDO_GID", &id);
+        let run = Command::guest("hello").env("SUDO_UID", &id).env("SUDO_GID", &id);
         run.without_verdict().cache(cache.join("cache")).env("SANDHOG_STATE_DIR", state.to_str().unwrap())
     };
     behind_sudo().run().reported(0, "");
@@ -143,7 +142,7 @@ fn a_stdin_that_cannot_be_opened_is_named() {
     let scratch = Folder::new();
     let missing = scratch.join("missing");
     let sentence = |path: &Path, reason: &str| format!("sandhog: failed to open {path:?} of --stdin: {reason}\n");
-    let run = |path: &Path| Run::new("cat").flag("--stdin").flag(path).run();
+    let run = |path: &Path| Command::guest("cat").flag("--stdin").flag(path).run();
     run(&missing).reported(126, &sentence(&missing, "No such file or directory (os error 2)"));
     assert_eq!(run(scratch.path()).code, 126);
 }
@@ -214,11 +213,11 @@ fn names_from_outside_leave_the_terminal_alone() {
     let scratch = Folder::new();
     fs::copy(guest("hello"), scratch.join(format!("{NAME}.wasm"))).unwrap();
     fs::create_dir(scratch.join(NAME)).unwrap();
-    let hello = || Run::new("hello").current_dir(scratch.path());
+    let hello = || Command::guest("hello").current_dir(scratch.path());
     for (run, code) in [
-        (Run::module(format!("{NAME}.wasm")).current_dir(scratch.path()), 126),
-        (Run::module(scratch.join(NAME)), 126),
-        (Run::module(scratch.join(NAME).join("gone.wasm")), 127),
+        (Command::module(format!("{NAME}.wasm")).current_dir(scratch.path()), 126),
+        (Command::module(scratch.join(NAME)), 126),
+        (Command::module(scratch.join(NAME).join("gone.wasm")), 127),
         (hello().dir(Path::new(NAME), "/missing"), 126),
         (hello().flag(format!("--env={NAME}")), 126),
         (hello().flag("--stdin").flag(format!("{NAME}.gone")), 126),
@@ -226,7 +225,7 @@ fn names_from_outside_leave_the_terminal_alone() {
         (hello().flag(format!("--user={NAME}")), 126),
         (hello().flag(format!("--{NAME}")), 126),
         (hello().without_verdict().flag("--verdict").flag(format!("{NAME}/missing/v")), 126),
-        (Run::command([NAME]), 126),
+        (Command::sandhog([NAME]), 126),
         (hello().cache(scratch.join(format!("{NAME}.wasm"))), 126),
         (hello().arg("fine").flag(format!("--argv0={NAME}")), 0),
     ] {
@@ -241,12 +240,12 @@ fn names_from_outside_leave_the_terminal_alone() {
 #[test]
 fn what_is_not_utf8_is_explained() {
     let odd = OsStr::from_bytes(b"\xff\xfe");
-    let outcome = Run::new("hello").arg(odd).run();
+    let outcome = Command::guest("hello").arg(odd).run();
     assert_eq!(outcome.code, 126);
     assert!(outcome.stderr.starts_with("sandhog: argument 1 is not UTF-8: "), "{outcome:?}");
     let scratch = Folder::new();
     fs::create_dir(scratch.join(odd)).unwrap();
-    Run::new("list_dir").arg("/in").dir(&scratch.join(odd), "::/in").run().is(0, "completed");
+    Command::guest("list_dir").arg("/in").dir(&scratch.join(odd), "::/in").run().is(0, "completed");
 }
 
 #[test]
@@ -254,7 +253,7 @@ fn a_cache_that_cannot_be_used_is_told() {
     let scratch = Folder::new();
     let (file, fifo) = (scratch.file("file", ""), scratch.fifo("fifo"));
     for path in [file.clone(), fifo, file.join("below")] {
-        let outcome = Run::new("hello").cache(&path).run();
+        let outcome = Command::guest("hello").cache(&path).run();
         outcome.is(126, "refused");
         let told = outcome.verdict["reason"].as_str().unwrap();
         assert!(told.contains(&format!("{path:?}")) && told.contains("set SANDHOG_CACHE_DIR"), "{outcome:?}");
@@ -267,7 +266,7 @@ fn a_cache_that_cannot_be_used_is_told() {
 fn a_cache_that_others_may_write_is_not_used() {
     let scratch = Folder::new();
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o777)).unwrap();
-    let outcome = Run::new("hello").cache(scratch.path()).run();
+    let outcome = Command::guest("hello").cache(scratch.path()).run();
     outcome.is(126, "refused");
     let path = scratch.path();
     assert_eq!(
@@ -287,7 +286,7 @@ fn another_users_cache_is_not_used() {
         return;
     }
     let scratch = Folder::new();
-    let outcome = Run::new("hello").by_ordinary_user().cache(scratch.path()).run();
+    let outcome = Command::guest("hello").by_ordinary_user().cache(scratch.path()).run();
     outcome.is(126, "refused");
     assert!(outcome.stderr.contains("set SANDHOG_CACHE_DIR to another one"), "{outcome:?}");
     assert!(scratch.names().is_empty());
@@ -298,7 +297,7 @@ fn a_cache_that_we_may_not_write_is_told() {
     let scratch = Folder::new();
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o500)).unwrap();
     for path in [scratch.path().to_path_buf(), scratch.join("below")] {
-        let outcome = Run::new("hello").cache(&path).run();
+        let outcome = Command::guest("hello").cache(&path).run();
         outcome.is(126, "refused");
         let told = outcome.verdict["reason"].as_str().unwrap();
         assert!(told.contains(&format!("{path:?}")) && told.contains("Permission denied"), "{outcome:?}");
@@ -308,7 +307,7 @@ fn a_cache_that_we_may_not_write_is_told() {
 }
 
 /// A file system of its own, this large, that only the command sees.
-fn small_disk(run: Run, at: &Path, bytes: &str) -> Run {
+fn small_disk(run: Command, at: &Path, bytes: &str) -> Command {
     use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
     use rustix::thread::UnshareFlags;
     let at = std::ffi::CString::new(at.as_os_str().as_bytes()).unwrap();
@@ -332,7 +331,7 @@ fn a_full_disk_under_the_cache_is_told_and_in_the_way_of_nothing() {
     // Full while the compiler writes, and full once it has: hello compiles to more than 100 KB.
     for bytes in ["4k", "64k"] {
         let disk = Folder::new();
-        let outcome = small_disk(Run::new("hello").cache(disk.path()), disk.path(), bytes).run();
+        let outcome = small_disk(Command::guest("hello").cache(disk.path()), disk.path(), bytes).run();
         outcome.is(0, "completed");
         assert_eq!(
             outcome.stderr,
@@ -345,14 +344,15 @@ fn a_full_disk_under_the_cache_is_told_and_in_the_way_of_nothing() {
         assert_eq!(outcome.text(), "hello\n");
     }
     let disk = Folder::new();
-    small_disk(Run::new("hello").cache(disk.path()), disk.path(), "64m").run().printed("hello\n");
+    small_disk(Command::guest("hello").cache(disk.path()), disk.path(), "64m").run().printed("hello\n");
 }
 
 #[test]
 fn what_goes_wrong_leaves_no_files_behind() {
     let scratch = Folder::new();
     let cache = scratch.join("cache");
-    for run in [Run::module("gone.wasm"), Run::new("reactor.wat"), Run::new("hello").flag("--dir=gone")] {
+    for run in [Command::module("gone.wasm"), Command::guest("reactor.wat"), Command::guest("hello").flag("--dir=gone")]
+    {
         assert_ne!(run.cache(&cache).current_dir(scratch.path()).run().code, 0);
     }
     let left: Vec<_> = if cache.exists() { names_in(&cache) } else { Vec::new() };

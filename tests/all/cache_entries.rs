@@ -1,7 +1,6 @@
 //! Entries of the cache: each is bound to its module and to the secret of the state directory, whoever has put it there.
 
-use crate::support::Run;
-use sandhog_harness::{Folder, guest, is_root, names_in};
+use sandhog_harness::{Command, Folder, guest, is_root, names_in};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -14,9 +13,9 @@ impl Own {
         Self(Folder::new())
     }
 
-    fn command(&self, guest: &str, state: &str) -> Run {
+    fn command(&self, guest: &str, state: &str) -> Command {
         let state = self.0.join(state).into_os_string().into_string().unwrap();
-        Run::new(guest).cache(self.cache()).env("SANDHOG_STATE_DIR", &state)
+        Command::guest(guest).cache(self.cache()).env("SANDHOG_STATE_DIR", &state)
     }
 
     #[track_caller]
@@ -189,7 +188,7 @@ fn a_run_makes_the_state_directory_that_it_needs() {
         sandhog_harness::chown(own.0.path(), sandhog_harness::Person::MADE_UP.uid());
     }
     let home = own.0.path().to_str().unwrap();
-    let run = Run::new("hello").by_ordinary_user().env("HOME", home).env("SANDHOG_CACHE_DIR", "");
+    let run = Command::guest("hello").by_ordinary_user().env("HOME", home).env("SANDHOG_CACHE_DIR", "");
     run.env("SANDHOG_STATE_DIR", "").run().printed("hello\n");
     assert_eq!(fs::metadata(own.0.join(".local/state/sandhog/cache.key")).unwrap().len(), 32);
     assert_eq!(names_in(&own.0.join(".cache/sandhog")).len(), 2);

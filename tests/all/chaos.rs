@@ -3,11 +3,9 @@
 //!
 //! `SANDHOG_KILLS` says how many, `SANDHOG_SEED` with which seed.
 
-use crate::daemon_kit::Daemon;
-use crate::support::Run;
 use rustix::process::Signal;
 use sandhog_harness::{
-    LIMIT, PROMISED, Process, Random, Seen, limit, module, mounts,
+    Command, Daemon, LIMIT, PROMISED, Process, Random, Seen, limit, module, mounts,
     traces::{cgroups_of, stale_cgroups_of},
     until,
 };
@@ -137,7 +135,7 @@ impl Chaos {
             if from.elapsed() > PROMISED && is_swept_by_the_next {
                 // Another command had got the id meanwhile, and a cgroup's id is how a sweep knows whose it is. So one that begins
                 // when that has ended removes it.
-                Run::new("hello").run().printed("hello\n");
+                Command::guest("hello").run().printed("hello\n");
             }
             let limit = if is_swept_by_the_next { SWEPT } else { PROMISED };
             assert!(from.elapsed() < limit, "{what}: after {limit:?}: {:?}, socket: {socket}", cgroups());

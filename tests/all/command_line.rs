@@ -1,13 +1,12 @@
 //! Help, version, completions, and what is said to a command that is no command.
 
-use crate::support::Run;
-use sandhog_harness::{guest, names_in};
+use sandhog_harness::{Command, guest, names_in};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
 fn answer(words: &[&str]) -> String {
-    let outcome = Run::command(words).run();
+    let outcome = Command::sandhog(words).run();
     outcome.reported(0, "");
     outcome.text().to_owned()
 }
@@ -83,8 +82,8 @@ fn every_shell_has_completions() {
 
 #[test]
 fn the_completions_for_bash_are_a_script() {
-    use std::process::{Command, Stdio};
-    let mut bash = match Command::new("bash").args(["-n"]).stdin(Stdio::piped()).spawn() {
+    use std::process::Stdio;
+    let mut bash = match std::process::Command::new("bash").args(["-n"]).stdin(Stdio::piped()).spawn() {
         Ok(bash) => bash,
         Err(error) => return println!("not tried: bash: {error}"),
     };
@@ -94,7 +93,7 @@ fn the_completions_for_bash_are_a_script() {
 
 #[test]
 fn nothing_asked_is_answered_with_the_help_as_an_error() {
-    let outcome = Run::command([] as [&str; 0]).run();
+    let outcome = Command::sandhog([] as [&str; 0]).run();
     assert_eq!((outcome.code, outcome.text()), (126, ""));
     assert!(outcome.stderr.contains("Usage: sandhog <COMMAND>"), "{outcome:?}");
 }
@@ -119,9 +118,9 @@ fn a_mistyped_word_is_told_the_right_one() {
         // Of the verb that was asked for; where there is none such, of the one that most people look for.
         let verb = if words[0] == "completions" { "completions" } else { "run" };
         let help = format!("  hint: sandhog help {verb} shows every flag with examples\n");
-        Run::command(words).run().reported(126, &format!("sandhog: {said}{help}"));
+        Command::sandhog(words).run().reported(126, &format!("sandhog: {said}{help}"));
     }
-    let outcome = Run::command(["run", "--memry=1MiB"]).flag(module).run();
+    let outcome = Command::sandhog(["run", "--memry=1MiB"]).flag(module).run();
     assert_eq!(outcome.code, 126);
     assert!(outcome.stderr.contains("'--memory'"), "{outcome:?}");
 }
@@ -130,13 +129,13 @@ fn a_mistyped_word_is_told_the_right_one() {
 fn help_into_a_closed_pipe_is_quiet() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
-    Run::command(["help", "run"]).stdout_to(writer).run().reported(0, "");
+    Command::sandhog(["help", "run"]).stdout_to(writer).run().reported(0, "");
 }
 
 #[test]
 fn help_onto_a_full_disk_is_an_error() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    Run::command(["help"])
+    Command::sandhog(["help"])
         .stdout_to(full)
         .run()
         .reported(125, "sandhog: failed to write to stdout: No space left on device (os error 28)\n");
@@ -145,12 +144,12 @@ fn help_onto_a_full_disk_is_an_error() {
 #[test]
 fn nothing_is_coloured_where_there_is_no_terminal() {
     for words in [&["help", "run"] as &[&str], &["--help"], &["run", "--bogus"], &[]] {
-        let outcome = Run::command(words).env("TERM", "xterm-256color").run();
+        let outcome = Command::sandhog(words).env("TERM", "xterm-256color").run();
         assert!(!outcome.text().contains('\x1b') && !outcome.stderr.contains('\x1b'), "{words:?}");
     }
 }
 
 #[test]
 fn flags_come_before_and_after_the_module() {
-    Run::command(["run"]).flag(guest("hello")).flag("--memory=64MiB").run().reported(0, "");
+    Command::sandhog(["run"]).flag(guest("hello")).flag("--memory=64MiB").run().reported(0, "");
 }

@@ -2,9 +2,7 @@
 //!
 //! A person who reads one of `tests/snapshots/error-*.snap` knows what to do next.
 
-use crate::daemon_kit::{Daemon, told};
-use crate::support::{Outcome, Run};
-use sandhog_harness::{Folder, guest, shows};
+use sandhog_harness::{Command, Daemon, Folder, Outcome, guest, shows, told};
 use std::fs;
 use std::net::TcpListener;
 
@@ -22,7 +20,7 @@ impl Place {
 
     /// Of a command that is typed in it.
     fn shows(&self, name: &str, words: &[&str]) {
-        let run = Run::command(words).current_dir(self.0.path());
+        let run = Command::sandhog(words).current_dir(self.0.path());
         let run = run.env("SANDHOG_RUNTIME_DIR", self.0.join("runtime").to_str().unwrap());
         shows_error(name, words, &run.run(), &[(self.0.path().to_str().unwrap(), "[folder]")]);
     }

@@ -3,8 +3,7 @@
 //! Guests of WASI 0.1 become components of 0.2 here, by the adapter that everybody uses for that. Only such as take little
 //! memory: an allocator of an older wasi-libc takes the adapter's own page for its own.
 
-use crate::support::{Run, Running};
-use sandhog_harness::{Folder, guest};
+use sandhog_harness::{Command, Folder, Running, guest};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
@@ -36,13 +35,13 @@ impl Component {
         Self { scratch, name }
     }
 
-    fn run(&self) -> Run {
-        Run::module(self.scratch.join(self.name))
+    fn run(&self) -> Command {
+        Command::module(self.scratch.join(self.name))
     }
 }
 
 fn refused(name: &str, reason: &str) {
-    Run::new(name).run().refused(reason);
+    Command::guest(name).run().refused(reason);
 }
 
 #[test]
@@ -55,20 +54,20 @@ fn a_component_of_wasi_0_2_says_hello_and_has_a_verdict_like_any_guest() {
 
 #[test]
 fn a_component_of_wasi_0_3_says_hello() {
-    Run::new("hello_0_3.wat").run().printed("hello of 0.3\n");
+    Command::guest("hello_0_3.wat").run().printed("hello of 0.3\n");
 }
 
 #[test]
 fn of_two_versions_of_run_the_newer_is_called() {
     // The older one traps.
-    Run::new("runs_of_two_versions.wat").run().is(1, "failed");
+    Command::guest("runs_of_two_versions.wat").run().is(1, "failed");
 }
 
 /// 15 is the number of `HTTP-request-denied`.
 #[test]
 fn a_request_by_http_is_denied() {
-    Run::new("sends_http.wat").run().is(15, "failed");
-    Run::new("sends_http.wat").by_ordinary_user().run().is(15, "failed");
+    Command::guest("sends_http.wat").run().is(15, "failed");
+    Command::guest("sends_http.wat").by_ordinary_user().run().is(15, "failed");
 }
 
 #[test]
@@ -93,7 +92,7 @@ fn a_component_has_its_arguments_and_the_environment_that_it_is_given() {
 fn a_component_opens_what_was_granted_and_nothing_else() {
     let (scratch, reads, writes) = (Folder::new(), Component::of("read_file"), Component::of("write_file"));
     scratch.file("file", "inside");
-    let dir = |run: Run, rest: &str| run.dir(scratch.path(), rest);
+    let dir = |run: Command, rest: &str| run.dir(scratch.path(), rest);
     dir(reads.run(), "::/in").arg("/in/file").run().printed("inside");
     reads.run().arg("/in/file").run().is(1, "failed");
     dir(reads.run(), "::/in").arg("/in/../../etc/passwd").run().is(1, "failed");
@@ -105,8 +104,8 @@ fn a_component_opens_what_was_granted_and_nothing_else() {
 
 #[test]
 fn an_exit_code_arrives_as_the_component_gave_it() {
-    Run::new("exit_with_code.wat").run().is(7, "failed");
-    Run::new("run_fails.wat").run().is(1, "failed");
+    Command::guest("exit_with_code.wat").run().is(7, "failed");
+    Command::guest("run_fails.wat").run().is(1, "failed");
 }
 
 #[test]
@@ -126,8 +125,8 @@ fn every_limit_holds_for_a_component() {
     waiting.wait_with_stdin_open().is(124, "deadline");
     spins.run().flag("--cpu=50ms").run().is(124, "cpu");
     spins.run().flag("--fuel=100000").run().is(124, "cpu");
-    Run::new("grow_and_give_up.wat").flag("--memory=32MiB").run().is(137, "memory");
-    Run::new("grow_and_give_up.wat").flag("--memory=96MiB").run().is(0, "completed");
+    Command::guest("grow_and_give_up.wat").flag("--memory=32MiB").run().is(137, "memory");
+    Command::guest("grow_and_give_up.wat").flag("--memory=96MiB").run().is(0, "completed");
     Component::of("wants_memory_1gib.wat").run().run().is(126, "refused");
     let spewed = Component::of("spew").run().flag("--max-output=100KiB").run();
     assert_eq!(spewed.is(153, "output").number("stdout_bytes"), 100 << 10);
@@ -136,7 +135,7 @@ fn every_limit_holds_for_a_component() {
 #[test]
 fn limits_hold_for_components_of_an_ordinary_user() {
     Component::of("hello").run().by_ordinary_user().run().printed("hello\n");
-    Run::new("hello_0_3.wat").by_ordinary_user().run().printed("hello of 0.3\n");
+    Command::guest("hello_0_3.wat").by_ordinary_user().run().printed("hello of 0.3\n");
     Component::of("spin_forever").run().by_ordinary_user().flag("--cpu=50ms").run().is(124, "cpu");
 }
 
@@ -178,7 +177,7 @@ fn a_component_waits_for_time_and_input_at_once_and_loses_no_byte() {
 #[test]
 fn a_socket_is_denied_and_not_the_end_of_a_component() {
     // The number of `access-denied` among the errors of wasi:sockets.
-    Run::new("create_socket.wat").run().is(1, "failed");
+    Command::guest("create_socket.wat").run().is(1, "failed");
 }
 
 #[test]
@@ -226,9 +225,9 @@ fn a_component_of_a_version_that_is_not_there_is_told_which_are() {
             "it is built against {import}, and Sandhog has WASI 0.2 and 0.3, and sandhog:job 0.1, without their drafts: \
              build it against one of those"
         );
-        Run::module(scratch.file("version.wat", text(import))).run().refused(&reason);
+        Command::module(scratch.file("version.wat", text(import))).run().refused(&reason);
     }
-    Run::module(scratch.file("newer.wat", text("wasi:cli/environment@0.2.99"))).run().is(0, "completed");
+    Command::module(scratch.file("newer.wat", text("wasi:cli/environment@0.2.99"))).run().is(0, "completed");
 }
 
 #[test]
@@ -236,9 +235,9 @@ fn a_damaged_component_is_refused() {
     let component = Component::of("hello");
     let bytes = fs::read(component.scratch.join(component.name)).unwrap();
     let scratch = Folder::new();
-    let outcome = Run::module(scratch.file("cut", &bytes[..bytes.len() / 2])).run();
+    let outcome = Command::module(scratch.file("cut", &bytes[..bytes.len() / 2])).run();
     outcome.is(126, "refused");
     assert!(outcome.stderr.contains("cut short"), "{outcome:#?}");
-    let outcome = Run::module(scratch.file("draft", b"\0asm\x0c\0\x01\0")).run();
+    let outcome = Command::module(scratch.file("draft", b"\0asm\x0c\0\x01\0")).run();
     assert!(outcome.stderr.contains("draft 12 of the component model"), "{outcome:#?}");
 }

@@ -3,12 +3,11 @@
 
 mod wire;
 
-use crate::daemon_kit::Daemon;
-use crate::support::Run;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use sandhog_harness::http::{Answer, Client, Coming};
 use sandhog_harness::{
-    Folder, Need, Person, chown, missing, module,
+    Command, Daemon, Folder, Need, Person, chown, missing, module,
     process::{descriptors, peak_bytes, resident_bytes},
     root_or_missing, until,
 };
@@ -18,19 +17,18 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
-use wire::{Line, RawResponse, ask, request};
+use wire::{ask, connect, refused, request};
 
 /// What the daemon may grow by at the most while a client misbehaves: its bound for all bodies together, and room to breathe.
 const GROWTH_BYTES: u64 = 96 << 20;
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
-fn get(daemon: &Daemon, path: &str) -> RawResponse {
+fn get(daemon: &Daemon, path: &str) -> Answer {
     ask(&daemon.socket(), "GET", path, "")
 }
 
-fn post(daemon: &Daemon, path: &str, body: &Value) -> RawResponse {
+fn post(daemon: &Daemon, path: &str, body: &Value) -> Answer {
     ask(&daemon.socket(), "POST", path, &body.to_string())
 }
 
@@ -106,20 +104,20 @@ fn no_other_method_and_no_other_path_answers() {
     for (path, right) in methods {
         for method in METHODS.into_iter().filter(|method| !right.contains(method)) {
             let answer = ask(&daemon.socket(), method, &path.replace("{name}", "web"), "");
-            answer.refused(405);
+            refused(&answer, 405);
             // Whatever is asked for by GET can be asked for by HEAD.
             let head = right.contains("GET").then_some("HEAD");
-            let allow = format!("allow: {}\r\n", right.iter().copied().chain(head).collect::<Vec<_>>().join(", "));
-            assert!(answer.head.to_lowercase().contains(&allow.to_lowercase()), "{answer:?}");
+            let allow = right.iter().copied().chain(head).collect::<Vec<_>>().join(", ").to_lowercase();
+            assert_eq!(answer.header("allow").map(str::to_lowercase), Some(allow), "{answer:?}");
         }
     }
     for path in
         ["/", "/v1", "/v1/", "/v2/daemon", "/v1/daemon/", "/v1/jobs/", "/v1/jobs/a/b", "//v1/daemon", "/v1/%64aemon"]
     {
-        get(&daemon, path).refused(404);
+        refused(&get(&daemon, path), 404);
     }
     let near = get(&daemon, "/v1/instance");
-    near.refused(404);
+    refused(&near, 404);
     assert_eq!(near.json()["hint"], "do you mean /v1/instances? GET /v1/openapi.json has them all");
     expect_serves(&daemon);
 }
@@ -127,14 +125,19 @@ fn no_other_method_and_no_other_path_answers() {
 /// The people's way to it.
 #[test]
 fn curl_reads_it() {
-    if Command::new("curl").arg("--version").output().is_err() {
+    if std::process::Command::new("curl").arg("--version").output().is_err() {
         missing(Need::Program, "there is no curl");
         return;
     }
     let daemon = Daemon::start();
     let curl = |path: &str| {
         let (socket, url) = (daemon.socket(), format!("http://sandhog{path}"));
-        let output = Command::new("curl").args(["--silent", "--unix-socket"]).arg(socket).arg(url).output().unwrap();
+        let output = std::process::Command::new("curl")
+            .args(["--silent", "--unix-socket"])
+            .arg(socket)
+            .arg(url)
+            .output()
+            .unwrap();
         serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     };
     assert_eq!(curl("/v1/daemon")["pid"], daemon.pid());
@@ -145,14 +148,14 @@ fn curl_reads_it() {
 #[test]
 fn one_connection_takes_many_requests_one_after_the_other() {
     let daemon = Daemon::start();
-    let mut line = Line::to(&daemon.socket());
-    line.say(request("GET", "/v1/daemon", "").repeat(50)).unwrap();
+    let mut line = connect(&daemon.socket());
+    line.send(request("GET", "/v1/daemon", "").repeat(50)).unwrap();
     for _ in 0..50 {
         assert_eq!(line.answer().unwrap().status, 200);
     }
-    line.say(request("POST", "/v1/stop", "{}")).unwrap();
-    line.answer().unwrap().refused(400);
-    line.say(request("GET", "/v1/daemon", "")).unwrap();
+    line.send(request("POST", "/v1/stop", "{}")).unwrap();
+    refused(&line.answer().unwrap(), 400);
+    line.send(request("GET", "/v1/daemon", "")).unwrap();
     assert_eq!(line.answer().unwrap().status, 200, "what was refused does not end the connection");
 }
 
@@ -160,12 +163,12 @@ fn one_connection_takes_many_requests_one_after_the_other() {
 #[test]
 fn a_client_that_stalls_is_cut_off_and_nobody_waits_for_it() {
     let daemon = Daemon::start();
-    let mut nothing = Line::to(&daemon.socket());
-    let (mut head, mut body) = (Line::to(&daemon.socket()), Line::to(&daemon.socket()));
-    head.say("GET /v1/daemon HTTP/1.1\r\nHost: sand").unwrap();
-    body.say("POST /v1/stop HTTP/1.1\r\nHost: sandhog\r\nContent-Length: 30\r\n\r\n{\"select\":").unwrap();
+    let mut nothing = connect(&daemon.socket());
+    let (mut head, mut body) = (connect(&daemon.socket()), connect(&daemon.socket()));
+    head.send("GET /v1/daemon HTTP/1.1\r\nHost: sand").unwrap();
+    body.send("POST /v1/stop HTTP/1.1\r\nHost: sandhog\r\nContent-Length: 30\r\n\r\n{\"select\":").unwrap();
     expect_serves(&daemon);
-    body.answer().expect("a word").refused(408);
+    refused(&body.answer().expect("a word"), 408);
     for line in [&mut nothing, &mut head] {
         let said = String::from_utf8(line.rest()).unwrap();
         assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said:?}");
@@ -177,11 +180,11 @@ fn a_client_that_stalls_is_cut_off_and_nobody_waits_for_it() {
 fn four_gibibytes_are_refused_when_they_are_announced() {
     let daemon = Daemon::start();
     for path in ["/v1/stop", "/v1/apply", "/v1/daemon"] {
-        let mut line = Line::to(&daemon.socket());
+        let mut line = connect(&daemon.socket());
         let method = if path == "/v1/daemon" { "GET" } else { "POST" };
-        line.say(format!("{method} {path} HTTP/1.1\r\nHost: sandhog\r\nContent-Length: {}\r\n\r\n", 4_u64 << 30))
+        line.send(format!("{method} {path} HTTP/1.1\r\nHost: sandhog\r\nContent-Length: {}\r\n\r\n", 4_u64 << 30))
             .unwrap();
-        line.answer().expect("a word").refused(413);
+        refused(&line.answer().expect("a word"), 413);
     }
     expect_serves(&daemon);
 }
@@ -192,9 +195,9 @@ fn four_gibibytes_that_nobody_announced_are_refused_on_the_way() {
     let before = peak_bytes(daemon.pid()).unwrap();
     let piece = format!("{:x}\r\n{}\r\n", 1 << 20, " ".repeat(1 << 20));
     for (path, most) in [("/v1/stop", 1_u64), ("/v1/apply", 32)] {
-        let mut line = Line::to(&daemon.socket());
-        line.say(format!("POST {path} HTTP/1.1\r\nHost: sandhog\r\nTransfer-Encoding: chunked\r\n\r\n")).unwrap();
-        let sent = (0..4096).take_while(|_| line.say(&piece).is_ok()).count() as u64;
+        let mut line = connect(&daemon.socket());
+        line.send(format!("POST {path} HTTP/1.1\r\nHost: sandhog\r\nTransfer-Encoding: chunked\r\n\r\n")).unwrap();
+        let sent = (0..4096).take_while(|_| line.send(&piece).is_ok()).count() as u64;
         assert!(sent < most + 4, "{path}: {sent} MiB were taken");
         let said = String::from_utf8_lossy(&line.rest()).into_owned();
         assert!(said.is_empty() || said.starts_with("HTTP/1.1 413 "), "{said}");
@@ -214,14 +217,15 @@ fn a_flood_of_headers_is_refused() {
         (0..200).map(|number| format!("X-{number}: y\r\n")).collect(),
     ];
     for flood in floods {
-        let mut line = Line::to(&daemon.socket());
+        let mut line = connect(&daemon.socket());
         // It may have had enough before all was said.
-        let _ = line.say("GET /v1/daemon HTTP/1.1\r\n").and_then(|()| line.say(&flood)).and_then(|()| line.say("\r\n"));
+        let _ =
+            line.send("GET /v1/daemon HTTP/1.1\r\n").and_then(|()| line.send(&flood)).and_then(|()| line.send("\r\n"));
         let said = String::from_utf8_lossy(&line.rest()).into_owned();
         assert!(said.is_empty() || said.starts_with("HTTP/1.1 431 ") || said.starts_with("HTTP/1.1 400 "), "{said}");
     }
-    let mut line = Line::to(&daemon.socket());
-    let _ = line.say(request("GET", &format!("/{}", "x".repeat(1 << 20)), ""));
+    let mut line = connect(&daemon.socket());
+    let _ = line.send(request("GET", &format!("/{}", "x".repeat(1 << 20)), ""));
     let said = String::from_utf8_lossy(&line.rest()).into_owned();
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 414 ") || said.starts_with("HTTP/1.1 431 "), "{said}");
     let grown = peak_bytes(daemon.pid()).unwrap() - before;
@@ -254,10 +258,10 @@ fn what_is_no_request_is_no_harm() {
         b"POST /v1/stop HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n".to_vec(),
     ]);
     for bytes in garbage {
-        let mut line = Line::to(&daemon.socket());
+        let mut line = connect(&daemon.socket());
         // It may go as soon as it sees what this is.
-        let _ = line.say(&bytes);
-        line.fall_silent();
+        let _ = line.send(&bytes);
+        line.finish_sending();
         let said = String::from_utf8_lossy(&line.rest()).into_owned();
         assert!(!said.starts_with("HTTP/1.1 2"), "{:?}: {said}", String::from_utf8_lossy(&bytes));
     }
@@ -281,12 +285,12 @@ fn a_body_that_makes_no_sense_is_refused_with_a_sentence() {
         &"{\"a\":".repeat(1 << 17),
     ] {
         for path in ["/v1/stop", "/v1/apply", "/v1/scale", "/v1/send", "/v1/signal"] {
-            ask(&daemon.socket(), "POST", path, body).refused(400);
+            refused(&ask(&daemon.socket(), "POST", path, body), 400);
         }
     }
-    let mut line = Line::to(&daemon.socket());
-    line.say(b"POST /v1/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n\xff\xfe").unwrap();
-    line.answer().unwrap().refused(400);
+    let mut line = connect(&daemon.socket());
+    line.send(b"POST /v1/stop HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n\xff\xfe").unwrap();
+    refused(&line.answer().unwrap(), 400);
     for query in [
         "/v1/events?last=x",
         "/v1/events?lst=1",
@@ -294,7 +298,7 @@ fn a_body_that_makes_no_sense_is_refused_with_a_sentence() {
         "/v1/instances?select=%ff",
         "/v1/events?last=1&last=2",
     ] {
-        get(&daemon, query).refused(400);
+        refused(&get(&daemon, query), 400);
     }
     expect_serves(&daemon);
 }
@@ -306,20 +310,20 @@ fn names_from_a_client_are_checked_and_shown_harmlessly() {
         ["a/b", "a\nb", "\u{1b}[2J", "w\u{435}b", "w\u{202e}b", "all", "7", "", ".hidden", "..", &"x".repeat(1000)]
     {
         let job = json!({ "name": name, "module": module("hello") });
-        post(&daemon, "/v1/apply", &json!({ "jobs": [job] })).refused(400);
+        refused(&post(&daemon, "/v1/apply", &json!({ "jobs": [job] })), 400);
         let group = json!({ "name": "web", "group": name, "module": module("hello") });
         if !name.is_empty() {
-            post(&daemon, "/v1/apply", &json!({ "jobs": [group] })).refused(400);
+            refused(&post(&daemon, "/v1/apply", &json!({ "jobs": [group] })), 400);
         }
         let stop = post(&daemon, "/v1/stop", &json!({ "select": [name] }));
         assert!([200, 400, 404].contains(&stop.status), "{stop:?}");
         if stop.status != 200 {
-            stop.refused(stop.status);
+            refused(&stop, stop.status);
         }
     }
-    assert_eq!(get(&daemon, "/v1/jobs/%1b%5b2J").refused(404).matches('\u{1b}').count(), 0);
+    assert_eq!(refused(&get(&daemon, "/v1/jobs/%1b%5b2J"), 404).matches('\u{1b}').count(), 0);
     let relative = json!({ "name": "web", "module": "hello.wasm" });
-    post(&daemon, "/v1/apply", &json!({ "jobs": [relative] })).refused(400);
+    refused(&post(&daemon, "/v1/apply", &json!({ "jobs": [relative] })), 400);
     assert_eq!(get(&daemon, "/v1/instances").json(), json!([]), "nothing was half-done");
     expect_serves(&daemon);
 }
@@ -331,11 +335,11 @@ fn an_apply_with_one_fault_changes_nothing() {
     let job = |number: usize| json!({ "name": format!("job-{number}"), "module": module("sleep_forever") });
     let mut jobs: Vec<Value> = (0..100).map(job).collect();
     jobs[99]["memory"] = "64".into();
-    post(&daemon, "/v1/apply", &json!({ "jobs": jobs })).refused(400);
+    refused(&post(&daemon, "/v1/apply", &json!({ "jobs": jobs })), 400);
     jobs[99] = job(0);
-    post(&daemon, "/v1/apply", &json!({ "jobs": jobs })).refused(400);
+    refused(&post(&daemon, "/v1/apply", &json!({ "jobs": jobs })), 400);
     jobs[99] = json!({ "name": "job-99", "module": module("sleep_forever"), "after": ["job-100"] });
-    post(&daemon, "/v1/apply", &json!({ "jobs": jobs })).refused(400);
+    refused(&post(&daemon, "/v1/apply", &json!({ "jobs": jobs })), 400);
     assert_eq!(get(&daemon, "/v1/instances").json(), json!([]));
     assert_eq!(get(&daemon, "/v1/events?last=1000").body.iter().filter(|byte| **byte == b'\n').count(), 1);
 }
@@ -344,9 +348,9 @@ fn an_apply_with_one_fault_changes_nothing() {
 fn three_hundred_connections_at_once_are_no_harm() {
     let daemon = Daemon::start();
     let before = descriptors(daemon.pid());
-    let mut lines: Vec<Line> = (0..300).map(|_| Line::to(&daemon.socket())).collect();
+    let mut lines: Vec<Client> = (0..300).map(|_| connect(&daemon.socket())).collect();
     for line in &mut lines[..200] {
-        line.say(request("GET", "/v1/daemon", "")).unwrap();
+        line.send(request("GET", "/v1/daemon", "")).unwrap();
     }
     for line in &mut lines[..200] {
         assert_eq!(line.answer().expect("an answer").status, 200);
@@ -367,12 +371,11 @@ fn a_follower_that_never_reads_costs_nothing() {
         module("spew")
     ));
     let follow = |path: &str| {
-        let mut line = Line::to(&daemon.socket());
-        line.say(request("GET", path, "")).unwrap();
-        assert!(line.head().unwrap().starts_with("HTTP/1.1 200 "));
-        line
+        let mut line = connect(&daemon.socket());
+        line.send(request("GET", path, "")).unwrap();
+        line.follow(200).unwrap()
     };
-    let followers: Vec<Line> =
+    let followers: Vec<Coming> =
         (0..4).flat_map(|_| ["/v1/logs?follow=true", "/v1/events?follow=true"].map(follow)).collect();
     let restarts = || daemon.instance("spew").restarts;
     let after = |count: u64| {
@@ -393,8 +396,8 @@ fn a_client_that_goes_in_the_middle_is_no_harm() {
     let before = descriptors(daemon.pid());
     for number in 0..200_usize {
         let whole = request("GET", "/v1/events?last=10000&follow=true", "");
-        let mut line = Line::to(&daemon.socket());
-        line.say(&whole[..whole.len() - number % whole.len()]).unwrap();
+        let mut line = connect(&daemon.socket());
+        line.send(&whole[..whole.len() - number % whole.len()]).unwrap();
     }
     expect_serves(&daemon);
     until("all connections being closed", || (descriptors(daemon.pid()) <= before + 1).then_some(()));
@@ -426,14 +429,14 @@ fn another_user_does_not_get_in() {
     assert_eq!(modes, [0o700, 0o600]);
     // The folder alone keeps others out.
     set(&socket, 0o666);
-    let refused = as_ordinary(|| Line::try_to(&socket).err().expect("the folder is closed"));
-    assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+    let closed = as_ordinary(|| Client::to_socket(&socket).err().expect("the folder is closed"));
+    assert_eq!(closed.kind(), std::io::ErrorKind::PermissionDenied);
     // And where it does not, the kernel says who it is.
     set(socket.parent().unwrap(), 0o755);
     for (method, path, body) in
         [("GET", "/v1/daemon", ""), ("GET", "/v1/logs", ""), ("POST", "/v1/shutdown", "{}"), ("GET", "/x", "")]
     {
-        let sentence = as_ordinary(|| ask(&socket, method, path, body)).refused(403);
+        let sentence = refused(&as_ordinary(|| ask(&socket, method, path, body)), 403);
         assert_eq!(sentence, "this daemon serves the user with the id 0 and nobody else");
     }
     expect_serves(&daemon);
@@ -448,12 +451,12 @@ fn root_gets_in_with_an_ordinary_users_daemon() {
     chown(scratch.path(), Person::MADE_UP.uid());
     let at = |name: &str| scratch.join(name).to_str().unwrap().to_owned();
     let run =
-        Run::command(["daemon"]).env("SANDHOG_STATE_DIR", &at("state")).env("SANDHOG_RUNTIME_DIR", &at("runtime"));
+        Command::sandhog(["daemon"]).env("SANDHOG_STATE_DIR", at("state")).env("SANDHOG_RUNTIME_DIR", at("runtime"));
     let daemon = run.by_ordinary_user().start();
     daemon.stderr.until_has("sandhog: ready, at ");
     // It lives in a user namespace in which root outside has no number.
     let answer = ask(&scratch.join("runtime/control.sock"), "GET", "/v1/daemon", "");
-    answer.refused(403);
+    refused(&answer, 403);
     let own = as_ordinary(|| ask(&scratch.join("runtime/control.sock"), "GET", "/v1/daemon", ""));
     assert_eq!(own.status, 200, "{own:?}");
     daemon.signal(rustix::process::Signal::TERM);
@@ -493,8 +496,8 @@ fn a_second_daemon_to_one_directory_is_refused() {
         (daemon.path("state"), other.join("runtime")),
         (other.join("state"), daemon.path("runtime")),
     ] {
-        let run = Run::command(["daemon"]).env("SANDHOG_STATE_DIR", &path(&state));
-        let outcome = run.env("SANDHOG_RUNTIME_DIR", &path(&runtime)).run();
+        let run = Command::sandhog(["daemon"]).env("SANDHOG_STATE_DIR", path(&state));
+        let outcome = run.env("SANDHOG_RUNTIME_DIR", path(&runtime)).run();
         assert_eq!(outcome.code, 126, "{outcome:#?}");
         let who = format!("process {}, at {}", daemon.pid(), daemon.socket().display());
         let said = format!("sandhog: a daemon runs already: {who}\n  hint: sandhog ps shows what it keeps up; ");
@@ -510,8 +513,8 @@ fn many_ups_at_once_start_one_daemon() {
     let text = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     folder.file("sandhog.toml", format!("[job.web]\nmodule = {:?}\nready = \"10ms\"\n", module("sleep_forever")));
     let command = |words: &[&str]| {
-        let run = Run::command(words).current_dir(folder.path());
-        run.env("SANDHOG_STATE_DIR", &text("state")).env("SANDHOG_RUNTIME_DIR", &text("runtime"))
+        let run = Command::sandhog(words).current_dir(folder.path());
+        run.env("SANDHOG_STATE_DIR", text("state")).env("SANDHOG_RUNTIME_DIR", text("runtime"))
     };
     let ups: Vec<_> = (0..8).map(|_| command(&["up"]).start()).collect();
     let ended: Vec<_> = ups.into_iter().map(|up| up.wait()).collect();

@@ -1,17 +1,16 @@
 //! `--coredump FILE`: what the engine's end of a guest leaves behind for a debugger.
 
-use crate::support::{Outcome, Run};
-use sandhog_harness::Folder;
+use sandhog_harness::{Command, Folder, Outcome};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-fn dumping(name: &str, file: &Path) -> Run {
+fn dumping(name: &str, file: &Path) -> Command {
     let mut flag = OsString::from("--coredump=");
     flag.push(file);
-    Run::new(name).flag(flag)
+    Command::guest(name).flag(flag)
 }
 
 /// A whole module in binary form with the sections of a core dump.
@@ -91,7 +90,7 @@ fn what_does_not_trap_leaves_what_was_there() {
 
 #[test]
 fn without_the_flag_the_verdict_has_no_such_key_and_a_trap_says_that_there_is_one() {
-    let outcome = Run::new("trap_unreachable").run();
+    let outcome = Command::guest("trap_unreachable").run();
     assert!(outcome.verdict.get("coredump").is_none() && outcome.verdict.get("no_coredump").is_none());
     assert!(outcome.stderr.ends_with("  hint: --coredump FILE keeps its memory for a debugger\n"), "{outcome:#?}");
 }

@@ -1,8 +1,7 @@
 //! Jobs that crash at once, and again and again: what they cost the daemon stays bounded, and in the end they are given up.
 
-use crate::daemon_kit::Daemon;
 use sandhog_harness::{
-    DEADLINE, Seen, module,
+    DEADLINE, Daemon, Seen, module,
     process::{all_cpu_ticks, descriptors, resident_bytes},
     until,
 };

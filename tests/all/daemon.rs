@@ -5,9 +5,7 @@ mod keeps;
 mod state;
 mod unit;
 
-use crate::daemon_kit::Daemon;
-use crate::support::Run;
-use sandhog_harness::{Folder, PROMISED, Process, Seen, module, mounts, traces::cgroups_of};
+use sandhog_harness::{Daemon, PROMISED, Process, Seen, module, mounts, traces::cgroups_of};
 use sandhog_protocol::control::Phase;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -64,23 +62,5 @@ impl Traces {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         assert!(mounts().is_subset(&self.mounts), "{what}: {:?}", mounts().difference(&self.mounts));
-    }
-}
-
-/// Directories for a daemon that a test does not start by itself.
-struct Directories(Folder);
-
-impl Directories {
-    fn new() -> Self {
-        Self(Folder::new())
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-
-    fn command(&self, words: &[&str]) -> Run {
-        let run = Run::command(words).current_dir(self.0.path());
-        run.env("SANDHOG_STATE_DIR", &self.text("state")).env("SANDHOG_RUNTIME_DIR", &self.text("runtime"))
     }
 }

@@ -1,16 +1,15 @@
 //! Facts about cgroups of an ordinary user, in version 1, where an operator has handed some over.
 
-use crate::kit::{Ran, Workspace};
-use sandhog_harness::{Need, PROMISED, Person, missing, module, root_or_missing, until_within};
+use sandhog_harness::{Folder, Need, Outcome, PROMISED, Person, missing, module, root_or_missing, until_within};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::chown;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A cgroup in each hierarchy, with a person as its owner.
 struct Handed {
-    workspace: Workspace,
+    workspace: Folder,
     directories: Vec<PathBuf>,
 }
 
@@ -33,14 +32,14 @@ impl Handed {
             missing(Need::Cgroup, "the hierarchies memory and pids of version 1");
             return None;
         };
-        let workspace = Workspace::new(Person::ordinary());
+        let workspace = Folder::of(Person::ordinary());
         let name = format!("sandhog-handed-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut directories = vec![memory.join(&name), pids.join(&name)];
         directories.dedup();
         for directory in &directories {
             fs::create_dir(directory).unwrap();
             for path in [directory.clone(), directory.join("tasks"), directory.join("cgroup.procs")] {
-                chown(path, Some(workspace.who.uid()), Some(workspace.who.uid())).unwrap();
+                chown(path, Some(workspace.person.uid()), Some(workspace.person.uid())).unwrap();
             }
         }
         Some(Self { workspace, directories })
@@ -52,15 +51,12 @@ impl Handed {
     }
 
     /// `sandhog run` by the person, inside.
-    fn run(&self, args: &[&str]) -> Ran {
-        self.workspace.run_after("env", &[], &self.enter(), args)
+    fn run(&self, args: &[&str]) -> Outcome {
+        self.workspace.run_after(&[], &self.enter(), args)
     }
 
     fn doctor(&self) -> Value {
-        let script = format!("set -e; {}\nexec \"$0\" doctor --json", self.enter());
-        let mut command = self.workspace.command(Path::new("sh"));
-        command.args(["-c", &script]).arg(sandhog_harness::program());
-        let output = crate::kit::finish(crate::kit::Running::start(&mut command));
+        let output = self.workspace.sandhog(["doctor", "--json"]).after(&self.enter()).run();
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
@@ -83,10 +79,10 @@ impl Drop for Handed {
 fn an_ordinary_user_has_the_wall_in_a_cgroup_that_was_handed_over() {
     let Some(handed) = Handed::new() else { return };
     let ran = handed.run(&[&module("hello")]);
-    assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
+    assert_eq!(ran.is(0, "completed").text(), "hello\n");
     assert!(ran.list("walls").contains(&"cgroup") && !ran.list("weak_walls").contains(&"cgroup"), "{ran:#?}");
     assert!(ran.list("weak_walls").contains(&"identity"), "{ran:#?}");
-    handed.run(&["--memory", "32MiB", &module("grow_memory"), "--", "64"]).expect("memory", 137);
+    handed.run(&["--memory", "32MiB", &module("grow_memory"), "--", "64"]).is(137, "memory");
     assert_eq!(handed.left(), Vec::<PathBuf>::new());
     // The twin, outside.
     let ran = handed.workspace.run(&[&module("hello")]);
@@ -111,11 +107,8 @@ fn memory_that_no_process_owns_is_counted_in_a_cgroup_that_was_handed_over() {
 #[test]
 fn a_wall_that_was_handed_over_is_not_left_out() {
     let Some(handed) = Handed::new() else { return };
-    let script = format!("set -e; {}\nexec \"$0\" \"$@\"", handed.enter());
-    let mut command = handed.workspace.command(Path::new("sh"));
-    command.args(["-c", &script]).arg(sandhog_harness::hostile());
-    command.args(["doctor", "--probe", "plan:without-cgroup", "--", &module("hello")]);
-    let output = crate::kit::finish(crate::kit::Running::start(&mut command));
+    let command = handed.workspace.sandhog(["doctor", "--probe", "plan:without-cgroup", "--", &module("hello")]);
+    let output = command.taken_over().after(&handed.enter()).run();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert!(found["detail"].as_str().unwrap().starts_with("the spawner has ended"), "{found}");
 }
@@ -123,17 +116,14 @@ fn a_wall_that_was_handed_over_is_not_left_out() {
 #[test]
 fn a_command_that_is_killed_leaves_no_cgroup_once_the_next_has_begun() {
     let Some(handed) = Handed::new() else { return };
-    let script = format!("set -e; {}\nexec \"$0\" run \"$@\"", handed.enter());
-    let mut command = handed.workspace.command(Path::new("sh"));
-    command.args(["-c", &script]).arg(sandhog_harness::program()).arg(module("sleep_forever"));
-    let child = crate::kit::Running::start(&mut command);
-    let spawner = crate::kit::process_of(&child, "sandhog-spawner");
-    crate::kit::process_of(&child, "sandhog-worker");
+    let child = handed.workspace.sandhog(["run", &module("sleep_forever")]).after(&handed.enter()).start();
+    let spawner = child.process("sandhog-spawner");
+    child.process("sandhog-worker");
     assert!(!handed.left().is_empty());
     spawner.signal(rustix::process::Signal::KILL);
-    crate::kit::finish(child);
+    child.wait();
     until_within("the next one has swept", PROMISED, || {
-        handed.run(&[&module("hello")]).expect("completed", 0);
+        handed.run(&[&module("hello")]).is(0, "completed");
         handed.left().is_empty().then_some(())
     });
 }

@@ -1,7 +1,6 @@
 //! Services that send what nobody asked for: it costs the daemon a bounded share, and the others nothing.
 
-use crate::daemon_kit::{Daemon, concerns, quick, told};
-use sandhog_harness::{alone, module, process::resident_bytes};
+use sandhog_harness::{Daemon, alone, concerns, module, process::resident_bytes, quick, told};
 
 /// The table of a service that sends so many messages of so many bytes.
 fn flood(name: &str, bytes: usize) -> String {

@@ -1,11 +1,8 @@
 //! Facts about the spawner's floor, by a coordinator that was taken over: the command is an honest `run` in all but what it
 //! asks of its spawner (`host/doctor/src/hostile.rs`).
 
-use crate::daemon_kit::Daemon;
-use crate::kit::{self, Running, Workspace};
-use sandhog_harness::{Person, module, root_or_missing};
+use sandhog_harness::{Daemon, Folder, Outcome, Person, module, root_or_missing};
 use serde_json::Value;
-use std::process::Output;
 
 /// What no command may ask for. `cpu`: only where the job has a limit.
 const HOSTILE: [&str; 14] = [
@@ -29,42 +26,40 @@ const HOSTILE: [&str; 14] = [
 const WALLS: [&str; 7] = ["namespaces", "root", "capabilities", "rlimits", "directories", "landlock", "seccomp"];
 
 /// Somebody's command; behind sudo it is that person's, and its spawner is root's.
-struct Command {
-    workspace: Workspace,
+struct Commander {
+    workspace: Folder,
     sudo: bool,
 }
 
-impl Command {
+impl Commander {
     /// By root, by an ordinary user, and by one behind sudo, as far as this process may be those.
     fn all() -> Vec<Self> {
         let mut all: Vec<Self> =
-            Person::all().into_iter().map(|who| Self { workspace: Workspace::new(who), sudo: false }).collect();
+            Person::all().into_iter().map(|who| Self { workspace: Folder::of(who), sudo: false }).collect();
         all.extend(sandhog_harness::is_root().then(Self::behind_sudo));
         all
     }
 
     fn behind_sudo() -> Self {
-        Self { workspace: Workspace::new(Person::Root), sudo: true }
+        Self { workspace: Folder::of(Person::Root), sudo: true }
     }
 
-    fn output(&self, words: &[&str]) -> Output {
-        let mut command = self.workspace.command(sandhog_harness::hostile());
-        command.args(words);
-        if self.sudo {
-            let uid = sandhog_harness::Person::MADE_UP.uid().to_string();
-            command.env("SUDO_UID", &uid).env("SUDO_GID", &uid).env("SUDO_USER", "nobody-in-particular");
+    fn output(&self, words: &[&str]) -> Outcome {
+        let command = self.workspace.sandhog(words).taken_over();
+        if !self.sudo {
+            return command.run();
         }
-        kit::finish(Running::start(&mut command))
+        let uid = Person::MADE_UP.uid().to_string();
+        command.env("SUDO_UID", &uid).env("SUDO_GID", &uid).env("SUDO_USER", "nobody-in-particular").run()
     }
 
     /// What became of this plan under the floor of a `run` with these flags.
     fn asks(&self, plan: &str, flags: &[&str]) -> Value {
         let (plan, module) = (format!("plan:{plan}"), module("hello"));
         let output = self.output(&[&["doctor", "--probe", &plan, "--"], flags, &[&module]].concat());
-        let who = format!("{:?}, sudo: {}", self.workspace.who, self.sudo);
-        let said = String::from_utf8_lossy(&output.stderr);
+        let who = format!("{:?}, sudo: {}", self.workspace.person, self.sudo);
         let found: Value =
-            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{who}: {error}: {said}"));
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{who}: {error}: {output:?}"));
         eprintln!("{who}: {found}");
         found
     }
@@ -72,7 +67,7 @@ impl Command {
 
 #[test]
 fn a_coordinator_that_was_taken_over_gets_nothing_below_the_floor_and_loses_its_spawner() {
-    for command in Command::all() {
+    for command in Commander::all() {
         for plan in HOSTILE {
             let found = command.asks(plan, &["--cpu", "5s"]);
             assert_eq!(found["stopped"], true, "{found}");
@@ -84,7 +79,7 @@ fn a_coordinator_that_was_taken_over_gets_nothing_below_the_floor_and_loses_its_
 /// The twin: the same way, with a plan above the floor.
 #[test]
 fn a_coordinator_that_asks_for_all_walls_has_its_worker() {
-    for command in Command::all() {
+    for command in Commander::all() {
         let found = command.asks("honest", &[]);
         assert_eq!(
             (&found["stopped"], &found["detail"]),
@@ -95,7 +90,7 @@ fn a_coordinator_that_asks_for_all_walls_has_its_worker() {
 
 #[test]
 fn no_wall_is_left_out_without_the_operators_word() {
-    for command in Command::all() {
+    for command in Commander::all() {
         for wall in WALLS {
             let found = command.asks(&format!("without-{wall}"), &[]);
             assert_eq!(found["stopped"], true, "{found}");
@@ -107,7 +102,7 @@ fn no_wall_is_left_out_without_the_operators_word() {
 
 #[test]
 fn a_wall_that_can_be_built_is_not_left_out_though_it_may_be() {
-    for command in Command::all() {
+    for command in Commander::all() {
         for wall in WALLS {
             let found = command.asks(&format!("without-{wall}"), &["--allow-missing", wall]);
             let detail = found["detail"].as_str().unwrap();
@@ -158,10 +153,10 @@ fn a_wall_that_fails_is_let_go_by_whoever_saw_it_fail() {
     if !root_or_missing("a machine without cgroups") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     let setup = "mount -t tmpfs none /sys/fs/cgroup";
     let ran = workspace.run_in_own_mounts(setup, &["--allow-missing", "cgroup,landlock", &module("hello")]);
-    assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
+    assert_eq!(ran.is(0, "completed").text(), "hello\n");
     assert_eq!(ran.list("missing_walls"), ["cgroup"]);
-    workspace.run_in_own_mounts(setup, &["--allow-missing", "landlock", &module("hello")]).expect_refused(&["cgroup"]);
+    workspace.run_in_own_mounts(setup, &["--allow-missing", "landlock", &module("hello")]).refused_with(&["cgroup"]);
 }

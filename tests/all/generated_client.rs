@@ -1,7 +1,6 @@
 //! A client that others generate: of the document that a daemon answers with, in Python, as `docs/http-api.md` shows it.
 
-use crate::daemon_kit::Daemon;
-use sandhog_harness::{Folder, Need, guest, missing};
+use sandhog_harness::{Daemon, Folder, Need, guest, missing};
 use sandhog_protocol::control::Phase;
 use serde_json::Value;
 use std::fs;

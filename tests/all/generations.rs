@@ -1,13 +1,12 @@
 //! Rights and bounds from one generation to the next, by guests that ask for all that they could want.
 
-use crate::support::{Outcome, Run};
-use sandhog_harness::{Folder, guest};
+use sandhog_harness::{Command, Folder, Outcome, guest};
 use std::fs;
 
-fn parent(job: &str, children: &[(&str, &str)]) -> Run {
+fn parent(job: &str, children: &[(&str, &str)]) -> Command {
     children
         .iter()
-        .fold(Run::new(job), |run, (name, file)| run.flag(format!("--child={name}={}", guest(file).display())))
+        .fold(Command::guest(job), |run, (name, file)| run.flag(format!("--child={name}={}", guest(file).display())))
 }
 
 fn told<'a>(outcome: &'a Outcome, what: &str) -> &'a str {
@@ -59,7 +58,7 @@ fn rights_get_no_wider_from_generation_to_generation() {
 #[test]
 fn there_are_no_more_generations_than_are_granted() {
     for (flags, deepest) in [(&[][..], 3), (&["--max-child-depth=1"], 1), (&["--max-child-depth=7"], 7)] {
-        let run = flags.iter().fold(parent("descends", &[("again", "descends")]), Run::flag);
+        let run = flags.iter().fold(parent("descends", &[("again", "descends")]), Command::flag);
         let outcome = run.run();
         outcome.is(0, "completed");
         assert!(told(&outcome, "deepest").starts_with(&format!("{deepest}, quota true: ")), "{outcome:#?}");

@@ -1,8 +1,6 @@
 //! What a job is granted is settled when the operator speaks, and by nobody else.
 
-use crate::daemon_kit::{Daemon, quick, told};
-use crate::support::Run;
-use sandhog_harness::{Folder, guest, module, own_mounts, root_or_missing};
+use sandhog_harness::{Command, Daemon, Folder, guest, module, own_mounts, quick, root_or_missing, told};
 use sandhog_protocol::control::{Instance, Phase};
 use sandhog_protocol::verdict::Verdict;
 use std::fs;
@@ -320,7 +318,7 @@ fn a_run_is_not_warned_and_has_what_its_paths_lead_to_now() {
     fs::create_dir(scratch.join("real")).unwrap();
     scratch.file("real/file", "content");
     symlink("real", scratch.join("link")).unwrap();
-    let run = Run::new("read_file").dir(&scratch.join("link"), "::/in").arg("/in/file").run();
+    let run = Command::guest("read_file").dir(&scratch.join("link"), "::/in").arg("/in/file").run();
     assert_eq!((run.code, run.text(), run.stderr.as_str()), (0, "content", ""), "{run:#?}");
 }
 

@@ -1,6 +1,6 @@
 //! Jobs that concern each other: what comes after what, and whom a crash takes along.
 
-use crate::daemon_kit::{Daemon, concerns, quick, told};
+use sandhog_harness::{Daemon, concerns, quick, told};
 use sandhog_protocol::control::{Event, Phase};
 use serde_json::json;
 

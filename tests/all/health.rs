@@ -1,7 +1,6 @@
 //! When a job is ready, and whether it is well.
 
-use crate::daemon_kit::{Daemon, quick, told};
-use sandhog_harness::module;
+use sandhog_harness::{Daemon, module, quick, told};
 use sandhog_protocol::control::{Event, Phase};
 use serde_json::{Value, json};
 use std::fs;

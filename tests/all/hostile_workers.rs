@@ -6,8 +6,7 @@ mod children;
 mod keepers;
 mod zygotes;
 
-use crate::support::{Outcome, Run, Running};
-use sandhog_harness::{guest, process, until};
+use sandhog_harness::{Command, Outcome, Running, guest, process, until};
 use sandhog_protocol::frame::{self, HEADER, body_length, decode_body};
 use sandhog_protocol::limits;
 use sandhog_protocol::request::{ChildId, ChildJob, ChildLimits, ChildStdio, Level, Refused, Reply, Request};
@@ -33,11 +32,11 @@ struct HostileWorker {
 
 impl HostileWorker {
     fn new(flags: &[&str]) -> Self {
-        Self::of(Run::hostile("relay").flag("--"), flags)
+        Self::of(Command::lie("relay").flag("--"), flags)
     }
 
-    fn of(run: Run, flags: &[&str]) -> Self {
-        let run = flags.iter().fold(run, Run::flag);
+    fn of(run: Command, flags: &[&str]) -> Self {
+        let run = flags.iter().fold(run, Command::flag);
         Self { running: run.stdin_open().start(), heard: 0, peak: 0 }
     }
 
@@ -288,18 +287,18 @@ fn a_worker_that_stays_after_its_report_is_ended() {
 
 #[test]
 fn a_worker_that_closes_its_channel_and_stays_is_ended() {
-    let outcome = Run::hostile("shutdown").flag("--without=seccomp").flag("--").run();
+    let outcome = Command::lie("shutdown").flag("--without=seccomp").flag("--").run();
     assert_eq!(outcome.verdict["verdict"], "killed", "{outcome:#?}");
 }
 
 #[test]
 fn descriptors_from_a_worker_are_a_breach_be_they_one_or_many() {
     for count in ["1", "200", "253"] {
-        let outcome = Run::hostile(&format!("fds:{count}")).flag("--without=seccomp").flag("--").run();
+        let outcome = Command::lie(&format!("fds:{count}")).flag("--without=seccomp").flag("--").run();
         outcome.is(125, "lost");
         assert!(outcome.verdict["reason"].as_str().unwrap().contains("file descriptors where none"), "{outcome:#?}");
         // The filter does not even let it try.
-        Run::hostile(&format!("fds:{count}")).flag("--").run().is(159, "denied");
+        Command::lie(&format!("fds:{count}")).flag("--").run().is(159, "denied");
     }
 }
 
@@ -392,7 +391,7 @@ fn messages_that_grow_when_they_are_read_leave_the_memory_flat() {
     for (what, flood) in floods {
         let flood = frame::encode(&FromWorker::Asks(flood)).unwrap();
         for lie in ["relay", "deaf"] {
-            let hostile = HostileWorker::of(Run::hostile(lie).flag("--"), &["--timeout=2s", "--log=off"]);
+            let hostile = HostileWorker::of(Command::lie(lie).flag("--"), &["--timeout=2s", "--log=off"]);
             let (outcome, peak) = hostile.floods(flood.clone());
             outcome.is(124, "deadline");
             assert!(peak < FLAT, "{what}, {lie}: {peak} bytes");

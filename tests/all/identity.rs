@@ -1,14 +1,12 @@
 //! Facts about the ids of root's workers: whose they are, and that nobody else has them.
 
-use crate::kit::{Ran, Running, Workspace, process_of};
-use sandhog_harness::{Person, Process, module, program, root_or_missing};
-use std::io::{Read, Write};
+use sandhog_harness::{Folder, Outcome, Person, Process, Running, module, root_or_missing};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A copy of /etc over it, in mounts of the command's own, with these lines in the files of subordinate ids.
-fn etc(workspace: &Workspace, subuid: &str, subgid: &str) -> String {
-    workspace.file("subuid", subuid).file("subgid", subgid);
+fn etc(workspace: &Folder, subuid: &str, subgid: &str) -> String {
+    workspace.write("subuid", subuid).write("subgid", subgid);
     let copy = workspace.text("etc");
     format!(
         "cp -a /etc '{copy}'; cp '{}' '{copy}/subuid'; cp '{}' '{copy}/subgid'; mount --bind '{copy}' /etc",
@@ -17,29 +15,29 @@ fn etc(workspace: &Workspace, subuid: &str, subgid: &str) -> String {
     )
 }
 
-fn hello(subuid: &str, subgid: &str) -> Ran {
-    let workspace = Workspace::new(Person::Root);
+fn hello(subuid: &str, subgid: &str) -> Outcome {
+    let workspace = Folder::of(Person::Root);
     let ran = workspace.run_in_own_mounts(&etc(&workspace, subuid, subgid), &[&module("hello")]);
-    assert_eq!(ran.expect("completed", 0).stdout, "hello\n");
+    assert_eq!(ran.is(0, "completed").text(), "hello\n");
     ran
 }
 
 /// A guest that has begun, where `setup` was done before.
-fn start(workspace: &Workspace, setup: &str, runtime: Option<&Path>) -> Running {
-    let mut command = workspace.command(Path::new("unshare"));
-    let script = format!("set -e; {setup}\nexec \"$0\" run \"$@\"");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).arg(program()).arg(module("cat"));
-    if let Some(runtime) = runtime {
-        command.env("SANDHOG_RUNTIME_DIR", runtime);
-    }
-    let mut child = Running::start(command.stdin(Stdio::piped()));
-    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
-    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+fn start(workspace: &Folder, setup: &str, runtime: Option<&Path>) -> Running {
+    let command = workspace.sandhog(["run", &module("cat")]).stdin_open();
+    let command = command.under(&["unshare", "--mount", "--propagation", "private"]).after(setup);
+    let command = match runtime {
+        Some(runtime) => command.env("SANDHOG_RUNTIME_DIR", runtime),
+        None => command,
+    };
+    let mut child = command.start();
+    child.say("x");
+    child.stdout.until("x");
     child
 }
 
 fn ids(child: &Running, name: &str) -> (u32, u32) {
-    process_of(child, name).ids().expect("it runs")
+    child.process(name).ids().expect("it runs")
 }
 
 #[test]
@@ -71,12 +69,12 @@ fn workers_have_the_ids_that_are_registered_for_sandhog() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     let line = "sandhog:700000000:64\n";
     let child = start(&workspace, &etc(&workspace, line, line), None);
     let (uid, gid) = ids(&child, "sandhog-worker");
     assert!((700_000_000..700_000_064).contains(&uid) && uid == gid, "{uid}:{gid}");
-    workspace.finish(child);
+    child.wait();
     assert!(!hello(line, line).list("weak_walls").contains(&"identity"));
     assert!(hello(&format!("{line}anna:700000063:1\n"), line).list("weak_walls").contains(&"identity"));
 }
@@ -86,10 +84,10 @@ fn commands_with_other_runtime_directories_never_share_an_id() {
     if !root_or_missing("a runtime directory") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     let line = "sandhog:1879048191:64\n";
     let registered = etc(&workspace, line, line);
-    let (one, two) = (workspace.path("one"), workspace.path("two"));
+    let (one, two) = (workspace.join("one"), workspace.join("two"));
     // The last one has other ids, of which most are the others' as well.
     let children = [
         start(&workspace, "true", Some(&one)),
@@ -109,7 +107,7 @@ fn commands_with_other_runtime_directories_never_share_an_id() {
     assert_eq!(taken.len(), all, "{taken:?}");
     assert!(!one.exists(), "a run needs no runtime directory");
     for child in children {
-        workspace.finish(child);
+        child.wait();
     }
 }
 
@@ -118,9 +116,9 @@ fn a_person_can_t_be_made_one_of_sandhogs_own_ids() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     for user in ["1879048193:1879048193", "1000:1879048193", "1879048193:1000"] {
-        workspace.run(&["--user", user, &module("hello")]).expect_refused(&["--user", "1879048192 to 1879113727"]);
+        workspace.run(&["--user", user, &module("hello")]).refused_with(&["--user", "1879048192 to 1879113727"]);
     }
 }
 
@@ -130,9 +128,9 @@ fn nobody_with_an_account_s_subordinate_ids_can_signal_a_worker() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     let child = start(&workspace, "true", None);
-    let worker: Process = process_of(&child, "sandhog-worker");
+    let worker: Process = child.process("sandhog-worker");
     for uid in [100_000, 165_536, 200_001, 231_072, 265_535] {
         use std::os::unix::process::CommandExt;
         let kill = Command::new("kill")
@@ -144,5 +142,5 @@ fn nobody_with_an_account_s_subordinate_ids_can_signal_a_worker() {
             .status();
         assert!(!kill.unwrap().success() && worker.is_alive(), "{uid}");
     }
-    assert!(crate::kit::finish(child).status.success());
+    assert!(child.wait().went_well());
 }

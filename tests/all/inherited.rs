@@ -1,9 +1,9 @@
 //! Facts about what a command has inherited of whoever started it, and what it makes of that.
 
-use crate::daemon_kit::Daemon;
-use crate::support::{Outcome, Run, Running};
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{Folder, Need, guest, is_root, missing, module, process, root_or_missing, until};
+use sandhog_harness::{
+    Command, Daemon, Folder, Need, Outcome, Running, guest, is_root, missing, module, process, root_or_missing, until,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,7 +39,7 @@ fn worker_of(command: &Running) -> u32 {
 
 #[test]
 fn whoever_ignores_its_children_gets_the_verdict_all_the_same() {
-    let outcome = Run::new("hello").under(&["env", "--ignore-signal=CHLD"]).run();
+    let outcome = Command::guest("hello").under(&["env", "--ignore-signal=CHLD"]).run();
     assert_eq!((outcome.code, outcome.text(), outcome.stderr.as_str()), (0, "hello\n", ""), "{outcome:#?}");
     // The daemon outlives its workers.
     let daemon = Daemon::start_under(&["env", "--ignore-signal=CHLD"]);
@@ -50,7 +50,7 @@ fn whoever_ignores_its_children_gets_the_verdict_all_the_same() {
 
 #[test]
 fn blocked_signals_are_heard() {
-    let running = Run::new("sleep_forever").under(&["env", "--block-signal"]).start();
+    let running = Command::guest("sleep_forever").under(&["env", "--block-signal"]).start();
     worker_of(&running);
     running.signal(Signal::TERM);
     let outcome = running.wait();
@@ -60,7 +60,7 @@ fn blocked_signals_are_heard() {
 
 #[test]
 fn a_signal_that_is_to_be_ignored_stops_nothing_and_another_one_does() {
-    let running = Run::new("sleep_forever").under(&["env", "--ignore-signal=HUP,INT"]).start();
+    let running = Command::guest("sleep_forever").under(&["env", "--ignore-signal=HUP,INT"]).start();
     worker_of(&running);
     for _ in 0..2 {
         running.signal(Signal::HUP);
@@ -88,7 +88,7 @@ fn a_daemon_behind_nohup_lives_on_when_its_terminal_goes() {
 
 #[test]
 fn neither_spawner_nor_worker_inherits_what_the_command_was_to_ignore_or_had_blocked() {
-    let running = Run::new("sleep_forever").under(&["env", "--ignore-signal", "--block-signal"]).start();
+    let running = Command::guest("sleep_forever").under(&["env", "--ignore-signal", "--block-signal"]).start();
     worker_of(&running);
     let mut seen = BTreeSet::new();
     for pid in process::descendants(running.pid) {
@@ -119,10 +119,10 @@ impl Background {
         background
     }
 
-    fn command(&self, words: &[&str]) -> Run {
+    fn command(&self, words: &[&str]) -> Command {
         let path = |name: &str| self.folder.join(name).to_str().unwrap().to_owned();
-        let run = Run::command(words).current_dir(self.folder.path());
-        run.env("SANDHOG_STATE_DIR", &path("state")).env("SANDHOG_RUNTIME_DIR", &path("runtime"))
+        let run = Command::sandhog(words).current_dir(self.folder.path());
+        run.env("SANDHOG_STATE_DIR", path("state")).env("SANDHOG_RUNTIME_DIR", path("runtime"))
     }
 
     fn log(&self) -> String {
@@ -164,7 +164,7 @@ fn a_daemon_in_the_background_has_no_descriptor_directory_umask_or_variable_of_i
     let daemon = Background::start(&["sh", "-c", script, file.to_str().unwrap()]);
     let open = fs::read_dir(daemon.proc("fd")).unwrap().filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
     assert!(open.into_iter().all(|path| path != file), "the lock is open");
-    let free = Run::command(["--version"]).under(&["flock", "--nonblock", file.to_str().unwrap()]).run();
+    let free = Command::sandhog(["--version"]).under(&["flock", "--nonblock", file.to_str().unwrap()]).run();
     assert_eq!(free.code, 0, "somebody keeps the lock: {free:#?}");
     assert_eq!(fs::read_link(daemon.proc("cwd")).unwrap(), Path::new("/"));
     assert_eq!(status(daemon.pid(), "Umask"), "0022");
@@ -280,12 +280,12 @@ fn what_a_manifest_lets_through_is_read_by_the_command_that_brings_it_up() {
 }
 
 /// `sandhog` by somebody whom no database of users knows, without any directory of Sandhog's being named.
-fn by_nobody(words: &[&str], home: Option<&str>) -> Run {
+fn by_nobody(words: &[&str], home: Option<&str>) -> Command {
     let mut under = vec!["env", "-u", "SANDHOG_CACHE_DIR", "-u", "SANDHOG_STATE_DIR"];
     if home.is_none() {
         under.extend(["-u", "HOME"]);
     }
-    let run = Run::command(words).under(&under).by_ordinary_user();
+    let run = Command::sandhog(words).under(&under).by_ordinary_user();
     home.into_iter().fold(run, |run, home| run.env("HOME", home))
 }
 
@@ -338,7 +338,7 @@ fn a_directory_of_sandhogs_that_is_no_absolute_path_is_refused_by_every_command(
     for name in ["SANDHOG_CACHE_DIR", "SANDHOG_STATE_DIR", "SANDHOG_RUNTIME_DIR"] {
         for words in [&["run", module.as_str()][..], &["inspect", &module], &["daemon"], &["doctor"]] {
             let scratch = Folder::new();
-            let outcome = Run::command(words).current_dir(scratch.path()).env(name, "below").run();
+            let outcome = Command::sandhog(words).current_dir(scratch.path()).env(name, "below").run();
             assert_eq!(outcome.code, 126, "{name} {words:?}: {outcome:#?}");
             let told = format!("sandhog: {name}=\"below\" is no absolute path: ");
             assert!(outcome.stderr.starts_with(&told), "{name} {words:?}: {outcome:#?}");
@@ -348,8 +348,8 @@ fn a_directory_of_sandhogs_that_is_no_absolute_path_is_refused_by_every_command(
 }
 
 /// A run under `ulimit` with these words.
-fn limited(guest: &str, limit: &str) -> Run {
-    Run::new(guest).under(&["bash", "-c", &format!("ulimit {limit}; exec \"$@\""), "bash"])
+fn limited(guest: &str, limit: &str) -> Command {
+    Command::guest(guest).under(&["bash", "-c", &format!("ulimit {limit}; exec \"$@\""), "bash"])
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn a_limit_of_cpu_time_that_is_inherited_is_a_limit_of_the_job() {
     outcome.is(124, "cpu");
     assert!(outcome.stderr.contains("RLIMIT_CPU (ulimit -t) is "), "{outcome:?}");
     assert!(outcome.stderr.contains("900ms"), "{outcome:#?}");
-    let daemon = Run::command(["daemon"]).under(&["bash", "-c", "ulimit -t 100; exec \"$@\"", "bash"]).run();
+    let daemon = Command::sandhog(["daemon"]).under(&["bash", "-c", "ulimit -t 100; exec \"$@\"", "bash"]).run();
     assert_eq!(daemon.code, 126, "{daemon:#?}");
     assert!(daemon.stderr.contains("RLIMIT_CPU (ulimit -t) is "), "{daemon:#?}");
 }
@@ -402,7 +402,7 @@ fn a_compiled_module_that_is_too_long_for_the_limit_on_files_is_refused() {
 #[test]
 fn a_count_of_the_past_beyond_its_limit_names_the_flag_and_the_limit() {
     for (words, flag) in [(["logs", "-n", "100000"], "'--lines "), (["events", "-n", "100000"], "'--last ")] {
-        let outcome = Run::command(words).run();
+        let outcome = Command::sandhog(words).run();
         assert_eq!(outcome.code, 126, "{outcome:#?}");
         assert!(outcome.stderr.contains(flag) && outcome.stderr.contains("more than 10000, "), "{outcome:#?}");
     }
@@ -413,12 +413,13 @@ fn root_without_capabilities_or_in_a_chroot_is_told_what_is_missing() {
     if !root_or_missing("root that lacks something") {
         return;
     }
-    let bare = Run::new("hello").under(&["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]).run();
+    let bare = Command::guest("hello").under(&["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]).run();
     assert_eq!(bare.code, 126, "{bare:#?}");
     assert!(bare.stderr.contains("this root lacks capabilities") && bare.stderr.contains("CAP_SYS_ADMIN"), "{bare:#?}");
     let root = Folder::new();
     let script = "mount --make-rprivate / && mount --rbind / \"$0\" && exec chroot \"$0\" \"$@\"";
-    let inside = Run::new("hello").under(&["unshare", "-m", "sh", "-c", script, root.path().to_str().unwrap()]).run();
+    let inside =
+        Command::guest("hello").under(&["unshare", "-m", "sh", "-c", script, root.path().to_str().unwrap()]).run();
     assert_eq!(inside.code, 126, "{inside:#?}");
     assert!(inside.stderr.contains("start it outside of the chroot"), "{inside:#?}");
 }

@@ -1,13 +1,12 @@
 //! What an installation is: `bin/sandhog`, and what it starts in `libexec/sandhog/BUILD-ID`. It works wherever it is moved, and
 //! starts nothing that somebody else could have put there.
 
-use crate::support::{Outcome, Run};
-use sandhog_harness::{Folder, Need, Person, chown, is_root, missing, names_in, sandhog};
+use sandhog_harness::{Command, Folder, Need, Outcome, Person, chown, is_root, missing, names_in, sandhog};
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 const PARTS: [&str; 2] = ["sandhog-worker", "sandhog-compiler"];
 
@@ -17,7 +16,7 @@ const ANOTHER: &str = "ffffffffffffffff";
 /// Written by a process of its own: a program that this one starts at that moment, for another test, would have the file open for
 /// writing up to its exec, and nobody could start it meanwhile (execve(2), ETXTBSY).
 fn write_executable(path: &Path, bytes: &[u8]) {
-    let mut writer = Command::new("sh");
+    let mut writer = std::process::Command::new("sh");
     let mut writer = writer.args(["-c", "cat > \"$0\""]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
     writer.stdin.take().unwrap().write_all(bytes).unwrap();
     assert!(writer.wait().unwrap().success());
@@ -34,7 +33,7 @@ impl Tree {
     fn new() -> Self {
         let folder = Folder::new();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-        let version = Run::command(["--version"]).run();
+        let version = Command::sandhog(["--version"]).run();
         let (_, build) = version.text().split_once("(build ").unwrap();
         let tree = Self { folder, build: build.trim_end_matches(")\n").to_owned() };
         tree.install();
@@ -43,7 +42,8 @@ impl Tree {
 
     fn install(&self) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/install.sh");
-        let output = Command::new(script).arg(sandhog().parent().unwrap()).arg(self.prefix()).output().unwrap();
+        let output =
+            std::process::Command::new(script).arg(sandhog().parent().unwrap()).arg(self.prefix()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -88,7 +88,7 @@ impl Tree {
 
     /// A run that is refused before anything is started; with exactly these words.
     fn refuses(&self, words: &str, hint: &str) {
-        let outcome = Run::new("hello").without_verdict().at(self.program()).run();
+        let outcome = Command::guest("hello").without_verdict().at(self.program()).run();
         outcome.reported(126, &format!("sandhog: {words}\n  hint: {hint}\n"));
         assert_eq!(outcome.text(), "");
     }
@@ -101,7 +101,7 @@ fn offsets_of(what: &[u8], bytes: &[u8]) -> Vec<usize> {
 /// Compiles a module that no cache has.
 fn compile(tree: &Tree) -> Outcome {
     let module = tree.folder.file("module.wat", "(module (memory (export \"memory\") 1) (func (export \"_start\")))");
-    Run::module(module).at(tree.program()).cache(tree.folder.join("cache")).run()
+    Command::module(module).at(tree.program()).cache(tree.folder.join("cache")).run()
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn an_installed_tree_is_a_command_and_the_parts_of_its_build() {
     assert_eq!(names_in(&tree.prefix().join("libexec")), ["sandhog"]);
     assert_eq!(names_in(&tree.prefix().join("libexec/sandhog")), [tree.build.as_str()]);
     assert_eq!(names_in(&tree.parts()), ["sandhog-compiler", "sandhog-worker"]);
-    Run::new("hello").at(tree.program()).run().printed("hello\n");
+    Command::guest("hello").at(tree.program()).run().printed("hello\n");
     compile(&tree).printed("");
 }
 
@@ -122,16 +122,16 @@ fn an_installed_tree_may_be_moved() {
     let tree = Tree::new();
     let elsewhere = tree.folder.join("else where");
     fs::rename(tree.prefix(), &elsewhere).unwrap();
-    Run::new("hello").at(elsewhere.join("bin/sandhog")).run().printed("hello\n");
+    Command::guest("hello").at(elsewhere.join("bin/sandhog")).run().printed("hello\n");
 }
 
 #[test]
 fn an_ordinary_user_runs_what_root_has_installed_and_what_they_have() {
     let tree = Tree::new();
-    Run::new("hello").by_ordinary_user().at(tree.program()).run().printed("hello\n");
+    Command::guest("hello").by_ordinary_user().at(tree.program()).run().printed("hello\n");
     if is_root() {
         tree.give_to(Person::MADE_UP.uid());
-        Run::new("hello").by_ordinary_user().at(tree.program()).run().printed("hello\n");
+        Command::guest("hello").by_ordinary_user().at(tree.program()).run().printed("hello\n");
     }
 }
 
@@ -143,20 +143,20 @@ fn a_link_to_the_command_finds_the_parts() {
     let second = tree.folder.join("jobs");
     symlink("sandhog", &second).unwrap();
     for link in [link, second] {
-        Run::new("hello").at(link).run().printed("hello\n");
+        Command::guest("hello").at(link).run().printed("hello\n");
     }
 }
 
 #[test]
 fn a_tree_is_installed_again_while_it_runs() {
     let tree = Tree::new();
-    let mut running = Run::new("cat").stdin_open().at(tree.program()).start();
+    let mut running = Command::guest("cat").stdin_open().at(tree.program()).start();
     running.say("before");
     running.stdout.until("before");
     tree.install();
     running.say(", after");
     running.wait().printed("before, after");
-    Run::new("hello").at(tree.program()).run().printed("hello\n");
+    Command::guest("hello").at(tree.program()).run().printed("hello\n");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn parts_of_another_build_are_refused() {
     tree.become_another_build();
     let reason = "failed to start the zygote's program: the executable is of another build than the command: \
                install all of one version";
-    Run::new("hello").at(tree.program()).run().refused(reason);
+    Command::guest("hello").at(tree.program()).run().refused(reason);
     compile(&tree).refused(reason);
 }
 
@@ -175,7 +175,7 @@ fn a_part_that_is_no_executable_is_refused() {
     fs::write(tree.part("sandhog-worker"), "half a file").unwrap();
     fs::write(tree.part("sandhog-compiler"), "half a file").unwrap();
     let reason = "failed to start the zygote's program: Exec format error (os error 8)";
-    Run::new("hello").at(tree.program()).run().refused(reason);
+    Command::guest("hello").at(tree.program()).run().refused(reason);
     compile(&tree).refused(reason);
 }
 
@@ -190,7 +190,7 @@ fn a_part_that_others_may_write_is_refused() {
         }
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     }
-    Run::new("hello").at(tree.program()).run().printed("hello\n");
+    Command::guest("hello").at(tree.program()).run().printed("hello\n");
 }
 
 #[test]
@@ -223,10 +223,10 @@ fn a_part_that_is_missing_or_a_link_is_refused() {
             "install sandhog as a whole (./just install); its parts are not to be moved one by one",
         );
         symlink(&away, &path).unwrap();
-        let outcome = Run::new("hello").without_verdict().at(tree.program()).run();
+        let outcome = Command::guest("hello").without_verdict().at(tree.program()).run();
         assert_eq!((outcome.code, outcome.text()), (126, ""), "{outcome:#?}");
         assert!(outcome.stderr.starts_with(&format!("sandhog: failed to open {}", path.display())), "{outcome:#?}");
         fs::rename(&away, &path).unwrap();
     }
-    Run::new("hello").at(tree.program()).run().printed("hello\n");
+    Command::guest("hello").at(tree.program()).run().printed("hello\n");
 }

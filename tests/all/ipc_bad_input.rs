@@ -1,8 +1,7 @@
 //! Programs outside that talk badly to their job: lines that are none, descriptors that go the wrong way, and nobody who reads.
 
-use crate::support::{Run, Running};
 use rustix::process::Signal;
-use sandhog_harness::{DEADLINE, process, until};
+use sandhog_harness::{Command, DEADLINE, Running, process, until};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -15,7 +14,7 @@ const FLAT: u64 = 64 << 20;
 /// The longest line, in bytes: a message of 64 MiB in base64, and 64 KiB.
 const LONGEST: usize = (64 << 20) / 3 * 4 + (64 << 10);
 
-fn lines_of(run: impl FnOnce(String) -> Run) -> (Run, UnixStream) {
+fn lines_of(run: impl FnOnce(String) -> Command) -> (Command, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(DEADLINE)).unwrap();
     ours.set_write_timeout(Some(DEADLINE)).unwrap();
@@ -25,7 +24,7 @@ fn lines_of(run: impl FnOnce(String) -> Run) -> (Run, UnixStream) {
 
 /// A job that runs, and the program's end of its lines.
 fn started(name: &str) -> (Running, UnixStream) {
-    let (run, program) = lines_of(|flag| Run::new(name).flag(flag));
+    let (run, program) = lines_of(|flag| Command::guest(name).flag(flag));
     (run.start(), program)
 }
 
@@ -104,7 +103,7 @@ fn a_line_without_end_is_refused_at_the_longest_and_leaves_the_memory_bounded() 
 
 #[test]
 fn a_program_that_never_reads_makes_the_job_wait_and_ctrl_c_ends_it() {
-    let (run, program) = lines_of(|flag| Run::new("flood").flag(flag).arg("100000000").arg("100"));
+    let (run, program) = lines_of(|flag| Command::guest("flood").flag(flag).arg("100000000").arg("100"));
     let running = run.start();
     // Once nothing more arrives for a while, all that holds something is full.
     let (mut before, mut quiet) = (0, 0);
@@ -135,8 +134,8 @@ fn a_program_that_closes_its_end_leaves_the_job_its_own_code() {
 
 fn refused(fds: Vec<OwnedFd>, reason: &str) {
     let numbers: Vec<_> = fds.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
-    let run = Run::new("hello").flag(format!("--ipc={}", numbers.join(","))).without_verdict();
-    let outcome = fds.into_iter().fold(run, Run::pass_on).run();
+    let run = Command::guest("hello").flag(format!("--ipc={}", numbers.join(","))).without_verdict();
+    let outcome = fds.into_iter().fold(run, Command::pass_on).run();
     let number = numbers.iter().find(|number| outcome.stderr.contains(*number)).unwrap();
     let sentence =
         format!("sandhog: --ipc: file descriptor {number} {reason}\n  hint: one end of a socket pair can be");
@@ -163,7 +162,7 @@ fn a_connection_by_two_pipes_needs_no_socket() {
     let (input, mut to_job) = std::io::pipe().unwrap();
     let (mut from_job, output) = std::io::pipe().unwrap();
     let (input, output) = (OwnedFd::from(input), OwnedFd::from(output));
-    let run = Run::new("sum-child").flag(format!("--ipc={},{}", input.as_raw_fd(), output.as_raw_fd()));
+    let run = Command::guest("sum-child").flag(format!("--ipc={},{}", input.as_raw_fd(), output.as_raw_fd()));
     let running = run.pass_on(input).pass_on(output).start();
     to_job.write_all(b"40\n2\nnull\n").unwrap();
     let mut said = String::new();

@@ -1,9 +1,7 @@
 //! What jobs write is kept, bounded, and shown.
 
-use crate::daemon_kit::Daemon;
-use crate::support::Running;
 use rustix::process::Signal;
-use sandhog_harness::{names_in, until};
+use sandhog_harness::{Daemon, Running, names_in, until};
 use serde_json::Value;
 use std::fs;
 

@@ -1,15 +1,14 @@
 //! The example jobs that share objects, on real input.
 
-use crate::support::{Outcome, Run};
-use sandhog_harness::{Folder, guest};
+use sandhog_harness::{Command, Folder, Outcome, guest};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// An example that is its own child under this name, and may make some objects.
-fn example(job: &str, child: &str) -> Run {
+fn example(job: &str, child: &str) -> Command {
     let mut grant = OsString::from(format!("--child={child}="));
     grant.push(guest(job));
-    Run::new(job).flag(grant).flag("--max-objects=8")
+    Command::guest(job).flag(grant).flag("--max-objects=8")
 }
 
 fn data() -> PathBuf {
@@ -54,7 +53,7 @@ fn no_cent_gets_lost_in_a_bank_with_a_lock() {
 #[test]
 fn an_ordinary_users_jobs_share_objects_as_well() {
     let child = format!("--child=clerk={}", sandhog_harness::module("bank"));
-    let run = Run::new("bank").by_ordinary_user().flag(child).flag("--max-objects=8");
+    let run = Command::guest("bank").by_ordinary_user().flag(child).flag("--max-objects=8");
     printed(&run.arg("300").run(), "900 transfers, and the total is 1000\n");
 }
 
@@ -96,12 +95,12 @@ fn four_workers_add_up_an_array() {
 fn four_workers_make_a_picture_grey_as_one_does() {
     let scratch = Folder::new();
     let input = data();
-    let run = |run: Run, output: &str| {
+    let run = |run: Command, output: &str| {
         let run = run.dir(&input, "::/in").writable(&scratch);
         run.arg("/in/astronaut.png").arg(output).run().is(0, "completed");
     };
     run(example("shared-filter", "worker"), "/out/four.png");
-    run(Run::new("image-filter").arg("grayscale"), "/out/one.png");
+    run(Command::guest("image-filter").arg("grayscale"), "/out/one.png");
     let [four, one] = ["four.png", "one.png"].map(|name| std::fs::read(scratch.join(name)).unwrap());
     assert!(four == one, "{} and {} bytes", four.len(), one.len());
 }

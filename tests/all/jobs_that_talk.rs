@@ -1,12 +1,10 @@
 //! The example jobs that talk with each other, and what children are given, all of it through the guests' SDK.
 
-use crate::daemon_kit::Daemon;
-use crate::support::{Outcome, Run};
-use sandhog_harness::{Folder, guest, until};
+use sandhog_harness::{Command, Daemon, Folder, Outcome, guest, until};
 
 /// A job with the modules that it may start: their names and their files.
-fn parent(job: &str, children: &[(&str, &str)]) -> Run {
-    children.iter().fold(Run::new(job), |run, (name, file)| {
+fn parent(job: &str, children: &[(&str, &str)]) -> Command {
+    children.iter().fold(Command::guest(job), |run, (name, file)| {
         let mut grant = std::ffi::OsString::from(format!("--child={name}="));
         grant.push(guest(file));
         run.flag(grant)
@@ -21,7 +19,7 @@ fn printed(outcome: &Outcome, stdout: &str) {
 
 #[test]
 fn a_child_adds_up_what_its_parent_sends() {
-    let run = ["1", "2", "39"].iter().fold(parent("sum-parent", &[("child", "sum-child")]), Run::arg);
+    let run = ["1", "2", "39"].iter().fold(parent("sum-parent", &[("child", "sum-child")]), Command::arg);
     printed(&run.run(), "3 numbers, their sum is 42\nthe child completed after 4 messages\n");
 }
 

@@ -3,10 +3,10 @@
 //! One run's processes are told from others' by the tree that they were in and by the spawner's pid namespace: other
 //! tests run beside these.
 
-use crate::kit::{Running, Workspace, process_of};
 use rustix::process::Signal;
 use sandhog_harness::{
-    DEADLINE, Need, PROMISED, Person, Process, Random, Seen, is_root, missing, module, mounts, root_or_missing,
+    DEADLINE, Folder, Need, PROMISED, Person, Process, Random, Running, Seen, is_root, missing, module, mounts,
+    root_or_missing,
     traces::{all_cgroups, entries, stale_cgroups},
     until, until_within,
 };
@@ -46,25 +46,25 @@ enum Doing {
 /// What is killed.
 const VICTIMS: [&str; 4] = ["sandhog", "sandhog-spawner", "sandhog-zygote", "sandhog-worker"];
 
-fn start(workspace: &Workspace, doing: Doing, number: u64) -> Running {
+fn start(workspace: &Folder, doing: Doing, number: u64) -> Running {
     let guest = match doing {
         Doing::Sleeping => module("sleep_forever"),
         Doing::Spinning => module("spin_forever"),
         Doing::Compiling => module("image-filter"),
     };
-    let mut command = workspace.sandhog();
-    if matches!(doing, Doing::Compiling) {
-        command.env("SANDHOG_CACHE_DIR", workspace.path(&format!("cache-{number}")));
+    let command = workspace.sandhog(["run", "--verdict", &format!("verdict-{number}.json"), &guest]);
+    match doing {
+        Doing::Sleeping | Doing::Spinning => command.start(),
+        Doing::Compiling => command.cache(workspace.join(format!("cache-{number}"))).start(),
     }
-    Running::start(command.args(["run", "--verdict", &format!("verdict-{number}.json"), &guest]))
 }
 
-fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) -> String {
+fn kill_one(workspace: &Folder, number: u64, random: &mut Random) -> String {
     let doing = *random.one_of(&[Doing::Sleeping, Doing::Spinning, Doing::Compiling]);
     let (victim, after) = (*random.one_of(&VICTIMS), Duration::from_micros(random.below(60_000)));
-    let what = format!("kill {number} of {:?}: {victim} of a run {doing:?} after {after:?}", workspace.who);
+    let what = format!("kill {number} of {:?}: {victim} of a run {doing:?} after {after:?}", workspace.person);
     let command = start(workspace, doing, number);
-    let mut seen = Seen::of(command.id());
+    let mut seen = Seen::of(command.pid);
     // The one sleep here: it is the random moment, and nothing is concluded from it.
     std::thread::sleep(after);
     seen.look();
@@ -82,47 +82,40 @@ fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) -> String {
 }
 
 fn expect_all_gone(command: Running, seen: &Seen, what: &str) -> String {
-    crate::kit::finish(command);
+    command.wait();
     seen.expect_gone(what);
     what.to_owned()
 }
 
 /// The command outlived its process: it ends by itself and says why; but a zygote's death ends no worker.
-fn expect_told(
-    workspace: &Workspace,
-    mut command: Running,
-    seen: &mut Seen,
-    victim: &str,
-    number: u64,
-    what: &str,
-) -> String {
+fn expect_told(workspace: &Folder, command: Running, seen: &mut Seen, victim: &str, number: u64, what: &str) -> String {
     let deadline = Instant::now() + PROMISED;
     let ended = loop {
         seen.look();
         let lives_on = victim == "sandhog-zygote" && seen.named("sandhog-worker").is_some();
-        if let Some(status) = command.try_wait().unwrap() {
-            break Some(status);
+        if command.has_ended() {
+            break true;
         }
         if lives_on && Instant::now() + Duration::from_millis(1800) > deadline {
-            break None;
+            break false;
         }
         assert!(Instant::now() < deadline, "{what}: the command goes on: {:#?}", Process::tree(seen.command));
         std::thread::sleep(Duration::from_millis(1));
     };
-    let Some(status) = ended else {
+    if !ended {
         command.signal(Signal::TERM);
-        assert_eq!(crate::kit::finish(command).status.code(), Some(143), "{what}");
+        assert_eq!(command.wait().exited(), Some(143), "{what}");
         seen.expect_gone(what);
         return what.to_owned();
-    };
+    }
     let allowed: &[i32] = match victim {
         // A compiler's worker is Sandhog's own; a guest's was killed by somebody.
         "sandhog-worker" => &[137, 125],
         // Once a run was over before the moment came: image-filter without arguments fails.
         _ => &[125],
     };
-    let code = status.code().unwrap_or(-1);
-    let verdict = fs::read_to_string(workspace.path(&format!("verdict-{number}.json"))).unwrap_or_default();
+    let code = command.wait().exited().unwrap_or(-1);
+    let verdict = fs::read_to_string(workspace.join(format!("verdict-{number}.json"))).unwrap_or_default();
     assert!(allowed.contains(&code) || code == 1, "{what}: ended with {code}: {verdict}");
     if victim == "sandhog-spawner" && code == 125 {
         assert!(verdict.contains("\"verdict\":\"lost\""), "{what}: {verdict}");
@@ -136,12 +129,12 @@ fn expect_told(
 fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
     const SEED: u64 = 0x5a_17d0_0942;
     println!("seed {SEED:#x}");
-    let workspaces: Vec<Workspace> = Person::all().into_iter().map(Workspace::new).collect();
+    let workspaces: Vec<Folder> = Person::all().into_iter().map(Folder::of).collect();
     for workspace in &workspaces {
         // Compiled beforehand, and everything made that the first start makes.
-        workspace.run(&[&module("hello")]).expect("completed", 0);
-        workspace.run(&["--timeout", "1ms", &module("sleep_forever")]).expect("deadline", 124);
-        workspace.run(&["--timeout", "1ms", &module("spin_forever")]).expect("deadline", 124);
+        workspace.run(&[&module("hello")]).is(0, "completed");
+        workspace.run(&["--timeout", "1ms", &module("sleep_forever")]).is(124, "deadline");
+        workspace.run(&["--timeout", "1ms", &module("spin_forever")]).is(124, "deadline");
     }
     let before = Snapshot::take();
     let mut random = Random(SEED);
@@ -150,7 +143,7 @@ fn a_hundred_kills_at_random_moments_leave_nothing_behind() {
         println!("{what}: nothing is left");
     }
     for workspace in &workspaces {
-        workspace.run(&[&module("hello")]).expect("completed", 0);
+        workspace.run(&[&module("hello")]).is(0, "completed");
         expect_clean_caches(workspace);
     }
     let after = wait_for_snapshot(&before);
@@ -172,9 +165,9 @@ fn wait_for_snapshot(before: &Snapshot) -> Snapshot {
 }
 
 /// A compilation that was killed leaves neither a file nor a lock that anybody holds.
-fn expect_clean_caches(workspace: &Workspace) {
+fn expect_clean_caches(workspace: &Folder) {
     let ours = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cache-"));
-    for cache in entries(&workspace.path("")).into_iter().filter(ours) {
+    for cache in entries(&workspace.join("")).into_iter().filter(ours) {
         let is_known = |path: &PathBuf| path.ends_with("lock") || path.extension().is_some_and(|it| it == "compiled");
         let unknown: Vec<PathBuf> = entries(&cache).into_iter().filter(|path| !is_known(path)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
@@ -185,28 +178,25 @@ fn expect_clean_caches(workspace: &Workspace) {
 #[test]
 fn a_killed_compilation_is_made_again() {
     for who in Person::all() {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         let first = start(&workspace, Doing::Compiling, 0);
-        let worker = process_of(&first, "sandhog-worker");
+        let worker = first.process("sandhog-worker");
         first.signal(Signal::KILL);
-        crate::kit::finish(first);
-        let second = crate::kit::finish(start(&workspace, Doing::Compiling, 0));
-        assert_eq!(second.status.code(), Some(1), "{who:?}: {second:?}");
+        first.wait();
+        let second = start(&workspace, Doing::Compiling, 0).wait();
+        assert_eq!(second.exited(), Some(1), "{who:?}: {second:?}");
         until_within("the first compiler is gone", PROMISED, || (!worker.is_alive()).then_some(()));
     }
 }
 
 /// A guest that echoes: it runs as soon as it has answered.
-fn start_echo(workspace: &Workspace) -> Running {
+fn start_echo(workspace: &Folder) -> Running {
     echo(workspace.start(&[&module("cat")]))
 }
 
 fn echo(mut child: Running) -> Running {
-    use std::io::{Read, Write};
-    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
-    let mut answer = [0];
-    child.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
-    assert_eq!(answer, *b"x");
+    child.say("x");
+    child.stdout.until("x");
     child
 }
 
@@ -214,13 +204,13 @@ fn echo(mut child: Running) -> Running {
 fn a_killed_spawner_is_a_lost_run_and_a_killed_worker_a_killed_one() {
     for who in Person::all() {
         for (victim, word, code) in [("sandhog-spawner", "lost", 125), ("sandhog-worker", "killed", 137)] {
-            let workspace = Workspace::new(who);
+            let workspace = Folder::of(who);
             let child = start_echo(&workspace);
-            let mut seen = Seen::of(child.id());
+            let mut seen = Seen::of(child.pid);
             seen.look();
-            process_of(&child, victim).signal(Signal::KILL);
+            child.process(victim).signal(Signal::KILL);
             let from = Instant::now();
-            workspace.finish_killed(child).expect(word, code);
+            child.wait_with_stdin_open().is(code, word);
             assert!(from.elapsed() < PROMISED, "{who:?}: {victim}: {:?}", from.elapsed());
             seen.expect_gone(victim);
         }
@@ -232,16 +222,16 @@ fn workers_of_commands_at_once_never_share_an_identity() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     let children: Vec<Running> = (0..8).map(|_| start_echo(&workspace)).collect();
     let ids: Vec<(u32, u32)> =
-        children.iter().map(|child| process_of(child, "sandhog-worker").ids().expect("it runs")).collect();
+        children.iter().map(|child| child.process("sandhog-worker").ids().expect("it runs")).collect();
     let all: BTreeSet<(u32, u32)> = ids.iter().copied().collect();
     assert_eq!(all.len(), 8, "{ids:?}");
     // Above what useradd(8) gives to accounts, be it subordinate.
     assert!(all.iter().all(|(uid, gid)| uid == gid && *uid > 600_100_000), "{all:?}");
     for child in children {
-        workspace.finish(child);
+        child.wait();
     }
 }
 
@@ -250,13 +240,13 @@ fn an_id_is_free_again_after_a_kill() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     for _ in 0..3 {
         let child = start_echo(&workspace);
-        let worker = process_of(&child, "sandhog-worker");
+        let worker = child.process("sandhog-worker");
         let (uid, _) = worker.ids().expect("it runs");
-        process_of(&child, "sandhog-spawner").signal(Signal::KILL);
-        workspace.finish_killed(child).expect("lost", 125);
+        child.process("sandhog-spawner").signal(Signal::KILL);
+        child.wait_with_stdin_open().is(125, "lost");
         assert!(uid & 0xffff < 2 * 1000, "ids are not given back: {uid}");
     }
 }
@@ -267,14 +257,13 @@ fn a_run_with_another_runtime_directory_ends_nobody() {
     if !root_or_missing("a runtime directory") {
         return;
     }
-    let (workspace, other) = (Workspace::new(Person::Root), Workspace::new(Person::Root));
+    let (workspace, other) = (Folder::of(Person::Root), Folder::of(Person::Root));
     let child = start_echo(&workspace);
-    let mut command = other.sandhog();
-    command.env("SANDHOG_RUNTIME_DIR", other.path("runtime")).args(["run", &module("hello")]);
-    let output = crate::kit::finish(Running::start(&mut command));
-    assert!(output.status.success(), "{output:?}");
-    assert!(process_of(&child, "sandhog-worker").is_alive());
-    workspace.finish(child).expect("completed", 0);
+    let command = other.sandhog(["run", &module("hello")]).env("SANDHOG_RUNTIME_DIR", other.join("runtime"));
+    let output = command.run();
+    assert!(output.went_well(), "{output:?}");
+    assert!(child.process("sandhog-worker").is_alive());
+    child.wait().is(0, "completed");
 }
 
 /// The lowest ids are always given first, so the next command has those of the killed one, and a sweep takes what bears them for
@@ -284,17 +273,17 @@ fn what_another_has_left_under_ids_that_a_command_has_now_goes_with_its_start() 
     if !root_or_missing("a cgroup") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     let child = start_echo(&workspace);
-    let own = own_cgroups(&process_of(&child, "sandhog-worker"));
+    let own = own_cgroups(&child.process("sandhog-worker"));
     assert!(!own.is_empty());
     // As of a command with another runtime directory, whose ids these were; and of one that had a row of them for slots.
     let left: Vec<PathBuf> = own.iter().flat_map(|path| [of_another(path, ""), of_another(path, "-3")]).collect();
     left.iter().for_each(|path| fs::create_dir(path).unwrap());
-    workspace.finish(child).expect("completed", 0);
+    child.wait().is(0, "completed");
     until("what was left goes", || {
-        let output = crate::kit::finish(Running::start(workspace.sandhog().args(["run", &module("hello")])));
-        assert!(output.status.success(), "{output:?}");
+        let output = workspace.sandhog(["run", &module("hello")]).run();
+        assert!(output.went_well(), "{output:?}");
         left.iter().all(|path| !path.exists()).then_some(())
     });
 }
@@ -316,13 +305,13 @@ fn of_another(path: &Path, slot: &str) -> PathBuf {
 #[test]
 fn a_stopped_worker_is_ended_by_its_deadline() {
     for who in Person::all() {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         let child = echo(workspace.start(&["--timeout", "1s", &module("cat")]));
-        let worker = process_of(&child, "sandhog-worker");
+        let worker = child.process("sandhog-worker");
         worker.signal(Signal::STOP);
         until_within("it is stopped", PROMISED, || worker.is_stopped().then_some(()));
         let from = Instant::now();
-        workspace.finish_killed(child).expect("deadline", 124);
+        child.wait_with_stdin_open().is(124, "deadline");
         assert!(from.elapsed() < Duration::from_secs(1) + PROMISED, "{who:?}: {:?}", from.elapsed());
     }
 }
@@ -331,17 +320,17 @@ fn a_stopped_worker_is_ended_by_its_deadline() {
 #[test]
 fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
     for (who, victim) in Person::all().into_iter().flat_map(|who| [(who, "sandhog-worker"), (who, "sandhog-zygote")]) {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         // While the module is compiled its zygote waits for it, and the compiler is the worker.
         let child = start(&workspace, Doing::Compiling, 0);
-        let victim = process_of(&child, victim);
+        let victim = child.process(victim);
         victim.signal(Signal::STOP);
         until_within("it is stopped or over", PROMISED, || (victim.is_stopped() || !victim.is_alive()).then_some(()));
-        let mut seen = Seen::of(child.id());
+        let mut seen = Seen::of(child.pid);
         seen.look();
         child.signal(Signal::INT);
         let from = Instant::now();
-        assert_eq!(crate::kit::finish(child).status.code(), Some(130), "{who:?}: {}", victim.name);
+        assert_eq!(child.wait().exited(), Some(130), "{who:?}: {}", victim.name);
         assert!(from.elapsed() < PROMISED, "{who:?}: {:?}", from.elapsed());
         seen.expect_gone(&victim.name);
     }
@@ -351,12 +340,12 @@ fn a_stopped_process_of_a_run_is_ended_by_ctrl_c() {
 fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
     let signals = [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)];
     for (who, (signal, code)) in Person::all().into_iter().flat_map(|who| signals.map(|signal| (who, signal))) {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         let child = start_echo(&workspace);
-        let mut seen = Seen::of(child.id());
+        let mut seen = Seen::of(child.pid);
         seen.look();
         child.signal(signal);
-        workspace.finish_killed(child).expect("stopped", code);
+        child.wait_with_stdin_open().is(code, "stopped");
         assert!(seen.alive().is_empty(), "{who:?}: {:?}", seen.alive());
     }
 }
@@ -365,16 +354,15 @@ fn signals_of_a_terminal_and_of_an_operator_stop_the_run() {
 #[test]
 fn a_closed_terminal_ends_the_run() {
     for who in Person::all() {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         let line = format!("exec '{}' run '{}'", sandhog_harness::program().display(), module("sleep_forever"));
-        let mut command = workspace.command(Path::new("script"));
-        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdout(Stdio::null());
-        let terminal = Running::start(&mut command);
-        process_of(&terminal, "sandhog-worker");
-        let mut seen = Seen::of(terminal.id());
+        let command = workspace.program("script", ["--quiet", "--return", "--command", &line, "/dev/null"]);
+        let terminal = command.stdout_to(Stdio::null()).start();
+        terminal.process("sandhog-worker");
+        let mut seen = Seen::of(terminal.pid);
         seen.look();
         terminal.signal(Signal::KILL);
-        crate::kit::finish(terminal);
+        terminal.wait();
         seen.expect_gone("a closed terminal");
     }
 }
@@ -382,14 +370,13 @@ fn a_closed_terminal_ends_the_run() {
 #[test]
 fn a_closed_stdin_is_an_empty_one() {
     for who in Person::all() {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         let run = |closed: &str, name: &str| {
-            let mut command = workspace.command(Path::new("sh"));
-            command.args(["-c", &format!("exec \"$@\" {closed}"), "sh"]).arg(sandhog_harness::program());
-            crate::kit::finish(Running::start(command.args(["run", &module(name)])))
+            let script = format!("exec \"$@\" {closed}");
+            workspace.sandhog(["run", &module(name)]).under(&["sh", "-c", &script, "sh"]).run()
         };
         let output = run("<&-", "cat");
-        assert!(output.status.success() && output.stdout.is_empty(), "{who:?}: {output:?}");
+        assert!(output.went_well() && output.stdout.is_empty(), "{who:?}: {output:?}");
         for closed in [">&-", "2>&-", "<&- 2>&-"] {
             let output = run(closed, "hello");
             assert_eq!(output.stdout, if closed == ">&-" { "" } else { "hello\n" }.as_bytes(), "{who:?}: {output:?}");
@@ -400,11 +387,11 @@ fn a_closed_stdin_is_an_empty_one() {
 /// Only the guest's end of its stdin closes, so that it goes on.
 #[test]
 fn a_guest_outlives_its_stdin() {
-    let workspace = Workspace::new(Person::ordinary());
+    let workspace = Folder::of(Person::ordinary());
     // The pipe is closed as soon as the waiting starts.
     let child = workspace.start(&["--timeout", "300ms", &module("sleep_forever")]);
     let from = Instant::now();
-    workspace.finish(child).expect("deadline", 124);
+    child.wait().is(124, "deadline");
     assert!(from.elapsed() >= Duration::from_millis(300));
 }
 
@@ -416,16 +403,15 @@ fn a_worker_holds_no_descriptor_and_no_variable_of_its_starter() {
         return;
     }
     for who in Person::all() {
-        let workspace = Workspace::new(who);
-        workspace.file("planted", "planted").settle();
-        let planted = fs::metadata(workspace.path("planted")).unwrap();
+        let workspace = Folder::of(who);
+        workspace.write("planted", "planted").settle();
+        let planted = fs::metadata(workspace.join("planted")).unwrap();
         let opens: String = (3..103).map(|_| "exec {fd}< planted; ").collect();
         let script = format!("{opens} exec \"$@\"");
-        let mut command = workspace.command(Path::new("bash"));
-        command.env("SECRET", "from the environment").args(["-c", &script, "bash"]).arg(sandhog_harness::program());
-        let child = Running::start(command.args(["run", &module("cat")]).stdin(Stdio::piped()));
+        let command = workspace.sandhog(["run", &module("cat")]).under(&["bash", "-c", &script, "bash"]);
+        let child = command.env("SECRET", "from the environment").stdin_open().start();
         for name in ["sandhog-worker", "sandhog-spawner"] {
-            let process = process_of(&child, name);
+            let process = child.process(name);
             let look = || {
                 let open = entries(Path::new(&format!("/proc/{}/fd", process.pid)));
                 let has = open.iter().any(|fd| fs::metadata(fd).is_ok_and(|it| it.ino() == planted.ino()));
@@ -435,6 +421,6 @@ fn a_worker_holds_no_descriptor_and_no_variable_of_its_starter() {
             };
             until_within(name, DEADLINE.min(PROMISED), look);
         }
-        crate::kit::finish(child);
+        child.wait();
     }
 }

@@ -1,8 +1,7 @@
 //! What a job knows of itself, what it tells whoever watches it, and how it is asked to stop.
 
-use crate::support::{Outcome, Run, Running};
 use rustix::process::Signal;
-use sandhog_harness::{guest, process, terminal, until};
+use sandhog_harness::{Command, Outcome, Running, guest, process, terminal, until};
 use std::time::{Duration, Instant};
 
 /// The grace time of a guest that listens.
@@ -15,7 +14,8 @@ fn line<'a>(outcome: &'a Outcome, name: &str, nth: usize) -> &'a str {
 
 #[test]
 fn a_job_knows_who_it_is_and_what_it_was_given() {
-    let run = Run::new("tells_of_itself").flag("--memory=48MiB").flag("--env=B=2").flag("--env=A=x=y").arg("one ");
+    let run =
+        Command::guest("tells_of_itself").flag("--memory=48MiB").flag("--env=B=2").flag("--env=A=x=y").arg("one ");
     let outcome = run.run();
     outcome.is(0, "completed");
     assert_eq!(line(&outcome, "attempt", 0), outcome.verdict["attempt"]);
@@ -31,7 +31,7 @@ fn a_job_knows_who_it_is_and_what_it_was_given() {
 
 #[test]
 fn a_child_knows_its_parent_and_has_what_that_gave_it() {
-    let run = Run::new("tells_of_itself").flag(format!("--child=again={}", guest("tells_of_itself").display()));
+    let run = Command::guest("tells_of_itself").flag(format!("--child=again={}", guest("tells_of_itself").display()));
     let outcome = run.flag("--env=PARENTS=own").arg("twice").run();
     outcome.is(0, "completed");
     let (parent, child) = (line(&outcome, "attempt", 0), line(&outcome, "attempt", 1));
@@ -51,7 +51,7 @@ fn a_child_knows_its_parent_and_has_what_that_gave_it() {
 #[test]
 fn what_a_job_tells_is_shown_from_the_level_on_that_was_asked_for() {
     let lines = |level: &str| {
-        let outcome = Run::new("tells_its_way").flag(format!("--log={level}")).run();
+        let outcome = Command::guest("tells_its_way").flag(format!("--log={level}")).run();
         outcome.is(0, "completed");
         outcome.stderr
     };
@@ -67,13 +67,13 @@ fn what_a_job_tells_is_shown_from_the_level_on_that_was_asked_for() {
     let debug = lines("debug");
     assert!(!debug.contains("TRACE ") && debug.contains("at Debug"), "{debug}");
     // Without the flag: from info on.
-    let usual = Run::new("tells_its_way").run().stderr;
+    let usual = Command::guest("tells_its_way").run().stderr;
     assert!(usual.contains("at Info") && !usual.contains("at Debug"), "{usual}");
 }
 
 #[test]
 fn a_line_of_the_log_is_bounded_and_leaves_the_terminal_alone() {
-    let stderr = Run::new("tells_its_way").flag("--log=trace").run().stderr;
+    let stderr = Command::guest("tells_its_way").flag("--log=trace").run().stderr;
     assert!(stderr.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{stderr:?}");
     let harm = "\\u{1b}[2J\\r\\n\\u{202e}\\u{7}";
     assert!(stderr.contains(&format!("WARN tells_its_way: harm{harm} ")), "{stderr}");
@@ -86,7 +86,7 @@ fn a_line_of_the_log_is_bounded_and_leaves_the_terminal_alone() {
 
 #[test]
 fn readiness_and_the_wish_to_be_replaced_are_in_the_log() {
-    let debug = Run::new("tells_its_way").flag("--log=debug").run().stderr;
+    let debug = Command::guest("tells_its_way").flag("--log=debug").run().stderr;
     assert_eq!(debug.lines().filter(|line| line.contains("ready")).count(), 1, "{debug}");
     let warned = debug.lines().find(|line| line.contains("tired")).unwrap();
     assert!(warned.starts_with("WARN tells_its_way: "), "{warned}");
@@ -95,7 +95,7 @@ fn readiness_and_the_wish_to_be_replaced_are_in_the_log() {
 #[test]
 fn a_terminal_shows_how_far_a_job_is() {
     let (stderr, shown) = terminal();
-    let mut running = Run::new("tells_its_way").stdin_open().stderr_to(stderr).env("TERM", "xterm").start();
+    let mut running = Command::guest("tells_its_way").stdin_open().stderr_to(stderr).env("TERM", "xterm").start();
     let text = || String::from_utf8_lossy(&shown.so_far()).into_owned();
     until("the end of the bar", || text().contains("] 4/4 zzz").then_some(()));
     let stdin = running.stdin.take();
@@ -109,15 +109,15 @@ fn a_terminal_shows_how_far_a_job_is() {
 #[test]
 fn a_bar_is_for_terminals_that_can_show_it() {
     let (stderr, shown) = terminal();
-    Run::new("tells_its_way").stderr_to(stderr).env("TERM", "dumb").run().is(0, "completed");
+    Command::guest("tells_its_way").stderr_to(stderr).env("TERM", "dumb").run().is(0, "completed");
     let text = until("the log", || Some(shown.so_far()).filter(|bytes| !bytes.is_empty()));
     assert!(!String::from_utf8_lossy(&text).contains("4/4"));
-    assert!(!Run::new("tells_its_way").run().stderr.contains("4/4"));
+    assert!(!Command::guest("tells_its_way").run().stderr.contains("4/4"));
 }
 
 /// A guest of which it is known that it listens.
 fn listening(deaf: bool) -> Running {
-    let run = Run::new("listens").flag("--log=info");
+    let run = Command::guest("listens").flag("--log=info");
     let running = if deaf { run.arg("deaf") } else { run }.start();
     running.stdout.until("listening\n");
     running.stderr.until_has("it is known that it listens");
@@ -151,7 +151,7 @@ fn a_job_that_listens_and_goes_on_is_ended_after_the_grace_time() {
 
 #[test]
 fn a_job_that_never_asks_is_ended_at_once() {
-    let mut running = Run::new("stdin_lines").stdin_open().start();
+    let mut running = Command::guest("stdin_lines").stdin_open().start();
     running.say("here\n");
     running.stdout.until("here\n");
     let start = Instant::now();

@@ -1,7 +1,6 @@
 //! `sandhog.toml`, checked before anything is started: what it comes to, and one clear sentence for what is wrong with it.
 
-use crate::support::{Outcome, Run};
-use sandhog_harness::{Folder, guest};
+use sandhog_harness::{Folder, Outcome, Site};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,53 +8,34 @@ use std::os::unix::fs::symlink;
 /// Exit code of what is not even tried.
 const REFUSED: i32 = 126;
 
-/// A folder with a manifest in it, and `a.wasm`.
-struct Site(Folder);
+fn check(site: &Site) -> Outcome {
+    site.sandhog(&["check"])
+}
 
-impl Site {
-    fn new(manifest: impl AsRef<[u8]>) -> Self {
-        let folder = Folder::new();
-        fs::copy(guest("hello"), folder.join("a.wasm")).unwrap();
-        folder.file("sandhog.toml", manifest);
-        Self(folder)
-    }
-
-    /// `sandhog` with these words in this folder, and no daemon.
-    fn sandhog(&self, words: &[&str]) -> Outcome {
-        let directory = |name: &str| self.0.join(name).into_os_string().into_string().unwrap();
-        let run = Run::command(words).current_dir(self.0.path());
-        run.env("SANDHOG_STATE_DIR", &directory("state")).env("SANDHOG_RUNTIME_DIR", &directory("runtime")).run()
-    }
-
-    fn check(&self) -> Outcome {
-        self.sandhog(&["check"])
-    }
-
-    /// Nothing was started, and nothing was made for it.
-    fn expect_untouched(&self) {
-        let ours: Vec<_> = self.0.names().into_iter().filter(|name| name == "state" || name == "runtime").collect();
-        assert!(ours.is_empty(), "{ours:?}");
-    }
+/// Nothing was started, and nothing was made for it.
+fn expect_untouched(site: &Site) {
+    let ours: Vec<_> = site.0.names().into_iter().filter(|name| name == "state" || name == "runtime").collect();
+    assert!(ours.is_empty(), "{ours:?}");
 }
 
 /// What `check` says of a bad manifest; `up` says the same, and neither does anything.
 #[track_caller]
 fn refused(folder: &Site) -> String {
-    let checked = folder.check();
+    let checked = check(folder);
     for words in [&["check", "--json"][..], &["up"], &["up", "--dry-run"], &["up", "--json"]] {
         let outcome = folder.sandhog(words);
         assert_eq!((outcome.code, outcome.text()), (REFUSED, ""), "{words:?}: {outcome:#?}");
         assert_eq!(outcome.stderr, checked.stderr, "{words:?}");
     }
     assert_eq!((checked.code, checked.text()), (REFUSED, ""), "{checked:#?}");
-    folder.expect_untouched();
+    expect_untouched(folder);
     checked.stderr
 }
 
 /// The manifest has one fault, and this is said of it: `LINE:COLUMN: …`.
 #[track_caller]
 fn expect_fault(manifest: &str, fault: &str) {
-    assert_eq!(refused(&Site::new(manifest)), format!("sandhog: sandhog.toml:{fault}\n"));
+    assert_eq!(refused(&Site::with_manifest(manifest)), format!("sandhog: sandhog.toml:{fault}\n"));
 }
 
 /// A job with one more line, which is the fourth.
@@ -65,8 +45,8 @@ fn job(line: &str) -> String {
 
 #[test]
 fn a_manifest_is_checked_and_every_setting_printed() {
-    let folder = Site::new(job("memory = \"64MiB\"\nenv = { TOKEN = \"secret\" }"));
-    let checked = folder.check();
+    let folder = Site::with_manifest(job("memory = \"64MiB\"\nenv = { TOKEN = \"secret\" }"));
+    let checked = check(&folder);
     assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{checked:#?}");
     let module = format!("module = {:?}", fs::canonicalize(folder.0.join("a.wasm")).unwrap());
     for line in
@@ -79,7 +59,7 @@ fn a_manifest_is_checked_and_every_setting_printed() {
         assert!(checked.text().lines().any(is_marked), "{default}\n{}", checked.text());
     }
     assert!(!checked.text().contains("secret"), "a variable may hold one: {}", checked.text());
-    folder.expect_untouched();
+    expect_untouched(&folder);
 }
 
 #[test]
@@ -89,16 +69,16 @@ fn what_check_prints_is_a_manifest_that_comes_to_the_same() {
         assert_eq!(checked.code, 0, "{checked:#?}");
         serde_json::from_str::<Value>(checked.text()).unwrap()["jobs"][0]["settings"].clone()
     };
-    let folder = Site::new(job("memory = \"64MiB\"\nbackoff = { first = \"1s\" }\nretry_on = [\"failed\"]"));
+    let folder = Site::with_manifest(job("memory = \"64MiB\"\nbackoff = { first = \"1s\" }\nretry_on = [\"failed\"]"));
     let first = settings(&folder);
     assert_eq!((&first["memory"], &first["backoff.first"]), (&"64MiB".into(), &"1s".into()), "{first:#}");
-    folder.0.file("sandhog.toml", folder.check().stdout);
+    folder.0.file("sandhog.toml", check(&folder).stdout);
     assert_eq!(settings(&folder), first);
 }
 
 #[test]
 fn tools_get_each_setting_and_whether_it_was_written() {
-    let checked = Site::new(job("instances = 3")).sandhog(&["check", "--json"]);
+    let checked = Site::with_manifest(job("instances = 3")).sandhog(&["check", "--json"]);
     let json: Value = serde_json::from_str(checked.text()).unwrap();
     let web = &json["jobs"][0];
     assert_eq!((&web["name"], &json["groups"][0]["name"]), (&"web".into(), &"site".into()), "{json:#}");
@@ -108,17 +88,18 @@ fn tools_get_each_setting_and_whether_it_was_written() {
 
 #[test]
 fn a_dry_run_without_a_daemon_would_create_all_and_starts_none() {
-    let folder = Site::new("[job.one]\nmodule = \"a.wasm\"\n[job.two]\nmodule = \"a.wasm\"\nafter = [\"one\"]\n");
+    let folder =
+        Site::with_manifest("[job.one]\nmodule = \"a.wasm\"\n[job.two]\nmodule = \"a.wasm\"\nafter = [\"one\"]\n");
     let dry = folder.sandhog(&["up", "--dry-run"]);
     assert_eq!((dry.code, dry.text(), dry.stderr.as_str()), (0, "one: would be created\ntwo: would be created\n", ""));
     let dry: Value = serde_json::from_str(folder.sandhog(&["up", "--dry-run", "--json"]).text()).unwrap();
     assert_eq!(dry["changes"][1]["change"], "create", "{dry:#}");
-    folder.expect_untouched();
+    expect_untouched(&folder);
 }
 
 #[test]
 fn no_manifest_is_a_sentence() {
-    let folder = Site::new("");
+    let folder = Site::with_manifest("");
     fs::remove_file(folder.0.join("sandhog.toml")).unwrap();
     assert_eq!(
         refused(&folder),
@@ -129,13 +110,13 @@ fn no_manifest_is_a_sentence() {
 
 #[test]
 fn a_manifest_that_is_no_utf8_is_told_the_byte() {
-    let said = refused(&Site::new(b"name = \"s\"\n# \xc3\xa9 \xff\n"));
+    let said = refused(&Site::with_manifest(b"name = \"s\"\n# \xc3\xa9 \xff\n"));
     assert_eq!(said, "sandhog: sandhog.toml:2:5: the byte 0xff is not UTF-8\n  hint: save it as UTF-8\n");
 }
 
 #[test]
 fn a_manifest_of_ten_mebibytes_is_not_read() {
-    let said = refused(&Site::new(vec![b'#'; 10 << 20]));
+    let said = refused(&Site::with_manifest(vec![b'#'; 10 << 20]));
     assert_eq!(
         said,
         "sandhog: the manifest \"sandhog.toml\" has 10485760 bytes, more than the limit of 1048576\n  \
@@ -145,7 +126,7 @@ fn a_manifest_of_ten_mebibytes_is_not_read() {
 
 #[test]
 fn a_pipe_in_a_manifests_place_is_not_waited_for() {
-    let folder = Site::new("");
+    let folder = Site::with_manifest("");
     fs::remove_file(folder.0.join("sandhog.toml")).unwrap();
     folder.0.fifo("sandhog.toml");
     let said = refused(&folder);
@@ -208,7 +189,7 @@ fn a_path_that_leaves_its_folder_by_a_link_is_refused() {
         ("child = ['c=out/a.wasm']", "4:10: child \"out/a.wasm\"", "/a.wasm"),
         ("health.command = ['out/a.wasm']", "4:19: health.command \"out/a.wasm\"", "/a.wasm"),
     ] {
-        let folder = Site::new(job(line));
+        let folder = Site::with_manifest(job(line));
         symlink(outside.path(), folder.0.join("out")).unwrap();
         let said = refused(&folder);
         let reason = format!("leaves the manifest's folder by a link, to \"{}{what}\"", real.display());
@@ -238,7 +219,7 @@ fn names_with_control_characters_slashes_and_look_alikes_are_refused_harmlessly(
 /// The same rule on the command line, before any daemon is asked.
 #[test]
 fn a_bad_name_of_a_new_job_is_refused_before_a_daemon_is_started() {
-    let folder = Site::new("");
+    let folder = Site::with_manifest("");
     for (name, shown) in [("a/b", "a/b"), ("a\nb", "a\\nb"), ("\u{1b}[2J", "\\u{1b}[2J"), ("w\u{435}b", "w\u{435}b")] {
         let outcome = folder.sandhog(&["start", "a.wasm", "--name", name]);
         // Should there be one, it would outlive the test.
@@ -246,20 +227,20 @@ fn a_bad_name_of_a_new_job_is_refused_before_a_daemon_is_started() {
         assert_eq!((outcome.code, outcome.text()), (REFUSED, ""), "{outcome:#?}");
         assert!(outcome.stderr.contains(&format!("the name of the job \"{shown}\" holds ")), "{outcome:#?}");
         assert!(!outcome.stderr.contains('\u{1b}') && outcome.stderr.lines().count() <= 2, "{outcome:#?}");
-        folder.expect_untouched();
+        expect_untouched(&folder);
     }
 }
 
 #[test]
 fn what_is_no_toml_is_told_its_place() {
-    let said = refused(&Site::new("[job.web]\nmodule = a.wasm\n"));
+    let said = refused(&Site::with_manifest("[job.web]\nmodule = a.wasm\n"));
     assert!(said.starts_with("sandhog: sandhog.toml:2:10: this is no TOML: "), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]
 fn modules_and_directories_that_are_not_there_are_told_their_places() {
-    let folder = Site::new("[job.web]\nmodule = 'b.wasm'\ndir = ['data']\n");
+    let folder = Site::with_manifest("[job.web]\nmodule = 'b.wasm'\ndir = ['data']\n");
     let said = refused(&folder);
     let root = fs::canonicalize(folder.0.path()).unwrap();
     assert_eq!(
@@ -283,7 +264,7 @@ fn whatever_it_holds_the_answer_is_short_and_harmless() {
         "\u{1b}]0;owned\u{7}".repeat(1000),
         (0..1000).map(|number| format!("[job.j{number}]\nx\u{9b} = 1\n")).collect(),
     ] {
-        let said = refused(&Site::new(text));
+        let said = refused(&Site::with_manifest(text));
         assert!(said.len() < 8 << 10 && said.lines().count() <= 21, "{said}");
         assert!(!said.contains(|it: char| it.is_control() && it != '\n'), "{said:?}");
     }
@@ -296,8 +277,8 @@ fn ten_thousand_jobs_in_one_chain_are_checked() {
     for number in 1..10_000 {
         text.push_str(&format!("[job.j{number}]\nmodule='a.wasm'\nafter=['j{}']\n", number - 1));
     }
-    let folder = Site::new(text);
+    let folder = Site::with_manifest(text);
     let checked = folder.sandhog(&["up", "--dry-run"]);
     assert_eq!((checked.code, checked.text().lines().count()), (0, 10_000), "{}", checked.stderr);
-    folder.expect_untouched();
+    expect_untouched(&folder);
 }

@@ -1,19 +1,18 @@
 //! `sandhog map`: a run for each task, results in order, and what is left when it ends early.
 
-use crate::support::{Outcome, Run};
 use rustix::process::Signal;
-use sandhog_harness::{Folder, guest, names_in, process, terminal, until};
+use sandhog_harness::{Command, Folder, Outcome, guest, names_in, process, terminal, until};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
 /// `sandhog map FLAGS GUEST -- ARGS`.
-fn map(name: &str, flags: &[&str], args: &[&str]) -> Run {
+fn map(name: &str, flags: &[&str], args: &[&str]) -> Command {
     let mut words: Vec<_> = ["map"].iter().chain(flags).map(OsStr::new).map(OsStr::to_owned).collect();
     words.push(guest(name).into_os_string());
     let dashes = if args.is_empty() { &[][..] } else { &["--"] };
     words.extend(dashes.iter().chain(args).map(|word| word.into()));
-    Run::command(words)
+    Command::sandhog(words)
 }
 
 fn printed(outcome: &Outcome, text: &str) {
@@ -292,7 +291,7 @@ fn what_is_for_handlers_alone_is_refused_for_a_program_and_the_other_way_round()
     assert!(placeholder.starts_with("sandhog: \"{}\" has a place for a task"), "{placeholder}");
     assert!(told("shared_memory.wat", &[], &[]).starts_with("sandhog: refused: "));
     assert_eq!(map("cat", &["--dir=/nowhere"], &[]).run().code, 126);
-    assert_eq!(Run::command(["map", "/nowhere.wasm"]).run().code, 127);
+    assert_eq!(Command::sandhog(["map", "/nowhere.wasm"]).run().code, 127);
 }
 
 // Ends.

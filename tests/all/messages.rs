@@ -1,9 +1,8 @@
 //! Programs outside talk to their jobs: by the client library, and by lines of JSON.
 
-use crate::support::Run;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sandhog_client::{Error, Job, Reason, Timeout};
-use sandhog_harness::{DEADLINE, guest, sandhog};
+use sandhog_harness::{Command, DEADLINE, guest, sandhog};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -18,11 +17,11 @@ fn job(name: &str) -> Job {
 }
 
 /// A job, and the program's end of its lines.
-fn lines(name: &str) -> (Run, UnixStream) {
+fn lines(name: &str) -> (Command, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(DEADLINE)).unwrap();
     let theirs = OwnedFd::from(theirs);
-    (Run::new(name).flag(format!("--ipc={}", theirs.as_raw_fd())).pass_on(theirs), ours)
+    (Command::guest(name).flag(format!("--ipc={}", theirs.as_raw_fd())).pass_on(theirs), ours)
 }
 
 fn read_line(program: &mut impl BufRead) -> String {
@@ -147,7 +146,7 @@ fn a_program_that_goes_away_is_heard_of_by_the_job() {
 
 #[test]
 fn a_descriptor_that_is_not_there_is_refused_with_what_to_do() {
-    let outcome = Run::new("hello").flag("--ipc=77").without_verdict().run();
+    let outcome = Command::guest("hello").flag("--ipc=77").without_verdict().run();
     assert_eq!(outcome.code, 126);
     assert!(
         outcome.stderr.starts_with("sandhog: --ipc: file descriptor 77 is not open\n  hint: "),
@@ -155,13 +154,14 @@ fn a_descriptor_that_is_not_there_is_refused_with_what_to_do() {
         outcome.stderr
     );
     let file = OwnedFd::from(fs::File::open("/dev/null").unwrap());
-    let outcome = Run::new("hello").flag(format!("--ipc={}", file.as_raw_fd())).pass_on(file).without_verdict().run();
+    let outcome =
+        Command::guest("hello").flag(format!("--ipc={}", file.as_raw_fd())).pass_on(file).without_verdict().run();
     assert_eq!(outcome.code, 126);
     assert!(outcome.stderr.contains("can't be written\n  hint: "), "{}", outcome.stderr);
     let (stream, _other) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     for flag in ["--channel", "--usage"] {
         let stream = stream.try_clone().unwrap();
-        let run = Run::new("hello").flag(format!("{flag}={}", stream.as_raw_fd())).pass_on(stream);
+        let run = Command::guest("hello").flag(format!("{flag}={}", stream.as_raw_fd())).pass_on(stream);
         let outcome = run.without_verdict().run();
         assert!(outcome.stderr.starts_with(&format!("sandhog: {flag}: file descriptor ")), "{}", outcome.stderr);
         assert!(outcome.stderr.contains("is no socket of type SOCK_SEQPACKET"), "{}", outcome.stderr);

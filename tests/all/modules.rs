@@ -1,7 +1,6 @@
 //! Odd modules get a sentence that helps, and the cache of compiled ones is never believed.
 
-use crate::support::Run;
-use sandhog_harness::{Folder, guest, names_in};
+use sandhog_harness::{Command, Folder, guest, names_in};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -14,13 +13,13 @@ const THREADS: &str = "it uses threads (shared memory or atomic instructions), w
                        memory escapes its limit. Compile it without threads, and run several jobs instead";
 
 fn refused(name: &str, reason: &str) {
-    Run::new(name).run().refused(reason);
+    Command::guest(name).run().refused(reason);
 }
 
 /// A file with these bytes is refused for this reason.
 fn bytes_are_refused(bytes: &[u8], reason: &str) {
     let scratch = Folder::new();
-    Run::module(scratch.file("module", bytes)).run().refused(reason);
+    Command::module(scratch.file("module", bytes)).run().refused(reason);
 }
 
 #[test]
@@ -42,7 +41,7 @@ fn imports_that_nobody_provides_are_named() {
 fn names_of_imports_leave_the_terminal_alone() {
     let scratch = Folder::new();
     let text = "(module (import \"\\1b[31m\" \"a\\nb\" (func)) (func (export \"_start\")))";
-    let outcome = Run::module(scratch.file("names.wat", text)).run();
+    let outcome = Command::module(scratch.file("names.wat", text)).run();
     outcome.is(126, "refused");
     assert!(!outcome.stderr.contains('\x1b') && outcome.stderr.lines().count() == 1, "{:?}", outcome.stderr);
 }
@@ -50,14 +49,14 @@ fn names_of_imports_leave_the_terminal_alone() {
 /// Its program says with its exit code whether it was initialized, once and before.
 #[test]
 fn a_reactor_with_a_default_is_initialized_and_its_default_is_called() {
-    Run::new("reactor_with_a_default.wat").run().is(7, "failed");
+    Command::guest("reactor_with_a_default.wat").run().is(7, "failed");
 }
 
 #[test]
 fn a_reactor_with_a_default_is_a_child_like_any_other() {
     let mut child = std::ffi::OsString::from("--child=flaky=");
     child.push(sandhog_harness::guest("reactor_with_a_default.wat"));
-    let outcome = Run::new("supervisor").flag(child).arg("0").arg("1").run();
+    let outcome = Command::guest("supervisor").flag(child).arg("0").arg("1").run();
     assert_eq!(outcome.text(), "try 1: failed with code 7\n", "{outcome:#?}");
 }
 
@@ -65,7 +64,7 @@ fn a_reactor_with_a_default_is_a_child_like_any_other() {
 fn a_default_that_wants_something_is_refused_by_that_name() {
     let scratch = Folder::new();
     let text = "(module (func (export \"_initialize\")) (func (export \"\") (param i32)))";
-    Run::module(scratch.file("wants.wat", text)).run().refused(
+    Command::module(scratch.file("wants.wat", text)).run().refused(
         "its default (the export with an empty name) is a function (i32) -> (), where a function without parameters and \
          results was expected: build it as a WASI 0.1 command",
     );
@@ -109,12 +108,12 @@ fn what_is_not_webassembly_is_refused_by_its_kind() {
     bytes_are_refused(b"MZ\x90\0", &format!("it is a Windows program, {NATIVE}"));
     bytes_are_refused(b"\x1f\x8b\x08\0", "it is packed (gzip): unpack it, and run the .wasm inside");
     bytes_are_refused(&[0xff; 64], "it is not WebAssembly: it does not begin with the four bytes \\0asm");
-    Run::module(sandhog_harness::sandhog()).run().refused(&format!("it is a native Linux program (ELF), {NATIVE}"));
+    Command::module(sandhog_harness::sandhog()).run().refused(&format!("it is a native Linux program (ELF), {NATIVE}"));
 }
 
 #[test]
 fn text_that_is_no_module_is_refused_with_the_place() {
-    let outcome = Run::module(Folder::new().path().join("gone.wat")).run();
+    let outcome = Command::module(Folder::new().path().join("gone.wat")).run();
     assert_eq!(outcome.code, 127);
     bytes_are_refused(
         b"(module\n  (func (export \"_start\") (i32.ad)))",
@@ -126,7 +125,7 @@ fn text_that_is_no_module_is_refused_with_the_place() {
 fn a_module_that_was_cut_short_is_refused_wherever_it_was_cut() {
     let (scratch, whole) = (Folder::new(), fs::read(guest("hello")).unwrap());
     for length in (1000..whole.len()).step_by(1000).chain([1, 4, 5, 8]) {
-        let outcome = Run::module(scratch.file("cut.wasm", &whole[..length])).run();
+        let outcome = Command::module(scratch.file("cut.wasm", &whole[..length])).run();
         outcome.is(126, "refused");
         let cut = format!("the module ends in its middle, after {length} bytes: it was cut short, so copy or");
         let nothing = length == 8 && outcome.stderr.contains("nothing to start");
@@ -145,7 +144,7 @@ fn garbage_after_the_magic_is_refused() {
             bytes.push((seed >> 56) as u8);
         }
         let scratch = Folder::new();
-        let outcome = Run::module(scratch.file("garbage.wasm", &bytes)).run();
+        let outcome = Command::module(scratch.file("garbage.wasm", &bytes)).run();
         assert_eq!((outcome.code, &outcome.verdict["verdict"]), (126, &"refused".into()), "round {round}: {outcome:?}");
     }
     bytes_are_refused(
@@ -161,7 +160,7 @@ fn a_flipped_byte_never_crashes_anything() {
     for offset in (8..whole.len()).step_by(1511) {
         let mut bytes = whole.clone();
         bytes[offset] ^= 0x55;
-        let run = Run::module(scratch.file("flipped.wasm", bytes)).cache(&cache).flag("--timeout=5s");
+        let run = Command::module(scratch.file("flipped.wasm", bytes)).cache(&cache).flag("--timeout=5s");
         let outcome = run.run();
         let verdict = outcome.verdict["verdict"].as_str().unwrap();
         assert!(!["lost", "killed", "denied"].contains(&verdict), "byte {offset}: {outcome:?}");
@@ -180,7 +179,7 @@ fn a_file_larger_than_any_module_is_refused_at_once() {
     let bytes = file.metadata().unwrap().len();
     let start = Instant::now();
     let reason = format!("the module {path:?} has {bytes} bytes, more than the limit of 536870912");
-    let outcome = Run::module(&path).run();
+    let outcome = Command::module(&path).run();
     outcome.is(126, "refused").reported(126, &format!("sandhog: {reason}\n"));
     assert_eq!(outcome.verdict["reason"], reason);
     assert!(start.elapsed() < SOON);
@@ -192,7 +191,7 @@ fn memory_that_a_module_needs_from_the_start_is_asked_for_in_its_limit() {
         "wants_memory_1gib.wat",
         "the module needs at least 1 GiB of memory, the limit is 512 MiB: give it more with --memory",
     );
-    Run::new("wants_memory_1gib.wat").flag("--memory=1GiB").run().printed("");
+    Command::guest("wants_memory_1gib.wat").flag("--memory=1GiB").run().printed("");
 }
 
 /// A number as the binary format writes it (LEB128).
@@ -231,7 +230,7 @@ fn large_with_shared_memory() -> Vec<u8> {
 #[test]
 fn a_large_module_with_an_unsupported_feature_is_refused_before_it_is_compiled() {
     let (scratch, start) = (Folder::new(), Instant::now());
-    Run::module(scratch.file("large.wasm", large_with_shared_memory())).run().refused(THREADS);
+    Command::module(scratch.file("large.wasm", large_with_shared_memory())).run().refused(THREADS);
     assert!(start.elapsed() < SOON);
 }
 
@@ -247,8 +246,8 @@ impl Cache {
         self.0.join("cache")
     }
 
-    fn run(&self, guest: &str) -> Run {
-        Run::new(guest).cache(self.path())
+    fn run(&self, guest: &str) -> Command {
+        Command::guest(guest).cache(self.path())
     }
 
     fn entries(&self) -> Vec<PathBuf> {
@@ -284,10 +283,10 @@ fn a_module_is_known_by_its_content_and_not_by_its_name() {
     cache.run("hello").run().printed("hello\n");
     let copy = scratch.join("copy.wasm");
     fs::copy(guest("hello"), &copy).unwrap();
-    Run::module(&copy).cache(cache.path()).run().printed("hello\n");
+    Command::module(&copy).cache(cache.path()).run().printed("hello\n");
     fs::copy(guest("print_args"), &copy).unwrap();
     let first = cache.entry();
-    Run::module(&copy).cache(cache.path()).run().printed("copy.wasm\n");
+    Command::module(&copy).cache(cache.path()).run().printed("copy.wasm\n");
     assert!(cache.entries().len() == 2 && cache.entries().contains(&first));
 }
 
@@ -372,7 +371,7 @@ fn a_refused_module_leaves_nothing_in_the_cache() {
 fn a_cache_is_where_the_environment_says() {
     let scratch = Folder::new();
     let home = scratch.path().to_str().unwrap();
-    let hello = || Run::new("hello").env("SANDHOG_CACHE_DIR", "").env("HOME", home);
+    let hello = || Command::guest("hello").env("SANDHOG_CACHE_DIR", "").env("HOME", home);
     hello().run().printed("hello\n");
     assert_eq!(names_in(&scratch.join(".cache/sandhog")).len(), 2);
     hello().env("XDG_CACHE_HOME", scratch.join("xdg").to_str().unwrap()).run().printed("hello\n");

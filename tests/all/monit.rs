@@ -1,9 +1,7 @@
 //! `sandhog monit` in a pseudo-terminal, read as a person would see it.
 
-use crate::daemon_kit::Daemon;
-use crate::support::Running;
 use rustix::termios::{LocalModes, tcgetattr};
-use sandhog_harness::{Terminal, module, until};
+use sandhog_harness::{Daemon, Running, Terminal, module, until};
 use sandhog_protocol::control::Phase;
 use serde_json::json;
 

@@ -1,7 +1,6 @@
 //! What each of the shared objects does among members that live.
 
-use crate::objects_kit::Group;
-use sandhog_harness::until;
+use sandhog_harness::{Group, until};
 
 #[test]
 fn a_lock_has_one_holder_and_passes_on() {

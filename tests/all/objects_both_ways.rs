@@ -1,21 +1,20 @@
 //! One guest that uses every kind of object, as a core module that is linked as it is and as a component: by the executables that
 //! people get.
 
-use crate::support::Run;
-use sandhog_harness::guest;
+use sandhog_harness::{Command, guest};
 
 const CORE: &str = "each_object";
 const COMPONENT: &str = "each_object_as_component";
 
 fn said(name: &str) -> String {
-    let outcome = Run::new(name).flag("--max-objects=40").run();
+    let outcome = Command::guest(name).flag("--max-objects=40").run();
     outcome.is(0, "completed");
     outcome.text().to_owned()
 }
 
 /// Whether it imports an interface beside the objects: only then is it made a component (`needs_no_component` of the compiler).
 fn is_made_a_component(name: &str) -> bool {
-    let outcome = Run::command(["inspect", "--json"]).flag(guest(name)).run();
+    let outcome = Command::sandhog(["inspect", "--json"]).flag(guest(name)).run();
     let json: serde_json::Value = serde_json::from_str(outcome.text()).unwrap();
     let imports: Vec<_> =
         json["imports"].as_array().unwrap().iter().filter_map(|import| import["name"].as_str()).collect();

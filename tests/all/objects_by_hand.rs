@@ -1,11 +1,8 @@
 //! Objects as people come to use them: as an ordinary user, by many tasks of a map or a pool, and in a manifest that changes.
 
-use crate::daemon_kit::{Daemon, quick};
-use crate::objects_kit::Group;
 use crate::objects_lifetime::{ask, job, script};
-use crate::support::Run;
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{guest, process, until};
+use sandhog_harness::{Command, Daemon, Group, guest, process, quick, until};
 use std::ffi::OsString;
 
 /// How each task ends that has added one to a number under a lock: in good order, or over the lock.
@@ -14,9 +11,9 @@ const ENDS: [(&str, &str); 2] = [("release l", "done"), ("crash", "")];
 const TASKS: usize = 24;
 
 /// `sandhog map` or `sandhog pool` of the guest `objects`, whose tasks share a number and a lock.
-fn many(verb: &str, spawn: &str) -> Run {
+fn many(verb: &str, spawn: &str) -> Command {
     let words = [verb, "--spawn", spawn, "-j4", "--object=n: value(i64) rw", "--object=l: lock"].map(OsString::from);
-    Run::command(words.into_iter().chain([guest("objects").into_os_string()]))
+    Command::sandhog(words.into_iter().chain([guest("objects").into_os_string()]))
 }
 
 /// Under the lock each task has found the number that the one before it left: all of them together have found each once.
@@ -32,7 +29,7 @@ fn tasks_of_a_map_share_objects_and_one_that_dies_over_the_lock_stops_no_other()
     for spawn in ["shared", "exec"] {
         for (end, told) in ENDS {
             let words = ["--", "open lock l", "open i64 n", "lock l", "add n 1", end];
-            let run = words.iter().fold(many("map", spawn), Run::flag);
+            let run = words.iter().fold(many("map", spawn), Command::flag);
             let outcome = run.stdin((0..TASKS).map(|task| format!("{task}\n")).collect::<String>()).run();
             each_was_found_once(outcome.text());
             let lasts = outcome.text().lines().filter(|line| *line == told).count();

@@ -1,6 +1,6 @@
 //! What a job makes for its children: pipes, of which one end is another job's, and a part of what it may make itself.
 
-use crate::objects_kit::Group;
+use sandhog_harness::Group;
 
 #[test]
 fn an_end_of_a_new_pipe_is_a_childs_and_its_makers_no_more() {

@@ -1,6 +1,6 @@
 //! What those hear who wait at a queue that is closed.
 
-use crate::objects_kit::Group;
+use sandhog_harness::Group;
 
 /// Members `a`, `b` and `c` that wait at the queue `q`, and `d` that has taken an item of it, if one is said.
 fn three_that_wait(item: Option<&str>) -> Group {

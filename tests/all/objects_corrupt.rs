@@ -1,7 +1,7 @@
 //! What a member does to its group that was taken over and writes what it likes into the memory of objects: no wait of the
 //! others lasts longer than its time-out, no end is lost, and nobody outside of the group notices anything.
 
-use crate::objects_kit::Group;
+use sandhog_harness::Group;
 
 /// How each object is made, and what is then done with it, each with a time-out where it can wait.
 const OBJECTS: &[(&str, &[&str])] = &[

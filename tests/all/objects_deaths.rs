@@ -1,8 +1,7 @@
 //! What follows from the death of a member that holds or waits, and from that of the keeper.
 
-use crate::objects_kit::Group;
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{process, until};
+use sandhog_harness::{Group, process, until};
 use std::collections::BTreeSet;
 
 /// Each end of a holder, and how its verdict reads.

@@ -1,7 +1,6 @@
 //! Objects among the jobs of a manifest: who shares them, and for how long they are there.
 
-use crate::daemon_kit::{Daemon, quick};
-use sandhog_harness::module;
+use sandhog_harness::{Daemon, module, quick};
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::Value;
 

@@ -3,9 +3,8 @@
 //!
 //! `SANDHOG_KILLS` says how many, `SANDHOG_SEED` with which seed.
 
-use crate::objects_kit::Group;
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{LIMIT, Random, alone, limit, process};
+use sandhog_harness::{Group, LIMIT, Random, alone, limit, process};
 use std::time::{Duration, Instant};
 
 const MEMBERS: [&str; 4] = ["a", "b", "c", "d"];

@@ -1,7 +1,6 @@
 //! Which objects there are for whom: names, rights, quotas, and what makes no sense.
 
-use crate::objects_kit::Group;
-use crate::support::Run;
+use sandhog_harness::{Command, Group};
 
 #[test]
 fn an_object_that_was_not_granted_is_not_there_and_none_is_of_another_kind() {
@@ -163,7 +162,7 @@ fn a_grant_that_nobody_can_read_is_refused_before_the_start() {
     for wrong in
         ["l", "l: lok", "q: queue(10)", "q: queue(0) put", "v: value(i65) rw", "l: lock put", "m: memory(8MiB) put"]
     {
-        let outcome = Run::new("hello").flag(format!("--object={wrong}")).run();
+        let outcome = Command::guest("hello").flag(format!("--object={wrong}")).run();
         assert!(outcome.code != 0 && outcome.stdout.is_empty(), "{wrong}: {outcome:#?}");
         assert!(outcome.stderr.contains("--object"), "{wrong}: {outcome:#?}");
     }

@@ -1,10 +1,10 @@
 //! Threats: a grant that reaches into Sandhog's own directories, by which a job could change the machine code of others, read
 //! their environment, or take the daemon's place. It is refused, whatever the way to it.
 
-use crate::daemon_kit::Daemon;
-use crate::support::{Outcome, Run};
 use rustix::mount::{MountFlags, mount, mount_bind};
-use sandhog_harness::{Folder, Person, chown, is_root, module, names_in, own_mounts, root_or_missing};
+use sandhog_harness::{
+    Command, Daemon, Folder, Outcome, Person, chown, is_root, module, names_in, own_mounts, root_or_missing,
+};
 use std::ffi::CString;
 use std::fs::{self, DirBuilder};
 use std::os::unix::ffi::OsStrExt;
@@ -38,13 +38,13 @@ impl OwnDirectories {
     }
 
     /// `sandhog run --dir` of one of its directories: `own:rw`.
-    fn command(&self, grant: &str) -> Run {
+    fn command(&self, grant: &str) -> Command {
         let (name, access) = grant.split_once(':').unwrap();
         let text = |name: &str| self.told.join(name).into_os_string().into_string().unwrap();
-        let run = Run::new("hello").dir(&self.path(name), &format!("::/granted:{access}"));
-        run.env("SANDHOG_CACHE_DIR", &text("cache"))
-            .env("SANDHOG_STATE_DIR", &text("state"))
-            .env("SANDHOG_RUNTIME_DIR", &text("runtime"))
+        let run = Command::guest("hello").dir(&self.path(name), &format!("::/granted:{access}"));
+        run.env("SANDHOG_CACHE_DIR", text("cache"))
+            .env("SANDHOG_STATE_DIR", text("state"))
+            .env("SANDHOG_RUNTIME_DIR", text("runtime"))
     }
 
     fn run(&self, grant: &str) -> Outcome {
@@ -250,7 +250,7 @@ fn a_persons_whole_home_is_refused_and_a_project_in_it_is_not() {
     }
     let home = scratch.path().to_str().unwrap().to_owned();
     let run = |path: &Path, access: &str| {
-        let run = Run::new("hello").by_ordinary_user().dir(path, access).env("HOME", &home);
+        let run = Command::guest("hello").by_ordinary_user().dir(path, access).env("HOME", &home);
         run.env("SANDHOG_CACHE_DIR", "").env("SANDHOG_STATE_DIR", "").run()
     };
     for access in ["::/home:rw", "::/home:ro"] {

@@ -1,8 +1,7 @@
 //! `sandhog pool`, by its protocol: many tasks of one program, each with one answer. The document's transcript is one of these facts.
 
-use crate::support::{Run, Running};
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{DEADLINE, guest, process, until};
+use sandhog_harness::{Command, DEADLINE, Running, guest, process, until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +28,7 @@ fn started(name: &str, flags: &[&str]) -> Talk {
     ours.set_read_timeout(Some(DEADLINE)).unwrap();
     ours.set_write_timeout(Some(DEADLINE)).unwrap();
     let theirs = OwnedFd::from(theirs);
-    let run = Run::command(["pool"]).flag(format!("--fd={}", theirs.as_raw_fd()));
+    let run = Command::sandhog(["pool"]).flag(format!("--fd={}", theirs.as_raw_fd()));
     let run = flags.iter().fold(run, |run, flag| run.flag(flag)).flag(guest(name)).pass_on(theirs);
     Talk { pool: run.start(), program: BufReader::new(ours) }
 }
@@ -324,7 +323,7 @@ fn what_is_under_way_ends_when_the_program_goes_away() {
 #[test]
 fn the_end_of_a_programs_stream_is_the_end_of_its_tasks() {
     let lines = "{\"type\":\"hello\",\"version\":1}\n{\"type\":\"task\",\"id\":1,\"value\":\"Ada\"}\n";
-    let outcome = Run::command(["pool"]).flag(guest("hello-handler")).stdin(lines).run();
+    let outcome = Command::sandhog(["pool"]).flag(guest("hello-handler")).stdin(lines).run();
     let said: Vec<_> = outcome.text().lines().skip(1).collect();
     assert_eq!(said, [r#"{"type":"answer","id":1,"value":"Hello, Ada!"}"#, r#"{"type":"ended","reason":"closed"}"#]);
     outcome.reported(0, "");
@@ -439,7 +438,7 @@ fn a_module_that_can_not_be_run_is_told_in_place_of_hello() {
 #[test]
 fn descriptors_and_limits_that_make_no_sense_are_refused() {
     let refused = |flag: &str, sentence: &str| {
-        let outcome = Run::command(["pool"]).flag(flag).flag(guest("hello-handler")).run();
+        let outcome = Command::sandhog(["pool"]).flag(flag).flag(guest("hello-handler")).run();
         assert_eq!(outcome.code, 126);
         assert!(outcome.stderr.contains(sentence), "{}", outcome.stderr);
     };
@@ -447,7 +446,7 @@ fn descriptors_and_limits_that_make_no_sense_are_refused() {
     refused("--fd=1", "0, 1 and 2 are the command's streams");
     refused("--max-output=1GiB", "--max-output 1GiB: more than one message can hold");
     refused("-j0", "a pool needs at least one");
-    let outcome = Run::command(["pool", "--reuse=2"]).flag(guest("hello")).run();
+    let outcome = Command::sandhog(["pool", "--reuse=2"]).flag(guest("hello")).run();
     outcome.reported(126, "sandhog: --reuse: a program ends with its task; only a handler can do more than one\n");
 }
 
@@ -456,7 +455,7 @@ fn frames_of_messagepack_say_the_same() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(DEADLINE)).unwrap();
     let theirs = OwnedFd::from(theirs);
-    let run = Run::command(["pool", "--protocol=msgpack"]).flag(format!("--fd={}", theirs.as_raw_fd()));
+    let run = Command::sandhog(["pool", "--protocol=msgpack"]).flag(format!("--fd={}", theirs.as_raw_fd()));
     let pool = run.flag(guest("hello-handler")).pass_on(theirs).start();
     let mut program = ours;
     let say = |program: &mut UnixStream, body: &[u8]| {

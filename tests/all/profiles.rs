@@ -1,33 +1,8 @@
 //! `[profile.NAME]`: what `up --profile` changes, who keeps it, and what `check` says of it.
 
-use crate::daemon_kit::{Daemon, quick, told};
-use crate::support::{Outcome, Run};
-use sandhog_harness::{Folder, guest};
+use sandhog_harness::{Command, Daemon, Site, quick, told};
 use sandhog_protocol::control::Phase;
 use serde_json::{Value, json};
-use std::fs;
-
-/// A folder with `a.wasm` and a manifest, and no daemon.
-struct Site(Folder);
-
-impl Site {
-    fn new(manifest: &str) -> Self {
-        let folder = Folder::new();
-        fs::copy(guest("hello"), folder.join("a.wasm")).unwrap();
-        folder.file("sandhog.toml", manifest);
-        Self(folder)
-    }
-
-    fn command(&self, words: &[&str]) -> Run {
-        let directory = |name: &str| self.0.join(name).into_os_string().into_string().unwrap();
-        let run = Run::command(words).current_dir(self.0.path());
-        run.env("SANDHOG_STATE_DIR", &directory("state")).env("SANDHOG_RUNTIME_DIR", &directory("runtime"))
-    }
-
-    fn sandhog(&self, words: &[&str]) -> Outcome {
-        self.command(words).run()
-    }
-}
 
 const SITE: &str = "[job.web]\nmodule = \"a.wasm\"\n\n[profile.production.job.web]\nmemory = \"256MiB\"\n\
                     env = { TOKEN = true }\n[profile.staging.defaults]\nmemory = \"96MiB\"\n";
@@ -112,8 +87,8 @@ fn a_dry_run_says_what_a_profile_would_change() {
 
 #[test]
 fn check_shows_what_comes_of_a_profile() {
-    let folder = Site::new(SITE);
-    let memory = |run: Run| -> (Value, Value) {
+    let folder = Site::with_manifest(SITE);
+    let memory = |run: Command| -> (Value, Value) {
         let checked = run.run();
         assert_eq!(checked.code, 0, "{checked:#?}");
         let json: Value = serde_json::from_str(checked.text()).unwrap();
@@ -135,7 +110,7 @@ fn check_shows_what_comes_of_a_profile() {
 
 #[test]
 fn a_profile_that_is_not_there_is_told_those_that_are_and_where_its_name_is_from() {
-    let folder = Site::new(SITE);
+    let folder = Site::with_manifest(SITE);
     let sentence = "sandhog: sandhog.toml: there is no profile \"prod\"; there are production, staging\n";
     for words in [&["check"][..], &["up"], &["up", "--dry-run"], &["up", "--watch"]] {
         folder.sandhog(&[words, &["--profile", "prod"]].concat()).reported(126, sentence);
@@ -150,7 +125,7 @@ fn a_profile_that_is_not_there_is_told_those_that_are_and_where_its_name_is_from
 #[test]
 fn each_profile_is_checked_whichever_is_chosen_but_what_it_needs_where_it_is() {
     let broken = SITE.replace("96MiB", "96");
-    let folder = Site::new(&broken);
+    let folder = Site::with_manifest(&broken);
     let said = folder.sandhog(&["check"]).stderr;
     assert!(said.starts_with("sandhog: sandhog.toml:8:10: memory \"96\": the unit is missing"), "{said}");
     for words in [&["check", "--profile", "production"][..], &["up"], &["up", "--dry-run", "--profile", "staging"]] {
@@ -159,7 +134,7 @@ fn each_profile_is_checked_whichever_is_chosen_but_what_it_needs_where_it_is() {
     }
     // A variable, a file and an identity of another machine.
     let elsewhere = format!("{SITE}[profile.live.job.web]\nmodule = \"built-there.wasm\"\n");
-    let folder = Site::new(&elsewhere);
+    let folder = Site::with_manifest(&elsewhere);
     assert_eq!(folder.sandhog(&["check"]).code, 0);
     let production = folder.sandhog(&["check", "--profile", "production"]);
     production.reported(

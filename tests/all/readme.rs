@@ -1,14 +1,13 @@
 //! The documents on jobs that are kept up, held to the executable: the manifest, the events, the example services, and their demo.
 
-use crate::support::Run;
-use sandhog_harness::{Folder, guest, sandhog};
+use sandhog_harness::{Command, Folder, guest, sandhog};
 use sandhog_protocol::control::EventKind;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// A manifest in which nothing is set but what makes the rest appear.
 const BARE: &str = r#"
@@ -54,7 +53,7 @@ fn check(text: &str) -> Vec<(BTreeSet<String>, Map<String, Value>)> {
         fs::create_dir(folder.join(name)).unwrap();
     }
     folder.file("sandhog.toml", text);
-    let outcome = Run::command(["check", "--json"]).current_dir(folder.path()).env("HOME", "/home/me").run();
+    let outcome = Command::sandhog(["check", "--json"]).current_dir(folder.path()).env("HOME", "/home/me").run();
     outcome.reported(0, "");
     let checked: Value = serde_json::from_str(outcome.text()).unwrap();
     let job = |job: &Value| {
@@ -109,7 +108,7 @@ fn the_documents_list_every_kind_of_event() {
 
 #[test]
 fn the_documents_manifest_is_the_one_that_schema_prints() {
-    assert_eq!(manifest(), Run::command(["schema", "--sample"]).run().text());
+    assert_eq!(manifest(), Command::sandhog(["schema", "--sample"]).run().text());
 }
 
 #[test]
@@ -120,14 +119,14 @@ fn the_example_services_are_a_manifest() {
         text.replace("../../target/guests", guests().to_str().unwrap()).replace("../../target/services", "services");
     folder.file("sandhog.toml", text);
     fs::create_dir(folder.join("services")).unwrap();
-    Run::command(["check"]).current_dir(folder.path()).run().reported(0, "");
+    Command::sandhog(["check"]).current_dir(folder.path()).run().reported(0, "");
 }
 
 #[test]
 fn the_demo_of_services_ends_by_itself_and_leaves_nothing() {
     let target = Folder::new();
     symlink(guests(), target.join("guests")).unwrap();
-    let mut demo = Command::new(repository("scripts/up-demo.sh"));
+    let mut demo = std::process::Command::new(repository("scripts/up-demo.sh"));
     let output = demo.arg(sandhog()).arg(target.path()).stdin(Stdio::null()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));

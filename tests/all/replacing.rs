@@ -1,7 +1,6 @@
 //! Attempts that take the place of others. What runs is never told to go before its replacement is ready.
 
-use crate::daemon_kit::{Daemon, concerns, kinds, quick, told};
-use sandhog_harness::module;
+use sandhog_harness::{Daemon, concerns, kinds, module, quick, told};
 use sandhog_protocol::control::{Event, Instance, Phase};
 use serde_json::json;
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! What follows from the end of an attempt: another one, or none, after which pause, with which limits, and for how long.
 
-use crate::daemon_kit::Daemon;
+use sandhog_harness::Daemon;
 use sandhog_protocol::control::{Event, Phase};
 use serde_json::json;
 use std::fs;

@@ -1,8 +1,7 @@
 //! What a guest is given and what comes back: exit code, arguments, environment, streams, signals.
 
-use crate::support::{Run, Running};
 use rustix::process::Signal;
-use sandhog_harness::{Folder, process, until};
+use sandhog_harness::{Command, Folder, Running, process, until};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::thread;
@@ -10,11 +9,11 @@ use std::thread;
 #[test]
 fn a_guests_exit_code_is_the_commands() {
     for code in [1, 2, 124, 125, 126, 127, 130, 137, 200, 255] {
-        let outcome = Run::new("exit_code").arg(code.to_string()).run();
+        let outcome = Command::guest("exit_code").arg(code.to_string()).run();
         outcome.is(code, "failed").reported(code, "");
         assert_eq!(outcome.verdict["code"], code);
     }
-    let outcome = Run::new("exit_code").arg("0").run();
+    let outcome = Command::guest("exit_code").arg("0").run();
     outcome.printed("");
     assert_eq!(outcome.verdict["code"], 0);
 }
@@ -22,7 +21,7 @@ fn a_guests_exit_code_is_the_commands() {
 #[test]
 fn a_code_that_no_process_can_have_is_still_a_failure() {
     for code in [256, 512, 65_536] {
-        let outcome = Run::new("exit_code").arg(code.to_string()).run();
+        let outcome = Command::guest("exit_code").arg(code.to_string()).run();
         outcome.is(255, "failed");
         assert_eq!(outcome.verdict["code"], code);
     }
@@ -31,30 +30,30 @@ fn a_code_that_no_process_can_have_is_still_a_failure() {
 #[test]
 fn a_guest_gets_its_arguments_as_they_are() {
     let arguments = ["", "two words", "--flag", "--", "$HOME", "*", "ünï", "a\nb\x1b[31m"];
-    let run = arguments.iter().fold(Run::new("print_args"), |run, argument| run.arg(argument));
+    let run = arguments.iter().fold(Command::guest("print_args"), |run, argument| run.arg(argument));
     run.run().printed(&format!("print_args.wasm\n{}\n", arguments.join("\n")));
 }
 
 #[test]
 fn a_guest_gets_a_hundred_thousand_bytes_of_arguments() {
     let long = "x".repeat(100_000);
-    Run::new("print_args").arg(&long).run().printed(&format!("print_args.wasm\n{long}\n"));
+    Command::guest("print_args").arg(&long).run().printed(&format!("print_args.wasm\n{long}\n"));
 }
 
 #[test]
 fn a_guest_has_the_name_that_it_is_given() {
-    Run::new("print_args").flag("--argv0=me").run().printed("me\n");
-    Run::new("print_args").flag("--argv0=").run().printed("\n");
+    Command::guest("print_args").flag("--argv0=me").run().printed("me\n");
+    Command::guest("print_args").flag("--argv0=").run().printed("\n");
 }
 
 #[test]
 fn a_guest_has_no_environment_unless_it_is_given_one() {
-    Run::new("print_env").env("SECRET", "x").run().printed("");
+    Command::guest("print_env").env("SECRET", "x").run().printed("");
 }
 
 #[test]
 fn a_guest_has_the_variables_that_it_is_given_and_those_that_are_passed_on() {
-    let run = Run::new("print_env").env("PASSED", "on").env("SECRET", "x");
+    let run = Command::guest("print_env").env("PASSED", "on").env("SECRET", "x");
     let run =
         ["A=1", "B=x=y", "EMPTY=", "PASSED"].iter().fold(run, |run, variable| run.flag(format!("--env={variable}")));
     run.run().printed("A=1\nB=x=y\nEMPTY=\nPASSED=on\n");
@@ -62,28 +61,28 @@ fn a_guest_has_the_variables_that_it_is_given_and_those_that_are_passed_on() {
 
 #[test]
 fn stdin_comes_from_a_pipe() {
-    Run::new("cat").stdin("from a pipe").run().printed("from a pipe");
-    Run::new("cat").flag("--stdin=-").stdin("from a pipe").run().printed("from a pipe");
+    Command::guest("cat").stdin("from a pipe").run().printed("from a pipe");
+    Command::guest("cat").flag("--stdin=-").stdin("from a pipe").run().printed("from a pipe");
 }
 
 #[test]
 fn stdin_comes_from_a_file() {
     let scratch = Folder::new();
     let file = scratch.file("input", "from a file");
-    Run::new("cat").stdin_from(File::open(&file).unwrap()).run().printed("from a file");
-    Run::new("cat").flag("--stdin").flag(&file).stdin("not this").run().printed("from a file");
+    Command::guest("cat").stdin_from(File::open(&file).unwrap()).run().printed("from a file");
+    Command::guest("cat").flag("--stdin").flag(&file).stdin("not this").run().printed("from a file");
 }
 
 #[test]
 fn stdin_comes_from_a_fifo_once_somebody_writes_to_it() {
     let scratch = Folder::new();
     let fifo = scratch.fifo("fifo");
-    let running = Run::new("cat").flag("--stdin").flag(&fifo).start();
+    let running = Command::guest("cat").flag("--stdin").flag(&fifo).start();
     // Waits until it has been opened for reading.
     std::fs::write(&fifo, "from a fifo").unwrap();
     running.wait().printed("from a fifo");
     // Nobody writes: nothing but the guest's input waits for that.
-    let waits = Run::new("sleep_forever").flag("--stdin").flag(&fifo).start();
+    let waits = Command::guest("sleep_forever").flag("--stdin").flag(&fifo).start();
     until("the worker", || process::worker_of(waits.pid));
     waits.signal(Signal::TERM);
     waits.wait().is(143, "stopped");
@@ -91,20 +90,20 @@ fn stdin_comes_from_a_fifo_once_somebody_writes_to_it() {
 
 #[test]
 fn stdin_is_nothing_where_it_is_none() {
-    Run::new("cat").flag("--stdin=none").stdin("not this").run().printed("");
+    Command::guest("cat").flag("--stdin=none").stdin("not this").run().printed("");
 }
 
 #[test]
 fn a_guest_that_does_not_read_its_stdin_ends_all_the_same() {
-    Run::new("hello").stdin(vec![b'x'; 4 << 20]).run().printed("hello\n");
-    Run::new("hello").stdin_open().run().printed("hello\n");
+    Command::guest("hello").stdin(vec![b'x'; 4 << 20]).run().printed("hello\n");
+    Command::guest("hello").stdin_open().run().printed("hello\n");
 }
 
 #[test]
 fn stdout_and_stderr_stay_apart() {
-    let outcome = Run::new("writes_after_close").run();
+    let outcome = Command::guest("writes_after_close").run();
     assert_eq!((outcome.text(), outcome.stderr.as_str()), ("before\n", "refused(BADF)\n"));
-    let outcome = Run::new("spew_stderr").arg("1000").run();
+    let outcome = Command::guest("spew_stderr").arg("1000").run();
     outcome.is(0, "completed");
     assert_eq!((outcome.stdout.len(), outcome.raw_stderr.len()), (0, 1000));
 }
@@ -117,7 +116,7 @@ fn stdout_and_stderr_may_be_one_file() {
     for _ in 0..runs {
         // As a shell does for `{ …; …; } > log 2>&1`: every descriptor shares one place in the file.
         let (stdout, stderr) = (file.try_clone().unwrap(), file.try_clone().unwrap());
-        let outcome = Run::new("writes_after_close").stdout_to(stdout).stderr_to(stderr).run();
+        let outcome = Command::guest("writes_after_close").stdout_to(stdout).stderr_to(stderr).run();
         outcome.is(0, "completed");
     }
     // Two streams keep no order between them, not even within a line; but no byte of either is lost or written over.
@@ -136,13 +135,13 @@ fn streams_that_are_closed_at_the_start_are_empty() {
         (0..3).for_each(|fd| unsafe { rustix::io::close(fd) });
         Ok(())
     };
-    Run::new("hello").in_child(close_all).run().is(0, "completed");
-    Run::new("cat").in_child(close_all).run().is(0, "completed");
+    Command::guest("hello").in_child(close_all).run().is(0, "completed");
+    Command::guest("cat").in_child(close_all).run().is(0, "completed");
 }
 
 #[test]
 fn a_line_arrives_while_the_guest_still_runs() {
-    let mut running = Run::new("stdin_lines").stdin_open().start();
+    let mut running = Command::guest("stdin_lines").stdin_open().start();
     running.say("one\n");
     running.stdout.until("one\n");
     running.say("two\n");
@@ -152,7 +151,7 @@ fn a_line_arrives_while_the_guest_still_runs() {
 
 #[test]
 fn many_megabytes_arrive_whole_and_in_order() {
-    let outcome = Run::new("spew").arg((10 << 20).to_string()).run();
+    let outcome = Command::guest("spew").arg((10 << 20).to_string()).run();
     outcome.is(0, "completed");
     assert_eq!(outcome.stdout.len(), 10 << 20);
     assert!(outcome.stdout.iter().enumerate().all(|(at, byte)| usize::from(*byte) == at % 251));
@@ -161,7 +160,7 @@ fn many_megabytes_arrive_whole_and_in_order() {
 /// What each process of a run has needed at most, in bytes, once this many bytes have gone through a guest.
 fn peaks_after(bytes: usize) -> Vec<u64> {
     let (mut reader, writer) = io::pipe().unwrap();
-    let mut running = Run::new("cat").stdin_open().stdout_to(writer).start();
+    let mut running = Command::guest("cat").stdin_open().stdout_to(writer).start();
     let mut stdin = running.stdin.take().unwrap();
     let feeder = thread::spawn(move || {
         let piece = vec![b'x'; 1 << 20];
@@ -196,7 +195,7 @@ fn a_gibibyte_takes_no_more_memory_than_ten_mebibytes() {
 fn a_closed_pipe_ends_it_quietly() {
     for guest in ["spew", "close_stdout_ignored"] {
         let (mut reader, writer) = io::pipe().unwrap();
-        let running = Run::new(guest).stdout_to(writer).start();
+        let running = Command::guest(guest).stdout_to(writer).start();
         reader.read_exact(&mut [0; 10]).unwrap();
         drop(reader);
         let outcome = running.wait();
@@ -209,20 +208,20 @@ fn a_closed_pipe_ends_it_quietly() {
 fn a_pipe_that_was_closed_before_the_start_ends_it_quietly() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
-    Run::new("spew").stdout_to(writer).run().is(141, "stopped").reported(141, "");
+    Command::guest("spew").stdout_to(writer).run().is(141, "stopped").reported(141, "");
 }
 
 #[test]
 fn a_full_disk_under_the_output_is_told() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let outcome = Run::new("hello").stdout_to(full).run();
+    let outcome = Command::guest("hello").stdout_to(full).run();
     outcome.is(125, "lost");
     assert_eq!(outcome.verdict["reason"], "the job's output can't be passed on: No space left on device (os error 28)");
 }
 
 /// A guest of which it is known that it runs.
 fn echoing() -> Running {
-    let mut running = Run::new("stdin_lines").stdin_open().start();
+    let mut running = Command::guest("stdin_lines").stdin_open().start();
     running.say("here\n");
     running.stdout.until("here\n");
     running
@@ -251,7 +250,7 @@ fn a_signal_stops_it() {
 #[test]
 fn a_signal_stops_it_while_nobody_reads_its_output() {
     let (mut reader, writer) = io::pipe().unwrap();
-    let running = Run::new("spew").stdout_to(writer).start();
+    let running = Command::guest("spew").stdout_to(writer).start();
     reader.read_exact(&mut [0; 10]).unwrap();
     running.signal(Signal::TERM);
     running.wait().is(143, "stopped");
@@ -260,7 +259,7 @@ fn a_signal_stops_it_while_nobody_reads_its_output() {
 #[test]
 fn ctrl_c_goes_to_the_whole_group_and_is_one_stop() {
     let mut running =
-        Run::new("stdin_lines").stdin_open().in_child(|| Ok(rustix::process::setsid().map(drop)?)).start();
+        Command::guest("stdin_lines").stdin_open().in_child(|| Ok(rustix::process::setsid().map(drop)?)).start();
     running.say("here\n");
     running.stdout.until("here\n");
     let stdin = running.stdin.take();
@@ -290,7 +289,7 @@ fn a_signal_stops_it_while_it_compiles() {
     let (module, cache) = (slow_module(&scratch), scratch.join("cache"));
     let ticks_of_compiling = 10;
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let running = Run::module(&module).cache(&cache).start();
+        let running = Command::module(&module).cache(&cache).start();
         let processes = until("the compiler to be at work", || {
             assert!(!running.has_ended());
             let processes = process::descendants(running.pid);
@@ -309,21 +308,21 @@ fn a_signal_stops_it_while_it_compiles() {
 
 #[test]
 fn random_numbers_of_two_runs_differ() {
-    let numbers = [0; 3].map(|_| Run::new("random").run().text().to_owned());
+    let numbers = [0; 3].map(|_| Command::guest("random").run().text().to_owned());
     assert!(numbers.iter().all(|number| number.len() == 33), "{numbers:?}");
     assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2], "{numbers:?}");
 }
 
 #[test]
 fn a_guest_sleeps_and_wakes() {
-    let outcome = Run::new("sleep_ms").arg("50").run();
+    let outcome = Command::guest("sleep_ms").arg("50").run();
     outcome.printed("awake\n");
     assert!(outcome.number("wall_ms") >= 50, "{outcome:?}");
 }
 
 #[test]
 fn two_clocks_run_forward() {
-    let outcome = Run::new("clock").run();
+    let outcome = Command::guest("clock").run();
     outcome.is(0, "completed");
     assert!(outcome.text().ends_with("forward\n"), "{outcome:?}");
 }
@@ -332,9 +331,9 @@ fn two_clocks_run_forward() {
 fn text_modules_run() {
     let scratch = Folder::new();
     let nothing = scratch.file("nothing.wat", "(module (func (export \"_start\")))");
-    Run::module(&nothing).run().printed("");
+    Command::module(&nothing).run().printed("");
     let started = scratch.file("started.wat", ";; by itself\n(module (func $begin) (start $begin))");
-    Run::module(&started).run().printed("");
+    Command::module(&started).run().printed("");
 }
 
 #[test]
@@ -342,14 +341,14 @@ fn a_module_runs_under_any_name() {
     let scratch = Folder::new();
     for name in ["no-ending", "two words.wasm", "ünï.bin", "-dash.wasm"] {
         std::fs::copy(sandhog_harness::guest("hello"), scratch.join(name)).unwrap();
-        Run::module(scratch.join(name)).run().printed("hello\n");
+        Command::module(scratch.join(name)).run().printed("hello\n");
     }
-    Run::module("./-dash.wasm").current_dir(scratch.path()).run().printed("hello\n");
+    Command::module("./-dash.wasm").current_dir(scratch.path()).run().printed("hello\n");
 }
 
 #[test]
 fn twenty_runs_at_once_do_not_disturb_each_other() {
-    let all: Vec<_> = (0..20).map(|number| Run::new("cat").stdin(number.to_string()).start()).collect();
+    let all: Vec<_> = (0..20).map(|number| Command::guest("cat").stdin(number.to_string()).start()).collect();
     for (number, running) in all.into_iter().enumerate() {
         running.wait().printed(&number.to_string());
     }

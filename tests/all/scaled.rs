@@ -1,8 +1,7 @@
 //! A job is a job, whatever it has of instances: it is there without one, and each verb says what it did, or that there was
 //! nothing to do.
 
-use crate::daemon_kit::{Daemon, kinds, quick, told};
-use sandhog_harness::module;
+use sandhog_harness::{Daemon, kinds, module, quick, told};
 use sandhog_protocol::control::Phase;
 use serde_json::{Value, json};
 

@@ -1,7 +1,6 @@
 //! Jobs that run by the clock. The expressions have a field for seconds, and name those that are about to come.
 
-use crate::daemon_kit::{Daemon, concerns, quick, told};
-use sandhog_harness::until;
+use sandhog_harness::{Daemon, concerns, quick, told, until};
 use sandhog_protocol::control::{Event, Phase};
 use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -4,8 +4,7 @@
 mod pattern;
 mod validate;
 
-use crate::support::Run;
-use sandhog_harness::{Folder, guest};
+use sandhog_harness::{Command, Folder, guest};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -13,7 +12,7 @@ use validate::faults;
 pub(crate) use validate::json_of;
 
 fn answer(words: &[&str]) -> String {
-    let outcome = Run::command(words).run();
+    let outcome = Command::sandhog(words).run();
     outcome.reported(0, "");
     outcome.text().to_owned()
 }
@@ -88,7 +87,7 @@ fn what_check_refuses_by_itself_the_schema_refuses_and_its_dashes_it_takes() {
         let folder = Folder::new();
         fs::copy(guest("hello"), folder.join("a.wasm")).unwrap();
         folder.file("sandhog.toml", &text);
-        let outcome = Run::command(["check"]).current_dir(folder.path()).run();
+        let outcome = Command::sandhog(["check"]).current_dir(folder.path()).run();
         assert!(outcome.code == 126 && outcome.stderr.contains("sandhog.toml:3:"), "{line}: {outcome:#?}");
     }
     for text in [
@@ -144,7 +143,7 @@ fn a_fault_in_each_setting_names_it_and_its_place() {
         // No setting takes a date.
         let module = if key == "module" { "" } else { "module = \"a.wasm\"" };
         folder.file("sandhog.toml", format!("[job.web]\n{module}\n  {key} = 2026-01-01\n"));
-        let outcome = Run::command(["check"]).current_dir(folder.path()).run();
+        let outcome = Command::sandhog(["check"]).current_dir(folder.path()).run();
         let start = format!("sandhog: sandhog.toml:3:{}: {key} takes ", key.len() + 6);
         assert!(outcome.code == 126 && outcome.stderr.starts_with(&start), "{key}: {outcome:#?}");
     }
@@ -152,7 +151,7 @@ fn a_fault_in_each_setting_names_it_and_its_place() {
 
 #[test]
 fn one_document_is_printed_at_a_time() {
-    let outcome = Run::command(["schema", "--man", "--sample"]).run();
+    let outcome = Command::sandhog(["schema", "--man", "--sample"]).run();
     assert_eq!(outcome.code, 126);
     assert!(answer(&["schema", "--man"]).starts_with(".TH SANDHOG.TOML 5 "));
     assert!(answer(&["help", "schema"]).contains("#:schema ./sandhog.schema.json"));

@@ -1,14 +1,13 @@
 //! How the processes of a run are sealed, as the kernel tells whoever looks at them from outside: what a wall does, not
 //! what it says. A step that does nothing shows here.
 
-use crate::kit::{Running, Workspace};
 use rustix::fs::SealFlags;
 use rustix::process::{Gid, Signal, Uid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into_link_name_space, set_capabilities, set_thread_groups,
     set_thread_res_gid, set_thread_res_uid,
 };
-use sandhog_harness::{Person, Process, module, root_or_missing, until};
+use sandhog_harness::{Folder, Person, Process, Running, cache_of, module, root_or_missing, until};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -46,7 +45,7 @@ impl Kind {
     const ALL: [Self; 4] = [Self::Core, Self::Component, Self::Handler, Self::Compiler];
 
     /// The command's arguments.
-    fn args(self, workspace: &Workspace, padded: &Padded) -> Vec<String> {
+    fn args(self, workspace: &Folder, padded: &Padded) -> Vec<String> {
         match self {
             // With a limit of CPU time, so that it has a timer; with a directory, so that Landlock has a rule.
             Self::Core => {
@@ -82,14 +81,14 @@ impl Kind {
 /// A run while it lives.
 struct Run {
     kind: Kind,
-    workspace: Workspace,
+    workspace: Folder,
     command: Running,
 }
 
 impl Run {
     fn start(who: Person, kind: Kind, padded: &Padded) -> Self {
-        let workspace = Workspace::new(who);
-        workspace.folder("in").file("slow.wat", &slow_module()).settle();
+        let workspace = Folder::of(who);
+        workspace.folder("in").write("slow.wat", slow_module()).settle();
         let args = kind.args(&workspace, padded);
         let command = workspace.start(&args.iter().map(String::as_str).collect::<Vec<_>>());
         Self { kind, workspace, command }
@@ -115,7 +114,7 @@ impl Run {
     }
 
     fn pid(&self) -> u32 {
-        self.command.id()
+        self.command.pid
     }
 
     /// Its processes of this name. A zygote is there for some milliseconds, so that nothing else is looked at.
@@ -198,14 +197,14 @@ fn in_time<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
 
 /// Guests with so many bytes more, in a section that nobody reads, that it takes some 50 ms to hash them: so long a zygote is
 /// sealed and waits, also for what is in the cache. That is time to stop its spawner.
-struct Padded(Workspace);
+struct Padded(Folder);
 
 impl Padded {
     const BYTES: u32 = 48 << 20;
 
     /// Compiled already, too: else the spawner would be needed for that.
     fn new(who: Person) -> Self {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         for name in ["sleep_forever", "listens"] {
             let mut module = fs::read(module(name)).unwrap();
             // A custom section: its number, its length as LEB128, the length of its name and the name; then anything.
@@ -215,9 +214,9 @@ impl Padded {
             let end = module.len() + Self::BYTES as usize;
             module.extend(b"\x07padding");
             module.resize(end, 0);
-            fs::write(workspace.path(name), module).unwrap();
+            fs::write(workspace.join(name), module).unwrap();
             workspace.settle();
-            workspace.run(&["--timeout=1ms", &workspace.text(name)]).expect("deadline", 124);
+            workspace.run(&["--timeout=1ms", &workspace.text(name)]).is(124, "deadline");
         }
         Self(workspace)
     }
@@ -369,7 +368,7 @@ fn each_kind_of_process_is_sealed_as_the_kernel_tells_it() {
     }
     let see = |what: &str, run: &Run, sealed: &Sealed| {
         sealed.expect_no_rights(what);
-        sealed.expect_ids(what, run.workspace.who);
+        sealed.expect_ids(what, run.workspace.person);
         sealed.expect_empty_root(what);
         sealed.expect_own_namespaces(what);
         sealed.expect_code_of_files(what);
@@ -384,7 +383,8 @@ fn the_compiled_module_is_open_for_reading_only() {
     }
     let see = |what: &str, run: &Run, sealed: &Sealed| {
         let files = sealed.files();
-        let cache: Vec<_> = files.iter().filter(|(_, leads, _)| leads.starts_with(run.workspace.cache())).collect();
+        let cache: Vec<_> =
+            files.iter().filter(|(_, leads, _)| leads.starts_with(cache_of(run.workspace.person))).collect();
         match (run.kind, sealed.is_worker) {
             (Kind::Compiler, true) => {
                 let input = File::open(format!("/proc/{}/fd/0", sealed.pid)).unwrap();
@@ -475,9 +475,9 @@ fn nobody_of_the_same_id_looks_into_a_process_of_ours() {
     }
     for who in Person::all() {
         // So that a child that sees nothing proves something.
-        let workspace = Workspace::new(who);
-        let sleeper = Running::start(workspace.command("sleep".as_ref()).arg("600"));
-        let pid = sleeper.id();
+        let workspace = Folder::of(who);
+        let sleeper = workspace.program("sleep", ["600"]).start();
+        let pid = sleeper.pid;
         until("a sleeper", || (Process::of(pid)?.name == "sleep").then_some(()));
         if who != Person::Root {
             assert!(is_seen_by_its_like(pid), "a process that anybody of its id may look into");
@@ -487,9 +487,9 @@ fn nobody_of_the_same_id_looks_into_a_process_of_ours() {
     let see = |what: &str, _: &Run, sealed: &Sealed| assert!(!is_seen_by_its_like(sealed.pid), "{what}");
     for_each_process(see, |run| {
         // Without capabilities, as every process of its id is that has no more rights.
-        assert!(!is_seen_by_its_like(run.pid()), "the command of {:?}", run.workspace.who);
+        assert!(!is_seen_by_its_like(run.pid()), "the command of {:?}", run.workspace.person);
         for pid in [run.pid(), run.named(SPAWNER)[0].pid] {
-            assert_eq!(owner_in_proc(pid), 0, "{pid} of {:?}", run.workspace.who);
+            assert_eq!(owner_in_proc(pid), 0, "{pid} of {:?}", run.workspace.person);
         }
     });
 }

@@ -1,10 +1,12 @@
 //! `sandhog serve`: what it says, whom it gives connections to, what guests see and answer, and how it ends.
 
-use crate::http_client::{Broken, Client, head};
-use crate::serve_kit::{BY_PATH, BY_PATH_0_3, Service, Who, command, serve};
-use crate::support::Run;
 use rustix::process::Signal;
-use sandhog_harness::{guest, until};
+use sandhog_harness::{
+    Command, Service, guest,
+    http::{Broken, Client, head},
+    service::{BY_PATH, BY_PATH_0_3, Who, command, serve},
+    until,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 
@@ -244,10 +246,10 @@ fn what_serves_no_http_is_not_served() {
 #[test]
 fn a_service_is_inspected_as_one_and_is_no_program() {
     for module in [BY_PATH, BY_PATH_0_3] {
-        let outcome = Run::command(["inspect", "--json"]).flag(guest(module)).run();
+        let outcome = Command::sandhog(["inspect", "--json"]).flag(guest(module)).run();
         assert!(outcome.code == 0 && outcome.text().contains("wasi:http/"), "{outcome:#?}");
         assert!(outcome.text().contains("\"refused\":null"), "{outcome:#?}");
-        let outcome = Run::new(module).run();
+        let outcome = Command::guest(module).run();
         assert!(outcome.code == 126 && outcome.stderr.contains("sandhog serve"), "{outcome:#?}");
     }
 }

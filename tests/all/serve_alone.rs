@@ -1,13 +1,18 @@
 //! Jobs under a daemon that have a process for each connection: what people see of them, and what outlives a process, a reload, a
 //! pool.
 
-use crate::daemon_kit::Daemon;
-use crate::http_client::load::{Counts, Load};
-use crate::http_client::{Client, head};
-use crate::serve_kit::{BY_PATH, Who};
 use crate::serve_load::own_address;
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{module, process, until};
+use sandhog_harness::{
+    Daemon,
+    http::{
+        Client, head,
+        load::{Counts, Load},
+    },
+    module, process,
+    service::{BY_PATH, Who},
+    until,
+};
 use sandhog_protocol::control::{Instance, Phase};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -1,11 +1,13 @@
 //! What strangers send to `sandhog serve`: it answers everybody else meanwhile, and its memory stays as it is.
 
-use crate::http_client::flood::Flood;
-use crate::http_client::load::Load;
-use crate::http_client::{Broken, Client, head};
-use crate::serve_kit::{BY_PATH, Service, serve};
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{Need, alone, missing, until};
+use sandhog_harness::{
+    Need, Service, alone,
+    http::{Broken, Client, flood::Flood, head, load::Load},
+    missing,
+    service::{BY_PATH, serve},
+    until,
+};
 use std::net::Shutdown;
 
 /// Growth of everything together that is nobody's fault, in bytes: buffers of allocators, a page here and there.

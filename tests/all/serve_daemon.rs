@@ -1,13 +1,15 @@
 //! Jobs that listen, kept up by a daemon: who has the port and when, what is told of requests, and what outlives a worker, a
 //! reload, a daemon.
 
-use crate::daemon_kit::Daemon;
-use crate::http_client::{Client, head};
-use crate::serve_kit::{BY_PATH, Who};
 use crate::serve_load::own_address;
-use crate::support::{Outcome, Run};
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{module, process, until};
+use sandhog_harness::{
+    Command, Daemon, Outcome,
+    http::{Client, head},
+    module, process,
+    service::{BY_PATH, Who},
+    until,
+};
 use sandhog_protocol::control::{Event, Phase, Requests};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -376,10 +378,10 @@ fn an_address_that_the_daemon_can_not_have_is_said_at_its_start() {
     let taken = TcpListener::bind(own_address(8218)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for flag in ["--listen", "--metrics"] {
-        let outcome = Run::command(["daemon", flag, &address]).run();
+        let outcome = Command::sandhog(["daemon", flag, &address]).run();
         fails(&outcome, &["is taken: another program listens there"]);
     }
-    fails(&Run::command(["daemon", "--metrics", "9100"]).run(), &["127.0.0.1:PORT"]);
+    fails(&Command::sandhog(["daemon", "--metrics", "9100"]).run(), &["127.0.0.1:PORT"]);
 }
 
 #[test]

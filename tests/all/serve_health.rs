@@ -1,11 +1,14 @@
 //! Workers that are asked whether they are well: by `sandhog serve`, and under a daemon.
 
-use crate::daemon_kit::Daemon;
-use crate::http_client::Client;
-use crate::serve_kit::{BY_PATH, Who, command, serve};
 use crate::serve_load::own_address;
 use rustix::process::Signal;
-use sandhog_harness::{module, process, until};
+use sandhog_harness::{
+    Daemon,
+    http::Client,
+    module, process,
+    service::{BY_PATH, Who, command, serve},
+    until,
+};
 use sandhog_protocol::control::Phase;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -61,7 +64,7 @@ fn a_worker_that_answers_no_more_is_killed_and_another_one_takes_its_place() {
     let service = serve(&flags("/healthz", &more), BY_PATH);
     let before = service.who().attempt;
     let mut hangs = service.client();
-    hangs.send(crate::http_client::head("GET", "/hang", &[], 0)).unwrap();
+    hangs.send(sandhog_harness::http::head("GET", "/hang", &[], 0)).unwrap();
     service.running.stderr.until_has("is unhealthy: it did not answer the request of its health check well");
     until("another worker", || {
         (service.get("/who").ok()?.status == 200 && service.who().attempt != before).then_some(())
@@ -92,7 +95,7 @@ fn under_a_daemon_a_job_that_answers_no_more_is_unhealthy_by_its_verdict() {
     daemon.up_well(&(manifest(address, "path = \"/healthz\", timeout = \"50ms\"") + lines));
     let before = daemon.instance("web").attempt;
     let mut hangs = Client::connect(address).unwrap();
-    hangs.send(crate::http_client::head("GET", "/hang", &[], 0)).unwrap();
+    hangs.send(sandhog_harness::http::head("GET", "/hang", &[], 0)).unwrap();
     let ended = daemon.until_event("web", "ended", 1);
     assert_eq!(serde_json::to_value(&ended.verdict).unwrap()["check"], Value::from("request"), "{ended:?}");
     daemon.until_instance("another attempt", "web", |it| it.phase == Phase::Running && it.attempt != before);

@@ -1,7 +1,9 @@
 //! What a request of `sandhog serve` may take, and what its client is told beyond that.
 
-use crate::http_client::{Broken, Client, head};
-use crate::serve_kit::{BY_PATH, BY_PATH_0_3, serve};
+use sandhog_harness::{
+    http::{Broken, Client, head},
+    service::{BY_PATH, BY_PATH_0_3, serve},
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
 

@@ -1,12 +1,17 @@
 //! Services that are replaced, killed and scaled while fifty clients ask: no request fails but those inside of a worker that was
 //! killed, and they are counted one by one.
 
-use crate::daemon_kit::Daemon;
-use crate::http_client::load::{Asking, Counts, Load};
-use crate::http_client::{Client, head};
-use crate::serve_kit::{BY_PATH, Service, Who, serve};
 use rustix::process::Signal;
-use sandhog_harness::{alone, module, process, until};
+use sandhog_harness::{
+    Daemon, Service, alone,
+    http::{
+        Client, head,
+        load::{Asking, Counts, Load},
+    },
+    module, process,
+    service::{BY_PATH, Who, serve},
+    until,
+};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,20 +1,22 @@
 //! Sockets that whoever starts `sandhog serve` passes to it, as systemd does (sd_listen_fds(3)).
 
-use crate::http_client::Client;
-use crate::serve_kit::{BY_PATH, command};
-use crate::support::{Outcome, Run};
 use rustix::process::Signal;
+use sandhog_harness::{
+    Command, Outcome,
+    http::Client,
+    service::{BY_PATH, command},
+};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// `sandhog serve` with these at the numbers 3, 4, …, and `LISTEN_FDS` as many as is said. `pid`: an expression of the shell that
 /// the command takes the place of.
-fn with(sockets: Vec<OwnedFd>, count: usize, pid: &str, listen: &[&str]) -> Run {
+fn with(sockets: Vec<OwnedFd>, count: usize, pid: &str, listen: &[&str]) -> Command {
     let passed = sockets.iter().enumerate().map(|(index, socket)| format!(" {}<&{}", index + 3, socket.as_raw_fd()));
     // Numbers that are in nobody's way: those that are passed by their numbers come first.
     let script = format!("export LISTEN_PID={pid} LISTEN_FDS={count}; exec \"$@\"{}", passed.collect::<String>());
     let run = command(listen, &["--access-log", "none"], BY_PATH).under(&["bash", "-c", &script, "bash"]);
-    sockets.into_iter().fold(run, Run::pass_on)
+    sockets.into_iter().fold(run, Command::pass_on)
 }
 
 /// Above every number that is passed.

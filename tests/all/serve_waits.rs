@@ -1,8 +1,11 @@
 //! Requests of one worker that wait for each other, or for anything else: the worker has others meanwhile.
 
-use crate::http_client::{Client, head};
-use crate::serve_kit::{BY_PATH, BY_PATH_0_3, Service, serve};
-use sandhog_harness::{guest, until};
+use sandhog_harness::{
+    Service, guest,
+    http::{Client, head},
+    service::{BY_PATH, BY_PATH_0_3, serve},
+    until,
+};
 
 const OBJECTS: [&str; 6] =
     ["--object", "lock: lock", "--object", "go: event set wait", "--object", "tasks: queue(1) put get"];

@@ -1,10 +1,10 @@
 //! Instances of one job that come from one zygote: each is an attempt like any other, and the zygote goes with the last of them.
 
-use crate::daemon_kit::{Daemon, quick, told};
 use rustix::process::{Pid, Signal, kill_process};
 use sandhog_harness::{
-    PROMISED, module,
+    Daemon, PROMISED, module,
     process::{descendants, is_there, name_of},
+    quick, told,
     traces::cgroups_of,
     until_within,
 };

@@ -1,9 +1,8 @@
 //! Jobs that accept clients themselves: where they listen, by the standard library of WASI 0.1 and by the guests' interface, and
 //! how connections and listeners are passed on. `sockets_kept` has those that a daemon keeps up.
 
-use crate::support::{Outcome, Run, Running};
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{guest, is_root, process, until};
+use sandhog_harness::{Command, Outcome, Running, guest, is_root, process, until};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,7 +18,7 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    pub(crate) fn of(run: Run) -> Self {
+    pub(crate) fn of(run: Command) -> Self {
         let running = run.start();
         let address = address_in(&running.stderr.line(0));
         Self { running, address }
@@ -36,8 +35,8 @@ fn address_in(line: &str) -> SocketAddr {
 }
 
 /// A job that listens at any free port.
-fn listens(name: &str, words: &[&str]) -> Run {
-    words.iter().fold(Run::new(name).flag("--net=listen:127.0.0.1:0"), |run, word| run.arg(word))
+fn listens(name: &str, words: &[&str]) -> Command {
+    words.iter().fold(Command::guest(name).flag("--net=listen:127.0.0.1:0"), |run, word| run.arg(word))
 }
 
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
@@ -92,7 +91,7 @@ fn a_program_of_the_standard_library_accepts_where_it_was_granted_to_listen() {
 
 #[test]
 fn a_programs_own_variable_stays_and_a_job_without_a_grant_hears_of_no_socket() {
-    let outcome = Run::new("accepts").run();
+    let outcome = Command::guest("accepts").run();
     assert_eq!((outcome.code, outcome.text()), (0, "0\n"), "{outcome:#?}");
     let outcome = listens("accepts", &[]).flag("--env=LISTEN_FDS=0").run();
     assert_eq!((outcome.code, outcome.text()), (0, "0\n"), "{outcome:#?}");
@@ -208,7 +207,7 @@ fn a_connection_goes_there_and_back_and_its_first_holder_need_not_stay() {
     assert_eq!((outcome.code, outcome.text()), (0, "true\ntake it again true\n"), "{outcome:#?}");
 }
 
-fn passes(word: &str) -> Run {
+fn passes(word: &str) -> Command {
     listens("passes_sockets", &[word]).flag(format!("--child=child={}", guest("passes_sockets").display()))
 }
 
@@ -249,7 +248,7 @@ fn a_receiver_without_the_right_is_told_and_the_connection_goes_on() {
 
 #[test]
 fn a_job_without_a_grant_of_the_network_gives_none() {
-    let outcome = Run::new("passes_sockets")
+    let outcome = Command::guest("passes_sockets")
         .arg("wants-a-child-with-the-right")
         .flag(format!("--child=child={}", guest("passes_sockets").display()))
         .run();
@@ -280,11 +279,11 @@ fn a_port_that_is_taken_and_grants_that_make_no_sense_are_told() {
         ("tcp:127.0.0.1:80".into(), "--net \"tcp:127.0.0.1:80\": there is no such grant".into()),
         ("host".into(), "--net \"host\": there is no such grant; write one of listen, passed, none".into()),
     ] {
-        let outcome = Run::new("hello").flag(format!("--net={grant}")).run();
+        let outcome = Command::guest("hello").flag(format!("--net={grant}")).run();
         assert_eq!(outcome.code, 126, "{grant}: {outcome:#?}");
         assert!(outcome.stderr.contains(&sentence), "{grant}: {outcome:#?}");
     }
-    let outcome = Run::new("hello").flag("--net=none").flag("--net=passed").run();
+    let outcome = Command::guest("hello").flag("--net=none").flag("--net=passed").run();
     assert!(outcome.stderr.contains("none stands alone"), "{outcome:#?}");
 }
 
@@ -300,7 +299,7 @@ fn a_socket_that_was_passed_takes_the_place_of_one_that_is_bound() {
         let fd = from.try_clone().unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&fd);
         let shell = shell.replace(&format!("<&{}", std::os::fd::AsRawFd::as_raw_fd(&from)), &format!("<&{number}"));
-        Run::new("accepts").flag(format!("--net={grant}")).under(&["sh", "-c", &shell]).pass_on(fd)
+        Command::guest("accepts").flag(format!("--net={grant}")).under(&["sh", "-c", &shell]).pass_on(fd)
     };
     let listening = Listening::of(run(&format!("listen:{address}")));
     assert_eq!(listening.address, address);
@@ -316,7 +315,7 @@ fn root_may_listen_below_1024() {
     if !is_root() {
         return sandhog_harness::missing(sandhog_harness::Need::Root, "a port below 1024 needs root");
     }
-    let run = Run::new("accepts").flag(format!("--net=listen:{}", crate::serve_load::own_address(807)));
+    let run = Command::guest("accepts").flag(format!("--net=listen:{}", crate::serve_load::own_address(807)));
     let listening = Listening::of(run);
     assert_eq!(ask(connect(listening.address), "low"), "LOW\n");
     assert_eq!(listening.wait().code, 0);
@@ -325,7 +324,7 @@ fn root_may_listen_below_1024() {
 #[test]
 fn an_inspection_says_what_sockets_are_for() {
     let needs = |name: &str| {
-        let outcome = Run::command(["inspect"]).flag(guest(name)).run();
+        let outcome = Command::sandhog(["inspect"]).flag(guest(name)).run();
         assert_eq!(outcome.code, 0, "{outcome:#?}");
         outcome.text().contains("--net listen:ADDRESS:PORT")
     };

@@ -1,11 +1,10 @@
 //! Jobs that accept clients themselves, kept up by a daemon: who has the port and when, and that no client is refused while an
 //! attempt takes another one's place. And a job that was taken over, which sends other things than sockets.
 
-use crate::daemon_kit::Daemon;
 use crate::serve_load::own_address;
 use crate::sockets::{ask, connect};
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{module, until};
+use sandhog_harness::{Daemon, module, until};
 use sandhog_protocol::control::{Instance, Phase};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;

@@ -1,7 +1,6 @@
 //! How jobs that are kept up are stopped, and what signals do to them.
 
-use crate::daemon_kit::{Daemon, kinds};
-use sandhog_harness::{module, process, until};
+use sandhog_harness::{Daemon, kinds, module, process, until};
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::{Value, json};
 use std::fs;

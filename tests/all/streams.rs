@@ -1,22 +1,20 @@
 //! What a command's stdin, stdout and stderr are to the guest: the same as to any other program.
 
-use crate::support::{Outcome, Run, Running};
 use rustix::process::{Pid, Signal, WaitOptions, getpgid, kill_process_group, waitpid};
-use sandhog_harness::{Folder, Terminal, guest, process, sandhog, terminal, until};
+use sandhog_harness::{Command, Folder, Outcome, Running, Terminal, guest, process, sandhog, terminal, until};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const TURNS: usize = 300;
 
-fn turns(to: impl Into<OwnedFd>) -> Run {
+fn turns(to: impl Into<OwnedFd>) -> Command {
     let out = to.into();
     let err = out.try_clone().unwrap();
-    Run::new("writes_in_turns").arg(TURNS.to_string()).stdout_to(out).stderr_to(err)
+    Command::guest("writes_in_turns").arg(TURNS.to_string()).stdout_to(out).stderr_to(err)
 }
 
 fn in_turns() -> String {
@@ -75,11 +73,11 @@ fn of_streams_that_are_one_the_sum_is_counted_and_each_is_what_the_worker_says()
     // One that was killed has said nothing.
     let file = File::create(scratch.join("both")).unwrap();
     let killed =
-        Run::new("spew").flag("--max-output=100KiB").stderr_to(file.try_clone().unwrap()).stdout_to(file).run();
+        Command::guest("spew").flag("--max-output=100KiB").stderr_to(file.try_clone().unwrap()).stdout_to(file).run();
     assert_eq!(killed.is(153, "output").number("output_bytes"), 100 << 10);
     assert!(killed.verdict["stdout_bytes"].is_null() && killed.verdict["stderr_bytes"].is_null(), "{killed:?}");
     // Those that are two are counted here.
-    let apart = Run::new("spew").flag("--max-output=100KiB").run();
+    let apart = Command::guest("spew").flag("--max-output=100KiB").run();
     assert_eq!((apart.number("stdout_bytes"), apart.number("output_bytes")), (100 << 10, 100 << 10));
 }
 
@@ -90,7 +88,7 @@ fn lines_that_are_written_in_one_call_are_not_torn_between_runs_that_append_to_o
     for length in [90, 10_000, 200_000] {
         let path = scratch.join("log");
         let write = |letter: &str| {
-            let run = Run::new("writes_lines").arg(letter).arg(length.to_string()).arg(COUNT.to_string());
+            let run = Command::guest("writes_lines").arg(letter).arg(length.to_string()).arg(COUNT.to_string());
             run.stdout_to(appending(&path)).start()
         };
         let running = ["a", "b", "c", "d"].map(write);
@@ -111,12 +109,12 @@ fn lines_that_are_written_in_one_call_are_not_torn_between_runs_that_append_to_o
 fn a_guest_that_does_not_read_takes_nothing() {
     let scratch = Folder::new();
     let mut file = scratch_file(&scratch, b"for somebody else\n");
-    Run::new("hello").stdin_from(file.try_clone().unwrap()).run().printed("hello\n");
+    Command::guest("hello").stdin_from(file.try_clone().unwrap()).run().printed("hello\n");
     assert_eq!(file.stream_position().unwrap(), 0);
     let (reads, writes) = rustix::pipe::pipe().unwrap();
     rustix::io::write(&writes, b"for somebody else\n").unwrap();
     drop(writes);
-    Run::new("hello").stdin_from(reads.try_clone().unwrap()).run().printed("hello\n");
+    Command::guest("hello").stdin_from(reads.try_clone().unwrap()).run().printed("hello\n");
     assert_eq!(read_all(File::from(reads)), "for somebody else\n");
 }
 
@@ -131,13 +129,13 @@ fn a_file_is_left_where_the_guest_stopped() {
     let scratch = Folder::new();
     for length in [5, 200_000] {
         let mut file = scratch_file(&scratch, &vec![b'x'; length]);
-        let run = Run::new("take_four.wat").stdin_from(file.try_clone().unwrap()).run();
+        let run = Command::guest("take_four.wat").stdin_from(file.try_clone().unwrap()).run();
         assert_eq!(run.printed("xxxx").number("stdin_bytes"), 4);
         assert_eq!(file.stream_position().unwrap(), 4);
     }
     let mut file = scratch_file(&scratch, b"1234567890ab");
     for part in ["1234", "5678", "90ab"] {
-        Run::new("take_four.wat").stdin_from(file.try_clone().unwrap()).run().printed(part);
+        Command::guest("take_four.wat").stdin_from(file.try_clone().unwrap()).run().printed(part);
     }
     assert_eq!(file.read(&mut [0; 1]).unwrap(), 0);
 }
@@ -149,7 +147,7 @@ fn of_a_stream_no_more_is_read_ahead_than_a_pipe_holds() {
     let (here, there) = UnixStream::pair().unwrap();
     for (writes, reads) in [(writes, reads), (here.into(), OwnedFd::from(there))] {
         let writer = std::thread::spawn(move || drop(File::from(writes).write_all(&[b'x'; LENGTH])));
-        Run::new("take_four.wat").stdin_from(reads.try_clone().unwrap()).run().printed("xxxx");
+        Command::guest("take_four.wat").stdin_from(reads.try_clone().unwrap()).run().printed("xxxx");
         let mut rest = Vec::new();
         File::from(reads).read_to_end(&mut rest).unwrap();
         writer.join().unwrap();
@@ -163,11 +161,11 @@ fn input_that_can_t_be_read_is_an_error_and_not_an_end() {
         run.is(1, "failed");
         assert!(run.stderr.contains(reason), "{run:?}");
     };
-    failed(Run::new("cat").stdin_from(File::open("/").unwrap()).run(), "Is a directory");
+    failed(Command::guest("cat").stdin_from(File::open("/").unwrap()).run(), "Is a directory");
     let write_only = OpenOptions::new().write(true).open("/dev/null").unwrap();
-    failed(Run::new("cat").stdin_from(write_only).run(), "Bad file descriptor");
+    failed(Command::guest("cat").stdin_from(write_only).run(), "Bad file descriptor");
     let (here, there) = reset_after(b"begin ");
-    let run = Run::new("cat").stdin_from(OwnedFd::from(there)).start();
+    let run = Command::guest("cat").stdin_from(OwnedFd::from(there)).start();
     until("the begin", || (run.stdout.so_far() == b"begin ").then_some(()));
     drop(here);
     failed(run.wait(), "Connection reset");
@@ -193,55 +191,58 @@ const BADF: i32 = 8;
 
 #[test]
 fn a_closed_output_is_an_error_as_it_is_to_echo() {
-    let run = |closed| Run::new("write_errors.wat").in_child(move || close_in_child(closed)).run();
+    let run = |closed| Command::guest("write_errors.wat").in_child(move || close_in_child(closed)).run();
     assert_eq!(run(1).code, 16 * BADF);
     assert_eq!(run(2).code, BADF);
     // Beside the real one, what takes its place is another thing.
     let null = || OpenOptions::new().write(true).open("/dev/null").unwrap();
-    assert_eq!(Run::new("write_errors.wat").stderr_to(null()).in_child(|| close_in_child(1)).run().code, 16 * BADF);
-    assert_eq!(Run::new("write_errors.wat").stdout_to(null()).in_child(|| close_in_child(2)).run().code, BADF);
+    assert_eq!(
+        Command::guest("write_errors.wat").stderr_to(null()).in_child(|| close_in_child(1)).run().code,
+        16 * BADF
+    );
+    assert_eq!(Command::guest("write_errors.wat").stdout_to(null()).in_child(|| close_in_child(2)).run().code, BADF);
     let read_only = File::open("/dev/null").unwrap();
-    assert_eq!(Run::new("write_errors.wat").stdout_to(read_only).run().code, 16 * BADF);
-    Run::new("write_errors.wat").run().is(0, "completed");
+    assert_eq!(Command::guest("write_errors.wat").stdout_to(read_only).run().code, 16 * BADF);
+    Command::guest("write_errors.wat").run().is(0, "completed");
     // One that writes nothing has no error.
-    Run::new("exit_code").arg("0").in_child(|| close_in_child(1)).run().is(0, "completed");
+    Command::guest("exit_code").arg("0").in_child(|| close_in_child(1)).run().is(0, "completed");
 }
 
 #[test]
 fn output_that_finds_no_room_is_nobody_s_fault() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let run = Run::new("hello").stdout_to(full).run();
+    let run = Command::guest("hello").stdout_to(full).run();
     run.is(125, "lost");
     assert!(run.stderr.contains("No space left") && !run.stderr.contains("report it"), "{run:?}");
 }
 
 #[test]
 fn to_a_terminal_text_and_colours_pass_and_nothing_else() {
-    let shown = |run: Run| {
+    let shown = |run: Command| {
         let (end, shown) = terminal();
         run.stdout_to(end).run().is(0, "completed");
         String::from_utf8(shown.whole()).unwrap()
     };
     let plain = "\x1b[31mred\x1b[0m \\u{1b}[2J\\u{1b}]0;title\\u{7}\\u{1b}[6n end\r\n";
-    assert_eq!(shown(Run::new("control_sequences.wat")), plain);
+    assert_eq!(shown(Command::guest("control_sequences.wat")), plain);
     let passed = "\x1b[31mred\x1b[0m \x1b[2J\x1b]0;title\x07\x1b[6n end\r\n";
-    assert_eq!(shown(Run::new("control_sequences.wat").flag("--tty")), passed);
+    assert_eq!(shown(Command::guest("control_sequences.wat").flag("--tty")), passed);
     // Anywhere else everything passes.
-    let piped = Run::new("control_sequences.wat").run();
+    let piped = Command::guest("control_sequences.wat").run();
     assert_eq!(piped.text(), passed.replace('\r', ""));
 }
 
 #[test]
 fn a_guest_is_told_which_of_its_streams_are_terminals() {
     let (end, shown) = terminal();
-    Run::new("is_terminal").stdout_to(end).run().is(0, "completed");
+    Command::guest("is_terminal").stdout_to(end).run().is(0, "completed");
     assert_eq!(shown.whole(), b"false true false\r\n");
-    Run::new("is_terminal").run().printed("false false false\n");
-    Run::new("is_terminal").flag("--tty").run().printed("true true true\n");
+    Command::guest("is_terminal").run().printed("false false false\n");
+    Command::guest("is_terminal").flag("--tty").run().printed("true true true\n");
 }
 
 /// In a process group of its own, as a shell with job control starts it.
-fn as_job(run: Run) -> (Running, Pid) {
+fn as_job(run: Command) -> (Running, Pid) {
     let run = run.in_child(|| Ok(rustix::process::setpgid(None, None)?)).start();
     let group = Pid::from_raw(run.pid.cast_signed()).unwrap();
     until("its process group", || (getpgid(Some(group)) == Ok(group)).then_some(()));
@@ -258,7 +259,7 @@ fn stops(group: Pid) {
 fn what_stands_still_by_ctrl_z_does_nothing_and_uses_up_no_time() {
     const LIMIT: Duration = Duration::from_secs(2);
     let begin = Instant::now();
-    let (run, group) = as_job(Run::new("sleep_forever").flag("--timeout=2s"));
+    let (run, group) = as_job(Command::guest("sleep_forever").flag("--timeout=2s"));
     let worker = until("the worker", || process::worker_of(run.pid));
     until("its guest", || (state_of(worker) == 'S').then_some(()));
     stops(group);
@@ -280,7 +281,7 @@ fn what_stands_still_by_ctrl_z_does_nothing_and_uses_up_no_time() {
 
 #[test]
 fn what_stood_still_goes_on_and_ends_well() {
-    let (mut run, group) = as_job(Run::new("stdin_lines").stdin_open());
+    let (mut run, group) = as_job(Command::guest("stdin_lines").stdin_open());
     run.say("one\n");
     until("the first line", || (run.stdout.so_far() == b"one\n").then_some(()));
     for _ in 0..3 {
@@ -299,7 +300,7 @@ fn state_of(pid: u32) -> char {
 /// A shell with job control on a terminal of its own.
 fn shell(terminal: &Terminal, scratch: &Folder, script: &str) -> std::process::Child {
     let script = script.replace("SANDHOG", sandhog().to_str().unwrap());
-    let mut command = Command::new("setsid");
+    let mut command = std::process::Command::new("setsid");
     command.args(["--ctty", "--wait", "bash", "--norc", "-mc", &script]);
     command.env("HOME", scratch.path()).env("TERM", "xterm").env("SANDHOG_STATE_DIR", scratch.join("state"));
     command.env("SANDHOG_CACHE_DIR", scratch.join("cache"));

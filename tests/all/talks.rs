@@ -1,16 +1,15 @@
 //! Parents and children that do not read, send at once, say too much, or hang up: where a cgroup counts their memory, and as an
 //! ordinary user, where large messages go in pieces.
 
-use crate::kit::Workspace;
-use sandhog_harness::{Person, module};
+use sandhog_harness::{Folder, Person, module};
 
 /// What it prints, as its standard output.
 fn told(who: Person, case: &str, bytes: u64, flags: &[&str]) -> String {
     let child = format!("--child=again={}", module("talks_badly"));
     let (module, bytes) = (module("talks_badly"), bytes.to_string());
-    let ran = Workspace::new(who).run(&[&[child.as_str()][..], flags, &[module.as_str(), "--", case, &bytes]].concat());
-    assert_eq!((ran.expect("completed", 0).stderr.as_str(), case), ("", case));
-    ran.stdout.clone()
+    let ran = Folder::of(who).run(&[&[child.as_str()][..], flags, &[module.as_str(), "--", case, &bytes]].concat());
+    assert_eq!((ran.is(0, "completed").stderr.as_str(), case), ("", case));
+    ran.text().to_owned()
 }
 
 fn talks_of(who: Person, case: &str, bytes: u64, stdout: &[&str]) {
@@ -94,10 +93,10 @@ fn what_was_sent_before_a_child_hangs_up_arrives_and_then_both_hear_the_end() {
 /// From a worker to the bridge it goes in pieces, from the bridge to a worker by memory.
 #[test]
 fn a_large_message_of_an_ordinary_users_job_is_one_line() {
-    let workspace = Workspace::new(Person::ordinary());
+    let workspace = Folder::of(Person::ordinary());
     let line = format!("\"{}\"\n", "x".repeat(3 << 20));
-    workspace.file("in", &format!("1\n{line}2\n")).settle();
-    let ran = workspace.run_after("env", &[], "exec 3<in 4>out", &["--ipc=3,4", &module("echo")]);
-    assert_eq!(ran.expect("completed", 0).stderr, "");
+    workspace.write("in", format!("1\n{line}2\n")).settle();
+    let ran = workspace.run_after(&[], "exec 3<in 4>out", &["--ipc=3,4", &module("echo")]);
+    assert_eq!(ran.is(0, "completed").stderr, "");
     assert!(workspace.read("out") == format!("1\n{line}2\n"));
 }

@@ -1,13 +1,12 @@
 //! `sandhog inspect`, `build` and `new`, by the executable.
 
-use crate::support::{Outcome, Run};
-use sandhog_harness::{Folder, guest, is_root, names_in};
+use sandhog_harness::{Command, Folder, Outcome, guest, is_root, names_in};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-fn tool(words: &[&str], path: &Path) -> Run {
-    Run::command(words).flag(path)
+fn tool(words: &[&str], path: &Path) -> Command {
+    Command::sandhog(words).flag(path)
 }
 
 fn inspected(path: &Path) -> (String, Value) {
@@ -21,7 +20,7 @@ fn inspected(path: &Path) -> (String, Value) {
 }
 
 fn built(module: &Path, out: &Path) -> Outcome {
-    Run::command(["build", "-o"]).flag(out).flag(module).run()
+    Command::sandhog(["build", "-o"]).flag(out).flag(module).run()
 }
 
 #[test]
@@ -77,7 +76,7 @@ fn a_module_that_would_be_refused_is_described_with_the_reason() {
         assert!(reason.starts_with(beginning) && text.contains(&format!("refused  {reason}\n")), "{name}: {text}");
         assert_eq!(json["world"], Value::Null);
         // What a run says is the same.
-        Run::new(name).run().refused(reason);
+        Command::guest(name).run().refused(reason);
     }
 }
 
@@ -109,18 +108,18 @@ fn what_was_built_replaces_what_was_there_as_a_whole_and_runs() {
     let out = scratch.file("out.wasm", vec![b'x'; 8 << 20]);
     let before = fs::File::open(&out).unwrap();
     for (name, what) in [("hello", "a core module"), ("hello_0_3.wat", "a component"), ("echo", "a component")] {
-        let outcome = Run::command(["build", "-o"]).flag(&out).flag(guest(name)).cache(cache.path()).run();
+        let outcome = Command::sandhog(["build", "-o"]).flag(&out).flag(guest(name)).cache(cache.path()).run();
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:#?}");
         assert!(outcome.text().starts_with(&format!("{}: {what} of ", out.display())), "{outcome:#?}");
         assert!(fs::read(&out).unwrap().starts_with(b"\0asm"));
         // Compiled beforehand.
         let entries = names_in(cache.path());
-        Run::module(&out).cache(cache.path()).run();
+        Command::module(&out).cache(cache.path()).run();
         assert_eq!(names_in(cache.path()), entries);
     }
     assert_eq!(before.metadata().unwrap().len(), 8 << 20);
     assert_eq!(scratch.names(), ["out.wasm"]);
-    let json = Run::command(["build", "--json", "-o"]).flag(&out).flag(guest("hello")).run();
+    let json = Command::sandhog(["build", "--json", "-o"]).flag(&out).flag(guest("hello")).run();
     let json: Value = serde_json::from_str(json.text()).unwrap();
     assert_eq!((&json["output"], &json["kind"]), (&out.to_str().unwrap().into(), &"core".into()));
     assert_eq!(json["bytes"], fs::metadata(&out).unwrap().len());
@@ -163,7 +162,7 @@ fn a_new_crate_has_all_that_it_needs() {
         (&["new", "--handler"], "re_size", "src/lib.rs"),
         (&["new", "--http"], "shop", "src/lib.rs"),
     ] {
-        let outcome = Run::command(words).flag(name).current_dir(scratch.path()).run();
+        let outcome = Command::sandhog(words).flag(name).current_dir(scratch.path()).run();
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:#?}");
         assert!(outcome.text().starts_with(&format!("made {name}: ")), "{outcome:#?}");
         let manifest = fs::read_to_string(scratch.join(name).join("Cargo.toml")).unwrap();
@@ -193,7 +192,7 @@ fn a_crate_that_can_not_be_is_refused_and_nothing_of_it_is_left() {
         ("nowhere/job", "failed to make \"nowhere/job\": "),
         ("taken/job", "failed to make \"taken/job\": "),
     ] {
-        let outcome = Run::command(["new", "--", name]).current_dir(scratch.path()).run();
+        let outcome = Command::sandhog(["new", "--", name]).current_dir(scratch.path()).run();
         assert_eq!((outcome.code, outcome.text()), (126, ""), "{name}: {outcome:#?}");
         assert!(outcome.stderr.contains(reason) && !outcome.stderr.contains('\x1b'), "{name}: {outcome:#?}");
     }

@@ -1,7 +1,6 @@
 //! Where the time of a start goes, for whoever asks; and the zygote that begins before anybody asks for it.
 
-use crate::support::{Outcome, Run};
-use sandhog_harness::{traces::stale_cgroups, until};
+use sandhog_harness::{Command, Outcome, traces::stale_cgroups, until};
 
 const VARIABLE: &str = "SANDHOG_TRACE_START";
 
@@ -23,7 +22,7 @@ fn lines(outcome: &Outcome) -> Vec<(u64, String, String)> {
 fn a_traced_start_tells_when_each_process_came_where() {
     // A zygote that has to wait for a processor is ended before it can say where it was.
     let lines = until("a trace of all processes", || {
-        let outcome = Run::new("hello").env(VARIABLE, "1").run();
+        let outcome = Command::guest("hello").env(VARIABLE, "1").run();
         assert_eq!((outcome.code, outcome.text()), (0, "hello\n"), "{outcome:#?}");
         Some(lines(&outcome)).filter(|lines| lines.iter().any(|line| line.1 == "zygote"))
     });
@@ -62,9 +61,9 @@ fn a_traced_start_tells_when_each_process_came_where() {
 #[test]
 fn a_start_that_nobody_traces_says_nothing() {
     for value in ["", "0", "yes"] {
-        Run::new("hello").env(VARIABLE, value).run().printed("hello\n");
+        Command::guest("hello").env(VARIABLE, value).run().printed("hello\n");
     }
-    Run::new("hello").run().printed("hello\n");
+    Command::guest("hello").run().printed("hello\n");
 }
 
 /// It begins with the spawner, and ends with it: here nobody comes to ask for it.
@@ -72,13 +71,13 @@ fn a_start_that_nobody_traces_says_nothing() {
 fn a_zygote_that_nobody_asks_for_leaves_nothing() {
     let before = stale_cgroups();
     for _ in 0..20 {
-        let outcome = Run::module("/nowhere/none.wasm").env(VARIABLE, "1").run();
+        let outcome = Command::module("/nowhere/none.wasm").env(VARIABLE, "1").run();
         assert_eq!(outcome.code, 127, "{outcome:#?}");
         assert!(!outcome.stderr.contains("zygote is asked for"), "{outcome:#?}");
     }
     // Tests beside this one kill commands, whose cgroups are there until another command begins.
     until("its cgroups are gone", || {
-        Run::module("/nowhere/none.wasm").run();
+        Command::module("/nowhere/none.wasm").run();
         stale_cgroups().is_subset(&before).then_some(())
     });
 }

@@ -1,10 +1,7 @@
 //! What an attempt that lives uses: told to its parent, to whoever asks a daemon, and to the program that started it.
 
-use crate::daemon_kit::Daemon;
-use crate::kit::Workspace;
-use crate::support::Run;
 use sandhog_client::{Error, Job, Running, Timeout};
-use sandhog_harness::{DEADLINE, Person, guest, process, sandhog, until};
+use sandhog_harness::{Command, DEADLINE, Daemon, Folder, Person, guest, process, sandhog, until};
 
 /// What a guest finds out about its child, whoever runs it.
 fn told(case: &str, stdout: &str) {
@@ -13,12 +10,12 @@ fn told(case: &str, stdout: &str) {
         format!("--child=child={}", sandhog_harness::module("does_as_told")),
     );
     for who in Person::all() {
-        let ran = Workspace::new(who).run(&[&child, &module, "--", case]);
-        assert_eq!((ran.expect("completed", 0).stdout.as_str(), who), (stdout, who));
+        let ran = Folder::of(who).run(&[&child, &module, "--", case]);
+        assert_eq!((ran.is(0, "completed").text(), who), (stdout, who));
     }
 }
 
-fn with_child(run: Run, name: &str, module: &str) -> Run {
+fn with_child(run: Command, name: &str, module: &str) -> Command {
     let mut grant = std::ffi::OsString::from(format!("--child={name}="));
     grant.push(guest(module));
     run.flag(grant)
@@ -47,7 +44,7 @@ fn a_child_is_seen_from_its_start_on_and_with_no_connection_to_its_end() {
 
 #[test]
 fn a_guest_that_asks_and_asks_ends_by_its_limit_like_any_other() {
-    let run = with_child(Run::new("watches_its_child").arg("often"), "child", "does_as_told");
+    let run = with_child(Command::guest("watches_its_child").arg("often"), "child", "does_as_told");
     let (run, mut peak) = (run.flag("--timeout=2s").start(), 0);
     until("its end", || {
         peak = peak.max(process::peak_bytes(run.pid).unwrap_or(0));
@@ -59,7 +56,8 @@ fn a_guest_that_asks_and_asks_ends_by_its_limit_like_any_other() {
 
 #[test]
 fn a_monitor_ends_what_uses_too_much_and_lets_the_rest_be() {
-    let run = ["96", "300", "spin_forever", "hoarder:200", "hello"].iter().fold(Run::new("monitor"), Run::arg);
+    let run =
+        ["96", "300", "spin_forever", "hoarder:200", "hello"].iter().fold(Command::guest("monitor"), Command::arg);
     let run = ["spin_forever", "hoarder", "hello"].iter().fold(run, |run, name| with_child(run, name, name));
     let outcome = run.run();
     outcome.is(0, "completed");

@@ -1,7 +1,6 @@
 //! What the verbs say, and whom they mean.
 
-use crate::daemon_kit::Daemon;
-use sandhog_harness::module;
+use sandhog_harness::{Daemon, module};
 use sandhog_protocol::control::Phase;
 use serde_json::Value;
 

@@ -1,7 +1,6 @@
 //! Why an attempt ended, as `--verdict` and stderr tell it.
 
-use crate::support::{Outcome, Run};
-use sandhog_harness::Folder;
+use sandhog_harness::{Command, Folder, Outcome};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -45,15 +44,15 @@ fn begins_with_the_keys(outcome: &Outcome) {
 #[test]
 fn every_verdict_has_the_same_keys_first() {
     for (run, further) in [
-        (Run::new("hello"), &[] as &[&str]),
-        (Run::new("exit_code").arg("3"), &[]),
-        (Run::new("trap_unreachable"), &["trap", "message", "backtrace"]),
-        (Run::new("spin_forever").flag("--timeout=20ms"), &["limit"]),
-        (Run::new("spin_forever").flag("--cpu=20ms"), &["limit"]),
-        (Run::new("grow_memory").arg("100").flag("--memory=8MiB"), &["limit", "wall"]),
-        (Run::new("spew").flag("--max-output=1B"), &["limit"]),
-        (Run::new("reactor.wat"), &["reason"]),
-        (Run::module("/missing.wasm"), &["reason"]),
+        (Command::guest("hello"), &[] as &[&str]),
+        (Command::guest("exit_code").arg("3"), &[]),
+        (Command::guest("trap_unreachable"), &["trap", "message", "backtrace"]),
+        (Command::guest("spin_forever").flag("--timeout=20ms"), &["limit"]),
+        (Command::guest("spin_forever").flag("--cpu=20ms"), &["limit"]),
+        (Command::guest("grow_memory").arg("100").flag("--memory=8MiB"), &["limit", "wall"]),
+        (Command::guest("spew").flag("--max-output=1B"), &["limit"]),
+        (Command::guest("reactor.wat"), &["reason"]),
+        (Command::module("/missing.wasm"), &["reason"]),
     ] {
         let outcome = run.run();
         begins_with_the_keys(&outcome);
@@ -65,7 +64,7 @@ fn every_verdict_has_the_same_keys_first() {
 
 #[test]
 fn a_verdict_tells_what_the_attempt_used() {
-    let outcome = Run::new("cat").stdin("four").run();
+    let outcome = Command::guest("cat").stdin("four").run();
     outcome.printed("four");
     assert_eq!(outcome.verdict["job"], "cat");
     assert_eq!((outcome.number("stdin_bytes"), outcome.number("stdout_bytes")), (4, 4));
@@ -79,9 +78,9 @@ fn a_verdict_tells_what_the_attempt_used() {
 
 #[test]
 fn a_verdict_counts_the_bytes_that_were_passed_on() {
-    let outcome = Run::new("spew").arg("1234567").run();
+    let outcome = Command::guest("spew").arg("1234567").run();
     assert_eq!((outcome.number("stdout_bytes"), outcome.stdout.len()), (1_234_567, 1_234_567));
-    let outcome = Run::new("spew_stderr").arg("765").run();
+    let outcome = Command::guest("spew_stderr").arg("765").run();
     assert_eq!((outcome.number("stderr_bytes"), outcome.raw_stderr.len()), (765, 765));
 }
 
@@ -89,13 +88,13 @@ fn a_verdict_counts_the_bytes_that_were_passed_on() {
 fn a_verdict_names_the_module_by_the_hash_of_its_file() {
     for name in ["hello", "fuel_burner.wat", "reactor.wat"] {
         let hash = blake3::hash(&fs::read(sandhog_harness::guest(name)).unwrap()).to_hex();
-        assert_eq!(Run::new(name).run().verdict["module"], format!("blake3:{hash}"));
+        assert_eq!(Command::guest(name).run().verdict["module"], format!("blake3:{hash}"));
     }
 }
 
 #[test]
 fn no_two_attempts_have_one_id() {
-    let ids = [0; 5].map(|_| Run::new("hello").run().verdict["attempt"].as_str().unwrap().to_owned());
+    let ids = [0; 5].map(|_| Command::guest("hello").run().verdict["attempt"].as_str().unwrap().to_owned());
     let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len());
     assert!(ids.is_sorted(), "ids are in the order of their attempts: {ids:?}");
@@ -103,13 +102,13 @@ fn no_two_attempts_have_one_id() {
 
 #[test]
 fn a_run_that_was_refused_had_no_walls_and_used_nothing() {
-    let verdict = Run::new("reactor.wat").run().verdict;
+    let verdict = Command::guest("reactor.wat").run().verdict;
     assert_eq!((&verdict["walls"], &verdict["peak_memory_bytes"]), (&json!([]), &json!(0)));
 }
 
 #[test]
 fn deep_recursion_is_a_stack_overflow() {
-    let outcome = Run::new("recurse_deeply").run();
+    let outcome = Command::guest("recurse_deeply").run();
     outcome.is(134, "trapped");
     assert_eq!(outcome.verdict["trap"], "stack_overflow");
     assert!(!outcome.verdict["backtrace"].as_array().unwrap().is_empty());
@@ -118,7 +117,7 @@ fn deep_recursion_is_a_stack_overflow() {
 
 #[test]
 fn unreachable_is_a_trap() {
-    let outcome = Run::new("trap_unreachable").run();
+    let outcome = Command::guest("trap_unreachable").run();
     outcome.is(134, "trapped");
     assert_eq!(outcome.verdict["trap"], "unreachable");
     assert!(outcome.stderr.starts_with("sandhog: trapped: the guest gave up (unreachable)\n     0: "), "{outcome:?}");
@@ -126,7 +125,7 @@ fn unreachable_is_a_trap() {
 
 #[test]
 fn a_panic_is_told_by_the_guest_and_then_by_us() {
-    let outcome = Run::new("panics").run();
+    let outcome = Command::guest("panics").run();
     outcome.is(134, "trapped");
     let (own, ours) = outcome.stderr.split_once("sandhog: ").unwrap();
     assert!(own.ends_with("on purpose\n"), "{outcome:?}");
@@ -151,7 +150,7 @@ fn every_kind_of_trap_has_its_name() {
             "(module (memory 1) (tag $tag) (table 2 funcref) (elem (i32.const 0) $nothing) (func $nothing)
                (func (export \"_start\") {body}))"
         );
-        let outcome = Run::module(scratch.file("trap.wat", text)).run();
+        let outcome = Command::module(scratch.file("trap.wat", text)).run();
         outcome.is(134, "trapped");
         assert_eq!(outcome.verdict["trap"], trap, "{body}");
     }
@@ -162,7 +161,7 @@ fn a_backtrace_names_functions_and_leaves_the_terminal_alone() {
     let scratch = Folder::new();
     let text = r#"(module (func (export "_start") call $inner)
                           (func $inner (@name "red\1b[31m\nforged") unreachable))"#;
-    let outcome = Run::module(scratch.file("names.wat", text)).run();
+    let outcome = Command::module(scratch.file("names.wat", text)).run();
     outcome.is(134, "trapped");
     assert!(!outcome.stderr.contains('\x1b'), "{:?}", outcome.stderr);
     assert!(outcome.stderr.contains("red\\u{1b}[31m\\nforged"), "{:?}", outcome.stderr);
@@ -173,7 +172,7 @@ fn a_verdict_replaces_the_one_before_as_a_whole() {
     let scratch = Folder::new();
     let path = scratch.file("verdict.json", "the one before\n");
     let mut old = File::open(&path).unwrap();
-    Run::new("hello").without_verdict().flag("--verdict").flag(&path).run().reported(0, "");
+    Command::guest("hello").without_verdict().flag("--verdict").flag(&path).run().reported(0, "");
     let verdict: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(verdict["verdict"], "completed");
     // Whoever has the old one open still sees the whole of it: it was replaced, not written over.
@@ -187,7 +186,7 @@ fn a_verdict_goes_to_an_open_descriptor() {
     let (reader, writer) = io::pipe().unwrap();
     let writer = OwnedFd::from(writer);
     let flag = format!("--verdict=/dev/fd/{}", writer.as_raw_fd());
-    Run::new("hello").without_verdict().flag(flag).pass_on(writer).run().reported(0, "");
+    Command::guest("hello").without_verdict().flag(flag).pass_on(writer).run().reported(0, "");
     let verdict: Value = serde_json::from_str(&io::read_to_string(reader).unwrap()).unwrap();
     assert_eq!(verdict["verdict"], "completed");
 }
@@ -198,7 +197,7 @@ fn a_verdict_goes_to_a_fifo() {
     let path = scratch.fifo("verdict");
     let reading = path.clone();
     let reader = thread::spawn(move || fs::read_to_string(reading).unwrap());
-    Run::new("exit_code").arg("7").without_verdict().flag("--verdict").flag(&path).run().reported(7, "");
+    Command::guest("exit_code").arg("7").without_verdict().flag("--verdict").flag(&path).run().reported(7, "");
     let verdict: Value = serde_json::from_str(&reader.join().unwrap()).unwrap();
     assert_eq!((&verdict["verdict"], &verdict["code"]), (&json!("failed"), &json!(7)));
 }
@@ -206,7 +205,8 @@ fn a_verdict_goes_to_a_fifo() {
 #[test]
 fn a_verdict_that_cannot_be_written_is_known_before_the_start() {
     let scratch = Folder::new();
-    let run = |path: &str| Run::new("hello").without_verdict().current_dir(scratch.path()).flag("--verdict").flag(path);
+    let run =
+        |path: &str| Command::guest("hello").without_verdict().current_dir(scratch.path()).flag("--verdict").flag(path);
     for (path, sentence) in [
         ("missing/v.json", "\"missing/v.json\": failed to open it for writing: No such file or directory (os error 2)"),
         (".", "\".\": a directory, not a file"),
@@ -220,7 +220,7 @@ fn a_verdict_that_cannot_be_written_is_known_before_the_start() {
 
 #[test]
 fn where_there_was_no_module_the_verdict_says_so() {
-    let outcome = Run::module("/missing.wasm").run();
+    let outcome = Command::module("/missing.wasm").run();
     outcome.is(127, "refused").reported(127, "sandhog: there is no module at \"/missing.wasm\"\n");
     assert_eq!(outcome.verdict["reason"], "there is no module at \"/missing.wasm\"");
     assert_eq!(outcome.verdict["module"], Value::Null);

@@ -1,15 +1,13 @@
 //! Who waits for what, and what a command says while it waits.
 
-use crate::daemon_kit::{self, Daemon};
-use crate::support::{Run, Running};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::process::Signal;
-use sandhog_harness::{Folder, Need, missing, module, root_or_missing, until};
+use sandhog_harness::{Command, Daemon, Folder, Need, Running, daemon, missing, module, root_or_missing, until};
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 /// Starts a job that does as it is told, and is ready when it says so.
 fn start(daemon: &Daemon, name: &str, flags: &[&str], words: &[&str]) {
@@ -140,7 +138,7 @@ impl Frozen {
     fn freeze(pid: u32, names: &[&str]) -> Option<Self> {
         let group = PathBuf::from(format!("{FREEZER}/sandhog-test-{pid}"));
         fs::create_dir(&group).ok()?;
-        let mut guard = Command::new("sh");
+        let mut guard = std::process::Command::new("sh");
         let guard = guard.args(["-c", LETS_GO, FREEZER]).arg(&group).stdin(Stdio::piped()).stderr(Stdio::null());
         let frozen = Self(guard.spawn().unwrap());
         for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
@@ -211,8 +209,8 @@ fn a_disk_that_hangs_makes_nobody_wait_but_who_asks_for_what_is_to_be_kept() {
 fn attempts_that_wait_for_a_compiler_of_others_leave_no_thread_behind() {
     let folder = Folder::new();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let daemon = Run::command(["daemon"]).cache(path("cache"));
-    let daemon = daemon.env("SANDHOG_STATE_DIR", &path("state")).env("SANDHOG_RUNTIME_DIR", &path("runtime")).start();
+    let daemon = Command::sandhog(["daemon"]).cache(path("cache"));
+    let daemon = daemon.env("SANDHOG_STATE_DIR", path("state")).env("SANDHOG_RUNTIME_DIR", path("runtime")).start();
     daemon.stderr.until_has("sandhog: ready, at ");
     let socket = folder.join("runtime/control.sock");
     fs::create_dir_all(path("cache")).unwrap();
@@ -221,11 +219,10 @@ fn attempts_that_wait_for_a_compiler_of_others_leave_no_thread_behind() {
 
     let job = json!({ "name": "job", "module": module("hello"), "restart": "always", "ready": "10ms", "start_timeout": "20ms",
         "grace": "1ms", "backoff": { "first": "1ms", "max": "1ms" }, "intensity": { "restarts": 10_000, "within": "1s" } });
-    daemon_kit::post(&socket, "/v1/apply", &json!({ "jobs": [job] })).expect(200);
+    daemon::post(&socket, "/v1/apply", &json!({ "jobs": [job] })).expect(200);
     let restarts = |count: u64| {
         until("it starting again and again", || {
-            let all: Vec<Instance> =
-                serde_json::from_str(&daemon_kit::get(&socket, "/v1/instances").expect(200)).unwrap();
+            let all: Vec<Instance> = serde_json::from_str(&daemon::get(&socket, "/v1/instances").expect(200)).unwrap();
             (all[0].restarts >= count).then_some(())
         });
         fs::read_dir(format!("/proc/{}/task", daemon.pid)).unwrap().count()

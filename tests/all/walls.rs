@@ -2,25 +2,20 @@
 //!
 //! Each probe that a wall stops has its twin: the same probe without any wall, which comes through.
 
-use sandhog_harness::{DEADLINE, Folder, Need, missing, program, sandhog};
+use rustix::process::Signal;
+use sandhog_harness::{Command, Folder, Need, Outcome, Person, is_root, missing, until};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Child;
 use std::thread;
-use std::time::{Duration, Instant};
 
 const WALLS: [&str; 9] =
     ["namespaces", "root", "identity", "capabilities", "rlimits", "cgroup", "directories", "landlock", "seccomp"];
-
-/// Somebody in no database and no group, for tests that run as root.
-const ORDINARY: u32 = 54_322;
 
 /// Highest number of a system call that is tried: Linux 6.18 ends at 469.
 const LAST_CALL: u64 = 470;
@@ -32,31 +27,26 @@ const PASS_EVERY_FILTER: [u64; 2] = [335, 336];
 /// What an abort would signal itself by.
 const TGKILL: u64 = 234;
 
-/// Longer than anything here takes.
-
 fn doctor(args: &[&str]) -> Command {
-    let mut command = Command::new(sandhog());
-    command.arg("doctor").args(args).stdin(Stdio::null());
-    command
+    Command::sandhog(["doctor"]).flags(args)
 }
 
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+fn json(output: &Outcome) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
 /// One probe behind all walls.
 fn probe(name: &str) -> Value {
-    json(&doctor(&["--probe", name]).output().unwrap())
+    json(&doctor(&["--probe", name]).run())
 }
 
 fn probe_with(name: &str, walls: &str) -> Value {
-    json(&doctor(&["--probe", name, "--with", walls]).output().unwrap())
+    json(&doctor(&["--probe", name, "--with", walls]).run())
 }
 
 /// The twin: one probe with no wall at all.
 fn probe_bare(name: &str) -> Value {
-    json(&doctor(&["--probe", name, "--without", &WALLS.join(",")]).output().unwrap())
+    json(&doctor(&["--probe", name, "--without", &WALLS.join(",")]).run())
 }
 
 fn assert_stopped(names: &[&str]) {
@@ -80,10 +70,6 @@ fn assert_comes_through_without_walls(names: &[&str]) {
     }
 }
 
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 /// True as root; else says which walls were not tried.
 fn as_root(walls: &str) -> bool {
     if !is_root() {
@@ -97,7 +83,7 @@ struct Sleeper(Child);
 
 impl Sleeper {
     fn new() -> Self {
-        Self(Command::new("sleep").arg("600").spawn().unwrap())
+        Self(std::process::Command::new("sleep").arg("600").spawn().unwrap())
     }
 }
 
@@ -127,10 +113,10 @@ fn as_root_every_wall_stands_and_stops_its_probe_alone() {
     if !as_root("identity, cgroup") {
         return;
     }
-    let output = doctor(&["--json"]).output().unwrap();
+    let output = doctor(&["--json"]).run();
     let report = json(&output);
     assert_eq!(red_cells(&report), BTreeSet::new(), "{report}");
-    assert_eq!((output.status.code(), &report["ok"]), (Some(0), &Value::Bool(true)));
+    assert_eq!((output.exited(), &report["ok"]), (Some(0), &Value::Bool(true)));
     for row in report["walls"].as_array().unwrap() {
         assert_ne!(row["here"], "missing", "{row}");
         let stopped = ["control", "alone", "all"].map(|cell| row[cell]["stopped"].as_bool());
@@ -140,15 +126,9 @@ fn as_root_every_wall_stands_and_stops_its_probe_alone() {
 
 #[test]
 fn for_an_ordinary_user_identity_and_cgroup_are_weak_and_the_rest_stands() {
-    // Where everybody can reach it.
-    let mut command = Command::new(program());
-    command.args(["doctor", "--json"]).stdin(Stdio::null());
-    if is_root() {
-        command.uid(ORDINARY).gid(ORDINARY);
-    }
-    let output = command.output().unwrap();
+    let output = Folder::of(Person::ordinary()).sandhog(["doctor", "--json"]).run();
     let report = json(&output);
-    assert_eq!((red_cells(&report), output.status.code()), (BTreeSet::new(), Some(0)), "{report}");
+    assert_eq!((red_cells(&report), output.exited()), (BTreeSet::new(), Some(0)), "{report}");
     for wall in WALLS {
         let state = state_of(&report, wall);
         match wall {
@@ -163,16 +143,16 @@ fn a_step_that_is_taken_away_turns_exactly_its_own_cell_red() {
     as_root("identity, cgroup");
     let own = WALLS.into_iter().filter(|wall| is_root() || !["identity", "cgroup"].contains(wall));
     for wall in own {
-        let output = doctor(&["--json", "--without", wall]).output().unwrap();
+        let output = doctor(&["--json", "--without", wall]).run();
         let report = json(&output);
         assert_eq!(red_cells(&report), BTreeSet::from([format!("{wall} alone")]), "{report}");
-        assert_eq!((output.status.code(), &report["ok"]), (Some(1), &Value::Bool(false)));
+        assert_eq!((output.exited(), &report["ok"]), (Some(1), &Value::Bool(false)));
     }
 }
 
 #[test]
 fn people_get_a_table_that_says_what_it_means() {
-    let output = doctor(&[]).output().unwrap();
+    let output = doctor(&[]).run();
     let text = String::from_utf8(output.stdout).unwrap();
     let first = text.lines().next().unwrap();
     assert!(first.starts_with("WALL") && first.ends_with("ALL WALLS"), "{text}");
@@ -182,7 +162,7 @@ fn people_get_a_table_that_says_what_it_means() {
 
 #[test]
 fn every_system_call_that_is_not_on_the_list_is_denied() {
-    let report = json(&doctor(&["--json"]).output().unwrap());
+    let report = json(&doctor(&["--json"]).run());
     let allowed = report["allowed_syscalls"].as_array().unwrap();
     let allowed: BTreeSet<u64> = allowed.iter().map(|call| call["number"].as_u64().unwrap()).collect();
     assert!((30..100).contains(&allowed.len()), "{allowed:?}");
@@ -219,16 +199,16 @@ fn the_other_entries_to_the_kernel_are_denied() {
 
 #[test]
 fn a_call_is_never_tried_for_real() {
-    let output = doctor(&["--probe", "syscall:169", "--without", "seccomp"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(126));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("seccomp"));
+    let output = doctor(&["--probe", "syscall:169", "--without", "seccomp"]).run();
+    assert_eq!(output.exited(), Some(126));
+    assert!(output.stderr.contains("seccomp"));
 }
 
 #[test]
 fn a_probe_that_does_not_exist_is_refused() {
     for name in ["", "nothing", "connect:x", "read:relative", "kill:-1"] {
-        let output = doctor(&["--probe", name]).output().unwrap();
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(126), 0), "{name}");
+        let output = doctor(&["--probe", name]).run();
+        assert_eq!((output.exited(), output.stdout.len()), (Some(126), 0), "{name}");
     }
 }
 
@@ -377,12 +357,10 @@ fn no_more_files_are_open_than_the_limit_says() {
 
 #[test]
 fn neither_descriptors_nor_secrets_of_the_parent_reach_a_worker() {
-    let plant =
-        "for number in {20..119}; do eval \"exec $number</etc/passwd\"; done; exec \"$0\" doctor --probe \"$1\"";
+    let plant = "for number in {20..119}; do eval \"exec $number</etc/passwd\"; done; exec \"$0\" \"$@\"";
     for name in ["fds", "env"] {
-        let mut command = Command::new("bash");
-        command.args(["-c", plant]).arg(sandhog()).arg(name).env("SECRET", "hunter2");
-        let found = json(&command.output().unwrap());
+        let command = doctor(&["--probe", name]).under(&["bash", "-c", plant]);
+        let found = json(&command.env("SECRET", "hunter2").run());
         assert_eq!(found["stopped"], true, "{found}");
     }
 }
@@ -391,8 +369,8 @@ fn neither_descriptors_nor_secrets_of_the_parent_reach_a_worker() {
 fn neither_do_they_without_walls() {
     // No plan leaves out that a worker has only its own descriptors and an empty environment.
     for name in ["fds", "env"] {
-        let mut command = doctor(&["--probe", name, "--without", &WALLS.join(",")]);
-        let found = json(&command.env("SECRET", "hunter2").output().unwrap());
+        let command = doctor(&["--probe", name, "--without", &WALLS.join(",")]);
+        let found = json(&command.env("SECRET", "hunter2").run());
         assert_eq!(found["stopped"], true, "{found}");
     }
 }
@@ -400,48 +378,25 @@ fn neither_do_they_without_walls() {
 #[test]
 fn the_doctor_leaves_nothing_behind() {
     let scratch = Folder::new().open();
-    assert!(doctor(&[]).env("TMPDIR", scratch.path()).output().unwrap().status.success());
+    assert!(doctor(&[]).env("TMPDIR", scratch.path()).run().went_well());
     assert_eq!(scratch.names(), [""; 0]);
-    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.path()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until(|| !scratch.names().is_empty());
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let status = wait_for(&mut child).unwrap();
-    assert_eq!((status.code(), scratch.names()), (Some(130), Vec::new()));
+    let doctor = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.path()).start();
+    until("its folder", || (!scratch.names().is_empty()).then_some(()));
+    doctor.signal(Signal::INT);
+    assert_eq!((doctor.wait().exited(), scratch.names()), (Some(130), Vec::new()));
 }
 
 #[test]
 fn the_next_doctor_removes_what_a_killed_one_left() {
     let scratch = Folder::new().open();
-    let mut child = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.path()).stdout(Stdio::null()).spawn().unwrap();
-    wait_until(|| !scratch.names().is_empty());
+    let killed = doctor(&["--probe", "spin"]).env("TMPDIR", scratch.path()).start();
+    until("its folder", || (!scratch.names().is_empty()).then_some(()));
     let left = scratch.path().join(&scratch.names()[0]);
-    wait_until(|| left.join("granted/setuid").exists());
-    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.path()).output().unwrap();
+    until("what is in it", || left.join("granted/setuid").exists().then_some(()));
+    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.path()).run();
     assert!(left.exists(), "its owner is alive");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.path()).output().unwrap();
+    killed.signal(Signal::KILL);
+    killed.wait();
+    doctor(&["--probe", "proc"]).env("TMPDIR", scratch.path()).run();
     assert_eq!(scratch.names(), [""; 0]);
-}
-
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it never came to pass");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn wait_for(child: &mut Child) -> io::Result<std::process::ExitStatus> {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() > deadline {
-            child.kill()?;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
 }

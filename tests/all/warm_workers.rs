@@ -1,35 +1,30 @@
 //! Workers of one zygote: what they share, what they never share, and that whatever is killed leaves each task with one end.
 
-use crate::kit::{Running, Workspace, finish};
 use rustix::process::Signal;
 use sandhog_harness::{
-    PROMISED, Person, Process, Random, Seen, is_root, module, root_or_missing, traces::stale_cgroups, until_within,
+    Folder, Outcome, PROMISED, Person, Process, Random, Running, Seen, is_root, module, root_or_missing,
+    traces::stale_cgroups, until_within,
 };
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 /// `sandhog map FLAGS GUEST -- ARGS` with these lines as its input.
-fn start(workspace: &Workspace, flags: &[&str], name: &str, args: &[&str], lines: &str) -> Running {
-    let mut command = workspace.sandhog();
-    command.arg("map").args(flags).arg(module(name)).arg("--").args(args).stdin(Stdio::piped());
-    let mut child = Running::start(&mut command);
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    child
+fn start(workspace: &Folder, flags: &[&str], name: &str, args: &[&str], lines: &str) -> Running {
+    let command = workspace.sandhog(["map"]).flags(flags).flag(module(name)).flag("--").flags(args);
+    command.stdin(lines).start()
 }
 
-fn run(workspace: &Workspace, flags: &[&str], name: &str, args: &[&str], lines: &str) -> Output {
-    finish(start(workspace, flags, name, args, lines))
+fn run(workspace: &Folder, flags: &[&str], name: &str, args: &[&str], lines: &str) -> Outcome {
+    start(workspace, flags, name, args, lines).wait()
 }
 
 fn numbers(count: usize) -> String {
     (1..=count).map(|number| format!("{number}\n")).collect()
 }
 
-fn text(output: &Output) -> &str {
+fn text(output: &Outcome) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
@@ -48,10 +43,10 @@ fn verdicts(log: &str) -> Vec<String> {
 }
 
 /// Four guests that run at the same time.
-fn four_that_sleep(workspace: &Workspace, flags: &[&str]) -> (Running, Vec<Process>) {
+fn four_that_sleep(workspace: &Folder, flags: &[&str]) -> (Running, Vec<Process>) {
     let command = start(workspace, &[&["-j4"], flags].concat(), "sleep_forever", &[], &numbers(4));
     let workers = until_within("four workers", PROMISED, || {
-        let mut seen = Seen::of(command.id());
+        let mut seen = Seen::of(command.pid);
         seen.look();
         let workers = seen.all_named("sandhog-worker");
         (workers.len() >= 4).then_some(workers)
@@ -68,7 +63,7 @@ fn workers_of_one_pool_have_ids_cgroups_and_processes_of_their_own() {
     if !root_or_missing("an identity of one's own") {
         return;
     }
-    let workspace = Workspace::new(Person::Root);
+    let workspace = Folder::of(Person::Root);
     let (command, workers) = four_that_sleep(&workspace, &[]);
     let ids: BTreeSet<_> = workers.iter().filter_map(Process::ids).collect();
     assert_eq!(ids.len(), workers.len(), "{ids:?}");
@@ -81,7 +76,7 @@ fn workers_of_one_pool_have_ids_cgroups_and_processes_of_their_own() {
         workers.iter().map(|worker| fs::read_link(format!("/proc/{}/ns/pid", worker.pid)).unwrap()).collect();
     assert_eq!(namespaces.len(), workers.len());
     command.signal(Signal::TERM);
-    assert_eq!(finish(command).status.code(), Some(143));
+    assert_eq!(command.wait().exited(), Some(143));
 }
 
 /// Where its program lies in memory, and the network namespace that it has of its zygote.
@@ -93,13 +88,13 @@ fn layout_and_zygote(worker: &Process) -> Option<(String, PathBuf)> {
 
 /// How many layouts and zygotes four workers have that are there at the same time.
 fn layouts_and_zygotes(who: Person, spawn: &str) -> (usize, usize) {
-    let workspace = Workspace::new(who);
+    let workspace = Folder::of(who);
     let (command, workers) = four_that_sleep(&workspace, &["--spawn", spawn]);
     let all: Vec<_> = workers.iter().take(4).filter_map(layout_and_zygote).collect();
     assert_eq!(all.len(), 4, "{who:?}: they are there until they are ended");
     let (layouts, zygotes): (BTreeSet<_>, BTreeSet<_>) = all.into_iter().unzip();
     command.signal(Signal::TERM);
-    assert_eq!(finish(command).status.code(), Some(143));
+    assert_eq!(command.wait().exited(), Some(143));
     (layouts.len(), zygotes.len())
 }
 
@@ -115,21 +110,21 @@ fn workers_share_a_zygote_and_its_layout_or_each_has_its_own() {
 #[test]
 fn with_zygotes_of_their_own_all_tasks_are_done() {
     for who in Person::all() {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         let output = run(&workspace, &["-j3", "--spawn=exec"], "random", &[], &numbers(40));
         let drawn: BTreeSet<&str> = text(&output).lines().collect();
-        assert_eq!((output.status.code(), drawn.len()), (Some(0), 40), "{who:?}: {output:?}");
+        assert_eq!((output.exited(), drawn.len()), (Some(0), 40), "{who:?}: {output:?}");
         let output = run(&workspace, &["-j3", "--spawn=exec", "--reuse=5"], "word-handler", &[], &numbers(40));
-        assert_eq!((output.status.code(), text(&output).lines().count()), (Some(0), 40), "{who:?}: {output:?}");
+        assert_eq!((output.exited(), text(&output).lines().count()), (Some(0), 40), "{who:?}: {output:?}");
     }
 }
 
 #[test]
 fn no_two_tasks_draw_the_same_random_numbers() {
     for who in Person::all() {
-        let output = run(&Workspace::new(who), &["-j2"], "random", &[], &numbers(60));
+        let output = run(&Folder::of(who), &["-j2"], "random", &[], &numbers(60));
         let drawn: BTreeSet<&str> = text(&output).lines().collect();
-        assert_eq!((output.status.code(), drawn.len()), (Some(0), 60), "{output:?}");
+        assert_eq!((output.exited(), drawn.len()), (Some(0), 60), "{output:?}");
     }
 }
 
@@ -137,7 +132,7 @@ fn no_two_tasks_draw_the_same_random_numbers() {
 #[test]
 fn memory_that_one_task_took_is_not_counted_for_the_next_one() {
     for who in Person::all() {
-        let workspace = Workspace::new(who);
+        let workspace = Folder::of(who);
         let flags = ["-j1", "--memory", "64MiB", "--joblog", "log"];
         let sizes = "8\n500\n8\n500\n48\n8\n";
         let output = run(&workspace, &flags, "grow_memory", &["{}"], sizes);
@@ -151,16 +146,14 @@ fn memory_that_one_task_took_is_not_counted_for_the_next_one() {
 /// Neither descriptors nor anything else piles up in a zygote whose workers are many.
 #[test]
 fn the_five_hundredth_worker_has_no_more_descriptors_than_the_first() {
-    let workspace = Workspace::new(if is_root() { Person::Root } else { Person::ordinary() });
+    let workspace = Folder::of(if is_root() { Person::Root } else { Person::ordinary() });
     let counts: Vec<usize> = ["", &numbers(500)]
         .into_iter()
         .map(|before| {
-            let mut command = workspace.sandhog();
-            command.args(["map", "-j1"]).arg(module("sleep_ms")).args(["--", "{}"]).stdin(Stdio::piped());
-            let mut child = Running::start(&mut command);
             let lines: String = before.lines().map(|_| "0\n").collect();
-            child.stdin.take().unwrap().write_all(format!("{lines}600000\n").as_bytes()).unwrap();
-            let mut seen = Seen::of(child.id());
+            let command = workspace.sandhog(["map", "-j1", &module("sleep_ms"), "--", "{}"]);
+            let child = command.stdin(format!("{lines}600000\n")).start();
+            let mut seen = Seen::of(child.pid);
             let zygote = until_within("a zygote", PROMISED, || {
                 seen.look();
                 seen.named("sandhog-zygote").cloned()
@@ -174,7 +167,7 @@ fn the_five_hundredth_worker_has_no_more_descriptors_than_the_first() {
                 (workers.len() == 2 && sleeps).then(|| descriptors(&zygote).unwrap_or(0))
             });
             child.signal(Signal::TERM);
-            finish(child);
+            child.wait();
             count
         })
         .collect();
@@ -194,15 +187,15 @@ fn is_in_its_guest(worker: &Process, _first: bool) -> bool {
 const VICTIMS: [&str; 4] = ["sandhog", "sandhog-spawner", "sandhog-zygote", "sandhog-worker"];
 const TASKS: usize = 60;
 
-fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
+fn kill_one(workspace: &Folder, number: u64, random: &mut Random) {
     let (victim, after) = (*random.one_of(&VICTIMS), Duration::from_micros(random.below(120_000)));
-    let what = format!("kill {number} of {:?}: {victim} after {after:?}", workspace.who);
+    let what = format!("kill {number} of {:?}: {victim} after {after:?}", workspace.person);
     println!("{what}");
     let log = format!("log-{number}");
     let lines: String = (0..TASKS).map(|task| format!("{}\n", task % 4)).collect();
     let spawn = if number.is_multiple_of(3) { "--spawn=exec" } else { "--spawn=shared" };
     let command = start(workspace, &["-j2", spawn, "--joblog", &log], "sleep_ms", &["{}"], &lines);
-    let mut seen = Seen::of(command.id());
+    let mut seen = Seen::of(command.pid);
     // The one sleep here: it is the random moment, and nothing is concluded from it.
     std::thread::sleep(after);
     seen.look();
@@ -214,14 +207,14 @@ fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
             command.signal(Signal::STOP);
             seen.look();
             command.signal(Signal::KILL);
-            finish(command);
+            command.wait();
             return seen.expect_gone(&what);
         }
     }
-    let output = finish(command);
+    let output = command.wait();
     seen.look();
-    let code = output.status.code();
-    let done = fs::read_to_string(workspace.path(&log)).map(|log| verdicts(&log)).unwrap_or_default();
+    let code = output.exited();
+    let done = fs::read_to_string(workspace.join(&log)).map(|log| verdicts(&log)).unwrap_or_default();
     match victim {
         // Those that had a worker may have been the last ones: then there was nothing more to start.
         "sandhog-spawner" => assert!(matches!(code, Some(0..=4 | 125)), "{what}: {output:?}"),
@@ -243,9 +236,9 @@ fn kill_one(workspace: &Workspace, number: u64, random: &mut Random) {
 fn a_hundred_kills_at_random_moments_leave_each_task_one_end_and_nothing_behind() {
     const SEED: u64 = 0x5a17_d0b1_77ac;
     println!("seed {SEED:#x}");
-    let workspaces: Vec<Workspace> = Person::all().into_iter().map(Workspace::new).collect();
+    let workspaces: Vec<Folder> = Person::all().into_iter().map(Folder::of).collect();
     for workspace in &workspaces {
-        assert_eq!(run(workspace, &[], "sleep_ms", &["{}"], "0\n").status.code(), Some(0));
+        assert_eq!(run(workspace, &[], "sleep_ms", &["{}"], "0\n").exited(), Some(0));
     }
     let before = stale_cgroups();
     let mut random = Random(SEED);
@@ -253,7 +246,7 @@ fn a_hundred_kills_at_random_moments_leave_each_task_one_end_and_nothing_behind(
         kill_one(random.one_of(&workspaces), number, &mut random);
     }
     for workspace in &workspaces {
-        assert_eq!(run(workspace, &[], "sleep_ms", &["{}"], "0\n").status.code(), Some(0));
+        assert_eq!(run(workspace, &[], "sleep_ms", &["{}"], "0\n").exited(), Some(0));
     }
     until_within("no cgroup is left", PROMISED, || stale_cgroups().is_subset(&before).then_some(()));
 }

@@ -1,9 +1,7 @@
 //! `up --watch`: what changes on disk is brought up, and nothing else is touched.
 
-use crate::daemon_kit::{Daemon, quick};
-use crate::support::Running;
 use rustix::process::Signal;
-use sandhog_harness::{DEADLINE, module};
+use sandhog_harness::{DEADLINE, Daemon, Running, module, quick};
 use sandhog_protocol::control::Phase;
 use std::fs;
 use std::os::unix::fs::symlink;

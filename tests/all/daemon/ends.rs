@@ -1,10 +1,9 @@
 //! How it ends: asked, asked twice, killed, or without its spawner.
 
-use super::{Directories, Traces, apply, sleeper, with_two_sleepers};
-use crate::daemon_kit::{Daemon, kinds};
+use super::{Traces, apply, sleeper, with_two_sleepers};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
-use sandhog_harness::{DEADLINE, Folder, Process, Seen, module, until};
+use sandhog_harness::{DEADLINE, Daemon, Folder, Process, Seen, Site, kinds, module, until};
 use sandhog_protocol::control::Phase;
 use serde_json::json;
 use std::fs;
@@ -99,7 +98,7 @@ fn a_daemon_listens_only_once_its_spawner_will_clear_away_behind_it() {
     fs::DirBuilder::new().mode(0o700).create(&runtime).unwrap();
     let lock = fs::File::options().write(true).create_new(true).open(&path).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
-    let directories = Directories(scratch);
+    let directories = Site(scratch);
     let daemon = directories.command(&["daemon"]).start();
     let spawner = until("its spawner", || {
         let tree = Process::tree(daemon.pid);

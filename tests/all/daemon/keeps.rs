@@ -1,16 +1,16 @@
 //! What it keeps from one start to the next, and how it is started in the background.
 
-use super::{Directories, Traces, apply, sleeper};
-use crate::daemon_kit::Daemon;
-use crate::kit;
-use crate::support::{Run, Running};
+use super::{Traces, apply, sleeper};
 use rustix::process::Signal;
-use sandhog_harness::{DEADLINE, Folder, Need, Person, Process, chown, is_root, missing, module, sandhog, until};
+use sandhog_harness::{
+    Command, DEADLINE, Daemon, Folder, Need, Person, Process, Running, Site, chown, is_root, missing, module, sandhog,
+    until,
+};
 use sandhog_protocol::control::{Instance, Phase};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 /// A job that fails at once and is given up after one more try.
@@ -143,18 +143,19 @@ fn a_thousand_jobs_are_read_and_told() {
 
 /// A daemon that `up` has started: nobody's child.
 struct Background<'a> {
-    directories: &'a Directories,
+    directories: &'a Site,
     process: Process,
 }
 
 impl<'a> Background<'a> {
-    fn find(directories: &'a Directories) -> Self {
+    fn find(directories: &'a Site) -> Self {
         let process = Process::of(Self::pid(directories)).unwrap();
         Self { directories, process }
     }
 
-    fn pid(directories: &Directories) -> u32 {
-        let answer = crate::daemon_kit::get(&directories.0.join("runtime/control.sock"), "/v1/daemon").expect(200);
+    fn pid(directories: &Site) -> u32 {
+        let answer =
+            sandhog_harness::daemon::get(&directories.0.join("runtime/control.sock"), "/v1/daemon").expect(200);
         let about: serde_json::Value = serde_json::from_str(&answer).unwrap();
         about["pid"].as_u64().unwrap().try_into().unwrap()
     }
@@ -174,8 +175,8 @@ impl Drop for Background<'_> {
 
 const MANIFEST: &str = "[job.web]\nmodule = 'sleep_forever.wasm'\nready = '10ms'\n";
 
-fn with_manifest() -> Directories {
-    let directories = Directories::new();
+fn with_manifest() -> Site {
+    let directories = Site::new();
     fs::copy(sandhog_harness::guest("sleep_forever"), directories.0.join("sleep_forever.wasm")).unwrap();
     directories.0.file("sandhog.toml", MANIFEST);
     directories
@@ -199,18 +200,16 @@ fn up_starts_a_daemon_in_the_background_and_waits_until_all_is_ready() {
 /// The program `script` is a terminal; killed, it is a closed one.
 #[test]
 fn the_terminal_that_it_was_started_from_may_go() {
-    if Command::new("script").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if std::process::Command::new("script").arg("--version").stdout(Stdio::null()).status().is_err() {
         missing(Need::Program, "there is no `script`, which is a terminal");
         return;
     }
     let directories = with_manifest();
     let line = format!("'{}' up; sleep 60", sandhog().display());
-    let mut terminal = Command::new("script");
-    terminal.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    terminal.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    terminal.env("SANDHOG_STATE_DIR", directories.text("state")).current_dir(directories.0.path());
-    terminal.env("SANDHOG_RUNTIME_DIR", directories.text("runtime"));
-    let terminal = kit::Running::start(&mut terminal);
+    let terminal = Command::program("script", ["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let terminal = terminal.stdout_to(Stdio::null()).stderr_to(Stdio::null()).current_dir(directories.0.path());
+    let terminal = terminal.env("SANDHOG_STATE_DIR", directories.text("state"));
+    let terminal = terminal.env("SANDHOG_RUNTIME_DIR", directories.text("runtime")).start();
     let is_up = || {
         let ps = directories.command(&["ps", "--json"]).run();
         let list: Vec<Instance> = serde_json::from_slice(&ps.stdout).unwrap_or_default();
@@ -218,10 +217,10 @@ fn the_terminal_that_it_was_started_from_may_go() {
     };
     until("the job being up", is_up);
     let daemon = Background::find(&directories);
-    let mut seen = sandhog_harness::Seen::of(terminal.id());
+    let mut seen = sandhog_harness::Seen::of(terminal.pid);
     seen.look();
     terminal.signal(Signal::KILL);
-    kit::finish(terminal);
+    terminal.wait();
     seen.expect_gone("the terminal");
     assert!(daemon.process.is_alive());
     is_up().expect("it goes on without its terminal");
@@ -238,12 +237,12 @@ fn an_ordinary_user_has_a_daemon_too() {
     let module = scratch.join("sleep_forever.wasm");
     fs::copy(sandhog_harness::guest("sleep_forever"), &module).unwrap();
     let text = |name: &str| scratch.join(name).to_str().unwrap().to_owned();
-    let command = |words: &[&str]| -> Run {
-        let run = Run::command(words).current_dir(scratch.path()).by_ordinary_user();
+    let command = |words: &[&str]| -> Command {
+        let run = Command::sandhog(words).current_dir(scratch.path()).by_ordinary_user();
         // One cache for all of them: each run has one of its own else.
-        run.env("SANDHOG_CACHE_DIR", &text("cache"))
-            .env("SANDHOG_STATE_DIR", &text("state"))
-            .env("SANDHOG_RUNTIME_DIR", &text("runtime"))
+        run.env("SANDHOG_CACHE_DIR", text("cache"))
+            .env("SANDHOG_STATE_DIR", text("state"))
+            .env("SANDHOG_RUNTIME_DIR", text("runtime"))
     };
     let daemon: Running = command(&["daemon"]).start();
     daemon.stderr.until_has("sandhog: ready, at ");

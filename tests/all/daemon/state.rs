@@ -1,11 +1,9 @@
 //! A state that can't be read or written: a sentence, and nothing is lost.
 
-use super::{Directories, apply, sleeper};
-use crate::daemon_kit::Daemon;
-use crate::support::Outcome;
+use super::{apply, sleeper};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-use sandhog_harness::{Person, chown, is_root, module, root_or_missing};
+use sandhog_harness::{Daemon, Outcome, Person, Site, chown, is_root, module, root_or_missing};
 use sandhog_protocol::control::Phase;
 use serde_json::json;
 use std::ffi::CString;
@@ -70,7 +68,7 @@ fn the_state_of_a_newer_sandhog_and_somebody_elses_database_are_left_alone() {
 
 #[test]
 fn a_folder_or_a_link_in_the_states_place_is_told() {
-    let directories = Directories::new();
+    let directories = Site::new();
     fs::create_dir_all(directories.0.join("state/state.db")).unwrap();
     set_mode(&directories, "state", 0o700);
     expect_told(&directories.command(&["daemon"]).run(), &["state.db"]);
@@ -83,13 +81,13 @@ fn a_folder_or_a_link_in_the_states_place_is_told() {
     assert_eq!(fs::read_to_string(directories.0.join("elsewhere")).unwrap(), "precious");
 }
 
-fn set_mode(directories: &Directories, name: &str, mode: u32) {
+fn set_mode(directories: &Site, name: &str, mode: u32) {
     fs::set_permissions(directories.0.join(name), fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
 fn directories_that_others_may_write_or_that_are_in_the_way_are_told() {
-    let directories = Directories::new();
+    let directories = Site::new();
     for (name, variable) in [("state", "SANDHOG_STATE_DIR"), ("runtime", "SANDHOG_RUNTIME_DIR")] {
         let _ = fs::remove_dir_all(directories.0.join(name));
         fs::create_dir(directories.0.join(name)).unwrap();
@@ -108,7 +106,7 @@ fn directories_that_others_may_write_or_that_are_in_the_way_are_told() {
 
 #[test]
 fn a_state_directory_that_may_not_be_written_is_told() {
-    let directories = Directories::new();
+    let directories = Site::new();
     fs::create_dir(directories.0.join("state")).unwrap();
     if is_root() {
         chown(directories.0.path(), Person::MADE_UP.uid());
@@ -120,7 +118,7 @@ fn a_state_directory_that_may_not_be_written_is_told() {
 }
 
 /// What a child does before it becomes the daemon: a file system of its own, so many bytes large, over the state's directory.
-fn small_state(directories: &Directories, bytes: usize) -> impl FnMut() -> std::io::Result<()> + Send + Sync + 'static {
+fn small_state(directories: &Site, bytes: usize) -> impl FnMut() -> std::io::Result<()> + Send + Sync + 'static {
     let path = CString::new(directories.text("state")).unwrap();
     let options = CString::new(format!("size={bytes},mode=0700")).unwrap();
     move || {
@@ -143,7 +141,7 @@ fn a_state_that_is_full_from_the_start_is_told() {
         return;
     }
     for pages in [1, 2, 4] {
-        let directories = Directories::new();
+        let directories = Site::new();
         fs::create_dir(directories.0.join("state")).unwrap();
         let full = small_state(&directories, pages * 4096);
         let outcome = directories.command(&["daemon"]).in_child(full).run();
@@ -157,18 +155,18 @@ fn a_state_that_fills_up_ends_neither_the_daemon_nor_its_jobs() {
     if !root_or_missing("a mount") {
         return;
     }
-    let directories = Directories::new();
+    let directories = Site::new();
     fs::create_dir(directories.0.join("state")).unwrap();
     let small = small_state(&directories, 2 << 20);
     let daemon = directories.command(&["daemon"]).in_child(small).start();
     daemon.stderr.until_has("sandhog: ready, at ");
     let socket = directories.0.join("runtime/control.sock");
-    let post = |path: &str, body: &serde_json::Value| crate::daemon_kit::post(&socket, path, body);
+    let post = |path: &str, body: &serde_json::Value| sandhog_harness::daemon::post(&socket, path, body);
     let spew = json!({ "name": "spew", "module": module("spew"), "restart": "always", "timeout": "100ms",
         "backoff": { "first": "1ms", "max": "10ms" }, "intensity": { "restarts": 10_000, "within": "1s" } });
     post("/v1/apply", &json!({ "jobs": [sleeper("web"), spew] })).expect(200);
     let list = || -> Vec<sandhog_protocol::control::Instance> {
-        serde_json::from_str(&crate::daemon_kit::get(&socket, "/v1/instances").expect(200)).unwrap()
+        serde_json::from_str(&sandhog_harness::daemon::get(&socket, "/v1/instances").expect(200)).unwrap()
     };
     let restarts = || list().iter().find(|it| it.job == "spew").unwrap().restarts;
     let enough = |count: u64| (restarts() >= count).then_some(());

@@ -1,9 +1,8 @@
 //! `sandhog startup`: a unit that systemd takes, and that is as closed as it may be.
 
-use crate::support::Run;
-use sandhog_harness::{Folder, Need, missing};
+use sandhog_harness::{Command, Folder, Need, missing};
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// What the unit's exposure has to be below, by `systemd-analyze security`.
 const EXPOSURE: f64 = 2.0;
@@ -13,7 +12,7 @@ const ALL: [&[&str]; 3] = [&[], &["--root"], &["--user"]];
 
 /// `startup` with these flags.
 fn unit(flags: &[&str]) -> String {
-    let outcome = Run::command([&["startup"], flags].concat()).run();
+    let outcome = Command::sandhog([&["startup"], flags].concat()).run();
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:#?}");
     outcome.text().to_owned()
 }
@@ -22,7 +21,7 @@ fn unit(flags: &[&str]) -> String {
 fn analyzed(flags: &[&str], words: &[&str]) -> Option<Output> {
     let scratch = Folder::new();
     let path = scratch.file("sandhog.service", unit(flags));
-    let output = Command::new("systemd-analyze").args(words).arg(path).env("SYSTEMD_PAGER", "").output();
+    let output = std::process::Command::new("systemd-analyze").args(words).arg(path).env("SYSTEMD_PAGER", "").output();
     if output.is_err() {
         missing(Need::Program, "there is no systemd-analyze");
     }
@@ -39,7 +38,7 @@ fn the_unit_starts_the_daemon_that_printed_it() {
             assert!(text.lines().any(|other| other == line), "{line} is missing: {text}");
         }
     }
-    let json = Run::command(["startup", "--json"]).run();
+    let json = Command::sandhog(["startup", "--json"]).run();
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert!(json.as_object().unwrap().values().any(|value| value.as_str().is_some_and(|it| it.contains("ExecStart="))));
 }

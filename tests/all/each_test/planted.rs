@@ -3,10 +3,12 @@
 //! Must not: have a test that breaks a rule in an ordinary run. Such a one does so only where [`PLANTED`] is set, and is the fact
 //! itself where it is not.
 
-use crate::support::Run;
-use sandhog_harness::each_test::{alone, begin, limit, running_beside, waiting};
 use sandhog_harness::until;
-use std::process::{Command, Output};
+use sandhog_harness::{
+    Command,
+    each_test::{alone, begin, limit, running_beside, waiting},
+};
+use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ fn is_planted() -> bool {
 /// Runs these tests of this file once more, planted.
 fn planted(names: &[&str], threads: &str) -> Output {
     begin();
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command.args(names.iter().map(|name| format!("each_test::planted::{name}")));
     command.args(["--exact", "--test-threads", threads]).env(PLANTED, "").output().unwrap()
 }
@@ -42,7 +44,7 @@ fn a_test_over_its_limit_is_named_with_its_processes_which_are_ended() {
     if is_planted() {
         limit(SHORT);
         // It ends when its process does: with a verdict that nobody expected.
-        Run::new("sleep_forever").run().is(0, "completed");
+        Command::guest("sleep_forever").run().is(0, "completed");
         return;
     }
     for threads in ["1", "2"] {
@@ -72,7 +74,7 @@ fn a_test_that_waits_for_ever_ends_the_run_with_a_failure() {
 fn a_test_that_passes_over_its_limit_ends_the_run_with_a_failure() {
     if is_planted() {
         limit(SHORT);
-        let run = Run::new("sleep_forever").start();
+        let run = Command::guest("sleep_forever").start();
         assert!(run.ends_within(sandhog_harness::DEADLINE));
         return;
     }

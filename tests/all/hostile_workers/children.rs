@@ -2,9 +2,8 @@
 //! worst of times. The children are honest guests.
 
 use super::{FLAT, HostileWorker, child, exited, path};
-use crate::support::{Run, Running};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
-use sandhog_harness::{DEADLINE, Folder, alone, process, until};
+use sandhog_harness::{Command, DEADLINE, Folder, Running, alone, process, until};
 use sandhog_protocol::frame;
 use sandhog_protocol::limits;
 use sandhog_protocol::message::{Format, Message};
@@ -174,7 +173,7 @@ fn a_bomb_of_children_ends_in_the_quota_and_leaves_the_memory_flat() {
     for lie in ["relay", "deaf"] {
         let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
         let flags = [granted.as_str(), "--timeout=2s", "--max-child-rate=1000"];
-        let hostile = HostileWorker::of(Run::hostile(lie).flag("--"), &flags);
+        let hostile = HostileWorker::of(Command::lie(lie).flag("--"), &flags);
         let pid = hostile.running.pid;
         let most = std::thread::spawn(move || {
             let mut most = 0;
@@ -198,7 +197,7 @@ fn children_that_come_and_go_without_end_leave_the_memory_flat() {
         let granted = format!("--child=hello={}", path("hello"));
         let flags = [granted.as_str(), "--timeout=3s", "--max-child-rate=10000"];
         let job = ChildJob { connected: true, stdio: [ChildStdio::Piped; 3], ..child("hello") };
-        let (outcome, peak) = HostileWorker::of(Run::hostile(lie).flag("--"), &flags).floods(spawn(job).repeat(50));
+        let (outcome, peak) = HostileWorker::of(Command::lie(lie).flag("--"), &flags).floods(spawn(job).repeat(50));
         outcome.is(124, "deadline");
         assert!(peak < FLAT, "{lie}: {peak} bytes");
     }
@@ -239,7 +238,7 @@ fn what_a_child_uses_is_told_in_the_order_of_the_questions_until_it_has_ended() 
 fn questions_without_end_what_a_child_uses_leave_the_memory_flat() {
     for lie in ["relay", "deaf"] {
         let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
-        let mut hostile = HostileWorker::of(Run::hostile(lie).flag("--"), &[granted.as_str(), "--timeout=3s"]);
+        let mut hostile = HostileWorker::of(Command::lie(lie).flag("--"), &[granted.as_str(), "--timeout=3s"]);
         hostile.writes(&spawn(child("sleep_forever")));
         let (outcome, peak) = hostile.floods(uses(1).repeat(1000));
         outcome.is(124, "deadline");
@@ -358,7 +357,7 @@ fn a_command_that_can_open_no_more_files_says_so_and_goes_on() {
         setrlimit(Resource::Nofile, limit).map_err(Into::into)
     };
     let granted = format!("--child=sleep_forever={}", path("sleep_forever"));
-    let run = Run::hostile("relay").flag("--").in_child(few);
+    let run = Command::lie("relay").flag("--").in_child(few);
     let mut hostile = HostileWorker::of(run, &[&granted, "--max-children=100", "--max-files=16"]);
     let job = ChildJob { connected: true, stdio: [ChildStdio::Piped; 3], ..child("sleep_forever") };
     let refused = loop {

@@ -1,9 +1,8 @@
 //! Keepers of shared objects that were taken over, each by a lie of its own (`host/worker/src/keeper/lies.rs`): their groups go on
 //! with the next keeper, other groups notice nothing, and nothing stays with the daemon.
 
-use crate::daemon_kit::Daemon;
 use crate::objects_lifetime::{ask, script};
-use sandhog_harness::{process, until};
+use sandhog_harness::{Daemon, process, until};
 use std::thread;
 
 /// The memory that means the first lie, in KiB; the next one is a page more.

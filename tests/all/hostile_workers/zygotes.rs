@@ -2,10 +2,10 @@
 //! spawner, and whoever else it serves, goes on.
 
 use super::{HostileWorker, exited, harmless};
-use crate::support::{Outcome, Run};
 use rustix::process::Signal;
 use sandhog_harness::{
-    Folder, Need, PROMISED, Process, is_root, missing, root_or_missing, traces::cgroups_of, until, until_within,
+    Command, Folder, Need, Outcome, PROMISED, Process, is_root, missing, root_or_missing, traces::cgroups_of, until,
+    until_within,
 };
 use sandhog_protocol::frame::encode_body;
 use sandhog_protocol::limits;
@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 const FIRST: WorkerId = 1;
 
 /// `walls`: such as `--without=seccomp`.
-fn zygote(steps: &str, walls: &[&str]) -> Run {
-    walls.iter().fold(Run::hostile(&format!("zygote:{steps}")), Run::flag).flag("--")
+fn zygote(steps: &str, walls: &[&str]) -> Command {
+    walls.iter().fold(Command::lie(&format!("zygote:{steps}")), Command::flag).flag("--")
 }
 
 fn hex(message: &FromZygote) -> String {
@@ -57,7 +57,7 @@ fn as_long_as_a_packet(of: impl Fn(SealFailure) -> FromZygote) -> String {
 }
 
 /// As root and as an ordinary user, where this process may be both.
-fn by_everybody(steps: &str, walls: &[&str]) -> Vec<Run> {
+fn by_everybody(steps: &str, walls: &[&str]) -> Vec<Command> {
     let mut runs = vec![zygote(steps, walls)];
     runs.extend(is_root().then(|| zygote(steps, walls).by_ordinary_user()));
     runs
@@ -220,8 +220,8 @@ fn reasons_of_a_zygote_are_short_however_long_it_makes_them() {
 }
 
 /// A run of root's with a runtime directory of its own.
-fn run_of(runtime: &Folder, guest: &str) -> Run {
-    Run::new(guest).env("SANDHOG_RUNTIME_DIR", runtime.path().to_str().unwrap())
+fn run_of(runtime: &Folder, guest: &str) -> Command {
+    Command::guest(guest).env("SANDHOG_RUNTIME_DIR", runtime.path().to_str().unwrap())
 }
 
 /// The cgroup that a run of root's has now, in each hierarchy.
@@ -241,7 +241,7 @@ struct Squatter(Child, Vec<PathBuf>);
 
 impl Squatter {
     fn new(cgroups: Vec<PathBuf>) -> Self {
-        let child = Command::new("sleep").arg("600").spawn().unwrap();
+        let child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
         for cgroup in &cgroups {
             fs::create_dir(cgroup).unwrap();
             File::options().write(true).open(cgroup.join("cgroup.procs")).unwrap();
@@ -303,7 +303,7 @@ fn an_output_that_somebody_else_holds_open_ends_with_its_worker() {
         missing(Need::Root, "taking a descriptor of another process needs root");
         return;
     }
-    let mut running = Run::new("cat").flag("--timeout=20s").stdin_open().start();
+    let mut running = Command::guest("cat").flag("--timeout=20s").stdin_open().start();
     running.say("first\n");
     running.stdout.until_has("first\n");
     let tree = Process::tree(running.pid);

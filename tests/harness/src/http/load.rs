@@ -3,8 +3,12 @@
 //! A request that was sent over a connection that had answered before, and got not a byte, may have crossed with the server's
 //! farewell: HTTP allows that (RFC 9112, 9.3.1) and lets a client send it again. It is counted as `crossed`, apart from those
 //! that failed.
+//!
+//! Must not: leave a request uncounted.
 
-use super::{Broken, Client};
+use super::answer::Broken;
+use super::client::Client;
+use crate::waiting::until;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +17,7 @@ use std::thread::JoinHandle;
 
 /// What became of the requests of some clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub struct Counts {
     /// Answered with 200, whole.
     pub ok: u64,
     /// Answered with another status, by status.
@@ -24,6 +28,7 @@ pub(crate) struct Counts {
     pub failed: Vec<String>,
     /// Connections that were not taken.
     pub refused: u64,
+    /// Connections that were taken.
     pub connections: u64,
 }
 
@@ -39,30 +44,34 @@ impl Counts {
 
     /// No request was lost, nor answered with anything but 200.
     #[track_caller]
-    pub(crate) fn all_ok(&self) {
+    pub fn all_ok(&self) {
         assert!(self.failed.is_empty() && self.refused == 0 && self.other.is_empty(), "{self:?}");
     }
 }
 
 /// How they ask.
 #[derive(Clone, Debug)]
-pub(crate) struct Load {
+pub struct Load {
+    /// Whom they ask.
     pub to: SocketAddr,
+    /// How many there are.
     pub clients: usize,
+    /// What they ask for.
     pub target: String,
     /// Else one connection for each request.
     pub keep_alive: bool,
 }
 
 /// Clients that ask until they are told to stop.
-pub(crate) struct Asking {
+pub struct Asking {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
     threads: Vec<JoinHandle<Counts>>,
 }
 
 impl Load {
-    pub(crate) fn start(&self) -> Asking {
+    /// Begins.
+    pub fn start(&self) -> Asking {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let client = || {
             let (load, stop, done) = (self.clone(), Arc::clone(&stop), Arc::clone(&done));
@@ -111,17 +120,18 @@ impl Load {
 
 impl Asking {
     /// How many requests have ended.
-    pub(crate) fn done(&self) -> u64 {
+    pub fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }
 
     /// Waits until so many more requests have ended.
-    pub(crate) fn goes_on(&self, requests: u64) {
+    pub fn goes_on(&self, requests: u64) {
         let before = self.done();
-        sandhog_harness::until("requests to be answered", || (self.done() >= before + requests).then_some(()));
+        until("requests to be answered", || (self.done() >= before + requests).then_some(()));
     }
 
-    pub(crate) fn stop(self) -> Counts {
+    /// Ends, and says what became of all.
+    pub fn stop(self) -> Counts {
         self.stop.store(true, Ordering::Relaxed);
         self.threads.into_iter().fold(Counts::default(), |mut all, thread| {
             all.add(thread.join().unwrap());

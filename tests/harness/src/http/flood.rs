@@ -1,9 +1,11 @@
 //! Thousands of connections in one thread: opened, each with the same bytes, and left open.
+//!
+//! Must not: have a thread for each.
 
 use super::answer::Reader;
+use crate::waiting::DEADLINE;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
-use sandhog_harness::DEADLINE;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Instant;
@@ -15,11 +17,11 @@ const FOR_EACH_ADDRESS: usize = 5000;
 const AT_ONCE: usize = 256;
 
 /// Connections that stay open.
-pub(crate) struct Flood(Vec<TcpStream>);
+pub struct Flood(Vec<TcpStream>);
 
 impl Flood {
     /// Opens so many, and sends these bytes over each.
-    pub(crate) fn open(to: SocketAddr, count: usize, bytes: &[u8]) -> io::Result<Self> {
+    pub fn open(to: SocketAddr, count: usize, bytes: &[u8]) -> io::Result<Self> {
         let mut all = Vec::with_capacity(count);
         while all.len() < count {
             let batch = AT_ONCE.min(count - all.len());
@@ -37,12 +39,12 @@ impl Flood {
     }
 
     /// Sends more over each, where it is still open.
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> usize {
+    pub fn send(&mut self, bytes: &[u8]) -> usize {
         self.0.iter_mut().filter_map(|stream| stream.write_all(bytes).ok()).count()
     }
 
     /// How many are answered with each status; 0 stands for a connection that was closed without an answer.
-    pub(crate) fn statuses(&mut self) -> io::Result<std::collections::BTreeMap<u16, usize>> {
+    pub fn statuses(&mut self) -> io::Result<std::collections::BTreeMap<u16, usize>> {
         wait(&self.0, PollFlags::IN)?;
         let mut counts = std::collections::BTreeMap::new();
         for stream in &mut self.0 {

@@ -1,5 +1,8 @@
 //! Answers as they come from a socket.
+//!
+//! Must not: know what was asked, but that a head alone was.
 
+use serde_json::Value;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -8,30 +11,47 @@ const LONGEST_LINE: usize = 64 << 10;
 
 /// An answer, whole.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
+pub struct Answer {
+    /// Of its first line.
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// Without what it was sent in.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The first header of this name, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn text(&self) -> &str {
+    /// The body, which is text.
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    pub(super) fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    ///
+    /// Where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
     /// The server keeps the connection open behind it.
-    pub(crate) fn keeps_open(&self) -> bool {
+    pub fn keeps_open(&self) -> bool {
         !self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// The text, where the status is this one.
     #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> String {
+    pub fn expect(self, status: u16) -> String {
         let text = String::from_utf8_lossy(&self.body).into_owned();
         assert_eq!(self.status, status, "{:?} {text}", self.headers);
         text
@@ -40,7 +60,7 @@ impl Answer {
 
 /// No answer, or a part of one.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub enum Broken {
     /// Closed or reset before a byte of it: the request may never have been read.
     Unanswered(io::ErrorKind),
     /// Its head came, and not all of its body.
@@ -61,21 +81,21 @@ impl fmt::Display for Broken {
 
 /// What has been read and not looked at.
 #[derive(Default)]
-pub(crate) struct Reader {
+pub(super) struct Reader {
     bytes: Vec<u8>,
 }
 
 impl Reader {
-    pub(crate) fn has_some(&self) -> bool {
+    pub(super) fn has_some(&self) -> bool {
         !self.bytes.is_empty()
     }
 
-    pub(crate) fn wait_for_some(&mut self, from: &mut impl Read) -> io::Result<()> {
+    pub(super) fn wait_for_some(&mut self, from: &mut impl Read) -> io::Result<()> {
         if self.bytes.is_empty() { self.more(from) } else { Ok(()) }
     }
 
     /// What is there, or else the next that comes; empty at the end.
-    pub(crate) fn some(&mut self, from: &mut impl Read) -> io::Result<Vec<u8>> {
+    pub(super) fn some(&mut self, from: &mut impl Read) -> io::Result<Vec<u8>> {
         if self.bytes.is_empty() {
             match self.more(from) {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
@@ -86,7 +106,7 @@ impl Reader {
     }
 
     /// One answer, to its end. Interim ones (100) are passed over.
-    pub(crate) fn answer(&mut self, from: &mut impl Read, to_head: bool) -> Result<Answer, Broken> {
+    pub(super) fn answer(&mut self, from: &mut impl Read, to_head: bool) -> Result<Answer, Broken> {
         loop {
             if self.bytes.is_empty() {
                 self.more(from).map_err(|error| Broken::Unanswered(error.kind()))?;
@@ -101,7 +121,8 @@ impl Reader {
         }
     }
 
-    fn head(&mut self, from: &mut impl Read) -> Result<Answer, Broken> {
+    /// The head of an answer, with nothing in its body.
+    pub(super) fn head(&mut self, from: &mut impl Read) -> Result<Answer, Broken> {
         let garbled = |error: &dyn std::fmt::Display| Broken::Garbled(error.to_string());
         let first = self.line(from).map_err(|error| garbled(&error))?;
         let status = first.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
@@ -120,7 +141,7 @@ impl Reader {
         if to_head || [204, 304].contains(&answer.status) {
             return Ok(());
         }
-        if answer.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        if answer.is_chunked() {
             return self.chunks(from, &mut answer.body);
         }
         match answer.header("content-length").map(str::parse) {
@@ -147,6 +168,19 @@ impl Reader {
         }
     }
 
+    /// As much as is there, or else comes next, and fits; 0 at the end.
+    pub(super) fn at_most(&mut self, from: &mut impl Read, to: &mut [u8]) -> io::Result<usize> {
+        if to.is_empty() {
+            return Ok(0);
+        }
+        if self.bytes.is_empty() {
+            self.more(from)?;
+        }
+        let here = to.len().min(self.bytes.len());
+        self.bytes.drain(..here).zip(to).for_each(|(byte, to)| *to = byte);
+        Ok(here)
+    }
+
     fn exactly(&mut self, from: &mut impl Read, count: usize, to: &mut Vec<u8>) -> io::Result<()> {
         let mut left = count;
         while left > 0 {
@@ -160,7 +194,7 @@ impl Reader {
         Ok(())
     }
 
-    fn line(&mut self, from: &mut impl Read) -> io::Result<String> {
+    pub(super) fn line(&mut self, from: &mut impl Read) -> io::Result<String> {
         loop {
             if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.bytes.drain(..=end).collect();
