@@ -61,6 +61,9 @@ impl Pipe {
 
 /// The end that was granted under this name, or that this job's parent has handed to it. Where another job had it before, whatever that one has not received is received here.
 ///
+/// Of a pipe with a name no end is told when the other one closes, by whatever way: `recv` waits for the next job that has it, and
+/// so does `send` where there is no room. Use [`within`](Connection::within) where nobody may come.
+///
 /// [`Error::NotFound`](crate::Error::NotFound): none was granted; [`Error::Invalid`](crate::Error::Invalid): it is no pipe.
 pub fn open(name: &str) -> Result<Connection> {
     host::open_pipe(name).map(Connection::new).map_err(Into::into)

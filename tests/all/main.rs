@@ -72,6 +72,7 @@ mod serve_passed;
 mod serve_waits;
 mod shared_zygotes;
 mod sockets;
+mod sockets_dispatched;
 mod sockets_kept;
 mod stopping;
 mod streams;

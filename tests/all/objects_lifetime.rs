@@ -114,6 +114,40 @@ fn a_pipe_has_two_ends_and_what_was_not_received_is_for_the_successor() {
 }
 
 #[test]
+fn the_other_end_of_a_named_pipe_hears_nothing_of_a_close_and_whoever_comes_next_goes_on() {
+    let daemon = Daemon::start();
+    daemon.up_well(&quick("", &[job("a", &["p: pipe first"], ""), job("b", &["p: pipe second"], "")]));
+    script(&daemon, &[("a", "open pipe p", "there"), ("b", "open pipe p", "there")]);
+    let goes_on = |gone: &str, stays: &str, word: &str, leave: &dyn Fn()| {
+        let (sends, receives) = (format!("send p {word}"), format!("{word}-back"));
+        leave();
+        script(&daemon, &[(stays, "recv p @10", "timed-out"), (stays, sends.as_str(), "done")]);
+        daemon.well(&["start", gone]);
+        script(&daemon, &[(gone, "open pipe p", "there"), (gone, "recv p", word)]);
+        script(&daemon, &[(gone, format!("send p {receives}").as_str(), "done"), (stays, "recv p", receives.as_str())]);
+    };
+    for (gone, stays) in [("b", "a"), ("a", "b")] {
+        goes_on(gone, stays, "closed", &|| script(&daemon, &[(gone, "disconnect p", "done")]));
+        goes_on(gone, stays, "ended", &|| drop(daemon.well(&["stop", gone])));
+        goes_on(gone, stays, "restarted", &|| drop(daemon.well(&["restart", gone])));
+        goes_on(gone, stays, "killed", &|| {
+            let before = daemon.instance(gone);
+            let pid = rustix::process::Pid::from_raw(i32::try_from(before.pid.unwrap()).unwrap()).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            let is_another = |it: &Instance| it.attempt != before.attempt && it.phase == Phase::Running;
+            daemon.until_instance("the next one", gone, is_another);
+        });
+    }
+    // With both jobs the pipe goes, and what was in it.
+    script(&daemon, &[("a", "send p lost", "done")]);
+    daemon.well(&["stop", "a"]);
+    daemon.well(&["stop", "b"]);
+    daemon.well(&["start", "a"]);
+    daemon.well(&["start", "b"]);
+    script(&daemon, &[("a", "open pipe p", "there"), ("b", "open pipe p", "there"), ("b", "recv p @10", "timed-out")]);
+}
+
+#[test]
 fn jobs_that_do_not_agree_on_an_object_are_refused() {
     let daemon = Daemon::start();
     let jobs = [job("a", &["q: queue(10) put"], ""), job("b", &["q: queue(20) get"], "")];

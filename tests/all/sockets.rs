@@ -1,9 +1,8 @@
 //! Jobs that accept clients themselves: where they listen, by the standard library of WASI 0.1 and by the guests' interface, and
-//! how connections and listeners are passed on. `sockets_kept` has those that a daemon keeps up.
+//! how connections and listeners are passed on. `sockets_dispatched` has one that passes all of its clients on, `sockets_kept` those
+//! that a daemon keeps up.
 
-use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{Command, Outcome, Running, guest, is_root, process, until};
-use std::collections::BTreeMap;
+use sandhog_harness::{Command, Outcome, Running, guest, is_root, until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -24,7 +23,7 @@ impl Listening {
         Self { running, address }
     }
 
-    fn wait(self) -> Outcome {
+    pub(crate) fn wait(self) -> Outcome {
         self.running.wait()
     }
 }
@@ -35,7 +34,7 @@ fn address_in(line: &str) -> SocketAddr {
 }
 
 /// A job that listens at any free port.
-fn listens(name: &str, words: &[&str]) -> Command {
+pub(crate) fn listens(name: &str, words: &[&str]) -> Command {
     words.iter().fold(Command::guest(name).flag("--net=listen:127.0.0.1:0"), |run, word| run.arg(word))
 }
 
@@ -52,24 +51,6 @@ pub(crate) fn ask(mut client: TcpStream, line: &str) -> String {
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     answer
-}
-
-/// A dispatcher with so many children.
-fn dispatcher(children: usize, words: &[&str]) -> Listening {
-    let run = listens("dispatcher", &[&[children.to_string().as_str()], words].concat());
-    Listening::of(run.flag(format!("--child=answerer={}", guest("answerer").display())))
-}
-
-/// How many answers each child gave to so many clients, one after the other.
-fn answers(address: SocketAddr, count: usize) -> BTreeMap<String, usize> {
-    let mut by_child = BTreeMap::new();
-    for number in 0..count {
-        let answer = ask(connect(address), &format!("client {number}"));
-        let (child, line) = answer.split_once(": ").unwrap_or_else(|| panic!("{answer:?}"));
-        assert_eq!(line, format!("client {number}\n"));
-        *by_child.entry(child.to_owned()).or_default() += 1;
-    }
-    by_child
 }
 
 #[test]
@@ -98,12 +79,14 @@ fn a_programs_own_variable_stays_and_a_job_without_a_grant_hears_of_no_socket() 
 }
 
 #[test]
-fn directories_are_found_behind_the_sockets() {
+fn directories_are_found_behind_the_sockets_and_their_files_are_as_ever() {
     let scratch = sandhog_harness::Folder::new();
     scratch.file("word", "found");
     let listening = Listening::of(listens("accepts", &["beside-a-directory"]).dir(scratch.path(), "::/in"));
     assert_eq!(ask(connect(listening.address), "and a socket"), "AND A SOCKET\n");
-    assert_eq!(listening.wait().text(), "found\n");
+    let outcome = listening.wait();
+    // And the flags that the program gave a file.
+    assert_eq!(outcome.text(), "found\n1\n4\n0\n", "{outcome:#?}");
 }
 
 #[test]
@@ -133,73 +116,6 @@ fn nobody_shuts_a_socket_down_and_what_is_asked_for_makes_sense() {
 }
 
 #[test]
-fn a_dispatcher_passes_each_client_on_to_the_next_of_its_children() {
-    let listening = dispatcher(3, &[]);
-    let by_child = answers(listening.address, 30);
-    let expected = ["0", "1", "2"].map(|child| (child.to_owned(), 10));
-    assert_eq!(by_child, expected.into());
-    listening.running.signal(Signal::TERM);
-    let outcome = listening.wait();
-    assert_eq!(outcome.verdict["verdict"], "stopped", "{outcome:#?}");
-    assert_eq!(outcome.verdict["graceful"], true, "{outcome:#?}");
-}
-
-#[test]
-fn a_child_that_dies_takes_its_own_client_along_and_nobody_else() {
-    let listening = dispatcher(2, &[]);
-    assert_eq!(answers(listening.address, 4).len(), 2);
-    // The one that has this client ends, and with it the connection, and whoever is sent to it until its end is known.
-    assert_eq!(ask(connect(listening.address), "die"), "");
-    assert!(lost(listening.address, 10) <= 1);
-    assert_eq!(answers(listening.address, 10), [("0".to_owned(), 5), ("1".to_owned(), 5)].into());
-    // From outside, and while it is busy.
-    let all = || process::descendants(listening.running.pid).into_iter();
-    let workers: Vec<u32> = all().filter(|pid| process::name_of(*pid).as_deref() == Some("sandhog-worker")).collect();
-    assert!(workers.len() >= 3, "{workers:?}");
-    let youngest = Pid::from_raw(i32::try_from(workers.into_iter().max().unwrap()).unwrap()).unwrap();
-    kill_process(youngest, Signal::KILL).unwrap();
-    assert!(lost(listening.address, 10) <= 1);
-    assert_eq!(answers(listening.address, 10), [("0".to_owned(), 5), ("1".to_owned(), 5)].into());
-}
-
-/// How many of so many clients, one after the other, get no answer.
-fn lost(address: SocketAddr, count: usize) -> usize {
-    let mut lost = 0;
-    for _ in 0..count {
-        let mut client = connect(address);
-        let mut answer = String::new();
-        let asked = client.write_all(b"x\n").and_then(|()| client.read_to_string(&mut answer));
-        lost += usize::from(asked.is_err() || answer.is_empty());
-    }
-    lost
-}
-
-#[test]
-fn a_sender_waits_while_too_many_sockets_are_on_their_way() {
-    let run = listens("dispatcher", &["1"]).flag("--max-files=16");
-    let listening = Listening::of(run.flag(format!("--child=answerer={}", guest("answerer").display())));
-    // The only child is busy with it, and takes nobody else.
-    let silent = connect(listening.address);
-    let clients: Vec<_> = (0..100).map(|_| connect(listening.address)).collect();
-    std::thread::sleep(Duration::from_millis(300));
-    drop(silent);
-    for client in clients {
-        assert_eq!(ask(client, "x"), "0: x\n");
-    }
-}
-
-#[test]
-fn children_accept_from_a_listener_that_was_passed_to_them() {
-    let listening = dispatcher(2, &["listener"]);
-    // Each client goes to one of them; which, the kernel says.
-    let by_child = answers(listening.address, 40);
-    assert_eq!(by_child.values().sum::<usize>(), 40);
-    assert!(by_child.keys().all(|child| ["0", "1"].contains(&child.as_str())), "{by_child:?}");
-    listening.running.signal(Signal::TERM);
-    assert_eq!(listening.wait().verdict["graceful"], true);
-}
-
-#[test]
 fn a_connection_goes_there_and_back_and_its_first_holder_need_not_stay() {
     let listening = Listening::of(passes("there-and-back").flag("--net=passed"));
     assert_eq!(ask(connect(listening.address), "hello"), "HELLO\n");
@@ -208,7 +124,26 @@ fn a_connection_goes_there_and_back_and_its_first_holder_need_not_stay() {
 }
 
 fn passes(word: &str) -> Command {
-    listens("passes_sockets", &[word]).flag(format!("--child=child={}", guest("passes_sockets").display()))
+    passes_with(&[word])
+}
+
+fn passes_with(words: &[&str]) -> Command {
+    listens("passes_sockets", words).flag(format!("--child=child={}", guest("passes_sockets").display()))
+}
+
+#[test]
+fn a_sender_waits_while_too_many_sockets_are_on_their_way() {
+    let listening = Listening::of(passes_with(&["passes-on", "101"]).flag("--max-files=16"));
+    // The only child is busy with it, and takes nobody else.
+    let silent = connect(listening.address);
+    let clients: Vec<_> = (0..100).map(|_| connect(listening.address)).collect();
+    listening.running.stdout.until_has("full\n");
+    drop(silent);
+    for client in clients {
+        assert_eq!(ask(client, "x"), "X\n");
+    }
+    let outcome = listening.wait();
+    assert_eq!((outcome.code, outcome.text()), (0, "full\n"), "{outcome:#?}");
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 use crate::serve_load::own_address;
 use crate::sockets::{ask, connect};
+use crate::sockets_dispatched::kills;
 use rustix::process::{Pid, Signal, kill_process};
-use sandhog_harness::{Daemon, module, until};
+use sandhog_harness::until;
+use sandhog_harness::{Daemon, module};
 use sandhog_protocol::control::{Instance, Phase};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -100,6 +102,13 @@ fn no_client_is_refused_while_an_attempt_takes_another_ones_place() {
 }
 
 #[test]
+fn a_child_of_a_service_takes_its_own_client_along_and_nobody_else() {
+    let (daemon, address) = gate(8467, "");
+    kills(address, daemon.pid());
+    assert_eq!(daemon.count("gate", "restarting"), 0, "{}", daemon.story());
+}
+
+#[test]
 fn a_port_of_a_job_that_accepts_is_open_as_long_as_something_of_it_is_up() {
     let (daemon, address) = gate(8462, "instances = 2");
     daemon.well(&["stop", "gate/0"]);
@@ -166,12 +175,17 @@ fn a_listener_that_was_passed_on_ends_with_the_job_that_it_was_granted_to() {
 
 /// What a job of the group hears by a pipe of one that sends these words, each with a socket.
 fn heard(net: &str, words: &[&str], port: u16) -> Vec<String> {
+    heard_by(["hears-by-pipe", "lies-by-pipe"], net, words, port)
+}
+
+/// What it does that hears, and what the other one does.
+fn heard_by([hears, lies]: [&str; 2], net: &str, words: &[&str], port: u16) -> Vec<String> {
     let daemon = Daemon::start_taken_over();
     let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
     let manifest = format!(
-        "[job.hears]\nmodule = {module:?}\nargs = [\"hears-by-pipe\", \"{count}\"]\nobjects = [\"talk: pipe first\"]\nnet = [{net}]\n\
+        "[job.hears]\nmodule = {module:?}\nargs = [\"{hears}\", \"{count}\"]\nobjects = [\"talk: pipe first\"]\nnet = [{net}]\n\
          ready = \"notify\"\nrestart = \"never\"\n\
-         [job.lies]\nmodule = {module:?}\nargs = [\"lies-by-pipe\", {words}]\nobjects = [\"talk: pipe second\"]\n\
+         [job.lies]\nmodule = {module:?}\nargs = [\"{lies}\", {words}]\nobjects = [\"talk: pipe second\"]\n\
          net = [\"listen:{address}\"]\nafter = [\"hears\"]\nrestart = \"never\"\nready = \"50ms\"\n",
         module = module("passes_sockets"),
         count = words.len(),
@@ -209,4 +223,13 @@ fn a_job_of_the_group_without_the_right_gets_no_socket() {
     let lines = heard("", &["first", "second"], 8472);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines.iter().all(|line| line.contains("this job may take none") && line.ends_with(" false")), "{lines:#?}");
+}
+
+#[test]
+fn nobody_makes_another_wait_at_a_listener_that_both_have() {
+    for word in ["honest", "lie:waits"] {
+        let lines = heard_by(["accepts-by-pipe", "lends-by-pipe"], "\"passed\"", &[word], 8474);
+        let expected = ["it would have had to wait", "the time was over"].map(|why| format!("{word}: {why}"));
+        assert_eq!(lines, expected);
+    }
 }

@@ -1,5 +1,6 @@
-//! Answers the clients whose connections are passed on to it, one after the other: a line from each, and a line back. Where it is
-//! passed a listener, it accepts them itself. The line `die` ends it. See the dispatcher, which starts it.
+//! Answers the clients whose connections are passed on to it, one after the other: a line from each, and a line back. It says that
+//! it has taken one before it reads from it, for its parent keeps the client until then. Where it is passed a listener, it accepts
+//! clients itself. The line `die` ends it. See the dispatcher, which starts it.
 
 use sandhog::net::{Handle, TcpListener, TcpStream};
 use sandhog::{Error, Result, channel};
@@ -7,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
 
 /// A client that says nothing for so long is left.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn answer(client: &TcpStream, number: &str) -> std::io::Result<()> {
     let mut line = String::new();
@@ -40,9 +41,12 @@ fn main() -> Result<()> {
             Err(error) => return Err(error),
         }
         match channel::take_handle() {
-            Some(Handle::Stream(client)) => drop(answer(&client, &number)),
+            Some(Handle::Stream(client)) => {
+                channel::send("taken")?;
+                drop(answer(&client, &number));
+            }
             Some(Handle::Listener(listener)) => return accept_all(&listener, &number),
-            None => {}
+            None => return Err(Error::NotFound("the socket of a message".into())),
         }
     }
 }

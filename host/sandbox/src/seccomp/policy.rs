@@ -144,6 +144,9 @@ const SHARED_PAGES: Condition = long(3, word(libc::MAP_SHARED));
 /// does not read at once. Both would reach whoever else has the same open file.
 const NEITHER_SIGNALS_NOR_PACKETS: Condition = int_bits(2, libc::O_ASYNC | libc::O_DIRECT, 0);
 
+/// Flags of an open file without O_NONBLOCK: the file's calls would wait.
+const WAITS: Condition = int_bits(2, libc::O_NONBLOCK, 0);
+
 /// How a packet or a frame is sent: never out of band (MSG_OOB), never without a copy (MSG_ZEROCOPY).
 const SENDING: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
 
@@ -328,6 +331,13 @@ const SOCKETS: &[Rule] = rules! {
     SYS_getpeername: "who its client is";
 };
 
+/// What nobody does to the sockets that all workers of a job have in common. It stands before [`OPEN_FILES`]. Answered and not
+/// killed: a guest may ask for flags of its files (WASI 0.1, `fd_fdstat_set_flags`), and a filter can't tell those from sockets.
+const COMMON: &[Rule] = rules! {
+    SYS_fcntl [int(1, libc::F_SETFL), NEITHER_SIGNALS_NOR_PACKETS, WAITS] => EPERM: "the flag O_NONBLOCK of a listener belongs to all who have it, and accept4 \
+        has none of its own: without it others would wait there for as long as no client comes";
+};
+
 /// The memory of objects, which several processes have. Whoever keeps a group's objects has allocated it, so that the group's
 /// cgroup pays.
 const SHARED: &[Rule] = rules! {
@@ -424,17 +434,21 @@ pub(super) fn rules(filter: Filter) -> Vec<Rule> {
         Filter::KeeperZygote => {
             &[OPEN_FILES, DATA, SELF, PATHS, THREADS, PACKETS, DESCRIPTORS, ZYGOTE, SHARED, KEEPING]
         }
-        Filter::Loader { objects, peers } => return loader(&beside(objects, peers)),
+        Filter::Loader { objects, peers } => {
+            return [in_common(peers), loader(&beside(objects, peers)).as_slice()].concat();
+        }
         Filter::Loaded => &[LOADED],
         Filter::Worker { objects, sockets } => {
             let objects: &[&[Rule]] = if objects { &[DESCRIPTORS, SHARED, WAITING] } else { &[] };
-            let sockets: &[&[Rule]] = if sockets { &[SOCKETS] } else { &[] };
-            return [&[OPEN_FILES, DATA, SELF, WALK, PATHS], objects, sockets].concat().concat();
+            let (common, sockets): (&[&[Rule]], &[&[Rule]]) =
+                if sockets { (&[COMMON], &[SOCKETS]) } else { (&[], &[]) };
+            return [common, &[OPEN_FILES, DATA, SELF, WALK, PATHS], objects, sockets].concat().concat();
         }
         Filter::Component { counted, objects, peers } => {
             let memory: &[&[Rule]] = if counted { &[MEMORY_OF_ITS_OWN] } else { &[] };
             let ends: &[&[Rule]] = if peers == Peers::Sockets { &[] } else { &[ENDS] };
-            return component(&[ends, memory, &beside(objects, peers)].concat());
+            let more = component(&[ends, memory, &beside(objects, peers)].concat());
+            return [in_common(peers), more.as_slice()].concat();
         }
         Filter::Compiler => &[OPEN_FILES, DATA, SELF, THREADS, NO_PATHS],
         Filter::Keeper => &[KEEPER, KEEPING, DESCRIPTORS, SHARED],
@@ -451,6 +465,14 @@ fn beside(objects: bool, peers: Peers) -> Vec<&'static [Rule]> {
         Peers::Sockets => &[SOCKETS],
     };
     [objects, peers].concat()
+}
+
+/// What comes before all else.
+fn in_common(peers: Peers) -> &'static [Rule] {
+    match peers {
+        Peers::None | Peers::Clients => &[],
+        Peers::Sockets => COMMON,
+    }
 }
 
 /// A zygote that loads a module, with more tables.

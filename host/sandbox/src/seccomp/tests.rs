@@ -709,6 +709,31 @@ fn a_socket_accepts_is_read_and_written_and_nothing_else() {
 }
 
 #[test]
+fn nobody_makes_a_socket_wait_that_others_have_too() {
+    let refused = ERRNO | u32::try_from(libc::EPERM).unwrap();
+    for filter in lists().into_iter().filter(|filter| *filter != Filter::Keeper) {
+        let set = |flags: i32| ask(filter, libc::SYS_fcntl, [3, word(libc::F_SETFL), word(flags), 0, 0, 0]);
+        let waits = if has_sockets(filter) { refused } else { ALLOW };
+        assert_eq!([set(0), set(libc::O_APPEND), set(libc::O_RDWR)], [waits; 3], "{filter:?}");
+        assert_eq!([set(libc::O_NONBLOCK), set(libc::O_NONBLOCK | libc::O_APPEND)], [ALLOW; 2], "{filter:?}");
+        for command in [libc::FIONBIO, libc::FIOASYNC] {
+            assert_eq!(ask(filter, libc::SYS_ioctl, [3, command, 0x1000, 0, 0, 0]), KILL_PROCESS, "{filter:?}");
+        }
+    }
+    for filter in [Filter::WORKER, Filter::COMPONENT] {
+        let clears = |filter| {
+            let (listener, _) = std::os::unix::net::UnixStream::pair().unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let of = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&listener)).unwrap();
+            let ended = attempt(filter, number(libc::SYS_fcntl), [of, word(libc::F_SETFL), 0, 0, 0, 0]);
+            (ended, rustix::fs::fcntl_getfl(&listener).unwrap().contains(rustix::fs::OFlags::NONBLOCK))
+        };
+        assert_eq!(clears(filter), (Ended::Exited(0), false), "without sockets");
+        assert!(clears(filter.with_sockets()).1, "{filter:?}");
+    }
+}
+
+#[test]
 fn the_keeper_s_list_is_this_one() {
     let expected = "brk clock_gettime close exit_group fallocate fstat futex getrandom madvise mmap mremap munmap ppoll \
         recvmsg sendto";

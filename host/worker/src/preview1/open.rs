@@ -48,7 +48,7 @@ pub(super) fn open(
     let entry = if FileType::from_raw_mode(status.stx_mode.into()) == FileType::Directory {
         Entry::Directory(Directory { fd: Arc::new(fd), access, granted_as: None, listing: None })
     } else {
-        Entry::File(File { fd, access })
+        Entry::File(File { fd, access, blocks: !flags.contains(OFlags::NONBLOCK) })
     };
     let opened = guest.table.insert(entry)?;
     memory::put(memory, result, opened.to_le_bytes())

@@ -10,6 +10,8 @@ use super::{
 };
 use crate::{sockets::Kind, stdio::Stream};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno as Kernel;
+use std::os::fd::OwnedFd;
 
 /// Flags of open files, `typenames.witx`, `fdflags`.
 pub(super) const APPEND: u32 = 1;
@@ -75,7 +77,8 @@ pub(super) fn get(guest: &mut Guest, memory: &mut [u8], number: u32, result: u32
         Entry::File(file) => {
             let status = resolve::status_of_open(&file.fd)?;
             let flags = fcntl_getfl(&file.fd)?;
-            Fdstat::with(filetype(FileType::from_raw_mode(status.stx_mode.into())), told(flags), of_file(flags))
+            let kind = filetype(FileType::from_raw_mode(status.stx_mode.into()));
+            Fdstat::with(kind, told(flags, file.blocks), of_file(flags))
         }
     };
     memory::put(memory, result, stat.encoded())
@@ -89,8 +92,24 @@ pub(super) fn set_flags(guest: &mut Guest, _: &mut [u8], number: u32, flags: u32
     if flags & !(APPEND | NONBLOCK) != 0 || guest.table.socket(number).is_ok() {
         return Err(Errno::Inval.into());
     }
-    let file = guest.table.file(number)?;
-    Ok(fcntl_setfl(&file.fd, modes(flags))?)
+    let file = guest.table.file_mut(number)?;
+    set_modes(&file.fd, modes(flags))?;
+    file.blocks = flags & NONBLOCK == 0;
+    Ok(())
+}
+
+/// PERM is the filter's: a worker with sockets never clears O_NONBLOCK, which it could do to a listener of others, too. A regular
+/// file is the same with that flag; one that can only be appended to says PERM once more.
+fn set_modes(fd: &OwnedFd, modes: OFlags) -> Result<(), Failure> {
+    match fcntl_setfl(fd, modes) {
+        Err(Kernel::PERM) if is_regular(fd)? => Ok(fcntl_setfl(fd, modes | OFlags::NONBLOCK)?),
+        other => Ok(other?),
+    }
+}
+
+fn is_regular(fd: &OwnedFd) -> Result<bool, Failure> {
+    let status = resolve::status_of_open(fd)?;
+    Ok(FileType::from_raw_mode(status.stx_mode.into()).is_file())
 }
 
 /// `fd_fdstat_set_rights`
@@ -122,9 +141,9 @@ fn modes(flags: u32) -> OFlags {
     modes
 }
 
-fn told(flags: OFlags) -> u32 {
-    let bit = |flag, bit| if flags.contains(flag) { bit } else { 0 };
-    bit(OFlags::APPEND, APPEND) | bit(OFlags::NONBLOCK, NONBLOCK)
+fn told(flags: OFlags, blocks: bool) -> u32 {
+    let bit = |is_set, bit| if is_set { bit } else { 0 };
+    bit(flags.contains(OFlags::APPEND), APPEND) | bit(!blocks, NONBLOCK)
 }
 
 /// The rights of a file that was opened like this.
@@ -168,7 +187,8 @@ mod tests {
     #[test]
     fn flags_are_told_as_they_were_asked_for() {
         for flags in [0, APPEND, NONBLOCK, APPEND | NONBLOCK] {
-            assert_eq!(told(opened_with(flags).unwrap()), flags);
+            let modes = opened_with(flags).unwrap();
+            assert_eq!(told(modes, !modes.contains(OFlags::NONBLOCK)), flags);
         }
         assert_eq!(opened_with(SYNC), Err(Errno::Notsup));
         assert_eq!(opened_with(32), Err(Errno::Inval));

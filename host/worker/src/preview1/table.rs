@@ -27,6 +27,8 @@ pub(super) struct File {
     pub(super) fd: OwnedFd,
     /// What the grant that it lies in allows.
     pub(super) access: Access,
+    /// Calls wait, as the guest sees it: for a regular file it means nothing.
+    pub(super) blocks: bool,
 }
 
 /// An open directory.
@@ -105,6 +107,13 @@ impl Table {
 
     pub(super) fn file(&self, number: u32) -> Result<&File, Errno> {
         match self.get(number)? {
+            Entry::File(file) => Ok(file),
+            Entry::Stream(_) | Entry::Directory(_) | Entry::Socket(_) => Err(Errno::Badf),
+        }
+    }
+
+    pub(super) fn file_mut(&mut self, number: u32) -> Result<&mut File, Errno> {
+        match self.get_mut(number)? {
             Entry::File(file) => Ok(file),
             Entry::Stream(_) | Entry::Directory(_) | Entry::Socket(_) => Err(Errno::Badf),
         }
@@ -226,7 +235,7 @@ mod tests {
     }
 
     fn file() -> Entry {
-        Entry::File(File { fd: Open::open("/dev/null").unwrap().into(), access: Access::ReadOnly })
+        Entry::File(File { fd: Open::open("/dev/null").unwrap().into(), access: Access::ReadOnly, blocks: true })
     }
 
     #[test]

@@ -76,6 +76,18 @@ fn misuse() {
     echo(&client);
 }
 
+/// Flags of a file are its own, whatever is so with sockets: append, then non-blocking, then none.
+fn set_flags(file: &std::fs::File) {
+    let number = file.as_raw_fd() as u32;
+    for flags in [wasip1::FDFLAGS_APPEND, wasip1::FDFLAGS_NONBLOCK, 0] {
+        // SAFETY: the number of this program's own file.
+        unsafe {
+            wasip1::fd_fdstat_set_flags(number, flags).unwrap();
+            println!("{}", wasip1::fd_fdstat_get(number).unwrap().fs_flags);
+        }
+    }
+}
+
 fn main() {
     let count = std::env::var("LISTEN_FDS").map_or(0, |count| count.parse().unwrap());
     match std::env::args().nth(1).as_deref() {
@@ -84,6 +96,7 @@ fn main() {
         // What lies in a granted directory, whose number comes behind those of the sockets.
         Some("beside-a-directory") => {
             println!("{}", std::fs::read_to_string("/in/word").unwrap());
+            set_flags(&std::fs::File::open("/in/word").unwrap());
             serve(count);
         }
         _ => {

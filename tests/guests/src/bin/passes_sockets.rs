@@ -64,6 +64,33 @@ fn refused() -> Result<()> {
     Ok(())
 }
 
+/// So many clients, each sent to one child as soon as there is room; and says so once when there was none.
+fn pass_on(count: usize) -> Result<()> {
+    let child = Job::new("child").arg("echoes").connected().passed().spawn()?;
+    let mut was_full = false;
+    for _ in 0..count {
+        let client = client()?;
+        match child.within(Duration::ZERO).send_with("yours", &client) {
+            Err(Error::WouldBlock) => {
+                if !std::mem::replace(&mut was_full, true) {
+                    println!("full");
+                }
+                child.send_with("yours", &client)?;
+            }
+            other => other?,
+        }
+    }
+    child.connection().iter().for_each(sandhog::Connection::disconnect);
+    child.wait().map(drop)
+}
+
+fn echo_all() -> Result<()> {
+    while channel::recv::<String>().is_ok() {
+        channel::take_handle().and_then(Handle::stream).as_ref().map(echo);
+    }
+    Ok(())
+}
+
 /// A child that was given a pipe's end, and not the right.
 fn by_pipe() -> Result<()> {
     let pipe = pipe::Pipe::new()?;
@@ -98,6 +125,24 @@ fn hear_by_pipe(count: usize) -> Result<()> {
     Ok(())
 }
 
+/// Accepts from a listener that comes by the pipe, where nobody is.
+fn accept_by_pipe() -> Result<()> {
+    let talk = pipe::open("talk")?;
+    process::ready();
+    let word: String = talk.recv()?;
+    let listener = talk.take_handle().and_then(Handle::listener).ok_or(Error::Closed)?;
+    told(&word, listener.within(Duration::ZERO).accept());
+    told(&word, listener.within(Duration::from_millis(10)).accept());
+    talk.send("done")
+}
+
+/// Lends its listener to another job by the pipe, until that is done.
+fn lend_by_pipe(word: &str) -> Result<()> {
+    let talk = pipe::open("talk")?;
+    talk.send_with(word, &net::listeners().remove(0))?;
+    talk.recv::<String>().map(drop)
+}
+
 /// Sends these words by the pipe, each with a socket.
 fn lie_by_pipe(words: impl Iterator<Item = String>) -> Result<()> {
     let talk = pipe::open("talk")?;
@@ -126,12 +171,18 @@ fn main() -> Result<()> {
         Some("there-and-back") => there_and_back(),
         Some("sends-back") => send_back(),
         Some("refused") => refused(),
+        Some("passes-on") => {
+            pass_on(arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1))
+        }
+        Some("echoes") => echo_all(),
         Some("receives") => channel::recv::<String>().map(drop),
         Some("by-pipe") => by_pipe(),
         Some("receives-by-pipe") => receive_by_pipe(),
         Some("hears-by-pipe") => {
             hear_by_pipe(arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1))
         }
+        Some("accepts-by-pipe") => accept_by_pipe(),
+        Some("lends-by-pipe") => lend_by_pipe(&arguments.next().unwrap_or_default()),
         Some("lies-by-pipe") => lie_by_pipe(arguments),
         Some("fills") => fill(),
         Some("wants-a-child-with-the-right") => {
