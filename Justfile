@@ -42,7 +42,7 @@ test *WORDS: build jobs hostile
     cargo test {{ tests }} --release --locked {{ unsealed }} -- {{ WORDS }}
     @# They have no examples in their documents, for which each would be compiled once more.
     cargo test {{ tests }} --release --locked --lib {{ sealed }} -- {{ WORDS }}
-    cargo test {{ tests }} --release --locked -p sandhog-client -p sandhog-tests -- {{ WORDS }}
+    cargo test {{ tests }} --release --locked -p sandhog-client -p sandhog-harness -p sandhog-tests -- {{ WORDS }}
     {{ if WORDS == "" { "scripts/test-sdk.sh " + sandhog + " " + target } else { "" } }}
     @if [ -s {{ target }}/not-tried ]; then echo "$(wc -l < {{ target }}/not-tried) tests could not be tried here:"; cat {{ target }}/not-tried; fi
 

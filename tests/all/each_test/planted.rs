@@ -27,7 +27,8 @@ fn planted(names: &[&str], threads: &str) -> Output {
     begin();
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command.args(names.iter().map(|name| format!("each_test::planted::{name}")));
-    command.args(["--exact", "--test-threads", threads]).env(PLANTED, "").output().unwrap()
+    // A backtrace out of an executable of this size takes longer on a busy machine than the grace behind so short a limit.
+    command.args(["--exact", "--test-threads", threads]).env(PLANTED, "").env("RUST_BACKTRACE", "0").output().unwrap()
 }
 
 #[track_caller]

@@ -97,7 +97,7 @@ impl Daemon {
         outcome.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// `sandhog start` of a guest (see [`guest`]) under this name, with further flags.
+    /// `sandhog start` of a guest (see [`crate::guest`]) under this name, with further flags.
     pub fn start_job(&self, name: &str, of: &str, flags: &[&str]) -> Outcome {
         self.well(&[&["start", module(of).as_str(), "--name", name], flags].concat())
     }
