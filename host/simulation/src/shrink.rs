@@ -215,7 +215,7 @@ mod tests {
         for (now, ()) in rng.up_to(500).enumerate() {
             match rng.below(40) {
                 7 => omens += 1,
-                _ => agenda[now + 1 + rng.below(99) as usize] += 1,
+                _ => agenda[now + 1 + usize::try_from(rng.below(99)).unwrap()] += 1,
             }
             if omens == 3 {
                 return true;
