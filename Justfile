@@ -132,7 +132,7 @@ bench *ARGS: build jobs
     @scripts/bench-peers.sh {{ target }}
     cargo bench --locked -p sandhog-benches -- {{ ARGS }}
 
-# Let libFuzzer make up frames, packets and lines, each for SECONDS
+# Let libFuzzer make up frames, packets, lines and requests, each for SECONDS (the first build has the engine: ten minutes or more)
 fuzz SECONDS="60":
     @scripts/fuzz.sh {{ target }} {{ SECONDS }}
 

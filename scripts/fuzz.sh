@@ -24,7 +24,10 @@ for name in $(cargo fuzz list --fuzz-dir fuzz); do
   corpus=$target/fuzz/corpus/$name artifacts=$target/fuzz/artifacts/$name
   mkdir -p "$corpus" "$artifacts"
   echo "fuzz: $name, $seconds s" >&2
+  # What it begins with, where chance alone would take too long to find it.
+  seeds=fuzz/seeds/$name
+  [ -d "$seeds" ] || seeds=
   # 70,000 bytes: more than the largest packet of a connection.
   "$built/$name" -max_total_time="$seconds" -max_len=70000 -rss_limit_mb=512 -timeout=10 -verbosity=0 \
-    -print_final_stats=1 -artifact_prefix="$artifacts/" "$corpus"
+    -print_final_stats=1 -artifact_prefix="$artifacts/" "$corpus" ${seeds:+"$seeds"}
 done

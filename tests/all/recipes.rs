@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -67,6 +69,44 @@ fn every_crate_is_compiled_for_tests_without_optimisation() {
     let all = packages().into_iter().map(|package| name(&package));
     let all: BTreeSet<_> = all.filter(|name| !as_they_are.contains(&name.as_str())).collect();
     assert_eq!(named, all);
+}
+
+/// Runs it as cargo runs a test binary, with this limit.
+fn limited(seconds: &str, binary: &[&str]) -> Output {
+    let file = fs::read_to_string(root().join(".cargo/tests.toml")).unwrap();
+    let runner = file.lines().find_map(|line| line.strip_prefix("runner = [\"")).unwrap().trim_end_matches("\"]");
+    let mut command = Command::new(root().join(runner));
+    command.args(binary).env("SANDHOG_TEST_SECONDS", seconds).output().unwrap()
+}
+
+#[test]
+fn a_unit_test_that_hangs_ends_the_run_with_a_failure() {
+    let hangs = limited("0.1", &["sleep", "infinity"]);
+    assert_eq!(hangs.status.code(), Some(124), "{hangs:?}");
+    let said = String::from_utf8(hangs.stderr).unwrap();
+    assert!(said.contains("sleep was ended") && said.contains("has been running for over 60 seconds"), "{said}");
+}
+
+#[test]
+fn the_limit_of_unit_tests_leaves_their_outcome_alone() {
+    for code in [0, 101] {
+        let ends = limited("600", &["sh", "-c", "echo it ran; exit $0", &code.to_string()]);
+        assert_eq!((ends.status.code(), &ends.stdout[..], &ends.stderr[..]), (Some(code), &b"it ran\n"[..], &b""[..]));
+    }
+}
+
+/// Facts have limits of their own: nothing is between them and whoever starts them.
+#[test]
+fn facts_are_not_under_the_limit_of_unit_tests() {
+    let directory = tempfile::tempdir().unwrap();
+    let [unit, facts] = ["sandhog_spec-1", "all-1"].map(|name| directory.path().join(name));
+    for name in [&unit, &facts] {
+        symlink("/bin/sh", name).unwrap();
+    }
+    let parent = |binary: &Path| limited("600", &[binary.to_str().unwrap(), "-c", "echo $PPID"]).stdout;
+    let own = format!("{}\n", std::process::id()).into_bytes();
+    assert_eq!(parent(&facts), own);
+    assert_ne!(parent(&unit), own);
 }
 
 /// All packages of one call get the union of their features: a worker with the command's would be killed by its filter.

@@ -2,9 +2,13 @@
 
 use crate::failure::{Failure, caught};
 use crate::rng::Rng;
-use crate::shrink::shrink;
+use crate::shrink::{Again, shrink};
 use crate::tape::{Choices, Tape};
 use std::fmt::Write;
+
+/// Worlds that are looked at after one that has failed, and the choices that they may make together.
+const OTHERS: usize = 200;
+const WORK_ON_OTHERS: usize = 1_000_000;
 
 /// What was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +43,10 @@ pub fn explore(least: u64, mut world: impl FnMut(Rng) -> u64) -> Option<Explored
 fn many(least: u64, worlds: u64, world: &mut impl FnMut(Rng) -> u64) -> Explored {
     let mut explored = Explored { events: 0, worlds: 0 };
     while explored.events < least || explored.worlds < worlds {
-        explored.events += run_seed(explored.worlds, world);
+        match try_seed(explored.worlds, world) {
+            Ok(events) => explored.events += events,
+            Err(failed) => panic!("{}", report(&smallest(failed, world), world)),
+        }
         explored.worlds += 1;
     }
     println!("{} events in {} worlds", explored.events, explored.worlds);
@@ -55,10 +62,11 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, and not {text:?}")))
 }
 
-fn parsed(numbers: &str) -> Vec<u64> {
+/// As they come: a world takes of its own choices no more and no fewer.
+fn parsed(numbers: &str) -> Choices {
     let numbers = numbers.split('.').filter(|number| !number.is_empty());
     let parse = |number: &str| number.parse().unwrap_or_else(|_| panic!("a choice is a number, and not {number:?}"));
-    numbers.map(parse).collect()
+    Choices { numbers: numbers.map(parse).collect(), steps: Vec::new() }
 }
 
 fn printed(numbers: &[u64]) -> String {
@@ -71,23 +79,55 @@ fn alone(tape: Tape, world: &mut impl FnMut(Rng) -> u64) {
     println!("{events} events");
 }
 
-fn run_seed(seed: u64, world: &mut impl FnMut(Rng) -> u64) -> u64 {
-    let rng = Rng::new(seed);
-    match caught(|| world(rng.clone())) {
-        Ok(events) => events,
-        Err(failure) => {
-            let choices = rng.tape().choices().clone();
-            panic!("{}", report(seed, &failure, &choices, world));
-        }
-    }
+/// A world that has failed.
+struct Broken {
+    seed: u64,
+    failure: Failure,
+    choices: Choices,
 }
 
-fn report(seed: u64, failure: &Failure, choices: &Choices, world: &mut impl FnMut(Rng) -> u64) -> String {
-    let small = shrink(choices.clone(), |numbers| {
-        let (choices, failed) = run_again(Tape::again(numbers.to_vec()), world);
-        failed.filter(|(other, _)| other.place == failure.place).map(|_| choices)
+fn run_seed(seed: u64, world: &mut impl FnMut(Rng) -> u64) -> u64 {
+    try_seed(seed, world).unwrap_or_else(|broken| panic!("{}", report(&broken, world)))
+}
+
+fn try_seed(seed: u64, world: &mut impl FnMut(Rng) -> u64) -> Result<u64, Broken> {
+    let rng = Rng::new(seed);
+    caught(|| world(rng.clone())).map_err(|failure| {
+        let choices = rng.tape().choices();
+        Broken { seed, failure, choices }
+    })
+}
+
+/// Of the worlds that fail there as well, one with few choices: a world that was long before it failed stays long where each of its
+/// steps changes all that come after it.
+fn smallest(mut broken: Broken, world: &mut impl FnMut(Rng) -> u64) -> Broken {
+    let (first, mut work) = (broken.seed, 0);
+    for seed in (first..).skip(1).take(OTHERS) {
+        if work >= WORK_ON_OTHERS {
+            break;
+        }
+        let rng = Rng::new(seed);
+        let failure = caught(|| world(rng.clone())).err();
+        let tape = rng.tape();
+        let choices = tape.choices();
+        work += choices.numbers.len();
+        let is_smaller = choices.numbers.len() < broken.choices.numbers.len();
+        if let Some(failure) = failure.filter(|other| is_smaller && other.place == broken.failure.place) {
+            broken = Broken { seed, failure, choices };
+        }
+    }
+    broken
+}
+
+fn report(broken: &Broken, world: &mut impl FnMut(Rng) -> u64) -> String {
+    let Broken { seed, failure, choices } = broken;
+    let small = shrink(choices.clone(), |smaller| {
+        let rng = Rng::on(Tape::again(smaller.clone()));
+        let failed = caught(|| world(rng.clone())).err().filter(|other| other.place == failure.place);
+        let tape = rng.tape();
+        Again { made: tape.made(), failed: failed.map(|_| tape.choices()) }
     });
-    let (_, failed) = run_again(Tape::again(small.numbers.clone()).keeping(), world);
+    let failed = told_again(Tape::again(small.clone()), world);
     let mut text = format!("the world of SANDHOG_SEED={seed} fails: {}\n  at {}\n", failure.text, failure.place);
     let (steps, of_steps) = (small.steps.len(), choices.steps.len());
     let (numbers, of_numbers) = (small.numbers.len(), choices.numbers.len());
@@ -107,14 +147,12 @@ fn report(seed: u64, failure: &Failure, choices: &Choices, world: &mut impl FnMu
     text
 }
 
-type Failed = Option<(Failure, String)>;
-
-/// What was chosen, and how it failed, with its story.
-fn run_again(tape: Tape, world: &mut impl FnMut(Rng) -> u64) -> (Choices, Failed) {
-    let rng = Rng::on(tape);
-    let failed = caught(|| world(rng.clone())).err();
-    let tape = rng.tape();
-    (tape.choices().clone(), failed.map(|failure| (failure, tape.story())))
+/// How it fails, with its story.
+fn told_again(tape: Tape, world: &mut impl FnMut(Rng) -> u64) -> Option<(Failure, String)> {
+    let rng = Rng::on(tape.keeping());
+    let failure = caught(|| world(rng.clone())).err()?;
+    let story = rng.tape().story();
+    Some((failure, story))
 }
 
 #[cfg(test)]
@@ -144,8 +182,24 @@ mod tests {
         assert_eq!(told.len(), 2, "two payments that are just large enough: {text}");
         assert!(text.contains("the world of SANDHOG_SEED=") && text.contains("the account is at -120"), "{text}");
         let choices = text.split("SANDHOG_CHOICES=").nth(1).unwrap().split(' ').next().unwrap();
-        let (_, failed) = run_again(Tape::again(parsed(choices)), &mut bank);
+        let failed = told_again(Tape::again(parsed(choices)), &mut bank);
         assert!(failed.unwrap().0.text.contains("at -120"), "{choices}");
+    }
+
+    #[test]
+    fn the_seed_that_is_told_is_one_of_a_small_world() {
+        // The first world is the longest, and its rule breaks at the end only, because of all that was chosen before.
+        let mut world = |rng: Rng| {
+            let days = 3 + rng.below(500);
+            let sum: u64 = (0..days).map(|_| rng.random() % 2).sum();
+            assert!(sum * 3 < days, "more than one in three");
+            days
+        };
+        let first = try_seed(0, &mut world).unwrap_err().choices.numbers.len();
+        let text = caught(|| many(u64::MAX, 0, &mut world)).unwrap_err().text;
+        let seed = text.split("SANDHOG_SEED=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        let told = try_seed(seed, &mut world).unwrap_err().choices.numbers.len();
+        assert!(told < 20 && told < first, "{told} of {first}");
     }
 
     #[test]

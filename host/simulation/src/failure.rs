@@ -1,7 +1,7 @@
 //! How a world fails: caught, with the place in the code where it did.
 
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind};
 use std::sync::Once;
 
 /// How a world has failed. Two failures at one place in the code are the same.
@@ -19,6 +19,21 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
+/// Ends a world whose rules are held in one place of the code: a smaller world has to break a rule of the same words. Numbers and
+/// signs do not count.
+///
+/// # Panics
+/// Always: with the text.
+#[track_caller]
+pub fn fail(text: String) -> ! {
+    if !IS_CAUGHT.get() {
+        panic!("{text}");
+    }
+    let words = text.split(|sign: char| !sign.is_alphabetic()).filter(|word| !word.is_empty());
+    let place = format!("the rule: {}", words.collect::<Vec<_>>().join(" "));
+    resume_unwind(Box::new(Failure { place, text }));
+}
+
 /// Does it; a panic is a failure, and is not printed.
 pub(crate) fn caught<T>(act: impl FnOnce() -> T) -> Result<T, Failure> {
     HOOK.call_once(|| {
@@ -28,7 +43,10 @@ pub(crate) fn caught<T>(act: impl FnOnce() -> T) -> Result<T, Failure> {
     let before = IS_CAUGHT.replace(true);
     let done = catch_unwind(AssertUnwindSafe(act));
     IS_CAUGHT.set(before);
-    done.map_err(|_| {
+    done.map_err(|payload| {
+        if let Ok(failure) = payload.downcast::<Failure>() {
+            return *failure;
+        }
         let unknown = Failure { place: "an unknown place".into(), text: "it was unwound without a panic".into() };
         LAST.take().unwrap_or(unknown)
     })
@@ -49,5 +67,9 @@ mod tests {
         let failure = caught(|| assert_eq!(1 + 1, 3, "so it is")).unwrap_err();
         assert!(failure.place.contains("failure.rs:") && failure.text.contains("so it is"), "{failure:?}");
         assert_eq!(caught(|| 7), Ok(7));
+        let [seven, eight, other] = ["item 7 is lost", "item (8) is lost", "item 7 is late"]
+            .map(|text| caught(|| -> () { fail(text.to_owned()) }).unwrap_err());
+        assert_eq!((&seven.place, &seven.text[..]), (&eight.place, "item 7 is lost"));
+        assert_ne!(seven.place, other.place);
     }
 }

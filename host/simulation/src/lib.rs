@@ -17,4 +17,5 @@ mod shrink;
 mod tape;
 
 pub use explore::{Explored, explore};
+pub use failure::fail;
 pub use rng::{Rng, UpTo};

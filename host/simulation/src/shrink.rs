@@ -7,15 +7,26 @@ use crate::tape::Choices;
 use std::ops::Range;
 
 /// Choices that may be made while looking for a smaller world, all together; one that is run counts as some more.
-const WORK: usize = 8_000_000;
+const WORK: usize = 4_000_000;
 const WORK_OF_ONE: usize = 100;
+
+/// So many steps are left out wherever they begin, and not side by side only.
+const FEW_STEPS: usize = 4;
 
 /// Numbers among which all pairs are looked at.
 const FEW: usize = 200;
 
-/// `again`: the choices of the world with these numbers, if that fails the same way. They may be others than those that were
-/// asked for: a number that is too large is made to fit, one that is missing is 0, and one too many is not used.
-pub(crate) fn shrink(from: Choices, again: impl FnMut(&[u64]) -> Option<Choices>) -> Choices {
+/// One more world.
+pub(crate) struct Again {
+    /// Choices that it made, with those past the end of its tape.
+    pub(crate) made: usize,
+    /// If it failed the same way: its choices.
+    pub(crate) failed: Option<Choices>,
+}
+
+/// `again`: the world with these choices. They may be others than those that were asked for: a
+/// number that is too large is made to fit, one that is missing is 0, and one too many is not used.
+pub(crate) fn shrink(from: Choices, again: impl FnMut(&Choices) -> Again) -> Choices {
     let mut search = Search { best: from, again, work: WORK };
     loop {
         let before = search.best.clone();
@@ -34,18 +45,28 @@ struct Search<F> {
     work: usize,
 }
 
-impl<F: FnMut(&[u64]) -> Option<Choices>> Search<F> {
-    /// Whether the world with these numbers fails, and is smaller than the best one.
-    fn tries(&mut self, numbers: &[u64]) -> bool {
-        let failed = (self.again)(numbers);
-        let made = failed.as_ref().map_or(numbers.len(), |choices| choices.numbers.len());
+impl<F: FnMut(&Choices) -> Again> Search<F> {
+    /// Whether the world with these choices fails, and is smaller than the best one.
+    fn tries(&mut self, smaller: &Choices) -> bool {
+        let Again { made, failed } = (self.again)(smaller);
         self.work = self.work.saturating_sub(made + WORK_OF_ONE);
         let Some(choices) = failed.filter(|choices| size(choices) < size(&self.best)) else { return false };
         self.best = choices;
         true
     }
 
+    /// Until it does not help any more: they are few, and each has many numbers.
     fn leave_out_steps(&mut self) {
+        loop {
+            let before = self.best.steps.len();
+            self.leave_out_each_step();
+            if self.best.steps.len() == before || self.work == 0 {
+                return;
+            }
+        }
+    }
+
+    fn leave_out_each_step(&mut self) {
         let mut many = self.best.steps.len().div_ceil(2);
         while many > 0 {
             let mut end = self.best.steps.len();
@@ -53,8 +74,10 @@ impl<F: FnMut(&[u64]) -> Option<Choices>> Search<F> {
                 let start = end.saturating_sub(many);
                 let steps = &self.best.steps;
                 let out = steps[start]..steps.get(end).copied().unwrap_or(self.best.numbers.len());
-                self.tries_without(out);
-                end = start.min(self.best.steps.len());
+                let is_out = self.tries_without(out, start..end);
+                // Steps of a step belong together: where it begins is not known.
+                let next = if is_out || many > FEW_STEPS { start } else { end - 1 };
+                end = next.min(self.best.steps.len());
             }
             many /= 2;
         }
@@ -66,20 +89,25 @@ impl<F: FnMut(&[u64]) -> Option<Choices>> Search<F> {
             let mut end = self.best.numbers.len();
             while end > 0 {
                 let start = end.saturating_sub(many);
-                self.tries_without(start..end);
+                self.tries_without(start..end, 0..0);
                 end = start.min(self.best.numbers.len());
             }
             many /= 2;
         }
     }
 
-    fn tries_without(&mut self, out: Range<usize>) {
+    /// Without these numbers, and without the steps that begin there where all that they have is left out.
+    fn tries_without(&mut self, out: Range<usize>, steps: Range<usize>) -> bool {
         if self.work == 0 {
-            return;
+            return false;
         }
-        let mut fewer = self.best.numbers.clone();
-        fewer.drain(out);
-        self.tries(&fewer);
+        let mut fewer = self.best.clone();
+        fewer.numbers.drain(out.clone());
+        fewer.steps.drain(steps);
+        for start in &mut fewer.steps {
+            *start -= (*start).clamp(out.start, out.end) - out.start;
+        }
+        self.tries(&fewer)
     }
 
     /// Each number, and then two that are alike at once: what one step names another may name again.
@@ -120,9 +148,9 @@ impl<F: FnMut(&[u64]) -> Option<Choices>> Search<F> {
         if self.work == 0 {
             return false;
         }
-        let mut smaller = self.best.numbers.clone();
+        let mut smaller = self.best.clone();
         for place in places {
-            let Some(at) = smaller.get_mut(*place) else { return false };
+            let Some(at) = smaller.numbers.get_mut(*place) else { return false };
             *at = number;
         }
         self.tries(&smaller)
@@ -156,11 +184,11 @@ mod tests {
         false
     }
 
-    fn again(numbers: &[u64]) -> Option<Choices> {
-        let rng = Rng::on(Tape::again(numbers.to_vec()));
-        let harm = comes_to_harm(&rng);
-        let choices = rng.tape().choices().clone();
-        harm.then_some(choices)
+    fn again(choices: &Choices, world: impl FnOnce(&Rng) -> bool) -> Again {
+        let rng = Rng::on(Tape::again(choices.clone()));
+        let harm = world(&rng);
+        let tape = rng.tape();
+        Again { made: tape.made(), failed: harm.then(|| tape.choices()) }
     }
 
     #[test]
@@ -171,13 +199,59 @@ mod tests {
             if !comes_to_harm(&rng) {
                 continue;
             }
-            let choices = rng.tape().choices().clone();
+            let choices = rng.tape().choices();
             long += usize::from(choices.steps.len() > 100);
-            let small = shrink(choices, again);
+            let small = shrink(choices, |smaller| again(smaller, comes_to_harm));
             // Locked by 0, opened by 0 with 500.
             assert_eq!(small.numbers, [1, 3, 0, 1, 7, 0, 500], "seed {seed}");
         }
         assert!(long > 20, "{long} long worlds");
+    }
+
+    /// A long world in which most steps bring about something that takes chance at the end of some later step; and harm in the
+    /// third step of one kind.
+    fn comes_to_harm_later(rng: &Rng) -> bool {
+        let (mut agenda, mut omens) = (vec![0; 600], 0);
+        for (now, ()) in rng.up_to(500).enumerate() {
+            match rng.below(40) {
+                7 => omens += 1,
+                _ => agenda[now + 1 + usize::try_from(rng.below(99)).unwrap()] += 1,
+            }
+            if omens == 3 {
+                return true;
+            }
+            (0..agenda[now] * 5).for_each(|_| {
+                let _ = rng.below(1000);
+            });
+        }
+        false
+    }
+
+    #[test]
+    fn a_step_that_is_left_out_leaves_the_choices_of_all_others_alone() {
+        for seed in 0..50 {
+            let rng = Rng::new(seed);
+            let harm = comes_to_harm_later(&rng);
+            let choices = rng.tape().choices();
+            let (steps, mut runs) = (choices.steps.len(), 0);
+            let small = shrink(choices, |smaller| {
+                runs += 1;
+                again(smaller, comes_to_harm_later)
+            });
+            assert!(!harm || small.numbers == [1, 7, 1, 7, 1, 7], "seed {seed}: {small:?}");
+            // By whole steps alone: single numbers would be thousands.
+            assert!(!harm || runs < 4 * steps + 100, "seed {seed}: {runs} runs for {steps} steps");
+        }
+    }
+
+    #[test]
+    fn choices_that_follow_from_the_end_of_the_tape_are_none() {
+        let small = Choices { numbers: vec![1, 9], steps: vec![0] };
+        let rng = Rng::on(Tape::again(small.clone()));
+        let all: Vec<_> =
+            rng.up_to(1).map(|()| (rng.below(10), rng.below(10), rng.pick(0..3), rng.pick(0..3))).collect();
+        assert_eq!(all, [(9, 0, Some(1), Some(2))]);
+        assert_eq!(rng.tape().choices(), small);
     }
 
     #[test]
@@ -185,8 +259,12 @@ mod tests {
         for seed in 0..100 {
             let rng = Rng::new(seed);
             let harm = comes_to_harm(&rng);
-            let choices = rng.tape().choices().clone();
-            assert_eq!(again(&choices.numbers), harm.then_some(choices), "seed {seed}");
+            let choices = rng.tape().choices();
+            // As it is printed, without its steps.
+            let printed = Choices { steps: Vec::new(), ..choices.clone() };
+            for tape in [&choices, &printed] {
+                assert_eq!(again(tape, comes_to_harm).failed, harm.then_some(choices.clone()), "seed {seed}");
+            }
         }
     }
 
@@ -199,7 +277,7 @@ mod tests {
         let small = shrink(first.clone(), |_| {
             runs += 1;
             larger.numbers.push(runs);
-            Some(larger.clone())
+            Again { made: larger.numbers.len(), failed: Some(larger.clone()) }
         });
         assert_eq!(small, first);
         assert!(runs < 1000, "{runs} runs");

@@ -16,8 +16,44 @@ pub(crate) struct Choices {
 enum Source {
     /// SplitMix64 (Steele, Lea, Flood, 2014): its state.
     Seed(u64),
-    /// Numbers of an earlier tape, and how many of them are used.
-    Given { numbers: Vec<u64>, used: usize },
+    /// An earlier tape.
+    Given(Given),
+}
+
+/// An earlier tape, as it is read. A step reads the numbers of its own place on that tape alone: where it takes more or fewer of
+/// them than it took then, those behind it are not moved.
+struct Given {
+    choices: Choices,
+    /// Of the numbers.
+    used: usize,
+    /// Steps that have begun.
+    begun: usize,
+}
+
+impl Given {
+    /// None: the step has no more.
+    fn next(&mut self) -> Option<u64> {
+        let number = self.choices.numbers[..self.end()].get(self.used).copied()?;
+        self.used += 1;
+        Some(number)
+    }
+
+    /// Of the step that is read. A tape without steps is one step.
+    fn end(&self) -> usize {
+        self.choices.steps.get(self.begun).copied().unwrap_or(self.choices.numbers.len())
+    }
+
+    fn begin_step(&mut self) {
+        if !self.choices.steps.is_empty() {
+            self.used = self.end();
+            self.begun += 1;
+        }
+    }
+
+    /// Not one number is left, of any step.
+    fn is_over(&self) -> bool {
+        self.used >= self.choices.numbers.len()
+    }
 }
 
 /// What becomes of what a world tells.
@@ -31,6 +67,8 @@ pub(crate) struct Tape {
     source: Source,
     choices: Choices,
     story: Story,
+    /// Numbers that were chosen before the tape was over, if it was: those past its end follow from them.
+    chosen: Option<usize>,
     /// Whose turn it is, once the numbers are used up.
     turn: u64,
 }
@@ -40,12 +78,12 @@ impl Tape {
         Self::new(Source::Seed(seed))
     }
 
-    pub(crate) fn again(numbers: Vec<u64>) -> Self {
-        Self::new(Source::Given { numbers, used: 0 })
+    pub(crate) fn again(choices: Choices) -> Self {
+        Self::new(Source::Given(Given { choices, used: 0, begun: 0 }))
     }
 
     fn new(source: Source) -> Self {
-        Self { source, choices: Choices::default(), story: Story::None, turn: 0 }
+        Self { source, choices: Choices::default(), story: Story::None, chosen: None, turn: 0 }
     }
 
     pub(crate) fn printing(self) -> Self {
@@ -56,20 +94,34 @@ impl Tape {
         Self { story: Story::Kept(VecDeque::new()), ..self }
     }
 
-    pub(crate) fn choices(&self) -> &Choices {
-        &self.choices
+    /// With them on its tape, the world is the same one. Those past the end of an earlier tape are not counted.
+    pub(crate) fn choices(&self) -> Choices {
+        let Choices { numbers, steps } = &self.choices;
+        let chosen = self.chosen.unwrap_or(numbers.len());
+        let steps = steps.iter().copied().filter(|start| *start < chosen || self.chosen.is_none());
+        Choices { numbers: numbers[..chosen].to_vec(), steps: steps.collect() }
+    }
+
+    /// How many, with those past the end.
+    pub(crate) fn made(&self) -> usize {
+        self.choices.numbers.len()
+    }
+
+    fn note_end(&mut self) {
+        if let Source::Given(tape) = &self.source
+            && tape.is_over()
+        {
+            self.chosen.get_or_insert(self.choices.numbers.len());
+        }
     }
 
     /// A number out of the seed, and what it is to count as. The tape has it the way in which 0 is the least that can be
-    /// chosen; past its end all is 0.
+    /// chosen; past its end, or that of the step, all is 0.
     fn choose(&mut self, drawn: impl FnOnce(u64) -> u64, given: impl FnOnce(u64) -> u64) -> u64 {
+        self.note_end();
         let number = match &mut self.source {
             Source::Seed(state) => drawn(split_mix(state)),
-            Source::Given { numbers, used } => {
-                let number = numbers.get(*used).copied().unwrap_or(0);
-                *used += 1;
-                given(number)
-            }
+            Source::Given(tape) => given(tape.next().unwrap_or(0)),
         };
         self.choices.numbers.push(number);
         number
@@ -91,24 +143,31 @@ impl Tape {
 
     /// Each has its turn, once the numbers are used up: nobody is left waiting for ever because 0 is the same one each time.
     pub(crate) fn turn(&mut self, limit: u64) -> u64 {
-        if let Source::Given { numbers, used } = &self.source
-            && *used >= numbers.len()
-        {
-            self.turn += 1;
-            self.choices.numbers.push(self.turn % limit);
-            return self.turn % limit;
-        }
-        self.below(limit)
+        self.note_end();
+        let turn = match &mut self.source {
+            Source::Seed(state) => split_mix(state),
+            Source::Given(tape) => match tape.next() {
+                Some(number) => number,
+                // Those of the step.
+                None if !tape.is_over() => self.choices.numbers.len() as u64,
+                None => {
+                    self.turn += 1;
+                    self.turn
+                }
+            },
+        };
+        self.choices.numbers.push(turn % limit);
+        turn % limit
     }
 
     /// Another step begins here; not `may`: or the rest.
     pub(crate) fn step(&mut self, may: bool) -> bool {
         self.mark();
+        self.note_end();
         let goes_on = match &mut self.source {
             Source::Seed(_) => may,
-            Source::Given { numbers, used } => {
-                let number = numbers.get(*used).copied().unwrap_or(0);
-                *used += 1;
+            Source::Given(tape) => {
+                let number = tape.next().unwrap_or(0);
                 may && number != 0
             }
         };
@@ -118,6 +177,9 @@ impl Tape {
 
     /// Something begins here.
     pub(crate) fn mark(&mut self) {
+        if let Source::Given(tape) = &mut self.source {
+            tape.begin_step();
+        }
         self.choices.steps.push(self.choices.numbers.len());
     }
 

@@ -34,6 +34,7 @@ mod request;
 mod requests;
 mod reserve;
 mod restore;
+mod restored;
 mod sample;
 mod select;
 mod settle;

@@ -1,18 +1,17 @@
 //! What the last daemon left: its jobs are there again, and what was up comes up.
 
-use super::actor::{Daemon, definition};
-use super::index::{Defined, Member};
+use super::actor::Daemon;
+use super::index::Defined;
+use super::restored::{self, Restored};
 use super::settle::surroundings;
-use super::store::{self, InstanceRow, StoredInstance, StoredJob};
+use super::store::{self, StoredInstance, StoredJob};
 use sandhog_protocol::causes;
 use sandhog_protocol::control::{EndedAttempt, EventKind};
-use sandhog_protocol::verdict::{LostCause, Usage, Verdict};
 use sandhog_runtime::error::Error;
 use sandhog_runtime::granted::{Opener, Record, Settled, WasWritable, writable_then};
-use sandhog_spec::service::{Service, Strategy};
+use sandhog_spec::service::Service;
 use sandhog_spec::time;
-use sandhog_supervisor::state::{Event, InstanceId, KnownInstance};
-use sandhog_supervisor::verdict_text;
+use sandhog_supervisor::state::{Event, InstanceId};
 use sandhog_sys::clock::now_ms;
 use std::sync::Arc;
 
@@ -21,9 +20,7 @@ impl Daemon {
     pub(super) fn restore(&mut self, stored: store::Stored) {
         let store::Stored { groups, jobs, was_writable, alive_ms } = stored;
         for group in groups {
-            // It was checked when it came.
-            let strategy = Strategy::new(group.strategy.as_deref()).unwrap_or_default();
-            self.step(Event::Group { name: group.name, strategy });
+            self.step(restored::group(group));
         }
         let mut missed = Vec::new();
         let jobs = self.described(jobs);
@@ -95,18 +92,7 @@ impl Daemon {
     }
 
     /// An attempt ran when the last daemon was ended, and ended with it.
-    fn was_lost(&mut self, id: InstanceId, attempt: String) {
-        let reason = "the daemon was ended from outside, and every worker with it";
-        let verdict = Verdict::Lost { reason: reason.into(), cause: LostCause::Daemon };
-        let ended = EndedAttempt {
-            attempt,
-            // When it was found: nobody saw it.
-            at_ms: self.begun_ms,
-            text: verdict_text::brief(&verdict),
-            code: sandhog_protocol::exit_code::of(&verdict),
-            verdict,
-            usage: Usage::default(),
-        };
+    fn was_lost(&mut self, id: InstanceId, ended: EndedAttempt) {
         self.store.add_ended(id, &ended);
         self.tell_of_end(id, &ended);
         if let Some(member) = self.index.members.get_mut(&id) {
@@ -115,25 +101,17 @@ impl Daemon {
     }
 
     fn bring_back(&mut self, defined: Defined, old: Vec<StoredInstance>) {
-        let (name, group, service) =
-            (defined.spec.name.clone(), defined.spec.group.clone(), Arc::clone(&defined.service));
-        self.clock.set(&name, service.schedule.as_ref(), time::at(now_ms()));
-        self.shared.changed(&group);
+        let Restored { definition, instances, members, lost } =
+            Restored::new(&defined.spec, &defined.service, old, self.begun_ms);
+        self.clock.set(&defined.spec.name, defined.service.schedule.as_ref(), time::at(now_ms()));
+        self.shared.changed(&defined.spec.group);
         let entry = self.index.put(defined);
-        let mut instances = Vec::new();
-        let (mut members, mut lost) = (Vec::new(), Vec::new());
-        for StoredInstance { row, ended } in old {
-            let InstanceRow { id, instance, wanted, failed, finished, attempt, restarts } = row;
-            entry.instances.insert(instance, id);
-            lost.extend(attempt.map(|attempt| (id, attempt)));
-            members.push((id, Member::new(&name, &group, instance, ended)));
-            instances.push(KnownInstance { id, wanted, failed, finished, restarts });
-        }
+        entry.instances.extend(members.iter().map(|(id, member)| (member.number, *id)));
         self.index.members.extend(members);
-        for (id, attempt) in lost {
-            self.was_lost(id, attempt);
+        for (id, ended) in lost {
+            self.was_lost(id, ended);
         }
-        self.step(Event::Define { definition: definition(&service), instances });
+        self.step(Event::Define { definition, instances });
     }
 }
 

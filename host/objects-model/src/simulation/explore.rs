@@ -9,6 +9,6 @@ const STEPS: u64 = 500_000;
 pub(crate) fn explore<S: Scenario>() {
     sandhog_simulation::explore(STEPS, |rng| match run::<S>(rng) {
         Ok(steps) => steps,
-        Err(wrong) => panic!("{wrong}"),
+        Err(wrong) => sandhog_simulation::fail(wrong),
     });
 }

@@ -8,6 +8,7 @@
 use super::*;
 use sandhog_simulation::{Rng, explore};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::catch_unwind;
 use std::time::Duration;
 
 /// Events in all worlds together, at the least.
@@ -73,6 +74,8 @@ struct World {
     fates: BTreeMap<Fate, u64>,
     breaches: BTreeSet<Breach>,
     events: u64,
+    /// A planted fault: the balance forgets to say this.
+    forgets: fn(&Action) -> bool,
 }
 
 impl World {
@@ -102,6 +105,7 @@ impl World {
             fates: BTreeMap::new(),
             breaches: BTreeSet::new(),
             events: 0,
+            forgets: |_| false,
         }
     }
 
@@ -184,7 +188,7 @@ impl World {
 
     fn arrive_some(&mut self) {
         let most = [1, 2, 20][self.rng.below(3) as usize];
-        for _ in 0..=self.rng.below(most) {
+        for () in self.rng.up_to(1 + self.rng.below(most)) {
             let connection = self.next_connection;
             self.next_connection += 1;
             let most = if self.rng.one_in(2) { Duration::ZERO } else { self.config.waiting_for * 5 / 4 };
@@ -284,7 +288,8 @@ impl World {
         self.events += 1;
         self.event = event;
         let breach = self.take_in(event);
-        let actions = self.balance.step(self.now, event);
+        let mut actions = self.balance.step(self.now, event);
+        actions.retain(|action| !(self.forgets)(action));
         self.rng.tell(|| format!("{:?} {event:?} => {actions:?}", self.now));
         let told = actions.iter().any(|action| matches!(action, Action::Breach { .. }));
         self.check(told == breach.is_some(), "whoever breaks the rules is told of, and nobody else");
@@ -643,4 +648,26 @@ fn a_million_events_lose_no_connection() {
     println!("{fates:?}");
     let all = explored.is_none() || fates.len() == 8 && breaches.len() == 4;
     assert!(all, "a world in which something never happens proves nothing: {fates:?} {breaches:?}");
+}
+
+/// It takes a worker that reads one and dies: four events.
+#[test]
+fn a_planted_fault_of_the_balance_is_told_by_a_small_world() {
+    let failed = catch_unwind(|| {
+        explore(EVENTS, |rng| {
+            let mut world = World::new(rng);
+            world.forgets = |action| matches!(action, Action::End { fate: Fate::Lost, .. });
+            world.live_and_end();
+            world.events
+        })
+    });
+    match failed {
+        // Somebody looks at one world alone.
+        Ok(explored) => assert_eq!(explored, None),
+        Err(failed) => {
+            let text = failed.downcast::<String>().unwrap();
+            let small: Vec<_> = text.lines().filter(|line| line.contains(" => ")).collect();
+            assert!(small.len() <= 8 && text.contains("SANDHOG_CHOICES="), "{text}");
+        }
+    }
 }

@@ -217,7 +217,7 @@ impl World {
     fn submit_some(&mut self) {
         let most = [1, 3, 12, 60][self.rng.below(4) as usize];
         let client = self.rng.below(CLIENTS);
-        for _ in 0..=self.rng.below(most) {
+        for () in self.rng.up_to(1 + self.rng.below(most)) {
             let client = ClientId(if self.rng.one_in(2) { client } else { self.rng.below(CLIENTS) });
             self.submit(client);
         }

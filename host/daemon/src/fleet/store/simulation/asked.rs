@@ -106,10 +106,10 @@ impl State {
         self.jobs.contains_key(name)
     }
 
-    /// With the jobs that they are of.
-    pub(super) fn instances(&self) -> Vec<(String, InstanceRow)> {
+    /// With the jobs that they are of, and how their attempts ended, newest first.
+    pub(super) fn instances(&self) -> Vec<(String, InstanceRow, Vec<EndedAttempt>)> {
         let all = self.jobs.iter().flat_map(|(name, job)| job.instances.values().map(move |one| (name, one)));
-        all.map(|(name, one)| (name.clone(), one.row.clone())).collect()
+        all.map(|(name, one)| (name.clone(), one.row.clone(), one.ended.iter().cloned().collect())).collect()
     }
 
     /// As it is to be found.
@@ -178,6 +178,11 @@ impl Asked {
     /// The last state that is just like what is found.
     pub(super) fn find(&self, stored: &Stored) -> Option<usize> {
         self.states.iter().rposition(|state| state.stored() == *stored)
+    }
+
+    /// As [`Self::find`] says it.
+    pub(super) fn state(&self, number: usize) -> &State {
+        &self.states[number]
     }
 
     /// A daemon begins with this one; where it is not safe, a loss of power may still bring one of those before it back.
