@@ -4,27 +4,12 @@
 //!
 //!     sandhog run --net listen:127.0.0.1:9000 --child answerer=answerer.wasm dispatcher.wasm -- 3
 
-use sandhog::net::{self, TcpListener, TcpStream};
-use sandhog::{Child, Connection, Error, Job, Result, Source, Verdict, wait_any};
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+mod place;
 
-/// Most clients on their way to one child. Each is an open file of this job (`--max-files`, 256 by default). Where no child has
-/// room nobody is accepted, and clients wait in the kernel's queue.
-const ON_THEIR_WAY: usize = 8;
-/// A child that ends sooner has failed at its start.
-const SOON: Duration = Duration::from_secs(1);
-/// After so many of those in a row, and no client taken, the next would fail as well: this job ends, with the reason. Whoever
-/// keeps it up knows how long to wait (`backoff`).
-const FAILURES: u32 = 5;
-
-/// A child, and the clients that it was sent and has not taken, oldest first.
-struct Place {
-    child: Child,
-    connection: Connection,
-    since: Instant,
-    clients: VecDeque<TcpStream>,
-}
+use place::{FAILURES, Place, SOON};
+use sandhog::net::{self, TcpListener};
+use sandhog::{Error, Result, Source, wait_any};
+use std::time::Duration;
 
 struct Crew {
     places: Vec<Place>,
@@ -32,42 +17,11 @@ struct Crew {
     failures: u32,
 }
 
-impl Place {
-    fn start(number: usize) -> Result<Self> {
-        let child = Job::new("answerer").arg(number.to_string()).connected().passed().spawn()?;
-        let connection = child.connection().expect("it was started with one");
-        Ok(Self { child, connection, since: Instant::now(), clients: VecDeque::new() })
-    }
-
-    /// Sends a client, and keeps it.
-    fn pass_on(&mut self, client: TcpStream) -> Result<()> {
-        match self.connection.send_with("client", &client) {
-            // If it has gone, its end will be heard of, and the client goes to its successor.
-            Ok(()) | Err(Error::Closed) => self.clients.push_back(client),
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// Its verdict. One that has only closed its connection, or talks nonsense, ends by this.
-    fn end(&self) -> Result<Verdict> {
-        match self.child.within(SOON).wait() {
-            Err(Error::TimedOut) => {
-                self.child.kill();
-                self.child.wait()
-            }
-            ended => ended,
-        }
-    }
-}
-
 impl Crew {
     /// The next place that has room.
     fn turn(&self) -> Option<usize> {
         let count = self.places.len();
-        (self.next..self.next + count)
-            .map(|turn| turn % count)
-            .find(|at| self.places[*at].clients.len() < ON_THEIR_WAY)
+        (0..count).map(|at| (self.next + at) % count).find(|at| self.places[*at].has_room())
     }
 
     fn accept(&mut self, listener: &TcpListener, turn: usize) -> Result<()> {
@@ -98,8 +52,7 @@ impl Crew {
             );
             return Err(Error::Quota(last));
         }
-        let ended = std::mem::replace(place, Place::start(at)?);
-        ended.clients.into_iter().try_for_each(|client| place.pass_on(client))
+        place.succeed(at)
     }
 }
 
