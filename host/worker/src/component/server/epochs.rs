@@ -1,7 +1,7 @@
 //! The clock by which guests yield: it advances the engine's epoch while a guest runs.
 //!
 //! In a worker of many clients that is a thread, which sleeps while no guest runs: its ticks come to the millisecond. A worker that
-//! serves one client and ends would spend a fifth of its life on a thread. It has a timer on its own CPU time instead.
+//! serves one client and ends would spend a tenth of its processor time on a thread. It has a timer on its own CPU time instead.
 //!
 //! Must not: cost anything while nothing runs, or more than a system call for each request where they are few.
 
